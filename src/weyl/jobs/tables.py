@@ -1,0 +1,217 @@
+"""The tables of the jobs room: jobs, what was asked, what happened, and the counters that make summaries cheap."""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSONB
+
+from weyl.kit.db import Timestamp, metadata
+
+LIVE_STATUSES = ("Matched", "Running", "Completing", "Stalled")
+"""Statuses in which a pilot is thought to hold the job: what the stalled rules look at."""
+
+# One row a submitted text, shared by every job that was made from it: 100,000 jobs of one parametric JDL cost one description.
+job_descriptions = sa.Table(
+    "job_descriptions",
+    metadata,
+    sa.Column("description_id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("jdl", sa.Text, nullable=False),
+    sa.Column("document", JSONB, nullable=False),
+)
+
+# `description_id` has no foreign key on purpose: its per-row trigger would cost more than the rest of a bulk insert, and
+# descriptions are written by the same transaction and removed only after the last job that names them.
+# The room left in each page keeps status updates on the page they started from.
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("job_id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("job_type", sa.String(32), nullable=False, server_default="user"),
+    sa.Column("job_group", sa.String(32), nullable=False, server_default="00000000"),
+    sa.Column("site", sa.String(100), nullable=False, server_default="ANY"),
+    sa.Column("job_name", sa.String(128), nullable=False, server_default="Unknown"),
+    sa.Column("owner", sa.String(64), nullable=False),
+    sa.Column("owner_group", sa.String(128), nullable=False),
+    sa.Column("vo", sa.String(32), nullable=False),
+    sa.Column("submission_time", Timestamp, nullable=False),
+    sa.Column("reschedule_time", Timestamp),
+    sa.Column("last_update_time", Timestamp, nullable=False),
+    sa.Column("start_exec_time", Timestamp),
+    sa.Column("heart_beat_time", Timestamp),
+    sa.Column("end_exec_time", Timestamp),
+    sa.Column("status", sa.String(32), nullable=False, server_default="Received"),
+    sa.Column("minor_status", sa.String(128), nullable=False, server_default="Unknown"),
+    sa.Column(
+        "application_status", sa.String(255), nullable=False, server_default="Unknown"
+    ),
+    sa.Column("user_priority", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("reschedule_counter", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("verified_flag", sa.Boolean, nullable=False, server_default=sa.true()),
+    # The wire knows true, false and the string `Failed`: text here, turned at the edge.
+    sa.Column("accounted_flag", sa.Text, nullable=False, server_default="false"),
+    sa.Column(
+        "class_ids",
+        ARRAY(sa.Integer),
+        nullable=False,
+        server_default=sa.text("'{}'::integer[]"),
+    ),
+    sa.Column("pilot_stamp", sa.String(32)),
+    sa.Column("allocated", JSONB),
+    sa.Column("description_id", sa.BigInteger, nullable=False),
+    # Values of a parametric job ({"Parameter": .., "ParameterNumber": ..}), null for a plain one.
+    sa.Column("parameters", JSONB),
+    sa.Index("ix_jobs_vo_status", "vo", "status", "job_id"),
+    sa.Index("ix_jobs_vo_owner", "vo", "owner", "job_id"),
+    sa.Index("ix_jobs_job_group", "job_group", "vo"),
+    sa.Index(
+        "ix_jobs_pilot_stamp",
+        "pilot_stamp",
+        postgresql_where=sa.text("pilot_stamp IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_jobs_heart_beat_time_live",
+        "heart_beat_time",
+        postgresql_where=sa.text(
+            "status IN ('Matched', 'Running', 'Completing', 'Stalled')"
+        ),
+    ),
+    postgresql_with={"fillfactor": 80},
+)
+
+history_ids = sa.Sequence("job_history_id_seq", metadata=metadata)
+
+# Append-only, by month of arrival: expiry drops a partition. `history_id` only keeps apart records of one instant and
+# is not a key, because nothing refers to a record.
+job_history = sa.Table(
+    "job_history",
+    metadata,
+    sa.Column(
+        "history_id",
+        sa.BigInteger,
+        nullable=False,
+        server_default=history_ids.next_value(),
+    ),
+    sa.Column("job_id", sa.BigInteger, nullable=False),
+    sa.Column("at", Timestamp, nullable=False),
+    sa.Column("status", sa.String(32), nullable=False),
+    sa.Column("minor_status", sa.String(128), nullable=False),
+    sa.Column("application_status", sa.String(255), nullable=False),
+    sa.Column("source", sa.String(32), nullable=False, server_default="Unknown"),
+    sa.Column("recorded_at", Timestamp, nullable=False, server_default=sa.func.now()),
+    sa.Index("ix_job_history_job_id", "job_id", "at"),
+    postgresql_partition_by="RANGE (recorded_at)",
+)
+
+job_parameters = sa.Table(
+    "job_parameters",
+    metadata,
+    sa.Column("job_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", JSONB, nullable=False),
+)
+
+# One row a report and a column a figure: a fifth of the rows of the (job, name, time, value) form.
+job_heartbeats = sa.Table(
+    "job_heartbeats",
+    metadata,
+    sa.Column("job_id", sa.BigInteger, nullable=False),
+    sa.Column("at", Timestamp, nullable=False),
+    sa.Column("load_average", sa.Double),
+    sa.Column("memory_used", sa.Double),
+    sa.Column("vsize", sa.Double),
+    sa.Column("available_disk_space", sa.Double),
+    sa.Column("cpu_consumed", sa.Double),
+    sa.Column("wall_clock_time", sa.Double),
+    sa.Index("ix_job_heartbeats_job_id", "job_id", "at"),
+    postgresql_partition_by="RANGE (at)",
+)
+
+job_commands = sa.Table(
+    "job_commands",
+    metadata,
+    sa.Column("command_id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("job_id", sa.BigInteger, nullable=False),
+    sa.Column("command", sa.String(32), nullable=False),
+    sa.Column("arguments", sa.Text, nullable=False, server_default=""),
+    sa.Column("created_at", Timestamp, nullable=False, server_default=sa.func.now()),
+    sa.Column("delivered_at", Timestamp),
+    sa.Index(
+        "ix_job_commands_pending",
+        "job_id",
+        postgresql_where=sa.text("delivered_at IS NULL"),
+    ),
+)
+
+# Which pilots ran which jobs, for ever: the column on `jobs` holds the last one only.
+job_pilots = sa.Table(
+    "job_pilots",
+    metadata,
+    sa.Column("job_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("pilot_stamp", sa.String(32), primary_key=True),
+    sa.Column("at", Timestamp, primary_key=True, server_default=sa.func.now()),
+    sa.Index("ix_job_pilots_pilot_stamp", "pilot_stamp"),
+)
+
+# What a rescheduled job leaves behind of the run before: its times, place and parameters.
+job_attempts = sa.Table(
+    "job_attempts",
+    metadata,
+    sa.Column("job_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("attempt", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("ended_at", Timestamp, nullable=False),
+    sa.Column("site", sa.String(100), nullable=False),
+    sa.Column("pilot_stamp", sa.String(32)),
+    sa.Column("status", sa.String(32), nullable=False),
+    sa.Column("minor_status", sa.String(128), nullable=False),
+    sa.Column("application_status", sa.String(255), nullable=False),
+    sa.Column("start_exec_time", Timestamp),
+    sa.Column("end_exec_time", Timestamp),
+    sa.Column(
+        "parameters", JSONB, nullable=False, server_default=sa.text("'{}'::jsonb")
+    ),
+)
+
+
+def _count_columns() -> list[sa.Column[str]]:
+    return [
+        sa.Column("vo", sa.String(32), nullable=False),
+        sa.Column("owner", sa.String(64), nullable=False),
+        sa.Column("owner_group", sa.String(128), nullable=False),
+        sa.Column("job_type", sa.String(32), nullable=False),
+        sa.Column("job_group", sa.String(32), nullable=False),
+        sa.Column("site", sa.String(100), nullable=False),
+        sa.Column("status", sa.String(32), nullable=False),
+        sa.Column("minor_status", sa.String(128), nullable=False),
+    ]
+
+
+COUNTED = tuple(column.name for column in _count_columns())
+"""Columns of `jobs` by which the counters are kept."""
+
+job_counts = sa.Table(
+    "job_counts",
+    metadata,
+    *_count_columns(),
+    sa.Column("count", sa.BigInteger, nullable=False),
+    sa.PrimaryKeyConstraint(*COUNTED),
+)
+
+# Written by the statement triggers on `jobs` (see the migration), folded into `job_counts` by a task; the truth at any
+# moment is the sum of both.
+job_count_deltas = sa.Table(
+    "job_count_deltas",
+    metadata,
+    *_count_columns(),
+    sa.Column("delta", sa.BigInteger, nullable=False),
+)
+
+# Answers kept for repeated requests with the same Idempotency-Key.
+submissions = sa.Table(
+    "submissions",
+    metadata,
+    sa.Column("vo", sa.String(32), primary_key=True),
+    sa.Column("subject", sa.Text, primary_key=True),
+    sa.Column("key", sa.String(255), primary_key=True),
+    sa.Column("body_hash", BYTEA, nullable=False),
+    sa.Column("job_ids", ARRAY(sa.BigInteger), nullable=False),
+    sa.Column("submitted_at", Timestamp, nullable=False),
+    sa.Index("ix_submissions_submitted_at", "submitted_at"),
+)
