@@ -1,0 +1,169 @@
+"""The edge: who calls, in which transaction, and how an answer is written."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import format_datetime, parsedate_to_datetime
+from typing import Annotated, Any, Literal, Protocol, cast
+
+from fastapi import Depends, Request, Response
+from fastapi.security import OpenIdConnect
+
+from weyl.kit import json
+from weyl.kit.clock import utcnow
+from weyl.kit.db import Database, Tx
+from weyl.kit.errors import BadRequest, Forbidden, Unauthorized
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who a verified token speaks for: a person, a pilot, or the payload of one job."""
+
+    kind: Literal["user", "pilot", "job"]
+    subject: str
+    vo: str
+    preferred_username: str
+    group: str
+    properties: frozenset[str]
+    token_id: str
+    expires_at: int
+    policies: Mapping[str, Any] = field(default_factory=dict)
+    pilot_stamp: str | None = None
+    job_id: int | None = None
+    site: str | None = None
+    ce: str | None = None
+    queue: str | None = None
+
+    def has(self, *names: str) -> bool:
+        """Tell whether the user holds at least one of these properties."""
+        return not self.properties.isdisjoint(names)
+
+
+class Verifier(Protocol):
+    """Turns the text of a bearer token into the user it speaks for, or raises `Unauthorized` or `Forbidden`."""
+
+    def verify(self, token: str) -> User: ...
+
+
+_bearer = OpenIdConnect(
+    openIdConnectUrl="/.well-known/openid-configuration", auto_error=False, scheme_name="OpenIdConnect"
+)
+
+
+def state(request: Request) -> Any:
+    """Return the objects that `app.py` wired for this process."""
+    return request.app.state
+
+
+def bearer_token(header: str | None) -> str:
+    """Return the token of an Authorization header; 401 without one, 400 if it is not a bearer's."""
+    if not header:
+        raise Unauthorized("Authorization header is missing")
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token or " " in token:
+        raise BadRequest("Invalid authorization header")
+    return token
+
+
+async def current_actor(request: Request, authorization: Annotated[str | None, Depends(_bearer)]) -> User:
+    """Return whoever calls: a person, a pilot or a payload."""
+    verifier = cast(Verifier, state(request).verifier)
+    return verifier.verify(bearer_token(authorization))
+
+
+async def current_user(actor: Annotated[User, Depends(current_actor)]) -> User:
+    """Return the person who calls; tokens of pilots and payloads are refused."""
+    if actor.kind != "user":
+        raise Forbidden("This route is for people: pilot and job tokens are not accepted")
+    return actor
+
+
+async def current_pilot(actor: Annotated[User, Depends(current_actor)]) -> User:
+    """Return the pilot that calls; every other token is refused."""
+    if actor.kind != "pilot":
+        raise Forbidden("This route is for pilots: use a token from POST /api/pilots/token")
+    return actor
+
+
+CurrentActor = Annotated[User, Depends(current_actor)]
+CurrentUser = Annotated[User, Depends(current_user)]
+CurrentPilot = Annotated[User, Depends(current_pilot)]
+
+
+async def write_transaction(request: Request) -> AsyncIterator[Tx]:
+    """Open the request's transaction; it is committed before the answer leaves."""
+    db: Database = state(request).db
+    async with db.transaction() as tx:
+        yield tx
+
+
+async def read_connection(request: Request) -> AsyncIterator[Tx]:
+    """Open a connection for reads of one statement, without a transaction."""
+    db: Database = state(request).db
+    async with db.read() as tx:
+        yield tx
+
+
+async def request_time() -> datetime:
+    """Return the time of this request; the only clock that a route hands down."""
+    return utcnow()
+
+
+# scope="function": FastAPI would otherwise commit after the answer was sent, and a failed commit would hide behind a 201
+WriteTx = Annotated[Tx, Depends(write_transaction, scope="function")]
+ReadTx = Annotated[Tx, Depends(read_connection, scope="function")]
+Now = Annotated[datetime, Depends(request_time)]
+
+
+def json_response(content: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Return `content` serialised once, by orjson, with the contract's form of times."""
+    return Response(json.dumps(content), status_code=status, headers=dict(headers or {}), media_type=JSON)
+
+
+def page_response(rows: Sequence[Any], *, page: int, per_page: int, total: int, unit: str) -> Response:
+    """Return one page of a search: 200 if it holds everything, 206 if not, 416 beyond the end.
+
+    `Content-Range` counts from zero and both ends are inclusive.
+    """
+    first = (page - 1) * per_page
+    if not rows and first and total <= first:
+        return json_response([], status=416, headers={"Content-Range": f"{unit} */{total}"})
+    if first == 0 and len(rows) == total:
+        return json_response(rows)
+    last = first + len(rows) - 1
+    return json_response(rows, status=206, headers={"Content-Range": f"{unit} {first}-{last}/{total}"})
+
+
+def http_date(at: datetime) -> str:
+    """Return a time as HTTP headers write it (RFC 9110, 5.6.7)."""
+    return format_datetime(at.replace(microsecond=0), usegmt=True)
+
+
+def is_unchanged(request_headers: Mapping[str, str], *, etag: str, modified: datetime) -> bool:
+    """Tell whether the client's copy is still good.
+
+    `If-None-Match` may be bare, quoted, weak or a list. A later `If-Modified-Since` alone is enough, also with another
+    ETag: the client may have spoken to a replica that is ahead of us (contract, section 4).
+    """
+    named = request_headers.get("if-none-match", "")
+    if etag in {tag.strip().removeprefix("W/").strip('"') for tag in named.split(",")}:
+        return True
+    since = request_headers.get("if-modified-since")
+    if not since:
+        return False
+    try:
+        return parsedate_to_datetime(since) > modified.replace(microsecond=0)
+    except (TypeError, ValueError):  # not a date, or one without zone: ignored, as the contract says
+        return False
+
+
+def cached_response(
+    request: Request, body: bytes, *, etag: str, modified: datetime, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return `body` with its ETag, or 304 if the client has it."""
+    answer_headers = {"ETag": etag, "Last-Modified": http_date(modified), **(headers or {})}
+    if is_unchanged(request.headers, etag=etag, modified=modified):
+        return Response(status_code=304, headers=answer_headers)
+    return Response(body, headers=answer_headers, media_type=JSON)

@@ -1,0 +1,107 @@
+"""Every environment variable of the server and the worker: one documented field each, prefix `WEYL_`."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What an installation decides outside its configuration repository: addresses, secrets and limits."""
+
+    model_config = SettingsConfigDict(env_prefix="WEYL_", extra="ignore", use_attribute_docstrings=True)
+
+    database_url: str = "postgresql://localhost/weyl"
+    """PostgreSQL 15 or newer: `postgresql://user:password@host:port/database`."""
+    database_pool_size: int = Field(default=8, ge=1, le=200)
+    """Connections that one process keeps open; as many again may be opened at peaks."""
+    database_statement_timeout_s: float = Field(default=30, gt=0)
+    """Longest run of one SQL statement of a request, in seconds."""
+
+    public_url: str = "http://localhost:8000"
+    """The URL under which clients reach this installation; links and redirects are built from it, never from Host."""
+    token_issuer: str | None = None
+    """The `iss` of our tokens; the public URL with a slash at its end if not set."""
+    config_url: str = "git+file:///etc/weyl/config"
+    """The git repository of the configuration: `git+file://PATH` or `git+https://…`, optionally `?revision=BRANCH`."""
+    config_check_every_s: float = Field(default=5, gt=0)
+    """How often a process looks for a new revision of the configuration, in seconds."""
+
+    keys: SecretStr = SecretStr("/etc/weyl/keys.json")
+    """The signing keys: the path of a JWKS file (made by `weyl internal generate-keys`), or its JSON text."""
+    state_key: SecretStr = SecretStr("")
+    """Fernet key that encrypts the `state` we send through the identity provider; the same for all servers."""
+    access_token_minutes: int = Field(default=20, ge=6)
+    """Life of an access token; clients refresh when less than five minutes are left."""
+    refresh_token_minutes: int = Field(default=60, ge=6)
+    """Life of a login: refresh tokens are rotated but keep the expiry of the first."""
+    device_code_s: int = Field(default=600, ge=60)
+    """Life of a device code, in seconds."""
+    authorization_code_s: int = Field(default=300, ge=30)
+    """Life of an authorization code, in seconds."""
+    allowed_redirects: list[str] = []
+    """Redirect URIs that the code flow accepts, compared as strings; JSON list."""
+    legacy_exchange_hash: SecretStr | None = None
+    """SHA-256, in hexadecimal, of the secret with which a DIRAC server exchanges proxies for tokens; off if not set."""
+    logins_per_minute: int = Field(default=120, ge=1)
+    """Device codes, logins and pilot secrets that one client address may try in a minute, before it is told to wait."""
+    trusted_proxies: list[str] = []
+    """Addresses of reverse proxies whose `X-Forwarded-For` is believed; JSON list."""
+
+    s3_endpoint: str = "http://localhost:9000"
+    """The S3 endpoint as this process reaches it."""
+    s3_public_endpoint: str | None = None
+    """The S3 endpoint as clients and worker nodes reach it, if it differs."""
+    s3_region: str = "us-east-1"
+    """The S3 region that requests are signed for."""
+    s3_bucket: str = "sandboxes"
+    """The bucket of the sandboxes."""
+    s3_access_key: SecretStr = SecretStr("")
+    """Access key of the object store."""
+    s3_secret_key: SecretStr = SecretStr("")
+    """Secret key of the object store."""
+    sandbox_se: str = Field(default="SandboxSE", pattern=r"^[A-Za-z]+$")
+    """Name of the sandbox store in PFNs (`SB:<name>|…`)."""
+    sandbox_bytes_max: int = Field(default=100 * 1024 * 1024, ge=1)
+    """Largest sandbox that may be uploaded, in bytes."""
+    sandbox_unassigned_days: float = Field(default=15, gt=0)
+    """Days after which a sandbox that no job refers to is removed."""
+
+    jobs_per_submission_max: int = Field(default=100_000, ge=1)
+    """Jobs that one submission may create."""
+    body_bytes_max: int = Field(default=256 * 1024 * 1024, ge=1024)
+    """Largest request body that is read, in bytes."""
+    client_version_min: str = "0.0.1a1"
+    """Oldest version of the DIRAC client that is served."""
+    cors_origins: list[str] = []
+    """Origins of web pages that may call the API with credentials; JSON list, empty means the same origin only."""
+
+    pilot_peppers: SecretStr = SecretStr("")
+    """Keys that pilot secrets are hashed with, newest first: `id:base64url,id:base64url`."""
+    pilot_secret_hours: float = Field(default=72, gt=0, le=72)
+    """Hours within which a pilot must use its secret."""
+    pilot_archive: Path | None = None
+    """A pilot archive to start instead of the one built from this installation."""
+    pilot_directory: Path | None = None
+    """Where the local computing element keeps the directories of its pilots; a temporary directory if not set."""
+
+    security_contact: str = "mailto:security@example.org"
+    """Contact in `/.well-known/security.txt`."""
+    security_expires: str = "2027-12-31T23:59:59Z"
+    """Expiry in `/.well-known/security.txt` (RFC 9116)."""
+    log_format: str = Field(default="json", pattern="^(json|console)$")
+    """`json` for machines, `console` for people."""
+    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    """Least severe level that is logged."""
+    worker_concurrency: int = Field(default=20, ge=1, le=1000)
+    """Tasks that one worker runs at a time."""
+
+    @property
+    def issuer(self) -> str:
+        """Return the `iss` of our tokens."""
+        return self.token_issuer or self.public_url.rstrip("/") + "/"
+
+    @property
+    def s3_client_endpoint(self) -> str:
+        """Return the S3 endpoint that presigned requests name."""
+        return self.s3_public_endpoint or self.s3_endpoint
