@@ -1,0 +1,92 @@
+"""The grid itself: sites with their computing elements and queues, storage elements, transfer servers."""
+
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from weyl.config.section import LossySection, OpenSection, Section, StringSet
+from weyl.config.status import StatusSetting, StorageStatus
+
+
+class Computing(LossySection):
+    """Which platform runs programs built for which other ones."""
+
+    os_compatibility: dict[str, StringSet] = Field(default_factory=dict)
+
+    @field_validator("os_compatibility")
+    @classmethod
+    def _reflexive(cls, platforms: dict[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+        return {platform: runs | {platform} for platform, runs in platforms.items()}
+
+
+class Payload(Section):
+    """What a queue gives to every payload."""
+
+    environment: dict[str, str] = Field(default_factory=dict)
+    software: list[str] = Field(default_factory=list)
+
+
+class Queue(Section):
+    """A queue of a computing element, with what one pilot of it gets and how many pilots it may hold."""
+
+    wall_time: int = Field(default=86_400, gt=0)
+    cores: int = Field(default=1, gt=0)
+    whole_node: bool = False
+    memory_mb: int | None = Field(default=None, gt=0)
+    scratch_mb: int | None = Field(default=None, gt=0)
+    power_db12: float | None = Field(default=None, gt=0)
+    power_hs23: float | None = Field(default=None, gt=0)
+    gpus: int = Field(default=0, ge=0)
+    architecture: str = "x86_64"
+    tags: list[str] = Field(default_factory=list)
+    vos: list[str] = Field(default_factory=list)
+    max_waiting: int = Field(default=100, ge=0)
+    max_total: int = Field(default=2000, ge=0)
+    payload: Payload = Payload()
+
+
+class ComputingElement(Section):
+    """The door of a site through which pilots are sent."""
+
+    driver: str
+    endpoint: str | None = None
+    credentials: str | None = None
+    tags: list[str] = Field(default_factory=list)
+    status: StatusSetting | None = None
+    driver_options: dict[str, Any] = Field(default_factory=dict)
+    queues: dict[str, Queue] = Field(default_factory=dict)
+
+
+class Site(Section):
+    """A computing centre, or a part of one; open to every VO unless it names some."""
+
+    vos: list[str] | None = None
+    tags: list[str] = Field(default_factory=list)
+    max_pilots: int = Field(default=5000, ge=0)
+    status: StatusSetting | None = None
+    ces: dict[str, ComputingElement] = Field(default_factory=dict)
+
+    def serves(self, vo: str) -> bool:
+        """Tell whether members of the VO may use the site."""
+        return self.vos is None or vo in self.vos
+
+
+class StorageElement(OpenSection):
+    """A storage element; its protocols and spaces are read by the storage room."""
+
+    status: StorageStatus | None = None
+
+
+class TransferServer(OpenSection):
+    """A server of the file transfer service."""
+
+    status: StatusSetting | None = None
+
+
+class Resources(Section):
+    """What there is to use."""
+
+    computing: Computing = Computing()
+    sites: dict[str, Site] = Field(default_factory=dict)
+    storage_elements: dict[str, StorageElement] = Field(default_factory=dict)
+    fts: dict[str, TransferServer] = Field(default_factory=dict)

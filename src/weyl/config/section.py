@@ -1,0 +1,72 @@
+"""The base of every section of the configuration: wire names made from Python names, unknown keys refused."""
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, PlainSerializer
+
+# Words that the document spells in its own way; every other word of a Python name is capitalised.
+_WORDS = {
+    "ce": "CE",
+    "ces": "CEs",
+    "cpu": "CPU",
+    "db12": "DB12",
+    "dirac": "DIRAC",
+    "dns": "DNs",
+    "fts": "FTS",
+    "gpus": "GPUs",
+    "hs23": "HS23",
+    "id": "ID",
+    "idp": "IdP",
+    "mb": "MB",
+    "mc": "MC",
+    "os": "OS",
+    "se": "SE",
+    "tqs": "TQs",
+    "ttl": "TTL",
+    "url": "URL",
+    "vo": "VO",
+    "voms": "VOMS",
+    "vos": "VOs",
+}
+# The published document misspells this one, and clients read it so.
+_NAMES = {"preferred_username": "PreferedUsername"}
+
+
+def wire_name(python_name: str) -> str:
+    """Give the spelling that a field has in the document, such as `DefaultCPUTime` for `default_cpu_time`."""
+    if python_name in _NAMES:
+        return _NAMES[python_name]
+    return "".join(_WORDS.get(word, word.capitalize()) for word in python_name.split("_"))
+
+
+class Section(BaseModel):
+    """A mapping of the document with a closed set of keys; immutable, because every request shares it."""
+
+    model_config = ConfigDict(
+        alias_generator=wire_name,
+        extra="forbid",
+        frozen=True,
+        validate_by_alias=True,
+        validate_by_name=True,
+    )
+
+
+class OpenSection(Section):
+    """A section of which only some keys mean something to weyl; the others are kept as they are."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class LossySection(Section):
+    """A section whose unknown keys are dropped, as the contract says for a few of them."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+def _in_order(values: Iterable[str]) -> list[str]:
+    return sorted(values)
+
+
+StringSet = Annotated[frozenset[str], PlainSerializer(_in_order, return_type=list[str])]
+FreeSection = dict[str, Any] | None
