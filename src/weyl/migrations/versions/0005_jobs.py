@@ -28,10 +28,19 @@ def downgrade() -> None:
         op.execute(f"DROP TRIGGER jobs_count_{event} ON jobs")
     for function in ("jobs_count_inserted", "jobs_count_updated", "jobs_count_deleted"):
         op.execute(f"DROP FUNCTION {function}()")
-    for table in (
-        "submissions job_count_deltas job_counts job_attempts job_pilots job_commands job_heartbeats job_parameters "
-        "job_history jobs job_descriptions"
-    ).split():
+    for table in [
+        "submissions",
+        "job_count_deltas",
+        "job_counts",
+        "job_attempts",
+        "job_pilots",
+        "job_commands",
+        "job_heartbeats",
+        "job_parameters",
+        "job_history",
+        "jobs",
+        "job_descriptions",
+    ]:
         op.drop_table(table)
     op.execute("DROP SEQUENCE job_history_id_seq")
 
