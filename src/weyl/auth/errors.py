@@ -1,0 +1,82 @@
+"""The errors of the auth room, each with its HTTP status and, at the token endpoint, its OAuth word."""
+
+from weyl.kit.errors import BadGateway, BadRequest, Forbidden, NotFound, TooManyRequests, Unauthorized, Unavailable
+
+
+class InvalidToken(Unauthorized):
+    """A bearer token that nobody here issued, that has expired, or that is meant for another resource."""
+
+    def __init__(self, detail: str = "Invalid JWT") -> None:
+        super().__init__(detail)
+
+
+class InvalidRefreshToken(Unauthorized):
+    """A refresh token that is forged, expired, unknown, revoked or used before."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, extra={"error": "invalid_grant"})
+
+
+class InvalidScope(BadRequest):
+    """A scope that no flow can start with."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, extra={"error": "invalid_scope"})
+
+
+class NotGranted(Forbidden):
+    """A user who may not have the group or the property that the scope names, or who may not log in at all."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, extra={"error": "access_denied"})
+
+
+class TokenRefused(BadRequest):
+    """A request to the token endpoint that is refused with one of OAuth's words in `error`."""
+
+    def __init__(self, error: str, detail: str) -> None:
+        super().__init__(detail, extra={"error": error})
+
+
+class UnknownUserCode(BadRequest):
+    """A user code that nobody is waiting for, or that waited too long."""
+
+
+class InvalidState(BadRequest):
+    """A `state` parameter that this installation did not make, or made too long ago."""
+
+    def __init__(self) -> None:
+        super().__init__("Invalid state")
+
+
+class UnrecognisedClient(Unauthorized):
+    """A client id that this installation does not know."""
+
+    def __init__(self) -> None:
+        super().__init__("Unrecognised client_id", extra={"error": "invalid_client"})
+
+
+class RefusedByProvider(Unauthorized):
+    """An identity provider that refused the login, or answered with an identity that does not verify."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, extra={"error": "access_denied"})
+
+
+class ProviderFailed(BadGateway):
+    """An identity provider that could not be reached or failed by itself."""
+
+
+class UnknownRefreshToken(NotFound):
+    """A refresh token id that does not exist for this user."""
+
+
+class TooManyLogins(TooManyRequests):
+    """An address that starts logins faster than the installation allows."""
+
+
+class ExchangeDisabled(Unavailable):
+    """The legacy exchange, asked for where the installation has not set its secret."""
+
+    def __init__(self) -> None:
+        super().__init__("Legacy exchange is not enabled", retry_after_s=None)
