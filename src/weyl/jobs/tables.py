@@ -39,9 +39,7 @@ jobs = sa.Table(
     sa.Column("end_exec_time", Timestamp),
     sa.Column("status", sa.String(32), nullable=False, server_default="Received"),
     sa.Column("minor_status", sa.String(128), nullable=False, server_default="Unknown"),
-    sa.Column(
-        "application_status", sa.String(255), nullable=False, server_default="Unknown"
-    ),
+    sa.Column("application_status", sa.String(255), nullable=False, server_default="Unknown"),
     sa.Column("user_priority", sa.Integer, nullable=False, server_default="0"),
     sa.Column("reschedule_counter", sa.Integer, nullable=False, server_default="0"),
     sa.Column("verified_flag", sa.Boolean, nullable=False, server_default=sa.true()),
@@ -69,9 +67,7 @@ jobs = sa.Table(
     sa.Index(
         "ix_jobs_heart_beat_time_live",
         "heart_beat_time",
-        postgresql_where=sa.text(
-            "status IN ('Matched', 'Running', 'Completing', 'Stalled')"
-        ),
+        postgresql_where=sa.text("status IN ('Matched', 'Running', 'Completing', 'Stalled')"),
     ),
     postgresql_with={"fillfactor": 80},
 )
@@ -133,6 +129,8 @@ job_commands = sa.Table(
     sa.Column("arguments", sa.Text, nullable=False, server_default=""),
     sa.Column("created_at", Timestamp, nullable=False, server_default=sa.func.now()),
     sa.Column("delivered_at", Timestamp),
+    # The run that the command is for: a `Kill` must not reach the run that a later match starts. Null: whichever runs.
+    sa.Column("pilot_stamp", sa.String(32)),
     sa.Index(
         "ix_job_commands_pending",
         "job_id",
@@ -164,9 +162,7 @@ job_attempts = sa.Table(
     sa.Column("application_status", sa.String(255), nullable=False),
     sa.Column("start_exec_time", Timestamp),
     sa.Column("end_exec_time", Timestamp),
-    sa.Column(
-        "parameters", JSONB, nullable=False, server_default=sa.text("'{}'::jsonb")
-    ),
+    sa.Column("parameters", JSONB, nullable=False, server_default=sa.text("'{}'::jsonb")),
 )
 
 

@@ -156,6 +156,7 @@ def _create_satellites() -> None:
         sa.Column("arguments", sa.Text, nullable=False, server_default=""),
         sa.Column("created_at", _TIME, nullable=False, server_default=sa.func.now()),
         sa.Column("delivered_at", _TIME),
+        sa.Column("pilot_stamp", sa.String(32)),
         sa.PrimaryKeyConstraint("command_id", name="pk_job_commands"),
     )
     op.create_index(
