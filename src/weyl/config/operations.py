@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from weyl.config.section import FreeSection, LossySection, Section
+from weyl.config.section import FreeSection, LossySection, Number, Section
 from weyl.config.status import StatusSetting, StatusWord, StorageStatus
 
 
@@ -73,7 +73,7 @@ class Matching(Section):
     limits: list[dict[str, Any]] = Field(default_factory=list)
     retry: dict[str, Any] = Field(default_factory=dict)
     ttl: int | None = Field(default=None, gt=0)
-    db12_per_cpu_time: float = Field(default=1.0, gt=0)
+    db12_per_cpu_time: Number = Field(default=1.0, gt=0)
     wrapper_margin: int = Field(default=300, ge=0)
     local_data_first: bool = True
 
@@ -100,8 +100,8 @@ class PilotOptions(Section):
     """How pilots are sent, trusted and stopped; times in seconds."""
 
     allow_legacy_tokens: bool = True
-    submit_every: float = Field(default=60, gt=0)
-    status_every: float = Field(default=120, gt=0)
+    submit_every: Number = Field(default=60, gt=0)
+    status_every: Number = Field(default=120, gt=0)
     per_cycle: int = Field(default=100, ge=0)
     life_time: int = Field(default=259_200, gt=0, le=259_200)
     idle_after: int = Field(default=1_200, gt=0)

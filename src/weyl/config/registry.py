@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from weyl.config.section import Section, StringSet
+from weyl.config.section import Number, Section, StringSet
 
 
 class IdP(Section):
@@ -35,7 +35,7 @@ class Group(Section):
 
     properties: StringSet = frozenset()
     users: StringSet = frozenset()
-    job_share: int | float = Field(default=1000, ge=0)
+    job_share: Number = Field(default=1000, ge=0)
     quota: int | None = None
     allow_background_tqs: bool = False
     voms_role: str | None = None
@@ -51,7 +51,7 @@ class Organisation(Section):
     idp: IdP
     default_group: str
     support: Support = Support()
-    default_storage_quota: int | float = 0
+    default_storage_quota: Number = 0
     default_proxy_life_time: int = 43_200
     voms_name: str | None = None
     users: dict[str, User] = Field(default_factory=dict)

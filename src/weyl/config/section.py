@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 # Words that the document spells in its own way; every other word of a Python name is capitalised.
 _WORDS = {
@@ -68,5 +68,11 @@ def _in_order(values: Iterable[str]) -> list[str]:
     return sorted(values)
 
 
+def _as_written(value: float) -> int | float:
+    return int(value) if value == int(value) else value
+
+
+# A number that may have a fraction, and is dumped without one where it has none.
+Number = Annotated[float, Field(allow_inf_nan=False), PlainSerializer(_as_written, return_type=int | float)]
 StringSet = Annotated[frozenset[str], PlainSerializer(_in_order, return_type=list[str])]
 FreeSection = dict[str, Any] | None

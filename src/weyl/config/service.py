@@ -1,0 +1,141 @@
+"""The configuration that this process serves: always the last good revision, looked for in the background."""
+
+import asyncio
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import structlog
+
+from weyl.config.drivers.git import Change, GitRepository
+from weyl.config.errors import ConfigNotLoaded, InvalidConfig
+from weyl.config.models import Config
+from weyl.config.policy import ConfigReader
+from weyl.config.source import parse_config
+from weyl.kit.errors import WeylError
+
+log = structlog.get_logger(__name__)
+
+# How far a process that starts looks back for a revision that is valid.
+_LOOK_BACK = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One valid revision, ready to be served."""
+
+    config: Config
+    revision: str
+    modified: datetime
+    body: bytes
+
+    @classmethod
+    def of(cls, config: Config, *, revision: str, modified: datetime) -> "Snapshot":
+        """Take a configuration with its place in history, and write its document once."""
+        return cls(config, revision, modified, config.model_dump_json(by_alias=True).encode())
+
+
+class ConfigStore:
+    """Keeps the newest valid revision of the repository at hand; what is wrong with a newer one becomes a warning."""
+
+    def __init__(self, url: str, *, check_every_s: float = 5, mirror: Path | None = None) -> None:
+        self._temporary: TemporaryDirectory[str] | None = None
+        if mirror is None and "+https:" in url:
+            self._temporary = tempfile.TemporaryDirectory(prefix="weyl-config-")
+            mirror = Path(self._temporary.name)
+        self._repository = GitRepository(url, mirror=mirror)
+        self._check_every_s = check_every_s
+        self._snapshot: Snapshot | None = None
+        self._rejected: str | None = None
+        self._warning: str | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._refreshing = asyncio.Lock()
+        self._listeners: list[Callable[[Snapshot], None]] = []
+
+    def current(self) -> Snapshot:
+        """Return the last good revision; raises `ConfigNotLoaded` if there was none yet."""
+        if self._snapshot is None:
+            raise ConfigNotLoaded(f"The configuration is not loaded: {self._warning or 'it was not read yet'}")
+        return self._snapshot
+
+    @property
+    def warnings(self) -> list[str]:
+        """What an administrator has to repair: an invalid revision, a repository that cannot be reached."""
+        return [self._warning] if self._warning else []
+
+    def on_change(self, listener: Callable[[Snapshot], None]) -> None:
+        """Call `listener` with each new revision."""
+        self._listeners.append(listener)
+
+    async def start(self) -> None:
+        """Load the configuration and look for new revisions from now on."""
+        await self.refresh()
+        self._task = asyncio.create_task(self._watch(), name="weyl-config")
+
+    async def stop(self) -> None:
+        """Stop looking."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        if self._temporary is not None:
+            self._temporary.cleanup()
+
+    async def refresh(self) -> None:
+        """Look for a new revision now; a failure becomes a warning, never an exception."""
+        async with self._refreshing:
+            try:
+                await self._load(await self._repository.head())
+            except WeylError as error:
+                self._warn(str(error.detail))
+
+    async def history(self, reader: ConfigReader, *, limit: int) -> list[Change]:
+        """Return the newest commits that changed the configuration."""
+        return await self._repository.history(limit)
+
+    async def diff(self, reader: ConfigReader, old: str | None, new: str | None) -> str:
+        """Return what changed between two revisions, by default with the newest one."""
+        return await self._repository.diff(old, new)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(self._check_every_s)
+            await self.refresh()
+
+    async def _load(self, head: str) -> None:
+        if self._snapshot is not None and head == self._snapshot.revision:
+            self._warning = self._rejected = None
+            return
+        if head == self._rejected:
+            return
+        try:
+            self._serve(*await self._repository.read(head))
+        except WeylError as error:
+            self._rejected = head
+            self._warn(f"Revision {head[:12]} of the configuration is not used: {error.detail}")
+            if self._snapshot is None:
+                await self._look_back()
+        else:
+            self._warning = self._rejected = None
+
+    async def _look_back(self) -> None:
+        for change in (await self._repository.history(_LOOK_BACK))[1:]:
+            with suppress(InvalidConfig):
+                self._serve(*await self._repository.read(change.revision))
+                return
+
+    def _serve(self, change: Change, text: str) -> None:
+        config = parse_config(text)
+        self._snapshot = Snapshot.of(config, revision=change.revision, modified=change.at)
+        log.info("config.loaded", revision=change.revision, modified=change.at.isoformat())
+        for listener in self._listeners:
+            listener(self._snapshot)
+
+    def _warn(self, message: str) -> None:
+        if message != self._warning:
+            log.error("config.alarm", problem=message)
+        self._warning = message

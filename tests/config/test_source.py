@@ -1,0 +1,139 @@
+"""The configuration document: what is refused and where, what is filled in, how it is written out again."""
+
+import json
+
+import pytest
+
+from weyl.config.errors import InvalidConfig
+from weyl.config.models import Config
+from weyl.config.source import parse_config
+
+VO = """\
+DIRAC: {}
+Registry:
+  voa:
+    IdP: {URL: "https://idp.example.org", ClientID: weyl}
+    DefaultGroup: user
+    Users:
+      "1f2": {PreferedUsername: alice}
+    Groups:
+      user: {Properties: [NormalUser, JobSharing], Users: ["1f2"]}
+"""
+
+
+def problems_of(text: str) -> list[str]:
+    with pytest.raises(InvalidConfig) as caught:
+        parse_config(text)
+    return [str(problem) for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "The configuration is empty"),
+        ("- a", "The configuration must be a mapping with the sections DIRAC and Registry"),
+        ("DIRAC: {}\n", "line 1: Registry: is missing"),
+        ("Registry: {}\n", "line 1: DIRAC: is missing"),
+        ("DIRAC: {}\nDIRAC: {}\nRegistry: {}\n", "line 2: DIRAC: is given twice, first in line 1"),
+        ("DIRAC: {}\nRegistry: {}\nRegistri: {}\n", "line 3: Registri: is not known here; did you mean Registry?"),
+        ("DIRAC: {}\nRegistry: {}\nSystems: &a {b: *a}\n", "line 3: Systems.b: refers to itself"),
+        ("DIRAC: {}\nRegistry: {}\n? [1]\n: 2\n", "line 3: […]: is not a name; keys are plain text"),
+        ("DIRAC: {NoSetup: maybe}\nRegistry: {}\n", "line 1: DIRAC.NoSetup: must be true or false"),
+    ],
+)
+def test_a_fault_is_named_with_its_line_and_path(text: str, problem: str) -> None:
+    assert problem in problems_of(text)
+
+
+def test_text_that_is_not_yaml_is_refused_with_its_line() -> None:
+    (problem,) = problems_of("DIRAC: {}\nRegistry: [\n")
+    assert problem.startswith("line 3: This is not YAML:")
+
+
+def test_an_alias_bomb_is_refused() -> None:
+    levels = ["l0: &l0 [x, x, x, x, x, x, x, x, x, x]"]
+    levels += [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]" for n in range(1, 8)]
+    assert any("aliases spelled out" in problem for problem in problems_of("\n".join(levels)))
+
+
+def test_all_faults_are_told_at_once_with_the_nearest_known_name() -> None:
+    text = VO + "      prod: {Propeties: [NormalUser], JobShare: many}\n"
+    assert set(problems_of(text)) == {
+        "line 10: Registry.voa.Groups.prod.Propeties: is not known here; did you mean Properties?",
+        "line 10: Registry.voa.Groups.prod.JobShare: must be a number",
+    }
+
+
+def test_a_subject_that_yaml_reads_as_a_number_must_be_quoted() -> None:
+    (problem,) = problems_of(VO.replace('"1f2": {', "123: {"))
+    assert problem.startswith("line 7: Registry.voa.Users.")
+    assert "write it in quotes" in problem
+
+
+def test_a_fault_inherited_from_the_defaults_is_found_in_the_defaults() -> None:
+    (problem,) = problems_of(VO + "Operations:\n  Defaults:\n    JobHealth: {StalledAfter: -1}\n")
+    assert problem.startswith("line 12: Operations.voa.JobHealth.StalledAfter:")
+
+
+def test_unknown_keys_of_queues_are_refused_with_the_nearest_known_one() -> None:
+    text = VO + "Resources: {Sites: {A: {CEs: {c: {Driver: local, Queues: {q: {Walltime: 5}}}}}}}\n"
+    (problem,) = problems_of(text)
+    assert problem.endswith("is not known here; did you mean WallTime?")
+
+
+def test_defaults_are_merged_below_each_vo_and_then_removed() -> None:
+    text = VO + (
+        "Operations:\n"
+        "  Defaults: {JobDescription: {MaxPriority: 5, AllowedJobTypes: [User]}, Pilot: {a: 1, b: {c: 2}}}\n"
+        "  voa: {JobDescription: {MaxPriority: 7}, Pilot: {b: {d: 3}}}\n"
+    )
+    config = parse_config(text)
+    assert set(config.operations) == {"voa"}
+    assert config.operations["voa"].job_description.max_priority == 7
+    assert config.operations["voa"].job_description.allowed_job_types == ["User"]
+    assert config.operations["voa"].pilot == {"a": 1, "b": {"c": 2, "d": 3}}
+
+
+def test_every_vo_of_the_registry_has_operations() -> None:
+    operations = parse_config(VO).operations["voa"]
+    assert operations.job_description.default_cpu_time == 86_400
+    assert operations.services.job_scheduling.max_rescheduling == 3
+    assert operations.job_health.stalled_after == 75 * 60
+    assert operations.matching.db12_per_cpu_time == 1.0
+
+
+def test_the_dump_has_the_wire_names_all_defaults_and_sorted_sets() -> None:
+    document = json.loads(parse_config(VO).model_dump_json(by_alias=True))
+    group = document["Registry"]["voa"]["Groups"]["user"]
+    assert group["Properties"] == ["JobSharing", "NormalUser"]
+    assert group["JobShare"] == 1000
+    assert isinstance(group["JobShare"], int)
+    assert document["Registry"]["voa"]["Users"]["1f2"]["PreferedUsername"] == "alice"
+    assert document["Operations"]["voa"]["JobDescription"]["MinCPUTime"] == 100
+    assert document["Operations"]["voa"]["EMail"] is None
+    assert document["DIRAC"] == {"NoSetup": False}
+
+
+def test_a_dump_is_itself_a_configuration() -> None:
+    config = parse_config(VO)
+    assert parse_config(config.model_dump_json(by_alias=True)) == config
+
+
+def test_each_platform_is_compatible_with_itself_and_other_keys_of_computing_are_dropped() -> None:
+    text = VO + "Resources: {Computing: {OSCompatibility: {el9: [el8]}, Other: 1}}\n"
+    computing = parse_config(text).resources.computing
+    assert computing.os_compatibility == {"el9": frozenset({"el8", "el9"})}
+
+
+def test_storage_elements_keep_what_only_the_storage_room_understands() -> None:
+    config = parse_config(VO + "Resources: {StorageElements: {SE: {Protocols: [xroot]}}}\n")
+    assert config.model_dump(by_alias=True)["Resources"]["StorageElements"]["SE"]["Protocols"] == ["xroot"]
+
+
+def test_python_names_are_no_keys_of_the_document() -> None:
+    assert problems_of("DIRAC: {no_setup: true}\nRegistry: {}\n")
+
+
+def test_code_and_tests_may_build_a_configuration_by_python_names() -> None:
+    config = Config.model_validate({"dirac": {}, "registry": {}})
+    assert config.resources.sites == {}
