@@ -1,0 +1,68 @@
+"""What a room's command is given: the client, the program's options, the terminal, the question before harm."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+import typer
+
+from weyl.client.credentials import CredentialFile
+from weyl.client.sync import Client
+
+
+@dataclass(slots=True)
+class GlobalOptions:
+    """The options that every command understands, before and after its name."""
+
+    output: str | None = None
+    columns: tuple[str, ...] | None = None
+    no_header: bool = False
+    quiet: bool = False
+    # Rows wanted; None: the command's own default, 0: all of them, page by page.
+    limit: int | None = None
+    url: str | None = None
+    profile: str | None = None
+    debug: bool = False
+    no_color: bool = False
+    yes: bool = False
+    timeout_s: float | None = None
+    fail_empty: bool = False
+    watch_s: float | None = None
+
+
+class Session(Protocol):
+    """One run of the program."""
+
+    @property
+    def options(self) -> GlobalOptions:
+        """The options of the whole program."""
+
+    @property
+    def client(self) -> Client:
+        """The client for the installation; made, and its address asked for, at first use."""
+
+    @property
+    def credentials(self) -> CredentialFile:
+        """The file that holds the login of this profile."""
+
+    @property
+    def stdout_is_terminal(self) -> bool:
+        """Whether somebody looks at the output."""
+
+    @property
+    def stdin_is_terminal(self) -> bool:
+        """Whether somebody can answer a question."""
+
+    def say(self, message: str) -> None:
+        """Writes a line for the person to stderr; silent with --quiet."""
+
+    def confirm(self, action: str, count: int, *, breakdown: Mapping[str, int] | None = None) -> None:
+        """Asks once before harm (`kill`, 12); raises UsageFault if refused, or if nobody can be asked without --yes."""
+
+    def read_ids(self, arguments: list[str]) -> list[str]:
+        """Returns the ids given, with a single `-` replaced by the words of stdin."""
+
+
+def session_of(context: typer.Context) -> Session:
+    """Returns the session of the run that this command belongs to."""
+    return cast(Session, context.obj)

@@ -1,0 +1,58 @@
+"""What the client reads from the environment: each WEYL_X falls back to the DIRACX_X that users may have set."""
+
+import os
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+
+from weyl.client.errors import UsageFault
+
+
+def variable(name: str, environ: Mapping[str, str] = os.environ) -> str | None:
+    """Returns WEYL_<name>, else DIRACX_<name>, else None; an empty value counts as unset."""
+    return environ.get(f"WEYL_{name}") or environ.get(f"DIRACX_{name}") or None
+
+
+def server_url(environ: Mapping[str, str] = os.environ) -> str:
+    """Returns the address of the installation, or says which variable is missing."""
+    url = variable("URL", environ)
+    if not url:
+        raise UsageFault(
+            "No server address is set.",
+            hint="Set WEYL_URL (or pass --url) to the address of your installation, such as https://weyl.example.org; "
+            "your community's support page has it.",
+        )
+    if not url.startswith(("http://", "https://")):
+        raise UsageFault(
+            f"The server address {url!r} does not start with http:// or https://.", hint="Correct WEYL_URL."
+        )
+    return url.rstrip("/")
+
+
+def credentials_path(profile: str | None = None, environ: Mapping[str, str] = os.environ) -> Path:
+    """Returns where the login of a profile is kept."""
+    profile = profile or environ.get("WEYL_PROFILE") or None
+    if profile is None:
+        explicit = variable("CREDENTIALS_PATH", environ)
+        if explicit:
+            return Path(explicit).expanduser()
+    if profile and not profile.replace("-", "").replace("_", "").isalnum():
+        raise UsageFault(
+            f"The profile name {profile!r} may hold letters, digits, - and _ only.", hint="Choose another name."
+        )
+    cache = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "weyl" / (f"credentials-{profile}.json" if profile else "credentials.json")
+
+
+def load_dotenv(environ: MutableMapping[str, str] = os.environ) -> None:
+    """Adds the variables of the file named by WEYL_DOTENV to the environment; what is set already stays."""
+    name = variable("DOTENV", environ)
+    if not name:
+        return
+    try:
+        text = Path(name).read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageFault(f"Cannot read {name}: {error.strerror}.", hint="Correct or unset WEYL_DOTENV.") from error
+    for line in text.splitlines():
+        key, separator, value = line.strip().removeprefix("export ").partition("=")
+        if separator and key and not key.startswith("#"):
+            environ.setdefault(key.strip(), value.strip().strip("'\""))

@@ -1,0 +1,73 @@
+"""What a command hands back: rows, a document, ids, text, events; `weyl.cli` prints it in the format asked for."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A table, one mapping a row, with the API's own field names; a generator of rows is printed as it comes."""
+
+    rows: Iterable[Row]
+    # Shown by default, in this order; None: the keys of the first row.
+    columns: Sequence[str] | None = None
+    # What `-q` and `-o id` print.
+    id_column: str = "ID"
+    unit: str = "rows"
+    # Asked after the last row: how many rows exist in all, for the footer of a table. None: not known.
+    total: Callable[[], int | None] | None = None
+    # Number of the first row, counted from 1.
+    first: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One JSON document; people see its keys and values, or `text` if there is a better form for them."""
+
+    content: Any
+    text: str | None = None
+    # What `-q` prints.
+    ids: Sequence[object] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """What a command created or changed: ids on stdout, the sentence on stderr; `-o json` prints `document` instead."""
+
+    ids: Iterable[object]
+    sentence: str = ""
+    id_column: str = "ID"
+    document: Any = None
+    # Those that could not be done, id -> reason: listed on stderr, exit code 7.
+    failed: Mapping[Any, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Text or bytes for stdout exactly as they are, whatever the format (a log, a JDL, a completion script)."""
+
+    chunks: Iterable[str | bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """A stream of JSON objects, printed one a line the moment they come (NDJSON), whatever the format."""
+
+    events: Iterable[Row]
+    # For a terminal: turns an event into a line for people; None from it hides the event.
+    line: Callable[[Row], str | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A sentence for stderr, and with `-o json` the document on stdout; `exit_code` is the program's."""
+
+    sentence: str = ""
+    document: Any = None
+    exit_code: int = 0
+
+
+Result = Rows | Document | Ids | Text | Events | Done | None

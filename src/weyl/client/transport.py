@@ -1,0 +1,226 @@
+"""The only module that knows an HTTP library, loaded at the first send: drives exchanges, turns JSON into types."""
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import httpx2
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json, to_json
+
+from weyl.client.errors import UnexpectedAnswer, UsageFault
+from weyl.client.exchange import ConnectionFault, Exchange, Received, Send, Sleep
+
+R = TypeVar("R")
+
+CONNECT_TIMEOUT_S = 10.0
+UNTYPED = (Any, list[Any], dict[str, Any], list[dict[str, Any]])
+
+# Told of every request, for --debug: what was sent, what came of it, after how many seconds.
+Observe = Callable[[Send, Received | ConnectionFault, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How requests travel."""
+
+    timeout_s: float
+    ca_path: str | None = None
+    observe: Observe | None = None
+    # Stands in for the network: an application of the same process.
+    transport: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    value: Any
+
+
+def user_agent() -> str:
+    """Returns how this client introduces itself."""
+    try:
+        return f"weyl/{version('weyl')}"
+    except PackageNotFoundError:
+        return "weyl"
+
+
+def sync_http(options: Options) -> httpx2.Client:
+    """Returns the library's client for `options`."""
+    return httpx2.Client(**_arguments(options))
+
+
+def async_http(options: Options) -> httpx2.AsyncClient:
+    """Returns the library's asynchronous client for `options`."""
+    return httpx2.AsyncClient(**_arguments(options))
+
+
+def drive(exchange: Exchange[R], http: httpx2.Client, options: Options) -> R:
+    """Carries out an exchange, waiting on the way."""
+    outcome: Received | ConnectionFault | None = None
+    try:
+        while not isinstance(action := _advance(exchange, outcome), _End):
+            if isinstance(action, Sleep):
+                time.sleep(action.seconds)
+                outcome = None
+            else:
+                outcome = _send(action, http, options)
+        return cast(R, action.value)
+    finally:
+        # Releases the lock that the exchange may hold when we are interrupted.
+        exchange.close()
+
+
+async def drive_async(exchange: Exchange[R], http: httpx2.AsyncClient, options: Options) -> R:
+    """Carries out an exchange without blocking the event loop."""
+    outcome: Received | ConnectionFault | None = None
+    try:
+        while not isinstance(action := _advance(exchange, outcome), _End):
+            if isinstance(action, Sleep):
+                await asyncio.sleep(action.seconds)
+                outcome = None
+            else:
+                outcome = await _send_async(action, http, options)
+        return cast(R, action.value)
+    finally:
+        exchange.close()
+
+
+def decode(returns: Any, content: bytes) -> Any:
+    """Turns the bytes of an answer into what its call says that it returns."""
+    if returns is None:
+        return None
+    if returns is bytes:
+        return content
+    if returns is str:
+        return content.decode(errors="replace")
+    try:
+        if returns in UNTYPED:
+            return from_json(content)
+        return TypeAdapter(returns).validate_json(content)
+    except (ValidationError, ValueError) as error:
+        raise UnexpectedAnswer(f"The server's answer is not what this version of weyl expects: {error}") from error
+
+
+def _advance(exchange: Exchange[Any], outcome: Received | ConnectionFault | None) -> Send | Sleep | _End:
+    try:
+        if isinstance(outcome, ConnectionFault):
+            return exchange.throw(outcome)
+        return exchange.send(outcome)
+    except StopIteration as end:
+        return _End(end.value)
+
+
+def _send(send: Send, http: httpx2.Client, options: Options) -> Received | ConnectionFault:
+    started = time.monotonic()
+    outcome: Received | ConnectionFault
+    try:
+        with _request_arguments(send) as arguments, http.stream(**arguments) as response:
+            if send.sink is not None and response.is_success:
+                with _replacing(send.sink) as file:
+                    for chunk in response.iter_bytes():
+                        file.write(chunk)
+                outcome = _received(response, b"")
+            else:
+                outcome = _received(response, response.read())
+    except httpx2.RequestError as error:
+        outcome = _fault(error)
+    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
+        raise UsageFault(f"Not a usable address: {send.url}: {error}", hint="Correct WEYL_URL.") from error
+    if options.observe is not None:
+        options.observe(send, outcome, time.monotonic() - started)
+    return outcome
+
+
+async def _send_async(send: Send, http: httpx2.AsyncClient, options: Options) -> Received | ConnectionFault:
+    started = time.monotonic()
+    outcome: Received | ConnectionFault
+    try:
+        with _request_arguments(send) as arguments:
+            async with http.stream(**arguments) as response:
+                if send.sink is not None and response.is_success:
+                    with _replacing(send.sink) as file:
+                        async for chunk in response.aiter_bytes():
+                            file.write(chunk)
+                    outcome = _received(response, b"")
+                else:
+                    outcome = _received(response, await response.aread())
+    except httpx2.RequestError as error:
+        outcome = _fault(error)
+    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
+        raise UsageFault(f"Not a usable address: {send.url}: {error}", hint="Correct WEYL_URL.") from error
+    if options.observe is not None:
+        options.observe(send, outcome, time.monotonic() - started)
+    return outcome
+
+
+@contextmanager
+def _request_arguments(send: Send) -> Iterator[dict[str, Any]]:
+    headers = dict(send.headers)
+    arguments: dict[str, Any] = {"method": send.method, "url": send.url, "headers": headers}
+    if send.query:
+        arguments["params"] = _query(send.query)
+    if send.body is not None:
+        arguments["content"] = to_json(send.body, by_alias=True, exclude_none=True)
+        headers.setdefault("Content-Type", "application/json")
+    if send.form is not None:
+        arguments["data"] = dict(send.form)
+    if send.file is None:
+        yield arguments
+        return
+    with send.file.open("rb") as file:
+        yield {**arguments, "files": {"file": (send.file.name, file, "application/octet-stream")}}
+
+
+def _query(query: Any) -> list[tuple[str, str]]:
+    pairs: list[tuple[str, str]] = []
+    for key, value in query.items():
+        values = value if isinstance(value, (list, tuple)) else [value]
+        pairs += [(key, str(item).lower() if isinstance(item, bool) else str(item)) for item in values]
+    return pairs
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Any]:
+    """Opens a file that takes the place of `path` only when it is complete."""
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _received(response: httpx2.Response, content: bytes) -> Received:
+    return Received(response.status_code, {key.lower(): value for key, value in response.headers.items()}, content)
+
+
+def _fault(error: httpx2.RequestError) -> ConnectionFault:
+    was_sent = not isinstance(error, (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout))
+    if isinstance(error, httpx2.TimeoutException):
+        return ConnectionFault("no answer in time", was_sent=was_sent)
+    return ConnectionFault(str(error) or type(error).__name__, was_sent=was_sent)
+
+
+def _arguments(options: Options) -> dict[str, Any]:
+    arguments: dict[str, Any] = {
+        "headers": {"User-Agent": user_agent()},
+        "timeout": httpx2.Timeout(options.timeout_s, connect=min(CONNECT_TIMEOUT_S, options.timeout_s)),
+        "follow_redirects": False,
+    }
+    if options.transport is not None:
+        arguments["transport"] = options.transport
+    if options.ca_path:
+        try:
+            arguments["verify"] = ssl.create_default_context(cafile=options.ca_path)
+        except (OSError, ssl.SSLError) as error:
+            raise UsageFault(
+                f"Cannot use the certificates in {options.ca_path}: {error}", hint="Correct or unset WEYL_CA_PATH."
+            ) from error
+    return arguments
