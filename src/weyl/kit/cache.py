@@ -1,4 +1,4 @@
-"""A cache with two limits of age: served stale and refreshed behind after the soft one, waited for after the hard one."""
+"""A cache with two ages: past the soft one it serves stale and refreshes behind, past the hard one it waits."""
 
 import asyncio
 import time

@@ -9,5 +9,5 @@ def utcnow() -> datetime:
 
 
 def iso_z(at: datetime) -> str:
-    """Return `at` as the contract writes times: ISO 8601 in UTC ending in `Z`, with microseconds if they are not zero."""
+    """Return `at` as the contract writes times: ISO 8601, UTC, ending in `Z`, microseconds only if not zero."""
     return at.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"

@@ -256,7 +256,8 @@ async def drop_month_partitions(tx: Tx, table: str, before: datetime) -> list[st
     """Drop the monthly partitions of `table` that end before `before`; returns their names."""
     names = await tx.execute(
         text(
-            "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = to_regclass(:t)"
+            "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
+            "WHERE i.inhparent = to_regclass(:t)"
         ),
         {"t": table},
     )

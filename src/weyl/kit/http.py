@@ -111,7 +111,7 @@ async def request_time() -> datetime:
     return utcnow()
 
 
-# scope="function": FastAPI would otherwise commit after the answer was sent, and a failed commit would hide behind a 201
+# scope="function": FastAPI would otherwise commit after the answer was sent, and hide a failed commit behind a 201
 WriteTx = Annotated[Tx, Depends(write_transaction, scope="function")]
 ReadTx = Annotated[Tx, Depends(read_connection, scope="function")]
 Now = Annotated[datetime, Depends(request_time)]

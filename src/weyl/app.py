@@ -1,0 +1,118 @@
+"""Wires the server: what a process holds, its routers, and the order in which things start and stop."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from sqlalchemy import text
+
+from weyl.auth.keys import KeySet
+from weyl.auth.verifier import Verifier
+from weyl.builtin import load_extensions
+from weyl.config.service import ConfigStore
+from weyl.extension import Extension, Services, collect_drivers
+from weyl.kit import faults, health, openapi
+from weyl.kit.db import Database
+from weyl.kit.middleware import RequestGuard
+from weyl.kit.s3 import ObjectStore
+from weyl.migrations import migrate
+from weyl.settings import Settings
+
+
+@asynccontextmanager
+async def open_services(settings: Settings, extensions: Sequence[Extension]) -> AsyncIterator[Services]:
+    """Open what server and worker processes both hold: database, configuration, keys and object store."""
+    async with AsyncExitStack() as stack:
+        db = Database(
+            settings.database_url,
+            pool_size=settings.database_pool_size,
+            statement_timeout_s=settings.database_statement_timeout_s,
+        )
+        stack.push_async_callback(db.close)
+        config = ConfigStore(settings.config_url, check_every_s=settings.config_check_every_s)
+        await config.start()
+        stack.push_async_callback(config.stop)
+        store = await stack.enter_async_context(ObjectStore.from_settings(settings))
+        keys = KeySet(settings.keys.get_secret_value(), issuer=settings.issuer)
+        yield Services(
+            settings=settings, db=db, config=config, keys=keys, store=store, drivers=collect_drivers(extensions)
+        )
+
+
+def create_app(settings: Settings, extensions: Sequence[Extension] | None = None) -> FastAPI:
+    """Return the ASGI application; nothing is opened before its lifespan starts."""
+    active = load_extensions() if extensions is None else extensions
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            services = await stack.enter_async_context(open_services(settings, active))
+            app.state.settings = settings
+            app.state.db = services.db
+            app.state.config = services.config
+            app.state.keys = services.keys
+            app.state.store = services.store
+            app.state.drivers = services.drivers
+            app.state.verifier = Verifier(services.keys, services.config)
+            app.state.health_checks = _health_checks(services)
+            for extension in active:
+                if extension.state is not None:
+                    held = await stack.enter_async_context(extension.state(services))
+                    for name, value in held.items():
+                        setattr(app.state, name, value)
+            yield
+
+    app = FastAPI(
+        title="Dirac",
+        version="0.1.0",
+        openapi_url="/api/openapi.json",
+        docs_url="/api/docs",
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url="/api/docs/oauth2-redirect",
+        swagger_ui_init_oauth={"clientId": "myDIRACClientID", "usePkceWithAuthorizationCodeGrant": True},
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
+    app.include_router(health.router)
+    for extension in active:
+        for router in extension.routers:
+            app.include_router(router)
+    faults.install(app)
+    openapi.install(app)
+    _add_middleware(app, settings)
+    return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    app.add_middleware(
+        RequestGuard,  # type: ignore[arg-type] # plain ASGI, which Starlette accepts
+        client_version_min=settings.client_version_min,
+        body_bytes_max=settings.body_bytes_max,
+    )
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_credentials=True,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["Content-Range", "ETag", "Last-Modified"],
+        )
+
+
+def _health_checks(services: Services) -> dict[str, Callable[[], Awaitable[list[str]]]]:
+    async def database() -> list[str]:
+        async with services.db.read() as tx:
+            await tx.execute(text("SELECT 1"))
+        return []
+
+    async def schema() -> list[str]:
+        found, needed = await migrate.current_revision(services.db), migrate.head_revision()
+        return [] if found == needed else [f"The schema is at {found}, this release needs {needed}: weyl db migrate"]
+
+    async def config() -> list[str]:
+        services.config.current()
+        return services.config.warnings
+
+    return {"database": database, "schema": schema, "configuration": config}

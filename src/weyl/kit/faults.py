@@ -1,0 +1,89 @@
+"""Turns what goes wrong in a request into the contract's answers; nothing of the inside leaks into them."""
+
+import math
+from typing import Any
+
+import structlog
+from asyncpg.exceptions import InterfaceError, PostgresError
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+
+from weyl.kit.db import is_transient, is_unavailable, sqlstate
+from weyl.kit.errors import WeylError
+from weyl.kit.http import json_response
+
+log = structlog.get_logger(__name__)
+
+# Values that a column cannot hold: too long, out of range, or a NUL byte in text. The caller sent them.
+_REFUSED_VALUES = {"22001", "22003", "22008", "22021", "22P05"}
+
+
+def install(app: FastAPI) -> None:
+    """Register the handlers."""
+    app.add_exception_handler(WeylError, _weyl_error)
+    app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    for kind in (DBAPIError, PostgresError, InterfaceError, PoolTimeout, ConnectionError):
+        app.add_exception_handler(kind, _database_error)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def request_id(request: Request) -> str:
+    """Return the id under which this request is logged."""
+    return str(request.scope.get("weyl.request_id", ""))
+
+
+async def _weyl_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, WeylError)
+    return json_response(error.body(), status=error.status, headers=error.headers)
+
+
+async def _http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return json_response({"detail": error.detail}, status=error.status_code, headers=error.headers)
+
+
+async def _malformed(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    problems = [
+        {"type": problem["type"], "loc": problem["loc"], "msg": problem["msg"], "input": problem.get("input")}
+        for problem in error.errors()
+    ]
+    return json_response({"detail": finite(problems)}, status=422)
+
+
+def finite(value: Any) -> Any:
+    """Return `value` with non-finite numbers as text (JSON has none) and text that UTF-8 cannot carry replaced."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, dict):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 64:
+        return str(value)
+    return value if value is None or isinstance(value, bool | int | float) else str(value)
+
+
+async def _database_error(request: Request, error: Exception) -> Response:
+    if isinstance(error, PoolTimeout) or is_unavailable(error) or is_transient(error):
+        log.warning("request.database_unavailable", path=request.url.path, error=repr(error)[:300])
+        detail = "The database cannot serve this now; try again in a moment"
+        return json_response({"detail": detail}, status=503, headers={"Retry-After": "10"})
+    if sqlstate(error) in _REFUSED_VALUES:
+        log.info("request.value_refused", path=request.url.path, error=repr(error)[:300])
+        return json_response({"detail": "A value is too long or too large for its column"}, status=400)
+    return await _unexpected(request, error)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    log.error("request.failed", path=request.url.path, method=request.method, exc_info=error)
+    detail = "Internal error. It is logged under the request id; please report it with that id"
+    return json_response({"detail": detail, "request_id": request_id(request)}, status=500)

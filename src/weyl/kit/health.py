@@ -1,0 +1,40 @@
+"""Health for load balancers and orchestrators: alive, ready, started."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from fastapi import APIRouter, Request, Response
+
+from weyl.kit.errors import Unavailable
+from weyl.kit.http import json_response, state
+
+router = APIRouter(prefix="/api/health", include_in_schema=False)
+
+Check = Callable[[], Awaitable[list[str]]]
+"""Returns warnings; raises when this process cannot serve."""
+
+
+@router.get("/live")
+async def live() -> Response:
+    """Answer as long as the process runs."""
+    return json_response({"status": "live"})
+
+
+@router.get("/ready")
+async def ready(request: Request) -> Response:
+    """Answer 200 if requests can be served now, else 503 with the reason; warnings do not stop the service."""
+    checks: Mapping[str, Check] = state(request).health_checks
+    warnings: dict[str, list[str]] = {}
+    for name, check in checks.items():
+        try:
+            found = await check()
+        except Exception as error:
+            raise Unavailable(f"{name}: {error or type(error).__name__}") from error
+        if found:
+            warnings[name] = found
+    return json_response({"status": "ready", **({"warnings": warnings} if warnings else {})})
+
+
+@router.get("/startup")
+async def startup(request: Request) -> Response:
+    """Answer once the process has started; requests reach it only after that."""
+    return json_response({"status": "startup complete"})

@@ -1,0 +1,133 @@
+"""Fixtures for every suite: the real PostgreSQL and S3, one database a test, the application, and logins."""
+
+import itertools
+import os
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import asyncpg
+import httpx2
+import pytest
+from sqlalchemy.engine import make_url
+from tests.infra.app import Application, Installation, running_application
+
+from weyl.demo.postgres import RunningPostgres, start_postgres
+from weyl.demo.seaweedfs import RunningStore, start_seaweedfs
+from weyl.kit.db import Database, Tx, libpq_dsn
+from weyl.migrations import migrate
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def run_directory() -> Iterator[Path]:
+    """A short directory: paths of unix sockets are limited to about 100 bytes."""
+    with tempfile.TemporaryDirectory(prefix="weyl-t-") as directory:
+        Path(directory).chmod(0o755)
+        yield Path(directory)
+
+
+@pytest.fixture(scope="session")
+def postgres(run_directory: Path) -> Iterator[RunningPostgres]:
+    """The PostgreSQL of this run."""
+    with start_postgres(run_directory / "pg", fast=True) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def object_store(run_directory: Path) -> Iterator[RunningStore]:
+    """The S3 of this run, started by the first test that asks for it."""
+    with start_seaweedfs(run_directory / "s3") as running:
+        yield running
+
+
+async def _admin(postgres: RunningPostgres, statement: str) -> None:
+    connection = await asyncpg.connect(libpq_dsn(_url(postgres, "postgres")))
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def _url(postgres: RunningPostgres, name: str) -> str:
+    return make_url(postgres.url).set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+async def template(postgres: RunningPostgres) -> str:
+    """The name of a database with every migration applied."""
+    name = f"template_{os.getpid()}"
+    await _admin(postgres, f"CREATE DATABASE {name}")
+    db = Database(_url(postgres, name), pool_size=1)
+    await migrate.upgrade(db)
+    await db.close()
+    return name
+
+
+@pytest.fixture
+async def database_url(postgres: RunningPostgres, template: str) -> AsyncIterator[str]:
+    """A database of the test's own, copied from the template in some 30 ms."""
+    name = f"t_{os.getpid()}_{next(_numbers)}"
+    await _admin(postgres, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+    yield _url(postgres, name)
+    await _admin(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def db(database_url: str) -> AsyncIterator[Database]:
+    """The pool on the test's database."""
+    database = Database(database_url, pool_size=4)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def tx(db: Database) -> AsyncIterator[Tx]:
+    """One transaction on the test's database, rolled back at its end."""
+    async with db.engine.connect() as connection:
+        transaction = await connection.begin()
+        yield connection
+        await transaction.rollback()
+
+
+@pytest.fixture(scope="session")
+def installation(run_directory: Path) -> Installation:
+    """Keys, configuration repository and users of the suite; see `tests/infra/app.py`."""
+    return Installation.create(run_directory / "installation")
+
+
+@pytest.fixture
+async def application(
+    database_url: str, installation: Installation, object_store: RunningStore
+) -> AsyncIterator[Application]:
+    """The whole application on the test's database, in this process."""
+    async with running_application(installation, database_url, object_store) as application:
+        yield application
+
+
+@pytest.fixture
+def client(application: Application) -> httpx2.AsyncClient:
+    """An HTTP client of the application, without a token."""
+    return application.client
+
+
+@pytest.fixture
+def login(application: Application) -> Callable[..., dict[str, str]]:
+    """Return `login(user="alice", vo="voa", group="user", properties=())` -> the headers of that user."""
+    return application.login
+
+
+@pytest.fixture
+async def start_application(
+    database_url: str, installation: Installation, object_store: RunningStore
+) -> AsyncIterator[Callable[..., Awaitable[Application]]]:
+    """Start further applications on the same database, as a second server process or other settings would be."""
+    async with AsyncExitStack() as stack:
+
+        async def start(**settings: object) -> Application:
+            application = running_application(installation, database_url, object_store, **settings)
+            return await stack.enter_async_context(application)
+
+        yield start

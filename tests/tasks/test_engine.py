@@ -1,0 +1,145 @@
+"""The task engine: enqueued with the change, retried, scheduled once across workers, locked, and taken over."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import text
+
+from weyl.kit.db import Database
+from weyl.tasks import locks
+from weyl.tasks.engine import Worker
+from weyl.tasks.models import Task
+from weyl.tasks.schedule import first_run, next_run, retry_delay
+from weyl.tasks.service import enqueue
+
+GREET = Task("test.greet", retry_delay_s=0.01, attempts_max=3)
+
+
+class Recorder:
+    """A handler that keeps what it got and says when it got enough."""
+
+    def __init__(self, *, failures: int = 0) -> None:
+        self.payloads: list[object] = []
+        self.called = asyncio.Event()
+        self._failures = failures
+
+    async def __call__(self, payload: object) -> None:
+        self.payloads.append(payload)
+        if len(self.payloads) <= self._failures:
+            raise RuntimeError("not yet")
+        self.called.set()
+
+
+async def _failed(db: Database) -> int:
+    async with db.read() as tx:
+        return await tx.scalar(text("SELECT count(*) FROM pgqueuer WHERE status = 'failed'")) or 0
+
+
+async def test_a_task_exists_if_and_only_if_its_transaction_commits(db: Database) -> None:
+    recorder = Recorder()
+    with pytest.raises(ZeroDivisionError):
+        async with db.transaction() as tx:
+            await enqueue(tx, GREET, ["lost"])
+            raise ZeroDivisionError
+    async with db.transaction() as tx:
+        await enqueue(tx, GREET, [{"to": "Hermann"}, {"to": "Emmy"}])
+    await Worker(db, [GREET.bind(recorder)]).drain()
+    assert sorted(str(payload) for payload in recorder.payloads) == ["{'to': 'Emmy'}", "{'to': 'Hermann'}"]
+
+
+async def test_a_key_that_waits_is_not_enqueued_again_and_does_not_break_the_transaction(db: Database) -> None:
+    recorder = Recorder()
+    for _ in range(2):
+        async with db.transaction() as tx:
+            await enqueue(tx, GREET, [1], keys=["once"])
+            await tx.execute(text("SELECT 1"))
+    await Worker(db, [GREET.bind(recorder)]).drain()
+    assert recorder.payloads == [1]
+
+
+async def test_a_task_that_fails_is_tried_again(db: Database) -> None:
+    recorder = Recorder(failures=2)
+    worker = Worker(db, [GREET.bind(recorder)])
+    async with db.transaction() as tx:
+        await enqueue(tx, GREET, ["hello"])
+    running = asyncio.create_task(worker.run())
+    await asyncio.wait_for(recorder.called.wait(), 20)
+    worker.stop()
+    await running
+    assert len(recorder.payloads) == 3
+    assert await _failed(db) == 0
+
+
+async def test_the_last_failure_is_kept(db: Database) -> None:
+    once = Task("test.once", attempts_max=1)
+    recorder = Recorder(failures=1)
+    async with db.transaction() as tx:
+        await enqueue(tx, once, ["hello"])
+    await Worker(db, [once.bind(recorder)]).drain()
+    assert await _failed(db) == 1
+
+
+async def test_a_schedule_runs_once_for_two_workers(db: Database) -> None:
+    hourly = Task("test.hourly", every=timedelta(hours=1))
+    recorder = Recorder()
+    workers = [Worker(db, [hourly.bind(recorder)]) for _ in range(2)]
+    running = [asyncio.create_task(worker.run()) for worker in workers]
+    await asyncio.wait_for(recorder.called.wait(), 20)
+    for worker in workers:
+        worker.stop()
+    await asyncio.gather(*running)
+    assert recorder.payloads == [None]
+
+
+async def test_a_locked_task_is_skipped_while_another_run_holds_the_lock(db: Database) -> None:
+    locked = Task("test.locked", lock="the lock")
+    recorder = Recorder()
+    worker = Worker(db, [locked.bind(recorder)])
+    async with locks.hold(db, "the lock") as fencing:
+        assert fencing == 1
+        await worker.run_now("test.locked")
+    assert recorder.payloads == []
+    await worker.run_now("test.locked")
+    assert recorder.payloads == [None]
+
+
+async def test_a_lock_whose_holder_died_is_taken_with_a_higher_fencing_number(db: Database) -> None:
+    async with db.transaction() as tx:
+        await tx.execute(
+            text("INSERT INTO task_locks VALUES ('dead', 'somebody', now() - interval '1 second', 7)"),
+        )
+    async with locks.hold(db, "dead") as fencing:
+        assert fencing == 8
+
+
+async def test_the_worker_comes_back_when_the_database_drops_its_connections(db: Database) -> None:
+    recorder = Recorder()
+    worker = Worker(db, [GREET.bind(recorder)])
+    running = asyncio.create_task(worker.run())
+    async with db.read() as tx:
+        while not await tx.scalar(text("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'weyl-worker'")):
+            await asyncio.sleep(0.01)
+        await tx.execute(
+            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'weyl-worker'")
+        )
+    async with db.transaction() as tx:
+        await enqueue(tx, GREET, ["after"])
+    await asyncio.wait_for(recorder.called.wait(), 30)
+    worker.stop()
+    await running
+
+
+def test_a_task_has_one_schedule_at_most() -> None:
+    with pytest.raises(ValueError, match="not both"):
+        Task("test.two", every=timedelta(seconds=1), cron="* * * * *")
+
+
+def test_schedules_are_pure() -> None:
+    now = datetime(2026, 11, 25, 10, 30, tzinfo=UTC)
+    hourly = Task("h", cron="0 * * * *")
+    assert first_run(hourly, now) == datetime(2026, 11, 25, 11, tzinfo=UTC)
+    assert first_run(Task("e", every=timedelta(seconds=5)), now) == now
+    assert next_run(Task("e", every=timedelta(seconds=5)), now) == now + timedelta(seconds=5)
+    assert retry_delay(Task("r", retry_delay_s=1), 3) == timedelta(seconds=8)
+    assert retry_delay(Task("r", retry_delay_s=1), 60) == timedelta(minutes=5)
