@@ -1,0 +1,65 @@
+"""Who may log in, with what, and whose refresh tokens one may see or revoke."""
+
+from dataclasses import dataclass
+
+from weyl.auth.errors import NotGranted
+from weyl.auth.properties import PROXY_MANAGEMENT
+from weyl.auth.scopes import Scope
+from weyl.auth.tokens import Identity
+from weyl.config.models import Config
+from weyl.config.registry import Organisation
+from weyl.kit.http import User
+
+
+@dataclass(frozen=True)
+class TokenScope:
+    """Whose refresh tokens a user may list and revoke: those of one subject, or of everybody in the VO (`None`)."""
+
+    vo: str
+    subject: str | None
+
+
+def may_log_in(config: Config, scope: Scope, subject: str) -> Identity:
+    """Grants `scope` to the person whom the identity provider of the VO calls `subject`, or raises `NotGranted`."""
+    organisation = config.registry.get(scope.vo)
+    if organisation is None:
+        raise NotGranted(f"VO {scope.vo} is not served here any more")
+    user = organisation.users.get(subject)
+    if user is None:
+        raise NotGranted(f"You are not registered in VO {scope.vo}. {organisation.support.message}")
+    if is_suspended(organisation, scope.vo, subject):
+        raise NotGranted(f"You are suspended in VO {scope.vo}. {organisation.support.message}")
+    group = organisation.groups.get(scope.group)
+    if group is None or subject not in group.users:
+        raise NotGranted(f"You are not a member of group {scope.group} in VO {scope.vo}")
+    held = frozenset[str]().union(*(each.properties for each in organisation.groups.values() if subject in each.users))
+    if missing := sorted(scope.asked - held):
+        raise NotGranted(f"No group of yours in VO {scope.vo} gives: {', '.join(missing)}")
+    return Identity(
+        subject=f"{scope.vo}:{subject}",
+        vo=scope.vo,
+        preferred_username=user.preferred_username,
+        group=scope.group,
+        properties=group.properties | scope.asked,
+    )
+
+
+def is_suspended(organisation: Organisation, vo: str, subject: str) -> bool:
+    """Tells whether the configuration suspends this member of the VO."""
+    user = organisation.users.get(subject)
+    return user is not None and vo in user.suspended
+
+
+def may_use_token(config: Config, user: User) -> User:
+    """Lets a token pass whose owner was not suspended since it was issued, or raises `NotGranted`."""
+    organisation = config.registry.get(user.vo)
+    if organisation is None:
+        raise NotGranted(f"VO {user.vo} is not served here any more")
+    if user.kind == "user" and is_suspended(organisation, user.vo, user.subject.removeprefix(f"{user.vo}:")):
+        raise NotGranted(f"You are suspended in VO {user.vo}. {organisation.support.message}")
+    return user
+
+
+def own_tokens(user: User) -> TokenScope:
+    """Lets everybody manage their own refresh tokens, and those with ProxyManagement all of their VO."""
+    return TokenScope(user.vo, None if user.has(PROXY_MANAGEMENT) else user.subject)

@@ -1,0 +1,50 @@
+"""The `state` that travels through the identity provider: encrypted, so that nobody reads, alters or makes one."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Literal
+from uuid import UUID
+
+import structlog
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from weyl.auth.errors import InvalidState
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Journey:
+    """A login that is on its way through the identity provider of `vo`."""
+
+    kind: Literal["device", "authorize"]
+    vo: str
+    flow_id: UUID
+    verifier: str
+
+
+class Sealer:
+    """Seals journeys with the first of the keys given (separated by commas) and opens them with any."""
+
+    def __init__(self, keys: str) -> None:
+        if not keys:
+            # Good for one process; a second one would not understand the logins that this one began.
+            log.warning("state_key_missing", hint="set WEYL_STATE_KEY to the same Fernet key for all servers")
+            keys = Fernet.generate_key().decode()
+        self._fernet = MultiFernet([Fernet(key.strip()) for key in keys.split(",")])
+
+    def seal(self, journey: Journey) -> str:
+        """Returns the `state` to send along."""
+        document = {**asdict(journey), "flow_id": str(journey.flow_id)}
+        return self._fernet.encrypt(json.dumps(document).encode()).decode()
+
+    def open(self, state: str, *, kind: str, age_max_s: int) -> Journey:
+        """Returns what we sent along; raises `InvalidState` if it is not ours, of another kind of login, or too old."""
+        try:
+            document = json.loads(self._fernet.decrypt(state, ttl=age_max_s))
+            journey = Journey(**{**document, "flow_id": UUID(document["flow_id"])})
+        except (InvalidToken, ValueError, TypeError, KeyError) as error:
+            raise InvalidState from error
+        if journey.kind != kind:
+            raise InvalidState
+        return journey

@@ -1,0 +1,61 @@
+"""The tables of the auth room: logins under way and refresh tokens, in partitions that are dropped when they expire."""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import BYTEA, UUID
+
+from weyl.kit.db import Timestamp, metadata
+
+# A flow lives minutes: the month in which it began decides when its partition goes.
+device_flows = sa.Table(
+    "device_flows",
+    metadata,
+    sa.Column("flow_id", UUID, primary_key=True),
+    sa.Column("created_at", Timestamp, primary_key=True),
+    sa.Column("expires_at", Timestamp, nullable=False),
+    sa.Column("user_code", sa.Text, nullable=False),
+    sa.Column("device_code_hash", BYTEA, nullable=False),
+    sa.Column("client_id", sa.Text, nullable=False),
+    sa.Column("scope", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text),
+    sa.Index(None, "user_code"),
+    sa.Index(None, "device_code_hash"),
+    postgresql_partition_by="RANGE (created_at)",
+)
+
+authorization_flows = sa.Table(
+    "authorization_flows",
+    metadata,
+    sa.Column("flow_id", UUID, primary_key=True),
+    sa.Column("created_at", Timestamp, primary_key=True),
+    sa.Column("expires_at", Timestamp, nullable=False),
+    sa.Column("client_id", sa.Text, nullable=False),
+    sa.Column("scope", sa.Text, nullable=False),
+    sa.Column("redirect_uri", sa.Text, nullable=False),
+    sa.Column("client_state", sa.Text, nullable=False),
+    sa.Column("code_challenge", sa.Text, nullable=False),
+    sa.Column("code_hash", BYTEA),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text),
+    sa.Index(None, "code_hash"),
+    postgresql_partition_by="RANGE (created_at)",
+)
+
+# Partitioned by the end of life, which a refresh token carries in `exp`: one look-up knows its partition, a revoked row
+# stays exactly as long as its token could be replayed, and a whole month goes at once.
+refresh_tokens = sa.Table(
+    "refresh_tokens",
+    metadata,
+    sa.Column("jti", UUID, primary_key=True),
+    sa.Column("expires_at", Timestamp, primary_key=True),
+    sa.Column("created_at", Timestamp, nullable=False),
+    sa.Column("family", UUID, nullable=False),
+    sa.Column("vo", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("scope", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("legacy", sa.Boolean, nullable=False),
+    sa.Index(None, "family"),
+    sa.Index(None, "vo", "subject"),
+    postgresql_partition_by="RANGE (expires_at)",
+)
