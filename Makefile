@@ -1,0 +1,52 @@
+# `make` alone lists what there is to do. Every target sets up what it needs.
+SHELL := /bin/sh
+VENV  := .venv/bin
+# More test processes than cores: most of the time is spent waiting for the real components.
+JOBS  ?= 3
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format bench docs build lock clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+setup:
+	@python3 tools/setup.py
+
+demo: setup  ## the whole system on this machine, with real jobs in it
+	@$(VENV)/weyl demo
+
+test:  ## every test, against the real components
+	@python3 tools/setup.py --system
+	@$(VENV)/python -m pytest -n $(JOBS) --dist loadgroup
+
+check: setup  ## format, lint, types, import contracts, architecture: under a minute
+	@$(VENV)/ruff format --check -q . || { echo 'Run make format'; exit 1; }
+	@$(VENV)/ruff check -q .
+	@$(VENV)/mypy
+	@$(VENV)/lint-imports --no-cache
+	@$(VENV)/python -m pytest -q -p no:cacheprovider tests/test_architecture.py
+
+format: setup  ## rewrite the sources in the house's format
+	@$(VENV)/ruff format -q .
+	@$(VENV)/ruff check -q --fix .
+
+bench: setup  ## measure, and print figures to build/bench
+	@mkdir -p build/bench
+	@$(VENV)/python -m tests.bench
+
+docs: setup  ## the documentation as a site in build/site
+	@$(VENV)/python tools/reference.py
+	@$(VENV)/mkdocs build -q --strict
+
+build: setup  ## the wheel in build/dist
+	@$(VENV)/uv build -q --wheel --out-dir build/dist
+
+lock: setup  ## pin new dependencies after a change of pyproject.toml
+	@UV_PYTHON_DOWNLOADS=never $(VENV)/uv lock -q
+	@$(VENV)/uv export -q --frozen --format requirements-txt --no-emit-project --all-extras --all-groups --no-header -o requirements.lock
+	@rm uv.lock
+
+clean:  ## remove everything that the other targets made
+	@rm -rf .venv build site .mypy_cache .ruff_cache .pytest_cache .hypothesis .cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
