@@ -8,7 +8,8 @@ from weyl.kit.db import Timestamp, metadata
 LIVE_STATUSES = ("Matched", "Running", "Completing", "Stalled")
 """Statuses in which a pilot is thought to hold the job: what the stalled rules look at."""
 
-# One row a submitted text, shared by every job that was made from it: 100,000 jobs of one parametric JDL cost one description.
+# One row a submitted text, shared by every job that was made from it: 100,000 jobs of one parametric JDL cost one
+# description.
 job_descriptions = sa.Table(
     "job_descriptions",
     metadata,
@@ -17,8 +18,8 @@ job_descriptions = sa.Table(
     sa.Column("document", JSONB, nullable=False),
 )
 
-# `description_id` has no foreign key on purpose: its per-row trigger would cost more than the rest of a bulk insert, and
-# descriptions are written by the same transaction and removed only after the last job that names them.
+# `description_id` has no foreign key on purpose: its per-row trigger would cost more than the rest of a bulk insert,
+# and descriptions are written by the same transaction and removed only after the last job that names them.
 # The room left in each page keeps status updates on the page they started from.
 jobs = sa.Table(
     "jobs",

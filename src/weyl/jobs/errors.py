@@ -1,0 +1,44 @@
+"""What may go wrong with jobs, in words for the person whose job it is."""
+
+from weyl.kit.errors import BadRequest, Conflict, NotFound
+
+
+class JDLSyntaxError(BadRequest):
+    """A job description that does not follow the grammar."""
+
+    def __init__(self, *, line: int, column: int, expected: str, found: str) -> None:
+        seen = f"found {found!r}" if found else "found the end of the text"
+        super().__init__(f"line {line}, column {column}: expected {expected}; {seen}")
+        self.line = line
+        self.column = column
+        self.expected = expected
+
+
+class BadAttribute(BadRequest):
+    """An attribute of a job description that cannot be used as it is."""
+
+    def __init__(self, attribute: str, reason: str) -> None:
+        super().__init__(f"{attribute}: {reason}")
+        self.attribute = attribute
+        self.reason = reason
+
+
+class BadSubmission(BadRequest):
+    """A submission of which nothing was stored."""
+
+
+class KeyReused(Conflict):
+    """An Idempotency-Key that came before with another body."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This Idempotency-Key was used less than 24 hours ago for another submission. "
+            "Use a new key for new jobs, or repeat the same body to get its answer again."
+        )
+
+
+class JobNotFound(NotFound):
+    """No such job, as far as this user can tell."""
+
+    def __init__(self, job_id: int) -> None:
+        super().__init__(f"Job {job_id} not found")
