@@ -1,0 +1,50 @@
+"""`weyl task-queues`: what waits, by requirement class."""
+
+from typing import Annotated
+
+import typer
+
+from weyl.client.command import session_of
+from weyl.client.results import Document, Done, Result, Rows
+from weyl.task_queues import calls
+
+app = typer.Typer(name="task-queues", help="Look at the waiting jobs by what they need.", no_args_is_help=True)
+
+LIMIT_DEFAULT = 100
+LIMIT_MAX = 10_000
+COLUMNS = ("class_id", "waiting", "owner_group", "owner", "job_type", "user_priority", "first_job_id", "sites")
+
+
+@app.command("list")
+def list_task_queues(context: typer.Context) -> Result:
+    """List the classes of your VO that have waiting jobs, the longest first.
+
+    Example: weyl task-queues list
+    """
+    session = session_of(context)
+    limit = LIMIT_DEFAULT if session.options.limit is None else session.options.limit or LIMIT_MAX
+    queues = session.client.send(calls.list_task_queues(limit=limit))
+    rows = [{**queue.model_dump(), "sites": ", ".join(queue.document.get("sites") or ["any"])} for queue in queues]
+    return Rows(rows, columns=COLUMNS, id_column="class_id", unit="task queues")
+
+
+@app.command()
+def show(context: typer.Context, class_id: Annotated[int, typer.Argument(help="Number of the class.")]) -> Result:
+    """Show one class: its requirements as pilots are measured by them, and how many jobs wait.
+
+    Example: weyl task-queues show 12
+    """
+    queue = session_of(context).client.send(calls.get_task_queue(class_id))
+    return Document(queue.model_dump(), ids=[queue.class_id])
+
+
+@app.command()
+def rebuild(context: typer.Context) -> Result:
+    """Make the queue anew from the waiting jobs; matching pauses meanwhile.
+
+    Example: weyl task-queues rebuild --yes
+    """
+    session = session_of(context)
+    session.confirm("rebuild the task queues", 1)
+    made = session.client.send(calls.rebuild_task_queues())
+    return Done(f"{made.jobs} waiting jobs in {made.classes} task queues", document=made.model_dump())

@@ -1,0 +1,34 @@
+"""Who may look at the task queues, and who may make them anew."""
+
+from dataclasses import dataclass
+
+from weyl.kit.http import User
+from weyl.task_queues.errors import TaskQueuesForbidden
+
+
+@dataclass(frozen=True, slots=True)
+class QueueScope:
+    """May see the task queues of one VO."""
+
+    vo: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueKeeper:
+    """May make the queue anew, for every VO at once."""
+
+    subject: str
+
+
+def may_see(user: User) -> QueueScope:
+    """Admit administrators of jobs and of services, each to the VO of their token."""
+    if not user.has("JobAdministrator", "ServiceAdministrator"):
+        raise TaskQueuesForbidden("Task queues are for holders of JobAdministrator or ServiceAdministrator")
+    return QueueScope(user.vo)
+
+
+def may_rebuild(user: User) -> QueueKeeper:
+    """Admit administrators of services."""
+    if not user.has("ServiceAdministrator"):
+        raise TaskQueuesForbidden("The queue is made anew by holders of ServiceAdministrator only")
+    return QueueKeeper(user.subject)
