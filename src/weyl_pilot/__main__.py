@@ -1,0 +1,197 @@
+"""Start of the pilot: probe the machine, trade the secret for a token, work, say how it ended."""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional
+
+from weyl_pilot import logs, probe
+from weyl_pilot.connection import Connections, Refused, Unreachable
+from weyl_pilot.isolation import IsolationUnavailable, Walls, find_walls
+from weyl_pilot.loop import Loop, Rules
+from weyl_pilot.offer import WALL_DEFAULT_S, Allocation, Node
+from weyl_pilot.processes import hide_memory
+from weyl_pilot.sandbox import Sandboxes
+from weyl_pilot.server import AGENT, Server, Welcome
+from weyl_pilot.settings import Settings, parse_arguments
+from weyl_pilot.watchdog import Watchdog
+from weyl_pilot.wrapper import Shop, Wrapper, remove_tree
+
+log = logging.getLogger("weyl_pilot")
+
+REPORT_EVERY_S = 120.0
+POWER_DB12 = 10.0
+DISK_RESERVE_MB = 600
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    """Runs one pilot; exit code 0 means that it ended as it should."""
+    started = time.monotonic()
+    settings = parse_arguments(sys.argv[1:] if arguments is None else arguments)
+    os.umask(0o022)
+    hide_memory()
+    server = Server(settings.url, Connections(settings.ca_file))
+    formatter = logs.set_up(lambda: server.secrets)
+    # Until the loop takes over there is nothing to save.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    try:
+        welcome = _redeem(settings, server)
+    except (OSError, Refused, Unreachable) as error:
+        log.error("the server did not accept this pilot: %s", error)
+        return 1
+    shipper = logs.Shipper(server.send_log)
+    shipper.setFormatter(formatter)
+    logging.getLogger("weyl_pilot").addHandler(shipper)
+    shipper.start()
+    try:
+        is_good, reason = _work(settings, server, welcome, started)
+    except IsolationUnavailable as error:
+        is_good, reason = False, str(error)
+    except Exception as error:
+        log.exception("the pilot failed")
+        is_good, reason = False, "%s: %s" % (type(error).__name__, error)
+    log.info("end: %s", reason)
+    shipper.flush_now()
+    _say_goodbye(server, welcome, is_good, reason)
+    return 0 if is_good else 1
+
+
+def _redeem(settings: Settings, server: Server) -> Welcome:
+    secret = settings.secret_file.read_text(encoding="utf-8").strip()
+    host = socket.getfqdn()
+    log.info("%s on %s, python %s", AGENT, host, sys.version.split()[0])
+    welcome = server.redeem(secret, settings.stamp, host)
+    # It is of no use any more, and what does not exist cannot be read.
+    settings.secret_file.unlink()
+    log.info("pilot %s of %s at %s", welcome.stamp, welcome.vo, welcome.site)
+    return welcome
+
+
+def _work(settings: Settings, server: Server, welcome: Welcome, started: float) -> "tuple[bool, str]":
+    options = welcome.settings
+    private, jobs_dir = _directories(settings.work_dir)
+    walls = find_walls(
+        settings.isolation,
+        settings.work_dir,
+        hide=[*settings.hide, *_texts(options, "hide")],
+        software=[*settings.software, *_texts(options, "payload_software")],
+        scratch=jobs_dir,
+    )
+    log.info("payloads are isolated by level %r", walls.level)
+    node = _node(settings, options, walls)
+    log.info("offer: %s", node.allocation)
+    watchdog = Watchdog(settings.report_every_s or float(options.get("report_every_s") or REPORT_EVERY_S))
+    watchdog.start()
+    shop = Shop(
+        server=server,
+        sandboxes=Sandboxes(server, private / "cache"),
+        walls=walls,
+        watchdog=watchdog,
+        jobs_dir=jobs_dir,
+        spool=private / "spool",
+        facts=_facts(settings, welcome, node, walls),
+        environment={str(k): str(v) for k, v in (options.get("payload_environment") or {}).items()},
+        commands=options.get("payload_commands") or {},
+        mask=lambda text: logs.mask(text, list(server.secrets)),
+        power_db12=node.power_db12,
+    )
+    rules = Rules(
+        ends_at=started + _wall_s(settings, options),
+        idle_s=settings.idle_s,
+        empty_matches_max=settings.empty_matches_max,
+        jobs_max=settings.jobs_max,
+        long_poll_s=max(0, min(30, settings.long_poll_s)),
+        drain_file=settings.work_dir / "drain",
+    )
+    loop = Loop(server, node, rules, lambda work: Wrapper(work, shop))
+    loop.install_signals()
+    try:
+        return loop.run()
+    finally:
+        watchdog.close()
+        remove_tree(jobs_dir)
+        remove_tree(private / "cache")
+
+
+def _directories(work_dir: Path) -> "tuple[Path, Path]":
+    """The pilot's own directory, which nobody else can enter, and the one of the jobs, beside it."""
+    work_dir.mkdir(parents=True, exist_ok=True)
+    private, jobs_dir = work_dir / "private", work_dir / "jobs"
+    for directory in (private, private / "cache", private / "spool"):
+        directory.mkdir(mode=0o700, exist_ok=True)
+        directory.chmod(0o700)
+    jobs_dir.mkdir(exist_ok=True)
+    jobs_dir.chmod(0o711)
+    return private, jobs_dir
+
+
+def _node(settings: Settings, options: Mapping[str, Any], walls: Walls) -> Node:
+    cores = settings.cores or int(options.get("cores") or 0) or probe.usable_cores()
+    cpu = probe.processor()
+    tags = [*settings.tags, *_texts(options, "tags"), *probe.feature_tags(walls.level)]
+    system = probe.os_tag()
+    return Node(
+        host=socket.getfqdn(),
+        model=str(cpu["model"]),
+        features=tuple(cpu["features"]),
+        tags=tuple(sorted({*tags, system} if system else set(tags))),
+        power_db12=settings.power_db12 or float(options.get("power_db12") or POWER_DB12),
+        allocation=Allocation(
+            cores=cores,
+            ram_mb=settings.memory_mb or int(options.get("memory_mb") or 0) or probe.usable_memory_mb(),
+            scratch_mb=settings.scratch_mb
+            or int(options.get("scratch_mb") or 0)
+            or max(1, probe.free_disk_mb(settings.work_dir) - DISK_RESERVE_MB),
+            slots=settings.slots or int(options.get("slots") or 0) or cores,
+        ),
+    )
+
+
+def _wall_s(settings: Settings, options: Mapping[str, Any]) -> float:
+    limits = [settings.wall_s, int(options.get("wall_s") or 0), probe.batch_seconds_left(os.environ) or 0]
+    known = [limit for limit in limits if limit > 0]
+    return float(min(known)) if known else float(WALL_DEFAULT_S)
+
+
+def _facts(settings: Settings, welcome: Welcome, node: Node, walls: Walls) -> Dict[str, Any]:
+    return {
+        "HostName": node.host,
+        "ModelName": node.model,
+        "LocalAccount": getpass.getuser() if os.environ.get("USER") else str(os.geteuid()),
+        "Pilot_Reference": welcome.stamp,
+        "PilotAgent": AGENT,
+        "Isolation": walls.level,
+        "WeylURL": settings.url,
+    }
+
+
+def _texts(options: Mapping[str, Any], name: str) -> List[str]:
+    return [str(value) for value in options.get(name) or ()]
+
+
+def _say_goodbye(server: Server, welcome: Welcome, is_good: bool, reason: str) -> None:
+    fields = {"Status": "Done" if is_good else "Failed", "StatusReason": reason[:255]}
+    try:
+        server.report_pilot(welcome.stamp, fields)
+    except (Refused, Unreachable) as error:
+        log.error("the server did not take the last report: %s", error)
+
+
+def start() -> None:
+    """Entry of the archive: runs the pilot and ends the process with its exit code."""
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Threads may still sit in a request that nobody waits for; everything worth keeping has been sent.
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    start()

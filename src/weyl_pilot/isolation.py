@@ -1,0 +1,268 @@
+"""How a payload is fenced in: which walls this machine can build, and the command line that builds them.
+
+A payload must never read what the pilot knows. The strongest wall that works is taken:
+`namespace` (bubblewrap: read-only system, its own /tmp and process table, of all files only its own directory),
+`user` (as root without bubblewrap: another user id for each job) and `clean` (an environment without secrets).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pkgutil
+import pwd
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Dict, Iterable, List, Optional, Sequence, Tuple
+
+log = logging.getLogger("weyl_pilot.isolation")
+
+# The range that systemd gives to services without a user of their own: no person has such an id.
+FIRST_UID, UIDS = 61184, 4336
+ALWAYS_HIDDEN = ("/home", "/root", "/run", "/mnt", "/media")
+TOKEN_FILE = "token"
+# Where a payload finds its things behind a namespace. The way to the real directories may be closed to its user, and
+# says more about the machine than it needs to know; /run is an empty directory there.
+INSIDE_RUN, INSIDE_TOKENS = "/run/weyl/job", "/run/weyl/token"
+PROBE_TIMEOUT_S = 20
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The directories of one job; `run` is where the payload starts."""
+
+    run: Path
+    tmp: Path
+    token: Path
+    uid: Optional[int] = None
+
+    @classmethod
+    def below(cls, directory: Path, uid: Optional[int]) -> Cell:
+        """The usual names in a job's directory."""
+        return cls(directory / "run", directory / "tmp", directory / "token", uid)
+
+    def directories(self) -> Tuple[Path, Path, Path]:
+        """All that belongs to the payload."""
+        return self.run, self.tmp, self.token
+
+
+@dataclass(frozen=True)
+class Walls:
+    """What the command line is built from, found out once at the start of the pilot."""
+
+    level: str
+    pilot_dir: Path
+    hidden: Tuple[str, ...] = ()
+    software: Tuple[str, ...] = ()
+    bwrap: str = "bwrap"
+    setpriv: Optional[str] = None
+    is_root: bool = field(default_factory=lambda: os.geteuid() == 0)
+
+    def uid(self, job_id: int) -> Optional[int]:
+        """User id that a job runs under; None is the pilot's own."""
+        return FIRST_UID + job_id % UIDS if self.is_root and self.level != "clean" else None
+
+    def token_path(self, cell: Cell) -> str:
+        """Where the payload finds its job token."""
+        return INSIDE_TOKENS + "/" + TOKEN_FILE if self.level == "namespace" else str(cell.token / TOKEN_FILE)
+
+    def run_path(self, cell: Cell) -> str:
+        """What the payload's own directory is called where the payload runs."""
+        return INSIDE_RUN if self.level == "namespace" else str(cell.run)
+
+    def tmp_path(self, cell: Cell) -> str:
+        """Where the payload may put temporary files."""
+        return "/tmp" if self.level == "namespace" else str(cell.tmp)
+
+    def command(self, cell: Cell, command: Sequence[str]) -> List[str]:
+        """Wraps the payload's command; whoever kills the pilot kills what this starts."""
+        if self.level == "namespace":
+            return [self.bwrap, *self._namespace(cell), "--", *self._drop(cell), *command]
+        source = pkgutil.get_data("weyl_pilot", "keeper.py")
+        assert source is not None
+        uid = "-" if cell.uid is None else str(cell.uid)
+        return [sys.executable, "-I", "-c", source.decode(), uid, uid, str(cell.run), *command]
+
+    def _namespace(self, cell: Cell) -> List[str]:
+        arguments = ["--die-with-parent", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
+        arguments += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
+        for place in ("/tmp", "/var/tmp"):
+            if os.path.isdir(place) and not os.path.islink(place):
+                arguments += ["--bind", str(cell.tmp), place]
+        masks = outermost([*self.hidden, str(self.pilot_dir)])
+        for mask in masks:
+            arguments += ["--tmpfs", mask]
+        for path in self.software:
+            if is_below(path, [*masks, "/tmp", "/var/tmp"]):
+                arguments += ["--ro-bind-try", path, path]
+        arguments += _name_service(masks)
+        arguments += ["--bind", str(cell.run), INSIDE_RUN, "--ro-bind", str(cell.token), INSIDE_TOKENS]
+        for mask in masks:
+            arguments += ["--remount-ro", mask]
+        return [*arguments, "--chdir", INSIDE_RUN]
+
+    def _drop(self, cell: Cell) -> List[str]:
+        if cell.uid is None:
+            return []
+        assert self.setpriv is not None
+        uid = str(cell.uid)
+        drop = ["--reuid", uid, "--regid", uid, "--clear-groups", "--no-new-privs"]
+        return [self.setpriv, *drop, "--inh-caps=-all", "--bounding-set=-all", "--"]
+
+
+def find_walls(level: str, pilot_dir: Path, *, hide: Iterable[str], software: Iterable[str], scratch: Path) -> Walls:
+    """Takes the strongest level that works here, or checks the one that was asked for."""
+    bwrap, setpriv = shutil.which("bwrap"), shutil.which("setpriv")
+    base = Walls(
+        level="clean",
+        pilot_dir=Path(os.path.realpath(pilot_dir)),
+        hidden=hidden_paths(hide),
+        software=with_their_base(software),
+        bwrap=bwrap or "bwrap",
+        setpriv=setpriv,
+    )
+    wanted = ("namespace", "user", "clean") if level == "auto" else (level,)
+    for name in wanted:
+        walls = replace(base, level=name)
+        trouble = _trouble(walls, scratch, bwrap)
+        if trouble is None:
+            return walls
+        log.warning("isolation level %r does not work here: %s", name, trouble)
+    raise IsolationUnavailable("no isolation level of %s works on this machine" % ", ".join(wanted))
+
+
+class IsolationUnavailable(Exception):
+    """Payloads cannot be run here as the pilot was told to."""
+
+
+def _trouble(walls: Walls, scratch: Path, bwrap: Optional[str]) -> Optional[str]:
+    if walls.level == "namespace" and bwrap is None:
+        return "bubblewrap is not installed"
+    if walls.level == "namespace" and walls.is_root and walls.setpriv is None:
+        return "setpriv is not installed, and a payload must not run as root"
+    if walls.level == "user" and not walls.is_root:
+        return "only root can run payloads as another user"
+    return try_walls(walls, scratch)
+
+
+def try_walls(walls: Walls, scratch: Path) -> Optional[str]:
+    """Runs a small command behind the walls; returns what is wrong with them."""
+    cell = Cell.below(scratch / "probe", walls.uid(0))
+    secret = scratch / "probe-secret"
+    try:
+        prepare(cell)
+        hand_over(cell)
+        write_private(secret, b"not for the payload")
+        write_token(cell, "probe")
+        script = 'cat "$1" >/dev/null && : >written && if cat "$2" >/dev/null 2>&1; then exit 7; fi'
+        command = ["/bin/sh", "-c", script, "sh", walls.token_path(cell), str(secret)]
+        done = subprocess.run(
+            walls.command(cell, command),
+            env={"PATH": "/usr/bin:/bin"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=PROBE_TIMEOUT_S,
+            check=False,
+        )
+        if done.returncode == 7 and walls.level == "clean":
+            return None  # the last resort: same user, so only the environment is clean
+        return (
+            None if done.returncode == 0 else "exit %d %s" % (done.returncode, done.stdout.decode("utf-8", "replace"))
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return str(error)
+    finally:
+        shutil.rmtree(str(scratch / "probe"), ignore_errors=True)
+        if secret.exists():
+            secret.unlink()
+
+
+def prepare(cell: Cell) -> None:
+    """Makes a job's directories; the way to them can be walked, but not listed, by the payload's user."""
+    top = cell.run.parent
+    top.mkdir(parents=True, exist_ok=True)
+    top.chmod(0o711 if cell.uid is not None else 0o700)
+    for directory in cell.directories():
+        directory.mkdir(exist_ok=True)
+        directory.chmod(0o700)
+
+
+def hand_over(cell: Cell) -> None:
+    """Makes the payload's user own what it may change; without another user there is nothing to do."""
+    if cell.uid is None:
+        return
+    for directory in cell.directories():
+        for parent, directories, files in os.walk(str(directory)):
+            for name in [*directories, *files]:
+                os.lchown(os.path.join(parent, name), cell.uid, cell.uid)
+        os.lchown(str(directory), cell.uid, cell.uid)
+
+
+def write_token(cell: Cell, token: str) -> None:
+    """Puts the job token where the payload may read it, in one step so that it is never seen half written."""
+    fresh = cell.token / ".token"
+    write_private(fresh, token.encode())
+    os.replace(str(fresh), str(cell.token / TOKEN_FILE))
+    if cell.uid is not None:
+        for path in (cell.token, cell.token / TOKEN_FILE):
+            os.lchown(str(path), cell.uid, cell.uid)
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Writes a file that only its owner can read, from its first moment on."""
+    if path.exists() or path.is_symlink():
+        path.unlink()
+    descriptor = os.open(str(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(content)
+
+
+def hidden_paths(extra: Iterable[str]) -> Tuple[str, ...]:
+    """What no payload may see: homes of people, run-time sockets, and what the pilot was told."""
+    homes = [os.environ.get("HOME", "")]
+    try:
+        homes.append(pwd.getpwuid(os.geteuid()).pw_dir)
+    except KeyError:
+        log.info("user %d has no entry in the user database", os.geteuid())
+    found = (os.path.realpath(path) for path in (*ALWAYS_HIDDEN, *homes, *extra) if path)
+    # Hiding `/` or what the system is made of would leave nothing to run.
+    vital = ("/", "/usr", "/etc", "/bin", "/lib", "/lib64", "/sbin", "/var", "/opt", "/proc", "/dev", "/sys")
+    return tuple(path for path in outermost(found) if os.path.isdir(path) and path not in vital)
+
+
+def outermost(paths: Iterable[str]) -> List[str]:
+    """Sorted without those that lie inside another, or in a temporary directory that is private anyway."""
+    kept: List[str] = []
+    for path in sorted(set(paths)):
+        if not is_below(path, [*kept, "/tmp", "/var/tmp"]):
+            kept.append(path)
+    return kept
+
+
+def is_below(path: str, parents: Iterable[str]) -> bool:
+    """Whether a path is one of the parents or inside one."""
+    return any(path == parent or path.startswith(parent.rstrip("/") + "/") for parent in parents)
+
+
+def with_their_base(software: Iterable[str]) -> Tuple[str, ...]:
+    """Adds to each Python environment the Python that it is made from: its `python` is a link to there."""
+    found: Dict[str, None] = {}
+    for path in software:
+        found[path] = None
+        python = os.path.join(path, "bin", "python3")
+        if os.path.exists(os.path.join(path, "pyvenv.cfg")) and os.path.exists(python):
+            link = python
+            while os.path.islink(link):
+                link = os.path.normpath(os.path.join(os.path.dirname(link), os.readlink(link)))
+                found[os.path.dirname(os.path.dirname(link))] = None
+    return tuple(path for path in found if path not in ("", "/", "/usr"))
+
+
+def _name_service(masks: Sequence[str]) -> List[str]:
+    """Keeps names of hosts resolvable where the resolver's file lives in a hidden place."""
+    target = os.path.realpath("/etc/resolv.conf")
+    return ["--ro-bind-try", target, target] if is_below(target, masks) else []

@@ -1,0 +1,125 @@
+"""One running payload: its start behind the walls, its end, and what it used."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, List, Mapping, Optional, Sequence
+
+from weyl_pilot.processes import Process, Usage, end, usage
+
+TAIL_LINES = 20
+TAIL_BYTES = 8192
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a payload ended; a signal's number N becomes exit code 128 + N, as in a shell."""
+
+    exit_code: int
+    cpu_s: float
+    wall_s: float
+    memory_kb: int
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Files of standard output and error, as paths on this machine; equal paths mean one file for both."""
+
+    output: Path
+    error: Path
+
+
+class Payload:
+    """Started by the thread that will wait for it: the kernel ends it together with that thread."""
+
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], streams: Streams, *, uid: Optional[int]
+    ) -> None:
+        self._over = threading.Event()
+        self._started = time.monotonic()
+        self._output = _open_stream(streams.output, uid)
+        try:
+            error = self._output if streams.error == streams.output else _open_stream(streams.error, uid)
+            try:
+                self._process = subprocess.Popen(
+                    list(command),
+                    env=dict(environment),
+                    cwd="/",
+                    stdin=subprocess.DEVNULL,
+                    stdout=self._output,
+                    stderr=error,
+                    start_new_session=True,
+                    close_fds=True,
+                )
+            finally:
+                if error != self._output:
+                    os.close(error)
+        except BaseException:
+            os.close(self._output)
+            raise
+        self.pid = self._process.pid
+        self.most = Usage()
+
+    def wait(self) -> Result:
+        """Blocks until the payload and everything that it started are gone."""
+        _, status, used = os.wait4(self.pid, 0)
+        code = 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+        self._process.returncode = code
+        self._over.set()
+        return Result(
+            exit_code=code,
+            cpu_s=used.ru_utime + used.ru_stime,
+            wall_s=time.monotonic() - self._started,
+            memory_kb=max(self.most.memory_kb, used.ru_maxrss),
+        )
+
+    def end(self, grace_s: float, first: int = signal.SIGTERM) -> None:
+        """Asks it to stop, and kills it after the grace time."""
+        if not self._over.is_set():
+            end(self.pid, first=first, grace_s=grace_s, is_over=self._over.wait)
+
+    def measure(self, table: Dict[int, Process]) -> Usage:
+        """What it uses now; the largest values are kept."""
+        now = usage(self.pid, table)
+        self.most = Usage(
+            processes=max(now.processes, self.most.processes),
+            cpu_s=max(now.cpu_s, self.most.cpu_s),
+            memory_kb=max(now.memory_kb, self.most.memory_kb),
+            virtual_kb=max(now.virtual_kb, self.most.virtual_kb),
+        )
+        return now
+
+    @property
+    def wall_s(self) -> float:
+        """Seconds since its start."""
+        return time.monotonic() - self._started
+
+    def tail(self) -> str:
+        """The last lines of standard output, read through our own descriptor: the file's name may lead elsewhere."""
+        try:
+            size = os.fstat(self._output).st_size
+            content = os.pread(self._output, TAIL_BYTES, max(0, size - TAIL_BYTES))
+        except OSError:
+            return ""
+        lines: List[str] = content.decode("utf-8", "replace").replace("\0", "").splitlines()
+        return "\n".join(lines[-TAIL_LINES:])
+
+    def close(self) -> None:
+        """Gives the standard output's descriptor back, after the last `tail`."""
+        descriptor, self._output = self._output, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def _open_stream(path: Path, uid: Optional[int]) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(str(path), os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW, 0o644)
+    if uid is not None:
+        os.fchown(descriptor, uid, uid)
+    return descriptor

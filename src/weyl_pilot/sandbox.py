@@ -1,0 +1,122 @@
+"""Input sandboxes in, output sandbox out: what is asked of the server, and what of the object store."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+import threading
+from pathlib import Path
+from typing import Iterable, List, Tuple
+from urllib.parse import urlsplit
+
+from weyl_pilot.archive import BadArchive, can_read_zstd, pack, sha256_file, unpack
+from weyl_pilot.connection import Refused, multipart, persist
+from weyl_pilot.isolation import write_private
+from weyl_pilot.server import AGENT, Server
+
+log = logging.getLogger("weyl_pilot.sandbox")
+
+SANDBOX_NAME = re.compile(r"/sha256:([0-9a-fA-F]{64})\.([a-z0-9.]+)$")
+TRANSFER_TIMEOUT_S = 600
+CACHE_MAX_BYTES = 1 << 30
+
+
+class SandboxFailure(Exception):
+    """A sandbox could not be brought in or out; the text ends up in the job's status."""
+
+
+class Sandboxes:
+    """Moves sandboxes for all jobs of this pilot, and keeps inputs that several jobs share."""
+
+    def __init__(self, server: Server, cache: Path) -> None:
+        self._server = server
+        self._cache = cache
+        self._lock = threading.Lock()
+
+    def download(self, job_id: int, pfns: Iterable[str], directory: Path, *, patience_s: float) -> int:
+        """Brings the sandboxes in the order given; a file that two of them hold comes from the later one."""
+        count = 0
+        for pfn in pfns:
+            if "/S3/" not in pfn:
+                continue  # a file name: it is inside one of the sandboxes
+            try:
+                unpack(self._fetch(job_id, pfn, patience_s), directory)
+            except (BadArchive, Refused, OSError) as error:
+                raise SandboxFailure("%s: %s" % (pfn.rpartition("/")[2][:24], error)) from error
+            count += 1
+        return count
+
+    def _fetch(self, job_id: int, pfn: str, patience_s: float) -> Path:
+        name = SANDBOX_NAME.search(pfn)
+        if name is None:
+            raise BadArchive("not the name of a sandbox: " + pfn)
+        digest, kind = name.group(1).lower(), name.group(2)
+        # A repacked copy is a different file: its digest is not the one in the name.
+        repack = "tar.bz2" if kind == "tar.zst" and not can_read_zstd() else None
+        # Asked even when the file is here: the server decides whether this job may have it.
+        url = self._server.sandbox_url(job_id, pfn, archive_format=repack, patience_s=patience_s)
+        path = self._cache / ("%s.%s" % (digest, repack or kind))
+        with self._lock:
+            if not path.exists() or (repack is None and sha256_file(path) != digest):
+                self._get(url, path, None if repack else digest, patience_s)
+        return path
+
+    def _get(self, url: str, path: Path, digest: "str | None", patience_s: float) -> None:
+        connections = self._server.connections
+        headers = {"User-Agent": AGENT}  # no token: the address itself is the permission
+        answer = persist(
+            lambda: connections.send("GET", url, headers=headers, timeout_s=TRANSFER_TIMEOUT_S), patience_s=patience_s
+        )
+        found = hashlib.sha256(answer.body).hexdigest()
+        if digest is not None and found != digest:
+            raise BadArchive("its content has sha256 %s..., so it is not what was uploaded" % found[:12])
+        self._make_room(len(answer.body))
+        write_private(path, answer.body)
+
+    def _make_room(self, size: int) -> None:
+        files = sorted(self._cache.iterdir(), key=lambda path: path.stat().st_mtime)
+        total = size + sum(path.stat().st_size for path in files)
+        for path in files:
+            if total <= CACHE_MAX_BYTES:
+                return
+            total -= path.stat().st_size
+            path.unlink()
+
+    def upload(
+        self,
+        job_id: int,
+        directory: Path,
+        names: List[str],
+        *,
+        extra: Iterable[Tuple[str, bytes]] = (),
+        patience_s: float,
+    ) -> str:
+        """Packs, announces, posts and assigns the output sandbox; returns its name."""
+        try:
+            content = pack(directory, names, extra)
+            description = {
+                "checksum_algorithm": "sha256",
+                "checksum": hashlib.sha256(content).hexdigest(),
+                "size": len(content),
+                "format": "tar.bz2",
+            }
+            place = self._server.announce_sandbox(job_id, description, patience_s=patience_s)
+            if place.get("url"):
+                self._post(str(place["url"]), dict(place.get("fields") or {}), content, patience_s)
+            pfn = str(place["pfn"])
+            self._server.assign_output(job_id, pfn, patience_s=patience_s)
+        except (Refused, OSError) as error:
+            raise SandboxFailure(str(error)) from error
+        log.info("job %d: output sandbox of %d bytes is %s", job_id, len(content), pfn)
+        return pfn
+
+    def _post(self, url: str, fields: "dict[str, str]", content: bytes, patience_s: float) -> None:
+        body, content_type = multipart(fields, content, os.path.basename(urlsplit(url).path) or "sandbox.tar.bz2")
+        headers = {"User-Agent": AGENT, "Content-Type": content_type}
+        connections = self._server.connections
+        persist(
+            lambda: connections.send("POST", url, headers=headers, body=body, timeout_s=TRANSFER_TIMEOUT_S),
+            patience_s=patience_s,
+        )

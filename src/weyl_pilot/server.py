@@ -1,0 +1,222 @@
+"""The pilot's view of the weyl server: its own tokens, the tokens of its jobs, and one method a call."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Any, Callable, Dict, List, Mapping, Optional
+from urllib.parse import quote
+
+from weyl_pilot.connection import Answer, Connections, Refused, Unreachable, persist
+
+log = logging.getLogger("weyl_pilot.server")
+
+AGENT = "weyl-pilot/0.1"
+
+
+@dataclass
+class Token:
+    """An access token and the moment, by the monotonic clock, when a new one should be asked for."""
+
+    text: str
+    renew_at: float
+
+    @classmethod
+    def issued(cls, text: str, expires_in_s: float) -> Token:
+        """Renewed after three quarters of its life, so that no request carries one about to expire."""
+        return cls(text, time.monotonic() + 0.75 * expires_in_s)
+
+    def is_stale(self) -> bool:
+        """Whether it is time to renew."""
+        return time.monotonic() >= self.renew_at
+
+
+@dataclass(frozen=True)
+class Welcome:
+    """What the server says when the secret is accepted."""
+
+    stamp: str
+    site: str
+    vo: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Server:
+    """Every call that a pilot makes. Safe to use from several threads."""
+
+    def __init__(self, url: str, connections: Connections) -> None:
+        self._url = url
+        self.connections = connections
+        self._lock = threading.Lock()
+        self._pilot: Optional[Token] = None
+        self._refresh = ""
+        self._jobs: Dict[int, Token] = {}
+        self._token_watchers: Dict[int, Callable[[str], None]] = {}
+        self.secrets: List[str] = []
+        """All that must never show in a log."""
+
+    # -- the pilot itself ------------------------------------------------------------------------------------------
+
+    def redeem(self, secret: str, stamp: Optional[str], host: str, *, patience_s: float = 300) -> Welcome:
+        """Turns the secret into tokens, once and for all."""
+        self.secrets.append(secret)
+        body: Dict[str, Any] = {"secret": secret, "host": host}
+        if stamp:
+            body["stamp"] = stamp
+        answer = self._send("POST", "/api/pilots/token", body, token=None, patience_s=patience_s).json()
+        self._keep_tokens(answer)
+        settings = dict(answer.get("settings") or {})
+        if "payload_environment" in answer:
+            settings.setdefault("payload_environment", answer["payload_environment"])
+        return Welcome(str(answer["stamp"]), str(answer.get("site") or ""), str(answer.get("vo") or ""), settings)
+
+    def match(self, request: Mapping[str, Any], *, patience_s: float = 120) -> Dict[str, Any]:
+        """Asks for jobs. A repeated request carries the same id, so that a lost answer loses no job."""
+        body = dict(request, request_id=str(uuid.uuid4()))
+        timeout_s = 60 + float(request.get("wait_s", 0))
+        return dict(
+            self._as_pilot("POST", "/api/matcher/match", body, patience_s=patience_s, timeout_s=timeout_s).json()
+        )
+
+    def report_pilot(self, stamp: str, fields: Mapping[str, Any], *, patience_s: float = 30) -> None:
+        """Writes fields of the pilot's own row."""
+        self._as_pilot("PATCH", "/api/pilots/metadata", {stamp: dict(fields)}, patience_s=patience_s)
+
+    def send_log(self, number: int, chunk: bytes, *, patience_s: float = 10) -> None:
+        """Stores one numbered, gzipped piece of the pilot's log."""
+        headers = {"Content-Type": "application/gzip"}
+        self._as_pilot("POST", "/api/pilots/logs?chunk=%d" % number, chunk, patience_s=patience_s, headers=headers)
+
+    # -- one job ---------------------------------------------------------------------------------------------------
+
+    def accept_job_token(self, job_id: int, text: str, expires_in_s: float = 1200) -> str:
+        """Keeps a token that came with the match answer."""
+        self.secrets.append(text)
+        with self._lock:
+            self._jobs[job_id] = Token.issued(text, expires_in_s)
+            watcher = self._token_watchers.get(job_id)
+        if watcher is not None:
+            watcher(text)
+        return text
+
+    def watch_job_token(self, job_id: int, watcher: Callable[[str], None]) -> None:
+        """Calls back with each new token of the job, so that its payload never holds an expired one."""
+        with self._lock:
+            self._token_watchers[job_id] = watcher
+
+    def job_token(self, job_id: int, *, renew: bool = False, patience_s: float = 60) -> str:
+        """The job's own token: the only one that a payload may see, and the one that writes for the job."""
+        with self._lock:
+            token = self._jobs.get(job_id)
+        if token is not None and not renew and not token.is_stale():
+            return token.text
+        path = "/api/matcher/jobs/%d/token" % job_id
+        answer = self._as_pilot("POST", path, None, patience_s=patience_s).json()
+        if isinstance(answer, str):
+            return self.accept_job_token(job_id, answer)
+        text = str(answer.get("access_token") or answer["token"])
+        return self.accept_job_token(job_id, text, float(answer.get("expires_in") or 1200))
+
+    def forget_job(self, job_id: int) -> None:
+        """Drops the token of a job that needs nothing any more."""
+        with self._lock:
+            self._jobs.pop(job_id, None)
+            self._token_watchers.pop(job_id, None)
+
+    def unwatch_job_token(self, job_id: int) -> None:
+        """Ends the call-backs: the payload is over."""
+        with self._lock:
+            self._token_watchers.pop(job_id, None)
+
+    def set_status(self, job_id: int, updates: Mapping[str, Mapping[str, str]], *, patience_s: float) -> None:
+        """Reports a time-stamped set of states."""
+        self._as_job(job_id, "PATCH", "/api/jobs/status", {str(job_id): updates}, patience_s=patience_s)
+
+    def set_parameters(self, job_id: int, parameters: Mapping[str, Any], *, patience_s: float) -> None:
+        """Writes job parameters."""
+        self._as_job(job_id, "PATCH", "/api/jobs/metadata", {str(job_id): parameters}, patience_s=patience_s)
+
+    def heartbeat(self, job_id: int, sample: Mapping[str, Any], *, patience_s: float) -> List[Dict[str, Any]]:
+        """Tells that the job lives, and brings back what is to be done with it."""
+        body = {str(job_id): sample}
+        answer = self._as_job(job_id, "PATCH", "/api/jobs/heartbeat", body, patience_s=patience_s).json()
+        return [dict(command) for command in answer or []]
+
+    def sandbox_url(self, job_id: int, pfn: str, *, archive_format: Optional[str], patience_s: float) -> str:
+        """Presigned address of a sandbox."""
+        path = "/api/jobs/sandbox?pfn=" + quote(pfn, safe="")
+        if archive_format:
+            path += "&format=" + archive_format
+        return str(self._as_job(job_id, "GET", path, None, patience_s=patience_s).json()["url"])
+
+    def announce_sandbox(self, job_id: int, description: Mapping[str, Any], *, patience_s: float) -> Dict[str, Any]:
+        """Asks where an output sandbox is to be put."""
+        return dict(self._as_job(job_id, "POST", "/api/jobs/sandbox", description, patience_s=patience_s).json())
+
+    def assign_output(self, job_id: int, pfn: str, *, patience_s: float) -> None:
+        """Ties an uploaded output sandbox to its job; saying it twice is not an error."""
+        path = "/api/jobs/%d/sandbox/output" % job_id
+        try:
+            self._as_job(job_id, "PATCH", path, pfn, patience_s=patience_s)
+        except Refused as refused:
+            if "already assigned" not in refused.detail:
+                raise
+
+    # -- tokens ----------------------------------------------------------------------------------------------------
+
+    def _as_pilot(self, method: str, path: str, body: Any, **options: Any) -> Answer:
+        try:
+            return self._send(method, path, body, token=self._pilot_token(), **options)
+        except Refused as refused:
+            if refused.status != 401:
+                raise
+        return self._send(method, path, body, token=self._pilot_token(renew=True), **options)
+
+    def _as_job(self, job_id: int, method: str, path: str, body: Any, **options: Any) -> Answer:
+        try:
+            return self._send(method, path, body, token=self.job_token(job_id), **options)
+        except Refused as refused:
+            if refused.status != 401:
+                raise
+        return self._send(method, path, body, token=self.job_token(job_id, renew=True), **options)
+
+    def _pilot_token(self, *, renew: bool = False) -> str:
+        # One thread at a time: a refresh token used twice revokes the whole family.
+        with self._lock:
+            if self._pilot is None:
+                raise Unreachable("the pilot has no token yet")
+            if renew or self._pilot.is_stale():
+                body = {"refresh_token": self._refresh}
+                answer = self._send("POST", "/api/pilots/token/refresh", body, token=None, patience_s=60)
+                self._keep_tokens(answer.json())
+            return self._pilot.text
+
+    def _keep_tokens(self, answer: Mapping[str, Any]) -> None:
+        self._pilot = Token.issued(str(answer["access_token"]), float(answer.get("expires_in") or 1200))
+        self._refresh = str(answer["refresh_token"])
+        self.secrets.extend((self._pilot.text, self._refresh))
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        *,
+        token: Optional[str],
+        patience_s: float,
+        timeout_s: float = 60,
+        headers: Optional[Mapping[str, str]] = None,
+    ) -> Answer:
+        sent = {"User-Agent": AGENT, "Accept": "application/json", "Content-Type": "application/json"}
+        sent.update(headers or {})
+        if token:
+            sent["Authorization"] = "Bearer " + token
+        content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        return persist(
+            lambda: self.connections.send(method, self._url + path, headers=sent, body=content, timeout_s=timeout_s),
+            patience_s=patience_s,
+        )

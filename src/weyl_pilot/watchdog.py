@@ -1,0 +1,189 @@
+"""Looks at running payloads: what they use, whether they may go on, and tells the server that they live."""
+
+from __future__ import annotations
+
+import collections
+import logging
+import os
+import random
+import shutil
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Callable, Deque, Dict, List, Optional, Tuple
+
+from weyl_pilot.outbox import Outbox
+from weyl_pilot.payload import Payload
+from weyl_pilot.probe import load_average
+from weyl_pilot.processes import Process, Usage, snapshot
+from weyl_pilot.work import Work
+
+log = logging.getLogger("weyl_pilot.watchdog")
+
+SAMPLE_EVERY_S = 10.0
+FREE_DISK_MIN_MB = 500
+MEMORY_MARGIN = 1.1
+IDLE_WINDOW_S = 1800.0
+IDLE_SHARE = 0.05
+STOP_BEFORE_END_S = 300.0
+WALL_DEFAULT_S = 3 * 86400
+OPT_OUT_FILE = ".weyl-nowatch"
+OPT_OUT_VARIABLE = "DISABLE_WATCHDOG_CPU_WALLCLOCK_CHECK"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Why a payload is made to stop. `status` None: the server has decided the status, the wrapper only obeys."""
+
+    minor: str
+    application: Optional[str] = None
+    status: Optional[str] = "Failed"
+    error_class: str = "payload"
+
+
+@dataclass
+class Watched:
+    """A payload under watch, and what was seen of it."""
+
+    work: Work
+    payload: Payload
+    outbox: Outbox
+    directory: Path
+    disk_paths: Tuple[Path, ...]
+    stop: Callable[[Verdict], None]
+    mask: Callable[[str], str] = str
+    next_report: float = 0.0
+    over_memory: int = 0
+    history: Deque[Tuple[float, float]] = field(default_factory=collections.deque)
+
+    @property
+    def may_idle(self) -> bool:
+        """Whether the job opted out of the check of CPU against wall time."""
+        return OPT_OUT_VARIABLE in self.work.environment or (self.directory / OPT_OUT_FILE).exists()
+
+
+def judge(watched: Watched, used: Usage, *, free_mb: int, disk_mb: Optional[int] = None) -> Optional[Verdict]:
+    """Decides whether a payload must stop, from one sample and those before."""
+    work, wall_s = watched.work, watched.payload.wall_s
+    limit_s = work.wall_s or WALL_DEFAULT_S
+    if wall_s > limit_s - min(STOP_BEFORE_END_S, limit_s / 10):
+        return Verdict("Job has exceeded maximum wall clock time", "Limit was %d s" % limit_s, error_class="time")
+    if free_mb < FREE_DISK_MIN_MB:
+        text = "%d MB left on the disk" % free_mb
+        return Verdict("Job has insufficient disk space to continue", text, error_class="host")
+    if work.scratch_mb and disk_mb is not None and disk_mb > work.scratch_mb:
+        text = "Used %d MB of %d MB" % (disk_mb, work.scratch_mb)
+        return Verdict("Job has insufficient disk space to continue", text)
+    limit_kb = work.ram_limit_mb * 1024 * MEMORY_MARGIN
+    watched.over_memory = watched.over_memory + 1 if limit_kb and used.memory_kb > limit_kb else 0
+    if watched.over_memory >= 2:
+        text = "Memory limit exceeded: %d MB of %d MB" % (used.memory_kb // 1024, work.ram_limit_mb)
+        return Verdict("Application Finished With Errors", text, error_class="memory")
+    return _judge_idle(watched, used, wall_s)
+
+
+def _judge_idle(watched: Watched, used: Usage, wall_s: float) -> Optional[Verdict]:
+    history = watched.history
+    history.append((wall_s, used.cpu_s))
+    while len(history) > 1 and history[1][0] <= wall_s - IDLE_WINDOW_S:
+        history.popleft()
+    span_s = wall_s - history[0][0]
+    if span_s < IDLE_WINDOW_S or watched.may_idle:
+        return None
+    if used.cpu_s - history[0][1] >= IDLE_SHARE * span_s:
+        return None
+    return Verdict("Watchdog identified this job as stalled", "Less than 5 % CPU in 30 minutes", error_class="host")
+
+
+def sample_fields(watched: Watched, used: Usage, free_mb: int) -> Dict[str, object]:
+    """One heartbeat, in the words and units of the wire: kB, MB for disk, seconds."""
+    return {
+        "LoadAverage": round(load_average(), 2),
+        "MemoryUsed": float(used.memory_kb),
+        "Vsize": float(used.virtual_kb),
+        "AvailableDiskSpace": float(free_mb),
+        "CPUConsumed": round(used.cpu_s, 2),
+        "WallClockTime": round(watched.payload.wall_s, 2),
+        "StandardOutput": watched.mask(watched.payload.tail()),
+    }
+
+
+def disk_usage_mb(paths: Tuple[Path, ...]) -> int:
+    """Space that files below the paths take."""
+    total = 0
+    for top in paths:
+        for parent, _, files in os.walk(str(top)):
+            for name in files:
+                try:
+                    total += os.lstat(os.path.join(parent, name)).st_blocks * 512
+                except OSError:
+                    continue  # it was removed while we looked
+    return total // (1024 * 1024)
+
+
+class Watchdog:
+    """One thread for all payloads of the pilot."""
+
+    def __init__(self, report_every_s: float) -> None:
+        self._report_every_s = max(0.2, report_every_s)
+        self._sample_every_s = min(SAMPLE_EVERY_S, self._report_every_s)
+        self._watched: Dict[int, Watched] = {}
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
+
+    def start(self) -> None:
+        """Begins to look."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ends the thread."""
+        self._ended.set()
+
+    def add(self, watched: Watched) -> None:
+        """Watches a payload from now on; the first heartbeat is due after one period."""
+        watched.next_report = time.monotonic() + self._period_s()
+        with self._lock:
+            self._watched[watched.work.job_id] = watched
+
+    def remove(self, job_id: int) -> None:
+        """Watches it no more."""
+        with self._lock:
+            self._watched.pop(job_id, None)
+
+    def _period_s(self) -> float:
+        return self._report_every_s * random.uniform(0.9, 1.1)
+
+    def _run(self) -> None:
+        while not self._ended.wait(self._pause_s()):
+            with self._lock:
+                everyone: List[Watched] = list(self._watched.values())
+            if not everyone:
+                continue
+            table = snapshot()
+            for watched in everyone:
+                try:
+                    self._look(watched, table)
+                except OSError as error:
+                    log.info("job %d ended while it was looked at: %s", watched.work.job_id, error)
+
+    def _pause_s(self) -> float:
+        """Until the next sample, or the next heartbeat if that is due before."""
+        with self._lock:
+            due = [watched.next_report for watched in self._watched.values()]
+        until_report_s = min(due) - time.monotonic() if due else self._sample_every_s
+        return min(self._sample_every_s, max(0.05, until_report_s))
+
+    def _look(self, watched: Watched, table: Dict[int, Process]) -> None:
+        is_due = time.monotonic() >= watched.next_report
+        used = watched.payload.measure(table)
+        free_mb = shutil.disk_usage(str(watched.directory)).free // (1024 * 1024)
+        disk_mb = disk_usage_mb(watched.disk_paths) if is_due and watched.work.scratch_mb else None
+        if is_due:
+            watched.next_report = time.monotonic() + self._period_s()
+            watched.outbox.heartbeat(sample_fields(watched, used, free_mb))
+        verdict = judge(watched, used, free_mb=free_mb, disk_mb=disk_mb)
+        if verdict is not None:
+            log.warning("job %d must stop: %s (%s)", watched.work.job_id, verdict.minor, verdict.application)
+            watched.stop(verdict)

@@ -1,0 +1,119 @@
+"""The work document of a matched job, and the command line, environment and files that it means."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a job wants to have run; the limits are those of its allocation."""
+
+    job_id: int
+    executable: str
+    arguments: str = ""
+    std_output: str = "std.out"
+    std_error: str = "std.err"
+    input_sandbox: Tuple[str, ...] = ()
+    output_sandbox: Tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    owner: str = ""
+    cores: int = 1
+    ram_mb: int = 0
+    ram_limit_mb: int = 0
+    scratch_mb: int = 0
+    gpus: int = 0
+    wall_s: int = 0
+    token: Optional[str] = None
+
+    @classmethod
+    def from_match(cls, job: Mapping[str, Any]) -> Work:
+        """Reads one job of a match answer; absent and null mean the default."""
+        document = job.get("work") or {}
+        allocated, limits = job.get("allocated") or {}, job.get("limits") or {}
+        arguments = document.get("arguments") or ""
+        return cls(
+            job_id=int(job["job_id"]),
+            executable=str(document.get("executable") or ""),
+            arguments=arguments if isinstance(arguments, str) else " ".join(shlex.quote(str(a)) for a in arguments),
+            std_output=str(document.get("std_output") or "std.out"),
+            std_error=str(document.get("std_error") or "std.err"),
+            input_sandbox=tuple(document.get("input_sandbox") or ()),
+            output_sandbox=tuple(document.get("output_sandbox") or ()),
+            environment={str(k): str(v) for k, v in (document.get("environment") or {}).items()},
+            owner=str(document.get("owner") or ""),
+            cores=max(1, int(allocated.get("cores") or 1)),
+            ram_mb=int(allocated.get("ram_mb") or 0),
+            ram_limit_mb=int(limits.get("ram_mb") or 0),
+            scratch_mb=int(allocated.get("scratch_mb") or 0),
+            gpus=int(allocated.get("gpus") or 0),
+            wall_s=int(limits.get("wall_s") or 0),
+            token=job.get("token") or None,
+        )
+
+
+class ApplicationNotFound(Exception):
+    """The executable is neither among the job's files nor a program of this machine."""
+
+
+def resolve_command(work: Work, directory: Path, inside: str, path: str) -> List[str]:
+    """Finds the executable among the job's files, which makes it executable, or in PATH.
+
+    `inside` is what the job's directory is called where the payload runs.
+    """
+    name = work.executable
+    own = Path(os.path.normpath(str(directory / name)))
+    is_own = not os.path.isabs(name) and str(own).startswith(str(directory) + os.sep) and own.is_file()
+    if is_own:
+        own.chmod(own.stat().st_mode | stat.S_IXUSR | stat.S_IRUSR)
+        place = inside + "/" + str(own.relative_to(directory))
+        return [*_interpreter(own), place, *split_arguments(work.arguments)]
+    found = name if os.path.isabs(name) and os.access(name, os.X_OK) else None
+    if found is None and name and "/" not in name:
+        found = shutil.which(name, path=path)
+    if found is None:
+        raise ApplicationNotFound(name or "(no executable)")
+    return [found, *split_arguments(work.arguments)]
+
+
+def _interpreter(program: Path) -> List[str]:
+    """What runs a text without a first line that says so: what its name promises, else the shell."""
+    with open(str(program), "rb") as stream:
+        head = stream.read(4)
+    if head.startswith(b"#!") or head == b"\x7fELF":
+        return []
+    return ["python3"] if program.suffix == ".py" else ["/bin/sh"]
+
+
+def split_arguments(text: str) -> List[str]:
+    """Splits as a shell does, without expanding anything; unbalanced quotes are taken as ordinary characters."""
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
+
+
+def payload_environment(work: Work, queue: Mapping[str, str], facts: Mapping[str, str]) -> Dict[str, str]:
+    """A clean environment: nothing of the pilot's own, then the queue's, then the job's, then the facts."""
+    environment = {"PATH": DEFAULT_PATH, "LANG": "C.UTF-8", "USER": "weyl", "LOGNAME": "weyl"}
+    environment.update(queue)
+    environment.update(work.environment)
+    environment.update(facts)
+    cores = str(work.cores)
+    environment.update({"WEYL_JOB_ID": str(work.job_id), "JOBID": str(work.job_id), "WEYL_CORES": cores})
+    environment.setdefault("OMP_NUM_THREADS", cores)
+    return environment
+
+
+def safe_file_name(name: str, default: str) -> str:
+    """Name of a standard stream's file inside the job's directory, whatever the job asked for."""
+    clean = os.path.normpath(name)
+    return default if os.path.isabs(clean) or clean in (".", "..") or clean.startswith("../") else clean

@@ -1,0 +1,338 @@
+"""Runs one job from its match to its last report: setup, pre, payload, post, finally."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+import stat
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+
+from weyl_pilot.archive import find_outputs
+from weyl_pilot.connection import Refused, Unreachable
+from weyl_pilot.isolation import Cell, Walls, hand_over, prepare, write_token
+from weyl_pilot.outbox import Outbox
+from weyl_pilot.payload import Payload, Result, Streams
+from weyl_pilot.sandbox import Sandboxes, SandboxFailure
+from weyl_pilot.server import Server
+from weyl_pilot.watchdog import Verdict, Watchdog, Watched
+from weyl_pilot.work import ApplicationNotFound, Work, payload_environment, resolve_command, safe_file_name
+
+log = logging.getLogger("weyl_pilot.wrapper")
+
+KILL_GRACE_S = 10.0
+INPUT_PATIENCE_S = 600.0
+OUTPUT_PATIENCE_S = 3600.0
+HURRIED_PATIENCE_S = 20.0
+APPLICATION, GOOD, BAD = "Application", "Application Finished Successfully", "Application Finished With Errors"
+
+
+@dataclass(frozen=True)
+class Shop:
+    """What all jobs of the pilot share."""
+
+    server: Server
+    sandboxes: Sandboxes
+    walls: Walls
+    watchdog: Watchdog
+    jobs_dir: Path
+    spool: Path
+    facts: Mapping[str, Any]
+    """Job parameters that are the same for every job here: host, pilot, processor."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """The queue's environment for payloads."""
+    commands: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
+    """Commands of the community, for the stages `pre` and `post`."""
+    mask: Any = str
+    power_db12: float = 10.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a job's last report will say. `status` None leaves the status to the server."""
+
+    status: Optional[str]
+    minor: str
+    application: Optional[str] = None
+    error_class: Optional[str] = None
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the job did what it was to do."""
+        return self.status == "Done"
+
+
+class Wrapper:
+    """One job. `run` belongs to the thread of the job, `stop` to anybody."""
+
+    def __init__(self, work: Work, shop: Shop) -> None:
+        self.work = work
+        self._shop = shop
+        self.cell = Cell.below(shop.jobs_dir / str(work.job_id), shop.walls.uid(work.job_id))
+        self.outbox = Outbox(shop.server, work.job_id, shop.spool, on_command=self._obey)
+        self._verdict: Optional[Verdict] = None
+        self._payload: Optional[Payload] = None
+        self._lock = threading.Lock()
+        self._is_hurried = False
+        self._stages_s: Dict[str, float] = {}
+        self._result: Optional[Result] = None
+
+    # -- from outside ---------------------------------------------------------------------------------------------
+
+    def stop(self, verdict: Verdict, *, hurry: bool = False) -> None:
+        """Makes the job end for this reason; only the first reason counts. Returns at once."""
+        with self._lock:
+            self._is_hurried = self._is_hurried or hurry
+            if self._verdict is not None:
+                return
+            self._verdict = verdict
+            payload = self._payload
+        self.outbox.state(minor=verdict.minor, application=verdict.application)
+        if payload is not None:
+            threading.Thread(target=payload.end, args=(KILL_GRACE_S,), daemon=True).start()
+
+    def _obey(self, command: Mapping[str, Any]) -> None:
+        name = command.get("command")
+        log.info("job %d: command %s", self.work.job_id, name)
+        if name == "Kill":
+            self.stop(Verdict("Received Kill signal", status=None, error_class="user"))
+
+    # -- the life of the job ----------------------------------------------------------------------------------------
+
+    def run(self) -> Outcome:
+        """Runs all stages, whatever happens in them, and leaves the last report to the outbox."""
+        try:
+            outcome = self._until_the_end()
+        except Exception as error:
+            log.exception("job %d: the wrapper failed", self.work.job_id)
+            outcome = Outcome("Failed", "Exception During Execution", _short(error), "pilot")
+        outcome = self._finally(outcome)
+        self._report_end(outcome)
+        self.outbox.close()
+        self._shop.server.unwatch_job_token(self.work.job_id)
+        if self._payload is not None:
+            self._payload.close()
+        remove_tree(self.cell.run.parent)
+        log.info("job %d: %s / %s", self.work.job_id, outcome.status or "as the server says", outcome.minor)
+        return outcome
+
+    def _until_the_end(self) -> Outcome:
+        try:
+            with self._stage("setup"):
+                command = self._set_up()
+            with self._stage("pre"):
+                self._run_commands("pre")
+        except _StageFailure as failure:
+            return self._ruled(failure.outcome)
+        with self._stage("payload"):
+            outcome = self._run_payload(command)
+        with self._stage("post"), contextlib.suppress(_StageFailure):
+            self._run_commands("post")
+        return outcome
+
+    @contextlib.contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self._stages_s[name] = round(time.monotonic() - start, 3)
+            log.info("job %d: stage %s took %.3f s", self.work.job_id, name, self._stages_s[name])
+
+    def _set_up(self) -> List[str]:
+        work, cell, shop = self.work, self.cell, self._shop
+        self.outbox.state("Running", minor="Job Initialization")
+        self.outbox.parameters(shop.facts)
+        prepare(cell)
+        try:
+            if work.token:
+                shop.server.accept_job_token(work.job_id, work.token)
+            write_token(cell, shop.server.job_token(work.job_id))
+            shop.server.watch_job_token(work.job_id, lambda text: write_token(cell, text))
+            if any("/S3/" in name for name in work.input_sandbox):
+                self.outbox.state(minor="Downloading InputSandbox")
+                shop.sandboxes.download(work.job_id, work.input_sandbox, cell.run, patience_s=INPUT_PATIENCE_S)
+            environment_path = self._environment()["PATH"]
+            command = resolve_command(work, cell.run, shop.walls.run_path(cell), environment_path)
+        except (SandboxFailure, Unreachable) as error:
+            raise _StageFailure("Failed Downloading InputSandbox", _short(error), "site") from error
+        except Refused as error:
+            raise _StageFailure("Job Wrapper Initialization", _short(error), "pilot") from error
+        except ApplicationNotFound as error:
+            raise _StageFailure("Application not found", "%s not found" % error, "payload") from error
+        description = json.dumps(
+            {"job_id": work.job_id, "cores": work.cores, "ram_mb": work.ram_mb, "owner": work.owner}
+        )
+        (cell.token / "job.json").write_text(description, encoding="utf-8")
+        hand_over(cell)
+        return command
+
+    def _environment(self) -> Dict[str, str]:
+        walls, cell = self._shop.walls, self.cell
+        token = walls.token_path(cell)
+        facts = {
+            "HOME": walls.run_path(cell),
+            "TMPDIR": walls.tmp_path(cell),
+            "WEYL_JOB_TOKEN_FILE": token,
+            "WEYL_JOB_FILE": os.path.join(os.path.dirname(token), "job.json"),
+            "WEYL_URL": str(self._shop.facts.get("WeylURL", "")),
+        }
+        return payload_environment(self.work, self._shop.environment, facts)
+
+    def _streams(self) -> Streams:
+        return Streams(
+            self.cell.run / safe_file_name(self.work.std_output, "std.out"),
+            self.cell.run / safe_file_name(self.work.std_error, "std.err"),
+        )
+
+    def _run_payload(self, command: Sequence[str]) -> Outcome:
+        work, cell, shop = self.work, self.cell, self._shop
+        self.outbox.state("Running", minor=APPLICATION)
+        with self._lock:
+            if self._verdict is not None:
+                return self._ruled(Outcome("Failed", "Received Kill signal"))
+            self._payload = Payload(
+                shop.walls.command(cell, command), self._environment(), self._streams(), uid=cell.uid
+            )
+        self.outbox.parameters({"PayloadPID": self._payload.pid})
+        shop.watchdog.add(
+            Watched(work, self._payload, self.outbox, cell.run, (cell.run, cell.tmp), self.stop, mask=shop.mask)
+        )
+        try:
+            self._result = self._payload.wait()
+        finally:
+            shop.watchdog.remove(work.job_id)
+        return self._judge(self._result.exit_code)
+
+    def _judge(self, exit_code: int) -> Outcome:
+        if self._verdict is not None:
+            outcome = self._ruled(Outcome("Failed", BAD))
+            if outcome.status is not None:
+                self.outbox.state("Completing", minor=outcome.minor, application=outcome.application)
+            return outcome
+        application = None if exit_code == 0 else "Exited With Status %d" % exit_code
+        self.outbox.state("Completing", minor=BAD if exit_code else GOOD, application=application)
+        if exit_code == 0:
+            return Outcome("Done", "Execution Complete")
+        return Outcome("Failed", BAD, application, "payload")
+
+    def _ruled(self, otherwise: Outcome) -> Outcome:
+        """The verdict that was passed on the job, if there is one."""
+        with self._lock:
+            verdict = self._verdict
+        if verdict is None:
+            return otherwise
+        return Outcome(verdict.status, verdict.minor, verdict.application, verdict.error_class)
+
+    def _run_commands(self, stage: str) -> None:
+        for number, command in enumerate(self._shop.commands.get(stage, ())):
+            streams = Streams(
+                self.cell.tmp / ("%s-%d.log" % (stage, number)), self.cell.tmp / ("%s-%d.log" % (stage, number))
+            )
+            wrapped = self._shop.walls.command(self.cell, command)
+            process = Payload(wrapped, self._environment(), streams, uid=self.cell.uid)
+            try:
+                code = process.wait().exit_code
+            finally:
+                process.close()
+            if code != 0:
+                text = "%s command %s exited with status %d" % (stage, command[0], code)
+                raise _StageFailure("JobWrapper execution", text, "site")
+
+    # -- the end ----------------------------------------------------------------------------------------------------
+
+    def _finally(self, outcome: Outcome) -> Outcome:
+        with self._stage("finally"):
+            try:
+                self._upload(outcome)
+            except (SandboxFailure, Unreachable, OSError) as error:
+                log.error("job %d: the output sandbox is lost: %s", self.work.job_id, error)
+                self.outbox.parameters({"OutputSandboxProblem": _short(error)})
+                if outcome.is_good:
+                    return Outcome("Failed", "Uploading Output Sandbox", _short(error), "output upload")
+        return outcome
+
+    def _upload(self, outcome: Outcome) -> None:
+        """Uploads what the job listed and both standard streams, also after a failure: that is when they matter."""
+        if not self.cell.run.is_dir():
+            return
+        streams = [safe_file_name(self.work.std_output, "std.out"), safe_file_name(self.work.std_error, "std.err")]
+        names, missing = find_outputs(self.cell.run, self.work.output_sandbox)
+        more, _ = find_outputs(self.cell.run, streams)
+        names += [name for name in more if name not in names]
+        names = [name for name in names if name not in streams or (self.cell.run / name).lstat().st_size]
+        if missing and outcome.is_good:
+            missing = [name for name in missing if name not in streams]
+        if missing:
+            self.outbox.parameters({"OutputSandboxMissingFiles": ", ".join(missing)[:1000]})
+        extra: List[Tuple[str, bytes]] = [] if outcome.is_good else [("weyl-wrapper.txt", self._account(outcome))]
+        if not names and not extra:
+            return
+        with self._lock:
+            patience_s = HURRIED_PATIENCE_S if self._is_hurried else OUTPUT_PATIENCE_S
+        tells_status = outcome.status is not None
+        if tells_status:
+            self.outbox.state(minor="Uploading Output Sandbox")
+        self._shop.sandboxes.upload(self.work.job_id, self.cell.run, names, extra=extra, patience_s=patience_s)
+        if tells_status:
+            self.outbox.state(minor="Output Sandbox Uploaded")
+
+    def _account(self, outcome: Outcome) -> bytes:
+        """What went wrong, for whoever opens the output of a failed job."""
+        lines = ["%s: %s" % (outcome.status or "Killed", outcome.minor)]
+        if outcome.application:
+            lines.append(outcome.application)
+        lines += ["stage %-8s %8.3f s" % item for item in self._stages_s.items()]
+        lines += ["%s: %s" % item for item in self._shop.facts.items()]
+        return ("\n".join(lines) + "\n").encode()
+
+    def _report_end(self, outcome: Outcome) -> None:
+        parameters: Dict[str, Any] = {"StageTimes(s)": dict(self._stages_s)}
+        if self._result is not None:
+            result = self._result
+            parameters.update(
+                {
+                    "PayloadExitCode": result.exit_code,
+                    "TotalCPUTime(s)": int(result.cpu_s),
+                    "NormCPUTime(s)": int(result.cpu_s * self._shop.power_db12),
+                    "CPUNormalizationFactor": int(self._shop.power_db12),
+                    "WallClockTime(s)": round(result.wall_s, 3),
+                    "CPUTime(s)": round(result.cpu_s, 3),
+                    "Memory(kB)": result.memory_kb,
+                    "Memory(MB)": result.memory_kb // 1024,
+                }
+            )
+        if outcome.error_class is not None:
+            parameters["ErrorClass"] = outcome.error_class
+        self.outbox.parameters(parameters)
+        if outcome.status is not None:
+            self.outbox.state(outcome.status, minor=outcome.minor, application=outcome.application)
+
+
+class _StageFailure(Exception):
+    """A stage ended the job before its payload could start."""
+
+    def __init__(self, minor: str, application: str, error_class: str) -> None:
+        super().__init__(application)
+        self.outcome = Outcome("Failed", minor, application, error_class)
+
+
+def _short(error: object) -> str:
+    return str(error)[:255] or type(error).__name__
+
+
+def remove_tree(directory: Path) -> None:
+    """Removes a job's directory, also what its payload locked against itself."""
+    for parent, directories, _ in os.walk(str(directory)):
+        for name in directories:
+            path = os.path.join(parent, name)
+            if not os.path.islink(path):
+                with contextlib.suppress(OSError):
+                    os.chmod(path, stat.S_IRWXU)
+    shutil.rmtree(str(directory), ignore_errors=True)
