@@ -38,6 +38,17 @@ class TokenRefused(BadRequest):
         super().__init__(detail, extra={"error": error})
 
 
+class AuthorizationPending(BadRequest):
+    """A device code whose user has not finished yet; the contract wants this answer without `detail`."""
+
+    def __init__(self) -> None:
+        super().__init__("authorization_pending")
+
+    def body(self) -> dict[str, object]:
+        """Returns OAuth's word and nothing else."""
+        return {"error": "authorization_pending"}
+
+
 class UnknownUserCode(BadRequest):
     """A user code that nobody is waiting for, or that waited too long."""
 
@@ -67,6 +78,14 @@ class ProviderFailed(BadGateway):
     """An identity provider that could not be reached or failed by itself."""
 
 
+class NotAnIdentifier(BadRequest):
+    """A refresh token id that is not a UUID."""
+
+
+class ForeignToken(Forbidden):
+    """A refresh token of somebody else."""
+
+
 class UnknownRefreshToken(NotFound):
     """A refresh token id that does not exist for this user."""
 
@@ -80,3 +99,24 @@ class ExchangeDisabled(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("Legacy exchange is not enabled", retry_after_s=None)
+
+
+class InvalidExchangeHeader(BadRequest):
+    """An exchange whose Authorization header has not the form that the exchange wants."""
+
+    def __init__(self) -> None:
+        super().__init__("Invalid authorization header")
+
+
+class InvalidExchangeSecret(Unauthorized):
+    """An exchange with a secret that is not the installation's."""
+
+    def __init__(self) -> None:
+        super().__init__("Invalid credentials")
+
+
+class InvalidExchange(BadRequest):
+    """An exchange for somebody, or for a scope, that does not exist."""
+
+    def __init__(self, detail: str = "Invalid scope or preferred_username") -> None:
+        super().__init__(detail)

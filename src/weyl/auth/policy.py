@@ -19,7 +19,7 @@ class TokenScope:
     subject: str | None
 
 
-def may_log_in(config: Config, scope: Scope, subject: str) -> Identity:
+def may_log_in(config: Config, scope: Scope, *, subject: str) -> Identity:
     """Grants `scope` to the person whom the identity provider of the VO calls `subject`, or raises `NotGranted`."""
     organisation = config.registry.get(scope.vo)
     if organisation is None:
@@ -27,7 +27,7 @@ def may_log_in(config: Config, scope: Scope, subject: str) -> Identity:
     user = organisation.users.get(subject)
     if user is None:
         raise NotGranted(f"You are not registered in VO {scope.vo}. {organisation.support.message}")
-    if is_suspended(organisation, scope.vo, subject):
+    if is_suspended(organisation, vo=scope.vo, subject=subject):
         raise NotGranted(f"You are suspended in VO {scope.vo}. {organisation.support.message}")
     group = organisation.groups.get(scope.group)
     if group is None or subject not in group.users:
@@ -44,7 +44,7 @@ def may_log_in(config: Config, scope: Scope, subject: str) -> Identity:
     )
 
 
-def is_suspended(organisation: Organisation, vo: str, subject: str) -> bool:
+def is_suspended(organisation: Organisation, *, vo: str, subject: str) -> bool:
     """Tells whether the configuration suspends this member of the VO."""
     user = organisation.users.get(subject)
     return user is not None and vo in user.suspended
@@ -55,9 +55,14 @@ def may_use_token(config: Config, user: User) -> User:
     organisation = config.registry.get(user.vo)
     if organisation is None:
         raise NotGranted(f"VO {user.vo} is not served here any more")
-    if user.kind == "user" and is_suspended(organisation, user.vo, user.subject.removeprefix(f"{user.vo}:")):
+    if user.kind == "user" and is_suspended(organisation, vo=user.vo, subject=subject_at_provider(user)):
         raise NotGranted(f"You are suspended in VO {user.vo}. {organisation.support.message}")
     return user
+
+
+def subject_at_provider(user: User) -> str:
+    """Returns what the identity provider calls this person."""
+    return user.subject.removeprefix(f"{user.vo}:")
 
 
 def own_tokens(user: User) -> TokenScope:

@@ -17,6 +17,11 @@ class Scope:
     group: str
     asked: frozenset[str]
 
+    @property
+    def text(self) -> str:
+        """The scope in one form, with the group named, however it was asked for."""
+        return " ".join([f"vo:{self.vo}", f"group:{self.group}", *(f"property:{name}" for name in sorted(self.asked))])
+
 
 def parse_scope(text: str, *, registry: Mapping[str, Organisation], properties: Collection[str]) -> Scope:
     """Reads `vo:X [group:G] [property:P ...]`, words in any order, and fills in the default group of the VO."""

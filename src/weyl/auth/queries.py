@@ -1,0 +1,255 @@
+"""All SQL of the auth room, one function a statement."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping, Text, cast, func, insert, literal, select, update
+
+from weyl.auth.policy import TokenScope
+from weyl.auth.tables import authorization_flows, device_flows, refresh_tokens
+from weyl.kit.db import Tx
+
+
+class FlowStatus(StrEnum):
+    """How far a login has come."""
+
+    PENDING = "PENDING"
+    READY = "READY"
+    DONE = "DONE"
+    DENIED = "DENIED"
+
+
+class TokenStatus(StrEnum):
+    """Whether a refresh token may still be used."""
+
+    CREATED = "CREATED"
+    REVOKED = "REVOKED"
+
+
+@dataclass(frozen=True)
+class DeviceFlow:
+    """A login on a device that has no browser of its own."""
+
+    flow_id: UUID
+    created_at: datetime
+    expires_at: datetime
+    user_code: str
+    device_code_hash: bytes
+    client_id: str
+    scope: str
+    status: str = FlowStatus.PENDING
+    subject: str | None = None
+
+
+@dataclass(frozen=True)
+class AuthorizationFlow:
+    """A login in a browser that ends with a code for the page that began it."""
+
+    flow_id: UUID
+    created_at: datetime
+    expires_at: datetime
+    client_id: str
+    scope: str
+    redirect_uri: str
+    client_state: str
+    code_challenge: str
+    code_hash: bytes | None = None
+    status: str = FlowStatus.PENDING
+    subject: str | None = None
+
+
+@dataclass(frozen=True)
+class RefreshRow:
+    """A refresh token; all tokens of one login are a family."""
+
+    jti: UUID
+    family: UUID
+    created_at: datetime
+    expires_at: datetime
+    vo: str
+    subject: str
+    scope: str
+    legacy: bool
+    status: str = TokenStatus.CREATED
+
+
+async def insert_device_flow(tx: Tx, flow: DeviceFlow) -> bool:
+    """Stores a device flow unless a live one has the same user code; tells whether it did."""
+    values = vars(flow)
+    taken = select(device_flows.c.flow_id).where(
+        device_flows.c.user_code == flow.user_code, device_flows.c.expires_at > flow.created_at
+    )
+    row = select(*(literal(value, device_flows.c[name].type) for name, value in values.items())).where(~taken.exists())
+    statement = insert(device_flows).from_select(list(values), row).returning(device_flows.c.flow_id)
+    return (await tx.execute(statement)).first() is not None
+
+
+async def select_waiting_device(tx: Tx, user_code: str, *, now: datetime) -> DeviceFlow | None:
+    """Returns the device flow that waits for this user code."""
+    statement = select(device_flows).where(
+        device_flows.c.user_code == user_code,
+        device_flows.c.status == FlowStatus.PENDING,
+        device_flows.c.expires_at > now,
+    )
+    row = (await tx.execute(statement)).mappings().first()
+    return None if row is None else DeviceFlow(**row)
+
+
+async def update_device_flow(tx: Tx, flow_id: UUID, *, status: FlowStatus, subject: str | None, now: datetime) -> bool:
+    """Ends the wait of a device flow; tells whether it was still waiting."""
+    statement = (
+        update(device_flows)
+        .where(
+            device_flows.c.flow_id == flow_id,
+            device_flows.c.status == FlowStatus.PENDING,
+            device_flows.c.expires_at > now,
+        )
+        .values(status=status, subject=subject)
+    )
+    return (await tx.execute(statement)).rowcount == 1
+
+
+async def select_device_flow(tx: Tx, device_code_hash: bytes) -> DeviceFlow | None:
+    """Returns the flow of a device code."""
+    statement = select(device_flows).where(device_flows.c.device_code_hash == device_code_hash)
+    row = (await tx.execute(statement)).mappings().first()
+    return None if row is None else DeviceFlow(**row)
+
+
+async def spend_device_flow(tx: Tx, flow_id: UUID) -> bool:
+    """Uses up a device code; tells whether it was still to be used. The row stays locked until `tx` ends."""
+    statement = (
+        update(device_flows)
+        .where(device_flows.c.flow_id == flow_id, device_flows.c.status == FlowStatus.READY)
+        .values(status=FlowStatus.DONE)
+    )
+    return (await tx.execute(statement)).rowcount == 1
+
+
+async def insert_authorization_flow(tx: Tx, flow: AuthorizationFlow) -> None:
+    """Stores an authorization flow."""
+    await tx.execute(insert(authorization_flows).values(vars(flow)))
+
+
+async def update_authorization_flow(
+    tx: Tx,
+    flow_id: UUID,
+    *,
+    now: datetime,
+    status: FlowStatus,
+    subject: str | None = None,
+    code: tuple[bytes, datetime] | None = None,
+) -> AuthorizationFlow | None:
+    """Ends the wait of an authorization flow, with the hash and expiry of its code; returns it if it was waiting."""
+    values: dict[str, Any] = {"status": status, "subject": subject}
+    if code is not None:
+        values |= {"code_hash": code[0], "expires_at": code[1]}
+    statement = (
+        update(authorization_flows)
+        .where(
+            authorization_flows.c.flow_id == flow_id,
+            authorization_flows.c.status == FlowStatus.PENDING,
+            authorization_flows.c.expires_at > now,
+        )
+        .values(values)
+        .returning(authorization_flows)
+    )
+    row = (await tx.execute(statement)).mappings().first()
+    return None if row is None else AuthorizationFlow(**row)
+
+
+async def select_authorization_flow(tx: Tx, code_hash: bytes) -> AuthorizationFlow | None:
+    """Returns the flow of an authorization code."""
+    statement = select(authorization_flows).where(authorization_flows.c.code_hash == code_hash)
+    row = (await tx.execute(statement)).mappings().first()
+    return None if row is None else AuthorizationFlow(**row)
+
+
+async def spend_authorization_flow(tx: Tx, flow_id: UUID) -> bool:
+    """Uses up an authorization code; tells whether it was still to be used."""
+    statement = (
+        update(authorization_flows)
+        .where(authorization_flows.c.flow_id == flow_id, authorization_flows.c.status == FlowStatus.READY)
+        .values(status=FlowStatus.DONE)
+    )
+    return (await tx.execute(statement)).rowcount == 1
+
+
+async def insert_refresh_token(tx: Tx, row: RefreshRow) -> None:
+    """Stores a refresh token."""
+    await tx.execute(insert(refresh_tokens).values(vars(row)))
+
+
+async def lock_family(tx: Tx, jti: UUID, *, expires_at: datetime) -> None:
+    """Waits for whoever refreshes or revokes the same login.
+
+    Without it, a replay that revokes the family could miss the token that a refresh running beside it is about to
+    store. A statement of its own: the next one must see what the other transaction committed.
+    """
+    family = cast(refresh_tokens.c.family, Text)
+    statement = select(func.pg_advisory_xact_lock(func.hashtextextended(family, 0))).where(
+        refresh_tokens.c.jti == jti, refresh_tokens.c.expires_at == expires_at
+    )
+    await tx.execute(statement)
+
+
+async def select_refresh_token(tx: Tx, jti: UUID, *, expires_at: datetime) -> RefreshRow | None:
+    """Returns a refresh token; its expiry says in which partition it lies."""
+    statement = select(refresh_tokens).where(refresh_tokens.c.jti == jti, refresh_tokens.c.expires_at == expires_at)
+    row = (await tx.execute(statement)).mappings().first()
+    return None if row is None else RefreshRow(**row)
+
+
+async def select_refresh_token_of_vo(tx: Tx, scope: TokenScope, *, jti: UUID) -> RefreshRow | None:
+    """Returns a refresh token of the VO, whoever's it is."""
+    statement = select(refresh_tokens).where(refresh_tokens.c.jti == jti, refresh_tokens.c.vo == scope.vo)
+    row = (await tx.execute(statement)).mappings().first()
+    return None if row is None else RefreshRow(**row)
+
+
+async def revoke_token(tx: Tx, jti: UUID, *, expires_at: datetime) -> None:
+    """Marks one refresh token as used up."""
+    await tx.execute(
+        update(refresh_tokens)
+        .where(refresh_tokens.c.jti == jti, refresh_tokens.c.expires_at == expires_at)
+        .values(status=TokenStatus.REVOKED)
+    )
+
+
+async def revoke_family(tx: Tx, family: UUID, *, expires_at: datetime) -> int:
+    """Ends a login: revokes whatever of its refresh tokens could still be used; returns how many.
+
+    All tokens of a login have the expiry of the first, so they lie in one partition.
+    """
+    statement = (
+        update(refresh_tokens)
+        .where(
+            refresh_tokens.c.family == family,
+            refresh_tokens.c.expires_at == expires_at,
+            refresh_tokens.c.status == TokenStatus.CREATED,
+        )
+        .values(status=TokenStatus.REVOKED)
+    )
+    return (await tx.execute(statement)).rowcount
+
+
+async def select_refresh_tokens(tx: Tx, scope: TokenScope, *, now: datetime) -> Sequence[RowMapping]:
+    """Returns the living refresh tokens in `scope`, newest first, by their wire names."""
+    columns = refresh_tokens.c
+    statement = (
+        select(
+            columns.jti.label("JTI"),
+            columns.status.label("Status"),
+            columns.scope.label("Scope"),
+            columns.subject.label("Sub"),
+        )
+        .where(columns.vo == scope.vo, columns.expires_at > now, columns.status == TokenStatus.CREATED)
+        .order_by(columns.jti.desc())
+    )
+    if scope.subject is not None:
+        statement = statement.where(columns.subject == scope.subject)
+    return (await tx.execute(statement)).mappings().all()

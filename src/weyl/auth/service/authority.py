@@ -1,0 +1,96 @@
+"""What this installation needs to act as an authorisation server, opened once per process."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import quote
+
+from weyl.auth.drivers.idp import IdentityProviders
+from weyl.auth.errors import InvalidScope, NotGranted
+from weyl.auth.keys import KeySet
+from weyl.auth.policy import may_log_in
+from weyl.auth.properties import known_properties
+from weyl.auth.rates import AttemptLimiter
+from weyl.auth.scopes import Scope, parse_scope
+from weyl.auth.sealing import Sealer
+from weyl.auth.service.documents import Documents
+from weyl.auth.tokens import Identity
+from weyl.config.registry import IdP
+from weyl.config.service import ConfigStore
+from weyl.settings import Settings
+
+
+@dataclass(frozen=True)
+class Authority:
+    """The parts that every login uses."""
+
+    settings: Settings
+    keys: KeySet
+    config: ConfigStore
+    providers: IdentityProviders
+    sealer: Sealer
+    limiter: AttemptLimiter
+    documents: Documents
+    properties: frozenset[str]
+
+    def url(self, path: str) -> str:
+        """Returns the public URL of `path`; the Host header has no say in it."""
+        return self.settings.public_url.rstrip("/") + path
+
+    def scope(self, text: str) -> Scope:
+        """Reads a scope by the present configuration."""
+        return parse_scope(text, registry=self.config.current().config.registry, properties=self.properties)
+
+    def grant(self, scope_text: str, subject: str) -> tuple[Scope, Identity]:
+        """Grants the scope of a login to its user by the configuration of now, or raises `NotGranted`."""
+        try:
+            scope = self.scope(scope_text)
+        except InvalidScope as error:
+            # It was good when the login began: what it names was taken out of the configuration since.
+            raise NotGranted(str(error.detail)) from error
+        return scope, may_log_in(self.config.current().config, scope, subject=subject)
+
+    def idp(self, vo: str) -> IdP:
+        """Returns the identity provider of a VO."""
+        organisation = self.config.current().config.registry.get(vo)
+        if organisation is None:
+            raise NotGranted(f"VO {vo} is not served here any more")
+        return organisation.idp
+
+    def login_life_s(self) -> int:
+        """Seconds in which a login has to come back from the identity provider."""
+        return self.settings.device_code_s
+
+
+@asynccontextmanager
+async def open_authority(
+    settings: Settings, *, keys: KeySet, config: ConfigStore, properties: Iterable[str] = ()
+) -> AsyncIterator[Authority]:
+    """Holds the authority of a server process; `properties` are those that extensions add."""
+    known = known_properties(properties)
+    providers = IdentityProviders()
+    try:
+        yield Authority(
+            settings=settings,
+            keys=keys,
+            config=config,
+            providers=providers,
+            sealer=Sealer(settings.state_key.get_secret_value()),
+            limiter=AttemptLimiter(settings.logins_per_minute),
+            documents=Documents(settings, keys=keys, config=config, properties=known),
+            properties=known,
+        )
+    finally:
+        await providers.close()
+
+
+def seconds(now: datetime) -> int:
+    """Returns unix seconds, as tokens count."""
+    return int(now.timestamp())
+
+
+def with_query(redirect_uri: str, **parameters: str) -> str:
+    """Appends parameters as text, also behind a `#`: that is where DiracX's web page looks for them."""
+    query = "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items())
+    return f"{redirect_uri}{'&' if '?' in redirect_uri else '?'}{query}"

@@ -1,0 +1,119 @@
+"""The device flow: a code for the terminal, a login in whatever browser is at hand."""
+
+import secrets
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from weyl.auth import queries
+from weyl.auth.errors import AuthorizationPending, TokenRefused, UnknownUserCode
+from weyl.auth.models import CLIENT_ID, InitiateDeviceFlowResponse, TokenResponse
+from weyl.auth.queries import DeviceFlow, FlowStatus
+from weyl.auth.sealing import Journey
+from weyl.auth.service.authority import Authority
+from weyl.auth.service.tokens import begin_login
+from weyl.kit.db import Database, Tx
+from weyl.kit.errors import Unavailable
+from weyl.kit.ids import new_secret, uuid7
+
+# No vowels, so that no code spells a word, and nothing that is read as a digit.
+USER_CODE_LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
+USER_CODE_LENGTH = 8
+USER_CODE_ATTEMPTS = 3
+PATH = "/api/auth/device"
+POLL_EVERY_S = 2
+
+
+async def start(
+    tx: Tx, authority: Authority, *, client_id: str, scope: str, now: datetime
+) -> InitiateDeviceFlowResponse:
+    """Begins a login on a device; nothing is asked of the identity provider yet."""
+    if client_id != CLIENT_ID:
+        raise TokenRefused("invalid_client", "Unrecognised client_id")
+    authority.scope(scope)
+    device_code = new_secret(32)
+    life_s = authority.settings.device_code_s
+    for _ in range(USER_CODE_ATTEMPTS):
+        flow = DeviceFlow(
+            flow_id=uuid7(),
+            created_at=now,
+            expires_at=now + timedelta(seconds=life_s),
+            user_code="".join(secrets.choice(USER_CODE_LETTERS) for _ in range(USER_CODE_LENGTH)),
+            device_code_hash=sha256(device_code.encode()).digest(),
+            client_id=client_id,
+            scope=scope,
+        )
+        if await queries.insert_device_flow(tx, flow):
+            break
+    else:
+        raise Unavailable("No user code is free now; try again in a moment")
+    return InitiateDeviceFlowResponse(
+        user_code=flow.user_code,
+        device_code=device_code,
+        verification_uri=authority.url(PATH),
+        verification_uri_complete=authority.url(f"{PATH}?user_code={flow.user_code}"),
+        expires_in=life_s,
+        interval=POLL_EVERY_S,
+    )
+
+
+async def login_url(db: Database, authority: Authority, *, user_code: str, now: datetime) -> str:
+    """Returns where the browser that brings `user_code` logs in."""
+    code = "".join(letter for letter in user_code.upper() if letter not in " -")
+    async with db.read() as tx:
+        flow = await queries.select_waiting_device(tx, code, now=now)
+    if flow is None:
+        raise UnknownUserCode("This code is unknown, used or too old. Start the login again on your device")
+    scope = authority.scope(flow.scope)
+    journey = Journey("device", scope.vo, flow.flow_id, verifier=new_secret(48))
+    return await authority.providers.login_url(
+        authority.idp(scope.vo),
+        redirect_uri=authority.url(f"{PATH}/complete"),
+        state=authority.sealer.seal(journey),
+        verifier=journey.verifier,
+    )
+
+
+async def finish(db: Database, authority: Authority, *, code: str, state: str, now: datetime) -> None:
+    """Takes up the browser that comes back from the identity provider; the device learns of it when it asks next."""
+    journey = authority.sealer.open(state, kind="device", age_max_s=authority.login_life_s())
+    subject = await authority.providers.redeem(
+        authority.idp(journey.vo),
+        code=code,
+        redirect_uri=authority.url(f"{PATH}/complete"),
+        verifier=journey.verifier,
+        now=now,
+    )
+    async with db.transaction() as tx:
+        await _settle(tx, journey, status=FlowStatus.READY, subject=subject, now=now)
+
+
+async def refuse(tx: Tx, authority: Authority, *, state: str, now: datetime) -> None:
+    """Takes up a browser whose user said no at the identity provider."""
+    journey = authority.sealer.open(state, kind="device", age_max_s=authority.login_life_s())
+    await _settle(tx, journey, status=FlowStatus.DENIED, subject=None, now=now)
+
+
+async def _settle(tx: Tx, journey: Journey, *, status: FlowStatus, subject: str | None, now: datetime) -> None:
+    if not await queries.update_device_flow(tx, journey.flow_id, status=status, subject=subject, now=now):
+        raise UnknownUserCode("This login was finished before, or took too long. Start it again on your device")
+
+
+async def redeem(tx: Tx, authority: Authority, *, device_code: str, client_id: str, now: datetime) -> TokenResponse:
+    """Trades a device code for tokens, once its user has logged in."""
+    flow = await queries.select_device_flow(tx, sha256(device_code.encode("utf-8", "replace")).digest())
+    if flow is None:
+        raise TokenRefused("invalid_grant", "Unknown device code")
+    if flow.client_id != client_id:
+        raise TokenRefused("invalid_client", "Unrecognised client_id")
+    if flow.status == FlowStatus.DONE:
+        raise TokenRefused("invalid_grant", "Code was already used")
+    if flow.expires_at <= now:
+        raise TokenRefused("expired_token", "The device code has expired: start the login again")
+    if flow.status == FlowStatus.DENIED:
+        raise TokenRefused("access_denied", "The login was refused at the identity provider")
+    if flow.status == FlowStatus.PENDING or flow.subject is None:
+        raise AuthorizationPending
+    scope, identity = authority.grant(flow.scope, flow.subject)
+    if not await queries.spend_device_flow(tx, flow.flow_id):
+        raise TokenRefused("invalid_grant", "Code was already used")
+    return await begin_login(tx, authority, identity=identity, scope=scope, now=now)

@@ -1,0 +1,109 @@
+"""The well-known documents, written once per revision of the configuration and served from memory."""
+
+import hashlib
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from weyl.auth.keys import KeySet
+from weyl.auth.models import GRANT_CODE, GRANT_DEVICE, GroupInfo, Metadata, OpenIDConfiguration, SupportInfo, VOInfo
+from weyl.config.models import Config
+from weyl.config.service import ConfigStore
+from weyl.kit import json
+from weyl.settings import Settings
+
+
+@dataclass(frozen=True)
+class Document:
+    """A document that is ready to be sent."""
+
+    body: bytes
+    etag: str
+    modified: datetime
+
+
+class Documents:
+    """Keeps the documents of the revision that is served now."""
+
+    def __init__(self, settings: Settings, *, keys: KeySet, config: ConfigStore, properties: Collection[str]) -> None:
+        self._settings = settings
+        self._keys = keys
+        self._config = config
+        self._properties = sorted(properties)
+        self._revision: str | None = None
+        self._openid: Document
+        self._metadata: Document
+
+    def openid_configuration(self) -> Document:
+        """Returns the discovery document."""
+        self._keep_up()
+        return self._openid
+
+    def metadata(self) -> Document:
+        """Returns the list of VOs with their groups."""
+        self._keep_up()
+        return self._metadata
+
+    def jwks(self) -> bytes:
+        """Returns the public keys; they change without the configuration."""
+        return json.dumps(self._keys.public_jwks())
+
+    def security_txt(self) -> str:
+        """Returns whom to tell about a vulnerability (RFC 9116)."""
+        return (
+            f"Contact: {self._settings.security_contact}\n"
+            f"Expires: {self._settings.security_expires}\n"
+            "Preferred-Languages: en\n"
+            f"Canonical: {self._settings.public_url.rstrip('/')}/.well-known/security.txt\n"
+        )
+
+    def _keep_up(self) -> None:
+        snapshot = self._config.current()
+        if snapshot.revision == self._revision:
+            return
+        openid = discovery(self._settings, snapshot.config, self._properties)
+        self._openid = _document(openid.model_dump_json().encode(), snapshot.modified)
+        self._metadata = _document(installation(snapshot.config).model_dump_json().encode(), snapshot.modified)
+        self._revision = snapshot.revision
+
+
+def _document(body: bytes, modified: datetime) -> Document:
+    # Not the revision alone: the same one may be served with other settings after a restart.
+    return Document(body, hashlib.sha256(body).hexdigest()[:40], modified)
+
+
+def discovery(settings: Settings, config: Config, properties: Collection[str]) -> OpenIDConfiguration:
+    """Describes this installation as an authorisation server."""
+    url = settings.public_url.rstrip("/")
+    scopes: list[str] = []
+    for vo, organisation in config.registry.items():
+        scopes += [f"vo:{vo}", *(f"group:{group}" for group in organisation.groups)]
+    return OpenIDConfiguration(
+        issuer=settings.issuer,
+        token_endpoint=f"{url}/api/auth/token",
+        userinfo_endpoint=f"{url}/api/auth/userinfo",
+        device_authorization_endpoint=f"{url}/api/auth/device",
+        revocation_endpoint=f"{url}/api/auth/revoke",
+        authorization_endpoint=f"{url}/api/auth/authorize",
+        jwks_uri=f"{url}/.well-known/jwks.json",
+        grant_types_supported=[GRANT_CODE, GRANT_DEVICE],
+        response_types_supported=["code"],
+        token_endpoint_auth_methods_supported=["none"],
+        token_endpoint_auth_signing_alg_values_supported=["RS256", "Ed25519"],
+        scopes_supported=[*scopes, *(f"property:{name}" for name in properties)],
+        code_challenge_methods_supported=["S256"],
+    )
+
+
+def installation(config: Config) -> Metadata:
+    """Describes the VOs to clients that are about to log in."""
+    return Metadata(
+        virtual_organizations={
+            vo: VOInfo(
+                groups={name: GroupInfo(properties=sorted(group.properties)) for name, group in it.groups.items()},
+                support=SupportInfo(message=it.support.message, webpage=it.support.webpage, email=it.support.email),
+                default_group=it.default_group,
+            )
+            for vo, it in config.registry.items()
+        }
+    )

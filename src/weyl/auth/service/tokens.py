@@ -1,0 +1,142 @@
+"""Tokens: a login begins with a pair, each refresh trades the pair for a new one, and a replay ends the login."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from weyl.auth import queries
+from weyl.auth.errors import (
+    ForeignToken,
+    InvalidRefreshToken,
+    InvalidToken,
+    NotAnIdentifier,
+    TokenRefused,
+    UnknownRefreshToken,
+    UnrecognisedClient,
+)
+from weyl.auth.models import CLIENT_ID, TokenResponse
+from weyl.auth.policy import TokenScope
+from weyl.auth.queries import RefreshRow, TokenStatus
+from weyl.auth.scopes import Scope
+from weyl.auth.service.authority import Authority, seconds
+from weyl.auth.tokens import Identity, access_claims, refresh_claims
+from weyl.kit.db import Tx
+from weyl.kit.errors import WeylError
+from weyl.kit.ids import uuid7
+
+# What the partitions of the refresh tokens reach ahead, with two months to spare.
+LOGIN_LIFE_MAX = timedelta(days=365)
+
+log = structlog.get_logger(__name__)
+
+
+async def begin_login(
+    tx: Tx,
+    authority: Authority,
+    *,
+    identity: Identity,
+    scope: Scope,
+    now: datetime,
+    legacy_minutes: int | None = None,
+) -> TokenResponse:
+    """Issues the first pair of tokens of a login; with `legacy_minutes` one whose refresh token is not rotated."""
+    minutes = authority.settings.refresh_token_minutes if legacy_minutes is None else legacy_minutes
+    life = min(timedelta(minutes=minutes), LOGIN_LIFE_MAX)
+    jti = uuid7()
+    row = RefreshRow(
+        jti=jti,
+        family=jti,
+        created_at=now,
+        expires_at=datetime.fromtimestamp(seconds(now) + int(life.total_seconds()), UTC),
+        vo=identity.vo,
+        subject=identity.subject,
+        scope=scope.text,
+        legacy=legacy_minutes is not None,
+    )
+    await queries.insert_refresh_token(tx, row)
+    return _pair(authority, identity, row=row, now=now)
+
+
+async def refresh(
+    tx: Tx, authority: Authority, *, token: str, client_id: str, now: datetime
+) -> TokenResponse | WeylError:
+    """Trades a refresh token for a new pair; the refusal of a replay is returned, so that what it revokes is committed."""
+    if client_id != CLIENT_ID:
+        raise TokenRefused("invalid_client", "Unrecognised client_id")
+    claims = authority.keys.decode_refresh(token)
+    jti, expires_at = _place(claims)
+    await queries.lock_family(tx, jti, expires_at=expires_at)
+    row = await queries.select_refresh_token(tx, jti, expires_at=expires_at)
+    if row is None:
+        raise InvalidRefreshToken("This refresh token is unknown: log in again")
+    if row.status == TokenStatus.REVOKED:
+        return await _replayed(tx, row)
+    _, identity = authority.grant(row.scope, row.subject.removeprefix(f"{row.vo}:"))
+    if row.legacy:
+        return _pair(authority, identity, row=row, now=now)
+    await queries.revoke_token(tx, row.jti, expires_at=row.expires_at)
+    following = RefreshRow(**{**vars(row), "jti": uuid7(), "created_at": now})
+    await queries.insert_refresh_token(tx, following)
+    return _pair(authority, identity, row=following, now=now)
+
+
+async def _replayed(tx: Tx, row: RefreshRow) -> WeylError:
+    revoked = await queries.revoke_family(tx, row.family, expires_at=row.expires_at)
+    if revoked:
+        log.warning("refresh_token_replayed", subject=row.subject, family=str(row.family), revoked=revoked)
+    return InvalidRefreshToken("This refresh token was used before or revoked: its login has ended, log in again")
+
+
+async def revoke(tx: Tx, authority: Authority, *, token: str, client_id: str, hint: str | None) -> None:
+    """Ends the login of a refresh token; anything else that is sent is none of our tokens, so it is revoked already."""
+    if hint == "access_token":
+        raise TokenRefused("unsupported_token_type", "Access tokens cannot be revoked: they end by themselves, soon")
+    if client_id != CLIENT_ID:
+        raise UnrecognisedClient
+    try:
+        claims = authority.keys.decode_refresh(token, expired=True)
+    except InvalidToken:
+        return
+    jti, expires_at = _place(claims)
+    await queries.lock_family(tx, jti, expires_at=expires_at)
+    row = await queries.select_refresh_token(tx, jti, expires_at=expires_at)
+    if row is not None:
+        await queries.revoke_family(tx, row.family, expires_at=row.expires_at)
+
+
+async def revoke_by_id(tx: Tx, scope: TokenScope, jti: str) -> None:
+    """Ends the login that a listed refresh token belongs to."""
+    try:
+        identifier = UUID(jti)
+    except ValueError as error:
+        raise NotAnIdentifier(f"{jti!r} is not the id of a refresh token: it must be a UUID") from error
+    row = await queries.select_refresh_token_of_vo(tx, scope, jti=identifier)
+    if row is None:
+        raise UnknownRefreshToken(f"There is no refresh token {identifier}")
+    if scope.subject not in (None, row.subject):
+        raise ForeignToken("This refresh token belongs to somebody else")
+    await queries.lock_family(tx, row.jti, expires_at=row.expires_at)
+    await queries.revoke_family(tx, row.family, expires_at=row.expires_at)
+
+
+async def living_tokens(tx: Tx, scope: TokenScope, *, now: datetime) -> Sequence[dict[str, Any]]:
+    """Lists the refresh tokens in `scope` that may still be used."""
+    return [dict(row) for row in await queries.select_refresh_tokens(tx, scope, now=now)]
+
+
+def _place(claims: Mapping[str, Any]) -> tuple[UUID, datetime]:
+    return UUID(claims["jti"]), datetime.fromtimestamp(claims["exp"], UTC)
+
+
+def _pair(authority: Authority, identity: Identity, *, row: RefreshRow, now: datetime) -> TokenResponse:
+    life_s = authority.settings.access_token_minutes * 60
+    access = access_claims(identity, token_id=uuid7(), now=seconds(now), lifetime_s=life_s)
+    refresh = refresh_claims(row.jti, expires_at=seconds(row.expires_at), legacy_exchange=row.legacy)
+    return TokenResponse(
+        access_token=authority.keys.sign(access),
+        expires_in=life_s,
+        refresh_token=authority.keys.sign(refresh, issued=False),
+    )
