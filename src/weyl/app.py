@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import structlog
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from sqlalchemy import text
@@ -14,10 +15,13 @@ from weyl.config.service import ConfigStore
 from weyl.extension import Extension, Services, collect_drivers
 from weyl.kit import faults, health, openapi
 from weyl.kit.db import Database
+from weyl.kit.errors import WeylError
 from weyl.kit.middleware import RequestGuard
 from weyl.kit.s3 import ObjectStore
 from weyl.migrations import migrate
 from weyl.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
@@ -33,11 +37,30 @@ async def open_services(settings: Settings, extensions: Sequence[Extension]) -> 
         config = ConfigStore(settings.config_url, check_every_s=settings.config_check_every_s)
         await config.start()
         stack.push_async_callback(config.stop)
-        store = await stack.enter_async_context(ObjectStore.from_settings(settings))
+        store = await stack.enter_async_context(_object_store(settings))
         keys = KeySet(settings.keys.get_secret_value(), issuer=settings.issuer)
         yield Services(
             settings=settings, db=db, config=config, keys=keys, store=store, drivers=collect_drivers(extensions)
         )
+
+
+def _object_store(settings: Settings) -> ObjectStore:
+    return ObjectStore(
+        settings.s3_endpoint,
+        bucket=settings.s3_bucket,
+        access_key=settings.s3_access_key.get_secret_value(),
+        secret_key=settings.s3_secret_key.get_secret_value(),
+        region=settings.s3_region,
+        public_endpoint=settings.s3_public_endpoint,
+    )
+
+
+async def _prepare_bucket(store: ObjectStore, settings: Settings) -> None:
+    """Make the bucket; a store that is away now does not keep the server from starting."""
+    try:
+        await store.ensure_bucket([settings.public_url.rstrip("/"), *settings.cors_origins])
+    except WeylError as error:
+        log.warning("store.bucket_not_prepared", bucket=settings.s3_bucket, error=str(error.detail))
 
 
 def create_app(settings: Settings, extensions: Sequence[Extension] | None = None) -> FastAPI:
@@ -48,6 +71,7 @@ def create_app(settings: Settings, extensions: Sequence[Extension] | None = None
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             services = await stack.enter_async_context(open_services(settings, active))
+            await _prepare_bucket(services.store, settings)
             app.state.settings = settings
             app.state.db = services.db
             app.state.config = services.config

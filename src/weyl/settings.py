@@ -11,7 +11,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="WEYL_", extra="ignore", use_attribute_docstrings=True)
 
-    database_url: str = "postgresql://localhost/weyl"
+    database_url: str = Field(default="postgresql://localhost/weyl", repr=False)
     """PostgreSQL 15 or newer: `postgresql://user:password@host:port/database`."""
     database_pool_size: int = Field(default=8, ge=1, le=200)
     """Connections that one process keeps open; as many again may be opened at peaks."""

@@ -1,0 +1,52 @@
+"""The application as a whole: health, errors, limits and the OpenAPI document."""
+
+import httpx2
+from tests.infra.app import Application
+
+
+async def test_it_is_alive_ready_and_started(client: httpx2.AsyncClient) -> None:
+    assert (await client.get("/api/health/live")).json() == {"status": "live"}
+    assert (await client.get("/api/health/ready")).json() == {"status": "ready"}
+    assert (await client.get("/api/health/startup")).json() == {"status": "startup complete"}
+
+
+async def test_no_token_is_401_and_no_bearer_is_400(client: httpx2.AsyncClient) -> None:
+    answer = await client.get("/api/config/")
+    assert (answer.status_code, answer.json()) == (401, {"detail": "Authorization header is missing"})
+    assert answer.headers["www-authenticate"] == "Bearer"
+    answer = await client.get("/api/config/", headers={"Authorization": "Basic YTpi"})
+    assert (answer.status_code, answer.json()) == (400, {"detail": "Invalid authorization header"})
+
+
+async def test_a_token_that_we_did_not_sign_is_401(client: httpx2.AsyncClient) -> None:
+    for token in ("garbage", "eyJhbGciOiJub25lIn0.e30.", "a.b.c"):
+        answer = await client.get("/api/config/", headers={"Authorization": f"Bearer {token}"})
+        assert (answer.status_code, answer.json()) == (401, {"detail": "Invalid JWT"}), token
+
+
+async def test_old_clients_and_nonsense_versions_are_refused(client: httpx2.AsyncClient) -> None:
+    for version in ("0.0.0", "x", "1"):
+        answer = await client.get("/api/health/live", headers={"DiracX-Client-Version": version})
+        assert answer.status_code == 400, version
+    answer = await client.get("/api/health/live", headers={"DiracX-Client-Version": "0.7.0"})
+    assert answer.status_code == 200
+
+
+async def test_a_body_over_the_limit_is_413_also_without_a_length(start_application) -> None:
+    application: Application = await start_application(body_bytes_max=2000)
+    headers = application.login()
+
+    async def chunks():
+        for _ in range(100):
+            yield b"x" * 100
+
+    for content in (b"x" * 3000, chunks()):
+        answer = await application.client.post("/api/jobs/search", content=content, headers=headers)
+        assert answer.status_code == 413
+        assert "2000 bytes" in answer.json()["detail"]
+
+
+async def test_every_answer_has_a_request_id(client: httpx2.AsyncClient) -> None:
+    answer = await client.get("/api/nothing/here")
+    assert answer.status_code == 404
+    assert len(answer.headers["x-request-id"]) == 32

@@ -1,0 +1,155 @@
+"""What a program can keep of the house rules: sizes, names, whose tables, and that nothing is undocumented."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "src"
+WEYL = SOURCE / "weyl"
+ROOMS = sorted(path.parent.name for path in WEYL.glob("*/tables.py") if path.parent.name != "tasks")
+
+LINES_MAX = 400
+FUNCTION_LINES_MAX = 60
+ARGUMENTS_MAX = 6
+POSITIONAL_MAX = 2
+FORBIDDEN_FILES = {"utils.py", "helpers.py", "common.py", "base.py", "misc.py"}
+# Files whose functions are an interface: their arguments are the parameters of a route or the options of a command.
+INTERFACES = {"routes", "cli", "internal_cli", "cli.py", "routes.py", "internal_cli.py", "server.py", "internal.py"}
+LATE_IMPORTS = {
+    "weyl/cli/": "commands are imported when they run, so that help and completion are quick",
+    "weyl/client/": "the HTTP library is imported by the first request",
+}
+# A statement that spans rooms names the lower room's tables; each such import is listed with its reason.
+FOREIGN_TABLES = {
+    ("matcher/queries", "weyl.task_queues.tables"): "the claim pops from the queue and binds the job in one statement",
+    ("matcher/queries", "weyl.jobs.tables"): "the claim pops from the queue and binds the job in one statement",
+}
+
+
+def sources() -> list[Path]:
+    """Return every module that the rules hold for."""
+    return sorted(
+        path for path in SOURCE.rglob("*.py") if "generated" not in path.parts and "versions" not in path.parts
+    )
+
+
+def name(path: Path) -> str:
+    """Return a module's path for messages."""
+    return str(path.relative_to(SOURCE))
+
+
+def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Return every function and method of a module."""
+    return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+@pytest.fixture(scope="module")
+def trees() -> dict[Path, ast.Module]:
+    """Every module, parsed."""
+    return {path: ast.parse(path.read_text()) for path in sources()}
+
+
+def test_no_file_is_longer_than_400_lines() -> None:
+    tests = list((ROOT / "tests").rglob("*.py"))
+    long = {str(path): len(path.read_text().splitlines()) for path in [*sources(), *tests]}
+    assert {path: lines for path, lines in long.items() if lines > LINES_MAX} == {}
+
+
+def test_no_function_is_longer_than_60_lines(trees: dict[Path, ast.Module]) -> None:
+    long = {
+        f"{name(path)}:{function.name}": (function.end_lineno or 0) - function.lineno + 1
+        for path, tree in trees.items()
+        for function in functions(tree)
+    }
+    assert {function: lines for function, lines in long.items() if lines > FUNCTION_LINES_MAX} == {}
+
+
+def test_functions_take_six_arguments_at_most_and_name_those_after_the_second(trees: dict[Path, ast.Module]) -> None:
+    problems = []
+    for path, tree in trees.items():
+        if path.name in INTERFACES or INTERFACES & set(path.relative_to(WEYL.parent).parts):
+            continue
+        for function in functions(tree):
+            positional = [
+                a.arg for a in [*function.args.posonlyargs, *function.args.args] if a.arg not in ("self", "cls")
+            ]
+            if len(positional) + len(function.args.kwonlyargs) > ARGUMENTS_MAX:
+                problems.append(f"{name(path)}:{function.name} takes more than {ARGUMENTS_MAX}")
+    assert problems == []
+
+
+def test_every_module_says_in_its_first_line_what_it_is_for(trees: dict[Path, ast.Module]) -> None:
+    silent = [name(path) for path, tree in trees.items() if path.name != "__init__.py" and not ast.get_docstring(tree)]
+    assert silent == []
+
+
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    assert [name(path) for path in sources() if path.name in FORBIDDEN_FILES] == []
+
+
+def test_packages_have_empty_init_files() -> None:
+    full = [name(path) for path in sources() if path.name == "__init__.py" and path.read_text().strip()]
+    assert full == ["weyl/client/__init__.py"]
+
+
+def test_imports_stand_at_the_top_of_their_module(trees: dict[Path, ast.Module]) -> None:
+    late = []
+    for path, tree in trees.items():
+        if any(name(path).startswith(place) for place in LATE_IMPORTS) or name(path).startswith("weyl_pilot/"):
+            continue
+        late += [
+            f"{name(path)}:{node.lineno}"
+            for function in functions(tree)
+            for node in ast.walk(function)
+            if isinstance(node, ast.Import | ast.ImportFrom)
+        ]
+    assert late == []
+
+
+def test_rooms_query_their_own_tables_only(trees: dict[Path, ast.Module]) -> None:
+    foreign = []
+    for path, tree in trees.items():
+        parts = path.relative_to(WEYL).with_suffix("").parts if WEYL in path.parents else ()
+        if not parts or parts[0] == "migrations":
+            continue
+        for node in ast.walk(tree):
+            module = getattr(node, "module", None)
+            if not isinstance(node, ast.ImportFrom) or module is None:
+                continue
+            match = re.fullmatch(r"weyl\.(\w+)\.(tables|queries)(\.\w+)?", module)
+            if match is None or match[1] in (parts[0], "kit") or ("/".join(parts[:2]), module) in FOREIGN_TABLES:
+                continue
+            if match[2] == "tables" or parts[0] not in _rooms_above(match[1]):
+                foreign.append(f"{name(path)} imports {module}")
+    assert foreign == []
+
+
+def _rooms_above(room: str) -> set[str]:
+    """Return the rooms that may call a lower room's queries directly: none, a read goes through its service or query
+    functions that take a permit; listed here when one has a reason."""
+    return {"jobs": {"pilots", "matcher"}, "task_queues": {"matcher", "jobs"}}.get(room, set())
+
+
+def test_nothing_is_left_for_later(trees: dict[Path, ast.Module]) -> None:
+    marks = re.compile(r"\b(TODO|FIXME|XXX|NotImplementedError)\b")
+    found = [
+        f"{name(path)}:{number}"
+        for path in trees
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if marks.search(line)
+    ]
+    assert found == []
+
+
+def test_no_error_is_swallowed(trees: dict[Path, ast.Module]) -> None:
+    silent = [
+        f"{name(path)}:{node.lineno}"
+        for path, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ExceptHandler) and all(isinstance(statement, ast.Pass) for statement in node.body)
+    ]
+    assert silent == []
