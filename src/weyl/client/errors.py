@@ -94,6 +94,13 @@ class Refused(ClientError):
     code = "refused"
 
 
+class Interrupted(ClientError):
+    """Raised when the user stopped waiting; what was started on the grid goes on."""
+
+    exit_code = 130
+    code = "interrupted"
+
+
 class UnexpectedAnswer(ClientError):
     """Raised when the server answered something that this client does not understand."""
 

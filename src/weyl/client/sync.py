@@ -80,7 +80,7 @@ class Client:
         return Answer(value, received.status, received.headers)
 
     def rows(self, call: Call[Any], *, limit: int | None = None, per_page: int | None = None) -> RowStream:
-        """Returns rows of a search: `limit` of them over as many pages as it takes, 0: all, None: the call's own page."""
+        """Returns rows of a search: `limit` of them over many pages, 0: all of them, None: the call's own page."""
         pager = Pager(call, limit, per_page)
         return RowStream(pager, self._rows(pager))
 

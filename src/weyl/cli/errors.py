@@ -1,0 +1,79 @@
+"""What the program says when it fails, and the exit code that scripts see."""
+
+import json
+import sys
+import traceback
+from typing import Any
+
+import typer
+
+from weyl.cli.session import CommandSession
+from weyl.client.errors import ClientError
+
+EXIT_INTERRUPTED = 130
+
+
+def report(error: BaseException, session: CommandSession) -> int:
+    """Prints an error to stderr, as JSON if that format was asked for, and returns the exit code."""
+    if isinstance(error, KeyboardInterrupt):
+        print("\nInterrupted.", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    document = describe(error)
+    if session.options.debug and not isinstance(error, typer.TyperException):
+        traceback.print_exception(error, file=sys.stderr)
+    if _wants_json(session):
+        print(json.dumps({"error": document}, default=str), file=sys.stderr)
+    else:
+        for line in _lines(document):
+            print(line, file=sys.stderr)
+    return exit_code(error)
+
+
+def exit_code(error: BaseException) -> int:
+    """Returns the exit code of an error; what nobody foresaw is 1."""
+    if isinstance(error, (ClientError, typer.TyperException)):
+        return error.exit_code
+    return EXIT_INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
+
+
+def describe(error: BaseException) -> dict[str, Any]:
+    """Returns an error as the document that `-o json` prints."""
+    if isinstance(error, ClientError):
+        return {
+            "code": error.code,
+            "message": error.message,
+            "hint": error.hint,
+            "request_id": error.request_id,
+            "details": error.details,
+        }
+    if isinstance(error, typer.TyperException):
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context is not None else "weyl"
+        return {"code": "usage", "message": error.format_message(), "hint": f"See: {path} --help"} | _NOTHING_MORE
+    if isinstance(error, OSError) and error.filename is not None:
+        return {"code": "file", "message": f"{error.filename}: {error.strerror}.", "hint": ""} | _NOTHING_MORE
+    hint = "This is a bug of weyl. Please report it with the output of the same command with --debug."
+    return {"code": "bug", "message": f"{type(error).__name__}: {error}", "hint": hint} | _NOTHING_MORE
+
+
+_NOTHING_MORE = {"request_id": None, "details": None}
+
+
+def _lines(document: dict[str, Any]) -> list[str]:
+    lines = [f"Error: {document['message']}"]
+    details = document["details"]
+    if document["code"] == "partly_failed" and isinstance(details, dict):
+        lines += [f"  {key} {value}" for key, value in details.items()]
+    if document["hint"]:
+        lines.append(document["hint"])
+    if document["request_id"]:
+        lines.append(f"Request id: {document['request_id']}")
+    return lines
+
+
+def _wants_json(session: CommandSession) -> bool:
+    try:
+        return session.asked_output in ("json", "ndjson")
+    except ClientError:
+        # The error to report may be just this one: an unknown format in the environment.
+        return False

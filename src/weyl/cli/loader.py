@@ -1,0 +1,143 @@
+"""The lazy part of the program: a command's module is imported when it runs (the documented late import of the CLI)."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command as command_of
+
+from weyl.cli.options import prepare
+from weyl.client.errors import UsageFault
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One name of the tree: the module, the Typer app in it, and the command of that app (none: the whole app)."""
+
+    module: str
+    help: str
+    command: str | None = None
+    attribute: str = "app"
+    aliases: tuple[str, ...] = ()
+    hidden: bool = False
+    # The extra without which the module cannot be imported.
+    extra: str | None = None
+
+
+def load(name: str) -> ModuleType:
+    """Imports a module by name."""
+    return import_module(name)
+
+
+def load_command(name: str, entry: Entry) -> Any:
+    """Imports the module of an entry and returns its command, ready to run."""
+    try:
+        module = load(entry.module)
+    except ModuleNotFoundError as error:
+        raise _missing(name, entry, error) from error
+    app = getattr(module, entry.attribute)
+    command = command_of(app) if isinstance(app, typer.Typer) else app
+    if entry.command is not None and isinstance(command, TyperGroup):
+        command = command.commands[entry.command]
+    prepare(command)
+    return command
+
+
+def _missing(name: str, entry: Entry, error: ModuleNotFoundError) -> UsageFault:
+    missing = error.name or "a module"
+    if entry.extra is not None and not missing.startswith("weyl"):
+        return UsageFault(
+            f"`weyl {name}` needs {missing}, which the light installation does not bring.",
+            hint=f"Install it with: pip install 'weyl[{entry.extra}]'",
+        )
+    return UsageFault(f"`weyl {name}` is not part of this installation: {missing} is missing.", hint="Reinstall weyl.")
+
+
+@dataclass(frozen=True)
+class Table:
+    """The commands of one lazy group, and those that extensions add to it."""
+
+    entries: Mapping[str, Entry]
+    # Entry-point group whose entries are further commands, one Typer app each.
+    extension_group: str | None = None
+
+    @cached_property
+    def extensions(self) -> Mapping[str, Entry]:
+        """The commands of extensions, read from the metadata of installed packages without importing them."""
+        if self.extension_group is None:
+            return {}
+        points = load("importlib.metadata").entry_points(group=self.extension_group)
+        return {
+            point.name: Entry(point.module, f"Commands of the extension {point.name}.", attribute=point.attr or "app")
+            for point in points
+            if point.name not in self.entries
+        }
+
+    def find(self, name: str) -> Entry | None:
+        """Returns the entry of a name or alias."""
+        entry = self.entries.get(name)
+        if entry is None:
+            entry = next((found for found in self.entries.values() if name in found.aliases), None)
+        return entry or self.extensions.get(name)
+
+    def visible(self) -> dict[str, str]:
+        """Returns the names that help and completion show, each with its one line."""
+        shown = {name: entry.help for name, entry in self.entries.items() if not entry.hidden}
+        return {**shown, **{name: entry.help for name, entry in self.extensions.items()}}
+
+
+class LazyGroup(TyperGroup):
+    """A group of commands that imports the one that runs, and none to show its help."""
+
+    table = Table({})
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Returns the names, without importing anything."""
+        return list(self.table.visible())
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Imports and returns one command."""
+        entry = self.table.find(cmd_name)
+        if entry is not None:
+            return load_command(cmd_name, entry)
+        if not cmd_name.startswith("-"):
+            raise UsageFault(f"There is no command `{cmd_name}`.", hint=did_you_mean(cmd_name, self.table.visible()))
+        return None
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Writes the list of commands from the table."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self.table.visible().items()))
+
+
+def lazy_group(name: str, table: Table, summary: str) -> Any:
+    """Returns a group whose commands are those of the table."""
+    kind = type("_Group", (LazyGroup,), {"table": table})
+    app = typer.Typer(
+        name=name,
+        cls=kind,
+        help=summary,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_nothing)
+    return command_of(app)
+
+
+def _nothing() -> None:
+    """Stands where Typer wants a function: the group itself does nothing."""
+
+
+def did_you_mean(word: str, candidates: Iterable[str]) -> str:
+    """Returns a hint that names what is spelt nearly so."""
+    near = get_close_matches(word, list(candidates), n=3, cutoff=0.5)
+    return f"Did you mean: {', '.join(near)}?" if near else "See: weyl --help"

@@ -1,0 +1,54 @@
+"""The program `weyl`: runs one command of the tree, prints what it returns, turns failures into exit codes."""
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+from weyl.cli import completion
+from weyl.cli.errors import report
+from weyl.cli.output import print_result
+from weyl.cli.session import CommandSession
+from weyl.cli.tree import root_command
+from weyl.client.environment import load_dotenv
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the program and ends the process with its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if completion.is_asked(os.environ):
+        completion.answer(root_command(), os.environ)
+        sys.exit(0)
+    sys.exit(run(words))
+
+
+def run(words: Sequence[str]) -> int:
+    """Runs one command line and returns the exit code."""
+    session = CommandSession()
+    try:
+        load_dotenv()
+        code = _once(words, session)
+        while code == 0 and session.options.watch_s is not None:
+            time.sleep(session.options.watch_s)
+            if session.stdout_is_terminal:
+                print("\033[H\033[2J", end="")
+            code = _once(words, session)
+        return code
+    except BrokenPipeError:
+        # The reader has seen enough (`weyl jobs search | head`): no failure, and nothing more to flush at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001
+        return report(error, session)
+    finally:
+        session.close()
+
+
+def _once(words: Sequence[str], session: CommandSession) -> int:
+    result = root_command().main(list(words), prog_name="weyl", standalone_mode=False, obj=session)
+    if isinstance(result, int):
+        # Help was shown, or the command ended itself.
+        return result
+    code = print_result(result, session)
+    sys.stdout.flush()
+    return code

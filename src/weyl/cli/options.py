@@ -1,0 +1,130 @@
+"""The options of every command, before and after its name, and how they are put on commands that do not know them."""
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command as command_of
+
+from weyl.client.command import GlobalOptions
+from weyl.client.errors import UsageFault
+
+FORMATS = ("table", "wide", "json", "ndjson", "csv", "tsv", "yaml", "id")
+# What the peer's users have in their environment and scripts.
+PEER_FORMATS = {"rich": "table"}
+
+_declarations = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@_declarations.command()
+def _declare(
+    *,
+    output_format: Annotated[
+        str | None, typer.Option("--output-format", "-o", metavar="FORMAT", help=f"One of {', '.join(FORMATS)}.")
+    ] = None,
+    json: Annotated[
+        str | None, typer.Option("--json", metavar="FIELDS", help="Print JSON with these fields, as `JobID,Status`.")
+    ] = None,
+    columns: Annotated[
+        str | None, typer.Option("--columns", metavar="A,B", help="Show these columns, in this order.")
+    ] = None,
+    no_header: Annotated[bool, typer.Option("--no-header", help="Leave out the line of column names.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print ids only, and no messages.")] = False,
+    limit: Annotated[
+        int | None, typer.Option("--limit", metavar="N", min=0, help="Stop after N rows; 0: every page, streamed.")
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option("--url", metavar="URL", help="Address of the installation, instead of WEYL_URL.")
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option("--profile", metavar="NAME", help="Use the login of this name.")
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the requests, and where an error came from.")] = False,
+    no_color: Annotated[bool, typer.Option("--no-color", help="Never use colours.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before harm.")] = False,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", metavar="S", min=0.001, help="Give up on an answer after S seconds.")
+    ] = None,
+    fail_empty: Annotated[bool, typer.Option("--fail-empty", help="Exit 3 if there are no rows.")] = False,
+    watch: Annotated[
+        float | None, typer.Option("--watch", metavar="S", min=0.2, help="Run again every S seconds until Ctrl-C.")
+    ] = None,
+) -> None:
+    """Declares the options; never runs."""
+
+
+def global_parameters() -> list[Any]:
+    """Returns the options of every command as Typer's own parameter objects."""
+    return [parameter for parameter in command_of(_declarations).params if parameter.name != "help"]
+
+
+def _store(context: Any, parameter: Any, value: Any) -> Any:
+    """Notes a given option in the session; what is not given leaves what an outer level said."""
+    if value is None or value is False or context.obj is None:
+        return value
+    note(context.obj.options, parameter.name, value)
+    return value
+
+
+def note(options: GlobalOptions, name: str, value: Any) -> None:
+    """Writes one given option into the record of them."""
+    match name:
+        case "output_format":
+            options.output = format_name(value, "-o")
+        case "json":
+            options.output = options.output if options.output in ("ndjson", "json") else "json"
+            options.columns = split_names(value)
+        case "columns":
+            options.columns = split_names(value)
+        case "timeout":
+            options.timeout_s = value
+        case "watch":
+            options.watch_s = value
+        case _:
+            setattr(options, name, value)
+
+
+def format_name(value: str, origin: str) -> str:
+    """Returns the name of an output format, in any spelling of case."""
+    name = PEER_FORMATS.get(value.lower(), value.lower())
+    if name not in FORMATS:
+        raise UsageFault(f"{origin}: there is no output format {value!r}.", hint=f"Choose one of {', '.join(FORMATS)}.")
+    return name
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    """Splits a list of names at commas."""
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise UsageFault("The list of columns is empty.", hint="Name at least one, as `JobID,Status`.")
+    return names
+
+
+def _ready_parameters(*, hidden: bool) -> list[Any]:
+    parameters = global_parameters()
+    for parameter in parameters:
+        parameter.expose_value = False
+        parameter.callback = _store
+        parameter.hidden = hidden
+    return parameters
+
+
+_HIDDEN = _ready_parameters(hidden=True)
+
+
+def prepare_root(command: Any) -> Any:
+    """Puts the options on the root, the one place where help shows them."""
+    command.params = [*command.params, *_ready_parameters(hidden=False)]
+    return command
+
+
+def prepare(command: Any) -> None:
+    """Puts the options of the whole program on a command and all commands below it; a command's own options win."""
+    command.rich_markup_mode = None
+    taken = {word for parameter in command.params for word in (*parameter.opts, *parameter.secondary_opts)}
+    command.params = [*command.params, *(each for each in _HIDDEN if taken.isdisjoint(each.opts))]
+    if not command.epilog:
+        command.epilog = "Options of every command, such as -o and --url: see `weyl --help`."
+    if isinstance(command, TyperGroup):
+        for child in command.commands.values():
+            prepare(child)

@@ -1,0 +1,214 @@
+"""Prints what a command returned: data on stdout in the format asked for, everything else on stderr."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
+from typing import Any, TextIO
+
+from weyl.cli.loader import did_you_mean, load
+from weyl.cli.session import CommandSession
+from weyl.cli.table import key_value_lines, table_lines, width_of_terminal
+from weyl.client.errors import NotFound, PartlyFailed, UsageFault
+from weyl.client.results import Document, Done, Events, Ids, Rows, Text
+
+
+def print_result(result: Any, session: CommandSession) -> int:
+    """Prints a result and returns the exit code it stands for."""
+    match result:
+        case None:
+            return 0
+        case Rows():
+            return _print_rows(result, session)
+        case Document():
+            _print_document(result, session)
+        case Ids():
+            _print_ids(result, session)
+        case Text():
+            _print_text(result)
+        case Events():
+            _print_events(result, session)
+        case Done():
+            if result.document is not None and session.asked_output in ("json", "ndjson", "yaml"):
+                _print_document(Document(result.document), session)
+            session.say(result.sentence)
+            return result.exit_code
+        case _:
+            raise TypeError(f"a command returned {type(result).__name__}, which nobody can print")
+    return 0
+
+
+def plain(value: Any) -> Any:
+    """Returns a value that JSON knows: models by their wire names, times as text."""
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json", by_alias=True)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def _print_rows(result: Rows, session: CommandSession) -> int:
+    count = 0
+
+    def counted(rows: Iterable[Any]) -> Iterator[dict[str, Any]]:
+        nonlocal count
+        for row in islice(rows, session.options.limit or None):
+            count += 1
+            yield plain(row)
+
+    columns = session.options.columns or (None if session.output == "wide" else result.columns)
+    rows = counted(result.rows)
+    head = next(rows, None)
+    everything: Iterator[dict[str, Any]] = rows if head is None else chain([head], rows)
+    names = list(columns or (head or {}))
+    if head is not None and session.options.columns:
+        _check_columns(names, head)
+    # Programs get all fields unless they chose: a default selection is for people's eyes.
+    chosen = names if session.options.columns or session.output in ("table", "wide", "csv", "tsv") else None
+    _write_rows(everything, names, chosen, session, result)
+    if session.output in ("table", "wide"):
+        session.say(footer(count, result))
+    if count == 0 and session.options.fail_empty:
+        raise NotFound("Nothing was found.", hint="")
+    return 0
+
+
+def _write_rows(
+    rows: Iterator[dict[str, Any]], names: list[str], chosen: list[str] | None, session: CommandSession, result: Rows
+) -> None:
+    out, header = sys.stdout, not session.options.no_header
+    match session.output:
+        case "id":
+            for row in rows:
+                print(row.get(result.id_column, next(iter(row.values()), "")), file=out)
+        case "ndjson":
+            for row in rows:
+                print(json.dumps(_select(row, chosen), separators=(",", ":")), file=out)
+        case "json":
+            _write_json_list((_select(row, chosen) for row in rows), out, pretty=session.stdout_is_terminal)
+        case "yaml":
+            out.write(load("yaml").safe_dump([_select(row, chosen) for row in rows], sort_keys=False))
+        case "csv" | "tsv" as kind:
+            _write_separated(rows, names, out, separator="," if kind == "csv" else "\t", header=header)
+        case kind:
+            width = None if kind == "wide" else width_of_terminal()
+            for line in table_lines(list(rows), names, width=width, header=header, color=session.has_color):
+                print(line, file=out)
+
+
+def footer(count: int, result: Rows) -> str:
+    """Returns the line under a table: which rows these are, of how many."""
+    total = result.total() if result.total is not None else None
+    if count == 0:
+        return f"No {result.unit}." if not total else f"No more {result.unit}: there are {total:,} in all."
+    if total is None or (total == count and result.first == 1):
+        return f"{count:,} {result.unit}"
+    return f"{result.first:,}-{result.first + count - 1:,} of {total:,} {result.unit}"
+
+
+def _check_columns(names: Sequence[str], row: Mapping[str, Any]) -> None:
+    for name in names:
+        if name not in row:
+            raise UsageFault(f"There is no column {name!r} here.", hint=did_you_mean(name, row))
+
+
+def _select(row: Mapping[str, Any], names: Sequence[str] | None) -> Mapping[str, Any]:
+    return row if names is None else {name: row.get(name) for name in names}
+
+
+def _write_json_list(rows: Iterator[Mapping[str, Any]], out: TextIO, *, pretty: bool) -> None:
+    """Writes one JSON document row by row, so that a long list needs no memory."""
+    written = False
+    for row in rows:
+        text = json.dumps(row, indent=2) if pretty else json.dumps(row)
+        text = "\n".join(f"  {line}" for line in text.splitlines()) if pretty else text
+        out.write((",\n" if written else "[\n" if pretty else "[") + text)
+        written = True
+    out.write(("\n]\n" if pretty else "]\n") if written else "[]\n")
+
+
+def _write_separated(
+    rows: Iterator[dict[str, Any]], names: list[str], out: TextIO, *, separator: str, header: bool
+) -> None:
+    writer = csv.writer(out, delimiter=separator, lineterminator="\n")
+    if header and names:
+        writer.writerow(names)
+    for row in rows:
+        writer.writerow([_cell(row.get(name)) for name in names])
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return json.dumps(value) if isinstance(value, (dict, list, bool)) else str(value)
+
+
+def _print_document(result: Document, session: CommandSession) -> None:
+    if session.output == "id" and result.ids:
+        for each in result.ids:
+            print(each)
+        return
+    content = plain(result.content)
+    if session.options.columns and isinstance(content, dict):
+        _check_columns(session.options.columns, content)
+        content = _select(content, session.options.columns)
+    match session.output:
+        case "yaml":
+            sys.stdout.write(load("yaml").safe_dump(content, sort_keys=False, allow_unicode=True))
+        case "table" | "wide" if result.text is not None:
+            print(result.text)
+        case "table" | "wide" if isinstance(content, dict):
+            for line in key_value_lines(content, color=session.has_color):
+                print(line)
+        case "csv" | "tsv" as kind if isinstance(content, dict):
+            separator = "," if kind == "csv" else "\t"
+            header = not session.options.no_header
+            _write_separated(iter([dict(content)]), list(content), sys.stdout, separator=separator, header=header)
+        case "ndjson":
+            print(json.dumps(content, separators=(",", ":")))
+        case _:
+            print(json.dumps(content, indent=2))
+
+
+def _print_ids(result: Ids, session: CommandSession) -> None:
+    ids = list(result.ids)
+    if session.output in ("json", "ndjson", "yaml", "csv", "tsv"):
+        document = result.document if result.document is not None else [{result.id_column: each} for each in ids]
+        if isinstance(document, list):
+            _print_rows(Rows(document, id_column=result.id_column), session)
+        else:
+            _print_document(Document(document), session)
+    else:
+        for each in ids:
+            print(each)
+    sys.stdout.flush()
+    session.say(result.sentence)
+    if result.failed:
+        failed = {str(key): str(reason) for key, reason in result.failed.items()}
+        count = len(failed)
+        raise PartlyFailed(f"{count:,} of {count + len(ids):,} could not be done.", details=failed, hint="")
+
+
+def _print_text(result: Text) -> None:
+    for chunk in result.chunks:
+        if isinstance(chunk, bytes):
+            sys.stdout.flush()
+            sys.stdout.buffer.write(chunk)
+        else:
+            sys.stdout.write(chunk)
+        sys.stdout.flush()
+
+
+def _print_events(result: Events, session: CommandSession) -> None:
+    for event in result.events:
+        if session.output in ("table", "wide") and result.line is not None:
+            line = result.line(event)
+            if line is not None:
+                session.say(line)
+        else:
+            print(json.dumps(plain(event), separators=(",", ":")), flush=True)

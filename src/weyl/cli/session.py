@@ -1,0 +1,115 @@
+"""One run of the program: its options, its client, and what it says to and asks of the person."""
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlsplit
+
+from weyl.cli.options import format_name
+from weyl.client import environment
+from weyl.client.command import GlobalOptions
+from weyl.client.credentials import CredentialFile
+from weyl.client.errors import UsageFault
+from weyl.client.sync import TIMEOUT_S, Client, default_store
+
+# Above this many, the number has to be typed.
+TYPED_ABOVE = 1_000
+
+
+class CommandSession:
+    """What commands get as their context's object."""
+
+    def __init__(self) -> None:
+        self.options = GlobalOptions()
+
+    @cached_property
+    def client(self) -> Client:
+        """The client for the installation; made, and its address asked for, at first use."""
+        return Client(
+            self.options.url,
+            default_store(self.options.profile),
+            timeout_s=self.options.timeout_s or TIMEOUT_S,
+            observe=self._observe if self.options.debug else None,
+        )
+
+    @cached_property
+    def credentials(self) -> CredentialFile:
+        """The file that holds the login of this profile."""
+        return CredentialFile(environment.credentials_path(self.options.profile))
+
+    @property
+    def stdout_is_terminal(self) -> bool:
+        """Whether somebody looks at the output."""
+        return sys.stdout.isatty()
+
+    @property
+    def stdin_is_terminal(self) -> bool:
+        """Whether somebody can answer a question."""
+        return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+
+    @property
+    def output(self) -> str:
+        """The name of the output format: what was asked for, else a table for people and JSON for programs."""
+        if self.options.quiet:
+            return "id"
+        return self.asked_output or ("table" if self.stdout_is_terminal else "json")
+
+    @property
+    def asked_output(self) -> str | None:
+        """The format that an option or the environment names."""
+        if self.options.output is not None:
+            return self.options.output
+        value = environment.variable("OUTPUT_FORMAT")
+        return format_name(value, "WEYL_OUTPUT_FORMAT") if value else None
+
+    @property
+    def has_color(self) -> bool:
+        """Whether the output may be coloured."""
+        return self.stdout_is_terminal and not self.options.no_color and not os.environ.get("NO_COLOR")
+
+    def say(self, message: str) -> None:
+        """Writes a line for the person to stderr; silent with --quiet."""
+        if not self.options.quiet and message:
+            print(message, file=sys.stderr, flush=True)
+
+    def confirm(self, action: str, count: int, *, breakdown: Mapping[str, int] | None = None) -> None:
+        """Asks once before harm; raises UsageFault if refused or if nobody can be asked."""
+        if self.options.yes or count == 0:
+            return
+        parts = ", ".join(f"{number:,} {name}" for name, number in (breakdown or {}).items())
+        what = f"{action} {count:,}" + (f" ({parts})" if parts else "")
+        if not self.stdin_is_terminal:
+            raise UsageFault(f"Will not {what} without being told so.", hint="Add --yes, or try --dry-run first.")
+        expected = str(count) if count > TYPED_ABOVE else "y"
+        question = f"About to {what}. " + (f"Type {count} to go on: " if count > TYPED_ABOVE else "Go on? [y/N] ")
+        print(question, end="", file=sys.stderr, flush=True)
+        reply = sys.stdin.readline().strip().replace(",", "").lower()
+        if reply != expected and not (expected == "y" and reply == "yes"):
+            raise UsageFault("Nothing was done.", hint="")
+
+    def read_ids(self, arguments: list[str]) -> list[str]:
+        """Returns the ids given, with a single `-` replaced by the words of stdin."""
+        if arguments != ["-"]:
+            return arguments
+        return [word for line in sys.stdin for word in line.split()]
+
+    def close(self) -> None:
+        """Ends the connections, if there are any."""
+        if "client" in self.__dict__:
+            self.client.close()
+
+    def _observe(self, send: Any, outcome: Any, seconds: float) -> None:
+        """Shows one request; tokens travel in headers, forms and queries of presigned addresses, never shown."""
+        address = urlsplit(send.url)
+        query = "&".join(f"{key}={value}" for key, value in send.query.items())
+        text = f"{address.scheme}://{address.netloc}{address.path}" + ("?..." if address.query else "")
+        result = (
+            f"{outcome.status}, {len(outcome.content)} bytes" if hasattr(outcome, "status") else f"no answer: {outcome}"
+        )
+        stamp = time.strftime("%H:%M:%S")
+        print(
+            f"{stamp} {send.method} {text}{'?' + query if query else ''} -> {result} ({seconds:.3f} s)", file=sys.stderr
+        )

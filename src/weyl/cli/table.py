@@ -1,0 +1,105 @@
+"""Lines of an aligned table, cut to the terminal's width: our own, because a library costs more than printing."""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from typing import Any
+from unicodedata import east_asian_width
+
+GAP = "  "
+CELL_MIN = 6
+RED, GREEN, YELLOW, BOLD, RESET = "\033[31m", "\033[32m", "\033[33m", "\033[1m", "\033[0m"
+COLORS = {
+    **dict.fromkeys(("Failed", "Killed", "Aborted", "Banned", "failed"), RED),
+    **dict.fromkeys(("Done", "Completed", "Active", "ok"), GREEN),
+    **dict.fromkeys(("Running", "Matched", "Completing", "Stalled", "Degraded", "warning"), YELLOW),
+}
+
+
+def width_of_terminal() -> int:
+    """Returns how many characters fit in a line (`COLUMNS`, else the terminal's own width)."""
+    return shutil.get_terminal_size((120, 24)).columns
+
+
+def table_lines(
+    rows: Sequence[Mapping[str, Any]], names: Sequence[str], *, width: int | None, header: bool, color: bool
+) -> list[str]:
+    """Returns the lines of a table; with a width, long columns are cut so that each row stays one line."""
+    if not names:
+        return []
+    cells = [[cell_text(row.get(name)) for name in names] for row in rows]
+    wanted = [
+        max([text_width(name) if header else 1, *(text_width(line[i]) for line in cells)])
+        for i, name in enumerate(names)
+    ]
+    widths = wanted if width is None else fit(wanted, width - len(GAP) * (len(names) - 1))
+    numeric = [_is_numeric(rows, name) for name in names]
+    lines = [_line(names, widths, numeric, color=BOLD if color else "")] if header else []
+    for line in cells:
+        text = _line(line, widths, numeric, color="")
+        lines.append(_paint(text, line) if color else text)
+    return lines
+
+
+def key_value_lines(content: Mapping[str, Any], *, color: bool) -> list[str]:
+    """Returns one line a key, values aligned."""
+    width = max((text_width(key) for key in content), default=0)
+    start, end = (BOLD, RESET) if color else ("", "")
+    return [f"{start}{pad(key, width)}{end}{GAP}{cell_text(value)}".rstrip() for key, value in content.items()]
+
+
+def fit(wanted: Sequence[int], room: int) -> list[int]:
+    """Returns column widths that sum to at most `room` where that is possible, taking from the widest first."""
+    widths = list(wanted)
+    floor = [min(CELL_MIN, width) for width in widths]
+    while sum(widths) > room:
+        widest = max(range(len(widths)), key=lambda i: (widths[i] - floor[i], widths[i]))
+        if widths[widest] <= floor[widest]:
+            break
+        runner_up = sorted(width for width in widths if width < widths[widest])
+        least = max(runner_up[-1] if runner_up else 0, floor[widest], widths[widest] - (sum(widths) - room))
+        widths[widest] = max(least, floor[widest]) if least < widths[widest] else widths[widest] - 1
+    return widths
+
+
+def cell_text(value: Any) -> str:
+    """Returns a value as text on one line."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = json.dumps(value) if isinstance(value, (dict, list)) else str(value)
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split(" "))
+
+
+def text_width(text: str) -> int:
+    """Returns how many columns a text takes on a terminal."""
+    return len(text) if text.isascii() else sum(2 if east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def pad(text: str, width: int, *, right: bool = False) -> str:
+    """Cuts or fills a text to a width."""
+    if text_width(text) > width:
+        while text and text_width(text) > width - 1:
+            text = text[:-1]
+        text += "…"
+    space = " " * (width - text_width(text))
+    return space + text if right else text + space
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool], *, color: str) -> str:
+    text = GAP.join(pad(cell, width, right=right) for cell, width, right in zip(cells, widths, numeric, strict=True))
+    return f"{color}{text.rstrip()}{RESET}" if color else text.rstrip()
+
+
+def _paint(text: str, cells: Sequence[str]) -> str:
+    for cell in cells:
+        if cell in COLORS:
+            text = text.replace(cell, f"{COLORS[cell]}{cell}{RESET}", 1)
+            break
+    return text
+
+
+def _is_numeric(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
+    values = [row.get(name) for row in rows if row.get(name) is not None]
+    return bool(values) and all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)

@@ -1,0 +1,174 @@
+"""What each kind of result looks like in each format: data on stdout, words on stderr."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from weyl.cli.output import print_result
+from weyl.cli.session import CommandSession
+from weyl.client.errors import NotFound, PartlyFailed, UsageFault
+from weyl.client.results import Document, Done, Events, Ids, Rows, Text
+
+ROWS = [
+    {"JobID": 1, "Status": "Done", "JobName": 'a "b", c', "Site": None},
+    {"JobID": 22, "Status": "Failed", "JobName": "tab\tand\nline", "Site": "LCG.CERN.ch"},
+]
+
+
+@pytest.fixture
+def session(monkeypatch: pytest.MonkeyPatch) -> CommandSession:
+    for name in ("WEYL_OUTPUT_FORMAT", "DIRACX_OUTPUT_FORMAT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    return CommandSession()
+
+
+def printed(result: Any, session: CommandSession, capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
+    print_result(result, session)
+    captured = capsys.readouterr()
+    return captured.out, captured.err
+
+
+def rows(**options: Any) -> Rows:
+    return Rows(iter(ROWS), columns=("JobID", "Status"), id_column="JobID", unit="jobs", **options)
+
+
+def test_json_is_the_default_without_a_terminal_and_has_all_fields(session, capsys) -> None:
+    out, err = printed(rows(), session, capsys)
+    assert json.loads(out) == ROWS
+    assert err == ""
+
+
+def test_an_empty_list_is_an_empty_json_list(session, capsys) -> None:
+    assert printed(Rows([]), session, capsys)[0] == "[]\n"
+
+
+def test_ndjson_is_written_row_by_row(session, capsys) -> None:
+    session.options.output = "ndjson"
+    seen: list[str] = []
+
+    def slow() -> Iterator[dict[str, Any]]:
+        yield ROWS[0]
+        yield ROWS[1]
+        seen.append(capsys.readouterr().out)
+
+    print_result(Rows(slow()), session)
+    assert [json.loads(line) for line in seen[0].splitlines()] == ROWS
+
+
+def test_csv_has_the_columns_of_the_table_and_survives_any_text(session, capsys) -> None:
+    session.options.output = "csv"
+    session.options.columns = ("JobID", "JobName", "Site")
+    out, err = printed(rows(), session, capsys)
+    assert list(csv.DictReader(io.StringIO(out))) == [
+        {"JobID": "1", "JobName": 'a "b", c', "Site": ""},
+        {"JobID": "22", "JobName": "tab\tand\nline", "Site": "LCG.CERN.ch"},
+    ]
+    assert err == ""
+
+
+def test_no_header_leaves_out_the_names(session, capsys) -> None:
+    session.options.output, session.options.no_header = "tsv", True
+    assert printed(rows(), session, capsys)[0] == "1\tDone\n22\tFailed\n"
+
+
+def test_quiet_prints_ids_only(session, capsys) -> None:
+    session.options.quiet = True
+    assert printed(rows(), session, capsys) == ("1\n22\n", "")
+
+
+def test_yaml_is_the_same_document(session, capsys) -> None:
+    session.options.output = "yaml"
+    assert yaml.safe_load(printed(rows(), session, capsys)[0]) == ROWS
+
+
+def test_a_table_is_aligned_and_its_footer_is_on_stderr(session, capsys) -> None:
+    session.options.output = "table"
+    out, err = printed(rows(total=lambda: 90286), session, capsys)
+    assert out == "JobID  Status\n    1  Done\n   22  Failed\n"
+    assert err == "1-2 of 90,286 jobs\n"
+
+
+def test_wide_shows_every_column_uncut(session, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    session.options.output = "wide"
+    out, _ = printed(rows(), session, capsys)
+    assert "LCG.CERN.ch" in out
+    assert "tab and line" in out
+
+
+def test_a_table_is_cut_to_the_terminal(session, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    session.options.output = "table"
+    out, _ = printed(Rows([{"A": "x" * 100, "B": "short"}]), session, capsys)
+    assert max(len(line) for line in out.splitlines()) <= 30
+    assert "…" in out
+
+
+def test_unknown_columns_name_their_near_matches(session) -> None:
+    session.options.columns = ("JobId",)
+    with pytest.raises(UsageFault, match="JobId") as fault:
+        print_result(rows(), session)
+    assert "JobID" in fault.value.hint
+
+
+def test_limit_stops_the_rows(session, capsys) -> None:
+    session.options.limit = 1
+    assert len(json.loads(printed(rows(), session, capsys)[0])) == 1
+
+
+def test_empty_fails_only_if_asked(session, capsys) -> None:
+    assert print_result(Rows([]), session) == 0
+    session.options.fail_empty = True
+    with pytest.raises(NotFound):
+        print_result(Rows([]), session)
+
+
+def test_a_document_is_json_or_key_and_value(session, capsys) -> None:
+    assert json.loads(printed(Document({"sub": "a", "list": [1]}), session, capsys)[0]) == {"sub": "a", "list": [1]}
+    session.options.output = "table"
+    assert printed(Document({"sub": "a", "longer": None}), session, capsys)[0] == "sub     a\nlonger  -\n"
+    assert printed(Document({"sub": "a"}, text="words"), session, capsys)[0] == "words\n"
+
+
+def test_ids_go_to_stdout_and_the_sentence_to_stderr(session, capsys) -> None:
+    session.options.output = "table"
+    assert printed(Ids([1, 2], "Two jobs."), session, capsys) == ("1\n2\n", "Two jobs.\n")
+    session.options.output = "json"
+    out, _ = printed(Ids([1], "One job.", document=[{"JobID": 1}]), session, capsys)
+    assert json.loads(out) == [{"JobID": 1}]
+
+
+def test_what_failed_of_many_is_an_error_with_every_reason(session) -> None:
+    with pytest.raises(PartlyFailed) as fault:
+        print_result(Ids([1], failed={2: "gone"}), session)
+    assert fault.value.details == {"2": "gone"}
+    assert fault.value.exit_code == 7
+
+
+def test_text_and_bytes_are_printed_as_they_are(session, capfd) -> None:
+    print_result(Text(["a\n", b"\xff\n"]), session)
+    assert capfd.readouterr().out.encode(errors="surrogateescape") != b""
+
+
+def test_events_are_one_json_object_a_line(session, capsys) -> None:
+    out, _ = printed(Events([{"event": "a"}, {"event": "b"}]), session, capsys)
+    assert [json.loads(line) for line in out.splitlines()] == [{"event": "a"}, {"event": "b"}]
+    session.options.output = "table"
+    assert printed(Events([{"event": "a"}], line=lambda event: "words"), session, capsys) == ("", "words\n")
+
+
+def test_done_says_its_sentence_and_has_its_exit_code(session, capsys) -> None:
+    assert print_result(Done("Gone.", exit_code=6), session) == 6
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "Gone.\n")
+
+
+def test_something_unprintable_is_our_bug(session) -> None:
+    with pytest.raises(TypeError):
+        print_result({"a": 1}, session)
