@@ -1,0 +1,79 @@
+"""What may be noted about a job: the site, and parameters under free names."""
+
+from datetime import datetime
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_pascal
+from pydantic_core import PydanticCustomError
+
+from weyl.jobs.models.values import NAME_CHARACTERS_MAX, StorableText, check_document, check_number, check_text, whole
+
+SITE_CHARACTERS_MAX = 100
+
+# A whole number, also when it is written as text or with a fraction.
+_Counted = Annotated[int, BeforeValidator(whole)]
+
+
+def _check_site(site: str) -> str:
+    if len(site) > SITE_CHARACTERS_MAX:
+        raise PydanticCustomError("site", "a site has at most {limit} characters", {"limit": SITE_CHARACTERS_MAX})
+    return check_text(site)
+
+
+def _check_whole(value: Any) -> Any:
+    return check_number(value) if isinstance(value, float) else value
+
+
+class JobMetaData(BaseModel):
+    """Columns and parameters of a job; null leaves the value as it is."""
+
+    model_config = ConfigDict(extra="allow", alias_generator=to_pascal, protected_namespaces=())
+
+    job_type: StorableText | None = None
+    job_group: StorableText | None = None
+    site: Annotated[str, AfterValidator(_check_site)] | None = None
+    job_name: StorableText | None = None
+    owner: StorableText | None = None
+    owner_group: StorableText | None = None
+    vo: StorableText | None = Field(default=None, alias="VO")
+    submission_time: datetime | None = None
+    reschedule_time: datetime | None = None
+    last_update_time: datetime | None = None
+    start_exec_time: datetime | None = None
+    heart_beat_time: datetime | None = None
+    end_exec_time: datetime | None = None
+    status: StorableText | None = None
+    minor_status: StorableText | None = None
+    application_status: StorableText | None = None
+    user_priority: int | None = None
+    reschedule_counter: int | None = None
+    verified_flag: bool | None = None
+    accounted_flag: bool | str | None = None
+
+    cpu_normalization_factor: _Counted | None = Field(default=None, alias="CPUNormalizationFactor")
+    norm_cpu_time_s: _Counted | None = Field(default=None, alias="NormCPUTime(s)")
+    total_cpu_time_s: _Counted | None = Field(default=None, alias="TotalCPUTime(s)")
+    memory_mb: Annotated[int, BeforeValidator(_check_whole)] | None = Field(default=None, alias="Memory(MB)")
+    payload_pid: Annotated[int, BeforeValidator(_check_whole)] | None = Field(default=None, alias="PayloadPID")
+    timestamp: datetime | None = Field(default=None, alias="timestamp")
+    host_name: StorableText | None = None
+    grid_ce: StorableText | None = Field(default=None, alias="GridCE")
+    model_name: StorableText | None = None
+    pilot_agent: StorableText | None = None
+    pilot_reference: StorableText | None = Field(default=None, alias="Pilot_Reference")
+    local_account: StorableText | None = None
+    ce_queue: StorableText | None = Field(default=None, alias="CEQueue")
+    batch_system: StorableText | None = None
+
+    @model_validator(mode="after")
+    def check_extras(self) -> Self:
+        """Refuses names and documents that cannot be stored."""
+        for name, value in (self.model_extra or {}).items():
+            if not name or len(name) > NAME_CHARACTERS_MAX:
+                raise PydanticCustomError(
+                    "name", "a parameter's name has 1 to {n} characters", {"n": NAME_CHARACTERS_MAX}
+                )
+            check_text(name)
+            check_document(value)
+        return self

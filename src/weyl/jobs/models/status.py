@@ -1,0 +1,53 @@
+"""Status reports of jobs and what comes of them."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_pascal
+
+from weyl.jobs.models.values import StorableText
+from weyl.jobs.states import JobStatus
+
+WIRE = ConfigDict(alias_generator=to_pascal, populate_by_name=True)
+
+
+class JobStatusUpdate(BaseModel):
+    """One dated report about a job: what is absent stays as it is."""
+
+    model_config = WIRE
+
+    status: JobStatus | None = None
+    minor_status: StorableText | None = None
+    application_status: StorableText | None = None
+    source: StorableText = "Unknown"
+
+
+StatusReports = dict[int, dict[datetime, JobStatusUpdate]]
+"""Reports by job, by their time."""
+
+
+class SetJobStatusReturnSuccess(BaseModel):
+    """The columns of a job that its reports changed."""
+
+    model_config = WIRE
+
+    status: JobStatus | None = None
+    minor_status: str | None = None
+    application_status: str | None = None
+    heart_beat_time: datetime | None = None
+    start_exec_time: datetime | None = None
+    end_exec_time: datetime | None = None
+    last_update_time: datetime | None = None
+
+
+class SetJobStatusReturn(BaseModel):
+    """What came of a set of reports, job by job."""
+
+    success: dict[int, SetJobStatusReturnSuccess]
+    failed: dict[int, dict[str, str]]
+
+
+class JobIds(BaseModel):
+    """The jobs that a command is for."""
+
+    job_ids: list[int]

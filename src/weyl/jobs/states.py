@@ -1,0 +1,196 @@
+"""The life of a job as a value: which moves exist, and how a set of dated status reports changes a job."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+SOURCE_CHARACTERS_MAX = 32
+MINOR_CHARACTERS_MAX = 128
+APPLICATION_CHARACTERS_MAX = 255
+REFUSED_SUFFIX = "(SM)"
+
+
+class JobStatus(StrEnum):
+    """A status that may be sent over the wire."""
+
+    SUBMITTING = "Submitting"
+    RECEIVED = "Received"
+    CHECKING = "Checking"
+    STAGING = "Staging"
+    WAITING = "Waiting"
+    MATCHED = "Matched"
+    RUNNING = "Running"
+    STALLED = "Stalled"
+    COMPLETING = "Completing"
+    DONE = "Done"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    DELETED = "Deleted"
+    KILLED = "Killed"
+    RESCHEDULED = "Rescheduled"
+
+
+# A job may stand in Scouting (productions put it there), but nobody may ask for it over the wire.
+SCOUTING = "Scouting"
+
+MOVES: Mapping[str, frozenset[str]] = {
+    source: frozenset(targets.split())
+    for source, targets in {
+        "Submitting": "Received Checking Deleted Killed",
+        "Received": "Scouting Checking Staging Waiting Failed Deleted Killed",
+        "Checking": "Scouting Staging Waiting Rescheduled Failed Deleted Killed",
+        "Scouting": "Checking Failed Stalled Killed",
+        "Staging": "Checking Waiting Failed Killed",
+        "Waiting": "Matched Rescheduled Deleted Killed",
+        "Matched": "Running Failed Rescheduled Killed",
+        "Running": "Stalled Done Failed Rescheduled Completing Killed Received",
+        "Stalled": "Running Failed Killed",
+        "Completing": "Done Failed Completed Stalled Killed",
+        "Completed": "Done Failed",
+        "Done": "Deleted",
+        "Failed": "Rescheduled Deleted",
+        "Killed": "Deleted",
+        "Rescheduled": "Waiting Received Deleted Failed Killed",
+        "Deleted": "",
+    }.items()
+}
+
+FINAL: frozenset[str] = frozenset({"Done", "Completed", "Failed", "Killed"})
+# A payload may be alive on a worker node.
+ON_NODE: frozenset[str] = frozenset({"Matched", "Running", "Stalled", "Completing"})
+# The job must leave the task queue, and whatever still runs must die.
+ENDED_BY_HAND: frozenset[str] = frozenset({"Killed", "Deleted"})
+
+
+def is_allowed(source: str, target: str) -> bool:
+    """Tells whether a job may move from one status to another."""
+    return target in MOVES.get(source, frozenset())
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One dated report about a job; None leaves the field as it is."""
+
+    at: datetime
+    status: str | None = None
+    minor_status: str | None = None
+    application_status: str | None = None
+    source: str = "Unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """What the walk needs to know of a job; `last` is the newest time in its history."""
+
+    status: str
+    last: datetime
+    start_exec_time: datetime | None = None
+    end_exec_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRecord:
+    """One line of a job's history; None is read back as the value before it."""
+
+    at: datetime
+    status: str | None
+    minor_status: str | None
+    application_status: str | None
+    source: str
+
+
+@dataclass(slots=True)
+class Change:
+    """What a set of reports changes: columns (None = untouched), and the lines for the history."""
+
+    status: str | None = None
+    minor_status: str | None = None
+    application_status: str | None = None
+    last_update_time: datetime | None = None
+    start_exec_time: datetime | None = None
+    end_exec_time: datetime | None = None
+    heart_beat_time: datetime | None = None
+    history: list[HistoryRecord] = field(default_factory=list)
+
+    def touches_row(self) -> bool:
+        """Tells whether more than the history changes."""
+        return any(value is not None for value in (self.status, *self.times()))
+
+    def times(self) -> tuple[datetime | None, ...]:
+        """Lists the times that may have been set beside the status."""
+        return self.start_exec_time, self.end_exec_time, self.heart_beat_time
+
+
+def merge(state: JobState, reports: Iterable[Report], now: datetime, *, force: bool = False) -> Change:
+    """Merges dated reports into a job: by their own time, through the machine, late ones into the history only.
+
+    Reports older than the newest known one say nothing about where the job stands now, but they still prove when
+    it started or ended. A move that does not exist leaves the status alone and is marked in the history's source.
+    """
+    ordered = sorted(reports, key=lambda report: report.at)
+    if not ordered:
+        raise ValueError("a job needs at least one report")
+    change = Change()
+    is_current = ordered[-1].at >= state.last
+    status = "Running" if state.status == "Stalled" else state.status
+    for report in ordered:
+        refused = False
+        if is_current and report.at >= state.last:
+            if report.status is not None and report.status != status:
+                refused = not (force or is_allowed(status, report.status))
+                status = status if refused else report.status
+            change.minor_status = _cut(report.minor_status, MINOR_CHARACTERS_MAX) or change.minor_status
+            change.application_status = (
+                _cut(report.application_status, APPLICATION_CHARACTERS_MAX) or change.application_status
+            )
+        if not refused:
+            _note_times(change, state, report)
+        if report.source.startswith("Job") or report.source == "Heartbeat":
+            change.heart_beat_time = report.at
+        change.history.append(_history_record(report, status if refused else report.status, refused=refused))
+    if is_current:
+        change.status = status
+        change.last_update_time = now
+    return change
+
+
+def follow(state: JobState, change: Change) -> JobState:
+    """Gives the state of a job after a change, for the next set of reports in the same batch."""
+    return JobState(
+        status=change.status or state.status,
+        last=max([state.last, *(record.at for record in change.history)]),
+        start_exec_time=state.start_exec_time or change.start_exec_time,
+        end_exec_time=state.end_exec_time or change.end_exec_time,
+    )
+
+
+def fill(records: Iterable[HistoryRecord]) -> list[HistoryRecord]:
+    """Replaces what a history line left open by the value before it; the input is ordered by time."""
+    filled: list[HistoryRecord] = []
+    status, minor, application = "Unknown", "Unknown", "Unknown"
+    for record in records:
+        status = record.status or status
+        minor = record.minor_status or minor
+        application = record.application_status or application
+        filled.append(HistoryRecord(record.at, status, minor, application, record.source))
+    return filled
+
+
+def _note_times(change: Change, state: JobState, report: Report) -> None:
+    if report.status == "Running" and not (state.start_exec_time or change.start_exec_time):
+        change.start_exec_time = report.at
+    if report.status in FINAL and not (state.end_exec_time or change.end_exec_time):
+        change.end_exec_time = report.at
+
+
+def _history_record(report: Report, status: str | None, *, refused: bool) -> HistoryRecord:
+    source = report.source[:SOURCE_CHARACTERS_MAX]
+    if refused:
+        source = source[: SOURCE_CHARACTERS_MAX - len(REFUSED_SUFFIX)] + REFUSED_SUFFIX
+    minor = _cut(report.minor_status, MINOR_CHARACTERS_MAX)
+    return HistoryRecord(report.at, status, minor, _cut(report.application_status, APPLICATION_CHARACTERS_MAX), source)
+
+
+def _cut(text: str | None, characters: int) -> str | None:
+    return None if text is None else text[:characters]

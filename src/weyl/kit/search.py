@@ -1,0 +1,145 @@
+"""What a client may ask of a list: specs, sorting, grouping, and the periods that time filters name."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from enum import StrEnum
+
+from pydantic import BaseModel
+
+PER_PAGE_MAX = 10_000
+
+
+class ScalarSearchOperator(StrEnum):
+    """How a column is compared with one value."""
+
+    EQUAL = "eq"
+    NOT_EQUAL = "neq"
+    GREATER_THAN = "gt"
+    LESS_THAN = "lt"
+    LIKE = "like"
+    NOT_LIKE = "not like"
+    REGEX = "regex"
+
+
+class VectorSearchOperator(StrEnum):
+    """How a column is compared with a list of values."""
+
+    IN = "in"
+    NOT_IN = "not in"
+
+
+class SortDirection(StrEnum):
+    """Which end of an order comes first."""
+
+    ASC = "asc"
+    DESC = "desc"
+
+
+class ScalarSearchSpec(BaseModel):
+    """One condition on a column: an operator and a value."""
+
+    parameter: str
+    operator: ScalarSearchOperator
+    value: str | int
+
+
+class VectorSearchSpec(BaseModel):
+    """One condition on a column: an operator and a list of values."""
+
+    parameter: str
+    operator: VectorSearchOperator
+    values: list[str] | list[int]
+
+
+SearchSpec = ScalarSearchSpec | VectorSearchSpec
+
+
+class SortSpec(BaseModel):
+    """One key of the order of a list."""
+
+    parameter: str
+    direction: SortDirection
+
+
+class SearchParams(BaseModel):
+    """What to list: columns (none means all), conditions that must all hold, order."""
+
+    parameters: list[str] | None = None
+    search: list[SearchSpec] = []
+    sort: list[SortSpec] = []
+    distinct: bool = False
+
+
+class SummaryParams(BaseModel):
+    """What to count: by which columns, under which conditions."""
+
+    grouping: list[str]
+    search: list[SearchSpec] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A stretch of time named by a text, as `2026-11` names a month; no end means the end of the calendar."""
+
+    start: datetime
+    end: datetime | None
+    resolution: str
+
+
+_PERIOD = re.compile(
+    r"(?P<year>\d{4})(?:-(?P<month>\d{2})(?:-(?P<day>\d{2})"
+    r"(?:[T ](?P<hour>\d{2})(?::(?P<minute>\d{2})(?::(?P<second>\d{2})(?P<fraction>\.\d{1,6})?)?)?"
+    r"(?P<zone>Z|[+-]\d{2}:?[0-5]\d)?)?)?)?",
+    re.ASCII,
+)
+_RESOLUTIONS = ("second", "minute", "hour", "day", "month", "year")
+_STEPS = {
+    "second": timedelta(seconds=1),
+    "minute": timedelta(minutes=1),
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+}
+
+
+def parse_period(text: str) -> Period:
+    """Reads the text of a time filter; raises ValueError with a sentence for the one who wrote it."""
+    match = _PERIOD.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a time: write YYYY[-MM[-DD[ HH[:MM[:SS]]]]], in UTC or with an offset")
+    resolution = next(name for name in _RESOLUTIONS if match[name] is not None)
+    fields = {name: int(match[name]) for name in _RESOLUTIONS if match[name] is not None}
+    try:
+        start = datetime(**({"month": 1, "day": 1} | fields), tzinfo=_zone(match["zone"])).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{text!r} is not a time: {error}") from None
+    return Period(start, _end(start, resolution), resolution)
+
+
+def is_storable(text: str) -> bool:
+    """Tells whether the database can hold a text: no NUL, nothing that is not a character."""
+    if "\x00" in text:
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _zone(text: str | None) -> timezone:
+    if text is None or text == "Z":
+        return UTC
+    offset = timedelta(hours=int(text[1:3]), minutes=int(text[-2:]))
+    return timezone(-offset if text[0] == "-" else offset)
+
+
+def _end(start: datetime, resolution: str) -> datetime | None:
+    try:
+        if resolution == "year":
+            return start.replace(year=start.year + 1)
+        if resolution == "month":
+            return (start.replace(day=1) + timedelta(days=31)).replace(day=1)
+        return start + _STEPS[resolution]
+    except (ValueError, OverflowError):
+        return None
