@@ -52,6 +52,17 @@ class Answer:
         return detail[:200] if isinstance(detail, str) else json.dumps(detail)[:200]
 
 
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request; the timeout is for each wait on the network, not for the whole."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Optional[bytes] = None
+    timeout_s: float = 60.0
+
+
 _Key = Tuple[str, str]
 
 
@@ -63,34 +74,26 @@ class Connections:
         self._idle: Dict[_Key, List[http.client.HTTPConnection]] = {}
         self._lock = threading.Lock()
 
-    def send(
-        self, method: str, url: str, *, headers: Mapping[str, str], body: Optional[bytes] = None, timeout_s: float = 60
-    ) -> Answer:
+    def send(self, request: Request) -> Answer:
         """Sends one request and reads the answer; a kept connection that the other side closed is replaced once."""
-        parts = urlsplit(url)
-        target = (parts.path or "/") + ("?" + parts.query if parts.query else "")
+        parts = urlsplit(request.url)
         key = (parts.scheme, parts.netloc)
         kept = self._take(key)
         if kept is not None:
             try:
-                return self._exchange(key, kept, (method, target, body, headers), timeout_s)
+                return self._exchange(kept, request, key=key)
             except (ConnectionError, http.client.BadStatusLine, http.client.CannotSendRequest):
                 kept.close()
-        return self._exchange(key, self._open(key, timeout_s), (method, target, body, headers), timeout_s)
+        return self._exchange(self._open(key, request.timeout_s), request, key=key)
 
-    def _exchange(
-        self,
-        key: _Key,
-        connection: http.client.HTTPConnection,
-        request: Tuple[str, str, Optional[bytes], Mapping[str, str]],
-        timeout_s: float,
-    ) -> Answer:
-        method, target, body, headers = request
+    def _exchange(self, connection: http.client.HTTPConnection, request: Request, *, key: _Key) -> Answer:
+        parts = urlsplit(request.url)
+        target = (parts.path or "/") + ("?" + parts.query if parts.query else "")
         try:
-            connection.timeout = timeout_s
+            connection.timeout = request.timeout_s
             if connection.sock is not None:
-                connection.sock.settimeout(timeout_s)
-            connection.request(method, target, body=body, headers=dict(headers))
+                connection.sock.settimeout(request.timeout_s)
+            connection.request(request.method, target, body=request.body, headers=dict(request.headers))
             response = connection.getresponse()
             answer = Answer(response.status, response.read(), {k.lower(): v for k, v in response.getheaders()})
         except BaseException:

@@ -57,7 +57,7 @@ class Walls:
     pilot_dir: Path
     hidden: Tuple[str, ...] = ()
     software: Tuple[str, ...] = ()
-    bwrap: str = "bwrap"
+    bwrap: Optional[str] = None
     setpriv: Optional[str] = None
     is_root: bool = field(default_factory=lambda: os.geteuid() == 0)
 
@@ -80,6 +80,7 @@ class Walls:
     def command(self, cell: Cell, command: Sequence[str]) -> List[str]:
         """Wraps the payload's command; whoever kills the pilot kills what this starts."""
         if self.level == "namespace":
+            assert self.bwrap is not None
             return [self.bwrap, *self._namespace(cell), "--", *self._drop(cell), *command]
         source = pkgutil.get_data("weyl_pilot", "keeper.py")
         assert source is not None
@@ -99,7 +100,15 @@ class Walls:
             if is_below(path, [*masks, "/tmp", "/var/tmp"]):
                 arguments += ["--ro-bind-try", path, path]
         arguments += _name_service(masks)
-        arguments += ["--bind", str(cell.run), INSIDE_RUN, "--ro-bind", str(cell.token), INSIDE_TOKENS]
+        arguments += [
+            *_way_to(INSIDE_RUN, masks),
+            "--bind",
+            str(cell.run),
+            INSIDE_RUN,
+            "--ro-bind",
+            str(cell.token),
+            INSIDE_TOKENS,
+        ]
         for mask in masks:
             arguments += ["--remount-ro", mask]
         return [*arguments, "--chdir", INSIDE_RUN]
@@ -114,32 +123,35 @@ class Walls:
 
 
 def find_walls(level: str, pilot_dir: Path, *, hide: Iterable[str], software: Iterable[str], scratch: Path) -> Walls:
-    """Takes the strongest level that works here, or checks the one that was asked for."""
-    bwrap, setpriv = shutil.which("bwrap"), shutil.which("setpriv")
+    """Takes the strongest level that works here, or checks the one that was asked for.
+
+    Root falls back to another user, never to payloads that run as root, unless it was told so.
+    """
     base = Walls(
         level="clean",
         pilot_dir=Path(os.path.realpath(pilot_dir)),
         hidden=hidden_paths(hide),
         software=with_their_base(software),
-        bwrap=bwrap or "bwrap",
-        setpriv=setpriv,
+        bwrap=shutil.which("bwrap"),
+        setpriv=shutil.which("setpriv"),
     )
-    wanted = ("namespace", "user", "clean") if level == "auto" else (level,)
+    levels = ("namespace", "user") if base.is_root else ("namespace", "clean")
+    wanted = levels if level == "auto" else (level,)
     for name in wanted:
         walls = replace(base, level=name)
-        trouble = _trouble(walls, scratch, bwrap)
+        trouble = _trouble(walls, scratch)
         if trouble is None:
             return walls
         log.warning("isolation level %r does not work here: %s", name, trouble)
-    raise IsolationUnavailable("no isolation level of %s works on this machine" % ", ".join(wanted))
+    raise IsolationUnavailable("payloads cannot be isolated on this machine: tried %s" % ", ".join(wanted))
 
 
 class IsolationUnavailable(Exception):
     """Payloads cannot be run here as the pilot was told to."""
 
 
-def _trouble(walls: Walls, scratch: Path, bwrap: Optional[str]) -> Optional[str]:
-    if walls.level == "namespace" and bwrap is None:
+def _trouble(walls: Walls, scratch: Path) -> Optional[str]:
+    if walls.level == "namespace" and walls.bwrap is None:
         return "bubblewrap is not installed"
     if walls.level == "namespace" and walls.is_root and walls.setpriv is None:
         return "setpriv is not installed, and a payload must not run as root"
@@ -157,8 +169,8 @@ def try_walls(walls: Walls, scratch: Path) -> Optional[str]:
         hand_over(cell)
         write_private(secret, b"not for the payload")
         write_token(cell, "probe")
-        script = 'cat "$1" >/dev/null && : >written && if cat "$2" >/dev/null 2>&1; then exit 7; fi'
-        command = ["/bin/sh", "-c", script, "sh", walls.token_path(cell), str(secret)]
+        script = 'cd "$3" && cat "$1" >/dev/null && : >written && if cat "$2" >/dev/null 2>&1; then exit 7; fi'
+        command = ["/bin/sh", "-c", script, "sh", walls.token_path(cell), str(secret), walls.run_path(cell)]
         done = subprocess.run(
             walls.command(cell, command),
             env={"PATH": "/usr/bin:/bin"},
@@ -260,6 +272,12 @@ def with_their_base(software: Iterable[str]) -> Tuple[str, ...]:
                 link = os.path.normpath(os.path.join(os.path.dirname(link), os.readlink(link)))
                 found[os.path.dirname(os.path.dirname(link))] = None
     return tuple(path for path in found if path not in ("", "/", "/usr"))
+
+
+def _way_to(path: str, masks: Sequence[str]) -> List[str]:
+    """Makes the directories above a path inside a hidden place; left to bubblewrap they would be closed to others."""
+    above = [str(parent) for parent in Path(path).parents if is_below(str(parent), masks) and str(parent) not in masks]
+    return [word for parent in reversed(above) for word in ("--dir", parent)]
 
 
 def _name_service(masks: Sequence[str]) -> List[str]:

@@ -19,8 +19,11 @@ log = logging.getLogger("weyl_pilot.outbox")
 SOURCE = "JobWrapper"
 HEARTBEATS_KEPT_MAX = 500
 PAUSE_MAX_S = 30.0
+# A job of a few milliseconds has its whole life in one report.
+LINGER_S, PARAMETERS_LINGER_S = 0.1, 2.0
 
 Command = Mapping[str, Any]
+Batch = Tuple[Dict[str, Dict[str, str]], Dict[str, Any], List[Dict[str, Any]]]
 Clock = Callable[[], datetime.datetime]
 
 
@@ -111,15 +114,10 @@ class Outbox:
     def _run(self) -> None:
         pause_s = 0.5
         while True:
-            with self._changed:
-                while not self._has_something() and not self._closing:
-                    self._changed.wait()
-                if not self._has_something():
-                    break
-                states, self._states = self._states, {}
-                parameters, self._parameters = self._parameters, {}
-                heartbeats, self._heartbeats = self._heartbeats, []
-            left = self._send((states, parameters, heartbeats))
+            batch = self._take()
+            if batch is None:
+                break
+            left = self._send(batch)
             if left is None:
                 pause_s = 0.5
                 self._save()
@@ -133,19 +131,36 @@ class Outbox:
             time.sleep(pause_s)
         self._server.forget_job(self._job_id)
 
-    def _has_something(self) -> bool:
-        return bool(self._states or self._parameters or self._heartbeats)
+    def _take(self) -> Optional[Batch]:
+        """Waits for something to send and gathers what comes right after it; None when all is said."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_urgent() or self._closing, self._parameters_wait_s())
+            self._changed.wait_for(lambda: self._closing, LINGER_S)
+            batch = self._states, self._parameters, self._heartbeats
+            if self._closing and not any(batch):
+                return None
+            self._states, self._parameters, self._heartbeats = {}, {}, []
+            return batch
 
-    def _send(self, batch: Tuple[Dict[str, Any], Dict[str, Any], List[Any]]) -> Optional[Tuple[Any, Any, Any]]:
-        """Sends a batch; returns what is left of it when the server cannot be reached."""
+    def _is_urgent(self) -> bool:
+        return bool(self._states or self._heartbeats)
+
+    def _parameters_wait_s(self) -> Optional[float]:
+        return PARAMETERS_LINGER_S if self._parameters else None
+
+    def _send(self, batch: Batch) -> Optional[Batch]:
+        """Sends a batch; returns what is left of it when the server cannot be reached.
+
+        Parameters first: after a final state the job may be closed for them.
+        """
         states, parameters, heartbeats = batch
         try:
-            if states:
-                self._once(lambda: self._server.set_status(self._job_id, states, patience_s=0), states)
-                states = {}
             if parameters:
                 self._once(lambda: self._server.set_parameters(self._job_id, parameters, patience_s=0), parameters)
                 parameters = {}
+            if states:
+                self._once(lambda: self._server.set_status(self._job_id, states, patience_s=0), states)
+                states = {}
             while heartbeats:
                 self._beat(heartbeats[0])
                 heartbeats = heartbeats[1:]
@@ -170,7 +185,7 @@ class Outbox:
         for command in commands:
             self._on_command(command)
 
-    def _put_back(self, left: Tuple[Dict[str, Any], Dict[str, Any], List[Any]]) -> None:
+    def _put_back(self, left: Batch) -> None:
         states, parameters, heartbeats = left
         with self._changed:
             self._states = {**states, **self._states}

@@ -12,14 +12,14 @@ from typing import Iterable, List, Tuple
 from urllib.parse import urlsplit
 
 from weyl_pilot.archive import BadArchive, can_read_zstd, pack, sha256_file, unpack
-from weyl_pilot.connection import Refused, multipart, persist
+from weyl_pilot.connection import Refused, Request, multipart, persist
 from weyl_pilot.isolation import write_private
 from weyl_pilot.server import AGENT, Server
 
 log = logging.getLogger("weyl_pilot.sandbox")
 
 SANDBOX_NAME = re.compile(r"/sha256:([0-9a-fA-F]{64})\.([a-z0-9.]+)$")
-TRANSFER_TIMEOUT_S = 600
+TRANSFER_TIMEOUT_S = 600.0
 CACHE_MAX_BYTES = 1 << 30
 
 
@@ -64,11 +64,9 @@ class Sandboxes:
         return path
 
     def _get(self, url: str, path: Path, digest: "str | None", patience_s: float) -> None:
-        connections = self._server.connections
-        headers = {"User-Agent": AGENT}  # no token: the address itself is the permission
-        answer = persist(
-            lambda: connections.send("GET", url, headers=headers, timeout_s=TRANSFER_TIMEOUT_S), patience_s=patience_s
-        )
+        # No token: the address itself is the permission.
+        request = Request("GET", url, {"User-Agent": AGENT}, None, TRANSFER_TIMEOUT_S)
+        answer = persist(lambda: self._server.connections.send(request), patience_s=patience_s)
         found = hashlib.sha256(answer.body).hexdigest()
         if digest is not None and found != digest:
             raise BadArchive("its content has sha256 %s..., so it is not what was uploaded" % found[:12])
@@ -115,8 +113,5 @@ class Sandboxes:
     def _post(self, url: str, fields: "dict[str, str]", content: bytes, patience_s: float) -> None:
         body, content_type = multipart(fields, content, os.path.basename(urlsplit(url).path) or "sandbox.tar.bz2")
         headers = {"User-Agent": AGENT, "Content-Type": content_type}
-        connections = self._server.connections
-        persist(
-            lambda: connections.send("POST", url, headers=headers, body=body, timeout_s=TRANSFER_TIMEOUT_S),
-            patience_s=patience_s,
-        )
+        request = Request("POST", url, headers, body, TRANSFER_TIMEOUT_S)
+        persist(lambda: self._server.connections.send(request), patience_s=patience_s)

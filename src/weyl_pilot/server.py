@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Mapping, Optional
 from urllib.parse import quote
 
-from weyl_pilot.connection import Answer, Connections, Refused, Unreachable, persist
+from weyl_pilot.connection import Answer, Connections, Refused, Request, Unreachable, persist
 
 log = logging.getLogger("weyl_pilot.server")
 
@@ -36,6 +36,14 @@ class Token:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """How long to keep trying, and how long to wait for one answer."""
+
+    patience_s: float
+    timeout_s: float = 60.0
+
+
+@dataclass(frozen=True)
 class Welcome:
     """What the server says when the secret is accepted."""
 
@@ -55,6 +63,7 @@ class Server:
         self._pilot: Optional[Token] = None
         self._refresh = ""
         self._jobs: Dict[int, Token] = {}
+        self._job_locks: Dict[int, threading.Lock] = {}
         self._token_watchers: Dict[int, Callable[[str], None]] = {}
         self.secrets: List[str] = []
         """All that must never show in a log."""
@@ -67,7 +76,7 @@ class Server:
         body: Dict[str, Any] = {"secret": secret, "host": host}
         if stamp:
             body["stamp"] = stamp
-        answer = self._send("POST", "/api/pilots/token", body, token=None, patience_s=patience_s).json()
+        answer = self._send("POST", "/api/pilots/token", body, token=None, limits=Limits(patience_s)).json()
         self._keep_tokens(answer)
         settings = dict(answer.get("settings") or {})
         if "payload_environment" in answer:
@@ -77,19 +86,16 @@ class Server:
     def match(self, request: Mapping[str, Any], *, patience_s: float = 120) -> Dict[str, Any]:
         """Asks for jobs. A repeated request carries the same id, so that a lost answer loses no job."""
         body = dict(request, request_id=str(uuid.uuid4()))
-        timeout_s = 60 + float(request.get("wait_s", 0))
-        return dict(
-            self._as_pilot("POST", "/api/matcher/match", body, patience_s=patience_s, timeout_s=timeout_s).json()
-        )
+        limits = Limits(patience_s, 60 + float(request.get("wait_s", 0)))
+        return dict(self._as_pilot("POST", "/api/matcher/match", body, limits=limits).json())
 
     def report_pilot(self, stamp: str, fields: Mapping[str, Any], *, patience_s: float = 30) -> None:
         """Writes fields of the pilot's own row."""
-        self._as_pilot("PATCH", "/api/pilots/metadata", {stamp: dict(fields)}, patience_s=patience_s)
+        self._as_pilot("PATCH", "/api/pilots/metadata", {stamp: dict(fields)}, limits=Limits(patience_s))
 
     def send_log(self, number: int, chunk: bytes, *, patience_s: float = 10) -> None:
         """Stores one numbered, gzipped piece of the pilot's log."""
-        headers = {"Content-Type": "application/gzip"}
-        self._as_pilot("POST", "/api/pilots/logs?chunk=%d" % number, chunk, patience_s=patience_s, headers=headers)
+        self._as_pilot("POST", "/api/pilots/logs?chunk=%d" % number, chunk, limits=Limits(patience_s))
 
     # -- one job ---------------------------------------------------------------------------------------------------
 
@@ -111,11 +117,19 @@ class Server:
     def job_token(self, job_id: int, *, renew: bool = False, patience_s: float = 60) -> str:
         """The job's own token: the only one that a payload may see, and the one that writes for the job."""
         with self._lock:
-            token = self._jobs.get(job_id)
-        if token is not None and not renew and not token.is_stale():
-            return token.text
+            known = self._jobs.get(job_id)
+            fetching = self._job_locks.setdefault(job_id, threading.Lock())
+        with fetching:
+            with self._lock:
+                token = self._jobs.get(job_id)
+            # Another thread may have renewed it while this one waited.
+            if token is not None and not token.is_stale() and (not renew or token is not known):
+                return token.text
+            return self._fetch_job_token(job_id, patience_s)
+
+    def _fetch_job_token(self, job_id: int, patience_s: float) -> str:
         path = "/api/matcher/jobs/%d/token" % job_id
-        answer = self._as_pilot("POST", path, None, patience_s=patience_s).json()
+        answer = self._as_pilot("POST", path, None, limits=Limits(patience_s)).json()
         if isinstance(answer, str):
             return self.accept_job_token(job_id, answer)
         text = str(answer.get("access_token") or answer["token"])
@@ -126,6 +140,7 @@ class Server:
         with self._lock:
             self._jobs.pop(job_id, None)
             self._token_watchers.pop(job_id, None)
+            self._job_locks.pop(job_id, None)
 
     def unwatch_job_token(self, job_id: int) -> None:
         """Ends the call-backs: the payload is over."""
@@ -134,16 +149,16 @@ class Server:
 
     def set_status(self, job_id: int, updates: Mapping[str, Mapping[str, str]], *, patience_s: float) -> None:
         """Reports a time-stamped set of states."""
-        self._as_job(job_id, "PATCH", "/api/jobs/status", {str(job_id): updates}, patience_s=patience_s)
+        self._as_job(job_id, "PATCH", "/api/jobs/status", {str(job_id): updates}, limits=Limits(patience_s))
 
     def set_parameters(self, job_id: int, parameters: Mapping[str, Any], *, patience_s: float) -> None:
         """Writes job parameters."""
-        self._as_job(job_id, "PATCH", "/api/jobs/metadata", {str(job_id): parameters}, patience_s=patience_s)
+        self._as_job(job_id, "PATCH", "/api/jobs/metadata", {str(job_id): parameters}, limits=Limits(patience_s))
 
     def heartbeat(self, job_id: int, sample: Mapping[str, Any], *, patience_s: float) -> List[Dict[str, Any]]:
         """Tells that the job lives, and brings back what is to be done with it."""
         body = {str(job_id): sample}
-        answer = self._as_job(job_id, "PATCH", "/api/jobs/heartbeat", body, patience_s=patience_s).json()
+        answer = self._as_job(job_id, "PATCH", "/api/jobs/heartbeat", body, limits=Limits(patience_s)).json()
         return [dict(command) for command in answer or []]
 
     def sandbox_url(self, job_id: int, pfn: str, *, archive_format: Optional[str], patience_s: float) -> str:
@@ -151,38 +166,38 @@ class Server:
         path = "/api/jobs/sandbox?pfn=" + quote(pfn, safe="")
         if archive_format:
             path += "&format=" + archive_format
-        return str(self._as_job(job_id, "GET", path, None, patience_s=patience_s).json()["url"])
+        return str(self._as_job(job_id, "GET", path, None, limits=Limits(patience_s)).json()["url"])
 
     def announce_sandbox(self, job_id: int, description: Mapping[str, Any], *, patience_s: float) -> Dict[str, Any]:
         """Asks where an output sandbox is to be put."""
-        return dict(self._as_job(job_id, "POST", "/api/jobs/sandbox", description, patience_s=patience_s).json())
+        return dict(self._as_job(job_id, "POST", "/api/jobs/sandbox", description, limits=Limits(patience_s)).json())
 
     def assign_output(self, job_id: int, pfn: str, *, patience_s: float) -> None:
         """Ties an uploaded output sandbox to its job; saying it twice is not an error."""
         path = "/api/jobs/%d/sandbox/output" % job_id
         try:
-            self._as_job(job_id, "PATCH", path, pfn, patience_s=patience_s)
+            self._as_job(job_id, "PATCH", path, pfn, limits=Limits(patience_s))
         except Refused as refused:
             if "already assigned" not in refused.detail:
                 raise
 
     # -- tokens ----------------------------------------------------------------------------------------------------
 
-    def _as_pilot(self, method: str, path: str, body: Any, **options: Any) -> Answer:
+    def _as_pilot(self, method: str, path: str, body: Any, *, limits: Limits) -> Answer:
         try:
-            return self._send(method, path, body, token=self._pilot_token(), **options)
+            return self._send(method, path, body, token=self._pilot_token(), limits=limits)
         except Refused as refused:
             if refused.status != 401:
                 raise
-        return self._send(method, path, body, token=self._pilot_token(renew=True), **options)
+        return self._send(method, path, body, token=self._pilot_token(renew=True), limits=limits)
 
-    def _as_job(self, job_id: int, method: str, path: str, body: Any, **options: Any) -> Answer:
+    def _as_job(self, job_id: int, method: str, path: str, body: Any, *, limits: Limits) -> Answer:
         try:
-            return self._send(method, path, body, token=self.job_token(job_id), **options)
+            return self._send(method, path, body, token=self.job_token(job_id), limits=limits)
         except Refused as refused:
             if refused.status != 401:
                 raise
-        return self._send(method, path, body, token=self.job_token(job_id, renew=True), **options)
+        return self._send(method, path, body, token=self.job_token(job_id, renew=True), limits=limits)
 
     def _pilot_token(self, *, renew: bool = False) -> str:
         # One thread at a time: a refresh token used twice revokes the whole family.
@@ -191,7 +206,7 @@ class Server:
                 raise Unreachable("the pilot has no token yet")
             if renew or self._pilot.is_stale():
                 body = {"refresh_token": self._refresh}
-                answer = self._send("POST", "/api/pilots/token/refresh", body, token=None, patience_s=60)
+                answer = self._send("POST", "/api/pilots/token/refresh", body, token=None, limits=Limits(60))
                 self._keep_tokens(answer.json())
             return self._pilot.text
 
@@ -200,23 +215,11 @@ class Server:
         self._refresh = str(answer["refresh_token"])
         self.secrets.extend((self._pilot.text, self._refresh))
 
-    def _send(
-        self,
-        method: str,
-        path: str,
-        body: Any,
-        *,
-        token: Optional[str],
-        patience_s: float,
-        timeout_s: float = 60,
-        headers: Optional[Mapping[str, str]] = None,
-    ) -> Answer:
-        sent = {"User-Agent": AGENT, "Accept": "application/json", "Content-Type": "application/json"}
-        sent.update(headers or {})
+    def _send(self, method: str, path: str, body: Any, *, token: Optional[str], limits: Limits) -> Answer:
+        kind = "application/gzip" if isinstance(body, bytes) else "application/json"
+        headers = {"User-Agent": AGENT, "Accept": "application/json", "Content-Type": kind}
         if token:
-            sent["Authorization"] = "Bearer " + token
+            headers["Authorization"] = "Bearer " + token
         content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        return persist(
-            lambda: self.connections.send(method, self._url + path, headers=sent, body=content, timeout_s=timeout_s),
-            patience_s=patience_s,
-        )
+        request = Request(method, self._url + path, headers, content, limits.timeout_s)
+        return persist(lambda: self.connections.send(request), patience_s=limits.patience_s)
