@@ -210,7 +210,7 @@ class ObjectStore:
         return {part.text or "" for error in errors for part in error if _local_name(part) == "Key"}
 
     async def make_ready(self) -> None:
-        """Make sure that the bucket exists; at first use, because a store that is away must keep no server from starting."""
+        """Make sure that the bucket exists; at first use, so that servers start without the store."""
         if not self._is_ready:
             await self.ensure_bucket(self._origins)
             self._is_ready = True
