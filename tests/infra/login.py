@@ -1,0 +1,103 @@
+"""Logs in through the forms of the development identity provider, as a browser would, without a browser."""
+
+import asyncio
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from urllib.parse import urljoin
+
+import httpx2
+
+CLIENT_ID = "myDIRACClientID"
+DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+STEPS_MAX = 12
+
+
+class _Form(HTMLParser):
+    """Reads the first form of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.action: str | None = None
+        self.fields: dict[str, str] = {}
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attrs}
+        if tag == "form" and self.action is None:
+            self.action = values.get("action", "")
+        elif tag in ("input", "button") and "name" in values:
+            self.fields.setdefault(values["name"], values.get("value", ""))
+
+
+@dataclass(frozen=True)
+class Page:
+    """Where a browser has ended, and what it shows."""
+
+    url: str
+    status: int
+    text: str
+
+
+async def browse(
+    url: str,
+    user: str,
+    *,
+    password: str | None = None,
+    decision: str = "allow",
+    inside: httpx2.AsyncClient | None = None,
+    stop_at: str | None = None,
+) -> Page:
+    """Follows redirects from `url` and fills in every form as `user` until a page without a form is reached.
+
+    Requests to the base URL of `inside` go through that client (an application in this process). A redirect to an
+    address that begins with `stop_at` is not followed: that page is returned without text.
+    """
+    answers = {"login": user, "password": user if password is None else password, "decision": decision}
+    headers = {"Accept": "text/html"}
+    async with httpx2.AsyncClient() as outside:
+        method, data = "GET", None
+        for _ in range(STEPS_MAX):
+            if stop_at is not None and url.startswith(stop_at):
+                return Page(url, 0, "")
+            http = inside if inside is not None and url.startswith(str(inside.base_url).rstrip("/")) else outside
+            answer = await http.request(method, url, data=data, headers=headers, follow_redirects=False)
+            method, data = "GET", None
+            if answer.is_redirect:
+                # Joined as text unless relative: what follows a `#` must arrive untouched.
+                location = answer.headers["location"]
+                url = location if "://" in location else urljoin(url, location)
+                continue
+            form = _Form()
+            form.feed(answer.text)
+            if form.action is None or answer.status_code >= 400:
+                return Page(url, answer.status_code, answer.text)
+            url = urljoin(url, form.action)
+            method, data = "POST", {name: answers.get(name, value) for name, value in form.fields.items()}
+    raise AssertionError(f"no end after {STEPS_MAX} steps, at {url}")
+
+
+async def device_login(
+    client: httpx2.AsyncClient, scope: str, *, user: str = "alice", inside: bool = True
+) -> dict[str, str]:
+    """Logs in by the device flow; returns the answer of the token endpoint.
+
+    `inside` says that `client` is an application in this process; for a server of its own pass False.
+    """
+    started = await client.post("/api/auth/device", params={"client_id": CLIENT_ID, "scope": scope})
+    assert started.status_code == 200, started.text
+    device = started.json()
+    page = await browse(device["verification_uri_complete"], user, inside=client if inside else None)
+    assert page.status == 200, page
+    return await redeem_device(client, device["device_code"])
+
+
+async def redeem_device(client: httpx2.AsyncClient, device_code: str) -> dict[str, str]:
+    """Trades a device code whose user has logged in for tokens."""
+    form = {"grant_type": DEVICE_GRANT, "client_id": CLIENT_ID, "device_code": device_code}
+    answer = await client.post("/api/auth/token", data=form)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def browse_blocking(url: str, user: str) -> Page:
+    """Does the same as `browse`, for tests without an event loop."""
+    return asyncio.run(browse(url, user))
