@@ -108,10 +108,11 @@ async def finish(db: Database, authority: Authority, *, code: str, state: str, n
     return with_query(flow.redirect_uri, code=own_code, state=flow.client_state)
 
 
-async def refuse(tx: Tx, authority: Authority, *, state: str, now: datetime) -> str:
+async def refuse(db: Database, authority: Authority, *, state: str, now: datetime) -> str:
     """Takes up a browser whose user said no at the identity provider; returns the page to send it on to."""
     journey = authority.sealer.open(state, kind="authorize", age_max_s=authority.login_life_s())
-    flow = await queries.update_authorization_flow(tx, journey.flow_id, now=now, status=FlowStatus.DENIED)
+    async with db.transaction() as tx:
+        flow = await queries.update_authorization_flow(tx, journey.flow_id, now=now, status=FlowStatus.DENIED)
     if flow is None:
         raise InvalidState
     return with_query(flow.redirect_uri, error="access_denied", state=flow.client_state)

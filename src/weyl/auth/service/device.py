@@ -3,9 +3,10 @@
 import secrets
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import NoReturn
 
 from weyl.auth import queries
-from weyl.auth.errors import AuthorizationPending, TokenRefused, UnknownUserCode
+from weyl.auth.errors import AuthorizationPending, RefusedByProvider, TokenRefused, UnknownUserCode
 from weyl.auth.models import CLIENT_ID, InitiateDeviceFlowResponse, TokenResponse
 from weyl.auth.queries import DeviceFlow, FlowStatus
 from weyl.auth.sealing import Journey
@@ -87,10 +88,12 @@ async def finish(db: Database, authority: Authority, *, code: str, state: str, n
         await _settle(tx, journey, status=FlowStatus.READY, subject=subject, now=now)
 
 
-async def refuse(tx: Tx, authority: Authority, *, state: str, now: datetime) -> None:
-    """Takes up a browser whose user said no at the identity provider."""
+async def refuse(db: Database, authority: Authority, *, state: str, now: datetime) -> NoReturn:
+    """Takes up a browser whose user said no at the identity provider: the device learns of it, and the browser too."""
     journey = authority.sealer.open(state, kind="device", age_max_s=authority.login_life_s())
-    await _settle(tx, journey, status=FlowStatus.DENIED, subject=None, now=now)
+    async with db.transaction() as tx:
+        await _settle(tx, journey, status=FlowStatus.DENIED, subject=None, now=now)
+    raise RefusedByProvider("The identity provider did not let you in, or you did not agree")
 
 
 async def _settle(tx: Tx, journey: Journey, *, status: FlowStatus, subject: str | None, now: datetime) -> None:

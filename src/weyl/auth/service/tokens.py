@@ -63,7 +63,7 @@ async def begin_login(
 async def refresh(
     tx: Tx, authority: Authority, *, token: str, client_id: str, now: datetime
 ) -> TokenResponse | WeylError:
-    """Trades a refresh token for a new pair; the refusal of a replay is returned, so that what it revokes is committed."""
+    """Trades a refresh token for a new pair; a replay is returned as a refusal, so that its revocation is committed."""
     if client_id != CLIENT_ID:
         raise TokenRefused("invalid_client", "Unrecognised client_id")
     claims = authority.keys.decode_refresh(token)

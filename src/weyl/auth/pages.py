@@ -1,0 +1,59 @@
+"""The few pages that a browser sees during a device login: plain HTML that needs nothing from elsewhere."""
+
+from base64 import b64encode
+from hashlib import sha256
+from html import escape
+
+_STYLE = """
+:root { color-scheme: light dark; }
+body { font: 1.125rem/1.5 system-ui, sans-serif; max-width: 34rem; margin: 15vh auto 0; padding: 0 1.25rem; }
+h1 { font-size: 1.5rem; line-height: 1.25; }
+label { display: block; font-weight: 600; margin-bottom: .375rem; }
+input { font: 1.5rem/1.5 ui-monospace, monospace; letter-spacing: .15em; text-transform: uppercase; width: 100%;
+  box-sizing: border-box; padding: .375rem .75rem; border: 2px solid currentcolor; border-radius: .375rem; }
+button { font: inherit; font-weight: 600; margin-top: 1rem; padding: .5rem 1.25rem; border: 0; border-radius: .375rem;
+  background: #14532d; color: #fff; cursor: pointer; }
+:focus-visible { outline: 3px solid #f59e0b; outline-offset: 2px; }
+"""
+
+HEADERS = {
+    "Content-Security-Policy": (
+        f"default-src 'none'; style-src 'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}'; "
+        "base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def _page(title: str, body: str) -> str:
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n"
+        f"<body>\n<main>\n<h1>{escape(title)}</h1>\n{body}\n</main>\n</body>\n</html>\n"
+    )
+
+
+def enter_code_page(action: str) -> str:
+    """Asks for the code that the device shows."""
+    return _page(
+        "Connect a device",
+        f'<form method="get" action="{escape(action)}">\n'
+        '<label for="user_code">Code shown on your device</label>\n'
+        '<input id="user_code" name="user_code" required minlength="8" maxlength="16" autocomplete="off" '
+        'autocapitalize="characters" spellcheck="false" aria-describedby="hint">\n'
+        '<p id="hint">Eight letters. Go on only if you started this login yourself a moment ago.</p>\n'
+        '<button type="submit">Continue</button>\n</form>',
+    )
+
+
+def finished_page() -> str:
+    """Says that the browser has done its part."""
+    return _page("Login finished", '<p role="status">You can close this page and go back to your device.</p>')
+
+
+def error_page(detail: str) -> str:
+    """Says what went wrong and what to do."""
+    return _page("The login did not work", f'<p role="alert">{escape(detail)}</p>')

@@ -1,0 +1,49 @@
+"""The code flow over HTTP."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+from fastapi.responses import RedirectResponse
+
+from weyl.auth.routes.browser import BrowserRoute, ProviderCallback
+from weyl.auth.routes.context import ClientAddress, CurrentAuthority, Db
+from weyl.auth.service import authorization
+from weyl.auth.service.authorization import AuthorizationRequest
+from weyl.kit.http import Now
+
+router = APIRouter(prefix="/api/auth", tags=["auth"])
+_pages = APIRouter(route_class=BrowserRoute)
+_callbacks = APIRouter(route_class=ProviderCallback)
+
+
+@_pages.get("/authorize", operation_id="auth_initiate_authorization_flow", response_model=None)
+async def initiate_authorization_flow(
+    db: Db,
+    authority: CurrentAuthority,
+    *,
+    address: ClientAddress,
+    now: Now,
+    request: Annotated[AuthorizationRequest, Depends()],
+) -> Response:
+    """Send a browser to the identity provider on behalf of a web page."""
+    authority.limiter.take(address)
+    return RedirectResponse(await authorization.start(db, authority, request=request, now=now))
+
+
+@_callbacks.get("/authorize/complete", operation_id="auth_complete_authorization_flow", response_model=None)
+async def complete_authorization_flow(
+    db: Db, authority: CurrentAuthority, *, now: Now, code: str, state: str, error: str | None = None
+) -> Response:
+    """Take the browser back from the identity provider and send it on to the web page, with a code."""
+    if error is not None:
+        return _verbatim(await authorization.refuse(db, authority, state=state, now=now))
+    return _verbatim(await authorization.finish(db, authority, code=code, state=state, now=now))
+
+
+def _verbatim(location: str) -> Response:
+    # Not RedirectResponse, which quotes again: the page compares what it gets character by character.
+    return Response(status_code=307, headers={"Location": location})
+
+
+router.include_router(_pages)
+router.include_router(_callbacks)

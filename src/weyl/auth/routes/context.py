@@ -1,0 +1,36 @@
+"""What the routes of the auth room are given: keys, the authority, and the address that calls."""
+
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from weyl.auth.keys import KeySet
+from weyl.auth.service.authority import Authority
+from weyl.kit.db import Database
+from weyl.kit.http import state
+
+
+async def key_set(request: Request) -> KeySet:
+    """Returns the keys that `app.py` wired for this process."""
+    return cast(KeySet, state(request).keys)
+
+
+async def authority(request: Request) -> Authority:
+    """Returns the authority that `app.py` wired for this process."""
+    return cast(Authority, state(request).auth)
+
+
+async def database(request: Request) -> Database:
+    """Returns the database, for the steps that must not hold a transaction while they ask the identity provider."""
+    return cast(Database, state(request).db)
+
+
+async def client_address(request: Request) -> str:
+    """Returns the address that attempts are counted for."""
+    return request.client.host if request.client else "unknown"
+
+
+Keys = Annotated[KeySet, Depends(key_set)]
+CurrentAuthority = Annotated[Authority, Depends(authority)]
+Db = Annotated[Database, Depends(database)]
+ClientAddress = Annotated[str, Depends(client_address)]

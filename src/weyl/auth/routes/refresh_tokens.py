@@ -1,0 +1,54 @@
+"""Who am I, which logins do I have, and their end."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Response
+
+from weyl.auth.models import CLIENT_ID, UserInfoResponse
+from weyl.auth.policy import own_tokens
+from weyl.auth.routes.context import CurrentAuthority
+from weyl.auth.service import tokens
+from weyl.kit.http import CurrentUser, Now, ReadTx, WriteTx, json_response
+
+router = APIRouter(prefix="/api/auth", tags=["auth"])
+
+REVOKED = "Refresh token revoked"
+
+
+@router.get("/userinfo", operation_id="auth_userinfo")
+async def userinfo(user: CurrentUser) -> UserInfoResponse:
+    """Return who the token speaks for."""
+    return UserInfoResponse(
+        sub=user.subject,
+        vo=user.vo,
+        dirac_group=user.group,
+        policies=dict(user.policies),
+        properties=sorted(user.properties),
+        preferred_username=user.preferred_username,
+    )
+
+
+@router.get("/refresh-tokens", operation_id="auth_get_refresh_tokens", response_model=list[Any])
+async def get_refresh_tokens(tx: ReadTx, user: CurrentUser, now: Now) -> Response:
+    """List the caller's logins; with ProxyManagement those of everybody in the VO."""
+    return json_response(await tokens.living_tokens(tx, own_tokens(user), now=now))
+
+
+@router.delete("/refresh-tokens/{jti}", operation_id="auth_revoke_refresh_token_by_jti")
+async def revoke_refresh_token_by_jti(tx: WriteTx, user: CurrentUser, jti: str) -> str:
+    """End a login by the id of its refresh token."""
+    await tokens.revoke_by_id(tx, own_tokens(user), jti=jti)
+    return REVOKED
+
+
+@router.post("/revoke", operation_id="auth_revoke_refresh_token_by_refresh_token")
+async def revoke_refresh_token_by_refresh_token(
+    tx: WriteTx,
+    authority: CurrentAuthority,
+    token: Annotated[str, Form(description="The refresh token")],
+    token_type_hint: Annotated[str | None, Form(description="Hint for the type of token submitted")] = None,
+    client_id: Annotated[str, Form(description="The client id")] = CLIENT_ID,
+) -> str:
+    """End a login by its refresh token (RFC 7009)."""
+    await tokens.revoke(tx, authority, token=token, client_id=client_id, hint=token_type_hint)
+    return REVOKED
