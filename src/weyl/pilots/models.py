@@ -1,0 +1,158 @@
+"""What crosses the wire about pilots: registration, metadata, secrets, tokens, and the state of submission."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from weyl.jobs.models.values import FiniteNumber, StorableText
+
+
+class PilotStatus(StrEnum):
+    """Where a pilot is in its life."""
+
+    SUBMITTED = "Submitted"
+    WAITING = "Waiting"
+    RUNNING = "Running"
+    DONE = "Done"
+    FAILED = "Failed"
+    DELETED = "Deleted"
+    ABORTED = "Aborted"
+    UNKNOWN = "Unknown"
+
+
+FINAL_STATUSES = frozenset({PilotStatus.DONE, PilotStatus.FAILED, PilotStatus.DELETED, PilotStatus.ABORTED})
+
+
+class PilotRegistrationParams(BaseModel):
+    """A pilot that somebody else has submitted."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    pilot_stamp: StorableText = Field(min_length=1, max_length=32)
+    vo: StorableText = Field(min_length=1, max_length=128)
+    grid_type: StorableText = Field(default="DIRAC", max_length=32)
+    grid_site: StorableText = Field(default="Unknown", max_length=128)
+    destination_site: StorableText = Field(default="NotAssigned", max_length=128)
+    pilot_reference: StorableText | None = Field(default=None, max_length=255)
+    pilot_status: PilotStatus = PilotStatus.SUBMITTED
+
+
+class PilotMetadata(BaseModel):
+    """What may be changed of a pilot; null leaves a field as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    StatusReason: StorableText | None = Field(default=None, max_length=255)
+    Status: PilotStatus | None = None
+    BenchMark: FiniteNumber | None = None
+    DestinationSite: StorableText | None = Field(default=None, max_length=128)
+    Queue: StorableText | None = Field(default=None, max_length=128)
+    GridSite: StorableText | None = Field(default=None, max_length=128)
+    GridType: StorableText | None = Field(default=None, max_length=32)
+    AccountingSent: bool | None = None
+    CurrentJobID: int | None = Field(default=None, ge=-(1 << 63), lt=1 << 63)
+
+
+class PilotSecretRedemption(BaseModel):
+    """What a pilot sends when it speaks for the first time."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    secret: StorableText = Field(min_length=1, max_length=256)
+    host: StorableText = Field(default="", max_length=255)
+    stamp: StorableText | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{1,32}$")
+    offer: dict[str, Any] | None = None
+
+
+class PilotTokenRefresh(BaseModel):
+    """A refresh token, to be exchanged for the next one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    refresh_token: StorableText = Field(min_length=1, max_length=512)
+
+
+class PilotTokens(BaseModel):
+    """The tokens of a pilot and what it has to know about its place."""
+
+    access_token: str
+    refresh_token: str
+    token_type: str = "Bearer"
+    expires_in: int
+    not_after: datetime
+    stamp: str
+    vo: str
+    site: str | None = None
+    ce: str | None = None
+    queue: str | None = None
+    settings: dict[str, Any] = {}
+    payload_environment: dict[str, str] = {}
+
+
+class PilotSecretParams(BaseModel):
+    """For whom and for how long a secret for self-starting pilots is made; the VO is the caller's unless named."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    vo: StorableText | None = Field(default=None, max_length=128)
+    site: StorableText = Field(min_length=1, max_length=128)
+    ce: StorableText | None = Field(default=None, max_length=128)
+    queue: StorableText | None = Field(default=None, max_length=128)
+    max_uses: int = Field(default=1, ge=1, le=1_000_000)
+    hours: float = Field(default=72, gt=0, le=72)
+
+
+class PilotSecret(BaseModel):
+    """A new secret; it is shown this once."""
+
+    secret_id: UUID
+    secret: str
+    not_after: datetime
+
+
+class PilotRevocation(BaseModel):
+    """Which secrets and pilots lose their right to speak: those that fit every field given."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    secret_id: UUID | None = None
+    stamps: list[StorableText] | None = Field(default=None, max_length=10_000)
+    host: StorableText | None = None
+    ce: StorableText | None = None
+    site: StorableText | None = None
+    vo: StorableText | None = None
+
+
+class Revoked(BaseModel):
+    """What was revoked."""
+
+    secrets: int
+    stamps: list[str]
+
+
+class SubmissionState(BaseModel):
+    """How submission to one queue stands."""
+
+    vo: str
+    site: str
+    ce: str
+    queue: str
+    planned_at: datetime
+    demand: float
+    usable: float
+    need: int
+    waiting: int
+    total: int
+    reason: str | None = None
+
+
+class PilotOutput(BaseModel):
+    """What a pilot left on its computing element; null where that cannot give it."""
+
+    stdout: str | None = None
+    stderr: str | None = None
+    log: str | None = None
+    exit_code: int | None = None

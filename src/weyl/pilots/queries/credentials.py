@@ -1,0 +1,141 @@
+"""SQL of secrets and sessions: made, redeemed once, rotated, revoked, and every attempt written down."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, insert, or_, select, text, true, update
+
+from weyl.kit.db import Tx
+from weyl.pilots.tables import pilot_secret_uses, pilot_secrets, pilot_sessions, pilots
+
+
+async def insert_secrets(tx: Tx, rows: Sequence[Mapping[str, object]]) -> None:
+    """Keep the hashes of new secrets."""
+    await tx.execute(insert(pilot_secrets), [dict(row) for row in rows])
+
+
+async def redeem_secret(tx: Tx, mac: bytes, *, stamp: str | None, now: datetime) -> Any | None:
+    """Count one use of a secret that is good for this stamp; none if it is not."""
+    return (await tx.execute(_REDEEM, {"mac": mac, "stamp": stamp, "now": now})).first()
+
+
+# One statement decides and counts, so that two pilots with one secret cannot both be first.
+_REDEEM = text("""
+    UPDATE pilot_secrets SET uses = uses + 1
+    WHERE mac = :mac AND uses < max_uses AND not_after > :now AND revoked_at IS NULL
+      AND (pilot_stamp IS NULL OR CAST(:stamp AS text) IS NULL OR pilot_stamp = :stamp)
+    RETURNING secret_id, vo, site, ce, queue, pilot_stamp, not_after, max_uses
+""")
+
+
+async def select_secret(tx: Tx, mac: bytes) -> Any | None:
+    """Return what is known of a secret, to tell why it was refused."""
+    return (await tx.execute(select(pilot_secrets).where(pilot_secrets.c.mac == mac))).first()
+
+
+async def insert_use(tx: Tx, row: Mapping[str, object]) -> None:
+    """Write down an attempt to use a secret."""
+    await tx.execute(insert(pilot_secret_uses).values(dict(row)))
+
+
+async def welcome_pilot(tx: Tx, stamp: str, *, host: str, not_after: datetime, now: datetime) -> Any | None:
+    """Note that a pilot has spoken, which makes it Running; none if it was cancelled or revoked."""
+    values = {"stamp": stamp, "host": host, "not_after": not_after, "now": now}
+    return (await tx.execute(_WELCOME, values)).first()
+
+
+_WELCOME = text("""
+    UPDATE pilots SET status = 'Running', status_reason = 'Unknown', host = :host, not_after = :not_after,
+        spoke_at = COALESCE(spoke_at, :now), ended_at = NULL, last_update_time = :now
+    WHERE pilot_stamp = :stamp AND revoked_at IS NULL AND status NOT IN ('Done', 'Failed', 'Deleted')
+    RETURNING pilot_stamp, vo, grid_site, destination_site, queue
+""")
+
+
+async def insert_session(tx: Tx, row: Mapping[str, object]) -> None:
+    """Begin a family of refresh tokens."""
+    await tx.execute(insert(pilot_sessions).values(dict(row)))
+
+
+async def rotate_session(tx: Tx, session_id: UUID, *, generation: int, now: datetime) -> Any | None:
+    """Move a session from this generation to the next; none if it is not the one that is good."""
+    values = {"session_id": session_id, "generation": generation, "now": now}
+    return (await tx.execute(_ROTATE, values)).first()
+
+
+_ROTATE = text("""
+    UPDATE pilot_sessions s SET generation = generation + 1
+    FROM pilots p
+    WHERE s.session_id = :session_id AND s.generation = :generation AND s.revoked_at IS NULL AND s.not_after > :now
+      AND p.pilot_stamp = s.pilot_stamp AND p.revoked_at IS NULL
+    RETURNING s.session_id, s.generation, s.not_after, p.pilot_stamp, p.vo, p.grid_site, p.destination_site, p.queue
+""")
+
+
+async def revoke_reused_session(tx: Tx, session_id: UUID, *, generation: int, now: datetime) -> str | None:
+    """End the family of a refresh token that was used before; returns the stamp, if that was so."""
+    statement = (
+        update(pilot_sessions)
+        .where(
+            pilot_sessions.c.session_id == session_id,
+            pilot_sessions.c.generation > generation,
+            pilot_sessions.c.revoked_at.is_(None),
+        )
+        .values(revoked_at=now)
+        .returning(pilot_sessions.c.pilot_stamp)
+    )
+    return (await tx.execute(statement)).scalar()
+
+
+async def revoke_sessions(tx: Tx, *, secret_id: UUID | None, stamps: Sequence[str], now: datetime) -> list[str]:
+    """End every session that began with a secret, or that belongs to one of the pilots; returns their stamps."""
+    statement = (
+        update(pilot_sessions)
+        .where(
+            pilot_sessions.c.revoked_at.is_(None),
+            or_(pilot_sessions.c.secret_id == secret_id, pilot_sessions.c.pilot_stamp.in_(stamps)),
+        )
+        .values(revoked_at=now)
+        .returning(pilot_sessions.c.pilot_stamp)
+    )
+    return list((await tx.execute(statement)).scalars())
+
+
+async def revoke_pilots(tx: Tx, filters: Mapping[str, object], *, now: datetime) -> list[str]:
+    """Take the right to speak from the pilots that fit all filters; returns their stamps."""
+    columns = {
+        "stamps": pilots.c.pilot_stamp.in_,
+        "host": lambda value: pilots.c.host == value,
+        "ce": lambda value: pilots.c.destination_site == value,
+        "site": lambda value: pilots.c.grid_site == value,
+        "vo": lambda value: pilots.c.vo == value,
+        "secret_id": lambda value: pilots.c.pilot_stamp.in_(
+            select(pilot_sessions.c.pilot_stamp).where(pilot_sessions.c.secret_id == value)
+        ),
+    }
+    clauses = [columns[name](value) for name, value in filters.items()]
+    statement = update(pilots).where(and_(pilots.c.revoked_at.is_(None), *clauses)).values(revoked_at=now)
+    return list((await tx.execute(statement.returning(pilots.c.pilot_stamp))).scalars())
+
+
+async def revoke_secrets(tx: Tx, filters: Mapping[str, object], *, stamps: Sequence[str] | None, now: datetime) -> int:
+    """Revoke unused rights to begin: the secrets that fit all filters, or those of the pilots named."""
+    columns = {
+        "secret_id": pilot_secrets.c.secret_id,
+        "ce": pilot_secrets.c.ce,
+        "site": pilot_secrets.c.site,
+        "vo": pilot_secrets.c.vo,
+    }
+    clauses = [columns[name] == value for name, value in filters.items() if name in columns]
+    if stamps is not None:
+        clauses.append(pilot_secrets.c.pilot_stamp.in_(stamps))
+    statement = update(pilot_secrets).where(and_(true(), pilot_secrets.c.revoked_at.is_(None), *clauses))
+    return (await tx.execute(statement.values(revoked_at=now))).rowcount
+
+
+async def delete_expired(tx: Tx, *, before: datetime) -> None:
+    """Forget secrets and sessions that ended long ago."""
+    await tx.execute(pilot_secrets.delete().where(pilot_secrets.c.not_after < before))
+    await tx.execute(pilot_sessions.delete().where(pilot_sessions.c.not_after < before))

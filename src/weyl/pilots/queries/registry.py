@@ -1,0 +1,146 @@
+"""SQL of the registry: pilots are written, searched, counted, and ended."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, func, select, text, true
+from sqlalchemy.dialects.postgresql import insert
+
+from weyl.jobs.tables import job_pilots
+from weyl.kit import json
+from weyl.kit.db import Tx
+from weyl.kit.search import SortSpec
+from weyl.kit.search_sql import Columns, order_by, pick
+from weyl.pilots.tables import pilots
+
+COLUMNS: Columns = {
+    "PilotID": pilots.c.pilot_id,
+    "InitialJobID": pilots.c.initial_job_id,
+    "CurrentJobID": pilots.c.current_job_id,
+    "PilotJobReference": pilots.c.pilot_job_reference,
+    "PilotStamp": pilots.c.pilot_stamp,
+    "DestinationSite": pilots.c.destination_site,
+    "Queue": pilots.c.queue,
+    "GridSite": pilots.c.grid_site,
+    "VO": pilots.c.vo,
+    "GridType": pilots.c.grid_type,
+    "BenchMark": pilots.c.bench_mark,
+    "SubmissionTime": pilots.c.submission_time,
+    "LastUpdateTime": pilots.c.last_update_time,
+    "Status": pilots.c.status,
+    "StatusReason": pilots.c.status_reason,
+    "AccountingSent": pilots.c.accounting_sent,
+}
+"""The columns of a pilot by their wire names, in the order of the wire."""
+
+COUNT_MAX = 100_000
+"""Matches are counted exactly up to here."""
+
+_FINAL = "('Done', 'Failed', 'Deleted', 'Aborted')"
+
+
+async def insert_pilot(tx: Tx, values: Mapping[str, object]) -> bool:
+    """Register a pilot; tells whether its stamp was free."""
+    statement = insert(pilots).values(values).on_conflict_do_nothing(index_elements=["pilot_stamp"])
+    return (await tx.execute(statement.returning(pilots.c.pilot_id))).first() is not None
+
+
+async def lock_pilots(tx: Tx, stamps: Collection[str]) -> dict[str, Any]:
+    """Lock pilots in one order and return what decisions about them need."""
+    rows = await tx.execute(
+        select(pilots.c.pilot_stamp, pilots.c.vo, pilots.c.status, pilots.c.grid_site, pilots.c.destination_site)
+        .where(pilots.c.pilot_stamp.in_(sorted(stamps)))
+        .order_by(pilots.c.pilot_stamp)
+        .with_for_update()
+    )
+    return {row.pilot_stamp: row for row in rows}
+
+
+async def update_pilots(tx: Tx, changes: Mapping[str, Mapping[str, object]], *, now: datetime) -> None:
+    """Write fields of many pilots by stamp; what is absent or null stays."""
+    document = [{"stamp": stamp, **fields} for stamp, fields in changes.items()]
+    await tx.execute(_UPDATE, {"changes": json.dumps_text(document), "now": now})
+
+
+_UPDATE = text(f"""
+    UPDATE pilots p SET
+        status = COALESCE(v."Status", p.status),
+        status_reason = COALESCE(v."StatusReason", p.status_reason),
+        bench_mark = COALESCE(v."BenchMark", p.bench_mark),
+        destination_site = COALESCE(v."DestinationSite", p.destination_site),
+        queue = COALESCE(v."Queue", p.queue),
+        grid_site = COALESCE(v."GridSite", p.grid_site),
+        grid_type = COALESCE(v."GridType", p.grid_type),
+        accounting_sent = COALESCE(v."AccountingSent", p.accounting_sent),
+        current_job_id = COALESCE(v."CurrentJobID", p.current_job_id),
+        initial_job_id = CASE WHEN p.initial_job_id = 0 THEN COALESCE(v."CurrentJobID", 0) ELSE p.initial_job_id END,
+        ended_at = CASE WHEN COALESCE(v."Status", p.status) IN {_FINAL} THEN COALESCE(p.ended_at, :now) END,
+        last_update_time = :now
+    FROM jsonb_to_recordset(CAST(:changes AS jsonb)) AS v(
+        stamp text, "Status" text, "StatusReason" text, "BenchMark" float8, "DestinationSite" text, "Queue" text,
+        "GridSite" text, "GridType" text, "AccountingSent" bool, "CurrentJobID" bigint)
+    WHERE p.pilot_stamp = v.stamp
+""")
+
+
+async def select_pilots(
+    tx: Tx,
+    clauses: Sequence[ColumnElement[bool]],
+    *,
+    names: Sequence[str],
+    sort: Sequence[SortSpec],
+    distinct: bool,
+    page: int,
+    per_page: int,
+) -> list[dict[str, Any]]:
+    """Return one page of pilots as they go over the wire."""
+    statement = _matching(clauses, names, distinct=distinct)
+    statement = statement.order_by(*order_by(sort, COLUMNS, last=None if distinct else "PilotID"))
+    rows = await tx.execute(statement.offset((page - 1) * per_page).limit(per_page))
+    return [dict(row) for row in rows.mappings()]
+
+
+async def count_pilots(tx: Tx, clauses: Sequence[ColumnElement[bool]], *, names: Sequence[str], distinct: bool) -> int:
+    """Count matches, up to one more than `COUNT_MAX`."""
+    matching = _matching(clauses, names, distinct=distinct).limit(COUNT_MAX + 1).subquery()
+    return (await tx.execute(select(func.count()).select_from(matching))).scalar_one()
+
+
+async def summarise_pilots(
+    tx: Tx, clauses: Sequence[ColumnElement[bool]], *, grouping: Sequence[str], limit: int
+) -> list[dict[str, Any]]:
+    """Count pilots by columns."""
+    columns = [pick(COLUMNS, name).label(name) for name in grouping]
+    statement = select(*columns, func.count().label("count")).where(and_(true(), *clauses))
+    rows = await tx.execute(statement.group_by(*(COLUMNS[name] for name in grouping)).limit(limit))
+    return [dict(row) for row in rows.mappings()]
+
+
+def in_vo(vo: str) -> ColumnElement[bool]:
+    """Return the clause that keeps the pilots of one VO."""
+    return pilots.c.vo == vo
+
+
+def ran_jobs(job_ids: Sequence[int]) -> ColumnElement[bool]:
+    """Return the clause that keeps the pilots on which any of these jobs ran."""
+    return pilots.c.pilot_stamp.in_(select(job_pilots.c.pilot_stamp).where(job_pilots.c.job_id.in_(job_ids)))
+
+
+def _matching(clauses: Sequence[ColumnElement[bool]], names: Sequence[str], *, distinct: bool) -> Select[Any]:
+    statement = select(*(pick(COLUMNS, name).label(name) for name in names)).where(and_(true(), *clauses))
+    return statement.distinct() if distinct else statement
+
+
+async def select_pilot(tx: Tx, stamp: str, *, vo: str | None) -> Any | None:
+    """Return the whole row of a pilot, if it is of the VO."""
+    statement = select(pilots).where(pilots.c.pilot_stamp == stamp)
+    if vo is not None:
+        statement = statement.where(in_vo(vo))
+    return (await tx.execute(statement)).first()
+
+
+async def select_revoked_stamps(tx: Tx, *, since: datetime) -> set[str]:
+    """Return the pilots that lost their right to speak since then."""
+    rows = await tx.execute(select(pilots.c.pilot_stamp).where(pilots.c.revoked_at > since))
+    return set(rows.scalars())

@@ -1,0 +1,213 @@
+"""SQL of pilot submission: what there is, what was planned, what the computing elements said."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import any_, bindparam, func, insert, select, text, update
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.types import Integer
+
+from weyl.kit import json
+from weyl.kit.db import Tx
+from weyl.pilots.tables import LIVE_STATUSES, pilot_queues, pilot_secrets, pilots
+from weyl.task_queues.tables import requirement_class
+
+_LIVE = "('Submitted', 'Waiting', 'Running', 'Unknown')"
+
+# A pilot that runs counts by the cores that its jobs leave free.
+_PRESENT = text(f"""
+    SELECT p.vo, p.grid_site AS site, p.destination_site AS ce, p.queue,
+        count(*) AS total,
+        count(*) FILTER (WHERE p.status IN ('Submitted', 'Waiting')) AS waiting,
+        count(*) FILTER (WHERE p.status = 'Submitted' AND p.handle IS NULL AND p.submission_time < :orphaned_before)
+            AS orphans,
+        array_agg(COALESCE(u.cores, 0)) FILTER (WHERE p.status = 'Running') AS used_cores
+    FROM pilots p
+    LEFT JOIN (
+        SELECT pilot_stamp, sum(COALESCE((allocated->>'cores')::int, 1)) AS cores FROM jobs
+        WHERE status IN ('Matched', 'Running', 'Completing', 'Stalled') AND pilot_stamp IS NOT NULL
+        GROUP BY pilot_stamp
+    ) u ON u.pilot_stamp = p.pilot_stamp
+    WHERE p.status IN {_LIVE} AND p.origin IN ('submitted', 'vacuum') AND p.revoked_at IS NULL
+    GROUP BY p.vo, p.grid_site, p.destination_site, p.queue
+""")
+
+
+async def select_present(tx: Tx, *, orphaned_before: datetime) -> list[Any]:
+    """Count the live pilots of every queue: all, waiting, never recorded, and how full the running ones are."""
+    return list(await tx.execute(_PRESENT, {"orphaned_before": orphaned_before}))
+
+
+async def select_class_documents(tx: Tx, class_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """Return the documents of requirement classes."""
+    ids = bindparam("ids", list(class_ids), type_=postgresql.ARRAY(Integer))
+    columns = requirement_class.c
+    rows = await tx.execute(select(columns.class_id, columns.document).where(columns.class_id == any_(ids)))
+    return {row.class_id: row.document for row in rows}
+
+
+async def select_plans(tx: Tx, *, vo: str | None = None) -> list[Any]:
+    """Return the last plan of every queue."""
+    statement = select(pilot_queues).order_by(*pilot_queues.primary_key.columns)
+    return list(await tx.execute(statement if vo is None else statement.where(pilot_queues.c.vo == vo)))
+
+
+async def upsert_plans(tx: Tx, plans: Sequence[Mapping[str, object]]) -> None:
+    """Write down what was planned for queues; how often they failed stays."""
+    statement = postgresql.insert(pilot_queues).values([dict(plan) for plan in plans])
+    keys = {column.name for column in pilot_queues.primary_key.columns}
+    changed = {name: statement.excluded[name] for name in plans[0] if name not in keys}
+    await tx.execute(statement.on_conflict_do_update(index_elements=sorted(keys), set_=changed))
+
+
+async def delete_other_plans(tx: Tx, *, vo: str, planned_at: datetime) -> None:
+    """Forget the queues of a VO that the newest plan does not know any more."""
+    await tx.execute(pilot_queues.delete().where(pilot_queues.c.vo == vo, pilot_queues.c.planned_at < planned_at))
+
+
+async def set_failures(tx: Tx, key: Mapping[str, str], *, failures: int, skip_until: datetime | None) -> None:
+    """Note how often in a row submission to a queue has failed, and until when it is left alone."""
+    statement = update(pilot_queues).filter_by(**key).values(failures=failures, skip_until=skip_until)
+    await tx.execute(statement)
+
+
+async def insert_pilots(tx: Tx, rows: Sequence[Mapping[str, object]], secrets: Sequence[Mapping[str, object]]) -> None:
+    """Register pilots that are about to be submitted, with their secrets."""
+    await tx.execute(insert(pilots), [dict(row) for row in rows])
+    await tx.execute(insert(pilot_secrets), [dict(secret) for secret in secrets])
+
+
+_RECORD = text("""
+    UPDATE pilots p SET handle = v.handle, pilot_job_reference = left(v.handle, 255), last_update_time = :now
+    FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS v(stamp text, handle text)
+    WHERE p.pilot_stamp = v.stamp
+""")
+
+
+async def record_handles(tx: Tx, handles: Mapping[str, str], *, now: datetime) -> None:
+    """Note the computing element's names for pilots."""
+    rows = [{"stamp": stamp, "handle": handle} for stamp, handle in handles.items()]
+    await tx.execute(_RECORD, {"rows": json.dumps_text(rows), "now": now})
+
+
+# What a pilot has reported of its end itself stands; only live rows move.
+_SETTLE = text(f"""
+    UPDATE pilots p SET status = v.status, status_reason = left(v.reason, 255), last_update_time = :now,
+        ended_at = CASE WHEN v.status NOT IN {_LIVE} THEN :now END
+    FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS v(stamp text, status text, reason text)
+    WHERE p.pilot_stamp = v.stamp AND p.status IN {_LIVE} AND p.status <> v.status
+    RETURNING p.pilot_stamp
+""")
+
+
+async def settle_pilots(tx: Tx, outcomes: Mapping[str, tuple[str, str]], *, now: datetime) -> set[str]:
+    """Give live pilots a status and its reason; returns those that moved."""
+    rows = [{"stamp": stamp, "status": status, "reason": reason} for stamp, (status, reason) in outcomes.items()]
+    return set((await tx.execute(_SETTLE, {"rows": json.dumps_text(rows), "now": now})).scalars())
+
+
+async def revoke_secrets_of(tx: Tx, stamps: Sequence[str], *, now: datetime) -> None:
+    """Make the secrets of pilots that never started worthless."""
+    statement = update(pilot_secrets).where(pilot_secrets.c.pilot_stamp.in_(stamps))
+    await tx.execute(statement.where(pilot_secrets.c.revoked_at.is_(None)).values(revoked_at=now))
+
+
+async def select_orphans(tx: Tx, key: Mapping[str, str], *, before: datetime) -> list[str]:
+    """Return pilots of a queue whose submission was never recorded."""
+    rows = await tx.execute(
+        select(pilots.c.pilot_stamp).where(
+            pilots.c.grid_site == key["site"],
+            pilots.c.destination_site == key["ce"],
+            pilots.c.queue == key["queue"],
+            pilots.c.vo == key["vo"],
+            pilots.c.status == "Submitted",
+            pilots.c.origin == "submitted",
+            pilots.c.handle.is_(None),
+            pilots.c.submission_time < before,
+        )
+    )
+    return list(rows.scalars())
+
+
+async def count_present(tx: Tx, key: Mapping[str, str]) -> tuple[int, int]:
+    """Return how many live pilots a queue has, and how many of them wait."""
+    rows = await tx.execute(
+        select(
+            func.count(),
+            func.count().filter(pilots.c.status.in_(("Submitted", "Waiting"))),
+        ).where(
+            pilots.c.grid_site == key["site"],
+            pilots.c.destination_site == key["ce"],
+            pilots.c.queue == key["queue"],
+            pilots.c.status.in_(LIVE_STATUSES),
+        )
+    )
+    total, waiting = rows.one()
+    return total, waiting
+
+
+async def select_unchecked(tx: Tx, *, before: datetime, limit: int) -> list[Any]:
+    """Return live pilots with a handle that nobody has asked about since then, longest first."""
+    columns = pilots.c
+    rows = await tx.execute(
+        select(
+            columns.pilot_stamp,
+            columns.handle,
+            columns.grid_site,
+            columns.destination_site,
+            columns.grid_type,
+            columns.vo,
+            columns.status,
+            columns.spoke_at,
+            columns.checked_at,
+            columns.unknown_since,
+        )
+        .where(
+            columns.status.in_(LIVE_STATUSES),
+            columns.handle.is_not(None),
+            func.coalesce(columns.checked_at, columns.submission_time) < before,
+        )
+        .order_by(columns.checked_at.nulls_first(), columns.pilot_id)
+        .limit(limit)
+    )
+    return list(rows)
+
+
+async def mark_checked(tx: Tx, stamps: Sequence[str], *, unknown: Sequence[str], now: datetime) -> None:
+    """Note when pilots were asked about, and since when a computing element does not know some of them."""
+    await tx.execute(_CHECKED, {"stamps": list(stamps), "unknown": list(unknown), "now": now})
+
+
+_CHECKED = text("""
+    UPDATE pilots SET checked_at = :now,
+        unknown_since = CASE WHEN pilot_stamp = ANY(CAST(:unknown AS text[])) THEN COALESCE(unknown_since, :now) END
+    WHERE pilot_stamp = ANY(CAST(:stamps AS text[]))
+""")
+
+
+async def select_overdue(tx: Tx, *, now: datetime, limit: int) -> list[str]:
+    """Return pilots that are thought to run though their time is over and that no computing element answers for."""
+    rows = await tx.execute(
+        select(pilots.c.pilot_stamp)
+        .where(pilots.c.status == "Running", pilots.c.handle.is_(None), pilots.c.not_after < now)
+        .limit(limit)
+    )
+    return list(rows.scalars())
+
+
+async def select_uncleaned(tx: Tx, *, before: datetime, limit: int) -> list[Any]:
+    """Return ended pilots of which something may be left on their computing elements."""
+    columns = pilots.c
+    rows = await tx.execute(
+        select(columns.pilot_stamp, columns.handle, columns.grid_site, columns.destination_site)
+        .where(columns.ended_at < before, columns.handle.is_not(None), columns.cleaned_at.is_(None))
+        .order_by(columns.ended_at)
+        .limit(limit)
+    )
+    return list(rows)
+
+
+async def mark_cleaned(tx: Tx, stamps: Sequence[str], *, now: datetime) -> None:
+    """Note that nothing is left of pilots."""
+    await tx.execute(update(pilots).where(pilots.c.pilot_stamp.in_(stamps)).values(cleaned_at=now))
