@@ -7,6 +7,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
+from weyl.config.operations import Operations
 from weyl.jobs.attributes import boolean_of, integer_of, text_of, texts_of
 from weyl.jobs.errors import BadAttribute
 from weyl.task_queues import tags
@@ -52,6 +53,25 @@ class Limits:
     db12_per_cpu_time: float = 1.0
     # Parts of a requirements document for what a job leaves out.
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    allow_invalid_sites: bool = True
+
+    @classmethod
+    def of(cls, operations: Operations) -> "Limits":
+        """Return what the configuration of a VO says."""
+        wanted, matching = operations.job_description, operations.matching
+        return cls(
+            default_cpu_time_s=wanted.default_cpu_time,
+            min_cpu_time_s=wanted.min_cpu_time,
+            max_cpu_time_s=wanted.max_cpu_time,
+            default_priority=wanted.default_priority,
+            min_priority=wanted.min_priority,
+            max_priority=wanted.max_priority,
+            input_data_max=wanted.max_input_data,
+            job_types=tuple(wanted.allowed_job_types),
+            db12_per_cpu_time=matching.db12_per_cpu_time,
+            defaults=matching.defaults,
+            allow_invalid_sites=matching.allow_invalid_sites,
+        )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,17 @@
+"""The client's calls for submitting jobs and for reading back what was submitted."""
+
+from collections.abc import Sequence
+
+from weyl.jobs.models.submission import InsertedJob
+from weyl.kit.call import Call
+
+
+def submit_jdl(jdls: Sequence[str], *, idempotency_key: str | None = None) -> Call[list[InsertedJob]]:
+    """Submit job descriptions; with a key, a repeated call within a day gets the first answer and makes no new jobs."""
+    headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+    return Call("POST", "/api/jobs/jdl", returns=list[InsertedJob], body=list(jdls), headers=headers)
+
+
+def get_jdl(job_id: int) -> Call[str]:
+    """Read the description of a job as it was submitted."""
+    return Call("GET", f"/api/jobs/{job_id}/jdl", returns=str)

@@ -1,0 +1,234 @@
+"""From texts to jobs that can be stored: reads what was submitted, fills in defaults and refuses what cannot run."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+
+from weyl.jobs import jdl, parametric
+from weyl.jobs.attributes import text_of, texts_of
+from weyl.jobs.errors import BadAttribute, BadSubmission, JDLSyntaxError
+from weyl.jobs.jdl import Document
+from weyl.jobs.parametric import Expansion, Scalar
+from weyl.jobs.requirements import ATTRIBUTES, Limits, cpu_time_s, priority, resolve, site_column
+from weyl.task_queues.errors import InvalidRequirements
+from weyl.task_queues.requirements import USER_PRIORITY_MAX, RequirementClass, make_class
+
+T = TypeVar("T")
+
+SANDBOX_PREFIX = "SB:"
+# Attribute -> longest text that its column takes, and what the column shows if the attribute is absent.
+_TEXT_COLUMNS = {"JobType": (32, "user"), "JobGroup": (32, "00000000"), "JobName": (128, "Unknown")}
+_COLUMN_NAMES = {"JobType": "job_type", "JobGroup": "job_group", "JobName": "job_name"}
+_SITE_LENGTH_MAX = 100
+_NUMBERS = ("CPUTime", "Priority")
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose jobs they are."""
+
+    vo: str
+    group: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Description:
+    """One submitted text, ready to be stored, and the jobs that it makes.
+
+    Each list holds one entry for all jobs, or, where they differ, one a job.
+    """
+
+    jdl: str
+    document: Document
+    columns: dict[str, list[str] | list[int]]
+    sandboxes: list[list[str]]
+    expansion: Expansion | None = None
+
+    @property
+    def count(self) -> int:
+        """Return the number of jobs."""
+        return 1 if self.expansion is None else self.expansion.count
+
+    def parameters(self) -> Iterator[dict[str, Scalar]] | None:
+        """Return the parametric values job by job; None for a plain one."""
+        return None if self.expansion is None else self.expansion.parameters()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A whole submission: distinct descriptions, and for each job in the order asked for the index of its own."""
+
+    descriptions: list[Description]
+    order: list[int] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """Return the number of jobs."""
+        return sum(self.descriptions[index].count for index in self.order)
+
+
+def prepare(texts: Sequence[str], owner: Owner, limits: Limits, *, jobs_max: int) -> Prepared:
+    """Read a submission; raises `BadSubmission` that names the first bad job, its attribute and what is wrong."""
+    if not texts:
+        raise BadSubmission("No jobs: the list of job descriptions is empty")
+    if len(texts) > jobs_max:
+        raise BadSubmission(f"{len(texts)} jobs are more than the {jobs_max} of one submission: send several")
+    found: dict[str, int] = {}
+    descriptions: list[Description] = []
+    order: list[int] = []
+    for index, text in enumerate(texts):
+        if text not in found:
+            found[text] = len(descriptions)
+            descriptions.append(_read(index, text, owner, limits, jobs_max=jobs_max if len(texts) == 1 else 0))
+        order.append(found[text])
+    return Prepared(descriptions, order)
+
+
+def requirement_class(document: dict[str, Any], owner: Owner, limits: Limits) -> RequirementClass:
+    """Return the class of jobs with this description; raises `BadAttribute` or `InvalidRequirements`."""
+    resolved = resolve(document, limits)
+    return make_class(
+        resolved.requirements,
+        vo=owner.vo,
+        group=owner.group,
+        owner=owner.name,
+        job_type=resolved.job_type,
+        user_priority=min(resolved.priority, USER_PRIORITY_MAX),
+        sites=resolved.sites,
+        banned_sites=resolved.banned_sites,
+    )
+
+
+def text_of_job(text: str, document: Document, parameters: dict[str, Any] | None, job_id: int) -> str:
+    """Return the description of one job: as submitted, or, for one of many parametric jobs, with its own values."""
+    return text if parameters is None else jdl.render(parametric.fill(document, parameters, job_id))
+
+
+def variants(expansion: Expansion, document: Document, names: Sequence[str]) -> tuple[list[Document], list[int]]:
+    """Return the distinct forms that the attributes `names` take among the jobs, and for each job which it is.
+
+    Attributes without placeholders are left out, so a description in which none varies has one empty form.
+    """
+    varying = {name: document[name] for name in names if parametric.varies(document.get(name))}
+    if not varying:
+        return [{}], [0] * expansion.count
+    texts = list(dict.fromkeys(text for value in varying.values() for text in _texts(value)))
+    forms: dict[tuple[str, ...], int] = {}
+    which: list[int] = []
+    for filled in zip(*(expansion.texts(text) for text in texts), strict=True):
+        which.append(forms.setdefault(filled, len(forms)))
+    documents = []
+    for filled in forms:
+        replacement = dict(zip(texts, filled, strict=True))
+        documents.append({name: parametric.mapped(value, replacement.__getitem__) for name, value in varying.items()})
+    return documents, which
+
+
+def _texts(value: object) -> list[str]:
+    """Every text in a value, in the order in which `mapped` meets them."""
+    found: list[str] = []
+
+    def note(text: str) -> str:
+        found.append(text)
+        return text
+
+    parametric.mapped(value, note)  # type: ignore[arg-type]
+    return found
+
+
+def _read(index: int, text: str, owner: Owner, limits: Limits, *, jobs_max: int) -> Description:
+    try:
+        return _description(text, owner, limits, jobs_max=jobs_max)
+    except JDLSyntaxError as error:
+        raise BadSubmission(f"Job {index}: {error.detail}", extra={"index": index}) from error
+    except BadAttribute as error:
+        raise BadSubmission(
+            f"Job {index}: {error.attribute}: {error.reason}",
+            extra={"index": index, "attribute": error.attribute, "reason": error.reason},
+        ) from error
+    except InvalidRequirements as error:
+        raise BadSubmission(f"Job {index}: {error.detail}", extra={**error.extra, "index": index}) from error
+
+
+def _description(text: str, owner: Owner, limits: Limits, *, jobs_max: int) -> Description:
+    document = jdl.parse(text)
+    expansion = _expansion(document, jobs_max)
+    if expansion is not None:
+        document = parametric.template(document, expansion.count)
+    _check_owner(document, owner)
+    if text_of(document, "Executable") is None:
+        raise BadAttribute("Executable", 'is missing: say which program to run, such as Executable = "/bin/date";')
+    if len(texts_of(document, "InputData")) > limits.input_data_max:
+        raise BadAttribute("InputData", f"names more than {limits.input_data_max} files, which is the limit of your VO")
+    for name, value in zip(_NUMBERS, _numbers(document, limits), strict=True):
+        if not parametric.varies(document.get(name)):
+            document[name] = value
+    _of_each_job(expansion, document, ATTRIBUTES, lambda job: requirement_class(job, owner, limits))
+    columns: dict[str, list[str] | list[int]] = {
+        column: _of_each_job(expansion, document, [name], partial(_text_column, name, limits=limits))
+        for name, column in _COLUMN_NAMES.items()
+    }
+    columns["site"] = _of_each_job(expansion, document, ["Site"], _site)
+    columns["user_priority"] = _of_each_job(expansion, document, ["Priority"], lambda job: priority(job, limits))
+    sandboxes = _of_each_job(expansion, document, ["InputSandbox"], _sandboxes)
+    return Description(text, document, columns, sandboxes, expansion)
+
+
+def _expansion(document: Document, jobs_max: int) -> Expansion | None:
+    if jobs_max:
+        return parametric.expand(document, jobs_max=jobs_max)
+    if any(name.partition(".")[0] == "Parameters" for name in document):
+        raise BadAttribute("Parameters", "a parametric job must be submitted alone, not in a list of several")
+    return None
+
+
+def _check_owner(document: Document, owner: Owner) -> None:
+    vo = text_of(document, "VirtualOrganization")
+    if vo is not None and vo != owner.vo:
+        raise BadAttribute("VirtualOrganization", f"is {vo!r}, but you are logged in to {owner.vo!r}")
+    document["VirtualOrganization"] = owner.vo
+    document["Owner"] = owner.name
+    document["OwnerGroup"] = owner.group
+
+
+def _numbers(document: Document, limits: Limits) -> tuple[int, int]:
+    """CPUTime and Priority as they count; where they vary, the values here are not used."""
+    fixed = {name: value for name, value in document.items() if not parametric.varies(value)}
+    return cpu_time_s(fixed, limits), priority(fixed, limits)
+
+
+def _of_each_job(
+    expansion: Expansion | None, document: Document, names: Sequence[str], read: Callable[[Document], T]
+) -> list[T]:
+    """What `read` makes of the attributes `names`: one value if it is the same for all jobs, else one a job."""
+    if expansion is None:
+        return [read(document)]
+    forms, which = variants(expansion, document, names)
+    values = [read(document | form) for form in forms]
+    return values if len(values) == 1 else [values[form] for form in which]
+
+
+def _text_column(name: str, document: Document, limits: Limits) -> str:
+    text = text_of(document, name)
+    if text is None:
+        return _TEXT_COLUMNS[name][1]
+    length_max = _TEXT_COLUMNS[name][0]
+    if len(text) > length_max:
+        raise BadAttribute(name, f"has {len(text)} characters; at most {length_max} are allowed")
+    if name == "JobType" and text not in limits.job_types:
+        allowed = ", ".join(sorted(limits.job_types))
+        raise BadAttribute(name, f"{text!r} is not allowed in your VO; use one of {allowed}")
+    return text
+
+
+def _site(document: Document) -> str:
+    site = site_column(document)
+    if len(site) > _SITE_LENGTH_MAX:
+        raise BadAttribute("Site", f"{site[:20]!r}... is too long for the name of a site")
+    return site
+
+
+def _sandboxes(document: Document) -> list[str]:
+    return [name for name in dict.fromkeys(texts_of(document, "InputSandbox")) if name.startswith(SANDBOX_PREFIX)]

@@ -1,0 +1,109 @@
+"""SQL of the checks between submission and waiting; every statement takes a whole batch."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from weyl.jobs.ranges import Ranges
+from weyl.jobs.tables import job_descriptions, jobs
+from weyl.kit.db import Tx
+
+_UNCHECKED = ("Received", "Checking")
+
+_LOCK = sa.text(
+    "SELECT job_id, description_id, vo, owner, owner_group, status, minor_status FROM jobs"
+    " JOIN unnest(CAST(:firsts AS bigint[]), CAST(:lasts AS bigint[])) AS wanted (first, last)"
+    " ON job_id BETWEEN first AND last"
+    " WHERE status IN :unchecked ORDER BY job_id FOR UPDATE OF jobs"
+).bindparams(sa.bindparam("unchecked", list(_UNCHECKED), expanding=True))
+
+
+async def lock_unchecked(tx: Tx, ranges: Ranges) -> list[sa.RowMapping]:
+    """Lock and return those jobs of the ranges that are not checked yet."""
+    bounds = {"firsts": [first for first, _ in ranges], "lasts": [last for _, last in ranges]}
+    return list((await tx.execute(_LOCK, bounds)).mappings())
+
+
+async def select_documents(tx: Tx, description_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """Return the documents of descriptions by id."""
+    statement = sa.select(job_descriptions.c.description_id, job_descriptions.c.document).where(
+        job_descriptions.c.description_id == sa.any_(sa.literal(list(description_ids), ARRAY(sa.BigInteger)))
+    )
+    return {row.description_id: row.document for row in await tx.execute(statement)}
+
+
+async def select_parameters(tx: Tx, job_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """Return the parametric values of jobs by id."""
+    statement = sa.select(jobs.c.job_id, jobs.c.parameters).where(
+        jobs.c.job_id == sa.any_(sa.literal(list(job_ids), ARRAY(sa.BigInteger))), jobs.c.parameters.is_not(None)
+    )
+    return {row.job_id: row.parameters for row in await tx.execute(statement)}
+
+
+_CHANGE = sa.text(
+    "UPDATE jobs SET status = done.status, minor_status = done.minor_status,"
+    " application_status = done.application_status, class_ids = done.class_ids, last_update_time = :now,"
+    " end_exec_time = CASE WHEN done.status = 'Failed' THEN :now ELSE end_exec_time END"
+    " FROM (SELECT job_id, status, minor_status, application_status,"
+    "  CASE WHEN class_id IS NULL THEN '{}'::integer[] ELSE ARRAY[class_id] END AS class_ids"
+    "  FROM unnest(CAST(:job_ids AS bigint[]), CAST(:outcomes AS integer[]), CAST(:class_ids AS integer[]))"
+    "   AS job (job_id, outcome, class_id)"
+    "  JOIN unnest(CAST(:statuses AS text[]), CAST(:minors AS text[]), CAST(:applications AS text[])) WITH ORDINALITY"
+    "   AS result (status, minor_status, application_status, outcome) USING (outcome)) AS done"
+    " WHERE jobs.job_id = done.job_id"
+).bindparams(sa.bindparam("now", type_=sa.DateTime(timezone=True)))
+
+
+async def update_checked(
+    tx: Tx,
+    changes: Sequence[tuple[int, int, int | None]],
+    *,
+    outcomes: Sequence[tuple[str, str, str]],
+    now: datetime,
+) -> None:
+    """Set the outcome of checked jobs: (job, number of the outcome from one, class), outcomes as three statuses."""
+    await tx.execute(
+        _CHANGE,
+        {
+            "job_ids": [job_id for job_id, _, _ in changes],
+            "outcomes": [outcome for _, outcome, _ in changes],
+            "class_ids": [class_id for _, _, class_id in changes],
+            "statuses": [status for status, _, _ in outcomes],
+            "minors": [minor for _, minor, _ in outcomes],
+            "applications": [application for _, _, application in outcomes],
+            "now": now,
+        },
+    )
+
+
+_RECORD = sa.text(
+    "INSERT INTO job_history (job_id, at, status, minor_status, application_status, source)"
+    " SELECT job_id, at, status, minor_status, application_status, source"
+    " FROM unnest(CAST(:job_ids AS bigint[]), CAST(:records AS integer[])) AS job (job_id, record)"
+    " JOIN unnest(CAST(:times AS timestamptz[]), CAST(:statuses AS text[]), CAST(:minors AS text[]),"
+    "  CAST(:applications AS text[]), CAST(:sources AS text[])) WITH ORDINALITY"
+    "  AS entry (at, status, minor_status, application_status, source, record) USING (record)"
+    " ORDER BY job_id, at"
+)
+
+
+async def insert_records(
+    tx: Tx, job_records: Sequence[tuple[int, int]], *, records: Sequence[tuple[datetime, str, str, str, str]]
+) -> None:
+    """Add to the history of jobs: (job, number of its record from one); a record is time, statuses, source."""
+    times, statuses, minors, applications, sources = zip(*records, strict=True)
+    await tx.execute(
+        _RECORD,
+        {
+            "job_ids": [job_id for job_id, _ in job_records],
+            "records": [record for _, record in job_records],
+            "times": list(times),
+            "statuses": list(statuses),
+            "minors": list(minors),
+            "applications": list(applications),
+            "sources": list(sources),
+        },
+    )

@@ -1,0 +1,32 @@
+"""Background work on jobs: checks after submission, and the housekeeping of their tables."""
+
+from datetime import timedelta
+from typing import Any
+
+from weyl.config.service import ConfigStore
+from weyl.jobs.queries import submission as submission_queries
+from weyl.jobs.service import checks
+from weyl.jobs.service.submission import KEY_LIFETIME
+from weyl.jobs.tables import job_heartbeats, job_history
+from weyl.kit.clock import utcnow
+from weyl.kit.db import Database, ensure_month_partitions
+from weyl.tasks.models import BoundTask, Task
+
+HOUSEKEEPING = Task("jobs.housekeeping", every=timedelta(hours=1), lock="jobs.housekeeping")
+
+
+def tasks(db: Database, config: ConfigStore) -> list[BoundTask]:
+    """Return the tasks of this room, bound to a database and the configuration."""
+
+    async def check_jobs(payload: dict[str, Any]) -> None:
+        async with db.transaction() as tx:
+            await checks.check_jobs(tx, payload["ranges"], config=config.current().config, now=utcnow())
+
+    async def keep_house(_: object) -> None:
+        now = utcnow()
+        async with db.transaction() as tx:
+            for table in (job_history, job_heartbeats):
+                await ensure_month_partitions(tx, table.name, now)
+            await submission_queries.delete_submissions(tx, before=now - KEY_LIFETIME)
+
+    return [checks.CHECK_JOBS.bind(check_jobs), HOUSEKEEPING.bind(keep_house)]

@@ -1,0 +1,328 @@
+"""Jobs are submitted: all of a request or nothing, in few statements, and once however often it is repeated."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import httpx2
+import pytest
+import sqlalchemy as sa
+from tests.infra.app import Application
+
+from weyl.extension import Extension
+from weyl.jobs.jdl import parse
+from weyl.jobs.routes.submission import router
+from weyl.jobs.tables import job_count_deltas, job_counts, job_descriptions, job_history, jobs, submissions
+from weyl.kit.clock import utcnow
+from weyl.kit.db import Database
+from weyl.sandboxes.tables import sandbox_jobs, sandboxes
+
+Submit = Callable[..., Any]
+
+PLAIN = 'Executable = "/bin/date";'
+
+
+@pytest.fixture
+async def served(start_application: Callable[..., Awaitable[Application]]) -> Application:
+    return await start_application(extensions=[Extension(name="jobs", routers=[router])], jobs_per_submission_max=2000)
+
+
+@pytest.fixture
+def submit(served: Application) -> Submit:
+    """Return `submit(*texts, **who)` -> the answer."""
+
+    async def call(*texts: str, key: str | None = None, **who: Any) -> httpx2.Response:
+        headers = served.login(**who) | ({"Idempotency-Key": key} if key is not None else {})
+        return await served.client.post("/api/jobs/jdl", json=list(texts), headers=headers)
+
+    return call
+
+
+async def _rows(db: Database, table: sa.Table, *where: Any) -> list[dict[str, Any]]:
+    async with db.read() as tx:
+        found = await tx.execute(sa.select(table).where(*where).order_by(*table.primary_key.columns))
+        return [dict(row) for row in found.mappings()]
+
+
+async def _payloads(db: Database) -> list[dict[str, Any]]:
+    async with db.read() as tx:
+        found = await tx.execute(
+            sa.text("SELECT payload FROM pgqueuer WHERE entrypoint = 'jobs.check_jobs' ORDER BY id")
+        )
+        return [json.loads(row.payload) for row in found]
+
+
+async def test_nobody_submits_without_a_token_or_the_property(
+    served: Application, submit: Submit, db: Database
+) -> None:
+    anonymous = await served.client.post("/api/jobs/jdl", json=[PLAIN])
+    assert anonymous.status_code == 401
+    assert (await submit(PLAIN, group="service")).status_code == 403
+    assert (await submit(PLAIN, group="pilot")).status_code == 403
+    assert await _rows(db, jobs) == []
+
+
+@pytest.mark.parametrize("body", [b"{", b"{}", b'"a"', b"[1]", b"[null]", b'["\\ud800"]', b""])
+async def test_a_malformed_body_is_422(served: Application, body: bytes) -> None:
+    answer = await served.client.post("/api/jobs/jdl", content=body, headers=served.login())
+    assert answer.status_code == 422
+
+
+async def test_a_plain_job(submit: Submit, db: Database) -> None:
+    text = (
+        'executable = "a.sh"; JobName = "n-%j"; JobGroup = "g"; JobType = "Test"; Site = "LCG.Alpha.org"; Priority = 4;'
+    )
+    answer = await submit(text)
+    assert answer.status_code == 201
+    [inserted] = answer.json()
+    assert list(inserted) == ["JobID", "Status", "MinorStatus", "TimeStamp"]
+    assert (inserted["Status"], inserted["MinorStatus"]) == ("Received", "Job accepted")
+    assert inserted["TimeStamp"].endswith("Z")
+    [job] = await _rows(db, jobs)
+    assert job["job_id"] == inserted["JobID"]
+    shown = (
+        "job_name",
+        "job_group",
+        "job_type",
+        "site",
+        "owner",
+        "owner_group",
+        "vo",
+        "user_priority",
+        "verified_flag",
+    )
+    assert [job[name] for name in shown] == [
+        f"n-{job['job_id']}", "g", "Test", "LCG.Alpha.org", "alice", "user", "voa", 4, True,
+    ]  # fmt: skip
+    [description] = await _rows(db, job_descriptions)
+    assert description["jdl"] == text
+    assert description["document"]["CPUTime"] == 86_400
+    [record] = await _rows(db, job_history)
+    assert (record["status"], record["minor_status"], record["at"]) == (
+        "Received",
+        "Job accepted",
+        job["submission_time"],
+    )
+    assert await _payloads(db) == [{"ranges": [[job["job_id"], job["job_id"]]]}]
+
+
+async def test_what_is_not_said_gets_the_defaults_of_the_contract(submit: Submit, db: Database) -> None:
+    await submit(PLAIN)
+    [job] = await _rows(db, jobs)
+    shown = ("job_type", "job_group", "site", "job_name", "user_priority", "application_status", "reschedule_counter")
+    assert [job[name] for name in shown] == ["user", "00000000", "ANY", "Unknown", 1, "Unknown", 0]
+
+
+async def test_equal_texts_share_one_description(submit: Submit, db: Database) -> None:
+    other = 'Executable = "b"; Site = {"A", "B"};'
+    answer = await submit(PLAIN, other, PLAIN)
+    ids = [job["JobID"] for job in answer.json()]
+    assert ids == sorted(ids)
+    assert [job["site"] for job in await _rows(db, jobs)] == ["ANY", "Multiple", "ANY"]
+    assert len(await _rows(db, job_descriptions)) == 2
+
+
+async def test_parametric_jobs_are_received_at_once(submit: Submit, db: Database) -> None:
+    text = 'Executable = "r"; JobName = "sim_%n"; Parameters = 12; ParameterStep = 2; Parameters.X = 12;'
+    answer = await submit(text)
+    assert [job["Status"] for job in answer.json()] == ["Received"] * 12
+    rows = await _rows(db, jobs)
+    assert [row["job_name"] for row in rows] == [f"sim_{number:02}" for number in range(12)]
+    assert rows[3]["parameters"] == {"ParameterNumber": 3, "Parameter": 7, "Parameter.X": 1}
+    [description] = await _rows(db, job_descriptions)
+    assert description["document"]["ParameterCount"] == 12
+    assert len(await _rows(db, job_history)) == 12
+
+
+async def test_sites_and_priorities_may_be_parameters(submit: Submit, db: Database) -> None:
+    text = 'Executable = "r"; Site = "%s"; Priority = %(P)s; Parameters = {"A", "B"}; Parameters.P = {3, "99"};'
+    assert (await submit(text)).status_code == 201
+    assert [(row["site"], row["user_priority"]) for row in await _rows(db, jobs)] == [("A", 3), ("B", 10)]
+
+
+@pytest.mark.parametrize(
+    ("texts", "words"),
+    [
+        ([], ["empty"]),
+        ([PLAIN, "Arguments = 3;"], ["Job 1", "Executable", "is missing"]),
+        ([PLAIN, 'Executable = "a'], ["Job 1", "line 1, column 14"]),
+        ([PLAIN, PLAIN + "CPUTime = soon;"], ["Job 1", "CPUTime", "whole number"]),
+        ([PLAIN + 'Priority = "x";'], ["Job 0", "Priority", "whole number"]),
+        ([PLAIN + 'JobType = "Weird";'], ["Job 0", "JobType", "Hospital, Test, User"]),
+        ([PLAIN + f'JobName = "{"n" * 129}";'], ["Job 0", "JobName", "129", "128"]),
+        ([PLAIN + f'JobGroup = "{"g" * 33}";'], ["Job 0", "JobGroup"]),
+        ([PLAIN + f'Site = "{"s" * 101}";'], ["Job 0", "Site"]),
+        ([PLAIN + 'VirtualOrganization = "vob";'], ["Job 0", "VirtualOrganization", "'vob'", "'voa'"]),
+        ([PLAIN + "InputData = {" + ",".join(['"/voa/f"'] * 101) + "};"], ["Job 0", "InputData", "100"]),
+        ([PLAIN + "NumberOfProcessors = 0;"], ["Job 0", "NumberOfProcessors"]),
+        ([PLAIN + "MinRAM = 999999999999;"], ["Job 0", "ram_mb"]),
+        ([PLAIN, PLAIN + "Parameters = 3;"], ["Job 1", "Parameters", "alone"]),
+        ([PLAIN + "Parameters = 0;"], ["Job 0", "Parameters"]),
+        ([PLAIN + "Parameters = 2001;"], ["Job 0", "Parameters", "2000"]),
+        ([PLAIN + 'Priority = %s; Parameters = {1, "x"};'], ["Job 0", "Priority", "whole number"]),
+        ([PLAIN + 'InputSandbox = {"SB:SandboxSE|/S3/sandboxes/voa/user/alice/sha256:' + "0" * 64 + '.tar.zst"};'],
+         ["andbox"]),
+        ([PLAIN] * 2001, ["2001", "2000"]),
+    ],
+)  # fmt: skip
+async def test_one_bad_job_refuses_all_and_is_named(
+    submit: Submit, db: Database, texts: list[str], words: list[str]
+) -> None:
+    answer = await submit(*texts)
+    assert answer.status_code == 400
+    for word in words:
+        assert word in answer.json()["detail"]
+    assert await _rows(db, jobs) == []
+    assert await _rows(db, job_descriptions) == []
+    assert await _payloads(db) == []
+
+
+async def test_owner_and_group_are_those_of_the_token(submit: Submit, db: Database) -> None:
+    await submit(PLAIN + 'Owner = "bob"; OwnerGroup = "admin"; VirtualOrganization = "voa";')
+    [job] = await _rows(db, jobs)
+    assert (job["owner"], job["owner_group"], job["vo"]) == ("alice", "user", "voa")
+    [description] = await _rows(db, job_descriptions)
+    assert (description["document"]["Owner"], description["document"]["OwnerGroup"]) == ("alice", "user")
+
+
+async def test_numbers_outside_the_bounds_of_the_vo_are_clamped(submit: Submit, db: Database) -> None:
+    await submit(PLAIN + "CPUTime = 1; Priority = 50;", PLAIN + 'CPUTime = "99999999"; Priority = -1;')
+    first, second = [row["document"] for row in await _rows(db, job_descriptions)]
+    assert (first["CPUTime"], first["Priority"]) == (100, 10)
+    assert (second["CPUTime"], second["Priority"]) == (500_000, 0)
+
+
+async def test_input_sandboxes_are_assigned_to_every_job(submit: Submit, db: Database) -> None:
+    name = f"/S3/sandboxes/voa/user/alice/sha256:{'0' * 64}.tar.zst"
+    async with db.transaction() as tx:
+        await tx.execute(
+            sa.insert(sandboxes).values(
+                pfn=name,
+                vo="voa",
+                owner_group="user",
+                owner="alice",
+                size=1,
+                sha256=b"0",
+                announced_at=utcnow(),
+                last_access=utcnow(),
+            )
+        )
+    text = PLAIN + f'InputSandbox = {{"a.sh", "SB:SandboxSE|{name}", "SB:SandboxSE|{name}"}}; Parameters = 3;'
+    ids = [job["JobID"] for job in (await submit(text)).json()]
+    assert [(row["job_id"], row["kind"]) for row in await _rows(db, sandbox_jobs)] == [(id_, "Input") for id_ in ids]
+
+
+async def test_a_repeated_key_gets_the_first_answer(submit: Submit, db: Database) -> None:
+    first = await submit(PLAIN, key="k1")
+    again = await submit(PLAIN, key="k1")
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert len(await _rows(db, jobs)) == 1
+
+
+async def test_a_key_with_another_body_is_a_conflict(submit: Submit, db: Database) -> None:
+    await submit(PLAIN, key="k1")
+    refused = await submit(PLAIN, PLAIN, key="k1")
+    assert refused.status_code == 409
+    assert "Idempotency-Key" in refused.json()["detail"]
+    assert (await submit(PLAIN, key="k1", group="admin")).status_code == 409
+    assert len(await _rows(db, jobs)) == 1
+
+
+async def test_a_key_belongs_to_its_user(submit: Submit, db: Database) -> None:
+    for who in ({}, {"user": "bob"}, {"vo": "vob"}):
+        assert (await submit(PLAIN, key="k1", **who)).status_code == 201
+    assert len(await _rows(db, jobs)) == 3
+
+
+async def test_a_key_is_forgotten_after_a_day(submit: Submit, db: Database) -> None:
+    await submit(PLAIN, key="k1")
+    async with db.transaction() as tx:
+        await tx.execute(sa.update(submissions).values(submitted_at=utcnow() - timedelta(hours=25)))
+    assert (await submit(PLAIN, PLAIN, key="k1")).status_code == 201
+    assert len(await _rows(db, jobs)) == 3
+
+
+async def test_the_same_key_at_one_time_makes_jobs_once(submit: Submit, db: Database) -> None:
+    answers = await asyncio.gather(*(submit(PLAIN, key="k1") for _ in range(4)))
+    assert len({answer.text for answer in answers}) == 1
+    assert len(await _rows(db, jobs)) == 1
+
+
+@pytest.mark.parametrize("key", ["", "k" * 256])
+async def test_a_key_must_be_of_some_length(submit: Submit, key: str) -> None:
+    assert (await submit(PLAIN, key=key)).status_code == 400
+
+
+async def test_a_description_is_read_back_by_who_may_read_the_job(served: Application, submit: Submit) -> None:
+    [job] = (await submit(PLAIN)).json()
+    path = f"/api/jobs/{job['JobID']}/jdl"
+    assert (await served.client.get(path)).status_code == 401
+    for stranger in ({"user": "bob"}, {"vo": "vob"}, {"vo": "vob", "group": "admin"}):
+        assert (await served.client.get(path, headers=served.login(**stranger))).status_code in {403, 404}
+    for reader in ({}, {"user": "bob", "group": "admin"}):
+        answer = await served.client.get(path, headers=served.login(**reader))
+        assert (answer.status_code, answer.text) == (200, PLAIN)
+    unknown = await served.client.get("/api/jobs/999999/jdl", headers=served.login(group="admin"))
+    assert unknown.status_code == 404
+
+
+async def test_a_parametric_job_is_read_back_with_its_own_values(served: Application, submit: Submit) -> None:
+    inserted = (await submit(PLAIN + 'Arguments = "%s-%n-%j"; Parameters = {"a", "b"};')).json()
+    job_id = inserted[1]["JobID"]
+    answer = await served.client.get(f"/api/jobs/{job_id}/jdl", headers=served.login())
+    job = parse(answer.text)
+    assert (job["Arguments"], job["Parameter"], job["ParameterNumber"]) == (f"b-1-{job_id}", "b", 1)
+    assert (await submit(answer.text)).status_code == 201
+
+
+async def test_requirements_are_shown_as_they_count(served: Application, submit: Submit) -> None:
+    [job] = (await submit(PLAIN + 'NumberOfProcessors = 2; Site = "LCG.Alpha.org"; Tags = "x";')).json()
+    answer = await served.client.get(f"/api/jobs/{job['JobID']}/requirements", headers=served.login())
+    assert answer.json() == {
+        "requirements": {
+            "cpu": {"num_cores": {"min": 2, "max": 2}},
+            "cpu_work_db12": 86_400,
+            "system": {"name": "Linux"},
+            "tags": "x",
+        },
+        "sites": ["LCG.Alpha.org"],
+        "banned_sites": [],
+    }
+
+
+@pytest.mark.parametrize("text", [PLAIN, PLAIN + 'JobName = "n%n"; Parameters = 2000;'])
+async def test_the_number_of_statements_does_not_depend_on_the_number_of_jobs(
+    served: Application, submit: Submit, text: str
+) -> None:
+    await submit(text)
+    with served.app.state.db.count_statements() as count:
+        assert (await submit(text, key="k")).status_code == 201
+    # three through SQLAlchemy (two of them for the key), three COPYs and one insert of the tasks beside it
+    assert len(count) <= 4
+
+
+async def test_counters_follow_every_insert_update_and_delete(submit: Submit, db: Database) -> None:
+    await submit(PLAIN, PLAIN, PLAIN + 'Site = "A";')
+
+    async def counts() -> dict[tuple[str, str], int]:
+        async with db.read() as tx:
+            found = await tx.execute(
+                sa.select(job_count_deltas.c.status, job_count_deltas.c.site, sa.func.sum(job_count_deltas.c.delta))
+                .group_by(job_count_deltas.c.status, job_count_deltas.c.site)
+                .having(sa.func.sum(job_count_deltas.c.delta) != 0)
+            )
+            return {(status, site): int(count) for status, site, count in found}
+
+    assert await counts() == {("Received", "ANY"): 2, ("Received", "A"): 1}
+    assert len(await _rows(db, job_count_deltas)) == 2
+    async with db.transaction() as tx:
+        await tx.execute(sa.update(jobs).where(jobs.c.site == "ANY").values(status="Waiting"))
+        await tx.execute(sa.update(jobs).values(heart_beat_time=utcnow()))
+    assert await counts() == {("Waiting", "ANY"): 2, ("Received", "A"): 1}
+    assert len(await _rows(db, job_count_deltas)) == 4
+    async with db.transaction() as tx:
+        await tx.execute(sa.delete(jobs))
+    assert await counts() == {}
+    assert await _rows(db, job_counts) == []
