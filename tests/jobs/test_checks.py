@@ -1,0 +1,239 @@
+"""Between submission and waiting: batches move in few statements, and a check that runs twice does nothing twice."""
+
+import json
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from tests.infra.app import config_document
+
+from weyl.config.models import Config
+from weyl.jobs.policy import Submitter
+from weyl.jobs.ranges import batches, to_ranges
+from weyl.jobs.service.checks import CHECK_JOBS, check_jobs
+from weyl.jobs.service.submission import Submission, submit
+from weyl.jobs.tables import job_history, jobs
+from weyl.jobs.tasks import HOUSEKEEPING, tasks
+from weyl.kit.clock import utcnow
+from weyl.kit.db import Database
+from weyl.task_queues.tables import queue, requirement_class
+
+ALICE = Submitter(vo="voa", group="user", owner="alice", subject="voa:alice-sub")
+PLAIN = 'Executable = "/bin/date";'
+
+Flow = Callable[..., Awaitable[list[int]]]
+
+
+def _config(**matching: Any) -> Config:
+    document = config_document()
+    document["Operations"] = {"Defaults": {"Matching": matching}}
+    return Config.model_validate(document)
+
+
+@pytest.fixture
+def submitted(db: Database) -> Flow:
+    """Return `submitted(*texts)` -> ids of jobs that are Received."""
+
+    async def call(*texts: str) -> list[int]:
+        async with db.transaction() as tx:
+            answer = await submit(
+                tx, Submission(texts), submitter=ALICE, config=_config(), now=utcnow(), jobs_max=100_000
+            )
+        return list(answer.job_ids)
+
+    return call
+
+
+@pytest.fixture
+def check(db: Database) -> Callable[..., Awaitable[datetime]]:
+    """Return `check(job_ids, **matching)`, which checks in one transaction and returns the time that it was told."""
+
+    async def call(job_ids: list[int], **matching: Any) -> datetime:
+        now = utcnow()
+        async with db.transaction() as tx:
+            await check_jobs(tx, to_ranges(sorted(job_ids)), config=_config(**matching), now=now)
+        return now
+
+    return call
+
+
+async def _jobs(db: Database) -> dict[int, dict[str, Any]]:
+    async with db.read() as tx:
+        return {row["job_id"]: dict(row) for row in (await tx.execute(sa.select(jobs))).mappings()}
+
+
+async def _history(db: Database, job_id: int) -> list[tuple[str, str, str]]:
+    wanted = sa.select(job_history).where(job_history.c.job_id == job_id).order_by(job_history.c.at)
+    async with db.read() as tx:
+        return [(row.status, row.minor_status, row.source) for row in await tx.execute(wanted)]
+
+
+async def _waiting(db: Database) -> list[tuple[int, dict[str, Any]]]:
+    wanted = sa.select(queue.c.job_id, requirement_class.c.document).join(
+        requirement_class, requirement_class.c.class_id == queue.c.class_id
+    )
+    async with db.read() as tx:
+        return [(row.job_id, row.document) for row in await tx.execute(wanted.order_by(queue.c.job_id))]
+
+
+async def _held(db: Database) -> list[tuple[dict[str, Any], timedelta]]:
+    wanted = sa.text(
+        "SELECT payload, execute_after - now() AS delay FROM pgqueuer"
+        " WHERE entrypoint = 'jobs.check_jobs' AND execute_after > now() + interval '1 minute'"
+    )
+    async with db.read() as tx:
+        return [(json.loads(row.payload), row.delay) for row in await tx.execute(wanted)]
+
+
+async def test_a_good_job_waits_in_its_class(db: Database, submitted: Flow, check: Any) -> None:
+    [job_id] = await submitted(
+        PLAIN + 'NumberOfProcessors = 2; Site = "LCG.Alpha.org"; JobType = "Test"; Priority = 3;'
+    )
+    now = await check([job_id])
+    job = (await _jobs(db))[job_id]
+    assert (job["status"], job["minor_status"], job["last_update_time"]) == ("Waiting", "Pilot Agent Submission", now)
+    [(waiting, document)] = await _waiting(db)
+    assert waiting == job_id
+    assert len(job["class_ids"]) == 1
+    assert document["requirements"]["cpu"]["num_cores"] == {"min": 2, "max": 2}
+    assert (document["sites"], document["job_type"], document["user_priority"]) == (["LCG.Alpha.org"], "Test", 3)
+    assert (document["vo"], document["group"], document["owner"]) == ("voa", "user", "alice")
+    assert await _history(db, job_id) == [
+        ("Received", "Job accepted", "JobManager"),
+        ("Checking", "JobSanity", "JobSanity"),
+        ("Waiting", "Pilot Agent Submission", "JobScheduling"),
+    ]
+
+
+async def test_a_second_run_changes_nothing(db: Database, submitted: Flow, check: Any) -> None:
+    ids = await submitted(PLAIN, PLAIN + 'InputData = "/voa/f";')
+    await check(ids)
+    before = await _jobs(db), await _waiting(db), await _history(db, ids[0]), await _history(db, ids[1])
+    await check(ids)
+    assert (await _jobs(db), await _waiting(db), await _history(db, ids[0]), await _history(db, ids[1])) == before
+
+
+async def test_a_job_that_was_killed_meanwhile_is_left_alone(db: Database, submitted: Flow, check: Any) -> None:
+    killed, other = await submitted(PLAIN, PLAIN)
+    async with db.transaction() as tx:
+        await tx.execute(sa.update(jobs).where(jobs.c.job_id == killed).values(status="Killed"))
+    await check([killed, other])
+    assert {job_id: job["status"] for job_id, job in (await _jobs(db)).items()} == {killed: "Killed", other: "Waiting"}
+    assert [job_id for job_id, _ in await _waiting(db)] == [other]
+
+
+async def test_a_check_that_breaks_leaves_nothing_behind(db: Database, submitted: Flow) -> None:
+    [job_id] = await submitted(PLAIN)
+    with pytest.raises(RuntimeError):
+        async with db.transaction() as tx:
+            await check_jobs(tx, [[job_id, job_id]], config=_config(), now=utcnow())
+            raise RuntimeError
+    assert (await _jobs(db))[job_id]["status"] == "Received"
+    assert await _waiting(db) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "minor", "words"),
+    [
+        ('InputData = {"LFN:/voa/data/f1"};', "Input Data Not Available", "LFN:/voa/data/f1: this installation has no"),
+        ('InputSandbox = {"a.sh", "LFN:/voa/f"};', "Input Data Not Available", "LFN:/voa/f"),
+        ('Site = "A"; BannedSites = "A";', "No candidate sites available", "BannedSites"),
+    ],
+)
+async def test_a_job_that_cannot_run_fails_and_says_why(
+    db: Database, submitted: Flow, check: Any, *, text: str, minor: str, words: str
+) -> None:
+    [job_id] = await submitted(PLAIN + text)
+    now = await check([job_id])
+    job = (await _jobs(db))[job_id]
+    assert (job["status"], job["minor_status"], job["end_exec_time"]) == ("Failed", minor, now)
+    assert words in job["application_status"]
+    assert (await _history(db, job_id))[-1][:2] == ("Failed", minor)
+    assert await _waiting(db) == []
+
+
+async def test_defaults_that_make_no_sense_fail_the_job_and_not_the_task(
+    db: Database, submitted: Flow, check: Any
+) -> None:
+    [job_id] = await submitted(PLAIN)
+    await check([job_id], Defaults={"cpu": {"cores": 3}})
+    job = (await _jobs(db))[job_id]
+    assert (job["status"], job["minor_status"]) == ("Failed", "Illegal Job JDL")
+    assert "/cpu/cores" in job["application_status"]
+
+
+async def test_an_unknown_site_holds_the_job_until_it_is_known(db: Database, submitted: Flow, check: Any) -> None:
+    [job_id] = await submitted(PLAIN + 'Site = "LCG.Gamma.org";')
+    await check([job_id])
+    job = (await _jobs(db))[job_id]
+    assert (job["status"], job["minor_status"]) == ("Checking", "On Hold: Unknown site LCG.Gamma.org")
+    [(payload, delay)] = await _held(db)
+    assert payload == {"ranges": [[job_id, job_id]]}
+    assert timedelta(seconds=280) < delay <= timedelta(seconds=300)
+
+    await check([job_id])
+    assert len(await _history(db, job_id)) == 3
+    document = config_document()
+    document["Resources"]["Sites"]["LCG.Gamma.org"] = {}  # type: ignore[index]
+    async with db.transaction() as tx:
+        await check_jobs(tx, [[job_id, job_id]], config=Config.model_validate(document), now=utcnow())
+    assert (await _jobs(db))[job_id]["status"] == "Waiting"
+    assert [status for status, _, _ in await _history(db, job_id)] == ["Received", "Checking", "Checking", "Waiting"]
+
+
+async def test_one_known_site_is_enough_where_unknown_ones_are_allowed(
+    db: Database, submitted: Flow, check: Any
+) -> None:
+    first, second = await submitted(
+        *[PLAIN + f'Site = {{"LCG.Gamma.org", "LCG.Alpha.org"}}; JobName = "{i}";' for i in "ab"]
+    )
+    await check([first])
+    await check([second], AllowInvalidSites=False)
+    rows = await _jobs(db)
+    assert rows[first]["status"] == "Waiting"
+    assert (rows[second]["status"], rows[second]["minor_status"]) == ("Failed", "No candidate sites available")
+    assert "LCG.Gamma.org" in rows[second]["application_status"]
+
+
+async def test_parametric_jobs_get_a_class_a_form(db: Database, submitted: Flow, check: Any) -> None:
+    text = 'Site = "%s"; NumberOfProcessors = "%(N)s"; Arguments = "%n"; Parameters.N = {1, 2, 2, 1};'
+    ids = await submitted(PLAIN + text + 'Parameters = {"LCG.Alpha.org", "LCG.Beta.org", "LCG.Beta.org", "Nowhere"};')
+    await check(ids)
+    rows = await _jobs(db)
+    assert [rows[job_id]["status"] for job_id in ids] == ["Waiting", "Waiting", "Waiting", "Checking"]
+    assert rows[ids[1]]["class_ids"] == rows[ids[2]]["class_ids"] != rows[ids[0]]["class_ids"]
+    assert [document["sites"] for _, document in await _waiting(db)] == [["LCG.Alpha.org"], *[["LCG.Beta.org"]] * 2]
+
+
+@pytest.mark.parametrize(
+    "text", [PLAIN + "Parameters = 10000;", PLAIN + 'JobName = "%n"; Site = "%s"; Parameters = 10000;']
+)
+async def test_ten_thousand_equal_jobs_take_few_statements(
+    db: Database, submitted: Flow, check: Any, text: str
+) -> None:
+    ids = await submitted(PLAIN + text)
+    with db.count_statements() as count:
+        await check(ids)
+    assert len(count) < 50
+
+
+async def test_the_task_checks_what_was_submitted(db: Database, submitted: Flow) -> None:
+    class Store:
+        def current(self) -> Any:
+            return type("Snapshot", (), {"config": _config()})
+
+    [job_id] = await submitted(PLAIN)
+    bound = {each.task.name: each.handler for each in tasks(db, Store())}  # type: ignore[arg-type]
+    async with db.read() as tx:
+        [payload] = (await tx.execute(sa.text("SELECT payload FROM pgqueuer"))).scalars()
+    await bound[CHECK_JOBS.name](json.loads(payload))
+    assert (await _jobs(db))[job_id]["status"] == "Waiting"
+    await bound[HOUSEKEEPING.name](None)
+
+
+def test_ranges() -> None:
+    assert to_ranges([]) == []
+    assert to_ranges([1, 2, 3, 7, 9, 10]) == [[1, 3], [7, 7], [9, 10]]
+    assert list(batches([5, 1, 2, 3, 9], 3)) == [[[1, 3]], [[5, 5], [9, 9]]]
