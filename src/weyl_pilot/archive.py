@@ -112,12 +112,14 @@ def _demand_inside(name: str, path: str, base: str) -> None:
 def pack(directory: Path, names: Iterable[str], extra: Iterable[Tuple[str, bytes]] = ()) -> bytes:
     """Makes a tar.bz2 of files and directories below `directory`, and of contents that are only in memory.
 
-    The payload may have planted links, pipes or devices: they are not followed and not read.
+    The payload may have planted links, pipes or devices: they are not followed and not read, and links that lead
+    out are left behind, because whoever unpacks the archive would refuse all of it.
     """
+    base = os.path.realpath(str(directory))
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:bz2") as tar:
         for name in names:
-            tar.add(str(directory / name), arcname=name, filter=_own_kind)
+            tar.add(str(directory / name), arcname=name, filter=lambda member: _anonymous(member, base))
         for name, content in extra:
             info = tarfile.TarInfo(name)
             info.size = len(content)
@@ -125,8 +127,12 @@ def pack(directory: Path, names: Iterable[str], extra: Iterable[Tuple[str, bytes
     return buffer.getvalue()
 
 
-def _own_kind(member: tarfile.TarInfo) -> Optional[tarfile.TarInfo]:
-    if not (member.isfile() or member.isdir() or member.issym()):
+def _anonymous(member: tarfile.TarInfo, base: str) -> Optional[tarfile.TarInfo]:
+    if member.issym():
+        target = os.path.realpath(os.path.join(base, os.path.dirname(member.name), member.linkname))
+        if os.path.isabs(member.linkname) or not target.startswith(base + os.sep):
+            return None
+    elif not (member.isfile() or member.isdir()):
         return None
     member.uid, member.gid, member.uname, member.gname = 0, 0, "", ""
     return member

@@ -96,19 +96,13 @@ class Walls:
         masks = outermost([*self.hidden, str(self.pilot_dir)])
         for mask in masks:
             arguments += ["--tmpfs", mask]
+        private = [*masks, "/tmp", "/var/tmp"]
         for path in self.software:
-            if is_below(path, [*masks, "/tmp", "/var/tmp"]):
-                arguments += ["--ro-bind-try", path, path]
+            if os.path.exists(path) and is_below(path, private):
+                arguments += [*_way_to(path, private), "--ro-bind", path, path]
         arguments += _name_service(masks)
-        arguments += [
-            *_way_to(INSIDE_RUN, masks),
-            "--bind",
-            str(cell.run),
-            INSIDE_RUN,
-            "--ro-bind",
-            str(cell.token),
-            INSIDE_TOKENS,
-        ]
+        arguments += [*_way_to(INSIDE_RUN, masks), "--bind", str(cell.run), INSIDE_RUN]
+        arguments += ["--ro-bind", str(cell.token), INSIDE_TOKENS]
         for mask in masks:
             arguments += ["--remount-ro", mask]
         return [*arguments, "--chdir", INSIDE_RUN]

@@ -36,10 +36,13 @@ def start(server: StandIn, work_dir: Path) -> Iterator[Start]:
     archive.write_bytes(pilot_archive().content)
     started: list[subprocess.Popen[str]] = []
 
-    def start_pilot(*arguments: str, python: str = sys.executable) -> "subprocess.Popen[str]":
+    def start_pilot(*arguments: str, python: str = sys.executable, user: int | None = None) -> "subprocess.Popen[str]":
         secret = work_dir / "secret"
         secret.write_text(SECRET)
         secret.chmod(0o600)
+        if user:
+            os.chown(secret, user, user)
+            os.chown(work_dir, user, user)
         fixed = ["--url", server.url, "--secret-file", str(secret), "--work-dir", str(work_dir / "work")]
         quick = ["--long-poll-s", "0", "--empty-max", "1", "--cores", "2"]
         process = subprocess.Popen(
@@ -47,6 +50,9 @@ def start(server: StandIn, work_dir: Path) -> Iterator[Start]:
             stderr=subprocess.PIPE,
             text=True,
             env={"PATH": os.environ["PATH"], "WEYL_PILOT_HIDE": str(work_dir)},
+            user=user or None,
+            group=user or None,
+            extra_groups=[] if user else None,
         )
         started.append(process)
         return process
