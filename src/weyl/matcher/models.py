@@ -1,0 +1,160 @@
+"""What pilots and the matcher say to each other: the offer, the request and the answer."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+CORES_MAX = 65_535
+WALL_TIME_MAX = 31_536_000
+RAM_MB_MAX = 2**31
+TAGS_MAX = 512
+FLAGS_MAX = 2_048
+JOBS_PER_MATCH_MAX = 1_000
+WAIT_MAX_S = 30
+TOKENS_INLINE_MAX = 4
+
+Atom = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.:/-]*$", max_length=256)]
+Word = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+Names = Annotated[list[Word], Field(max_length=1_000)]
+
+
+class Part(BaseModel):
+    """A piece of an offer: newer pilots may say more than this server knows, numbers are finite."""
+
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False, frozen=True)
+
+
+class System(Part):
+    """The operating system's family."""
+
+    name: Word = "Linux"
+
+
+class CpuArchitecture(Part):
+    """What the processors are: `uname -m`, and the flags of /proc/cpuinfo as they stand there."""
+
+    name: Word
+    features: Annotated[list[Word], Field(max_length=FLAGS_MAX)] = []
+
+
+class Cpu(Part):
+    """Cores and memory of the allocation, not of the machine."""
+
+    num_nodes: int = Field(default=1, ge=1, le=CORES_MAX)
+    num_cores: int = Field(ge=1, le=CORES_MAX)
+    whole_node: bool = False
+    ram_mb: int | None = Field(default=None, ge=0, le=RAM_MB_MAX)
+    architecture: CpuArchitecture
+
+
+class Gpu(Part):
+    """The GPUs of the allocation; at least their number must be told."""
+
+    count: int = Field(ge=0, le=CORES_MAX)
+    vendor: Word | None = None
+    arch: Word | None = None
+    vram_mb_per_gpu: int | None = Field(default=None, ge=0, le=RAM_MB_MAX)
+    runtime_version: Annotated[str, StringConstraints(pattern=r"^\d{1,6}(\.\d{1,6}){0,3}$")] | None = None
+
+    @model_validator(mode="after")
+    def _described(self) -> "Gpu":
+        if self.count > 0 and None in (self.vendor, self.arch, self.vram_mb_per_gpu, self.runtime_version):
+            raise ValueError("vendor, arch, vram_mb_per_gpu and runtime_version are required when count is not 0")
+        return self
+
+
+class Io(Part):
+    """The disk space of the allocation."""
+
+    scratch_mb: int | None = Field(default=None, ge=0, le=RAM_MB_MAX)
+
+
+class Accept(Part):
+    """What the pilot itself wants to run; null is everything."""
+
+    job_types: Names | None = None
+    groups: Names | None = None
+    owners: Names | None = None
+    required_tags: Annotated[list[Atom], Field(max_length=16)] = []
+    banned_job_types: Names = []
+
+
+class Offer(Part):
+    """A node's offer; while payloads run, all quantities are what is left."""
+
+    host: Annotated[str, StringConstraints(max_length=255)] = ""
+    system: System = System()
+    wall_time: int = Field(ge=0, le=WALL_TIME_MAX)
+    cpu_power_db12: float = Field(gt=0, le=1_000_000)
+    cpu: Cpu
+    gpu: Gpu
+    io: Io = Io()
+    tags: Annotated[list[Atom], Field(max_length=TAGS_MAX)] = []
+    accept: Accept = Accept()
+    # Never used to match: these come from the token. They are read only to refuse a pilot that names another place.
+    site: Word | None = None
+    ce: Word | None = None
+    queue: Word | None = None
+    vo: Word | None = None
+
+
+class MatchRequest(BaseModel):
+    """A pilot's question; `fill` wants jobs that fit side by side, otherwise each may use the whole offer."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    offer: Offer
+    count: int = Field(default=1, ge=1, le=JOBS_PER_MATCH_MAX)
+    fill: bool = False
+    wait_s: float = Field(default=0, ge=0, le=WAIT_MAX_S)
+    request_id: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
+
+
+class Allocated(BaseModel):
+    """What a job may use of the offer."""
+
+    cores: int
+    ram_mb: int | None
+    gpus: int
+    scratch_mb: int
+
+
+class Limits(BaseModel):
+    """Where the payload is stopped."""
+
+    ram_mb: int | None
+    wall_s: int
+
+
+class MatchedJob(BaseModel):
+    """One job that now belongs to the pilot, with what its wrapper needs."""
+
+    job_id: int
+    class_id: int
+    allocated: Allocated
+    limits: Limits
+    work: dict[str, Any]
+    token: str | None = None
+
+
+class Miss(BaseModel):
+    """Why nothing was found: the first condition after which no waiting job was left."""
+
+    condition: str
+    retry_after_s: int
+
+
+class MatchAnswer(BaseModel):
+    """The matcher's answer: jobs, or why there are none, and what the pilot should do next."""
+
+    jobs: list[MatchedJob]
+    classes: dict[int, dict[str, Any]]
+    miss: Miss | None
+    action: Literal["continue", "drain", "stop"]
+
+
+class JobToken(BaseModel):
+    """The token of one payload."""
+
+    access_token: str
+    expires_in: int

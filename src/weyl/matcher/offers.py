@@ -1,0 +1,157 @@
+"""A pilot's offer as it is matched: what the pilot said, where its token puts it, and what we know of the place."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from weyl.matcher.models import Accept, Offer
+from weyl.task_queues import architectures, platforms
+
+WALL_TIME_STEP_S = 3_600
+SERVER_MADE = ("platform:", "ce:")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a pilot runs and for whom, as its token says."""
+
+    vo: str
+    site: str
+    ce: str | None = None
+    queue: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceFacts:
+    """What the configuration says of a place."""
+
+    tags: frozenset[str] = frozenset()
+    compatibility: Mapping[str, Iterable[str]] = field(default_factory=dict)
+    # Why no job but a test may be sent there now; None: it is open.
+    closed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GpuOffer:
+    """The GPUs on offer."""
+
+    count: int = 0
+    vendor: str | None = None
+    arch: str | None = None
+    vram_mb: int = 0
+    runtime: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """What the pilot is willing to run; None stands for everything."""
+
+    job_types: frozenset[str] | None = None
+    groups: frozenset[str] | None = None
+    owners: frozenset[str] | None = None
+    required_tags: frozenset[str] = frozenset()
+    banned_job_types: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class PilotOffer:
+    """Everything that matching looks at, in the types that it compares."""
+
+    place: Place
+    cores: int
+    wall_time_s: int
+    power: float
+    architecture: str
+    host: str = ""
+    system: str = "Linux"
+    whole_node: bool = False
+    ram_mb: int | None = None
+    scratch_mb: int | None = None
+    features: frozenset[str] = frozenset()
+    gpu: GpuOffer = GpuOffer()
+    tags: frozenset[str] = frozenset()
+    accept: Acceptance = Acceptance()
+    closed: bool = False
+
+    def without(self, *, cores: int, ram_mb: int | None, gpus: int, scratch_mb: int) -> "PilotOffer | None":
+        """Return what is left beside a job; None when no core is."""
+        if cores >= self.cores:
+            return None
+        return replace(
+            self,
+            cores=self.cores - cores,
+            whole_node=False,
+            ram_mb=None if self.ram_mb is None else self.ram_mb - (ram_mb or 0),
+            scratch_mb=None if self.scratch_mb is None else self.scratch_mb - scratch_mb,
+            gpu=replace(self.gpu, count=self.gpu.count - gpus),
+        )
+
+
+def pilot_offer(offer: Offer, place: Place, facts: PlaceFacts) -> PilotOffer:
+    """Join what the pilot says with what the server knows; tags that only the server makes come from the server."""
+    architecture = offer.cpu.architecture
+    features = architectures.features_of_flags(architecture.features)
+    said = {tag for tag in offer.tags if not tag.startswith(SERVER_MADE)}
+    system = next((tag.removeprefix("os:") for tag in sorted(said) if tag.startswith("os:")), None)
+    own = platforms.own_platform(architecture.name, features, system)
+    made = {f"platform:{name}" for name in platforms.platforms_offered(own, facts.compatibility)}
+    made.add(f"arch:{architecture.name}")
+    if place.ce is not None:
+        made.add(f"ce:{place.ce}")
+    return PilotOffer(
+        place=place,
+        cores=offer.cpu.num_cores,
+        wall_time_s=offer.wall_time,
+        power=offer.cpu_power_db12,
+        architecture=architecture.name,
+        host=offer.host,
+        system=offer.system.name,
+        whole_node=offer.cpu.whole_node,
+        ram_mb=offer.cpu.ram_mb,
+        scratch_mb=offer.io.scratch_mb,
+        features=features,
+        gpu=_gpu(offer),
+        tags=frozenset(said | made | facts.tags),
+        accept=_acceptance(offer.accept),
+        closed=facts.closed is not None,
+    )
+
+
+def registered_form(offer: Offer) -> tuple[bytes, dict[str, Any]]:
+    """Return the form in which an offer is remembered, and its hash: without the host, wall time in whole hours."""
+    document = offer.model_dump(mode="json", exclude={"host", "site", "ce", "queue", "vo"})
+    document["wall_time"] = offer.wall_time // WALL_TIME_STEP_S * WALL_TIME_STEP_S
+    document["tags"] = sorted(set(offer.tags))
+    document["cpu"]["architecture"]["features"] = sorted(set(offer.cpu.architecture.features))
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).digest(), document
+
+
+def _gpu(offer: Offer) -> GpuOffer:
+    gpu = offer.gpu
+    if gpu.count == 0:
+        return GpuOffer()
+    return GpuOffer(gpu.count, gpu.vendor, gpu.arch, gpu.vram_mb_per_gpu or 0, version_of(gpu.runtime_version or "0"))
+
+
+def version_of(text: str) -> tuple[int, ...]:
+    """Read dotted integers; zeros at the end say nothing, so that 12 equals 12.0."""
+    parts = [int(part) for part in text.split(".")]
+    while parts and parts[-1] == 0:
+        parts.pop()
+    return tuple(parts)
+
+
+def _acceptance(accept: Accept) -> Acceptance:
+    def chosen(names: list[str] | None) -> frozenset[str] | None:
+        return None if names is None else frozenset(names)
+
+    return Acceptance(
+        job_types=chosen(accept.job_types),
+        groups=chosen(accept.groups),
+        owners=chosen(accept.owners),
+        required_tags=frozenset(accept.required_tags),
+        banned_job_types=frozenset(accept.banned_job_types),
+    )
