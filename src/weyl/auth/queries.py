@@ -242,7 +242,7 @@ async def select_refresh_tokens(tx: Tx, scope: TokenScope, *, now: datetime) -> 
     columns = refresh_tokens.c
     statement = (
         select(
-            columns.jti.label("JTI"),
+            cast(columns.jti, Text).label("JTI"),
             columns.status.label("Status"),
             columns.scope.label("Scope"),
             columns.subject.label("Sub"),
