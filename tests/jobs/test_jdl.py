@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from weyl.jobs import jdl
+from weyl.jobs import attributes
 from weyl.jobs.attributes import KNOWN
 from weyl.jobs.errors import JDLSyntaxError
-from weyl.jobs.jdl import Expression, parse, render
+from weyl.jobs.jdl import Expression, Value, parse, render
 
 _texts = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\x00"), max_size=20)
 _names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_.\-]{0,10}", fullmatch=True)
@@ -26,10 +26,10 @@ _scalars = st.one_of(
 
 
 def _documents(values: st.SearchStrategy[object]) -> st.SearchStrategy[dict[str, object]]:
-    unique = st.lists(_names, max_size=4, unique_by=lambda name: jdl.canonical(name).lower())
+    unique = st.lists(_names, max_size=4, unique_by=lambda name: attributes.canonical(name).lower())
     return unique.flatmap(
         lambda names: st.tuples(*[values for _ in names]).map(
-            lambda found: dict(zip(map(jdl.canonical, names), found, strict=True))
+            lambda found: dict(zip(map(attributes.canonical, names), found, strict=True))
         )
     )
 
@@ -48,7 +48,7 @@ def _typed(value: object) -> object:
 
 @given(_documents(_values))
 @settings(max_examples=150, deadline=None)
-def test_what_is_rendered_reads_back_as_it_was(document: dict[str, jdl.Value]) -> None:
+def test_what_is_rendered_reads_back_as_it_was(document: dict[str, Value]) -> None:
     assert _typed(parse(render(document))) == _typed(document)
 
 

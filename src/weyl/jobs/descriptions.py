@@ -11,6 +11,7 @@ from weyl.jobs.errors import BadAttribute, BadSubmission, JDLSyntaxError
 from weyl.jobs.jdl import Document
 from weyl.jobs.parametric import Expansion, Scalar
 from weyl.jobs.requirements import ATTRIBUTES, Limits, cpu_time_s, priority, resolve, site_column
+from weyl.jobs.work import STOP_SIGNAL, read_work
 from weyl.task_queues.errors import InvalidRequirements
 from weyl.task_queues.requirements import USER_PRIORITY_MAX, RequirementClass, make_class
 
@@ -166,6 +167,8 @@ def _description(text: str, owner: Owner, limits: Limits, *, jobs_max: int) -> D
         if not parametric.varies(document.get(name)):
             document[name] = value
     _of_each_job(expansion, document, ATTRIBUTES, lambda job: requirement_class(job, owner, limits))
+    # what only the pilot reads must be readable, too: nobody could tell the user once a pilot has the job
+    _of_each_job(expansion, document, STOP_SIGNAL, read_work)
     columns: dict[str, list[str] | list[int]] = {
         column: _of_each_job(expansion, document, [name], partial(_text_column, name, limits=limits))
         for name, column in _COLUMN_NAMES.items()

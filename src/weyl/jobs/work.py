@@ -9,13 +9,18 @@ from weyl.jobs import jdl
 from weyl.jobs.attributes import integer_of, text_of, texts_of
 from weyl.jobs.parametric import fill
 
-_STOP_SIGNAL = ("StopSigNumber", "StopSigStartSeconds", "StopSigFinishSeconds")
+STOP_SIGNAL = ("StopSigNumber", "StopSigStartSeconds", "StopSigFinishSeconds")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def work_document(document: Mapping[str, Any], parameters: Mapping[str, Any] | None, job_id: int) -> dict[str, Any]:
     """Return what the wrapper of job `job_id` needs; `document` is the stored description, with placeholders."""
     job = fill(dict(document), parameters, job_id)
+    return {**read_work(job), "jdl": jdl.render(job)}
+
+
+def read_work(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the work document of a filled description, all but its text; raises `BadAttribute`."""
     std_output = text_of(job, "StdOutput") or "std.out"
     std_error = text_of(job, "StdError") or "std.err"
     output_sandbox = texts_of(job, "OutputSandbox") if "OutputSandbox" in job else [std_output, std_error]
@@ -40,7 +45,6 @@ def work_document(document: Mapping[str, Any], parameters: Mapping[str, Any] | N
         "log_level": text_of(job, "LogLevel") or "INFO",
         "cpu_time_s": integer_of(job, "CPUTime"),
         "stop_signal": _stop_signal(job),
-        "jdl": jdl.render(job),
     }
 
 
@@ -63,7 +67,7 @@ def _arguments(job: Mapping[str, Any]) -> str:
 
 
 def _stop_signal(job: Mapping[str, Any]) -> dict[str, Any] | None:
-    number, start_s, finish_s = (integer_of(job, name) for name in _STOP_SIGNAL)
+    number, start_s, finish_s = (integer_of(job, name) for name in STOP_SIGNAL)
     if number is None:
         return None
     return {

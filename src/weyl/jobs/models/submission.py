@@ -2,13 +2,15 @@
 
 from datetime import datetime
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class InsertedJob(BaseModel):
     """A job that now exists, as the answer to its submission."""
 
-    JobID: int
-    Status: str
-    MinorStatus: str
-    TimeStamp: datetime
+    model_config = ConfigDict(populate_by_name=True)
+
+    job_id: int = Field(alias="JobID")
+    status: str = Field(alias="Status")
+    minor_status: str = Field(alias="MinorStatus")
+    time_stamp: datetime = Field(alias="TimeStamp")
