@@ -37,22 +37,11 @@ async def open_services(settings: Settings, extensions: Sequence[Extension]) -> 
         config = ConfigStore(settings.config_url, check_every_s=settings.config_check_every_s)
         await config.start()
         stack.push_async_callback(config.stop)
-        store = await stack.enter_async_context(_object_store(settings))
+        store = await stack.enter_async_context(ObjectStore.from_settings(settings))
         keys = KeySet(settings.keys.get_secret_value(), issuer=settings.issuer)
         yield Services(
             settings=settings, db=db, config=config, keys=keys, store=store, drivers=collect_drivers(extensions)
         )
-
-
-def _object_store(settings: Settings) -> ObjectStore:
-    return ObjectStore(
-        settings.s3_endpoint,
-        bucket=settings.s3_bucket,
-        access_key=settings.s3_access_key.get_secret_value(),
-        secret_key=settings.s3_secret_key.get_secret_value(),
-        region=settings.s3_region,
-        public_endpoint=settings.s3_public_endpoint,
-    )
 
 
 async def _prepare_bucket(store: ObjectStore, settings: Settings) -> None:
@@ -110,7 +99,7 @@ def create_app(settings: Settings, extensions: Sequence[Extension] | None = None
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(
-        RequestGuard,  # type: ignore[arg-type] # plain ASGI, which Starlette accepts
+        RequestGuard,
         client_version_min=settings.client_version_min,
         body_bytes_max=settings.body_bytes_max,
     )

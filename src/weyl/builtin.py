@@ -1,11 +1,56 @@
 """The rooms of weyl itself as one extension, and the extensions that are installed beside it."""
 
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from importlib.metadata import entry_points
 
+from weyl.auth import tasks as auth_tasks
+from weyl.auth.routes.routers import ROUTERS as AUTH_ROUTERS
+from weyl.auth.service.authority import open_authority
 from weyl.config.routes import router as config_router
-from weyl.extension import Extension
+from weyl.extension import Extension, Services
+from weyl.jobs import tasks as jobs_tasks
+from weyl.jobs.routes import sandboxes as jobs_sandboxes
+from weyl.jobs.routes import submission as jobs_submission
+from weyl.pilots.compute_elements.local import LocalComputeElement
+from weyl.resource_status.routes import router as resource_status_router
+from weyl.resource_status.service import StatusBoard
+from weyl.sandboxes.routes import router as sandboxes_router
+from weyl.task_queues import tasks as task_queues_tasks
+from weyl.task_queues.routes import router as task_queues_router
+from weyl.tasks.models import BoundTask
 
-BUILTIN = Extension(name="weyl", routers=[config_router])
+
+@asynccontextmanager
+async def _state(services: Services) -> AsyncIterator[Mapping[str, object]]:
+    authority = open_authority(services.settings, keys=services.keys, config=services.config)
+    async with authority as auth:
+        yield {"auth": auth, "status_board": StatusBoard()}
+
+
+def _tasks(services: Services) -> Sequence[BoundTask]:
+    return [
+        *auth_tasks.tasks(services.db),
+        *task_queues_tasks.tasks(services.db),
+        *jobs_tasks.tasks(services.db, services.config),
+    ]
+
+
+BUILTIN = Extension(
+    name="weyl",
+    routers=[
+        *AUTH_ROUTERS,
+        config_router,
+        resource_status_router,
+        sandboxes_router,
+        jobs_sandboxes.router,
+        jobs_submission.router,
+        task_queues_router,
+    ],
+    state=_state,
+    tasks=_tasks,
+    compute_elements={"local": LocalComputeElement},
+)
 
 
 def load_extensions() -> list[Extension]:

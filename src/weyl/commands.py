@@ -1,14 +1,16 @@
 """The commands of an installation's administrator that run in the server's package: serve, worker, db."""
 
 import asyncio
+import json
 import socket
 from typing import Annotated
 
 import typer
 from pydantic import ValidationError
 
+from weyl.app import create_app
 from weyl.client.errors import ClientError, UsageFault
-from weyl.client.results import Done, Result
+from weyl.client.results import Done, Result, Text
 from weyl.kit.db import Database
 from weyl.kit.telemetry import configure_logging
 from weyl.migrations import migrate
@@ -58,6 +60,15 @@ def worker() -> None:
     settings = read_settings()
     configure_logging(log_format=settings.log_format, level=settings.log_level)
     asyncio.run(run_worker(settings))
+
+
+@app.command("openapi", hidden=True)
+def openapi() -> Result:
+    """Prints the OpenAPI document of the routes that this installation serves.
+
+    Example: weyl internal openapi > openapi.json
+    """
+    return Text([json.dumps(create_app(Settings()).openapi(), indent=2, sort_keys=True), "\n"])
 
 
 @db_app.command("migrate")

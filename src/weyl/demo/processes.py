@@ -67,9 +67,9 @@ def launch(
     account: Account | None = None,
     on_parent_death: signal.Signals = signal.SIGKILL,
     env: Mapping[str, str] | None = None,
-    cwd: Path | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
-    """Start a program in a session of its own whose output goes to the log.
+    """Start a program in a session of its own, in the directory of its log; the program is given by its whole path.
 
     The kernel counts the calling *thread* as the parent: call it from one that lives as long as the program shall.
     """
@@ -92,7 +92,8 @@ def launch(
             stderr=subprocess.STDOUT,
             start_new_session=True,
             env=env,
-            cwd=cwd,
+            cwd=log.parent,
+            pass_fds=pass_fds,
         )
 
 

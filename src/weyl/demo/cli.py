@@ -1,0 +1,126 @@
+"""The commands that run the whole system on one machine: demo, up and dev-idp."""
+
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from weyl.client.errors import ClientError
+from weyl.demo import idp
+from weyl.demo.installation import InstallationFiles
+from weyl.demo.main_job import run_main_job
+from weyl.demo.processes import ComponentFailed
+from weyl.demo.stack import Stack, remove_directory
+
+app = typer.Typer(help="Run the whole system on this machine.", no_args_is_help=True, rich_markup_mode=None)
+
+app.command("dev-idp")(idp.run)
+
+CHECK_EVERY_S = 0.5
+STATE_DIRECTORY = Path(os.environ.get("XDG_STATE_HOME", "~/.local/state")) / "weyl"
+
+
+class Stopped(Exception):
+    """Somebody asked us to end: Ctrl-C, or SIGTERM."""
+
+
+@contextmanager
+def stop_signals() -> Iterator[None]:
+    """Turn SIGINT, SIGTERM and a lost terminal into `Stopped` for the length of the block; later ones are ignored."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for other in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(other, signal.SIG_IGN)
+        raise Stopped
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def say(text: str) -> None:
+    """Print a line at once, also into a pipe."""
+    print(text, flush=True)
+
+
+@app.command("demo")
+def demo(
+    events: Annotated[int, typer.Option(help="Collisions that each of the 20 jobs generates.", min=10)] = 2000,
+    stay: Annotated[
+        bool | None, typer.Option("--stay/--no-stay", help="Stay up after the job; by default on a terminal only.")
+    ] = None,
+) -> None:
+    """Runs the whole system on this machine, and 21 real jobs through it; leaves nothing behind.
+
+    Example: weyl demo --events 1000
+    """
+    directory = Path(tempfile.mkdtemp(prefix="weyl-demo-"))
+    directory.chmod(0o755)
+    staying = sys.stdout.isatty() if stay is None else stay
+    try:
+        with stop_signals(), _stack(directory) as stack:
+            run_main_job(stack, say, events=events)
+            if staying:
+                _explain(stack)
+                _watch(stack)
+    except Stopped:
+        say("Stopped")
+    except ComponentFailed as error:
+        raise ClientError(f"The demo could not go on: {error}", hint=f"its logs were in {directory}/logs") from error
+    finally:
+        remove_directory(directory)
+
+
+@app.command("up")
+def up(
+    directory: Annotated[
+        Path, typer.Option("--dir", help="Where everything is kept.", show_default="~/.local/state/weyl")
+    ] = STATE_DIRECTORY,
+) -> None:
+    """Runs the whole system on this machine until it is stopped, and keeps its state in a directory.
+
+    Example: weyl up --dir /srv/weyl
+    """
+    try:
+        with stop_signals(), _stack(directory.expanduser()) as stack:
+            _explain(stack)
+            _watch(stack)
+    except Stopped:
+        say("Stopped; the state is kept")
+    except ComponentFailed as error:
+        raise ClientError(f"The system could not go on: {error}", hint="look into the logs directory") from error
+
+
+def _stack(directory: Path) -> Stack:
+    return Stack(InstallationFiles(directory.resolve()), say=say, database_url=os.environ.get("WEYL_DATABASE_URL"))
+
+
+def _watch(stack: Stack) -> None:
+    while True:
+        time.sleep(CHECK_EVERY_S)
+        stack.check()
+
+
+def _explain(stack: Stack) -> None:
+    say(f"""
+weyl is up at {stack.url}; its logs are in {stack.files.logs}. In another terminal:
+
+  export WEYL_URL={stack.url}
+  weyl login hep                 log in as alice, password alice (or ada, an administrator)
+  weyl jobs submit cmd -- /bin/hostname
+  weyl jobs search               what became of it
+  dirac login hep                with DIRACX_URL={stack.url}: the client of DiracX works too
+
+The API's documentation: {stack.url}/api/docs
+Ctrl-C ends everything.""")

@@ -1,0 +1,172 @@
+"""The demo's main job: twenty jobs generate collisions, one merges them; all through the command line a user has."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from weyl.demo.browser import walk_through_forms
+from weyl.demo.examples import example_directory
+from weyl.demo.processes import ComponentFailed, log_excerpt
+from weyl.demo.stack import Stack
+
+VO, USER = "hep", "alice"
+JOBS = 20
+FINAL = {"Done", "Failed", "Killed", "Deleted", "Completed"}
+# The order in which a job passes through its states, for the columns of the table.
+COLUMNS = ("Received", "Checking", "Waiting", "Matched", "Running", "Completing", "Done", "Failed")
+POLL_S = 1.0
+TIMEOUT_S = 1800.0
+
+Say = Callable[[str], None]
+
+
+class User:
+    """A person at a terminal: runs `weyl` against the stack."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        home = stack.files.directory / "home"
+        home.mkdir(mode=0o700, exist_ok=True)
+        self.directory = home
+        keep = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL") if name in os.environ}
+        self._environment = {
+            **keep,
+            "HOME": str(home),
+            "WEYL_URL": stack.url,
+            "WEYL_CREDENTIALS_PATH": str(home / "credentials.json"),
+        }
+
+    def run(self, *arguments: str) -> str:
+        """Run a command; returns what it printed, raises `ComponentFailed` with what it complained about."""
+        done = subprocess.run(
+            [sys.executable, "-m", "weyl", *arguments],
+            env=self._environment,
+            cwd=self.directory,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        if done.returncode:
+            server_log = log_excerpt(self._stack.program("server").log, 10)
+            command = " ".join(["weyl", *arguments])
+            raise ComponentFailed(
+                f"`{command[:200]}` ended with {done.returncode}\n{done.stderr}\nserver: {server_log}"
+            )
+        return done.stdout
+
+    def login(self) -> None:
+        """Log in with the device flow; we press the buttons that a person presses in the browser."""
+        command = [sys.executable, "-m", "weyl", "login", VO, "--group", "user"]
+        with subprocess.Popen(
+            command,
+            env=self._environment,
+            cwd=self.directory,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            line = process.stdout.readline()
+            if not line:
+                raise ComponentFailed(f"`weyl login` said nothing\n{process.stderr.read()}")
+            walk_through_forms(json.loads(line)["verification_uri_complete"], {"login": USER, "password": USER})
+            _, complaint = process.communicate(timeout=60)
+        if process.returncode:
+            raise ComponentFailed(f"`weyl login` ended with {process.returncode}\n{complaint}")
+
+    def submit(self, jdl: str, name: str) -> list[int]:
+        """Submit a JDL; returns the ids."""
+        file = self.directory / name
+        file.write_text(jdl)
+        return [int(line) for line in self.run("jobs", "submit", str(file), "-q").split()]
+
+    def jobs(self, ids: Sequence[int]) -> list[dict[str, Any]]:
+        """Return the jobs as they are now."""
+        condition = f"JobID in ({', '.join(map(str, ids))})"
+        rows: list[dict[str, Any]] = json.loads(
+            self.run("jobs", "search", "--where", condition, "--limit", "0", "-o", "json", "--all")
+        )
+        return rows
+
+
+def run_main_job(stack: Stack, say: Say, *, events: int) -> None:
+    """Generate, merge, fit, and print each step with its wall time."""
+    began = time.monotonic()
+    example = example_directory("zmumu")
+    user = User(stack)
+    user.login()
+    say(f"Logged in as {USER} in the VO {VO}, by the device flow")
+    for file in example.iterdir():
+        if file.is_file():
+            (user.directory / file.name).write_bytes(file.read_bytes())
+
+    generate = (example / "zmumu.jdl").read_text().replace("@PYTHON@", sys.executable).replace("@EVENTS@", str(events))
+    ids = user.submit(generate, "zmumu.jdl")
+    say(f"Submitted one JDL: {len(ids)} jobs, {ids[0]} to {ids[-1]}; each generates {events} collisions")
+    follow(stack, user, ids, say)
+    generated = time.monotonic()
+
+    names = [
+        name
+        for job in ids
+        for name in json.loads(user.run("jobs", "sandbox", "list", str(job), "-o", "json"))["Output"]
+    ]
+    sandboxes = ", ".join(f'"SB:SandboxSE|{name}"' for name in names)
+    merge = (example / "merge.jdl").read_text().replace("@PYTHON@", sys.executable).replace("@SANDBOXES@", sandboxes)
+    merging = user.submit(merge, "merge.jdl")
+    say(f"Submitted job {merging[0]}, which gets the {len(names)} output sandboxes and merges them")
+    follow(stack, user, merging, say)
+    say(f"Wall time: {generated - began:.1f} s to log in and generate, {time.monotonic() - generated:.1f} s to merge")
+    user.run("jobs", "output", str(merging[0]), "-d", str(user.directory / "results"))
+    report(user.directory / "results", say)
+
+
+def follow(stack: Stack, user: User, ids: Sequence[int], say: Say) -> None:
+    """Print the table of jobs as they move, until all have ended; raises `ComponentFailed` if one did not end Done."""
+    began = time.monotonic()
+    say("   time  " + "".join(f"{column:>11}" for column in COLUMNS))
+    shown: Counter[str] = Counter()
+    while True:
+        stack.check()
+        jobs = user.jobs(ids)
+        counts = Counter(job["Status"] for job in jobs)
+        if counts != shown:
+            say(f"{time.monotonic() - began:6.1f} s " + "".join(f"{counts[column] or '':>11}" for column in COLUMNS))
+            shown = counts
+        if all(job["Status"] in FINAL for job in jobs):
+            break
+        if time.monotonic() - began > TIMEOUT_S:
+            raise ComponentFailed(
+                f"The jobs did not end in {TIMEOUT_S:g} s\n{log_excerpt(stack.program('worker').log)}"
+            )
+        time.sleep(POLL_S)
+    failed = [job for job in jobs if job["Status"] != "Done"]
+    if failed:
+        reasons = "\n".join(
+            f"  job {job['JobID']}: {job['Status']}, {job['MinorStatus']}, {job['ApplicationStatus']}" for job in failed
+        )
+        raise ComponentFailed(f"{len(failed)} of {len(ids)} jobs did not end Done:\n{reasons}")
+
+
+def report(results: Path, say: Say) -> None:
+    """Print what the merging job found, and keep the plot where the demo was started."""
+    fit = json.loads(next(results.rglob("fit.json")).read_text())
+    say(f"""
+  {fit["events"]} events from {fit["generator"]}
+  Z mass  {fit["mass_gev"]:.3f} +- {fit["mass_error_gev"]:.3f} GeV   (world average: 91.188)
+  width   {fit["width_gev"]:.3f} GeV, chi2/ndf {fit["chi2"]:.1f}/{fit["ndf"]}""")
+    plot = Path.cwd() / "zmumu.svg"
+    try:
+        plot.write_bytes(next(results.rglob("*.svg")).read_bytes())
+    except OSError as error:
+        say(f"  The plot could not be written to {plot}: {error.strerror}")
+    else:
+        say(f"  The plot is in {plot}")

@@ -1,0 +1,250 @@
+"""Starts, watches and stops the whole system on one machine: database, store, identity provider, server, worker."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from urllib.error import URLError
+
+import psutil
+
+from weyl.demo.installation import InstallationFiles
+from weyl.demo.postgres import start_postgres
+from weyl.demo.processes import ComponentFailed, end, launch, log_excerpt, wait_until
+from weyl.demo.seaweedfs import launch_seaweedfs, wait_for_seaweedfs
+
+READY_TIMEOUT_S = 60.0
+STOP_S = 28.0
+RESTARTS_MAX = 5
+RESTART_WINDOW_S = 60.0
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Program:
+    """One of our own programs, which is started again when it ends unasked."""
+
+    name: str
+    command: list[str]
+    log: Path
+    environment: dict[str, str]
+    sockets: tuple[int, ...] = ()
+    process: subprocess.Popen[bytes] | None = None
+    restarts: list[float] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Start it."""
+        self.process = launch(
+            self.command,
+            log=self.log,
+            on_parent_death=signal.SIGTERM,
+            env=self.environment,
+            pass_fds=self.sockets,
+        )
+
+    def restart_if_ended(self, say: Say) -> None:
+        """Start it again if it ended; raises `ComponentFailed` if that happens again and again."""
+        assert self.process is not None
+        code = self.process.poll()
+        if code is None:
+            return
+        now = time.monotonic()
+        self.restarts = [at for at in self.restarts if now - at < RESTART_WINDOW_S]
+        if len(self.restarts) >= RESTARTS_MAX:
+            raise ComponentFailed(f"{self.name} ended {RESTARTS_MAX} times in a minute\n{log_excerpt(self.log)}")
+        self.restarts.append(now)
+        say(f"{self.name} ended with {code}: started again")
+        self.start()
+
+    def stop(self) -> None:
+        """Ask it to finish, then end it."""
+        if self.process is not None:
+            end(self.process, (signal.SIGTERM, STOP_S))
+
+
+class Stack:
+    """A running installation; a context manager that leaves no process behind."""
+
+    def __init__(self, files: InstallationFiles, *, say: Say, database_url: str | None = None) -> None:
+        self.files = files
+        self.url = ""
+        self.idp_url = ""
+        self.environment: dict[str, str] = {}
+        self.programs: list[Program] = []
+        self._say = say
+        self._database_url = database_url
+        self._exit = ExitStack()
+
+    def __enter__(self) -> "Stack":
+        try:
+            self._start()
+        except BaseException:
+            self._exit.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._exit.close()
+
+    def program(self, name: str) -> Program:
+        """Return one of our own programs: `server`, `worker` or `identity provider`."""
+        return next(program for program in self.programs if program.name == name)
+
+    def check(self) -> None:
+        """Start again what ended unasked."""
+        for program in self.programs:
+            program.restart_if_ended(self._say)
+
+    def _start(self) -> None:
+        began = time.monotonic()
+        directory = self.files.directory
+        secrets = self.files.prepare()
+        store = launch_seaweedfs(directory / "s3")
+        self._exit.callback(store.stop)
+        postgres = start_postgres(directory / "pg", url=self._database_url)
+        self._exit.callback(postgres.stop)
+        self._say(f"PostgreSQL is up ({'given' if self._database_url else 'ours'}), {time.monotonic() - began:.1f} s")
+        listener, idp_listener = self._sockets()
+        self.url = _url_of(listener)
+        self.idp_url = _url_of(idp_listener)
+        self.files.configure(self.idp_url)
+        self.environment = {
+            **_inherited_environment(),
+            **secrets,
+            "WEYL_DATABASE_URL": postgres.url,
+            "WEYL_CONFIG_URL": self.files.config_url,
+            "WEYL_PUBLIC_URL": self.url,
+            "WEYL_KEYS": str(self.files.keys),
+            "WEYL_S3_ENDPOINT": store.endpoint_url,
+            "WEYL_S3_ACCESS_KEY": store.access_key,
+            "WEYL_S3_SECRET_KEY": store.secret_key,
+            "WEYL_PILOT_DIRECTORY": str(self.files.pilots),
+            "WEYL_ALLOWED_REDIRECTS": json.dumps([f"{self.url}/#authentication-callback"]),
+            "WEYL_LOG_FORMAT": "console",
+        }
+        self._run_to_end("database schema", "db", "migrate")
+        wait_for_seaweedfs(store)
+        self._say(f"Object store is up, {time.monotonic() - began:.1f} s")
+        redirects = [f"--redirect={self.url}/api/auth/{flow}/complete" for flow in ("device", "authorize")]
+        self._launch("identity provider", ["dev-idp", f"--fd={idp_listener.fileno()}", *redirects], idp_listener)
+        self._launch("server", ["serve", f"--fd={listener.fileno()}"], listener)
+        self._launch("worker", ["worker"])
+        self._exit.callback(self._end_pilots)
+        self._await_ready()
+        self._say(f"Server, worker and identity provider are up, {time.monotonic() - began:.1f} s")
+
+    def _sockets(self) -> tuple[socket.socket, socket.socket]:
+        """Return the sockets of server and identity provider, on the ports of the last time if they are free.
+
+        We keep them open ourselves: nobody can take the ports, and a server that is started again misses no request.
+        """
+        stored = self.files.directory / "ports.json"
+        ports: list[int] = json.loads(stored.read_text()) if stored.exists() else [0, 0]
+        sockets = tuple(self._exit.enter_context(_listen(port)) for port in ports)
+        stored.write_text(json.dumps([listener.getsockname()[1] for listener in sockets]))
+        return sockets[0], sockets[1]
+
+    def _launch(self, name: str, arguments: list[str], *sockets: socket.socket) -> None:
+        program = Program(
+            name,
+            [sys.executable, "-m", "weyl", *arguments],
+            self.files.logs / f"{name.replace(' ', '-')}.log",
+            self.environment,
+            tuple(listener.fileno() for listener in sockets),
+        )
+        program.start()
+        self.programs.append(program)
+        self._exit.callback(program.stop)
+
+    def _run_to_end(self, name: str, *arguments: str) -> None:
+        command = [sys.executable, "-m", "weyl", *arguments]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=120, check=False)
+        if done.returncode:
+            raise ComponentFailed(
+                f"{name}: `weyl {' '.join(arguments)}` ended with {done.returncode}\n{done.stderr[-3000:]}"
+            )
+
+    def _await_ready(self) -> None:
+        server, idp = self.program("server"), self.program("identity provider")
+        for program, url in (
+            (idp, f"{self.idp_url}/.well-known/openid-configuration"),
+            (server, f"{self.url}/api/health/ready"),
+        ):
+            assert program.process is not None
+            wait_until(partial(_answers, url), program.process, log=program.log, timeout_s=READY_TIMEOUT_S)
+        worker = self.program("worker")
+        assert worker.process is not None
+        wait_until(
+            lambda: "worker.started" in log_excerpt(worker.log),
+            worker.process,
+            log=worker.log,
+            timeout_s=READY_TIMEOUT_S,
+        )
+
+    def _end_pilots(self) -> None:
+        """End the pilots that the local computing element started: they run in sessions of their own."""
+        ours = str(self.files.pilots)
+        pilots = [
+            process for process in psutil.process_iter(["cmdline"]) if ours in " ".join(process.info["cmdline"] or [])
+        ]
+        for process in pilots:
+            with suppress(psutil.Error):
+                process.terminate()
+        _, alive = psutil.wait_procs(pilots, timeout=5)
+        for process in alive:
+            with suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(alive, timeout=5)
+
+
+def _inherited_environment() -> dict[str, str]:
+    """Return our environment without settings that were meant for another installation."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("WEYL_", "DIRACX_", "PGQUEUER_"))}
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError:
+        listener.bind(("127.0.0.1", 0))
+    listener.listen(1024)
+    return listener
+
+
+def _url_of(listener: socket.socket) -> str:
+    host, port = listener.getsockname()
+    return f"http://{host}:{port}"
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (URLError, OSError):
+        return False
+
+
+def remove_directory(directory: Path) -> None:
+    """Remove a stack's directory, also files of other accounts where we may."""
+    for _ in range(50):
+        shutil.rmtree(directory, ignore_errors=True)
+        if not directory.exists():
+            return
+        time.sleep(0.1)
+    raise ComponentFailed(f"Could not remove {directory}: remove it by hand")
