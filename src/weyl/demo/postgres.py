@@ -125,7 +125,6 @@ def start_postgres(directory: Path, *, fast: bool = False, url: str | None = Non
         account=account,
         on_parent_death=signal.SIGQUIT,
         env=_environment(),
-        cwd=directory,
     )
     running = RunningPostgres(address.url(password), process.pid, directory, process, fast)
     try:

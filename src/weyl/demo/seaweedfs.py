@@ -1,6 +1,7 @@
 """Runs a real S3 store of our own, SeaweedFS, from a directory."""
 
 import http.client
+import json
 import os
 import secrets
 import shutil
@@ -25,7 +26,6 @@ from weyl.demo.processes import (
     start_sweeper,
     wait_until,
 )
-from weyl.kit import json
 
 START_TIMEOUT_S = 90.0
 ATTEMPTS_MAX = 5
@@ -121,7 +121,7 @@ def launch_seaweedfs(directory: Path) -> RunningStore:
     ]
     sockets = [SOCKET_DIRECTORY / f"seaweedfs-{part}-grpc-{port}.sock" for part in SOCKET_PARTS for port in ports]
     sockets += [SOCKET_DIRECTORY / f"seaweedfs-{part}-{port}.sock" for part in SOCKET_PARTS for port in ports]
-    process = launch(command, log=directory / "seaweedfs.log", env=_environment(directory), cwd=directory)
+    process = launch(command, log=directory / "seaweedfs.log", env=_environment(directory))
     endpoint_url = f"http://{address}:{ports[0]}"
     return RunningStore(endpoint_url, access_key, secret_key, process.pid, directory, process, start_sweeper(sockets))
 
@@ -152,9 +152,9 @@ def _keys(directory: Path) -> tuple[str, str, Path]:
         keys = {"accessKey": secrets.token_hex(10).upper(), "secretKey": secrets.token_urlsafe(30)}
         actions = ["Admin", "Read", "Write", "List", "Tagging"]
         document = {"identities": [{"name": "weyl", "credentials": [keys], "actions": actions}]}
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-            stream.write(json.dumps(document))
-    keys = json.loads(path.read_bytes())["identities"][0]["credentials"][0]
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+            json.dump(document, stream)
+    keys = json.loads(path.read_text())["identities"][0]["credentials"][0]
     return keys["accessKey"], keys["secretKey"], path
 
 

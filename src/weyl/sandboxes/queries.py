@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from weyl.kit.db import Tx, copy_rows
 from weyl.sandboxes.models import Owner
-from weyl.sandboxes.policy import Announcer, ReadScope
+from weyl.sandboxes.permits import Announcer, ReadScope
 from weyl.sandboxes.tables import sandbox_jobs, sandboxes
 
 INPUT, OUTPUT = "Input", "Output"

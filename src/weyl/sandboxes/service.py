@@ -20,7 +20,7 @@ from weyl.sandboxes.errors import (
 )
 from weyl.sandboxes.models import Owner, SandboxDownloadResponse, SandboxInfo, SandboxUploadResponse, bare_pfn
 from weyl.sandboxes.names import make_pfn, object_key, repacked_key, with_prefix
-from weyl.sandboxes.policy import Announcer, ReadScope
+from weyl.sandboxes.permits import Announcer, ReadScope
 from weyl.tasks.models import Task
 from weyl.tasks.service import enqueue
 
