@@ -43,6 +43,8 @@ def load_command(name: str, entry: Entry) -> Any:
         raise _missing(name, entry, error) from error
     app = getattr(module, entry.attribute)
     command = command_of(app) if isinstance(app, typer.Typer) else app
+    # Typer's own completion would import every room to answer; ours does not.
+    command.params = [each for each in command.params if each.name not in ("install_completion", "show_completion")]
     if entry.command is not None and isinstance(command, TyperGroup):
         command = command.commands[entry.command]
     prepare(command)

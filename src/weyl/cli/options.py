@@ -121,6 +121,9 @@ def prepare_root(command: Any) -> Any:
 def prepare(command: Any) -> None:
     """Puts the options of the whole program on a command and all commands below it; a command's own options win."""
     command.rich_markup_mode = None
+    if command.help:
+        # Keeps an example on its line, to be copied.
+        command.help = command.help.replace("\nExample:", "\n\b\nExample:")
     taken = {word for parameter in command.params for word in (*parameter.opts, *parameter.secondary_opts)}
     command.params = [*command.params, *(each for each in _HIDDEN if taken.isdisjoint(each.opts))]
     if not command.epilog:

@@ -11,7 +11,7 @@ from weyl.cli.loader import did_you_mean, load
 from weyl.cli.session import CommandSession
 from weyl.cli.table import key_value_lines, table_lines, width_of_terminal
 from weyl.client.errors import NotFound, PartlyFailed, UsageFault
-from weyl.client.results import Document, Done, Events, Ids, Rows, Text
+from weyl.client.results import Document, Done, Events, Ids, Parts, Rows, Text
 
 
 def print_result(result: Any, session: CommandSession) -> int:
@@ -25,6 +25,9 @@ def print_result(result: Any, session: CommandSession) -> int:
             _print_document(result, session)
         case Ids():
             _print_ids(result, session)
+        case Parts():
+            codes = [print_result(part, session) for part in result.parts]
+            return max(codes, default=0)
         case Text():
             _print_text(result)
         case Events():
@@ -73,6 +76,7 @@ def _print_rows(result: Rows, session: CommandSession) -> int:
     _write_rows(everything, names, chosen, session, result)
     if session.output in ("table", "wide"):
         session.say(footer(count, result))
+    _tell_failed(result.failed, done=count)
     if count == 0 and session.options.fail_empty:
         raise NotFound("Nothing was found.", hint="")
     return 0
@@ -154,6 +158,9 @@ def _print_document(result: Document, session: CommandSession) -> None:
             print(each)
         return
     content = plain(result.content)
+    if isinstance(content, list) and session.output in ("csv", "tsv", "ndjson", "id"):
+        _print_rows(Rows(content, id_column=result.id_column), session)
+        return
     if session.options.columns and isinstance(content, dict):
         _check_columns(session.options.columns, content)
         content = _select(content, session.options.columns)
@@ -188,10 +195,14 @@ def _print_ids(result: Ids, session: CommandSession) -> None:
             print(each)
     sys.stdout.flush()
     session.say(result.sentence)
-    if result.failed:
-        failed = {str(key): str(reason) for key, reason in result.failed.items()}
-        count = len(failed)
-        raise PartlyFailed(f"{count:,} of {count + len(ids):,} could not be done.", details=failed, hint="")
+    _tell_failed(result.failed, done=len(ids))
+
+
+def _tell_failed(failed: Mapping[Any, str], *, done: int) -> None:
+    if failed:
+        sys.stdout.flush()
+        details = {str(key): str(reason) for key, reason in failed.items()}
+        raise PartlyFailed(f"{len(failed):,} of {len(failed) + done:,} could not be done.", details=details, hint="")
 
 
 def _print_text(result: Text) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from weyl.cli.loader import Entry, Table, lazy_group
 from weyl.cli.options import prepare_root
 
-JOBS = "weyl.jobs.cli"
+JOBS = "weyl.jobs.cli.app"
 AUTH = "weyl.auth.cli"
 SERVER = "weyl.commands"
 DEMO = "weyl.demo.cli"

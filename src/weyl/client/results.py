@@ -21,6 +21,8 @@ class Rows:
     total: Callable[[], int | None] | None = None
     # Number of the first row, counted from 1.
     first: int = 1
+    # Those that could not be done, id -> reason: listed on stderr after the rows, exit code 7.
+    failed: Mapping[Any, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,9 @@ class Document:
 
     content: Any
     text: str | None = None
-    # What `-q` prints.
+    # What `-q` prints; of a list of rows, their column of this name.
     ids: Sequence[object] = ()
+    id_column: str = "ID"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,4 +73,11 @@ class Done:
     exit_code: int = 0
 
 
-Result = Rows | Document | Ids | Text | Events | Done | None
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Several results, each printed before the next is asked for: ids first, then a long wait."""
+
+    parts: Iterable["Result"]
+
+
+Result = Rows | Document | Ids | Text | Events | Done | Parts | None

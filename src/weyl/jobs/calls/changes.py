@@ -1,0 +1,31 @@
+"""The client's calls that change what becomes of jobs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from weyl.jobs.models.status import SetJobStatusReturn, StatusReports
+from weyl.kit.call import Call
+
+
+def set_statuses(reports: StatusReports, *, force: bool = False) -> Call[SetJobStatusReturn]:
+    """Reports statuses, dated, of many jobs; the same report twice is one."""
+    body = {
+        str(job_id): {
+            at.isoformat(): update.model_dump(by_alias=True, exclude_none=True, mode="json")
+            for at, update in updates.items()
+        }
+        for job_id, updates in reports.items()
+    }
+    query = {"force": True} if force else {}
+    return Call("PATCH", "/api/jobs/status", SetJobStatusReturn, query=query, body=body, repeatable=True)
+
+
+def reschedule(job_ids: Sequence[int], *, reset: bool = False) -> Call[dict[str, Any]]:
+    """Asks to run jobs again from their descriptions."""
+    return Call(
+        "POST",
+        "/api/jobs/reschedule",
+        dict[str, Any],
+        query={"reset_jobs": reset},
+        body={"job_ids": list(job_ids)},
+    )

@@ -1,0 +1,22 @@
+"""The client's calls for finding and counting jobs."""
+
+from typing import Any
+
+from weyl.kit.call import Call
+from weyl.kit.search import SearchParams, SummaryParams
+
+
+def search(params: SearchParams, *, page: int = 1, per_page: int = 100) -> Call[list[dict[str, Any]]]:
+    """Asks for the jobs that meet all conditions."""
+    query = {"page": page, "per_page": per_page}
+    return Call("POST", "/api/jobs/search", list[dict[str, Any]], query=query, body=params, unit="jobs")
+
+
+def summary(params: SummaryParams) -> Call[list[dict[str, Any]]]:
+    """Asks how many jobs there are of each kind."""
+    return Call("POST", "/api/jobs/summary", list[dict[str, Any]], body=params, repeatable=True)
+
+
+def parameters(job_id: int) -> Call[dict[str, Any]]:
+    """Asks for what was reported about a job beside its columns."""
+    return Call("GET", f"/api/jobs/{job_id}/parameters", dict[str, Any])

@@ -1,0 +1,28 @@
+"""The commands of `weyl jobs`, collected."""
+
+import typer
+
+from weyl.jobs.cli import fetch, follow, look, manage, submit
+
+app = typer.Typer(
+    help="""Submits, follows, fetches and manages jobs.
+
+Example: weyl jobs search --mine
+""",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(submit.app, name="submit")
+app.command("search")(look.search)
+app.command("summary")(look.summary)
+app.command("show")(look.show)
+app.command("status")(look.status)
+app.command("logs")(follow.logs)
+app.command("output")(fetch.output)
+app.command("input")(fetch.fetch_input)
+app.add_typer(fetch.sandbox_app, name="sandbox")
+app.command("kill")(manage.kill)
+app.command("delete")(manage.delete)
+app.command("reschedule")(manage.reschedule)
+app.command("wait")(follow.wait)
+app.command("watch")(follow.watch)

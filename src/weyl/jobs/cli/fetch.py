@@ -1,0 +1,128 @@
+"""Commands that fetch the files of jobs: output, input, sandbox."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from weyl.client.command import Session, session_of
+from weyl.client.errors import ClientError, Forbidden, NotFound, NotLoggedIn, Unreachable, UsageFault
+from weyl.client.results import Result, Rows
+from weyl.jobs.cli.look import JobArguments
+from weyl.jobs.cli.selection import find, job_ids
+from weyl.jobs.states import FINAL
+from weyl.sandboxes import calls
+from weyl.sandboxes.archive import ArchiveFault
+from weyl.sandboxes.transfer import fetch
+
+Kind = Literal["input", "output"]
+Directory = Annotated[
+    Path,
+    typer.Option("--directory", "-d", metavar="DIR", help="Where to put the files: a directory for each job in it."),
+]
+
+sandbox_app = typer.Typer(
+    help="""Lists and fetches the sandboxes of jobs.
+
+Example: weyl jobs sandbox list 12
+""",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+def output(context: typer.Context, ids: JobArguments, *, directory: Directory = Path()) -> Result:
+    """Fetches what jobs have put in their output sandboxes.
+
+    Example: weyl jobs output 12 13 -d results
+    """
+    return _fetch(session_of(context), ids, directory, kind="output")
+
+
+def fetch_input(context: typer.Context, ids: JobArguments, *, directory: Directory = Path()) -> Result:
+    """Fetches what was sent along with jobs.
+
+    Example: weyl jobs input 12
+    """
+    return _fetch(session_of(context), ids, directory, kind="input")
+
+
+def _fetch(session: Session, words: list[str], directory: Path, *, kind: Kind) -> Result:
+    wanted = job_ids(session, words)
+    statuses = {row["JobID"]: str(row["Status"]) for row in find(session, wanted, ("Status",))}
+    rows: list[dict[str, Any]] = []
+    failed: dict[Any, str] = {}
+    for job_id in wanted:
+        try:
+            files = _fetch_one(session, job_id, directory / str(job_id), kind=kind)
+        except (NotLoggedIn, Unreachable, Forbidden):
+            raise
+        except (ClientError, ArchiveFault) as error:
+            failed[job_id] = str(error)
+            continue
+        if files is None:
+            failed[job_id] = _why_none(statuses[job_id], kind)
+        else:
+            rows.append({"JobID": job_id, "Directory": str(directory / str(job_id)), "Files": files})
+    if failed and not rows:
+        job_id, reason = next(iter(failed.items()))
+        more = f" (and {len(failed) - 1:,} more)" if len(failed) > 1 else ""
+        raise NotFound(f"Job {job_id}{more} {reason}.", hint="", details={str(key): why for key, why in failed.items()})
+    return Rows(rows, columns=("JobID", "Directory", "Files"), id_column="JobID", unit="jobs", failed=failed)
+
+
+def _fetch_one(session: Session, job_id: int, directory: Path, *, kind: Kind) -> list[str] | None:
+    pfns = session.client.send(calls.get_job_sandbox(job_id, kind))
+    if not pfns:
+        return None
+    return [name for pfn in pfns for name in fetch(session.client, pfn, directory)]
+
+
+def _why_none(status: str, kind: Kind) -> str:
+    if kind == "output" and status not in FINAL:
+        return f"is {status}: its output comes when it has ended"
+    return f"has no {kind} sandbox"
+
+
+@sandbox_app.command("list")
+def sandbox_list(context: typer.Context, ids: JobArguments) -> Result:
+    """Lists the sandboxes of jobs.
+
+    Example: weyl jobs sandbox list 12
+    """
+    session = session_of(context)
+    rows = [
+        {"JobID": job_id, "Type": kind, "PFN": pfn}
+        for job_id in job_ids(session, ids)
+        for kind, pfns in session.client.send(calls.get_job_sandboxes(job_id)).items()
+        for pfn in pfns
+    ]
+    return Rows(rows, columns=("JobID", "Type", "PFN"), id_column="PFN", unit="sandboxes")
+
+
+@sandbox_app.command("get")
+def sandbox_get(
+    context: typer.Context,
+    pfns: Annotated[list[str], typer.Argument(metavar="PFN...", help="Names of sandboxes, as `sandbox list` prints.")],
+    *,
+    directory: Annotated[Path, typer.Option("--directory", "-d", metavar="DIR", help="Where to unpack them.")] = Path(),
+) -> Result:
+    """Fetches sandboxes by their names and unpacks them.
+
+    Example: weyl jobs sandbox get "SB:SandboxSE|/S3/..." -d files
+    """
+    session = session_of(context)
+    rows: Sequence[dict[str, Any]] = [
+        {"PFN": pfn, "Directory": str(directory), "Files": _get(session, pfn, directory)} for pfn in pfns
+    ]
+    return Rows(rows, columns=("PFN", "Directory", "Files"), id_column="PFN", unit="sandboxes")
+
+
+def _get(session: Session, pfn: str, directory: Path) -> list[str]:
+    if "sha256:" not in pfn:
+        raise UsageFault(f"{pfn!r} is not the name of a sandbox.", hint="See: weyl jobs sandbox list ID")
+    try:
+        return fetch(session.client, pfn, directory)
+    except ArchiveFault as error:
+        raise ClientError(f"{pfn}: {error}", hint="Fetch it again.") from error

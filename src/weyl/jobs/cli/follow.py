@@ -1,0 +1,272 @@
+"""Commands that stay with jobs: wait, watch, logs."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from weyl.client.command import Session, session_of
+from weyl.client.errors import EndedInFailure, Interrupted, NotFound, StillWaiting, UsageFault
+from weyl.client.results import Done, Events, Result, Text
+from weyl.client.times import parse_span
+from weyl.jobs import jdl
+from weyl.jobs.attributes import text_of
+from weyl.jobs.calls import lists, submission
+from weyl.jobs.cli.look import JobArguments, Where
+from weyl.jobs.cli.selection import by_ids, conditions, find, job_ids
+from weyl.jobs.states import FINAL, JobStatus
+from weyl.kit.search import ScalarSearchSpec, SearchParams, SearchSpec
+from weyl.sandboxes import calls as sandbox_calls
+from weyl.sandboxes.transfer import read
+
+ENDED = FINAL | {JobStatus.DELETED}
+GOOD = frozenset({JobStatus.DONE, JobStatus.COMPLETED})
+PAUSE_MIN_S, PAUSE_MAX_S = 2.0, 30.0
+FOLLOW_S = 2.0
+WATCHED_MAX = 10_000
+
+
+def wait(
+    context: typer.Context,
+    ids: JobArguments,
+    *,
+    until: Annotated[
+        str | None, typer.Option("--for", metavar="STATUS", help="Wait for these, as Done,Failed; else for any end.")
+    ] = None,
+    any_one: Annotated[bool, typer.Option("--any", help="Until one of the jobs is there.")] = False,
+    timeout: Annotated[str | None, typer.Option("--timeout", metavar="SPAN", help="Give up after this, as 2h.")] = None,
+) -> Result:
+    """Waits until jobs have ended: exit 0 if all went well, 9 if one failed, 8 if time ran out.
+
+    Example: weyl jobs wait 12 13 --timeout 2h
+    """
+    wanted = frozenset(word.strip() for word in until.split(",") if word.strip()) if until else None
+    unknown = (wanted or frozenset()) - {str(status) for status in JobStatus}
+    if unknown:
+        raise UsageFault(f"There is no status {sorted(unknown)[0]!r}.", hint=f"Choose of {', '.join(JobStatus)}.")
+    session = session_of(context)
+    timeout_s = parse_span(timeout).total_seconds() if timeout else None
+    return wait_for(session, job_ids(session, ids), wanted=wanted, any_one=any_one, timeout_s=timeout_s)
+
+
+def wait_for(
+    session: Session,
+    ids: Sequence[int],
+    *,
+    wanted: frozenset[str] | None = None,
+    any_one: bool = False,
+    timeout_s: float | None = None,
+) -> Result:
+    """Waits for jobs and returns what to say about it, or raises how it failed."""
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    pause_s = PAUSE_MIN_S
+    before: dict[int, str] = {}
+    try:
+        while True:
+            statuses = {row["JobID"]: str(row["Status"]) for row in find(session, ids, ("Status",))}
+            outcome = verdict(statuses, wanted, any_one=any_one)
+            if outcome is not None:
+                return _ended(statuses, outcome)
+            pause_s = PAUSE_MIN_S if statuses != before else min(pause_s * 1.5, PAUSE_MAX_S)
+            if statuses != before and session.stdout_is_terminal:
+                session.say(tally(statuses.values()))
+            before = statuses
+            left_s = None if deadline is None else deadline - time.monotonic()
+            if left_s is not None and left_s <= 0:
+                raise StillWaiting(f"Not there yet: {tally(statuses.values())}.", hint="The jobs go on.")
+            time.sleep(pause_s if left_s is None else min(pause_s, left_s))
+    except KeyboardInterrupt:
+        raise _come_back(ids) from None
+
+
+def verdict(statuses: dict[int, str], wanted: frozenset[str] | None, *, any_one: bool = False) -> bool | None:
+    """Says whether what was waited for is there, and well; None: not yet."""
+    good = wanted if wanted is not None else GOOD
+    reached = [status in good for status in statuses.values() if status in good or status in ENDED]
+    if any_one:
+        return any(reached) if reached and (any(reached) or len(reached) == len(statuses)) else None
+    return all(reached) if len(reached) == len(statuses) else None
+
+
+def tally(statuses: Any) -> str:
+    """Returns counts by status as one line."""
+    return ", ".join(f"{count:,} {status}" for status, count in Counter(statuses).most_common())
+
+
+def _ended(statuses: dict[int, str], is_good: bool) -> Result:
+    if is_good:
+        return Done(
+            f"Ended: {tally(statuses.values())}.", document={str(key): value for key, value in statuses.items()}
+        )
+    bad = [str(job_id) for job_id, status in statuses.items() if status not in GOOD]
+    hint = f"See why: weyl jobs show --history {' '.join(bad[:5])}"
+    raise EndedInFailure(f"Ended: {tally(statuses.values())}.", hint=hint, details=statuses)
+
+
+def _come_back(ids: Sequence[int]) -> Interrupted:
+    words = " ".join(map(str, ids)) if len(ids) <= 10 else f"{ids[0]}..{ids[-1]}"
+    return Interrupted("Stopped waiting; the jobs go on.", hint=f"Come back with: weyl jobs wait {words}")
+
+
+def watch(
+    context: typer.Context,
+    ids: Annotated[list[str] | None, typer.Argument(metavar="ID...", help="Ids of jobs, or - for stdin.")] = None,
+    *,
+    group: Annotated[str | None, typer.Option("--group", metavar="G", help="The jobs of this job group.")] = None,
+    where: Where = None,
+    every: Annotated[float, typer.Option("--every", metavar="S", min=0.2, help="Seconds between looks.")] = 2.0,
+) -> Result:
+    """Shows how jobs move, until all have ended: a live count on a terminal, one JSON line a change elsewhere.
+
+    Example: weyl jobs watch --group my-analysis
+    """
+    session = session_of(context)
+    specs = conditions(session, where=where) if where else []
+    if group:
+        specs.append(ScalarSearchSpec.model_validate({"parameter": "JobGroup", "operator": "eq", "value": group}))
+    if ids:
+        specs.append(by_ids(job_ids(session, ids)))
+    if not specs:
+        raise UsageFault("Say which jobs to watch.", hint="By ids, --group or --where.")
+    if session.stdout_is_terminal and session.options.output in (None, "table", "wide"):
+        return Text(_screens(session, specs, every))
+    return Events(_changes(session, specs, every))
+
+
+def _looks(session: Session, specs: list[SearchSpec], every_s: float) -> Iterator[list[dict[str, Any]]]:
+    columns = ["JobID", "Status", "MinorStatus", "ApplicationStatus", "Site"]
+    call = lists.search(SearchParams(parameters=columns, search=specs))
+    while True:
+        rows = list(session.client.rows(call, limit=WATCHED_MAX))
+        yield rows
+        if all(row["Status"] in ENDED for row in rows):
+            return
+        time.sleep(every_s)
+
+
+def _changes(session: Session, specs: list[SearchSpec], every_s: float) -> Iterator[dict[str, Any]]:
+    seen: dict[int, dict[str, Any]] = {}
+    for rows in _looks(session, specs, every_s):
+        yield from (row for row in rows if seen.get(row["JobID"]) != row)
+        seen = {row["JobID"]: row for row in rows}
+
+
+def _screens(session: Session, specs: list[SearchSpec], every_s: float) -> Iterator[str]:
+    seen: dict[int, dict[str, Any]] = {}
+    recent: list[str] = []
+    for rows in _looks(session, specs, every_s):
+        changed = [row for row in rows if seen.get(row["JobID"]) != row]
+        stamp = time.strftime("%H:%M:%S")
+        recent += [f"{stamp}  {row['JobID']}  {row['Status']}  {row['MinorStatus']}  {row['Site']}" for row in changed]
+        recent = recent[-15:]
+        seen = {row["JobID"]: row for row in rows}
+        counts = Counter(str(row["Status"]) for row in rows)
+        table = "\n".join(f"{status:<12} {count:>7,}" for status, count in sorted(counts.items()))
+        changes = "\n".join(recent)
+        yield f"\033[H\033[2J{len(rows):,} jobs, {stamp}\n\n{table}\n\nLast changes\n{changes}\n"
+
+
+def logs(
+    context: typer.Context,
+    job: Annotated[str, typer.Argument(metavar="ID", help="Id of a job.")],
+    *,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job has ended.")] = False,
+    stderr: Annotated[bool, typer.Option("--stderr", help="The job's standard error.")] = False,
+    tail: Annotated[int | None, typer.Option("--tail", metavar="N", min=0, help="The last N lines only.")] = None,
+) -> Result:
+    """Prints the output of a job: the last lines while it runs, everything when it has ended.
+
+    Example: weyl jobs logs 12 -f
+    """
+    session = session_of(context)
+    [job_id, *others] = job_ids(session, [job])
+    if others:
+        raise UsageFault("`logs` shows one job at a time.", hint=f"As: weyl jobs logs {job_id}")
+    if follow:
+        return Text(follow_output(session, job_id, stderr=stderr, raise_failure=False))
+    [row] = find(session, [job_id], ("Status",))
+    if row["Status"] in ENDED:
+        text = final_output(session, job_id, stderr=stderr)
+        if text is None:
+            raise NotFound(f"Job {job_id} ({row['Status']}) left no such output.", hint=_history_hint(job_id))
+    elif stderr:
+        raise NotFound(f"Job {job_id} is {row['Status']}: its standard error comes when it has ended.", hint="")
+    else:
+        text = running_output(session, job_id)
+        if text is None:
+            raise NotFound(
+                f"Job {job_id} is {row['Status']} and has not shown any output yet.", hint="Try again with -f."
+            )
+    return Text([last_lines(text, tail)])
+
+
+def _history_hint(job_id: int) -> str:
+    return f"See what happened: weyl jobs show --history {job_id}"
+
+
+def running_output(session: Session, job_id: int) -> str | None:
+    """Returns the last lines that the job has shown while it runs."""
+    value = session.client.send(lists.parameters(job_id)).get("StandardOutput")
+    return None if value is None else str(value)
+
+
+def final_output(session: Session, job_id: int, *, stderr: bool = False) -> str | None:
+    """Returns the whole output of a job that has ended, from its output sandbox; None if it left none."""
+    pfns = session.client.send(sandbox_calls.get_job_sandbox(job_id, "output"))
+    document = jdl.parse(session.client.send(submission.get_jdl(job_id)))
+    name = text_of(document, "StdError" if stderr else "StdOutput") or ("std.err" if stderr else "std.out")
+    for pfn in reversed(pfns):
+        content = read(session.client, pfn, name)
+        if content is not None:
+            return content.decode(errors="replace")
+    return None
+
+
+def last_lines(text: str, count: int | None) -> str:
+    """Returns the last lines of a text, ended by a line feed."""
+    if count is not None:
+        text = "".join(text.splitlines(keepends=True)[-count:] if count else [])
+    return text if not text or text.endswith("\n") else text + "\n"
+
+
+def follow_output(session: Session, job_id: int, *, stderr: bool = False, raise_failure: bool = True) -> Iterator[str]:
+    """Yields the output of a job as it becomes known, until the job has ended."""
+    shown = ""
+    try:
+        while True:
+            [row] = find(session, [job_id], ("Status", "MinorStatus"))
+            has_ended = row["Status"] in ENDED
+            read_output: Callable[[], str | None] = lambda: running_output(session, job_id)  # noqa: E731
+            text = final_output(session, job_id, stderr=stderr) if has_ended else None if stderr else read_output()
+            new = fresh_part(shown, text or "")
+            shown += new
+            if new:
+                yield new
+            if has_ended:
+                break
+            time.sleep(FOLLOW_S)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "Stopped following; the job goes on.", hint=f"Come back: weyl jobs logs -f {job_id}"
+        ) from None
+    if shown and not shown.endswith("\n"):
+        yield "\n"
+    session.say(f"Job {job_id}: {row['Status']}, {row['MinorStatus']}")
+    if raise_failure and row["Status"] not in GOOD:
+        raise EndedInFailure(f"Job {job_id} ended as {row['Status']}.", hint=_history_hint(job_id))
+
+
+def fresh_part(shown: str, text: str) -> str:
+    """Returns what of `text` was not shown yet: `text` is the whole output, or only its last lines."""
+    if text.startswith(shown):
+        return text[len(shown) :]
+    # Only the end is known: what was shown last is looked for in it, line by line.
+    lines = shown.splitlines(keepends=True)
+    for start in range(max(0, len(lines) - 40), len(lines)):
+        overlap = "".join(lines[start:])
+        at = text.find(overlap)
+        if at >= 0:
+            return text[at + len(overlap) :]
+    return text

@@ -1,0 +1,196 @@
+"""`weyl jobs submit`: descriptions from files or stdin, or a command line; local files of theirs travel along."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import uuid4
+
+import typer
+from typer.core import TyperGroup
+
+from weyl.client.command import Session, session_of
+from weyl.client.errors import UsageFault
+from weyl.client.results import Document, Ids, Parts, Result, Text
+from weyl.jobs.calls import submission
+from weyl.jobs.cli.describe import JOBS_MAX, Changes, Description, from_command, from_jdl
+from weyl.jobs.cli.follow import follow_output, wait_for
+from weyl.jobs.models.submission import InsertedJob
+from weyl.sandboxes.archive import ArchiveFault
+from weyl.sandboxes.transfer import upload
+
+KINDS = ("jdl", "cmd")
+
+Name = Annotated[str | None, typer.Option("--name", "-n", metavar="NAME", help="Name of the jobs.")]
+JobGroup = Annotated[str | None, typer.Option("--job-group", metavar="G", help="Group that the jobs are found by.")]
+Site = Annotated[list[str] | None, typer.Option("--site", metavar="S", help="Run there only; may be repeated.")]
+Cores = Annotated[int | None, typer.Option("--cores", metavar="N", min=1, help="Cores of each job.")]
+Memory = Annotated[int | None, typer.Option("--memory", metavar="MB", min=1, help="Memory of each job.")]
+Param = Annotated[
+    list[str] | None,
+    typer.Option("--param", metavar="K=A..B", help="One job a value, used as %(K)s; or K=a,b,c; may be repeated."),
+]
+Copies = Annotated[int | None, typer.Option("--copies", metavar="N", min=1, help="N jobs; %n is the number of each.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Read and show the descriptions, submit nothing.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait until the jobs have ended; exit 9 if one failed.")]
+Follow = Annotated[bool, typer.Option("--follow", help="Show the output of the one job while it runs, and wait.")]
+Key = Annotated[
+    str | None, typer.Option("--key", metavar="K", help="Submitting twice with one key makes one set of jobs.")
+]
+
+
+class SubmitGroup(TyperGroup):
+    """Takes files where other groups take the name of a command: `submit FILE...` means `submit jdl FILE...`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Puts `jdl` in front unless the first word is a kind of submission and no file of that name is there."""
+        is_kind = bool(args) and args[0] in KINDS and not Path(args[0]).is_file()
+        if args and not is_kind and args[0] not in ("-h", "--help"):
+            args = ["jdl", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=SubmitGroup,
+    help="""Submits jobs described in files, or a command line.
+
+Example: weyl jobs submit job.jdl
+""",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    subcommand_metavar="FILE... | cmd -- CMD ARGS...",
+)
+
+
+@app.command("jdl")
+def submit_jdl(
+    context: typer.Context,
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Files in JDL; - reads stdin.")],
+    *,
+    name: Name = None,
+    job_group: JobGroup = None,
+    site: Site = None,
+    cores: Cores = None,
+    memory: Memory = None,
+    param: Param = None,
+    copies: Copies = None,
+    dry_run: DryRun = False,
+    wait: Wait = False,
+    follow: Follow = False,
+    key: Key = None,
+) -> Result:
+    """Submits the jobs that files describe, all in one request: all of them or none.
+
+    Files that InputSandbox names and that lie beside the description are packed and uploaded once.
+
+    Example: weyl jobs submit job.jdl --param seed=1..20 --wait
+    """
+    changes = Changes(name, job_group, tuple(site or ()), cores, memory, tuple(param or ()), copies)
+    descriptions = [_read(file, changes) for file in files]
+    return _submit(session_of(context), descriptions, dry_run=dry_run, wait=wait, follow=follow, key=key)
+
+
+@app.command("cmd", context_settings={"allow_interspersed_args": False})
+def submit_cmd(
+    context: typer.Context,
+    command: Annotated[list[str], typer.Argument(metavar="-- CMD ARGS...", help="What the job runs.")],
+    *,
+    sandbox: Annotated[
+        list[str] | None, typer.Option("--sandbox", metavar="F", help="File or directory to bring; may be repeated.")
+    ] = None,
+    name: Name = None,
+    job_group: JobGroup = None,
+    site: Site = None,
+    cores: Cores = None,
+    memory: Memory = None,
+    param: Param = None,
+    copies: Copies = None,
+    dry_run: DryRun = False,
+    wait: Wait = False,
+    follow: Follow = False,
+    key: Key = None,
+) -> Result:
+    """Submits a command line as a job; a program that is a local file travels along.
+
+    Example: weyl jobs submit cmd --sandbox data.txt -- ./analyse.sh data.txt
+    """
+    changes = Changes(name, job_group, tuple(site or ()), cores, memory, tuple(param or ()), copies)
+    description = from_command(command, sandbox=sandbox or [], changes=changes, directory=Path.cwd())
+    return _submit(session_of(context), [description], dry_run=dry_run, wait=wait, follow=follow, key=key)
+
+
+def _read(file: str, changes: Changes) -> Description:
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        hint = f"Put options after it: weyl jobs submit {file} ..." if file in KINDS else "Nothing was submitted."
+        raise UsageFault(f"Cannot read {file}: {reason}.", hint=hint) from error
+    directory = Path.cwd() if file == "-" else Path(file).resolve().parent
+    return from_jdl(text, origin="stdin" if file == "-" else file, directory=directory, changes=changes)
+
+
+def _submit(
+    session: Session, descriptions: Sequence[Description], *, dry_run: bool, wait: bool, follow: bool, key: str | None
+) -> Result:
+    counts = [description.count() for description in descriptions]
+    if sum(counts) > JOBS_MAX:
+        raise UsageFault(f"{sum(counts):,} jobs are too many for one submission.", hint=f"At most {JOBS_MAX:,}.")
+    if follow and sum(counts) != 1:
+        raise UsageFault("--follow shows the output of one job only.", hint="Use --wait for several.")
+    if dry_run:
+        return _preview(descriptions, counts)
+    texts = _texts(session, descriptions)
+    inserted = session.client.send(submission.submit_jdl(texts, idempotency_key=key or uuid4().hex))
+    ids = [job.job_id for job in inserted]
+    if follow:
+        session.say(f"Submitted job {ids[0]}.")
+        return Text(follow_output(session, ids[0]))
+    return Parts(_parts(session, inserted, ids, wait=wait))
+
+
+def _parts(session: Session, inserted: list[InsertedJob], ids: list[int], *, wait: bool) -> Iterator[Result]:
+    document = [job.model_dump(mode="json", by_alias=True) for job in inserted]
+    yield Ids(ids, f"Submitted {_span(ids)}.", id_column="JobID", document=document)
+    if wait:
+        yield wait_for(session, ids)
+
+
+def _preview(descriptions: Sequence[Description], counts: Sequence[int]) -> Result:
+    content = [
+        {
+            "origin": description.origin,
+            "jobs": count,
+            "files": [str(path) for path in description.files],
+            "document": description.document,
+        }
+        for description, count in zip(descriptions, counts, strict=True)
+    ]
+    text = "\n".join(
+        f"# {description.origin}: {count:,} job(s), local files: {', '.join(map(str, description.files)) or 'none'}\n"
+        + description.render(None)
+        for description, count in zip(descriptions, counts, strict=True)
+    )
+    return Document(content, text=text.rstrip())
+
+
+def _texts(session: Session, descriptions: Sequence[Description]) -> list[str]:
+    """Uploads each set of files once, however many descriptions share it, and returns what to submit."""
+    uploaded: dict[tuple[Path, ...], str] = {}
+    texts: list[str] = []
+    for description in descriptions:
+        files = tuple(sorted(path.resolve() for path in description.files))
+        if files and files not in uploaded:
+            try:
+                uploaded[files] = upload(session.client, files)
+            except ArchiveFault as error:
+                raise UsageFault(f"{description.origin}: {error}", hint="Nothing was submitted.") from error
+        texts.append(description.render(uploaded.get(files)))
+    return texts
+
+
+def _span(ids: Sequence[int]) -> str:
+    if len(ids) == 1:
+        return f"job {ids[0]}"
+    is_run = ids[-1] - ids[0] == len(ids) - 1
+    return f"{len(ids):,} jobs" + (f", {ids[0]} to {ids[-1]}" if is_run else "")

@@ -1,0 +1,46 @@
+"""Sandboxes between the user's machine and the object store: pack, announce, upload; find, download, check."""
+
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from weyl.client.sync import Client
+from weyl.sandboxes import archive, calls
+from weyl.sandboxes.models import ChecksumAlgorithm, SandboxFormat, SandboxInfo
+
+
+def upload(client: Client, paths: Iterable[Path]) -> str:
+    """Makes one sandbox of files and directories and returns its name; what is stored already is not sent again."""
+    with tempfile.TemporaryDirectory(prefix="weyl-sandbox-") as directory:
+        packed = archive.pack(paths, Path(directory) / "sandbox.tar.zst")
+        info = SandboxInfo(
+            checksum_algorithm=ChecksumAlgorithm.SHA256,
+            checksum=packed.checksum,
+            size=packed.size,
+            format=SandboxFormat(packed.format),
+        )
+        answer = client.send(calls.initiate_upload(info))
+        if answer.url is not None:
+            client.upload(answer.url, answer.fields, packed.path)
+        return answer.pfn
+
+
+def download(client: Client, pfn: str, directory: Path) -> Path:
+    """Fetches a sandbox into a directory, checked but still packed, and returns its path."""
+    answer = client.send(calls.get_file(pfn))
+    target = directory / pfn.rpartition(":")[2]
+    client.download(answer.url, target)
+    archive.check(target, pfn)
+    return target
+
+
+def fetch(client: Client, pfn: str, directory: Path) -> list[str]:
+    """Downloads and unpacks a sandbox and returns the names of its files."""
+    with tempfile.TemporaryDirectory(prefix="weyl-sandbox-") as scratch:
+        return archive.unpack(download(client, pfn, Path(scratch)), directory)
+
+
+def read(client: Client, pfn: str, name: str) -> bytes | None:
+    """Returns the content of one file of a sandbox; None if it has no such file."""
+    with tempfile.TemporaryDirectory(prefix="weyl-sandbox-") as scratch:
+        return archive.read_member(download(client, pfn, Path(scratch)), name)

@@ -1,0 +1,172 @@
+"""From what the user typed to job descriptions."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from weyl.client.errors import UsageFault
+from weyl.jobs import jdl
+from weyl.jobs.cli.describe import Changes, Description, from_command, from_jdl, parameter
+from weyl.jobs.cli.follow import fresh_part, last_lines, verdict
+
+TEXT = """[
+  Executable = "run.sh";  // a comment
+  InputSandbox = {"run.sh", "LFN:/voa/file"};
+]"""
+
+
+def read(text: str, directory: Path, **changes: Any) -> Description:
+    return from_jdl(text, origin="job.jdl", directory=directory, changes=Changes(**changes))
+
+
+def test_a_description_without_local_files_is_sent_as_it_is(tmp_path: Path) -> None:
+    text = '[ Executable = "/bin/echo"; /* kept */ ]'
+    assert read(text, tmp_path).render(None) == text
+
+
+def test_local_files_become_a_sandbox_and_the_rest_stays(tmp_path: Path) -> None:
+    (tmp_path / "run.sh").write_text("")
+    description = read(TEXT, tmp_path)
+    assert description.files == [tmp_path / "run.sh"]
+    document = jdl.parse(description.render("SB:SandboxSE|/S3/x"))
+    assert document["InputSandbox"] == ["SB:SandboxSE|/S3/x", "LFN:/voa/file"]
+    assert document["Executable"] == "run.sh"
+
+
+def test_patterns_of_file_names_are_expanded(tmp_path: Path) -> None:
+    for name in ("b.txt", "a.txt", "c.dat"):
+        (tmp_path / name).write_text("")
+    description = read('Executable = "x"; InputSandbox = "*.txt";', tmp_path)
+    assert [path.name for path in description.files] == ["a.txt", "b.txt"]
+
+
+def test_a_missing_file_is_named_unless_a_sandbox_may_hold_it(tmp_path: Path) -> None:
+    with pytest.raises(UsageFault, match=r"gone\.txt"):
+        read('Executable = "x"; InputSandbox = "gone.txt";', tmp_path)
+    held = read('Executable = "x"; InputSandbox = {"SB:SE|/S3/x", "gone.txt"};', tmp_path)
+    assert held.remote == ["SB:SE|/S3/x", "gone.txt"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('Arguments = "x";', "Executable"),
+        ('Executable = "', "line 1"),
+        ('{"cwlVersion": "v1.2"}', "JSON or CWL"),
+        ("cwlVersion: v1.2\nclass: CommandLineTool", "JSON or CWL"),
+    ],
+)
+def test_what_is_no_description_is_a_usage_fault(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UsageFault, match=message):
+        read(text, tmp_path)
+
+
+def test_options_win_over_the_description(tmp_path: Path) -> None:
+    text = 'Executable = "x"; JobName = "old"; jobgroup = "old"; Site = "A";'
+    document = read(text, tmp_path, name="n", job_group="g", sites=("B", "C"), cores=4, memory_mb=2000).document
+    assert document == {
+        "Executable": "x",
+        "JobName": "n",
+        "JobGroup": "g",
+        "Site": ["B", "C"],
+        "NumberOfProcessors": 4,
+        "MaxRAM": 2000,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("seed=1..20", 20), ("seed=20..1", 20), ("seed=5..5", 1), ("seed=a,b,c", 3), ('seed=["a, b", 2]', 2)],
+)
+def test_parameters_make_as_many_jobs_as_they_have_values(tmp_path: Path, text: str, count: int) -> None:
+    assert read('Executable = "x";', tmp_path, parameters=(text,)).count() == count
+
+
+def test_values_keep_their_kind() -> None:
+    assert parameter("p=1,2.5,007,x") == {"Parameters.p": [1, 2.5, "007", "x"]}
+    assert parameter("p=3..1") == {"Parameters.p": 3, "ParameterStart.p": 3, "ParameterStep.p": -1}
+
+
+@pytest.mark.parametrize("text", ["", "seed", "=1..2", "a b=1", "seed=1..x", "seed=[1", 'seed=[{"a": 1}]'])
+def test_bad_parameters_are_usage_faults(text: str) -> None:
+    with pytest.raises(UsageFault):
+        parameter(text)
+
+
+def test_parameters_of_different_lengths_are_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    with pytest.raises(UsageFault):
+        read('Executable = "x";', tmp_path, parameters=("a=1..2", "b=1..3")).count()
+
+
+def test_copies(tmp_path: Path) -> None:
+    assert read('Executable = "x";', tmp_path, copies=7).count() == 7
+
+
+def test_a_command_line_keeps_its_words(tmp_path: Path) -> None:
+    description = from_command(["/bin/echo", "a b", "it's"], sandbox=(), changes=Changes(), directory=tmp_path)
+    assert description.document["Executable"] == "/bin/echo"
+    assert description.document["Arguments"] == "'a b' 'it'\"'\"'s'"
+    assert description.document["JobName"] == "echo"
+
+
+def test_a_local_program_travels_along(tmp_path: Path) -> None:
+    (tmp_path / "run.sh").write_text("")
+    (tmp_path / "data").mkdir()
+    description = from_command(["./run.sh"], sandbox=("data",), changes=Changes(), directory=tmp_path)
+    assert [path.name for path in description.files] == ["data", "run.sh"]
+    assert description.document["Executable"] == "run.sh"
+
+
+def test_a_missing_file_of_a_command_is_a_usage_fault(tmp_path: Path) -> None:
+    with pytest.raises(UsageFault):
+        from_command(["/bin/true"], sandbox=("gone",), changes=Changes(), directory=tmp_path)
+    with pytest.raises(UsageFault):
+        from_command([], sandbox=(), changes=Changes(), directory=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "wanted", "any_one", "expected"),
+    [
+        ("Done Done", None, False, True),
+        ("Done Completed", None, False, True),
+        ("Done Failed", None, False, False),
+        ("Done Running", None, False, None),
+        ("Failed Running", None, False, None),
+        ("Killed", None, False, False),
+        ("Deleted", None, False, False),
+        ("Running Running", "Running", False, True),
+        ("Running Waiting", "Running", False, None),
+        ("Running Failed", "Running", False, False),
+        ("Failed Failed", "Failed", False, True),
+        ("Waiting Done", None, True, True),
+        ("Waiting Failed", None, True, None),
+        ("Failed Failed", None, True, False),
+    ],
+)
+def test_when_a_wait_is_over(statuses: str, wanted: str | None, any_one: bool, expected: bool | None) -> None:
+    by_id = dict(enumerate(statuses.split()))
+    assert verdict(by_id, frozenset([wanted]) if wanted else None, any_one=any_one) is expected
+
+
+@pytest.mark.parametrize(
+    ("shown", "text", "new"),
+    [
+        ("", "a\n", "a\n"),
+        ("a\n", "a\nb\n", "b\n"),
+        ("a\nb\nc\n", "b\nc\nd\n", "d\n"),
+        ("a\nb\nc\n", "c\n", ""),
+        ("a\n", "x\ny\n", "x\ny\n"),
+        ("a\n", "", ""),
+        ("a\nb", "a\nbc\n", "c\n"),
+    ],
+)
+def test_only_what_is_new_of_an_output_is_shown(shown: str, text: str, new: str) -> None:
+    assert fresh_part(shown, text) == new
+
+
+def test_the_last_lines_end_with_a_line_feed() -> None:
+    assert last_lines("a\nb\nc", 2) == "b\nc\n"
+    assert last_lines("a\nb\n", 0) == ""
+    assert last_lines("a", None) == "a\n"
+    assert last_lines("", None) == ""
