@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-import structlog
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from sqlalchemy import text
@@ -15,13 +14,10 @@ from weyl.config.service import ConfigStore
 from weyl.extension import Extension, Services, collect_drivers
 from weyl.kit import faults, health, openapi
 from weyl.kit.db import Database
-from weyl.kit.errors import WeylError
 from weyl.kit.middleware import RequestGuard
 from weyl.kit.s3 import ObjectStore
 from weyl.migrations import migrate
 from weyl.settings import Settings
-
-log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
@@ -44,14 +40,6 @@ async def open_services(settings: Settings, extensions: Sequence[Extension]) -> 
         )
 
 
-async def _prepare_bucket(store: ObjectStore, settings: Settings) -> None:
-    """Make the bucket; a store that is away now does not keep the server from starting."""
-    try:
-        await store.ensure_bucket([settings.public_url.rstrip("/"), *settings.cors_origins])
-    except WeylError as error:
-        log.warning("store.bucket_not_prepared", bucket=settings.s3_bucket, error=str(error.detail))
-
-
 def create_app(settings: Settings, extensions: Sequence[Extension] | None = None) -> FastAPI:
     """Return the ASGI application; nothing is opened before its lifespan starts."""
     active = load_extensions() if extensions is None else extensions
@@ -60,7 +48,6 @@ def create_app(settings: Settings, extensions: Sequence[Extension] | None = None
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             services = await stack.enter_async_context(open_services(settings, active))
-            await _prepare_bucket(services.store, settings)
             app.state.settings = settings
             app.state.db = services.db
             app.state.config = services.config
