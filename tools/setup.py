@@ -109,7 +109,7 @@ def install(python: Path) -> None:
     uv = install_uv(python)
     lock = ["--require-hashes", "-r", str(LOCK)]
     if uv is not None:
-        commands = [[uv, "pip", "sync", "-q", *lock], [uv, "pip", "install", "-q", "--no-deps", "-e", str(ROOT)]]
+        commands = [[uv, "pip", "install", "-q", *lock], [uv, "pip", "install", "-q", "--no-deps", "-e", str(ROOT)]]
     else:
         pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
         commands = [[*pip, *lock], [*pip, "--no-deps", "-e", str(ROOT)]]
