@@ -9,7 +9,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,8 +173,13 @@ def owns_port(pid: int, address: str, port: int) -> bool:
     wanted = f"{socket.inet_aton(address)[::-1].hex().upper()}:{port:04X}"
     rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
     inodes = {f"socket:[{row[9]}]" for row in rows if row[1] == wanted and row[3] == "0A"}
+    # Descriptors, and the process itself, may go while we look.
+    with suppress(FileNotFoundError):
+        return not inodes.isdisjoint(_open_files(pid))
+    return False
+
+
+def _open_files(pid: int) -> Iterator[str]:
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(FileNotFoundError):
-            if str(descriptor.readlink()) in inodes:
-                return True
-    return False
+            yield str(descriptor.readlink())

@@ -196,7 +196,11 @@ async def repack(db: Database, store: ObjectStore, *, sandbox_id: int) -> None:
     archive = await contents.read(store, object_key(pfn))
     if archive is None:
         return
-    await store.put(repacked_key(pfn), await contents.repack_as_bz2(archive))
+    repacked = await contents.repack_as_bz2(archive)
+    if repacked is None:
+        log.warning("sandbox.not_repacked", pfn=pfn)
+        return
+    await store.put(repacked_key(pfn), repacked)
     async with db.transaction() as tx:
         await queries.update_repacked(tx, sandbox_id, now=utcnow())
 
