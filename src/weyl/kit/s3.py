@@ -92,9 +92,10 @@ class ObjectStore:
         secret_key: str,
         region: str = "us-east-1",
         public_endpoint: str | None = None,
-        origins: Iterable[str] = (),
     ) -> None:
         self.bucket = bucket
+        # Web pages of these origins may exchange objects with the bucket.
+        self.origins: Sequence[str] = ()
         self._endpoint = endpoint.rstrip("/")
         self._public_endpoint = (public_endpoint or endpoint).rstrip("/")
         self._region = region
@@ -102,21 +103,21 @@ class ObjectStore:
         self._header_auth = S3SigV4Auth(self._credentials, "s3", region)
         self._form_auth = S3SigV4PostAuth(self._credentials, "s3", region)
         self._session: aiohttp.ClientSession | None = None
-        self._origins = tuple(origins)
         self._is_ready = False
 
     @classmethod
     def from_settings(cls, settings: StoreSettings) -> "ObjectStore":
         """Return the store that an installation is set up with; its own web page may use it."""
-        return cls(
+        store = cls(
             settings.s3_endpoint,
             bucket=settings.s3_bucket,
             access_key=settings.s3_access_key.get_secret_value(),
             secret_key=settings.s3_secret_key.get_secret_value(),
             region=settings.s3_region,
             public_endpoint=settings.s3_public_endpoint,
-            origins=[str(URL(settings.public_url).origin()), *settings.cors_origins],
         )
+        store.origins = [str(URL(settings.public_url).origin()), *settings.cors_origins]
+        return store
 
     async def open(self) -> None:
         """Make ready for requests; the event loop must be the one that will send them."""
@@ -212,7 +213,7 @@ class ObjectStore:
     async def make_ready(self) -> None:
         """Make sure that the bucket exists; at first use, so that servers start without the store."""
         if not self._is_ready:
-            await self.ensure_bucket(self._origins)
+            await self.ensure_bucket(self.origins)
             self._is_ready = True
 
     async def ensure_bucket(self, origins: Iterable[str] = ()) -> None:
