@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from typer.core import TyperGroup
 
-from weyl.cli.loader import load_command
-from weyl.cli.tree import ENTRIES, root_command
+from weyl.cli.loader import Entry, load_command
+from weyl.cli.tree import ENTRIES, JOBS_ENTRIES, root_command
 
 HEAVY = ("fastapi", "sqlalchemy", "cwltool", "rich", "yaml", "httpx2", "asyncpg", "orjson", "weyl.settings")
 SERVER_SIDE = {name for name, entry in ENTRIES.items() if entry.extra is not None}
@@ -207,9 +207,9 @@ def modules_of(*words: str) -> set[str]:
     [
         (["--help"], (*HEAVY, "pydantic", "asyncio", "weyl.jobs", "weyl.pilots", "weyl.auth", "weyl.config")),
         (["version"], (*HEAVY, "pydantic", "asyncio", "weyl.jobs")),
-        (["jobs", "--help"], HEAVY),
+        (["jobs", "--help"], (*HEAVY, "pydantic", "weyl.jobs")),
         (["jobs", "search", "--help"], HEAVY),
-        (["completion", "bash"], (*HEAVY, "pydantic")),
+        (["completion", "bash"], HEAVY),
     ],
 )
 def test_nothing_heavy_is_imported_before_it_is_used(words: list[str], forbidden: tuple[str, ...]) -> None:
@@ -232,3 +232,8 @@ def test_every_entry_of_the_light_installation_loads() -> None:
     for name, entry in ENTRIES.items():
         if name not in SERVER_SIDE:
             assert load_command(name, entry) is not None
+
+
+def test_the_table_of_jobs_commands_is_that_of_the_room() -> None:
+    room = load_command("jobs", Entry("weyl.jobs.cli.app", ""))
+    assert set(room.commands) == set(JOBS_ENTRIES)

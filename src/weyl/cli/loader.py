@@ -1,6 +1,6 @@
 """The lazy part of the program: a command's module is imported when it runs (the documented late import of the CLI)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command as command_of
 
-from weyl.cli.options import prepare
+from weyl.cli.options import HELP_OPTION_NAMES, prepare
 from weyl.client.errors import UsageFault
 
 
@@ -28,6 +28,8 @@ class Entry:
     hidden: bool = False
     # The extra without which the module cannot be imported.
     extra: str | None = None
+    # Commands of a group that are known here too, so that its help imports nothing.
+    children: "Mapping[str, Entry] | None" = None
 
 
 def load(name: str) -> ModuleType:
@@ -35,8 +37,12 @@ def load(name: str) -> ModuleType:
     return import_module(name)
 
 
-def load_command(name: str, entry: Entry) -> Any:
-    """Imports the module of an entry and returns its command, ready to run."""
+def load_command(name: str, entry: Entry, words: Sequence[str] | None = None) -> Any:
+    """Imports the module of an entry and returns its command, ready to run with the `words` of the command line."""
+    if entry.children is not None:
+        group = lazy_group(name, Table(entry.children), entry.help)
+        prepare(group, words)
+        return group
     try:
         module = load(entry.module)
     except ModuleNotFoundError as error:
@@ -47,7 +53,7 @@ def load_command(name: str, entry: Entry) -> Any:
     command.params = [each for each in command.params if each.name not in ("install_completion", "show_completion")]
     if entry.command is not None and isinstance(command, TyperGroup):
         command = command.commands[entry.command]
-    prepare(command)
+    prepare(command, words)
     return command
 
 
@@ -90,7 +96,7 @@ class Table:
 
     def visible(self) -> dict[str, str]:
         """Returns the names that help and completion show, each with its one line."""
-        shown = {name: entry.help for name, entry in self.entries.items() if not entry.hidden}
+        shown = {name: entry.help.partition("\n")[0] for name, entry in self.entries.items() if not entry.hidden}
         return {**shown, **{name: entry.help for name, entry in self.extensions.items()}}
 
 
@@ -98,6 +104,8 @@ class LazyGroup(TyperGroup):
     """A group of commands that imports the one that runs, and none to show its help."""
 
     table = Table({})
+    # Options that help shows, whether or not they are among the words of this run.
+    shown_parameters: Sequence[Any] = ()
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Returns the names, without importing anything."""
@@ -107,10 +115,20 @@ class LazyGroup(TyperGroup):
         """Imports and returns one command."""
         entry = self.table.find(cmd_name)
         if entry is not None:
-            return load_command(cmd_name, entry)
+            session = ctx.obj if ctx is not None else None
+            return load_command(cmd_name, entry, getattr(session, "words", None))
         if not cmd_name.startswith("-"):
             raise UsageFault(f"There is no command `{cmd_name}`.", hint=did_you_mean(cmd_name, self.table.visible()))
         return None
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Writes the options, those of the whole program among them if this is its root."""
+        own = self.params
+        self.params = [*(each for each in own if not getattr(each, "hidden", False)), *self.shown_parameters]
+        try:
+            super().format_options(ctx, formatter)
+        finally:
+            self.params = own
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Writes the list of commands from the table."""
@@ -118,9 +136,9 @@ class LazyGroup(TyperGroup):
             formatter.write_dl(list(self.table.visible().items()))
 
 
-def lazy_group(name: str, table: Table, summary: str) -> Any:
+def lazy_group(name: str, table: Table, summary: str, shown_parameters: Sequence[Any] = ()) -> Any:
     """Returns a group whose commands are those of the table."""
-    kind = type("_Group", (LazyGroup,), {"table": table})
+    kind = type("_Group", (LazyGroup,), {"table": table, "shown_parameters": shown_parameters})
     app = typer.Typer(
         name=name,
         cls=kind,
@@ -129,7 +147,7 @@ def lazy_group(name: str, table: Table, summary: str) -> Any:
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings={"help_option_names": HELP_OPTION_NAMES},
     )
     app.callback()(_nothing)
     return command_of(app)

@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(words: Sequence[str]) -> int:
     """Runs one command line and returns the exit code."""
-    session = CommandSession()
+    session = CommandSession(words)
     try:
         load_dotenv()
         code = _once(words, session)
@@ -45,7 +45,7 @@ def run(words: Sequence[str]) -> int:
 
 
 def _once(words: Sequence[str], session: CommandSession) -> int:
-    result = root_command().main(list(words), prog_name="weyl", standalone_mode=False, obj=session)
+    result = root_command(words).main(list(words), prog_name="weyl", standalone_mode=False, obj=session)
     if isinstance(result, int):
         # Help was shown, or the command ended itself.
         return result

@@ -1,5 +1,8 @@
 """The options of every command, before and after its name, and how they are put on commands that do not know them."""
 
+from collections.abc import Sequence
+from copy import copy
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import typer
@@ -100,34 +103,55 @@ def split_names(text: str) -> tuple[str, ...]:
     return names
 
 
-def _ready_parameters(*, hidden: bool) -> list[Any]:
+def _ready_parameters() -> tuple[Any, ...]:
     parameters = global_parameters()
     for parameter in parameters:
         parameter.expose_value = False
         parameter.callback = _store
-        parameter.hidden = hidden
-    return parameters
+    return tuple(parameters)
 
 
-_HIDDEN = _ready_parameters(hidden=True)
+PARAMETERS = _ready_parameters()
+HELP_OPTION_NAMES = ["-h", "--help"]
+_HELP_CONTEXT = SimpleNamespace(help_option_names=HELP_OPTION_NAMES)
 
 
-def prepare_root(command: Any) -> Any:
-    """Puts the options on the root, the one place where help shows them."""
-    command.params = [*command.params, *_ready_parameters(hidden=False)]
-    return command
+def prepare(command: Any, words: Sequence[str] | None = None) -> None:
+    """Puts the options of the whole program on a command and all commands below it; a command's own options win.
 
-
-def prepare(command: Any) -> None:
-    """Puts the options of the whole program on a command and all commands below it; a command's own options win."""
+    Typer builds a pydantic adapter for each option of a command, given or not, and importing pydantic costs more than
+    all the rest of the program's start; so with the `words` of the command line only what may be among them is added.
+    """
     command.rich_markup_mode = None
     if command.help:
         # Keeps an example on its line, to be copied.
         command.help = command.help.replace("\nExample:", "\n\b\nExample:")
     taken = {word for parameter in command.params for word in (*parameter.opts, *parameter.secondary_opts)}
-    command.params = [*command.params, *(each for each in _HIDDEN if taken.isdisjoint(each.opts))]
+    wanted = [each for each in PARAMETERS if taken.isdisjoint(each.opts) and (words is None or _is_among(each, words))]
+    command.params = [*command.params, *(_hidden(parameter) for parameter in wanted)]
+    help_option = command.get_help_option(_HELP_CONTEXT)
+    if help_option is not None:
+        # A flag that is not None needs no adapter either.
+        help_option.default = False
     if not command.epilog:
         command.epilog = "Options of every command, such as -o and --url: see `weyl --help`."
     if isinstance(command, TyperGroup):
         for child in command.commands.values():
-            prepare(child)
+            prepare(child, words)
+
+
+def _hidden(parameter: Any) -> Any:
+    hidden = copy(parameter)
+    hidden.hidden = True
+    return hidden
+
+
+def _is_among(parameter: Any, words: Sequence[str]) -> bool:
+    """Says whether an option may be given in these words: `--columns`, `--columns=A`, `-oyaml`, `-qy`."""
+    for option in parameter.opts:
+        if option.startswith("--"):
+            if any(word == option or word.startswith(option + "=") for word in words):
+                return True
+        elif any(word.startswith("-") and not word.startswith("--") and option[1] in word for word in words):
+            return True
+    return False

@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,7 +22,8 @@ TYPED_ABOVE = 1_000
 class CommandSession:
     """What commands get as their context's object."""
 
-    def __init__(self) -> None:
+    def __init__(self, words: Sequence[str] = ()) -> None:
+        self.words = words
         self.options = GlobalOptions()
 
     @cached_property

@@ -1,14 +1,37 @@
 """The tree of commands: names and one line of help each, so that help and completion import no room."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from weyl.cli.loader import Entry, Table, lazy_group
-from weyl.cli.options import prepare_root
+from weyl.cli.options import PARAMETERS, prepare
 
 JOBS = "weyl.jobs.cli.app"
 AUTH = "weyl.auth.cli"
 SERVER = "weyl.commands"
 DEMO = "weyl.demo.cli"
+
+JOBS_HELP = """Submit, follow, fetch and manage jobs.
+
+Example: weyl jobs search --mine
+"""
+
+JOBS_ENTRIES: dict[str, Entry] = {
+    "submit": Entry(JOBS, "Submit jobs described in files, or a command line.", "submit"),
+    "search": Entry(JOBS, "List the jobs that meet all conditions.", "search"),
+    "summary": Entry(JOBS, "Count jobs by one or more columns.", "summary"),
+    "show": Entry(JOBS, "Show jobs with all their columns, history, parameters or description.", "show"),
+    "status": Entry(JOBS, "Show the status of jobs.", "status"),
+    "logs": Entry(JOBS, "Print the output of a job.", "logs"),
+    "output": Entry(JOBS, "Fetch what jobs have put in their output sandboxes.", "output"),
+    "input": Entry(JOBS, "Fetch what was sent along with jobs.", "input"),
+    "sandbox": Entry(JOBS, "List and fetch the sandboxes of jobs.", "sandbox"),
+    "kill": Entry(JOBS, "End jobs, wherever they are.", "kill"),
+    "delete": Entry(JOBS, "Remove jobs and their sandboxes.", "delete"),
+    "reschedule": Entry(JOBS, "Run jobs again.", "reschedule"),
+    "wait": Entry(JOBS, "Wait until jobs have ended.", "wait"),
+    "watch": Entry(JOBS, "Show how jobs move, until all have ended.", "watch"),
+}
 
 ENTRIES: dict[str, Entry] = {
     "login": Entry(AUTH, "Log in to the installation.", "login"),
@@ -16,13 +39,16 @@ ENTRIES: dict[str, Entry] = {
     "whoami": Entry(AUTH, "Show who you are logged in as.", "whoami"),
     "logins": Entry(AUTH, "List and end your logins.", "logins", aliases=("login-list",)),
     "token": Entry(AUTH, "Print an access token, for curl and other programs.", "token"),
-    "jobs": Entry(JOBS, "Submit, follow, fetch and manage jobs.", aliases=("job",)),
+    "jobs": Entry(JOBS, JOBS_HELP, aliases=("job",), children=JOBS_ENTRIES),
     "submit": Entry(JOBS, "Short for `jobs submit`.", "submit"),
     "status": Entry(JOBS, "Short for `jobs status`.", "status"),
     "logs": Entry(JOBS, "Short for `jobs logs`.", "logs"),
     "output": Entry(JOBS, "Short for `jobs output`.", "output"),
     "kill": Entry(JOBS, "Short for `jobs kill`.", "kill"),
     "pilots": Entry("weyl.pilots.cli", "Look at pilots and their logs.", aliases=("pilot",)),
+    "task-queues": Entry(
+        "weyl.task_queues.cli", "Look at what waits, by what it needs.", aliases=("task-queue", "queues")
+    ),
     "config": Entry("weyl.config.cli", "Read and check the configuration.", aliases=("configs",)),
     "api": Entry("weyl.cli.api", "Call any route of the API."),
     "doctor": Entry("weyl.cli.doctor", "Check address, certificates, clock and login."),
@@ -43,6 +69,9 @@ Example: weyl jobs submit job.jdl
 """
 
 
-def root_command() -> Any:
-    """Returns the whole program as one command."""
-    return prepare_root(lazy_group("weyl", Table(ENTRIES, extension_group="weyl.cli"), HELP))
+def root_command(words: Sequence[str] | None = None) -> Any:
+    """Returns the whole program as one command, with the options that may be among the words (none: all of them)."""
+    root = lazy_group("weyl", Table(ENTRIES, extension_group="weyl.cli"), HELP, PARAMETERS)
+    prepare(root, words)
+    root.epilog = None
+    return root
