@@ -129,8 +129,17 @@ async def delete_assignments(tx: Tx, job_ids: Sequence[int]) -> None:
     """Drop what the jobs have, and note when their sandboxes were let go."""
     dropped = sa.delete(sandbox_jobs).where(_j.job_id == sa.any_(_bigints(job_ids))).returning(_j.sandbox_id)
     dropped_cte = dropped.cte("dropped")
-    ids = sa.select(dropped_cte.c.sandbox_id).distinct()
-    await tx.execute(sa.update(sandboxes).where(_s.sandbox_id.in_(ids)).values(released_at=sa.func.now()))
+    # In one order, so that two calls which share sandboxes wait for each other instead of deadlocking.
+    locked = (
+        sa.select(_s.sandbox_id)
+        .where(_s.sandbox_id.in_(sa.select(dropped_cte.c.sandbox_id)))
+        .order_by(_s.sandbox_id)
+        .with_for_update(key_share=True)
+        .cte("locked")
+    )
+    await tx.execute(
+        sa.update(sandboxes).where(_s.sandbox_id.in_(sa.select(locked.c.sandbox_id))).values(released_at=sa.func.now())
+    )
 
 
 async def select_assigned(tx: Tx, job_ids: Sequence[int]) -> list[tuple[int, str, str]]:
