@@ -10,8 +10,9 @@ from weyl.auth.service.authority import open_authority
 from weyl.config.routes import router as config_router
 from weyl.extension import Extension, Services
 from weyl.jobs import tasks as jobs_tasks
+from weyl.jobs.routes import details, heartbeat, metadata, search, status, submission
 from weyl.jobs.routes import sandboxes as jobs_sandboxes
-from weyl.jobs.routes import submission as jobs_submission
+from weyl.jobs.service.writes import JobWrites
 from weyl.pilots.compute_elements.local import LocalComputeElement
 from weyl.resource_status.routes import router as resource_status_router
 from weyl.resource_status.service import StatusBoard
@@ -25,7 +26,7 @@ from weyl.tasks.models import BoundTask
 async def _state(services: Services) -> AsyncIterator[Mapping[str, object]]:
     authority = open_authority(services.settings, keys=services.keys, config=services.config)
     async with authority as auth:
-        yield {"auth": auth, "status_board": StatusBoard()}
+        yield {"auth": auth, "status_board": StatusBoard(), "job_writes": JobWrites(services.db)}
 
 
 def _tasks(services: Services) -> Sequence[BoundTask]:
@@ -44,7 +45,7 @@ BUILTIN = Extension(
         resource_status_router,
         sandboxes_router,
         jobs_sandboxes.router,
-        jobs_submission.router,
+        *(module.router for module in (submission, search, status, heartbeat, metadata, details)),
         task_queues_router,
     ],
     state=_state,

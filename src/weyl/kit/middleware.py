@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import structlog
+from starlette.exceptions import HTTPException
 
 from weyl.kit import json
 from weyl.kit.ids import uuid7
@@ -30,8 +31,8 @@ def version_key(version: bytes) -> tuple[int, ...] | None:
     return int(major), int(minor), int(patch), _STAGES[stage], int(number or 0)
 
 
-class BodyTooLarge(Exception):
-    """The body grew beyond the limit while it was read."""
+class BodyTooLarge(HTTPException):
+    """The body grew beyond the limit while it was read; FastAPI lets only this kind of error through its parser."""
 
 
 class RequestGuard:
@@ -51,12 +52,9 @@ class RequestGuard:
         scope["weyl.request_id"] = request_id
         structlog.contextvars.bind_contextvars(request_id=request_id)
         headers = dict(scope["headers"])
-        started = False
 
         async def send_with_id(message: Message) -> None:
-            nonlocal started
             if message["type"] == "http.response.start":
-                started = True
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
             await send(message)
 
@@ -64,12 +62,7 @@ class RequestGuard:
         if problem is not None:
             await _answer(send_with_id, *problem)
             return
-        try:
-            await self._app(scope, self._limited(receive), send_with_id)
-        except BodyTooLarge:
-            if started:
-                raise
-            await _answer(send_with_id, 413, self._too_large())
+        await self._app(scope, self._limited(receive), send_with_id)
 
     def _problem(self, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
         version = headers.get(b"diracx-client-version")
@@ -97,7 +90,7 @@ class RequestGuard:
             message = await receive()
             read += len(message.get("body", b""))
             if read > self._body_bytes_max:
-                raise BodyTooLarge
+                raise BodyTooLarge(413, self._too_large())
             return message
 
         return limited
