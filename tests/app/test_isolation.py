@@ -1,0 +1,268 @@
+"""Another VO's data do not exist for you: one case a route, and a route without a case fails.
+
+The intruder is bob of `vob`, once as a member and once as its administrator; what he asks for is alice's, of `voa`.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import text
+from tests.infra.app import Application
+from tests.infra.routes import operations
+
+from weyl.app import create_app
+from weyl.kit.db import Database
+from weyl.settings import Settings
+
+MARK = "marie-skłodowska"
+STAMP = "a" * 32
+JDL = f'Executable = "/bin/true"; JobName = "{MARK}"; JobGroup = "{MARK}";'
+UNKNOWN_PFN = f"/S3/sandboxes/voa/user/alice/sha256:{'0' * 64}.tar.bz2"
+
+
+@dataclass(frozen=True)
+class World:
+    """What alice has, and how to look at all of it."""
+
+    application: Application
+    db: Database
+    job_id: int
+    pfn: str
+
+    async def digest(self) -> dict[str, str | None]:
+        """Return a digest of every table, so that any change shows."""
+        async with self.db.read() as tx:
+            names = await tx.execute(
+                text("SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace")
+            )
+            return {
+                name: await tx.scalar(
+                    text(f"SELECT md5(string_agg(t::text, '\\n' ORDER BY t::text)) FROM \"{name}\" t")
+                )
+                for (name,) in names.all()
+            }
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the intruder sends, and what he may be told."""
+
+    statuses: set[int]
+    path: Callable[[World], dict[str, object]] = lambda world: {}
+    body: Callable[[World], Any] | None = None
+    query: Callable[[World], dict[str, str]] = lambda world: {}
+
+
+def of_job(*statuses: int, body: Callable[[World], Any] | None = None, **path: object) -> Case:
+    """Return a case whose path names alice's job."""
+    return Case(set(statuses), path=lambda world: {"job_id": world.job_id, **path}, body=body)
+
+
+def by_ids(*statuses: int) -> Case:
+    """Return a case whose body names alice's job."""
+    return Case(set(statuses), body=lambda world: {"job_ids": [world.job_id]})
+
+
+NOTHING = {403, 404}
+UPDATE = {"2026-11-25T00:00:00Z": {"Status": "Killed", "MinorStatus": "Marked for termination", "Source": "intruder"}}
+
+# Anybody may call these, or they answer about the caller only.
+OPEN = {
+    "POST /api/auth/device",
+    "GET /api/auth/device",
+    "GET /api/auth/device/complete",
+    "GET /api/auth/device/complete/finished",
+    "GET /api/auth/authorize",
+    "GET /api/auth/authorize/complete",
+    "POST /api/auth/token",
+    "POST /api/auth/revoke",
+    "GET /.well-known/openid-configuration",
+    "GET /.well-known/jwks.json",
+    "GET /.well-known/dirac-metadata",
+    "GET /.well-known/security.txt",
+    "POST /api/pilots/token",
+    "POST /api/pilots/token/refresh",
+}
+
+CASES = {
+    "GET /api/auth/userinfo": Case({200}),
+    "GET /api/auth/refresh-tokens": Case({200}),
+    "DELETE /api/auth/refresh-tokens/{jti}": Case(
+        NOTHING, path=lambda _: {"jti": "01890a5d-ac96-774b-bcce-b302099a8057"}
+    ),
+    # The configuration document is the installation's, the same for all by contract.
+    "GET /api/config/": Case({200}),
+    "GET /api/config/history": Case({403}),
+    "GET /api/config/diff": Case({403}),
+    "GET /api/rss/storage": Case({200}),
+    "GET /api/rss/compute": Case({200}),
+    "GET /api/rss/site": Case({200}),
+    "GET /api/rss/fts": Case({200}),
+    "POST /api/jobs/search": Case({200}, body=lambda _: {"search": []}),
+    "POST /api/jobs/summary": Case({200}, body=lambda _: {"grouping": ["JobGroup"], "search": []}),
+    "POST /api/jobs/jdl": Case({400}, body=lambda _: ['Executable = "/bin/true"; VirtualOrganization = "voa";']),
+    "PATCH /api/jobs/status": Case(NOTHING, body=lambda world: {str(world.job_id): UPDATE}),
+    "PATCH /api/jobs/heartbeat": Case(NOTHING, body=lambda world: {str(world.job_id): {"MemoryUsed": 1.0}}),
+    "PATCH /api/jobs/metadata": Case(NOTHING, body=lambda world: {str(world.job_id): {"Site": "LCG.Beta.org"}}),
+    "POST /api/jobs/reschedule": by_ids(400, 403, 404),
+    "POST /api/jobs/kill": by_ids(403, 404),
+    "POST /api/jobs/delete": by_ids(403, 404),
+    "GET /api/jobs/{job_id}/jdl": of_job(403, 404),
+    "GET /api/jobs/{job_id}/requirements": of_job(403, 404),
+    "GET /api/jobs/{job_id}/parameters": of_job(403, 404),
+    "GET /api/jobs/{job_id}/history": of_job(403, 404),
+    "GET /api/jobs/{job_id}/sandbox": of_job(403, 404),
+    "DELETE /api/jobs/{job_id}/sandbox": of_job(403, 404),
+    "GET /api/jobs/{job_id}/sandbox/{sandbox_type}": of_job(403, 404, sandbox_type="input"),
+    "PATCH /api/jobs/{job_id}/sandbox/output": of_job(403, 404, body=lambda world: world.pfn),
+    "POST /api/jobs/sandbox/unassign": by_ids(403, 404),
+    "GET /api/jobs/sandbox": Case({403}, query=lambda world: {"pfn": world.pfn}),
+    "POST /api/jobs/sandbox": Case(
+        {200},
+        body=lambda _: {"checksum_algorithm": "sha256", "checksum": "0" * 64, "size": 10, "format": "tar.bz2"},
+    ),
+    "GET /api/task-queues": Case({200, 403}),
+    "GET /api/task-queues/{class_id}": Case(NOTHING, path=lambda _: {"class_id": 1}),
+    "POST /api/task-queues/rebuild": Case({403}),
+    "POST /api/matcher/match": Case({403}, body=lambda _: {"offer": {}}),
+    "POST /api/matcher/jobs/{job_id}/token": of_job(403, 404),
+    "POST /api/pilots/search": Case({200}, body=lambda _: {"search": []}),
+    "POST /api/pilots/summary": Case({200}, body=lambda _: {"grouping": ["PilotStamp"], "search": []}),
+    "POST /api/pilots/": Case({403}, body=lambda _: {"pilot_stamp": "b" * 32, "vo": "voa"}),
+    "PATCH /api/pilots/metadata": Case(
+        NOTHING, body=lambda _: {"pilot_stamps_to_fields": {STAMP: {"Status": "Failed"}}}
+    ),
+    "POST /api/pilots/secrets": Case({403}, body=lambda _: {"vo": "voa", "site": "LCG.Alpha.org"}),
+    "DELETE /api/pilots/secrets/{secret_id}": Case(NOTHING, path=lambda _: {"secret_id": 1}),
+    "POST /api/pilots/revoke": Case(NOTHING, body=lambda _: {"stamps": [STAMP]}),
+    "POST /api/pilots/drain": Case(NOTHING, body=lambda _: {"stamps": [STAMP]}),
+    "POST /api/pilots/logs": Case({403}),
+    "GET /api/pilots/{stamp}/logs": Case(NOTHING, path=lambda _: {"stamp": STAMP}),
+    "GET /api/pilots/{stamp}/output": Case(NOTHING, path=lambda _: {"stamp": STAMP}),
+    "GET /api/pilots/submission": Case({200, 403}),
+}
+
+OPERATIONS = operations(create_app(Settings()))
+
+
+@pytest.fixture
+async def world(application: Application, db: Database) -> World:
+    """Give alice a job with a sandbox, and her VO a pilot."""
+    client, alice = application.client, application.login("alice", vo="voa")
+    announced = await client.post(
+        "/api/jobs/sandbox",
+        json={
+            "checksum_algorithm": "sha256",
+            "checksum": hashlib.sha256(b"x").hexdigest(),
+            "size": 1,
+            "format": "tar.bz2",
+        },
+        headers=alice,
+    )
+    pfn = announced.json()["pfn"]
+    submitted = await client.post(
+        "/api/jobs/jdl", json=[JDL.rstrip(";") + f'; InputSandbox = {{"{pfn}"}};'], headers=alice
+    )
+    assert submitted.status_code == 201, submitted.text
+    registered = await client.post(
+        "/api/pilots/",
+        json={"pilot_stamp": STAMP, "vo": "voa"},
+        headers=application.login("alice", vo="voa", group="pilot"),
+    )
+    assert registered.status_code == 201, registered.text
+    return World(application, db, submitted.json()[0]["JobID"], pfn)
+
+
+def test_every_route_has_a_case() -> None:
+    assert set(OPERATIONS) - OPEN - set(CASES) == set(), "give the new routes a case"
+    assert set(CASES) | OPEN <= set(OPERATIONS), "cases of routes that are gone"
+
+
+async def _send(world: World, operation: str, headers: dict[str, str]) -> httpx2.Response:
+    method, template = operation.split(" ")
+    case = CASES[operation]
+    return await world.application.client.request(
+        method,
+        template.format(**case.path(world)),
+        params=case.query(world),
+        json=case.body(world) if case.body else None,
+        headers=headers,
+    )
+
+
+@pytest.mark.parametrize("group", ["user", "admin"])
+async def test_the_other_vo_sees_nothing_and_changes_nothing(world: World, group: str) -> None:
+    problems = []
+    before = await world.digest()
+    for operation, case in CASES.items():
+        answer = await _send(world, operation, world.application.login("bob", vo="vob", group=group))
+        if answer.status_code not in case.statuses:
+            problems.append(f"{operation}: {answer.status_code} {answer.text[:200]}")
+        if MARK in answer.text or STAMP in answer.text:
+            problems.append(f"{operation}: tells about the other VO: {answer.text[:200]}")
+        after = await world.digest()
+        changed = {name for name in after if after[name] != before.get(name)}
+        if changed and operation not in ("POST /api/jobs/sandbox",):
+            problems.append(f"{operation}: changed {sorted(changed)}")
+        before = after
+    assert problems == []
+
+
+async def test_what_does_not_exist_and_what_is_anothers_look_the_same(world: World) -> None:
+    missing = World(world.application, world.db, world.job_id + 1000, UNKNOWN_PFN)
+    differing = []
+    for group in ("user", "admin"):
+        headers = world.application.login("bob", vo="vob", group=group)
+        for operation in CASES:
+            found, absent = await _send(world, operation, headers), await _send(missing, operation, headers)
+            texts = [
+                answer.text.replace(str(asked.job_id), "ID").replace(asked.pfn, "PFN")
+                for answer, asked in ((found, world), (absent, missing))
+            ]
+            if (found.status_code, texts[0]) != (
+                absent.status_code,
+                texts[1],
+            ) and operation != "POST /api/jobs/sandbox":
+                differing.append(
+                    f"{operation} as {group}: {found.status_code} {texts[0]} / {absent.status_code} {texts[1]}"
+                )
+    assert differing == []
+
+
+async def test_without_a_token_every_route_that_needs_one_is_401(world: World) -> None:
+    before = await world.digest()
+    answers = {operation: await _send(world, operation, {}) for operation in CASES}
+    assert {operation: answer.status_code for operation, answer in answers.items() if answer.status_code != 401} == {}
+    assert await world.digest() == before
+
+
+async def test_tokens_of_other_pilots_and_payloads_open_nothing(world: World) -> None:
+    """A pilot and a payload of the same VO that have nothing to do with alice's job."""
+    pilot = world.application.pilot("c" * 32)
+    payload = world.application.payload(world.job_id + 1, stamp="c" * 32)
+    before = await world.digest()
+    problems = []
+    for operation in set(CASES) - MEANT_FOR_NODES:
+        for who, headers in (("pilot", pilot), ("payload", payload)):
+            answer = await _send(world, operation, headers)
+            if answer.status_code not in (403, 404, 422):
+                problems.append(f"{operation} as {who}: {answer.status_code} {answer.text[:150]}")
+    assert problems == []
+    assert await world.digest() == before
+
+
+# Pilots match and write their own logs; both read the configuration and what may be used.
+MEANT_FOR_NODES = {
+    "GET /api/config/",
+    "GET /api/rss/storage",
+    "GET /api/rss/compute",
+    "GET /api/rss/site",
+    "GET /api/rss/fts",
+    "POST /api/matcher/match",
+    "POST /api/pilots/logs",
+    "POST /api/jobs/sandbox",
+}
