@@ -25,7 +25,7 @@ def table_lines(
     rows: Sequence[Mapping[str, Any]], names: Sequence[str], *, width: int | None, header: bool, color: bool
 ) -> list[str]:
     """Returns the lines of a table; with a width, long columns are cut so that each row stays one line."""
-    if not names:
+    if not names or not rows:
         return []
     cells = [[cell_text(row.get(name)) for name in names] for row in rows]
     wanted = [

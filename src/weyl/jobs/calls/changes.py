@@ -20,6 +20,16 @@ def set_statuses(reports: StatusReports, *, force: bool = False) -> Call[SetJobS
     return Call("PATCH", "/api/jobs/status", SetJobStatusReturn, query=query, body=body, repeatable=True)
 
 
+def kill(job_ids: Sequence[int]) -> Call[SetJobStatusReturn]:
+    """Asks to end jobs, wherever they are."""
+    return Call("POST", "/api/jobs/kill", SetJobStatusReturn, body={"job_ids": list(job_ids)}, repeatable=True)
+
+
+def delete(job_ids: Sequence[int]) -> Call[SetJobStatusReturn]:
+    """Asks to remove jobs; those that live are killed first."""
+    return Call("POST", "/api/jobs/delete", SetJobStatusReturn, body={"job_ids": list(job_ids)}, repeatable=True)
+
+
 def reschedule(job_ids: Sequence[int], *, reset: bool = False) -> Call[dict[str, Any]]:
     """Asks to run jobs again from their descriptions."""
     return Call(

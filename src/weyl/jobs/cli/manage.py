@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -12,14 +11,14 @@ from weyl.client.errors import NotFound, Refused, UsageFault
 from weyl.client.results import Ids, Result, Rows
 from weyl.jobs.calls import changes, lists
 from weyl.jobs.cli.look import Where
-from weyl.jobs.cli.selection import batches, conditions, find, job_ids, own_name
-from weyl.jobs.models.status import JobStatusUpdate, StatusReports
-from weyl.jobs.states import FINAL, JobStatus
+from weyl.jobs.cli.selection import batches, conditions, find, job_ids
+from weyl.jobs.models.status import SetJobStatusReturn
+from weyl.jobs.states import JobStatus
+from weyl.kit.call import Call
 from weyl.kit.search import SearchParams
 
-SELECTED = ("Status", "Owner", "LastUpdateTime")
-STEP = timedelta(milliseconds=1)
-STATUSES_PER_REQUEST = 5_000
+SELECTED = ("Status", "Owner")
+JOBS_PER_REQUEST = 5_000
 
 OptionalJobs = Annotated[
     list[str] | None, typer.Argument(metavar="ID...", help="Ids of jobs, ranges such as 12..20, or - for stdin.")
@@ -37,7 +36,7 @@ def kill(context: typer.Context, ids: OptionalJobs = None, *, where: Where = Non
     if dry_run:
         return _preview(rows)
     session.confirm("kill", len(rows), breakdown=_breakdown(rows))
-    return _report(session, rows, "killed", lambda row, at, source: {at: _killed(source)}, JobStatus.KILLED)
+    return _change(session, rows, "killed", changes.kill, JobStatus.KILLED)
 
 
 def delete(context: typer.Context, ids: OptionalJobs = None, *, where: Where = None, dry_run: DryRun = False) -> Result:
@@ -50,7 +49,7 @@ def delete(context: typer.Context, ids: OptionalJobs = None, *, where: Where = N
     if dry_run:
         return _preview(rows)
     session.confirm("delete", len(rows), breakdown=_breakdown(rows))
-    return _report(session, rows, "deleted", _deletion, JobStatus.DELETED)
+    return _change(session, rows, "deleted", changes.delete, JobStatus.DELETED)
 
 
 def reschedule(
@@ -104,47 +103,28 @@ def _preview(rows: list[dict[str, Any]]) -> Result:
     return Rows(rows, columns=("JobID", "Status", "Owner"), id_column="JobID", unit="jobs")
 
 
-def _killed(source: str) -> JobStatusUpdate:
-    return JobStatusUpdate(status=JobStatus.KILLED, minor_status="Marked for termination", source=source)
-
-
-def _deletion(row: Mapping[str, Any], at: datetime, source: str) -> dict[datetime, JobStatusUpdate]:
-    deleted = JobStatusUpdate(status=JobStatus.DELETED, minor_status="Marked for deletion", source=source)
-    if row["Status"] in FINAL or row["Status"] == JobStatus.DELETED:
-        return {at: deleted}
-    return {at: _killed(source), at + STEP: deleted}
-
-
-Updates = Callable[[Mapping[str, Any], datetime, str], dict[datetime, JobStatusUpdate]]
-
-
-def _report(
-    session: Session, rows: Sequence[Mapping[str, Any]], word: str, updates: Updates, wanted: JobStatus
+def _change(
+    session: Session,
+    rows: Sequence[Mapping[str, Any]],
+    word: str,
+    call: Callable[[Sequence[int]], Call[SetJobStatusReturn]],
+    wanted: JobStatus,
 ) -> Result:
-    source = f"User: {own_name(session)}"
-    by_id = {int(row["JobID"]): row for row in rows}
+    before = {int(row["JobID"]): str(row["Status"]) for row in rows}
     done: list[int] = []
     failed: dict[Any, str] = {}
-    for batch in batches(list(by_id), STATUSES_PER_REQUEST):
-        reports: StatusReports = {job_id: updates(by_id[job_id], _moment(by_id[job_id]), source) for job_id in batch}
+    for batch in batches(list(before), JOBS_PER_REQUEST):
         try:
-            answer = session.client.send(changes.set_statuses(reports)).model_dump(by_alias=True)
-        except NotFound as error:
+            answer = session.client.send(call(batch)).model_dump(by_alias=True)
+        except (NotFound, Refused) as error:
             answer = _answer_of(error)
         failed |= {int(job_id): _reason(why) for job_id, why in answer["failed"].items()}
         for job_id, change in answer["success"].items():
-            before = by_id[int(job_id)]["Status"]
-            if change["Status"] == wanted and before != wanted:
+            if change["Status"] == wanted:
                 done.append(int(job_id))
             else:
-                failed[int(job_id)] = f"is {change['Status'] or before}, so it cannot be {word}"
+                failed[int(job_id)] = f"is {change['Status'] or before[int(job_id)]}, so it cannot be {word}"
     return Ids(done, f"{word.capitalize()} {_jobs(len(done))}.", id_column="JobID", failed=failed)
-
-
-def _moment(row: Mapping[str, Any]) -> datetime:
-    """Returns now, but after what the server noted last: a slow clock here must not make the report an old one."""
-    last = datetime.fromisoformat(str(row["LastUpdateTime"]))
-    return max(datetime.now(UTC), last + STEP)
 
 
 def _answer_of(error: NotFound | Refused) -> dict[str, Any]:

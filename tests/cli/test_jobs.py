@@ -1,0 +1,391 @@
+"""`weyl jobs` against a real server: what users type, what scripts read, and who may not."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cli.conftest import Program, Server
+
+from weyl.jobs.calls import changes
+from weyl.jobs.models.status import JobStatusUpdate
+from weyl.jobs.states import JobStatus
+from weyl.kit.call import Call
+from weyl.sandboxes import calls as sandbox_calls
+from weyl.sandboxes.transfer import upload
+
+JDL = 'Executable = "/bin/echo"; Arguments = "hello"; JobName = "greeting"; JobGroup = "{group}"; '
+
+
+@pytest.fixture
+def group(request: pytest.FixtureRequest) -> str:
+    """A job group that no other test uses."""
+    return request.node.name[:32]
+
+
+def submit(weyl: Program, group: str, count: int = 1, **environ: str) -> list[int]:
+    weyl.file("job.jdl", JDL.format(group=group) + (f"Parameters = {count};" if count > 1 else ""))
+    result = weyl("jobs", "submit", "job.jdl", "-q", **environ)
+    assert result.returncode == 0, result.stderr
+    return [int(line) for line in result.stdout.split()]
+
+
+def move(server: Server, job_ids: list[int], *statuses: str) -> None:
+    """Reports statuses, one after the other, as the wrapper and the matcher do."""
+    now = datetime.now(UTC)
+    updates = {
+        now + timedelta(milliseconds=i): JobStatusUpdate(
+            status=JobStatus(status), minor_status=f"step {i}", source="Job"
+        )
+        for i, status in enumerate(statuses)
+    }
+    with server.client("alice", group="admin") as admin:
+        admin.send(changes.set_statuses(dict.fromkeys(job_ids, updates), force=True))
+
+
+def rows(result: Any) -> list[dict[str, Any]]:
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_who_is_not_logged_in_gets_exit_4(weyl_as: Callable[..., Program]) -> None:
+    anonymous = weyl_as(None)
+    anonymous.file("job.jdl", 'Executable = "/bin/true";')
+    for words in (["submit", "job.jdl"], ["search"], ["show", "1"], ["kill", "1", "--yes"], ["output", "1"]):
+        result = anonymous("jobs", *words)
+        assert result.returncode == 4, (words, result.stderr)
+        assert "weyl login" in result.stderr
+
+
+def test_who_may_not_submit_gets_exit_5(weyl_as: Callable[..., Program]) -> None:
+    pilot = weyl_as("alice", group="service")
+    pilot.file("job.jdl", 'Executable = "/bin/true";')
+    result = pilot("jobs", "submit", "job.jdl")
+    assert result.returncode == 5, result.stderr
+
+
+def test_jobs_of_another_vo_do_not_exist(weyl: Program, weyl_as: Callable[..., Program], group: str) -> None:
+    [job_id] = submit(weyl, group)
+    other = weyl_as("alice", vo="vob", group="admin")
+    for words in (
+        ["show", str(job_id)],
+        ["status", str(job_id)],
+        ["kill", str(job_id), "--yes"],
+        ["output", str(job_id)],
+    ):
+        assert other("jobs", *words).returncode == 3, words
+
+
+def test_ids_go_to_stdout_and_the_sentence_to_stderr(weyl: Program, group: str) -> None:
+    weyl.file("job.jdl", JDL.format(group=group))
+    result = weyl("submit", "job.jdl", "-o", "table")
+    assert result.returncode == 0
+    assert result.stdout.strip().isdigit()
+    assert result.stderr == f"Submitted job {result.stdout.strip()}.\n"
+
+
+def test_submission_as_json_is_the_answer_of_the_api(weyl: Program, group: str) -> None:
+    weyl.file("job.jdl", JDL.format(group=group))
+    [job] = rows(weyl("submit", "job.jdl"))
+    assert set(job) == {"JobID", "Status", "MinorStatus", "TimeStamp"}
+
+
+def test_several_files_are_one_request_all_or_nothing(weyl: Program, group: str) -> None:
+    weyl.file("good.jdl", JDL.format(group=group))
+    weyl.file("bad.jdl", JDL.format(group=group) + 'CPUTime = "much";')
+    result = weyl("submit", "good.jdl", "bad.jdl")
+    assert result.returncode == 10, result.stderr
+    assert "CPUTime" in result.stderr
+    assert rows(weyl("jobs", "search", "--where", f"JobGroup = {group}")) == []
+
+
+def test_a_key_makes_one_set_of_jobs_however_often(weyl: Program, group: str) -> None:
+    weyl.file("job.jdl", JDL.format(group=group))
+    first = weyl("submit", "job.jdl", "-q", "--key", f"key-{group}")
+    again = weyl("submit", "job.jdl", "-q", "--key", f"key-{group}")
+    assert first.stdout == again.stdout
+
+
+def test_a_description_from_stdin_and_options_that_change_it(weyl: Program, group: str) -> None:
+    text = JDL.format(group="other")
+    result = weyl("submit", "-", "-q", "--job-group", group, "-n", "named", "--param", "seed=1..3", stdin=text)
+    assert len(result.stdout.split()) == 3, result.stderr
+    found = rows(weyl("jobs", "search", "--where", f"JobGroup = {group}", "--json", "JobName"))
+    assert found == [{"JobName": "named"}] * 3
+
+
+def test_local_files_travel_as_one_sandbox(weyl: Program, group: str) -> None:
+    weyl.file("work/run.sh", "#!/bin/sh\necho hello\n")
+    weyl.file("work/data.txt", "data")
+    sandbox = 'Executable = "run.sh"; InputSandbox = {"run.sh", "data.txt"}; '
+    weyl.file("work/job.jdl", sandbox + f'JobGroup = "{group}"; Parameters = 2;')
+    result = weyl("submit", "work/job.jdl", "-q")
+    assert result.returncode == 0, result.stderr
+    ids = result.stdout.split()
+    listed = rows(weyl("jobs", "sandbox", "list", *ids))
+    assert [row["Type"] for row in listed] == ["Input", "Input"]
+    assert len({row["PFN"] for row in listed}) == 1
+    fetched = rows(weyl("jobs", "input", ids[0], "-d", "in"))
+    assert fetched == [{"JobID": int(ids[0]), "Directory": f"in/{ids[0]}", "Files": ["data.txt", "run.sh"]}]
+    assert (weyl.directory / "in" / ids[0] / "data.txt").read_text() == "data"
+    by_name = weyl("jobs", "sandbox", "get", listed[0]["PFN"], "-d", "by-name")
+    assert by_name.returncode == 0, by_name.stderr
+    assert (weyl.directory / "by-name" / "run.sh").exists()
+
+
+def test_search_has_the_columns_and_the_page_of_the_peer(weyl: Program, group: str) -> None:
+    submit(weyl, group, 12)
+    found = rows(weyl("jobs", "search", "--condition", f"JobGroup eq {group}"))
+    assert len(found) == 10
+    assert set(found[0]) == {
+        "JobID",
+        "Status",
+        "MinorStatus",
+        "ApplicationStatus",
+        "JobGroup",
+        "Site",
+        "JobName",
+        "Owner",
+        "LastUpdateTime",
+    }
+    second = rows(weyl("jobs", "search", "--condition", f"JobGroup eq {group}", "--page", "2"))
+    assert len(second) == 2
+    table = weyl("jobs", "search", "--condition", f"JobGroup eq {group}", "--page", "2", "-o", "table")
+    assert table.stderr == "11-12 of 12 jobs\n"
+    beyond = weyl("jobs", "search", "--condition", f"JobGroup eq {group}", "--page", "9", "-o", "table")
+    assert (beyond.returncode, beyond.stdout) == (0, "")
+
+
+def test_search_streams_all_pages_in_every_format(weyl: Program, group: str) -> None:
+    ids = submit(weyl, group, 12)
+    where = ["--where", f"JobGroup = {group}", "--limit", "0"]
+    assert weyl("jobs", "search", *where, "-q").stdout.split() == [str(job_id) for job_id in ids]
+    lines = weyl("jobs", "search", *where, "-o", "ndjson").stdout.splitlines()
+    assert [json.loads(line)["JobID"] for line in lines] == ids
+    table = list(
+        csv.DictReader(io.StringIO(weyl("jobs", "search", *where, "--columns", "JobID,Status", "-o", "csv").stdout))
+    )
+    assert [row["JobID"] for row in table] == [str(job_id) for job_id in ids]
+    assert len(rows(weyl("jobs", "search", "--where", f"JobGroup = {group}", "--limit", "5"))) == 5
+
+
+def test_search_sorts_and_filters(weyl: Program, weyl_as: Callable[..., Program], group: str) -> None:
+    ids = submit(weyl, group, 3)
+    [bob] = submit(weyl_as("bob"), group)
+    newest = rows(weyl("jobs", "search", "--where", f"JobGroup = {group}", "--sort", "-JobID", "--json", "JobID"))
+    assert [row["JobID"] for row in newest] == [bob, *reversed(ids)]
+    mine = rows(weyl("jobs", "search", "--where", f"JobGroup = {group[:5]}*", "--mine", "--last", "1h", "--limit", "0"))
+    assert [row["JobID"] for row in mine if row["JobGroup"] == group] == ids
+    none = weyl(
+        "jobs",
+        "search",
+        "--where",
+        f"JobGroup = {group} and Status not in (Received, Checking, Waiting)",
+        "--fail-empty",
+    )
+    assert none.returncode == 3
+
+
+def test_a_column_that_does_not_exist_is_exit_2_with_a_near_match(weyl: Program) -> None:
+    result = weyl("jobs", "search", "--columns", "JobId,Status")
+    assert result.returncode == 2
+    assert "JobID" in result.stderr
+
+
+def test_a_filter_that_the_server_refuses_is_exit_10(weyl: Program) -> None:
+    result = weyl("jobs", "search", "--where", "JobID = many")
+    assert result.returncode == 10, result.stderr
+
+
+def test_summary_counts(weyl: Program, server: Server, group: str) -> None:
+    ids = submit(weyl, group, 3)
+    move(server, ids[:1], "Failed")
+    counted = rows(weyl("jobs", "summary", "--by", "Status", "--where", f"JobGroup = {group}"))
+    assert sum(row["count"] for row in counted) == 3
+    assert {"Status": "Failed", "count": 1} in counted
+
+
+def test_show_history_params_and_description(weyl: Program, server: Server, group: str) -> None:
+    [job_id] = submit(weyl, group)
+    move(server, [job_id], "Running")
+    [job] = rows(weyl("jobs", "show", str(job_id)))
+    assert (job["JobID"], job["JobName"], job["Owner"]) == (job_id, "greeting", "alice")
+    assert "JobName" in weyl("jobs", "show", str(job_id), "-o", "table").stdout
+    history = rows(weyl("jobs", "show", str(job_id), "--history"))
+    assert history[0]["Status"] == "Received"
+    assert history[-1]["Status"] == "Running"
+    assert "/bin/echo" in weyl("jobs", "show", str(job_id), "--jdl").stdout
+    with server.client("alice", group="admin") as admin:
+        admin.send(Call("PATCH", "/api/jobs/metadata", None, body={str(job_id): {"HostName": "node1"}}))
+    parameters = rows(weyl("jobs", "show", str(job_id), "--params"))
+    assert {"JobID": job_id, "Name": "HostName", "Value": "node1"} in parameters
+    assert weyl("jobs", "show", str(job_id), "--params", "--jdl").returncode == 2
+
+
+def test_status_of_many_and_of_a_missing_one(weyl: Program, group: str) -> None:
+    ids = submit(weyl, group, 3)
+    found = rows(weyl("status", f"{ids[0]}..{ids[-1]}"))
+    assert [row["JobID"] for row in found] == ids
+    missing = weyl("status", str(ids[0]), "999999999")
+    assert missing.returncode == 3
+    assert "999999999" in missing.stderr
+
+
+def test_destructive_commands_are_refused_without_yes(weyl: Program, group: str) -> None:
+    ids = submit(weyl, group, 2)
+    result = weyl("kill", *map(str, ids))
+    assert result.returncode == 2
+    assert "kill 2" in result.stderr
+    preview = rows(weyl("kill", "--where", f"JobGroup = {group}", "--dry-run"))
+    assert [row["JobID"] for row in preview] == ids
+    killed = rows(weyl("jobs", "search", "--where", f"JobGroup = {group} and Status = Killed"))
+    assert killed == []
+
+
+def test_kill_by_ids_from_a_search(weyl: Program, server: Server, group: str) -> None:
+    ids = submit(weyl, group, 3)
+    move(server, ids[:1], "Running", "Done")
+    found = weyl("jobs", "search", "--where", f"JobGroup = {group}", "--limit", "0", "-q")
+    result = weyl("jobs", "kill", "-", "--yes", "-o", "table", stdin=found.stdout)
+    assert result.returncode == 7, result.stderr
+    assert result.stdout.split() == [str(job_id) for job_id in ids[1:]]
+    assert str(ids[0]) in result.stderr
+    statuses = {row["JobID"]: row["Status"] for row in rows(weyl("status", *map(str, ids)))}
+    assert statuses == {ids[0]: "Done", ids[1]: "Killed", ids[2]: "Killed"}
+
+
+def test_delete_kills_first(weyl: Program, server: Server, group: str) -> None:
+    ids = submit(weyl, group, 2)
+    move(server, ids[:1], "Running")
+    result = weyl("jobs", "delete", "--where", f"JobGroup = {group}", "--yes")
+    assert result.returncode == 0, result.stderr
+    assert {row["Status"] for row in rows(weyl("status", *map(str, ids)))} == {"Deleted"}
+
+
+def test_nobody_kills_the_jobs_of_another(weyl: Program, weyl_as: Callable[..., Program], group: str) -> None:
+    [job_id] = submit(weyl, group)
+    result = weyl_as("bob")("kill", str(job_id), "--yes")
+    assert result.returncode == 5, result.stderr
+    assert rows(weyl("status", str(job_id)))[0]["Status"] != "Killed"
+
+
+def test_reschedule(weyl: Program, server: Server, group: str) -> None:
+    [job_id] = submit(weyl, group)
+    move(server, [job_id], "Running", "Failed")
+    result = weyl("jobs", "reschedule", str(job_id))
+    assert result.returncode == 0, result.stderr
+    [job] = rows(weyl("jobs", "show", str(job_id)))
+    assert job["RescheduleCounter"] == 1
+
+
+def test_wait_tells_how_jobs_ended(weyl: Program, server: Server, group: str) -> None:
+    good, bad, live = submit(weyl, group, 3)
+    move(server, [good], "Running", "Done")
+    move(server, [bad], "Running", "Failed")
+    assert weyl("jobs", "wait", str(good)).returncode == 0
+    failed = weyl("jobs", "wait", str(good), str(bad))
+    assert failed.returncode == 9
+    assert str(bad) in failed.stderr
+    assert weyl("jobs", "wait", str(bad), "--for", "Failed").returncode == 0
+    assert weyl("jobs", "wait", str(live), "--timeout", "1s").returncode == 8
+    assert weyl("jobs", "wait", str(live), str(good), "--any").returncode == 0
+    assert weyl("jobs", "wait", str(live), "--for", "Dome").returncode == 2
+
+
+def test_watch_prints_a_line_a_change_and_ends(weyl: Program, server: Server, group: str) -> None:
+    ids = submit(weyl, group, 2)
+    move(server, ids, "Running", "Done")
+    result = weyl("jobs", "watch", "--group", group)
+    assert result.returncode == 0, result.stderr
+    assert [json.loads(line)["JobID"] for line in result.stdout.splitlines()] == ids
+
+
+def finish(server: Server, job_id: int, directory: Path) -> None:
+    """Ends a job as its wrapper does: output sandbox first, then the status."""
+    for name, text in (("std.out", "line 1\nline 2\nline 3\n"), ("std.err", "oops\n")):
+        (directory / name).write_text(text)
+    with server.client("alice") as client:
+        pfn = upload(client, [directory / "std.out", directory / "std.err"])
+        client.send(sandbox_calls.assign_output(job_id, pfn))
+    move(server, [job_id], "Running", "Done")
+
+
+def test_output_and_logs_of_a_finished_job(weyl: Program, server: Server, group: str, tmp_path: Path) -> None:
+    done, live = submit(weyl, group, 2)
+    finish(server, done, tmp_path)
+    assert weyl("logs", str(done)).stdout == "line 1\nline 2\nline 3\n"
+    assert weyl("logs", str(done), "--tail", "1").stdout == "line 3\n"
+    assert weyl("logs", str(done), "--stderr").stdout == "oops\n"
+    assert weyl("logs", str(done), "-f").stdout == "line 1\nline 2\nline 3\n"
+    assert rows(weyl("output", str(done), "-d", "out"))[0]["Files"] == ["std.err", "std.out"]
+    partly = weyl("output", str(done), str(live), "-d", "out")
+    assert partly.returncode == 7
+    assert str(live) in partly.stderr
+    assert weyl("output", str(live)).returncode == 3
+
+
+def test_logs_of_a_running_job(weyl: Program, server: Server, group: str) -> None:
+    [job_id] = submit(weyl, group)
+    assert weyl("logs", str(job_id)).returncode == 3
+    move(server, [job_id], "Running")
+    with server.client("alice") as client:
+        client.send(Call("PATCH", "/api/jobs/heartbeat", list, body={str(job_id): {"StandardOutput": "so far\n"}}))
+    assert weyl("logs", str(job_id)).stdout == "so far\n"
+
+
+def test_nobody_fetches_the_output_of_another(
+    weyl: Program, weyl_as: Callable[..., Program], server: Server, group: str, tmp_path: Path
+) -> None:
+    [job_id] = submit(weyl, group)
+    finish(server, job_id, tmp_path)
+    result = weyl_as("bob")("output", str(job_id), "-d", "out")
+    assert result.returncode == 5, result.stderr
+
+
+def test_api_calls_any_route(weyl: Program, group: str) -> None:
+    submit(weyl, group, 3)
+    body = json.dumps({"search": [{"parameter": "JobGroup", "operator": "eq", "value": group}]})
+    result = weyl("api", "POST", "/api/jobs/search", "-d", body, "--paginate")
+    assert len(rows(result)) == 3
+    weyl.file("body.json", body)
+    assert len(rows(weyl("api", "POST", "/api/jobs/search?per_page=2", "-d", "@body.json"))) == 2
+    assert weyl("api", "GET", "/api/nothing").returncode == 3
+
+
+def test_doctor_checks_what_a_command_needs(weyl: Program, weyl_as: Callable[..., Program]) -> None:
+    checks = {row["Check"]: row["State"] for row in rows(weyl("doctor"))}
+    assert checks == {
+        "version": "ok",
+        "address": "ok",
+        "server": "ok",
+        "encryption": "warning",
+        "clock": "ok",
+        "login": "ok",
+    }
+    lost = {row["Check"]: row for row in rows(weyl_as(None)("doctor"))}
+    assert lost["login"]["State"] == "failed"
+    assert "weyl login" in lost["login"]["Advice"]
+
+
+def test_debug_shows_the_requests_and_no_token(weyl: Program, server: Server) -> None:
+    result = weyl("jobs", "search", "--debug")
+    assert "POST" in result.stderr
+    assert "/api/jobs/search" in result.stderr
+    assert "eyJ" not in result.stderr
+
+
+def test_a_search_costs_little_and_loads_no_server(weyl: Program) -> None:
+    code = (
+        "import sys\nfrom weyl.cli.main import run\nrun(['jobs', 'search'])\n"
+        "print([name for name in ('fastapi', 'sqlalchemy', 'rich', 'yaml') if name in sys.modules], file=sys.stderr)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=weyl.environ, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert result.stderr.strip() == "[]"
