@@ -21,7 +21,7 @@ test:  ## every test, against the real components
 	@$(VENV)/python -m pytest -n $(JOBS) --dist loadgroup
 
 check: setup  ## format, lint, types, import contracts, architecture: under a minute
-	@$(VENV)/ruff format --check -q . || { echo 'Run make format'; exit 1; }
+	@$(VENV)/ruff format --check --output-format concise . || { echo 'Run make format'; exit 1; }
 	@$(VENV)/ruff check -q .
 	@$(VENV)/mypy
 	@$(VENV)/lint-imports --no-cache

@@ -11,8 +11,8 @@ import asyncpg
 import httpx2
 import pytest
 from sqlalchemy.engine import make_url
-from tests.infra.app import Application, Installation, running_application
 
+from tests.infra.app import Application, Installation, running_application
 from weyl.demo.postgres import RunningPostgres, start_postgres
 from weyl.demo.seaweedfs import RunningStore, start_seaweedfs
 from weyl.kit.db import Database, Tx, libpq_dsn

@@ -123,7 +123,16 @@ def install_uv(python: Path) -> "str | None":
         with tempfile.TemporaryDirectory() as directory:
             requirement = Path(directory) / "uv.txt"
             requirement.write_text(locked_block("uv"))
-            command = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", "--only-binary", ":all:"]
+            command = [
+                str(python),
+                "-m",
+                "pip",
+                "install",
+                "-q",
+                "--disable-pip-version-check",
+                "--only-binary",
+                ":all:",
+            ]
             subprocess.run([*command, "--require-hashes", "-r", str(requirement)], check=False)
     return shutil.which("uv", path=str(VENV / "bin"))
 
@@ -146,12 +155,14 @@ def install_system_packages() -> None:
         print(f"Installing system packages: {' '.join(packages)}", file=sys.stderr)
         apt = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=600"]
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        quiet = {"stdout": subprocess.DEVNULL, "env": environment, "check": False}
-        subprocess.run([*apt, "update"], **quiet)  # type: ignore[call-overload]
-        subprocess.run([*apt, "install", "-y", "--no-install-recommends", *packages], **quiet)  # type: ignore[call-overload]
+        for arguments in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
+            subprocess.run([*apt, *arguments], stdout=subprocess.DEVNULL, env=environment, check=False)
     for program, package in missing.items():
         if shutil.which(program) is None:
-            print(f"Not here: {program}. Tests that need it are skipped; as root: apt-get install {package}", file=sys.stderr)
+            print(
+                f"Not here: {program}. Tests that need it are skipped; as root: apt-get install {package}",
+                file=sys.stderr,
+            )
 
 
 if __name__ == "__main__":
