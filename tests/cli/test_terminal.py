@@ -1,0 +1,148 @@
+"""What the program does when somebody sits at a terminal: tables, questions, Ctrl-C."""
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+from tests.cli.conftest import Program
+from tests.cli.test_jobs import rows, submit
+
+PATIENCE_S = 60
+
+
+class Terminal:
+    """The program on a pseudo-terminal."""
+
+    def __init__(self, weyl: Program, *words: str, **environ: str) -> None:
+        self.master, slave = pty.openpty()
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", "from weyl.cli.main import main; main()", *words],
+            env=weyl.environ | {"COLUMNS": "100", "TERM": "xterm"} | environ,
+            cwd=weyl.directory,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+        )
+        os.close(slave)
+        self.seen = ""
+
+    def read_until(self, pattern: str) -> None:
+        """Reads what the program shows until it matches."""
+        deadline = time.monotonic() + PATIENCE_S
+        while re.search(pattern, self.seen) is None:
+            assert time.monotonic() < deadline, self.seen
+            if not self._read():
+                break
+        assert re.search(pattern, self.seen), self.seen
+
+    def type(self, text: str) -> None:
+        """Types a text."""
+        os.write(self.master, text.encode())
+
+    def end(self) -> int:
+        """Reads to the end and returns the exit code."""
+        while self._read():
+            pass
+        return self.process.wait(PATIENCE_S)
+
+    def close(self) -> None:
+        """Ends the program if it still runs."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self.master)
+
+    def _read(self) -> bool:
+        ready, _, _ = select.select([self.master], [], [], PATIENCE_S)
+        assert ready, self.seen
+        try:
+            data = os.read(self.master, 65536)
+        except OSError:
+            # Linux says EIO when the program has closed its side.
+            return False
+        self.seen += data.decode(errors="replace").replace("\r\n", "\n")
+        return bool(data)
+
+
+@pytest.fixture
+def terminal(weyl: Program) -> Iterator[object]:
+    """Starts programs on terminals, and ends them."""
+    started: list[Terminal] = []
+
+    def start(*words: str, **environ: str) -> Terminal:
+        started.append(Terminal(weyl, *words, **environ))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.close()
+
+
+def test_a_terminal_gets_a_table_with_colours_unless_told_otherwise(terminal) -> None:
+    for words, environ, is_coloured in (
+        ([], {}, True),
+        ([], {"NO_COLOR": "1"}, False),
+        (["--no-color"], {}, False),
+    ):
+        shown = terminal("doctor", *words, **environ)
+        assert shown.end() == 0
+        assert "Check" in shown.seen
+        assert ("\x1b[" in shown.seen) is is_coloured
+
+
+def test_harm_is_asked_about_once_and_can_be_declined(weyl: Program, terminal) -> None:
+    [job_id] = submit(weyl, "asked-no")
+    question = terminal("kill", str(job_id))
+    question.read_until(r"About to kill 1 \(1 \w+ of alice\)\. Go on\? \[y/N\] ")
+    question.type("n\n")
+    assert question.end() == 2
+    assert rows(weyl("status", str(job_id)))[0]["Status"] != "Killed"
+
+
+def test_harm_is_done_after_a_yes(weyl: Program, terminal) -> None:
+    [job_id] = submit(weyl, "asked-yes")
+    question = terminal("kill", str(job_id))
+    question.read_until(r"Go on\?")
+    question.type("y\n")
+    assert question.end() == 0
+    assert rows(weyl("status", str(job_id)))[0]["Status"] == "Killed"
+
+
+def test_more_than_a_thousand_have_to_be_typed(weyl: Program, terminal) -> None:
+    submit(weyl, "asked-many", 1001)
+    question = terminal("kill", "--where", "JobGroup = asked-many")
+    question.read_until(r"Type 1001 to go on: ")
+    question.type("y\n")
+    assert question.end() == 2
+    question = terminal("kill", "--where", "JobGroup = asked-many")
+    question.read_until(r"Type 1001 to go on: ")
+    question.type("1001\n")
+    assert question.end() == 0
+
+
+def test_ctrl_c_leaves_the_jobs_running_and_says_how_to_come_back(weyl: Program, terminal) -> None:
+    [job_id] = submit(weyl, "interrupted")
+    waiting = terminal("jobs", "wait", str(job_id))
+    waiting.read_until(r"1 \w+\n")
+    waiting.process.send_signal(signal.SIGINT)
+    assert waiting.end() == 130
+    assert f"weyl jobs wait {job_id}" in waiting.seen
+    assert "Traceback" not in waiting.seen
+    assert rows(weyl("status", str(job_id)))[0]["Status"] != "Killed"
+
+
+def test_watch_redraws_a_live_count(weyl: Program, terminal) -> None:
+    submit(weyl, "watched", 2)
+    watching = terminal("jobs", "watch", "--group", "watched")
+    watching.read_until(r"2 jobs, ")
+    watching.read_until(r"Last changes")
+    watching.process.send_signal(signal.SIGINT)
+    assert watching.end() == 130
