@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# ruff: noqa: PLC0415, PTH123, UP031  runs by itself on any Python from 3.9 on
 """Generates proton-proton collisions at 13.6 TeV that make a Z boson or a photon which decays to two muons.
 
 Writes a histogram of the mass of the muon pair, 60 to 120 GeV, as JSON. The generator is Pythia 8 (`pip install

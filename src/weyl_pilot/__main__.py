@@ -51,7 +51,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
     logging.getLogger("weyl_pilot").addHandler(shipper)
     shipper.start()
     try:
-        is_good, reason = _work(settings, server, welcome, started)
+        is_good, reason = _work(
+            settings, server, welcome=welcome, ends_at=started + _wall_s(settings, welcome.settings)
+        )
     except IsolationUnavailable as error:
         is_good, reason = False, str(error)
     except Exception as error:
@@ -59,7 +61,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
         is_good, reason = False, "%s: %s" % (type(error).__name__, error)
     log.info("end: %s", reason)
     shipper.flush_now()
-    _say_goodbye(server, welcome, is_good, reason)
+    _say_goodbye(server, welcome, is_good=is_good, reason=reason)
     return 0 if is_good else 1
 
 
@@ -67,14 +69,14 @@ def _redeem(settings: Settings, server: Server) -> Welcome:
     secret = settings.secret_file.read_text(encoding="utf-8").strip()
     host = socket.getfqdn()
     log.info("%s on %s, python %s", AGENT, host, sys.version.split()[0])
-    welcome = server.redeem(secret, settings.stamp, host)
+    welcome = server.redeem(secret, stamp=settings.stamp, host=host)
     # It is of no use any more, and what does not exist cannot be read.
     settings.secret_file.unlink()
     log.info("pilot %s of %s at %s", welcome.stamp, welcome.vo, welcome.site)
     return welcome
 
 
-def _work(settings: Settings, server: Server, welcome: Welcome, started: float) -> "tuple[bool, str]":
+def _work(settings: Settings, server: Server, *, welcome: Welcome, ends_at: float) -> "tuple[bool, str]":
     options = welcome.settings
     private, jobs_dir = _directories(settings.work_dir)
     walls = find_walls(
@@ -85,7 +87,7 @@ def _work(settings: Settings, server: Server, welcome: Welcome, started: float) 
         scratch=jobs_dir,
     )
     log.info("payloads are isolated by level %r", walls.level)
-    node = _node(settings, options, walls)
+    node = _node(settings, options, walls=walls)
     log.info("offer: %s", node.allocation)
     watchdog = Watchdog(settings.report_every_s or float(options.get("report_every_s") or REPORT_EVERY_S))
     watchdog.start()
@@ -96,21 +98,22 @@ def _work(settings: Settings, server: Server, welcome: Welcome, started: float) 
         watchdog=watchdog,
         jobs_dir=jobs_dir,
         spool=private / "spool",
-        facts=_facts(settings, welcome, node, walls),
+        facts=_facts(settings, welcome, node=node, walls=walls),
         environment={str(k): str(v) for k, v in (options.get("payload_environment") or {}).items()},
         commands=options.get("payload_commands") or {},
         mask=lambda text: logs.mask(text, list(server.secrets)),
         power_db12=node.power_db12,
+        ends_at=ends_at,
     )
     rules = Rules(
-        ends_at=started + _wall_s(settings, options),
+        ends_at=ends_at,
         idle_s=settings.idle_s,
         empty_matches_max=settings.empty_matches_max,
         jobs_max=settings.jobs_max,
         long_poll_s=max(0, min(30, settings.long_poll_s)),
         drain_file=settings.work_dir / "drain",
     )
-    loop = Loop(server, node, rules, lambda work: Wrapper(work, shop))
+    loop = Loop(server, node, rules=rules, make=lambda work: Wrapper(work, shop))
     loop.install_signals()
     try:
         return loop.run()
@@ -132,7 +135,7 @@ def _directories(work_dir: Path) -> "tuple[Path, Path]":
     return private, jobs_dir
 
 
-def _node(settings: Settings, options: Mapping[str, Any], walls: Walls) -> Node:
+def _node(settings: Settings, options: Mapping[str, Any], *, walls: Walls) -> Node:
     cores = settings.cores or int(options.get("cores") or 0) or probe.usable_cores()
     cpu = probe.processor()
     tags = [*settings.tags, *_texts(options, "tags"), *probe.feature_tags(walls.level)]
@@ -160,7 +163,7 @@ def _wall_s(settings: Settings, options: Mapping[str, Any]) -> float:
     return float(min(known)) if known else float(WALL_DEFAULT_S)
 
 
-def _facts(settings: Settings, welcome: Welcome, node: Node, walls: Walls) -> Dict[str, Any]:
+def _facts(settings: Settings, welcome: Welcome, *, node: Node, walls: Walls) -> Dict[str, Any]:
     return {
         "HostName": node.host,
         "ModelName": node.model,
@@ -176,7 +179,7 @@ def _texts(options: Mapping[str, Any], name: str) -> List[str]:
     return [str(value) for value in options.get(name) or ()]
 
 
-def _say_goodbye(server: Server, welcome: Welcome, is_good: bool, reason: str) -> None:
+def _say_goodbye(server: Server, welcome: Welcome, *, is_good: bool, reason: str) -> None:
     fields = {"Status": "Done" if is_good else "Failed", "StatusReason": reason[:255]}
     try:
         server.report_pilot(welcome.stamp, fields)

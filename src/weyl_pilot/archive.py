@@ -93,23 +93,23 @@ def _checked(member: tarfile.TarInfo, base: str) -> tarfile.TarInfo:
     """Refuses members that leave the directory, devices and pipes; forgets owners and special bits."""
     if not (member.isfile() or member.isdir() or member.issym() or member.islnk()):
         raise BadArchive("%s is neither file, directory nor link" % member.name)
-    _demand_inside(member.name, os.path.join(base, member.name), base)
+    _demand_inside(member.name, os.path.join(base, member.name), base=base)
     if member.issym():
-        _demand_inside(member.name, os.path.join(base, os.path.dirname(member.name), member.linkname), base)
+        _demand_inside(member.name, os.path.join(base, os.path.dirname(member.name), member.linkname), base=base)
     if member.islnk():
-        _demand_inside(member.name, os.path.join(base, member.linkname), base)
+        _demand_inside(member.name, os.path.join(base, member.linkname), base=base)
     member.mode = (member.mode & 0o755) | (0o700 if member.isdir() else 0o600)
     member.uid, member.gid, member.uname, member.gname = os.geteuid(), os.getegid(), "", ""
     return member
 
 
-def _demand_inside(name: str, path: str, base: str) -> None:
+def _demand_inside(name: str, path: str, *, base: str) -> None:
     resolved = os.path.realpath(path)
     if os.path.isabs(name) or (resolved != base and not resolved.startswith(base + os.sep)):
         raise BadArchive("%s leads out of the directory" % name)
 
 
-def pack(directory: Path, names: Iterable[str], extra: Iterable[Tuple[str, bytes]] = ()) -> bytes:
+def pack(directory: Path, names: Iterable[str], *, extra: Iterable[Tuple[str, bytes]] = ()) -> bytes:
     """Makes a tar.bz2 of files and directories below `directory`, and of contents that are only in memory.
 
     The payload may have planted links, pipes or devices: they are not followed and not read, and links that lead

@@ -154,7 +154,7 @@ def _retry_after(answer: Answer) -> Optional[float]:
         return None
 
 
-def multipart(fields: Mapping[str, str], content: bytes, filename: str) -> Tuple[bytes, str]:
+def multipart(fields: Mapping[str, str], content: bytes, *, filename: str) -> Tuple[bytes, str]:
     """Body and content type of a form post whose last part is the file, as object stores demand."""
     boundary = "weyl-%032x" % random.getrandbits(128)
     parts = [

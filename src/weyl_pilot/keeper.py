@@ -78,7 +78,7 @@ def become(user: str, group: str) -> None:
         os.setresuid(int(user), int(user), int(user))
 
 
-def run(user: str, group: str, directory: str, command: List[str]) -> None:
+def run(user: str, group: str, *, directory: str, command: List[str]) -> None:
     """The child's part: from here on it is the payload."""
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
@@ -113,7 +113,7 @@ def main(arguments: List[str]) -> int:
         signal.signal(number, signal.SIG_IGN)
     child = os.fork()
     if child == 0:
-        run(user, group, directory, arguments[3:])
+        run(user, group, directory=directory, command=arguments[3:])
     status = reap(block=True, wanted=child)
     kill_descendants()
     if status is None:

@@ -8,10 +8,15 @@ import re
 import sys
 import threading
 import time
-from typing import Callable, Iterable, List
+from typing import Callable, Iterable, List, Optional
+
+from weyl_pilot.connection import Refused
 
 CHUNK_BYTES = 64 * 1024
 CHUNK_EVERY_S = 30.0
+# The server keeps a limited number of pieces: a pilot of several days makes fewer, larger ones.
+EARLY_CHUNKS, LATE_CHUNK_EVERY_S = 200, 150.0
+CHUNK_BYTES_MAX = 512 * 1024
 PENDING_MAX_BYTES = 8 * 1024 * 1024
 MASK = "***"
 
@@ -50,6 +55,7 @@ class Shipper(logging.Handler):
         self._lines: List[str] = []
         self._size = 0
         self._number = 0
+        self._packed: Optional[bytes] = None
         self._wanted = threading.Condition()
         self._sending = threading.Lock()
         self._is_closing = False
@@ -80,24 +86,36 @@ class Shipper(logging.Handler):
     def _run(self) -> None:
         while not self._is_closing:
             with self._wanted:
-                self._wanted.wait(self._every_s)
+                self._wanted.wait(self._every_s if self._number < EARLY_CHUNKS else LATE_CHUNK_EVERY_S)
             if not self._is_closing:
                 self._ship()
 
     def _ship(self) -> None:
+        """Sends all that waits; a piece that was perhaps received is repeated as it was, under the same number."""
         with self._sending:
-            with self._wanted:
-                lines, self._lines, self._size = self._lines, [], 0
-            if not lines:
-                return
-            try:
-                self._send(self._number, gzip.compress("".join(lines).encode("utf-8", "replace"), mtime=0))
-                self._number += 1
-            except Exception as error:  # noqa: BLE001  a log that cannot be sent must not end what it tells about
-                sys.stderr.write("the log could not be sent now: %s\n" % error)
-                with self._wanted:
-                    self._lines = lines + self._lines
-                    self._size = sum(len(line) for line in self._lines)
+            while True:
+                if self._packed is None:
+                    self._packed = self._pack()
+                if self._packed is None:
+                    return
+                try:
+                    self._send(self._number, self._packed)
+                except Refused as refused:
+                    sys.stderr.write("the server does not want this piece of the log: %s\n" % refused)
+                except Exception as error:  # noqa: BLE001  a log that cannot be sent must not end what it tells about
+                    sys.stderr.write("the log could not be sent now: %s\n" % error)
+                    return
+                self._packed, self._number = None, self._number + 1
+
+    def _pack(self) -> Optional[bytes]:
+        taken: List[str] = []
+        size = 0
+        with self._wanted:
+            while self._lines and (not taken or size + len(self._lines[0]) <= CHUNK_BYTES_MAX):
+                taken.append(self._lines.pop(0))
+                size += len(taken[-1])
+            self._size -= size
+        return gzip.compress("".join(taken).encode("utf-8", "replace"), mtime=0) if taken else None
 
 
 def set_up(secrets: Callable[[], Iterable[str]]) -> MaskedFormatter:

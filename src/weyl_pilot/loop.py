@@ -59,7 +59,7 @@ class Tally:
 class Loop:
     """Everything that happens is an event in one queue, so that nothing waits where a signal cannot reach it."""
 
-    def __init__(self, server: Server, node: Node, rules: Rules, make: Callable[[Work], Wrapper]) -> None:
+    def __init__(self, server: Server, node: Node, *, rules: Rules, make: Callable[[Work], Wrapper]) -> None:
         self._server = server
         self._node = node
         self._rules = rules

@@ -40,7 +40,7 @@ class Outbox:
     """
 
     def __init__(
-        self, server: Server, job_id: int, spool: Path, *, on_command: Callable[[Command], None], clock: Clock = utc_now
+        self, server: Server, job_id: int, *, spool: Path, on_command: Callable[[Command], None], clock: Clock = utc_now
     ) -> None:
         self._server = server
         self._job_id = job_id
@@ -117,7 +117,11 @@ class Outbox:
             batch = self._take()
             if batch is None:
                 break
-            left = self._send(batch)
+            try:
+                left = self._send(batch)
+            except Exception:
+                log.exception("job %d: a report was lost: %s", self._job_id, batch)
+                left = None
             if left is None:
                 pause_s = 0.5
                 self._save()

@@ -39,7 +39,7 @@ class Payload:
     """Started by the thread that will wait for it: the kernel ends it together with that thread."""
 
     def __init__(
-        self, command: Sequence[str], environment: Mapping[str, str], streams: Streams, *, uid: Optional[int]
+        self, command: Sequence[str], environment: Mapping[str, str], *, streams: Streams, uid: Optional[int]
     ) -> None:
         self._over = threading.Event()
         self._started = time.monotonic()

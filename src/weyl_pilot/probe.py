@@ -23,7 +23,7 @@ def usable_cores(root: Path = Path("/")) -> int:
 def usable_memory_mb(root: Path = Path("/")) -> int:
     """Memory that this process may use: the machine's, cut by the limit of its cgroup."""
     limits = [_meminfo_bytes(root)]
-    for path in cgroup_files(root, "memory", "memory.max", "memory.limit_in_bytes"):
+    for path in cgroup_files(root, "memory", v2_name="memory.max", v1_name="memory.limit_in_bytes"):
         value = _number(path)
         if value is not None and value < UNLIMITED:
             limits.append(value)
@@ -35,7 +35,7 @@ def free_disk_mb(directory: Path) -> int:
     return int(shutil.disk_usage(str(directory)).free // (1024 * 1024))
 
 
-def cgroup_files(root: Path, controller: str, v2_name: str, v1_name: str) -> List[Path]:
+def cgroup_files(root: Path, controller: str, *, v2_name: str, v1_name: str) -> List[Path]:
     """The limit files of this process's control group and of those above it, for both versions."""
     found: List[Path] = []
     for line in _text(root / "proc/self/cgroup").splitlines():
@@ -54,7 +54,7 @@ def cgroup_files(root: Path, controller: str, v2_name: str, v1_name: str) -> Lis
 
 def _cpu_quota(root: Path) -> Optional[float]:
     quotas = []
-    for path in cgroup_files(root, "cpu", "cpu.max", "cpu.cfs_quota_us"):
+    for path in cgroup_files(root, "cpu", v2_name="cpu.max", v1_name="cpu.cfs_quota_us"):
         words = _text(path).split()
         if path.name == "cpu.cfs_quota_us":
             words.append(_text(path.with_name("cpu.cfs_period_us")).strip())

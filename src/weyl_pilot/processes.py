@@ -118,7 +118,7 @@ def end(root: int, *, first: int, grace_s: float, is_over: Callable[[float], boo
     kill_all(root, is_over)
 
 
-def kill_all(root: int, is_over: Callable[[float], bool], rounds: int = 50) -> None:
+def kill_all(root: int, is_over: Callable[[float], bool], *, rounds: int = 50) -> None:
     """Kills the tree below `root` until nothing is left, however fast it forks."""
     for _ in range(rounds):
         family = [process.pid for process in descendants(root, snapshot())]

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import re
 import threading
 from pathlib import Path
-from typing import Iterable, List, Tuple
-from urllib.parse import urlsplit
+from typing import Dict, Iterable, Optional
 
-from weyl_pilot.archive import BadArchive, can_read_zstd, pack, sha256_file, unpack
+from weyl_pilot.archive import BadArchive, can_read_zstd, sha256_file, unpack
 from weyl_pilot.connection import Refused, Request, multipart, persist
 from weyl_pilot.isolation import write_private
 from weyl_pilot.server import AGENT, Server
@@ -35,20 +33,20 @@ class Sandboxes:
         self._cache = cache
         self._lock = threading.Lock()
 
-    def download(self, job_id: int, pfns: Iterable[str], directory: Path, *, patience_s: float) -> int:
+    def download(self, job_id: int, pfns: Iterable[str], *, directory: Path, patience_s: float) -> int:
         """Brings the sandboxes in the order given; a file that two of them hold comes from the later one."""
         count = 0
         for pfn in pfns:
             if "/S3/" not in pfn:
                 continue  # a file name: it is inside one of the sandboxes
             try:
-                unpack(self._fetch(job_id, pfn, patience_s), directory)
+                unpack(self._fetch(job_id, pfn, patience_s=patience_s), directory)
             except (BadArchive, Refused, OSError) as error:
                 raise SandboxFailure("%s: %s" % (pfn.rpartition("/")[2][:24], error)) from error
             count += 1
         return count
 
-    def _fetch(self, job_id: int, pfn: str, patience_s: float) -> Path:
+    def _fetch(self, job_id: int, pfn: str, *, patience_s: float) -> Path:
         name = SANDBOX_NAME.search(pfn)
         if name is None:
             raise BadArchive("not the name of a sandbox: " + pfn)
@@ -60,10 +58,10 @@ class Sandboxes:
         path = self._cache / ("%s.%s" % (digest, repack or kind))
         with self._lock:
             if not path.exists() or (repack is None and sha256_file(path) != digest):
-                self._get(url, path, None if repack else digest, patience_s)
+                self._get(url, path, digest=None if repack else digest, patience_s=patience_s)
         return path
 
-    def _get(self, url: str, path: Path, digest: "str | None", patience_s: float) -> None:
+    def _get(self, url: str, path: Path, *, digest: Optional[str], patience_s: float) -> None:
         # No token: the address itself is the permission.
         request = Request("GET", url, {"User-Agent": AGENT}, None, TRANSFER_TIMEOUT_S)
         answer = persist(lambda: self._server.connections.send(request), patience_s=patience_s)
@@ -82,18 +80,9 @@ class Sandboxes:
             total -= path.stat().st_size
             path.unlink()
 
-    def upload(
-        self,
-        job_id: int,
-        directory: Path,
-        names: List[str],
-        *,
-        extra: Iterable[Tuple[str, bytes]] = (),
-        patience_s: float,
-    ) -> str:
-        """Packs, announces, posts and assigns the output sandbox; returns its name."""
+    def upload(self, job_id: int, content: bytes, *, patience_s: float) -> str:
+        """Announces, posts and assigns a packed output sandbox; returns its name."""
         try:
-            content = pack(directory, names, extra)
             description = {
                 "checksum_algorithm": "sha256",
                 "checksum": hashlib.sha256(content).hexdigest(),
@@ -102,7 +91,7 @@ class Sandboxes:
             }
             place = self._server.announce_sandbox(job_id, description, patience_s=patience_s)
             if place.get("url"):
-                self._post(str(place["url"]), dict(place.get("fields") or {}), content, patience_s)
+                self._post(str(place["url"]), dict(place.get("fields") or {}), content=content, patience_s=patience_s)
             pfn = str(place["pfn"])
             self._server.assign_output(job_id, pfn, patience_s=patience_s)
         except (Refused, OSError) as error:
@@ -110,8 +99,8 @@ class Sandboxes:
         log.info("job %d: output sandbox of %d bytes is %s", job_id, len(content), pfn)
         return pfn
 
-    def _post(self, url: str, fields: "dict[str, str]", content: bytes, patience_s: float) -> None:
-        body, content_type = multipart(fields, content, os.path.basename(urlsplit(url).path) or "sandbox.tar.bz2")
+    def _post(self, url: str, fields: Dict[str, str], *, content: bytes, patience_s: float) -> None:
+        body, content_type = multipart(fields, content, filename="sandbox.tar.bz2")
         headers = {"User-Agent": AGENT, "Content-Type": content_type}
         request = Request("POST", url, headers, body, TRANSFER_TIMEOUT_S)
         persist(lambda: self._server.connections.send(request), patience_s=patience_s)

@@ -70,7 +70,7 @@ class Server:
 
     # -- the pilot itself ------------------------------------------------------------------------------------------
 
-    def redeem(self, secret: str, stamp: Optional[str], host: str, *, patience_s: float = 300) -> Welcome:
+    def redeem(self, secret: str, *, stamp: Optional[str], host: str, patience_s: float = 300) -> Welcome:
         """Turns the secret into tokens, once and for all."""
         self.secrets.append(secret)
         body: Dict[str, Any] = {"secret": secret, "host": host}
@@ -89,7 +89,7 @@ class Server:
         limits = Limits(patience_s, 60 + float(request.get("wait_s", 0)))
         return dict(self._as_pilot("POST", "/api/matcher/match", body, limits=limits).json())
 
-    def report_pilot(self, stamp: str, fields: Mapping[str, Any], *, patience_s: float = 30) -> None:
+    def report_pilot(self, stamp: str, fields: Mapping[str, Any], *, patience_s: float = 10) -> None:
         """Writes fields of the pilot's own row."""
         self._as_pilot("PATCH", "/api/pilots/metadata", {stamp: dict(fields)}, limits=Limits(patience_s))
 
@@ -99,14 +99,17 @@ class Server:
 
     # -- one job ---------------------------------------------------------------------------------------------------
 
-    def accept_job_token(self, job_id: int, text: str, expires_in_s: float = 1200) -> str:
+    def accept_job_token(self, job_id: int, text: str, *, expires_in_s: float = 1200) -> str:
         """Keeps a token that came with the match answer."""
         self.secrets.append(text)
         with self._lock:
             self._jobs[job_id] = Token.issued(text, expires_in_s)
             watcher = self._token_watchers.get(job_id)
         if watcher is not None:
-            watcher(text)
+            try:
+                watcher(text)
+            except OSError as error:
+                log.info("job %d: its new token was not needed any more: %s", job_id, error)
         return text
 
     def watch_job_token(self, job_id: int, watcher: Callable[[str], None]) -> None:
@@ -133,7 +136,7 @@ class Server:
         if isinstance(answer, str):
             return self.accept_job_token(job_id, answer)
         text = str(answer.get("access_token") or answer["token"])
-        return self.accept_job_token(job_id, text, float(answer.get("expires_in") or 1200))
+        return self.accept_job_token(job_id, text, expires_in_s=float(answer.get("expires_in") or 1200))
 
     def forget_job(self, job_id: int) -> None:
         """Drops the token of a job that needs nothing any more."""

@@ -53,6 +53,8 @@ class Watched:
     disk_paths: Tuple[Path, ...]
     stop: Callable[[Verdict], None]
     mask: Callable[[str], str] = str
+    ends_at: float = float("inf")
+    """By the monotonic clock: when the pilot's allocation is over."""
     next_report: float = 0.0
     over_memory: int = 0
     history: Deque[Tuple[float, float]] = field(default_factory=collections.deque)
@@ -67,8 +69,11 @@ def judge(watched: Watched, used: Usage, *, free_mb: int, disk_mb: Optional[int]
     """Decides whether a payload must stop, from one sample and those before."""
     work, wall_s = watched.work, watched.payload.wall_s
     limit_s = work.wall_s or WALL_DEFAULT_S
-    if wall_s > limit_s - min(STOP_BEFORE_END_S, limit_s / 10):
+    if wall_s > limit_s:
         return Verdict("Job has exceeded maximum wall clock time", "Limit was %d s" % limit_s, error_class="time")
+    if time.monotonic() > watched.ends_at - STOP_BEFORE_END_S:
+        text = "The pilot's time is over in %d s" % STOP_BEFORE_END_S
+        return Verdict("Job has exceeded maximum wall clock time", text, error_class="time")
     if free_mb < FREE_DISK_MIN_MB:
         text = "%d MB left on the disk" % free_mb
         return Verdict("Job has insufficient disk space to continue", text, error_class="host")
@@ -80,10 +85,10 @@ def judge(watched: Watched, used: Usage, *, free_mb: int, disk_mb: Optional[int]
     if watched.over_memory >= 2:
         text = "Memory limit exceeded: %d MB of %d MB" % (used.memory_kb // 1024, work.ram_limit_mb)
         return Verdict("Application Finished With Errors", text, error_class="memory")
-    return _judge_idle(watched, used, wall_s)
+    return _judge_idle(watched, used, wall_s=wall_s)
 
 
-def _judge_idle(watched: Watched, used: Usage, wall_s: float) -> Optional[Verdict]:
+def _judge_idle(watched: Watched, used: Usage, *, wall_s: float) -> Optional[Verdict]:
     history = watched.history
     history.append((wall_s, used.cpu_s))
     while len(history) > 1 and history[1][0] <= wall_s - IDLE_WINDOW_S:
@@ -96,7 +101,7 @@ def _judge_idle(watched: Watched, used: Usage, wall_s: float) -> Optional[Verdic
     return Verdict("Watchdog identified this job as stalled", "Less than 5 % CPU in 30 minutes", error_class="host")
 
 
-def sample_fields(watched: Watched, used: Usage, free_mb: int) -> Dict[str, object]:
+def sample_fields(watched: Watched, used: Usage, *, free_mb: int) -> Dict[str, object]:
     """One heartbeat, in the words and units of the wire: kB, MB for disk, seconds."""
     return {
         "LoadAverage": round(load_average(), 2),
@@ -182,7 +187,7 @@ class Watchdog:
         disk_mb = disk_usage_mb(watched.disk_paths) if is_due and watched.work.scratch_mb else None
         if is_due:
             watched.next_report = time.monotonic() + self._period_s()
-            watched.outbox.heartbeat(sample_fields(watched, used, free_mb))
+            watched.outbox.heartbeat(sample_fields(watched, used, free_mb=free_mb))
         verdict = judge(watched, used, free_mb=free_mb, disk_mb=disk_mb)
         if verdict is not None:
             log.warning("job %d must stop: %s (%s)", watched.work.job_id, verdict.minor, verdict.application)

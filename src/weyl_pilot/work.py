@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,9 @@ class Work:
     scratch_mb: int = 0
     gpus: int = 0
     wall_s: int = 0
+    stop_signal: int = signal.SIGTERM
+    """What a payload gets when its time is over; for any other reason it is SIGTERM."""
+    stop_grace_s: float = 10.0
     token: Optional[str] = None
 
     @classmethod
@@ -39,6 +43,7 @@ class Work:
         """Reads one job of a match answer; absent and null mean the default."""
         document = job.get("work") or {}
         allocated, limits = job.get("allocated") or {}, job.get("limits") or {}
+        stop = document.get("stop_signal") or {}
         arguments = document.get("arguments") or ""
         return cls(
             job_id=int(job["job_id"]),
@@ -56,6 +61,8 @@ class Work:
             scratch_mb=int(allocated.get("scratch_mb") or 0),
             gpus=int(allocated.get("gpus") or 0),
             wall_s=int(limits.get("wall_s") or 0),
+            stop_signal=int(stop.get("number") or signal.SIGTERM),
+            stop_grace_s=float(stop.get("finish_seconds") or 10),
             token=job.get("token") or None,
         )
 
@@ -64,7 +71,7 @@ class ApplicationNotFound(Exception):
     """The executable is neither among the job's files nor a program of this machine."""
 
 
-def resolve_command(work: Work, directory: Path, inside: str, path: str) -> List[str]:
+def resolve_command(work: Work, directory: Path, *, inside: str, path: str) -> List[str]:
     """Finds the executable among the job's files, which makes it executable, or in PATH.
 
     `inside` is what the job's directory is called where the payload runs.
@@ -101,7 +108,7 @@ def split_arguments(text: str) -> List[str]:
         return text.split()
 
 
-def payload_environment(work: Work, queue: Mapping[str, str], facts: Mapping[str, str]) -> Dict[str, str]:
+def payload_environment(work: Work, *, queue: Mapping[str, str], facts: Mapping[str, str]) -> Dict[str, str]:
     """A clean environment: nothing of the pilot's own, then the queue's, then the job's, then the facts."""
     environment = {"PATH": DEFAULT_PATH, "LANG": "C.UTF-8", "USER": "weyl", "LOGNAME": "weyl"}
     environment.update(queue)

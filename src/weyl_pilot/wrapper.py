@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import shutil
+import signal
 import stat
 import threading
 import time
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from weyl_pilot.archive import find_outputs
+from weyl_pilot.archive import find_outputs, pack
 from weyl_pilot.connection import Refused, Unreachable
 from weyl_pilot.isolation import Cell, Walls, hand_over, prepare, write_token
 from weyl_pilot.outbox import Outbox
@@ -51,6 +52,7 @@ class Shop:
     """Commands of the community, for the stages `pre` and `post`."""
     mask: Any = str
     power_db12: float = 10.0
+    ends_at: float = float("inf")
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Wrapper:
         self.work = work
         self._shop = shop
         self.cell = Cell.below(shop.jobs_dir / str(work.job_id), shop.walls.uid(work.job_id))
-        self.outbox = Outbox(shop.server, work.job_id, shop.spool, on_command=self._obey)
+        self.outbox = Outbox(shop.server, work.job_id, spool=shop.spool, on_command=self._obey)
         self._verdict: Optional[Verdict] = None
         self._payload: Optional[Payload] = None
         self._lock = threading.Lock()
@@ -95,7 +97,9 @@ class Wrapper:
             payload = self._payload
         self.outbox.state(minor=verdict.minor, application=verdict.application)
         if payload is not None:
-            threading.Thread(target=payload.end, args=(KILL_GRACE_S,), daemon=True).start()
+            is_time = verdict.error_class == "time"
+            how = (self.work.stop_grace_s, self.work.stop_signal) if is_time else (KILL_GRACE_S, signal.SIGTERM)
+            threading.Thread(target=payload.end, args=how, daemon=True).start()
 
     def _obey(self, command: Mapping[str, Any]) -> None:
         name = command.get("command")
@@ -157,15 +161,17 @@ class Wrapper:
             shop.server.watch_job_token(work.job_id, lambda text: write_token(cell, text))
             if any("/S3/" in name for name in work.input_sandbox):
                 self.outbox.state(minor="Downloading InputSandbox")
-                shop.sandboxes.download(work.job_id, work.input_sandbox, cell.run, patience_s=INPUT_PATIENCE_S)
+                shop.sandboxes.download(
+                    work.job_id, work.input_sandbox, directory=cell.run, patience_s=INPUT_PATIENCE_S
+                )
             environment_path = self._environment()["PATH"]
-            command = resolve_command(work, cell.run, shop.walls.run_path(cell), environment_path)
+            command = resolve_command(work, cell.run, inside=shop.walls.run_path(cell), path=environment_path)
         except (SandboxFailure, Unreachable) as error:
-            raise _StageFailure("Failed Downloading InputSandbox", _short(error), "site") from error
+            raise _StageFailure("Failed Downloading InputSandbox", _short(error), error_class="site") from error
         except Refused as error:
-            raise _StageFailure("Job Wrapper Initialization", _short(error), "pilot") from error
+            raise _StageFailure("Job Wrapper Initialization", _short(error), error_class="pilot") from error
         except ApplicationNotFound as error:
-            raise _StageFailure("Application not found", "%s not found" % error, "payload") from error
+            raise _StageFailure("Application not found", "%s not found" % error, error_class="payload") from error
         description = json.dumps(
             {"job_id": work.job_id, "cores": work.cores, "ram_mb": work.ram_mb, "owner": work.owner}
         )
@@ -183,7 +189,7 @@ class Wrapper:
             "WEYL_JOB_FILE": os.path.join(os.path.dirname(token), "job.json"),
             "WEYL_URL": str(self._shop.facts.get("WeylURL", "")),
         }
-        return payload_environment(self.work, self._shop.environment, facts)
+        return payload_environment(self.work, queue=self._shop.environment, facts=facts)
 
     def _streams(self) -> Streams:
         return Streams(
@@ -198,11 +204,20 @@ class Wrapper:
             if self._verdict is not None:
                 return self._ruled(Outcome("Failed", "Received Kill signal"))
             self._payload = Payload(
-                shop.walls.command(cell, command), self._environment(), self._streams(), uid=cell.uid
+                shop.walls.command(cell, command), self._environment(), streams=self._streams(), uid=cell.uid
             )
         self.outbox.parameters({"PayloadPID": self._payload.pid})
         shop.watchdog.add(
-            Watched(work, self._payload, self.outbox, cell.run, (cell.run, cell.tmp), self.stop, mask=shop.mask)
+            Watched(
+                work=work,
+                payload=self._payload,
+                outbox=self.outbox,
+                directory=cell.run,
+                disk_paths=(cell.run, cell.tmp),
+                stop=self.stop,
+                mask=shop.mask,
+                ends_at=shop.ends_at,
+            )
         )
         try:
             self._result = self._payload.wait()
@@ -236,14 +251,14 @@ class Wrapper:
                 self.cell.tmp / ("%s-%d.log" % (stage, number)), self.cell.tmp / ("%s-%d.log" % (stage, number))
             )
             wrapped = self._shop.walls.command(self.cell, command)
-            process = Payload(wrapped, self._environment(), streams, uid=self.cell.uid)
+            process = Payload(wrapped, self._environment(), streams=streams, uid=self.cell.uid)
             try:
                 code = process.wait().exit_code
             finally:
                 process.close()
             if code != 0:
                 text = "%s command %s exited with status %d" % (stage, command[0], code)
-                raise _StageFailure("JobWrapper execution", text, "site")
+                raise _StageFailure("JobWrapper execution", text, error_class="site")
 
     # -- the end ----------------------------------------------------------------------------------------------------
 
@@ -279,7 +294,8 @@ class Wrapper:
         tells_status = outcome.status is not None
         if tells_status:
             self.outbox.state(minor="Uploading Output Sandbox")
-        self._shop.sandboxes.upload(self.work.job_id, self.cell.run, names, extra=extra, patience_s=patience_s)
+        content = pack(self.cell.run, names, extra=extra)
+        self._shop.sandboxes.upload(self.work.job_id, content, patience_s=patience_s)
         if tells_status:
             self.outbox.state(minor="Output Sandbox Uploaded")
 
@@ -318,7 +334,7 @@ class Wrapper:
 class _StageFailure(Exception):
     """A stage ended the job before its payload could start."""
 
-    def __init__(self, minor: str, application: str, error_class: str) -> None:
+    def __init__(self, minor: str, application: str, *, error_class: str) -> None:
         super().__init__(application)
         self.outcome = Outcome("Failed", minor, application, error_class)
 

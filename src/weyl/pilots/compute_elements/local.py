@@ -56,6 +56,8 @@ class LocalOptions(BaseModel):
 
     running_max: int | None = Field(None, alias="RunningMax", ge=1)
     """Pilots side by side; more are refused, since nothing here would start them later."""
+    hide: list[Path] = Field(default_factory=list, alias="Hide")
+    """Directories of this machine that no payload may see, beside those of other pilots: keys and state of services."""
 
 
 class LocalComputeElement:
@@ -154,7 +156,8 @@ class LocalComputeElement:
 
     def _environment(self, spec: PilotSpec, copy: Copy) -> Mapping[str, str]:
         inherited = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
-        identity = {STAMP_VARIABLE: copy.stamp, HIDE_VARIABLE: str(self._directory)}
+        hidden = [str(self._directory), *map(str, self._options.hide)]
+        identity = {STAMP_VARIABLE: copy.stamp, HIDE_VARIABLE: os.pathsep.join(hidden)}
         return {**inherited, **spec.environment, **copy.environment, **identity}
 
     def _place(self, handle: str) -> Path | None:
