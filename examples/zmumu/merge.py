@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# ruff: noqa: B905, PLR0917, UP031  runs by itself on any Python from 3.9 on
+# ruff: noqa: B905, UP031  runs by itself on any Python from 3.9 on
 """Adds up the histograms of many generator jobs, fits the Z peak, and draws it. Standard library only.
 
     python merge.py [zmumu-1.json zmumu-2.json ...]      # without names: every zmumu-*.json below this directory

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import select
 import shutil
 import signal
@@ -169,11 +170,13 @@ def test_killing_the_pilot_ends_its_payloads(server: StandIn, start: Start, isol
         pytest.skip("bubblewrap is not installed")
     if isolation == "user" and os.geteuid() != 0:
         pytest.skip("only root can run payloads as another user")
-    job = server.add(1, executable="/bin/sh", arguments="-c 'setsid sleep 987 & sleep 987'")
+    # A duration that no other process of this machine has: tests may run side by side.
+    nap = f"{secrets.randbelow(10**9) + 10**6}"
+    job = server.add(1, executable="/bin/sh", arguments=f"-c 'setsid sleep {nap} & sleep {nap}'")
     pilot = start("--isolation", isolation)
     server.wait(lambda: len(job.heartbeats) >= 2)
     family = os.pidfd_open(job.parameters["PayloadPID"]) if "PayloadPID" in job.parameters else None
-    pids = [path.name for path in Path("/proc").glob("[0-9]*") if b"sleep\x00987" in _command(path)]
+    pids = [path.name for path in Path("/proc").glob("[0-9]*") if f"sleep\0{nap}".encode() in _command(path)]
     assert len(pids) >= 2
     watched = [os.pidfd_open(int(pid)) for pid in pids]
     pilot.kill()

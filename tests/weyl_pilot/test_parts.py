@@ -123,7 +123,7 @@ def test_a_packed_directory_keeps_inner_links_only(tmp_path: Path) -> None:
         assert sorted(tar.getnames()) == ["d", "d/file", "d/inner", "note"]
 
 
-# -- the work document ----------------------------------------------------------------------------------------------------
+# -- the work document
 
 
 def work(**changes: Any) -> Work:
