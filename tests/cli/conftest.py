@@ -75,6 +75,18 @@ class Program:
             check=False,
         )
 
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Starts one command line and lets it run."""
+        return subprocess.Popen(
+            [sys.executable, "-c", "from weyl.cli.main import main; main()", *words],
+            env=self.environ,
+            cwd=self.directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
     def file(self, name: str, text: str) -> str:
         """Writes a file into the program's directory."""
         path = self.directory / name

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -389,3 +390,37 @@ def test_a_search_costs_little_and_loads_no_server(weyl: Program) -> None:
         [sys.executable, "-c", code], env=weyl.environ, capture_output=True, text=True, timeout=60, check=True
     )
     assert result.stderr.strip() == "[]"
+
+
+def test_submit_and_wait(weyl: Program, server: Server, group: str) -> None:
+    weyl.file("job.jdl", JDL.format(group=group))
+    for status, exit_code in (("Done", 0), ("Failed", 9)):
+        with weyl.start("submit", "job.jdl", "--wait", "-o", "table") as process:
+            assert process.stdout is not None
+            job_id = int(process.stdout.readline())
+            move(server, [job_id], "Running", status)
+            assert process.wait(60) == exit_code
+
+
+def test_submit_and_follow_shows_the_output_and_nothing_else(
+    weyl: Program, server: Server, group: str, tmp_path: Path
+) -> None:
+    weyl.file("job.jdl", JDL.format(group=group))
+    with weyl.start("submit", "job.jdl", "--follow") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        [job_id] = re.findall(r"\d+", process.stderr.readline())
+        move(server, [int(job_id)], "Running")
+        with server.client("alice") as client:
+            body = {job_id: {"StandardOutput": "line 1\n"}}
+            client.send(Call("PATCH", "/api/jobs/heartbeat", list, body=body))
+        assert process.stdout.readline() == "line 1\n"
+        finish(server, int(job_id), tmp_path)
+        assert process.stdout.read() == "line 2\nline 3\n"
+        assert process.wait(60) == 0
+
+
+def test_follow_is_for_one_job_only(weyl: Program, group: str) -> None:
+    weyl.file("job.jdl", JDL.format(group=group) + "Parameters = 2;")
+    assert weyl("submit", "job.jdl", "--follow").returncode == 2
+    assert rows(weyl("jobs", "search", "--where", f"JobGroup = {group}")) == []
