@@ -1,0 +1,79 @@
+"""`weyl demo` from beginning to end, as a newcomer sees it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+pytestmark = [pytest.mark.xdist_group("demo"), pytest.mark.timeout(600)]
+
+
+@pytest.fixture
+def workspace() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="weyl-d-") as directory:
+        path = Path(directory)
+        path.chmod(0o755)
+        (path / "tmp").mkdir()
+        (path / "home").mkdir()
+        yield path
+
+
+def _environment(workspace: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WEYL_", "DIRACX_"))}
+    return {**kept, "TMPDIR": str(workspace / "tmp"), "HOME": str(workspace / "home")}
+
+
+def _left(workspace: Path) -> list[str]:
+    """Return what still runs or lies there."""
+    running = [
+        " ".join(process.info["cmdline"])
+        for process in psutil.process_iter(["cmdline"])
+        if str(workspace) in " ".join(process.info["cmdline"] or [])
+    ]
+    return running + [str(path) for path in (workspace / "tmp").iterdir()]
+
+
+def test_the_demo_runs_21_jobs_fits_the_z_and_leaves_nothing(workspace: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "weyl", "demo", "--events", "400"],
+        cwd=workspace,
+        env=_environment(workspace),
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+    print(done.stdout, done.stderr)
+    assert done.returncode == 0
+    mass = re.search(r"Z mass\s+(\d+\.\d+) \+- (\d+\.\d+) GeV", done.stdout)
+    assert mass is not None
+    assert abs(float(mass[1]) - 91.19) < 0.6
+    assert "Pythia" in done.stdout
+    assert "20 jobs" in done.stdout
+    assert (workspace / "zmumu.svg").read_text().lstrip().startswith(("<svg", "<?xml"))
+    assert _left(workspace) == []
+
+
+def test_a_demo_that_is_interrupted_ends_with_0_and_leaves_nothing(workspace: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "weyl", "demo", "--stay"],
+        cwd=workspace,
+        env=_environment(workspace),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as demo:
+        assert demo.stdout is not None
+        for line in demo.stdout:
+            if "Submitted one JDL" in line:
+                break
+        demo.send_signal(signal.SIGINT)
+        demo.stdout.read()
+        assert demo.wait(60) == 0
+    assert _left(workspace) == []

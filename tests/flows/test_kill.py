@@ -1,0 +1,80 @@
+"""`kill -9` of server, worker or pilot in the middle: every job ends once, none is lost, none is Done twice."""
+
+import json
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import psutil
+import pytest
+
+from weyl.demo.main_job import FINAL, User
+from weyl.demo.stack import Stack
+
+pytestmark = [pytest.mark.xdist_group("kill"), pytest.mark.timeout(400)]
+
+JDL = """
+JobName = "survivor-%n"; Executable = "/bin/sh"; Arguments = "-c 'sleep 1; echo job %s'";
+Parameters = 16; StdOutput = "std.out"; OutputSandbox = {"std.out"};
+"""
+
+
+def _await(condition: Callable[[], bool], stack: Stack, *, timeout_s: float = 120) -> None:
+    """Wait for a condition, as the supervisor of the stack does: what was killed is started again."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        stack.check()
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.2)
+
+
+def _kill_program(name: str) -> Callable[[Stack], None]:
+    def kill(stack: Stack) -> None:
+        process = stack.program(name).process
+        assert process is not None
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+
+    return kill
+
+
+def _kill_pilot(stack: Stack) -> None:
+    pilots = [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if str(stack.files.pilots) in " ".join(process.info["cmdline"] or [])
+        and any(part.endswith("weyl-pilot.pyz") for part in process.info["cmdline"])
+    ]
+    assert pilots
+    for pilot in pilots:
+        pilot.kill()
+
+
+@pytest.mark.parametrize(
+    ("victim", "kill"),
+    [("server", _kill_program("server")), ("worker", _kill_program("worker")), ("pilot", _kill_pilot)],
+)
+def test_after_kill_9_every_job_ends_once(
+    stack: Stack, alice: User, victim: str, kill: Callable[[Stack], None]
+) -> None:
+    ids = alice.submit(JDL, f"{victim}.jdl")
+    assert len(ids) == 16
+    _await(lambda: any(job["Status"] == "Running" for job in alice.jobs(ids)), stack)
+    kill(stack)
+    _await(lambda: all(job["Status"] in FINAL for job in alice.jobs(ids)), stack)
+
+    jobs = alice.jobs(ids)
+    assert sorted(job["JobID"] for job in jobs) == sorted(ids)
+    counts = Counter(job["Status"] for job in jobs)
+    assert set(counts) <= {"Done", "Failed"}
+    assert counts["Done"] >= 8
+    for job in jobs:
+        history = json.loads(alice.run("jobs", "show", str(job["JobID"]), "--history", "-o", "json"))
+        ends = [entry["Status"] for entry in history if entry["Status"] in ("Done", "Failed")]
+        assert len([before for before, after in zip([None, *ends], ends, strict=False) if before != after]) == 1, (
+            history
+        )
+        if job["Status"] == "Failed":
+            assert job["MinorStatus"] not in ("", "Unknown", "idem")
