@@ -183,7 +183,7 @@ class StandIn:
         if method == "GET":
             return 200, self.objects[path.removeprefix("/store")]
         boundary = body.split(b"\r\n", 1)[0]
-        parts = [part.strip(b"\r\n").partition(b"\r\n\r\n") for part in body.split(boundary)[1:-1]]
+        parts = [part[2:-2].partition(b"\r\n\r\n") for part in body.split(boundary)[1:-1]]
         fields = {re.search(rb'name="([^"]+)"', head).group(1).decode(): value for head, _, value in parts}  # type: ignore[union-attr]
         assert base64.b64decode(fields["x-amz-checksum-sha256"]) == hashlib.sha256(fields["file"]).digest()
         assert int(fields["size"]) == len(fields["file"])
