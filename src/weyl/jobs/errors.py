@@ -42,3 +42,14 @@ class JobNotFound(NotFound):
 
     def __init__(self, job_id: int) -> None:
         super().__init__(f"Job {job_id} not found")
+
+
+class NothingChanged(NotFound):
+    """Status reports of which none concerned a job that may be changed; the detail says why, job by job."""
+
+
+class ImmutableColumn(BadRequest):
+    """A column that reports cannot set."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} cannot be set: of the columns of a job only Site can; nothing was changed")

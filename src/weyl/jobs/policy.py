@@ -1,7 +1,12 @@
 """Who may do what with jobs: each function raises, or returns a permit that the service or query demands."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from weyl.jobs.errors import JobNotFound
+from weyl.jobs.queries.access import select_access
+from weyl.kit.db import Tx
 from weyl.kit.errors import Forbidden
 from weyl.kit.http import User
 
@@ -21,3 +26,114 @@ def may_submit(user: User) -> Submitter:
     if not user.has("NormalUser"):
         raise Forbidden(f"Submitting jobs needs the property NormalUser, which group {user.group} does not have")
     return Submitter(vo=user.vo, group=user.group, owner=user.preferred_username, subject=user.subject)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """May see the jobs of this VO and this owner; None means any."""
+
+    vo: str | None
+    owner: str | None = None
+
+
+def may_search(user: User, *, global_jobs_info: bool) -> Scope:
+    """Admit users and administrators of jobs to their VO, or to their own jobs where the VO says so."""
+    if not user.has("NormalUser", "JobAdministrator"):
+        raise Forbidden(
+            f"Searching jobs needs the property NormalUser or JobAdministrator, which group {user.group} does not have"
+        )
+    own_only = not global_jobs_info and not user.has("JobAdministrator")
+    return Scope(
+        vo=None if user.has("ServiceAdministrator") else user.vo, owner=user.preferred_username if own_only else None
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """May read these jobs; `missing` are those that do not exist, told only to who may know."""
+
+    job_ids: frozenset[int]
+    missing: frozenset[int]
+
+    def one(self, job_id: int) -> int:
+        """Return the id of the one job that was asked for; 404 if there is none."""
+        if job_id not in self.job_ids:
+            raise JobNotFound(job_id)
+        return job_id
+
+
+@dataclass(frozen=True, slots=True)
+class Managed:
+    """May change these jobs.
+
+    `runs` holds for each job the stamp of the run that the caller speaks for: a pilot or payload its own, a person
+    whatever runs now. `past` are jobs whose run with the caller's pilot is over: it may learn that, and change nothing.
+    """
+
+    runs: Mapping[int, str | None]
+    missing: frozenset[int]
+    past: frozenset[int] = frozenset()
+
+    def current(self) -> dict[int, str | None]:
+        """Return the runs that are not over."""
+        return {job_id: stamp for job_id, stamp in self.runs.items() if job_id not in self.past}
+
+    def all_exist(self) -> None:
+        """Refuse when one of the jobs does not exist."""
+        for job_id in sorted(self.missing)[:1]:
+            raise JobNotFound(job_id)
+
+    def all_run(self) -> None:
+        """Refuse when one of the runs is over."""
+        for job_id in sorted(self.past)[:1]:
+            raise Forbidden(f"Job {job_id} does not run here any more")
+
+
+async def may_read(tx: Tx, user: User, job_ids: Collection[int]) -> Readable:
+    """Admit administrators to the jobs of their VO, owners, pilots and payloads to their own."""
+    rows = await _admitted(tx, user, job_ids, administrators=("JobAdministrator",))
+    return Readable(frozenset(rows), frozenset(job_ids) - rows.keys())
+
+
+async def may_manage(tx: Tx, user: User, job_ids: Collection[int], *, legacy_pilots: bool = True) -> Managed:
+    """Admit those who may read; also a person's token with GenericPilot, where the VO still allows such pilots."""
+    administrators = ("JobAdministrator", "GenericPilot") if legacy_pilots else ("JobAdministrator",)
+    rows = await _admitted(tx, user, job_ids, administrators=administrators)
+    missing = frozenset(job_ids) - rows.keys()
+    if user.kind == "user":
+        return Managed({job_id: row["pilot_stamp"] for job_id, row in rows.items()}, missing)
+    past = frozenset(job_id for job_id, row in rows.items() if row["pilot_stamp"] != user.pilot_stamp)
+    return Managed(dict.fromkeys(rows, user.pilot_stamp), missing, past)
+
+
+def may_force(user: User) -> None:
+    """Admit administrators to moves that the machine of states does not have."""
+    if not user.has("JobAdministrator"):
+        raise Forbidden("Forcing a status needs the property JobAdministrator")
+
+
+async def _admitted(
+    tx: Tx, user: User, job_ids: Collection[int], *, administrators: tuple[str, ...]
+) -> Mapping[int, Any]:
+    """Return those jobs that exist; raises for one that the user may not know of, whether it exists or not."""
+    if user.kind == "user" and not user.has("NormalUser", *administrators):
+        raise Forbidden(
+            f"This needs the property {' or '.join(['NormalUser', *administrators])}: group {user.group} has none"
+        )
+    rows = {
+        job_id: row
+        for job_id, row in (await select_access(tx, job_ids, user.pilot_stamp)).items()
+        if row["vo"] == user.vo
+    }
+    match user.kind:
+        case "user":
+            own = {job_id for job_id, row in rows.items() if row["owner"] == user.preferred_username}
+            whole = user.has(*administrators) or len(own) == len(set(job_ids))
+        case "pilot":
+            whole = len(rows) == len(set(job_ids)) and all(row["ran_here"] for row in rows.values())
+        case _:
+            whole = set(job_ids) <= {user.job_id} and len(rows) == len(set(job_ids))
+            whole = whole and all(row["ran_here"] for row in rows.values())
+    if not whole:
+        raise Forbidden("One of these jobs is not yours, or does not exist")
+    return rows

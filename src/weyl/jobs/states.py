@@ -1,8 +1,8 @@
 """The life of a job as a value: which moves exist, and how a set of dated status reports changes a job."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 SOURCE_CHARACTERS_MAX = 32
@@ -112,6 +112,8 @@ class Change:
     end_exec_time: datetime | None = None
     heart_beat_time: datetime | None = None
     history: list[HistoryRecord] = field(default_factory=list)
+    # Statuses that reports asked for and got, those that the job had already included.
+    accepted: set[str] = field(default_factory=set)
 
     def touches_row(self) -> bool:
         """Tells whether more than the history changes."""
@@ -140,6 +142,8 @@ def merge(state: JobState, reports: Iterable[Report], now: datetime, *, force: b
             if report.status is not None and report.status != status:
                 refused = not (force or is_allowed(status, report.status))
                 status = status if refused else report.status
+            if report.status is not None and not refused:
+                change.accepted.add(report.status)
             change.minor_status = _cut(report.minor_status, MINOR_CHARACTERS_MAX) or change.minor_status
             change.application_status = (
                 _cut(report.application_status, APPLICATION_CHARACTERS_MAX) or change.application_status
@@ -153,6 +157,12 @@ def merge(state: JobState, reports: Iterable[Report], now: datetime, *, force: b
         change.status = status
         change.last_update_time = now
     return change
+
+
+def not_late(state: JobState, reports: Sequence[Report]) -> list[Report]:
+    """Moves reports behind the newest known one: for what the server itself observes or orders."""
+    late = state.last + timedelta(microseconds=1) - min(report.at for report in reports)
+    return [replace(report, at=report.at + max(late, timedelta())) for report in reports]
 
 
 def follow(state: JobState, change: Change) -> JobState:

@@ -1,17 +1,21 @@
-"""Background work on jobs: checks after submission, and the housekeeping of their tables."""
+"""Background work on jobs: checks after submission, health of running ones, counters, housekeeping of the tables."""
 
 from datetime import timedelta
 from typing import Any
 
 from weyl.config.service import ConfigStore
+from weyl.jobs.queries import commands as command_queries
+from weyl.jobs.queries import search as search_queries
 from weyl.jobs.queries import submission as submission_queries
-from weyl.jobs.service import checks
+from weyl.jobs.service import checks, stalled
 from weyl.jobs.service.submission import KEY_LIFETIME
 from weyl.jobs.tables import job_heartbeats, job_history
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database, ensure_month_partitions
 from weyl.tasks.models import BoundTask, Task
 
+FOLD_COUNTS = Task("jobs.fold_counts", every=timedelta(seconds=10), lock="jobs.fold_counts")
+STALLED_JOBS = Task("jobs.stalled_jobs", every=timedelta(seconds=60), lock="jobs.stalled_jobs")
 HOUSEKEEPING = Task("jobs.housekeeping", every=timedelta(hours=1), lock="jobs.housekeeping")
 
 
@@ -28,5 +32,20 @@ def tasks(db: Database, config: ConfigStore) -> list[BoundTask]:
             for table in (job_history, job_heartbeats):
                 await ensure_month_partitions(tx, table.name, now)
             await submission_queries.delete_submissions(tx, before=now - KEY_LIFETIME)
+            await command_queries.delete_expired(tx, now)
 
-    return [checks.CHECK_JOBS.bind(check_jobs), HOUSEKEEPING.bind(keep_house)]
+    async def fold_counts(_: object) -> None:
+        async with db.transaction() as tx:
+            await search_queries.fold_counts(tx)
+
+    async def look_for_stalled_jobs(_: object) -> None:
+        for rule in (stalled.fail_lost, stalled.mark_stalled, stalled.release_unstarted):
+            async with db.transaction() as tx:
+                await rule(tx, config=config.current().config, now=utcnow())
+
+    return [
+        checks.CHECK_JOBS.bind(check_jobs),
+        HOUSEKEEPING.bind(keep_house),
+        FOLD_COUNTS.bind(fold_counts),
+        STALLED_JOBS.bind(look_for_stalled_jobs),
+    ]

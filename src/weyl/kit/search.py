@@ -4,8 +4,11 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
+
+from weyl.kit.errors import BadRequest
 
 PER_PAGE_MAX = 10_000
 
@@ -36,11 +39,27 @@ class SortDirection(StrEnum):
     DESC = "desc"
 
 
+def _known_operator(name: object) -> object:
+    """A word that is no operator at all is a mistake of the one who searches, not a malformed request."""
+    if isinstance(name, str) and name not in _OPERATORS:
+        raise BadRequest(f"There is no operator {name!r}; the operators are {', '.join(_OPERATORS)}")
+    return name
+
+
+def _known_direction(name: object) -> object:
+    if isinstance(name, str) and name not in list(SortDirection):
+        raise BadRequest(f"There is no direction {name!r}: sort 'asc' or 'desc'")
+    return name
+
+
+_OPERATORS = [*ScalarSearchOperator, *VectorSearchOperator]
+
+
 class ScalarSearchSpec(BaseModel):
     """One condition on a column: an operator and a value."""
 
     parameter: str
-    operator: ScalarSearchOperator
+    operator: Annotated[ScalarSearchOperator, BeforeValidator(_known_operator)]
     value: str | int
 
 
@@ -48,7 +67,7 @@ class VectorSearchSpec(BaseModel):
     """One condition on a column: an operator and a list of values."""
 
     parameter: str
-    operator: VectorSearchOperator
+    operator: Annotated[VectorSearchOperator, BeforeValidator(_known_operator)]
     values: list[str] | list[int]
 
 
@@ -59,7 +78,7 @@ class SortSpec(BaseModel):
     """One key of the order of a list."""
 
     parameter: str
-    direction: SortDirection
+    direction: Annotated[SortDirection, BeforeValidator(_known_direction)]
 
 
 class SearchParams(BaseModel):

@@ -1,7 +1,7 @@
 """Search specs as SQL: WHERE and ORDER BY clauses over the columns that a room offers under their wire names."""
 
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -124,13 +124,14 @@ def _clause(spec: SearchSpec, column: ColumnElement[Any]) -> ColumnElement[bool]
     return _COMPARISONS[spec.operator](column, bindparam(None, value, type_=column.type))
 
 
-_COMPARISONS: dict[ScalarSearchOperator, Any] = {
+_Comparison = Callable[[ColumnElement[Any], Any], ColumnElement[bool]]
+_COMPARISONS: dict[ScalarSearchOperator, _Comparison] = {
     ScalarSearchOperator.EQUAL: lambda column, value: column == value,
     ScalarSearchOperator.NOT_EQUAL: lambda column, value: column != value,
     ScalarSearchOperator.GREATER_THAN: lambda column, value: column > value,
     ScalarSearchOperator.LESS_THAN: lambda column, value: column < value,
 }
-_PATTERNS: dict[ScalarSearchOperator, Any] = {
+_PATTERNS: dict[ScalarSearchOperator, _Comparison] = {
     ScalarSearchOperator.LIKE: lambda column, value: column.like(value),
     ScalarSearchOperator.NOT_LIKE: lambda column, value: column.not_like(value),
     ScalarSearchOperator.REGEX: lambda column, value: column.regexp_match(value),
@@ -153,7 +154,7 @@ def _vector_clause(
 
 def _any(values: list[Any], column: ColumnElement[Any]) -> ColumnElement[Any]:
     """One array instead of a bind a value: the statement stays the same for any number of values."""
-    return bindparam(None, values, type_=ARRAY(column.type)).any_()  # type: ignore[attr-defined,no-any-return]
+    return bindparam(None, values, type_=ARRAY(column.type)).any_()
 
 
 def _time_clause(column: ColumnElement[Any], operator: ScalarSearchOperator, period: Period) -> ColumnElement[bool]:

@@ -1,0 +1,53 @@
+"""SQL of the commands that wait for the wrappers of jobs."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from weyl.kit.db import Timestamp, Tx
+
+LIFETIME = timedelta(days=1)
+
+_INSERT_KILLS = sa.text(
+    "INSERT INTO job_commands (job_id, command, created_at, pilot_stamp)"
+    " SELECT run.job_id, 'Kill', :now, run.pilot_stamp"
+    " FROM unnest(CAST(:job_ids AS bigint[]), CAST(:stamps AS text[])) AS run (job_id, pilot_stamp)"
+    " WHERE NOT EXISTS (SELECT FROM job_commands AS pending WHERE pending.job_id = run.job_id"
+    "  AND pending.command = 'Kill' AND pending.delivered_at IS NULL"
+    "  AND pending.pilot_stamp IS NOT DISTINCT FROM run.pilot_stamp)"
+).bindparams(sa.bindparam("now", type_=Timestamp))
+# A command is for a run that there was when it was given; a later match of the same pilot, or, for a command that
+# names no pilot, of any, makes it void.
+_DELIVER = sa.text(
+    "WITH due AS (SELECT command.command_id FROM job_commands AS command"
+    "  JOIN unnest(CAST(:job_ids AS bigint[]), CAST(:stamps AS text[])) AS run (job_id, stamp) USING (job_id)"
+    "  WHERE command.delivered_at IS NULL AND command.created_at > :since"
+    "   AND (command.pilot_stamp IS NULL OR run.stamp IS NULL OR run.stamp = command.pilot_stamp)"
+    "   AND NOT EXISTS (SELECT FROM job_pilots AS later WHERE later.job_id = command.job_id"
+    "    AND later.at > command.created_at AND later.pilot_stamp = coalesce(command.pilot_stamp, later.pilot_stamp))"
+    "  ORDER BY command.command_id FOR UPDATE OF command SKIP LOCKED)"
+    " UPDATE job_commands SET delivered_at = :now FROM due WHERE job_commands.command_id = due.command_id"
+    " RETURNING job_commands.command_id, job_commands.job_id, job_commands.command, job_commands.arguments"
+).bindparams(sa.bindparam("now", type_=Timestamp), sa.bindparam("since", type_=Timestamp))
+_DELETE_EXPIRED = sa.text("DELETE FROM job_commands WHERE created_at <= :before").bindparams(
+    sa.bindparam("before", type_=Timestamp)
+)
+
+
+async def insert_kills(tx: Tx, runs: Mapping[int, str | None], now: datetime) -> None:
+    """Ask the runs (job: stamp of its pilot) of locked jobs to end; a run that was asked already is asked once."""
+    await tx.execute(_INSERT_KILLS, {"job_ids": list(runs), "stamps": list(runs.values()), "now": now})
+
+
+async def deliver(tx: Tx, runs: Mapping[int, str | None], now: datetime) -> list[dict[str, Any]]:
+    """Take the commands that wait for these runs, in the order in which they were given."""
+    parameters = {"job_ids": list(runs), "stamps": list(runs.values()), "now": now, "since": now - LIFETIME}
+    rows = sorted((await tx.execute(_DELIVER, parameters)).all())
+    return [{"job_id": job_id, "command": command, "arguments": arguments} for _, job_id, command, arguments in rows]
+
+
+async def delete_expired(tx: Tx, now: datetime) -> None:
+    """Forget commands, delivered or not, that are older than their life."""
+    await tx.execute(_DELETE_EXPIRED, {"before": now - LIFETIME})

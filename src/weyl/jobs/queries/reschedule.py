@@ -1,0 +1,130 @@
+"""SQL that gives jobs another run: what the last one left is archived, and the row begins anew."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from weyl.kit.db import Timestamp, Tx
+
+_ROW = (
+    "job_id, vo, owner, owner_group, site, status, verified_flag, reschedule_counter, submission_time,"
+    " start_exec_time, end_exec_time, pilot_stamp, class_ids, description_id, parameters"
+)
+_LOCK = sa.text(
+    f"SELECT {_ROW} FROM jobs WHERE job_id = ANY(CAST(:job_ids AS bigint[])) ORDER BY job_id FOR NO KEY UPDATE"
+).columns(parameters=JSONB)
+_LOCK_BY_PILOT = sa.text(
+    f"SELECT {_ROW} FROM jobs WHERE pilot_stamp = ANY(CAST(:stamps AS text[]))"
+    " AND status IN ('Matched', 'Running', 'Completing', 'Stalled') ORDER BY job_id FOR NO KEY UPDATE"
+).columns(parameters=JSONB)
+_DESCRIPTIONS = sa.text(
+    "SELECT description_id, jdl, document FROM job_descriptions"
+    " WHERE description_id = ANY(CAST(:description_ids AS bigint[]))"
+).columns(document=JSONB)
+_ARCHIVE = sa.text(
+    "INSERT INTO job_attempts (job_id, attempt, ended_at, site, pilot_stamp, status, minor_status,"
+    " application_status, start_exec_time, end_exec_time, parameters)"
+    " SELECT job_id, 1 + coalesce((SELECT max(attempt) FROM job_attempts WHERE job_attempts.job_id = jobs.job_id), 0),"
+    "  :now, site, pilot_stamp, status, minor_status, application_status, start_exec_time, end_exec_time,"
+    "  coalesce((SELECT jsonb_object_agg(name, value) FROM job_parameters"
+    "   WHERE job_parameters.job_id = jobs.job_id), '{}')"
+    " FROM jobs WHERE job_id = ANY(CAST(:job_ids AS bigint[]))"
+).bindparams(sa.bindparam("now", type_=Timestamp))
+_CLEAR_PARAMETERS = sa.text("DELETE FROM job_parameters WHERE job_id = ANY(CAST(:job_ids AS bigint[]))")
+_RESET = sa.text(
+    "UPDATE jobs SET status = 'Received', minor_status = 'Job Rescheduled', application_status = 'Unknown',"
+    " reschedule_time = :now, last_update_time = :now, start_exec_time = NULL, end_exec_time = NULL,"
+    " heart_beat_time = NULL, pilot_stamp = NULL, allocated = NULL, class_ids = '{}', accounted_flag = 'false',"
+    " site = start.site, user_priority = start.user_priority, reschedule_counter = start.reschedule_counter"
+    " FROM unnest(CAST(:job_ids AS bigint[]), CAST(:sites AS text[]), CAST(:priorities AS integer[]),"
+    "  CAST(:counters AS integer[])) AS start (job_id, site, user_priority, reschedule_counter)"
+    " WHERE jobs.job_id = start.job_id"
+).bindparams(sa.bindparam("now", type_=Timestamp))
+
+_SILENT = (
+    f"SELECT {_ROW.replace('vo,', 'jobs.vo,', 1).replace('site,', 'jobs.site,', 1)} FROM jobs"
+    " JOIN unnest(CAST(:vos AS text[]), CAST(:vo_limits AS double precision[])) AS in_vo (vo, after_s)"
+    "  ON in_vo.vo = jobs.vo"
+    " LEFT JOIN unnest(CAST(:site_vos AS text[]), CAST(:sites AS text[]), CAST(:site_limits AS double precision[]))"
+    "  AS at_site (vo, site, after_s) ON at_site.vo = jobs.vo AND at_site.site = jobs.site"
+    " WHERE {condition} AND {since} < :now - make_interval(secs => coalesce(at_site.after_s, in_vo.after_s))"
+    " ORDER BY job_id LIMIT :limit FOR NO KEY UPDATE OF jobs SKIP LOCKED"
+)
+_LIFE = "coalesce(heart_beat_time, last_update_time)"
+
+
+def _silent(condition: str, since: str) -> Any:
+    statement = sa.text(_SILENT.replace("{condition}", condition).replace("{since}", since))
+    return statement.bindparams(sa.bindparam("now", type_=Timestamp)).columns(parameters=JSONB)
+
+
+# The conditions are spelled out, so that the planner sees that the index of live jobs holds them.
+_RULES = {
+    "stalled": _silent("status IN ('Running', 'Completing')", _LIFE),
+    "lost": _silent("status = 'Stalled'", _LIFE),
+    "not_started": _silent("status = 'Matched'", "last_update_time"),
+}
+
+
+async def lock_jobs(tx: Tx, job_ids: Iterable[int]) -> dict[int, sa.RowMapping]:
+    """Lock jobs in the order of their ids and return what another run depends on."""
+    return _by_id(await tx.execute(_LOCK, {"job_ids": list(job_ids)}))
+
+
+async def lock_jobs_of_pilots(tx: Tx, stamps: Sequence[str]) -> dict[int, sa.RowMapping]:
+    """Lock the jobs that these pilots are thought to run."""
+    return _by_id(await tx.execute(_LOCK_BY_PILOT, {"stamps": list(stamps)}))
+
+
+async def lock_silent_jobs(
+    tx: Tx, rule: str, *, limits: Mapping[tuple[str, str | None], float], now: datetime, batch: int
+) -> dict[int, sa.RowMapping]:
+    """Lock jobs that one rule of health has found wanting, passing over those that somebody holds.
+
+    `limits` are seconds by VO (site None) and, where a site has a patience of its own, by VO and site.
+    """
+    of_vos = [(vo, after_s) for (vo, site), after_s in limits.items() if site is None]
+    of_sites = [(vo, site, after_s) for (vo, site), after_s in limits.items() if site is not None]
+    parameters = {
+        "vos": [vo for vo, _ in of_vos],
+        "vo_limits": [after_s for _, after_s in of_vos],
+        "site_vos": [vo for vo, _, _ in of_sites],
+        "sites": [site for _, site, _ in of_sites],
+        "site_limits": [after_s for _, _, after_s in of_sites],
+        "now": now,
+        "limit": batch,
+    }
+    return _by_id(await tx.execute(_RULES[rule], parameters))
+
+
+async def select_descriptions(tx: Tx, description_ids: Iterable[int]) -> dict[int, sa.RowMapping]:
+    """Return what was submitted, by the number of the description."""
+    rows = await tx.execute(_DESCRIPTIONS, {"description_ids": sorted(set(description_ids))})
+    return {row["description_id"]: row for row in rows.mappings()}
+
+
+async def archive_attempts(tx: Tx, job_ids: Sequence[int], now: datetime) -> None:
+    """Keep what the last run of locked jobs left, and clear their parameters."""
+    await tx.execute(_ARCHIVE, {"job_ids": list(job_ids), "now": now})
+    await tx.execute(_CLEAR_PARAMETERS, {"job_ids": list(job_ids)})
+
+
+async def reset_jobs(tx: Tx, starts: Mapping[int, tuple[str, int, int]], now: datetime) -> None:
+    """Begin locked jobs anew: (site, priority, counter of reschedulings) by job."""
+    await tx.execute(
+        _RESET,
+        {
+            "job_ids": list(starts),
+            "sites": [site for site, _, _ in starts.values()],
+            "priorities": [priority for _, priority, _ in starts.values()],
+            "counters": [counter for _, _, counter in starts.values()],
+            "now": now,
+        },
+    )
+
+
+def _by_id(result: sa.CursorResult[Any]) -> dict[int, sa.RowMapping]:
+    return {row["job_id"]: row for row in result.mappings()}

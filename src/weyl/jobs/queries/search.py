@@ -1,0 +1,213 @@
+"""SQL of searches: pages of jobs under their wire names, and how many there are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
+
+from weyl.jobs.policy import Scope
+from weyl.jobs.tables import COUNTED, job_count_deltas, job_counts, job_pilots, jobs
+from weyl.kit.db import Tx
+from weyl.kit.errors import BadRequest
+from weyl.kit.search import ScalarSearchOperator, ScalarSearchSpec, SearchSpec, SortSpec, VectorSearchOperator
+from weyl.kit.search_sql import BooleanOrText, Columns, order_by, pick, search_errors, where
+
+COUNT_MAX = 100_000
+"""Up to this many matches are counted one by one; beyond, a lower bound is told."""
+
+JOB_ID = "JobID"
+PILOT_STAMP = "PilotStamp"
+ACCOUNTED_FLAG = "AccountedFlag"
+
+_NAMES = {
+    JOB_ID: "job_id",
+    "JobType": "job_type",
+    "JobGroup": "job_group",
+    "Site": "site",
+    "JobName": "job_name",
+    "Owner": "owner",
+    "OwnerGroup": "owner_group",
+    "VO": "vo",
+    "SubmissionTime": "submission_time",
+    "RescheduleTime": "reschedule_time",
+    "LastUpdateTime": "last_update_time",
+    "StartExecTime": "start_exec_time",
+    "HeartBeatTime": "heart_beat_time",
+    "EndExecTime": "end_exec_time",
+    "Status": "status",
+    "MinorStatus": "minor_status",
+    "ApplicationStatus": "application_status",
+    "UserPriority": "user_priority",
+    "RescheduleCounter": "reschedule_counter",
+    "VerifiedFlag": "verified_flag",
+    ACCOUNTED_FLAG: "accounted_flag",
+}
+
+
+def _column(name: str) -> sa.ColumnElement[Any]:
+    column = jobs.c[name]
+    return sa.type_coerce(column, BooleanOrText()) if name == "accounted_flag" else column
+
+
+COLUMNS: Columns = {wire_name: _column(name) for wire_name, name in _NAMES.items()}
+"""Every column of a job that may be asked for, in the order of answers."""
+
+_COUNTED_NAMES = {wire_name: name for wire_name, name in _NAMES.items() if name in COUNTED}
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which jobs, and as whom: the conditions of a request within the scope of its user."""
+
+    scope: Scope
+    specs: Sequence[SearchSpec]
+
+    def clauses(self) -> list[sa.ColumnElement[bool]]:
+        """Return the conditions on rows of jobs."""
+        plain = [spec for spec in self.specs if spec.parameter != PILOT_STAMP]
+        stamps = [spec for spec in self.specs if spec.parameter == PILOT_STAMP]
+        clauses = [*_scope_clauses(self.scope, jobs.c), *where(plain, COLUMNS)]
+        if stamps:
+            if any(spec.parameter == JOB_ID for spec in plain):
+                raise BadRequest(f"A filter on {PILOT_STAMP} cannot be combined with one on {JOB_ID}")
+            clauses.append(_ran_on(stamps))
+        return clauses
+
+    def is_counted(self) -> bool:
+        """Tell whether the counters know how many jobs these are."""
+        return all(spec.parameter in _COUNTED_NAMES for spec in self.specs)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a page shows of the selected jobs, in which order, and where it begins."""
+
+    names: Sequence[str]
+    sort: Sequence[SortSpec]
+    distinct: bool
+    first: int
+    size: int
+
+
+def _scope_clauses(scope: Scope, columns: ReadOnlyColumnCollection[str, Any]) -> list[sa.ColumnElement[bool]]:
+    limits = {"vo": scope.vo, "owner": scope.owner}
+    return [columns[name] == value for name, value in limits.items() if value is not None]
+
+
+def _ran_on(specs: Sequence[SearchSpec]) -> sa.ColumnElement[bool]:
+    """Several filters on pilots are united: jobs that ran on any of them."""
+    stamps: list[str] = []
+    for spec in specs:
+        if isinstance(spec, ScalarSearchSpec):
+            if spec.operator is not ScalarSearchOperator.EQUAL:
+                raise BadRequest(f"{PILOT_STAMP} is searched with 'eq' or 'in', not with {spec.operator.value!r}")
+            stamps.append(str(spec.value))
+        else:
+            if spec.operator is not VectorSearchOperator.IN:
+                raise BadRequest(f"{PILOT_STAMP} is searched with 'eq' or 'in', not with {spec.operator.value!r}")
+            stamps += map(str, spec.values)
+    known = sa.literal([stamp for stamp in stamps if "\x00" not in stamp], ARRAY(sa.String))
+    return jobs.c.job_id.in_(sa.select(job_pilots.c.job_id).where(job_pilots.c.pilot_stamp == sa.any_(known)))
+
+
+def _sorted(statement: sa.Select[Any], page: Page) -> sa.Select[Any]:
+    if not page.distinct:
+        return statement.order_by(*order_by(page.sort, COLUMNS, last=JOB_ID))
+    shown = {name: COLUMNS[name] for name in page.names}
+    keys = {key.parameter for key in page.sort}
+    for name in sorted(keys - shown.keys()):
+        pick(COLUMNS, name)
+        raise BadRequest(f"Distinct rows can only be sorted by what they show, and {name} is not among it")
+    rest = [column for name, column in shown.items() if name not in keys]
+    return statement.distinct().order_by(*order_by(page.sort, shown, last=None), *rest)
+
+
+async def select_page(tx: Tx, selection: Selection, page: Page) -> list[dict[str, Any]]:
+    """Return one page of jobs, one row longer than asked for if there are more."""
+    statement = sa.select(*(COLUMNS[name].label(name) for name in page.names)).where(*selection.clauses())
+    statement = _sorted(statement, page).limit(page.size + 1).offset(page.first)
+    async with search_errors():
+        rows = (await tx.execute(statement)).all()
+    answer = [dict(zip(page.names, row, strict=True)) for row in rows]
+    return with_flags(answer) if ACCOUNTED_FLAG in page.names else answer
+
+
+def with_flags(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Turn the text of the accounted flag into the wire's form: true, false or the word `Failed`."""
+    for row in rows:
+        row[ACCOUNTED_FLAG] = {"true": True, "false": False}.get(row[ACCOUNTED_FLAG], row[ACCOUNTED_FLAG])
+    return rows
+
+
+async def count_rows(tx: Tx, selection: Selection, distinct: Sequence[str] = ()) -> int:
+    """Count the selected jobs, or the distinct rows of some columns; stops counting above `COUNT_MAX`."""
+    columns = [COLUMNS[name] for name in distinct] or [sa.literal(1)]
+    found = sa.select(*columns).where(*selection.clauses())
+    found = (found.distinct() if distinct else found).limit(COUNT_MAX + 1)
+    async with search_errors():
+        return int((await tx.execute(sa.select(sa.func.count()).select_from(found.subquery()))).scalar_one())
+
+
+def _counters(selection: Selection) -> tuple[sa.Subquery, list[sa.ColumnElement[bool]]]:
+    """The counters with what is not folded into them yet, and the selection as conditions on them."""
+    names = [*COUNTED]
+    folded = sa.select(*(job_counts.c[name] for name in names), job_counts.c.count.label("jobs"))
+    fresh = sa.select(*(job_count_deltas.c[name] for name in names), job_count_deltas.c.delta.label("jobs"))
+    counters = sa.union_all(folded, fresh).subquery("counters")
+    columns = {wire_name: counters.c[name] for wire_name, name in _COUNTED_NAMES.items()}
+    return counters, [*_scope_clauses(selection.scope, counters.c), *where(selection.specs, columns)]
+
+
+async def count_from_counters(tx: Tx, selection: Selection) -> int:
+    """Count jobs whose conditions the counters know."""
+    counters, clauses = _counters(selection)
+    total = sa.cast(sa.func.coalesce(sa.func.sum(counters.c.jobs), 0), sa.BigInteger)
+    async with search_errors():
+        return int((await tx.execute(sa.select(total).where(*clauses))).scalar_one())
+
+
+async def select_counts_from_counters(tx: Tx, selection: Selection, grouping: Sequence[str]) -> list[dict[str, Any]]:
+    """Count jobs by columns that the counters know."""
+    counters, clauses = _counters(selection)
+    keys = [counters.c[_COUNTED_NAMES[name]] for name in grouping]
+    total = sa.func.sum(counters.c.jobs)
+    statement = sa.select(*keys, sa.cast(total, sa.BigInteger)).where(*clauses).group_by(*keys).having(total > 0)
+    async with search_errors():
+        rows = (await tx.execute(statement)).all()
+    return [dict(zip([*grouping, "count"], row, strict=True)) for row in rows]
+
+
+async def select_counts(
+    tx: Tx, selection: Selection, grouping: Sequence[str], *, limit: int | None
+) -> list[dict[str, Any]]:
+    """Count jobs by any columns, from the rows themselves; returns at most `limit` groups."""
+    keys = [COLUMNS[name] for name in grouping]
+    statement = sa.select(*keys, sa.func.count()).where(*selection.clauses()).group_by(*keys).limit(limit)
+    async with search_errors():
+        rows = (await tx.execute(statement)).all()
+    counts = [dict(zip([*grouping, "count"], row, strict=True)) for row in rows]
+    return with_flags(counts) if ACCOUNTED_FLAG in grouping else counts
+
+
+def counts_know(grouping: Sequence[str]) -> bool:
+    """Tell whether the counters are kept by all of these columns."""
+    return all(name in _COUNTED_NAMES for name in grouping)
+
+
+_FOLD = sa.text(
+    "WITH fresh AS (DELETE FROM job_count_deltas RETURNING *),"
+    f" folded AS (SELECT {', '.join(COUNTED)}, sum(delta) AS delta FROM fresh GROUP BY {', '.join(COUNTED)}"
+    "  HAVING sum(delta) <> 0)"
+    f" INSERT INTO job_counts ({', '.join(COUNTED)}, count) SELECT * FROM folded"
+    f" ON CONFLICT ({', '.join(COUNTED)}) DO UPDATE SET count = job_counts.count + excluded.count"
+)
+_SWEEP = sa.text("DELETE FROM job_counts WHERE count = 0")
+
+
+async def fold_counts(tx: Tx) -> None:
+    """Add to the counters what changed since the last time; readers see one sum before, during and after."""
+    await tx.execute(_FOLD)
+    await tx.execute(_SWEEP)

@@ -1,0 +1,48 @@
+"""What the routes that change jobs depend on: a permit that holds no connection, and the shared writes."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from weyl.config.models import Config
+from weyl.config.routes import CurrentConfig
+from weyl.jobs.policy import Managed, may_manage
+from weyl.jobs.service.writes import JobWrites
+from weyl.kit.db import Database, Tx
+from weyl.kit.http import CurrentActor, User, state
+
+
+@dataclass(frozen=True, slots=True)
+class Manager:
+    """Whoever calls, on the way to a permit."""
+
+    db: Database
+    user: User
+    config: Config
+
+    async def admit(self, job_ids: Collection[int]) -> Managed:
+        """Ask the policy on a connection that is given back at once: the shared write takes one of its own."""
+        async with self.db.read() as tx:
+            return await self.admit_in(tx, job_ids)
+
+    async def admit_in(self, tx: Tx, job_ids: Collection[int]) -> Managed:
+        """Ask the policy in the transaction of the request."""
+        operations = self.config.operations.get(self.user.vo)
+        legacy_pilots = operations is not None and operations.pilots.allow_legacy_tokens
+        return await may_manage(tx, self.user, job_ids, legacy_pilots=legacy_pilots)
+
+
+async def current_manager(request: Request, actor: CurrentActor, config: CurrentConfig) -> Manager:
+    """Return whoever calls."""
+    return Manager(state(request).db, actor, config)
+
+
+async def job_writes(request: Request) -> JobWrites:
+    """Return the shared writes that were wired for this process."""
+    return cast(JobWrites, state(request).job_writes)
+
+
+CurrentManager = Annotated[Manager, Depends(current_manager)]
+Writes = Annotated[JobWrites, Depends(job_writes)]

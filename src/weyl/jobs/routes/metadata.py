@@ -1,0 +1,18 @@
+"""Metadata over HTTP: the site of jobs, and parameters under free names."""
+
+from fastapi import APIRouter, Response
+
+from weyl.jobs.models.metadata import JobMetaData
+from weyl.jobs.routes.access import CurrentManager
+from weyl.jobs.service.metadata import patch
+from weyl.kit.http import WriteTx
+
+router = APIRouter(prefix="/api/jobs", tags=["jobs"])
+
+
+@router.patch("/metadata", operation_id="jobs_patch_metadata", status_code=204)
+async def patch_metadata(updates: dict[int, JobMetaData], manager: CurrentManager, tx: WriteTx) -> Response:
+    """Set the site or parameters of jobs; null leaves a value as it is."""
+    permit = await manager.admit_in(tx, updates)
+    await patch(tx, permit, updates)
+    return Response(status_code=204)

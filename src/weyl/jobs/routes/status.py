@@ -1,0 +1,51 @@
+"""Status reports over HTTP, and the two that people send most: kill and delete."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Response
+
+from weyl.jobs.errors import NothingChanged
+from weyl.jobs.models.status import SetJobStatusReturn, StatusReports
+from weyl.jobs.policy import may_force
+from weyl.jobs.reports import read_reports
+from weyl.jobs.routes.access import CurrentManager, Writes
+from weyl.jobs.service import commands
+from weyl.jobs.service.status import Outcome, StatusRequest
+from weyl.kit.http import CurrentUser, Now, WriteTx, json_response
+
+router = APIRouter(prefix="/api/jobs", tags=["jobs"])
+
+JobIds = Annotated[list[int], Body(embed=True)]
+
+
+@router.patch("/status", operation_id="jobs_set_job_statuses", response_model=SetJobStatusReturn)
+async def set_job_statuses(
+    reports: StatusReports, manager: CurrentManager, writes: Writes, now: Now, force: bool = False
+) -> Response:
+    """Report statuses of jobs, each with the time at which it was seen."""
+    if force:
+        may_force(manager.user)
+    dated = read_reports(reports)
+    permit = await manager.admit(dated)
+    return _answer(await writes.set_statuses(StatusRequest(permit, dated, now, force=force)))
+
+
+@router.post("/kill", operation_id="jobs_kill_jobs", response_model=SetJobStatusReturn)
+async def kill_jobs(job_ids: JobIds, user: CurrentUser, manager: CurrentManager, tx: WriteTx, now: Now) -> Response:
+    """Kill jobs: those that wait leave the queue, those that run get the command with their next heartbeat."""
+    permit = await manager.admit_in(tx, job_ids)
+    return _answer(await commands.kill(tx, permit, now=now, source=f"User: {user.preferred_username}"))
+
+
+@router.post("/delete", operation_id="jobs_delete_jobs", response_model=SetJobStatusReturn)
+async def delete_jobs(job_ids: JobIds, user: CurrentUser, manager: CurrentManager, tx: WriteTx, now: Now) -> Response:
+    """Delete jobs; those that live are killed first."""
+    permit = await manager.admit_in(tx, job_ids)
+    return _answer(await commands.delete(tx, permit, now=now, source=f"User: {user.preferred_username}"))
+
+
+def _answer(outcome: Outcome) -> Response:
+    document = outcome.document()
+    if not outcome.success:
+        raise NothingChanged(document)
+    return json_response(document)

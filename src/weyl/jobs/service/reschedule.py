@@ -1,0 +1,186 @@
+"""Another run for a job: on request, counted, or because its pilot was lost, free of charge."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from weyl.config.models import Config
+from weyl.jobs import parametric
+from weyl.jobs.attempts import MINOR_EXHAUSTED, Again, Exhausted, decide
+from weyl.jobs.descriptions import Owner, requirement_class, text_of_job
+from weyl.jobs.errors import BadAttribute
+from weyl.jobs.policy import Managed
+from weyl.jobs.queries import reschedule as queries
+from weyl.jobs.queries import status as status_queries
+from weyl.jobs.ranges import batches
+from weyl.jobs.requirements import ATTRIBUTES, Limits, priority, site_column
+from weyl.jobs.service.checks import CHECK_JOBS, JOBS_PER_CHECK
+from weyl.jobs.service.moves import end_runs, move, records
+from weyl.jobs.service.status import NOT_FOUND, RUN_IS_OVER, return_to_queue, wire
+from weyl.jobs.states import ON_NODE, Change, Report
+from weyl.kit.db import Tx
+from weyl.task_queues import service as task_queues
+from weyl.task_queues.errors import InvalidRequirements
+from weyl.tasks.service import enqueue
+
+MINOR_RESCHEDULED = "Job Rescheduled"
+SOURCE = "JobManager"
+
+
+@dataclass(slots=True)
+class Rescheduled:
+    """What came of asking for another run, job by job."""
+
+    success: dict[int, dict[str, Any]] = field(default_factory=dict)
+    failed: dict[int, str] = field(default_factory=dict)
+
+    def document(self) -> dict[str, Any]:
+        """Return the outcome as the contract writes it."""
+        return {
+            "success": self.success,
+            "failed": {job_id: {"detail": reason} for job_id, reason in self.failed.items()},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """How a job begins anew."""
+
+    site: str
+    user_priority: int
+    counter: int
+    jdl: str
+
+
+async def reschedule(tx: Tx, permit: Managed, *, config: Config, now: datetime, reset: bool = False) -> Rescheduled:
+    """Give jobs another run; those that have had too many fail."""
+    outcome = Rescheduled(failed=dict.fromkeys(permit.missing, NOT_FOUND) | dict.fromkeys(permit.past, RUN_IS_OVER))
+    # the queue first, then the jobs: that is everybody's order of locks
+    await task_queues.remove_jobs(tx, sorted(permit.current()))
+    rows = await queries.lock_jobs(tx, permit.current())
+    outcome.failed |= dict.fromkeys(permit.current().keys() - rows.keys(), NOT_FOUND)
+    exhausted, counters = _decided(rows, outcome, config=config, reset=reset)
+    starts = await _starts(tx, {job_id: rows[job_id] for job_id in counters}, counters, config, outcome)
+    untouched = {
+        job_id: row["class_ids"]
+        for job_id, row in rows.items()
+        if row["status"] == "Waiting" and job_id not in starts and job_id not in exhausted
+    }
+    await return_to_queue(tx, untouched)
+    await end_runs(tx, _on_node(rows, exhausted.keys() | starts.keys()), now=now)
+    await move(tx, exhausted, Report(now, "Failed", MINOR_EXHAUSTED, source=SOURCE), now=now)
+    await _begin_anew(tx, rows, starts, now=now)
+    for job_id, start in starts.items():
+        outcome.success[job_id] = _success(start, now)
+    return outcome
+
+
+async def give_back(tx: Tx, rows: Mapping[int, Any], *, config: Config, now: datetime) -> None:
+    """Let locked jobs that a pilot had taken, but not started, wait again; that costs them no rescheduling."""
+    counters = {job_id: row["reschedule_counter"] for job_id, row in rows.items()}
+    outcome = Rescheduled()
+    starts = await _starts(tx, rows, counters, config, outcome)
+    await _begin_anew(tx, rows, starts, now=now)
+    refused = {job_id: rows[job_id] for job_id in outcome.failed}
+    await move(tx, refused, Report(now, "Failed", "Illegal Job JDL", source=SOURCE), now=now)
+
+
+def _decided(
+    rows: Mapping[int, Any], outcome: Rescheduled, *, config: Config, reset: bool
+) -> tuple[dict[int, Any], dict[int, int]]:
+    """The jobs that fail now, and the new counters of those that run again; reasons go into the outcome."""
+    exhausted: dict[int, Any] = {}
+    counters: dict[int, int] = {}
+    for job_id, row in rows.items():
+        operations = config.operations[row["vo"]]
+        verdict = decide(
+            row["status"],
+            row["reschedule_counter"],
+            is_verified=row["verified_flag"],
+            reschedulings_max=operations.services.job_scheduling.max_rescheduling,
+            reset=reset,
+        )
+        if isinstance(verdict, Again):
+            counters[job_id] = verdict.counter
+            continue
+        outcome.failed[job_id] = verdict.reason
+        if isinstance(verdict, Exhausted):
+            exhausted[job_id] = row
+    return exhausted, counters
+
+
+async def _starts(
+    tx: Tx, rows: Mapping[int, Any], counters: Mapping[int, int], config: Config, outcome: Rescheduled
+) -> dict[int, _Start]:
+    """Read the descriptions again, equal ones once; one that the VO does not take any more goes into the outcome."""
+    if not rows:
+        return {}
+    descriptions = await queries.select_descriptions(tx, (row["description_id"] for row in rows.values()))
+    read: dict[tuple[Any, ...], tuple[str, int] | str] = {}
+    starts: dict[int, _Start] = {}
+    for job_id, row in rows.items():
+        description = descriptions[row["description_id"]]
+        deciding = _deciding(description["document"], row["parameters"])
+        owner = Owner(row["vo"], row["owner_group"], row["owner"])
+        key = (row["description_id"], owner, repr(deciding))
+        if key not in read:
+            read[key] = _read(description["document"] | deciding, owner, config)
+        found = read[key]
+        if isinstance(found, str):
+            outcome.failed[job_id] = found
+            continue
+        jdl = text_of_job(description["jdl"], description["document"], row["parameters"], job_id)
+        starts[job_id] = _Start(*found, counter=counters[job_id], jdl=jdl)
+    return starts
+
+
+def _deciding(document: dict[str, Any], parameters: dict[str, Any] | None) -> dict[str, Any]:
+    """Those attributes that decide where a job may run and differ between the jobs of one description."""
+    wanted = {name: document[name] for name in ATTRIBUTES if parametric.varies(document.get(name))}
+    if not wanted or parameters is None:
+        return {}
+    filled = parametric.fill(wanted | {parametric.COUNT: document.get(parametric.COUNT)}, parameters, 0)
+    return {name: filled[name] for name in wanted}
+
+
+def _read(document: dict[str, Any], owner: Owner, config: Config) -> tuple[str, int] | str:
+    limits = Limits.of(config.operations[owner.vo])
+    try:
+        requirement_class(document, owner, limits)
+        return site_column(document), priority(document, limits)
+    except (BadAttribute, InvalidRequirements) as error:
+        return f"Illegal Job JDL: {error.detail}"
+
+
+def _on_node(rows: Mapping[int, Any], job_ids: set[int]) -> dict[int, Any]:
+    return {job_id: rows[job_id] for job_id in job_ids if rows[job_id]["status"] in ON_NODE}
+
+
+async def _begin_anew(tx: Tx, rows: Mapping[int, Any], starts: Mapping[int, _Start], *, now: datetime) -> None:
+    if not starts:
+        return
+    job_ids = list(starts)
+    states = await status_queries.select_states(tx, {job_id: rows[job_id] for job_id in job_ids})
+    await queries.archive_attempts(tx, job_ids, now)
+    await queries.reset_jobs(
+        tx, {job_id: (start.site, start.user_priority, start.counter) for job_id, start in starts.items()}, now
+    )
+    steps = [
+        Report(now, "Rescheduled", MINOR_RESCHEDULED, "Unknown", SOURCE),
+        Report(now + timedelta(microseconds=1), "Received", MINOR_RESCHEDULED, "Unknown", SOURCE),
+    ]
+    await status_queries.insert_history(tx, records(states, steps))
+    await enqueue(tx, CHECK_JOBS, [{"ranges": ranges} for ranges in batches(job_ids, JOBS_PER_CHECK)])
+
+
+def _success(start: _Start, now: datetime) -> dict[str, Any]:
+    change = Change("Received", MINOR_RESCHEDULED, "Unknown", last_update_time=now)
+    return {
+        "InputData": start.jdl,
+        "Site": start.site,
+        "UserPriority": start.user_priority,
+        "RescheduleTime": now,
+        "RescheduleCounter": start.counter,
+        **wire(change),
+    }
