@@ -1,38 +1,24 @@
 """An application whose VOs log in at a real identity provider, on ports of this test's own."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import httpx2
 import pytest
 from tests.infra.app import URL, Application, Installation, config_document
 
-from weyl.auth.routes.routers import ROUTERS
-from weyl.auth.service.authority import open_authority
-from weyl.config.routes import router as config_router
 from weyl.demo.idp import USERS, DevProvider, open_socket, running_provider
-from weyl.extension import Extension, Services
 
 SUBJECTS = {user.name: user.subject for user in USERS}
 PAGE = "https://page.example.org/#authentication-callback"
 
 
-@asynccontextmanager
-async def _authority(services: Services) -> AsyncIterator[Mapping[str, object]]:
-    async with open_authority(services.settings, keys=services.keys, config=services.config) as authority:
-        yield {"auth": authority}
-
-
-AUTH = Extension(name="auth", routers=[config_router, *ROUTERS], state=_authority)
-
-
-def registry(provider: DevProvider) -> dict[str, object]:
+def registry(issuer: str) -> dict[str, object]:
     """Two VOs: alice and bob are in both; max has ProductionManagement in voa only; nobody is in no group."""
     document = config_document()
     members = {"user": ["alice", "bob", "max"], "admin": ["ada"], "service": [], "pilot": [], "cs": []}
     for vo, organisation in document["Registry"].items():  # type: ignore[attr-defined]
-        organisation["IdP"] = {"URL": provider.issuer, "ClientID": "weyl"}
+        organisation["IdP"] = {"URL": issuer, "ClientID": "weyl"}
         names = ["alice", "bob", "ada", "max", "nobody"] if vo == "voa" else ["alice", "bob", "ada"]
         organisation["Users"] = {SUBJECTS[name]: {"PreferedUsername": name} for name in names}
         for group, users in members.items():
@@ -58,14 +44,14 @@ async def provider() -> AsyncIterator[DevProvider]:
 def installation(tmp_path: Path, provider: DevProvider) -> Installation:
     """An installation of the test's own, whose configuration it may change."""
     installation = Installation.create(tmp_path / "installation")
-    installation.commit_config(registry(provider), "VOs with a real identity provider")
+    installation.commit_config(registry(provider.issuer), "VOs with a real identity provider")
     return installation
 
 
 @pytest.fixture
 async def application(start_application: Callable[..., Awaitable[Application]]) -> Application:
     """The whole application, with DiracX's web page allowed to log in."""
-    return await start_application(extensions=[AUTH], allowed_redirects=[PAGE])
+    return await start_application(allowed_redirects=[PAGE])
 
 
 @pytest.fixture

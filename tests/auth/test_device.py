@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
-from tests.auth.conftest import AUTH, SUBJECTS
+from tests.auth.conftest import SUBJECTS
 from tests.infra.app import URL, Application, Installation
 from tests.infra.login import CLIENT_ID, DEVICE_GRANT, browse, device_login
 
@@ -256,7 +256,7 @@ async def test_a_property_held_through_another_group_can_be_asked_for(
 async def test_fifty_logins_in_a_row_are_fine_and_then_the_address_is_told_to_wait(
     start_application: Callable[..., Awaitable[Application]],
 ) -> None:
-    application = await start_application(extensions=[AUTH], logins_per_minute=50)
+    application = await start_application(logins_per_minute=50)
     for _ in range(50):
         assert (await start(application.client)).status_code == 200
     answer = await start(application.client)

@@ -4,11 +4,6 @@ from typing import Any
 
 from pydantic import BaseModel
 
-CLIENT_ID = "myDIRACClientID"
-GRANT_CODE = "authorization_code"
-GRANT_DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
-GRANT_REFRESH = "refresh_token"
-
 
 class InitiateDeviceFlowResponse(BaseModel):
     """Where to send the user's browser, and the code with which the device asks whether they are done."""

@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Response
 
-from weyl.auth.models import CLIENT_ID, UserInfoResponse
+from weyl.auth.grants import CLIENT_ID
+from weyl.auth.models import UserInfoResponse
 from weyl.auth.policy import own_tokens
 from weyl.auth.routes.context import CurrentAuthority
 from weyl.auth.service import tokens

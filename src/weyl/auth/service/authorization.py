@@ -9,7 +9,8 @@ from hmac import compare_digest
 from weyl.auth import queries
 from weyl.auth.drivers.idp import code_challenge
 from weyl.auth.errors import InvalidState, TokenRefused
-from weyl.auth.models import CLIENT_ID, TokenResponse
+from weyl.auth.grants import CLIENT_ID
+from weyl.auth.models import TokenResponse
 from weyl.auth.queries import AuthorizationFlow, FlowStatus
 from weyl.auth.sealing import Journey
 from weyl.auth.service.authority import Authority, with_query

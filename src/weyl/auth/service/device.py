@@ -7,7 +7,8 @@ from typing import NoReturn
 
 from weyl.auth import queries
 from weyl.auth.errors import AuthorizationPending, RefusedByProvider, TokenRefused, UnknownUserCode
-from weyl.auth.models import CLIENT_ID, InitiateDeviceFlowResponse, TokenResponse
+from weyl.auth.grants import CLIENT_ID
+from weyl.auth.models import InitiateDeviceFlowResponse, TokenResponse
 from weyl.auth.queries import DeviceFlow, FlowStatus
 from weyl.auth.sealing import Journey
 from weyl.auth.service.authority import Authority

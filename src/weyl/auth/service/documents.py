@@ -5,8 +5,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
+from weyl.auth.grants import GRANT_CODE, GRANT_DEVICE
 from weyl.auth.keys import KeySet
-from weyl.auth.models import GRANT_CODE, GRANT_DEVICE, GroupInfo, Metadata, OpenIDConfiguration, SupportInfo, VOInfo
+from weyl.auth.models import GroupInfo, Metadata, OpenIDConfiguration, SupportInfo, VOInfo
 from weyl.config.models import Config
 from weyl.config.service import ConfigStore
 from weyl.kit import json

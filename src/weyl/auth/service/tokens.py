@@ -17,7 +17,8 @@ from weyl.auth.errors import (
     UnknownRefreshToken,
     UnrecognisedClient,
 )
-from weyl.auth.models import CLIENT_ID, TokenResponse
+from weyl.auth.grants import CLIENT_ID
+from weyl.auth.models import TokenResponse
 from weyl.auth.policy import TokenScope
 from weyl.auth.queries import RefreshRow, TokenStatus
 from weyl.auth.scopes import Scope

@@ -1,0 +1,51 @@
+"""The client's calls for logging in and out."""
+
+from typing import Any
+
+from weyl.auth.grants import CLIENT_ID, GRANT_DEVICE
+from weyl.kit.call import Call, segment
+
+
+def installation() -> Call[dict[str, Any]]:
+    """Asks which VOs and groups there are."""
+    return Call("GET", "/.well-known/dirac-metadata", returns=dict[str, Any], anonymous=True)
+
+
+def begin_device_login(scope: str) -> Call[dict[str, Any]]:
+    """Asks for a code for the user and one for the device."""
+    return Call(
+        "POST",
+        "/api/auth/device",
+        returns=dict[str, Any],
+        query={"client_id": CLIENT_ID, "scope": scope},
+        anonymous=True,
+        # A code that nobody uses ends by itself.
+        repeatable=True,
+    )
+
+
+def redeem_device_code(device_code: str) -> Call[dict[str, Any]]:
+    """Asks for tokens; refused with `authorization_pending` until the user has logged in."""
+    form = {"grant_type": GRANT_DEVICE, "device_code": device_code, "client_id": CLIENT_ID}
+    return Call("POST", "/api/auth/token", returns=dict[str, Any], form=form, anonymous=True)
+
+
+def userinfo() -> Call[dict[str, Any]]:
+    """Asks who the login speaks for."""
+    return Call("GET", "/api/auth/userinfo", returns=dict[str, Any])
+
+
+def refresh_tokens() -> Call[list[dict[str, Any]]]:
+    """Asks for the logins that may still be used."""
+    return Call("GET", "/api/auth/refresh-tokens", returns=list[dict[str, Any]])
+
+
+def revoke_login(jti: str) -> Call[str]:
+    """Ends a login by the id of its refresh token."""
+    return Call("DELETE", f"/api/auth/refresh-tokens/{segment(jti)}", returns=Any)
+
+
+def revoke_refresh_token(token: str) -> Call[str]:
+    """Ends a login by its refresh token."""
+    form = {"token": token, "token_type_hint": "refresh_token", "client_id": CLIENT_ID}
+    return Call("POST", "/api/auth/revoke", returns=Any, form=form, anonymous=True, repeatable=True)
