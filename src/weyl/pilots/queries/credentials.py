@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, insert, or_, select, text, true, update
+from sqlalchemy import ColumnElement, and_, insert, or_, select, text, true, update
 
 from weyl.kit.db import Tx
 from weyl.pilots.tables import pilot_secret_uses, pilot_secrets, pilot_sessions, pilots
@@ -86,7 +86,8 @@ async def revoke_reused_session(tx: Tx, session_id: UUID, *, generation: int, no
         .values(revoked_at=now)
         .returning(pilot_sessions.c.pilot_stamp)
     )
-    return (await tx.execute(statement)).scalar()
+    stamp: str | None = (await tx.execute(statement)).scalar_one_or_none()
+    return stamp
 
 
 async def revoke_sessions(tx: Tx, *, secret_id: UUID | None, stamps: Sequence[str], now: datetime) -> list[str]:
@@ -103,19 +104,18 @@ async def revoke_sessions(tx: Tx, *, secret_id: UUID | None, stamps: Sequence[st
     return list((await tx.execute(statement)).scalars())
 
 
-async def revoke_pilots(tx: Tx, filters: Mapping[str, object], *, now: datetime) -> list[str]:
+async def revoke_pilots(tx: Tx, filters: Mapping[str, Any], *, now: datetime) -> list[str]:
     """Take the right to speak from the pilots that fit all filters; returns their stamps."""
-    columns = {
-        "stamps": pilots.c.pilot_stamp.in_,
-        "host": lambda value: pilots.c.host == value,
-        "ce": lambda value: pilots.c.destination_site == value,
-        "site": lambda value: pilots.c.grid_site == value,
-        "vo": lambda value: pilots.c.vo == value,
-        "secret_id": lambda value: pilots.c.pilot_stamp.in_(
-            select(pilot_sessions.c.pilot_stamp).where(pilot_sessions.c.secret_id == value)
-        ),
+    of_secret = select(pilot_sessions.c.pilot_stamp).where(pilot_sessions.c.secret_id == filters.get("secret_id"))
+    columns: dict[str, ColumnElement[bool]] = {
+        "stamps": pilots.c.pilot_stamp.in_(filters.get("stamps") or ()),
+        "host": pilots.c.host == filters.get("host"),
+        "ce": pilots.c.destination_site == filters.get("ce"),
+        "site": pilots.c.grid_site == filters.get("site"),
+        "vo": pilots.c.vo == filters.get("vo"),
+        "secret_id": pilots.c.pilot_stamp.in_(of_secret),
     }
-    clauses = [columns[name](value) for name, value in filters.items()]
+    clauses = [columns[name] for name in filters]
     statement = update(pilots).where(and_(pilots.c.revoked_at.is_(None), *clauses)).values(revoked_at=now)
     return list((await tx.execute(statement.returning(pilots.c.pilot_stamp))).scalars())
 

@@ -61,9 +61,16 @@ async def upsert_plans(tx: Tx, plans: Sequence[Mapping[str, object]]) -> None:
     await tx.execute(statement.on_conflict_do_update(index_elements=sorted(keys), set_=changed))
 
 
-async def delete_other_plans(tx: Tx, *, vo: str, planned_at: datetime) -> None:
-    """Forget the queues of a VO that the newest plan does not know any more."""
-    await tx.execute(pilot_queues.delete().where(pilot_queues.c.vo == vo, pilot_queues.c.planned_at < planned_at))
+async def delete_other_plans(tx: Tx, *, vos: Sequence[str], planned_at: datetime) -> None:
+    """Forget the queues of VOs that their newest plan does not know any more."""
+    is_old = pilot_queues.c.planned_at < planned_at
+    await tx.execute(pilot_queues.delete().where(pilot_queues.c.vo.in_(vos), is_old))
+
+
+async def select_failures(tx: Tx, key: Mapping[str, str]) -> int:
+    """Return how often in a row submission to a queue has failed."""
+    found = await tx.execute(select(pilot_queues.c.failures).filter_by(**key).with_for_update())
+    return found.scalar_one_or_none() or 0
 
 
 async def set_failures(tx: Tx, key: Mapping[str, str], *, failures: int, skip_until: datetime | None) -> None:
@@ -160,6 +167,7 @@ async def select_unchecked(tx: Tx, *, before: datetime, limit: int) -> list[Any]
             columns.vo,
             columns.status,
             columns.spoke_at,
+            columns.submission_time,
             columns.checked_at,
             columns.unknown_since,
         )

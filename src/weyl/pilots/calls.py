@@ -1,0 +1,39 @@
+"""The client's calls on pilots."""
+
+from typing import Any
+
+from weyl.kit.call import Call, segment
+from weyl.kit.search import SearchParams, SummaryParams
+from weyl.pilots.models import PilotOutput
+
+
+def search_pilots(params: SearchParams, *, page: int = 1, per_page: int = 100) -> Call[list[dict[str, Any]]]:
+    """Ask for the pilots that meet all conditions."""
+    return Call(
+        "POST",
+        "/api/pilots/search",
+        returns=list[dict[str, Any]],
+        query={"page": page, "per_page": per_page},
+        body=params,
+        unit="pilots",
+    )
+
+
+def summarise_pilots(params: SummaryParams) -> Call[list[dict[str, Any]]]:
+    """Ask for the number of pilots by columns."""
+    return Call("POST", "/api/pilots/summary", returns=list[dict[str, Any]], body=params, repeatable=True)
+
+
+def get_submission() -> Call[list[dict[str, Any]]]:
+    """Ask how submission to each queue stands."""
+    return Call("GET", "/api/pilots/submission", returns=list[dict[str, Any]])
+
+
+def get_log(stamp: str, *, first: int = 0) -> Call[str]:
+    """Ask for the log of a pilot, from a piece on."""
+    return Call("GET", f"/api/pilots/{segment(stamp)}/logs", returns=str, query={"first": first})
+
+
+def get_output(stamp: str) -> Call[PilotOutput]:
+    """Ask for what a pilot wrote on its computing element."""
+    return Call("GET", f"/api/pilots/{segment(stamp)}/output", returns=PilotOutput)

@@ -1,0 +1,179 @@
+"""How many pilots a queue should get: pure arithmetic over what waits, what is there, and the queue's limits."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from weyl.config.models import Config
+from weyl.config.operations import Operations
+from weyl.config.resources import ComputingElement, Queue, Site
+from weyl.matcher.evaluation import Allocation, allocate
+from weyl.matcher.models import Offer
+from weyl.matcher.offers import PilotOffer, Place, PlaceFacts, pilot_offer
+from weyl.resource_status.statuses import reason_against
+
+POWER_DB12_ASSUMED = 10.0
+
+
+class QueueKey(NamedTuple):
+    """One queue as one VO uses it: the unit of submission."""
+
+    vo: str
+    site: str
+    ce: str
+    queue: str
+
+    def fields(self) -> dict[str, str]:
+        """Return the key by name, as rows and payloads have it."""
+        return self._asdict()
+
+    def lock(self) -> str:
+        """Return the name of the lock under which pilots are sent to the queue."""
+        return f"pilots.submit:{self.vo}:{self.site}:{self.ce}:{self.queue}"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A queue with its configuration and what one pilot of it would offer."""
+
+    key: QueueKey
+    site: Site
+    ce: ComputingElement
+    queue: Queue
+    offer: PilotOffer
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """The live pilots that one VO has in a queue, and how many of all VOs there are in it."""
+
+    waiting: int = 0
+    orphans: int = 0
+    queue_total: int = 0
+    queue_waiting: int = 0
+    used_cores: Sequence[int] = ()
+
+    def usable(self, cores: int) -> float:
+        """Return how many pilots' worth of room there is: those that wait, and what the running ones have free."""
+        return self.waiting + sum(max(0.0, 1 - used / cores) for used in self.used_cores)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done for one queue, and why not more."""
+
+    demand: float
+    usable: float
+    need: int
+    reason: str | None = None
+
+
+def targets(config: Config, vo: str, *, drivers: Iterable[str], seen: Mapping[QueueKey, Offer]) -> list[Target]:
+    """Return every queue that a VO may use, with the offer that a pilot of it last made, or else would make."""
+    known = set(drivers)
+    found = []
+    for site_name, site in config.resources.sites.items():
+        if not site.serves(vo):
+            continue
+        for ce_name, ce in site.ces.items():
+            reason = reason_against(config, vo, site=site_name, ce=ce_name)
+            if reason is None and ce.driver not in known:
+                reason = f"No driver {ce.driver!r} is installed for {ce_name}"
+            for queue_name, queue in ce.queues.items():
+                if queue.vos and vo not in queue.vos:
+                    continue
+                key = QueueKey(vo, site_name, ce_name, queue_name)
+                tags = frozenset([*site.tags, *ce.tags, *queue.tags])
+                facts = PlaceFacts(tags=tags, compatibility=config.resources.computing.os_compatibility)
+                offer = pilot_offer(template(queue, seen.get(key)), Place(*key), facts)
+                found.append(Target(key, site, ce, queue, offer, reason))
+    return found
+
+
+def template(queue: Queue, seen: Offer | None) -> Offer:
+    """Return what a fresh pilot of a queue offers: the node as one was last seen, with the whole of its allocation.
+
+    Of a queue that no pilot has told us of we know the configured figures only; its processors are taken for the best
+    of their kind, because the first pilot corrects that, and a doubt would keep it from being sent.
+    """
+    gpu: dict[str, Any] = {"count": 0}
+    if queue.gpus:
+        gpu = {"count": queue.gpus, "vendor": "nvidia", "arch": "sm_999", "vram_mb_per_gpu": 2**20}
+        gpu["runtime_version"] = "999"
+    configured = {
+        "wall_time": queue.wall_time,
+        "cpu_power_db12": queue.power_db12 or POWER_DB12_ASSUMED,
+        "cpu": {
+            "num_cores": queue.cores,
+            "whole_node": queue.whole_node,
+            "ram_mb": queue.memory_mb,
+            "architecture": {"name": queue.architecture, "features": _BEST_FLAGS.get(queue.architecture, [])},
+        },
+        "gpu": gpu,
+        "io": {"scratch_mb": queue.scratch_mb},
+    }
+    if seen is None:
+        return Offer.model_validate(configured)
+    cpu = seen.cpu.model_copy(update={"num_cores": queue.cores, "ram_mb": queue.memory_mb or seen.cpu.ram_mb})
+    io = seen.io.model_copy(update={"scratch_mb": queue.scratch_mb or seen.io.scratch_mb})
+    return seen.model_copy(update={"wall_time": queue.wall_time, "cpu": cpu, "io": io})
+
+
+# As /proc/cpuinfo writes them: everything up to x86-64-v4.
+_BEST_FLAGS = {
+    "x86_64": [
+        *("cx16", "lahf_lm", "popcnt", "pni", "ssse3", "sse4_1", "sse4_2"),
+        *("avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave"),
+        *("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"),
+    ],
+}
+
+
+def slots(allocation: Allocation, offer: PilotOffer) -> int:
+    """Return how many such payloads one pilot runs side by side."""
+    limits = [offer.cores // max(allocation.cores, 1)]
+    if allocation.ram_mb and offer.ram_mb is not None:
+        limits.append(offer.ram_mb // allocation.ram_mb)
+    if allocation.scratch_mb and offer.scratch_mb is not None:
+        limits.append(offer.scratch_mb // allocation.scratch_mb)
+    if allocation.gpus:
+        limits.append(offer.gpu.count // allocation.gpus)
+    return max(1, min(limits))
+
+
+def demands(
+    waiting: Mapping[int, int], documents: Mapping[int, Mapping[str, Any]], places: Sequence[Target]
+) -> dict[QueueKey, float]:
+    """Return how many pilots of each queue the waiting jobs would fill; a class that fits several is shared."""
+    found = {place.key: 0.0 for place in places}
+    open_places = [place for place in places if place.reason is None]
+    for class_id, document in documents.items():
+        fitting = [
+            (place.key, slots(allocation, place.offer))
+            for place in open_places
+            if document["vo"] == place.key.vo and (allocation := allocate(document, place.offer)) is not None
+        ]
+        for key, side_by_side in fitting:
+            found[key] += waiting.get(class_id, 0) / side_by_side / len(fitting)
+    return found
+
+
+def plan(target: Target, demand: float, presence: Presence, *, site_total: int, options: Operations) -> Plan:
+    """Return how many pilots to send to a queue now."""
+    usable = presence.usable(target.queue.cores)
+    if target.reason is not None:
+        return Plan(demand, usable, 0, target.reason)
+    wanted = math.ceil(round(demand - usable, 6))
+    if wanted <= 0:
+        return Plan(demand, usable, 0)
+    limits = {
+        f"MaxWaiting of {target.queue.max_waiting} reached": target.queue.max_waiting - presence.queue_waiting,
+        f"MaxTotal of {target.queue.max_total} reached": target.queue.max_total - presence.queue_total,
+        f"MaxPilots of {target.site.max_pilots} at {target.key.site} reached": target.site.max_pilots - site_total,
+        f"PerCycle of {options.pilots.per_cycle} reached": options.pilots.per_cycle,
+    }
+    reason, room = min(limits.items(), key=lambda item: item[1])
+    need = max(0, min(wanted, room))
+    return Plan(demand, usable, need, reason if need < wanted else None)

@@ -1,0 +1,197 @@
+"""Pilots over HTTP: the contract's four routes, then weyl's own for secrets, tokens, logs, output and submission."""
+
+from typing import Annotated, Any, cast
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Depends, Query, Request, Response
+
+from weyl.auth.rates import AttemptLimiter
+from weyl.config.routes import CurrentConfig
+from weyl.kit.http import (
+    CurrentActor,
+    CurrentPilot,
+    CurrentUser,
+    Now,
+    ReadTx,
+    WriteTx,
+    json_response,
+    page_response,
+    state,
+)
+from weyl.kit.search import SearchParams, SummaryParams
+from weyl.pilots import policy
+from weyl.pilots.models import (
+    PilotMetadata,
+    PilotOutput,
+    PilotRegistrationParams,
+    PilotRevocation,
+    PilotSecret,
+    PilotSecretParams,
+    PilotSecretRedemption,
+    PilotTokenRefresh,
+    PilotTokens,
+    Revoked,
+    SubmissionState,
+)
+from weyl.pilots.queries.submission import select_plans
+from weyl.pilots.service import credentials, logs, polling, registry
+from weyl.pilots.service.credentials import Issuer, Refusal
+from weyl.pilots.service.yard import Yard
+
+router = APIRouter(prefix="/api/pilots", tags=["pilots"])
+
+NEXT_PIECE = "Weyl-Next-Piece"
+
+
+async def pilot_issuer(request: Request) -> Issuer:
+    """Return what this process makes credentials with."""
+    yard: Yard = state(request).pilot_yard
+    settings = state(request).settings
+    return Issuer(yard.ring, state(request).keys, settings.access_token_minutes * 60)
+
+
+async def pilot_yard(request: Request) -> Yard:
+    """Return what this process reaches computing elements with."""
+    return cast(Yard, state(request).pilot_yard)
+
+
+async def counted_address(request: Request) -> str:
+    """Return the caller's address, after counting the attempt against its limit."""
+    address = request.client.host if request.client else "unknown"
+    limiter: AttemptLimiter = state(request).auth.limiter
+    limiter.take(address)
+    return address
+
+
+CurrentIssuer = Annotated[Issuer, Depends(pilot_issuer)]
+CurrentYard = Annotated[Yard, Depends(pilot_yard)]
+Address = Annotated[str, Depends(counted_address)]
+
+
+@router.post("", status_code=201, include_in_schema=False)
+@router.post("/", status_code=201, operation_id="pilots_register_pilot")
+async def register_pilot(
+    params: PilotRegistrationParams, actor: CurrentActor, config: CurrentConfig, tx: WriteTx, now: Now
+) -> None:
+    """Add a pilot that was submitted elsewhere."""
+    writer = policy.may_register(actor, config, stamp=params.pilot_stamp, vo=params.vo)
+    await registry.register(tx, writer, params, config=config, now=now)
+
+
+@router.patch("/metadata", status_code=204, operation_id="pilots_update_pilot_metadata")
+async def update_pilot_metadata(
+    changes: Annotated[dict[str, PilotMetadata], Body()],
+    actor: CurrentActor,
+    config: CurrentConfig,
+    tx: WriteTx,
+    now: Now,
+) -> None:
+    """Change fields of pilots by stamp: all of them or, if one is unknown, none."""
+    writer = policy.may_write(actor, config, stamps=changes)
+    await registry.update(tx, writer, changes, config=config, now=now)
+
+
+@router.post(
+    "/search",
+    operation_id="pilots_search",
+    response_model=list[dict[str, Any]],
+    responses={206: {"model": list[dict[str, Any]], "headers": {"Content-Range": {"schema": {"type": "string"}}}}},
+)
+async def search(
+    user: CurrentUser,
+    tx: ReadTx,
+    page: Annotated[int, Query(ge=1)] = 1,
+    per_page: Annotated[int, Query(ge=1, le=10_000)] = 100,
+    body: SearchParams | None = None,
+) -> Response:
+    """Answer with the pilots that meet all conditions, one page of them."""
+    scope = policy.may_read(user)
+    rows, total = await registry.search(tx, scope, body or SearchParams(), page=page, per_page=per_page)
+    return page_response(rows, page=page, per_page=per_page, total=total, unit="pilots")
+
+
+@router.post("/summary", operation_id="pilots_summary")
+async def summary(params: SummaryParams, user: CurrentUser, tx: ReadTx) -> Response:
+    """Answer with the number of pilots for each combination of columns."""
+    return json_response(await registry.summary(tx, policy.may_read(user), params))
+
+
+def _tokens(outcome: PilotTokens | Refusal) -> Response:
+    if isinstance(outcome, Refusal):
+        error = outcome.error
+        return json_response(error.body(), status=error.status, headers=error.headers)
+    return Response(outcome.model_dump_json(), media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+@router.post("/token", operation_id="pilots_redeem_secret", response_model=PilotTokens)
+async def redeem_secret(
+    request: PilotSecretRedemption,
+    address: Address,
+    issuer: CurrentIssuer,
+    *,
+    config: CurrentConfig,
+    tx: WriteTx,
+    now: Now,
+) -> Response:
+    """Turn a pilot's secret into its tokens; the secret itself is the permission."""
+    return _tokens(await credentials.redeem(tx, issuer, request, address=address, config=config, now=now))
+
+
+@router.post("/token/refresh", operation_id="pilots_refresh_token", response_model=PilotTokens)
+async def refresh_token(
+    request: PilotTokenRefresh, issuer: CurrentIssuer, config: CurrentConfig, tx: WriteTx, now: Now
+) -> Response:
+    """Exchange a refresh token for the next; one that was used before ends the session."""
+    return _tokens(await credentials.refresh(tx, issuer, request.refresh_token, config=config, now=now))
+
+
+@router.post("/secrets", status_code=201, operation_id="pilots_create_secret")
+async def create_secret(
+    params: PilotSecretParams, user: CurrentUser, issuer: CurrentIssuer, *, config: CurrentConfig, tx: WriteTx, now: Now
+) -> PilotSecret:
+    """Make a secret for machines that start pilots by themselves."""
+    administrator = policy.may_administrate(user, vo=params.vo or user.vo)
+    return await credentials.mint(tx, issuer, administrator, params, config=config, now=now)
+
+
+@router.delete("/secrets/{secret_id}", status_code=204, operation_id="pilots_revoke_secret")
+async def revoke_secret(secret_id: UUID, user: CurrentUser, tx: WriteTx, now: Now) -> None:
+    """Make a secret worthless, and end every session that began with it."""
+    await credentials.revoke_secret(tx, policy.may_administrate(user, vo=None), secret_id, now=now)
+
+
+@router.post("/revoke", operation_id="pilots_revoke")
+async def revoke(wanted: PilotRevocation, user: CurrentUser, tx: WriteTx, now: Now) -> Revoked:
+    """Take the right to speak from the pilots and secrets that fit all that is given."""
+    return await credentials.revoke(tx, policy.may_administrate(user, vo=wanted.vo), wanted, now=now)
+
+
+@router.get("/submission", operation_id="pilots_get_submission", response_model=list[SubmissionState])
+async def get_submission(user: CurrentUser, tx: ReadTx) -> Response:
+    """Answer, for each queue, with what the last plan found: demand, need, and the reason why not more are sent."""
+    scope = policy.may_read(user)
+    return json_response([dict(row._mapping) for row in await select_plans(tx, vo=scope.vo)])
+
+
+@router.post("/logs", status_code=204, operation_id="pilots_store_log")
+async def store_log(
+    request: Request, pilot: CurrentPilot, tx: WriteTx, now: Now, chunk: Annotated[int, Query(ge=0)]
+) -> None:
+    """Keep one numbered piece, packed with gzip, of the calling pilot's log."""
+    itself = policy.is_itself(pilot)
+    await logs.keep_piece(tx, itself, number=chunk, content=await request.body(), now=now)
+
+
+@router.get("/{stamp}/logs", operation_id="pilots_get_log", response_class=Response)
+async def get_log(
+    stamp: str, user: CurrentUser, tx: ReadTx, first: Annotated[int, Query(ge=0, lt=2**31)] = 0
+) -> Response:
+    """Answer with the log of a pilot as text, from a piece on; a header names the piece to ask for next."""
+    text, following = await logs.read_log(tx, policy.may_read(user), stamp, first=first)
+    return Response(text, media_type="text/plain; charset=utf-8", headers={NEXT_PIECE: str(following)})
+
+
+@router.get("/{stamp}/output", operation_id="pilots_get_output")
+async def get_output(stamp: str, user: CurrentUser, yard: CurrentYard) -> PilotOutput:
+    """Answer with what a pilot wrote, fetched from its computing element."""
+    return await polling.output(yard, policy.may_read(user), stamp)

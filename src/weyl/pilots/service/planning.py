@@ -1,0 +1,106 @@
+"""Decides how many pilots every queue gets, and enqueues their submission in the same transaction."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from weyl.config.models import Config
+from weyl.config.operations import Operations
+from weyl.kit.db import Tx
+from weyl.pilots.need import Plan, Presence, QueueKey, Target, demands, plan, targets
+from weyl.pilots.queries import submission as queries
+from weyl.task_queues.service import waiting_by_class
+from weyl.tasks.models import Task
+from weyl.tasks.service import enqueue
+
+SUBMIT = Task("pilots.submit", attempts_max=1)
+
+# A submission that was not recorded within this time was cut short.
+ORPHANED_AFTER = timedelta(seconds=60)
+
+
+async def plan_due(tx: Tx, config: Config, drivers: Collection[str], *, now: datetime) -> None:
+    """Plan the queues of every VO whose time has come."""
+    before = await queries.select_plans(tx)
+    due = [vo for vo in config.registry if _is_due(vo, config, before, now=now)]
+    if not due:
+        return
+    counts = await queries.select_present(tx, orphaned_before=now - ORPHANED_AFTER)
+    places = [target for vo in due for target in targets(config, vo, drivers=drivers, seen={})]
+    waiting = await waiting_by_class(tx)
+    documents = await queries.select_class_documents(tx, list(waiting)) if waiting else {}
+    wanted = demands(waiting, documents, places)
+    left_alone = {key_of(row): row.skip_until for row in before if row.skip_until is not None and row.skip_until > now}
+    plans = _plans(places, wanted, counts, config=config, left_alone=left_alone)
+    if plans:
+        await queries.upsert_plans(tx, [_row(key, *planned, now=now) for key, planned in plans.items()])
+    await queries.delete_other_plans(tx, vos=due, planned_at=now)
+    orders = {key: made.need for key, (made, there) in plans.items() if made.need or there.orphans}
+    await enqueue(
+        tx,
+        SUBMIT,
+        [{**key.fields(), "count": need} for key, need in orders.items()],
+        keys=[key.lock() for key in orders],
+    )
+
+
+def key_of(row: Any) -> QueueKey:
+    """Return the queue that a row is about."""
+    return QueueKey(row.vo, row.site, row.ce, row.queue)
+
+
+def _is_due(vo: str, config: Config, before: Sequence[Any], *, now: datetime) -> bool:
+    planned = max((row.planned_at for row in before if row.vo == vo), default=None)
+    every = timedelta(seconds=config.operations.get(vo, Operations()).pilots.submit_every)
+    return planned is None or now - planned >= every
+
+
+def _plans(
+    places: Sequence[Target],
+    wanted: Mapping[QueueKey, float],
+    counts: Sequence[Any],
+    *,
+    config: Config,
+    left_alone: Mapping[QueueKey, datetime],
+) -> dict[QueueKey, tuple[Plan, Presence]]:
+    """Go through the queues in order; what is sent to one counts against the limits of its site for the next."""
+    made: dict[QueueKey, tuple[Plan, Presence]] = {}
+    sent: dict[str, int] = {}
+    for target in places:
+        key = target.key
+        there = _presence(key, counts)
+        if key in left_alone:
+            reason = f"Submission failed; the queue is left alone until {left_alone[key]:%H:%M:%S} UTC"
+            made[key] = (Plan(wanted[key], there.usable(target.queue.cores), 0, reason), there)
+            continue
+        at_site = sum(row.total for row in counts if row.site == key.site) + sent.get(key.site, 0)
+        options = config.operations.get(key.vo, Operations())
+        planned = plan(target, wanted[key], there, site_total=at_site, options=options)
+        sent[key.site] = sent.get(key.site, 0) + planned.need
+        made[key] = (planned, there)
+    return made
+
+
+def _presence(key: QueueKey, counts: Sequence[Any]) -> Presence:
+    in_queue = [row for row in counts if (row.site, row.ce, row.queue) == key[1:]]
+    own = next((row for row in in_queue if row.vo == key.vo), None)
+    return Presence(
+        waiting=own.waiting if own else 0,
+        orphans=own.orphans if own else 0,
+        queue_total=sum(row.total for row in in_queue),
+        queue_waiting=sum(row.waiting for row in in_queue),
+        used_cores=tuple(own.used_cores or ()) if own else (),
+    )
+
+
+def _row(key: QueueKey, planned: Plan, there: Presence, *, now: datetime) -> dict[str, object]:
+    return {
+        **key.fields(),
+        "planned_at": now,
+        "demand": planned.demand,
+        "usable": planned.usable,
+        "need": planned.need,
+        "waiting": there.queue_waiting,
+        "total": there.queue_total,
+        "reason": planned.reason,
+    }

@@ -1,0 +1,155 @@
+"""Asks computing elements what became of pilots, writes it down, and clears up after them."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from weyl.config.models import Config
+from weyl.config.operations import Operations
+from weyl.kit.clock import utcnow
+from weyl.pilots.compute_elements.driver import CEState, CEStatus, DriverError
+from weyl.pilots.errors import BadPilotRequest, ComputingElementFailed, PilotNotFound
+from weyl.pilots.models import PilotOutput
+from weyl.pilots.policy import PilotScope
+from weyl.pilots.queries import submission as queries
+from weyl.pilots.queries.registry import select_pilot
+from weyl.pilots.service.registry import let_jobs_go
+from weyl.pilots.service.yard import Yard
+
+log = structlog.get_logger(__name__)
+
+LOCAL_EVERY = timedelta(seconds=5)
+# A pilot that speaks to us needs no asking; its computing element is only there to tell of its sudden death.
+SPEAKING_EVERY = timedelta(minutes=10)
+UNKNOWN_FOR = timedelta(hours=24)
+OUTPUT_KEPT = timedelta(days=1)
+BATCH = 5_000
+OUTPUT_BYTES_MAX = 1024 * 1024
+
+
+async def poll(yard: Yard) -> None:
+    """Ask about every pilot whose time has come, one computing element at a time."""
+    config, now = yard.config.current().config, utcnow()
+    async with yard.db.read() as tx:
+        rows = await queries.select_unchecked(tx, before=now - LOCAL_EVERY, limit=BATCH)
+        overdue = await queries.select_overdue(tx, now=now, limit=BATCH)
+    by_element: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    for row in rows:
+        if now - (row.checked_at or row.submission_time) >= _pause(row, config):
+            by_element[row.grid_site, row.destination_site].append(row)
+    for (site, ce), pilots in by_element.items():
+        await _poll_element(yard, config, (site, ce), pilots)
+    if overdue:
+        late = dict.fromkeys(overdue, ("Failed", "Its time is over and it never said that it ended"))
+        await _settle(yard, config, late, checked=[], unknown=[])
+
+
+def _pause(row: Any, config: Config) -> timedelta:
+    if row.grid_type == "local":
+        return LOCAL_EVERY
+    every = timedelta(seconds=config.operations.get(row.vo, Operations()).pilots.status_every)
+    return max(every, SPEAKING_EVERY) if row.spoke_at is not None else every
+
+
+async def _poll_element(yard: Yard, config: Config, element: tuple[str, str], rows: Sequence[Any]) -> None:
+    by_handle = {row.handle: row for row in rows}
+    try:
+        said = await yard.driver(config, *element).status(by_handle)
+    except (ComputingElementFailed, DriverError, OSError) as error:
+        log.warning("pilots.poll_failed", site=element[0], ce=element[1], error=str(error))
+        said = {}
+    now = utcnow()
+    outcomes = {
+        by_handle[handle].pilot_stamp: judge(by_handle[handle], status, now=now) for handle, status in said.items()
+    }
+    unknown = [by_handle[handle].pilot_stamp for handle, status in said.items() if status.state is CEState.UNKNOWN]
+    settled = {stamp: outcome for stamp, outcome in outcomes.items() if outcome is not None}
+    await _settle(yard, config, settled, checked=[row.pilot_stamp for row in rows], unknown=unknown)
+
+
+def judge(pilot: Any, status: CEStatus, *, now: datetime) -> tuple[str, str] | None:
+    """Return the status and reason that a computing element's word means for a pilot; None if it changes nothing.
+
+    A pilot that never spoke to us and is gone was Aborted, whatever its element calls that; one that spoke and went
+    without a word of its end has Failed unless its element saw it end well.
+    """
+    spoke = pilot.spoke_at is not None
+    detail = status.detail or "Unknown"
+    match status.state:
+        case CEState.UNKNOWN:
+            is_lost = pilot.unknown_since is not None and now - pilot.unknown_since >= UNKNOWN_FOR
+            return ("Aborted", "Its computing element does not know it any more") if is_lost else None
+        case CEState.DELETED:
+            return "Deleted", detail
+        case CEState.DONE:
+            return ("Done", detail) if spoke else ("Aborted", f"It ended before it spoke: {detail}")
+        case CEState.FAILED | CEState.ABORTED:
+            return ("Failed", detail) if spoke else ("Aborted", f"It ended before it spoke: {detail}")
+    # Running starts when the pilot speaks, not when its element says that a process exists.
+    return None if spoke or pilot.status == "Waiting" else ("Waiting", "Unknown")
+
+
+async def _settle(
+    yard: Yard,
+    config: Config,
+    outcomes: Mapping[str, tuple[str, str]],
+    *,
+    checked: Sequence[str],
+    unknown: Sequence[str],
+) -> None:
+    now = utcnow()
+    async with yard.db.transaction() as tx:
+        if checked:
+            await queries.mark_checked(tx, checked, unknown=unknown, now=now)
+        if not outcomes:
+            return
+        moved = await queries.settle_pilots(tx, outcomes, now=now)
+        ended = [stamp for stamp in moved if outcomes[stamp][0] != "Waiting"]
+        if ended:
+            await queries.revoke_secrets_of(tx, ended, now=now)
+            await let_jobs_go(tx, ended, config=config, now=now)
+
+
+async def clean(yard: Yard) -> None:
+    """Remove what pilots that ended a day ago left on their computing elements."""
+    config = yard.config.current().config
+    async with yard.db.read() as tx:
+        rows = await queries.select_uncleaned(tx, before=utcnow() - OUTPUT_KEPT, limit=BATCH)
+    by_element: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    for row in rows:
+        by_element[row.grid_site, row.destination_site].append(row)
+    for (site, ce), pilots in by_element.items():
+        try:
+            await yard.driver(config, site, ce).cleanup([row.handle for row in pilots])
+        except ComputingElementFailed as error:  # it was taken out of the configuration: nobody can clean there
+            log.warning("pilots.not_cleaned", site=site, ce=ce, error=str(error))
+        except (DriverError, OSError) as error:
+            log.warning("pilots.clean_failed", site=site, ce=ce, error=str(error))
+            continue
+        async with yard.db.transaction() as tx:
+            await queries.mark_cleaned(tx, [row.pilot_stamp for row in pilots], now=utcnow())
+
+
+async def output(yard: Yard, scope: PilotScope, stamp: str) -> PilotOutput:
+    """Fetch what a pilot wrote from its computing element."""
+    async with yard.db.read() as tx:
+        pilot = await select_pilot(tx, stamp, vo=scope.vo)
+    if pilot is None:
+        raise PilotNotFound(f"There is no pilot {stamp}")
+    if pilot.handle is None:
+        raise BadPilotRequest(f"Pilot {stamp} was not sent from here: nothing can be fetched of it")
+    driver = yard.driver(yard.config.current().config, pilot.grid_site, pilot.destination_site)
+    try:
+        left = await driver.output(pilot.handle)
+    except (DriverError, OSError) as error:
+        raise ComputingElementFailed(f"The output of {stamp} cannot be fetched: {error}") from error
+    return PilotOutput(
+        stdout=_text(left.stdout), stderr=_text(left.stderr), log=_text(left.log), exit_code=left.exit_code
+    )
+
+
+def _text(content: bytes | None) -> str | None:
+    return None if content is None else content[-OUTPUT_BYTES_MAX:].decode(errors="replace")

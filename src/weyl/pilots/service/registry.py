@@ -1,0 +1,96 @@
+"""The registry of pilots: registered, changed, searched; a pilot that ends lets its jobs go."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
+
+from weyl.config.models import Config
+from weyl.jobs.service.end_of_pilot import end_of_pilot
+from weyl.kit.db import Tx
+from weyl.kit.search import SearchParams, SummaryParams
+from weyl.pilots.errors import BadPilotRequest, PilotExists, PilotNotFound
+from weyl.pilots.models import FINAL_STATUSES, PilotMetadata, PilotRegistrationParams
+from weyl.pilots.policy import PilotScope, PilotWriter
+from weyl.pilots.queries import registry as queries
+from weyl.pilots.queries.search import clauses_of, columns_shown
+
+SUMMARY_ROWS_MAX = 10_000
+NOT_RUNNING = "Job stalled: pilot not running"
+
+
+async def register(
+    tx: Tx, writer: PilotWriter, params: PilotRegistrationParams, *, config: Config, now: datetime
+) -> None:
+    """Add a pilot that somebody else submitted."""
+    if params.vo not in config.registry:
+        raise BadPilotRequest(f"There is no VO {params.vo}")
+    is_final = params.pilot_status in FINAL_STATUSES
+    added = await queries.insert_pilot(
+        tx,
+        {
+            "pilot_stamp": params.pilot_stamp,
+            "vo": params.vo,
+            "grid_type": params.grid_type,
+            "grid_site": params.grid_site,
+            "destination_site": params.destination_site,
+            "pilot_job_reference": params.pilot_reference or params.pilot_stamp,
+            "status": params.pilot_status,
+            "submission_time": now,
+            "last_update_time": now,
+            "ended_at": now if is_final else None,
+        },
+    )
+    if not added:
+        raise PilotExists(f"There is a pilot with the stamp {params.pilot_stamp} already")
+
+
+async def update(
+    tx: Tx, writer: PilotWriter, changes: Mapping[str, PilotMetadata], *, config: Config, now: datetime
+) -> None:
+    """Change fields of pilots, all of them or none; jobs of those that end are looked after."""
+    if not changes:
+        return
+    known = await queries.lock_pilots(tx, changes)
+    visible = {stamp for stamp, row in known.items() if writer.vo in (None, row.vo)}
+    if missing := [stamp for stamp in changes if stamp not in visible]:
+        raise PilotNotFound(f"There is no pilot {', '.join(missing[:10])}")
+    fields = {stamp: change.model_dump(mode="json", exclude_none=True) for stamp, change in changes.items()}
+    await queries.update_pilots(tx, fields, now=now)
+    ended = [
+        stamp
+        for stamp, change in changes.items()
+        if change.Status in FINAL_STATUSES and known[stamp].status not in FINAL_STATUSES
+    ]
+    await let_jobs_go(tx, ended, config=config, now=now)
+
+
+async def let_jobs_go(tx: Tx, stamps: Collection[str], *, config: Config, now: datetime) -> None:
+    """Tell the jobs room of pilots that ended, so that no job waits for a timer."""
+    if stamps:
+        await end_of_pilot(tx, sorted(stamps), config=config, now=now, reason=NOT_RUNNING)
+
+
+async def search(
+    tx: Tx, scope: PilotScope, params: SearchParams, *, page: int, per_page: int
+) -> tuple[list[dict[str, Any]], int]:
+    """Return one page of pilots and how many match; above a limit the number is a bound that lets clients go on."""
+    names = columns_shown(params)
+    clauses = clauses_of(params.search, vo=scope.vo)
+    rows = await queries.select_pilots(
+        tx, clauses, names=names, sort=params.sort, distinct=params.distinct, page=page, per_page=per_page
+    )
+    seen = (page - 1) * per_page + len(rows)
+    if rows and len(rows) < per_page:
+        return rows, seen
+    total = await queries.count_pilots(tx, clauses, names=names, distinct=params.distinct)
+    return rows, max(total, seen + 1) if total > queries.COUNT_MAX else total
+
+
+async def summary(tx: Tx, scope: PilotScope, params: SummaryParams) -> list[dict[str, Any]]:
+    """Count pilots by columns; without one, each row counts itself."""
+    grouping = params.grouping or list(queries.COLUMNS)
+    clauses = clauses_of(params.search, vo=scope.vo)
+    rows = await queries.summarise_pilots(tx, clauses, grouping=grouping, limit=SUMMARY_ROWS_MAX + 1)
+    if len(rows) > SUMMARY_ROWS_MAX:
+        raise BadPilotRequest(f"More than {SUMMARY_ROWS_MAX:,} rows: group by fewer columns, or add conditions")
+    return rows

@@ -1,0 +1,71 @@
+"""Where pilots are sent from: the drivers of computing elements, and what every pilot is given."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+from weyl.config.models import Config
+from weyl.config.service import ConfigStore
+from weyl.kit.db import Database
+from weyl.pilots.archive import pilot_archive
+from weyl.pilots.compute_elements.driver import ComputeElementDriver, DriverContext, DriverFactory
+from weyl.pilots.errors import ComputingElementFailed
+from weyl.pilots.secrets import PepperRing
+from weyl.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Yard:
+    """What a process needs to deal with computing elements."""
+
+    db: Database
+    config: ConfigStore
+    drivers: Mapping[str, DriverFactory]
+    ring: PepperRing
+    directory: Path
+    url: str
+    secret_lifetime: timedelta
+    archive: Path | None = None
+
+    @classmethod
+    def open(
+        cls, settings: Settings, *, db: Database, config: ConfigStore, drivers: Mapping[str, DriverFactory]
+    ) -> "Yard":
+        """Return the yard of a process."""
+        return cls(
+            db=db,
+            config=config,
+            drivers=drivers,
+            ring=PepperRing(settings.pilot_peppers.get_secret_value()),
+            directory=settings.pilot_directory or Path(tempfile.gettempdir()) / "weyl-pilots",
+            url=settings.public_url,
+            secret_lifetime=timedelta(hours=settings.pilot_secret_hours),
+            archive=settings.pilot_archive,
+        )
+
+    def driver(self, config: Config, site: str, ce: str) -> ComputeElementDriver:
+        """Return the driver of a configured computing element."""
+        place = config.resources.sites.get(site)
+        element = place.ces.get(ce) if place else None
+        if element is None:
+            raise ComputingElementFailed(f"{ce} of {site} is not configured any more")
+        if element.driver not in self.drivers:
+            raise ComputingElementFailed(f"No driver {element.driver!r} is installed for {ce}")
+        context = DriverContext(
+            site=site,
+            ce=ce,
+            directory=self.directory / quote(site, safe="") / quote(ce, safe=""),
+            endpoint=element.endpoint,
+            options=element.driver_options,
+        )
+        try:
+            return self.drivers[element.driver](context)
+        except ValueError as error:  # options that the driver's own model refuses
+            raise ComputingElementFailed(f"{ce} is configured wrongly: {error}") from error
+
+    def archive_bytes(self) -> bytes:
+        """Return the program that a pilot is."""
+        return self.archive.read_bytes() if self.archive is not None else pilot_archive().content

@@ -1,0 +1,55 @@
+"""Background work on pilots: planning, sending, asking after them, clearing up."""
+
+from datetime import timedelta
+from typing import Any
+
+from weyl.kit.clock import utcnow
+from weyl.kit.db import drop_month_partitions, ensure_month_partitions
+from weyl.pilots.need import QueueKey
+from weyl.pilots.queries import credentials
+from weyl.pilots.service import polling, submission
+from weyl.pilots.service.planning import SUBMIT, plan_due
+from weyl.pilots.service.yard import Yard
+from weyl.pilots.tables import pilot_log_chunks, pilot_secret_uses
+from weyl.tasks import locks
+from weyl.tasks.models import BoundTask, Task
+
+PLAN = Task("pilots.plan", every=timedelta(seconds=2), lock="pilots.plan")
+POLL = Task("pilots.poll", every=timedelta(seconds=5), lock="pilots.poll")
+CLEAN = Task("pilots.clean", every=timedelta(hours=1), lock="pilots.clean")
+HOUSEKEEPING = Task("pilots.housekeeping", every=timedelta(hours=1), lock="pilots.housekeeping")
+
+LOGS_KEPT = timedelta(days=30)
+USES_KEPT = timedelta(days=366)
+CREDENTIALS_KEPT = timedelta(days=7)
+
+
+def tasks(yard: Yard) -> list[BoundTask]:
+    """Return the tasks of this room, bound to what a worker has."""
+    db = yard.db
+
+    async def plan(_: object) -> None:
+        async with db.transaction() as tx:
+            await plan_due(tx, yard.config.current().config, yard.drivers, now=utcnow())
+
+    async def submit(order: dict[str, Any]) -> None:
+        key = QueueKey(order["vo"], order["site"], order["ce"], order["queue"])
+        async with locks.hold(db, key.lock()) as fencing:
+            if fencing is not None:  # somebody else sends to this queue now, and the next plan looks again
+                await submission.submit(yard, key, order["count"])
+
+    async def poll(_: object) -> None:
+        await polling.poll(yard)
+
+    async def clean(_: object) -> None:
+        await polling.clean(yard)
+
+    async def keep_house(_: object) -> None:
+        now = utcnow()
+        async with db.transaction() as tx:
+            for table, kept in ((pilot_log_chunks, LOGS_KEPT), (pilot_secret_uses, USES_KEPT)):
+                await ensure_month_partitions(tx, table.name, now)
+                await drop_month_partitions(tx, table.name, now - kept)
+            await credentials.delete_expired(tx, before=now - CREDENTIALS_KEPT)
+
+    return [PLAN.bind(plan), SUBMIT.bind(submit), POLL.bind(poll), CLEAN.bind(clean), HOUSEKEEPING.bind(keep_house)]
