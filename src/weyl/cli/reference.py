@@ -1,7 +1,6 @@
 """The reference page of the command line, rendered from the tree of commands itself."""
 
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
 from typer.core import TyperGroup
@@ -69,9 +68,14 @@ def _section(path: str, command: Any) -> str:
 
 
 def _usage(path: str, command: Any) -> str:
-    context = SimpleNamespace(resilient_parsing=True)
-    arguments = [piece for each in command.params for piece in each.get_usage_pieces(context)]
+    arguments = [_argument(each) for each in command.params if not each.opts[0].startswith("-")]
     return " ".join([path, "[OPTIONS]", *arguments])
+
+
+def _argument(parameter: Any) -> str:
+    name = parameter.metavar or parameter.name.upper()
+    name = f"{name}..." if parameter.nargs == -1 and not name.endswith("...") else name
+    return name if parameter.required else f"[{name}]"
 
 
 def _options(parameters: Any) -> str:

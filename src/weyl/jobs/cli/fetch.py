@@ -104,7 +104,7 @@ def sandbox_list(context: typer.Context, ids: JobArguments) -> Result:
 @sandbox_app.command("get")
 def sandbox_get(
     context: typer.Context,
-    pfns: Annotated[list[str], typer.Argument(metavar="PFN...", help="Names of sandboxes, as `sandbox list` prints.")],
+    pfns: Annotated[list[str], typer.Argument(metavar="PFN", help="Names of sandboxes, as `sandbox list` prints.")],
     *,
     directory: Annotated[Path, typer.Option("--directory", "-d", metavar="DIR", help="Where to unpack them.")] = Path(),
 ) -> Result:

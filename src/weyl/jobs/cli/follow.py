@@ -112,7 +112,7 @@ def _come_back(ids: Sequence[int]) -> Interrupted:
 
 def watch(
     context: typer.Context,
-    ids: Annotated[list[str] | None, typer.Argument(metavar="ID...", help="Ids of jobs, or - for stdin.")] = None,
+    ids: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Ids of jobs, or - for stdin.")] = None,
     *,
     group: Annotated[str | None, typer.Option("--group", metavar="G", help="The jobs of this job group.")] = None,
     where: Where = None,

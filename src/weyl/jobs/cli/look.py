@@ -28,7 +28,7 @@ STATUS_COLUMNS = ("JobID", "Status", "MinorStatus", "ApplicationStatus", "Site")
 HISTORY_COLUMNS = ("JobID", "StatusTime", "Status", "MinorStatus", "ApplicationStatus", "Source")
 
 JobArguments = Annotated[
-    list[str], typer.Argument(metavar="ID...", help="Ids of jobs, ranges such as 12..20, or - for stdin.")
+    list[str], typer.Argument(metavar="ID", help="Ids of jobs, ranges such as 12..20, or - for stdin.")
 ]
 Where = Annotated[
     str | None, typer.Option("--where", metavar="EXPR", help="Filter, as `Status in (Done, Failed) and Site = LCG.*`.")

@@ -21,7 +21,7 @@ SELECTED = ("Status", "Owner")
 JOBS_PER_REQUEST = 5_000
 
 OptionalJobs = Annotated[
-    list[str] | None, typer.Argument(metavar="ID...", help="Ids of jobs, ranges such as 12..20, or - for stdin.")
+    list[str] | None, typer.Argument(metavar="ID", help="Ids of jobs, ranges such as 12..20, or - for stdin.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show which jobs it would be, and change nothing.")]
 

@@ -65,7 +65,7 @@ Example: weyl jobs submit job.jdl
 @app.command("jdl")
 def submit_jdl(
     context: typer.Context,
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Files in JDL; - reads stdin.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Files in JDL; - reads stdin.")],
     *,
     name: Name = None,
     job_group: JobGroup = None,
@@ -93,7 +93,7 @@ def submit_jdl(
 @app.command("cmd", context_settings={"allow_interspersed_args": False})
 def submit_cmd(
     context: typer.Context,
-    command: Annotated[list[str], typer.Argument(metavar="-- CMD ARGS...", help="What the job runs.")],
+    command: Annotated[list[str], typer.Argument(metavar="CMD", help="What the job runs.")],
     *,
     sandbox: Annotated[
         list[str] | None, typer.Option("--sandbox", metavar="F", help="File or directory to bring; may be repeated.")
