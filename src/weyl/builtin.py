@@ -13,7 +13,10 @@ from weyl.jobs import tasks as jobs_tasks
 from weyl.jobs.routes import details, heartbeat, metadata, search, status, submission
 from weyl.jobs.routes import sandboxes as jobs_sandboxes
 from weyl.jobs.service.writes import JobWrites
+from weyl.pilots import tasks as pilots_tasks
 from weyl.pilots.compute_elements.local import LocalComputeElement
+from weyl.pilots.routes import router as pilots_router
+from weyl.pilots.service.yard import Yard
 from weyl.resource_status.routes import router as resource_status_router
 from weyl.resource_status.service import StatusBoard
 from weyl.sandboxes.routes import router as sandboxes_router
@@ -26,7 +29,16 @@ from weyl.tasks.models import BoundTask
 async def _state(services: Services) -> AsyncIterator[Mapping[str, object]]:
     authority = open_authority(services.settings, keys=services.keys, config=services.config)
     async with authority as auth:
-        yield {"auth": auth, "status_board": StatusBoard(), "job_writes": JobWrites(services.db)}
+        yield {
+            "auth": auth,
+            "status_board": StatusBoard(),
+            "job_writes": JobWrites(services.db),
+            "pilot_yard": _yard(services),
+        }
+
+
+def _yard(services: Services) -> Yard:
+    return Yard.open(services.settings, db=services.db, config=services.config, drivers=services.drivers)
 
 
 def _tasks(services: Services) -> Sequence[BoundTask]:
@@ -34,6 +46,7 @@ def _tasks(services: Services) -> Sequence[BoundTask]:
         *auth_tasks.tasks(services.db),
         *task_queues_tasks.tasks(services.db),
         *jobs_tasks.tasks(services.db, services.config),
+        *pilots_tasks.tasks(_yard(services)),
     ]
 
 
@@ -47,6 +60,7 @@ BUILTIN = Extension(
         jobs_sandboxes.router,
         *(module.router for module in (submission, search, status, heartbeat, metadata, details)),
         task_queues_router,
+        pilots_router,
     ],
     state=_state,
     tasks=_tasks,
