@@ -10,15 +10,19 @@ from weyl.auth.service.authority import open_authority
 from weyl.config.routes import router as config_router
 from weyl.extension import Extension, Services
 from weyl.jobs import tasks as jobs_tasks
-from weyl.jobs.routes import details, heartbeat, metadata, search, status, submission
+from weyl.jobs.routes import details, heartbeat, metadata, reschedule, search, status, submission
 from weyl.jobs.routes import sandboxes as jobs_sandboxes
+from weyl.jobs.service.moves import fail
 from weyl.jobs.service.writes import JobWrites
+from weyl.kit.clock import utcnow
+from weyl.kit.db import Tx
 from weyl.pilots import tasks as pilots_tasks
 from weyl.pilots.compute_elements.local import LocalComputeElement
 from weyl.pilots.routes import router as pilots_router
 from weyl.pilots.service.yard import Yard
 from weyl.resource_status.routes import router as resource_status_router
 from weyl.resource_status.service import StatusBoard
+from weyl.sandboxes import tasks as sandboxes_tasks
 from weyl.sandboxes.routes import router as sandboxes_router
 from weyl.task_queues import tasks as task_queues_tasks
 from weyl.task_queues.routes import router as task_queues_router
@@ -41,10 +45,20 @@ def _yard(services: Services) -> Yard:
     return Yard.open(services.settings, db=services.db, config=services.config, drivers=services.drivers)
 
 
+async def _fail_jobs_without_sandbox(tx: Tx, job_ids: Sequence[int]) -> None:
+    await fail(tx, job_ids, minor_status="Failed Downloading InputSandbox", source="Sandboxes", now=utcnow())
+
+
 def _tasks(services: Services) -> Sequence[BoundTask]:
     return [
         *auth_tasks.tasks(services.db),
         *task_queues_tasks.tasks(services.db),
+        *sandboxes_tasks.tasks(
+            services.db,
+            services.store,
+            unassigned_days=services.settings.sandbox_unassigned_days,
+            on_broken=_fail_jobs_without_sandbox,
+        ),
         *jobs_tasks.tasks(services.db, services.config),
         *pilots_tasks.tasks(_yard(services)),
     ]
@@ -58,7 +72,7 @@ BUILTIN = Extension(
         resource_status_router,
         sandboxes_router,
         jobs_sandboxes.router,
-        *(module.router for module in (submission, search, status, heartbeat, metadata, details)),
+        *(module.router for module in (submission, search, status, heartbeat, metadata, reschedule, details)),
         task_queues_router,
         pilots_router,
     ],
