@@ -39,6 +39,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
     hide_memory()
     server = Server(settings.url, Connections(settings.ca_file))
     formatter = logs.set_up(lambda: server.secrets)
+    shipper = logs.Shipper(server.send_log)
+    shipper.setFormatter(formatter)
+    log.addHandler(shipper)
     # Until the loop takes over there is nothing to save.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     try:
@@ -46,9 +49,6 @@ def main(arguments: Optional[List[str]] = None) -> int:
     except (OSError, Refused, Unreachable) as error:
         log.error("the server did not accept this pilot: %s", error)
         return 1
-    shipper = logs.Shipper(server.send_log)
-    shipper.setFormatter(formatter)
-    logging.getLogger("weyl_pilot").addHandler(shipper)
     shipper.start()
     try:
         is_good, reason = _work(

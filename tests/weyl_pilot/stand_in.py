@@ -145,7 +145,7 @@ class StandIn:
             return 200, {"access_token": f"job-token-{job_id}", "expires_in": 1200}
         self.matches.append(document)
         if not self.waiting and self.action == "continue":
-            self.changed.wait(document["wait_s"])
+            self.changed.wait_for(lambda: self.waiting or self.action != "continue", document["wait_s"])
         ids = [self.waiting.pop(0) for _ in range(min(document["count"], len(self.waiting)))]
         miss = None if ids else {"condition": "no job"}
         return 200, {"jobs": [self.jobs[i].document for i in ids], "classes": {}, "miss": miss, "action": self.action}
