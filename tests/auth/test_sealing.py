@@ -11,7 +11,7 @@ KEY = Fernet.generate_key().decode()
 JOURNEY = Journey("device", "voa", uuid7(), "verifier")
 
 
-@pytest.mark.parametrize("state", ["", "x", "gAAAAA", "ü", KEY, "\x00"])
+@pytest.mark.parametrize("state", ["", "x", "gAAAAA", "ü", "A" * 44, "\x00"])
 def test_a_state_that_we_did_not_make_is_refused(state: str) -> None:
     with pytest.raises(InvalidState):
         Sealer(KEY).open(state, kind="device", age_max_s=60)

@@ -1,22 +1,13 @@
 """Who may log in, with what, and whose refresh tokens one may see or revoke."""
 
-from dataclasses import dataclass
-
 from weyl.auth.errors import NotGranted
+from weyl.auth.permits import TokenScope
 from weyl.auth.properties import PROXY_MANAGEMENT
 from weyl.auth.scopes import Scope
 from weyl.auth.tokens import Identity
 from weyl.config.models import Config
 from weyl.config.registry import Organisation
 from weyl.kit.http import User
-
-
-@dataclass(frozen=True)
-class TokenScope:
-    """Whose refresh tokens a user may list and revoke: those of one subject, or of everybody in the VO (`None`)."""
-
-    vo: str
-    subject: str | None
 
 
 def may_log_in(config: Config, scope: Scope, *, subject: str) -> Identity:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import RowMapping, Text, cast, func, insert, literal, select, update
 
-from weyl.auth.policy import TokenScope
+from weyl.auth.permits import TokenScope
 from weyl.auth.tables import authorization_flows, device_flows, refresh_tokens
 from weyl.kit.db import Tx
 

@@ -1,8 +1,6 @@
 """The device flow over HTTP."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
 from weyl.auth.models import InitiateDeviceFlowResponse
@@ -33,7 +31,7 @@ async def do_device_flow(
     *,
     address: ClientAddress,
     now: Now,
-    user_code: Annotated[str, Query(max_length=64)],
+    user_code: str,
 ) -> Response:
     """Send the browser of whoever has the user code to the identity provider."""
     # Counted so that nobody finds a stranger's code by trying.

@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, Response
+from pydantic import WithJsonSchema
 
 from weyl.auth.errors import TokenRefused
 from weyl.auth.models import TokenResponse
@@ -14,10 +15,11 @@ from weyl.kit.http import Now, WriteTx, json_response
 
 router = APIRouter(prefix="/api/auth", tags=["auth"])
 
-# Three literals and not one: the contract's document has three alternatives.
-GrantType = (
-    Literal["authorization_code"] | Literal["urn:ietf:params:oauth:grant-type:device_code"] | Literal["refresh_token"]
-)
+# The contract's document has three alternatives without values: its client was generated from that.
+GrantType = Annotated[
+    Literal["authorization_code", "urn:ietf:params:oauth:grant-type:device_code", "refresh_token"],
+    WithJsonSchema({"anyOf": [{"type": "string"}] * 3}),
+]
 NO_STORE = {"Cache-Control": "no-store"}
 
 

@@ -1,5 +1,6 @@
 """The device flow: a code for the terminal, a login in whatever browser is at hand."""
 
+import re
 import secrets
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -21,6 +22,7 @@ from weyl.kit.ids import new_secret, uuid7
 USER_CODE_LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
 USER_CODE_LENGTH = 8
 USER_CODE_ATTEMPTS = 3
+USER_CODE = re.compile(f"[{USER_CODE_LETTERS}]{{{USER_CODE_LENGTH}}}")
 PATH = "/api/auth/device"
 POLL_EVERY_S = 2
 
@@ -61,8 +63,10 @@ async def start(
 async def login_url(db: Database, authority: Authority, *, user_code: str, now: datetime) -> str:
     """Returns where the browser that brings `user_code` logs in."""
     code = "".join(letter for letter in user_code.upper() if letter not in " -")
-    async with db.read() as tx:
-        flow = await queries.select_waiting_device(tx, code, now=now)
+    flow = None
+    if USER_CODE.fullmatch(code):
+        async with db.read() as tx:
+            flow = await queries.select_waiting_device(tx, code, now=now)
     if flow is None:
         raise UnknownUserCode("This code is unknown, used or too old. Start the login again on your device")
     scope = authority.scope(flow.scope)

@@ -19,7 +19,7 @@ from weyl.auth.errors import (
 )
 from weyl.auth.grants import CLIENT_ID
 from weyl.auth.models import TokenResponse
-from weyl.auth.policy import TokenScope
+from weyl.auth.permits import TokenScope
 from weyl.auth.queries import RefreshRow, TokenStatus
 from weyl.auth.scopes import Scope
 from weyl.auth.service.authority import Authority, seconds
