@@ -4,6 +4,7 @@ The intruder is bob of `vob`, once as a member and once as its administrator; wh
 """
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -139,7 +140,6 @@ CASES = {
     "POST /api/pilots/secrets": Case({403}, body=lambda _: {"vo": "voa", "site": "LCG.Alpha.org"}),
     "DELETE /api/pilots/secrets/{secret_id}": Case(NOTHING, path=lambda _: {"secret_id": 1}),
     "POST /api/pilots/revoke": Case(NOTHING, body=lambda _: {"stamps": [STAMP]}),
-    "POST /api/pilots/drain": Case(NOTHING, body=lambda _: {"stamps": [STAMP]}),
     "POST /api/pilots/logs": Case({403}),
     "GET /api/pilots/{stamp}/logs": Case(NOTHING, path=lambda _: {"stamp": STAMP}),
     "GET /api/pilots/{stamp}/output": Case(NOTHING, path=lambda _: {"stamp": STAMP}),
@@ -153,6 +153,9 @@ OPERATIONS = operations(create_app(Settings()))
 async def world(application: Application, db: Database) -> World:
     """Give alice a job with a sandbox, and her VO a pilot."""
     client, alice = application.client, application.login("alice", vo="voa")
+    async with db.transaction() as tx:
+        # An id that stands for nothing else in an answer.
+        await tx.execute(text("SELECT setval(pg_get_serial_sequence('jobs', 'job_id'), 987654)"))
     announced = await client.post(
         "/api/jobs/sandbox",
         json={
@@ -209,7 +212,7 @@ async def test_the_other_vo_sees_nothing_and_changes_nothing(world: World, group
         if changed and operation not in ("POST /api/jobs/sandbox",):
             problems.append(f"{operation}: changed {sorted(changed)}")
         before = after
-    assert problems == []
+    assert not problems, "\n".join(problems)
 
 
 async def test_what_does_not_exist_and_what_is_anothers_look_the_same(world: World) -> None:
@@ -220,7 +223,7 @@ async def test_what_does_not_exist_and_what_is_anothers_look_the_same(world: Wor
         for operation in CASES:
             found, absent = await _send(world, operation, headers), await _send(missing, operation, headers)
             texts = [
-                answer.text.replace(str(asked.job_id), "ID").replace(asked.pfn, "PFN")
+                re.sub(rf"\b{asked.job_id}\b", "ID", answer.text.replace(asked.pfn, "PFN"))
                 for answer, asked in ((found, world), (absent, missing))
             ]
             if (found.status_code, texts[0]) != (
@@ -230,7 +233,7 @@ async def test_what_does_not_exist_and_what_is_anothers_look_the_same(world: Wor
                 differing.append(
                     f"{operation} as {group}: {found.status_code} {texts[0]} / {absent.status_code} {texts[1]}"
                 )
-    assert differing == []
+    assert not differing, "\n".join(differing)
 
 
 async def test_without_a_token_every_route_that_needs_one_is_401(world: World) -> None:
@@ -251,7 +254,7 @@ async def test_tokens_of_other_pilots_and_payloads_open_nothing(world: World) ->
             answer = await _send(world, operation, headers)
             if answer.status_code not in (403, 404, 422):
                 problems.append(f"{operation} as {who}: {answer.status_code} {answer.text[:150]}")
-    assert problems == []
+    assert not problems, "\n".join(problems)
     assert await world.digest() == before
 
 

@@ -5,14 +5,12 @@ from typing import Any
 
 from fastapi import FastAPI
 
-_VALIDATION_SCHEMAS = ("HTTPValidationError", "ValidationError")
-
 
 def downgrade(document: dict[str, Any]) -> dict[str, Any]:
     """Return an OpenAPI 3.1 document as 3.0.2 says the same.
 
     `anyOf null` becomes `nullable`, `const` an `enum` of one, exclusive bounds become flags, `propertyNames` and
-    `prefixItems` go, and the 422 answers with their schemas are left out: AutoRest cannot read any of them.
+    `prefixItems` go, and the 422 answers are left out: AutoRest cannot read any of them.
     """
     rewritten: dict[str, Any] = _rewrite(document)
     rewritten["openapi"] = "3.0.2"
@@ -20,8 +18,6 @@ def downgrade(document: dict[str, Any]) -> dict[str, Any]:
         for operation in operations.values():
             operation.get("responses", {}).pop("422", None)
             operation.setdefault("security", [])
-    for name in _VALIDATION_SCHEMAS:
-        rewritten.get("components", {}).get("schemas", {}).pop(name, None)
     return rewritten
 
 
