@@ -115,7 +115,7 @@ def _clause(spec: SearchSpec, column: ColumnElement[Any]) -> ColumnElement[bool]
     if spec.operator in _PATTERNS:
         if isinstance(column.type, DateTime):
             raise BadRequest(f"{spec.parameter} is a time: {spec.operator.value!r} does not apply to it")
-        return _PATTERNS[spec.operator](_as_text(column), _text(spec.value, spec.parameter))
+        return _PATTERNS[spec.operator](_as_text(column), _pattern(spec))
     if isinstance(column.type, DateTime):
         return _time_clause(column, spec.operator, _period(spec.value, spec.parameter))
     value = _convert(spec.value, column, spec.parameter)
@@ -136,6 +136,15 @@ _PATTERNS: dict[ScalarSearchOperator, _Comparison] = {
     ScalarSearchOperator.NOT_LIKE: lambda column, value: column.not_like(value),
     ScalarSearchOperator.REGEX: lambda column, value: column.regexp_match(value),
 }
+
+
+def _pattern(spec: ScalarSearchSpec) -> str:
+    """Refuse a LIKE pattern without end here: PostgreSQL does only if a row comes that far."""
+    pattern = _text(spec.value, spec.parameter)
+    backslashes = len(pattern) - len(pattern.rstrip("\\"))
+    if backslashes % 2 and spec.operator is not ScalarSearchOperator.REGEX:
+        raise BadRequest(f"{spec.parameter}: the pattern ends with its escape character; write two of them for one")
+    return pattern
 
 
 def _vector_clause(

@@ -38,8 +38,8 @@ class Rescheduled:
     def document(self) -> dict[str, Any]:
         """Return the outcome as the contract writes it."""
         return {
-            "success": self.success,
-            "failed": {job_id: {"detail": reason} for job_id, reason in self.failed.items()},
+            "success": {str(job_id): values for job_id, values in self.success.items()},
+            "failed": {str(job_id): {"detail": reason} for job_id, reason in self.failed.items()},
         }
 
 

@@ -40,8 +40,8 @@ class Outcome:
     def document(self) -> dict[str, Any]:
         """Return the outcome as the contract writes it."""
         return {
-            "success": {job_id: wire(change) for job_id, change in self.success.items()},
-            "failed": {job_id: {"detail": reason} for job_id, reason in self.failed.items()},
+            "success": {str(job_id): wire(change) for job_id, change in self.success.items()},
+            "failed": {str(job_id): {"detail": reason} for job_id, reason in self.failed.items()},
         }
 
 

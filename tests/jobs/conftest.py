@@ -1,0 +1,113 @@
+"""Jobs as a test needs them: in any status, of any owner, on any pilot."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from weyl.jobs.tables import job_commands, job_descriptions, job_history, job_pilots, jobs
+from weyl.kit.clock import utcnow
+from weyl.kit.db import Database
+
+JDL = 'Executable = "/bin/date";'
+DOCUMENT = {"Executable": "/bin/date", "CPUTime": 86400, "Priority": 1, "Owner": "alice", "OwnerGroup": "user"}
+
+MakeJobs = Callable[..., Awaitable[list[int]]]
+Rows = Callable[..., Awaitable[Any]]
+
+
+@pytest.fixture
+def make_jobs(db: Database) -> MakeJobs:
+    """Return `make_jobs(count, pilot=stamp, at=time, **columns)` -> ids; alice's, Received, without further ado."""
+
+    async def make(
+        count: int = 1, *, pilot: str | None = None, at: datetime | None = None, **columns: Any
+    ) -> list[int]:
+        now = at or utcnow() - timedelta(minutes=5)
+        values = {
+            "owner": "alice",
+            "owner_group": "user",
+            "vo": "voa",
+            "submission_time": now,
+            "last_update_time": now,
+            "status": "Received",
+            "minor_status": "Job accepted",
+            "pilot_stamp": pilot,
+            "user_priority": 1,
+            **columns,
+        }
+        async with db.transaction() as tx:
+            description = sa.insert(job_descriptions).values(jdl=JDL, document=DOCUMENT)
+            values["description_id"] = (
+                await tx.execute(description.returning(job_descriptions.c.description_id))
+            ).scalar_one()
+            inserted = sa.insert(jobs).values([values] * count).returning(jobs.c.job_id)
+            job_ids = sorted((await tx.execute(inserted)).scalars())
+            await tx.execute(
+                sa.insert(job_history).values(
+                    [
+                        {
+                            "job_id": job_id,
+                            "at": now,
+                            "status": values["status"],
+                            "minor_status": values["minor_status"],
+                            "application_status": "Unknown",
+                            "source": "JobManager",
+                        }
+                        for job_id in job_ids
+                    ]
+                )
+            )
+            if pilot is not None:
+                await tx.execute(
+                    sa.insert(job_pilots).values(
+                        [{"job_id": job_id, "pilot_stamp": pilot, "at": now} for job_id in job_ids]
+                    )
+                )
+        return job_ids
+
+    return make
+
+
+@pytest.fixture
+def row(db: Database) -> Rows:
+    """Return `row(job_id)` -> the job's row, and `row(job_id, "status")` -> one column."""
+
+    async def read(job_id: int, column: str | None = None) -> Any:
+        async with db.read() as tx:
+            found = (await tx.execute(sa.select(jobs).where(jobs.c.job_id == job_id))).mappings().one()
+        return found[column] if column else found
+
+    return read
+
+
+@pytest.fixture
+def history(db: Database) -> Rows:
+    """Return `history(job_id)` -> (status, minor, application, source) as stored, in the order of arrival."""
+
+    async def read(job_id: int) -> list[tuple[str, ...]]:
+        columns = [job_history.c[name] for name in ("status", "minor_status", "application_status", "source")]
+        async with db.read() as tx:
+            statement = sa.select(*columns).where(job_history.c.job_id == job_id).order_by(job_history.c.history_id)
+            return [tuple(found) for found in await tx.execute(statement)]
+
+    return read
+
+
+@pytest.fixture
+def commands(db: Database) -> Rows:
+    """Return `commands(job_id)` -> what was ordered for the job, delivered or not."""
+
+    async def read(job_id: int) -> list[str]:
+        async with db.read() as tx:
+            statement = sa.select(job_commands.c.command).where(job_commands.c.job_id == job_id)
+            return list((await tx.execute(statement)).scalars())
+
+    return read
+
+
+def iso(at: datetime) -> str:
+    """Return a time as a client writes it."""
+    return at.isoformat()
