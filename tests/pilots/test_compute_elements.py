@@ -83,7 +83,7 @@ def release(element: Element) -> None:
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     """Asks a computing element, which sends no signals, until it says so."""
     async with asyncio.timeout(30):
-        while not await condition():  # noqa: ASYNC110  a computing element can only be asked
+        while not await condition():
             await asyncio.sleep(0.02)
 
 

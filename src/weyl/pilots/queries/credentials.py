@@ -48,7 +48,7 @@ async def welcome_pilot(tx: Tx, stamp: str, *, host: str, not_after: datetime, n
 
 _WELCOME = text("""
     UPDATE pilots SET status = 'Running', status_reason = 'Unknown', host = :host, not_after = :not_after,
-        spoke_at = COALESCE(spoke_at, :now), ended_at = NULL, last_update_time = :now
+        spoke_at = COALESCE(spoke_at, CAST(:now AS timestamptz)), ended_at = NULL, last_update_time = :now
     WHERE pilot_stamp = :stamp AND revoked_at IS NULL AND status NOT IN ('Done', 'Failed', 'Deleted')
     RETURNING pilot_stamp, vo, grid_site, destination_site, queue
 """)

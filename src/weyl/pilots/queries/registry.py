@@ -75,7 +75,8 @@ _UPDATE = text(f"""
         accounting_sent = COALESCE(v."AccountingSent", p.accounting_sent),
         current_job_id = COALESCE(v."CurrentJobID", p.current_job_id),
         initial_job_id = CASE WHEN p.initial_job_id = 0 THEN COALESCE(v."CurrentJobID", 0) ELSE p.initial_job_id END,
-        ended_at = CASE WHEN COALESCE(v."Status", p.status) IN {_FINAL} THEN COALESCE(p.ended_at, :now) END,
+        ended_at = CASE WHEN COALESCE(v."Status", p.status) IN {_FINAL} THEN
+            COALESCE(p.ended_at, CAST(:now AS timestamptz)) END,
         last_update_time = :now
     FROM jsonb_to_recordset(CAST(:changes AS jsonb)) AS v(
         stamp text, "Status" text, "StatusReason" text, "BenchMark" float8, "DestinationSite" text, "Queue" text,

@@ -94,6 +94,8 @@ _RECORD = text("""
 
 async def record_handles(tx: Tx, handles: Mapping[str, str], *, now: datetime) -> None:
     """Note the computing element's names for pilots."""
+    if not handles:
+        return
     rows = [{"stamp": stamp, "handle": handle} for stamp, handle in handles.items()]
     await tx.execute(_RECORD, {"rows": json.dumps_text(rows), "now": now})
 
@@ -101,7 +103,7 @@ async def record_handles(tx: Tx, handles: Mapping[str, str], *, now: datetime) -
 # What a pilot has reported of its end itself stands; only live rows move.
 _SETTLE = text(f"""
     UPDATE pilots p SET status = v.status, status_reason = left(v.reason, 255), last_update_time = :now,
-        ended_at = CASE WHEN v.status NOT IN {_LIVE} THEN :now END
+        ended_at = CASE WHEN v.status NOT IN {_LIVE} THEN CAST(:now AS timestamptz) END
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS v(stamp text, status text, reason text)
     WHERE p.pilot_stamp = v.stamp AND p.status IN {_LIVE} AND p.status <> v.status
     RETURNING p.pilot_stamp
@@ -110,12 +112,16 @@ _SETTLE = text(f"""
 
 async def settle_pilots(tx: Tx, outcomes: Mapping[str, tuple[str, str]], *, now: datetime) -> set[str]:
     """Give live pilots a status and its reason; returns those that moved."""
+    if not outcomes:
+        return set()
     rows = [{"stamp": stamp, "status": status, "reason": reason} for stamp, (status, reason) in outcomes.items()]
     return set((await tx.execute(_SETTLE, {"rows": json.dumps_text(rows), "now": now})).scalars())
 
 
 async def revoke_secrets_of(tx: Tx, stamps: Sequence[str], *, now: datetime) -> None:
     """Make the secrets of pilots that never started worthless."""
+    if not stamps:
+        return
     statement = update(pilot_secrets).where(pilot_secrets.c.pilot_stamp.in_(stamps))
     await tx.execute(statement.where(pilot_secrets.c.revoked_at.is_(None)).values(revoked_at=now))
 
@@ -189,7 +195,8 @@ async def mark_checked(tx: Tx, stamps: Sequence[str], *, unknown: Sequence[str],
 
 _CHECKED = text("""
     UPDATE pilots SET checked_at = :now,
-        unknown_since = CASE WHEN pilot_stamp = ANY(CAST(:unknown AS text[])) THEN COALESCE(unknown_since, :now) END
+        unknown_since = CASE WHEN pilot_stamp = ANY(CAST(:unknown AS text[]))
+            THEN COALESCE(unknown_since, CAST(:now AS timestamptz)) END
     WHERE pilot_stamp = ANY(CAST(:stamps AS text[]))
 """)
 

@@ -8,6 +8,7 @@ from weyl.config.models import Config
 from weyl.jobs.service.end_of_pilot import end_of_pilot
 from weyl.kit.db import Tx
 from weyl.kit.search import SearchParams, SummaryParams
+from weyl.kit.search_sql import search_errors
 from weyl.pilots.errors import BadPilotRequest, PilotExists, PilotNotFound
 from weyl.pilots.models import FINAL_STATUSES, PilotMetadata, PilotRegistrationParams
 from weyl.pilots.policy import PilotScope, PilotWriter
@@ -76,13 +77,14 @@ async def search(
     """Return one page of pilots and how many match; above a limit the number is a bound that lets clients go on."""
     names = columns_shown(params)
     clauses = clauses_of(params.search, vo=scope.vo)
-    rows = await queries.select_pilots(
-        tx, clauses, names=names, sort=params.sort, distinct=params.distinct, page=page, per_page=per_page
-    )
-    seen = (page - 1) * per_page + len(rows)
-    if rows and len(rows) < per_page:
-        return rows, seen
-    total = await queries.count_pilots(tx, clauses, names=names, distinct=params.distinct)
+    async with search_errors():
+        rows = await queries.select_pilots(
+            tx, clauses, names=names, sort=params.sort, distinct=params.distinct, page=page, per_page=per_page
+        )
+        seen = (page - 1) * per_page + len(rows)
+        if rows and len(rows) < per_page:
+            return rows, seen
+        total = await queries.count_pilots(tx, clauses, names=names, distinct=params.distinct)
     return rows, max(total, seen + 1) if total > queries.COUNT_MAX else total
 
 
@@ -90,7 +92,8 @@ async def summary(tx: Tx, scope: PilotScope, params: SummaryParams) -> list[dict
     """Count pilots by columns; without one, each row counts itself."""
     grouping = params.grouping or list(queries.COLUMNS)
     clauses = clauses_of(params.search, vo=scope.vo)
-    rows = await queries.summarise_pilots(tx, clauses, grouping=grouping, limit=SUMMARY_ROWS_MAX + 1)
+    async with search_errors():
+        rows = await queries.summarise_pilots(tx, clauses, grouping=grouping, limit=SUMMARY_ROWS_MAX + 1)
     if len(rows) > SUMMARY_ROWS_MAX:
         raise BadPilotRequest(f"More than {SUMMARY_ROWS_MAX:,} rows: group by fewer columns, or add conditions")
     return rows
