@@ -150,12 +150,14 @@ class Index:
             self._compact()
 
     def activate(self, entry: Entry) -> None:
-        """Let a class take part."""
-        self._active |= 1 << entry.bit
+        """Let a class take part; one that was retired meanwhile has no bit any more."""
+        if self._entries.get(entry.class_id) is entry:
+            self._active |= 1 << entry.bit
 
     def deactivate(self, entry: Entry) -> None:
         """Leave a class out until it is told to have jobs again."""
-        self._active &= ~(1 << entry.bit)
+        if self._entries.get(entry.class_id) is entry:
+            self._active &= ~(1 << entry.bit)
 
     def is_active(self, entry: Entry) -> bool:
         """Say whether a class takes part."""

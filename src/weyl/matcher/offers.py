@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from weyl.config.models import Config
 from weyl.matcher.models import Accept, Offer
+from weyl.resource_status.statuses import reason_against
 from weyl.task_queues import architectures, platforms
 
 WALL_TIME_STEP_S = 3_600
@@ -154,4 +156,22 @@ def _acceptance(accept: Accept) -> Acceptance:
         owners=chosen(accept.owners),
         required_tags=frozenset(accept.required_tags),
         banned_job_types=frozenset(accept.banned_job_types),
+    )
+
+
+def facts_of(config: Config, place: Place) -> PlaceFacts:
+    """Collect what the configuration says of a place: its tags, what its platforms run, whether it is open."""
+    tags: set[str] = set()
+    site = config.resources.sites.get(place.site)
+    if site is not None:
+        tags.update(site.tags)
+        element = site.ces.get(place.ce or "")
+        if element is not None:
+            tags.update(element.tags)
+            queue = element.queues.get(place.queue or "")
+            tags.update(queue.tags if queue is not None else ())
+    return PlaceFacts(
+        tags=frozenset(tags),
+        compatibility=config.resources.computing.os_compatibility,
+        closed=reason_against(config, place.vo, site=place.site, ce=place.ce),
     )

@@ -58,6 +58,10 @@ _SELECT_HEADS = text(
     "    ORDER BY q.class_id, q.job_id LIMIT 1) n)"
     " SELECT class_id, job_id FROM head"
 )
+_SELECT_HEADS_OF = text(
+    "SELECT c.class_id, q.job_id FROM unnest(CAST(:class_ids AS integer[])) AS c(class_id) CROSS JOIN LATERAL ("
+    "  SELECT job_id FROM queue WHERE class_id = c.class_id ORDER BY job_id LIMIT 1) q"
+)
 _SELECT_CLASSES = text(
     "SELECT class_id, document FROM requirement_class WHERE class_id = ANY(CAST(:class_ids AS integer[]))"
 ).columns(document=JSONB)
@@ -143,6 +147,11 @@ async def select_waiting(tx: Tx) -> dict[int, int]:
 async def select_heads(tx: Tx) -> dict[int, int]:
     """Return the oldest waiting job of each class that has any; costs one index probe a class."""
     return _pairs(await tx.execute(_SELECT_HEADS))
+
+
+async def select_heads_of(tx: Tx, class_ids: Sequence[int]) -> dict[int, int]:
+    """Return the oldest waiting job of those of these classes that have any."""
+    return _pairs(await tx.execute(_SELECT_HEADS_OF, {"class_ids": list(class_ids)}))
 
 
 async def select_classes(tx: Tx, class_ids: Sequence[int]) -> dict[int, dict[str, Any]]:

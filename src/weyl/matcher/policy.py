@@ -1,0 +1,35 @@
+"""Which pilot may ask for jobs, and from where: the token says it, never the body."""
+
+from dataclasses import dataclass
+
+from weyl.kit.http import User
+from weyl.matcher.errors import NoPlace, PlaceForbidden
+from weyl.matcher.models import Offer
+from weyl.matcher.offers import Place
+
+
+@dataclass(frozen=True, slots=True)
+class MatchingPilot:
+    """May get jobs of its VO, for its own place."""
+
+    stamp: str
+    place: Place
+
+
+def may_match(pilot: User) -> MatchingPilot:
+    """Admit pilots whose token says where they run."""
+    if pilot.kind != "pilot" or pilot.pilot_stamp is None:
+        raise NoPlace("Jobs are matched to pilots only: use a token from POST /api/pilots/token")
+    if pilot.site is None:
+        raise NoPlace("The pilot's token names no site")
+    return MatchingPilot(pilot.pilot_stamp, Place(pilot.vo, pilot.site, pilot.ce, pilot.queue))
+
+
+def may_match_here(pilot: User, offer: Offer) -> MatchingPilot:
+    """Admit a pilot whose offer does not pretend to come from elsewhere."""
+    permit = may_match(pilot)
+    for name in ("vo", "site", "ce", "queue"):
+        said, known = getattr(offer, name), getattr(permit.place, name)
+        if said is not None and said != known:
+            raise PlaceForbidden(f"The offer names the {name} {said}, but this pilot's token says {known}")
+    return permit

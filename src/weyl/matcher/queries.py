@@ -1,0 +1,128 @@
+"""All SQL of the matcher.
+
+This is the one place of the server where a statement spans rooms: a job leaves the queue, becomes Matched, and its
+history and its pilot are written, all or nothing and in one round trip.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from weyl.kit.db import Tx
+
+# Rows popped are found again by their place (`ctid`, held by the lock) and jobs by an array: the plan cannot become a
+# scan of a queue of ten million, whatever the planner believes of the arrays. The two conditions on the jobs row
+# decide between processes, kills and alternatives; a queue row whose job has moved on is just dropped.
+_CLAIM = text(
+    "WITH want AS (SELECT * FROM unnest(CAST(:class_ids AS integer[]), CAST(:counts AS integer[]),"
+    "   CAST(:floors AS bigint[])) AS w(class_id, n, floor)),"
+    " pick AS MATERIALIZED (SELECT q.place, q.class_id, q.job_id FROM want w CROSS JOIN LATERAL ("
+    "   SELECT ctid AS place, class_id, job_id FROM queue WHERE class_id = w.class_id AND job_id >= w.floor"
+    "   ORDER BY job_id LIMIT w.n FOR UPDATE SKIP LOCKED) q),"
+    " gone AS (DELETE FROM queue WHERE ctid = ANY(ARRAY(SELECT place FROM pick)) RETURNING class_id, job_id),"
+    " slot AS (SELECT * FROM unnest(CAST(:slot_classes AS integer[]), CAST(:slot_ranks AS integer[]),"
+    "   CAST(:stamps AS text[]), CAST(:sites AS text[]), CAST(:allocations AS text[]))"
+    "   WITH ORDINALITY AS s(class_id, rank, stamp, site, allocated, slot)),"
+    " given AS MATERIALIZED (SELECT r.class_id, r.job_id, s.stamp, s.site, s.allocated, s.slot FROM"
+    "   (SELECT class_id, job_id, row_number() OVER (PARTITION BY class_id ORDER BY job_id) AS rank FROM gone) r"
+    "   JOIN slot s ON s.class_id = r.class_id AND s.rank = r.rank),"
+    " bound AS (UPDATE jobs j SET status = 'Matched', minor_status = 'Assigned', site = g.site, pilot_stamp = g.stamp,"
+    "   allocated = CAST(g.allocated AS jsonb), last_update_time = :now FROM given g"
+    "   WHERE j.job_id = g.job_id AND j.job_id = ANY(ARRAY(SELECT job_id FROM given))"
+    "   AND j.status = 'Waiting' AND g.class_id = ANY(j.class_ids)"
+    "   RETURNING g.slot, g.stamp, j.job_id, j.owner, j.owner_group, j.vo, j.application_status, j.description_id,"
+    "   j.parameters),"
+    " told AS (INSERT INTO job_history (job_id, at, status, minor_status, application_status, source)"
+    "   SELECT job_id, :now, 'Matched', 'Assigned', application_status, 'Matcher' FROM bound),"
+    " mapped AS (INSERT INTO job_pilots (job_id, pilot_stamp, at) SELECT job_id, stamp, :now FROM bound"
+    "   ON CONFLICT DO NOTHING),"
+    " counted AS (INSERT INTO class_count (class_id, delta) SELECT class_id, -count(*) FROM gone GROUP BY class_id)"
+    " SELECT p.class_id, p.job_id, b.slot, b.owner, b.owner_group, b.vo, b.description_id, b.parameters"
+    " FROM gone p LEFT JOIN bound b ON b.job_id = p.job_id ORDER BY b.slot, p.job_id"
+).columns(parameters=JSONB)
+
+_DESCRIPTIONS = text(
+    "SELECT description_id, document FROM job_descriptions WHERE description_id = ANY(CAST(:ids AS bigint[]))"
+).columns(document=JSONB)
+
+_KEEP_REQUESTS = text(
+    "INSERT INTO match_request (pilot_stamp, request_id, at, jobs)"
+    " SELECT stamp, request, :now, CAST(jobs AS jsonb) FROM unnest(CAST(:stamps AS text[]), CAST(:requests AS text[]),"
+    " CAST(:jobs AS text[])) AS kept(stamp, request, jobs) ORDER BY stamp, request ON CONFLICT DO NOTHING"
+)
+_SELECT_REQUEST = text(
+    "SELECT jobs FROM match_request WHERE pilot_stamp = :stamp AND request_id = :request AND at >= :since"
+).columns(jobs=JSONB)
+_DELETE_REQUESTS = text("DELETE FROM match_request WHERE at < :before")
+
+_SELECT_BOUND = text(
+    "SELECT job_id, owner, owner_group, vo, status, description_id, parameters FROM jobs"
+    " WHERE job_id = ANY(CAST(:job_ids AS bigint[])) AND pilot_stamp = :stamp ORDER BY job_id"
+).columns(parameters=JSONB)
+
+_RECORD_OFFERS = text(
+    "INSERT INTO offer AS o (hash, vo, site, ce, queue, doc, last_seen, hits, misses)"
+    " SELECT hash, vo, site, ce, queue, CAST(doc AS jsonb), :now, hits, misses FROM unnest(CAST(:hash AS bytea[]),"
+    " CAST(:vo AS text[]), CAST(:site AS text[]), CAST(:ce AS text[]), CAST(:queue AS text[]), CAST(:doc AS text[]),"
+    " CAST(:hits AS bigint[]), CAST(:misses AS bigint[])) AS seen(hash, vo, site, ce, queue, doc, hits, misses)"
+    " ORDER BY hash, vo, site, ce, queue ON CONFLICT (hash, vo, site, ce, queue) DO UPDATE SET"
+    " last_seen = greatest(o.last_seen, excluded.last_seen),"
+    " hits = o.hits + excluded.hits, misses = o.misses + excluded.misses"
+)
+_DELETE_OFFERS = text("DELETE FROM offer WHERE last_seen < :before")
+
+
+async def claim(
+    tx: Tx, *, want: Mapping[str, Sequence[object]], slots: Mapping[str, Sequence[object]], now: datetime
+) -> Sequence[Any]:
+    """Pop jobs and bind them to pilots.
+
+    `want` says by columns how many jobs of which class, from which id on; `slots` to whom the first, second, ... job of
+    a class goes. Returns every popped row, those that were bound with the number of their slot, counted from 1.
+    """
+    return (await tx.execute(_CLAIM, {**want, **slots, "now": now})).all()
+
+
+async def select_descriptions(tx: Tx, description_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """Return the parsed descriptions of jobs; they never change."""
+    rows = await tx.execute(_DESCRIPTIONS, {"ids": list(description_ids)})
+    return {row.description_id: row.document for row in rows}
+
+
+async def keep_requests(tx: Tx, requests: Sequence[tuple[str, str, str]], now: datetime) -> int:
+    """Keep what (stamp, request id) got, as JSON text; returns how many of them are new."""
+    stamps, names, jobs = zip(*requests, strict=True)
+    kept = await tx.execute(
+        _KEEP_REQUESTS, {"stamps": list(stamps), "requests": list(names), "jobs": list(jobs), "now": now}
+    )
+    return int(kept.rowcount)
+
+
+async def select_request(tx: Tx, *, stamp: str, request_id: str, since: datetime) -> list[dict[str, Any]] | None:
+    """Return what an earlier question with this id got."""
+    found = await tx.execute(_SELECT_REQUEST, {"stamp": stamp, "request": request_id, "since": since})
+    jobs: list[dict[str, Any]] | None = found.scalar_one_or_none()
+    return jobs
+
+
+async def delete_requests(tx: Tx, before: datetime) -> None:
+    """Forget answers that nobody will ask for again."""
+    await tx.execute(_DELETE_REQUESTS, {"before": before})
+
+
+async def select_bound(tx: Tx, *, stamp: str, job_ids: Sequence[int]) -> Sequence[Any]:
+    """Return those of these jobs that are bound to the pilot now."""
+    return (await tx.execute(_SELECT_BOUND, {"stamp": stamp, "job_ids": list(job_ids)})).all()
+
+
+async def record_offers(tx: Tx, columns: Mapping[str, Sequence[object]], now: datetime) -> None:
+    """Add hits and misses to offers, which are made when they are new."""
+    await tx.execute(_RECORD_OFFERS, {**columns, "now": now})
+
+
+async def delete_offers(tx: Tx, before: datetime) -> None:
+    """Forget offers that no pilot has made for long."""
+    await tx.execute(_DELETE_OFFERS, {"before": before})

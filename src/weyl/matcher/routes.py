@@ -1,0 +1,40 @@
+"""The matcher over HTTP: pilots ask for jobs, and for the tokens of jobs that they have."""
+
+from typing import Annotated, cast
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from weyl.kit.http import CurrentPilot, json_response, state
+from weyl.matcher.errors import JobNotBound
+from weyl.matcher.models import JobToken, MatchAnswer, MatchRequest
+from weyl.matcher.policy import may_match, may_match_here
+from weyl.matcher.service.matcher import Matcher
+
+router = APIRouter(prefix="/api/matcher", tags=["matcher"])
+
+JOB_ID_MAX = 2**63
+
+
+async def matcher_of(request: Request) -> Matcher:
+    """Return the matcher that was wired for this process."""
+    return cast(Matcher, state(request).matcher)
+
+
+CurrentMatcher = Annotated[Matcher, Depends(matcher_of)]
+
+
+@router.post("/match", operation_id="matcher_match", response_model=MatchAnswer)
+async def match(request: Request, body: MatchRequest, pilot: CurrentPilot, matcher: CurrentMatcher) -> Response:
+    """Give the pilot waiting jobs that fit its offer, or say why there are none."""
+    permit = may_match_here(pilot, body.offer)
+    answer = await matcher.match(permit, body, is_gone=request.is_disconnected)
+    return json_response(answer.model_dump())
+
+
+@router.post("/jobs/{job_id}/token", operation_id="matcher_get_job_token")
+async def get_job_token(job_id: int, pilot: CurrentPilot, matcher: CurrentMatcher) -> JobToken:
+    """Give the pilot a token for a job that is bound to it."""
+    permit = may_match(pilot)
+    if not 0 < job_id < JOB_ID_MAX:
+        raise JobNotBound(f"Job {job_id} is not bound to this pilot")
+    return await matcher.job_token(permit, job_id)

@@ -1,0 +1,84 @@
+"""Turns bound jobs into what pilots are told: work documents, tokens, or why there is nothing."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from weyl.auth.keys import KeySet
+from weyl.auth.tokens import JobIdentity, job_claims
+from weyl.jobs.work import work_document
+from weyl.kit.ids import uuid7
+from weyl.matcher.models import TOKENS_INLINE_MAX, Allocated, JobToken, Limits, MatchAnswer, MatchedJob, Miss
+from weyl.matcher.planning import Attempt, Bound
+
+RETRY_CLOSED_S = 300
+RETRY_EMPTY_S = 10
+RETRY_UNFIT_S = 30
+RETRY_BUSY_S = 1
+
+
+class JobTokens:
+    """Signs the tokens of payloads."""
+
+    def __init__(self, keys: KeySet, *, lifetime_s: int) -> None:
+        self._keys = keys
+        self._lifetime_s = lifetime_s
+
+    def token(self, job: JobIdentity, now: datetime) -> JobToken:
+        """Return a token that is good for one job only."""
+        claims = job_claims(job, token_id=uuid7(), now=int(now.timestamp()), lifetime_s=self._lifetime_s)
+        return JobToken(access_token=self._keys.sign(claims), expires_in=self._lifetime_s)
+
+
+def hit(stamp: str, bound: Sequence[Bound], tokens: JobTokens, now: datetime) -> MatchAnswer:
+    """Return the answer with jobs; many get their tokens when their payloads start."""
+    has_tokens = len(bound) <= TOKENS_INLINE_MAX
+    return MatchAnswer(
+        jobs=[
+            matched_job(
+                job,
+                allocated=Allocated.model_validate(job.allocation.allocated()),
+                limits=Limits(ram_mb=job.allocation.limit_ram_mb, wall_s=job.allocation.limit_wall_s),
+                token=tokens.token(identity(job, stamp), now).access_token if has_tokens else None,
+            )
+            for job in bound
+        ],
+        classes={job.entry.class_id: dict(job.entry.document) for job in bound},
+        miss=None,
+        action="continue",
+    )
+
+
+def matched_job(job: Bound, *, allocated: Allocated, limits: Limits, token: str | None) -> MatchedJob:
+    """Return one job with what its wrapper needs."""
+    work: dict[str, Any] = work_document(job.document, job.parameters, job.job_id)
+    work.update(owner=job.owner, owner_group=job.owner_group, vo=job.vo)
+    return MatchedJob(
+        job_id=job.job_id, class_id=job.entry.class_id, allocated=allocated, limits=limits, work=work, token=token
+    )
+
+
+def missed(attempt: Attempt, *, has_waited: bool) -> MatchAnswer:
+    """Return the answer without jobs; who has waited already may ask again at once."""
+    condition = attempt.miss or "busy"
+    if condition == "site_status":
+        retry_after_s = RETRY_CLOSED_S
+    elif has_waited:
+        retry_after_s = 0
+    elif condition == "busy":
+        retry_after_s = RETRY_BUSY_S
+    else:
+        retry_after_s = RETRY_EMPTY_S if condition in ("queue", "vo") else RETRY_UNFIT_S
+    return MatchAnswer(
+        jobs=[], classes={}, miss=Miss(condition=condition, retry_after_s=retry_after_s), action="continue"
+    )
+
+
+def dismissed(action: str) -> MatchAnswer:
+    """Return the answer to a pilot that is to end."""
+    return MatchAnswer(jobs=[], classes={}, miss=None, action="stop" if action == "stop" else "drain")
+
+
+def identity(job: Bound, stamp: str) -> JobIdentity:
+    """Return whom the token of a job speaks for."""
+    return JobIdentity(job_id=job.job_id, pilot_stamp=stamp, vo=job.vo, group=job.owner_group, owner=job.owner)

@@ -1,0 +1,202 @@
+"""Claims of one process: questions that arrive together are planned together and bound in one transaction."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+from cachetools import LRUCache
+
+from weyl.kit.coalesce import Coalescer
+from weyl.kit.db import Database, Tx, is_transient
+from weyl.matcher import queries
+from weyl.matcher.errors import RequestRepeated
+from weyl.matcher.index import Entry, Index
+from weyl.matcher.planning import Attempt, Bound, Slot, plan
+from weyl.matcher.ranking import Turns
+
+log = structlog.get_logger(__name__)
+
+BATCH_MAX = 256
+ROUNDS_MAX = 8
+TRIES_MAX = 3
+DESCRIPTIONS_KEPT = 10_000
+
+
+@dataclass(slots=True)
+class _Touched:
+    """A class that a transaction popped from: the notices heard before its first pop, and the last job popped."""
+
+    entry: Entry
+    notices: int
+    last_popped: int = 0
+
+
+class Claims:
+    """Plans and binds; the transaction decides, the index only proposes."""
+
+    def __init__(self, db: Database, index: Index, *, heard: Callable[[], int], clock: Callable[[], datetime]) -> None:
+        self._db = db
+        self._index = index
+        self._heard = heard
+        self._clock = clock
+        self._turns = Turns()
+        self._descriptions: LRUCache[int, dict[str, Any]] = LRUCache(DESCRIPTIONS_KEPT)
+        self._coalescer = Coalescer[Attempt, None](self._flush, batch_max=BATCH_MAX)
+
+    async def submit(self, attempt: Attempt) -> None:
+        """Bind jobs to the attempt, or note why there are none."""
+        await self._coalescer.submit(attempt)
+
+    async def documents(self, tx: Tx, description_ids: Set[int]) -> dict[int, dict[str, Any]]:
+        """Return parsed descriptions; that of a bulk submission is read once."""
+        known = {number: self._descriptions[number] for number in description_ids if number in self._descriptions}
+        missing = sorted(description_ids - known.keys())
+        found = await queries.select_descriptions(tx, missing) if missing else {}
+        self._descriptions.update(found)
+        return known | found
+
+    async def _flush(self, batch: Sequence[Attempt]) -> list[Exception | None]:
+        for tries_left in reversed(range(TRIES_MAX)):
+            try:
+                await self._bind(batch)
+            except Exception as error:
+                for attempt in batch:
+                    attempt.forget()
+                if tries_left == 0 or not is_transient(error):
+                    raise
+                log.info("matcher.claim_repeated", attempts=len(batch), reason=str(error))
+            else:
+                break
+        return [None] * len(batch)
+
+    async def _bind(self, batch: Sequence[Attempt]) -> None:
+        slots = self._plan(batch)
+        if not slots:
+            return
+        touched: dict[int, _Touched] = {}
+        try:
+            async with self._db.transaction() as tx:
+                await self._rounds(tx, batch, slots, touched)
+        except BaseException:
+            # whatever was popped is back in the queue
+            for touch in touched.values():
+                touch.entry.floor, touch.entry.waiting = 0, None
+                self._index.activate(touch.entry)
+            raise
+        for touch in touched.values():
+            if touch.last_popped and touch.entry.notices == touch.notices:
+                touch.entry.floor = touch.entry.head = touch.last_popped
+
+    async def _rounds(
+        self, tx: Tx, batch: Sequence[Attempt], slots: Sequence[Slot], touched: dict[int, _Touched]
+    ) -> None:
+        for _ in range(ROUNDS_MAX):
+            await self._claim(tx, slots, touched)
+            slots = self._plan([attempt for attempt in batch if not attempt.is_satisfied and not attempt.miss])
+            if not slots:
+                break
+        bound = [job for attempt in batch for job in attempt.bound]
+        if bound:
+            documents = await self.documents(tx, {job.description_id for job in bound})
+            for job in bound:
+                job.document = documents.get(job.description_id, {})
+            await self._keep(tx, batch)
+
+    def _plan(self, attempts: Sequence[Attempt]) -> list[Slot]:
+        heard = self._heard()
+        slots = plan(attempts, self._index, self._turns)
+        for attempt in attempts:
+            if attempt.miss is not None:
+                attempt.missed_at = heard
+        return slots
+
+    async def _claim(self, tx: Tx, slots: Sequence[Slot], touched: dict[int, _Touched]) -> None:
+        wanted = Counter(slot.entry.class_id for slot in slots)
+        for slot in slots:
+            touched.setdefault(slot.entry.class_id, _Touched(slot.entry, slot.notices))
+        floors = {class_id: touched[class_id].entry.floor for class_id in wanted}
+        rows = await queries.claim(tx, want=_want(wanted, floors), slots=_slot_columns(slots), now=self._clock())
+        popped: Counter[int] = Counter()
+        for row in rows:
+            popped[row.class_id] += 1
+            touched[row.class_id].last_popped = max(touched[row.class_id].last_popped, row.job_id)
+            if row.slot is not None:
+                _bind_to(slots[row.slot - 1], row)
+        notices = {slot.entry.class_id: slot.notices for slot in slots}
+        for class_id, count in wanted.items():
+            entry = touched[class_id].entry
+            if entry.waiting is not None:
+                entry.waiting = max(0, entry.waiting - popped[class_id])
+            if popped[class_id] < count:
+                self._came_up_short(entry, floors[class_id], notices[class_id])
+
+    def _came_up_short(self, entry: Entry, floor: int, notices: int) -> None:
+        """Look from the beginning once more; a class that is empty from there is left out, if there was no news."""
+        if entry.notices != notices:
+            return
+        if floor > 0:
+            entry.floor = 0
+        else:
+            self._index.deactivate(entry)
+
+    async def _keep(self, tx: Tx, batch: Sequence[Attempt]) -> None:
+        """Write what each question got, so that a repeated one gets the same; a known id undoes the batch."""
+        named = [
+            (attempt.stamp, attempt.request_id, json.dumps([_kept(job) for job in attempt.bound]))
+            for attempt in batch
+            if attempt.request_id is not None and attempt.bound
+        ]
+        if named and await queries.keep_requests(tx, named, self._clock()) < len(named):
+            raise RequestRepeated("A question with this request_id was answered already")
+
+
+def _want(wanted: Counter[int], floors: dict[int, int]) -> dict[str, list[int]]:
+    ordered = sorted(wanted)
+    return {
+        "class_ids": ordered,
+        "counts": [wanted[class_id] for class_id in ordered],
+        "floors": [floors[class_id] for class_id in ordered],
+    }
+
+
+def _slot_columns(slots: Sequence[Slot]) -> dict[str, list[object]]:
+    ranks: Counter[int] = Counter()
+    columns: dict[str, list[object]] = {
+        name: [] for name in ("slot_classes", "slot_ranks", "stamps", "sites", "allocations")
+    }
+    for slot in slots:
+        ranks[slot.entry.class_id] += 1
+        columns["slot_classes"].append(slot.entry.class_id)
+        columns["slot_ranks"].append(ranks[slot.entry.class_id])
+        columns["stamps"].append(slot.attempt.stamp)
+        columns["sites"].append(slot.attempt.offer.place.site)
+        columns["allocations"].append(json.dumps(slot.allocation.allocated()))
+    return columns
+
+
+def _bind_to(slot: Slot, row: Any) -> None:
+    slot.attempt.bound.append(
+        Bound(
+            job_id=row.job_id,
+            entry=slot.entry,
+            allocation=slot.allocation,
+            owner=row.owner,
+            owner_group=row.owner_group,
+            vo=row.vo,
+            description_id=row.description_id,
+            parameters=row.parameters,
+        )
+    )
+
+
+def _kept(job: Bound) -> dict[str, Any]:
+    return {
+        "job_id": job.job_id,
+        "class_id": job.entry.class_id,
+        "allocated": job.allocation.allocated(),
+        "limits": {"ram_mb": job.allocation.limit_ram_mb, "wall_s": job.allocation.limit_wall_s},
+    }

@@ -1,0 +1,160 @@
+"""Keeps the index of one process near the truth: notices within milliseconds, and a sweep for those that got lost."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+
+import structlog
+
+from weyl.kit.db import Database, Listener
+from weyl.matcher.index import Entry, Index
+from weyl.task_queues import queries as task_queues
+from weyl.task_queues.service import CHANNEL
+
+log = structlog.get_logger(__name__)
+
+SWEEP_EVERY_S = 15.0
+RETRY_AFTER_S = 1.0
+# Sweeps after which a class without jobs leaves the index; it comes back with its next job.
+IDLE_SWEEPS_MAX = 40
+
+
+class Freshness:
+    """Feeds one index from notices and sweeps, and tells who has news."""
+
+    def __init__(
+        self,
+        db: Database,
+        index: Index,
+        *,
+        on_news: Callable[[Sequence[Entry]], None],
+        on_sweep: Callable[[], Awaitable[None]],
+        sweep_every_s: float = SWEEP_EVERY_S,
+    ) -> None:
+        self.heard = 0
+        """Counts everything that may have given the index a class; a miss is as old as the count it was found at."""
+        self._db = db
+        self._index = index
+        self._on_news = on_news
+        self._on_sweep = on_sweep
+        self._sweep_every_s = sweep_every_s
+        self._unknown: set[int] = set()
+        self._sweep_wanted = False
+        self._wake = asyncio.Event()
+        self._listener = Listener(db, {CHANNEL: self._hear}, on_reconnect=self._want_sweep)
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Listen first, then take what waits: what comes in between is heard."""
+        await self._listener.start()
+        await self.refresh()
+        self._task = asyncio.create_task(self._run(), name="weyl-matcher-freshness")
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        await self._listener.stop()
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def refresh(self) -> None:
+        """Sweep now."""
+        self._sweep_wanted = False
+        await self._sweep()
+
+    def _want_sweep(self) -> None:
+        self._sweep_wanted = True
+        self._wake.set()
+
+    def _hear(self, payload: str) -> None:
+        known = []
+        for word in payload.split(","):
+            if not word.isdecimal():
+                continue
+            entry = self._index.get(int(word))
+            if entry is None:
+                self._unknown.add(int(word))
+                continue
+            entry.notices += 1
+            entry.floor, entry.waiting, entry.idle_sweeps = 0, None, 0
+            self._index.activate(entry)
+            known.append(entry)
+        self.heard += 1
+        if known:
+            self._on_news(known)
+        if self._unknown:
+            self._wake.set()
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        next_sweep = loop.time() + self._sweep_every_s
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(next_sweep):
+                    await self._wake.wait()
+            self._wake.clear()
+            try:
+                if self._unknown:
+                    await self._load_unknown()
+                if self._sweep_wanted or loop.time() >= next_sweep:
+                    next_sweep = loop.time() + self._sweep_every_s
+                    await self.refresh()
+                    await self._on_sweep()
+            except Exception:  # the loop outlives a database that is away
+                log.exception("matcher.refresh_failed")
+                self._sweep_wanted = True
+                next_sweep = loop.time() + RETRY_AFTER_S
+
+    async def _load_unknown(self) -> None:
+        wanted, self._unknown = self._unknown, set()
+        try:
+            entries = await self._add(wanted)
+        except BaseException:
+            self._unknown |= wanted
+            raise
+        self._tell(entries)
+
+    async def _add(self, class_ids: set[int], heads: dict[int, int] | None = None) -> list[Entry]:
+        async with self._db.read() as tx:
+            documents = await task_queues.select_classes(tx, sorted(class_ids))
+            heads = await task_queues.select_heads_of(tx, sorted(class_ids)) if heads is None else heads
+        # added in the order of their numbers: bits are then in the order of age
+        entries = self._index.add(dict(sorted(documents.items())))
+        for entry in entries:
+            entry.head = heads.get(entry.class_id, 0)
+        return entries
+
+    async def _sweep(self) -> None:
+        """Take the heads of all classes as the truth, except where a notice came while they were read."""
+        before = {entry.class_id: entry.notices for entry in self._index.entries()}
+        async with self._db.read() as tx:
+            heads = await task_queues.select_heads(tx)
+            waiting = await task_queues.select_waiting(tx)
+        unknown = heads.keys() - before.keys()
+        news = await self._add(unknown, heads) if unknown else []
+        for entry in list(self._index.entries()):
+            if before.get(entry.class_id) == entry.notices and self._correct(entry, heads, waiting):
+                news.append(entry)
+        self._tell(news)
+
+    def _correct(self, entry: Entry, heads: dict[int, int], waiting: dict[int, int]) -> bool:
+        """Bring one entry up to date; says whether jobs turned up that nobody had told of."""
+        head = heads.get(entry.class_id)
+        if head is None:
+            self._index.deactivate(entry)
+            entry.idle_sweeps += 1
+            if entry.idle_sweeps > IDLE_SWEEPS_MAX:
+                self._index.retire(entry.class_id)
+            return False
+        was_active = self._index.is_active(entry)
+        entry.head, entry.idle_sweeps = head, 0
+        entry.floor = min(entry.floor, head)
+        entry.waiting = waiting.get(entry.class_id)
+        self._index.activate(entry)
+        return not was_active
+
+    def _tell(self, entries: Sequence[Entry]) -> None:
+        if entries:
+            self.heard += 1
+            self._on_news(entries)

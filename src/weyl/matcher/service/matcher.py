@@ -1,0 +1,206 @@
+"""The matcher of one server process: takes a pilot's question and answers with jobs that are its own from then on."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from cachetools import TTLCache
+
+from weyl.auth.keys import KeySet
+from weyl.auth.tokens import JobIdentity
+from weyl.config.service import ConfigStore
+from weyl.kit.clock import utcnow
+from weyl.kit.db import Database
+from weyl.matcher import queries
+from weyl.matcher.errors import JobNotBound, RequestRepeated
+from weyl.matcher.index import Index
+from weyl.matcher.models import JobToken, MatchAnswer, MatchRequest
+from weyl.matcher.offers import Place, PlaceFacts, facts_of, pilot_offer
+from weyl.matcher.planning import Attempt
+from weyl.matcher.policy import MatchingPilot
+from weyl.matcher.service import answers
+from weyl.matcher.service.claims import Claims
+from weyl.matcher.service.freshness import SWEEP_EVERY_S, Freshness
+from weyl.matcher.service.offer_book import OfferBook
+from weyl.matcher.service.parking import Parking
+from weyl.matcher.service.replay import Replay
+
+REQUESTS_KEPT = 20_000
+REQUEST_KEPT_FOR = timedelta(minutes=10)
+BUSY_TRIES_MAX = 3
+
+Action = Literal["continue", "drain", "stop"]
+IsGone = Callable[[], Awaitable[bool]]
+
+
+async def _is_here() -> bool:
+    return False
+
+
+@dataclass(slots=True)
+class _Question:
+    """A question under way; a repetition of it takes over the line to the pilot."""
+
+    answer: "asyncio.Task[MatchAnswer]"
+    is_gone: IsGone
+
+
+class Matcher:
+    """Holds the index of this process and everything that keeps it near the truth."""
+
+    def __init__(
+        self,
+        db: Database,
+        config: ConfigStore,
+        *,
+        tokens: answers.JobTokens,
+        advice: Callable[[str], Action] | None = None,
+        clock: Callable[[], datetime] = utcnow,
+        sweep_every_s: float = SWEEP_EVERY_S,
+    ) -> None:
+        self.index = Index()
+        self.parking = Parking()
+        self.freshness = Freshness(
+            db, self.index, on_news=self.parking.wake, on_sweep=self._write_offers, sweep_every_s=sweep_every_s
+        )
+        self._db = db
+        self._config = config
+        self._tokens = tokens
+        self._advice = advice
+        self._clock = clock
+        self._claims = Claims(db, self.index, heard=lambda: self.freshness.heard, clock=clock)
+        self._replay = Replay(db, self._claims, tokens)
+        self._offers = OfferBook()
+        self._facts: dict[Place, PlaceFacts] = {}
+        self._revision = ""
+        self._questions: dict[tuple[str, str], _Question] = {}
+        self._answered: TTLCache[tuple[str, str], MatchAnswer] = TTLCache(
+            REQUESTS_KEPT, REQUEST_KEPT_FOR.total_seconds()
+        )
+        self._is_closing = False
+
+    async def start(self) -> None:
+        """Take what waits and begin to listen."""
+        await self.freshness.start()
+
+    async def stop(self) -> None:
+        """Send parked pilots away and write down what is remembered."""
+        self._is_closing = True
+        self.parking.wake_all()
+        await self.freshness.stop()
+        await self._write_offers()
+
+    async def match(self, pilot: MatchingPilot, request: MatchRequest, *, is_gone: IsGone = _is_here) -> MatchAnswer:
+        """Answer one question; the same question again, by its id, gets the same jobs."""
+        if request.request_id is None:
+            return await self._answer(pilot, request, is_gone)
+        key = (pilot.stamp, request.request_id)
+        if (known := self._answered.get(key)) is not None:
+            return known
+        question = self._questions.get(key)
+        if question is None:
+            question = self._ask(key, pilot, request, is_gone)
+        else:
+            question.is_gone = is_gone
+        return await asyncio.shield(question.answer)
+
+    async def job_token(self, pilot: MatchingPilot, job_id: int) -> JobToken:
+        """Sign a token for a job that is bound to this pilot."""
+        async with self._db.read() as tx:
+            rows = await queries.select_bound(tx, stamp=pilot.stamp, job_ids=[job_id])
+        if not rows or rows[0].vo != pilot.place.vo:
+            raise JobNotBound(f"Job {job_id} is not bound to this pilot")
+        job = rows[0]
+        identity = JobIdentity(
+            job_id=job_id, pilot_stamp=pilot.stamp, vo=job.vo, group=job.owner_group, owner=job.owner
+        )
+        return self._tokens.token(identity, self._clock())
+
+    def _ask(self, key: tuple[str, str], pilot: MatchingPilot, request: MatchRequest, is_gone: IsGone) -> _Question:
+        async def still_gone() -> bool:
+            return await self._questions[key].is_gone()
+
+        task = asyncio.create_task(self._answer(pilot, request, still_gone), name="weyl-match")
+        question = self._questions[key] = _Question(task, is_gone)
+
+        def done(finished: "asyncio.Task[MatchAnswer]") -> None:
+            del self._questions[key]
+            if not finished.cancelled() and finished.exception() is None and finished.result().jobs:
+                self._answered[key] = finished.result()
+
+        task.add_done_callback(done)
+        return question
+
+    async def _answer(self, pilot: MatchingPilot, request: MatchRequest, is_gone: IsGone) -> MatchAnswer:
+        action = "continue" if self._advice is None else self._advice(pilot.stamp)
+        if action != "continue":
+            return answers.dismissed(action)
+        attempt = Attempt(
+            stamp=pilot.stamp,
+            offer=pilot_offer(request.offer, pilot.place, self._facts_of(pilot.place)),
+            wanted=request.count,
+            fill=request.fill,
+            request_id=request.request_id,
+        )
+        try:
+            has_waited = await self._try_until(attempt, request.wait_s, is_gone)
+        except RequestRepeated:
+            return await self._replay.answer(pilot.stamp, request.request_id or "", self._clock(), REQUEST_KEPT_FOR)
+        self._offers.note(request.offer, pilot.place, is_hit=bool(attempt.bound))
+        if attempt.bound:
+            return answers.hit(pilot.stamp, attempt.bound, self._tokens, self._clock())
+        return answers.missed(attempt, has_waited=has_waited)
+
+    async def _try_until(self, attempt: Attempt, wait_s: float, is_gone: IsGone) -> bool:
+        """Try, and park between tries as long as the pilot waits; says whether the time ran out.
+
+        A pilot that hung up while it was parked gets no more tries: its job would lie there until somebody notices.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait_s
+        await self._claims.submit(attempt)
+        for _ in range(BUSY_TRIES_MAX):
+            if attempt.bound or attempt.miss is not None:
+                break
+            await self._claims.submit(attempt)
+        while not attempt.bound and not self._is_closing:
+            left_s = deadline - loop.time()
+            if left_s <= 0:
+                break
+            if attempt.missed_at == self.freshness.heard and not await self.parking.wait(attempt.offer, left_s):
+                break
+            if self._is_closing or await is_gone():
+                break
+            attempt.forget()
+            await self._claims.submit(attempt)
+        return wait_s > 0 and loop.time() >= deadline
+
+    def _facts_of(self, place: Place) -> PlaceFacts:
+        snapshot = self._config.current()
+        if snapshot.revision != self._revision:
+            self._facts.clear()
+            self._revision = snapshot.revision
+        known = self._facts.get(place)
+        if known is None:
+            known = self._facts[place] = facts_of(snapshot.config, place)
+        return known
+
+    async def _write_offers(self) -> None:
+        await self._offers.write(self._db, self._clock())
+
+
+@asynccontextmanager
+async def running_matcher(
+    db: Database, config: ConfigStore, keys: KeySet, *, token_lifetime_s: int
+) -> AsyncIterator[Matcher]:
+    """Run a matcher for the length of the block."""
+    matcher = Matcher(db, config, tokens=answers.JobTokens(keys, lifetime_s=token_lifetime_s))
+    await matcher.start()
+    try:
+        yield matcher
+    finally:
+        with suppress(OSError):  # a database that is gone keeps no process from stopping
+            await matcher.stop()

@@ -1,0 +1,66 @@
+"""Remembers the offers that pilots make, and writes them down now and then: never on the way of an answer."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from weyl.kit.db import Database
+from weyl.matcher import queries
+from weyl.matcher.models import Offer
+from weyl.matcher.offers import Place, registered_form
+
+
+@dataclass(slots=True)
+class _Seen:
+    document: Mapping[str, Any]
+    hits: int = 0
+    misses: int = 0
+
+
+class OfferBook:
+    """Hits and misses of each distinct offer since they were last written."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[bytes, Place], _Seen] = {}
+
+    def note(self, offer: Offer, place: Place, *, is_hit: bool) -> None:
+        """Count one question."""
+        digest, document = registered_form(offer)
+        seen = self._seen.setdefault((digest, place), _Seen(document))
+        if is_hit:
+            seen.hits += 1
+        else:
+            seen.misses += 1
+
+    async def write(self, db: Database, now: datetime) -> None:
+        """Add the counts to the table; what cannot be written is kept for the next time."""
+        taken, self._seen = self._seen, {}
+        if not taken:
+            return
+        try:
+            async with db.transaction() as tx:
+                await queries.record_offers(tx, _columns(taken), now)
+        except BaseException:
+            self._put_back(taken)
+            raise
+
+    def _put_back(self, taken: dict[tuple[bytes, Place], _Seen]) -> None:
+        for key, seen in taken.items():
+            kept = self._seen.setdefault(key, _Seen(seen.document))
+            kept.hits += seen.hits
+            kept.misses += seen.misses
+
+
+def _columns(taken: dict[tuple[bytes, Place], _Seen]) -> dict[str, list[object]]:
+    return {
+        "hash": [digest for digest, _ in taken],
+        "vo": [place.vo for _, place in taken],
+        "site": [place.site for _, place in taken],
+        "ce": [place.ce or "" for _, place in taken],
+        "queue": [place.queue or "" for _, place in taken],
+        "doc": [json.dumps(seen.document) for seen in taken.values()],
+        "hits": [seen.hits for seen in taken.values()],
+        "misses": [seen.misses for seen in taken.values()],
+    }

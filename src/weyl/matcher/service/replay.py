@@ -1,0 +1,61 @@
+"""Answers to questions that another server process, or this one before a restart, has answered already."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from weyl.auth.tokens import JobIdentity
+from weyl.jobs.work import work_document
+from weyl.kit.db import Database
+from weyl.matcher import queries
+from weyl.matcher.errors import RequestRepeated
+from weyl.matcher.models import TOKENS_INLINE_MAX, Allocated, Limits, MatchAnswer, MatchedJob, Miss
+from weyl.matcher.service.answers import RETRY_BUSY_S, JobTokens
+from weyl.matcher.service.claims import Claims
+from weyl.task_queues import queries as task_queues
+
+UNHEARD = "Matched"
+"""The status of a job whose pilot has not spoken for it yet: what has moved on is not handed out again."""
+
+
+class Replay:
+    """Puts an earlier answer together again from what was kept of it."""
+
+    def __init__(self, db: Database, claims: Claims, tokens: JobTokens) -> None:
+        self._db = db
+        self._claims = claims
+        self._tokens = tokens
+
+    async def answer(self, stamp: str, request_id: str, now: datetime, kept_for: timedelta) -> MatchAnswer:
+        """Return the jobs of the earlier answer that are still the pilot's and not started."""
+        async with self._db.transaction() as tx:
+            kept = await queries.select_request(tx, stamp=stamp, request_id=request_id, since=now - kept_for)
+            if kept is None:
+                raise RequestRepeated(f"The request {request_id} was answered too long ago: ask with a new request_id")
+            rows = await queries.select_bound(tx, stamp=stamp, job_ids=[job["job_id"] for job in kept])
+            unheard = {row.job_id: row for row in rows if row.status == UNHEARD}
+            documents = await self._claims.documents(tx, {row.description_id for row in unheard.values()})
+            classes = await task_queues.select_classes(tx, sorted({job["class_id"] for job in kept}))
+        jobs = [
+            self._job(job, unheard[job["job_id"]], documents, stamp=stamp, now=now)
+            for job in kept
+            if job["job_id"] in unheard
+        ]
+        if len(jobs) > TOKENS_INLINE_MAX:
+            jobs = [job.model_copy(update={"token": None}) for job in jobs]
+        miss = None if jobs else Miss(condition="busy", retry_after_s=RETRY_BUSY_S)
+        return MatchAnswer(jobs=jobs, classes=classes if jobs else {}, miss=miss, action="continue")
+
+    def _job(
+        self, kept: dict[str, Any], row: Any, documents: dict[int, dict[str, Any]], *, stamp: str, now: datetime
+    ) -> MatchedJob:
+        identity = JobIdentity(job_id=row.job_id, pilot_stamp=stamp, vo=row.vo, group=row.owner_group, owner=row.owner)
+        work = work_document(documents.get(row.description_id, {}), row.parameters, row.job_id)
+        work.update(owner=row.owner, owner_group=row.owner_group, vo=row.vo)
+        return MatchedJob(
+            job_id=row.job_id,
+            class_id=kept["class_id"],
+            allocated=Allocated.model_validate(kept["allocated"]),
+            limits=Limits.model_validate(kept["limits"]),
+            work=work,
+            token=self._tokens.token(identity, now).access_token,
+        )

@@ -1,0 +1,35 @@
+"""The tables of the matcher: offers seen, and answers kept for repeated questions."""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import BYTEA, JSONB
+
+from weyl.kit.db import Timestamp, metadata
+
+# A few hundred rows describe the whole farm: hosts are left out and wall times are in whole hours.
+offer = sa.Table(
+    "offer",
+    metadata,
+    sa.Column("offer_id", sa.Integer, sa.Identity(), primary_key=True),
+    sa.Column("hash", BYTEA, nullable=False),
+    sa.Column("vo", sa.String(32), nullable=False),
+    sa.Column("site", sa.String(128), nullable=False),
+    sa.Column("ce", sa.String(128), nullable=False),
+    sa.Column("queue", sa.String(128), nullable=False),
+    sa.Column("doc", JSONB, nullable=False),
+    sa.Column("last_seen", Timestamp, nullable=False),
+    sa.Column("hits", sa.BigInteger, nullable=False),
+    sa.Column("misses", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("hash", "vo", "site", "ce", "queue", name="uq_offer_place"),
+    sa.Index("ix_offer_last_seen", "last_seen"),
+)
+
+# The jobs that a pilot's question got, for the pilot that never heard the answer and asks again.
+match_request = sa.Table(
+    "match_request",
+    metadata,
+    sa.Column("pilot_stamp", sa.String(32), primary_key=True),
+    sa.Column("request_id", sa.String(64), primary_key=True),
+    sa.Column("at", Timestamp, nullable=False),
+    sa.Column("jobs", JSONB, nullable=False),
+    sa.Index("ix_match_request_at", "at"),
+)
