@@ -1,0 +1,185 @@
+"""What each key of the configuration means, in words for whoever edits it: the text of the generated reference."""
+
+# Section -> key -> meaning. A test compares the keys with the models in weyl.config.
+KEPT = "Kept for clients that read it; weyl does not use it."
+LATER = "Read and checked, but not used by this release."
+
+MEANINGS: dict[str, dict[str, str]] = {
+    "Config": {
+        "DIRAC": "The installation as a whole.",
+        "Registry": "The VOs, by name.",
+        "Operations": "How each VO works, by name; `Defaults` holds for all that do not say otherwise.",
+        "Resources": "Sites, storage elements and transfer servers.",
+        **dict.fromkeys(("LocalSite", "LogLevel", "MCTestingDestination", "Systems", "WebApp"), KEPT),
+    },
+    "Installation": {"NoSetup": KEPT},
+    "Organisation": {
+        "IdP": "Where members log in.",
+        "DefaultGroup": "The group of a login that names none.",
+        "Support": "Whom members ask for help; shown where a login is refused.",
+        "Users": "Members by their subject (`sub`) at the identity provider.",
+        "Groups": "Groups by name.",
+        **dict.fromkeys(("DefaultStorageQuota", "DefaultProxyLifeTime", "VOMSName"), KEPT),
+    },
+    "IdP": {
+        "URL": "Issuer; `/.well-known/openid-configuration` must answer below it.",
+        "ClientID": "Our client id there; a public client with PKCE, no secret.",
+    },
+    "Support": {
+        "Email": "Address that members write to.",
+        "Webpage": "Page that helps members.",
+        "Message": "Sentence shown with the two.",
+    },
+    "User": {
+        "PreferedUsername": "Name under which the user owns jobs (spelt as in the published document).",
+        "Suspended": "Put the name of the VO in this list to lock the user out, tokens in use included.",
+        **dict.fromkeys(("DNs", "Email", "Quota"), KEPT),
+    },
+    "Group": {
+        "Properties": "What members may do while they act in the group.",
+        "Users": "Subjects of the members.",
+        "JobShare": LATER,
+        "AllowBackgroundTQs": LATER,
+        **dict.fromkeys(
+            ("Quota", "VOMSRole", "AutoAddVOMS", "AutoUploadPilotProxy", "AutoUploadProxy", "AutoSyncVOMS"), KEPT
+        ),
+    },
+    "Operations": {
+        "JobDescription": "Defaults and bounds of job descriptions.",
+        "JobHealth": "When a silent job is given up.",
+        "Matching": "Which job a pilot gets.",
+        "Pilots": "How pilots are sent.",
+        "ResourceStatus": "What this VO says of sites and other elements.",
+        "Services": "Rescheduling, and what users see of others.",
+        "InputDataPolicy": KEPT,
+        "EnableSecurityLogging": KEPT,
+        "SoftwareDistModule": KEPT,
+    },
+    "JobDescription": {
+        "DefaultCPUTime": "`CPUTime` of a job that names none, in seconds.",
+        "MinCPUTime": "A smaller `CPUTime` is raised to this.",
+        "MaxCPUTime": "A larger `CPUTime` is lowered to this.",
+        "DefaultPriority": "`Priority` of a job that names none.",
+        "MinPriority": "A smaller `Priority` is raised to this.",
+        "MaxPriority": "A larger `Priority` is lowered to this.",
+        "MaxInputData": "Files that `InputData` may name.",
+        "AllowedJobTypes": "What `JobType` may be.",
+    },
+    "InputDataPolicy": dict.fromkeys(
+        ("Default", "Download", "Protocol", "AllReplicas", "Protocols", "InputDataModule"), KEPT
+    ),
+    "Protocols": dict.fromkeys(("Remote", "Local"), KEPT),
+    "ServiceOptions": {
+        "JobMonitoring": "What users see of others.",
+        "JobScheduling": "How often jobs may be tried again.",
+        "Catalogs": KEPT,
+    },
+    "JobMonitoring": {"GlobalJobsInfo": "Whether members see all jobs of the VO; if false, only their own."},
+    "JobScheduling": {
+        "MaxRescheduling": "Times that a job may be rescheduled; one more makes it Failed.",
+        "EnableSharesCorrection": LATER,
+    },
+    "Matching": {
+        "Defaults": "Parts of a requirements document for what a job leaves out, such as `{cpu: {ram_mb: …}}`.",
+        "AllowInvalidSites": "A job that names an unknown site is held until the site exists; if false, it fails.",
+        "DB12PerCPUTime": "Power, in DB12 units of one core, that `CPUTime` counts in.",
+        **dict.fromkeys(
+            (
+                "RequireArchitecture",
+                "Tiers",
+                "HalfLife",
+                "MaxAge",
+                "Every",
+                "Limits",
+                "Retry",
+                "TTL",
+                "WrapperMargin",
+                "LocalDataFirst",
+            ),
+            LATER,
+        ),
+    },
+    "JobHealth": {
+        "StalledAfter": "A running job without a sign of life for so long is Stalled; at least three `ReportEvery`.",
+        "FailAfter": "A Stalled job whose pilot still runs is given up after so long.",
+        "MatchedTimeout": "A job that a pilot took and never started is rescheduled after so long.",
+        "ReportEvery": "How often a pilot reports about its jobs.",
+        "PerSite": "Other values for single sites, by name.",
+    },
+    "SiteJobHealth": {
+        "StalledAfter": "As above, at this site.",
+        "FailAfter": "As above, at this site.",
+        "MatchedTimeout": "As above, at this site.",
+    },
+    "PilotOptions": {
+        "AllowLegacyTokens": "Whether a person's token with GenericPilot may act for any pilot of the VO.",
+        "SubmitEvery": "How often we look whether pilots are needed, in seconds.",
+        "StatusEvery": "How often computing elements are asked about their pilots, in seconds.",
+        "PerCycle": "Pilots sent to one queue at a time.",
+        "LifeTime": "Life of a pilot's credentials, in seconds.",
+        "IdleAfter": "A pilot without a job ends after so many seconds.",
+        "EmptyMatchesMax": "A pilot ends after so many answers without a job.",
+    },
+    "ResourceStatusOptions": {
+        "Default": "Status of an element of which nobody says anything.",
+        "Sites": "Status by name of site, over what `Resources` says.",
+        "CEs": "Status by name of computing element.",
+        "StorageElements": "Statuses by name of storage element, one for each kind of access.",
+        "FTS": "Status by name of transfer server.",
+    },
+    "StatusSetting": {
+        "Status": "The word; `Active` and `Degraded` may be used, the others not.",
+        "Reason": "Why; shown to whoever asks.",
+    },
+    "StorageStatus": {
+        "Read": "For reading.",
+        "Write": "For writing.",
+        "Check": "For tests.",
+        "Remove": "For deleting.",
+    },
+    "Resources": {
+        "Computing": "Platforms.",
+        "Sites": "Sites by name.",
+        "StorageElements": "Storage elements by name; keys beside `Status` are kept as they are.",
+        "FTS": "Transfer servers by name; keys beside `Status` are kept as they are.",
+    },
+    "StorageElement": {"Status": "Statuses for every VO that does not say otherwise."},
+    "TransferServer": {"Status": "Status for every VO that does not say otherwise."},
+    "Computing": {"OSCompatibility": "Platform -> platforms whose programs it runs as well; itself always."},
+    "Site": {
+        "VOs": "VOs that may use the site; every VO if left out.",
+        "Tags": "Tags that all pilots of the site offer.",
+        "MaxPilots": "Pilots of one VO that the site may hold.",
+        "Status": "Status for every VO that does not say otherwise.",
+        "CEs": "Computing elements by name.",
+    },
+    "ComputingElement": {
+        "Driver": "How pilots are started: `local`, or a driver of an extension.",
+        "Endpoint": "Address, if the driver needs one.",
+        "Credentials": "Name of what the driver logs in with, never a secret.",
+        "Tags": "Tags that all pilots of the element offer.",
+        "Status": "Status for every VO that does not say otherwise.",
+        "DriverOptions": "What only this driver knows.",
+        "Queues": "Queues by name.",
+    },
+    "Queue": {
+        "WallTime": "Longest run of a pilot, in seconds.",
+        "Cores": "Cores of one pilot.",
+        "WholeNode": "A pilot has a node for itself.",
+        "MemoryMB": "Memory of one pilot.",
+        "ScratchMB": "Scratch space of one pilot.",
+        "PowerDB12": "Power of one core; a pilot measures it itself if left out.",
+        "PowerHS23": LATER,
+        "GPUs": "GPUs of one pilot.",
+        "Architecture": "As `uname -m` says.",
+        "Tags": "Tags that pilots of the queue offer.",
+        "VOs": "VOs that may use the queue; every VO of the site if empty.",
+        "MaxWaiting": "Pilots that may wait in the queue.",
+        "MaxTotal": "Pilots that may wait and run.",
+        "Payload": "What payloads are given.",
+    },
+    "Payload": {
+        "Environment": "Variables of every payload.",
+        "Software": "Directories of software that payloads may read.",
+    },
+}
