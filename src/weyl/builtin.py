@@ -16,6 +16,9 @@ from weyl.jobs.service.moves import fail
 from weyl.jobs.service.writes import JobWrites
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Tx
+from weyl.matcher import tasks as matcher_tasks
+from weyl.matcher.routes import router as matcher_router
+from weyl.matcher.service.matcher import running_matcher
 from weyl.pilots import tasks as pilots_tasks
 from weyl.pilots.compute_elements.local import LocalComputeElement
 from weyl.pilots.routes import router as pilots_router
@@ -32,11 +35,15 @@ from weyl.tasks.models import BoundTask
 @asynccontextmanager
 async def _state(services: Services) -> AsyncIterator[Mapping[str, object]]:
     authority = open_authority(services.settings, keys=services.keys, config=services.config)
-    async with authority as auth:
+    matching = running_matcher(
+        services.db, services.config, services.keys, token_lifetime_s=services.settings.access_token_minutes * 60
+    )
+    async with authority as auth, matching as matcher:
         yield {
             "auth": auth,
             "status_board": StatusBoard(),
             "job_writes": JobWrites(services.db),
+            "matcher": matcher,
             "pilot_yard": _yard(services),
         }
 
@@ -60,6 +67,7 @@ def _tasks(services: Services) -> Sequence[BoundTask]:
             on_broken=_fail_jobs_without_sandbox,
         ),
         *jobs_tasks.tasks(services.db, services.config),
+        *matcher_tasks.tasks(services.db),
         *pilots_tasks.tasks(_yard(services)),
     ]
 
@@ -74,6 +82,7 @@ BUILTIN = Extension(
         jobs_sandboxes.router,
         *(module.router for module in (submission, search, status, heartbeat, metadata, reschedule, details)),
         task_queues_router,
+        matcher_router,
         pilots_router,
     ],
     state=_state,

@@ -15,6 +15,7 @@ log = structlog.get_logger(__name__)
 
 SWEEP_EVERY_S = 15.0
 RETRY_AFTER_S = 1.0
+START_PATIENCE_S = 5.0
 # Sweeps after which a class without jobs leaves the index; it comes back with its next job.
 IDLE_SWEEPS_MAX = 40
 
@@ -45,9 +46,18 @@ class Freshness:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Listen first, then take what waits: what comes in between is heard."""
-        await self._listener.start()
-        await self.refresh()
+        """Listen first, then take what waits: what comes in between is heard.
+
+        A server starts without its database, too, and catches up when it is there.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(START_PATIENCE_S):
+                await self._listener.start()
+        try:
+            await self.refresh()
+        except Exception:  # the loop tries again
+            log.exception("matcher.first_sweep_failed")
+            self._want_sweep()
         self._task = asyncio.create_task(self._run(), name="weyl-matcher-freshness")
 
     async def stop(self) -> None:
