@@ -27,6 +27,8 @@ LATE_IMPORTS = {
 FOREIGN_TABLES = {
     ("matcher/queries", "weyl.task_queues.tables"): "the claim pops from the queue and binds the job in one statement",
     ("matcher/queries", "weyl.jobs.tables"): "the claim pops from the queue and binds the job in one statement",
+    ("pilots/queries", "weyl.jobs.tables"): "a search for the pilots of jobs joins the two",
+    ("pilots/queries", "weyl.task_queues.tables"): "a plan reads the classes that wait, for all queues at once",
 }
 
 

@@ -56,7 +56,8 @@ def validate(file: Annotated[Path, typer.Argument(help="A default.yml.")]) -> Re
 
 @app.command()
 def history(
-    context: typer.Context, number: Annotated[int, typer.Option("--number", "-n", min=1, max=1000)] = 20
+    context: typer.Context,
+    number: Annotated[int, typer.Option("--number", "-n", min=1, max=1000, help="How many.")] = 20,
 ) -> Result:
     """List the newest changes: revision, time, author, message.
 

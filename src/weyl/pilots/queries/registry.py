@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from weyl.jobs.tables import job_pilots
 from weyl.kit import json
 from weyl.kit.db import Tx
-from weyl.kit.search import SortSpec
+from weyl.kit.search import SearchParams
 from weyl.kit.search_sql import Columns, order_by, pick
 from weyl.pilots.tables import pilots
 
@@ -90,14 +90,13 @@ async def select_pilots(
     clauses: Sequence[ColumnElement[bool]],
     *,
     names: Sequence[str],
-    sort: Sequence[SortSpec],
-    distinct: bool,
+    params: SearchParams,
     page: int,
     per_page: int,
 ) -> list[dict[str, Any]]:
     """Return one page of pilots as they go over the wire."""
-    statement = _matching(clauses, names, distinct=distinct)
-    statement = statement.order_by(*order_by(sort, COLUMNS, last=None if distinct else "PilotID"))
+    statement = _matching(clauses, names, distinct=params.distinct)
+    statement = statement.order_by(*order_by(params.sort, COLUMNS, last=None if params.distinct else "PilotID"))
     rows = await tx.execute(statement.offset((page - 1) * per_page).limit(per_page))
     return [dict(row) for row in rows.mappings()]
 

@@ -78,9 +78,7 @@ async def search(
     names = columns_shown(params)
     clauses = clauses_of(params.search, vo=scope.vo)
     async with search_errors():
-        rows = await queries.select_pilots(
-            tx, clauses, names=names, sort=params.sort, distinct=params.distinct, page=page, per_page=per_page
-        )
+        rows = await queries.select_pilots(tx, clauses, names=names, params=params, page=page, per_page=per_page)
         seen = (page - 1) * per_page + len(rows)
         if rows and len(rows) < per_page:
             return rows, seen
