@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import bindparam, delete, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from weyl.kit.db import Tx
+from weyl.matcher.tables import match_request, offer
 
 # Rows popped are found again by their place (`ctid`, held by the lock) and jobs by an array: the plan cannot become a
 # scan of a queue of ten million, whatever the planner believes of the arrays. The two conditions on the jobs row
@@ -53,10 +54,12 @@ _KEEP_REQUESTS = text(
     " SELECT stamp, request, :now, CAST(jobs AS jsonb) FROM unnest(CAST(:stamps AS text[]), CAST(:requests AS text[]),"
     " CAST(:jobs AS text[])) AS kept(stamp, request, jobs) ORDER BY stamp, request ON CONFLICT DO NOTHING"
 )
-_SELECT_REQUEST = text(
-    "SELECT jobs FROM match_request WHERE pilot_stamp = :stamp AND request_id = :request AND at >= :since"
-).columns(jobs=JSONB)
-_DELETE_REQUESTS = text("DELETE FROM match_request WHERE at < :before")
+_SELECT_REQUEST = select(match_request.c.jobs).where(
+    match_request.c.pilot_stamp == bindparam("stamp"),
+    match_request.c.request_id == bindparam("request"),
+    match_request.c.at >= bindparam("since"),
+)
+_DELETE_REQUESTS = delete(match_request).where(match_request.c.at < bindparam("before"))
 
 _SELECT_BOUND = text(
     "SELECT job_id, owner, owner_group, vo, status, description_id, parameters FROM jobs"
@@ -72,7 +75,7 @@ _RECORD_OFFERS = text(
     " last_seen = greatest(o.last_seen, excluded.last_seen),"
     " hits = o.hits + excluded.hits, misses = o.misses + excluded.misses"
 )
-_DELETE_OFFERS = text("DELETE FROM offer WHERE last_seen < :before")
+_DELETE_OFFERS = delete(offer).where(offer.c.last_seen < bindparam("before"))
 
 
 async def claim(

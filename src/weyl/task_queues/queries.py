@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Integer, any_, bindparam, select, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from weyl.kit.db import Tx
+from weyl.task_queues.tables import requirement_class
 
 _LOCK_CLASSES_SHARED = text(
     "SELECT class_id, hash, active FROM requirement_class WHERE hash = ANY(CAST(:hashes AS bytea[]))"
@@ -62,9 +63,9 @@ _SELECT_HEADS_OF = text(
     "SELECT c.class_id, q.job_id FROM unnest(CAST(:class_ids AS integer[])) AS c(class_id) CROSS JOIN LATERAL ("
     "  SELECT job_id FROM queue WHERE class_id = c.class_id ORDER BY job_id LIMIT 1) q"
 )
-_SELECT_CLASSES = text(
-    "SELECT class_id, document FROM requirement_class WHERE class_id = ANY(CAST(:class_ids AS integer[]))"
-).columns(document=JSONB)
+_SELECT_CLASSES = select(requirement_class.c.class_id, requirement_class.c.document).where(
+    requirement_class.c.class_id == any_(bindparam("class_ids", type_=ARRAY(Integer)))
+)
 _LOCK_DRAINED = text(
     "SELECT c.class_id FROM requirement_class c WHERE c.active"
     " AND NOT EXISTS (SELECT FROM queue q WHERE q.class_id = c.class_id)"
