@@ -54,7 +54,7 @@ async def test_a_user_learns_nothing_of_unknown_jobs_and_an_administrator_does(
     assert (await application.client.patch(URL, json=unknown, headers=application.login())).status_code == 403
     answer = await application.client.patch(URL, json=unknown, headers=application.login("bob", group="admin"))
     assert answer.status_code == 404
-    nothing = {"success": {}, "failed": dict.fromkeys(map(str, unknown), {"detail": "Not found"})}
+    nothing = {"success": {}, "failed": {str(key): {"detail": "Not found"} for key in unknown}}
     assert answer.json() == {"detail": nothing}
     mixed = await application.client.patch(URL, json=body, headers=application.login("bob", group="admin"))
     assert mixed.status_code == 200
