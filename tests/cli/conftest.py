@@ -141,6 +141,12 @@ def weyl(weyl_as: Callable[..., Program]) -> Program:
     return weyl_as("alice")
 
 
+@pytest.fixture
+def group(request: pytest.FixtureRequest) -> str:
+    """A job group that no other test uses."""
+    return request.node.name[:32]
+
+
 async def _admin(postgres: RunningPostgres, statement: str) -> None:
     url = make_url(postgres.url).set(database="postgres").render_as_string(hide_password=False)
     connection = await asyncpg.connect(libpq_dsn(url))

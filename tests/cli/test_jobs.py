@@ -3,56 +3,14 @@
 import csv
 import io
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
 
-import pytest
 from tests.cli.conftest import Program, Server
+from tests.cli.steps import JDL, move, rows, submit
 
-from weyl.jobs.calls import changes
-from weyl.jobs.models.status import JobStatusUpdate
-from weyl.jobs.states import JobStatus
 from weyl.kit.call import Call
-from weyl.sandboxes import calls as sandbox_calls
-from weyl.sandboxes.transfer import upload
-
-JDL = 'Executable = "/bin/echo"; Arguments = "hello"; JobName = "greeting"; JobGroup = "{group}"; '
-
-
-@pytest.fixture
-def group(request: pytest.FixtureRequest) -> str:
-    """A job group that no other test uses."""
-    return request.node.name[:32]
-
-
-def submit(weyl: Program, group: str, count: int = 1, **environ: str) -> list[int]:
-    weyl.file("job.jdl", JDL.format(group=group) + (f"Parameters = {count};" if count > 1 else ""))
-    result = weyl("jobs", "submit", "job.jdl", "-q", **environ)
-    assert result.returncode == 0, result.stderr
-    return [int(line) for line in result.stdout.split()]
-
-
-def move(server: Server, job_ids: list[int], *statuses: str) -> None:
-    """Reports statuses, one after the other, as the wrapper and the matcher do."""
-    now = datetime.now(UTC)
-    updates = {
-        now + timedelta(milliseconds=i): JobStatusUpdate(
-            status=JobStatus(status), minor_status=f"step {i}", source="Job"
-        )
-        for i, status in enumerate(statuses)
-    }
-    with server.client("alice", group="admin") as admin:
-        admin.send(changes.set_statuses(dict.fromkeys(job_ids, updates), force=True))
-
-
-def rows(result: Any) -> list[dict[str, Any]]:
-    assert result.returncode == 0, result.stderr
-    return json.loads(result.stdout)
 
 
 def test_who_is_not_logged_in_gets_exit_4(weyl_as: Callable[..., Program]) -> None:
@@ -119,25 +77,6 @@ def test_a_description_from_stdin_and_options_that_change_it(weyl: Program, grou
     assert len(result.stdout.split()) == 3, result.stderr
     found = rows(weyl("jobs", "search", "--where", f"JobGroup = {group}", "--json", "JobName"))
     assert found == [{"JobName": "named"}] * 3
-
-
-def test_local_files_travel_as_one_sandbox(weyl: Program, group: str) -> None:
-    weyl.file("work/run.sh", "#!/bin/sh\necho hello\n")
-    weyl.file("work/data.txt", "data")
-    sandbox = 'Executable = "run.sh"; InputSandbox = {"run.sh", "data.txt"}; '
-    weyl.file("work/job.jdl", sandbox + f'JobGroup = "{group}"; Parameters = 2;')
-    result = weyl("submit", "work/job.jdl", "-q")
-    assert result.returncode == 0, result.stderr
-    ids = result.stdout.split()
-    listed = rows(weyl("jobs", "sandbox", "list", *ids))
-    assert [row["Type"] for row in listed] == ["Input", "Input"]
-    assert len({row["PFN"] for row in listed}) == 1
-    fetched = rows(weyl("jobs", "input", ids[0], "-d", "in"))
-    assert fetched == [{"JobID": int(ids[0]), "Directory": f"in/{ids[0]}", "Files": ["data.txt", "run.sh"]}]
-    assert (weyl.directory / "in" / ids[0] / "data.txt").read_text() == "data"
-    by_name = weyl("jobs", "sandbox", "get", listed[0]["PFN"], "-d", "by-name")
-    assert by_name.returncode == 0, by_name.stderr
-    assert (weyl.directory / "by-name" / "run.sh").exists()
 
 
 def test_search_has_the_columns_and_the_page_of_the_peer(weyl: Program, group: str) -> None:
@@ -285,70 +224,6 @@ def test_reschedule(weyl: Program, server: Server, group: str) -> None:
     assert job["RescheduleCounter"] == 1
 
 
-def test_wait_tells_how_jobs_ended(weyl: Program, server: Server, group: str) -> None:
-    good, bad, live = submit(weyl, group, 3)
-    move(server, [good], "Running", "Done")
-    move(server, [bad], "Running", "Failed")
-    assert weyl("jobs", "wait", str(good)).returncode == 0
-    failed = weyl("jobs", "wait", str(good), str(bad))
-    assert failed.returncode == 9
-    assert str(bad) in failed.stderr
-    assert weyl("jobs", "wait", str(bad), "--for", "Failed").returncode == 0
-    assert weyl("jobs", "wait", str(live), "--timeout", "1s").returncode == 8
-    assert weyl("jobs", "wait", str(live), str(good), "--any").returncode == 0
-    assert weyl("jobs", "wait", str(live), "--for", "Dome").returncode == 2
-
-
-def test_watch_prints_a_line_a_change_and_ends(weyl: Program, server: Server, group: str) -> None:
-    ids = submit(weyl, group, 2)
-    move(server, ids, "Running", "Done")
-    result = weyl("jobs", "watch", "--group", group)
-    assert result.returncode == 0, result.stderr
-    assert [json.loads(line)["JobID"] for line in result.stdout.splitlines()] == ids
-
-
-def finish(server: Server, job_id: int, directory: Path) -> None:
-    """Ends a job as its wrapper does: output sandbox first, then the status."""
-    for name, text in (("std.out", "line 1\nline 2\nline 3\n"), ("std.err", "oops\n")):
-        (directory / name).write_text(text)
-    with server.client("alice") as client:
-        pfn = upload(client, [directory / "std.out", directory / "std.err"])
-        client.send(sandbox_calls.assign_output(job_id, pfn))
-    move(server, [job_id], "Running", "Done")
-
-
-def test_output_and_logs_of_a_finished_job(weyl: Program, server: Server, group: str, tmp_path: Path) -> None:
-    done, live = submit(weyl, group, 2)
-    finish(server, done, tmp_path)
-    assert weyl("logs", str(done)).stdout == "line 1\nline 2\nline 3\n"
-    assert weyl("logs", str(done), "--tail", "1").stdout == "line 3\n"
-    assert weyl("logs", str(done), "--stderr").stdout == "oops\n"
-    assert weyl("logs", str(done), "-f").stdout == "line 1\nline 2\nline 3\n"
-    assert rows(weyl("output", str(done), "-d", "out"))[0]["Files"] == ["std.err", "std.out"]
-    partly = weyl("output", str(done), str(live), "-d", "out")
-    assert partly.returncode == 7
-    assert str(live) in partly.stderr
-    assert weyl("output", str(live)).returncode == 3
-
-
-def test_logs_of_a_running_job(weyl: Program, server: Server, group: str) -> None:
-    [job_id] = submit(weyl, group)
-    assert weyl("logs", str(job_id)).returncode == 3
-    move(server, [job_id], "Running")
-    with server.client("alice") as client:
-        client.send(Call("PATCH", "/api/jobs/heartbeat", list, body={str(job_id): {"StandardOutput": "so far\n"}}))
-    assert weyl("logs", str(job_id)).stdout == "so far\n"
-
-
-def test_nobody_fetches_the_output_of_another(
-    weyl: Program, weyl_as: Callable[..., Program], server: Server, group: str, tmp_path: Path
-) -> None:
-    [job_id] = submit(weyl, group)
-    finish(server, job_id, tmp_path)
-    result = weyl_as("bob")("output", str(job_id), "-d", "out")
-    assert result.returncode == 5, result.stderr
-
-
 def test_api_calls_any_route(weyl: Program, group: str) -> None:
     submit(weyl, group, 3)
     body = json.dumps({"search": [{"parameter": "JobGroup", "operator": "eq", "value": group}]})
@@ -390,37 +265,3 @@ def test_a_search_costs_little_and_loads_no_server(weyl: Program) -> None:
         [sys.executable, "-c", code], env=weyl.environ, capture_output=True, text=True, timeout=60, check=True
     )
     assert result.stderr.strip() == "[]"
-
-
-def test_submit_and_wait(weyl: Program, server: Server, group: str) -> None:
-    weyl.file("job.jdl", JDL.format(group=group))
-    for status, exit_code in (("Done", 0), ("Failed", 9)):
-        with weyl.start("submit", "job.jdl", "--wait", "-o", "table") as process:
-            assert process.stdout is not None
-            job_id = int(process.stdout.readline())
-            move(server, [job_id], "Running", status)
-            assert process.wait(60) == exit_code
-
-
-def test_submit_and_follow_shows_the_output_and_nothing_else(
-    weyl: Program, server: Server, group: str, tmp_path: Path
-) -> None:
-    weyl.file("job.jdl", JDL.format(group=group))
-    with weyl.start("submit", "job.jdl", "--follow") as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        [job_id] = re.findall(r"\d+", process.stderr.readline())
-        move(server, [int(job_id)], "Running")
-        with server.client("alice") as client:
-            body = {job_id: {"StandardOutput": "line 1\n"}}
-            client.send(Call("PATCH", "/api/jobs/heartbeat", list, body=body))
-        assert process.stdout.readline() == "line 1\n"
-        finish(server, int(job_id), tmp_path)
-        assert process.stdout.read() == "line 2\nline 3\n"
-        assert process.wait(60) == 0
-
-
-def test_follow_is_for_one_job_only(weyl: Program, group: str) -> None:
-    weyl.file("job.jdl", JDL.format(group=group) + "Parameters = 2;")
-    assert weyl("submit", "job.jdl", "--follow").returncode == 2
-    assert rows(weyl("jobs", "search", "--where", f"JobGroup = {group}")) == []

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.cli.conftest import Program
-from tests.cli.test_jobs import rows, submit
+from tests.cli.steps import rows, submit
 
 PATIENCE_S = 60
 

@@ -1,0 +1,118 @@
+"""`weyl jobs` while jobs live and when they have ended: files, logs, wait, watch, follow."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.cli.conftest import Program, Server
+from tests.cli.steps import JDL, finish, move, rows, submit
+
+from weyl.kit.call import Call
+
+
+def test_local_files_travel_as_one_sandbox(weyl: Program, group: str) -> None:
+    weyl.file("work/run.sh", "#!/bin/sh\necho hello\n")
+    weyl.file("work/data.txt", "data")
+    sandbox = 'Executable = "run.sh"; InputSandbox = {"run.sh", "data.txt"}; '
+    weyl.file("work/job.jdl", sandbox + f'JobGroup = "{group}"; Parameters = 2;')
+    result = weyl("submit", "work/job.jdl", "-q")
+    assert result.returncode == 0, result.stderr
+    ids = result.stdout.split()
+    listed = rows(weyl("jobs", "sandbox", "list", *ids))
+    assert [row["Type"] for row in listed] == ["Input", "Input"]
+    assert len({row["PFN"] for row in listed}) == 1
+    fetched = rows(weyl("jobs", "input", ids[0], "-d", "in"))
+    assert fetched == [{"JobID": int(ids[0]), "Directory": f"in/{ids[0]}", "Files": ["data.txt", "run.sh"]}]
+    assert (weyl.directory / "in" / ids[0] / "data.txt").read_text() == "data"
+    by_name = weyl("jobs", "sandbox", "get", listed[0]["PFN"], "-d", "by-name")
+    assert by_name.returncode == 0, by_name.stderr
+    assert (weyl.directory / "by-name" / "run.sh").exists()
+
+
+def test_wait_tells_how_jobs_ended(weyl: Program, server: Server, group: str) -> None:
+    good, bad, live = submit(weyl, group, 3)
+    move(server, [good], "Running", "Done")
+    move(server, [bad], "Running", "Failed")
+    assert weyl("jobs", "wait", str(good)).returncode == 0
+    failed = weyl("jobs", "wait", str(good), str(bad))
+    assert failed.returncode == 9
+    assert str(bad) in failed.stderr
+    assert weyl("jobs", "wait", str(bad), "--for", "Failed").returncode == 0
+    assert weyl("jobs", "wait", str(live), "--timeout", "1s").returncode == 8
+    assert weyl("jobs", "wait", str(live), str(good), "--any").returncode == 0
+    assert weyl("jobs", "wait", str(live), "--for", "Dome").returncode == 2
+
+
+def test_watch_prints_a_line_a_change_and_ends(weyl: Program, server: Server, group: str) -> None:
+    ids = submit(weyl, group, 2)
+    move(server, ids, "Running", "Done")
+    result = weyl("jobs", "watch", "--group", group)
+    assert result.returncode == 0, result.stderr
+    assert [json.loads(line)["JobID"] for line in result.stdout.splitlines()] == ids
+
+
+def test_output_and_logs_of_a_finished_job(weyl: Program, server: Server, group: str, tmp_path: Path) -> None:
+    done, live = submit(weyl, group, 2)
+    finish(server, done, tmp_path)
+    assert weyl("logs", str(done)).stdout == "line 1\nline 2\nline 3\n"
+    assert weyl("logs", str(done), "--tail", "1").stdout == "line 3\n"
+    assert weyl("logs", str(done), "--stderr").stdout == "oops\n"
+    assert weyl("logs", str(done), "-f").stdout == "line 1\nline 2\nline 3\n"
+    assert rows(weyl("output", str(done), "-d", "out"))[0]["Files"] == ["std.err", "std.out"]
+    partly = weyl("output", str(done), str(live), "-d", "out")
+    assert partly.returncode == 7
+    assert str(live) in partly.stderr
+    assert weyl("output", str(live)).returncode == 3
+
+
+def test_logs_of_a_running_job(weyl: Program, server: Server, group: str) -> None:
+    [job_id] = submit(weyl, group)
+    assert weyl("logs", str(job_id)).returncode == 3
+    move(server, [job_id], "Running")
+    with server.client("alice") as client:
+        client.send(Call("PATCH", "/api/jobs/heartbeat", list, body={str(job_id): {"StandardOutput": "so far\n"}}))
+    assert weyl("logs", str(job_id)).stdout == "so far\n"
+
+
+def test_nobody_fetches_the_output_of_another(
+    weyl: Program, weyl_as: Callable[..., Program], server: Server, group: str, tmp_path: Path
+) -> None:
+    [job_id] = submit(weyl, group)
+    finish(server, job_id, tmp_path)
+    result = weyl_as("bob")("output", str(job_id), "-d", "out")
+    assert result.returncode == 5, result.stderr
+
+
+def test_submit_and_wait(weyl: Program, server: Server, group: str) -> None:
+    weyl.file("job.jdl", JDL.format(group=group))
+    for status, exit_code in (("Done", 0), ("Failed", 9)):
+        with weyl.start("submit", "job.jdl", "--wait", "-o", "table") as process:
+            assert process.stdout is not None
+            job_id = int(process.stdout.readline())
+            move(server, [job_id], "Running", status)
+            assert process.wait(60) == exit_code
+
+
+def test_submit_and_follow_shows_the_output_and_nothing_else(
+    weyl: Program, server: Server, group: str, tmp_path: Path
+) -> None:
+    weyl.file("job.jdl", JDL.format(group=group))
+    with weyl.start("submit", "job.jdl", "--follow") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        [job_id] = re.findall(r"\d+", process.stderr.readline())
+        move(server, [int(job_id)], "Running")
+        with server.client("alice") as client:
+            body = {job_id: {"StandardOutput": "line 1\n"}}
+            client.send(Call("PATCH", "/api/jobs/heartbeat", list, body=body))
+        assert process.stdout.readline() == "line 1\n"
+        finish(server, int(job_id), tmp_path)
+        assert process.stdout.read() == "line 2\nline 3\n"
+        assert process.wait(60) == 0
+
+
+def test_follow_is_for_one_job_only(weyl: Program, group: str) -> None:
+    weyl.file("job.jdl", JDL.format(group=group) + "Parameters = 2;")
+    assert weyl("submit", "job.jdl", "--follow").returncode == 2
+    assert rows(weyl("jobs", "search", "--where", f"JobGroup = {group}")) == []
