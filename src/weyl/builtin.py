@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from importlib.metadata import entry_points
 
 from weyl.auth import tasks as auth_tasks
 from weyl.auth.routes.routers import ROUTERS as AUTH_ROUTERS
 from weyl.auth.service.authority import open_authority
+from weyl.auth.verifier import Verifier
 from weyl.config.routes import router as config_router
 from weyl.extension import Extension, Services
 from weyl.jobs import tasks as jobs_tasks
@@ -22,6 +24,7 @@ from weyl.matcher.service.matcher import running_matcher
 from weyl.pilots import tasks as pilots_tasks
 from weyl.pilots.compute_elements.local import LocalComputeElement
 from weyl.pilots.routes import router as pilots_router
+from weyl.pilots.service.revocations import RevocationGuard
 from weyl.pilots.service.yard import Yard
 from weyl.resource_status.routes import router as resource_status_router
 from weyl.resource_status.service import StatusBoard
@@ -38,8 +41,14 @@ async def _state(services: Services) -> AsyncIterator[Mapping[str, object]]:
     matching = running_matcher(
         services.db, services.config, services.keys, token_lifetime_s=services.settings.access_token_minutes * 60
     )
-    async with authority as auth, matching as matcher:
+    guard = RevocationGuard(
+        Verifier(services.keys, services.config),
+        services.db,
+        token_lifetime=timedelta(minutes=services.settings.access_token_minutes),
+    )
+    async with authority as auth, matching as matcher, guard as verifier:
         yield {
+            "verifier": verifier,
             "auth": auth,
             "status_board": StatusBoard(),
             "job_writes": JobWrites(services.db),

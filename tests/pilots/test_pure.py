@@ -9,6 +9,7 @@ import pytest
 
 from weyl.config.models import Config
 from weyl.config.operations import Operations
+from weyl.matcher.models import CpuArchitecture, Gpu
 from weyl.pilots.compute_elements.driver import CEState, CEStatus
 from weyl.pilots.errors import NoPeppers
 from weyl.pilots.launch import SECRET_FILE, pilot_spec
@@ -115,12 +116,27 @@ def test_a_queue_gets_what_is_missing_within_its_limits(
     assert (planned.need, planned.reason) == (need, reason)
 
 
-def test_a_fresh_pilot_offers_what_the_last_one_was_with_the_whole_allocation() -> None:
+def test_a_fresh_pilot_offers_the_whole_allocation_on_nodes_as_they_were_seen() -> None:
     (place,) = targets_of({"A": site()})
-    first = template(place.queue, None)
-    seen = first.model_copy(update={"wall_time": 60, "tags": ["os:el9"]})
-    again = template(place.queue, seen)
-    assert (again.wall_time, again.tags, again.cpu.num_cores) == (3600, ["os:el9"], 4)
+    first = template(place.queue, [])
+    arm = first.cpu.model_copy(update={"num_cores": 1, "architecture": CpuArchitecture(name="aarch64")})
+    busy = first.model_copy(update={"wall_time": 60, "tags": ["os:el9"], "cpu": arm, "cpu_power_db12": 12.5})
+    again = template(place.queue, [busy, first.model_copy(update={"tags": ["hostfeat:userns"]})])
+    assert (again.wall_time, again.cpu.num_cores, again.cpu_power_db12) == (3600, 4, 12.5)
+    assert again.tags == ["hostfeat:userns", "os:el9"]
+    assert again.cpu.architecture == CpuArchitecture(name="aarch64")
+
+
+def test_a_queue_with_gpus_offers_them_as_they_were_seen() -> None:
+    (place,) = targets_of({"A": site({**QUEUE, "GPUs": 2})})
+    gpu = {"count": 1, "vendor": "nvidia", "arch": "sm_80", "vram_mb_per_gpu": 1024, "runtime_version": "12.0"}
+    want = {"vendor": "nvidia", "arch": "sm_90", "count": {"min": 1, "max": 1}}
+    assert demands({1: 1}, {1: class_of(gpu=want)}, [place])[KEY] > 0
+    seen = template(place.queue, []).model_copy(update={"gpu": Gpu.model_validate(gpu)})
+    (told,) = targets(config_of({"A": site({**QUEUE, "GPUs": 2})}), "voa", drivers=["local"], seen={KEY: [seen]})
+    assert told.offer.gpu.count == 2
+    assert demands({1: 1}, {1: class_of(gpu=want)}, [told])[KEY] == 0
+    assert demands({1: 1}, {1: class_of()}, [told])[KEY] == 0
 
 
 def test_what_no_pilot_has_told_yet_is_taken_for_the_best() -> None:

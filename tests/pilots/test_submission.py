@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import text
 from tests.infra.app import Application
 
+from weyl.kit import json
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.pilots.compute_elements.driver import Copy, DriverContext, DriverError, PilotSpec, Submitted
@@ -139,6 +140,31 @@ async def test_a_pilot_that_is_busy_leaves_no_room(yard: Yard, db: Database) -> 
         )
     await plan(yard, later=timedelta(minutes=2))
     assert (await needs(db))["voa", "LCG.Alpha.org"] == 1
+
+
+async def test_what_pilots_have_offered_decides_which_jobs_count(yard: Yard, db: Database) -> None:
+    await jobs_wait(db, 1)
+    document = {"wall_time": 3600, "cpu_power_db12": 0.001, "gpu": {"count": 0}, "tags": []}
+    document["cpu"] = {"num_cores": 1, "architecture": {"name": "aarch64"}}
+    made = make_class(
+        {"wall_time": 600, "cpu": {"architecture": {"name": "x86_64"}}},
+        vo="voa",
+        group="user",
+        owner="alice",
+        job_type="User",
+    )
+    async with db.transaction() as tx:
+        await enqueue_jobs(tx, [(100, made)])
+        await tx.execute(
+            text(
+                "INSERT INTO offer (hash, vo, site, ce, queue, doc, last_seen, hits, misses) VALUES"
+                " ('x', 'voa', 'LCG.Alpha.org', 'ce.alpha.org', 'default', CAST(:doc AS jsonb), now(), 0, 0)"
+            ),
+            {"doc": json.dumps_text(document)},
+        )
+    await plan(yard)
+    found = await needs(db)
+    assert (found["voa", "LCG.Alpha.org"], found["voa", "LCG.Beta.org"]) == (1, 1)
 
 
 async def test_the_limits_of_a_queue_hold_at_submission_too(yard: Yard, db: Database) -> None:

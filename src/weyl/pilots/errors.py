@@ -40,6 +40,10 @@ class InvalidSecret(Unauthorized):
     """The secret or refresh token is unknown, used up, expired or revoked; the answer does not say which."""
 
 
+class RevokedPilot(Unauthorized):
+    """The token is of a pilot that lost its right to speak."""
+
+
 class NoPeppers(Unavailable):
     """The installation has no key to protect pilot secrets with."""
 

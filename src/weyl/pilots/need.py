@@ -70,8 +70,10 @@ class Plan:
     reason: str | None = None
 
 
-def targets(config: Config, vo: str, *, drivers: Iterable[str], seen: Mapping[QueueKey, Offer]) -> list[Target]:
-    """Return every queue that a VO may use, with the offer that a pilot of it last made, or else would make."""
+def targets(
+    config: Config, vo: str, *, drivers: Iterable[str], seen: Mapping[QueueKey, Sequence[Offer]]
+) -> list[Target]:
+    """Return every queue that a VO may use, with the offer that a fresh pilot of it would make."""
     known = set(drivers)
     found = []
     for site_name, site in config.resources.sites.items():
@@ -87,38 +89,47 @@ def targets(config: Config, vo: str, *, drivers: Iterable[str], seen: Mapping[Qu
                 key = QueueKey(vo, site_name, ce_name, queue_name)
                 tags = frozenset([*site.tags, *ce.tags, *queue.tags])
                 facts = PlaceFacts(tags=tags, compatibility=config.resources.computing.os_compatibility)
-                offer = pilot_offer(template(queue, seen.get(key)), Place(*key), facts)
+                offer = pilot_offer(template(queue, seen.get(key, ())), Place(*key), facts)
                 found.append(Target(key, site, ce, queue, offer, reason))
     return found
 
 
-def template(queue: Queue, seen: Offer | None) -> Offer:
-    """Return what a fresh pilot of a queue offers: the node as one was last seen, with the whole of its allocation.
+def template(queue: Queue, seen: Sequence[Offer]) -> Offer:
+    """Return what a fresh pilot of a queue offers: the configured allocation, on nodes as they were seen there.
 
-    Of a queue that no pilot has told us of we know the configured figures only; its processors are taken for the best
-    of their kind, because the first pilot corrects that, and a doubt would keep it from being sent.
+    Nodes differ, so whatever one of them had counts. Of a queue that no pilot has told us of we know the configured
+    figures only; its processors are taken for the best of their kind, because the first pilot corrects that, and a
+    doubt would keep it from being sent.
     """
-    gpu: dict[str, Any] = {"count": 0}
-    if queue.gpus:
-        gpu = {"count": queue.gpus, "vendor": "nvidia", "arch": "sm_999", "vram_mb_per_gpu": 2**20}
-        gpu["runtime_version"] = "999"
-    configured = {
-        "wall_time": queue.wall_time,
-        "cpu_power_db12": queue.power_db12 or POWER_DB12_ASSUMED,
-        "cpu": {
-            "num_cores": queue.cores,
-            "whole_node": queue.whole_node,
-            "ram_mb": queue.memory_mb,
-            "architecture": {"name": queue.architecture, "features": _BEST_FLAGS.get(queue.architecture, [])},
-        },
-        "gpu": gpu,
-        "io": {"scratch_mb": queue.scratch_mb},
-    }
-    if seen is None:
-        return Offer.model_validate(configured)
-    cpu = seen.cpu.model_copy(update={"num_cores": queue.cores, "ram_mb": queue.memory_mb or seen.cpu.ram_mb})
-    io = seen.io.model_copy(update={"scratch_mb": queue.scratch_mb or seen.io.scratch_mb})
-    return seen.model_copy(update={"wall_time": queue.wall_time, "cpu": cpu, "io": io})
+    last = seen[0] if seen else None
+    architecture = last.cpu.architecture.name if last else queue.architecture
+    flags = [offer.cpu.architecture.features for offer in seen if offer.cpu.architecture.name == architecture]
+    features = sorted(set().union(*flags)) if seen else _BEST_FLAGS.get(queue.architecture, [])
+    return Offer.model_validate(
+        {
+            "wall_time": queue.wall_time,
+            "cpu_power_db12": queue.power_db12 or (last.cpu_power_db12 if last else POWER_DB12_ASSUMED),
+            "cpu": {
+                "num_cores": queue.cores,
+                "whole_node": queue.whole_node,
+                "ram_mb": queue.memory_mb,
+                "architecture": {"name": architecture, "features": features},
+            },
+            "gpu": _gpus(queue, seen),
+            "io": {"scratch_mb": queue.scratch_mb},
+            "tags": sorted({tag for offer in seen for tag in offer.tags}),
+        }
+    )
+
+
+def _gpus(queue: Queue, seen: Sequence[Offer]) -> dict[str, Any]:
+    if not queue.gpus:
+        return {"count": 0}
+    known = next((offer.gpu for offer in seen if offer.gpu.count), None)
+    if known is not None:
+        return known.model_dump() | {"count": queue.gpus}
+    best = {"vendor": "nvidia", "arch": "sm_999", "vram_mb_per_gpu": 2**20, "runtime_version": "999"}
+    return {"count": queue.gpus, **best}
 
 
 # As /proc/cpuinfo writes them: everything up to x86-64-v4.

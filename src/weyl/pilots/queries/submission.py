@@ -47,6 +47,19 @@ async def select_class_documents(tx: Tx, class_ids: Sequence[int]) -> dict[int, 
     return {row.class_id: row.document for row in rows}
 
 
+_OFFERS = text("""
+    SELECT vo, site, ce, queue, doc FROM (
+        SELECT *, row_number() OVER (PARTITION BY vo, site, ce, queue ORDER BY last_seen DESC) AS age
+        FROM offer WHERE vo = ANY(CAST(:vos AS text[])) AND last_seen > :since
+    ) o WHERE age <= :limit
+""").columns(doc=postgresql.JSONB)
+
+
+async def select_offers(tx: Tx, vos: Sequence[str], *, since: datetime, limit: int) -> list[Any]:
+    """Return what the pilots of each queue last offered to the matcher."""
+    return list(await tx.execute(_OFFERS, {"vos": list(vos), "since": since, "limit": limit}))
+
+
 async def select_plans(tx: Tx, *, vo: str | None = None) -> list[Any]:
     """Return the last plan of every queue."""
     statement = select(pilot_queues).order_by(*pilot_queues.primary_key.columns)

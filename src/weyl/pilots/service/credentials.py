@@ -135,6 +135,7 @@ async def refresh(tx: Tx, issuer: Issuer, token: str, *, config: Config, now: da
     if session is None:
         stamp = await queries.revoke_reused_session(tx, shown.session_id, generation=shown.generation, now=now)
         if stamp is not None:
+            await queries.revoke_pilots(tx, {"stamps": [stamp]}, now=now)
             log.error("pilot.alarm", problem="a refresh token was used twice; its session is revoked", stamp=stamp)
         return _refusal()
     following = Refresh(session.session_id, session.generation)
@@ -176,6 +177,7 @@ async def _refuse(tx: Tx, mac: bytes, request: PilotSecretRedemption, *, address
     outcome = _why_refused(secret, now=now)
     if outcome == "used up" and secret.max_uses == 1:
         stamps = await queries.revoke_sessions(tx, secret_id=secret.secret_id, stamps=[], now=now)
+        await queries.revoke_pilots(tx, {"stamps": stamps}, now=now)
         log.error(
             "pilot.alarm",
             problem="a pilot secret was used twice; the tokens of the first use are revoked",

@@ -7,6 +7,7 @@ from typing import Any
 from weyl.config.models import Config
 from weyl.config.operations import Operations
 from weyl.kit.db import Tx
+from weyl.matcher.models import Offer
 from weyl.pilots.need import Plan, Presence, QueueKey, Target, demands, plan, targets
 from weyl.pilots.queries import submission as queries
 from weyl.task_queues.service import waiting_by_class
@@ -17,6 +18,8 @@ SUBMIT = Task("pilots.submit", attempts_max=1)
 
 # A submission that was not recorded within this time was cut short.
 ORPHANED_AFTER = timedelta(seconds=60)
+OFFERS_COUNT_FOR = timedelta(days=1)
+OFFERS_A_QUEUE = 20
 
 
 async def plan_due(tx: Tx, config: Config, drivers: Collection[str], *, now: datetime) -> None:
@@ -26,7 +29,8 @@ async def plan_due(tx: Tx, config: Config, drivers: Collection[str], *, now: dat
     if not due:
         return
     counts = await queries.select_present(tx, orphaned_before=now - ORPHANED_AFTER)
-    places = [target for vo in due for target in targets(config, vo, drivers=drivers, seen={})]
+    seen = await _offers_seen(tx, due, now=now)
+    places = [target for vo in due for target in targets(config, vo, drivers=drivers, seen=seen)]
     waiting = await waiting_by_class(tx)
     documents = await queries.select_class_documents(tx, list(waiting)) if waiting else {}
     wanted = demands(waiting, documents, places)
@@ -47,6 +51,13 @@ async def plan_due(tx: Tx, config: Config, drivers: Collection[str], *, now: dat
 def key_of(row: Any) -> QueueKey:
     """Return the queue that a row is about."""
     return QueueKey(row.vo, row.site, row.ce, row.queue)
+
+
+async def _offers_seen(tx: Tx, vos: Sequence[str], *, now: datetime) -> dict[QueueKey, list[Offer]]:
+    found: dict[QueueKey, list[Offer]] = {}
+    for row in await queries.select_offers(tx, vos, since=now - OFFERS_COUNT_FOR, limit=OFFERS_A_QUEUE):
+        found.setdefault(key_of(row), []).append(Offer.model_validate(row.doc))
+    return found
 
 
 def _is_due(vo: str, config: Config, before: Sequence[Any], *, now: datetime) -> bool:
