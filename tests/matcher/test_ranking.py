@@ -3,7 +3,7 @@
 from tests.matcher.factories import a_class, an_offer
 
 from weyl.matcher.index import Index
-from weyl.matcher.ranking import Turns, preferred
+from weyl.matcher.ranking import Order, Turns
 
 
 def an_index(*people: tuple[str, str, int, int]) -> Index:
@@ -21,7 +21,7 @@ def an_index(*people: tuple[str, str, int, int]) -> Index:
 
 def order(index: Index, turns: Turns) -> list[int]:
     mask = index.eligible(an_offer())
-    return [entry.class_id for entry in preferred(index, mask, vo="voa", turns=turns)]
+    return [entry.class_id for entry in Order(index, mask, vo="voa", turns=turns).candidates()]
 
 
 def test_the_oldest_job_comes_first_inside_one_owner_and_priority() -> None:
@@ -47,3 +47,16 @@ def test_a_small_group_is_served_at_its_next_turn_however_many_the_others_are() 
         assert entry is not None
         turns.take(entry)
     assert turns.of_group("voa", "small") == 2
+
+
+def test_an_order_follows_the_turns_that_are_taken_while_it_is_used() -> None:
+    people = [("g1", "a", 1, 1), ("g1", "a", 5, 2), ("g1", "b", 1, 3), ("g2", "c", 1, 4)]
+    index, turns = an_index(*people), Turns()
+    one_order = Order(index, index.eligible(an_offer()), vo="voa", turns=turns)
+    for _ in range(12):
+        expected = order(index, turns)
+        candidates = one_order.candidates()
+        assert list(candidates) == [index.get(class_id) for class_id in expected]
+        first = index.get(expected[0])
+        assert first is not None
+        turns.take(first)

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
 from weyl.matcher.evaluation import Allocation, fit
 from weyl.matcher.index import Entry, Index
 from weyl.matcher.offers import PilotOffer
-from weyl.matcher.ranking import Turns, preferred
+from weyl.matcher.ranking import Order, Turns
 
 
 @dataclass(slots=True)
@@ -69,49 +70,64 @@ class Slot:
 
 
 def plan(attempts: Sequence[Attempt], index: Index, turns: Turns) -> list[Slot]:
-    """Choose a class for every job still wanted; attempts that find none are told the condition that kept them.
-
-    A class is not chosen more often than it is believed to have jobs, so that the tail of small classes does not cost a
-    round each.
-    """
-    planned: Counter[int] = Counter()
+    """Choose a class for every job still wanted; attempts that find none are told the condition that kept them."""
+    chooser = _Chooser(index, turns)
     slots: list[Slot] = []
     for attempt in attempts:
-        chosen = _choose(attempt, index, turns, planned)
+        chosen = chooser.slots(attempt)
         if not chosen and not attempt.bound:
             attempt.miss = index.first_empty(attempt.offer) or "allocation"
         slots.extend(chosen)
     return slots
 
 
-def _choose(attempt: Attempt, index: Index, turns: Turns, planned: Counter[int]) -> list[Slot]:
-    offer = attempt.left()
-    slots: list[Slot] = []
-    mask: int | None = None
-    while offer is not None and len(attempt.bound) + len(slots) < attempt.wanted:
-        mask = index.eligible(offer) if mask is None else mask
-        found = _best(index, mask, offer, turns=turns, planned=planned)
-        if found is None:
-            break
-        entry, allocation = found
-        turns.take(entry)
-        planned[entry.class_id] += 1
-        slots.append(Slot(attempt, entry, allocation, entry.notices))
-        if attempt.fill:
-            offer, mask = _beside(offer, allocation), None
-    return slots
+class _Chooser:
+    """Chooses for one batch.
 
+    A class is not chosen more often than it is believed to have jobs, so that the tail of small classes does not cost a
+    round each.
+    """
 
-def _best(
-    index: Index, mask: int, offer: PilotOffer, *, turns: Turns, planned: Counter[int]
-) -> tuple[Entry, Allocation] | None:
-    for entry in preferred(index, mask, vo=offer.place.vo, turns=turns):
-        if entry.waiting is not None and planned[entry.class_id] >= max(1, entry.waiting):
-            continue
-        allocation = fit(entry.needs, offer)
-        if allocation is not None:
-            return entry, allocation
-    return None
+    def __init__(self, index: Index, turns: Turns) -> None:
+        self._index = index
+        self._turns = turns
+        self._planned: Counter[int] = Counter()
+        self._orders: dict[tuple[str, int], Order] = {}
+
+    def slots(self, attempt: Attempt) -> list[Slot]:
+        """Return places for the jobs that an attempt still wants."""
+        offer = attempt.left()
+        slots: list[Slot] = []
+        order: Order | None = None
+        while offer is not None and len(attempt.bound) + len(slots) < attempt.wanted:
+            order = order or self._order_for(offer)
+            found = self._best(order, offer)
+            if found is None:
+                break
+            entry, allocation = found
+            self._turns.take(entry)
+            self._planned[entry.class_id] += 1
+            slots.append(Slot(attempt, entry, allocation, entry.notices))
+            if attempt.fill:
+                offer, order = _beside(offer, allocation), None
+        return slots
+
+    def _order_for(self, offer: PilotOffer) -> Order:
+        mask, vo = self._index.eligible(offer), offer.place.vo
+        order = self._orders.get((vo, mask))
+        if order is None:
+            order = self._orders[vo, mask] = Order(self._index, mask, vo=vo, turns=self._turns)
+        return order
+
+    def _best(self, order: Order, offer: PilotOffer) -> tuple[Entry, Allocation] | None:
+        with closing(order.candidates()) as candidates:
+            for entry in candidates:
+                if entry.waiting is not None and self._planned[entry.class_id] >= max(1, entry.waiting):
+                    continue
+                allocation = fit(entry.needs, offer)
+                if allocation is not None:
+                    return entry, allocation
+        return None
 
 
 def _beside(offer: PilotOffer, job: Allocation) -> PilotOffer | None:

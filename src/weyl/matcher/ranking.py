@@ -6,7 +6,10 @@ place, and `Turns` is what usage divided by share will replace. Until then group
 group.
 """
 
-from collections.abc import Iterator
+import heapq
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
 
 from weyl.matcher.index import Entry, Index
 
@@ -37,33 +40,66 @@ class Turns:
         self._owners[needs.vo, needs.group, needs.owner] = self._count
 
 
-def preferred(index: Index, mask: int, *, vo: str, turns: Turns) -> Iterator[Entry]:
-    """Yield the classes of a mask in the order in which they are to be tried."""
-    for tier in tiers_of(mask):
-        groups = sorted(index.groups(tier), key=lambda pair: (turns.of_group(vo, pair[0]), pair[0]))
-        for group, members in groups:
-            yield from _inside_group(index, members, vo=vo, group=group, turns=turns)
+class Order:
+    """The order of the classes of one mask while a batch is planned; it follows the turns that are taken meanwhile.
+
+    Many questions of a batch see the same classes, so these are sorted once, and only those groups that come up.
+    """
+
+    def __init__(self, index: Index, mask: int, *, vo: str, turns: Turns) -> None:
+        self._index = index
+        self._vo = vo
+        self._turns = turns
+        self._tiers = [_Tier(dict(index.groups(tier))) for tier in tiers_of(mask)]
+
+    def candidates(self) -> Generator[Entry, None, None]:
+        """Yield the classes in the order in which they are to be tried now; close it before a turn is taken."""
+        for tier in self._tiers:
+            for group in sorted(tier.masks, key=lambda name: (self._turns.of_group(self._vo, name), name)):
+                if group not in tier.queues:
+                    tier.queues[group] = self._queue_of(group, tier.masks[group])
+                yield from self._inside(group, tier.queues[group])
+
+    def _queue_of(self, group: str, mask: int) -> "_GroupQueue":
+        by_owner: dict[str, list[Entry]] = {}
+        for entry in islice(self._index.chosen(mask), CANDIDATES_PER_GROUP_MAX):
+            by_owner.setdefault(entry.needs.owner, []).append(entry)
+        for entries in by_owner.values():
+            # priorities count only among the jobs of one owner: nobody gains over another by them
+            entries.sort(key=lambda entry: (-entry.needs.user_priority, entry.head, entry.class_id))
+        heap = [(self._turns.of_owner(self._vo, group, owner), owner) for owner in by_owner]
+        heapq.heapify(heap)
+        return _GroupQueue(by_owner, heap)
+
+    def _inside(self, group: str, queue: "_GroupQueue") -> Iterator[Entry]:
+        """Owners in turn; one whose turn has changed since it was put into the heap is put in again."""
+        heap, tried = queue.heap, []
+        try:
+            while heap:
+                noted, owner = heap[0]
+                turn = self._turns.of_owner(self._vo, group, owner)
+                if turn != noted:
+                    heapq.heapreplace(heap, (turn, owner))
+                    continue
+                tried.append(heapq.heappop(heap))
+                yield from queue.by_owner[owner]
+        finally:
+            for entry in tried:
+                heapq.heappush(heap, entry)
+
+
+@dataclass(slots=True)
+class _GroupQueue:
+    by_owner: dict[str, list[Entry]]
+    heap: list[tuple[int, str]]
+
+
+@dataclass(slots=True)
+class _Tier:
+    masks: dict[str, int]
+    queues: dict[str, _GroupQueue] = field(default_factory=dict)
 
 
 def tiers_of(mask: int) -> Iterator[int]:
     """Split a mask by job-type tier, the first tier first: one tier, as long as no policy names any."""
     yield mask
-
-
-def _inside_group(index: Index, mask: int, *, vo: str, group: str, turns: Turns) -> Iterator[Entry]:
-    """Owners take turns; priorities count only among the jobs of one owner: nobody gains over another by them."""
-    candidates = []
-    for entry in index.chosen(mask):
-        candidates.append(entry)
-        if len(candidates) == CANDIDATES_PER_GROUP_MAX:
-            break
-    candidates.sort(
-        key=lambda entry: (
-            turns.of_owner(vo, group, entry.needs.owner),
-            entry.needs.owner,
-            -entry.needs.user_priority,
-            entry.head,
-            entry.class_id,
-        )
-    )
-    yield from candidates
