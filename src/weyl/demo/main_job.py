@@ -114,11 +114,8 @@ def run_main_job(stack: Stack, say: Say, *, events: int) -> None:
     follow(stack, user, ids, say)
     generated = time.monotonic()
 
-    names = [
-        name
-        for job in ids
-        for name in json.loads(user.run("jobs", "sandbox", "list", str(job), "-o", "json"))["Output"]
-    ]
+    listed = json.loads(user.run("jobs", "sandbox", "list", *map(str, ids), "-o", "json"))
+    names = [row["PFN"] for row in listed if row["Type"] == "Output"]
     sandboxes = ", ".join(f'"SB:SandboxSE|{name}"' for name in names)
     merge = (example / "merge.jdl").read_text().replace("@PYTHON@", sys.executable).replace("@SANDBOXES@", sandboxes)
     merging = user.submit(merge, "merge.jdl")

@@ -9,7 +9,7 @@ from datetime import timedelta
 import asyncpg
 import structlog
 from pgqueuer.applications import PgQueuer
-from pgqueuer.domain.errors import RetryRequested
+from pgqueuer.domain.errors import PgqException, RetryRequested
 from pgqueuer.executors import EntrypointExecutor, EntrypointExecutorParameters
 from pgqueuer.models import Context, Job
 from pgqueuer.types import QueueExecutionMode
@@ -98,8 +98,8 @@ class Worker:
             try:
                 await self._run_engine(QueueExecutionMode.continuous)
                 delay_s = 0.2
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                log.warning("worker.database_lost", error=repr(error), retry_in_s=delay_s)
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, PgqException) as error:
+                log.warning("worker.engine_lost", error=repr(error), retry_in_s=delay_s)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), delay_s)
             delay_s = min(delay_s * 2, 10)
