@@ -60,7 +60,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
         log.exception("the pilot failed")
         is_good, reason = False, "%s: %s" % (type(error).__name__, error)
     log.info("end: %s", reason)
-    shipper.flush_now()
+    if settings.work_dir.is_dir():
+        shipper.flush_now()
     _say_goodbye(server, welcome, is_good=is_good, reason=reason)
     return 0 if is_good else 1
 
@@ -111,7 +112,7 @@ def _work(settings: Settings, server: Server, *, welcome: Welcome, ends_at: floa
         empty_matches_max=settings.empty_matches_max,
         jobs_max=settings.jobs_max,
         long_poll_s=max(0, min(30, settings.long_poll_s)),
-        drain_file=settings.work_dir / "drain",
+        work_dir=settings.work_dir,
     )
     loop = Loop(server, node, rules=rules, make=lambda work: Wrapper(work, shop))
     loop.install_signals()

@@ -42,7 +42,8 @@ class Rules:
     empty_matches_max: int = 10
     jobs_max: int = 0
     long_poll_s: int = 20
-    drain_file: Optional[Path] = None
+    work_dir: Optional[Path] = None
+    """Holds the file `drain` when the pilot is to finish; when it goes away, so does the pilot."""
 
 
 @dataclass
@@ -86,6 +87,8 @@ class Loop:
         """Works until there is a reason to stop; returns whether that was a good end, and the reason."""
         while True:
             self._look_for_reasons()
+            if self._is_terminated:
+                break
             if self._stop_reason is not None and not self._running and not self._is_asking:
                 break
             self._maybe_ask()
@@ -93,8 +96,6 @@ class Loop:
                 self._handle(self._events.get(timeout=self._wait_s()))
             except queue.Empty:
                 continue
-            if self._is_terminated:
-                break
         self._wind_up()
         return not self._is_terminated, "%s; %d jobs" % (self._stop_reason, self._tally.jobs)
 
@@ -222,7 +223,9 @@ class Loop:
 
     def _look_for_reasons(self) -> None:
         tally, rules = self._tally, self._rules
-        if rules.drain_file is not None and os.path.exists(str(rules.drain_file)):
+        if self._is_abandoned():
+            self._stop_reason, self._is_terminated = "left alone: its directory was removed", True
+        elif rules.work_dir is not None and os.path.exists(str(rules.work_dir / "drain")):
             self._stop("drain file found")
         elif rules.jobs_max and tally.jobs >= rules.jobs_max:
             self._stop("the wanted number of jobs is done")
@@ -237,6 +240,10 @@ class Loop:
         elif time.monotonic() - tally.last_job_at > rules.idle_s and not self._is_asking:
             self._stop("no job for %d s" % rules.idle_s)
 
+    def _is_abandoned(self) -> bool:
+        """Whether whoever started the pilot has cleared it away; the kernel ends its payloads when it exits."""
+        return self._rules.work_dir is not None and not os.path.isdir(str(self._rules.work_dir))
+
     def _wind_up(self) -> None:
         """Ends payloads if the pilot was told to end, and gives the last reports their time."""
         give_up = time.monotonic() + FINALLY_S
@@ -244,13 +251,15 @@ class Loop:
             for wrapper in self._running.values():
                 reason = "Pilot %s" % self._stop_reason
                 wrapper.stop(Verdict("Received Kill signal", reason, error_class="pilot"), hurry=True)
-            while self._running and time.monotonic() < give_up:
+            while self._running and time.monotonic() < give_up and not self._is_abandoned():
                 try:
                     name, what = self._events.get(timeout=1.0)
                 except queue.Empty:
                     continue
                 if name == "ended":
                     self._on_ended(*what)
+        if self._is_abandoned():
+            return
         patience_s = max(5.0, give_up - time.monotonic()) if self._is_terminated else max(60.0, self._wall_left_s())
         until = time.monotonic() + patience_s
         for wrapper in [*self._closing, *self._running.values()]:

@@ -89,7 +89,7 @@ class Server:
         limits = Limits(patience_s, 60 + float(request.get("wait_s", 0)))
         return dict(self._as_pilot("POST", "/api/matcher/match", body, limits=limits).json())
 
-    def report_pilot(self, stamp: str, fields: Mapping[str, Any], *, patience_s: float = 10) -> None:
+    def report_pilot(self, stamp: str, fields: Mapping[str, Any], *, patience_s: float = 5) -> None:
         """Writes fields of the pilot's own row."""
         self._as_pilot("PATCH", "/api/pilots/metadata", {stamp: dict(fields)}, limits=Limits(patience_s))
 

@@ -151,6 +151,16 @@ def test_sigterm_ends_payloads_and_reports_the_pilot_failed(server: StandIn, sta
     assert "SIGTERM" in server.pilot["StatusReason"]
 
 
+def test_a_pilot_whose_directory_was_removed_goes_away(server: StandIn, start: Start, work_dir: Path) -> None:
+    job = server.add(1, executable="sleep", arguments="60")
+    pilot = start()
+    server.wait(lambda: job.heartbeats)
+    shutil.rmtree(work_dir / "work", ignore_errors=True)
+    pilot.communicate(timeout=30)
+    assert pilot.returncode == 1
+    assert "directory was removed" in server.pilot["StatusReason"]
+
+
 def test_draining_lets_the_running_job_finish_and_asks_no_more(server: StandIn, start: Start) -> None:
     job = server.add(1, executable="/bin/sh", arguments="-c 'while [ ! -f stop ]; do sleep 0.1; done'")
     pilot = start("--cores", "1")

@@ -33,7 +33,7 @@ HANDLE, EXIT_CODE, CANCELLED, STDOUT, STDERR = "handle", "exit-code", "cancelled
 # there to see it. SIGTERM goes through; a pilot that was killed leaves 128 + signal.
 LAUNCHER = """
 read -r stat </proc/$$/stat
-name=$0
+name=${0##*/}
 for field in ${stat##*) }; do n=$((n + 1)); [ $n -eq 20 ] && start=$field; done
 printf %s "$name:$$:$start" >handle.own && mv handle.own handle
 trap 'kill -TERM "$child" 2>/dev/null' TERM INT HUP
@@ -136,7 +136,7 @@ class LocalComputeElement:
         if executable is None or not (work / executable).is_file():
             raise FileNotFoundError(f"there is no program {spec.executable!r} on this machine")
         environment = self._environment(spec, copy)
-        command = ["/bin/sh", "-c", LAUNCHER, name, executable, *spec.arguments]
+        command = ["/bin/sh", "-c", LAUNCHER, str(place), executable, *spec.arguments]
         with (place / STDOUT).open("wb") as stdout, (place / STDERR).open("wb") as stderr:
             # Its own session: a worker that is stopped or killed does not take its pilots along.
             process = subprocess.Popen(
