@@ -34,7 +34,7 @@ def figures(db: Database) -> Figures:
 
 async def beat(application: Application, headers: dict[str, str], *job_ids: int, **data: Any) -> Any:
     """Send a heartbeat and return the commands."""
-    answer = await application.client.patch(URL, json={job_id: data for job_id in job_ids}, headers=headers)
+    answer = await application.client.patch(URL, json=dict.fromkeys(job_ids, data), headers=headers)
     assert answer.status_code == 200, answer.text
     return answer.json()
 

@@ -14,11 +14,29 @@ from weyl.kit.db import Database
 
 URL = "/api/jobs/search"
 STAMP, OTHER = "a" * 32, "b" * 32
-COLUMNS = (
-    "JobID JobType JobGroup Site JobName Owner OwnerGroup VO SubmissionTime RescheduleTime LastUpdateTime StartExecTime"
-    " HeartBeatTime EndExecTime Status MinorStatus ApplicationStatus UserPriority RescheduleCounter VerifiedFlag"
-    " AccountedFlag"
-).split()
+COLUMNS = [
+    "JobID",
+    "JobType",
+    "JobGroup",
+    "Site",
+    "JobName",
+    "Owner",
+    "OwnerGroup",
+    "VO",
+    "SubmissionTime",
+    "RescheduleTime",
+    "LastUpdateTime",
+    "StartExecTime",
+    "HeartBeatTime",
+    "EndExecTime",
+    "Status",
+    "MinorStatus",
+    "ApplicationStatus",
+    "UserPriority",
+    "RescheduleCounter",
+    "VerifiedFlag",
+    "AccountedFlag",
+]
 
 
 async def find(application: Application, headers: dict[str, str] | None = None, **body: Any) -> list[dict[str, Any]]:
@@ -103,7 +121,7 @@ async def test_columns_come_in_the_order_of_the_table_whatever_was_asked(
     await make_jobs(accounted_flag="Failed")
     (row,) = await find(application, parameters=["AccountedFlag", "Status", "JobID", "Status"])
     assert list(row.items())[1:] == [("Status", "Received"), ("AccountedFlag", "Failed")]
-    assert list(row)[0] == "JobID"
+    assert next(iter(row)) == "JobID"
 
 
 async def test_strings_serve_for_any_type(application: Application, make_jobs: MakeJobs) -> None:

@@ -97,7 +97,7 @@ async def test_a_job_that_never_starts_goes_to_another_pilot_free_of_charge(
 
 
 async def test_a_locked_job_is_passed_over(db: Database, make_jobs: MakeJobs) -> None:
-    held, free = await make_jobs(2, status="Running", heart_beat_time=ago(hours=2))
+    held, _ = await make_jobs(2, status="Running", heart_beat_time=ago(hours=2))
     async with db.transaction() as other:
         await other.execute(sa.select(jobs.c.job_id).where(jobs.c.job_id == held).with_for_update())
         assert await run(db, mark_stalled) == 1

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from weyl.jobs.errors import JobNotFound
+from weyl.jobs.permits import Managed, Readable, Scope
 from weyl.jobs.queries.access import select_access
 from weyl.kit.db import Tx
 from weyl.kit.errors import Forbidden
@@ -28,14 +28,6 @@ def may_submit(user: User) -> Submitter:
     return Submitter(vo=user.vo, group=user.group, owner=user.preferred_username, subject=user.subject)
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """May see the jobs of this VO and this owner; None means any."""
-
-    vo: str | None
-    owner: str | None = None
-
-
 def may_search(user: User, *, global_jobs_info: bool) -> Scope:
     """Admit users and administrators of jobs to their VO, or to their own jobs where the VO says so."""
     if not user.has("NormalUser", "JobAdministrator"):
@@ -46,47 +38,6 @@ def may_search(user: User, *, global_jobs_info: bool) -> Scope:
     return Scope(
         vo=None if user.has("ServiceAdministrator") else user.vo, owner=user.preferred_username if own_only else None
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Readable:
-    """May read these jobs; `missing` are those that do not exist, told only to who may know."""
-
-    job_ids: frozenset[int]
-    missing: frozenset[int]
-
-    def one(self, job_id: int) -> int:
-        """Return the id of the one job that was asked for; 404 if there is none."""
-        if job_id not in self.job_ids:
-            raise JobNotFound(job_id)
-        return job_id
-
-
-@dataclass(frozen=True, slots=True)
-class Managed:
-    """May change these jobs.
-
-    `runs` holds for each job the stamp of the run that the caller speaks for: a pilot or payload its own, a person
-    whatever runs now. `past` are jobs whose run with the caller's pilot is over: it may learn that, and change nothing.
-    """
-
-    runs: Mapping[int, str | None]
-    missing: frozenset[int]
-    past: frozenset[int] = frozenset()
-
-    def current(self) -> dict[int, str | None]:
-        """Return the runs that are not over."""
-        return {job_id: stamp for job_id, stamp in self.runs.items() if job_id not in self.past}
-
-    def all_exist(self) -> None:
-        """Refuse when one of the jobs does not exist."""
-        for job_id in sorted(self.missing)[:1]:
-            raise JobNotFound(job_id)
-
-    def all_run(self) -> None:
-        """Refuse when one of the runs is over."""
-        for job_id in sorted(self.past)[:1]:
-            raise Forbidden(f"Job {job_id} does not run here any more")
 
 
 async def may_read(tx: Tx, user: User, job_ids: Collection[int]) -> Readable:

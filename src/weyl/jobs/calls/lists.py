@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from weyl.jobs.models.search import LoggingRecord
 from weyl.kit.call import Call
 from weyl.kit.search import SearchParams, SummaryParams
 
@@ -20,3 +21,8 @@ def summary(params: SummaryParams) -> Call[list[dict[str, Any]]]:
 def parameters(job_id: int) -> Call[dict[str, Any]]:
     """Asks for what was reported about a job beside its columns."""
     return Call("GET", f"/api/jobs/{job_id}/parameters", dict[str, Any])
+
+
+def history(job_id: int) -> Call[list[LoggingRecord]]:
+    """Asks for the statuses that a job has had, oldest first."""
+    return Call("GET", f"/api/jobs/{job_id}/history", list[LoggingRecord])

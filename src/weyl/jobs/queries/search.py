@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
-from weyl.jobs.policy import Scope
+from weyl.jobs.permits import Scope
 from weyl.jobs.tables import COUNTED, job_count_deltas, job_counts, job_pilots, jobs
 from weyl.kit.db import Tx
 from weyl.kit.errors import BadRequest

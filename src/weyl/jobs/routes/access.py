@@ -8,7 +8,8 @@ from fastapi import Depends, Request
 
 from weyl.config.models import Config
 from weyl.config.routes import CurrentConfig
-from weyl.jobs.policy import Managed, may_manage
+from weyl.jobs.permits import Managed
+from weyl.jobs.policy import may_manage
 from weyl.jobs.service.writes import JobWrites
 from weyl.kit.db import Database, Tx
 from weyl.kit.http import CurrentActor, User, state

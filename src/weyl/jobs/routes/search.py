@@ -6,7 +6,8 @@ from fastapi import APIRouter, Query, Response
 
 from weyl.config.models import Config
 from weyl.config.routes import CurrentConfig
-from weyl.jobs.policy import Scope, may_search
+from weyl.jobs.permits import Scope
+from weyl.jobs.policy import may_search
 from weyl.jobs.service import search as service
 from weyl.kit.http import CurrentUser, ReadTx, User, json_response, page_response
 from weyl.kit.search import PER_PAGE_MAX, SearchParams, SummaryParams

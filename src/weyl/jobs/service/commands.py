@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from weyl.jobs.policy import Managed
+from weyl.jobs.permits import Managed
 from weyl.jobs.queries import status as queries
 from weyl.jobs.service.status import Outcome, StatusRequest, set_statuses
 from weyl.jobs.states import Report, is_allowed

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from weyl.jobs.models.heartbeat import HeartbeatData
-from weyl.jobs.policy import Managed
+from weyl.jobs.permits import Managed
 from weyl.jobs.queries import commands as command_queries
 from weyl.jobs.queries import heartbeat as queries
 from weyl.jobs.queries import status as status_queries

@@ -7,7 +7,7 @@ from typing import Any
 
 from weyl.jobs.errors import ImmutableColumn
 from weyl.jobs.models.metadata import JobMetaData
-from weyl.jobs.policy import Managed
+from weyl.jobs.permits import Managed
 from weyl.jobs.queries import heartbeat as queries
 from weyl.jobs.queries.search import COLUMNS
 from weyl.kit.clock import iso_z

@@ -10,7 +10,7 @@ from weyl.jobs import parametric
 from weyl.jobs.attempts import MINOR_EXHAUSTED, Again, Exhausted, decide
 from weyl.jobs.descriptions import Owner, requirement_class, text_of_job
 from weyl.jobs.errors import BadAttribute
-from weyl.jobs.policy import Managed
+from weyl.jobs.permits import Managed
 from weyl.jobs.queries import reschedule as queries
 from weyl.jobs.queries import status as status_queries
 from weyl.jobs.ranges import batches

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from weyl.jobs.policy import Scope
+from weyl.jobs.permits import Scope
 from weyl.jobs.queries import search as queries
 from weyl.jobs.queries.status import select_history
 from weyl.jobs.states import HistoryRecord, fill

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from weyl.jobs.policy import Managed
+from weyl.jobs.permits import Managed
 from weyl.jobs.queries import commands as command_queries
 from weyl.jobs.queries import status as queries
 from weyl.jobs.states import ENDED_BY_HAND, MOVES, Change, JobState, Report, follow, merge, not_late
