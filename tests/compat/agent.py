@@ -40,7 +40,8 @@ def decode(value: Any) -> Any:
 
 def encode(value: Any) -> Any:
     if isinstance(value, models.AllowedStatus.__mro__[1]):
-        return {name: encode(item) for name, item in value.as_dict(keep_readonly=True).items()}
+        # With the names of the wire; what is null is left out.
+        return encode(value.serialize(keep_readonly=True))
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
     if isinstance(value, datetime):

@@ -223,6 +223,11 @@ class People:
         """Return somebody who has no credentials yet; theirs will be in the default place."""
         return self._person(None)
 
+    def client_with(self, token: str, **headers: str) -> httpx2.Client:
+        """Return plain HTTP with a token, which is closed with everything else."""
+        headers = {"Authorization": f"Bearer {token}", **headers}
+        return self._closing.enter_context(httpx2.Client(base_url=self.stack.url, headers=headers, timeout=60))
+
     def _person(self, credentials: Path | None) -> Person:
         home = self._directory / f"home-{time.monotonic_ns()}"
         home.mkdir(mode=0o700)
