@@ -21,11 +21,12 @@ import psutil
 
 from weyl.demo.installation import InstallationFiles
 from weyl.demo.postgres import start_postgres
-from weyl.demo.processes import ComponentFailed, end, launch, log_excerpt, wait_until
+from weyl.demo.processes import POLL_S, ComponentFailed, end, launch, log_excerpt, wait_until
 from weyl.demo.seaweedfs import launch_seaweedfs, wait_for_seaweedfs
 
 READY_TIMEOUT_S = 60.0
 STOP_S = 28.0
+PILOTS_END_S = 5.0
 RESTARTS_MAX = 5
 RESTART_WINDOW_S = 60.0
 
@@ -142,8 +143,9 @@ class Stack:
         redirects = [f"--redirect-uri={self.url}/api/auth/{flow}/complete" for flow in ("device", "authorize")]
         self._launch("identity provider", ["dev-idp", f"--fd={idp_listener.fileno()}", *redirects], idp_listener)
         self._launch("server", ["serve", f"--fd={listener.fileno()}"], listener)
-        self._launch("worker", ["worker"])
+        # They end in the opposite order: first the worker, so that no pilot starts any more, the server last.
         self._exit.callback(self._end_pilots)
+        self._launch("worker", ["worker"])
         self._await_ready()
         self._say(f"Server, worker and identity provider are up, {time.monotonic() - began:.1f} s")
 
@@ -201,14 +203,22 @@ class Stack:
         pilots = [
             process for process in psutil.process_iter(["cmdline"]) if ours in " ".join(process.info["cmdline"] or [])
         ]
-        for process in pilots:
-            with suppress(psutil.Error):
-                process.terminate()
-        _, alive = psutil.wait_procs(pilots, timeout=5)
-        for process in alive:
-            with suppress(psutil.Error):
-                process.kill()
-        psutil.wait_procs(alive, timeout=5)
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            for process in pilots:
+                with suppress(psutil.Error):
+                    process.send_signal(number)
+            deadline = time.monotonic() + PILOTS_END_S
+            while pilots and time.monotonic() < deadline:
+                time.sleep(POLL_S)
+                pilots = [process for process in pilots if _lives(process)]
+
+
+def _lives(process: psutil.Process) -> bool:
+    """Tell whether a process still runs; one that only waits to be reaped does not."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
 
 
 def _inherited_environment() -> dict[str, str]:
