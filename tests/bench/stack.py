@@ -1,0 +1,75 @@
+"""The stack that is measured: the demo's, with or without this machine as a computing element, and a login to it."""
+
+import copy
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from weyl.demo.installation import CE, QUEUE, SITE, InstallationFiles, document
+from weyl.demo.main_job import User
+from weyl.demo.stack import Stack, remove_directory
+
+TIMEOUT_S = 120
+
+
+@dataclass(frozen=True)
+class BenchStack:
+    """A running stack in which alice has logged in."""
+
+    stack: Stack
+    credentials: Path
+
+    def client(self) -> httpx2.Client:
+        """Return a client with alice's token, good for twenty minutes."""
+        token = json.loads(self.credentials.read_text())["access_token"]
+        return httpx2.Client(base_url=self.stack.url, headers={"Authorization": f"Bearer {token}"}, timeout=TIMEOUT_S)
+
+    @property
+    def server_pid(self) -> int:
+        """The server's process."""
+        process = self.stack.program("server").process
+        assert process is not None
+        return process.pid
+
+    @property
+    def database_pid(self) -> int | None:
+        """The database's first process; none if the database is somebody else's."""
+        file = next(self.stack.files.directory.glob("pg/**/postmaster.pid"), None)
+        return int(file.read_text().split("\n", 1)[0]) if file else None
+
+
+@contextmanager
+def bench_stack(*, slots: int) -> Iterator[BenchStack]:
+    """Start a stack whose one pilot has this many slots (none: no computing element), and log in."""
+    directory = Path(tempfile.mkdtemp(prefix="weyl-b-"))
+    directory.chmod(0o755)
+    try:
+        files = InstallationFiles(directory, first_document=lambda idp_url: _document(idp_url, slots))
+        with Stack(files, say=print, database_url=os.environ.get("WEYL_DATABASE_URL")) as stack:
+            user = User(stack)
+            user.login()
+            yield BenchStack(stack, user.directory / "credentials.json")
+    finally:
+        remove_directory(directory)
+
+
+def load() -> tuple[float, float, float]:
+    """Return the load of the machine."""
+    return os.getloadavg()
+
+
+def _document(idp_url: str, slots: int) -> dict[str, Any]:
+    changed = copy.deepcopy(document(idp_url))
+    sites = changed["Resources"]["Sites"]
+    if slots:
+        sites[SITE]["CEs"][CE]["Queues"][QUEUE]["Cores"] = slots
+    else:
+        sites.clear()
+    return changed
