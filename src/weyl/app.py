@@ -8,7 +8,6 @@ from fastapi.middleware.cors import CORSMiddleware
 from sqlalchemy import text
 
 from weyl.auth.keys import KeySet
-from weyl.auth.verifier import Verifier
 from weyl.builtin import load_extensions
 from weyl.config.service import ConfigStore
 from weyl.extension import Extension, Services, collect_drivers
@@ -54,7 +53,6 @@ def create_app(settings: Settings, extensions: Sequence[Extension] | None = None
             app.state.keys = services.keys
             app.state.store = services.store
             app.state.drivers = services.drivers
-            app.state.verifier = Verifier(services.keys, services.config)
             app.state.health_checks = _health_checks(services)
             for extension in active:
                 if extension.state is not None:

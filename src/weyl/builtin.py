@@ -53,6 +53,7 @@ async def _state(services: Services) -> AsyncIterator[Mapping[str, object]]:
             "status_board": StatusBoard(),
             "job_writes": JobWrites(services.db),
             "matcher": matcher,
+            "before_stop": [matcher.send_away],
             "pilot_yard": _yard(services),
         }
 

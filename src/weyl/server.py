@@ -1,16 +1,18 @@
 """Runs the API server in this process until a signal asks to stop."""
 
 import socket
+from types import FrameType
 
 import structlog
 import uvicorn
+from fastapi import FastAPI
 
 from weyl.app import create_app
 from weyl.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-# Long polls of pilots end by themselves within 30 s; what is still running after that is cut.
+# What is still running after that is cut.
 SHUTDOWN_S = 25
 BACKLOG = 1024
 
@@ -25,10 +27,25 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+class _Server(uvicorn.Server):
+    """Tells the application that it is to stop before the open requests are waited for."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Answer long polls first: they would hold the end up for as long as they wait."""
+        for prepare in getattr(self._app.state, "before_stop", ()):
+            prepare()
+        super().handle_exit(sig, frame)
+
+
 def run_server(settings: Settings, listener: socket.socket) -> None:
     """Serve on a listening socket; SIGTERM and SIGINT finish the requests under way first."""
+    app = create_app(settings)
     config = uvicorn.Config(
-        create_app(settings),
+        app,
         http="httptools",
         loop="uvloop",
         log_config=None,
@@ -43,4 +60,4 @@ def run_server(settings: Settings, listener: socket.socket) -> None:
     )
     host, port = listener.getsockname()[:2]
     log.info("server.starting", address=f"{host}:{port}", public_url=settings.public_url)
-    uvicorn.Server(config).run(sockets=[listener])
+    _Server(config, app).run(sockets=[listener])

@@ -86,10 +86,14 @@ class Matcher:
         """Take what waits and begin to listen."""
         await self.freshness.start()
 
-    async def stop(self) -> None:
-        """Send parked pilots away and write down what is remembered."""
+    def send_away(self) -> None:
+        """Answer every parked pilot now and park no more: the server is about to stop."""
         self._is_closing = True
         self.parking.wake_all()
+
+    async def stop(self) -> None:
+        """Send parked pilots away and write down what is remembered."""
+        self.send_away()
         await self.freshness.stop()
         await self._write_offers()
 
