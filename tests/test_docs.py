@@ -19,6 +19,8 @@ from tools import reference
 from tools.meanings import MEANINGS
 from typer.core import TyperGroup
 
+from weyl.app import create_app
+from weyl.builtin import BUILTIN
 from weyl.cli.options import PARAMETERS
 from weyl.cli.tree import root_command
 from weyl.client.errors import UsageFault
@@ -232,3 +234,11 @@ def test_the_example_of_the_environment_has_only_settings_that_exist() -> None:
     lines = (ROOT / "deploy" / "systemd" / "weyl.env.example").read_text().splitlines()
     names = [line.partition("=")[0] for line in lines if line and not line.startswith("#")]
     assert [each for each in names if each.removeprefix("WEYL_").lower() not in Settings.model_fields] == []
+
+
+def test_the_example_of_an_extension_adds_its_route() -> None:
+    [program] = blocks(DOCS / "developer" / "extensions.md", "python")
+    names: dict[str, Any] = {"__name__": "example_vo.extension"}
+    exec(compile(program, "extensions.md", "exec", flags=0, dont_inherit=True), names)
+    paths = create_app(Settings(), [BUILTIN, names["EXTENSION"]]).openapi()["paths"]
+    assert paths["/api/example/hello"]["get"]["operationId"] == "example_hello"

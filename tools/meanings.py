@@ -116,7 +116,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "SubmitEvery": "How often we look whether pilots are needed, in seconds.",
         "StatusEvery": "How often computing elements are asked about their pilots, in seconds.",
         "PerCycle": "Pilots sent to one queue at a time.",
-        "LifeTime": "Life of a pilot's credentials, in seconds.",
+        "LifeTime": LATER,
         "IdleAfter": "A pilot without a job ends after so many seconds.",
         "EmptyMatchesMax": "A pilot ends after so many answers without a job.",
     },
@@ -156,7 +156,7 @@ MEANINGS: dict[str, dict[str, str]] = {
     "ComputingElement": {
         "Driver": "How pilots are started: `local`, or a driver of an extension.",
         "Endpoint": "Address, if the driver needs one.",
-        "Credentials": "Name of what the driver logs in with, never a secret.",
+        "Credentials": "Name of what the driver logs in with, never a secret; no driver of this release needs one.",
         "Tags": "Tags that all pilots of the element offer.",
         "Status": "Status for every VO that does not say otherwise.",
         "DriverOptions": "What only this driver knows.",
