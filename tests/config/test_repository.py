@@ -1,8 +1,21 @@
 """The repository, the store over it and the commands that write it, on a real git repository."""
 
+import shutil
+import ssl
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from weyl.config.administration import (
     change_repository,
@@ -64,6 +77,14 @@ async def test_a_repository_that_is_not_there_is_a_warning_and_503(tmp_path: Pat
     assert store.warnings
 
 
+async def test_a_password_in_the_url_is_not_told(tmp_path: Path) -> None:
+    repository = GitRepository("git+https://user:hunter2@127.0.0.1:1/cs.git", mirror=tmp_path)
+    with pytest.raises(RepositoryFailed) as caught:
+        await repository.head()
+    assert "127.0.0.1:1" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
 @pytest.mark.parametrize("revision", ["nowhere", "--help", "a..b", "HEAD:x", ""])
 async def test_unknown_and_dangerous_revisions_are_not_found(repository: GitRepository, revision: str) -> None:
     with pytest.raises(RevisionNotFound):
@@ -123,6 +144,69 @@ async def test_another_branch_is_named_in_the_url(repository: GitRepository) -> 
     store = ConfigStore(f"git+file://{repository.directory}?revision=next")
     await store.refresh()
     assert set(store.current().config.registry) == {"voa"}
+
+
+@pytest.fixture
+def https_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Path]]:
+    """A web server with a certificate that git trusts here: its address, and the directory that it serves."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
+        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "key.pem").write_bytes(private)
+    (tmp_path / "certificate.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    monkeypatch.setenv("GIT_SSL_CAINFO", str(tmp_path / "certificate.pem"))
+    root = tmp_path / "www"
+    root.mkdir()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(root)))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "certificate.pem", tmp_path / "key.pem")
+    server.socket = tls.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"https://127.0.0.1:{server.server_address[1]}", root
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Serves files and says nothing."""
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+async def test_a_remote_repository_is_followed_and_outlived(
+    repository: GitRepository, https_root: tuple[str, Path]
+) -> None:
+    url, root = https_root
+
+    async def publish() -> None:
+        await repository._run("clone", "--quiet", "--bare", ".", str(root / "next.git"))
+        await repository._run("--git-dir", str(root / "next.git"), "update-server-info")
+        shutil.rmtree(root / "cs.git", ignore_errors=True)
+        (root / "next.git").rename(root / "cs.git")
+
+    await publish()
+    store = ConfigStore(f"git+{url}/cs.git")
+    await store.refresh()
+    assert store.current().revision == await repository.head()
+    await repository.write(render(empty_document()), message="Empty it", author=ADA)
+    await publish()
+    await store.refresh()
+    assert store.current().config.registry == {}
+    shutil.rmtree(root / "cs.git")
+    await store.refresh()
+    assert store.current().config.registry == {}
+    assert "The configuration repository https://127.0.0.1" in store.warnings[0]
+    await store.stop()
 
 
 async def test_history_and_diff_tell_who_changed_what(repository: GitRepository) -> None:

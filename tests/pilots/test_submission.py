@@ -234,6 +234,21 @@ async def test_after_a_crash_pilots_that_run_are_adopted_and_the_others_written_
     await until_ended(yard, db)
 
 
+async def test_a_pilot_that_spoke_before_its_submission_was_recorded_is_adopted_too(yard: Yard, db: Database) -> None:
+    with pytest.raises(asyncio.CancelledError):
+        await submission.submit(replace(yard, drivers={"local": _DyingWorker}), KEY, 2)
+    async with db.transaction() as tx:
+        await tx.execute(
+            text(
+                "UPDATE pilots SET submission_time = now() - interval '5 minutes', status = 'Running', spoke_at = now()"
+            )
+        )
+    await submission.submit(yard, KEY, 0)
+    adopted, lost = sorted(await pilots(db), key=lambda row: row.handle is None)
+    assert (adopted.status, lost.status) == ("Running", "Failed")
+    await until_ended(yard, db)
+
+
 async def test_what_a_pilot_says_of_its_end_stands(application: Application, yard: Yard, db: Database) -> None:
     assert yard.archive is not None
     yard.archive.write_text(PROGRAM.format(code=3))

@@ -63,6 +63,8 @@ class GitRepository:
             raise BadRepositoryUrl(f"{self.branch!r} is no name of a branch")
         self.is_local = parts.scheme == "file"
         self._remote = urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
+        # What messages call it: the URL may hold a password.
+        self._name = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
         self._timeout_s = timeout_s
         if self.is_local:
             self.directory = Path(unquote(parts.path))
@@ -151,7 +153,8 @@ class GitRepository:
         code, output, complaint = await self._execute(arguments, environment or {})
         if code != 0:
             reason = complaint.strip().splitlines()[-1:] or [f"git {arguments[0]} ended with {code}"]
-            raise RepositoryFailed(f"The configuration repository {self._remote}: {reason[0]}")
+            said = reason[0].replace(self._remote, self._name)
+            raise RepositoryFailed(f"The configuration repository {self._name}: {said}")
         return output
 
     async def _execute(self, arguments: Sequence[str], environment: dict[str, str]) -> tuple[int, str, str]:
@@ -175,7 +178,7 @@ class GitRepository:
             async with asyncio.timeout(self._timeout_s):
                 output, complaint = await process.communicate()
         except TimeoutError as error:
-            raise RepositoryFailed(f"git {arguments[0]} of {self._remote} took over {self._timeout_s:g} s") from error
+            raise RepositoryFailed(f"git {arguments[0]} of {self._name} took over {self._timeout_s:g} s") from error
         finally:
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):

@@ -20,7 +20,7 @@ _PRESENT = text(f"""
     SELECT p.vo, p.grid_site AS site, p.destination_site AS ce, p.queue,
         count(*) AS total,
         count(*) FILTER (WHERE p.status IN ('Submitted', 'Waiting')) AS waiting,
-        count(*) FILTER (WHERE p.status = 'Submitted' AND p.handle IS NULL AND p.submission_time < :orphaned_before)
+        count(*) FILTER (WHERE p.origin = 'submitted' AND p.handle IS NULL AND p.submission_time < :orphaned_before)
             AS orphans,
         array_agg(COALESCE(u.cores, 0)) FILTER (WHERE p.status = 'Running') AS used_cores
     FROM pilots p
@@ -139,21 +139,21 @@ async def revoke_secrets_of(tx: Tx, stamps: Sequence[str], *, now: datetime) -> 
     await tx.execute(statement.where(pilot_secrets.c.revoked_at.is_(None)).values(revoked_at=now))
 
 
-async def select_orphans(tx: Tx, key: Mapping[str, str], *, before: datetime) -> list[str]:
-    """Return pilots of a queue whose submission was never recorded."""
+async def select_orphans(tx: Tx, key: Mapping[str, str], *, before: datetime) -> dict[str, bool]:
+    """Return the live pilots of a queue whose submission was never recorded, and whether each has spoken since."""
     rows = await tx.execute(
-        select(pilots.c.pilot_stamp).where(
+        select(pilots.c.pilot_stamp, pilots.c.spoke_at).where(
             pilots.c.grid_site == key["site"],
             pilots.c.destination_site == key["ce"],
             pilots.c.queue == key["queue"],
             pilots.c.vo == key["vo"],
-            pilots.c.status == "Submitted",
+            pilots.c.status.in_(LIVE_STATUSES),
             pilots.c.origin == "submitted",
             pilots.c.handle.is_(None),
             pilots.c.submission_time < before,
         )
     )
-    return list(rows.scalars())
+    return {row.pilot_stamp: row.spoke_at is not None for row in rows}
 
 
 async def count_present(tx: Tx, key: Mapping[str, str]) -> tuple[int, int]:

@@ -67,13 +67,17 @@ async def submit(yard: Yard, key: QueueKey, count: int) -> None:
 async def adopt_orphans(yard: Yard, config: Config, key: QueueKey) -> None:
     """Look for pilots whose submission was cut short: those that run are adopted, the others written off."""
     async with yard.db.read() as tx:
-        stamps = await queries.select_orphans(tx, key.fields(), before=utcnow() - ORPHANED_AFTER)
-    if not stamps:
+        orphans = await queries.select_orphans(tx, key.fields(), before=utcnow() - ORPHANED_AFTER)
+    if not orphans:
         return
-    names = {job_name(stamp): stamp for stamp in stamps}
+    names = {job_name(stamp): stamp for stamp in orphans}
     found = await yard.driver(config, key.site, key.ce).find(names)
     handles = {names[name]: handle for name, handle in found.items() if name in names}
-    lost = {stamp: ("Aborted", "Its submission was cut short") for stamp in stamps if stamp not in handles}
+    lost = {
+        stamp: ("Failed" if has_spoken else "Aborted", "Its submission was cut short")
+        for stamp, has_spoken in orphans.items()
+        if stamp not in handles
+    }
     now = utcnow()
     async with yard.db.transaction() as tx:
         await queries.record_handles(tx, handles, now=now)
