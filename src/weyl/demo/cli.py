@@ -56,14 +56,14 @@ def say(text: str) -> None:
 
 @app.command("demo")
 def demo(
-    events: Annotated[int, typer.Option(help="Collisions that each of the 20 jobs generates.", min=10)] = 2000,
+    events: Annotated[int, typer.Option(help="Collisions that each of the 20 jobs generates.", min=10)] = 10_000,
     stay: Annotated[
         bool | None, typer.Option("--stay/--no-stay", help="Stay up after the job; by default on a terminal only.")
     ] = None,
 ) -> None:
     """Runs the whole system on this machine, and 21 real jobs through it; leaves nothing behind.
 
-    Example: weyl demo --events 1000
+    Example: weyl demo --events 2000
     """
     directory = Path(tempfile.mkdtemp(prefix="weyl-demo-"))
     directory.chmod(0o755)

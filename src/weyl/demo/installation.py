@@ -5,8 +5,10 @@ import base64
 import json
 import os
 import secrets
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +45,8 @@ class InstallationFiles:
     """The files of one installation; made at the first start and kept."""
 
     directory: Path
-    first_document: Callable[[str], Document] = field(default_factory=lambda: document)
-    """Makes the first configuration, given the identity provider's URL."""
+    first_document: Callable[[str], Document] | None = None
+    """Makes the first configuration, given the identity provider's URL; the demo's if there is none."""
 
     @property
     def config(self) -> Path:
@@ -100,12 +102,13 @@ class InstallationFiles:
 
     def configure(self, idp_url: str) -> None:
         """Commit the configuration if there is none yet, and the identity provider's address if it changed."""
+        first = self.first_document or partial(document, directory=self.directory)
         if not (self.config / "default.yml").exists():
             asyncio.run(create_repository(self.config_url, author=AUTHOR))
             asyncio.run(
                 change_repository(
                     self.config_url,
-                    lambda _: self.first_document(idp_url),
+                    lambda _: first(idp_url),
                     message="Two VOs and this machine",
                     author=AUTHOR,
                 )
@@ -121,8 +124,12 @@ class InstallationFiles:
             asyncio.run(change_repository(self.config_url, move, message="The identity provider moved", author=AUTHOR))
 
 
-def document(idp_url: str) -> Document:
-    """Return the demo's configuration: two VOs, and one site, which is this machine."""
+def document(idp_url: str, directory: Path) -> Document:
+    """Return the demo's configuration: two VOs, and one site, which is this machine.
+
+    Payloads do not see `directory`, which holds the secrets of the installation.
+    """
+    ce = {"Driver": "local", "DriverOptions": {"Hide": [str(directory)]}, "Queues": {QUEUE: _queue()}}
     return {
         "DIRAC": {"NoSetup": False},
         "Registry": {vo: _organisation(idp_url) for vo in VOS},
@@ -132,7 +139,7 @@ def document(idp_url: str) -> Document:
                 "Pilots": {"SubmitEvery": 2},
             }
         },
-        "Resources": {"Sites": {SITE: {"CEs": {CE: {"Driver": "local", "Queues": {QUEUE: _queue()}}}}}},
+        "Resources": {"Sites": {SITE: {"CEs": {CE: ce}}}},
     }
 
 
@@ -161,6 +168,11 @@ def _queue() -> dict[str, Any]:
         "PowerDB12": 10.0,
         "MaxWaiting": 1,
         "MaxTotal": 1,
+        # The environment that weyl runs in holds the event generator; payloads see it also below a home directory.
+        "Payload": {
+            "Environment": {"PATH": f"{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin"},
+            "Software": [sys.prefix],
+        },
     }
 
 

@@ -114,7 +114,7 @@ def run_main_job(stack: Stack, say: Say, *, events: int) -> None:
     follow(stack, user, ids, say)
     generated = time.monotonic()
 
-    listed = json.loads(user.run("jobs", "sandbox", "list", *map(str, ids), "-o", "json"))
+    listed = json.loads(user.run("jobs", "sandbox", "list", *map(str, ids), "--limit", "0", "-o", "json"))
     names = [row["PFN"] for row in listed if row["Type"] == "Output"]
     sandboxes = ", ".join(f'"SB:SandboxSE|{name}"' for name in names)
     merge = (example / "merge.jdl").read_text().replace("@PYTHON@", sys.executable).replace("@SANDBOXES@", sandboxes)

@@ -7,9 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,6 +28,7 @@ from weyl.demo.seaweedfs import launch_seaweedfs, wait_for_seaweedfs
 READY_TIMEOUT_S = 60.0
 STOP_S = 28.0
 PILOTS_END_S = 5.0
+SUPERVISE_EVERY_S = 0.3
 RESTARTS_MAX = 5
 RESTART_WINDOW_S = 60.0
 
@@ -75,6 +77,55 @@ class Program:
             end(self.process, (signal.SIGTERM, STOP_S))
 
 
+class Supervisor:
+    """Starts again what ended unasked, in a thread of its own: whoever uses the stack may be waiting for an answer.
+
+    The kernel ends programs with the thread that started them, so this one stays until all have ended.
+    """
+
+    def __init__(self, programs: Sequence[Program], say: Say) -> None:
+        self.failure: ComponentFailed | None = None
+        self._programs = programs
+        self._say = say
+        self._working = threading.Lock()
+        self._resting = threading.Event()
+        self._leaving = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="weyl-supervisor", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look after the programs."""
+        self._thread.start()
+
+    def rest(self) -> None:
+        """Start nothing any more: the programs are about to be ended."""
+        self._resting.set()
+        with self._working:
+            return
+
+    def leave(self) -> None:
+        """End the thread, after the programs have ended."""
+        self._resting.set()
+        self._leaving.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._resting.wait(SUPERVISE_EVERY_S):
+            with self._working:
+                self._restart()
+        self._leaving.wait()
+
+    def _restart(self) -> None:
+        if self._resting.is_set():
+            return
+        try:
+            for program in self._programs:
+                program.restart_if_ended(self._say)
+        except ComponentFailed as error:
+            self.failure = error
+            self._resting.set()
+
+
 class Stack:
     """A running installation; a context manager that leaves no process behind."""
 
@@ -87,6 +138,7 @@ class Stack:
         self._say = say
         self._database_url = database_url
         self._exit = ExitStack()
+        self._supervisor = Supervisor(self.programs, say)
 
     def __enter__(self) -> "Stack":
         try:
@@ -106,12 +158,13 @@ class Stack:
         return next(program for program in self.programs if program.name == name)
 
     def check(self) -> None:
-        """Start again what ended unasked."""
-        for program in self.programs:
-            program.restart_if_ended(self._say)
+        """Raise `ComponentFailed` if a program ends however often it is started again."""
+        if self._supervisor.failure is not None:
+            raise self._supervisor.failure
 
     def _start(self) -> None:
         began = time.monotonic()
+        self._exit.callback(self._supervisor.leave)
         directory = self.files.directory
         secrets = self.files.prepare()
         store = launch_seaweedfs(directory / "s3")
@@ -147,6 +200,8 @@ class Stack:
         self._exit.callback(self._end_pilots)
         self._launch("worker", ["worker"])
         self._await_ready()
+        self._supervisor.start()
+        self._exit.callback(self._supervisor.rest)
         self._say(f"Server, worker and identity provider are up, {time.monotonic() - began:.1f} s")
 
     def _sockets(self) -> tuple[socket.socket, socket.socket]:
