@@ -113,7 +113,7 @@ class Agent:
             record.statuses = record.statuses or [error.status_code or 0]
         except Exception as error:  # noqa: BLE001  the test decides what an error means
             result |= {"error": type(error).__name__, "detail": str(error)}
-        return {**result, "statuses": record.statuses, "headers": record.headers}
+        return {**result, "statuses": record.statuses, "headers": record.headers, "text": record.text}
 
     def close(self) -> None:
         if self.sync is not None:

@@ -46,6 +46,8 @@ class Answer:
     detail: Any
     statuses: list[int]
     headers: dict[str, str]
+    text: str
+    """The body of the last answer, as the server sent it, its first 2,000 characters."""
 
     @property
     def status(self) -> int:

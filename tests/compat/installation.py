@@ -20,11 +20,11 @@ GROUPS = {
 SUBJECTS = {user.name: user.subject for user in USERS}
 RESCHEDULES_MAX = 2
 WEB_PAGE = "http://localhost:3000"
-EXCHANGE_SECRET = "c2VjcmV0LW9mLXRoZS1jb21wYXQtc3VpdGU="
+EXCHANGE_SECRET = b"secret-of-the-compat-suite"
 SETTINGS: dict[str, object] = {
     "logins_per_minute": 10_000,
     "cors_origins": [WEB_PAGE],
-    "legacy_exchange_hash": hashlib.sha256(b"secret-of-the-compat-suite").hexdigest(),
+    "legacy_exchange_hash": hashlib.sha256(EXCHANGE_SECRET).hexdigest(),
 }
 
 
