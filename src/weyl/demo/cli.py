@@ -56,7 +56,7 @@ def say(text: str) -> None:
 
 @app.command("demo")
 def demo(
-    events: Annotated[int, typer.Option(help="Collisions that each of the 20 jobs generates.", min=10)] = 10_000,
+    events: Annotated[int, typer.Option(help="Collisions that each of the 20 jobs generates.", min=10)] = 5000,
     stay: Annotated[
         bool | None, typer.Option("--stay/--no-stay", help="Stay up after the job; by default on a terminal only.")
     ] = None,
