@@ -12,6 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from weyl.demo.stack import processes_below
+
 pytestmark = [pytest.mark.xdist_group("demo"), pytest.mark.timeout(600)]
 
 
@@ -32,7 +34,8 @@ def _environment(workspace: Path) -> dict[str, str]:
 
 def _left(workspace: Path) -> list[str]:
     """Return what still runs or lies there."""
-    running = [
+    running = [" ".join(process.cmdline()) for process in processes_below(workspace)]
+    running += [
         " ".join(process.info["cmdline"])
         for process in psutil.process_iter(["cmdline"])
         if str(workspace) in " ".join(process.info["cmdline"] or [])

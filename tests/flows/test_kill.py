@@ -7,11 +7,10 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-import psutil
 import pytest
 
 from weyl.demo.main_job import FINAL, User
-from weyl.demo.stack import Stack
+from weyl.demo.stack import Stack, processes_below
 
 pytestmark = [pytest.mark.xdist_group("kill"), pytest.mark.timeout(400)]
 
@@ -41,12 +40,7 @@ def _kill_program(name: str) -> Callable[[Stack], None]:
 
 
 def _kill_pilot(stack: Stack) -> None:
-    pilots = [
-        process
-        for process in psutil.process_iter(["cmdline"])
-        if str(stack.files.pilots) in " ".join(process.info["cmdline"] or [])
-        and any(part.endswith("weyl-pilot.pyz") for part in process.info["cmdline"])
-    ]
+    pilots = [process for process in processes_below(stack.files.pilots) if "weyl-pilot.pyz" in process.cmdline()]
     assert pilots
     for pilot in pilots:
         pilot.kill()

@@ -254,10 +254,7 @@ class Stack:
 
     def _end_pilots(self) -> None:
         """End the pilots that the local computing element started: they run in sessions of their own."""
-        ours = str(self.files.pilots)
-        pilots = [
-            process for process in psutil.process_iter(["cmdline"]) if ours in " ".join(process.info["cmdline"] or [])
-        ]
+        pilots = processes_below(self.files.pilots)
         for number in (signal.SIGTERM, signal.SIGKILL):
             for process in pilots:
                 with suppress(psutil.Error):
@@ -266,6 +263,18 @@ class Stack:
             while pilots and time.monotonic() < deadline:
                 time.sleep(POLL_S)
                 pilots = [process for process in pilots if _lives(process)]
+
+
+def processes_below(directory: Path) -> list[psutil.Process]:
+    """Return the processes that work in a directory or below it; a pilot's command line does not name its place."""
+    return [process for process in psutil.process_iter() if directory in _working_directory(process).parents]
+
+
+def _working_directory(process: psutil.Process) -> Path:
+    try:
+        return Path(process.cwd())
+    except psutil.Error:
+        return Path()
 
 
 def _lives(process: psutil.Process) -> bool:
