@@ -39,7 +39,7 @@ def decode(value: Any) -> Any:
 
 
 def encode(value: Any) -> Any:
-    if isinstance(value, models.AllowedStatus.__mro__[1]):
+    if hasattr(value, "serialize"):
         # With the names of the wire; what is null is left out.
         return encode(value.serialize(keep_readonly=True))
     if hasattr(value, "model_dump"):
@@ -50,7 +50,8 @@ def encode(value: Any) -> Any:
         return {str(name): encode(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [encode(item) for item in value]
-    return value
+    # Answers that the client defines by hand are plain objects.
+    return encode(vars(value)) if hasattr(value, "__dict__") else value
 
 
 class Record:
