@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
 import logging
 import os
 import signal
-import socket
 import sys
 import time
 from pathlib import Path
@@ -17,7 +15,7 @@ from weyl_pilot.connection import Connections, Refused, Unreachable
 from weyl_pilot.isolation import IsolationUnavailable, Walls, find_walls
 from weyl_pilot.loop import Loop, Rules
 from weyl_pilot.offer import WALL_DEFAULT_S, Allocation, Node
-from weyl_pilot.processes import hide_memory
+from weyl_pilot.processes import adopt_orphans, hide_memory
 from weyl_pilot.sandbox import Sandboxes
 from weyl_pilot.server import AGENT, Server, Welcome
 from weyl_pilot.settings import Settings, parse_arguments
@@ -68,7 +66,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
 
 def _redeem(settings: Settings, server: Server) -> Welcome:
     secret = settings.secret_file.read_text(encoding="utf-8").strip()
-    host = socket.getfqdn()
+    host = probe.host_name()
     log.info("%s on %s, python %s", AGENT, host, sys.version.split()[0])
     welcome = server.redeem(secret, stamp=settings.stamp, host=host)
     # It is of no use any more, and what does not exist cannot be read.
@@ -88,6 +86,8 @@ def _work(settings: Settings, server: Server, *, welcome: Welcome, ends_at: floa
         scratch=jobs_dir,
     )
     log.info("payloads are isolated by level %r", walls.level)
+    if walls.level == "namespace":
+        adopt_orphans()
     node = _node(settings, options, walls=walls)
     log.info("offer: %s", node.allocation)
     watchdog = Watchdog(settings.report_every_s or float(options.get("report_every_s") or REPORT_EVERY_S))
@@ -142,7 +142,7 @@ def _node(settings: Settings, options: Mapping[str, Any], *, walls: Walls) -> No
     tags = [*settings.tags, *_texts(options, "tags"), *probe.feature_tags(walls.level)]
     system = probe.os_tag()
     return Node(
-        host=socket.getfqdn(),
+        host=probe.host_name(),
         model=str(cpu["model"]),
         features=tuple(cpu["features"]),
         tags=tuple(sorted({*tags, system} if system else set(tags))),
@@ -168,7 +168,7 @@ def _facts(settings: Settings, welcome: Welcome, *, node: Node, walls: Walls) ->
     return {
         "HostName": node.host,
         "ModelName": node.model,
-        "LocalAccount": getpass.getuser() if os.environ.get("USER") else str(os.geteuid()),
+        "LocalAccount": probe.account(),
         "Pilot_Reference": welcome.stamp,
         "PilotAgent": AGENT,
         "Isolation": walls.level,

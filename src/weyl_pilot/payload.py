@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import resource
 import signal
 import subprocess
 import threading
@@ -15,6 +17,8 @@ from weyl_pilot.processes import Process, Usage, end, usage
 
 TAIL_LINES = 20
 TAIL_BYTES = 8192
+# How long the first process of a namespace may take to vanish once its launcher has ended.
+ORPHAN_PATIENCE_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -36,19 +40,31 @@ class Streams:
 
 
 class Payload:
-    """Started by the thread that will wait for it: the kernel ends it together with that thread."""
+    """Started by the thread that will wait for it: the kernel ends it together with that thread.
+
+    `in_namespace`: the launcher is bubblewrap. It ends as soon as the payload has, without waiting for the first
+    process of the namespace, and only that one knows what the payload used; it tells who that is, and we wait for it.
+    """
 
     def __init__(
-        self, command: Sequence[str], environment: Mapping[str, str], *, streams: Streams, uid: Optional[int]
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        streams: Streams,
+        uid: Optional[int],
+        in_namespace: bool = False,
     ) -> None:
         self._over = threading.Event()
         self._started = time.monotonic()
         self._output = _open_stream(streams.output, uid)
+        self._report, report = os.pipe() if in_namespace else (-1, -1)
+        words = [command[0], "--info-fd", str(report), *command[1:]] if in_namespace else list(command)
         try:
             error = self._output if streams.error == streams.output else _open_stream(streams.error, uid)
             try:
                 self._process = subprocess.Popen(
-                    list(command),
+                    words,
                     env=dict(environment),
                     cwd="/",
                     stdin=subprocess.DEVNULL,
@@ -56,13 +72,17 @@ class Payload:
                     stderr=error,
                     start_new_session=True,
                     close_fds=True,
+                    pass_fds=[report] if in_namespace else [],
                 )
             finally:
                 if error != self._output:
                     os.close(error)
         except BaseException:
             os.close(self._output)
+            _close(self._report)
             raise
+        finally:
+            _close(report)
         self.pid = self._process.pid
         self.most = Usage()
 
@@ -71,13 +91,33 @@ class Payload:
         _, status, used = os.wait4(self.pid, 0)
         code = 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
         self._process.returncode = code
+        parts = [used, *self._inner_usage()]
         self._over.set()
         return Result(
             exit_code=code,
-            cpu_s=used.ru_utime + used.ru_stime,
+            cpu_s=max(self.most.cpu_s, sum(part.ru_utime + part.ru_stime for part in parts)),
             wall_s=time.monotonic() - self._started,
-            memory_kb=max(self.most.memory_kb, used.ru_maxrss),
+            memory_kb=max(self.most.memory_kb, *(part.ru_maxrss for part in parts)),
         )
+
+    def _inner_usage(self) -> List[resource.struct_rusage]:
+        """What the first process of the namespace used, and all that it waited for; nothing if it is not ours."""
+        if self._report < 0:
+            return []
+        try:
+            first = int(json.loads(os.read(self._report, 4096))["child-pid"])
+            deadline = time.monotonic() + ORPHAN_PATIENCE_S
+            while time.monotonic() < deadline:
+                pid, _, used = os.wait4(first, os.WNOHANG)
+                if pid:
+                    return [used]
+                time.sleep(0.002)
+        except (OSError, ValueError, KeyError):
+            return []  # the launcher has waited for it, or never got so far
+        finally:
+            _close(self._report)
+            self._report = -1
+        return []
 
     def end(self, grace_s: float, first: int = signal.SIGTERM) -> None:
         """Asks it to stop, and kills it after the grace time."""
@@ -115,6 +155,11 @@ class Payload:
         descriptor, self._output = self._output, -1
         if descriptor >= 0:
             os.close(descriptor)
+
+
+def _close(descriptor: int) -> None:
+    if descriptor >= 0:
+        os.close(descriptor)
 
 
 def _open_stream(path: Path, uid: Optional[int]) -> int:

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import os
 import platform
+import pwd
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional
 
 GIB = 1024**3
 UNLIMITED = 1 << 60
+
+
+def host_name() -> str:
+    """The name of this machine, also where /etc/hosts calls every machine `localhost`."""
+    name = socket.getfqdn()
+    return socket.gethostname() if name.partition(".")[0] == "localhost" else name
+
+
+def account() -> str:
+    """The user that the pilot runs as; containers run with any id, known or not."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def usable_cores(root: Path = Path("/")) -> int:

@@ -22,6 +22,7 @@ from weyl_pilot.work import Work
 log = logging.getLogger("weyl_pilot.watchdog")
 
 SAMPLE_EVERY_S = 10.0
+FIRST_REPORT_SHARE = 0.4
 FREE_DISK_MIN_MB = 500
 MEMORY_MARGIN = 1.1
 IDLE_WINDOW_S = 1800.0
@@ -147,8 +148,8 @@ class Watchdog:
         self._ended.set()
 
     def add(self, watched: Watched) -> None:
-        """Watches a payload from now on; the first heartbeat is due after one period."""
-        watched.next_report = time.monotonic() + self._period_s()
+        """Watches a payload from now on; the first heartbeat comes early: whoever submitted it may be looking."""
+        watched.next_report = time.monotonic() + self._period_s() * FIRST_REPORT_SHARE
         with self._lock:
             self._watched[watched.work.job_id] = watched
 

@@ -203,9 +203,7 @@ class Wrapper:
         with self._lock:
             if self._verdict is not None:
                 return self._ruled(Outcome("Failed", "Received Kill signal"))
-            self._payload = Payload(
-                shop.walls.command(cell, command), self._environment(), streams=self._streams(), uid=cell.uid
-            )
+            self._payload = self._start(command, self._streams())
         self.outbox.parameters({"PayloadPID": self._payload.pid})
         shop.watchdog.add(
             Watched(
@@ -224,6 +222,16 @@ class Wrapper:
         finally:
             shop.watchdog.remove(work.job_id)
         return self._judge(self._result.exit_code)
+
+    def _start(self, command: Sequence[str], streams: Streams) -> Payload:
+        walls = self._shop.walls
+        return Payload(
+            walls.command(self.cell, command),
+            self._environment(),
+            streams=streams,
+            uid=self.cell.uid,
+            in_namespace=walls.level == "namespace",
+        )
 
     def _judge(self, exit_code: int) -> Outcome:
         if self._verdict is not None:
@@ -250,8 +258,7 @@ class Wrapper:
             streams = Streams(
                 self.cell.tmp / ("%s-%d.log" % (stage, number)), self.cell.tmp / ("%s-%d.log" % (stage, number))
             )
-            wrapped = self._shop.walls.command(self.cell, command)
-            process = Payload(wrapped, self._environment(), streams=streams, uid=self.cell.uid)
+            process = self._start(command, streams)
             try:
                 code = process.wait().exit_code
             finally:

@@ -59,6 +59,19 @@ def test_a_failed_payload_says_its_exit_code_and_still_gives_its_output(server: 
     assert server.output(1)["std.out"] == b"before\n"
 
 
+@pytest.mark.parametrize("level", ["namespace", "user" if os.geteuid() == 0 else "clean"])
+def test_a_job_is_charged_with_what_it_used_behind_every_wall(server: StandIn, start: Start, level: str) -> None:
+    if level == "namespace" and shutil.which("bwrap") is None:
+        pytest.skip("bubblewrap makes the namespace of this test")
+    script = "import time\nblock = b'x' * 100_000_000\nwhile time.process_time() < 0.5: pass\n"
+    pfn = server.put_sandbox({"burn.py": script.encode()})
+    job = server.add(1, executable="python3", arguments="burn.py", input_sandbox=[pfn])
+    finish(start("--isolation", level, "--report-every-s", "30"))
+    assert (job.last("Status"), job.parameters["Isolation"]) == ("Done", level)
+    assert job.parameters["CPUTime(s)"] >= 0.5
+    assert job.parameters["Memory(MB)"] >= 90
+
+
 def test_an_executable_that_is_nowhere_fails_by_its_name(server: StandIn, start: Start) -> None:
     job = server.add(1, executable="no-such-program")
     finish(start())

@@ -20,7 +20,7 @@ from weyl_pilot.offer import Allocation, Node
 from weyl_pilot.probe import os_tag, processor, slurm_seconds, usable_cores, usable_memory_mb
 from weyl_pilot.processes import Usage, parse_stat
 from weyl_pilot.settings import parse_arguments
-from weyl_pilot.watchdog import Watched, judge
+from weyl_pilot.watchdog import Watchdog, Watched, judge
 from weyl_pilot.work import ApplicationNotFound, Work, resolve_command, safe_file_name, split_arguments
 
 PROGRAM = Path(__file__).resolve().parents[2] / "src" / "weyl_pilot"
@@ -208,6 +208,12 @@ def test_a_payload_within_its_limits_goes_on(tmp_path: Path) -> None:
     assert judge(watched(tmp_path, wall_s=99, ram_limit_mb=10), Usage(memory_kb=10 * 1024), free_mb=10_000) is None
     ancient = watched(tmp_path, wall_s=2 * 86400)
     assert judge(ancient, Usage(cpu_s=1e6), free_mb=10_000) is None
+
+
+def test_the_first_report_comes_early_because_somebody_may_be_looking(tmp_path: Path) -> None:
+    job, now = watched(tmp_path), time.monotonic()
+    Watchdog(10).add(job)
+    assert 3.5 < job.next_report - now < 4.5
 
 
 def test_limits_of_time_and_disk_end_a_payload_with_the_words_that_users_grep(tmp_path: Path) -> None:
