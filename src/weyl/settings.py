@@ -100,8 +100,3 @@ class Settings(BaseSettings):
     def issuer(self) -> str:
         """Return the `iss` of our tokens."""
         return self.token_issuer or self.public_url.rstrip("/") + "/"
-
-    @property
-    def s3_client_endpoint(self) -> str:
-        """Return the S3 endpoint that presigned requests name."""
-        return self.s3_public_endpoint or self.s3_endpoint

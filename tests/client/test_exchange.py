@@ -3,6 +3,7 @@
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -173,7 +174,7 @@ def test_waiting_grows_and_has_an_end() -> None:
         (POST, received(504), False),
         (POST, received(503), True),
         (POST, received(429), True),
-        (POST.with_headers(Idempotency_Key="k"), ConnectionFault("reset", was_sent=True), True),
+        (replace(POST, headers={"Idempotency-Key": "k"}), ConnectionFault("reset", was_sent=True), True),
         (Call("POST", "/api/jobs/search", list, unit="jobs"), ConnectionFault("reset", was_sent=True), True),
         (Call("POST", "/x", repeatable=True), received(502), True),
         (Call("GET", "/x", repeatable=False), received(502), False),

@@ -38,7 +38,7 @@ from weyl.config.errors import (
 )
 from weyl.config.path import find
 from weyl.config.policy import ConfigReader
-from weyl.config.service import ConfigStore, Snapshot
+from weyl.config.service import ConfigStore
 
 ADA = Author("Ada", "ada@example.org")
 
@@ -103,8 +103,6 @@ async def test_the_newest_revision_is_served(repository: GitRepository) -> None:
 
 async def test_a_bad_revision_is_kept_out_while_the_last_good_one_serves(repository: GitRepository) -> None:
     store = store_of(repository)
-    seen: list[Snapshot] = []
-    store.on_change(seen.append)
     await store.refresh()
     good = store.current().revision
     await repository.write("DIRAC: {}\nRegistry: []\n", message="Break it", author=ADA)
@@ -116,7 +114,7 @@ async def test_a_bad_revision_is_kept_out_while_the_last_good_one_serves(reposit
     await store.refresh()
     assert store.current().config.registry == {}
     assert store.warnings == []
-    assert [snapshot.revision for snapshot in seen] == [good, store.current().revision]
+    assert store.current().revision != good
 
 
 async def test_a_process_that_starts_at_a_bad_revision_looks_back_for_a_good_one(repository: GitRepository) -> None:

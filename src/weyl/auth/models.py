@@ -37,15 +37,6 @@ class UserInfoResponse(BaseModel):
     preferred_username: str
 
 
-class RefreshToken(BaseModel):
-    """One login of a user that has not been revoked."""
-
-    JTI: str
-    Status: str
-    Scope: str
-    Sub: str
-
-
 class SupportInfo(BaseModel):
     """Whom the members of a VO ask for help."""
 

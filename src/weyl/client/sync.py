@@ -9,7 +9,7 @@ from types import ModuleType, TracebackType
 from typing import Any, Generic, TypeVar
 
 from weyl.client import environment
-from weyl.client.credentials import CredentialFile, MemoryCredentials, TokenFile, TokenStore
+from weyl.client.credentials import CredentialFile, TokenFile, TokenStore
 from weyl.client.exchange import Setting, call_exchange, download_exchange, fresh_tokens, upload_exchange
 from weyl.client.paging import Pager, RowStream
 from weyl.kit.call import Call
@@ -122,8 +122,3 @@ class Client:
             self._options = transport.Options(timeout_s, ca_path, observe, wire)
             self._http = transport.sync_http(self._options)
         return transport.drive(exchange, self._http, self._options)
-
-
-def client_for_token(url: str, tokens: Any, **options: Any) -> Client:
-    """Returns a client whose login lives in memory only."""
-    return Client(url, MemoryCredentials(tokens), **options)

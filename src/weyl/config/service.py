@@ -2,7 +2,6 @@
 
 import asyncio
 import tempfile
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -54,7 +53,6 @@ class ConfigStore:
         self._warning: str | None = None
         self._task: asyncio.Task[None] | None = None
         self._refreshing = asyncio.Lock()
-        self._listeners: list[Callable[[Snapshot], None]] = []
 
     def current(self) -> Snapshot:
         """Return the last good revision; raises `ConfigNotLoaded` if there was none yet."""
@@ -66,10 +64,6 @@ class ConfigStore:
     def warnings(self) -> list[str]:
         """What an administrator has to repair: an invalid revision, a repository that cannot be reached."""
         return [self._warning] if self._warning else []
-
-    def on_change(self, listener: Callable[[Snapshot], None]) -> None:
-        """Call `listener` with each new revision."""
-        self._listeners.append(listener)
 
     async def start(self) -> None:
         """Load the configuration and look for new revisions from now on."""
@@ -132,8 +126,6 @@ class ConfigStore:
         config = parse_config(text)
         self._snapshot = Snapshot.of(config, revision=change.revision, modified=change.at)
         log.info("config.loaded", revision=change.revision, modified=change.at.isoformat())
-        for listener in self._listeners:
-            listener(self._snapshot)
 
     def _warn(self, message: str) -> None:
         if message != self._warning:

@@ -5,9 +5,6 @@ from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSONB
 
 from weyl.kit.db import Timestamp, metadata
 
-LIVE_STATUSES = ("Matched", "Running", "Completing", "Stalled")
-"""Statuses in which a pilot is thought to hold the job: what the stalled rules look at."""
-
 # One row a submitted text, shared by every job that was made from it: 100,000 jobs of one parametric JDL cost one
 # description.
 job_descriptions = sa.Table(

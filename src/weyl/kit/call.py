@@ -45,12 +45,6 @@ class Call(Generic[T]):
         """Returns the same call with these query parameters set."""
         return replace(self, query={**self.query, **query})
 
-    def with_headers(self, **headers: str) -> "Call[T]":
-        """Returns the same call with these headers set; an underscore stands for a dash."""
-        return replace(
-            self, headers={**self.headers, **{key.replace("_", "-"): value for key, value in headers.items()}}
-        )
-
 
 def segment(value: object) -> str:
     """Quotes one path segment, slashes included."""

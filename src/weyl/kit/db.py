@@ -5,7 +5,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
-from typing import Any, cast
+from typing import cast
 
 import asyncpg
 import structlog
@@ -266,8 +266,3 @@ async def drop_month_partitions(tx: Tx, table: str, before: datetime) -> list[st
     for name in expired:
         await tx.execute(text(f'DROP TABLE "{name}"'))
     return expired
-
-
-def jsonb_text(value: Any) -> str:
-    """Return `value` as COPY and raw asyncpg statements want a JSONB value: its JSON text."""
-    return json.dumps_text(value)

@@ -68,12 +68,6 @@ class TooLarge(WeylError):
     status = 413
 
 
-class Unprocessable(WeylError):
-    """The payload is malformed."""
-
-    status = 422
-
-
 class TooManyRequests(WeylError):
     """The caller has to wait."""
 

@@ -40,13 +40,6 @@ class PilotItself:
     vo: str
 
 
-@dataclass(frozen=True, slots=True)
-class System:
-    """weyl itself, on behalf of nobody, for the reason given."""
-
-    reason: str
-
-
 def may_write(user: User, config: Config, *, stamps: Collection[str]) -> PilotWriter:
     """Admit administrators to all pilots, old pilots to one of their VO at a time, and new ones to themselves.
 

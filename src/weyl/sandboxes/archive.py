@@ -15,7 +15,6 @@ else:
 
 LEVEL = 18
 SIZE_MAX = 100 * 1024 * 1024
-CHUNK = 1 << 20
 
 
 class ArchiveFault(Exception):

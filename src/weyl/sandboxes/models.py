@@ -1,15 +1,13 @@
 """What crosses the wire about sandboxes, and the form of their names."""
 
 from enum import StrEnum
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field
 
 # The stray colon is part of the published contract; nothing that we make has it.
 PFN_PATTERN = r"^(:?SB:[A-Za-z]+\|)?/S3/[a-z0-9\.\-]{3,63}(?:/[^/]+){3}/[a-z0-9]{3,10}:[0-9a-f]{64}\.[a-z0-9\.]+$"
 PFN_LENGTH_MAX = 256
-
-Pfn = Annotated[str, StringConstraints(pattern=PFN_PATTERN, max_length=PFN_LENGTH_MAX)]
 
 
 class ChecksumAlgorithm(StrEnum):

@@ -14,7 +14,6 @@ COUNT_MAX = 65_535
 RAM_MB_MAX = 2**31
 SITES_MAX = 1_000
 AVOID_MAX = 8
-ALTERNATIVES_MAX = 8
 OPPORTUNISTIC = "gpu:opportunistic-cpu-ok"
 
 _FIELDS: dict[str, tuple[str, ...]] = {

@@ -1,18 +1,12 @@
-"""What the routes of the auth room are given: keys, the authority, and the address that calls."""
+"""What the routes of the auth room are given: the authority, the database, and the address that calls."""
 
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
-from weyl.auth.keys import KeySet
 from weyl.auth.service.authority import Authority
 from weyl.kit.db import Database
 from weyl.kit.http import state
-
-
-async def key_set(request: Request) -> KeySet:
-    """Returns the keys that `app.py` wired for this process."""
-    return cast(KeySet, state(request).keys)
 
 
 async def authority(request: Request) -> Authority:
@@ -30,7 +24,6 @@ async def client_address(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
-Keys = Annotated[KeySet, Depends(key_set)]
 CurrentAuthority = Annotated[Authority, Depends(authority)]
 Db = Annotated[Database, Depends(database)]
 ClientAddress = Annotated[str, Depends(client_address)]

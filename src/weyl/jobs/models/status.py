@@ -45,9 +45,3 @@ class SetJobStatusReturn(BaseModel):
 
     success: dict[int, SetJobStatusReturnSuccess]
     failed: dict[int, dict[str, str]]
-
-
-class JobIds(BaseModel):
-    """The jobs that a command is for."""
-
-    job_ids: list[int]

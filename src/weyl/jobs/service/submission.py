@@ -16,7 +16,8 @@ from weyl.jobs.queries import submission as queries
 from weyl.jobs.ranges import batches
 from weyl.jobs.requirements import Limits
 from weyl.jobs.service.checks import CHECK_JOBS, JOBS_PER_CHECK
-from weyl.kit.db import Tx, jsonb_text
+from weyl.kit import json
+from weyl.kit.db import Tx
 from weyl.sandboxes import service as sandboxes
 from weyl.tasks.service import enqueue
 
@@ -80,7 +81,7 @@ async def _store(
 ) -> None:
     numbered = list(zip(description_ids, prepared.descriptions, strict=True))
     await queries.insert_descriptions(
-        tx, [(number, description.jdl, jsonb_text(description.document)) for number, description in numbered]
+        tx, [(number, description.jdl, json.dumps_text(description.document)) for number, description in numbered]
     )
     rows = _rows(prepared, submitted, description_ids=description_ids, submitter=submitter)
     await queries.insert_jobs(tx, rows)
@@ -133,7 +134,7 @@ def _with_id(text: str, job_id: int) -> str:
 
 def _parameter_texts(description: Description) -> Iterator[str | None]:
     parameters = description.parameters()
-    return repeat(None, 1) if parameters is None else map(jsonb_text, parameters)
+    return repeat(None, 1) if parameters is None else map(json.dumps_text, parameters)
 
 
 def _shares(prepared: Prepared, job_ids: Sequence[int]) -> Iterator[tuple[int, Sequence[int]]]:
