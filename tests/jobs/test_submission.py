@@ -11,9 +11,7 @@ import pytest
 import sqlalchemy as sa
 from tests.infra.app import Application
 
-from weyl.extension import Extension
 from weyl.jobs.jdl import parse
-from weyl.jobs.routes.submission import router
 from weyl.jobs.tables import job_count_deltas, job_counts, job_descriptions, job_history, jobs, submissions
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
@@ -26,7 +24,7 @@ PLAIN = 'Executable = "/bin/date";'
 
 @pytest.fixture
 async def served(start_application: Callable[..., Awaitable[Application]]) -> Application:
-    return await start_application(extensions=[Extension(name="jobs", routers=[router])], jobs_per_submission_max=2000)
+    return await start_application(jobs_per_submission_max=2000)
 
 
 @pytest.fixture
