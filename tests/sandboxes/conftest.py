@@ -14,13 +14,10 @@ import sqlalchemy as sa
 from tests.infra.app import Application, Installation, running_application
 
 from weyl.demo.seaweedfs import RunningStore
-from weyl.extension import Extension
-from weyl.jobs.routes.sandboxes import router as job_sandboxes_router
 from weyl.jobs.tables import jobs
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.kit.s3 import ObjectStore
-from weyl.sandboxes.routes import router
 
 _numbers = itertools.count()
 
@@ -64,12 +61,9 @@ def archive() -> Archive:
 async def application(
     database_url: str, installation: Installation, object_store: RunningStore
 ) -> AsyncIterator[Application]:
-    """An application with the routes of sandboxes and a bucket of its own."""
-    extension = Extension(name="weyl", routers=[router, job_sandboxes_router])
+    """An application with a bucket of its own."""
     bucket = f"sandboxes-{uuid4().hex}"
-    async with running_application(
-        installation, database_url, object_store, extensions=[extension], s3_bucket=bucket
-    ) as application:
+    async with running_application(installation, database_url, object_store, s3_bucket=bucket) as application:
         yield application
 
 
