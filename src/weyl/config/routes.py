@@ -2,12 +2,12 @@
 
 from typing import Annotated, cast
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from weyl.config.models import Config
 from weyl.config.policy import may_read_history
 from weyl.config.service import ConfigStore, Snapshot
-from weyl.kit.http import CurrentActor, CurrentUser, cached_response, json_response, state
+from weyl.kit.http import Conditional, CurrentActor, CurrentUser, Document, cached_response, json_response, state
 
 router = APIRouter(prefix="/api/config", tags=["config"])
 
@@ -33,16 +33,10 @@ CurrentConfig = Annotated[Config, Depends(current_config)]
 
 
 @router.get("", include_in_schema=False)
-@router.get("/", operation_id="config_serve_config")
-async def serve_config(
-    request: Request,
-    actor: CurrentActor,
-    snapshot: CurrentSnapshot,
-    if_none_match: Annotated[str | None, Header()] = None,
-    if_modified_since: Annotated[str | None, Header()] = None,
-) -> Response:
+@router.get("/", operation_id="config_serve_config", dependencies=[Conditional])
+async def serve_config(request: Request, actor: CurrentActor, snapshot: CurrentSnapshot) -> Response:
     """Answer with the whole configuration, defaults filled in; its ETag is the commit."""
-    return cached_response(request, snapshot.body, etag=snapshot.revision, modified=snapshot.modified)
+    return cached_response(request, Document(snapshot.body, etag=snapshot.revision, modified=snapshot.modified))
 
 
 @router.get("/history", operation_id="config_get_history")

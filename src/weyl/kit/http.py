@@ -6,7 +6,7 @@ from datetime import datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Annotated, Any, Literal, Protocol, cast
 
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Header, Request, Response
 from fastapi.security import OpenIdConnect
 
 from weyl.kit import json
@@ -70,7 +70,8 @@ def bearer_token(header: str | None) -> str:
 async def current_actor(request: Request, authorization: Annotated[str | None, Depends(_bearer)]) -> User:
     """Return whoever calls: a person, a pilot or a payload."""
     verifier = cast(Verifier, state(request).verifier)
-    return verifier.verify(bearer_token(authorization))
+    actor = request.scope["weyl.actor"] = verifier.verify(bearer_token(authorization))
+    return actor
 
 
 async def current_user(actor: Annotated[User, Depends(current_actor)]) -> User:
@@ -136,6 +137,25 @@ def page_response(rows: Sequence[Any], *, page: int, per_page: int, total: int, 
     return json_response(rows, status=206, headers={"Content-Range": f"{unit} {first}-{last}/{total}"})
 
 
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A JSON document that is ready to be sent, to everybody who may see it."""
+
+    body: bytes
+    etag: str
+    modified: datetime
+
+
+async def conditional_headers(
+    if_none_match: Annotated[str | None, Header()] = None,
+    if_modified_since: Annotated[str | None, Header()] = None,
+) -> None:
+    """Declare what `cached_response` reads from the request, so that the API's document has it."""
+
+
+Conditional = Depends(conditional_headers)
+
+
 def http_date(at: datetime) -> str:
     """Return a time as HTTP headers write it (RFC 9110, 5.6.7)."""
     return format_datetime(at.replace(microsecond=0), usegmt=True)
@@ -159,11 +179,9 @@ def is_unchanged(request_headers: Mapping[str, str], *, etag: str, modified: dat
         return False
 
 
-def cached_response(
-    request: Request, body: bytes, *, etag: str, modified: datetime, headers: Mapping[str, str] | None = None
-) -> Response:
-    """Return `body` with its ETag, or 304 if the client has it."""
-    answer_headers = {"ETag": etag, "Last-Modified": http_date(modified), **(headers or {})}
-    if is_unchanged(request.headers, etag=etag, modified=modified):
+def cached_response(request: Request, document: Document, *, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a document with its ETag, or 304 if the client has it."""
+    answer_headers = {"ETag": document.etag, "Last-Modified": http_date(document.modified), **(headers or {})}
+    if is_unchanged(request.headers, etag=document.etag, modified=document.modified):
         return Response(status_code=304, headers=answer_headers)
-    return Response(body, headers=answer_headers, media_type=JSON)
+    return Response(document.body, headers=answer_headers, media_type=JSON)

@@ -1,22 +1,11 @@
 """The status documents of each VO, written once for each revision of the configuration."""
 
-import hashlib
-from dataclasses import dataclass
-from datetime import datetime
-
 from weyl.config.service import Snapshot
 from weyl.kit import json
+from weyl.kit.http import Document
+from weyl.kit.ids import sha256_hex
 from weyl.resource_status.policy import Viewer
 from weyl.resource_status.statuses import Kind, view
-
-
-@dataclass(frozen=True, slots=True)
-class StatusDocument:
-    """The statuses of one kind as one VO sees them, ready to be sent."""
-
-    body: bytes
-    etag: str
-    modified: datetime
 
 
 class StatusBoard:
@@ -24,9 +13,9 @@ class StatusBoard:
 
     def __init__(self) -> None:
         self._revision = ""
-        self._documents: dict[tuple[str, Kind], StatusDocument] = {}
+        self._documents: dict[tuple[str, Kind], Document] = {}
 
-    def document(self, viewer: Viewer, kind: Kind, snapshot: Snapshot) -> StatusDocument:
+    def document(self, viewer: Viewer, kind: Kind, snapshot: Snapshot) -> Document:
         """Return the document of one kind for one VO."""
         if snapshot.revision != self._revision:
             self._revision, self._documents = snapshot.revision, {}
@@ -36,12 +25,12 @@ class StatusBoard:
         return self._documents[key]
 
 
-def _write(vo: str, kind: Kind, snapshot: Snapshot) -> StatusDocument:
+def _write(vo: str, kind: Kind, snapshot: Snapshot) -> Document:
     """Name the document by its content: a revision that changes nothing for this VO leaves its copies good.
 
     A process that is behind another one then gives the same tag for the same content, too.
     """
     elements = view(snapshot.config, vo, kind)
     body = json.dumps(elements)
-    digest = hashlib.sha256(body).hexdigest()[:16] if elements else "empty"
-    return StatusDocument(body, f"{digest}-{len(elements)}-{vo}", snapshot.modified)
+    digest = sha256_hex(body)[:16] if elements else "empty"
+    return Document(body, f"{digest}-{len(elements)}-{vo}", snapshot.modified)

@@ -19,8 +19,7 @@ router = APIRouter(prefix="/.well-known", tags=[".well-known"])
 )
 async def get_openid_configuration(request: Request, authority: CurrentAuthority) -> Response:
     """Describe this installation as an authorisation server."""
-    document = authority.documents.openid_configuration()
-    return cached_response(request, document.body, etag=document.etag, modified=document.modified)
+    return cached_response(request, authority.documents.openid_configuration())
 
 
 @router.get("/jwks.json", operation_id=".well-known_get_jwks", response_model=dict[str, Any])
@@ -32,8 +31,7 @@ async def get_jwks(authority: CurrentAuthority) -> Response:
 @router.get("/dirac-metadata", operation_id=".well-known_get_installation_metadata", response_model=Metadata)
 async def get_installation_metadata(request: Request, authority: CurrentAuthority) -> Response:
     """List the VOs and their groups, for clients that are about to log in."""
-    document = authority.documents.metadata()
-    return cached_response(request, document.body, etag=document.etag, modified=document.modified)
+    return cached_response(request, authority.documents.metadata())
 
 
 @router.get("/security.txt", operation_id=".well-known_get_security_txt", response_model=str)

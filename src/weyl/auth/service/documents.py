@@ -1,8 +1,6 @@
 """The well-known documents, written once per revision of the configuration and served from memory."""
 
-import hashlib
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
 
 from weyl.auth.grants import GRANT_CODE, GRANT_DEVICE
@@ -11,16 +9,9 @@ from weyl.auth.models import GroupInfo, Metadata, OpenIDConfiguration, SupportIn
 from weyl.config.models import Config
 from weyl.config.service import ConfigStore
 from weyl.kit import json
+from weyl.kit.http import Document
+from weyl.kit.ids import sha256_hex
 from weyl.settings import Settings
-
-
-@dataclass(frozen=True)
-class Document:
-    """A document that is ready to be sent."""
-
-    body: bytes
-    etag: str
-    modified: datetime
 
 
 class Documents:
@@ -70,7 +61,7 @@ class Documents:
 
 def _document(body: bytes, modified: datetime) -> Document:
     # Not the revision alone: the same one may be served with other settings after a restart.
-    return Document(body, hashlib.sha256(body).hexdigest()[:40], modified)
+    return Document(body, sha256_hex(body)[:40], modified)
 
 
 def discovery(settings: Settings, config: Config, properties: Collection[str]) -> OpenIDConfiguration:
