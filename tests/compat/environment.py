@@ -38,17 +38,17 @@ class ClientEnvironment:
         return str(self.directory / "bin" / "dirac")
 
 
-def client_environment() -> ClientEnvironment:
+def client_environment(directory: Path = DIRECTORY) -> ClientEnvironment:
     """Return the environment, made anew if the list of versions changed; raises `NotInstallable`."""
     if shutil.which("git") is None:
         raise NotInstallable("DiracX's command line needs `git` on the path")
     wanted = "\n".join([sys.version, *REQUIREMENTS])
-    made = DIRECTORY / "made-of"
-    venv = DIRECTORY / "venv"
-    with _locked(DIRECTORY.with_suffix(".lock")):
+    made = directory / "made-of"
+    venv = directory / "venv"
+    with _locked(directory.with_name(f"{directory.name}.lock")):
         if not made.exists() or made.read_text() != wanted:
-            shutil.rmtree(DIRECTORY, ignore_errors=True)
-            DIRECTORY.mkdir(parents=True)
+            shutil.rmtree(directory, ignore_errors=True)
+            directory.mkdir(parents=True)
             _uv("venv", "--python", sys.executable, str(venv))
             _uv("pip", "install", "--python", str(venv / "bin" / "python"), *REQUIREMENTS)
             made.write_text(wanted)
