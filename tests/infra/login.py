@@ -2,30 +2,15 @@
 
 import asyncio
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from urllib.parse import urljoin
 
 import httpx2
 
+from weyl.demo.browser import Form
+
 CLIENT_ID = "myDIRACClientID"
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 STEPS_MAX = 12
-
-
-class _Form(HTMLParser):
-    """Reads the first form of a page."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.action: str | None = None
-        self.fields: dict[str, str] = {}
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = {name: value or "" for name, value in attrs}
-        if tag == "form" and self.action is None:
-            self.action = values.get("action", "")
-        elif tag in ("input", "button") and "name" in values:
-            self.fields.setdefault(values["name"], values.get("value", ""))
 
 
 @dataclass(frozen=True)
@@ -66,7 +51,7 @@ async def browse(
                 location = answer.headers["location"]
                 url = location if "://" in location else urljoin(url, location)
                 continue
-            form = _Form()
+            form = Form()
             form.feed(answer.text)
             if form.action is None or answer.status_code >= 400:
                 return Page(url, answer.status_code, answer.text)

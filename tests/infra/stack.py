@@ -12,13 +12,12 @@ from uuid import uuid4
 
 import httpx2
 
+from tests.infra.login import CLIENT_ID, DEVICE_GRANT
 from weyl.config.administration import Document
 from weyl.demo.browser import walk_through_forms
 from weyl.demo.installation import InstallationFiles
 from weyl.demo.stack import Stack, remove_directory
 
-CLIENT_ID = "myDIRACClientID"
-DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 CLIENT_GRACE_S = 15
 """What the DIRAC client takes off a token's life when it writes its credentials file."""
 

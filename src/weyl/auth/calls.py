@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from weyl.auth.grants import CLIENT_ID, GRANT_DEVICE
 from weyl.kit.call import Call, segment
+from weyl.kit.oauth import CLIENT_ID, GRANT_DEVICE
 
 
 def installation() -> Call[dict[str, Any]]:

@@ -1,13 +1,12 @@
 """All SQL of the auth room, one function a statement."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, Text, cast, func, insert, literal, select, update
+from sqlalchemy import Text, cast, func, insert, literal, select, update
 
 from weyl.auth.permits import TokenScope
 from weyl.auth.tables import authorization_flows, device_flows, refresh_tokens
@@ -237,7 +236,7 @@ async def revoke_family(tx: Tx, family: UUID, *, expires_at: datetime) -> int:
     return (await tx.execute(statement)).rowcount
 
 
-async def select_refresh_tokens(tx: Tx, scope: TokenScope, *, now: datetime) -> Sequence[RowMapping]:
+async def select_refresh_tokens(tx: Tx, scope: TokenScope, *, now: datetime) -> list[dict[str, Any]]:
     """Returns the living refresh tokens in `scope`, newest first, by their wire names."""
     columns = refresh_tokens.c
     statement = (
@@ -252,4 +251,4 @@ async def select_refresh_tokens(tx: Tx, scope: TokenScope, *, now: datetime) -> 
     )
     if scope.subject is not None:
         statement = statement.where(columns.subject == scope.subject)
-    return (await tx.execute(statement)).mappings().all()
+    return [dict(row) for row in (await tx.execute(statement)).mappings()]

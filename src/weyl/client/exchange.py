@@ -20,8 +20,8 @@ from weyl.client.errors import (
     Unreachable,
 )
 from weyl.kit.call import Call
+from weyl.kit.oauth import CLIENT_ID, GRANT_REFRESH
 
-CLIENT_ID = "myDIRACClientID"
 ATTEMPTS_MAX = 5
 RETRIED_STATUSES = frozenset({429, 502, 503, 504})
 RETRY_AFTER_MAX_S = 60.0
@@ -155,7 +155,7 @@ def _refresh_locked(lock: TokenLock, setting: Setting) -> Exchange[TokenSet]:
         raise NotLoggedIn("You are not logged in.")
     if tokens.seconds_left(setting.now()) >= REFRESH_BELOW_S or not tokens.refresh_token:
         return tokens
-    form = {"grant_type": "refresh_token", "refresh_token": tokens.refresh_token, "client_id": CLIENT_ID}
+    form = {"grant_type": GRANT_REFRESH, "refresh_token": tokens.refresh_token, "client_id": CLIENT_ID}
     request = Send("POST", setting.url + "/api/auth/token", form=form)
     try:
         # A refresh token used twice ends the login, so this is never repeated after a lost answer.

@@ -10,7 +10,7 @@ STEPS_MAX = 8
 TIMEOUT_S = 20.0
 
 
-class _Form(HTMLParser):
+class Form(HTMLParser):
     """Collects the first form of a page: where it goes and what is in it."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ def walk_through_forms(url: str, answers: Mapping[str, str]) -> str:
         with opener.open(request, timeout=TIMEOUT_S) as answer:
             page: str = answer.read().decode("utf-8", "replace")
             address: str = answer.geturl()
-        form = _Form()
+        form = Form()
         form.feed(page)
         if form.action is None:
             return page

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
 
-from weyl.auth.rates import AttemptLimiter
+from weyl.auth.routes.context import ClientAddress, CurrentAuthority
 from weyl.config.routes import CurrentConfig
 from weyl.kit.http import (
     CurrentActor,
@@ -18,7 +18,7 @@ from weyl.kit.http import (
     page_response,
     state,
 )
-from weyl.kit.search import SearchParams, SummaryParams
+from weyl.kit.search import PER_PAGE_MAX, SearchParams, SummaryParams
 from weyl.pilots import policy
 from weyl.pilots.models import (
     PilotMetadata,
@@ -55,11 +55,9 @@ async def pilot_yard(request: Request) -> Yard:
     return cast(Yard, state(request).pilot_yard)
 
 
-async def counted_address(request: Request) -> str:
+async def counted_address(address: ClientAddress, authority: CurrentAuthority) -> str:
     """Return the caller's address, after counting the attempt against its limit."""
-    address = request.client.host if request.client else "unknown"
-    limiter: AttemptLimiter = state(request).auth.limiter
-    limiter.take(address)
+    authority.limiter.take(address)
     return address
 
 
@@ -101,7 +99,7 @@ async def search(
     user: CurrentUser,
     tx: ReadTx,
     page: Annotated[int, Query(ge=1)] = 1,
-    per_page: Annotated[int, Query(ge=1, le=10_000)] = 100,
+    per_page: Annotated[int, Query(ge=1, le=PER_PAGE_MAX)] = 100,
     body: SearchParams | None = None,
 ) -> Response:
     """Answer with the pilots that meet all conditions, one page of them."""

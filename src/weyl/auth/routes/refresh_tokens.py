@@ -4,12 +4,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Response
 
-from weyl.auth.grants import CLIENT_ID
 from weyl.auth.models import UserInfoResponse
 from weyl.auth.policy import own_tokens
+from weyl.auth.queries import select_refresh_tokens
 from weyl.auth.routes.context import CurrentAuthority
 from weyl.auth.service import tokens
 from weyl.kit.http import CurrentUser, Now, ReadTx, WriteTx, json_response
+from weyl.kit.oauth import CLIENT_ID
 
 router = APIRouter(prefix="/api/auth", tags=["auth"])
 
@@ -32,7 +33,7 @@ async def userinfo(user: CurrentUser) -> UserInfoResponse:
 @router.get("/refresh-tokens", operation_id="auth_get_refresh_tokens", response_model=list[Any])
 async def get_refresh_tokens(tx: ReadTx, user: CurrentUser, now: Now) -> Response:
     """List the caller's logins; with ProxyManagement those of everybody in the VO."""
-    return json_response(await tokens.living_tokens(tx, own_tokens(user), now=now))
+    return json_response(await select_refresh_tokens(tx, own_tokens(user), now=now))
 
 
 @router.delete("/refresh-tokens/{jti}", operation_id="auth_revoke_refresh_token_by_jti")

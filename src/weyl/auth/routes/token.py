@@ -12,6 +12,7 @@ from weyl.auth.service import authorization, device, tokens
 from weyl.auth.service.authorization import CodeProof
 from weyl.kit.errors import WeylError
 from weyl.kit.http import Now, WriteTx, json_response
+from weyl.kit.oauth import GRANT_CODE, GRANT_REFRESH
 
 router = APIRouter(prefix="/api/auth", tags=["auth"])
 
@@ -41,14 +42,14 @@ async def get_oidc_token(
 ) -> Response:
     """Trade a code or a refresh token for a pair of tokens."""
     outcome: TokenResponse | WeylError
-    if grant_type == "authorization_code":
+    if grant_type == GRANT_CODE:
         proof = CodeProof(
             client_id=client_id,
             redirect_uri=_given(redirect_uri, "redirect_uri"),
             code_verifier=_given(code_verifier, "code_verifier"),
         )
         outcome = await authorization.redeem(tx, authority, code=_given(code, "code"), proof=proof, now=now)
-    elif grant_type == "refresh_token":
+    elif grant_type == GRANT_REFRESH:
         token = _given(refresh_token, "refresh_token")
         outcome = await tokens.refresh(tx, authority, token=token, client_id=client_id, now=now)
     else:

@@ -9,7 +9,6 @@ from hmac import compare_digest
 from weyl.auth import queries
 from weyl.auth.drivers.idp import code_challenge
 from weyl.auth.errors import InvalidState, TokenRefused
-from weyl.auth.grants import CLIENT_ID
 from weyl.auth.models import TokenResponse
 from weyl.auth.queries import AuthorizationFlow, FlowStatus
 from weyl.auth.sealing import Journey
@@ -17,6 +16,7 @@ from weyl.auth.service.authority import Authority, with_query
 from weyl.auth.service.tokens import begin_login
 from weyl.kit.db import Database, Tx
 from weyl.kit.ids import new_secret, uuid7
+from weyl.kit.oauth import CLIENT_ID
 
 PATH = "/api/auth/authorize"
 S256_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")

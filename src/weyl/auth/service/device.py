@@ -8,7 +8,6 @@ from typing import NoReturn
 
 from weyl.auth import queries
 from weyl.auth.errors import AuthorizationPending, RefusedByProvider, TokenRefused, UnknownUserCode
-from weyl.auth.grants import CLIENT_ID
 from weyl.auth.models import InitiateDeviceFlowResponse, TokenResponse
 from weyl.auth.queries import DeviceFlow, FlowStatus
 from weyl.auth.sealing import Journey
@@ -17,6 +16,7 @@ from weyl.auth.service.tokens import begin_login
 from weyl.kit.db import Database, Tx
 from weyl.kit.errors import Unavailable
 from weyl.kit.ids import new_secret, uuid7
+from weyl.kit.oauth import CLIENT_ID
 
 # No vowels, so that no code spells a word, and nothing that is read as a digit.
 USER_CODE_LETTERS = "BCDFGHJKLMNPQRSTVWXZ"

@@ -3,7 +3,6 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from weyl.auth.grants import GRANT_CODE, GRANT_DEVICE
 from weyl.auth.keys import KeySet
 from weyl.auth.models import GroupInfo, Metadata, OpenIDConfiguration, SupportInfo, VOInfo
 from weyl.config.models import Config
@@ -11,6 +10,7 @@ from weyl.config.service import ConfigStore
 from weyl.kit import json
 from weyl.kit.http import Document
 from weyl.kit.ids import sha256_hex
+from weyl.kit.oauth import GRANT_CODE, GRANT_DEVICE
 from weyl.settings import Settings
 
 

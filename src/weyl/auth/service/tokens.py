@@ -1,6 +1,6 @@
 """Tokens: a login begins with a pair, each refresh trades the pair for a new one, and a replay ends the login."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,6 @@ from weyl.auth.errors import (
     UnknownRefreshToken,
     UnrecognisedClient,
 )
-from weyl.auth.grants import CLIENT_ID
 from weyl.auth.models import TokenResponse
 from weyl.auth.permits import TokenScope
 from weyl.auth.queries import RefreshRow, TokenStatus
@@ -27,6 +26,7 @@ from weyl.auth.tokens import Identity, access_claims, refresh_claims
 from weyl.kit.db import Tx
 from weyl.kit.errors import WeylError
 from weyl.kit.ids import uuid7
+from weyl.kit.oauth import CLIENT_ID
 
 # What the partitions of the refresh tokens reach ahead, with two months to spare.
 LOGIN_LIFE_MAX = timedelta(days=365)
@@ -121,11 +121,6 @@ async def revoke_by_id(tx: Tx, scope: TokenScope, jti: str) -> None:
         raise ForeignToken("This refresh token belongs to somebody else")
     await queries.lock_family(tx, row.jti, expires_at=row.expires_at)
     await queries.revoke_family(tx, row.family, expires_at=row.expires_at)
-
-
-async def living_tokens(tx: Tx, scope: TokenScope, *, now: datetime) -> Sequence[dict[str, Any]]:
-    """Lists the refresh tokens in `scope` that may still be used."""
-    return [dict(row) for row in await queries.select_refresh_tokens(tx, scope, now=now)]
 
 
 def _place(claims: Mapping[str, Any]) -> tuple[UUID, datetime]:

@@ -1,4 +1,4 @@
-"""The words of OAuth that client and server share."""
+"""The words of OAuth that client and server share: who the client is, and how it may ask for tokens."""
 
 CLIENT_ID = "myDIRACClientID"
 GRANT_CODE = "authorization_code"
