@@ -1,96 +1,88 @@
 """Runs tasks and schedules in a worker, on pgqueuer."""
 
 import asyncio
-import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import timedelta
 
 import asyncpg
 import structlog
-from pgqueuer.applications import PgQueuer
-from pgqueuer.domain.errors import PgqException, RetryRequested
-from pgqueuer.executors import EntrypointExecutor, EntrypointExecutorParameters
-from pgqueuer.models import Context, Job
+from pgqueuer.domain.errors import PgqException
+from pgqueuer.executors import EntrypointExecutorParameters
+from pgqueuer.models import Job
+from pgqueuer.qm import QueueManager
 from pgqueuer.types import QueueExecutionMode
 
-from weyl.kit import json
-from weyl.kit.clock import utcnow
 from weyl.kit.db import Database, libpq_dsn
-from weyl.tasks import locks, queries
-from weyl.tasks.models import BoundTask
-from weyl.tasks.schedule import first_run, next_run, retry_delay
-from weyl.tasks.service import enqueue_scheduled
+from weyl.tasks.execution import Execution, run_once
+from weyl.tasks.models import SIZES, BoundTask, Run, Size
+from weyl.tasks.options import OptionsSource, no_options
+from weyl.tasks.repository import Room, TaskRepository
+from weyl.tasks.scheduler import Scheduler
+from weyl.tasks.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
 
 # A worker that dies is noticed after the first, and its tasks are looked for again after the second.
 HEARTBEAT = timedelta(seconds=5)
 DEQUEUE_TIMEOUT = timedelta(seconds=2)
-BATCH = 10
-
-
-@dataclasses.dataclass
-class _RetryingExecutor(EntrypointExecutor):
-    """Turns a failure into a later attempt; the last one is kept in the queue as failed."""
-
-    bound: BoundTask | None = None
-
-    async def execute(self, job: Job, context: Context) -> None:
-        """Run the handler once."""
-        assert self.bound is not None
-        task = self.bound.task
-        try:
-            await self.parameters.func(job)  # type: ignore[call-arg]
-        except Exception as error:
-            if job.attempts + 1 >= task.attempts_max:
-                log.error("task.failed", task=task.name, attempts=job.attempts + 1, exc_info=error)
-                raise
-            delay = retry_delay(task, job.attempts)
-            log.warning(
-                "task.retried",
-                task=task.name,
-                attempt=job.attempts + 1,
-                delay_s=delay.total_seconds(),
-                error=repr(error),
-            )
-            raise RetryRequested(delay=delay, reason=repr(error)) from error
+BATCH = 50
 
 
 class Worker:
-    """Runs the given tasks until it is stopped."""
+    """Runs those of the given tasks that have one of the sizes, until it is stopped; looks after all schedules."""
 
-    def __init__(self, db: Database, tasks: Sequence[BoundTask], *, concurrency: int = 20) -> None:
+    def __init__(
+        self,
+        db: Database,
+        tasks: Sequence[BoundTask],
+        *,
+        concurrency: int = 20,
+        options: OptionsSource = no_options,
+        sizes: Collection[Size] = SIZES,
+    ) -> None:
         self._db = db
         self._bound = {bound.task.name: bound for bound in tasks}
         if len(self._bound) != len(tasks):
             names = [bound.task.name for bound in tasks]
             raise ValueError(f"Declared twice: {sorted({name for name in names if names.count(name) > 1})}")
-        self._scheduled = {name: bound.task for name, bound in self._bound.items() if bound.task.rule}
-        self._concurrency = max(concurrency, 2 * BATCH)
+        self._options = options
+        self._sizes = frozenset(sizes)
+        self._concurrency = concurrency
+        self._scheduler = Scheduler(db, [bound.task for bound in tasks], options)
         self._stopping = asyncio.Event()
-        self._engine: PgQueuer | None = None
+        self._engine: QueueManager | None = None
+        self._room: Room | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all tasks that this worker knows, whatever their size."""
+        return sorted(self._bound)
 
     async def run(self) -> None:
         """Run tasks and schedules until `stop`; comes back by itself when the database does."""
-        async with asyncio.TaskGroup() as group:
-            scheduler = group.create_task(self._schedule_forever())
-            await self._run_engine_forever()
-            scheduler.cancel()
+        with Watchdog().watching():
+            async with asyncio.TaskGroup() as group:
+                scheduler = group.create_task(self._scheduler.run(self._stopping))
+                await self._run_engine_forever()
+                scheduler.cancel()
 
     def stop(self) -> None:
         """Take no new task; those under way are finished."""
         self._stopping.set()
         if self._engine is not None:
             self._engine.shutdown.set()
+        if self._room is not None:
+            self._room.close()
 
     async def drain(self) -> None:
         """Run what is waiting now, then return; schedules are not looked at."""
         await self._run_engine(QueueExecutionMode.drain)
 
-    async def run_now(self, name: str, payload: object = None) -> None:
-        """Run one task in the foreground, outside the queue."""
-        await self._handle(self._bound[name], payload)
+    async def run_now(self, name: str, payload: object = None, *, vo: str | None = None) -> None:
+        """Run one task in the foreground, outside the queue: one attempt, whose error is the caller's."""
+        run = Run(task_id=0, attempt=1, vo=vo)
+        await run_once(self._db, self._bound[name], payload, run=run, options=self._options)
 
     async def _run_engine_forever(self) -> None:
         delay_s = 0.2
@@ -109,75 +101,32 @@ class Worker:
         async with asyncpg.create_pool(
             libpq_dsn(self._db.url), min_size=2, max_size=4, server_settings=settings, timeout=10
         ) as pool:
-            self._engine = PgQueuer.from_asyncpg_pool(pool)
+            room = self._room = Room(self._concurrency)
+            repository = TaskRepository.open(pool, self._db, room)
+            engine = self._engine = QueueManager(repository)
             for bound in self._bound.values():
-                self._register(self._engine, bound)
+                if bound.task.size in self._sizes:
+                    self._register(engine, bound, repository)
             if self._stopping.is_set():
                 return
-            await self._engine.qm.run(
+            await engine.run(
                 dequeue_timeout=DEQUEUE_TIMEOUT,
                 batch_size=BATCH,
                 mode=mode,
-                max_concurrent_tasks=self._concurrency,
                 shutdown_on_listener_failure=True,
                 heartbeat_timeout=HEARTBEAT,
             )
 
-    def _register(self, engine: PgQueuer, bound: BoundTask) -> None:
-        async def handle(job: Job) -> None:
-            await self._handle(bound, json.loads(job.payload or b"null"))
+    def _register(self, engine: QueueManager, bound: BoundTask, repository: TaskRepository) -> None:
+        async def unused(_: Job) -> None:
+            raise AssertionError("Execution calls the handler")
 
-        def executor(parameters: EntrypointExecutorParameters) -> _RetryingExecutor:
-            return _RetryingExecutor(parameters=parameters, bound=bound)
+        room = self._room
+        assert room is not None
 
-        engine.qm.entrypoint(bound.task.name, executor_factory=executor, on_failure="hold", accepts_context=False)(
-            handle
+        def executor(parameters: EntrypointExecutorParameters) -> Execution:
+            return Execution(parameters, bound, repository=repository, room=room, options=self._options)
+
+        engine.entrypoint(bound.task.name, executor_factory=executor, on_failure="delete", accepts_context=False)(
+            unused
         )
-
-    async def _handle(self, bound: BoundTask, payload: object) -> None:
-        if bound.task.lock is None:
-            await bound.handler(payload)
-            return
-        async with locks.hold(self._db, bound.task.lock) as fencing:
-            if fencing is None:
-                log.debug("task.skipped", task=bound.task.name, reason="another run is under way")
-                return
-            await bound.handler(payload)
-
-    async def _schedule_forever(self) -> None:
-        if not self._scheduled:
-            return
-        declared = False
-        while not self._stopping.is_set():
-            try:
-                if not declared:
-                    await self._declare_schedules()
-                    declared = True
-                pause_s = await self._enqueue_due()
-            except Exception as error:  # noqa: BLE001 - the outermost loop: the database may be away for a while
-                log.warning("scheduler.failed", error=repr(error))
-                pause_s = 1.0
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), pause_s)
-
-    async def _declare_schedules(self) -> None:
-        now = utcnow()
-        rows = [
-            {"name": task.name, "rule": task.rule, "next_at": first_run(task, now)} for task in self._scheduled.values()
-        ]
-        async with self._db.transaction() as tx:
-            await queries.upsert_schedules(tx, rows)
-
-    async def _enqueue_due(self) -> float:
-        """Enqueue what is due; returns the seconds until the next."""
-        names = list(self._scheduled)
-        now = utcnow()
-        async with self._db.transaction() as tx:
-            due = [self._scheduled[name] for name in await queries.select_due(tx, names, now)]
-            if due:
-                await queries.update_next_runs(tx, {task.name: next_run(task, now) for task in due})
-                await enqueue_scheduled(tx, due)
-            next_at = await queries.select_next_due(tx, names)
-        if next_at is None:
-            return 1.0
-        return min(max((next_at - utcnow()).total_seconds(), 0.05), 1.0)

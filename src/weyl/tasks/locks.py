@@ -1,49 +1,131 @@
-"""Named locks across workers: taken or not at once, kept alive while held, with a fencing number."""
+"""Locks and limits across workers: all taken or none, kept alive while held, with fencing numbers."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
-from weyl.kit.clock import utcnow
-from weyl.kit.db import Database
+from weyl.kit.db import Database, Tx
 from weyl.kit.ids import uuid7
-from weyl.tasks import queries
+from weyl.tasks.claims import Claim
+from weyl.tasks.errors import LockLost
+from weyl.tasks.queries import locks as queries
 
 log = structlog.get_logger(__name__)
 
 TTL = timedelta(seconds=30)
 
 
-@asynccontextmanager
-async def hold(db: Database, key: str, *, ttl: timedelta = TTL) -> AsyncIterator[int | None]:
-    """Hold the lock `key` during the block; yields its fencing number, or none if another holder has it.
+class NotTaken(Exception):
+    """Somebody else has what is wanted; the transaction that tried is rolled back by this."""
 
-    A holder that dies loses it after `ttl`.
+    def __init__(self, key: str, wait_s: float = 0) -> None:
+        super().__init__(key)
+        self.key = key
+        self.wait_s = wait_s
+
+
+@dataclass(slots=True)
+class Held:
+    """What a run holds."""
+
+    fencing: dict[str, int] = field(default_factory=dict)
+
+
+async def take(tx: Tx, claims: Sequence[Claim], *, holder: str, task: str, ttl: timedelta = TTL) -> dict[str, int]:
+    """Take all that is claimed, or raise `NotTaken`; returns the fencing numbers by key."""
+    locks = [claim for claim in claims if claim.mode != "token"]
+    fencing: dict[str, int] = {}
+    if locks:
+        await queries.enter_gates(tx, locks)
+        fencing = await queries.take_locks(tx, locks, holder=holder, task=task, ttl_s=ttl.total_seconds())
+        if not fencing:
+            raise NotTaken(await queries.select_refused(tx, locks) or locks[0].key)
+    for claim in claims:
+        if claim.mode == "token" and (wait_s := await queries.take_token(tx, claim)) is not None:
+            raise NotTaken(claim.key, wait_s)
+    return fencing
+
+
+@asynccontextmanager
+async def holding(
+    db: Database, claims: Sequence[Claim], *, task: str = "", ttl: timedelta = TTL
+) -> AsyncIterator[Held]:
+    """Hold all that is claimed during the block; raises `NotTaken` before it, and `LockLost` in it.
+
+    A holder that dies loses all of it after `ttl`.
     """
     holder = uuid7().hex
     async with db.transaction() as tx:
-        fencing = await queries.take_lock(tx, key, holder, now=utcnow(), ttl=ttl)
-    if fencing is None:
-        yield None
+        held = Held(await take(tx, claims, holder=holder, task=task, ttl=ttl))
+    if not held.fencing:
+        yield held
         return
-    keeper = asyncio.create_task(_keep(db, key, holder, ttl))
+    keeper = _Keeper(db, holder, ttl, count=len(held.fencing))
+    keeping = asyncio.create_task(keeper.run(asyncio.current_task()))
     try:
-        yield fencing
+        yield held
+    except asyncio.CancelledError:
+        if not keeper.is_lost:
+            raise
+        current = asyncio.current_task()
+        if current is not None:
+            current.uncancel()
+        raise LockLost(f"{task or 'A holder'} lost {', '.join(sorted(held.fencing))}") from None
     finally:
-        keeper.cancel()
+        keeping.cancel()
         with suppress(asyncio.CancelledError):
-            await keeper
+            await keeping
         async with db.transaction() as tx:
-            await queries.release_lock(tx, key, holder, now=utcnow())
+            await queries.release_locks(tx, holder)
 
 
-async def _keep(db: Database, key: str, holder: str, ttl: timedelta) -> None:
-    while True:
-        await asyncio.sleep(ttl.total_seconds() / 3)
-        async with db.transaction() as tx:
-            if not await queries.extend_lock(tx, key, holder, expires_at=utcnow() + ttl):
-                log.error("lock.lost", key=key)
+@asynccontextmanager
+async def hold(db: Database, key: str, *, ttl: timedelta = TTL) -> AsyncIterator[int | None]:
+    """Hold the lock `key` during the block; yields its fencing number, or none if another holder has it."""
+    taken = False
+    try:
+        async with holding(db, [Claim(key)], task=key, ttl=ttl) as held:
+            taken = True
+            yield held.fencing[key]
+    except NotTaken:
+        if taken:
+            raise
+    if not taken:
+        yield None
+
+
+class _Keeper:
+    """Extends locks while they are held, and stops the holder when they are lost."""
+
+    def __init__(self, db: Database, holder: str, ttl: timedelta, *, count: int) -> None:
+        self._db = db
+        self._holder = holder
+        self._ttl = ttl
+        self._count = count
+        self.is_lost = False
+
+    async def run(self, owner: "asyncio.Task[object] | None") -> None:
+        """Extend until cancelled or lost."""
+        loop = asyncio.get_running_loop()
+        ttl_s = self._ttl.total_seconds()
+        good_until = loop.time() + ttl_s
+        while True:
+            await asyncio.sleep(ttl_s / 3)
+            began = loop.time()
+            try:
+                async with self._db.transaction() as tx:
+                    self.is_lost = await queries.extend_locks(tx, self._holder, ttl_s=ttl_s) < self._count
+                good_until = began + ttl_s
+            except (OSError, TimeoutError, SQLAlchemyError) as error:
+                log.warning("lock.not_extended", holder=self._holder, error=repr(error))
+                self.is_lost = loop.time() > good_until
+            if self.is_lost:
+                log.error("lock.lost", holder=self._holder)
+                if owner is not None:
+                    owner.cancel()
                 return

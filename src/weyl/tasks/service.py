@@ -1,13 +1,21 @@
-"""Enqueue background work inside the transaction that causes it."""
+"""Enqueue background work inside the transaction that causes it, alone or in groups, and look after what died."""
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
 
 from pgqueuer.adapters.persistence.queries import Queries
 
 from weyl.kit import json
 from weyl.kit.db import Tx, driver_connection
-from weyl.tasks.models import Task
+from weyl.kit.ids import uuid7
+from weyl.tasks.errors import DeadLetterNotFound, RunRefused, TaskNotFound
+from weyl.tasks.models import RunOrder, Task
+from weyl.tasks.permits import TaskKeeper
+from weyl.tasks.queries import outcomes
+from weyl.tasks.queries.schedules import select_kind
+from weyl.tasks.schedule import Planned
 
 
 async def enqueue(
@@ -17,33 +25,130 @@ async def enqueue(
     *,
     delay: timedelta | None = None,
     keys: Sequence[str] | None = None,
-) -> None:
-    """Enqueue one task a payload; they exist if and only if `tx` commits.
+    vo: str | None = None,
+) -> list[int | None]:
+    """Enqueue one task a payload; they exist if and only if `tx` commits. Returns their ids.
 
-    With `keys`, a task whose key is already waiting or running is left out.
+    With `keys`, a task whose key is already waiting or running is left out (its id is none). `vo` names the VO that
+    the work is for, whose limits then hold.
     """
-    entries = [(task.name, payload) for payload in payloads]
-    await _insert(tx, entries, delay=delay, keys=keys)
+    entries = [Entry(task.name, payload, task.priority, {"vo": vo} if vo else None) for payload in payloads]
+    return await insert(tx, entries, delay=delay, keys=keys)
 
 
-async def enqueue_scheduled(tx: Tx, tasks: Sequence[Task]) -> None:
-    """Enqueue one run of each of these tasks, unless one is waiting or running already."""
-    await _insert(
-        tx, [(task.name, None) for task in tasks], delay=None, keys=[f"schedule:{task.name}" for task in tasks]
+async def enqueue_group(
+    tx: Tx, members: Sequence[tuple[Task, object]], *, then: Task, payload: object, now: datetime, vo: str | None = None
+) -> UUID:
+    """Enqueue tasks, and `then` when the last of them has ended; returns the id of the group.
+
+    `then` gets `{"payload": ..., "total": n, "failed": [ids of dead letters]}`. A dead letter that is replayed later
+    does not count again.
+    """
+    group_id = uuid7()
+    if not members:
+        await insert(tx, [Entry(then.name, follow_up_payload(payload, 0, []), then.priority, None)])
+        return group_id
+    group = {
+        "group_id": group_id,
+        "total": len(members),
+        "remaining": len(members),
+        "failed": [],
+        "follow_up": then.name,
+        "priority": then.priority,
+        "payload": payload,
+        "created_at": now,
+    }
+    await outcomes.insert_group(tx, group)
+    headers = {"group": str(group_id), **({"vo": vo} if vo else {})}
+    await insert(tx, [Entry(task.name, each, task.priority, headers) for task, each in members])
+    return group_id
+
+
+def follow_up_payload(payload: object, total: int, failed: Sequence[int]) -> dict[str, object]:
+    """Return what the task gets that follows a group."""
+    return {"payload": payload, "total": total, "failed": list(failed)}
+
+
+async def cancel(tx: Tx, task_ids: Sequence[int]) -> int:
+    """Remove tasks that have not begun; returns how many that were."""
+    return await outcomes.delete_waiting(tx, task_ids)
+
+
+async def enqueue_scheduled(tx: Tx, rows: Sequence[Planned], priorities: Mapping[str, int]) -> None:
+    """Enqueue one run of each of these schedules, unless one is waiting or running already."""
+    entries = [
+        Entry(row.task, row.payload, priorities.get(row.task, 0), {"vo": row.vo} if row.vo else None) for row in rows
+    ]
+    await insert(tx, entries, keys=[f"schedule:{row.task}:{row.vo}" for row in rows])
+
+
+async def run_by_hand(tx: Tx, keeper: TaskKeeper, name: str, order: RunOrder) -> int:
+    """Enqueue one run of a declared task; returns its id."""
+    kind = await select_kind(tx, name)
+    if kind is None:
+        raise TaskNotFound(f"No worker has declared a task {name!r}; `weyl tasks list` shows those that there are")
+    payload = order.payload
+    if kind["per_vo"] and payload is None:
+        if order.vo is None:
+            raise RunRefused(f"{name} runs for one VO at a time: name it")
+        payload = {"vo": order.vo}
+    headers = {"vo": order.vo} if order.vo else None
+    (task_id,) = await insert(tx, [Entry(name, payload, kind["priority"], headers)])
+    assert task_id is not None
+    return task_id
+
+
+async def replay(tx: Tx, keeper: TaskKeeper, letter_ids: Sequence[int]) -> list[int | None]:
+    """Enqueue dead letters once more, with all their attempts before them; returns the new ids."""
+    letters = await _bury(tx, letter_ids)
+    return await insert(
+        tx,
+        [
+            Entry(letter["task"], letter["payload"], letter["priority"], {"vo": letter["vo"]} if letter["vo"] else None)
+            for letter in letters
+        ],
     )
 
 
-async def _insert(
-    tx: Tx, entries: Sequence[tuple[str, object]], *, delay: timedelta | None, keys: Sequence[str] | None
-) -> None:
+async def discard(tx: Tx, keeper: TaskKeeper, letter_ids: Sequence[int]) -> None:
+    """Remove dead letters for good."""
+    await _bury(tx, letter_ids)
+
+
+async def _bury(tx: Tx, letter_ids: Sequence[int]) -> list[Mapping[str, Any]]:
+    letters = await outcomes.delete_dead_letters(tx, letter_ids)
+    missing = sorted(set(letter_ids) - {letter["id"] for letter in letters})
+    if missing:
+        raise DeadLetterNotFound(f"There is no dead letter {', '.join(map(str, missing))}")
+    return letters
+
+
+class Entry:
+    """One task on its way into the queue."""
+
+    __slots__ = ("headers", "name", "payload", "priority")
+
+    def __init__(self, name: str, payload: object, priority: int, headers: dict[str, str] | None) -> None:
+        self.name = name
+        self.payload = payload
+        self.priority = priority
+        self.headers = headers
+
+
+async def insert(
+    tx: Tx, entries: Sequence[Entry], *, delay: timedelta | None = None, keys: Sequence[str] | None = None
+) -> list[int | None]:
+    """Put tasks into the engine's queue, in the transaction of `tx`."""
     if not entries:
-        return
+        return []
     queries = Queries.from_asyncpg_connection(await driver_connection(tx))
-    await queries.enqueue(
-        [name for name, _ in entries],
-        [json.dumps(payload) for _, payload in entries],
-        [0] * len(entries),
+    ids = await queries.enqueue(
+        [entry.name for entry in entries],
+        [json.dumps(entry.payload) for entry in entries],
+        [entry.priority for entry in entries],
         execute_after=[delay] * len(entries),
         dedupe_key=list(keys) if keys is not None else None,
+        headers=[entry.headers for entry in entries],
         on_conflict="skip",
     )
+    return [None if task_id is None else int(task_id) for task_id in ids]

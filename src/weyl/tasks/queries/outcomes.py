@@ -1,0 +1,132 @@
+"""SQL of what becomes of tasks: put off, given back, finished in a group, or dead."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from weyl.kit.db import Tx
+from weyl.tasks.tables import queue, task_dead_letters, task_groups
+
+_letters, _groups = task_dead_letters.c, task_groups.c
+
+_DEFER = sa.text(
+    "UPDATE pgqueuer SET status = 'queued', queue_manager_id = NULL, slot = NULL, updated = now(),"
+    " execute_after = now() + CAST(:delay AS float8) * interval '1 s',"
+    " headers = CASE WHEN jsonb_typeof(headers) = 'object' THEN headers ELSE '{}' END"
+    " || jsonb_build_object('deferrals', CAST(:deferrals AS int)) "
+    "WHERE id = :id AND status = 'picked'"
+)
+_RELEASE = sa.text(
+    "UPDATE pgqueuer SET status = 'queued', queue_manager_id = NULL, slot = NULL, updated = now() "
+    "WHERE id = ANY(CAST(:ids AS bigint[])) AND status = 'picked'"
+)
+_HISTORY = sa.text(
+    "SELECT job_id, created AS at, traceback ->> 'exception_message' AS error FROM pgqueuer_log "
+    "WHERE job_id = ANY(CAST(:ids AS bigint[])) AND traceback IS NOT NULL ORDER BY job_id, created, id"
+)
+_PRUNE_LOG = sa.text("DELETE FROM pgqueuer_log WHERE created < :before AND aggregated")
+_PRUNE_STATISTICS = sa.text("DELETE FROM pgqueuer_statistics WHERE created < :before")
+
+
+async def defer(tx: Tx, task_id: int, *, delay: timedelta, deferrals: int) -> None:
+    """Put a running task back into the queue for later; its attempts are not counted up."""
+    await tx.execute(_DEFER, {"id": task_id, "delay": delay.total_seconds(), "deferrals": deferrals})
+
+
+async def release(tx: Tx, task_ids: Sequence[int]) -> None:
+    """Give tasks back that a worker was told to drop."""
+    await tx.execute(_RELEASE, {"ids": list(task_ids)})
+
+
+async def lock_queued(tx: Tx, task_ids: Sequence[int]) -> set[int]:
+    """Lock and return those of these tasks that are still in the queue: the others were finished by somebody else."""
+    rows = await tx.execute(
+        sa.select(queue.c.id).where(queue.c.id.in_(task_ids)).order_by(queue.c.id).with_for_update()
+    )
+    return {task_id for (task_id,) in rows}
+
+
+async def delete_waiting(tx: Tx, task_ids: Sequence[int]) -> int:
+    """Remove tasks that have not begun; returns how many that were."""
+    result = await tx.execute(
+        sa.delete(queue).where(queue.c.id.in_(task_ids), sa.cast(queue.c.status, sa.Text) == "queued")
+    )
+    return int(result.rowcount)
+
+
+async def select_history(tx: Tx, task_ids: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
+    """Return the failed attempts of each task, in order."""
+    history: dict[int, list[dict[str, Any]]] = {task_id: [] for task_id in task_ids}
+    for task_id, at, error in await tx.execute(_HISTORY, {"ids": list(task_ids)}):
+        history[task_id].append({"at": at, "error": error})
+    return history
+
+
+async def insert_dead_letters(tx: Tx, letters: Sequence[Mapping[str, Any]]) -> None:
+    """Keep tasks that failed for the last time."""
+    await tx.execute(sa.insert(task_dead_letters), list(letters))
+
+
+async def select_dead_letters(tx: Tx, *, task: str | None, limit: int) -> list[Mapping[str, Any]]:
+    """Return dead letters, the newest first."""
+    statement = sa.select(
+        *(_letters[name] for name in ("id", "task", "vo", "error", "attempts", "enqueued_at", "died_at"))
+    )
+    if task is not None:
+        statement = statement.where(_letters.task == task)
+    rows = await tx.execute(statement.order_by(_letters.id.desc()).limit(limit))
+    return [dict(row) for row in rows.mappings()]
+
+
+async def select_dead_letter(tx: Tx, letter_id: int) -> Mapping[str, Any] | None:
+    """Return one dead letter with all that is known of it."""
+    found = (await tx.execute(sa.select(task_dead_letters).where(_letters.id == letter_id))).mappings().one_or_none()
+    return None if found is None else dict(found)
+
+
+async def delete_dead_letters(tx: Tx, letter_ids: Sequence[int]) -> list[Mapping[str, Any]]:
+    """Remove dead letters; returns them."""
+    rows = await tx.execute(
+        sa.delete(task_dead_letters).where(_letters.id.in_(letter_ids)).returning(task_dead_letters)
+    )
+    return [dict(row) for row in rows.mappings()]
+
+
+async def insert_group(tx: Tx, group: Mapping[str, Any]) -> None:
+    """Store a group of tasks that something follows."""
+    await tx.execute(sa.insert(task_groups), group)
+
+
+async def count_down_groups(tx: Tx, finished: Mapping[UUID, tuple[int, Sequence[int]]]) -> list[Mapping[str, Any]]:
+    """Take finished tasks off their groups: how many, and which of them failed; removes and returns complete groups."""
+    ids = sorted(finished)
+    rows = await tx.execute(
+        sa.select(task_groups).where(_groups.group_id.in_(ids)).order_by(_groups.group_id).with_for_update()
+    )
+    groups = [dict(row) for row in rows.mappings()]
+    for group in groups:
+        count, failed = finished[group["group_id"]]
+        group["remaining"] -= count
+        group["failed"] = [*group["failed"], *failed]
+    complete: list[Mapping[str, Any]] = [group for group in groups if group["remaining"] <= 0]
+    going_on = [group for group in groups if group["remaining"] > 0]
+    if complete:
+        await tx.execute(sa.delete(task_groups).where(_groups.group_id.in_([group["group_id"] for group in complete])))
+    if going_on:
+        await tx.execute(
+            sa.update(task_groups)
+            .where(_groups.group_id == sa.bindparam("group"))
+            .values(remaining=sa.bindparam("left"), failed=sa.bindparam("broken")),
+            [{"group": g["group_id"], "left": g["remaining"], "broken": g["failed"]} for g in going_on],
+        )
+    return complete
+
+
+async def delete_old(tx: Tx, *, log_before: datetime, letters_before: datetime) -> None:
+    """Forget the engine's records of single tasks, and dead letters that nobody cared for."""
+    await tx.execute(_PRUNE_LOG, {"before": log_before})
+    await tx.execute(_PRUNE_STATISTICS, {"before": log_before})
+    await tx.execute(sa.delete(task_dead_letters).where(_letters.died_at < letters_before))

@@ -1,0 +1,174 @@
+"""The engine's queue as a worker sees it: takes as much as there is room for, and settles what ended."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from pgqueuer.adapters.drivers.asyncpg import AsyncpgPoolDriver
+from pgqueuer.adapters.persistence.queries import Queries
+from pgqueuer.domain.types import JOB_STATUS, QueueEntrypoint, QueueManagerId
+from pgqueuer.models import Job, TracebackRecord
+from pgqueuer.ports.repository import EntrypointExecutionParameter
+
+from weyl.kit import json
+from weyl.kit.clock import utcnow
+from weyl.kit.db import Database, Tx, driver_connection
+from weyl.tasks.queries import outcomes
+from weyl.tasks.service import Entry, follow_up_payload, insert
+
+Ended = tuple[Job, JOB_STATUS, TracebackRecord | None]
+
+
+class Room:
+    """How many tasks one worker may run at a time, and how many it does."""
+
+    def __init__(self, tasks_max: int) -> None:
+        self.tasks_max = tasks_max
+        self._running = 0
+        self._changed = asyncio.Event()
+        self._is_closed = False
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Count one task during the block."""
+        self._running += 1
+        try:
+            yield
+        finally:
+            self._running -= 1
+            self._changed.set()
+
+    def close(self) -> None:
+        """Let nothing more in."""
+        self._is_closed = True
+        self._changed.set()
+
+    async def wait(self) -> int:
+        """Return how many more tasks may start, at least one; none once closed."""
+        # Those that were taken last get their turn to be counted.
+        await asyncio.sleep(0)
+        while self._running >= self.tasks_max and not self._is_closed:
+            self._changed.clear()
+            await self._changed.wait()
+        return 0 if self._is_closed else self.tasks_max - self._running
+
+
+def headers_of(job: Job) -> dict[str, Any]:
+    """Return what we wrote beside the payload: VO, group, how often the task was put off."""
+    return job.headers or {}
+
+
+class TaskRepository(Queries):
+    """The engine's queries, with our ends: groups, dead letters and tasks that are put off, each in one transaction."""
+
+    @classmethod
+    def open(cls, pool: asyncpg.Pool, db: Database, room: Room) -> "TaskRepository":
+        """Return the repository over the engine's pool, and ours for what ends in a transaction."""
+        repository = cls(AsyncpgPoolDriver(pool))
+        repository.db = db
+        repository._room = room
+        repository._put_off = {}
+        return repository
+
+    db: Database
+    _room: Room
+    _put_off: dict[int, int]
+
+    def put_off(self, job: Job) -> None:
+        """Note that the retry which follows is none: the task lacked a lock, or said that it comes too early."""
+        self._put_off[job.id] = int(headers_of(job).get("deferrals", 0)) + 1
+
+    async def dequeue(
+        self,
+        batch_size: int,
+        entrypoints: dict[QueueEntrypoint, EntrypointExecutionParameter],
+        queue_manager_id: QueueManagerId,
+        global_concurrency_limit: int | None,
+        heartbeat_timeout: timedelta,
+    ) -> list[Job]:
+        """Take as many tasks as there is room for, as soon as there is any."""
+        room = await self._room.wait()
+        if not room:
+            return []
+        return await super().dequeue(
+            min(batch_size, room), entrypoints, queue_manager_id, global_concurrency_limit, heartbeat_timeout
+        )
+
+    async def retry_job(self, job: Job, delay: timedelta, traceback_record: TracebackRecord | None) -> None:
+        """Put a task back: as a failed attempt, or as one that was only put off."""
+        deferrals = self._put_off.pop(job.id, None)
+        if deferrals is None:
+            await super().retry_job(job, delay, traceback_record)
+            return
+        async with self.db.transaction() as tx:
+            await outcomes.defer(tx, job.id, delay=delay, deferrals=deferrals)
+
+    async def log_jobs(self, job_status: list[Ended]) -> None:
+        """Take what ended out of the queue; what follows from it is in the same transaction."""
+        # A worker that is told to drop its tasks calls them cancelled; they are somebody else's then.
+        dropped = [job.id for job, status, _ in job_status if status == "canceled"]
+        ended = [entry for entry in job_status if entry[1] != "canceled"]
+        if not dropped and not any(status != "successful" or "group" in headers_of(job) for job, status, _ in ended):
+            await super().log_jobs(ended)
+            return
+        async with self.db.transaction() as tx:
+            await outcomes.release(tx, dropped)
+            if ended:
+                await _settle(tx, ended)
+
+
+async def _settle(tx: Tx, ended: Sequence[Ended]) -> None:
+    # A task that was delivered twice ends twice, and counts once.
+    queued = await outcomes.lock_queued(tx, [job.id for job, _, _ in ended])
+    first = {entry[0].id: entry for entry in ended if entry[0].id in queued}
+    await Queries.from_asyncpg_connection(await driver_connection(tx)).log_jobs(list(first.values()))
+    died = [(job, record) for job, status, record in first.values() if status != "successful"]
+    if died:
+        history = await outcomes.select_history(tx, [job.id for job, _ in died])
+        now = utcnow()
+        await outcomes.insert_dead_letters(
+            tx,
+            [
+                {
+                    "id": job.id,
+                    "task": job.entrypoint,
+                    "vo": headers_of(job).get("vo"),
+                    "priority": job.priority,
+                    "payload": json.loads(job.payload or b"null"),
+                    "attempts": job.attempts + 1,
+                    "error": f"{record.exception_type}: {record.exception_message}" if record else "unknown",
+                    "traceback": record.traceback if record else "",
+                    "history": json.loads(json.dumps(history[job.id])),
+                    "enqueued_at": job.created,
+                    "died_at": now,
+                }
+                for job, record in died
+            ],
+        )
+    await _count_down(tx, [job for job, _, _ in first.values()], {job.id for job, _ in died})
+
+
+async def _count_down(tx: Tx, jobs: Sequence[Job], died: set[int]) -> None:
+    finished: dict[UUID, list[int]] = defaultdict(list)
+    for job in jobs:
+        if "group" in headers_of(job):
+            finished[UUID(headers_of(job)["group"])].append(job.id)
+    if not finished:
+        return
+    counts = {group: (len(ids), [task_id for task_id in ids if task_id in died]) for group, ids in finished.items()}
+    complete = await outcomes.count_down_groups(tx, counts)
+    entries = [
+        Entry(
+            group["follow_up"],
+            follow_up_payload(group["payload"], group["total"], group["failed"]),
+            group["priority"],
+            None,
+        )
+        for group in complete
+    ]
+    await insert(tx, entries)

@@ -1,0 +1,87 @@
+"""Background work over HTTP, for administrators of services."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+
+from weyl.kit.http import CurrentUser, ReadTx, WriteTx, json_response
+from weyl.tasks import service
+from weyl.tasks.errors import DeadLetterNotFound
+from weyl.tasks.models import DeadLetter, DeadLetterDetails, Enqueued, HeldLock, RunOrder, Schedule, TaskKind
+from weyl.tasks.policy import may_keep
+from weyl.tasks.queries import locks, outcomes, schedules
+
+router = APIRouter(prefix="/api/tasks", tags=["tasks"])
+
+Limit = Annotated[int, Query(ge=1, le=10_000)]
+LetterId = Annotated[int, Path(ge=1, lt=2**63)]
+
+
+@router.get("", operation_id="tasks_list", response_model=list[TaskKind])
+async def list_tasks(user: CurrentUser, tx: ReadTx) -> Response:
+    """Answer with the tasks that workers know, and how many of each wait, run and are dead."""
+    may_keep(user)
+    return json_response(await schedules.select_kinds(tx))
+
+
+@router.get("/schedules", operation_id="tasks_list_schedules", response_model=list[Schedule])
+async def list_schedules(user: CurrentUser, tx: ReadTx, limit: Limit = 1000) -> Response:
+    """Answer with when tasks run by themselves, for the installation and for each VO."""
+    may_keep(user)
+    return json_response(await schedules.select_schedules(tx, limit=limit))
+
+
+@router.get("/locks", operation_id="tasks_list_locks", response_model=list[HeldLock])
+async def list_locks(user: CurrentUser, tx: ReadTx, limit: Limit = 1000) -> Response:
+    """Answer with the locks, and the places under limits, that running tasks have."""
+    may_keep(user)
+    return json_response(await locks.select_locks(tx, limit=limit))
+
+
+@router.get("/dead", operation_id="tasks_list_dead", response_model=list[DeadLetter])
+async def list_dead_letters(
+    user: CurrentUser,
+    tx: ReadTx,
+    task: Annotated[str | None, Query(max_length=128, pattern=r"^[^\x00]*$")] = None,
+    limit: Limit = 100,
+) -> Response:
+    """Answer with the tasks that failed for the last time, the newest first."""
+    may_keep(user)
+    return json_response(await outcomes.select_dead_letters(tx, task=task, limit=limit))
+
+
+@router.get("/dead/{letter_id}", operation_id="tasks_get_dead", response_model=DeadLetterDetails)
+async def get_dead_letter(letter_id: LetterId, user: CurrentUser, tx: ReadTx) -> Response:
+    """Answer with one dead letter: its payload, error, traceback and attempts."""
+    may_keep(user)
+    found = await outcomes.select_dead_letter(tx, letter_id)
+    if found is None:
+        raise DeadLetterNotFound(f"There is no dead letter {letter_id}")
+    return json_response(found)
+
+
+@router.post("/dead/{letter_id}/replay", operation_id="tasks_replay_dead")
+async def replay_dead_letter(letter_id: LetterId, user: CurrentUser, tx: WriteTx) -> Enqueued:
+    """Enqueue a dead letter once more."""
+    keeper = may_keep(user)
+    (task_id,) = await service.replay(tx, keeper, [letter_id])
+    return Enqueued(id=task_id or 0)
+
+
+@router.delete("/dead/{letter_id}", operation_id="tasks_discard_dead", status_code=204)
+async def discard_dead_letter(letter_id: LetterId, user: CurrentUser, tx: WriteTx) -> None:
+    """Remove a dead letter for good."""
+    keeper = may_keep(user)
+    await service.discard(tx, keeper, [letter_id])
+
+
+@router.post("/{name}/run", operation_id="tasks_run", status_code=201)
+async def run_task(
+    name: Annotated[str, Path(max_length=128, pattern=r"^[\w.-]+$")],
+    user: CurrentUser,
+    tx: WriteTx,
+    order: RunOrder | None = None,
+) -> Enqueued:
+    """Enqueue one run of a task now."""
+    keeper = may_keep(user)
+    return Enqueued(id=await service.run_by_hand(tx, keeper, name, order or RunOrder()))
