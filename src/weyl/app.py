@@ -1,11 +1,10 @@
 """Wires the server: what a process holds, its routers, and the order in which things start and stop."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
-from sqlalchemy import text
 
 from weyl.auth.keys import KeySet
 from weyl.builtin import load_extensions
@@ -13,14 +12,18 @@ from weyl.config.service import ConfigStore
 from weyl.extension import Extension, Services, collect_drivers
 from weyl.kit import faults, health, openapi
 from weyl.kit.db import Database
+from weyl.kit.metrics import Metrics
 from weyl.kit.middleware import RequestGuard
+from weyl.kit.request_watch import RequestWatch, Traces
 from weyl.kit.s3 import ObjectStore
-from weyl.migrations import migrate
+from weyl.observing import health_checks, observed, open_traces
 from weyl.settings import Settings
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, extensions: Sequence[Extension]) -> AsyncIterator[Services]:
+async def open_services(
+    settings: Settings, extensions: Sequence[Extension], metrics: Metrics | None = None
+) -> AsyncIterator[Services]:
     """Open what server and worker processes both hold: database, configuration, keys and object store."""
     async with AsyncExitStack() as stack:
         db = Database(
@@ -35,30 +38,39 @@ async def open_services(settings: Settings, extensions: Sequence[Extension]) -> 
         store = await stack.enter_async_context(ObjectStore.from_settings(settings))
         keys = KeySet(settings.keys.get_secret_value(), issuer=settings.issuer)
         yield Services(
-            settings=settings, db=db, config=config, keys=keys, store=store, drivers=collect_drivers(extensions)
+            settings=settings,
+            db=db,
+            config=config,
+            keys=keys,
+            store=store,
+            drivers=collect_drivers(extensions),
+            metrics=metrics or Metrics(),
         )
 
 
 def create_app(settings: Settings, extensions: Sequence[Extension] | None = None) -> FastAPI:
     """Return the ASGI application; nothing is opened before its lifespan starts."""
     active = load_extensions() if extensions is None else extensions
+    metrics, traces = Metrics(), open_traces(settings, "weyl-server")
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            services = await stack.enter_async_context(open_services(settings, active))
+            services = await stack.enter_async_context(open_services(settings, active, metrics))
             app.state.settings = settings
             app.state.db = services.db
             app.state.config = services.config
             app.state.keys = services.keys
             app.state.store = services.store
             app.state.drivers = services.drivers
-            app.state.health_checks = _health_checks(services)
+            app.state.metrics = metrics
+            app.state.health_checks = health_checks(services)
             for extension in active:
                 if extension.state is not None:
                     held = await stack.enter_async_context(extension.state(services))
                     for name, value in held.items():
                         setattr(app.state, name, value)
+            app.state.metrics_port = await stack.enter_async_context(observed(services, traces, "weyl-server"))
             yield
 
     app = FastAPI(
@@ -78,11 +90,11 @@ def create_app(settings: Settings, extensions: Sequence[Extension] | None = None
             app.include_router(router)
     faults.install(app)
     openapi.install(app)
-    _add_middleware(app, settings)
+    _add_middleware(app, settings, metrics=metrics, traces=traces)
     return app
 
 
-def _add_middleware(app: FastAPI, settings: Settings) -> None:
+def _add_middleware(app: FastAPI, settings: Settings, *, metrics: Metrics, traces: Traces | None) -> None:
     app.add_middleware(
         RequestGuard,
         client_version_min=settings.client_version_min,
@@ -97,20 +109,5 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
             allow_headers=["*"],
             expose_headers=["Content-Range", "ETag", "Last-Modified"],
         )
-
-
-def _health_checks(services: Services) -> dict[str, Callable[[], Awaitable[list[str]]]]:
-    async def database() -> list[str]:
-        async with services.db.read() as tx:
-            await tx.execute(text("SELECT 1"))
-        return []
-
-    async def schema() -> list[str]:
-        found, needed = await migrate.current_revision(services.db), migrate.head_revision()
-        return [] if found == needed else [f"The schema is at {found}, this release needs {needed}: weyl db migrate"]
-
-    async def config() -> list[str]:
-        services.config.current()
-        return services.config.warnings
-
-    return {"database": database, "schema": schema, "configuration": config}
+    # The last one added is the outermost: it sees the answers of all others.
+    app.add_middleware(RequestWatch, metrics=metrics, traces=traces, is_logged=settings.log_requests)

@@ -1,6 +1,6 @@
 """The rooms of weyl itself as one extension, and the extensions that are installed beside it."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from importlib.metadata import entry_points
@@ -14,16 +14,19 @@ from weyl.extension import Extension, Services
 from weyl.jobs import tasks as jobs_tasks
 from weyl.jobs.routes import details, heartbeat, metadata, reschedule, search, status, submission
 from weyl.jobs.routes import sandboxes as jobs_sandboxes
+from weyl.jobs.service import figures as job_figures
 from weyl.jobs.service.moves import fail
 from weyl.jobs.service.writes import JobWrites
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Tx
+from weyl.kit.metrics import Figure, Source
 from weyl.matcher import tasks as matcher_tasks
 from weyl.matcher.routes import router as matcher_router
 from weyl.matcher.service.matcher import running_matcher
 from weyl.pilots import tasks as pilots_tasks
 from weyl.pilots.compute_elements.local import LocalComputeElement
 from weyl.pilots.routes import router as pilots_router
+from weyl.pilots.service import figures as pilot_figures
 from weyl.pilots.service.revocations import RevocationGuard
 from weyl.pilots.service.yard import Yard
 from weyl.resource_status.routes import router as resource_status_router
@@ -47,6 +50,13 @@ async def _state(services: Services) -> AsyncIterator[Mapping[str, object]]:
         token_lifetime=timedelta(minutes=services.settings.access_token_minutes),
     )
     async with authority as auth, matching as matcher, guard as verifier:
+        _show_figures(services)
+        services.metrics.gauge(
+            "weyl_matcher_classes", "Classes of waiting jobs in this process's index.", lambda: len(matcher.index)
+        )
+        matcher.observe = services.metrics.histogram(
+            "weyl_match_duration_seconds", "Time from a pilot's question to its claim, without the wait for jobs."
+        )
         yield {
             "verifier": verifier,
             "auth": auth,
@@ -62,11 +72,26 @@ def _yard(services: Services) -> Yard:
     return Yard.open(services.settings, db=services.db, config=services.config, drivers=services.drivers)
 
 
+def _show_figures(services: Services) -> None:
+    """Show what the database says; every process does, so that one that is left is enough."""
+
+    def source(read: Callable[[Tx], Awaitable[Sequence[Figure]]]) -> Source:
+        async def ask() -> Sequence[Figure]:
+            async with services.db.read() as tx:
+                return await read(tx)
+
+        return ask
+
+    for name, read in {"jobs": job_figures.figures, "pilots": pilot_figures.figures}.items():
+        services.metrics.add_source(name, source(read))
+
+
 async def _fail_jobs_without_sandbox(tx: Tx, job_ids: Sequence[int]) -> None:
     await fail(tx, job_ids, minor_status="Failed Downloading InputSandbox", source="Sandboxes", now=utcnow())
 
 
 def _tasks(services: Services) -> Sequence[BoundTask]:
+    _show_figures(services)
     return [
         *auth_tasks.tasks(services.db),
         *task_queues_tasks.tasks(services.db),

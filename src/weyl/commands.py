@@ -23,10 +23,15 @@ db_app = typer.Typer(help="Create and migrate the database.", no_args_is_help=Tr
 app.add_typer(db_app, name="db")
 
 
-def read_settings() -> Settings:
+MetricsPort = Annotated[
+    int | None, typer.Option(help="Port of /metrics, in the place of WEYL_METRICS_PORT: one a process.")
+]
+
+
+def read_settings(metrics_port: int | None = None) -> Settings:
     """Return the settings of the environment; a wrong one is named in a sentence."""
     try:
-        return Settings()
+        return Settings() if metrics_port is None else Settings(metrics_port=metrics_port)
     except ValidationError as error:
         problems = "; ".join(f"WEYL_{'_'.join(map(str, p['loc'])).upper()}: {p['msg']}" for p in error.errors())
         raise UsageFault(f"The settings are not valid: {problems}", hint="see docs/admin/settings") from error
@@ -37,12 +42,13 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8000,
     fd: Annotated[int | None, typer.Option(help="Listen on this open descriptor instead (socket activation).")] = None,
+    metrics_port: MetricsPort = None,
 ) -> None:
     """Runs the server: the API, until a signal asks to stop.
 
     Example: weyl serve --host 127.0.0.1 --port 8000
     """
-    settings = read_settings()
+    settings = read_settings(metrics_port)
     configure_logging(log_format=settings.log_format, level=settings.log_level)
     try:
         listener = socket.socket(fileno=fd) if fd is not None else listen(host, port)
@@ -52,12 +58,12 @@ def serve(
 
 
 @app.command("worker")
-def worker() -> None:
+def worker(metrics_port: MetricsPort = None) -> None:
     """Runs the worker: checks, pilot submission, cleaning and all other background work.
 
     Example: weyl worker
     """
-    settings = read_settings()
+    settings = read_settings(metrics_port)
     configure_logging(log_format=settings.log_format, level=settings.log_level)
     asyncio.run(run_worker(settings))
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from weyl.auth.keys import KeySet
 from weyl.config.service import ConfigStore
 from weyl.kit.db import Database
+from weyl.kit.metrics import Metrics
 from weyl.kit.s3 import ObjectStore
 from weyl.pilots.compute_elements.driver import DriverFactory
 from weyl.settings import Settings
@@ -25,6 +26,7 @@ class Services:
     keys: KeySet
     store: ObjectStore
     drivers: Mapping[str, DriverFactory]
+    metrics: Metrics = field(default_factory=Metrics)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -93,6 +93,22 @@ class Settings(BaseSettings):
     """`json` for machines, `console` for people."""
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     """Least severe level that is logged."""
+    log_requests: bool = False
+    """Log a line for every request; without it only those that fail are logged, and the proxy has the rest."""
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)
+    """Port of `/metrics` for Prometheus, apart from the API's; off if not set. `--metrics-port` goes before it."""
+    metrics_host: str = "127.0.0.1"
+    """Address of `/metrics`; whoever reaches it may read it."""
+    otlp_traces_url: str | None = None
+    """Where traces go by OTLP over HTTP, such as `http://collector:4318/v1/traces`; needs the extra `telemetry`."""
+    otlp_metrics_url: str | None = None
+    """Where metrics go by OTLP over HTTP, such as `http://collector:4318/v1/metrics`; needs the extra `telemetry`."""
+    otlp_headers: dict[str, SecretStr] = {}
+    """Headers for the collector, such as an authorization; JSON object."""
+    otlp_metrics_every_s: float = Field(default=60, gt=0)
+    """Seconds between two reports of metrics."""
+    trace_sample_ratio: float = Field(default=0.01, ge=0, le=1)
+    """Share of requests and tasks that are traced; those that fail are traced always."""
     worker_concurrency: int = Field(default=20, ge=1, le=1000)
     """Tasks that one worker runs at a time."""
 

@@ -9,9 +9,11 @@ import structlog
 from weyl.app import open_services
 from weyl.builtin import load_extensions
 from weyl.extension import Extension, Services
+from weyl.observing import observed, open_traces
 from weyl.settings import Settings
 from weyl.tasks.engine import Worker
 from weyl.tasks.models import BoundTask
+from weyl.tasks.watch import watched
 
 log = structlog.get_logger(__name__)
 
@@ -24,8 +26,9 @@ def collect_tasks(extensions: Sequence[Extension], services: Services) -> list[B
 async def run_worker(settings: Settings, extensions: Sequence[Extension] | None = None) -> None:
     """Run tasks until SIGTERM or SIGINT; those under way are finished first."""
     active = load_extensions() if extensions is None else extensions
-    async with open_services(settings, active) as services:
-        tasks = collect_tasks(active, services)
+    traces = open_traces(settings, "weyl-worker")
+    async with open_services(settings, active) as services, observed(services, traces, "weyl-worker"):
+        tasks = [watched(bound, metrics=services.metrics, traces=traces) for bound in collect_tasks(active, services)]
         worker = Worker(services.db, tasks, concurrency=settings.worker_concurrency)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

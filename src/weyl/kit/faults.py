@@ -86,4 +86,6 @@ async def _database_error(request: Request, error: Exception) -> Response:
 async def _unexpected(request: Request, error: Exception) -> Response:
     log.error("request.failed", path=request.url.path, method=request.method, exc_info=error)
     detail = "Internal error. It is logged under the request id; please report it with that id"
-    return json_response({"detail": detail, "request_id": request_id(request)}, status=500)
+    # Sent from outside of all middleware, which would have added the header.
+    found = request_id(request)
+    return json_response({"detail": detail, "request_id": found}, status=500, headers={"X-Request-ID": found})

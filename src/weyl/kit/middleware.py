@@ -1,14 +1,12 @@
-"""What every request passes: its id, the client's version, and the limit of its body; plain ASGI for speed."""
+"""What every request passes: the client's version, and the limit of its body; plain ASGI for speed."""
 
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-import structlog
 from starlette.exceptions import HTTPException
 
 from weyl.kit import json
-from weyl.kit.ids import uuid7
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -36,7 +34,7 @@ class BodyTooLarge(HTTPException):
 
 
 class RequestGuard:
-    """Gives the request an id, refuses clients that are too old and bodies that are too large."""
+    """Refuses clients that are too old and bodies that are too large."""
 
     def __init__(self, app: App, *, client_version_min: str, body_bytes_max: int) -> None:
         self._app = app
@@ -48,21 +46,11 @@ class RequestGuard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = uuid7().hex
-        scope["weyl.request_id"] = request_id
-        structlog.contextvars.bind_contextvars(request_id=request_id)
-        headers = dict(scope["headers"])
-
-        async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
-            await send(message)
-
-        problem = self._problem(headers)
+        problem = self._problem(dict(scope["headers"]))
         if problem is not None:
-            await _answer(send_with_id, *problem)
+            await _answer(send, *problem)
             return
-        await self._app(scope, self._limited(receive), send_with_id)
+        await self._app(scope, self._limited(receive), send)
 
     def _problem(self, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
         version = headers.get(b"diracx-client-version")

@@ -210,6 +210,15 @@ class ObjectStore:
         errors = [element for element in root if _local_name(element) == "Error"]
         return {part.text or "" for error in errors for part in error if _local_name(part) == "Key"}
 
+    async def ping(self) -> int:
+        """Ask for the bucket once and return the answer's status; raises `OSError` or `TimeoutError` without one."""
+        try:
+            return (await self._send_once("HEAD", f"/{self.bucket}", {}, b"")).status
+        except _Transient:
+            return 503
+        except aiohttp.ClientError as error:
+            raise ConnectionError(str(error)) from error
+
     async def make_ready(self) -> None:
         """Make sure that the bucket exists; at first use, so that servers start without the store."""
         if not self._is_ready:

@@ -8,6 +8,8 @@ from typing import Any
 
 import structlog
 
+from weyl.kit.request_watch import REQUEST, method_of, route_of, who
+
 # Tokens of ours (JWT), pilot secrets, and the signatures of presigned URLs.
 _SECRETS = re.compile(
     r"eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*|weylp_[A-Za-z0-9_-]+|(?<=Signature=)[0-9A-Za-z%+/=]+"
@@ -26,10 +28,24 @@ def _mask_event(_logger: object, _name: str, event: MutableMapping[str, Any]) ->
     return event
 
 
+def _add_request(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Add what is known of the request; looked up when something is logged, because most requests log nothing."""
+    scope = REQUEST.get()
+    if scope is not None:
+        event.setdefault("route", f"{method_of(scope)} {route_of(scope)}")
+        for key, value in who(scope).items():
+            event.setdefault(key, value)
+        span = scope.get("weyl.span")
+        if span is not None:
+            event["trace_id"] = span.trace_id
+    return event
+
+
 def configure_logging(*, log_format: str, level: str) -> None:
     """Send the logs of this process, ours and those of libraries, to standard error."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        _add_request,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,

@@ -53,6 +53,11 @@ def head_revision() -> str:
     return head
 
 
+def known_revisions() -> frozenset[str]:
+    """Return every revision that this release can migrate from or to."""
+    return frozenset(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
+
+
 async def current_revision(db: Database) -> str | None:
     """Return the schema revision of the database; none if nothing was ever applied."""
     async with db.read() as tx:

@@ -1,6 +1,7 @@
 """The matcher of one server process: takes a pilot's question and answers with jobs that are its own from then on."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -61,6 +62,8 @@ class Matcher:
         clock: Callable[[], datetime] = utcnow,
         sweep_every_s: float = SWEEP_EVERY_S,
     ) -> None:
+        self.observe: Callable[[float], None] = lambda _: None
+        """Gets the seconds that each try to match took; who wires the process may replace it."""
         self.index = Index()
         self.parking = Parking()
         self.freshness = Freshness(
@@ -165,11 +168,11 @@ class Matcher:
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait_s
-        await self._claims.submit(attempt)
+        await self._try(attempt)
         for _ in range(BUSY_TRIES_MAX):
             if attempt.bound or attempt.miss is not None:
                 break
-            await self._claims.submit(attempt)
+            await self._try(attempt)
         while not attempt.bound and not self._is_closing:
             left_s = deadline - loop.time()
             if left_s <= 0:
@@ -179,8 +182,13 @@ class Matcher:
             if self._is_closing or await is_gone():
                 break
             attempt.forget()
-            await self._claims.submit(attempt)
+            await self._try(attempt)
         return wait_s > 0 and loop.time() >= deadline
+
+    async def _try(self, attempt: Attempt) -> None:
+        began = time.perf_counter()
+        await self._claims.submit(attempt)
+        self.observe(time.perf_counter() - began)
 
     def _facts_of(self, place: Place) -> PlaceFacts:
         snapshot = self._config.current()
