@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import stat
 import subprocess
@@ -251,7 +252,8 @@ def test_logins_are_listed_and_ended(terminal: Callable[..., Terminal]) -> None:
     here.login("vob")
     there.login("vob")
     rows = json.loads(here("logins", "-o", "json").stdout)
-    assert len(rows) == 2
+    assert sorted(row["Current"] for row in rows) == [False, True]
+    assert all(re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", row["Since"]) for row in rows)
     assert here("logins", "list", "-q").stdout.split() == [row["JTI"] for row in rows]
     assert here("logins", "revoke", rows[0]["JTI"]).returncode == 2
     done = here("logins", "revoke", rows[0]["JTI"], "00000000-0000-7000-8000-000000000000", "-yq")

@@ -200,6 +200,22 @@ def test_kill_by_ids_from_a_search(weyl: Program, server: Server, group: str) ->
     assert statuses == {ids[0]: "Done", ids[1]: "Killed", ids[2]: "Killed"}
 
 
+def test_a_filter_to_kill_by_means_those_that_still_live(weyl: Program, server: Server, group: str) -> None:
+    ids = submit(weyl, group, 2)
+    move(server, ids[:1], "Running", "Done")
+    result = weyl("jobs", "kill", "--where", f"JobGroup = {group}", "--yes", "-o", "table")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split() == [str(ids[1])]
+
+
+def test_a_refused_description_is_named_by_its_file(weyl: Program, group: str) -> None:
+    good = weyl.file("good.jdl", JDL.format(group=group))
+    bad = weyl.file("bad.jdl", JDL.format(group=group) + 'JobType = "Nonsense";')
+    result = weyl("jobs", "submit", str(good), str(bad))
+    assert result.returncode == 10
+    assert result.stderr.startswith(f"Error: {bad}: JobType: 'Nonsense' is not allowed")
+
+
 def test_delete_kills_first(weyl: Program, server: Server, group: str) -> None:
     ids = submit(weyl, group, 2)
     move(server, ids[:1], "Running")
@@ -244,9 +260,12 @@ def test_doctor_checks_what_a_command_needs(weyl: Program, weyl_as: Callable[...
         "clock": "ok",
         "login": "ok",
     }
-    lost = {row["Check"]: row for row in rows(weyl_as(None)("doctor"))}
+    result = weyl_as(None)("doctor")
+    assert result.returncode == 4
+    lost = {row["Check"]: row for row in json.loads(result.stdout)}
     assert lost["login"]["State"] == "failed"
     assert "weyl login" in lost["login"]["Advice"]
+    assert weyl("doctor", "--url", "http://127.0.0.1:9").returncode == 6
 
 
 def test_debug_shows_the_requests_and_no_token(weyl: Program, server: Server) -> None:

@@ -66,6 +66,32 @@ def test_output_and_logs_of_a_finished_job(weyl: Program, server: Server, group:
     assert weyl("output", str(live)).returncode == 3
 
 
+def test_logs_of_a_job_without_output_say_why(weyl: Program, server: Server, group: str) -> None:
+    silent, killed, cut_off, deleted = submit(weyl, group, 4)
+    move(server, [silent], "Running", "Done")
+    move(server, [killed], "Killed")
+    move(server, [cut_off], "Running")
+    with server.client("alice") as client:
+        client.send(Call("PATCH", "/api/jobs/heartbeat", list, body={str(cut_off): {"StandardOutput": "so far\n"}}))
+    move(server, [cut_off], "Killed")
+    weyl("jobs", "delete", str(deleted), "--yes")
+    for stream, words in (("output", []), ("error", ["--stderr"])):
+        result = weyl("logs", str(silent), *words)
+        assert (result.returncode, result.stdout) == (0, "")
+        assert f"Job {silent} is Done" in result.stderr
+        assert f"wrote nothing to its standard {stream}" in result.stderr
+    result = weyl("logs", str(killed))
+    assert result.returncode == 3
+    assert f"Job {killed} is Killed (step 0) and left no output" in result.stderr
+    result = weyl("logs", str(cut_off))
+    assert (result.returncode, result.stdout) == (0, "so far\n")
+    assert "the last lines" in result.stderr
+    for command in ("logs", "output"):
+        result = weyl(command, str(deleted))
+        assert result.returncode == 3
+        assert f"Job {deleted} is Deleted" in result.stderr
+
+
 def test_logs_of_a_running_job(weyl: Program, server: Server, group: str) -> None:
     [job_id] = submit(weyl, group)
     assert weyl("logs", str(job_id)).returncode == 3

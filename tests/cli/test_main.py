@@ -80,6 +80,25 @@ def test_help_names_every_command_and_goes_to_stdout() -> None:
         assert (name in result.stdout) is not entry.hidden
 
 
+@pytest.mark.parametrize("words", [[], ["jobs"], ["jobs", "submit"], ["config"]])
+def test_no_words_at_all_show_what_there_is(words: list[str]) -> None:
+    result = weyl(*words)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("Usage: weyl")
+    assert "Error" not in result.stderr
+
+
+def test_the_help_of_submit_has_what_a_submission_takes() -> None:
+    shown = weyl("jobs", "submit", "--help").stdout
+    assert "--param K=A..B" in shown
+    assert re.search(r"^  FILE +Files in JDL", shown, re.MULTILINE)
+
+
+def test_the_help_of_a_group_has_whole_sentences() -> None:
+    for group in ("pilots", "config", "jobs"):
+        assert "..." not in weyl(group, "--help").stdout.partition("Commands:")[2]
+
+
 @pytest.mark.parametrize("words", [["-o", "json", "version"], ["version", "-o", "json"], ["version", "--json", "weyl"]])
 def test_options_are_understood_before_and_after_the_command(words: list[str]) -> None:
     result = weyl(*words)
@@ -105,6 +124,8 @@ def test_output_formats_of_the_peer_are_understood(value: str) -> None:
         ["jobs", "show", "twelve"],
         ["completion", "no-such-shell"],
         ["api", "FETCH", "/"],
+        ["whoami", "--url", "localhost:8000"],
+        ["jobs", "submit", "cmd", "--", "./no-such-program"],
     ],
 )
 def test_wrong_usage_is_exit_2_with_a_line_that_helps(words: list[str]) -> None:

@@ -94,6 +94,27 @@ def test_a_table_is_aligned_and_its_footer_is_on_stderr(session, capsys) -> None
     assert err == "1-2 of 90,286 jobs\n"
 
 
+def test_one_is_singular(session, capsys) -> None:
+    session.options.output = "table"
+    for unit, one in (("jobs", "job"), ("sandboxes", "sandbox"), ("task queues", "task queue")):
+        assert printed(Rows([{"A": 1}], unit=unit), session, capsys)[1] == f"1 {one}\n"
+
+
+def test_times_of_a_table_end_with_the_second(session, capsys) -> None:
+    row = {"At": "2026-11-01T00:00:00.123456Z"}
+    for output, shown in (("table", "2026-11-01T00:00:00Z"), ("wide", row["At"]), ("csv", row["At"])):
+        session.options.output = output
+        assert printed(Rows([row]), session, capsys)[0].splitlines()[1] == shown
+
+
+def test_the_id_of_a_row_is_shown_whole_so_that_it_can_be_copied(session, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "50")
+    session.options.output = "table"
+    out, _ = printed(Rows([{"ID": "i" * 20, "Text": "x" * 40}]), session, capsys)
+    assert "i" * 20 in out
+    assert max(len(line) for line in out.splitlines()) <= 50
+
+
 def test_wide_shows_every_column_uncut(session, capsys, monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", "20")
     session.options.output = "wide"

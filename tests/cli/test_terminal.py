@@ -98,6 +98,12 @@ def test_a_terminal_gets_a_table_with_colours_unless_told_otherwise(terminal) ->
         assert ("\x1b[" in shown.seen) is is_coloured
 
 
+def test_the_configuration_is_shown_as_it_is_written(terminal) -> None:
+    shown = terminal("config", "dump")
+    assert shown.end() == 0
+    assert re.search(r"^Registry:\r?\n  voa:", shown.seen, re.MULTILINE)
+
+
 def test_harm_is_asked_about_once_and_can_be_declined(weyl: Program, terminal) -> None:
     [job_id] = submit(weyl, "asked-no")
     question = terminal("kill", str(job_id))

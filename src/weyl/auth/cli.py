@@ -6,8 +6,9 @@ import sys
 import time
 import webbrowser
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 import segno
 import typer
@@ -257,8 +258,21 @@ def list_logins(context: typer.Context) -> Result:
 
 
 def _logins(session: Session) -> Rows:
-    rows = session.client.send(calls.refresh_tokens())
-    return Rows(rows, columns=("JTI", "Scope", "Status", "Sub"), id_column="JTI", unit="logins")
+    logins = session.client.send(calls.refresh_tokens())
+    # Read after the request, which may have replaced the tokens.
+    tokens = session.credentials.load()
+    here = claims_of(tokens.refresh_token or "").get("jti") if tokens is not None else None
+    rows = [{**row, "Since": _made_at(row["JTI"]), "Current": row["JTI"] == here} for row in logins]
+    columns = ("JTI", "Since", "Current", "Scope", "Status", "Sub")
+    return Rows(rows, columns=columns, id_column="JTI", unit="logins")
+
+
+def _made_at(jti: str) -> str | None:
+    """Returns when an id was made, which ids of version 7 begin with: of a login, when it was last refreshed."""
+    identifier = UUID(jti)
+    if identifier.version != 7:
+        return None
+    return f"{datetime.fromtimestamp((identifier.int >> 80) / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 @logins_app.command()
@@ -282,4 +296,4 @@ def revoke(
             failed[identifier] = error.message
         else:
             done.append(identifier)
-    return Ids(done, f"{len(done)} logins ended.", id_column="JTI", failed=failed)
+    return Ids(done, f"{len(done)} {'login' if len(done) == 1 else 'logins'} ended.", id_column="JTI", failed=failed)

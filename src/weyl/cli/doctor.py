@@ -11,8 +11,8 @@ import typer
 
 from weyl.client.command import Session, session_of
 from weyl.client.credentials import claims_of
-from weyl.client.errors import ClientError, NotLoggedIn
-from weyl.client.results import Result, Rows
+from weyl.client.errors import ClientError
+from weyl.client.results import Done, Parts, Result, Rows
 from weyl.kit.call import Call
 
 SKEW_MAX_S = 30
@@ -27,24 +27,34 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def doctor(context: typer.Context) -> Result:
     """Checks address, certificates, clock, version and login, and says what to do about each.
 
+    The exit code is that of the first failed check: 2 for the address, 6 for the server, 4 for the login.
+
     Example: weyl doctor
     """
-    return Rows(
-        _checks(session_of(context)), columns=("Check", "State", "Finding", "Advice"), id_column="Check", unit="checks"
-    )
+    return Parts(_parts(session_of(context)))
 
 
-def _checks(session: Session) -> Iterator[dict[str, str]]:
+def _parts(session: Session) -> Iterator[Result]:
+    codes: list[int] = []
+    rows = _checks(session, codes)
+    yield Rows(rows, columns=("Check", "State", "Finding", "Advice"), id_column="Check", unit="checks")
+    yield Done(exit_code=codes[0] if codes else 0)
+
+
+def _checks(session: Session, codes: list[int]) -> Iterator[dict[str, str]]:
+    """Yields one row a check, and notes the exit code of each that failed."""
     yield _row("version", "ok", f"weyl {version('weyl')}")
     try:
         url = session.client.url
     except ClientError as error:
+        codes.append(error.exit_code)
         yield _row("address", "failed", error.message, error.hint)
         return
     yield _row("address", "ok", url)
     try:
         answer = session.client.answer(METADATA)
     except ClientError as error:
+        codes.append(error.exit_code)
         yield _row("server", "failed", error.message, _server_advice(url, error))
         return
     vos = sorted(answer.value.get("virtual_organizations", {}))
@@ -54,7 +64,7 @@ def _checks(session: Session) -> Iterator[dict[str, str]]:
         "encryption", "ok" if encrypted else "warning", "TLS" if encrypted else "none", "" if encrypted else NO_TLS
     )
     yield _clock(answer.headers.get("date"))
-    yield _login(session)
+    yield _login(session, codes)
 
 
 NO_TLS = "Tokens travel readable; good only for an installation on this machine."
@@ -69,13 +79,12 @@ def _clock(date: str | None) -> dict[str, str]:
     return _row("clock", "failed", f"{skew_s:.0f} s from the server's", "Set the clock of this machine (NTP).")
 
 
-def _login(session: Session) -> dict[str, str]:
+def _login(session: Session, codes: list[int]) -> dict[str, str]:
     try:
         claims = claims_of(session.client.token())
         user = session.client.send(USERINFO)
-    except NotLoggedIn as error:
-        return _row("login", "failed", error.message, error.hint)
     except ClientError as error:
+        codes.append(error.exit_code)
         return _row("login", "failed", error.message, error.hint)
     left_min = max(0, int(claims.get("exp", 0)) - int(time.time())) // 60
     who = f"{user.get('preferred_username')} ({user.get('vo')}/{user.get('dirac_group')})"

@@ -11,6 +11,8 @@ from weyl.cli.session import CommandSession
 from weyl.client.errors import ClientError
 
 EXIT_INTERRUPTED = 130
+# Typer's name for "no arguments at all"; the class itself is private to it.
+NO_ARGUMENTS = "NoArgsIsHelpError"
 
 
 def report(error: BaseException, session: CommandSession) -> int:
@@ -18,6 +20,10 @@ def report(error: BaseException, session: CommandSession) -> int:
     if isinstance(error, KeyboardInterrupt):
         print("\nInterrupted.", file=sys.stderr)
         return EXIT_INTERRUPTED
+    if type(error).__name__ == NO_ARGUMENTS and not _wants_json(session):
+        # Somebody who types a bare `weyl jobs` asks what there is.
+        print(error, file=sys.stderr)
+        return exit_code(error)
     document = describe(error)
     if session.options.debug and not isinstance(error, typer.TyperException):
         traceback.print_exception(error, file=sys.stderr)

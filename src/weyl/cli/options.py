@@ -135,9 +135,22 @@ def prepare(command: Any, words: Sequence[str] | None = None) -> None:
         help_option.default = False
     if not command.epilog:
         command.epilog = "Options of every command, such as -o and --url: see `weyl --help`."
+    for parameter in command.params:
+        if parameter.param_type_name == "argument":
+            # `FILE` says enough; `<list[str]>` is for programmers.
+            parameter.display_type_rich = _no_type
     if isinstance(command, TyperGroup):
         for child in command.commands.values():
             prepare(child, words)
+            child.short_help = child.short_help or _first_sentence(child.help or "")
+
+
+def _no_type(ctx: Any) -> str:
+    return ""
+
+
+def _first_sentence(text: str) -> str:
+    return " ".join(text.partition("\n\n")[0].split())
 
 
 def _hidden(parameter: Any) -> Any:

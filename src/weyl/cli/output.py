@@ -101,7 +101,8 @@ def _write_rows(
             _write_separated(rows, names, out, separator="," if kind == "csv" else "\t", header=header)
         case kind:
             width = None if kind == "wide" else width_of_terminal()
-            for line in table_lines(list(rows), names, width=width, header=header, color=session.has_color):
+            look: dict[str, Any] = {"width": width, "header": header, "color": session.has_color}
+            for line in table_lines(list(rows), names, **look, whole=result.id_column):
                 print(line, file=out)
 
 
@@ -111,8 +112,15 @@ def footer(count: int, result: Rows) -> str:
     if count == 0:
         return f"No {result.unit}." if not total else f"No more {result.unit}: there are {total:,} in all."
     if total is None or (total == count and result.first == 1):
-        return f"{count:,} {result.unit}"
-    return f"{result.first:,}-{result.first + count - 1:,} of {total:,} {result.unit}"
+        return f"{count:,} {unit_of(count, result.unit)}"
+    return f"{result.first:,}-{result.first + count - 1:,} of {total:,} {unit_of(total, result.unit)}"
+
+
+def unit_of(count: int, unit: str) -> str:
+    """Returns the name of what is counted, in the singular for one."""
+    if count != 1:
+        return unit
+    return unit.removesuffix("es") if unit.endswith("xes") else unit.removesuffix("s")
 
 
 def _check_columns(names: Sequence[str], row: Mapping[str, Any]) -> None:

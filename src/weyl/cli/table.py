@@ -1,6 +1,7 @@
 """Lines of an aligned table, cut to the terminal's width: our own, because a library costs more than printing."""
 
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,6 +9,7 @@ from unicodedata import east_asian_width
 
 GAP = "  "
 CELL_MIN = 6
+FRACTION = re.compile(r"(?<=\d\d\d\d-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+(?=Z$)")
 RED, GREEN, YELLOW, BOLD, RESET = "\033[31m", "\033[32m", "\033[33m", "\033[1m", "\033[0m"
 COLORS = {
     **dict.fromkeys(("Failed", "Killed", "Aborted", "Banned", "failed"), RED),
@@ -22,17 +24,30 @@ def width_of_terminal() -> int:
 
 
 def table_lines(
-    rows: Sequence[Mapping[str, Any]], names: Sequence[str], *, width: int | None, header: bool, color: bool
+    rows: Sequence[Mapping[str, Any]],
+    names: Sequence[str],
+    *,
+    width: int | None,
+    header: bool,
+    color: bool,
+    whole: str | None = None,
 ) -> list[str]:
-    """Returns the lines of a table; with a width, long columns are cut so that each row stays one line."""
+    """Returns the lines of a table; with a width, long columns are cut so that each row stays one line.
+
+    The column `whole` is not cut: what it holds is copied into the next command.
+    """
     if not names or not rows:
         return []
     cells = [[cell_text(row.get(name)) for name in names] for row in rows]
+    if width is not None:
+        # Microseconds are for programs, and for `-o wide`.
+        cells = [[FRACTION.sub("", cell) for cell in line] for line in cells]
     wanted = [
         max([text_width(name) if header else 1, *(text_width(line[i]) for line in cells)])
         for i, name in enumerate(names)
     ]
-    widths = wanted if width is None else fit(wanted, width - len(GAP) * (len(names) - 1))
+    kept = names.index(whole) if whole in names else None
+    widths = wanted if width is None else fit(wanted, width - len(GAP) * (len(names) - 1), kept)
     numeric = [_is_numeric(rows, name) for name in names]
     lines = [_line(names, widths, numeric, color=BOLD if color else "")] if header else []
     for line in cells:
@@ -48,10 +63,15 @@ def key_value_lines(content: Mapping[str, Any], *, color: bool) -> list[str]:
     return [f"{start}{pad(key, width)}{end}{GAP}{cell_text(value)}".rstrip() for key, value in content.items()]
 
 
-def fit(wanted: Sequence[int], room: int) -> list[int]:
-    """Returns column widths that sum to at most `room` where that is possible, taking from the widest first."""
+def fit(wanted: Sequence[int], room: int, kept: int | None = None) -> list[int]:
+    """Returns column widths that sum to at most `room` where that is possible, taking from the widest first.
+
+    The column with the index `kept` stays as wide as wanted if half of the room is enough for it.
+    """
     widths = list(wanted)
     floor = [min(CELL_MIN, width) for width in widths]
+    if kept is not None and widths[kept] <= room // 2:
+        floor[kept] = widths[kept]
     while sum(widths) > room:
         widest = max(range(len(widths)), key=lambda i: (widths[i] - floor[i], widths[i]))
         if widths[widest] <= floor[widest]:

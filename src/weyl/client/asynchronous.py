@@ -30,7 +30,7 @@ class AsyncClient:
         observe: Any = None,
         transport: Any = None,
     ) -> None:
-        self.url = url.rstrip("/") if url else environment.server_url()
+        self.url = environment.checked_url(url, "Correct it.") if url else environment.server_url()
         self.store = store if store is not None else default_store()
         self._setting = Setting(self.url, self.store, time.time, random.random)
         self._travel = (timeout_s, ca_path or environment.variable("CA_PATH"), observe, transport)

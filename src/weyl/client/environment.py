@@ -21,10 +21,13 @@ def server_url(environ: Mapping[str, str] = os.environ) -> str:
             hint="Set WEYL_URL (or pass --url) to the address of your installation, such as https://weyl.example.org; "
             "your community's support page has it.",
         )
+    return checked_url(url, "Correct WEYL_URL.")
+
+
+def checked_url(url: str, hint: str) -> str:
+    """Returns the address of an installation as the client wants it, or says that it is none."""
     if not url.startswith(("http://", "https://")):
-        raise UsageFault(
-            f"The server address {url!r} does not start with http:// or https://.", hint="Correct WEYL_URL."
-        )
+        raise UsageFault(f"The server address {url!r} does not start with http:// or https://.", hint=hint)
     return url.rstrip("/")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
+import yaml
 
 from weyl.client.command import session_of
 from weyl.client.errors import UsageFault
@@ -26,7 +27,9 @@ def dump(context: typer.Context) -> Result:
 
     Example: weyl config dump -o json
     """
-    return Document(session_of(context).client.send(calls.get_config()))
+    session = session_of(context)
+    document = session.client.send(calls.get_config())
+    return Document(document, text=_for_people(document) if session.stdout_is_terminal else None)
 
 
 @app.command()
@@ -35,9 +38,12 @@ def show(context: typer.Context, path: Annotated[str, typer.Argument(help="Names
 
     Example: weyl config show Operations.voa.JobDescription
     """
-    document = session_of(context).client.send(calls.get_config())
+    session = session_of(context)
+    document = session.client.send(calls.get_config())
     part = locally(lambda: find(document, path))
-    return Document(part, text=None if isinstance(part, dict) else json.dumps(part))
+    if isinstance(part, dict):
+        return Document(part, text=_for_people(part) if session.stdout_is_terminal else None)
+    return Document(part, text=json.dumps(part))
 
 
 @app.command()
@@ -78,6 +84,11 @@ def diff(
     Example: weyl config diff 1f2e3d4
     """
     return Text([session_of(context).client.send(calls.get_diff(old, new))["diff"]])
+
+
+def _for_people(part: object) -> str:
+    """Return a part of the configuration as it is written: in YAML."""
+    return yaml.safe_dump(part, sort_keys=False, allow_unicode=True).rstrip()
 
 
 def locally(work: Callable[[], T]) -> T:

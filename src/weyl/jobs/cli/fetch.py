@@ -11,7 +11,7 @@ from weyl.client.errors import ClientError, Forbidden, NotFound, NotLoggedIn, Un
 from weyl.client.results import Result, Rows
 from weyl.jobs.cli.look import JobArguments
 from weyl.jobs.cli.selection import find, job_ids
-from weyl.jobs.states import FINAL
+from weyl.jobs.states import FINAL, JobStatus
 from weyl.sandboxes import calls
 from weyl.sandboxes.archive import ArchiveFault
 from weyl.sandboxes.transfer import fetch
@@ -80,6 +80,8 @@ def _fetch_one(session: Session, job_id: int, directory: Path, *, kind: Kind) ->
 
 
 def _why_none(status: str, kind: Kind) -> str:
+    if status == JobStatus.DELETED:
+        return "is Deleted, and its sandboxes with it"
     if kind == "output" and status not in FINAL:
         return f"is {status}: its output comes when it has ended"
     return f"has no {kind} sandbox"

@@ -186,11 +186,11 @@ def logs(
         raise UsageFault("`logs` shows one job at a time.", hint=f"As: weyl jobs logs {job_id}")
     if follow:
         return Text(follow_output(session, job_id, stderr=stderr, raise_failure=False))
-    [row] = find(session, [job_id], ("Status",))
+    [row] = find(session, [job_id], ("Status", "MinorStatus", "ApplicationStatus"))
     if row["Status"] in ENDED:
         text = final_output(session, job_id, stderr=stderr)
         if text is None:
-            raise NotFound(f"Job {job_id} ({row['Status']}) left no such output.", hint=_history_hint(job_id))
+            text = _instead_of_output(session, row, stderr=stderr)
     elif stderr:
         raise NotFound(f"Job {job_id} is {row['Status']}: its standard error comes when it has ended.", hint="")
     else:
@@ -200,6 +200,25 @@ def logs(
                 f"Job {job_id} is {row['Status']} and has not shown any output yet.", hint="Try again with -f."
             )
     return Text([last_lines(text, tail)])
+
+
+def _instead_of_output(session: Session, row: dict[str, Any], *, stderr: bool) -> str:
+    """Returns what there is of an output that did not come back, or raises why there is none."""
+    job_id, status = row["JobID"], row["Status"]
+    if status == JobStatus.DELETED:
+        raise NotFound(f"Job {job_id} is Deleted, and its output with it.", hint="")
+    reason = ", ".join(row[name] for name in ("MinorStatus", "ApplicationStatus") if row[name] != "Unknown")
+    has_sandbox = bool(session.client.send(sandbox_calls.get_job_sandbox(job_id, "output")))
+    if has_sandbox or status in GOOD:
+        # Empty streams do not travel.
+        stream = "error" if stderr else "output"
+        session.say(f"Job {job_id} is {status} ({reason}) and wrote nothing to its standard {stream}.")
+        return ""
+    text = None if stderr else running_output(session, job_id)
+    if text is None:
+        raise NotFound(f"Job {job_id} is {status} ({reason}) and left no output.", hint=_history_hint(job_id))
+    session.say(f"Job {job_id} is {status}, and its output is not back; the last lines as it ran:")
+    return text
 
 
 def _history_hint(job_id: int) -> str:

@@ -10,6 +10,7 @@ from weyl.client.command import Session, session_of
 from weyl.client.errors import NotFound, Refused, UsageFault
 from weyl.client.results import Ids, Result, Rows
 from weyl.jobs.calls import changes, lists
+from weyl.jobs.cli.follow import ENDED
 from weyl.jobs.cli.look import Where
 from weyl.jobs.cli.selection import batches, conditions, find, job_ids
 from weyl.jobs.models.status import SetJobStatusReturn
@@ -29,10 +30,15 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show which jobs it woul
 def kill(context: typer.Context, ids: OptionalJobs = None, *, where: Where = None, dry_run: DryRun = False) -> Result:
     """Ends jobs, wherever they are; a running payload is stopped at its next sign of life.
 
+    With --where, jobs that have ended already are left alone.
+
     Example: weyl jobs kill --where "JobGroup = test and Status = Waiting" --yes
     """
     session = session_of(context)
     rows = _selected(session, ids, where)
+    if where:
+        # Who names jobs by a filter means those that can still be killed.
+        rows = [row for row in rows if row["Status"] not in ENDED]
     if dry_run:
         return _preview(rows)
     session.confirm("kill", len(rows), breakdown=_breakdown(rows))
@@ -84,7 +90,9 @@ def reschedule(
 
 def _selected(session: Session, ids: list[str] | None, where: str | None) -> list[dict[str, Any]]:
     if bool(ids) == bool(where):
-        raise UsageFault("Say which jobs: by ids or by --where.", hint="As: weyl jobs kill 12 13")
+        raise UsageFault(
+            "Say which jobs: by ids or by --where.", hint='As: 12 13, or 12..20, or --where "JobGroup = test"'
+        )
     if ids:
         return find(session, job_ids(session, ids), SELECTED)
     params = SearchParams(parameters=["JobID", *SELECTED], search=conditions(session, where=where))

@@ -1,5 +1,6 @@
 """`weyl jobs submit`: descriptions from files or stdin, or a command line; local files of theirs travel along."""
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from weyl.client.command import Session, session_of
-from weyl.client.errors import UsageFault
+from weyl.client.errors import Refused, UsageFault
 from weyl.client.results import Document, Ids, Parts, Result, Text
 from weyl.jobs.calls import submission
 from weyl.jobs.cli.describe import JOBS_MAX, Changes, Description, from_command, from_jdl
@@ -48,6 +49,15 @@ class SubmitGroup(TyperGroup):
         if args and not is_kind and args[0] not in ("-h", "--help"):
             args = ["jdl", *args]
         return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Writes what `jdl` takes: that is what a submission without a kind takes."""
+        own = self.params
+        self.params = [*(each for each in self.commands["jdl"].params if each.name != "help"), *own]
+        try:
+            super().format_options(ctx, formatter)
+        finally:
+            self.params = own
 
 
 app = typer.Typer(
@@ -141,12 +151,29 @@ def _submit(
     if dry_run:
         return _preview(descriptions, counts)
     texts = _texts(session, descriptions)
-    inserted = session.client.send(submission.submit_jdl(texts, idempotency_key=key or uuid4().hex))
+    try:
+        inserted = session.client.send(submission.submit_jdl(texts, idempotency_key=key or uuid4().hex))
+    except Refused as refusal:
+        raise _named(refusal, descriptions) from refusal
     ids = [job.job_id for job in inserted]
     if follow:
         session.say(f"Submitted job {ids[0]}.")
         return Text(follow_output(session, ids[0]))
     return Parts(_parts(session, inserted, ids, wait=wait))
+
+
+def _named(refusal: Refused, descriptions: Sequence[Description]) -> Refused:
+    """Says in which file the server found a fault; it knows the number of the description only."""
+    found = re.match(r"Job (\d+): ", refusal.message)
+    if found is None or int(found[1]) >= len(descriptions):
+        return refusal
+    return Refused(
+        f"{descriptions[int(found[1])].origin}: {refusal.message[found.end() :]}",
+        hint="Nothing was submitted.",
+        request_id=refusal.request_id,
+        details=refusal.details,
+        status=refusal.status,
+    )
 
 
 def _parts(session: Session, inserted: list[InsertedJob], ids: list[int], *, wait: bool) -> Iterator[Result]:
