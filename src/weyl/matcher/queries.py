@@ -45,10 +45,6 @@ _CLAIM = text(
     " FROM gone p LEFT JOIN bound b ON b.job_id = p.job_id ORDER BY b.slot, p.job_id"
 ).columns(parameters=JSONB)
 
-_DESCRIPTIONS = text(
-    "SELECT description_id, document FROM job_descriptions WHERE description_id = ANY(CAST(:ids AS bigint[]))"
-).columns(document=JSONB)
-
 _KEEP_REQUESTS = text(
     "INSERT INTO match_request (pilot_stamp, request_id, at, jobs)"
     " SELECT stamp, request, :now, CAST(jobs AS jsonb) FROM unnest(CAST(:stamps AS text[]), CAST(:requests AS text[]),"
@@ -87,12 +83,6 @@ async def claim(
     a class goes. Returns every popped row, those that were bound with the number of their slot, counted from 1.
     """
     return (await tx.execute(_CLAIM, {**want, **slots, "now": now})).all()
-
-
-async def select_descriptions(tx: Tx, description_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
-    """Return the parsed descriptions of jobs; they never change."""
-    rows = await tx.execute(_DESCRIPTIONS, {"ids": list(description_ids)})
-    return {row.description_id: row.document for row in rows}
 
 
 async def keep_requests(tx: Tx, requests: Sequence[tuple[str, str, str]], now: datetime) -> int:

@@ -1,8 +1,8 @@
 """Turns bound jobs into what pilots are told: work documents, tokens, or why there is nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from weyl.auth.keys import KeySet
 from weyl.auth.tokens import JobIdentity, job_claims
@@ -15,6 +15,16 @@ RETRY_CLOSED_S = 300
 RETRY_EMPTY_S = 10
 RETRY_UNFIT_S = 30
 RETRY_BUSY_S = 1
+
+
+class Taken(Protocol):
+    """A job that a pilot has: as it was just bound, or as its row is read again."""
+
+    job_id: int
+    owner: str
+    owner_group: str
+    vo: str
+    parameters: dict[str, Any] | None
 
 
 class JobTokens:
@@ -35,10 +45,12 @@ def hit(stamp: str, bound: Sequence[Bound], tokens: JobTokens, now: datetime) ->
     has_tokens = len(bound) <= TOKENS_INLINE_MAX
     return MatchAnswer(
         jobs=[
-            matched_job(
-                job,
+            MatchedJob(
+                job_id=job.job_id,
+                class_id=job.entry.class_id,
                 allocated=Allocated.model_validate(job.allocation.allocated()),
                 limits=Limits(ram_mb=job.allocation.limit_ram_mb, wall_s=job.allocation.limit_wall_s),
+                work=work_of(job, job.document),
                 token=tokens.token(identity(job, stamp), now).access_token if has_tokens else None,
             )
             for job in bound
@@ -49,13 +61,10 @@ def hit(stamp: str, bound: Sequence[Bound], tokens: JobTokens, now: datetime) ->
     )
 
 
-def matched_job(job: Bound, *, allocated: Allocated, limits: Limits, token: str | None) -> MatchedJob:
-    """Return one job with what its wrapper needs."""
-    work: dict[str, Any] = work_document(job.document, job.parameters, job.job_id)
-    work.update(owner=job.owner, owner_group=job.owner_group, vo=job.vo)
-    return MatchedJob(
-        job_id=job.job_id, class_id=job.entry.class_id, allocated=allocated, limits=limits, work=work, token=token
-    )
+def work_of(job: Taken, document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the wrapper of a job needs; whose the job is, its row says and not its description."""
+    owner = {"owner": job.owner, "owner_group": job.owner_group, "vo": job.vo}
+    return {**work_document(document, job.parameters, job.job_id), **owner}
 
 
 def missed(attempt: Attempt, *, has_waited: bool) -> MatchAnswer:
@@ -79,6 +88,6 @@ def dismissed(action: str) -> MatchAnswer:
     return MatchAnswer(jobs=[], classes={}, miss=None, action="stop" if action == "stop" else "drain")
 
 
-def identity(job: Bound, stamp: str) -> JobIdentity:
+def identity(job: Taken, stamp: str) -> JobIdentity:
     """Return whom the token of a job speaks for."""
     return JobIdentity(job_id=job.job_id, pilot_stamp=stamp, vo=job.vo, group=job.owner_group, owner=job.owner)

@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from cachetools import LRUCache
 
+from weyl.jobs.queries.checks import select_documents
 from weyl.kit.coalesce import Coalescer
 from weyl.kit.db import Database, Tx, is_transient
 from weyl.matcher import queries
@@ -52,10 +53,10 @@ class Claims:
         await self._coalescer.submit(attempt)
 
     async def documents(self, tx: Tx, description_ids: Set[int]) -> dict[int, dict[str, Any]]:
-        """Return parsed descriptions; that of a bulk submission is read once."""
+        """Return parsed descriptions, which never change; that of a bulk submission is read once."""
         known = {number: self._descriptions[number] for number in description_ids if number in self._descriptions}
         missing = sorted(description_ids - known.keys())
-        found = await queries.select_descriptions(tx, missing) if missing else {}
+        found = await select_documents(tx, missing) if missing else {}
         self._descriptions.update(found)
         return known | found
 

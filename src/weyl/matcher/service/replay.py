@@ -3,13 +3,11 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from weyl.auth.tokens import JobIdentity
-from weyl.jobs.work import work_document
 from weyl.kit.db import Database
 from weyl.matcher import queries
 from weyl.matcher.errors import RequestRepeated
 from weyl.matcher.models import TOKENS_INLINE_MAX, Allocated, Limits, MatchAnswer, MatchedJob, Miss
-from weyl.matcher.service.answers import RETRY_BUSY_S, JobTokens
+from weyl.matcher.service.answers import RETRY_BUSY_S, JobTokens, identity, work_of
 from weyl.matcher.service.claims import Claims
 from weyl.task_queues import queries as task_queues
 
@@ -48,14 +46,11 @@ class Replay:
     def _job(
         self, kept: dict[str, Any], row: Any, documents: dict[int, dict[str, Any]], *, stamp: str, now: datetime
     ) -> MatchedJob:
-        identity = JobIdentity(job_id=row.job_id, pilot_stamp=stamp, vo=row.vo, group=row.owner_group, owner=row.owner)
-        work = work_document(documents.get(row.description_id, {}), row.parameters, row.job_id)
-        work.update(owner=row.owner, owner_group=row.owner_group, vo=row.vo)
         return MatchedJob(
             job_id=row.job_id,
             class_id=kept["class_id"],
             allocated=Allocated.model_validate(kept["allocated"]),
             limits=Limits.model_validate(kept["limits"]),
-            work=work,
-            token=self._tokens.token(identity, now).access_token,
+            work=work_of(row, documents.get(row.description_id, {})),
+            token=self._tokens.token(identity(row, stamp), now).access_token,
         )
