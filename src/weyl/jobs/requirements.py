@@ -13,11 +13,10 @@ from weyl.jobs.errors import BadAttribute
 from weyl.task_queues import tags
 from weyl.task_queues.errors import TagSyntaxError
 from weyl.task_queues.platforms import need_of_platforms, parse_platform
+from weyl.task_queues.validation import COUNT_MAX, SITES_MAX
 
 _ANYWHERE = {"any", "multiple"}
 _PROCESSORS_TAG = re.compile(r"([1-9]\d{0,4})Processors", re.IGNORECASE)
-CORES_MAX = 65_535
-SITES_MAX = 1_000
 
 ATTRIBUTES = (
     "BannedSites",
@@ -160,11 +159,11 @@ def _cpu(document: Mapping[str, Any], words: frozenset[str]) -> dict[str, Any]:
 
 
 def _cores(document: Mapping[str, Any], words: frozenset[str]) -> dict[str, int | None] | None:
-    exact = integer_of(document, "NumberOfProcessors", least=1, most=CORES_MAX)
+    exact = integer_of(document, "NumberOfProcessors", least=1, most=COUNT_MAX)
     if exact is not None:
         return {"min": exact, "max": exact}
-    least = integer_of(document, "MinNumberOfProcessors", least=1, most=CORES_MAX)
-    most = integer_of(document, "MaxNumberOfProcessors", least=1, most=CORES_MAX)
+    least = integer_of(document, "MinNumberOfProcessors", least=1, most=COUNT_MAX)
+    most = integer_of(document, "MaxNumberOfProcessors", least=1, most=COUNT_MAX)
     if least is not None and most is not None and most < least:
         raise BadAttribute("MaxNumberOfProcessors", f"{most} is less than MinNumberOfProcessors, {least}")
     if least is not None or most is not None:
