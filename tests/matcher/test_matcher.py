@@ -14,6 +14,7 @@ from weyl.matcher.errors import JobNotBound, PlaceForbidden
 from weyl.matcher.models import Offer
 from weyl.matcher.offers import Place
 from weyl.matcher.policy import may_match_here
+from weyl.task_queues import queries
 from weyl.task_queues import service as task_queues
 
 QUIET_S = 600.0
@@ -59,7 +60,7 @@ async def test_a_match_writes_the_job_its_history_its_pilot_and_the_count(
     assert [tuple(row) for row in await rows(db, "SELECT job_id, pilot_stamp FROM job_pilots")] == [(first, "a" * 32)]
     assert [tuple(row) for row in await rows(db, "SELECT job_id FROM queue")] == [(second,)]
     async with db.read() as tx:
-        assert list((await task_queues.waiting_by_class(tx)).values()) == [1]
+        assert list((await queries.select_waiting(tx)).values()) == [1]
 
 
 async def test_a_miss_names_the_condition_and_when_to_come_back(submit: Submit, start_matcher: StartMatcher) -> None:
@@ -317,7 +318,7 @@ async def test_four_processes_give_two_thousand_jobs_out_once_each(
     assert history.rows == history.jobs == len(given)
     assert await rows(db, "SELECT * FROM queue") == []
     async with db.read() as tx:
-        assert await task_queues.waiting_by_class(tx) == {}
+        assert await queries.select_waiting(tx) == {}
 
 
 def a_token(**changes: Any) -> User:

@@ -28,7 +28,7 @@ async def is_active(tx: Tx, class_id: int) -> bool:
 async def test_equal_jobs_share_one_class_and_keep_their_order(tx: Tx) -> None:
     placed = await service.enqueue_jobs(tx, [(job_id, a_class()) for job_id in (3, 1, 2)] + [(9, a_class("bob"))])
     assert placed[1] == placed[2] == placed[3] != placed[9]
-    assert await service.waiting_by_class(tx) == {placed[1]: 3, placed[9]: 1}
+    assert await queries.select_waiting(tx) == {placed[1]: 3, placed[9]: 1}
     assert await queries.select_heads(tx) == {placed[1]: 1, placed[9]: 9}
     documents = await queries.select_classes(tx, [placed[1]])
     assert documents[placed[1]] == a_class().document
@@ -37,9 +37,9 @@ async def test_equal_jobs_share_one_class_and_keep_their_order(tx: Tx) -> None:
 async def test_entering_twice_counts_once_and_leaving_is_complete(tx: Tx) -> None:
     placed = await service.enqueue_jobs(tx, [(1, a_class()), (2, a_class())])
     assert await service.enqueue_jobs(tx, [(1, a_class())]) == {1: placed[1]}
-    assert await service.waiting_by_class(tx) == {placed[1]: 2}
+    assert await queries.select_waiting(tx) == {placed[1]: 2}
     assert await service.remove_jobs(tx, [1, 2, 77]) == 2
-    assert await service.waiting_by_class(tx) == {}
+    assert await queries.select_waiting(tx) == {}
     assert await queries.select_heads(tx) == {}
     assert await service.enqueue_jobs(tx, []) == {}
 
@@ -48,9 +48,9 @@ async def test_folding_changes_no_count(tx: Tx) -> None:
     placed = await service.enqueue_jobs(tx, [(1, a_class())])
     await service.enqueue_jobs(tx, [(2, a_class()), (3, a_class("bob"))])
     await service.remove_jobs(tx, [3])
-    before = await service.waiting_by_class(tx)
+    before = await queries.select_waiting(tx)
     await queries.fold_counts(tx)
-    assert await service.waiting_by_class(tx) == before == {placed[1]: 2}
+    assert await queries.select_waiting(tx) == before == {placed[1]: 2}
     assert (await tx.execute(text("SELECT count(*) FROM class_count"))).scalar_one() == 1
 
 
@@ -93,7 +93,7 @@ async def test_many_at_once_make_each_class_once_and_never_deadlock(db: Database
     placed = await asyncio.gather(*(work for number in range(1, 9) for work in (enter(number), drain())))
     assert len({class_id for each in placed for class_id in each.values()}) == 5
     async with db.read() as tx:
-        assert sum((await service.waiting_by_class(tx)).values()) == 8 * 4
+        assert sum((await queries.select_waiting(tx)).values()) == 8 * 4
 
 
 async def test_listeners_are_told_once_a_class(db: Database) -> None:
@@ -129,7 +129,7 @@ async def test_rebuilding_takes_the_jobs_rows_as_the_truth(tx: Tx) -> None:
     )
     assert await service.rebuild(tx, QueueKeeper("admin")) == {placed[1]: 1, placed[3]: 1}
     assert await queries.select_heads(tx) == {placed[1]: 1, placed[3]: 8}
-    assert await service.waiting_by_class(tx) == {placed[1]: 1, placed[3]: 1}
+    assert await queries.select_waiting(tx) == {placed[1]: 1, placed[3]: 1}
 
 
 def a_user(*properties: str, vo: str = "lhcb") -> User:

@@ -8,7 +8,7 @@ from weyl.kit.db import Timestamp, metadata
 LIVE_STATUSES = ("Submitted", "Waiting", "Running", "Unknown")
 """Statuses of pilots that may still do something."""
 
-_LIVE = sa.text("status IN ('Submitted', 'Waiting', 'Running', 'Unknown')")
+_LIVE = sa.text(f"status IN ({', '.join(map(repr, LIVE_STATUSES))})")
 
 # The wire's words for a place are kept: `grid_site` is the site, `destination_site` the computing element.
 pilots = sa.Table(

@@ -34,11 +34,6 @@ async def remove_jobs(tx: Tx, job_ids: Sequence[int]) -> int:
     return await queries.delete_jobs(tx, job_ids) if job_ids else 0
 
 
-async def waiting_by_class(tx: Tx) -> dict[int, int]:
-    """Return the number of waiting jobs of each class that has any."""
-    return await queries.select_waiting(tx)
-
-
 async def deactivate_drained(tx: Tx) -> list[int]:
     """Mark empty classes as inactive.
 

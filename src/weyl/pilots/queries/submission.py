@@ -4,16 +4,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import any_, bindparam, func, insert, select, text, update
+from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.types import Integer
 
 from weyl.kit import json
 from weyl.kit.db import Tx
 from weyl.pilots.tables import LIVE_STATUSES, pilot_queues, pilot_secrets, pilots
-from weyl.task_queues.tables import requirement_class
 
-_LIVE = "('Submitted', 'Waiting', 'Running', 'Unknown')"
+_LIVE = f"({', '.join(map(repr, LIVE_STATUSES))})"
 
 # A pilot that runs counts by the cores that its jobs leave free.
 _PRESENT = text(f"""
@@ -37,14 +35,6 @@ _PRESENT = text(f"""
 async def select_present(tx: Tx, *, orphaned_before: datetime) -> list[Any]:
     """Count the live pilots of every queue: all, waiting, never recorded, and how full the running ones are."""
     return list(await tx.execute(_PRESENT, {"orphaned_before": orphaned_before}))
-
-
-async def select_class_documents(tx: Tx, class_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
-    """Return the documents of requirement classes."""
-    ids = bindparam("ids", list(class_ids), type_=postgresql.ARRAY(Integer))
-    columns = requirement_class.c
-    rows = await tx.execute(select(columns.class_id, columns.document).where(columns.class_id == any_(ids)))
-    return {row.class_id: row.document for row in rows}
 
 
 _OFFERS = text("""

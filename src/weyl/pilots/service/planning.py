@@ -10,7 +10,7 @@ from weyl.kit.db import Tx
 from weyl.matcher.models import Offer
 from weyl.pilots.need import Plan, Presence, QueueKey, Target, demands, plan, targets
 from weyl.pilots.queries import submission as queries
-from weyl.task_queues.service import waiting_by_class
+from weyl.task_queues import queries as task_queues
 from weyl.tasks.models import Task
 from weyl.tasks.service import enqueue
 
@@ -31,8 +31,8 @@ async def plan_due(tx: Tx, config: Config, drivers: Collection[str], *, now: dat
     counts = await queries.select_present(tx, orphaned_before=now - ORPHANED_AFTER)
     seen = await _offers_seen(tx, due, now=now)
     places = [target for vo in due for target in targets(config, vo, drivers=drivers, seen=seen)]
-    waiting = await waiting_by_class(tx)
-    documents = await queries.select_class_documents(tx, list(waiting)) if waiting else {}
+    waiting = await task_queues.select_waiting(tx)
+    documents = await task_queues.select_classes(tx, list(waiting)) if waiting else {}
     wanted = demands(waiting, documents, places)
     left_alone = {key_of(row): row.skip_until for row in before if row.skip_until is not None and row.skip_until > now}
     plans = _plans(places, wanted, counts, config=config, left_alone=left_alone)
