@@ -72,12 +72,12 @@ def demo(
         with stop_signals(), _stack(directory) as stack:
             run_main_job(stack, say, events=events)
             if staying:
-                _explain(stack)
+                _explain(stack, "Ctrl-C ends everything and removes it; `weyl up` keeps what it has.")
                 _watch(stack)
     except Stopped:
         say("Stopped")
     except ComponentFailed as error:
-        raise ClientError(f"The demo could not go on: {error}", hint=f"its logs were in {directory}/logs") from error
+        raise ClientError(f"The demo could not go on: {error}", hint="`weyl up` keeps its logs.") from error
     finally:
         remove_directory(directory)
 
@@ -94,12 +94,12 @@ def up(
     """
     try:
         with stop_signals(), _stack(directory.expanduser()) as stack:
-            _explain(stack)
+            _explain(stack, f"Ctrl-C ends everything; `weyl up --dir {directory}` goes on from there.")
             _watch(stack)
     except Stopped:
-        say("Stopped; the state is kept")
+        say(f"Stopped; everything is kept in {directory}")
     except ComponentFailed as error:
-        raise ClientError(f"The system could not go on: {error}", hint="look into the logs directory") from error
+        raise ClientError(f"The system could not go on: {error}", hint=f"Its logs are in {directory}/logs.") from error
 
 
 def _stack(directory: Path) -> Stack:
@@ -112,15 +112,26 @@ def _watch(stack: Stack) -> None:
         stack.check()
 
 
-def _explain(stack: Stack) -> None:
-    say(f"""
-weyl is up at {stack.url}; its logs are in {stack.files.logs}. In another terminal:
+def guide(url: str, logs: Path, *, ending: str, on_path: bool) -> str:
+    """Return what to try next, in words to be copied into another terminal."""
+    path = "" if on_path else f"\n  export PATH={sys.prefix}/bin:$PATH"
+    return f"""
+weyl is up at {url}; its logs are in {logs}. In another terminal:
+{path}
+  export WEYL_URL={url}
+  weyl login hep                              log in as alice, password alice
+  weyl jobs submit cmd --wait -- /bin/hostname
+  weyl jobs search --mine                     your jobs, and what became of them
+  weyl jobs logs ID                           what a job wrote, by its number
+  weyl login hep --group admin                as ada, password ada: an administrator of the VO
+  weyl --help                                 everything else
 
-  export WEYL_URL={stack.url}
-  weyl login hep                 log in as alice, password alice (or ada, an administrator)
-  weyl jobs submit cmd -- /bin/hostname
-  weyl jobs search               what became of it
-  dirac login hep                with DIRACX_URL={stack.url}: the client of DiracX works too
+The client of DiracX works too, with DIRACX_URL={url}
+The API's documentation: {url}/api/docs
+{ending}"""
 
-The API's documentation: {stack.url}/api/docs
-Ctrl-C ends everything.""")
+
+def _explain(stack: Stack, ending: str) -> None:
+    here = Path(sys.prefix) / "bin"
+    on_path = any(Path(entry) == here for entry in os.environ.get("PATH", "").split(os.pathsep))
+    say(guide(stack.url, stack.files.logs, ending=ending, on_path=on_path))
