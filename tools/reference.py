@@ -35,6 +35,8 @@ PLACES = {
     "StorageElements": "<SE>",
     "FTS": "<server>",
     "PerSite": "<site>",
+    "Schedules": "<task>",
+    "Limits": "<key>",
 }
 TYPES = {str: "text", int: "whole number", float: "number", bool: "true or false", dict: "mapping", Any: "anything"}
 ROUTES = """# Routes

@@ -35,7 +35,9 @@ from weyl.sandboxes import tasks as sandboxes_tasks
 from weyl.sandboxes.routes import router as sandboxes_router
 from weyl.task_queues import tasks as task_queues_tasks
 from weyl.task_queues.routes import router as task_queues_router
+from weyl.tasks import tasks as tasks_tasks
 from weyl.tasks.models import BoundTask
+from weyl.tasks.routes import router as tasks_router
 
 
 @asynccontextmanager
@@ -104,6 +106,7 @@ def _tasks(services: Services) -> Sequence[BoundTask]:
         *jobs_tasks.tasks(services.db, services.config),
         *matcher_tasks.tasks(services.db),
         *pilots_tasks.tasks(_yard(services)),
+        *tasks_tasks.tasks(services.db),
     ]
 
 
@@ -119,6 +122,7 @@ BUILTIN = Extension(
         task_queues_router,
         matcher_router,
         pilots_router,
+        tasks_router,
     ],
     state=_state,
     tasks=_tasks,

@@ -49,6 +49,7 @@ ENTRIES: dict[str, Entry] = {
     "task-queues": Entry(
         "weyl.task_queues.cli", "Look at what waits, by what it needs.", aliases=("task-queue", "queues")
     ),
+    "tasks": Entry("weyl.tasks.cli", "Look after background work.", aliases=("task",)),
     "config": Entry("weyl.config.cli", "Read and check the configuration.", aliases=("configs",)),
     "api": Entry("weyl.cli.api", "Call any route of the API."),
     "doctor": Entry("weyl.cli.doctor", "Check address, certificates, clock and login."),

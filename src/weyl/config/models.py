@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from weyl.config.background import TaskOptions
 from weyl.config.operations import Operations
 from weyl.config.registry import Organisation
 from weyl.config.resources import Resources
@@ -35,6 +36,8 @@ class Config(Section):
     registry: dict[str, Organisation]
     operations: dict[str, Operations] = Field(default_factory=dict)
     resources: Resources = Resources()
+    # Left out where nothing is said: the published document has no such section.
+    tasks: TaskOptions = Field(default_factory=TaskOptions, exclude_if=lambda value: value == TaskOptions())
     local_site: Any = None
     log_level: Any = None
     mc_testing_destination: Any = None

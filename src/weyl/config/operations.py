@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
+from weyl.config.background import TaskOptions
 from weyl.config.section import FreeSection, LossySection, Number, Section
 from weyl.config.status import StatusSetting, StatusWord, StorageStatus
 
@@ -130,6 +131,7 @@ class Operations(Section):
     job_health: JobHealth = JobHealth()
     pilots: PilotOptions = PilotOptions()
     resource_status: ResourceStatusOptions = ResourceStatusOptions()
+    tasks: TaskOptions = TaskOptions()
 
     cloud: FreeSection = None
     data_consistency: FreeSection = None

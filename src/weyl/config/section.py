@@ -21,6 +21,7 @@ _WORDS = {
     "mb": "MB",
     "mc": "MC",
     "os": "OS",
+    "rrule": "RRule",
     "se": "SE",
     "tqs": "TQs",
     "ttl": "TTL",

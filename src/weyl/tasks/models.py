@@ -69,7 +69,7 @@ class Task:
     def bind(self, handler: Handler) -> "BoundTask":
         """Return the task with the function that does it."""
 
-        async def handle(payload: Any, _: Run) -> None:
+        async def handle(payload: Any, _: Run | None = None) -> None:
             await handler(payload)
 
         return BoundTask(self, handle)

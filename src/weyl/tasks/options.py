@@ -66,3 +66,12 @@ def no_options() -> Options:
 
 
 _NOTHING = Options()
+
+
+def rule_of(*, every_s: float | None, cron: str | None, rrule: str | None) -> str | None:
+    """Return the stored form of what the configuration says; none if it leaves the rule alone."""
+    if every_s is not None:
+        return f"every {every_s:g} s"
+    if cron is not None:
+        return f"cron {cron}"
+    return f"rrule {rrule}" if rrule is not None else None
