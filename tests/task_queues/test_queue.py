@@ -12,7 +12,8 @@ from weyl.kit.db import Database, Listener, Tx
 from weyl.kit.http import User
 from weyl.task_queues import queries, service
 from weyl.task_queues.errors import TaskQueuesForbidden
-from weyl.task_queues.policy import QueueKeeper, may_rebuild, may_see
+from weyl.task_queues.permits import QueueKeeper, QueueScope
+from weyl.task_queues.policy import may_rebuild, may_see
 from weyl.task_queues.requirements import RequirementClass, make_class
 
 
@@ -147,8 +148,8 @@ def test_only_administrators_look_and_rebuild() -> None:
 
 async def test_a_vo_sees_its_own_task_queues_only(tx: Tx) -> None:
     placed = await service.enqueue_jobs(tx, [(1, a_class())])
-    [shown] = await queries.select_task_queues(tx, vo="lhcb", limit=10)
+    [shown] = await queries.select_task_queues(tx, QueueScope("lhcb"), limit=10)
     assert (shown["class_id"], shown["waiting"], shown["first_job_id"]) == (placed[1], 1, 1)
     assert shown["document"]["owner"] == "ada"
-    assert await queries.select_task_queues(tx, vo="ska", limit=10) == []
-    assert await queries.select_task_queue(tx, vo="ska", class_id=placed[1]) is None
+    assert await queries.select_task_queues(tx, QueueScope("ska"), limit=10) == []
+    assert await queries.select_task_queue(tx, QueueScope("ska"), placed[1]) is None

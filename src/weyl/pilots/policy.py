@@ -1,43 +1,12 @@
-"""Who may register, change, read and equip pilots; each permit says how far it reaches."""
+"""Who may register, change, read and equip pilots."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from weyl.config.models import Config
 from weyl.config.operations import Operations
 from weyl.kit.http import User
 from weyl.pilots.errors import PilotForbidden
-
-
-@dataclass(frozen=True, slots=True)
-class PilotWriter:
-    """May write pilots: of any VO, of one VO, or one pilot only."""
-
-    vo: str | None = None
-    stamp: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PilotScope:
-    """May read pilots: those of one VO, or all if `vo` is None."""
-
-    vo: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class PilotAdministrator:
-    """May make and revoke secrets, for one VO or for all if `vo` is None."""
-
-    subject: str
-    vo: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class PilotItself:
-    """A pilot that writes about itself."""
-
-    stamp: str
-    vo: str
+from weyl.pilots.permits import PilotAdministrator, PilotItself, PilotScope, PilotWriter
 
 
 def may_write(user: User, config: Config, *, stamps: Collection[str]) -> PilotWriter:

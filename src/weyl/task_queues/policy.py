@@ -1,23 +1,8 @@
 """Who may look at the task queues, and who may make them anew."""
 
-from dataclasses import dataclass
-
 from weyl.kit.http import User
 from weyl.task_queues.errors import TaskQueuesForbidden
-
-
-@dataclass(frozen=True, slots=True)
-class QueueScope:
-    """May see the task queues of one VO."""
-
-    vo: str
-
-
-@dataclass(frozen=True, slots=True)
-class QueueKeeper:
-    """May make the queue anew, for every VO at once."""
-
-    subject: str
+from weyl.task_queues.permits import QueueKeeper, QueueScope
 
 
 def may_see(user: User) -> QueueScope:

@@ -7,6 +7,7 @@ from sqlalchemy import Integer, any_, bindparam, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from weyl.kit.db import Tx
+from weyl.task_queues.permits import QueueScope
 from weyl.task_queues.tables import requirement_class
 
 _LOCK_CLASSES_SHARED = text(
@@ -175,15 +176,15 @@ async def fold_counts(tx: Tx) -> None:
     await tx.execute(_FOLD_COUNTS)
 
 
-async def select_task_queues(tx: Tx, *, vo: str, limit: int) -> list[dict[str, Any]]:
-    """Return the classes of a VO that have waiting jobs, the longest first."""
-    rows = await tx.execute(_SELECT_TASK_QUEUES, {"vo": vo, "limit": limit})
+async def select_task_queues(tx: Tx, scope: QueueScope, *, limit: int) -> list[dict[str, Any]]:
+    """Return the classes in scope that have waiting jobs, the longest first."""
+    rows = await tx.execute(_SELECT_TASK_QUEUES, {"vo": scope.vo, "limit": limit})
     return [dict(row) for row in rows.mappings()]
 
 
-async def select_task_queue(tx: Tx, *, vo: str, class_id: int) -> dict[str, Any] | None:
-    """Return one class of a VO."""
-    row = (await tx.execute(_SELECT_TASK_QUEUE, {"vo": vo, "class_id": class_id})).mappings().one_or_none()
+async def select_task_queue(tx: Tx, scope: QueueScope, class_id: int) -> dict[str, Any] | None:
+    """Return one class, if it is in scope."""
+    row = (await tx.execute(_SELECT_TASK_QUEUE, {"vo": scope.vo, "class_id": class_id})).mappings().one_or_none()
     return None if row is None else dict(row)
 
 

@@ -18,8 +18,7 @@ async def list_task_queues(
     user: CurrentUser, tx: ReadTx, limit: Annotated[int, Query(ge=1, le=10_000)] = 100
 ) -> Response:
     """Answer with the classes of the caller's VO that have waiting jobs, the longest first."""
-    scope = may_see(user)
-    return json_response(await queries.select_task_queues(tx, vo=scope.vo, limit=limit))
+    return json_response(await queries.select_task_queues(tx, may_see(user), limit=limit))
 
 
 @router.get("/{class_id}", operation_id="task_queues_get", response_model=TaskQueue)
@@ -28,7 +27,7 @@ async def get_task_queue(class_id: int, user: CurrentUser, tx: ReadTx) -> Respon
     scope = may_see(user)
     if not 0 < class_id < 2**31:
         raise TaskQueueNotFound(f"There is no task queue {class_id}")
-    found = await queries.select_task_queue(tx, vo=scope.vo, class_id=class_id)
+    found = await queries.select_task_queue(tx, scope, class_id)
     if found is None:
         raise TaskQueueNotFound(f"There is no task queue {class_id}")
     return json_response(found)

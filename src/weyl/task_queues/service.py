@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from weyl.kit.db import Tx, notify
 from weyl.task_queues import queries
-from weyl.task_queues.policy import QueueKeeper
+from weyl.task_queues.permits import QueueKeeper
 from weyl.task_queues.requirements import RequirementClass
 
 CHANNEL = "weyl_task_queues"

@@ -12,6 +12,7 @@ from weyl.kit import json
 from weyl.kit.db import Tx
 from weyl.kit.search import SearchParams
 from weyl.kit.search_sql import Columns, order_by, pick
+from weyl.pilots.permits import PilotScope
 from weyl.pilots.tables import pilots
 
 COLUMNS: Columns = {
@@ -132,11 +133,11 @@ def _matching(clauses: Sequence[ColumnElement[bool]], names: Sequence[str], *, d
     return statement.distinct() if distinct else statement
 
 
-async def select_pilot(tx: Tx, stamp: str, *, vo: str | None) -> Any | None:
-    """Return the whole row of a pilot, if it is of the VO."""
+async def select_pilot(tx: Tx, scope: PilotScope, stamp: str) -> Any | None:
+    """Return the whole row of a pilot, if it is in scope."""
     statement = select(pilots).where(pilots.c.pilot_stamp == stamp)
-    if vo is not None:
-        statement = statement.where(in_vo(vo))
+    if scope.vo is not None:
+        statement = statement.where(in_vo(scope.vo))
     return (await tx.execute(statement)).first()
 
 

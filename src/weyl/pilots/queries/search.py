@@ -13,14 +13,15 @@ from weyl.kit.search import (
 )
 from weyl.kit.search_sql import pick, where
 from weyl.pilots.errors import BadPilotRequest
+from weyl.pilots.permits import PilotScope
 from weyl.pilots.queries.registry import COLUMNS, in_vo, ran_jobs
 
 JOB_ID = "JobID"
 JOB_ID_MAX = 2**63 - 1
 
 
-def clauses_of(specs: Sequence[SearchSpec], *, vo: str | None) -> list[ColumnElement[bool]]:
-    """Return what must hold for a pilot to be found; `vo` is None for those who see all."""
+def clauses_of(specs: Sequence[SearchSpec], scope: PilotScope) -> list[ColumnElement[bool]]:
+    """Return what must hold for a pilot to be found by whoever has this scope."""
     of_jobs = [spec for spec in specs if spec.parameter == JOB_ID]
     others = [spec for spec in specs if spec.parameter != JOB_ID]
     if of_jobs and any(spec.parameter == "PilotID" for spec in others):
@@ -28,8 +29,8 @@ def clauses_of(specs: Sequence[SearchSpec], *, vo: str | None) -> list[ColumnEle
     clauses = where(others, COLUMNS)
     if of_jobs:
         clauses.append(ran_jobs([job_id for spec in of_jobs for job_id in _job_ids(spec)]))
-    if vo is not None:
-        clauses.append(in_vo(vo))
+    if scope.vo is not None:
+        clauses.append(in_vo(scope.vo))
     return clauses
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.dialects import postgresql
 
 from weyl.kit import json
 from weyl.kit.db import Tx
+from weyl.pilots.permits import PilotScope
 from weyl.pilots.tables import LIVE_STATUSES, pilot_queues, pilot_secrets, pilots
 
 _LIVE = f"({', '.join(map(repr, LIVE_STATUSES))})"
@@ -50,10 +51,10 @@ async def select_offers(tx: Tx, vos: Sequence[str], *, since: datetime, limit: i
     return list(await tx.execute(_OFFERS, {"vos": list(vos), "since": since, "limit": limit}))
 
 
-async def select_plans(tx: Tx, *, vo: str | None = None) -> list[Any]:
-    """Return the last plan of every queue."""
+async def select_plans(tx: Tx, scope: PilotScope) -> list[Any]:
+    """Return the last plan of every queue in scope."""
     statement = select(pilot_queues).order_by(*pilot_queues.primary_key.columns)
-    return list(await tx.execute(statement if vo is None else statement.where(pilot_queues.c.vo == vo)))
+    return list(await tx.execute(statement if scope.vo is None else statement.where(pilot_queues.c.vo == scope.vo)))
 
 
 async def upsert_plans(tx: Tx, plans: Sequence[Mapping[str, object]]) -> None:

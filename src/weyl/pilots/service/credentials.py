@@ -24,7 +24,7 @@ from weyl.pilots.models import (
     PilotTokens,
     Revoked,
 )
-from weyl.pilots.policy import PilotAdministrator
+from weyl.pilots.permits import PilotAdministrator
 from weyl.pilots.queries import credentials as queries
 from weyl.pilots.queries.registry import insert_pilot
 from weyl.pilots.secrets import PepperRing, Refresh

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from weyl.kit.db import Tx
 from weyl.pilots.errors import BadPilotRequest, PilotLogTooLarge, PilotNotFound
-from weyl.pilots.policy import PilotItself, PilotScope
+from weyl.pilots.permits import PilotItself, PilotScope
 from weyl.pilots.queries import logs as queries
 from weyl.pilots.queries.registry import select_pilot
 
@@ -30,7 +30,7 @@ async def keep_piece(tx: Tx, pilot: PilotItself, *, number: int, content: bytes,
 
 async def read_log(tx: Tx, scope: PilotScope, stamp: str, *, first: int) -> tuple[str, int]:
     """Return the log from a piece on, and the number of the piece to ask for next."""
-    if await select_pilot(tx, stamp, vo=scope.vo) is None:
+    if await select_pilot(tx, scope, stamp) is None:
         raise PilotNotFound(f"There is no pilot {stamp}")
     pieces = await queries.select_chunks(tx, stamp, first=first, limit=PIECES_PER_ANSWER)
     following = pieces[-1][0] + 1 if pieces else first

@@ -9,12 +9,14 @@ from weyl.config.operations import Operations
 from weyl.kit.db import Tx
 from weyl.matcher.models import Offer
 from weyl.pilots.need import Plan, Presence, QueueKey, Target, demands, plan, targets
+from weyl.pilots.permits import PilotScope
 from weyl.pilots.queries import submission as queries
 from weyl.task_queues import queries as task_queues
 from weyl.tasks.models import Task
 from weyl.tasks.service import enqueue
 
 SUBMIT = Task("pilots.submit", attempts_max=1)
+EVERY_VO = PilotScope(vo=None)
 
 # A submission that was not recorded within this time was cut short.
 ORPHANED_AFTER = timedelta(seconds=60)
@@ -24,7 +26,7 @@ OFFERS_A_QUEUE = 20
 
 async def plan_due(tx: Tx, config: Config, drivers: Collection[str], *, now: datetime) -> None:
     """Plan the queues of every VO whose time has come."""
-    before = await queries.select_plans(tx)
+    before = await queries.select_plans(tx, EVERY_VO)
     due = [vo for vo in config.registry if _is_due(vo, config, before, now=now)]
     if not due:
         return

@@ -13,7 +13,7 @@ from weyl.kit.clock import utcnow
 from weyl.pilots.compute_elements.driver import CEState, CEStatus, DriverError
 from weyl.pilots.errors import BadPilotRequest, ComputingElementFailed, PilotNotFound
 from weyl.pilots.models import PilotOutput
-from weyl.pilots.policy import PilotScope
+from weyl.pilots.permits import PilotScope
 from weyl.pilots.queries import submission as queries
 from weyl.pilots.queries.registry import select_pilot
 from weyl.pilots.service.registry import let_jobs_go
@@ -136,7 +136,7 @@ async def clean(yard: Yard) -> None:
 async def output(yard: Yard, scope: PilotScope, stamp: str) -> PilotOutput:
     """Fetch what a pilot wrote from its computing element."""
     async with yard.db.read() as tx:
-        pilot = await select_pilot(tx, stamp, vo=scope.vo)
+        pilot = await select_pilot(tx, scope, stamp)
     if pilot is None:
         raise PilotNotFound(f"There is no pilot {stamp}")
     if pilot.handle is None:

@@ -11,7 +11,7 @@ from weyl.kit.search import SearchParams, SummaryParams
 from weyl.kit.search_sql import search_errors
 from weyl.pilots.errors import BadPilotRequest, PilotExists, PilotNotFound
 from weyl.pilots.models import FINAL_STATUSES, PilotMetadata, PilotRegistrationParams
-from weyl.pilots.policy import PilotScope, PilotWriter
+from weyl.pilots.permits import PilotScope, PilotWriter
 from weyl.pilots.queries import registry as queries
 from weyl.pilots.queries.search import clauses_of, columns_shown
 
@@ -76,7 +76,7 @@ async def search(
 ) -> tuple[list[dict[str, Any]], int]:
     """Return one page of pilots and how many match; above a limit the number is a bound that lets clients go on."""
     names = columns_shown(params)
-    clauses = clauses_of(params.search, vo=scope.vo)
+    clauses = clauses_of(params.search, scope)
     async with search_errors():
         rows = await queries.select_pilots(tx, clauses, names=names, params=params, page=page, per_page=per_page)
         seen = (page - 1) * per_page + len(rows)
@@ -89,7 +89,7 @@ async def search(
 async def summary(tx: Tx, scope: PilotScope, params: SummaryParams) -> list[dict[str, Any]]:
     """Count pilots by columns; without one, each row counts itself."""
     grouping = params.grouping or list(queries.COLUMNS)
-    clauses = clauses_of(params.search, vo=scope.vo)
+    clauses = clauses_of(params.search, scope)
     async with search_errors():
         rows = await queries.summarise_pilots(tx, clauses, grouping=grouping, limit=SUMMARY_ROWS_MAX + 1)
     if len(rows) > SUMMARY_ROWS_MAX:
