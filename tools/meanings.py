@@ -11,6 +11,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "Operations": "How each VO works, by name; `Defaults` holds for all that do not say otherwise.",
         "Resources": "Sites, storage elements and transfer servers.",
         "Tasks": "Background work of the installation; see [Background work](tasks.md).",
+        "Extensions": "What installed extensions want to know, a section each, by the name of the extension.",
         **dict.fromkeys(("LocalSite", "LogLevel", "MCTestingDestination", "Systems", "WebApp"), KEPT),
     },
     "Installation": {"NoSetup": KEPT},

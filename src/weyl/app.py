@@ -6,10 +6,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
+from weyl.activation import activate, claim, routers_of
 from weyl.auth.keys import KeySet
 from weyl.builtin import load_extensions
 from weyl.config.service import ConfigStore
-from weyl.extension import Extension, Services, collect_drivers
+from weyl.extension import Extension, ExtensionConflict, Services
+from weyl.jobs.additions import SubmissionRules
 from weyl.kit import faults, health, openapi
 from weyl.kit.db import Database
 from weyl.kit.metrics import Metrics
@@ -25,6 +27,7 @@ async def open_services(
     settings: Settings, extensions: Sequence[Extension], metrics: Metrics | None = None
 ) -> AsyncIterator[Services]:
     """Open what server and worker processes both hold: database, configuration, keys and object store."""
+    merged = activate(extensions)
     async with AsyncExitStack() as stack:
         db = Database(
             settings.database_url,
@@ -32,7 +35,7 @@ async def open_services(
             statement_timeout_s=settings.database_statement_timeout_s,
         )
         stack.push_async_callback(db.close)
-        config = ConfigStore(settings.config_url, check_every_s=settings.config_check_every_s)
+        config = ConfigStore(settings.config_url, check_every_s=settings.config_check_every_s, model=merged.config)
         await config.start()
         stack.push_async_callback(config.stop)
         store = await stack.enter_async_context(ObjectStore.from_settings(settings))
@@ -43,7 +46,10 @@ async def open_services(
             config=config,
             keys=keys,
             store=store,
-            drivers=collect_drivers(extensions),
+            drivers=merged.drivers,
+            properties=merged.properties,
+            branches=merged.branches,
+            submission=SubmissionRules(settings.jobs_per_submission_max, merged.attributes, merged.checks),
             metrics=metrics or Metrics(),
         )
 
@@ -51,6 +57,7 @@ async def open_services(
 def create_app(settings: Settings, extensions: Sequence[Extension] | None = None) -> FastAPI:
     """Return the ASGI application; nothing is opened before its lifespan starts."""
     active = load_extensions() if extensions is None else extensions
+    activate(active)
     metrics, traces = Metrics(), open_traces(settings, "weyl-server")
 
     @asynccontextmanager
@@ -65,11 +72,7 @@ def create_app(settings: Settings, extensions: Sequence[Extension] | None = None
             app.state.drivers = services.drivers
             app.state.metrics = metrics
             app.state.health_checks = health_checks(services)
-            for extension in active:
-                if extension.state is not None:
-                    held = await stack.enter_async_context(extension.state(services))
-                    for name, value in held.items():
-                        setattr(app.state, name, value)
+            await _hold(app, active, services, stack)
             app.state.metrics_port = await stack.enter_async_context(observed(services, traces, "weyl-server"))
             yield
 
@@ -85,13 +88,25 @@ def create_app(settings: Settings, extensions: Sequence[Extension] | None = None
         lifespan=lifespan,
     )
     app.include_router(health.router)
-    for extension in active:
-        for router in extension.routers:
-            app.include_router(router)
+    for router in routers_of(active):
+        app.include_router(router)
     faults.install(app)
     openapi.install(app)
     _add_middleware(app, settings, metrics=metrics, traces=traces)
     return app
+
+
+async def _hold(app: FastAPI, extensions: Sequence[Extension], services: Services, stack: AsyncExitStack) -> None:
+    """Put what each extension holds for the process into the state of the application; nobody takes another's name."""
+    owners = dict.fromkeys(app.state._state, "weyl")
+    for extension in extensions:
+        if extension.state is None:
+            continue
+        held = await stack.enter_async_context(extension.state(services))
+        for name, value in held.items():
+            for problem in claim(owners, name, extension.name, f"The name {name} in the state of the server"):
+                raise ExtensionConflict(problem)
+            setattr(app.state, name, value)
 
 
 def _add_middleware(app: FastAPI, settings: Settings, *, metrics: Metrics, traces: Traces | None) -> None:

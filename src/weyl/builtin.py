@@ -2,15 +2,16 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 
 from weyl.auth import tasks as auth_tasks
 from weyl.auth.routes.routers import ROUTERS as AUTH_ROUTERS
 from weyl.auth.service.authority import open_authority
 from weyl.auth.verifier import Verifier
 from weyl.config.routes import router as config_router
-from weyl.extension import Extension, Services
+from weyl.extension import Extension, ExtensionConflict, Services
 from weyl.jobs import tasks as jobs_tasks
 from weyl.jobs.routes import details, heartbeat, metadata, reschedule, search, status, submission
 from weyl.jobs.routes import sandboxes as jobs_sandboxes
@@ -42,7 +43,9 @@ from weyl.tasks.routes import router as tasks_router
 
 @asynccontextmanager
 async def _state(services: Services) -> AsyncIterator[Mapping[str, object]]:
-    authority = open_authority(services.settings, keys=services.keys, config=services.config)
+    authority = open_authority(
+        services.settings, keys=services.keys, config=services.config, properties=services.properties
+    )
     matching = running_matcher(
         services.db, services.config, services.keys, token_lifetime_s=services.settings.access_token_minutes * 60
     )
@@ -64,6 +67,7 @@ async def _state(services: Services) -> AsyncIterator[Mapping[str, object]]:
             "auth": auth,
             "status_board": StatusBoard(),
             "job_writes": JobWrites(services.db),
+            "submission_rules": services.submission,
             "matcher": matcher,
             "before_stop": [matcher.send_away],
             "pilot_yard": _yard(services),
@@ -130,7 +134,33 @@ BUILTIN = Extension(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """An extension and the package that it came with."""
+
+    extension: Extension
+    package: str
+    version: str
+
+
+def installed_extensions() -> list[Installed]:
+    """Return the extensions that are installed (entry points of group `weyl.extensions`), by name."""
+    found = [_loaded(entry) for entry in entry_points(group="weyl.extensions")]
+    return sorted(found, key=lambda each: each.extension.name)
+
+
+def _loaded(entry: EntryPoint) -> Installed:
+    package, version = (entry.dist.name, entry.dist.version) if entry.dist is not None else ("", "")
+    place = f"The extension {entry.name} ({entry.value}) of the package {package} {version}"
+    try:
+        extension = entry.load()
+    except (ImportError, AttributeError) as error:
+        raise ExtensionConflict(f"{place} cannot be loaded: {error}") from error
+    if not isinstance(extension, Extension):
+        raise ExtensionConflict(f"{place} is no weyl.extension.Extension but {type(extension).__name__}")
+    return Installed(extension, package, version)
+
+
 def load_extensions() -> list[Extension]:
-    """Return weyl's own extension, then every installed one (entry points of group `weyl.extensions`)."""
-    found = [entry.load() for entry in entry_points(group="weyl.extensions")]
-    return [BUILTIN, *sorted(found, key=lambda extension: extension.name)]
+    """Return weyl's own extension, then every installed one."""
+    return [BUILTIN, *(each.extension for each in installed_extensions())]

@@ -1,16 +1,27 @@
-"""The commands of an installation's administrator that run in the server's package: serve, worker, db."""
+"""The commands of an installation's administrator that run in the server's package: serve, worker, db, extensions."""
 
 import asyncio
+import dataclasses
 import json
 import socket
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from alembic.util import CommandError
 from pydantic import ValidationError
 
+from weyl.activation import activate, claim, problems
 from weyl.app import create_app
+from weyl.builtin import BUILTIN, Installed, installed_extensions, load_extensions
+from weyl.cli.tree import ENTRIES
 from weyl.client.errors import ClientError, UsageFault
-from weyl.client.results import Done, Result, Text
+from weyl.client.results import Done, Result, Rows, Text
+from weyl.config.errors import InvalidConfig
+from weyl.config.source import parse_config
+from weyl.extension import Extension, ExtensionConflict
 from weyl.kit.db import Database
 from weyl.kit.telemetry import configure_logging
 from weyl.migrations import migrate
@@ -21,6 +32,8 @@ from weyl.worker import run_worker
 app = typer.Typer(help="Run an installation.", no_args_is_help=True, rich_markup_mode=None)
 db_app = typer.Typer(help="Create and migrate the database.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(db_app, name="db")
+extensions_app = typer.Typer(help="Look at installed extensions.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(extensions_app, name="extensions")
 
 
 MetricsPort = Annotated[
@@ -37,6 +50,16 @@ def read_settings(metrics_port: int | None = None) -> Settings:
         raise UsageFault(f"The settings are not valid: {problems}", hint="see docs/admin/settings") from error
 
 
+def active_extensions() -> list[Extension]:
+    """Return weyl's own extension and the installed ones; what keeps them from working is told in sentences."""
+    try:
+        extensions = load_extensions()
+        activate(extensions)
+    except ExtensionConflict as error:
+        raise UsageFault(str(error), hint="weyl extensions check") from error
+    return extensions
+
+
 @app.command("serve")
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -50,6 +73,7 @@ def serve(
     """
     settings = read_settings(metrics_port)
     configure_logging(log_format=settings.log_format, level=settings.log_level)
+    active_extensions()
     try:
         listener = socket.socket(fileno=fd) if fd is not None else listen(host, port)
     except OSError as error:
@@ -65,7 +89,7 @@ def worker(metrics_port: MetricsPort = None) -> None:
     """
     settings = read_settings(metrics_port)
     configure_logging(log_format=settings.log_format, level=settings.log_level)
-    asyncio.run(run_worker(settings))
+    asyncio.run(run_worker(settings, active_extensions()))
 
 
 @app.command("openapi", hidden=True)
@@ -99,9 +123,10 @@ def db_check() -> Result:
 
 async def _migrate(settings: Settings, revision: str) -> Result:
     db = Database(settings.database_url, pool_size=1)
+    branches = activate(active_extensions()).branches
     try:
         before = await migrate.current_revision(db)
-        await migrate.upgrade(db, revision)
+        await migrate.upgrade(db, revision, branches=branches)
         after = await migrate.current_revision(db)
     finally:
         await db.close()
@@ -110,10 +135,102 @@ async def _migrate(settings: Settings, revision: str) -> Result:
 
 async def _check(settings: Settings) -> Result:
     db = Database(settings.database_url, pool_size=1)
+    branches = activate(active_extensions()).branches
     try:
         found, needed = await migrate.current_revision(db), migrate.head_revision()
+        behind = await migrate.branches_behind(db, branches)
     finally:
         await db.close()
     if found != needed:
         raise ClientError(f"The schema is at {found}, this release needs {needed}", hint="run: weyl db migrate")
+    if behind:
+        raise ClientError(f"The tables of {', '.join(behind)} are not up to date", hint="run: weyl db migrate")
     return Done(f"The schema is at {found}, as this release needs")
+
+
+@extensions_app.command("list")
+def extensions_list() -> Result:
+    """Lists the installed extensions, the packages that they come with, and what each of them adds.
+
+    Example: weyl extensions list
+    """
+    rows = [
+        {
+            "Extension": each.extension.name,
+            "Package": each.package,
+            "Version": each.version,
+            "Adds": ", ".join(_additions(each)),
+        }
+        for each in _installed()
+    ]
+    return Rows(rows, columns=("Extension", "Package", "Version", "Adds"), id_column="Extension", unit="extensions")
+
+
+@extensions_app.command("check")
+def extensions_check(
+    config: Annotated[
+        Path | None, typer.Option(help="Check this default.yml as well, sections of the extensions included.")
+    ] = None,
+) -> Result:
+    """Tells whether the installed extensions work together: what is wrong, with the names of those concerned.
+
+    Example: weyl extensions check --config default.yml
+    """
+    extensions = [BUILTIN, *(each.extension for each in _installed())]
+    found = [*problems(extensions), *_migration_problems(extensions), *_command_problems()]
+    if not found and config is not None:
+        found = _config_problems(config, extensions)
+    if found:
+        raise ClientError("\n".join(found), hint="docs/developer/extensions.md has what each field demands")
+    names = [each.name for each in extensions[1:]]
+    return Done(f"Extensions that work together: {', '.join(names) or 'none is installed'}", document={"valid": names})
+
+
+def _installed() -> list[Installed]:
+    try:
+        return installed_extensions()
+    except ExtensionConflict as error:
+        raise ClientError(str(error), hint="mend the package, or remove it") from error
+
+
+def _additions(installed: Installed) -> Iterator[str]:
+    """Name what an extension adds, field by field, and the commands of its package."""
+    for field in dataclasses.fields(Extension):
+        value = getattr(installed.extension, field.name)
+        if field.name != "name" and value:
+            yield f"{field.name} ({len(value)})" if isinstance(value, list | tuple | Mapping) else field.name
+    commands = [each for each in entry_points(group="weyl.cli") if each.dist and each.dist.name == installed.package]
+    if commands:
+        yield f"commands ({len(commands)})"
+
+
+def _migration_problems(extensions: Sequence[Extension]) -> Iterator[str]:
+    for each in extensions:
+        if each.migrations is not None:
+            try:
+                migrate.head_revision((each.name, each.migrations))
+            except (CommandError, ImportError, LookupError) as error:
+                yield f"{each.name}: the migrations in {each.migrations} cannot be used: {error}"
+
+
+def _command_problems() -> Iterator[str]:
+    owners: dict[str, str] = {}
+    for each in entry_points(group="weyl.cli"):
+        package = each.dist.name if each.dist is not None else each.value
+        if each.name in ENTRIES:
+            yield f"{package}: weyl {each.name} is a command of weyl itself; choose another name"
+        yield from claim(owners, each.name, package, f"The command weyl {each.name}")
+        try:
+            each.load()
+        except (ImportError, AttributeError) as error:
+            yield f"{package}: the command weyl {each.name} cannot be loaded: {error}"
+
+
+def _config_problems(file: Path, extensions: Sequence[Extension]) -> list[str]:
+    try:
+        parse_config(file.read_text(), activate(extensions).config)
+    except InvalidConfig as error:
+        return [f"{file}: {problem}" for problem in error.problems]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageFault(f"{file} cannot be read: {error}") from error
+    return []

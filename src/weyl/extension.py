@@ -1,14 +1,22 @@
 """Every point where a community plugs in; the dataclass is the reference page."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
 from fastapi import APIRouter
+from sqlalchemy import Table
 
 from weyl.auth.keys import KeySet
+from weyl.config.models import Config
+from weyl.config.section import Section
 from weyl.config.service import ConfigStore
+from weyl.jobs.additions import SubmissionCheck, SubmissionRules
+from weyl.jobs.attributes import JobAttribute
 from weyl.kit.db import Database
+from weyl.kit.http import User
 from weyl.kit.metrics import Metrics
 from weyl.kit.s3 import ObjectStore
 from weyl.pilots.compute_elements.driver import DriverFactory
@@ -26,7 +34,30 @@ class Services:
     keys: KeySet
     store: ObjectStore
     drivers: Mapping[str, DriverFactory]
+    properties: frozenset[str]
+    """Properties that extensions add to those of weyl."""
+    submission: SubmissionRules
+    """What is demanded of submissions here, the attributes and checks of extensions included."""
+    branches: Mapping[str, str]
+    """Where the migrations of each extension that has some are, by its name."""
     metrics: Metrics = field(default_factory=Metrics)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a policy judges: who asks for which operation, on what."""
+
+    user: User
+    operation_id: str
+    path: Mapping[str, str]
+    """The values of the names in the route's path, as they came."""
+    query: Mapping[str, str]
+    config: Config
+    now: datetime
+
+
+Policy = Callable[[Asked], Awaitable[None] | None]
+"""Raises `weyl.kit.errors.Forbidden`, or another error of its kind, to refuse; whatever it returns is not looked at."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +65,26 @@ class Extension:
     """What one package adds to weyl; every field but the name is optional."""
 
     name: str
-    """The name of the package, for messages."""
+    """The name, for messages, its section of the configuration and its tables: lower case letters, digits and `_`."""
+    config_model: type[Section] | None = None
+    """The section `Extensions: <name>` of the configuration; `config.section(model)` has it, defaults filled in."""
+    properties: Sequence[str] = ()
+    """Properties that groups may have and logins may ask for, beside those of weyl."""
     routers: Sequence[APIRouter] = ()
     """Routes that are added to the API; each names its own prefix and tag."""
+    replaces: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    """Functions that answer in the place of a built-in route's, by its operation id; path, method, status and answer
+    model stay."""
+    policies: Mapping[str, Policy] = field(default_factory=dict)
+    """Further checks by operation id, made before anything else of the request; they can only refuse."""
+    job_attributes: Mapping[str, JobAttribute] = field(default_factory=dict)
+    """Attributes that job descriptions may have: checked at submission, kept, and shown among a job's parameters."""
+    check_submission: SubmissionCheck | None = None
+    """Looks at what is about to be submitted, and may refuse it with a reason."""
+    tables: Sequence[Table] = ()
+    """Tables of the package, on `weyl.kit.db.metadata`; each name starts with the extension's name and `_`."""
+    migrations: str | None = None
+    """Where the Alembic revisions of these tables are, such as `package:migrations`; `weyl db migrate` applies them."""
     tasks: Callable[[Services], Sequence[BoundTask]] | None = None
     """Returns the background tasks of the package, bound to the services of the worker that will run them."""
     state: Callable[[Services], AbstractAsyncContextManager[Mapping[str, object]]] | None = None
@@ -46,17 +94,4 @@ class Extension:
 
 
 class ExtensionConflict(Exception):
-    """Two extensions claim the same single-valued slot; both are named."""
-
-
-def collect_drivers(extensions: Sequence[Extension]) -> dict[str, DriverFactory]:
-    """Return the makers of computing element drivers by name; two of one name stop the start."""
-    owners: dict[str, str] = {}
-    drivers: dict[str, DriverFactory] = {}
-    for extension in extensions:
-        for name, make in extension.compute_elements.items():
-            if name in owners:
-                raise ExtensionConflict(f"Driver {name!r} is claimed by {owners[name]} and by {extension.name}")
-            owners[name] = extension.name
-            drivers[name] = make
-    return drivers
+    """Extensions that cannot work, or not together; the text says what is wrong and names them."""

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import structlog
 
+from weyl.activation import claim
 from weyl.app import open_services
 from weyl.builtin import load_extensions
-from weyl.extension import Extension, Services
+from weyl.extension import Extension, ExtensionConflict, Services
 from weyl.observing import observed, open_traces
 from weyl.settings import Settings
 from weyl.tasks.engine import Worker
@@ -20,7 +21,14 @@ log = structlog.get_logger(__name__)
 
 def collect_tasks(extensions: Sequence[Extension], services: Services) -> list[BoundTask]:
     """Return the tasks of all extensions, bound to this process's services."""
-    return [task for extension in extensions if extension.tasks is not None for task in extension.tasks(services)]
+    bound: list[BoundTask] = []
+    owners: dict[str, str] = {}
+    for extension in extensions:
+        for each in extension.tasks(services) if extension.tasks is not None else ():
+            for problem in claim(owners, each.task.name, extension.name, f"The task {each.task.name}"):
+                raise ExtensionConflict(problem)
+            bound.append(each)
+    return bound
 
 
 async def run_worker(settings: Settings, extensions: Sequence[Extension] | None = None) -> None:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from tests.infra.app import config_document
 
 from weyl.config.models import Config
+from weyl.jobs.additions import SubmissionRules
 from weyl.jobs.policy import Submitter
 from weyl.jobs.ranges import batches, to_ranges
 from weyl.jobs.service.checks import CHECK_JOBS, check_jobs
@@ -39,7 +40,7 @@ def submitted(db: Database) -> Flow:
     async def call(*texts: str) -> list[int]:
         async with db.transaction() as tx:
             answer = await submit(
-                tx, Submission(texts), submitter=ALICE, config=_config(), now=utcnow(), jobs_max=100_000
+                tx, Submission(texts), submitter=ALICE, config=_config(), now=utcnow(), rules=SubmissionRules(100_000)
             )
         return list(answer.job_ids)
 

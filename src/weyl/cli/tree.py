@@ -61,6 +61,7 @@ ENTRIES: dict[str, Entry] = {
     "serve": Entry(SERVER, "Run the server: API and web page.", "serve", extra="server"),
     "worker": Entry(SERVER, "Run the worker: background work.", "worker", extra="server"),
     "db": Entry(SERVER, "Create and migrate the database.", "db", extra="server"),
+    "extensions": Entry(SERVER, "Look at installed extensions.", "extensions", aliases=("extension",), extra="server"),
     "internal": Entry("weyl.cli.internal", "Commands for installation and development.", hidden=True),
 }
 

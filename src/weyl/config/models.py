@@ -1,8 +1,9 @@
 """The whole configuration document as one typed, immutable tree."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import Field, create_model, model_validator
 
 from weyl.config.background import TaskOptions
 from weyl.config.operations import Operations
@@ -11,6 +12,7 @@ from weyl.config.resources import Resources
 from weyl.config.section import Section
 
 DEFAULTS = "Defaults"
+S = TypeVar("S", bound=Section)
 
 
 class Installation(Section):
@@ -38,6 +40,8 @@ class Config(Section):
     resources: Resources = Resources()
     # Left out where nothing is said: the published document has no such section.
     tasks: TaskOptions = Field(default_factory=TaskOptions, exclude_if=lambda value: value == TaskOptions())
+    # Free here, for those who check a file where the extensions are not installed; `with_sections` closes it.
+    extensions: Any = Field(default_factory=dict, exclude_if=lambda value: not _is_said(value))
     local_site: Any = None
     log_level: Any = None
     mc_testing_destination: Any = None
@@ -58,3 +62,29 @@ class Config(Section):
         names = dict.fromkeys([*operations, *registry])
         names.pop(DEFAULTS, None)
         return document | {"Operations": {name: merge_below(operations.get(name) or {}, defaults) for name in names}}
+
+    def section(self, model: type[S]) -> S:
+        """Return the section that an extension has declared with this model."""
+        for name in type(self.extensions).model_fields if isinstance(self.extensions, Section) else ():
+            value = getattr(self.extensions, name)
+            if isinstance(value, model):
+                return value
+        raise LookupError(f"No active extension has {model.__name__} as its section of the configuration")
+
+
+def _is_said(extensions: Any) -> bool:
+    return bool(type(extensions).model_fields) if isinstance(extensions, Section) else bool(extensions)
+
+
+def with_sections(sections: Mapping[str, type[Section]]) -> type[Config]:
+    """Return the configuration with one section an extension, by its name, below `Extensions`; others are refused."""
+    fields: dict[str, Any] = {name: _field(model, name) for name, model in sections.items()}
+    extensions = create_model("Extensions", __base__=Section, **fields)
+    return create_model("Config", __base__=Config, extensions=_field(extensions, "Extensions"))
+
+
+def _field(model: type[Section], alias: str) -> tuple[Any, Any]:
+    """Declare a section: one that can do without being written has its defaults, any other must be written."""
+    if any(field.is_required() for field in model.model_fields.values()):
+        return (model, Field(alias=alias))
+    return (model, Field(default_factory=model, alias=alias, exclude_if=lambda value: not _is_said(value)))

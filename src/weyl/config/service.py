@@ -41,7 +41,10 @@ class Snapshot:
 class ConfigStore:
     """Keeps the newest valid revision of the repository at hand; what is wrong with a newer one becomes a warning."""
 
-    def __init__(self, url: str, *, check_every_s: float = 5, mirror: Path | None = None) -> None:
+    def __init__(
+        self, url: str, *, check_every_s: float = 5, mirror: Path | None = None, model: type[Config] = Config
+    ) -> None:
+        self._model = model
         self._temporary: TemporaryDirectory[str] | None = None
         if mirror is None and "+https:" in url:
             self._temporary = tempfile.TemporaryDirectory(prefix="weyl-config-")
@@ -123,7 +126,7 @@ class ConfigStore:
                 return
 
     def _serve(self, change: Change, text: str) -> None:
-        config = parse_config(text)
+        config = parse_config(text, self._model)
         self._snapshot = Snapshot.of(config, revision=change.revision, modified=change.at)
         log.info("config.loaded", revision=change.revision, modified=change.at.isoformat())
 

@@ -35,18 +35,21 @@ _MESSAGES = {
 }
 
 
-def parse_config(text: str) -> Config:
-    """Read a configuration; raises `InvalidConfig` with every fault, its line and its path."""
+def parse_config(text: str, model: type[Config] = Config) -> Config:
+    """Read a configuration; raises `InvalidConfig` with every fault, its line and its path.
+
+    `model` is `Config` with the sections of the extensions that are active.
+    """
     root = _compose(text)
     _inspect(root)
     document = _construct(root)
     if not isinstance(document, dict):
         raise InvalidConfig([Problem("The configuration must be a mapping with the sections DIRAC and Registry")])
     try:
-        return Config.model_validate(document, by_name=False)
+        return model.model_validate(document, by_name=False)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=True)
-        raise InvalidConfig([_problem(details, root) for details in found]) from error
+        raise InvalidConfig([_problem(details, root, model) for details in found]) from error
 
 
 def nearest(name: str, known: Mapping[str, object]) -> str | None:
@@ -134,12 +137,12 @@ def _inspect(root: yaml.Node) -> None:
         raise InvalidConfig(inspection.problems)
 
 
-def _problem(details: ErrorDetails, root: yaml.Node) -> Problem:
+def _problem(details: ErrorDetails, root: yaml.Node, model: type[Config]) -> Problem:
     location = tuple(part for part in details["loc"] if part != "[key]")
     kind = details["type"]
     message = _MESSAGES.get(kind, details["msg"][:1].lower() + details["msg"][1:])
     if kind == "extra_forbidden":
-        known = known_keys(location[:-1])
+        known = known_keys(location[:-1], model)
         guess = nearest(str(location[-1]), known)
         message = f"is not known here; did you mean {guess}?" if guess else _listing(known)
     return Problem(message, path_text(location), line_of(root, location))

@@ -1,7 +1,9 @@
 """The attributes of a job description: how they are spelled, and how their values are read."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from weyl.jobs.errors import BadAttribute
 
@@ -64,6 +66,17 @@ KNOWN = (
 )
 """Every attribute with a meaning in DIRAC or here, as its documentation spells it."""
 
+
+@dataclass(frozen=True, slots=True)
+class JobAttribute:
+    """An attribute that an extension adds to job descriptions."""
+
+    check: Callable[[Any], Any]
+    """Returns the value to keep (text, number, truth, list); raises `ValueError` that says what is wrong with it."""
+    meaning: str
+    """One sentence for users."""
+
+
 _ALIASES = {
     "bannedsite": "BannedSites",
     "maxcputime": "CPUTime",
@@ -87,6 +100,29 @@ def canonical(name: str) -> str:
     if dot and head.lower() in _FAMILIES:
         return f"{_SPELLING[head.lower()]}.{tail}"
     return _SPELLING.get(name.lower(), name)
+
+
+def is_known(name: str) -> bool:
+    """Tell whether `name`, however it is spelled, means something without any extension."""
+    head = name.partition(".")[0].lower()
+    return name.lower() in _SPELLING or head in _FAMILIES
+
+
+def respelled(document: Mapping[str, Any], added: Mapping[str, JobAttribute]) -> dict[str, Any]:
+    """Return the document with the attributes of extensions spelled as these declare them."""
+    spelling = {name.lower(): name for name in added}
+    return {spelling.get(name.lower(), name): value for name, value in document.items()}
+
+
+def added_value(document: Mapping[str, Any], name: str, attribute: JobAttribute) -> Any:
+    """Return what an extension makes of its attribute, or None if it is absent or empty."""
+    value = document.get(name)
+    if value is None or value == "":
+        return None
+    try:
+        return attribute.check(value)
+    except (ValueError, TypeError) as error:
+        raise BadAttribute(name, str(error)) from error
 
 
 def text_of(document: Mapping[str, object], name: str) -> str | None:

@@ -1,12 +1,12 @@
 """From texts to jobs that can be stored: reads what was submitted, fills in defaults and refuses what cannot run."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
 from weyl.jobs import jdl, parametric
-from weyl.jobs.attributes import text_of, texts_of
+from weyl.jobs.attributes import JobAttribute, added_value, respelled, text_of, texts_of
 from weyl.jobs.errors import BadAttribute, BadSubmission, JDLSyntaxError
 from weyl.jobs.jdl import Document
 from weyl.jobs.parametric import Expansion, Scalar
@@ -23,6 +23,7 @@ _TEXT_COLUMNS = {"JobType": (32, "user"), "JobGroup": (32, "00000000"), "JobName
 _COLUMN_NAMES = {"JobType": "job_type", "JobGroup": "job_group", "JobName": "job_name"}
 _SITE_LENGTH_MAX = 100
 _NUMBERS = ("CPUTime", "Priority")
+NO_ATTRIBUTES: Mapping[str, JobAttribute] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,16 @@ class Prepared:
         return sum(self.descriptions[index].count for index in self.order)
 
 
-def prepare(texts: Sequence[str], owner: Owner, limits: Limits, *, jobs_max: int) -> Prepared:
+def prepare(
+    texts: Sequence[str],
+    owner: Owner,
+    limits: Limits,
+    *,
+    jobs_max: int,
+    attributes: Mapping[str, JobAttribute] = NO_ATTRIBUTES,
+) -> Prepared:
     """Read a submission; raises `BadSubmission` that names the first bad job, its attribute and what is wrong."""
+    read = _Reader(owner, limits, attributes)
     if not texts:
         raise BadSubmission("No jobs: the list of job descriptions is empty")
     if len(texts) > jobs_max:
@@ -82,7 +91,7 @@ def prepare(texts: Sequence[str], owner: Owner, limits: Limits, *, jobs_max: int
     for index, text in enumerate(texts):
         if text not in found:
             found[text] = len(descriptions)
-            descriptions.append(_read(index, text, owner, limits, jobs_max=jobs_max if len(texts) == 1 else 0))
+            descriptions.append(read.one(index, text, jobs_max=jobs_max if len(texts) == 1 else 0))
         order.append(found[text])
     return Prepared(descriptions, order)
 
@@ -139,44 +148,66 @@ def _texts(value: object) -> list[str]:
     return found
 
 
-def _read(index: int, text: str, owner: Owner, limits: Limits, *, jobs_max: int) -> Description:
-    try:
-        return _description(text, owner, limits, jobs_max=jobs_max)
-    except JDLSyntaxError as error:
-        raise BadSubmission(f"Job {index}: {error.detail}", extra={"index": index}) from error
-    except BadAttribute as error:
-        raise BadSubmission(
-            f"Job {index}: {error.attribute}: {error.reason}",
-            extra={"index": index, "attribute": error.attribute, "reason": error.reason},
-        ) from error
-    except InvalidRequirements as error:
-        raise BadSubmission(f"Job {index}: {error.detail}", extra={**error.extra, "index": index}) from error
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads the texts of one submission."""
+
+    owner: Owner
+    limits: Limits
+    attributes: Mapping[str, JobAttribute]
+
+    def one(self, index: int, text: str, *, jobs_max: int) -> Description:
+        try:
+            return self._description(text, jobs_max)
+        except JDLSyntaxError as error:
+            raise BadSubmission(f"Job {index}: {error.detail}", extra={"index": index}) from error
+        except BadAttribute as error:
+            raise BadSubmission(
+                f"Job {index}: {error.attribute}: {error.reason}",
+                extra={"index": index, "attribute": error.attribute, "reason": error.reason},
+            ) from error
+        except InvalidRequirements as error:
+            raise BadSubmission(f"Job {index}: {error.detail}", extra={**error.extra, "index": index}) from error
+
+    def _description(self, text: str, jobs_max: int) -> Description:
+        limits = self.limits
+        document = jdl.parse(text)
+        expansion = _expansion(document, jobs_max)
+        if expansion is not None:
+            document = parametric.template(document, expansion.count)
+        _check_owner(document, self.owner)
+        if text_of(document, "Executable") is None:
+            raise BadAttribute("Executable", 'is missing: say which program to run, such as Executable = "/bin/date";')
+        if len(texts_of(document, "InputData")) > limits.input_data_max:
+            raise BadAttribute(
+                "InputData", f"names more than {limits.input_data_max} files, which is the limit of your VO"
+            )
+        for name, value in zip(_NUMBERS, _numbers(document, limits), strict=True):
+            if not parametric.varies(document.get(name)):
+                document[name] = value
+        if self.attributes:
+            document = _with_added(expansion, document, self.attributes)
+        _of_each_job(expansion, document, ATTRIBUTES, lambda job: requirement_class(job, self.owner, limits))
+        # what only the pilot reads must be readable, too: nobody could tell the user once a pilot has the job
+        _of_each_job(expansion, document, STOP_SIGNAL, read_work)
+        columns: dict[str, list[str] | list[int]] = {
+            column: _of_each_job(expansion, document, [name], partial(_text_column, name, limits=limits))
+            for name, column in _COLUMN_NAMES.items()
+        }
+        columns["site"] = _of_each_job(expansion, document, ["Site"], _site)
+        columns["user_priority"] = _of_each_job(expansion, document, ["Priority"], lambda job: priority(job, limits))
+        sandboxes = _of_each_job(expansion, document, ["InputSandbox"], _sandboxes)
+        return Description(text, document, columns, sandboxes, expansion)
 
 
-def _description(text: str, owner: Owner, limits: Limits, *, jobs_max: int) -> Description:
-    document = jdl.parse(text)
-    expansion = _expansion(document, jobs_max)
-    if expansion is not None:
-        document = parametric.template(document, expansion.count)
-    _check_owner(document, owner)
-    if text_of(document, "Executable") is None:
-        raise BadAttribute("Executable", 'is missing: say which program to run, such as Executable = "/bin/date";')
-    if len(texts_of(document, "InputData")) > limits.input_data_max:
-        raise BadAttribute("InputData", f"names more than {limits.input_data_max} files, which is the limit of your VO")
-    for name, value in zip(_NUMBERS, _numbers(document, limits), strict=True):
-        if not parametric.varies(document.get(name)):
-            document[name] = value
-    _of_each_job(expansion, document, ATTRIBUTES, lambda job: requirement_class(job, owner, limits))
-    # what only the pilot reads must be readable, too: nobody could tell the user once a pilot has the job
-    _of_each_job(expansion, document, STOP_SIGNAL, read_work)
-    columns: dict[str, list[str] | list[int]] = {
-        column: _of_each_job(expansion, document, [name], partial(_text_column, name, limits=limits))
-        for name, column in _COLUMN_NAMES.items()
-    }
-    columns["site"] = _of_each_job(expansion, document, ["Site"], _site)
-    columns["user_priority"] = _of_each_job(expansion, document, ["Priority"], lambda job: priority(job, limits))
-    sandboxes = _of_each_job(expansion, document, ["InputSandbox"], _sandboxes)
-    return Description(text, document, columns, sandboxes, expansion)
+def _with_added(expansion: Expansion | None, document: Document, attributes: Mapping[str, JobAttribute]) -> Document:
+    """Check what extensions have added; where a value is the same for all jobs, keep what they make of it."""
+    document = respelled(document, attributes)
+    for name in attributes.keys() & document.keys():
+        values = _of_each_job(expansion, document, [name], partial(added_value, name=name, attribute=attributes[name]))
+        if not parametric.varies(document[name]):
+            document[name] = values[0]
+    return document
 
 
 def _expansion(document: Document, jobs_max: int) -> Expansion | None:

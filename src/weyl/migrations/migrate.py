@@ -1,5 +1,7 @@
 """Bring a database to the schema of this release, and tell which schema it has."""
 
+from collections.abc import Mapping
+
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -12,19 +14,38 @@ from weyl.kit.db import Database
 _LOCK = 0x7765796C
 
 
-def _config() -> Config:
+# Where the migrations of extensions are, by name: what `Extension.migrations` says.
+Branches = Mapping[str, str]
+
+
+def _config(connection: Connection | None = None, branch: tuple[str, str] | None = None) -> Config:
+    """Return the settings of weyl's own migrations, or of one extension's."""
     config = Config()
     config.set_main_option("script_location", "weyl:migrations")
+    if branch is not None:
+        config.set_main_option("version_locations", branch[1])
+        config.set_main_option("path_separator", "newline")
+    config.attributes["connection"] = connection
+    config.attributes["version_table"] = version_table(branch[0] if branch is not None else None)
     return config
 
 
-async def upgrade(db: Database, revision: str = "head") -> None:
-    """Apply every migration that is missing, in one transaction; a second caller waits and finds nothing to do."""
+def version_table(extension: str | None) -> str:
+    """Return the table that holds the revision of weyl's schema, or of an extension's."""
+    return "alembic_version" if extension is None else f"alembic_version_{extension}"
+
+
+async def upgrade(db: Database, revision: str = "head", *, branches: Branches | None = None) -> None:
+    """Apply every migration that is missing, in one transaction; a second caller waits and finds nothing to do.
+
+    Extensions follow when weyl's own schema is complete: their tables may refer to it.
+    """
 
     def run(connection: Connection) -> None:
-        config = _config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
+        command.upgrade(_config(connection), revision)
+        if revision == "head":
+            for branch in sorted((branches or {}).items()):
+                command.upgrade(_config(connection, branch), "head")
 
     async with db.transaction() as tx:
         await tx.execute(text("SET LOCAL statement_timeout = 0"))
@@ -33,23 +54,22 @@ async def upgrade(db: Database, revision: str = "head") -> None:
         await tx.run_sync(run)
 
 
-async def downgrade(db: Database, revision: str) -> None:
-    """Take migrations back down to `revision` (`base` removes everything)."""
+async def downgrade(db: Database, revision: str, *, branch: tuple[str, str] | None = None) -> None:
+    """Take migrations back down to `revision` (`base` removes everything), weyl's own or one extension's."""
 
     def run(connection: Connection) -> None:
-        config = _config()
-        config.attributes["connection"] = connection
-        command.downgrade(config, revision)
+        command.downgrade(_config(connection, branch), revision)
 
     async with db.transaction() as tx:
         await tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         await tx.run_sync(run)
 
 
-def head_revision() -> str:
-    """Return the schema revision that this release needs."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    assert head is not None
+def head_revision(branch: tuple[str, str] | None = None) -> str:
+    """Return the schema revision that this release, or one extension of it, needs."""
+    head = ScriptDirectory.from_config(_config(branch=branch)).get_current_head()
+    if head is None:
+        raise LookupError(f"There is no migration in {branch[1] if branch else 'weyl:migrations'}")
     return head
 
 
@@ -58,7 +78,16 @@ def known_revisions() -> frozenset[str]:
     return frozenset(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
 
 
-async def current_revision(db: Database) -> str | None:
-    """Return the schema revision of the database; none if nothing was ever applied."""
+async def current_revision(db: Database, extension: str | None = None) -> str | None:
+    """Return the revision of weyl's schema in the database, or of an extension's; none if nothing was ever applied."""
+    options = {"version_table": version_table(extension)}
     async with db.read() as tx:
-        return await tx.run_sync(lambda connection: MigrationContext.configure(connection).get_current_revision())
+        return await tx.run_sync(
+            lambda connection: MigrationContext.configure(connection, opts=options).get_current_revision()
+        )
+
+
+async def branches_behind(db: Database, branches: Branches) -> list[str]:
+    """Return the extensions whose tables in the database are not those that they need."""
+    found = {name: await current_revision(db, name) for name in branches}
+    return sorted(name for name, location in branches.items() if found[name] != head_revision((name, location)))

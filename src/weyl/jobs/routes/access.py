@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 
 from weyl.config.models import Config
 from weyl.config.routes import CurrentConfig
+from weyl.jobs.additions import SubmissionRules
 from weyl.jobs.permits import Managed
 from weyl.jobs.policy import may_manage
 from weyl.jobs.service.writes import JobWrites
@@ -45,5 +46,11 @@ async def job_writes(request: Request) -> JobWrites:
     return cast(JobWrites, state(request).job_writes)
 
 
+async def submission_rules(request: Request) -> SubmissionRules:
+    """Return what this installation demands of submissions."""
+    return cast(SubmissionRules, state(request).submission_rules)
+
+
 CurrentManager = Annotated[Manager, Depends(current_manager)]
+Rules = Annotated[SubmissionRules, Depends(submission_rules)]
 Writes = Annotated[JobWrites, Depends(job_writes)]

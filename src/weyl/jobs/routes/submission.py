@@ -1,7 +1,7 @@
 """Submission over HTTP, and what was submitted."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -16,9 +16,9 @@ from weyl.jobs.parametric import fill
 from weyl.jobs.policy import may_read, may_submit
 from weyl.jobs.queries.submission import select_descriptions
 from weyl.jobs.requirements import Limits, resolve
+from weyl.jobs.routes.access import Rules
 from weyl.jobs.service.submission import MINOR_STATUS, STATUS, Submission, submit
-from weyl.kit.http import CurrentActor, CurrentUser, Now, ReadTx, WriteTx, json_response, state
-from weyl.settings import Settings
+from weyl.kit.http import CurrentActor, CurrentUser, Now, ReadTx, WriteTx, json_response
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 
@@ -55,20 +55,20 @@ async def submit_jdl_jobs(
     tx: WriteTx,
     config: CurrentConfig,
     now: Now,
+    rules: Rules,
     idempotency_key: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> Response:
     """Submit jobs: one description each, or one parametric description for many."""
     submitter = may_submit(user)
     if idempotency_key is not None and not 1 <= len(idempotency_key) <= _KEY_LENGTH_MAX:
         raise BadSubmission(f"Idempotency-Key: must have 1 to {_KEY_LENGTH_MAX} characters")
-    settings = cast(Settings, state(request).settings)
     submitted = await submit(
         tx,
         Submission(texts, idempotency_key, await request.body() if idempotency_key is not None else b""),
         submitter=submitter,
         config=config,
         now=now,
-        jobs_max=settings.jobs_per_submission_max,
+        rules=rules,
     )
     answer = {"Status": STATUS, "MinorStatus": MINOR_STATUS, "TimeStamp": submitted.at}
     return json_response([{"JobID": job_id, **answer} for job_id in submitted.job_ids], status=201)

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,8 +10,9 @@ from itertools import repeat
 from typing import Any
 
 from weyl.config.models import Config
+from weyl.jobs.additions import SubmissionRules, Submitting, candidates
 from weyl.jobs.descriptions import Description, Owner, Prepared, prepare
-from weyl.jobs.errors import KeyReused
+from weyl.jobs.errors import BadSubmission, KeyReused
 from weyl.jobs.policy import Submitter
 from weyl.jobs.queries import submission as queries
 from weyl.jobs.ranges import batches
@@ -46,14 +48,17 @@ class Submitted:
 
 
 async def submit(
-    tx: Tx, submission: Submission, *, submitter: Submitter, config: Config, now: datetime, jobs_max: int
+    tx: Tx, submission: Submission, *, submitter: Submitter, config: Config, now: datetime, rules: SubmissionRules
 ) -> Submitted:
     """Store the jobs of a submission and start their checks; a known key gets the answer that it got before."""
     known = await _known(tx, submission, submitter, now)
     if known is not None:
         return known
     limits = Limits.of(config.operations[submitter.vo])
-    prepared = await _prepared(submission.texts, submitter, limits, jobs_max=jobs_max)
+    prepared = await _prepared(submission.texts, submitter, limits=limits, rules=rules)
+    if rules.checks:
+        whose = {"vo": submitter.vo, "group": submitter.group, "owner": submitter.owner}
+        await _check(prepared, rules, submitting=Submitting(**whose, config=config, now=now, tx=tx))
     job_ids, description_ids = await queries.reserve_ids(
         tx, jobs=prepared.count, descriptions=len(prepared.descriptions)
     )
@@ -68,12 +73,24 @@ async def submit(
     return submitted
 
 
-async def _prepared(texts: Sequence[str], submitter: Submitter, limits: Limits, *, jobs_max: int) -> Prepared:
+async def _check(prepared: Prepared, rules: SubmissionRules, *, submitting: Submitting) -> None:
+    """Ask the extensions; raises `BadSubmission` that names the first refused job and the reason."""
+    asked = candidates(prepared)
+    for extension, check in rules.checks.items():
+        answer = check(asked, submitting)
+        refusals = await answer if inspect.isawaitable(answer) else answer
+        if refusals:
+            index = min(refusals)
+            extra = {"index": index, "reason": refusals[index], "extension": extension}
+            raise BadSubmission(f"Job {index}: {refusals[index]}", extra=extra)
+
+
+async def _prepared(texts: Sequence[str], submitter: Submitter, *, limits: Limits, rules: SubmissionRules) -> Prepared:
     owner = Owner(vo=submitter.vo, group=submitter.group, name=submitter.owner)
     size = sum(map(len, texts))
     if size < _THREAD_FROM_CHARACTERS and len(texts) < _THREAD_FROM_JOBS and "arameters" not in "".join(texts):
-        return prepare(texts, owner, limits, jobs_max=jobs_max)
-    return await asyncio.to_thread(prepare, texts, owner, limits, jobs_max=jobs_max)
+        return prepare(texts, owner, limits, jobs_max=rules.jobs_max, attributes=rules.attributes)
+    return await asyncio.to_thread(prepare, texts, owner, limits, jobs_max=rules.jobs_max, attributes=rules.attributes)
 
 
 async def _store(

@@ -1,0 +1,89 @@
+"""What extensions add to submission: attributes of job descriptions, and checks that may refuse jobs."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from weyl.config.models import Config
+from weyl.jobs.attributes import JobAttribute, added_value
+from weyl.jobs.descriptions import Description, Prepared, variants
+from weyl.jobs.errors import BadAttribute
+from weyl.jobs.jdl import Document
+from weyl.kit.db import Tx
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One distinct description of a submission, before anything of it is stored."""
+
+    index: int
+    """Which job of the request it is, counted from 0; the first, if several are alike."""
+    description: Description
+
+    @property
+    def document(self) -> Document:
+        """The attributes; those of a parametric job still hold their placeholders."""
+        return self.description.document
+
+    @property
+    def count(self) -> int:
+        """How many jobs it makes."""
+        return self.description.count
+
+    def forms(self, *names: str) -> list[Document]:
+        """Return the attributes once for each different filling that `names` get among the jobs of this description."""
+        if self.description.expansion is None:
+            return [self.document]
+        found, _ = variants(self.description.expansion, self.document, names)
+        return [self.document | form for form in found]
+
+
+@dataclass(frozen=True)
+class Submitting:
+    """Who submits, by which configuration, and the transaction in which it happens (for reads; no network)."""
+
+    vo: str
+    group: str
+    owner: str
+    config: Config
+    now: datetime
+    tx: Tx
+
+
+Refusals = Mapping[int, str]
+"""Reasons by the index of the candidate; a refused candidate refuses the whole submission."""
+
+SubmissionCheck = Callable[[Sequence[Candidate], Submitting], Refusals | Awaitable[Refusals]]
+"""Looks at all candidates of a submission at once, as a plain function or an async one."""
+
+
+@dataclass(frozen=True)
+class SubmissionRules:
+    """What an installation demands of submissions, its extensions included."""
+
+    jobs_max: int
+    attributes: Mapping[str, JobAttribute] = field(default_factory=dict)
+    checks: Mapping[str, SubmissionCheck] = field(default_factory=dict)
+    """By the name of the extension."""
+
+    def shown(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the attributes of extensions that a job has, as they are shown among its parameters."""
+        shown = {name: _shown(document, name, attribute) for name, attribute in self.attributes.items()}
+        return {name: value for name, value in shown.items() if value is not None}
+
+
+def _shown(document: Mapping[str, Any], name: str, attribute: JobAttribute) -> Any:
+    try:
+        return added_value(document, name, attribute)
+    except BadAttribute:
+        # The rule has become stricter since; what the user wrote is still what the job has.
+        return document[name]
+
+
+def candidates(prepared: Prepared) -> list[Candidate]:
+    """Return the distinct descriptions of a submission, each with the first place where it stands."""
+    first: dict[int, int] = {}
+    for place, number in enumerate(prepared.order):
+        first.setdefault(number, place)
+    return [Candidate(first[number], description) for number, description in enumerate(prepared.descriptions)]

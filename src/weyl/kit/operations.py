@@ -1,0 +1,80 @@
+"""Operations of the API by their ids: finds the routes that serve one, puts another function there, adds checks."""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from fastapi import APIRouter, Depends
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+
+from weyl.kit.http import current_actor
+
+Endpoint = Callable[..., Any]
+_ROUTE_ARGUMENTS = [name for name in inspect.signature(APIRoute.__init__).parameters if name != "self"]
+
+
+def operations_of(routers: Iterable[APIRouter]) -> dict[str, list[APIRoute]]:
+    """Return the routes of each operation id.
+
+    A route without an id whose function has one elsewhere (the same path without its slash) belongs to that operation:
+    a check that is put on one door is put on the other.
+    """
+    routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
+    ids = {route.endpoint: route.operation_id for route in routes if route.operation_id is not None}
+    found: dict[str, list[APIRoute]] = {}
+    for route in routes:
+        found.setdefault(route.operation_id or ids.get(route.endpoint) or route.unique_id, []).append(route)
+    return found
+
+
+def knows_user(route: APIRoute) -> bool:
+    """Tell whether a route asks who calls."""
+    return _asks(route.dependant)
+
+
+def _asks(dependant: Dependant) -> bool:
+    return dependant.call is current_actor or any(map(_asks, dependant.dependencies))
+
+
+def asks_user(endpoint: Endpoint) -> bool:
+    """Tell whether a function would ask who calls if it were a route."""
+    return knows_user(APIRoute("/{rest}", endpoint, response_model=None))
+
+
+def rewired(
+    routers: Sequence[APIRouter], *, endpoints: Mapping[str, Endpoint], guards: Mapping[str, Sequence[Endpoint]]
+) -> list[APIRouter]:
+    """Return the routers with other functions, and with checks that run before everything else, at some operations.
+
+    The routers that are given stay as they are: they belong to modules, and a process may hold several applications.
+    """
+    ids = {id(route): name for name, routes in operations_of(routers).items() for route in routes}
+    return [_rewired(router, ids, endpoints, guards) for router in routers]
+
+
+def _rewired(
+    router: APIRouter,
+    ids: Mapping[int, str],
+    endpoints: Mapping[str, Endpoint],
+    guards: Mapping[str, Sequence[Endpoint]],
+) -> APIRouter:
+    names = [ids.get(id(route)) for route in router.routes]
+    if not any(name in endpoints or name in guards for name in names):
+        return router
+    routes = [
+        _changed(route, endpoints.get(name), guards.get(name, ()))
+        if isinstance(route, APIRoute) and name is not None
+        else route
+        for route, name in zip(router.routes, names, strict=True)
+    ]
+    return APIRouter(routes=routes)
+
+
+def _changed(route: APIRoute, endpoint: Endpoint | None, guards: Sequence[Endpoint]) -> APIRoute:
+    if endpoint is None and not guards:
+        return route
+    arguments = {name: getattr(route, name) for name in _ROUTE_ARGUMENTS}
+    if endpoint is not None:
+        arguments["endpoint"] = endpoint
+    return APIRoute(**arguments | {"dependencies": [*map(Depends, guards), *route.dependencies]})
