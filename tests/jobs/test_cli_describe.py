@@ -118,6 +118,15 @@ def test_a_local_program_travels_along(tmp_path: Path) -> None:
     assert description.document["Executable"] == "run.sh"
 
 
+def test_a_program_in_a_directory_must_be_here_unless_a_sandbox_may_bring_it(tmp_path: Path) -> None:
+    with pytest.raises(UsageFault, match="no file ./run.sh"):
+        from_command(["./run.sh"], sandbox=[], changes=Changes(), directory=tmp_path)
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "run.sh").touch()
+    description = from_command(["./run.sh"], sandbox=["tools/run.sh"], changes=Changes(), directory=tmp_path)
+    assert description.document["Executable"] == "./run.sh"
+
+
 def test_a_missing_file_of_a_command_is_a_usage_fault(tmp_path: Path) -> None:
     with pytest.raises(UsageFault):
         from_command(["/bin/true"], sandbox=("gone",), changes=Changes(), directory=tmp_path)

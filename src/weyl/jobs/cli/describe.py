@@ -93,7 +93,8 @@ def from_command(command: Sequence[str], *, sandbox: Sequence[str], changes: Cha
     if not Path(program).is_absolute() and local.is_file():
         files.append(local)
         program = local.name
-    elif "/" in program and not Path(program).is_absolute() and not remote:
+    elif "/" in program and not Path(program).is_absolute() and not sandbox:
+        # With a sandbox it may be one of the files in it.
         raise UsageFault(
             f"There is no file {program} here that could travel along.",
             hint="A program of the node is called by its name alone, or by its absolute path.",
