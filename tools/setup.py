@@ -17,7 +17,13 @@ VENV = ROOT / ".venv"
 LOCK = ROOT / "requirements.lock"
 STAMP = VENV / "weyl-setup"
 SUPPORTED = ((3, 13), (3, 12), (3, 11))
-SYSTEM_PACKAGES = {"bwrap": "bubblewrap", "git": "git"}
+SYSTEM_PACKAGES = {
+    "bwrap": "bubblewrap",
+    "caddy": "caddy",
+    "git": "git",
+    "nginx": "nginx",
+    "victoria-metrics": "victoria-metrics",
+}
 
 
 def main() -> int:

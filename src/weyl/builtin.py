@@ -36,6 +36,7 @@ from weyl.sandboxes import tasks as sandboxes_tasks
 from weyl.sandboxes.routes import router as sandboxes_router
 from weyl.task_queues import tasks as task_queues_tasks
 from weyl.task_queues.routes import router as task_queues_router
+from weyl.tasks import figures as task_figures
 from weyl.tasks import tasks as tasks_tasks
 from weyl.tasks.models import BoundTask
 from weyl.tasks.routes import router as tasks_router
@@ -78,6 +79,9 @@ def _yard(services: Services) -> Yard:
     return Yard.open(services.settings, db=services.db, config=services.config, drivers=services.drivers)
 
 
+_FIGURES = {"jobs": job_figures.figures, "pilots": pilot_figures.figures, "tasks": task_figures.figures}
+
+
 def _show_figures(services: Services) -> None:
     """Show what the database says; every process does, so that one that is left is enough."""
 
@@ -88,7 +92,7 @@ def _show_figures(services: Services) -> None:
 
         return ask
 
-    for name, read in {"jobs": job_figures.figures, "pilots": pilot_figures.figures}.items():
+    for name, read in _FIGURES.items():
         services.metrics.add_source(name, source(read))
 
 

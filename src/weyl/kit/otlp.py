@@ -43,7 +43,7 @@ from weyl.kit.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
-EXPORT_TIMEOUT_S = 10
+EXPORT_TIMEOUT_S = 5
 STATEMENT_LENGTH_MAX = 300
 
 

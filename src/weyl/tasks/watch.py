@@ -3,13 +3,14 @@
 import dataclasses
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import structlog
 
 from weyl.kit.ids import uuid7
 from weyl.kit.metrics import Metrics
 from weyl.kit.request_watch import Traces
+from weyl.tasks.errors import RetryLater
 from weyl.tasks.models import BoundTask
 
 # Payloads that name jobs name them so; the log shows the first few.
@@ -25,19 +26,22 @@ def watched(bound: BoundTask, *, metrics: Metrics, traces: Traces | None) -> Bou
     async def handler(payload: Any, *others: Any) -> None:
         span = traces.begin(None) if traces is not None else None
         began, began_ns = time.perf_counter(), time.time_ns()
-        failure: str | None = "cancelled"
+        outcome, failure = "failed", cast("str | None", "cancelled")
         words = {"task": name, "run_id": uuid7().hex, **jobs_of(payload)}
         if span is not None:
             words["trace_id"] = span.trace_id
         with structlog.contextvars.bound_contextvars(**words):
             try:
                 await run(payload, *others)
-                failure = None
+                outcome, failure = "done", None
+            except RetryLater:
+                outcome, failure = "put_off", None
+                raise
             except Exception as error:
                 failure = type(error).__name__
                 raise
             finally:
-                metrics.count_task(name, "failed" if failure else "done", time.perf_counter() - began)
+                metrics.count_task(name, outcome, time.perf_counter() - began)
                 if traces is not None:
                     attributes = {"weyl.task": name, **{f"weyl.{key}": str(words[key]) for key in words}}
                     traces.end(span, name, began_ns=began_ns, attributes=attributes, failure=failure)

@@ -1,0 +1,15 @@
+"""The figures of background work for operators."""
+
+from weyl.kit.db import Tx
+from weyl.kit.metrics import Figure
+from weyl.tasks.queries.schedules import select_kinds
+
+
+async def figures(tx: Tx) -> list[Figure]:
+    """Return what waits, runs and has failed for good, by task."""
+    rows = [
+        ((str(kind["name"]), state), float(kind[state]))
+        for kind in await select_kinds(tx)
+        for state in ("waiting", "running", "dead")
+    ]
+    return [Figure("weyl_tasks", "Background tasks by name and state.", ("task", "state"), rows)]
