@@ -7,12 +7,12 @@ from weyl.kit.oauth import CLIENT_ID, GRANT_DEVICE
 
 
 def installation() -> Call[dict[str, Any]]:
-    """Asks which VOs and groups there are."""
+    """Ask which VOs and groups there are."""
     return Call("GET", "/.well-known/dirac-metadata", returns=dict[str, Any], anonymous=True)
 
 
 def begin_device_login(scope: str) -> Call[dict[str, Any]]:
-    """Asks for a code for the user and one for the device."""
+    """Ask for a code for the user and one for the device."""
     return Call(
         "POST",
         "/api/auth/device",
@@ -25,27 +25,27 @@ def begin_device_login(scope: str) -> Call[dict[str, Any]]:
 
 
 def redeem_device_code(device_code: str) -> Call[dict[str, Any]]:
-    """Asks for tokens; refused with `authorization_pending` until the user has logged in."""
+    """Ask for tokens; refused with `authorization_pending` until the user has logged in."""
     form = {"grant_type": GRANT_DEVICE, "device_code": device_code, "client_id": CLIENT_ID}
     return Call("POST", "/api/auth/token", returns=dict[str, Any], form=form, anonymous=True)
 
 
 def userinfo() -> Call[dict[str, Any]]:
-    """Asks who the login speaks for."""
+    """Ask who the login speaks for."""
     return Call("GET", "/api/auth/userinfo", returns=dict[str, Any])
 
 
 def refresh_tokens() -> Call[list[dict[str, Any]]]:
-    """Asks for the logins that may still be used."""
+    """Ask for the logins that may still be used."""
     return Call("GET", "/api/auth/refresh-tokens", returns=list[dict[str, Any]])
 
 
 def revoke_login(jti: str) -> Call[str]:
-    """Ends a login by the id of its refresh token."""
+    """End a login by the id of its refresh token."""
     return Call("DELETE", f"/api/auth/refresh-tokens/{segment(jti)}", returns=Any)
 
 
 def revoke_refresh_token(token: str) -> Call[str]:
-    """Ends a login by its refresh token."""
+    """End a login by its refresh token."""
     form = {"token": token, "token_type_hint": "refresh_token", "client_id": CLIENT_ID}
     return Call("POST", "/api/auth/revoke", returns=Any, form=form, anonymous=True, repeatable=True)

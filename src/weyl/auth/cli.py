@@ -128,7 +128,7 @@ def _ask(session: Session, device_code: str) -> TokenSet | str:
 
 
 def _pause(session: Session, seconds: float, page: str | None) -> str | None:
-    """Waits, and on a terminal opens the browser when Enter is pressed; returns the page if it may still be opened."""
+    """Wait, and on a terminal open the browser when Enter is pressed; returns the page if it may still be opened."""
     if page is None or not (session.stdout_is_terminal and session.stdin_is_terminal):
         time.sleep(seconds)
         return None
@@ -268,7 +268,7 @@ def _logins(session: Session) -> Rows:
 
 
 def _made_at(jti: str) -> str | None:
-    """Returns when an id was made, which ids of version 7 begin with: of a login, when it was last refreshed."""
+    """Return when an id was made, which ids of version 7 begin with: of a login, when it was last refreshed."""
     identifier = UUID(jti)
     if identifier.version != 7:
         return None

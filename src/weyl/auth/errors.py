@@ -45,7 +45,7 @@ class AuthorizationPending(BadRequest):
         super().__init__("authorization_pending")
 
     def body(self) -> dict[str, object]:
-        """Returns OAuth's word and nothing else."""
+        """Return OAuth's word and nothing else."""
         return {"error": "authorization_pending"}
 
 

@@ -54,7 +54,7 @@ class KeySet:
             self._use(self._path.read_text())
 
     def sign(self, claims: Mapping[str, Any], *, issued: bool = True) -> str:
-        """Signs `claims`, with this installation as `iss` unless `issued` is false (refresh tokens have none)."""
+        """Sign `claims`, with this installation as `iss` unless `issued` is false (refresh tokens have none)."""
         self._look_at_file()
         body = {**claims, "iss": self.issuer} if issued else dict(claims)
         key = self._signing
@@ -62,7 +62,7 @@ class KeySet:
         return jwt.encode(header, body, key, algorithms=[*ALGORITHMS])
 
     def decode(self, token: str) -> Mapping[str, Any]:
-        """Returns the claims of a token that this installation issued and that is still good, else `InvalidToken`.
+        """Return the claims of a token that this installation issued and that is still good, else `InvalidToken`.
 
         The mapping is shared with later calls: do not change it.
         """
@@ -80,7 +80,7 @@ class KeySet:
         return claims
 
     def decode_refresh(self, token: str, *, expired: bool = False) -> Mapping[str, Any]:
-        """Returns the claims of a refresh token that this installation signed; `expired` ones only when asked for."""
+        """Return the claims of a refresh token that this installation signed; `expired` ones only when asked for."""
         self._look_at_file()
         claims = self._verify(token)
         if "legacy_exchange" not in claims or not isinstance(claims.get("jti"), str):
@@ -90,7 +90,7 @@ class KeySet:
         return claims
 
     def public_jwks(self) -> dict[str, Any]:
-        """Returns the public halves, for whoever verifies our tokens."""
+        """Return the public halves, for whoever verifies our tokens."""
         self._look_at_file()
         return self._public
 
@@ -141,18 +141,18 @@ class KeySet:
 
 
 def generate_keys(algorithm: str = "Ed25519") -> str:
-    """Makes a key set document with one new key."""
+    """Make a key set document with one new key."""
     return _document([_new_key(algorithm)])
 
 
 def rotate_keys(text: str, *, algorithm: str = "Ed25519") -> str:
-    """Puts a new signing key before the others, which verify from now on; the oldest are dropped."""
+    """Put a new signing key before the others, which verify from now on; the oldest are dropped."""
     demoted = [{**key.as_dict(private=True), "key_ops": ["verify"]} for key in _parse(text)]
     return _document([_new_key(algorithm), *demoted[: KEYS_KEPT - 1]])
 
 
 def write_keys(path: Path, text: str) -> None:
-    """Replaces the key file in one step, readable by its owner only."""
+    """Replace the key file in one step, readable by its owner only."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

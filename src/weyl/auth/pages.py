@@ -37,7 +37,7 @@ def _page(title: str, body: str) -> str:
 
 
 def enter_code_page(action: str) -> str:
-    """Asks for the code that the device shows."""
+    """Ask for the code that the device shows."""
     return _page(
         "Connect a device",
         f'<form method="get" action="{escape(action)}">\n'
@@ -50,10 +50,10 @@ def enter_code_page(action: str) -> str:
 
 
 def finished_page() -> str:
-    """Says that the browser has done its part."""
+    """Say that the browser has done its part."""
     return _page("Login finished", '<p role="status">You can close this page and go back to your device.</p>')
 
 
 def error_page(detail: str) -> str:
-    """Says what went wrong and what to do."""
+    """Say what went wrong and what to do."""
     return _page("The login did not work", f'<p role="alert">{escape(detail)}</p>')

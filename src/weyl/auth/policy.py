@@ -11,7 +11,7 @@ from weyl.kit.http import User
 
 
 def may_log_in(config: Config, scope: Scope, *, subject: str) -> Identity:
-    """Grants `scope` to the person whom the identity provider of the VO calls `subject`, or raises `NotGranted`."""
+    """Grant `scope` to the person whom the identity provider of the VO calls `subject`, or raise `NotGranted`."""
     organisation = config.registry.get(scope.vo)
     if organisation is None:
         raise NotGranted(f"VO {scope.vo} is not served here any more")
@@ -36,13 +36,13 @@ def may_log_in(config: Config, scope: Scope, *, subject: str) -> Identity:
 
 
 def is_suspended(organisation: Organisation, *, vo: str, subject: str) -> bool:
-    """Tells whether the configuration suspends this member of the VO."""
+    """Tell whether the configuration suspends this member of the VO."""
     user = organisation.users.get(subject)
     return user is not None and vo in user.suspended
 
 
 def may_use_token(config: Config, user: User) -> User:
-    """Lets a token pass whose owner was not suspended since it was issued, or raises `NotGranted`."""
+    """Let a token pass whose owner was not suspended since it was issued, or raise `NotGranted`."""
     organisation = config.registry.get(user.vo)
     if organisation is None:
         raise NotGranted(f"VO {user.vo} is not served here any more")
@@ -52,10 +52,10 @@ def may_use_token(config: Config, user: User) -> User:
 
 
 def subject_at_provider(user: User) -> str:
-    """Returns what the identity provider calls this person."""
+    """Return what the identity provider calls this person."""
     return user.subject.removeprefix(f"{user.vo}:")
 
 
 def own_tokens(user: User) -> TokenScope:
-    """Lets everybody manage their own refresh tokens, and those with ProxyManagement all of their VO."""
+    """Let everybody manage their own refresh tokens, and those with ProxyManagement all of their VO."""
     return TokenScope(user.vo, None if user.has(PROXY_MANAGEMENT) else user.subject)

@@ -56,5 +56,5 @@ BUILT_IN = frozenset(
 
 
 def known_properties(added: Iterable[str] = ()) -> frozenset[str]:
-    """Joins the built-in properties with those that extensions add."""
+    """Join the built-in properties with those that extensions add."""
     return BUILT_IN | frozenset(added)

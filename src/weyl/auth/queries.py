@@ -77,7 +77,7 @@ class RefreshRow:
 
 
 async def insert_device_flow(tx: Tx, flow: DeviceFlow) -> bool:
-    """Stores a device flow unless a live one has the same user code; tells whether it did."""
+    """Store a device flow unless a live one has the same user code; tells whether it did."""
     values = vars(flow)
     taken = select(device_flows.c.flow_id).where(
         device_flows.c.user_code == flow.user_code, device_flows.c.expires_at > flow.created_at
@@ -88,7 +88,7 @@ async def insert_device_flow(tx: Tx, flow: DeviceFlow) -> bool:
 
 
 async def select_waiting_device(tx: Tx, user_code: str, *, now: datetime) -> DeviceFlow | None:
-    """Returns the device flow that waits for this user code."""
+    """Return the device flow that waits for this user code."""
     statement = select(device_flows).where(
         device_flows.c.user_code == user_code,
         device_flows.c.status == FlowStatus.PENDING,
@@ -99,7 +99,7 @@ async def select_waiting_device(tx: Tx, user_code: str, *, now: datetime) -> Dev
 
 
 async def update_device_flow(tx: Tx, flow_id: UUID, *, status: FlowStatus, subject: str | None, now: datetime) -> bool:
-    """Ends the wait of a device flow; tells whether it was still waiting."""
+    """End the wait of a device flow; tells whether it was still waiting."""
     statement = (
         update(device_flows)
         .where(
@@ -113,14 +113,14 @@ async def update_device_flow(tx: Tx, flow_id: UUID, *, status: FlowStatus, subje
 
 
 async def select_device_flow(tx: Tx, device_code_hash: bytes) -> DeviceFlow | None:
-    """Returns the flow of a device code."""
+    """Return the flow of a device code."""
     statement = select(device_flows).where(device_flows.c.device_code_hash == device_code_hash)
     row = (await tx.execute(statement)).mappings().first()
     return None if row is None else DeviceFlow(**row)
 
 
 async def spend_device_flow(tx: Tx, flow_id: UUID) -> bool:
-    """Uses up a device code; tells whether it was still to be used. The row stays locked until `tx` ends."""
+    """Use up a device code; tells whether it was still to be used. The row stays locked until `tx` ends."""
     statement = (
         update(device_flows)
         .where(device_flows.c.flow_id == flow_id, device_flows.c.status == FlowStatus.READY)
@@ -130,7 +130,7 @@ async def spend_device_flow(tx: Tx, flow_id: UUID) -> bool:
 
 
 async def insert_authorization_flow(tx: Tx, flow: AuthorizationFlow) -> None:
-    """Stores an authorization flow."""
+    """Store an authorization flow."""
     await tx.execute(insert(authorization_flows).values(vars(flow)))
 
 
@@ -143,7 +143,7 @@ async def update_authorization_flow(
     subject: str | None = None,
     code: tuple[bytes, datetime] | None = None,
 ) -> AuthorizationFlow | None:
-    """Ends the wait of an authorization flow, with the hash and expiry of its code; returns it if it was waiting."""
+    """End the wait of an authorization flow, with the hash and expiry of its code; returns it if it was waiting."""
     values: dict[str, Any] = {"status": status, "subject": subject}
     if code is not None:
         values |= {"code_hash": code[0], "expires_at": code[1]}
@@ -162,14 +162,14 @@ async def update_authorization_flow(
 
 
 async def select_authorization_flow(tx: Tx, code_hash: bytes) -> AuthorizationFlow | None:
-    """Returns the flow of an authorization code."""
+    """Return the flow of an authorization code."""
     statement = select(authorization_flows).where(authorization_flows.c.code_hash == code_hash)
     row = (await tx.execute(statement)).mappings().first()
     return None if row is None else AuthorizationFlow(**row)
 
 
 async def spend_authorization_flow(tx: Tx, flow_id: UUID) -> bool:
-    """Uses up an authorization code; tells whether it was still to be used."""
+    """Use up an authorization code; tells whether it was still to be used."""
     statement = (
         update(authorization_flows)
         .where(authorization_flows.c.flow_id == flow_id, authorization_flows.c.status == FlowStatus.READY)
@@ -179,12 +179,12 @@ async def spend_authorization_flow(tx: Tx, flow_id: UUID) -> bool:
 
 
 async def insert_refresh_token(tx: Tx, row: RefreshRow) -> None:
-    """Stores a refresh token."""
+    """Store a refresh token."""
     await tx.execute(insert(refresh_tokens).values(vars(row)))
 
 
 async def lock_family(tx: Tx, jti: UUID, *, expires_at: datetime) -> None:
-    """Waits for whoever refreshes or revokes the same login.
+    """Wait for whoever refreshes or revokes the same login.
 
     Without it, a replay that revokes the family could miss the token that a refresh running beside it is about to
     store. A statement of its own: the next one must see what the other transaction committed.
@@ -197,21 +197,21 @@ async def lock_family(tx: Tx, jti: UUID, *, expires_at: datetime) -> None:
 
 
 async def select_refresh_token(tx: Tx, jti: UUID, *, expires_at: datetime) -> RefreshRow | None:
-    """Returns a refresh token; its expiry says in which partition it lies."""
+    """Return a refresh token; its expiry says in which partition it lies."""
     statement = select(refresh_tokens).where(refresh_tokens.c.jti == jti, refresh_tokens.c.expires_at == expires_at)
     row = (await tx.execute(statement)).mappings().first()
     return None if row is None else RefreshRow(**row)
 
 
 async def select_refresh_token_of_vo(tx: Tx, scope: TokenScope, *, jti: UUID) -> RefreshRow | None:
-    """Returns a refresh token of the VO, whoever's it is."""
+    """Return a refresh token of the VO, whoever's it is."""
     statement = select(refresh_tokens).where(refresh_tokens.c.jti == jti, refresh_tokens.c.vo == scope.vo)
     row = (await tx.execute(statement)).mappings().first()
     return None if row is None else RefreshRow(**row)
 
 
 async def revoke_token(tx: Tx, jti: UUID, *, expires_at: datetime) -> None:
-    """Marks one refresh token as used up."""
+    """Mark one refresh token as used up."""
     await tx.execute(
         update(refresh_tokens)
         .where(refresh_tokens.c.jti == jti, refresh_tokens.c.expires_at == expires_at)
@@ -220,7 +220,7 @@ async def revoke_token(tx: Tx, jti: UUID, *, expires_at: datetime) -> None:
 
 
 async def revoke_family(tx: Tx, family: UUID, *, expires_at: datetime) -> int:
-    """Ends a login: revokes whatever of its refresh tokens could still be used; returns how many.
+    """End a login: revoke whatever of its refresh tokens could still be used; returns how many.
 
     All tokens of a login have the expiry of the first, so they lie in one partition.
     """
@@ -237,7 +237,7 @@ async def revoke_family(tx: Tx, family: UUID, *, expires_at: datetime) -> int:
 
 
 async def select_refresh_tokens(tx: Tx, scope: TokenScope, *, now: datetime) -> list[dict[str, Any]]:
-    """Returns the living refresh tokens in `scope`, newest first, by their wire names."""
+    """Return the living refresh tokens in `scope`, newest first, by their wire names."""
     columns = refresh_tokens.c
     statement = (
         select(

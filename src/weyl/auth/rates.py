@@ -24,7 +24,7 @@ class AttemptLimiter:
         self._buckets: LRUCache[str, tuple[float, float]] = LRUCache(ADDRESSES_MAX)
 
     def take(self, address: str) -> None:
-        """Counts one attempt of `address`, or raises `TooManyLogins` saying when to come back."""
+        """Count one attempt of `address`, or raise `TooManyLogins` saying when to come back."""
         now = self._clock()
         level, since = self._buckets.get(address, (float(self._per_minute), now))
         level = min(float(self._per_minute), level + (now - since) * self._per_minute / 60)

@@ -24,7 +24,7 @@ class Scope:
 
 
 def parse_scope(text: str, *, registry: Mapping[str, Organisation], properties: Collection[str]) -> Scope:
-    """Reads `vo:X [group:G] [property:P ...]`, words in any order, and fills in the default group of the VO."""
+    """Read `vo:X [group:G] [property:P ...]`, words in any order, and fill in the default group of the VO."""
     if len(text) > WORD_BYTES_MAX:
         raise InvalidScope(f"The scope is longer than {WORD_BYTES_MAX} characters")
     words: dict[str, list[str]] = {"vo": [], "group": [], "property": []}

@@ -34,12 +34,12 @@ class Sealer:
         self._fernet = MultiFernet([Fernet(key.strip()) for key in keys.split(",")])
 
     def seal(self, journey: Journey) -> str:
-        """Returns the `state` to send along."""
+        """Return the `state` to send along."""
         document = {**asdict(journey), "flow_id": str(journey.flow_id)}
         return self._fernet.encrypt(json.dumps(document).encode()).decode()
 
     def open(self, state: str, *, kind: str, age_max_s: int) -> Journey:
-        """Returns what we sent along; raises `InvalidState` if it is not ours, of another kind of login, or too old."""
+        """Return what we sent along; raises `InvalidState` if it is not ours, of another kind of login, or too old."""
         try:
             document = json.loads(self._fernet.decrypt(state, ttl=age_max_s))
             journey = Journey(**{**document, "flow_id": UUID(document["flow_id"])})

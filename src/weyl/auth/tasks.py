@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 
 def tasks(db: Database) -> list[BoundTask]:
-    """Returns the tasks of this room, bound to a database."""
+    """Return the tasks of this room, bound to a database."""
 
     async def partitions(_: object) -> None:
         now = utcnow()

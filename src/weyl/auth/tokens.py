@@ -48,7 +48,7 @@ class JobIdentity:
 
 
 def access_claims(identity: Identity, *, token_id: UUID, now: int, lifetime_s: int) -> Claims:
-    """Makes the claims of a user's access token; `now` is in unix seconds, the issuer is added when it is signed."""
+    """Make the claims of a user's access token; `now` is in unix seconds, the issuer is added when it is signed."""
     return {
         "jti": str(token_id),
         "exp": now + lifetime_s,
@@ -62,12 +62,12 @@ def access_claims(identity: Identity, *, token_id: UUID, now: int, lifetime_s: i
 
 
 def refresh_claims(token_id: UUID, *, expires_at: int, legacy_exchange: bool = False) -> Claims:
-    """Makes the claims of a refresh token, which names nobody: who it is for stands in the table."""
+    """Make the claims of a refresh token, which names nobody: who it is for stands in the table."""
     return {"jti": str(token_id), "exp": expires_at, "legacy_exchange": legacy_exchange, "dirac_policies": {}}
 
 
 def pilot_claims(pilot: PilotIdentity, *, token_id: UUID, now: int, lifetime_s: int) -> Claims:
-    """Makes the claims of a pilot's access token, bound to its stamp."""
+    """Make the claims of a pilot's access token, bound to its stamp."""
     return {
         "jti": str(token_id),
         "exp": now + lifetime_s,
@@ -82,7 +82,7 @@ def pilot_claims(pilot: PilotIdentity, *, token_id: UUID, now: int, lifetime_s: 
 
 
 def job_claims(job: JobIdentity, *, token_id: UUID, now: int, lifetime_s: int) -> Claims:
-    """Makes the claims of the token that a payload gets: one job, nothing else."""
+    """Make the claims of the token that a payload gets: one job, nothing else."""
     return {
         "jti": str(token_id),
         "exp": now + lifetime_s,
@@ -97,7 +97,7 @@ def job_claims(job: JobIdentity, *, token_id: UUID, now: int, lifetime_s: int) -
 
 
 def user_from_claims(claims: Mapping[str, Any]) -> User:
-    """Turns verified claims into a principal; raises `InvalidToken` when they are meant for another resource."""
+    """Turn verified claims into a principal; raises `InvalidToken` when they are meant for another resource."""
     audience = claims.get("aud")
     try:
         if audience is None:

@@ -15,6 +15,6 @@ class Verifier:
         self._config = config
 
     def verify(self, token: str) -> User:
-        """Returns whoever the token speaks for; raises `InvalidToken` or `NotGranted`."""
+        """Return whoever the token speaks for; raises `InvalidToken` or `NotGranted`."""
         user = user_from_claims(self._keys.decode(token))
         return may_use_token(self._config.current().config, user)

@@ -53,12 +53,12 @@ def completion(shell: Annotated[str, typer.Argument(help="bash, zsh or fish.")])
 
 
 def is_asked(environ: Mapping[str, str]) -> bool:
-    """Says whether a shell is asking what may come next."""
+    """Say whether a shell is asking what may come next."""
     return VARIABLE in environ
 
 
 def answer(root: Any, environ: Mapping[str, str]) -> None:
-    """Prints what may come next, one candidate a line, with its help after a tab."""
+    """Print what may come next, one candidate a line, with its help after a tab."""
     words = environ.get("_WEYL_WORDS", "").split("\n")
     try:
         found = candidates(root, words[:-1], words[-1])
@@ -70,7 +70,7 @@ def answer(root: Any, environ: Mapping[str, str]) -> None:
 
 
 def candidates(root: Any, before: list[str], incomplete: str) -> dict[str, str]:
-    """Returns what may stand where `incomplete` is, after the words before it."""
+    """Return what may stand where `incomplete` is, after the words before it."""
     command = root
     for word in before:
         if isinstance(command, TyperGroup) and not word.startswith("-"):

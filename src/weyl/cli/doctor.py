@@ -42,7 +42,7 @@ def _parts(session: Session) -> Iterator[Result]:
 
 
 def _checks(session: Session, codes: list[int]) -> Iterator[dict[str, str]]:
-    """Yields one row a check, and notes the exit code of each that failed."""
+    """Yield one row a check, and note the exit code of each that failed."""
     yield _row("version", "ok", f"weyl {version('weyl')}")
     try:
         url = session.client.url

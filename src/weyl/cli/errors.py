@@ -16,7 +16,7 @@ NO_ARGUMENTS = "NoArgsIsHelpError"
 
 
 def report(error: BaseException, session: CommandSession) -> int:
-    """Prints an error to stderr, as JSON if that format was asked for, and returns the exit code."""
+    """Print an error to stderr, as JSON if that format was asked for, and return the exit code."""
     if isinstance(error, KeyboardInterrupt):
         print("\nInterrupted.", file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -36,14 +36,14 @@ def report(error: BaseException, session: CommandSession) -> int:
 
 
 def exit_code(error: BaseException) -> int:
-    """Returns the exit code of an error; what nobody foresaw is 1."""
+    """Return the exit code of an error; what nobody foresaw is 1."""
     if isinstance(error, (ClientError, typer.TyperException)):
         return error.exit_code
     return EXIT_INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
 
 
 def describe(error: BaseException) -> dict[str, Any]:
-    """Returns an error as the document that `-o json` prints."""
+    """Return an error as the document that `-o json` prints."""
     if isinstance(error, ClientError):
         return {
             "code": error.code,

@@ -33,12 +33,12 @@ class Entry:
 
 
 def load(name: str) -> ModuleType:
-    """Imports a module by name."""
+    """Import a module by name."""
     return import_module(name)
 
 
 def load_command(name: str, entry: Entry, words: Sequence[str] | None = None) -> Any:
-    """Imports the module of an entry and returns its command, ready to run with the `words` of the command line."""
+    """Import the module of an entry and return its command, ready to run with the `words` of the command line."""
     if entry.children is not None:
         group = lazy_group(name, Table(entry.children), entry.help)
         prepare(group, words)
@@ -88,14 +88,14 @@ class Table:
         }
 
     def find(self, name: str) -> Entry | None:
-        """Returns the entry of a name or alias."""
+        """Return the entry of a name or alias."""
         entry = self.entries.get(name)
         if entry is None:
             entry = next((found for found in self.entries.values() if name in found.aliases), None)
         return entry or self.extensions.get(name)
 
     def visible(self) -> dict[str, str]:
-        """Returns the names that help and completion show, each with its one line."""
+        """Return the names that help and completion show, each with its one line."""
         shown = {name: entry.help.partition("\n")[0] for name, entry in self.entries.items() if not entry.hidden}
         return {**shown, **{name: entry.help for name, entry in self.extensions.items()}}
 
@@ -108,11 +108,11 @@ class LazyGroup(TyperGroup):
     shown_parameters: Sequence[Any] = ()
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Returns the names, without importing anything."""
+        """Return the names, without importing anything."""
         return list(self.table.visible())
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Imports and returns one command."""
+        """Import and return one command."""
         entry = self.table.find(cmd_name)
         if entry is not None:
             session = ctx.obj if ctx is not None else None
@@ -122,7 +122,7 @@ class LazyGroup(TyperGroup):
         return None
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Writes the options, those of the whole program among them if this is its root."""
+        """Write the options, those of the whole program among them if this is its root."""
         own = self.params
         self.params = [*(each for each in own if not getattr(each, "hidden", False)), *self.shown_parameters]
         try:
@@ -131,13 +131,13 @@ class LazyGroup(TyperGroup):
             self.params = own
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Writes the list of commands from the table."""
+        """Write the list of commands from the table."""
         with formatter.section("Commands"):
             formatter.write_dl(list(self.table.visible().items()))
 
 
 def lazy_group(name: str, table: Table, summary: str, shown_parameters: Sequence[Any] = ()) -> Any:
-    """Returns a group whose commands are those of the table."""
+    """Return a group whose commands are those of the table."""
     kind = type("_Group", (LazyGroup,), {"table": table, "shown_parameters": shown_parameters})
     app = typer.Typer(
         name=name,
@@ -154,10 +154,10 @@ def lazy_group(name: str, table: Table, summary: str, shown_parameters: Sequence
 
 
 def _nothing() -> None:
-    """Stands where Typer wants a function: the group itself does nothing."""
+    """Stand where Typer wants a function: the group itself does nothing."""
 
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
-    """Returns a hint that names what is spelt nearly so."""
+    """Return a hint that names what is spelt nearly so."""
     near = get_close_matches(word, list(candidates), n=3, cutoff=0.5)
     return f"Did you mean: {', '.join(near)}?" if near else "See: weyl --help"

@@ -14,7 +14,7 @@ from weyl.client.environment import load_dotenv
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the program and ends the process with its exit code."""
+    """Run the program and end the process with its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if completion.is_asked(os.environ):
         completion.answer(root_command(), os.environ)
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(words: Sequence[str]) -> int:
-    """Runs one command line and returns the exit code."""
+    """Run one command line and return the exit code."""
     session = CommandSession(words)
     try:
         load_dotenv()

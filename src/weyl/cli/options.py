@@ -57,12 +57,12 @@ def _declare(
 
 
 def global_parameters() -> list[Any]:
-    """Returns the options of every command as Typer's own parameter objects."""
+    """Return the options of every command as Typer's own parameter objects."""
     return [parameter for parameter in command_of(_declarations).params if parameter.name != "help"]
 
 
 def _store(context: Any, parameter: Any, value: Any) -> Any:
-    """Notes a given option in the session; what is not given leaves what an outer level said."""
+    """Note a given option in the session; what is not given leaves what an outer level said."""
     if value is None or value is False or context.obj is None:
         return value
     note(context.obj.options, parameter.name, value)
@@ -70,7 +70,7 @@ def _store(context: Any, parameter: Any, value: Any) -> Any:
 
 
 def note(options: GlobalOptions, name: str, value: Any) -> None:
-    """Writes one given option into the record of them."""
+    """Write one given option into the record of them."""
     match name:
         case "output_format":
             options.output = format_name(value, "-o")
@@ -88,7 +88,7 @@ def note(options: GlobalOptions, name: str, value: Any) -> None:
 
 
 def format_name(value: str, origin: str) -> str:
-    """Returns the name of an output format, in any spelling of case."""
+    """Return the name of an output format, in any spelling of case."""
     name = PEER_FORMATS.get(value.lower(), value.lower())
     if name not in FORMATS:
         raise UsageFault(f"{origin}: there is no output format {value!r}.", hint=f"Choose one of {', '.join(FORMATS)}.")
@@ -96,7 +96,7 @@ def format_name(value: str, origin: str) -> str:
 
 
 def split_names(text: str) -> tuple[str, ...]:
-    """Splits a list of names at commas."""
+    """Split a list of names at commas."""
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     if not names:
         raise UsageFault("The list of columns is empty.", hint="Name at least one, as `JobID,Status`.")
@@ -117,7 +117,7 @@ _HELP_CONTEXT = SimpleNamespace(help_option_names=HELP_OPTION_NAMES)
 
 
 def prepare(command: Any, words: Sequence[str] | None = None) -> None:
-    """Puts the options of the whole program on a command and all commands below it; a command's own options win.
+    """Put the options of the whole program on a command and all commands below it; a command's own options win.
 
     Typer builds a pydantic adapter for each option of a command, given or not, and importing pydantic costs more than
     all the rest of the program's start; so with the `words` of the command line only what may be among them is added.
@@ -160,7 +160,7 @@ def _hidden(parameter: Any) -> Any:
 
 
 def _is_among(parameter: Any, words: Sequence[str]) -> bool:
-    """Says whether an option may be given in these words: `--columns`, `--columns=A`, `-oyaml`, `-qy`."""
+    """Say whether an option may be given in these words: `--columns`, `--columns=A`, `-oyaml`, `-qy`."""
     for option in parameter.opts:
         if option.startswith("--"):
             if any(word == option or word.startswith(option + "=") for word in words):

@@ -15,7 +15,7 @@ from weyl.client.results import Document, Done, Events, Ids, Parts, Rows, Text
 
 
 def print_result(result: Any, session: CommandSession) -> int:
-    """Prints a result and returns the exit code it stands for."""
+    """Print a result and return the exit code it stands for."""
     match result:
         case None:
             return 0
@@ -43,7 +43,7 @@ def print_result(result: Any, session: CommandSession) -> int:
 
 
 def plain(value: Any) -> Any:
-    """Returns a value that JSON knows: models by their wire names, times as text."""
+    """Return a value that JSON knows: models by their wire names, times as text."""
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json", by_alias=True)
     if isinstance(value, Mapping):
@@ -107,7 +107,7 @@ def _write_rows(
 
 
 def footer(count: int, result: Rows) -> str:
-    """Returns the line under a table: which rows these are, of how many."""
+    """Return the line under a table: which rows these are, of how many."""
     total = result.total() if result.total is not None else None
     if count == 0:
         return f"No {result.unit}." if not total else f"No more {result.unit}: there are {total:,} in all."
@@ -117,7 +117,7 @@ def footer(count: int, result: Rows) -> str:
 
 
 def unit_of(count: int, unit: str) -> str:
-    """Returns the name of what is counted, in the singular for one."""
+    """Return the name of what is counted, in the singular for one."""
     if count != 1:
         return unit
     return unit.removesuffix("es") if unit.endswith("xes") else unit.removesuffix("s")
@@ -134,7 +134,7 @@ def _select(row: Mapping[str, Any], names: Sequence[str] | None) -> Mapping[str,
 
 
 def _write_json_list(rows: Iterator[Mapping[str, Any]], out: TextIO, *, pretty: bool) -> None:
-    """Writes one JSON document row by row, so that a long list needs no memory."""
+    """Write one JSON document row by row, so that a long list needs no memory."""
     written = False
     for row in rows:
         text = json.dumps(row, indent=2) if pretty else json.dumps(row)

@@ -35,7 +35,7 @@ EXIT_CODES = """## Exit codes
 
 
 def render_reference() -> str:
-    """Returns the page as Markdown: options of every command, then each visible command."""
+    """Return the page as Markdown: options of every command, then each visible command."""
     root = root_command()
     parts = [INTRODUCTION, "## Options of every command\n", _options(PARAMETERS), EXIT_CODES]
     parts += [_section(path, command) for path, command in _commands(root, "weyl")]

@@ -72,12 +72,12 @@ class CommandSession:
         return self.stdout_is_terminal and not self.options.no_color and not os.environ.get("NO_COLOR")
 
     def say(self, message: str) -> None:
-        """Writes a line for the person to stderr; silent with --quiet."""
+        """Write a line for the person to stderr; silent with --quiet."""
         if not self.options.quiet and message:
             print(message, file=sys.stderr, flush=True)
 
     def confirm(self, action: str, count: int, *, breakdown: Mapping[str, int] | None = None) -> None:
-        """Asks once before harm; raises UsageFault if refused or if nobody can be asked."""
+        """Ask once before harm; raises UsageFault if refused or if nobody can be asked."""
         if self.options.yes or count == 0:
             return
         parts = ", ".join(f"{number:,} {name}" for name, number in (breakdown or {}).items())
@@ -92,18 +92,18 @@ class CommandSession:
             raise UsageFault("Nothing was done.", hint="")
 
     def read_ids(self, arguments: list[str]) -> list[str]:
-        """Returns the ids given, with a single `-` replaced by the words of stdin."""
+        """Return the ids given, with a single `-` replaced by the words of stdin."""
         if arguments != ["-"]:
             return arguments
         return [word for line in sys.stdin for word in line.split()]
 
     def close(self) -> None:
-        """Ends the connections, if there are any."""
+        """End the connections, if there are any."""
         if "client" in self.__dict__:
             self.client.close()
 
     def _observe(self, send: Any, outcome: Any, seconds: float) -> None:
-        """Shows one request; tokens travel in headers, forms and queries of presigned addresses, never shown."""
+        """Show one request; tokens travel in headers, forms and queries of presigned addresses, never shown."""
         address = urlsplit(send.url)
         query = "&".join(f"{key}={value}" for key, value in send.query.items())
         text = f"{address.scheme}://{address.netloc}{address.path}" + ("?..." if address.query else "")

@@ -19,7 +19,7 @@ COLORS = {
 
 
 def width_of_terminal() -> int:
-    """Returns how many characters fit in a line (`COLUMNS`, else the terminal's own width)."""
+    """Return how many characters fit in a line (`COLUMNS`, else the terminal's own width)."""
     return shutil.get_terminal_size((120, 24)).columns
 
 
@@ -32,7 +32,7 @@ def table_lines(
     color: bool,
     whole: str | None = None,
 ) -> list[str]:
-    """Returns the lines of a table; with a width, long columns are cut so that each row stays one line.
+    """Return the lines of a table; with a width, long columns are cut so that each row stays one line.
 
     The column `whole` is not cut: what it holds is copied into the next command.
     """
@@ -57,14 +57,14 @@ def table_lines(
 
 
 def key_value_lines(content: Mapping[str, Any], *, color: bool) -> list[str]:
-    """Returns one line a key, values aligned."""
+    """Return one line a key, values aligned."""
     width = max((text_width(key) for key in content), default=0)
     start, end = (BOLD, RESET) if color else ("", "")
     return [f"{start}{pad(key, width)}{end}{GAP}{cell_text(value)}".rstrip() for key, value in content.items()]
 
 
 def fit(wanted: Sequence[int], room: int, kept: int | None = None) -> list[int]:
-    """Returns column widths that sum to at most `room` where that is possible, taking from the widest first.
+    """Return column widths that sum to at most `room` where that is possible, taking from the widest first.
 
     The column with the index `kept` stays as wide as wanted if half of the room is enough for it.
     """
@@ -83,7 +83,7 @@ def fit(wanted: Sequence[int], room: int, kept: int | None = None) -> list[int]:
 
 
 def cell_text(value: Any) -> str:
-    """Returns a value as text on one line."""
+    """Return a value as text on one line."""
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -93,12 +93,12 @@ def cell_text(value: Any) -> str:
 
 
 def text_width(text: str) -> int:
-    """Returns how many columns a text takes on a terminal."""
+    """Return how many columns a text takes on a terminal."""
     return len(text) if text.isascii() else sum(2 if east_asian_width(char) in "WF" else 1 for char in text)
 
 
 def pad(text: str, width: int, *, right: bool = False) -> str:
-    """Cuts or fills a text to a width."""
+    """Cut or fill a text to a width."""
     if text_width(text) > width:
         while text and text_width(text) > width - 1:
             text = text[:-1]

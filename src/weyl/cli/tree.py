@@ -72,7 +72,7 @@ Example: weyl jobs submit job.jdl
 
 
 def root_command(words: Sequence[str] | None = None) -> Any:
-    """Returns the whole program as one command, with the options that may be among the words (none: all of them)."""
+    """Return the whole program as one command, with the options that may be among the words (none: all of them)."""
     root = lazy_group("weyl", Table(ENTRIES, extension_group="weyl.cli"), HELP, PARAMETERS)
     prepare(root, words)
     root.epilog = None

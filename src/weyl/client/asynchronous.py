@@ -38,11 +38,11 @@ class AsyncClient:
         self._options: Any = None
 
     async def send(self, call: Call[T]) -> T:
-        """Sends a call and returns the parsed answer, or raises what the answer means."""
+        """Send a call and return the parsed answer, or raise what the answer means."""
         return (await self.answer(call)).value
 
     async def answer(self, call: Call[T]) -> Answer[T]:
-        """Sends a call and returns the answer with its status and headers."""
+        """Send a call and return the answer with its status and headers."""
         received = await self._drive(call_exchange(call, self._setting))
         value: Any = None if received.status == 304 else load_transport().decode(call.returns, received.content)
         return Answer(value, received.status, received.headers)
@@ -50,7 +50,7 @@ class AsyncClient:
     async def rows(
         self, call: Call[Any], *, limit: int | None = None, per_page: int | None = None
     ) -> AsyncIterator[Any]:
-        """Iterates over the rows of a search: `limit` of them, 0 for all, None for the page that the call names."""
+        """Iterate over the rows of a search: `limit` of them, 0 for all, None for the page that the call names."""
         pager = Pager(call, limit, per_page)
         while (page := pager.next_call()) is not None:
             answer = await self.answer(page)
@@ -58,19 +58,19 @@ class AsyncClient:
                 yield row
 
     async def upload(self, url: str, fields: Mapping[str, str], file: Path) -> None:
-        """Posts a file to the object store by a presigned form."""
+        """Post a file to the object store by a presigned form."""
         await self._drive(upload_exchange(url, fields, file, self._setting))
 
     async def download(self, url: str, file: Path) -> None:
-        """Fetches a presigned address into a file, which appears when it is complete."""
+        """Fetch a presigned address into a file, which appears when it is complete."""
         await self._drive(download_exchange(url, file, self._setting))
 
     async def token(self) -> str:
-        """Returns an access token with at least five minutes left."""
+        """Return an access token with at least five minutes left."""
         return str((await self._drive(fresh_tokens(self._setting))).access_token)
 
     async def close(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
         if self._http is not None:
             await self._http.aclose()
             self._http = None

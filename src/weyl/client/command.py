@@ -54,15 +54,15 @@ class Session(Protocol):
         """Whether somebody can answer a question."""
 
     def say(self, message: str) -> None:
-        """Writes a line for the person to stderr; silent with --quiet."""
+        """Write a line for the person to stderr; silent with --quiet."""
 
     def confirm(self, action: str, count: int, *, breakdown: Mapping[str, int] | None = None) -> None:
-        """Asks once before harm (`kill`, 12); raises UsageFault if refused, or if nobody can be asked without --yes."""
+        """Ask once before harm (`kill`, 12); raises UsageFault if refused, or if nobody can be asked without --yes."""
 
     def read_ids(self, arguments: list[str]) -> list[str]:
-        """Returns the ids given, with a single `-` replaced by the words of stdin."""
+        """Return the ids given, with a single `-` replaced by the words of stdin."""
 
 
 def session_of(context: typer.Context) -> Session:
-    """Returns the session of the run that this command belongs to."""
+    """Return the session of the run that this command belongs to."""
     return cast(Session, context.obj)

@@ -25,17 +25,17 @@ class TokenSet:
 
     @classmethod
     def from_answer(cls, answer: Mapping[str, Any], now_s: float) -> "TokenSet":
-        """Reads the answer of the token endpoint that arrived at `now_s`."""
+        """Read the answer of the token endpoint that arrived at `now_s`."""
         expires_on = int(now_s) + int(answer["expires_in"]) - EXPIRY_MARGIN_S
         return cls(str(answer["access_token"]), answer.get("refresh_token"), expires_on)
 
     def seconds_left(self, now_s: float) -> float:
-        """Returns how long the access token is still good for."""
+        """Return how long the access token is still good for."""
         return self.expires_on - now_s
 
 
 def claims_of(token: str) -> dict[str, Any]:
-    """Reads the claims of a token without verifying it: for messages, never for decisions."""
+    """Read the claims of a token without verifying it: for messages, never for decisions."""
     try:
         payload = token.split(".")[1]
         claims = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
@@ -48,23 +48,23 @@ class TokenLock(Protocol):
     """A login that nobody else changes until `release`."""
 
     def load(self) -> TokenSet | None:
-        """Reads the tokens as they are now."""
+        """Read the tokens as they are now."""
 
     def save(self, tokens: TokenSet) -> None:
-        """Replaces the tokens."""
+        """Replace the tokens."""
 
     def release(self) -> None:
-        """Lets others go on."""
+        """Let others go on."""
 
 
 class TokenStore(Protocol):
     """Where tokens are kept."""
 
     def load(self) -> TokenSet | None:
-        """Reads the tokens; None: not logged in."""
+        """Read the tokens; None: not logged in."""
 
     def try_lock(self) -> TokenLock | None:
-        """Takes the lock if it is free; raises FileNotFoundError if there is no login to lock."""
+        """Take the lock if it is free; raises FileNotFoundError if there is no login to lock."""
 
 
 @dataclass(slots=True)
@@ -75,22 +75,22 @@ class MemoryCredentials:
     locked: bool = False
 
     def load(self) -> TokenSet | None:
-        """Reads the tokens."""
+        """Read the tokens."""
         return self.tokens
 
     def save(self, tokens: TokenSet) -> None:
-        """Replaces the tokens."""
+        """Replace the tokens."""
         self.tokens = tokens
 
     def try_lock(self) -> "MemoryCredentials | None":
-        """Takes the lock if it is free."""
+        """Take the lock if it is free."""
         if self.locked:
             return None
         self.locked = True
         return self
 
     def release(self) -> None:
-        """Lets others go on."""
+        """Let others go on."""
         self.locked = False
 
 
@@ -101,7 +101,7 @@ class TokenFile:
     path: Path
 
     def load(self) -> TokenSet | None:
-        """Reads the token; its `exp` is the other program's business, so it never counts as about to expire."""
+        """Read the token; its `exp` is the other program's business, so it never counts as about to expire."""
         try:
             token = self.path.read_text(encoding="utf-8").strip()
         except OSError:
@@ -109,7 +109,7 @@ class TokenFile:
         return TokenSet(token, None, 2**53) if token else None
 
     def try_lock(self) -> TokenLock | None:
-        """Refuses: such a token is never refreshed by us."""
+        """Refuse: such a token is never refreshed by us."""
         raise FileNotFoundError(self.path)
 
 
@@ -141,7 +141,7 @@ class CredentialFile:
     path: Path
 
     def load(self) -> TokenSet | None:
-        """Reads the tokens; None if nobody is logged in or the file is not a login."""
+        """Read the tokens; None if nobody is logged in or the file is not a login."""
         try:
             descriptor = os.open(self.path, os.O_RDONLY)
         except OSError:
@@ -153,7 +153,7 @@ class CredentialFile:
             os.close(descriptor)
 
     def save(self, tokens: TokenSet) -> None:
-        """Writes a new login, waiting for a refresh that is under way."""
+        """Write a new login, waiting for a refresh that is under way."""
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         lock = _LockedFile(descriptor)
@@ -164,7 +164,7 @@ class CredentialFile:
             lock.release()
 
     def delete(self) -> bool:
-        """Removes the login; says whether there was one."""
+        """Remove the login; says whether there was one."""
         try:
             self.path.unlink()
         except FileNotFoundError:
@@ -172,7 +172,7 @@ class CredentialFile:
         return True
 
     def try_lock(self) -> TokenLock | None:
-        """Takes the file's lock if it is free; raises FileNotFoundError if there is no file."""
+        """Take the file's lock if it is free; raises FileNotFoundError if there is no file."""
         descriptor = os.open(self.path, os.O_RDWR)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -8,12 +8,12 @@ from weyl.client.errors import UsageFault
 
 
 def variable(name: str, environ: Mapping[str, str] = os.environ) -> str | None:
-    """Returns WEYL_<name>, else DIRACX_<name>, else None; an empty value counts as unset."""
+    """Return WEYL_<name>, else DIRACX_<name>, else None; an empty value counts as unset."""
     return environ.get(f"WEYL_{name}") or environ.get(f"DIRACX_{name}") or None
 
 
 def server_url(environ: Mapping[str, str] = os.environ) -> str:
-    """Returns the address of the installation, or says which variable is missing."""
+    """Return the address of the installation, or say which variable is missing."""
     url = variable("URL", environ)
     if not url:
         raise UsageFault(
@@ -25,14 +25,14 @@ def server_url(environ: Mapping[str, str] = os.environ) -> str:
 
 
 def checked_url(url: str, hint: str) -> str:
-    """Returns the address of an installation as the client wants it, or says that it is none."""
+    """Return the address of an installation as the client wants it, or say that it is none."""
     if not url.startswith(("http://", "https://")):
         raise UsageFault(f"The server address {url!r} does not start with http:// or https://.", hint=hint)
     return url.rstrip("/")
 
 
 def credentials_path(profile: str | None = None, environ: Mapping[str, str] = os.environ) -> Path:
-    """Returns where the login of a profile is kept."""
+    """Return where the login of a profile is kept."""
     profile = profile or environ.get("WEYL_PROFILE") or None
     if profile is None:
         explicit = variable("CREDENTIALS_PATH", environ)
@@ -47,7 +47,7 @@ def credentials_path(profile: str | None = None, environ: Mapping[str, str] = os
 
 
 def load_dotenv(environ: MutableMapping[str, str] = os.environ) -> None:
-    """Adds the variables of the file named by WEYL_DOTENV to the environment; what is set already stays."""
+    """Add the variables of the file named by WEYL_DOTENV to the environment; what is set already stays."""
     name = variable("DOTENV", environ)
     if not name:
         return

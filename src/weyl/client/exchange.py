@@ -81,7 +81,7 @@ class Setting:
 
 
 def call_exchange(call: Call[Any], setting: Setting) -> Exchange[Received]:
-    """Sends a call with a fresh token and returns its answer, or raises what it means."""
+    """Send a call with a fresh token and return its answer, or raise what it means."""
     headers = dict(call.headers)
     vo = None
     if not call.anonymous:
@@ -99,7 +99,7 @@ def call_exchange(call: Call[Any], setting: Setting) -> Exchange[Received]:
 
 
 def attempts(request: Send, *, repeatable: bool, chance: Callable[[], float]) -> Exchange[Received]:
-    """Sends until there is a lasting answer; what may not be repeated is sent again only if it cannot have arrived."""
+    """Send until there is a lasting answer; what may not be repeated is sent again only if it cannot have arrived."""
     for attempt in range(ATTEMPTS_MAX):
         is_last = attempt == ATTEMPTS_MAX - 1
         delay_s = (0.2 * 2**attempt) * (0.75 + 0.5 * chance())
@@ -121,14 +121,14 @@ def attempts(request: Send, *, repeatable: bool, chance: Callable[[], float]) ->
 
 
 def retry_after_s(header: str | None, otherwise_s: float) -> float:
-    """Reads Retry-After in seconds, bounded; the date form is not used by our server."""
+    """Read Retry-After in seconds, bounded; the date form is not used by our server."""
     if header is None or not header.strip().isdigit():
         return otherwise_s
     return min(float(header), RETRY_AFTER_MAX_S)
 
 
 def fresh_tokens(setting: Setting) -> Exchange[TokenSet]:
-    """Returns tokens with enough life left, refreshing them under the store's lock if need be."""
+    """Return tokens with enough life left, refreshing them under the store's lock if need be."""
     tokens = setting.store.load()
     if tokens is None:
         raise NotLoggedIn("You are not logged in.")
@@ -177,12 +177,12 @@ def _refresh_locked(lock: TokenLock, setting: Setting) -> Exchange[TokenSet]:
 
 
 def login_hint(vo: str | None) -> str:
-    """Returns what to type to log in again."""
+    """Return what to type to log in again."""
     return f"Log in with: weyl login {vo}" if vo else "Log in with: weyl login"
 
 
 def upload_exchange(url: str, fields: Mapping[str, str], file: Path, setting: Setting) -> Exchange[Received]:
-    """Posts a file by a presigned form. It carries no token: the object store is not ours to trust with it."""
+    """Post a file by a presigned form. It carries no token: the object store is not ours to trust with it."""
     request = Send("POST", url, form=fields, file=file)
     received = yield from attempts(request, repeatable=True, chance=setting.chance)
     if received.status < 300:
@@ -191,7 +191,7 @@ def upload_exchange(url: str, fields: Mapping[str, str], file: Path, setting: Se
 
 
 def download_exchange(url: str, sink: Path, setting: Setting) -> Exchange[Received]:
-    """Fetches a presigned URL into a file, without a token."""
+    """Fetch a presigned URL into a file, without a token."""
     received = yield from attempts(Send("GET", url, sink=sink), repeatable=True, chance=setting.chance)
     if received.status < 300:
         return received
@@ -199,7 +199,7 @@ def download_exchange(url: str, sink: Path, setting: Setting) -> Exchange[Receiv
 
 
 def store_error(received: Received) -> ClientError:
-    """Returns what a refusal of the object store means."""
+    """Return what a refusal of the object store means."""
     word = received.content.decode(errors="replace")
     code = word.partition("<Code>")[2].partition("</Code>")[0] or f"HTTP {received.status}"
     if received.status == 404:
@@ -212,7 +212,7 @@ def store_error(received: Received) -> ClientError:
 
 
 def error_of(received: Received, *, vo: str | None = None) -> ClientError:
-    """Returns the error that an answer stands for."""
+    """Return the error that an answer stands for."""
     status, detail = received.status, detail_text(received)
     request_id = received.headers.get("x-request-id")
     details = _json(received).get("detail")
@@ -230,7 +230,7 @@ def error_of(received: Received, *, vo: str | None = None) -> ClientError:
 
 
 def detail_text(received: Received) -> str:
-    """Returns one line that says what the server said."""
+    """Return one line that says what the server said."""
     document = _json(received)
     detail = document.get("detail", document.get("error"))
     if isinstance(detail, str):

@@ -43,7 +43,7 @@ class Condition:
     values: tuple[Word, ...]
 
     def spec(self, now: datetime) -> dict[str, Any]:
-        """Returns the condition as the API wants it; `now` is what relative times count from."""
+        """Return the condition as the API wants it; `now` is what relative times count from."""
         operator = self.operator
         if operator in LISTS:
             return {"parameter": self.parameter, "operator": operator, "values": [_moment(w, now) for w in self.values]}
@@ -56,28 +56,28 @@ class Condition:
 
 
 def parse(text: str) -> tuple[Condition, ...]:
-    """Reads a filter; raises UsageFault that points at what is wrong."""
+    """Read a filter; raises UsageFault that points at what is wrong."""
     return tuple(_Reader(text).conditions())
 
 
 def render(conditions: Iterable[Condition]) -> str:
-    """Writes conditions in the filter language; `parse` reads the same conditions back."""
+    """Write conditions in the filter language; `parse` reads the same conditions back."""
     return " and ".join(_render_condition(condition) for condition in conditions)
 
 
 def specs(conditions: Iterable[Condition], now: datetime) -> list[dict[str, Any]]:
-    """Returns conditions as the API's search specs."""
+    """Return conditions as the API's search specs."""
     return [condition.spec(now) for condition in conditions]
 
 
 def like_pattern(text: str) -> str:
-    """Returns the pattern of SQL's LIKE for a text in which `*` stands for anything."""
+    """Return the pattern of SQL's LIKE for a text in which `*` stands for anything."""
     escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return escaped.replace("*", "%")
 
 
 def parse_peer_condition(text: str) -> dict[str, Any]:
-    """Reads DiracX's `--condition "P op value"`, where the value is the rest of the text, or a JSON list."""
+    """Read DiracX's `--condition "P op value"`, where the value is the rest of the text, or a JSON list."""
     match = re.match(r"\s*(\S+)\s+(not[\s-]+(?:in|like)|\S+)\s+(.*?)\s*$", text, re.DOTALL)
     if match is None:
         raise _peer_fault(text)

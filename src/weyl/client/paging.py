@@ -25,7 +25,7 @@ class Window:
 
 
 def read_window(content_range: str | None, *, rows: int, first: int = 0) -> Window:
-    """Reads Content-Range; without one, the answer holds everything."""
+    """Read Content-Range; without one, the answer holds everything."""
     if content_range is None:
         return Window(0, rows - 1, rows)
     match = CONTENT_RANGE.match(content_range)
@@ -62,13 +62,13 @@ class Pager:
             self._size = min(size, self.limit) if self.limit else size
 
     def next_call(self) -> Call[Any] | None:
-        """Returns the call for the next page, or None if there is none."""
+        """Return the call for the next page, or None if there is none."""
         if self._is_over:
             return None
         return self.call.with_query(page=self._page, per_page=self._size)
 
     def accept(self, rows: list[Any], content_range: str | None) -> list[Any]:
-        """Takes a page in and returns the rows of it that are wanted."""
+        """Take a page in and return the rows of it that are wanted."""
         self.window = read_window(content_range, rows=len(rows), first=(self._page - 1) * self._size)
         if self.limit:
             rows = rows[: self.limit - self._taken]
@@ -79,7 +79,7 @@ class Pager:
         return rows
 
     def total(self) -> int | None:
-        """Returns how many rows there are in all, once a page is there."""
+        """Return how many rows there are in all, once a page is there."""
         return None if self.window is None else self.window.total
 
 
@@ -99,5 +99,5 @@ class RowStream:
         return self.pager.first
 
     def total(self) -> int | None:
-        """Returns how many rows there are in all, once a page is there."""
+        """Return how many rows there are in all, once a page is there."""
         return self.pager.total()

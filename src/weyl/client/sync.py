@@ -29,14 +29,14 @@ class Answer(Generic[T]):
 
 
 def load_transport() -> ModuleType:
-    """Imports the HTTP library, which costs more start-up time than all the rest, when something is really sent."""
+    """Import the HTTP library, which costs more start-up time than all the rest, when something is really sent."""
     from weyl.client import transport  # noqa: PLC0415
 
     return transport
 
 
 def default_store(profile: str | None = None) -> TokenStore:
-    """Returns where the login is: the file that WEYL_TOKEN_FILE names, else the credentials file of the profile."""
+    """Return where the login is: the file that WEYL_TOKEN_FILE names, else the credentials file of the profile."""
     token_file = environment.variable("TOKEN_FILE")
     if token_file:
         return TokenFile(Path(token_file))
@@ -70,34 +70,34 @@ class Client:
         self._options: Any = None
 
     def send(self, call: Call[T]) -> T:
-        """Sends a call and returns the parsed answer, or raises what the answer means."""
+        """Send a call and return the parsed answer, or raise what the answer means."""
         return self.answer(call).value
 
     def answer(self, call: Call[T]) -> Answer[T]:
-        """Sends a call and returns the answer with its status and headers; a 304 has no value."""
+        """Send a call and return the answer with its status and headers; a 304 has no value."""
         received = self._drive(call_exchange(call, self._setting))
         value: Any = None if received.status == 304 else load_transport().decode(call.returns, received.content)
         return Answer(value, received.status, received.headers)
 
     def rows(self, call: Call[Any], *, limit: int | None = None, per_page: int | None = None) -> RowStream:
-        """Returns rows of a search: `limit` of them over many pages, 0: all of them, None: the call's own page."""
+        """Return rows of a search: `limit` of them over many pages, 0: all of them, None: the call's own page."""
         pager = Pager(call, limit, per_page)
         return RowStream(pager, self._rows(pager))
 
     def upload(self, url: str, fields: Mapping[str, str], file: Path) -> None:
-        """Posts a file to the object store by a presigned form."""
+        """Post a file to the object store by a presigned form."""
         self._drive(upload_exchange(url, fields, file, self._setting))
 
     def download(self, url: str, file: Path) -> None:
-        """Fetches a presigned address into a file, which appears when it is complete."""
+        """Fetch a presigned address into a file, which appears when it is complete."""
         self._drive(download_exchange(url, file, self._setting))
 
     def token(self) -> str:
-        """Returns an access token with at least five minutes left."""
+        """Return an access token with at least five minutes left."""
         return str(self._drive(fresh_tokens(self._setting)).access_token)
 
     def close(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
         if self._http is not None:
             self._http.close()
             self._http = None

@@ -11,7 +11,7 @@ RELATIVE = re.compile(r"-\d+[smhdw]")
 
 
 def parse_span(text: str) -> timedelta:
-    """Reads a length of time, such as `90m`, `2d` or `-2d`."""
+    """Read a length of time, such as `90m`, `2d` or `-2d`."""
     match = SPAN.fullmatch(text.strip())
     if match is None:
         raise UsageFault(f"{text!r} is not a length of time.", hint="Write a number and s, m, h, d or w, such as 90m.")
@@ -22,12 +22,12 @@ def parse_span(text: str) -> timedelta:
 
 
 def is_relative(text: str) -> bool:
-    """Says whether a word names a moment before now, such as `-2d`."""
+    """Say whether a word names a moment before now, such as `-2d`."""
     return RELATIVE.fullmatch(text) is not None
 
 
 def before(now: datetime, text: str) -> str:
-    """Returns the moment that lies a length of time before `now`, as the API's filters write it."""
+    """Return the moment that lies a length of time before `now`, as the API's filters write it."""
     try:
         moment = now.astimezone(UTC) - parse_span(text)
     except OverflowError as error:

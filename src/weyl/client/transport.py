@@ -43,7 +43,7 @@ class _End:
 
 
 def user_agent() -> str:
-    """Returns how this client introduces itself."""
+    """Return how this client introduces itself."""
     try:
         return f"weyl/{version('weyl')}"
     except PackageNotFoundError:
@@ -51,17 +51,17 @@ def user_agent() -> str:
 
 
 def sync_http(options: Options) -> httpx2.Client:
-    """Returns the library's client for `options`."""
+    """Return the library's client for `options`."""
     return httpx2.Client(**_arguments(options))
 
 
 def async_http(options: Options) -> httpx2.AsyncClient:
-    """Returns the library's asynchronous client for `options`."""
+    """Return the library's asynchronous client for `options`."""
     return httpx2.AsyncClient(**_arguments(options))
 
 
 def drive(exchange: Exchange[R], http: httpx2.Client, options: Options) -> R:
-    """Carries out an exchange, waiting on the way."""
+    """Carry out an exchange, waiting on the way."""
     outcome: Received | ConnectionFault | None = None
     try:
         while not isinstance(action := _advance(exchange, outcome), _End):
@@ -77,7 +77,7 @@ def drive(exchange: Exchange[R], http: httpx2.Client, options: Options) -> R:
 
 
 async def drive_async(exchange: Exchange[R], http: httpx2.AsyncClient, options: Options) -> R:
-    """Carries out an exchange without blocking the event loop."""
+    """Carry out an exchange without blocking the event loop."""
     outcome: Received | ConnectionFault | None = None
     try:
         while not isinstance(action := _advance(exchange, outcome), _End):
@@ -92,7 +92,7 @@ async def drive_async(exchange: Exchange[R], http: httpx2.AsyncClient, options: 
 
 
 def decode(returns: Any, content: bytes) -> Any:
-    """Turns the bytes of an answer into what its call says that it returns."""
+    """Turn the bytes of an answer into what its call says that it returns."""
     if returns is None:
         return None
     if returns is bytes:
@@ -187,7 +187,7 @@ def _query(query: Any) -> list[tuple[str, str]]:
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[Any]:
-    """Opens a file that takes the place of `path` only when it is complete."""
+    """Open a file that takes the place of `path` only when it is complete."""
     part = path.with_name(path.name + ".part")
     try:
         with part.open("wb") as file:

@@ -103,7 +103,7 @@ class DevProvider:
         self._access: dict[str, tuple[DevUser, float]] = {}
 
     def app(self) -> web.Application:
-        """Returns the web application."""
+        """Return the web application."""
         app = web.Application()
         app.add_routes(
             [
@@ -280,7 +280,7 @@ def _refusal(error: str, *, status: int = 400) -> web.Response:
 
 
 def open_socket(host: str = "127.0.0.1", *, port: int = 0, fd: int | None = None) -> socket.socket:
-    """Returns a listening socket, or takes over the one given; raises `NotLoopback` if others could reach it."""
+    """Return a listening socket, or take over the one given; raises `NotLoopback` if others could reach it."""
     if fd is None:
         if not _is_loopback(host):
             raise NotLoopback(f"{host} is not a loopback address: this provider would let anybody log in as anybody")
@@ -302,7 +302,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def issuer_of(bound: socket.socket) -> str:
-    """Returns the issuer of a provider that listens on this socket."""
+    """Return the issuer of a provider that listens on this socket."""
     host, port = bound.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 

@@ -23,7 +23,7 @@ def _page(title: str, body: str) -> str:
 
 
 def login(action: str, users: Iterable[tuple[str, str, str]], *, fault: str | None = None) -> str:
-    """Asks for login and password, and lists who there is."""
+    """Ask for login and password, and list who there is."""
     rows = "\n".join(
         f"<tr><td>{escape(login_name)}</td><td>{escape(name)}</td><td>{escape(groups)}</td></tr>"
         for login_name, name, groups in users
@@ -45,7 +45,7 @@ def login(action: str, users: Iterable[tuple[str, str, str]], *, fault: str | No
 
 
 def consent(action: str, name: str, client_id: str) -> str:
-    """Asks whether the application may know who logged in."""
+    """Ask whether the application may know who logged in."""
     return _page(
         "Consent",
         f"<p>{escape(name)}, may <strong>{escape(client_id)}</strong> know who you are?</p>\n"
@@ -56,5 +56,5 @@ def consent(action: str, name: str, client_id: str) -> str:
 
 
 def error(detail: str) -> str:
-    """Says what was wrong with the request that brought the browser here."""
+    """Say what was wrong with the request that brought the browser here."""
     return _page("This login cannot start", f'<p role="alert">{escape(detail)}</p>')

@@ -30,7 +30,7 @@ class Refused:
 def decide(
     status: str, counter: int, *, is_verified: bool, reschedulings_max: int, reset: bool
 ) -> Again | Exhausted | Refused:
-    """Decides about one job that somebody asks to run again."""
+    """Decide about one job that somebody asks to run again."""
     if status in NOT_AGAIN:
         return Refused(f"A job that is {status} cannot be rescheduled")
     if not is_verified:

@@ -64,7 +64,7 @@ ENDED_BY_HAND: frozenset[str] = frozenset({"Killed", "Deleted"})
 
 
 def is_allowed(source: str, target: str) -> bool:
-    """Tells whether a job may move from one status to another."""
+    """Tell whether a job may move from one status to another."""
     return target in MOVES.get(source, frozenset())
 
 
@@ -116,16 +116,16 @@ class Change:
     accepted: set[str] = field(default_factory=set)
 
     def touches_row(self) -> bool:
-        """Tells whether more than the history changes."""
+        """Tell whether more than the history changes."""
         return any(value is not None for value in (self.status, *self.times()))
 
     def times(self) -> tuple[datetime | None, ...]:
-        """Lists the times that may have been set beside the status."""
+        """List the times that may have been set beside the status."""
         return self.start_exec_time, self.end_exec_time, self.heart_beat_time
 
 
 def merge(state: JobState, reports: Iterable[Report], now: datetime, *, force: bool = False) -> Change:
-    """Merges dated reports into a job: by their own time, through the machine, late ones into the history only.
+    """Merge dated reports into a job: by their own time, through the machine, late ones into the history only.
 
     Reports older than the newest known one say nothing about where the job stands now, but they still prove when
     it started or ended. A move that does not exist leaves the status alone and is marked in the history's source.
@@ -160,13 +160,13 @@ def merge(state: JobState, reports: Iterable[Report], now: datetime, *, force: b
 
 
 def not_late(state: JobState, reports: Sequence[Report]) -> list[Report]:
-    """Moves reports behind the newest known one: for what the server itself observes or orders."""
+    """Move reports behind the newest known one: for what the server itself observes or orders."""
     late = state.last + timedelta(microseconds=1) - min(report.at for report in reports)
     return [replace(report, at=report.at + max(late, timedelta())) for report in reports]
 
 
 def follow(state: JobState, change: Change) -> JobState:
-    """Gives the state of a job after a change, for the next set of reports in the same batch."""
+    """Give the state of a job after a change, for the next set of reports in the same batch."""
     return JobState(
         status=change.status or state.status,
         last=max([state.last, *(record.at for record in change.history)]),
@@ -176,7 +176,7 @@ def follow(state: JobState, change: Change) -> JobState:
 
 
 def fill(records: Iterable[HistoryRecord]) -> list[HistoryRecord]:
-    """Replaces what a history line left open by the value before it; the input is ordered by time."""
+    """Replace what a history line left open by the value before it; the input is ordered by time."""
     filled: list[HistoryRecord] = []
     status, minor, application = "Unknown", "Unknown", "Unknown"
     for record in records:

@@ -36,16 +36,16 @@ class Call(Generic[T]):
     unit: str | None = None
 
     def may_repeat(self) -> bool:
-        """Says whether sending this twice does no more than sending it once."""
+        """Say whether sending this twice does no more than sending it once."""
         if self.repeatable is not None:
             return self.repeatable
         return self.method in REPEATABLE_METHODS or "Idempotency-Key" in self.headers or self.unit is not None
 
     def with_query(self, **query: QueryValue) -> "Call[T]":
-        """Returns the same call with these query parameters set."""
+        """Return the same call with these query parameters set."""
         return replace(self, query={**self.query, **query})
 
 
 def segment(value: object) -> str:
-    """Quotes one path segment, slashes included."""
+    """Quote one path segment, slashes included."""
     return quote(str(value), safe="")

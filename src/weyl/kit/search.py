@@ -122,7 +122,7 @@ _STEPS = {
 
 
 def parse_period(text: str) -> Period:
-    """Reads the text of a time filter; raises ValueError with a sentence for the one who wrote it."""
+    """Read the text of a time filter; raises ValueError with a sentence for the one who wrote it."""
     match = _PERIOD.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not a time: write YYYY[-MM[-DD[ HH[:MM[:SS]]]]], in UTC or with an offset")
@@ -136,7 +136,7 @@ def parse_period(text: str) -> Period:
 
 
 def is_storable(text: str) -> bool:
-    """Tells whether the database can hold a text: no NUL, nothing that is not a character."""
+    """Tell whether the database can hold a text: no NUL, nothing that is not a character."""
     if "\x00" in text:
         return False
     try:

@@ -71,12 +71,12 @@ class _Outside:
 
 
 def where(specs: Sequence[SearchSpec], columns: Columns) -> list[ColumnElement[bool]]:
-    """Turns specs into clauses that must all hold; raises `BadRequest` for what makes no sense."""
+    """Turn specs into clauses that must all hold; raises `BadRequest` for what makes no sense."""
     return [_clause(spec, pick(columns, spec.parameter)) for spec in specs]
 
 
 def order_by(sorts: Sequence[SortSpec], columns: Columns, *, last: str | None) -> list[ColumnElement[Any]]:
-    """Turns sort keys into ORDER BY terms; `last` is added as the final key, so that pages are stable."""
+    """Turn sort keys into ORDER BY terms; `last` is added as the final key, so that pages are stable."""
     terms = [_direct(pick(columns, sort.parameter), sort.direction) for sort in sorts]
     if last is not None and all(sort.parameter != last for sort in sorts):
         terms.append(columns[last].asc())
@@ -84,7 +84,7 @@ def order_by(sorts: Sequence[SortSpec], columns: Columns, *, last: str | None) -
 
 
 def pick(columns: Columns, name: str) -> ColumnElement[Any]:
-    """Gives the column of a wire name; raises `BadRequest` for a name that does not exist."""
+    """Give the column of a wire name; raises `BadRequest` for a name that does not exist."""
     try:
         return columns[name]
     except KeyError:
@@ -93,7 +93,7 @@ def pick(columns: Columns, name: str) -> ColumnElement[Any]:
 
 @asynccontextmanager
 async def search_errors() -> AsyncIterator[None]:
-    """Turns what PostgreSQL says of a bad pattern, or of a search without end, into a 400."""
+    """Turn what PostgreSQL says of a bad pattern, or of a search without end, into a 400."""
     try:
         yield
     except DBAPIError as error:

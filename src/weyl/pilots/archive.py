@@ -23,7 +23,7 @@ class PilotArchive:
 
 
 def pilot_archive() -> PilotArchive:
-    """Packs the installed pilot program; unchanged sources are packed only once a process."""
+    """Pack the installed pilot program; unchanged sources are packed only once a process."""
     package = files("weyl_pilot")
     sources = sorted((entry.name, entry.read_bytes()) for entry in package.iterdir() if entry.name.endswith(".py"))
     return _pack(tuple(sources))

@@ -32,7 +32,7 @@ class Packed:
 
 
 def pack(paths: Iterable[Path], target: Path) -> Packed:
-    """Writes the given files and directories, by their own names, into one archive.
+    """Write the given files and directories, by their own names, into one archive.
 
     Owner, time and order of directory entries are left out, so that equal content is stored once, whoever packs it.
     """
@@ -58,7 +58,7 @@ def pack(paths: Iterable[Path], target: Path) -> Packed:
 
 
 def unpack(archive: Path, directory: Path) -> list[str]:
-    """Extracts an archive of any format that sandboxes have, and returns the names of its files."""
+    """Extract an archive of any format that sandboxes have, and return the names of its files."""
     directory.mkdir(parents=True, exist_ok=True)
     try:
         with _opened(archive) as tar:
@@ -69,7 +69,7 @@ def unpack(archive: Path, directory: Path) -> list[str]:
 
 
 def read_member(archive: Path, name: str) -> bytes | None:
-    """Returns the content of one file of an archive; None if it is not there."""
+    """Return the content of one file of an archive; None if it is not there."""
     wanted = PurePosixPath(name)
     try:
         with _opened(archive) as tar:
@@ -83,7 +83,7 @@ def read_member(archive: Path, name: str) -> bytes | None:
 
 
 def names(archive: Path) -> list[tuple[str, int]]:
-    """Returns the files of an archive and their sizes."""
+    """Return the files of an archive and their sizes."""
     try:
         with _opened(archive) as tar:
             return [(member.name, member.size) for member in tar if not member.isdir()]
@@ -92,7 +92,7 @@ def names(archive: Path) -> list[tuple[str, int]]:
 
 
 def check(archive: Path, pfn: str) -> None:
-    """Raises ArchiveFault unless the bytes are those that the sandbox's name promises."""
+    """Raise ArchiveFault unless the bytes are those that the sandbox's name promises."""
     promised = pfn.rpartition("sha256:")[2].partition(".")[0].lower()
     found = sha256_of(archive)
     if promised != found:
@@ -100,7 +100,7 @@ def check(archive: Path, pfn: str) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """Returns the SHA-256 of a file, in hex."""
+    """Return the SHA-256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -10,7 +10,7 @@ from weyl.sandboxes.models import ChecksumAlgorithm, SandboxFormat, SandboxInfo
 
 
 def upload(client: Client, paths: Iterable[Path]) -> str:
-    """Makes one sandbox of files and directories and returns its name; what is stored already is not sent again."""
+    """Make one sandbox of files and directories and return its name; what is stored already is not sent again."""
     with tempfile.TemporaryDirectory(prefix="weyl-sandbox-") as directory:
         packed = archive.pack(paths, Path(directory) / "sandbox.tar.zst")
         info = SandboxInfo(
@@ -26,7 +26,7 @@ def upload(client: Client, paths: Iterable[Path]) -> str:
 
 
 def download(client: Client, pfn: str, directory: Path) -> Path:
-    """Fetches a sandbox into a directory, checked but still packed, and returns its path."""
+    """Fetch a sandbox into a directory, checked but still packed, and return its path."""
     answer = client.send(calls.get_file(pfn))
     target = directory / pfn.rpartition(":")[2]
     client.download(answer.url, target)
@@ -35,12 +35,12 @@ def download(client: Client, pfn: str, directory: Path) -> Path:
 
 
 def fetch(client: Client, pfn: str, directory: Path) -> list[str]:
-    """Downloads and unpacks a sandbox and returns the names of its files."""
+    """Download and unpack a sandbox and return the names of its files."""
     with tempfile.TemporaryDirectory(prefix="weyl-sandbox-") as scratch:
         return archive.unpack(download(client, pfn, Path(scratch)), directory)
 
 
 def read(client: Client, pfn: str, name: str) -> bytes | None:
-    """Returns the content of one file of a sandbox; None if it has no such file."""
+    """Return the content of one file of a sandbox; None if it has no such file."""
     with tempfile.TemporaryDirectory(prefix="weyl-sandbox-") as scratch:
         return archive.read_member(download(client, pfn, Path(scratch)), name)

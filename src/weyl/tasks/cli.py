@@ -77,7 +77,7 @@ def run_task(
 
 
 def parse_payload(text: str | None) -> Any:
-    """Returns the document in the text of an argument; none without one."""
+    """Return the document in the text of an argument; none without one."""
     try:
         return None if text is None else json.loads(text)
     except ValueError as error:

@@ -39,7 +39,7 @@ class ProviderMetadata:
 
 
 def code_challenge(verifier: str) -> str:
-    """Returns the S256 challenge of a PKCE verifier (RFC 7636)."""
+    """Return the S256 challenge of a PKCE verifier (RFC 7636)."""
     return urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
 
@@ -52,12 +52,12 @@ class IdentityProviders:
         self._keys = SoftHardCache(self._load_keys, soft_s=DISCOVERY_AGE_S, hard_s=2 * DISCOVERY_AGE_S)
 
     async def close(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
         if self._session is not None:
             await self._session.close()
 
     async def login_url(self, idp: IdP, *, redirect_uri: str, state: str, verifier: str) -> str:
-        """Returns where to send a browser so that its user logs in and comes back to `redirect_uri`."""
+        """Return where to send a browser so that its user logs in and comes back to `redirect_uri`."""
         metadata = await self._metadata.get(idp.url)
         parameters = {
             "response_type": "code",
@@ -72,7 +72,7 @@ class IdentityProviders:
         return f"{metadata.authorization_endpoint}{separator}{urlencode(parameters)}"
 
     async def redeem(self, idp: IdP, *, code: str, redirect_uri: str, verifier: str, now: datetime) -> str:
-        """Trades the provider's code for a verified identity; returns the subject."""
+        """Trade the provider's code for a verified identity; returns the subject."""
         metadata = await self._metadata.get(idp.url)
         form = {
             "grant_type": "authorization_code",
@@ -152,7 +152,7 @@ class IdentityProviders:
 
 
 def subject_of(claims: Mapping[str, Any], *, issuer: str, client_id: str, now: datetime) -> str:
-    """Returns the subject of a verified id_token that was made for us, by this issuer, and is still good."""
+    """Return the subject of a verified id_token that was made for us, by this issuer, and is still good."""
     audience = claims.get("aud")
     audiences = audience if isinstance(audience, list) else [audience]
     expiry, issued_at, subject = _number(claims.get("exp")), _number(claims.get("iat")), claims.get("sub")

@@ -14,7 +14,7 @@ from weyl.kit.errors import WeylError
 
 
 def page(html: str, *, status: int = 200) -> Response:
-    """Returns a page with the headers that keep foreign content and frames out."""
+    """Return a page with the headers that keep foreign content and frames out."""
     return HTMLResponse(html, status_code=status, headers=HEADERS)
 
 
@@ -26,7 +26,7 @@ class BrowserRoute(APIRoute):
     """Answers people with pages and programs with the contract's JSON."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Wraps the route so that its refusals are readable."""
+        """Wrap the route so that its refusals are readable."""
         handler = super().get_route_handler()
 
         async def answer(request: Request) -> Response:
@@ -61,7 +61,7 @@ class ProviderCallback(BrowserRoute):
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Gives a refusal the empty code that the declaration wants."""
+        """Give a refusal the empty code that the declaration wants."""
         handler = super().get_route_handler()
 
         async def answer(request: Request) -> Response:

@@ -10,17 +10,17 @@ from weyl.kit.http import state
 
 
 async def authority(request: Request) -> Authority:
-    """Returns the authority that `app.py` wired for this process."""
+    """Return the authority that `app.py` wired for this process."""
     return cast(Authority, state(request).auth)
 
 
 async def database(request: Request) -> Database:
-    """Returns the database, for the steps that must not hold a transaction while they ask the identity provider."""
+    """Return the database, for the steps that must not hold a transaction while they ask the identity provider."""
     return cast(Database, state(request).db)
 
 
 async def client_address(request: Request) -> str:
-    """Returns the address that attempts are counted for."""
+    """Return the address that attempts are counted for."""
     return request.client.host if request.client else "unknown"
 
 

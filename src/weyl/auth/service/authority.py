@@ -35,15 +35,15 @@ class Authority:
     properties: frozenset[str]
 
     def url(self, path: str) -> str:
-        """Returns the public URL of `path`; the Host header has no say in it."""
+        """Return the public URL of `path`; the Host header has no say in it."""
         return self.settings.public_url.rstrip("/") + path
 
     def scope(self, text: str) -> Scope:
-        """Reads a scope by the present configuration."""
+        """Read a scope by the present configuration."""
         return parse_scope(text, registry=self.config.current().config.registry, properties=self.properties)
 
     def grant(self, scope_text: str, subject: str) -> tuple[Scope, Identity]:
-        """Grants the scope of a login to its user by the configuration of now, or raises `NotGranted`."""
+        """Grant the scope of a login to its user by the configuration of now, or raise `NotGranted`."""
         try:
             scope = self.scope(scope_text)
         except InvalidScope as error:
@@ -52,7 +52,7 @@ class Authority:
         return scope, may_log_in(self.config.current().config, scope, subject=subject)
 
     def idp(self, vo: str) -> IdP:
-        """Returns the identity provider of a VO."""
+        """Return the identity provider of a VO."""
         organisation = self.config.current().config.registry.get(vo)
         if organisation is None:
             raise NotGranted(f"VO {vo} is not served here any more")
@@ -67,7 +67,7 @@ class Authority:
 async def open_authority(
     settings: Settings, *, keys: KeySet, config: ConfigStore, properties: Iterable[str] = ()
 ) -> AsyncIterator[Authority]:
-    """Holds the authority of a server process; `properties` are those that extensions add."""
+    """Hold the authority of a server process; `properties` are those that extensions add."""
     known = known_properties(properties)
     providers = IdentityProviders()
     try:
@@ -86,11 +86,11 @@ async def open_authority(
 
 
 def seconds(now: datetime) -> int:
-    """Returns unix seconds, as tokens count."""
+    """Return unix seconds, as tokens count."""
     return int(now.timestamp())
 
 
 def with_query(redirect_uri: str, **parameters: str) -> str:
-    """Appends parameters as text, also behind a `#`: that is where DiracX's web page looks for them."""
+    """Append parameters as text, also behind a `#`: that is where DiracX's web page looks for them."""
     query = "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items())
     return f"{redirect_uri}{'&' if '?' in redirect_uri else '?'}{query}"

@@ -45,7 +45,7 @@ class CodeProof:
 
 
 async def start(db: Database, authority: Authority, *, request: AuthorizationRequest, now: datetime) -> str:
-    """Begins a login in a browser; returns where it goes next."""
+    """Begin a login in a browser; returns where it goes next."""
     _check(request, authority)
     scope = authority.scope(request.scope)
     flow = AuthorizationFlow(
@@ -84,7 +84,7 @@ def _check(request: AuthorizationRequest, authority: Authority) -> None:
 
 
 async def finish(db: Database, authority: Authority, *, code: str, state: str, now: datetime) -> str:
-    """Takes up the browser that comes back from the identity provider; returns the page to send it on to."""
+    """Take up the browser that comes back from the identity provider; returns the page to send it on to."""
     journey = authority.sealer.open(state, kind="authorize", age_max_s=authority.login_life_s())
     subject = await authority.providers.redeem(
         authority.idp(journey.vo),
@@ -110,7 +110,7 @@ async def finish(db: Database, authority: Authority, *, code: str, state: str, n
 
 
 async def refuse(db: Database, authority: Authority, *, state: str, now: datetime) -> str:
-    """Takes up a browser whose user said no at the identity provider; returns the page to send it on to."""
+    """Take up a browser whose user said no at the identity provider; returns the page to send it on to."""
     journey = authority.sealer.open(state, kind="authorize", age_max_s=authority.login_life_s())
     async with db.transaction() as tx:
         flow = await queries.update_authorization_flow(tx, journey.flow_id, now=now, status=FlowStatus.DENIED)
@@ -120,7 +120,7 @@ async def refuse(db: Database, authority: Authority, *, state: str, now: datetim
 
 
 async def redeem(tx: Tx, authority: Authority, *, code: str, proof: CodeProof, now: datetime) -> TokenResponse:
-    """Trades an authorization code for tokens; a wrong proof does not use it up."""
+    """Trade an authorization code for tokens; a wrong proof does not use it up."""
     flow = await queries.select_authorization_flow(tx, sha256(code.encode("utf-8", "replace")).digest())
     if flow is None or flow.subject is None:
         raise TokenRefused("invalid_grant", "Unknown authorization code")

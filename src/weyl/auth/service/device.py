@@ -30,7 +30,7 @@ POLL_EVERY_S = 2
 async def start(
     tx: Tx, authority: Authority, *, client_id: str, scope: str, now: datetime
 ) -> InitiateDeviceFlowResponse:
-    """Begins a login on a device; nothing is asked of the identity provider yet."""
+    """Begin a login on a device; nothing is asked of the identity provider yet."""
     if client_id != CLIENT_ID:
         raise TokenRefused("invalid_client", "Unrecognised client_id")
     authority.scope(scope)
@@ -61,7 +61,7 @@ async def start(
 
 
 async def login_url(db: Database, authority: Authority, *, user_code: str, now: datetime) -> str:
-    """Returns where the browser that brings `user_code` logs in."""
+    """Return where the browser that brings `user_code` logs in."""
     code = "".join(letter for letter in user_code.upper() if letter not in " -")
     flow = None
     if USER_CODE.fullmatch(code):
@@ -80,7 +80,7 @@ async def login_url(db: Database, authority: Authority, *, user_code: str, now: 
 
 
 async def finish(db: Database, authority: Authority, *, code: str, state: str, now: datetime) -> None:
-    """Takes up the browser that comes back from the identity provider; the device learns of it when it asks next."""
+    """Take up the browser that comes back from the identity provider; the device learns of it when it asks next."""
     journey = authority.sealer.open(state, kind="device", age_max_s=authority.login_life_s())
     subject = await authority.providers.redeem(
         authority.idp(journey.vo),
@@ -94,7 +94,7 @@ async def finish(db: Database, authority: Authority, *, code: str, state: str, n
 
 
 async def refuse(db: Database, authority: Authority, *, state: str, now: datetime) -> NoReturn:
-    """Takes up a browser whose user said no at the identity provider: the device learns of it, and the browser too."""
+    """Take up a browser whose user said no at the identity provider: the device learns of it, and the browser too."""
     journey = authority.sealer.open(state, kind="device", age_max_s=authority.login_life_s())
     async with db.transaction() as tx:
         await _settle(tx, journey, status=FlowStatus.DENIED, subject=None, now=now)
@@ -107,7 +107,7 @@ async def _settle(tx: Tx, journey: Journey, *, status: FlowStatus, subject: str 
 
 
 async def redeem(tx: Tx, authority: Authority, *, device_code: str, client_id: str, now: datetime) -> TokenResponse:
-    """Trades a device code for tokens, once its user has logged in."""
+    """Trade a device code for tokens, once its user has logged in."""
     flow = await queries.select_device_flow(tx, sha256(device_code.encode("utf-8", "replace")).digest())
     if flow is None:
         raise TokenRefused("invalid_grant", "Unknown device code")

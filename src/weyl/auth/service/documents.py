@@ -27,21 +27,21 @@ class Documents:
         self._metadata: Document
 
     def openid_configuration(self) -> Document:
-        """Returns the discovery document."""
+        """Return the discovery document."""
         self._keep_up()
         return self._openid
 
     def metadata(self) -> Document:
-        """Returns the list of VOs with their groups."""
+        """Return the list of VOs with their groups."""
         self._keep_up()
         return self._metadata
 
     def jwks(self) -> bytes:
-        """Returns the public keys; they change without the configuration."""
+        """Return the public keys; they change without the configuration."""
         return json.dumps(self._keys.public_jwks())
 
     def security_txt(self) -> str:
-        """Returns whom to tell about a vulnerability (RFC 9116)."""
+        """Return whom to tell about a vulnerability (RFC 9116)."""
         return (
             f"Contact: {self._settings.security_contact}\n"
             f"Expires: {self._settings.security_expires}\n"
@@ -65,7 +65,7 @@ def _document(body: bytes, modified: datetime) -> Document:
 
 
 def discovery(settings: Settings, config: Config, properties: Collection[str]) -> OpenIDConfiguration:
-    """Describes this installation as an authorisation server."""
+    """Describe this installation as an authorisation server."""
     url = settings.public_url.rstrip("/")
     scopes: list[str] = []
     for vo, organisation in config.registry.items():
@@ -88,7 +88,7 @@ def discovery(settings: Settings, config: Config, properties: Collection[str]) -
 
 
 def installation(config: Config) -> Metadata:
-    """Describes the VOs to clients that are about to log in."""
+    """Describe the VOs to clients that are about to log in."""
     return Metadata(
         virtual_organizations={
             vo: VOInfo(

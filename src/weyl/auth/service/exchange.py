@@ -33,7 +33,7 @@ class ExchangeRequest:
 async def exchange(
     tx: Tx, authority: Authority, *, request: ExchangeRequest, authorization: str | None, now: datetime
 ) -> TokenResponse:
-    """Issues tokens to whom the DIRAC server names; their refresh token is not rotated."""
+    """Issue tokens to whom the DIRAC server names; their refresh token is not rotated."""
     _check_secret(authority, authorization)
     try:
         asked = authority.scope(request.scope)

@@ -43,7 +43,7 @@ async def begin_login(
     now: datetime,
     legacy_minutes: int | None = None,
 ) -> TokenResponse:
-    """Issues the first pair of tokens of a login; with `legacy_minutes` one whose refresh token is not rotated."""
+    """Issue the first pair of tokens of a login; with `legacy_minutes` one whose refresh token is not rotated."""
     minutes = authority.settings.refresh_token_minutes if legacy_minutes is None else legacy_minutes
     life = min(timedelta(minutes=minutes), LOGIN_LIFE_MAX)
     jti = uuid7()
@@ -64,7 +64,7 @@ async def begin_login(
 async def refresh(
     tx: Tx, authority: Authority, *, token: str, client_id: str, now: datetime
 ) -> TokenResponse | WeylError:
-    """Trades a refresh token for a new pair; a replay is returned as a refusal, so that its revocation is committed."""
+    """Trade a refresh token for a new pair; a replay is returned as a refusal, so that its revocation is committed."""
     if client_id != CLIENT_ID:
         raise TokenRefused("invalid_client", "Unrecognised client_id")
     claims = authority.keys.decode_refresh(token)
@@ -92,7 +92,7 @@ async def _replayed(tx: Tx, row: RefreshRow) -> WeylError:
 
 
 async def revoke(tx: Tx, authority: Authority, *, token: str, client_id: str, hint: str | None) -> None:
-    """Ends the login of a refresh token; anything else that is sent is none of our tokens, so it is revoked already."""
+    """End the login of a refresh token; anything else that is sent is none of our tokens, so it is revoked already."""
     if hint == "access_token":
         raise TokenRefused("unsupported_token_type", "Access tokens cannot be revoked: they end by themselves, soon")
     if client_id != CLIENT_ID:
@@ -109,7 +109,7 @@ async def revoke(tx: Tx, authority: Authority, *, token: str, client_id: str, hi
 
 
 async def revoke_by_id(tx: Tx, scope: TokenScope, jti: str) -> None:
-    """Ends the login that a listed refresh token belongs to."""
+    """End the login that a listed refresh token belongs to."""
     try:
         identifier = UUID(jti)
     except ValueError as error:

@@ -8,7 +8,7 @@ from weyl.kit.call import Call
 
 
 def set_statuses(reports: StatusReports, *, force: bool = False) -> Call[SetJobStatusReturn]:
-    """Reports statuses, dated, of many jobs; the same report twice is one."""
+    """Report statuses, dated, of many jobs; the same report twice is one."""
     body = {
         str(job_id): {
             at.isoformat(): update.model_dump(by_alias=True, exclude_none=True, mode="json")
@@ -21,17 +21,17 @@ def set_statuses(reports: StatusReports, *, force: bool = False) -> Call[SetJobS
 
 
 def kill(job_ids: Sequence[int]) -> Call[SetJobStatusReturn]:
-    """Asks to end jobs, wherever they are."""
+    """Ask to end jobs, wherever they are."""
     return Call("POST", "/api/jobs/kill", SetJobStatusReturn, body={"job_ids": list(job_ids)}, repeatable=True)
 
 
 def delete(job_ids: Sequence[int]) -> Call[SetJobStatusReturn]:
-    """Asks to remove jobs; those that live are killed first."""
+    """Ask to remove jobs; those that live are killed first."""
     return Call("POST", "/api/jobs/delete", SetJobStatusReturn, body={"job_ids": list(job_ids)}, repeatable=True)
 
 
 def reschedule(job_ids: Sequence[int], *, reset: bool = False) -> Call[dict[str, Any]]:
-    """Asks to run jobs again from their descriptions."""
+    """Ask to run jobs again from their descriptions."""
     return Call(
         "POST",
         "/api/jobs/reschedule",

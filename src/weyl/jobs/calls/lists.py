@@ -8,21 +8,21 @@ from weyl.kit.search import SearchParams, SummaryParams
 
 
 def search(params: SearchParams, *, page: int = 1, per_page: int = 100) -> Call[list[dict[str, Any]]]:
-    """Asks for the jobs that meet all conditions."""
+    """Ask for the jobs that meet all conditions."""
     query = {"page": page, "per_page": per_page}
     return Call("POST", "/api/jobs/search", list[dict[str, Any]], query=query, body=params, unit="jobs")
 
 
 def summary(params: SummaryParams) -> Call[list[dict[str, Any]]]:
-    """Asks how many jobs there are of each kind."""
+    """Ask how many jobs there are of each kind."""
     return Call("POST", "/api/jobs/summary", list[dict[str, Any]], body=params, repeatable=True)
 
 
 def parameters(job_id: int) -> Call[dict[str, Any]]:
-    """Asks for what was reported about a job beside its columns."""
+    """Ask for what was reported about a job beside its columns."""
     return Call("GET", f"/api/jobs/{job_id}/parameters", dict[str, Any])
 
 
 def history(job_id: int) -> Call[list[LoggingRecord]]:
-    """Asks for the statuses that a job has had, oldest first."""
+    """Ask for the statuses that a job has had, oldest first."""
     return Call("GET", f"/api/jobs/{job_id}/history", list[LoggingRecord])

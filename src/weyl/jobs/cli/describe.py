@@ -31,7 +31,7 @@ class Changes:
     copies: int | None = None
 
     def are_empty(self) -> bool:
-        """Says whether nothing is to be changed."""
+        """Say whether nothing is to be changed."""
         return self == Changes()
 
 
@@ -48,7 +48,7 @@ class Description:
     remote: Sequence[str] = field(default_factory=tuple)
 
     def count(self) -> int:
-        """Returns how many jobs this will be; raises UsageFault if its parameters make no sense."""
+        """Return how many jobs this will be; raises UsageFault if its parameters make no sense."""
         try:
             expansion = expand(self.document, jobs_max=JOBS_MAX)
         except BadRequest as error:
@@ -56,7 +56,7 @@ class Description:
         return 1 if expansion is None else expansion.count
 
     def render(self, sandbox: str | None) -> str:
-        """Returns the description to submit, with the sandbox that its files have become."""
+        """Return the description to submit, with the sandbox that its files have become."""
         if self.text is not None and sandbox is None:
             return self.text
         document = dict(self.document)
@@ -66,7 +66,7 @@ class Description:
 
 
 def from_jdl(text: str, *, origin: str, directory: Path, changes: Changes) -> Description:
-    """Reads one description; files of InputSandbox are looked for in `directory`."""
+    """Read one description; files of InputSandbox are looked for in `directory`."""
     if text.lstrip().startswith("{") or "cwlVersion" in text[:2000]:
         raise UsageFault(
             f"{origin} looks like JSON or CWL, which this version does not submit.", hint="Write it as JDL."
@@ -83,7 +83,7 @@ def from_jdl(text: str, *, origin: str, directory: Path, changes: Changes) -> De
 
 
 def from_command(command: Sequence[str], *, sandbox: Sequence[str], changes: Changes, directory: Path) -> Description:
-    """Makes a description of a command line; a local program, named by a path, travels along."""
+    """Make a description of a command line; a local program, named by a path, travels along."""
     if not command:
         raise UsageFault("There is no command to run.", hint="As: weyl jobs submit cmd -- /bin/echo hello")
     program, *arguments = command
@@ -113,7 +113,7 @@ def from_command(command: Sequence[str], *, sandbox: Sequence[str], changes: Cha
 
 
 def apply(document: Document, changes: Changes) -> Document:
-    """Returns the description with what the options say."""
+    """Return the description with what the options say."""
     given: dict[str, Value] = {
         "JobName": changes.name,
         "JobGroup": changes.job_group,
@@ -131,7 +131,7 @@ def apply(document: Document, changes: Changes) -> Document:
 
 
 def parameter(text: str) -> Document:
-    """Reads `k=1..20`, `k=a,b,c` or `k=["a", "b"]` into the attributes of a parametric description."""
+    """Read `k=1..20`, `k=a,b,c` or `k=["a", "b"]` into the attributes of a parametric description."""
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():
         raise _parameter_fault(text)

@@ -59,7 +59,7 @@ def wait_for(
     any_one: bool = False,
     timeout_s: float | None = None,
 ) -> Result:
-    """Waits for jobs and returns what to say about it, or raises how it failed."""
+    """Wait for jobs and return what to say about it, or raise how it failed."""
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     pause_s = PAUSE_MIN_S
     before: dict[int, str] = {}
@@ -82,7 +82,7 @@ def wait_for(
 
 
 def verdict(statuses: dict[int, str], wanted: frozenset[str] | None, *, any_one: bool = False) -> bool | None:
-    """Says whether what was waited for is there, and well; None: not yet."""
+    """Say whether what was waited for is there, and well; None: not yet."""
     good = wanted if wanted is not None else GOOD
     reached = [status in good for status in statuses.values() if status in good or status in ENDED]
     if any_one:
@@ -91,7 +91,7 @@ def verdict(statuses: dict[int, str], wanted: frozenset[str] | None, *, any_one:
 
 
 def tally(statuses: Any) -> str:
-    """Returns counts by status as one line."""
+    """Return counts by status as one line."""
     return ", ".join(f"{count:,} {status}" for status, count in Counter(statuses).most_common())
 
 
@@ -203,7 +203,7 @@ def logs(
 
 
 def _instead_of_output(session: Session, row: dict[str, Any], *, stderr: bool) -> str:
-    """Returns what there is of an output that did not come back, or raises why there is none."""
+    """Return what there is of an output that did not come back, or raise why there is none."""
     job_id, status = row["JobID"], row["Status"]
     if status == JobStatus.DELETED:
         raise NotFound(f"Job {job_id} is Deleted, and its output with it.", hint="")
@@ -226,13 +226,13 @@ def _history_hint(job_id: int) -> str:
 
 
 def running_output(session: Session, job_id: int) -> str | None:
-    """Returns the last lines that the job has shown while it runs."""
+    """Return the last lines that the job has shown while it runs."""
     value = session.client.send(lists.parameters(job_id)).get("StandardOutput")
     return None if value is None else str(value)
 
 
 def final_output(session: Session, job_id: int, *, stderr: bool = False) -> str | None:
-    """Returns the whole output of a job that has ended, from its output sandbox; None if it left none."""
+    """Return the whole output of a job that has ended, from its output sandbox; None if it left none."""
     pfns = session.client.send(sandbox_calls.get_job_sandbox(job_id, "output"))
     document = jdl.parse(session.client.send(submission.get_jdl(job_id)))
     name = text_of(document, "StdError" if stderr else "StdOutput") or ("std.err" if stderr else "std.out")
@@ -244,14 +244,14 @@ def final_output(session: Session, job_id: int, *, stderr: bool = False) -> str 
 
 
 def last_lines(text: str, count: int | None) -> str:
-    """Returns the last lines of a text, ended by a line feed."""
+    """Return the last lines of a text, ended by a line feed."""
     if count is not None:
         text = "".join(text.splitlines(keepends=True)[-count:] if count else [])
     return text if not text or text.endswith("\n") else text + "\n"
 
 
 def follow_output(session: Session, job_id: int, *, stderr: bool = False, raise_failure: bool = True) -> Iterator[str]:
-    """Yields the output of a job as it becomes known, until the job has ended."""
+    """Yield the output of a job as it becomes known, until the job has ended."""
     shown = ""
     try:
         while True:
@@ -278,7 +278,7 @@ def follow_output(session: Session, job_id: int, *, stderr: bool = False, raise_
 
 
 def fresh_part(shown: str, text: str) -> str:
-    """Returns what of `text` was not shown yet: `text` is the whole output, or only its last lines."""
+    """Return what of `text` was not shown yet: `text` is the whole output, or only its last lines."""
     if text.startswith(shown):
         return text[len(shown) :]
     # Only the end is known: what was shown last is looked for in it, line by line.

@@ -42,7 +42,7 @@ BATCH = 1_000
 
 
 def job_ids(session: Session, arguments: list[str]) -> list[int]:
-    """Returns the job ids that were typed, or come on stdin for `-`; `12..20` and `12,13` are read too."""
+    """Return the job ids that were typed, or come on stdin for `-`; `12..20` and `12,13` are read too."""
     found: dict[int, None] = {}
     for word in session.read_ids(arguments):
         for part in word.split(","):
@@ -60,18 +60,18 @@ def _range(text: str) -> Iterable[int]:
 
 
 def batches(ids: Sequence[int], size: int = BATCH) -> Iterator[list[int]]:
-    """Cuts many ids into pieces that fit in a request."""
+    """Cut many ids into pieces that fit in a request."""
     for start in range(0, len(ids), size):
         yield list(ids[start : start + size])
 
 
 def by_ids(ids: Sequence[int]) -> SearchSpec:
-    """Returns the condition that a job is one of these."""
+    """Return the condition that a job is one of these."""
     return VectorSearchSpec.model_validate({"parameter": "JobID", "operator": "in", "values": list(ids)})
 
 
 def find(session: Session, ids: Sequence[int], columns: Sequence[str]) -> list[dict[str, Any]]:
-    """Returns the rows of jobs, in the order of their ids; raises NotFound if one is missing."""
+    """Return the rows of jobs, in the order of their ids; raises NotFound if one is missing."""
     rows: dict[int, dict[str, Any]] = {}
     for batch in batches(ids):
         params = SearchParams(parameters=["JobID", *columns], search=[by_ids(batch)])
@@ -94,7 +94,7 @@ def conditions(
     mine: bool = False,
     last: str | None = None,
 ) -> list[SearchSpec]:
-    """Returns the search specs of all ways to say which jobs are meant; they must all hold."""
+    """Return the search specs of all ways to say which jobs are meant; they must all hold."""
     now = datetime.now(UTC)
     found: list[dict[str, Any]] = [parse_peer_condition(text) for text in peer]
     if where:
@@ -109,12 +109,12 @@ def conditions(
 
 
 def own_name(session: Session) -> str:
-    """Returns the name under which the user owns jobs."""
+    """Return the name under which the user owns jobs."""
     return str(claims_of(session.client.token()).get("preferred_username", ""))
 
 
 def check_columns(names: Iterable[str], known: Sequence[str] = SHOWABLE) -> None:
-    """Refuses a column that no job has, and names what is spelt nearly so."""
+    """Refuse a column that no job has, and name what is spelt nearly so."""
     for name in names:
         if name not in known:
             lowered = {each.lower(): each for each in known}
@@ -124,7 +124,7 @@ def check_columns(names: Iterable[str], known: Sequence[str] = SHOWABLE) -> None
 
 
 def sort_specs(text: str | None) -> list[SortSpec]:
-    """Reads `-JobID,Site`: columns, a minus in front for the other direction."""
+    """Read `-JobID,Site`: columns, a minus in front for the other direction."""
     found: list[SortSpec] = []
     for word in (text or "").split(","):
         name = word.strip().lstrip("+-")

@@ -44,14 +44,14 @@ class SubmitGroup(TyperGroup):
     """Takes files where other groups take the name of a command: `submit FILE...` means `submit jdl FILE...`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Puts `jdl` in front unless the first word is a kind of submission and no file of that name is there."""
+        """Put `jdl` in front unless the first word is a kind of submission and no file of that name is there."""
         is_kind = bool(args) and args[0] in KINDS and not Path(args[0]).is_file()
         if args and not is_kind and args[0] not in ("-h", "--help"):
             args = ["jdl", *args]
         return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Writes what `jdl` takes: that is what a submission without a kind takes."""
+        """Write what `jdl` takes: that is what a submission without a kind takes."""
         own = self.params
         self.params = [*(each for each in self.commands["jdl"].params if each.name != "help"), *own]
         try:
@@ -163,7 +163,7 @@ def _submit(
 
 
 def _named(refusal: Refused, descriptions: Sequence[Description]) -> Refused:
-    """Says in which file the server found a fault; it knows the number of the description only."""
+    """Say in which file the server found a fault; it knows the number of the description only."""
     found = re.match(r"Job (\d+): ", refusal.message)
     if found is None or int(found[1]) >= len(descriptions):
         return refusal
@@ -202,7 +202,7 @@ def _preview(descriptions: Sequence[Description], counts: Sequence[int]) -> Resu
 
 
 def _texts(session: Session, descriptions: Sequence[Description]) -> list[str]:
-    """Uploads each set of files once, however many descriptions share it, and returns what to submit."""
+    """Upload each set of files once, however many descriptions share it, and return what to submit."""
     uploaded: dict[tuple[Path, ...], str] = {}
     texts: list[str] = []
     for description in descriptions:

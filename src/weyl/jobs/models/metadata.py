@@ -68,7 +68,7 @@ class JobMetaData(BaseModel):
 
     @model_validator(mode="after")
     def check_extras(self) -> Self:
-        """Refuses names and documents that cannot be stored."""
+        """Refuse names and documents that cannot be stored."""
         for name, value in (self.model_extra or {}).items():
             if not name or len(name) > NAME_CHARACTERS_MAX:
                 raise PydanticCustomError(

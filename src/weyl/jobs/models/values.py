@@ -13,21 +13,21 @@ NAME_CHARACTERS_MAX = 255
 
 
 def check_text(text: str) -> str:
-    """Refuses a text that no database holds."""
+    """Refuse a text that no database holds."""
     if not is_storable(text):
         raise PydanticCustomError("text", "NUL characters and single surrogates cannot be stored")
     return text
 
 
 def check_number(number: float) -> float:
-    """Refuses NaN and the infinities."""
+    """Refuse NaN and the infinities."""
     if not math.isfinite(number):
         raise PydanticCustomError("finite_number", "non-finite numbers cannot be stored")
     return number
 
 
 def check_document(document: Any) -> Any:
-    """Refuses a JSON document that holds, at any depth, what cannot be stored."""
+    """Refuse a JSON document that holds, at any depth, what cannot be stored."""
     level = [document]
     for _ in range(DEPTH_MAX):
         below: list[Any] = []
@@ -48,7 +48,7 @@ def check_document(document: Any) -> Any:
 
 
 def whole(value: Any) -> Any:
-    """Turns a numeric string or a float into the whole number below it; leaves the rest to the type check."""
+    """Turn a numeric string or a float into the whole number below it; leaves the rest to the type check."""
     if isinstance(value, bool) or not isinstance(value, str | float):
         return value
     try:

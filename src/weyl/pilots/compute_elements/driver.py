@@ -124,27 +124,27 @@ class ComputeElementDriver(Protocol):
     """
 
     async def submit(self, spec: PilotSpec, copies: Sequence[Copy]) -> Submitted:
-        """Starts the copies in bulk; partial success is normal and only a total refusal may raise `DriverError`."""
+        """Start the copies in bulk; partial success is normal and only a total refusal may raise `DriverError`."""
         ...
 
     async def status(self, handles: Collection[str]) -> dict[str, CEStatus]:
-        """Answers for every handle asked for; one that the computing element does not know is `Unknown`."""
+        """Answer for every handle asked for; one that the computing element does not know is `Unknown`."""
         ...
 
     async def cancel(self, handles: Collection[str]) -> dict[str, str | None]:
-        """Ends pilots; None means that it is gone, and already gone counts as that; text is the reason why not."""
+        """End pilots; None means that it is gone, and already gone counts as that; text is the reason why not."""
         ...
 
     async def output(self, handle: str) -> Output:
-        """Returns what there is so far, also while the pilot runs."""
+        """Return what there is so far, also while the pilot runs."""
         ...
 
     async def cleanup(self, handles: Collection[str]) -> None:
-        """Removes what pilots left on the computing element; may be asked again, and skips those that still run."""
+        """Remove what pilots left on the computing element; may be asked again, and skips those that still run."""
         ...
 
     async def find(self, names: Collection[str]) -> dict[str, str]:
-        """Maps job names to handles, for pilots whose submission was never recorded; unknown names are left out."""
+        """Map job names to handles, for pilots whose submission was never recorded; unknown names are left out."""
         ...
 
     async def capacity(self) -> Capacity | None:

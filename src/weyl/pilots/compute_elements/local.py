@@ -68,15 +68,15 @@ class LocalComputeElement:
         self._options = LocalOptions.model_validate(dict(context.options))
 
     async def submit(self, spec: PilotSpec, copies: Sequence[Copy]) -> Submitted:
-        """Starts each copy; one that cannot be started is a failure with its reason."""
+        """Start each copy; one that cannot be started is a failure with its reason."""
         return await asyncio.to_thread(self._submit, spec, copies)
 
     async def status(self, handles: Collection[str]) -> dict[str, CEStatus]:
-        """Looks at the process table and at the marks."""
+        """Look at the process table and at the marks."""
         return await asyncio.to_thread(lambda: {handle: self._status(handle) for handle in handles})
 
     async def cancel(self, handles: Collection[str]) -> dict[str, str | None]:
-        """Asks pilots to end, and kills those that do not within their grace time."""
+        """Ask pilots to end, and kill those that do not within their grace time."""
         running = await asyncio.to_thread(self._terminate, handles)
         if running:
             await _gone(running, CANCEL_GRACE_S)
@@ -85,21 +85,21 @@ class LocalComputeElement:
         return await asyncio.to_thread(lambda: {handle: self._survival(handle) for handle in handles})
 
     async def output(self, handle: str) -> Output:
-        """Reads what there is so far."""
+        """Read what there is so far."""
         return await asyncio.to_thread(self._output, handle)
 
     async def cleanup(self, handles: Collection[str]) -> None:
-        """Removes the directories of pilots that are over."""
+        """Remove the directories of pilots that are over."""
         await asyncio.to_thread(self._cleanup, handles)
 
     async def find(self, names: Collection[str]) -> dict[str, str]:
-        """Reads the marks of the named pilots."""
+        """Read the marks of the named pilots."""
         return await asyncio.to_thread(
             lambda: {name: handle for name in names if (handle := _read(self._directory / name / HANDLE))}
         )
 
     async def capacity(self) -> Capacity | None:
-        """Counts pilots that run."""
+        """Count pilots that run."""
         return await asyncio.to_thread(self._capacity)
 
     # -- in a thread: files and processes -----------------------------------------------------------------------------
@@ -210,7 +210,7 @@ class LocalComputeElement:
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
-    """Writes a file that has its mode from its first moment on."""
+    """Write a file that has its mode from its first moment on."""
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as stream:
         stream.write(content)
@@ -234,7 +234,7 @@ def _exit_code(place: Path) -> int | None:
 
 
 def _forget(process: subprocess.Popen[bytes]) -> None:
-    """Leaves a child to `_is_running`: a pilot outlives this object, and perhaps this worker."""
+    """Leave a child to `_is_running`: a pilot outlives this object, and perhaps this worker."""
     process.returncode = 0
 
 
@@ -264,7 +264,7 @@ def _is_running(handle: str) -> bool:
 
 
 def _reap(pid: int) -> None:
-    """Takes the exit of a launcher that this worker started; another worker's child is not ours to wait for."""
+    """Take the exit of a launcher that this worker started; another worker's child is not ours to wait for."""
     try:
         os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
@@ -277,7 +277,7 @@ def _signal(handle: str, number: signal.Signals) -> None:
 
 
 def _kill_sessions(handles: Sequence[str]) -> None:
-    """Kills launchers and the pilots below them; payloads die with their pilot."""
+    """Kill launchers and the pilots below them; payloads die with their pilot."""
     for handle in handles:
         pid, _ = _identity(handle)
         if _is_running(handle):
@@ -285,7 +285,7 @@ def _kill_sessions(handles: Sequence[str]) -> None:
 
 
 async def _gone(handles: Sequence[str], timeout_s: float) -> None:
-    """Waits for the end of processes that need not be our children."""
+    """Wait for the end of processes that need not be our children."""
     descriptors = list(_descriptors(handles))
     if not descriptors:
         return
