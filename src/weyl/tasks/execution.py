@@ -62,7 +62,10 @@ class Execution(EntrypointExecutor):
             try:
                 await self._deliver(job)
             except Exception as error:
-                raise self._verdict(job, error) from error
+                retry = self._retry(job, error)
+                if retry is None:
+                    raise
+                raise retry from error
 
     async def _deliver(self, job: Job) -> None:
         vo = headers_of(job).get("vo")
@@ -70,8 +73,8 @@ class Execution(EntrypointExecutor):
         payload = json.loads(job.payload or b"null")
         await run_once(self._repository.db, self._bound, payload, run=run, options=self._options)
 
-    def _verdict(self, job: Job, error: Exception) -> Exception:
-        """Return what to raise: the error itself is the end, a retry is not."""
+    def _retry(self, job: Job, error: Exception) -> RetryRequested | None:
+        """Return when to try again; none if this was the last time."""
         task = self._bound.task
         if isinstance(error, NotTaken | RetryLater):
             self._repository.put_off(job)
@@ -85,7 +88,7 @@ class Execution(EntrypointExecutor):
         attempt = job.attempts + 1
         if attempt >= task.attempts_max or isinstance(error, GiveUp):
             log.error("task.failed", task=task.name, task_id=job.id, attempts=attempt, exc_info=error)
-            return error
+            return None
         delay = retry_delay(task, job.attempts)
         log.warning("task.retried", task=task.name, attempt=attempt, delay_s=delay.total_seconds(), error=repr(error))
         return RetryRequested(delay=delay, reason=f"{type(error).__name__}: {error}")

@@ -1,6 +1,7 @@
 """When tasks are due: rules, their next times, and the schedules that tasks and configuration make together: pure."""
 
 import re
+from calendar import monthrange
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,9 @@ from weyl.tasks.options import Options
 
 # Where a recurrence without DTSTART counts from: a Monday; rules by the hour or minute count from midnight.
 EPOCH = datetime(2000, 1, 3, tzinfo=UTC)
-HORIZON = timedelta(days=3660)
+FREQUENCIES = ("YEARLY", "MONTHLY", "WEEKLY", "DAILY", "HOURLY", "MINUTELY")
+PARTS = {"FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST", "BYMONTH", "BYMONTHDAY", "BYDAY", "BYHOUR", "BYMINUTE"}
+EVERY_MAX_S = 10 * 366 * 86_400
 EVERY_MIN_S = 0.1
 
 
@@ -59,27 +62,47 @@ def first_run(rule: str, now: datetime) -> datetime | None:
 
 def _interval(text: str) -> timedelta:
     found = re.fullmatch(r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?) s", text)
-    if found is None or not EVERY_MIN_S <= float(found[1]) <= HORIZON.total_seconds():
+    if found is None or not EVERY_MIN_S <= float(found[1]) <= EVERY_MAX_S:
         raise InvalidRule(f"Not an interval in seconds: {text!r}")
     return timedelta(seconds=float(found[1]))
 
 
 def _next_recurrence(text: str, after: datetime) -> datetime | None:
-    upper = text.upper()
-    daily = re.search(r"FREQ=(SECONDLY|MINUTELY|HOURLY)", upper)
-    if daily is not None and (daily[1] == "SECONDLY" or "DTSTART" in upper):
-        # Such a rule is walked through from its start, second by second.
-        raise InvalidRule(f"Use `Every` for seconds, and no DTSTART with hours or minutes: {text!r}")
-    start = after.replace(hour=0, minute=0, second=0, microsecond=0) if daily is not None else EPOCH
+    parts = _parts(text)
+    is_short = parts.get("FREQ") in ("HOURLY", "MINUTELY")
+    start = after.replace(hour=0, minute=0, second=0, microsecond=0) if is_short else EPOCH
     try:
-        recurrence = rrulestr(text, dtstart=start)
-        if recurrence._until is None:
-            # A rule that fits no day at all would be looked for until the year 9999.
-            recurrence = recurrence.replace(until=after + HORIZON)
-        found: datetime | None = recurrence.after(after)
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        found: datetime | None = rrulestr(text, dtstart=start).after(after)
+    except (ValueError, TypeError, AttributeError, KeyError, OverflowError) as error:
         raise InvalidRule(f"Not a recurrence rule (RFC 5545): {text!r} ({error})") from error
     return found
+
+
+def _parts(text: str) -> dict[str, str]:
+    """Return the parts of a rule; refuses those that would be walked through for seconds before they tell anything."""
+    lines = text.upper().split("\n")
+    parts = dict(part.partition("=")[::2] for part in lines[-1].removeprefix("RRULE:").split(";"))
+    frequency = parts.get("FREQ", "")
+    if frequency not in FREQUENCIES or not PARTS.issuperset(parts) or len(lines) > 2:
+        raise InvalidRule(
+            f"A rule has FREQ={'|'.join(FREQUENCIES)} and no more than {', '.join(sorted(PARTS))}: {text!r}"
+        )
+    if len(lines) == 2 and (frequency in ("HOURLY", "MINUTELY") or not lines[0].startswith("DTSTART")):
+        raise InvalidRule(f"A line before the rule may be DTSTART, and not with hours or minutes: {text!r}")
+    days = {"BYDAY", "BYMONTH", "BYMONTHDAY"} & set(parts)
+    if days and frequency in ("DAILY", "HOURLY", "MINUTELY") and parts.get("INTERVAL", "1") != "1":
+        raise InvalidRule(f"INTERVAL with days, hours or minutes goes without {', '.join(sorted(days))}: {text!r}")
+    if {"BYMONTH", "BYMONTHDAY"} <= days and not _has_day(parts["BYMONTH"], parts["BYMONTHDAY"]):
+        raise InvalidRule(f"No year has such a day: {text!r}")
+    return parts
+
+
+def _has_day(months: str, days: str) -> bool:
+    try:
+        longest = max(monthrange(2000, int(month))[1] for month in months.split(","))
+        return min(abs(int(day)) for day in days.split(",")) <= longest
+    except ValueError:  # IllegalMonthError is one
+        return False
 
 
 def plan(tasks: Iterable[Task], options: Options) -> list[Planned]:

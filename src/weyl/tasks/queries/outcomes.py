@@ -24,7 +24,9 @@ _RELEASE = sa.text(
     "WHERE id = ANY(CAST(:ids AS bigint[])) AND status = 'picked'"
 )
 _HISTORY = sa.text(
-    "SELECT job_id, created AS at, traceback ->> 'exception_message' AS error FROM pgqueuer_log "
+    "SELECT job_id, created AS at, CASE WHEN traceback ->> 'exception_type' = 'RetryRequested' THEN ''"
+    " ELSE concat(traceback ->> 'exception_type', ': ') END || (traceback ->> 'exception_message') AS error "
+    "FROM pgqueuer_log "
     "WHERE job_id = ANY(CAST(:ids AS bigint[])) AND traceback IS NOT NULL ORDER BY job_id, created, id"
 )
 _PRUNE_LOG = sa.text("DELETE FROM pgqueuer_log WHERE created < :before AND aggregated")
