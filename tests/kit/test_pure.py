@@ -8,7 +8,7 @@ import pytest
 from weyl.kit import json
 from weyl.kit.clock import iso_z
 from weyl.kit.errors import BadRequest, TooManyRequests, Unauthorized
-from weyl.kit.faults import finite
+from weyl.kit.faults import shown
 from weyl.kit.http import bearer_token, is_unchanged, page_response
 from weyl.kit.ids import new_stamp, sha256_hex, uuid7
 from weyl.kit.middleware import version_key
@@ -158,17 +158,28 @@ def test_the_document_is_rewritten_for_old_generators() -> None:
 
 
 def test_what_json_cannot_carry_becomes_text() -> None:
-    assert finite({"a": [math.nan, math.inf, 1.5], 2: b"\xff", "c": 1 << 70}) == {
+    assert shown({"a": [math.nan, math.inf, 1.5], 2: b"\xff", "c": 1 << 70}) == {
         "a": ["nan", "inf", 1.5],
         "2": "\ufffd",
         "c": str(1 << 70),
     }
 
 
+def test_what_is_long_many_or_deep_is_cut_in_answers() -> None:
+    deep: list[object] = []
+    for _ in range(5_000):
+        deep = [deep]
+    cut = json.dumps(
+        shown({"deep": deep, "\ud800": "\ud800", "long": "x" * 10**6, "many": [1] * 10**6, "x" * 10**6: 10**5_000})
+    )
+    assert len(cut) < 5_000
+
+
 def test_secrets_are_masked_in_logs() -> None:
     token = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJ4In0.c2ln"
     assert token not in mask(f"Bearer {token}")
     assert "weylp_p1_abc" not in mask("secret weylp_p1_abc was used")
+    assert "weylr_p1_0123" not in mask("token weylr_p1_0123_0_abc was used")
     assert "deadbeef" not in mask("https://s3/x?X-Amz-Signature=deadbeef&a=b")
 
 

@@ -1,6 +1,7 @@
 """Turns what goes wrong in a request into the contract's answers; nothing of the inside leaks into them."""
 
 import math
+from itertools import islice
 from typing import Any
 
 import structlog
@@ -16,6 +17,13 @@ from weyl.kit.errors import WeylError
 from weyl.kit.http import json_response
 
 log = structlog.get_logger(__name__)
+
+# What a 422 shows of the request, so that an answer is never much larger than what is wrong in it.
+PROBLEMS_MAX = 100
+SHOWN_CHARACTERS_MAX = 1_000
+SHOWN_ITEMS_MAX = 100
+SHOWN_DEPTH_MAX = 10
+_LEFT_OUT = "…"
 
 # Values that a column cannot hold: too long, out of range, or a NUL byte in text. The caller sent them.
 _REFUSED_VALUES = {"22001", "22003", "22008", "22021", "22P05"}
@@ -50,26 +58,39 @@ async def _malformed(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     problems = [
         {"type": problem["type"], "loc": problem["loc"], "msg": problem["msg"], "input": problem.get("input")}
-        for problem in error.errors()
+        for problem in islice(error.errors(), PROBLEMS_MAX)
     ]
-    return json_response({"detail": finite(problems)}, status=422)
+    return json_response({"detail": [shown(problem) for problem in problems]}, status=422)
 
 
-def finite(value: Any) -> Any:
-    """Return `value` with non-finite numbers as text (JSON has none) and text that UTF-8 cannot carry replaced."""
+def shown(value: Any, depth: int = 0) -> Any:
+    """Return `value` as an answer can show it, whatever it is.
+
+    Non-finite numbers become text (JSON has none), what UTF-8 cannot carry is replaced, and what is long, many or deep
+    is cut: serialisers have a limit of depth, and a bad request must not be answered with its own size.
+    """
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
     if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    if isinstance(value, dict):
-        return {str(key): finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
+        return _text(value[:SHOWN_CHARACTERS_MAX].decode("utf-8", "replace"))
+    if isinstance(value, dict | list | tuple):
+        return _LEFT_OUT if depth >= SHOWN_DEPTH_MAX else _items(value, depth + 1)
     if isinstance(value, int) and not -(1 << 63) <= value < 1 << 64:
-        return str(value)
-    return value if value is None or isinstance(value, bool | int | float) else str(value)
+        return str(value) if value.bit_length() < 1_000 else f"a number of {value.bit_length()} bits"
+    return value if value is None or isinstance(value, bool | int | float) else _text(str(value))
+
+
+def _items(value: Any, depth: int) -> Any:
+    left_out = [_LEFT_OUT] if len(value) > SHOWN_ITEMS_MAX else []
+    if isinstance(value, dict):
+        pairs = islice(value.items(), SHOWN_ITEMS_MAX)
+        return {_text(str(key)): shown(item, depth) for key, item in pairs} | dict.fromkeys(left_out, _LEFT_OUT)
+    return [shown(item, depth) for item in islice(value, SHOWN_ITEMS_MAX)] + left_out
+
+
+def _text(text: str) -> str:
+    cut = text if len(text) <= SHOWN_CHARACTERS_MAX else text[:SHOWN_CHARACTERS_MAX] + _LEFT_OUT
+    return cut.encode("utf-8", "replace").decode()
 
 
 async def _database_error(request: Request, error: Exception) -> Response:

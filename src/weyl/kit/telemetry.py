@@ -10,9 +10,9 @@ import structlog
 
 from weyl.kit.request_watch import REQUEST, method_of, route_of, who
 
-# Tokens of ours (JWT), pilot secrets, and the signatures of presigned URLs.
+# Tokens of ours (JWT), secrets and refresh tokens of pilots, and the signatures of presigned URLs.
 _SECRETS = re.compile(
-    r"eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*|weylp_[A-Za-z0-9_-]+|(?<=Signature=)[0-9A-Za-z%+/=]+"
+    r"eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*|weyl[pr]_[A-Za-z0-9_-]+|(?<=Signature=)[0-9A-Za-z%+/=]+"
 )
 
 
