@@ -27,7 +27,11 @@ from weyl.kit.telemetry import configure_logging
 from weyl.migrations import migrate
 from weyl.server import listen, run_server
 from weyl.settings import Settings
-from weyl.worker import run_worker
+from weyl.tasks.cli import parse_payload
+from weyl.tasks.errors import TaskNotFound
+from weyl.tasks.locks import NotTaken
+from weyl.tasks.models import SIZES, Size
+from weyl.worker import run_task, run_worker
 
 app = typer.Typer(help="Run an installation.", no_args_is_help=True, rich_markup_mode=None)
 db_app = typer.Typer(help="Create and migrate the database.", no_args_is_help=True, rich_markup_mode=None)
@@ -82,14 +86,40 @@ def serve(
 
 
 @app.command("worker")
-def worker(metrics_port: MetricsPort = None) -> None:
+def worker(
+    sizes: Annotated[
+        list[str] | None, typer.Option("--size", help="Run tasks of this size only; may be given more than once.")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--run", help="Run this task once, here, and end.")] = None,
+    payload: Annotated[str | None, typer.Option(help="What the task gets with --run, as JSON.")] = None,
+    vo: Annotated[str | None, typer.Option("--vo", help="VO that the task runs for with --run.")] = None,
+    metrics_port: MetricsPort = None,
+) -> None:
     """Runs the worker: checks, pilot submission, cleaning and all other background work.
 
-    Example: weyl worker
+    Example: weyl worker --size small --size medium
     """
     settings = read_settings(metrics_port)
     configure_logging(log_format=settings.log_format, level=settings.log_level)
-    asyncio.run(run_worker(settings, active_extensions()))
+    if name is None:
+        asyncio.run(run_worker(settings, active_extensions(), sizes=_sizes(sizes)))
+        return
+    document = parse_payload(payload)
+    if document is None and vo is not None:
+        document = {"vo": vo}
+    try:
+        asyncio.run(run_task(settings, name, payload=document, vo=vo, extensions=active_extensions()))
+    except TaskNotFound as error:
+        raise UsageFault(str(error.detail), hint="weyl tasks list") from error
+    except NotTaken as error:
+        raise ClientError(f"Somebody else has {error.key}", hint="look at: weyl tasks locks") from error
+
+
+def _sizes(words: Sequence[str] | None) -> Sequence[Size]:
+    """Return the sizes that the words name; all of them without words."""
+    if wrong := sorted(set(words or ()) - set(SIZES)):
+        raise UsageFault(f"There is no size {', '.join(wrong)}", hint=f"sizes are {', '.join(SIZES)}")
+    return [size for size in SIZES if not words or size in words]
 
 
 @app.command("openapi", hidden=True)
