@@ -146,7 +146,7 @@ async def test_who_may_not_have_what_the_scope_names_is_refused_at_the_end(
 
 
 async def test_a_suspended_user_is_refused_at_login_and_with_a_token(
-    client: httpx2.AsyncClient, application: Application, installation: Installation, provider: DevProvider
+    client: httpx2.AsyncClient, application: Application, installation: Installation
 ) -> None:
     tokens = await device_login(client, "vo:voa")
     headers = {"Authorization": f"Bearer {tokens['access_token']}"}

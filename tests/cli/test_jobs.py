@@ -268,7 +268,7 @@ def test_doctor_checks_what_a_command_needs(weyl: Program, weyl_as: Callable[...
     assert weyl("doctor", "--url", "http://127.0.0.1:9").returncode == 6
 
 
-def test_debug_shows_the_requests_and_no_token(weyl: Program, server: Server) -> None:
+def test_debug_shows_the_requests_and_no_token(weyl: Program) -> None:
     result = weyl("jobs", "search", "--debug")
     assert "POST" in result.stderr
     assert "/api/jobs/search" in result.stderr

@@ -143,7 +143,7 @@ def test_limit_stops_the_rows(session, capsys) -> None:
     assert len(json.loads(printed(rows(), session, capsys)[0])) == 1
 
 
-def test_empty_fails_only_if_asked(session, capsys) -> None:
+def test_empty_fails_only_if_asked(session) -> None:
     assert print_result(Rows([]), session) == 0
     session.options.fail_empty = True
     with pytest.raises(NotFound):

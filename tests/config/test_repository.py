@@ -126,7 +126,7 @@ async def test_a_process_that_starts_at_a_bad_revision_looks_back_for_a_good_one
     assert store.warnings
 
 
-async def test_a_revision_without_the_file_is_a_warning(tmp_path: Path, repository: GitRepository) -> None:
+async def test_a_revision_without_the_file_is_a_warning(repository: GitRepository) -> None:
     store = store_of(repository)
     await store.refresh()
     await repository._run("mv", FILE_NAME, "other.yml")

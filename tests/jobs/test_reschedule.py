@@ -102,7 +102,7 @@ async def test_a_job_runs_again_from_every_status(
 
 
 async def test_after_the_last_run_the_job_fails_and_stays_so(
-    application: Application, make_jobs: MakeJobs, row: Rows, history: Rows, commands: Rows
+    application: Application, make_jobs: MakeJobs, row: Rows, history: Rows
 ) -> None:
     (job_id,) = await make_jobs(status="Running", pilot=STAMP)
     for counter in (1, 2, 3):

@@ -111,9 +111,7 @@ async def test_many_silent_jobs_cost_a_handful_of_statements(db: Database, make_
     assert len(statements) == 4
 
 
-async def test_a_pilot_that_ends_lets_its_jobs_go_at_once(
-    db: Database, make_jobs: MakeJobs, row: Rows, commands: Rows
-) -> None:
+async def test_a_pilot_that_ends_lets_its_jobs_go_at_once(db: Database, make_jobs: MakeJobs, row: Rows) -> None:
     states = ["Matched", "Running", "Stalled", "Completing", "Done", "Killed"]
     job_ids = {status: (await make_jobs(status=status, pilot=STAMP))[0] for status in states}
     (other,) = await make_jobs(status="Running", pilot=OTHER)

@@ -226,9 +226,7 @@ async def test_a_pilot_and_a_payload_report_on_their_own_run_only(
     assert (await application.client.patch(URL, json={job_id: report("Done")}, headers=stranger)).status_code == 403
 
 
-async def test_a_run_that_is_over_cannot_move_the_job(
-    application: Application, make_jobs: MakeJobs, row: Rows, db: Database
-) -> None:
+async def test_a_run_that_is_over_cannot_move_the_job(application: Application, make_jobs: MakeJobs, row: Rows) -> None:
     (job_id,) = await make_jobs(status="Running", pilot=STAMP)
     admin = application.login("bob", group="admin")
     again = await application.client.post("/api/jobs/reschedule", json={"job_ids": [job_id]}, headers=admin)

@@ -61,9 +61,7 @@ async def test_counters_are_right_before_during_and_after_folding(
         assert (await tx.execute(sa.select(sa.func.min(job_counts.c.count)))).scalar_one() > 0
 
 
-async def test_a_change_that_the_counters_do_not_keep_writes_no_delta(
-    application: Application, make_jobs: MakeJobs, db: Database
-) -> None:
+async def test_a_change_that_the_counters_do_not_keep_writes_no_delta(make_jobs: MakeJobs, db: Database) -> None:
     await make_jobs(3)
     async with db.transaction() as tx:
         await fold_counts(tx)

@@ -26,7 +26,7 @@ async def rows(db: Database, statement: str, **values: Any) -> list[Any]:
 
 
 async def test_a_pilot_gets_the_oldest_job_with_all_that_its_wrapper_needs(
-    db: Database, submit: Submit, start_matcher: StartMatcher
+    submit: Submit, start_matcher: StartMatcher
 ) -> None:
     job_ids = await submit(2)
     matcher = await start_matcher()
@@ -226,7 +226,7 @@ async def test_a_pilot_that_hung_up_while_parked_gets_no_job(
 
 
 async def test_a_sweep_finds_what_no_notice_told_of_and_drops_what_is_gone(
-    db: Database, submit: Submit, start_matcher: StartMatcher
+    submit: Submit, start_matcher: StartMatcher
 ) -> None:
     await submit(1)
     matcher = await start_matcher(sweep_every_s=QUIET_S)

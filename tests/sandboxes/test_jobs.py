@@ -75,9 +75,7 @@ async def test_output_must_be_in_the_area_of_the_jobs_owner(
     assert answer.status_code == 400
 
 
-async def test_inputs_of_a_bulk_are_assigned_in_few_statements(
-    application: Application, stored: Store, db: Database
-) -> None:
+async def test_inputs_of_a_bulk_are_assigned_in_few_statements(stored: Store, db: Database) -> None:
     pfn = await stored()
     job_ids = range(1, 2001)
     with db.count_statements() as statements:
@@ -91,9 +89,7 @@ async def test_inputs_of_a_bulk_are_assigned_in_few_statements(
         }
 
 
-async def test_unknown_and_foreign_inputs_refuse_the_call(
-    application: Application, stored: Store, db: Database
-) -> None:
+async def test_unknown_and_foreign_inputs_refuse_the_call(stored: Store, db: Database) -> None:
     pfn = await stored()
     for owner, name in ((ALICE, pfn[:-3] + "zst"), (("voa", "bob"), pfn), (("vob", "alice"), pfn)):
         with pytest.raises(SandboxUnknown):

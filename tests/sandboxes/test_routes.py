@@ -201,7 +201,7 @@ async def test_reading_counts_as_use_once_a_day(application: Application, stored
 
 
 async def test_a_payload_stores_for_its_owner_and_reads_what_is_its_own(
-    application: Application, archive: Archive, stored: Store, make_job: MakeJob
+    application: Application, stored: Store, make_job: MakeJob
 ) -> None:
     job_id = await make_job(stamp=STAMP)
     payload = application.payload(job_id, stamp=STAMP)

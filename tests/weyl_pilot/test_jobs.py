@@ -222,7 +222,7 @@ def _ends(descriptor: int) -> bool:
     return bool(readable)
 
 
-def test_a_wrong_secret_ends_the_pilot_with_a_reason(server: StandIn, start: Start, work_dir: Path) -> None:
+def test_a_wrong_secret_ends_the_pilot_with_a_reason(start: Start, work_dir: Path) -> None:
     wrong = work_dir / "wrong"
     wrong.write_text("weylp_k1_wrongwrongwrongwrong")
     pilot = start("--secret-file", str(wrong))
