@@ -25,6 +25,19 @@ def test_an_address_that_has_used_up_its_attempts_is_told_when_to_come_back() ->
     limiter.take("b")
 
 
+def test_an_ipv6_address_counts_for_its_network() -> None:
+    limiter = AttemptLimiter(1, clock=lambda: 0.0)
+    limiter.take("2001:db8:1:2::1")
+    for neighbour in ("2001:db8:1:2::2", "2001:db8:1:2:ffff::"):
+        with pytest.raises(TooManyLogins):
+            limiter.take(neighbour)
+    limiter.take("2001:db8:1:3::1")
+    for address in ("::ffff:192.0.2.1", "::ffff:192.0.2.2", "192.0.2.3", "unknown", "fe80::1%eth0"):
+        limiter.take(address)
+    with pytest.raises(TooManyLogins):
+        limiter.take("192.0.2.1")
+
+
 def test_attempts_come_back_evenly() -> None:
     clock = Clock()
     limiter = AttemptLimiter(60, clock=clock)

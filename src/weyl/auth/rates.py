@@ -3,12 +3,22 @@
 import math
 import time
 from collections.abc import Callable
+from ipaddress import IPv6Address, IPv6Network
 
 from cachetools import LRUCache
 
 from weyl.auth.errors import TooManyLogins
 
 ADDRESSES_MAX = 20_000
+
+
+def network_of(address: str) -> str:
+    """Returns whom an address counts for: who has one IPv6 address usually has 2**64 of them."""
+    try:
+        parsed = IPv6Address(address)
+    except ValueError:
+        return address
+    return str(parsed.ipv4_mapped or IPv6Network((parsed, 64), strict=False))
 
 
 class AttemptLimiter:
@@ -26,6 +36,7 @@ class AttemptLimiter:
     def take(self, address: str) -> None:
         """Count one attempt of `address`, or raise `TooManyLogins` saying when to come back."""
         now = self._clock()
+        address = network_of(address)
         level, since = self._buckets.get(address, (float(self._per_minute), now))
         level = min(float(self._per_minute), level + (now - since) * self._per_minute / 60)
         if level < 1:
