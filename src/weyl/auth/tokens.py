@@ -106,61 +106,87 @@ def user_from_claims(claims: Mapping[str, Any]) -> User:
             return _pilot(claims)
         if audience == AUDIENCE_JOB:
             return _job(claims)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InvalidToken from error
     raise InvalidToken
+
+
+def _text(claims: Mapping[str, Any], name: str) -> str:
+    """Return a claim that must be text: keys and decisions are made of it."""
+    value = claims[name]
+    if not isinstance(value, str):
+        raise TypeError(name)
+    return value
+
+
+def _text_or_none(claims: Mapping[str, Any], name: str) -> str | None:
+    return None if claims.get(name) is None else _text(claims, name)
+
+
+def _properties(claims: Mapping[str, Any]) -> frozenset[str]:
+    names = claims["dirac_properties"]
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise TypeError("dirac_properties")
+    return frozenset(names)
+
+
+def _policies(claims: Mapping[str, Any]) -> dict[str, Any]:
+    policies = claims.get("dirac_policies") or {}
+    if not isinstance(policies, dict):
+        raise TypeError("dirac_policies")
+    return policies
 
 
 def _person(claims: Mapping[str, Any]) -> User:
     return User(
         kind="user",
-        subject=claims["sub"],
-        vo=claims["vo"],
-        preferred_username=claims["preferred_username"],
-        group=claims["dirac_group"],
-        properties=frozenset(claims["dirac_properties"]),
-        token_id=claims["jti"],
+        subject=_text(claims, "sub"),
+        vo=_text(claims, "vo"),
+        preferred_username=_text(claims, "preferred_username"),
+        group=_text(claims, "dirac_group"),
+        properties=_properties(claims),
+        token_id=_text(claims, "jti"),
         expires_at=int(claims["exp"]),
-        policies=claims.get("dirac_policies") or {},
+        policies=_policies(claims),
     )
 
 
 def _pilot(claims: Mapping[str, Any]) -> User:
-    stamp = _after(claims["sub"], "pilot:")
+    stamp = _after(_text(claims, "sub"), "pilot:")
     return User(
         kind="pilot",
-        subject=claims["sub"],
-        vo=claims["vo"],
+        subject=_text(claims, "sub"),
+        vo=_text(claims, "vo"),
         preferred_username=stamp,
         group="",
         properties=frozenset(),
-        token_id=claims["jti"],
+        token_id=_text(claims, "jti"),
         expires_at=int(claims["exp"]),
         policies={},
         pilot_stamp=stamp,
-        site=claims.get("site"),
-        ce=claims.get("ce"),
-        queue=claims.get("queue"),
+        site=_text_or_none(claims, "site"),
+        ce=_text_or_none(claims, "ce"),
+        queue=_text_or_none(claims, "queue"),
     )
 
 
 def _job(claims: Mapping[str, Any]) -> User:
     return User(
         kind="job",
-        subject=claims["sub"],
-        vo=claims["vo"],
-        preferred_username=claims["preferred_username"],
-        group=claims["dirac_group"],
+        subject=_text(claims, "sub"),
+        vo=_text(claims, "vo"),
+        preferred_username=_text(claims, "preferred_username"),
+        group=_text(claims, "dirac_group"),
         properties=frozenset(),
-        token_id=claims["jti"],
+        token_id=_text(claims, "jti"),
         expires_at=int(claims["exp"]),
         policies={},
-        pilot_stamp=claims["stamp"],
-        job_id=int(_after(claims["sub"], "job:")),
+        pilot_stamp=_text(claims, "stamp"),
+        job_id=int(_after(_text(claims, "sub"), "job:")),
     )
 
 
 def _after(subject: str, prefix: str) -> str:
-    if not subject.startswith(prefix):
+    if not subject.startswith(prefix) or subject == prefix:
         raise ValueError(subject)
     return subject[len(prefix) :]
