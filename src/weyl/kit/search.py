@@ -11,6 +11,8 @@ from pydantic import BaseModel, BeforeValidator
 from weyl.kit.errors import BadRequest
 
 PER_PAGE_MAX = 10_000
+# No page begins behind this row: no table is that long, and the database takes no larger number.
+FIRST_MAX = 1 << 60
 
 
 class ScalarSearchOperator(StrEnum):

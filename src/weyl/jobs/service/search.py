@@ -10,13 +10,11 @@ from weyl.jobs.queries.status import select_history
 from weyl.jobs.states import HistoryRecord, fill
 from weyl.kit.db import Tx
 from weyl.kit.errors import BadRequest
-from weyl.kit.search import SearchParams, SummaryParams
+from weyl.kit.search import FIRST_MAX, SearchParams, SummaryParams
 from weyl.kit.search_sql import pick
 
 LOGGING_INFO = "LoggingInfo"
 ROWS_MAX = 10_000
-# No page begins behind this row: no table is that long, and the database takes no larger number.
-FIRST_MAX = 1 << 60
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, insert, or_, select, text, true, update
+from sqlalchemy import ColumnElement, and_, exists, insert, or_, select, text, true, update
 
 from weyl.kit.db import Tx
 from weyl.pilots.tables import pilot_secret_uses, pilot_secrets, pilot_sessions, pilots
@@ -50,7 +50,7 @@ _WELCOME = text("""
     UPDATE pilots SET status = 'Running', status_reason = 'Unknown', host = :host, not_after = :not_after,
         spoke_at = COALESCE(spoke_at, CAST(:now AS timestamptz)), ended_at = NULL, last_update_time = :now
     WHERE pilot_stamp = :stamp AND revoked_at IS NULL AND status NOT IN ('Done', 'Failed', 'Deleted')
-    RETURNING pilot_stamp, vo, grid_site, destination_site, queue
+    RETURNING pilot_stamp, vo
 """)
 
 
@@ -67,10 +67,10 @@ async def rotate_session(tx: Tx, session_id: UUID, *, generation: int, now: date
 
 _ROTATE = text("""
     UPDATE pilot_sessions s SET generation = generation + 1
-    FROM pilots p
+    FROM pilots p, pilot_secrets o
     WHERE s.session_id = :session_id AND s.generation = :generation AND s.revoked_at IS NULL AND s.not_after > :now
-      AND p.pilot_stamp = s.pilot_stamp AND p.revoked_at IS NULL
-    RETURNING s.session_id, s.generation, s.not_after, p.pilot_stamp, p.vo, p.grid_site, p.destination_site, p.queue
+      AND o.secret_id = s.secret_id AND p.pilot_stamp = s.pilot_stamp AND p.revoked_at IS NULL
+    RETURNING s.session_id, s.generation, s.not_after, p.pilot_stamp, p.vo, o.site, o.ce, o.queue
 """)
 
 
@@ -136,6 +136,7 @@ async def revoke_secrets(tx: Tx, filters: Mapping[str, object], *, stamps: Seque
 
 
 async def delete_expired(tx: Tx, *, before: datetime) -> None:
-    """Forget secrets and sessions that ended long ago."""
-    await tx.execute(pilot_secrets.delete().where(pilot_secrets.c.not_after < before))
+    """Forget sessions that ended long ago, and secrets without any: a session is good where its secret says."""
     await tx.execute(pilot_sessions.delete().where(pilot_sessions.c.not_after < before))
+    is_needed = exists().where(pilot_sessions.c.secret_id == pilot_secrets.c.secret_id)
+    await tx.execute(pilot_secrets.delete().where(pilot_secrets.c.not_after < before, ~is_needed))

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from weyl.jobs.tables import job_pilots
 from weyl.kit import json
 from weyl.kit.db import Tx
-from weyl.kit.search import SearchParams
+from weyl.kit.search import FIRST_MAX, SearchParams
 from weyl.kit.search_sql import Columns, order_by, pick
 from weyl.pilots.permits import PilotScope
 from weyl.pilots.tables import pilots
@@ -50,7 +50,14 @@ async def insert_pilot(tx: Tx, values: Mapping[str, object]) -> bool:
 async def lock_pilots(tx: Tx, stamps: Collection[str]) -> dict[str, Any]:
     """Lock pilots in one order and return what decisions about them need."""
     rows = await tx.execute(
-        select(pilots.c.pilot_stamp, pilots.c.vo, pilots.c.status, pilots.c.grid_site, pilots.c.destination_site)
+        select(
+            pilots.c.pilot_stamp,
+            pilots.c.vo,
+            pilots.c.status,
+            pilots.c.grid_site,
+            pilots.c.destination_site,
+            pilots.c.queue,
+        )
         .where(pilots.c.pilot_stamp.in_(sorted(stamps)))
         .order_by(pilots.c.pilot_stamp)
         .with_for_update()
@@ -98,7 +105,7 @@ async def select_pilots(
     """Return one page of pilots as they go over the wire."""
     statement = _matching(clauses, names, distinct=params.distinct)
     statement = statement.order_by(*order_by(params.sort, COLUMNS, last=None if params.distinct else "PilotID"))
-    rows = await tx.execute(statement.offset((page - 1) * per_page).limit(per_page))
+    rows = await tx.execute(statement.offset(min((page - 1) * per_page, FIRST_MAX)).limit(per_page))
     return [dict(row) for row in rows.mappings()]
 
 

@@ -26,11 +26,11 @@ def clauses_of(specs: Sequence[SearchSpec], scope: PilotScope) -> list[ColumnEle
     others = [spec for spec in specs if spec.parameter != JOB_ID]
     if of_jobs and any(spec.parameter == "PilotID" for spec in others):
         raise BadPilotRequest("Filter by JobID or by PilotID, not by both")
-    clauses = where(others, COLUMNS)
+    # First, so that no pattern is ever tried on the rows of another VO: how long that takes would tell about them.
+    clauses = [in_vo(scope.vo)] if scope.vo is not None else []
+    clauses += where(others, COLUMNS)
     if of_jobs:
         clauses.append(ran_jobs([job_id for spec in of_jobs for job_id in _job_ids(spec)]))
-    if scope.vo is not None:
-        clauses.append(in_vo(scope.vo))
     return clauses
 
 

@@ -51,6 +51,19 @@ class Refusal:
     error: InvalidSecret
 
 
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """A pilot that has shown who it is: its place is that of its secret, whatever its row says by now."""
+
+    stamp: str
+    vo: str
+    site: str | None
+    ce: str | None
+    queue: str | None
+    not_after: datetime
+    following: Refresh
+
+
 def _refusal() -> Refusal:
     # One wording for every reason: whoever guesses learns nothing.
     return Refusal(InvalidSecret("The pilot secret or refresh token is not valid"))
@@ -123,7 +136,10 @@ async def redeem(
         },
     )
     await _note(tx, request, address=address, outcome="accepted", secret_id=secret.secret_id, now=now)
-    return _tokens(issuer, pilot, Refresh(session_id, 0), not_after=not_after, config=config, now=now)
+    session = _Session(
+        stamp, pilot.vo, secret.site, secret.ce, secret.queue, not_after=not_after, following=Refresh(session_id, 0)
+    )
+    return _tokens(issuer, session, config=config, now=now)
 
 
 async def refresh(tx: Tx, issuer: Issuer, token: str, *, config: Config, now: datetime) -> PilotTokens | Refusal:
@@ -131,15 +147,18 @@ async def refresh(tx: Tx, issuer: Issuer, token: str, *, config: Config, now: da
     shown = issuer.ring.refresh_of(token)
     if shown is None:
         return _refusal()
-    session = await queries.rotate_session(tx, shown.session_id, generation=shown.generation, now=now)
-    if session is None:
+    row = await queries.rotate_session(tx, shown.session_id, generation=shown.generation, now=now)
+    if row is None:
         stamp = await queries.revoke_reused_session(tx, shown.session_id, generation=shown.generation, now=now)
         if stamp is not None:
             await queries.revoke_pilots(tx, {"stamps": [stamp]}, now=now)
             log.error("pilot.alarm", problem="a refresh token was used twice; its session is revoked", stamp=stamp)
         return _refusal()
-    following = Refresh(session.session_id, session.generation)
-    return _tokens(issuer, session, following, not_after=session.not_after, config=config, now=now)
+    following = Refresh(row.session_id, row.generation)
+    session = _Session(
+        row.pilot_stamp, row.vo, row.site, row.ce, row.queue, not_after=row.not_after, following=following
+    )
+    return _tokens(issuer, session, config=config, now=now)
 
 
 async def revoke_secret(tx: Tx, administrator: PilotAdministrator, secret_id: UUID, *, now: datetime) -> None:
@@ -160,7 +179,8 @@ async def revoke(tx: Tx, administrator: PilotAdministrator, wanted: PilotRevocat
     stamps = await queries.revoke_pilots(tx, filters, now=now)
     by_pilot = stamps if {"stamps", "host"} & given.keys() else None
     secrets = await queries.revoke_secrets(tx, filters, stamps=by_pilot, now=now)
-    await queries.revoke_sessions(tx, secret_id=wanted.secret_id, stamps=stamps, now=now)
+    # By the pilots that fit, never by the secret: that may be of another VO, or not fit the rest of what is given.
+    await queries.revoke_sessions(tx, secret_id=None, stamps=stamps, now=now)
     log.warning("pilots.revoked", by=administrator.subject, filters=sorted(given), stamps=len(stamps), secrets=secrets)
     return Revoked(secrets=secrets, stamps=sorted(stamps))
 
@@ -240,27 +260,24 @@ def _queue(config: Config, site: str | None, ce: str | None, queue: str | None) 
     return element.queues.get(queue or "") if element else None
 
 
-def _tokens(
-    issuer: Issuer, pilot: Any, following: Refresh, *, not_after: datetime, config: Config, now: datetime
-) -> PilotTokens:
-    site, ce, name = pilot.grid_site, pilot.destination_site, pilot.queue
-    place = {"site": site, "ce": None if ce == "NotAssigned" else ce, "queue": None if name == "Unknown" else name}
-    lifetime_s = max(1, min(issuer.access_lifetime_s, int((not_after - now).total_seconds())))
+def _tokens(issuer: Issuer, session: _Session, *, config: Config, now: datetime) -> PilotTokens:
+    place = {"site": session.site, "ce": session.ce, "queue": session.queue}
+    lifetime_s = max(1, min(issuer.access_lifetime_s, int((session.not_after - now).total_seconds())))
     claims = pilot_claims(
-        PilotIdentity(stamp=pilot.pilot_stamp, vo=pilot.vo, **place),
+        PilotIdentity(stamp=session.stamp, vo=session.vo, **place),
         token_id=uuid7(),
         now=int(now.timestamp()),
         lifetime_s=lifetime_s,
     )
-    queue = _queue(config, site, ce, name)
+    queue = _queue(config, session.site, session.ce, session.queue)
     return PilotTokens(
         access_token=issuer.keys.sign(claims),
-        refresh_token=issuer.ring.refresh_token(following),
+        refresh_token=issuer.ring.refresh_token(session.following),
         expires_in=lifetime_s,
-        not_after=not_after,
-        stamp=pilot.pilot_stamp,
-        vo=pilot.vo,
-        settings=_settings(queue, config.operations.get(pilot.vo, Operations())),
+        not_after=session.not_after,
+        stamp=session.stamp,
+        vo=session.vo,
+        settings=_settings(queue, config.operations.get(session.vo, Operations())),
         payload_environment=dict(queue.payload.environment) if queue else {},
         **place,
     )

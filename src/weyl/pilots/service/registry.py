@@ -9,13 +9,14 @@ from weyl.jobs.service.end_of_pilot import end_of_pilot
 from weyl.kit.db import Tx
 from weyl.kit.search import SearchParams, SummaryParams
 from weyl.kit.search_sql import search_errors
-from weyl.pilots.errors import BadPilotRequest, PilotExists, PilotNotFound
+from weyl.pilots.errors import BadPilotRequest, PilotExists, PilotForbidden, PilotNotFound
 from weyl.pilots.models import FINAL_STATUSES, PilotMetadata, PilotRegistrationParams
 from weyl.pilots.permits import PilotScope, PilotWriter
 from weyl.pilots.queries import registry as queries
 from weyl.pilots.queries.search import clauses_of, columns_shown
 
 SUMMARY_ROWS_MAX = 10_000
+UNSAID = ("Unknown", "NotAssigned")
 NOT_RUNNING = "Job stalled: pilot not running"
 
 
@@ -55,6 +56,8 @@ async def update(
     visible = {stamp for stamp, row in known.items() if writer.vo in (None, row.vo)}
     if missing := [stamp for stamp in changes if stamp not in visible]:
         raise PilotNotFound(f"There is no pilot {', '.join(missing[:10])}")
+    if writer.stamp is not None:
+        _stay(known[writer.stamp], changes[writer.stamp])
     fields = {stamp: change.model_dump(mode="json", exclude_none=True) for stamp, change in changes.items()}
     await queries.update_pilots(tx, fields, now=now)
     ended = [
@@ -63,6 +66,18 @@ async def update(
         if change.Status in FINAL_STATUSES and known[stamp].status not in FINAL_STATUSES
     ]
     await let_jobs_go(tx, ended, config=config, now=now)
+
+
+def _stay(pilot: Any, change: PilotMetadata) -> None:
+    """Refuse a pilot that would move itself: by its place it is found when a site or an element must be shut out."""
+    places = {
+        "GridSite": (pilot.grid_site, change.GridSite),
+        "DestinationSite": (pilot.destination_site, change.DestinationSite),
+        "Queue": (pilot.queue, change.Queue),
+    }
+    for name, (known, said) in places.items():
+        if said not in (None, known) and known not in UNSAID:
+            raise PilotForbidden(f"A pilot does not move: its {name} is {known}")
 
 
 async def let_jobs_go(tx: Tx, stamps: Collection[str], *, config: Config, now: datetime) -> None:
@@ -88,7 +103,7 @@ async def search(
 
 async def summary(tx: Tx, scope: PilotScope, params: SummaryParams) -> list[dict[str, Any]]:
     """Count pilots by columns; without one, each row counts itself."""
-    grouping = params.grouping or list(queries.COLUMNS)
+    grouping = list(dict.fromkeys(params.grouping)) or list(queries.COLUMNS)
     clauses = clauses_of(params.search, scope)
     async with search_errors():
         rows = await queries.summarise_pilots(tx, clauses, grouping=grouping, limit=SUMMARY_ROWS_MAX + 1)
