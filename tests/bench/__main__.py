@@ -1,10 +1,10 @@
-"""`make bench`: measures the API and the loop, each on a stack of its own, and keeps the figures in build/bench."""
+"""`make bench`: measures the API, the loop and the task engine, each on a stack of its own; figures go to build/bench."""
 
 import argparse
 import sys
 from pathlib import Path
 
-from tests.bench import api_bench, loop
+from tests.bench import api_bench, loop, tasks
 from tests.bench.stack import BenchStack, bench_stack
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -24,17 +24,19 @@ def measure_api(running: BenchStack, *, jobs: int, scale: float) -> None:
 def main() -> int:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--only", choices=("api", "loop"), help="measure only this")
+    parser.add_argument("--only", choices=("api", "loop", "tasks"), help="measure only this")
     parser.add_argument("--jobs", type=int, default=10_000, help="jobs in the table before searching")
     parser.add_argument("--scale", type=float, default=1.0, help="multiply the number of requests")
     options = parser.parse_args()
     OUT.mkdir(parents=True, exist_ok=True)
-    if options.only != "loop":
+    if options.only in (None, "api"):
         with bench_stack(slots=0) as running:
             measure_api(running, jobs=options.jobs, scale=options.scale)
-    if options.only != "api":
+    if options.only in (None, "loop"):
         with bench_stack(slots=loop.SLOTS) as running:
             loop.measure(running, OUT)
+    if options.only in (None, "tasks"):
+        tasks.measure(OUT)
     print(f"The figures are in {OUT.relative_to(ROOT)}")
     return 0
 

@@ -17,6 +17,7 @@ from weyl.tasks.models import Lock, RunOrder, Task
 from weyl.tasks.options import Limit, Options
 from weyl.tasks.permits import TaskKeeper
 from weyl.tasks.queries import outcomes
+from weyl.tasks.repository import Room
 from weyl.tasks.service import cancel, discard, enqueue, enqueue_group, replay, run_by_hand
 
 NOW = datetime(2026, 11, 25, 10, tzinfo=UTC)
@@ -76,6 +77,23 @@ async def test_no_more_run_at_a_time_than_the_worker_was_told(db: Database) -> N
         await is_empty(db)
     assert gate.most <= 3
     assert gate.done == 30
+
+
+async def test_a_worker_takes_more_at_once_only_while_tasks_are_short() -> None:
+    room = Room(2, batch_max=50)
+    assert await room.wait() == 2
+    for _ in range(200):
+        async with room.one():
+            pass
+    assert await room.wait() == 50
+    async with room.one(), room.one():
+        assert await room.wait() == 48
+        third = asyncio.ensure_future(room.one().__aenter__())
+        await asyncio.sleep(0)
+        assert not third.done()
+        third.cancel()
+    room.close()
+    assert await room.wait() == 0
 
 
 async def test_the_last_failure_becomes_a_dead_letter_with_its_history(db: Database) -> None:

@@ -101,7 +101,7 @@ class Worker:
         async with asyncpg.create_pool(
             libpq_dsn(self._db.url), min_size=2, max_size=4, server_settings=settings, timeout=10
         ) as pool:
-            room = self._room = Room(self._concurrency)
+            room = self._room = Room(self._concurrency, batch_max=BATCH)
             repository = TaskRepository.open(pool, self._db, room)
             engine = self._engine = QueueManager(repository)
             for bound in self._bound.values():

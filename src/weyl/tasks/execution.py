@@ -58,7 +58,7 @@ class Execution(EntrypointExecutor):
 
     async def execute(self, job: Job, context: Context) -> None:
         """Run the task once; a failure becomes a later attempt, or the last one."""
-        with self._room.one():
+        async with self._room.one():
             try:
                 await self._deliver(job)
             except Exception as error:

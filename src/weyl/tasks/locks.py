@@ -80,8 +80,12 @@ async def holding(
         keeping.cancel()
         with suppress(asyncio.CancelledError):
             await keeping
-        async with db.transaction() as tx:
-            await queries.release_locks(tx, holder)
+        try:
+            async with db.read() as tx:  # one statement, committed by itself
+                await queries.release_locks(tx, holder)
+        except (OSError, TimeoutError, SQLAlchemyError) as error:
+            # What was done is done; the locks end with their time.
+            log.warning("lock.not_released", holder=holder, error=repr(error))
 
 
 @asynccontextmanager

@@ -1,9 +1,10 @@
 """The engine's queue as a worker sees it: takes as much as there is room for, and settles what ended."""
 
 import asyncio
+import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -25,22 +26,34 @@ Ended = tuple[Job, JOB_STATUS, TracebackRecord | None]
 
 
 class Room:
-    """How many tasks one worker may run at a time, and how many it does."""
+    """How many tasks one worker may run at a time, and how many it holds.
 
-    def __init__(self, tasks_max: int) -> None:
-        self.tasks_max = tasks_max
-        self._running = 0
+    A worker takes no more than it can begin, so that others find the rest; only where tasks are over at once does it
+    take more in one statement, for the statement would cost more than the tasks.
+    """
+
+    SHORT_S = 0.01
+
+    def __init__(self, tasks_max: int, *, batch_max: int) -> None:
+        self._tasks_max = tasks_max
+        self._batch_max = max(batch_max, tasks_max)
+        self._places = asyncio.Semaphore(tasks_max)
+        self._held = 0
+        self._mean_s = 1.0
         self._changed = asyncio.Event()
         self._is_closed = False
 
-    @contextmanager
-    def one(self) -> Iterator[None]:
-        """Count one task during the block."""
-        self._running += 1
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[None]:
+        """Hold one task during the block, which begins when there is a place."""
+        self._held += 1
         try:
-            yield
+            async with self._places:
+                began = time.monotonic()
+                yield
+                self._mean_s += (time.monotonic() - began - self._mean_s) / 16
         finally:
-            self._running -= 1
+            self._held -= 1
             self._changed.set()
 
     def close(self) -> None:
@@ -48,14 +61,18 @@ class Room:
         self._is_closed = True
         self._changed.set()
 
+    @property
+    def _held_max(self) -> int:
+        return self._batch_max if self._mean_s < self.SHORT_S else self._tasks_max
+
     async def wait(self) -> int:
-        """Return how many more tasks may start, at least one; none once closed."""
+        """Return how many more tasks may be taken, at least one; none once closed."""
         # Those that were taken last get their turn to be counted.
         await asyncio.sleep(0)
-        while self._running >= self.tasks_max and not self._is_closed:
+        while self._held >= self._held_max and not self._is_closed:
             self._changed.clear()
             await self._changed.wait()
-        return 0 if self._is_closed else self.tasks_max - self._running
+        return 0 if self._is_closed else self._held_max - self._held
 
 
 def headers_of(job: Job) -> dict[str, Any]:
