@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from weyl.client.errors import UsageFault
+from weyl.client.errors import Unreachable, UsageFault
 from weyl.jobs import jdl
 from weyl.jobs.cli.describe import Changes, Description, from_command, from_jdl, parameter
 from weyl.jobs.cli.follow import fresh_part, last_lines, verdict
+from weyl.jobs.cli.outage import OUTAGE_MAX_S, Outage
 
 TEXT = """[
   Executable = "run.sh";  // a comment
@@ -39,6 +40,16 @@ def test_patterns_of_file_names_are_expanded(tmp_path: Path) -> None:
         (tmp_path / name).write_text("")
     description = read('Executable = "x"; InputSandbox = "*.txt";', tmp_path)
     assert [path.name for path in description.files] == ["a.txt", "b.txt"]
+
+
+def test_files_named_by_the_values_of_parameters_all_travel(tmp_path: Path) -> None:
+    for name in ("a.txt", "b.txt", "b.dat"):
+        (tmp_path / name).touch()
+    description = read('Executable = "x"; InputSandbox = {"%s.txt"}; Parameters = {"a", "b"};', tmp_path)
+    assert [path.name for path in description.files] == ["a.txt", "b.txt"]
+    assert description.remote == []
+    with pytest.raises(UsageFault, match=r"%\(seed\)s\.root"):
+        read('Executable = "x"; InputSandbox = {"%(seed)s.root"}; Parameters.seed = 3;', tmp_path)
 
 
 def test_a_missing_file_is_named_unless_a_sandbox_may_hold_it(tmp_path: Path) -> None:
@@ -119,7 +130,7 @@ def test_a_local_program_travels_along(tmp_path: Path) -> None:
 
 
 def test_a_program_in_a_directory_must_be_here_unless_a_sandbox_may_bring_it(tmp_path: Path) -> None:
-    with pytest.raises(UsageFault, match="no file ./run.sh"):
+    with pytest.raises(UsageFault, match=r"no file \./run\.sh"):
         from_command(["./run.sh"], sandbox=[], changes=Changes(), directory=tmp_path)
     (tmp_path / "tools").mkdir()
     (tmp_path / "tools" / "run.sh").touch()
@@ -172,6 +183,22 @@ def test_when_a_wait_is_over(statuses: str, wanted: str | None, any_one: bool, e
 )
 def test_only_what_is_new_of_an_output_is_shown(shown: str, text: str, new: str) -> None:
     assert fresh_part(shown, text) == new
+
+
+def test_who_waits_bears_a_server_that_is_away_for_a_while_and_is_told_once() -> None:
+    said: list[str] = []
+    outage, error = Outage(said.append), Unreachable("Cannot reach weyl.example.org.")
+    outage.bear(error, 1000)
+    outage.bear(error, 1000 + OUTAGE_MAX_S)
+    outage.end()
+    outage.end()
+    assert said == [
+        "Cannot reach weyl.example.org. Waiting for the server; the jobs go on.",
+        "The server answers again.",
+    ]
+    outage.bear(error, 9000)
+    with pytest.raises(Unreachable):
+        outage.bear(error, 9001 + OUTAGE_MAX_S)
 
 
 def test_the_last_lines_end_with_a_line_feed() -> None:

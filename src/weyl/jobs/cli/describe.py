@@ -1,6 +1,7 @@
 """From what the user typed to job descriptions: texts in JDL, a command line, options that change both."""
 
 import json
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from weyl.jobs.parametric import expand
 from weyl.kit.errors import BadRequest
 
 JOBS_MAX = 100_000
+PLACEHOLDER = re.compile(r"%(\(\w+\))?[snj]")
 REMOTE = ("SB:", "LFN:", "lfn:", "http://", "https://", "root://")
 
 
@@ -184,9 +186,12 @@ def _local_files(names: Sequence[str], *, origin: str, directory: Path) -> tuple
     has_sandbox = any(name.startswith("SB:") for name in names)
     for name in names:
         found = [] if name.startswith(REMOTE) else _found(name, directory)
+        if not found and not name.startswith(REMOTE) and "%" in name:
+            # One file a value: all of them travel, and each job uses its own.
+            found = _found(PLACEHOLDER.sub("*", name), directory)
         if found:
             files += found
-        elif name.startswith(REMOTE) or has_sandbox or "%" in name:
+        elif name.startswith(REMOTE) or has_sandbox:
             # A plain name may be inside the sandbox that is named beside it.
             remote.append(name)
         else:

@@ -2,19 +2,20 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
 
 from weyl.client.command import Session, session_of
-from weyl.client.errors import EndedInFailure, Interrupted, NotFound, StillWaiting, UsageFault
+from weyl.client.errors import EndedInFailure, Interrupted, NotFound, StillWaiting, Unreachable, UsageFault
 from weyl.client.results import Done, Events, Result, Text
 from weyl.client.times import parse_span
 from weyl.jobs import jdl
 from weyl.jobs.attributes import text_of
 from weyl.jobs.calls import lists, submission
 from weyl.jobs.cli.look import JobArguments, Where
+from weyl.jobs.cli.outage import Outage
 from weyl.jobs.cli.selection import by_ids, conditions, find, job_ids
 from weyl.jobs.states import FINAL, JobStatus
 from weyl.kit.search import ScalarSearchSpec, SearchParams, SearchSpec
@@ -63,9 +64,17 @@ def wait_for(
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     pause_s = PAUSE_MIN_S
     before: dict[int, str] = {}
+    outage = Outage(session.say)
     try:
         while True:
-            statuses = {row["JobID"]: str(row["Status"]) for row in find(session, ids, ("Status",))}
+            try:
+                statuses = {row["JobID"]: str(row["Status"]) for row in find(session, ids, ("Status",))}
+                outage.end()
+            except Unreachable as error:
+                if not before:
+                    raise
+                outage.bear(error, time.monotonic())
+                statuses = before
             outcome = verdict(statuses, wanted, any_one=any_one)
             if outcome is not None:
                 return _ended(statuses, outcome)
@@ -138,8 +147,16 @@ def watch(
 def _looks(session: Session, specs: list[SearchSpec], every_s: float) -> Iterator[list[dict[str, Any]]]:
     columns = ["JobID", "Status", "MinorStatus", "ApplicationStatus", "Site"]
     call = lists.search(SearchParams(parameters=columns, search=specs))
+    outage = Outage(session.say)
+    rows: list[dict[str, Any]] | None = None
     while True:
-        rows = list(session.client.rows(call, limit=WATCHED_MAX))
+        try:
+            rows = list(session.client.rows(call, limit=WATCHED_MAX))
+            outage.end()
+        except Unreachable as error:
+            if rows is None:
+                raise
+            outage.bear(error, time.monotonic())
         yield rows
         if all(row["Status"] in ENDED for row in rows):
             return
@@ -253,19 +270,24 @@ def last_lines(text: str, count: int | None) -> str:
 def follow_output(session: Session, job_id: int, *, stderr: bool = False, raise_failure: bool = True) -> Iterator[str]:
     """Yield the output of a job as it becomes known, until the job has ended."""
     shown = ""
+    row: dict[str, Any] = {}
+    outage = Outage(session.say)
     try:
-        while True:
-            [row] = find(session, [job_id], ("Status", "MinorStatus"))
-            has_ended = row["Status"] in ENDED
-            read_output: Callable[[], str | None] = lambda: running_output(session, job_id)  # noqa: E731
-            text = final_output(session, job_id, stderr=stderr) if has_ended else None if stderr else read_output()
+        while not row or row["Status"] not in ENDED:
+            if row:
+                time.sleep(FOLLOW_S)
+            try:
+                row, text = _look_at_output(session, job_id, stderr=stderr)
+                outage.end()
+            except Unreachable as error:
+                if not row:
+                    raise
+                outage.bear(error, time.monotonic())
+                continue
             new = fresh_part(shown, text or "")
             shown += new
             if new:
                 yield new
-            if has_ended:
-                break
-            time.sleep(FOLLOW_S)
     except KeyboardInterrupt:
         raise Interrupted(
             "Stopped following; the job goes on.", hint=f"Come back: weyl jobs logs -f {job_id}"
@@ -275,6 +297,13 @@ def follow_output(session: Session, job_id: int, *, stderr: bool = False, raise_
     session.say(f"Job {job_id}: {row['Status']}, {row['MinorStatus']}")
     if raise_failure and row["Status"] not in GOOD:
         raise EndedInFailure(f"Job {job_id} ended as {row['Status']}.", hint=_history_hint(job_id))
+
+
+def _look_at_output(session: Session, job_id: int, *, stderr: bool) -> tuple[dict[str, Any], str | None]:
+    [row] = find(session, [job_id], ("Status", "MinorStatus"))
+    if row["Status"] in ENDED:
+        return row, final_output(session, job_id, stderr=stderr)
+    return row, None if stderr else running_output(session, job_id)
 
 
 def fresh_part(shown: str, text: str) -> str:
