@@ -12,7 +12,7 @@ from weyl.jobs.models.values import NAME_CHARACTERS_MAX, StorableText, check_doc
 SITE_CHARACTERS_MAX = 100
 
 # A whole number, also when it is written as text or with a fraction.
-_Counted = Annotated[int, BeforeValidator(whole)]
+_Counted = Annotated[int, BeforeValidator(whole), AfterValidator(check_number)]
 
 
 def _check_site(site: str) -> str:
@@ -23,6 +23,9 @@ def _check_site(site: str) -> str:
 
 def _check_whole(value: Any) -> Any:
     return check_number(value) if isinstance(value, float) else value
+
+
+_Whole = Annotated[int, BeforeValidator(_check_whole), AfterValidator(check_number)]
 
 
 class JobMetaData(BaseModel):
@@ -54,8 +57,8 @@ class JobMetaData(BaseModel):
     cpu_normalization_factor: _Counted | None = Field(default=None, alias="CPUNormalizationFactor")
     norm_cpu_time_s: _Counted | None = Field(default=None, alias="NormCPUTime(s)")
     total_cpu_time_s: _Counted | None = Field(default=None, alias="TotalCPUTime(s)")
-    memory_mb: Annotated[int, BeforeValidator(_check_whole)] | None = Field(default=None, alias="Memory(MB)")
-    payload_pid: Annotated[int, BeforeValidator(_check_whole)] | None = Field(default=None, alias="PayloadPID")
+    memory_mb: _Whole | None = Field(default=None, alias="Memory(MB)")
+    payload_pid: _Whole | None = Field(default=None, alias="PayloadPID")
     timestamp: datetime | None = Field(default=None, alias="timestamp")
     host_name: StorableText | None = None
     grid_ce: StorableText | None = Field(default=None, alias="GridCE")

@@ -20,8 +20,12 @@ def check_text(text: str) -> str:
 
 
 def check_number(number: float) -> float:
-    """Refuse NaN and the infinities."""
-    if not math.isfinite(number):
+    """Refuse NaN, the infinities, and whole numbers that readers of JSON would take for one."""
+    try:
+        is_finite = math.isfinite(number)
+    except OverflowError:
+        is_finite = False
+    if not is_finite:
         raise PydanticCustomError("finite_number", "non-finite numbers cannot be stored")
     return number
 
@@ -34,7 +38,7 @@ def check_document(document: Any) -> Any:
         for value in level:
             if isinstance(value, str):
                 check_text(value)
-            elif isinstance(value, float):
+            elif isinstance(value, int | float):
                 check_number(value)
             elif isinstance(value, dict):
                 below += value.keys()
