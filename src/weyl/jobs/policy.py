@@ -46,7 +46,7 @@ async def may_read(tx: Tx, user: User, job_ids: Collection[int]) -> Readable:
     return Readable(frozenset(rows), frozenset(job_ids) - rows.keys())
 
 
-async def may_manage(tx: Tx, user: User, job_ids: Collection[int], *, legacy_pilots: bool = True) -> Managed:
+async def may_manage(tx: Tx, user: User, job_ids: Collection[int], *, legacy_pilots: bool) -> Managed:
     """Admit those who may read; also a person's token with GenericPilot, where the VO still allows such pilots."""
     administrators = ("JobAdministrator", "GenericPilot") if legacy_pilots else ("JobAdministrator",)
     rows = await _admitted(tx, user, job_ids, administrators=administrators)

@@ -4,8 +4,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Response
 
-from weyl.jobs.policy import may_manage, may_read
+from weyl.jobs.policy import may_read
 from weyl.jobs.queries.access import select_access
+from weyl.jobs.routes.access import CurrentManager
 from weyl.kit.http import CurrentActor, CurrentUser, ReadTx, WriteTx
 from weyl.sandboxes import service
 from weyl.sandboxes.models import PFN_LENGTH_MAX, PFN_PATTERN, SandboxType
@@ -15,10 +16,10 @@ router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 
 @router.post("/sandbox/unassign", operation_id="jobs_unassign_bulk_jobs_sandboxes", status_code=204)
 async def unassign_bulk_jobs_sandboxes(
-    user: CurrentUser, tx: WriteTx, job_ids: Annotated[list[int], Body(embed=True)]
+    user: CurrentUser, manager: CurrentManager, tx: WriteTx, job_ids: Annotated[list[int], Body(embed=True)]
 ) -> Response:
     """Take all sandboxes from these jobs."""
-    permit = await may_manage(tx, user, job_ids)
+    permit = await manager.admit_in(tx, job_ids)
     permit.all_exist()
     await service.unassign(tx, list(permit.runs))
     return Response(status_code=204)
@@ -40,13 +41,13 @@ async def get_job_sandbox(actor: CurrentActor, tx: ReadTx, job_id: int, sandbox_
 
 @router.patch("/{job_id}/sandbox/output", operation_id="jobs_assign_sandbox_to_job")
 async def assign_sandbox_to_job(
-    actor: CurrentActor,
+    manager: CurrentManager,
     tx: WriteTx,
     job_id: int,
     pfn: Annotated[str, Body(max_length=PFN_LENGTH_MAX, pattern=PFN_PATTERN)],
 ) -> None:
     """Give the job an output sandbox, which must be in the area of the job's owner."""
-    permit = await may_manage(tx, actor, [job_id])
+    permit = await manager.admit_in(tx, [job_id])
     permit.all_exist()
     permit.all_run()
     job = (await select_access(tx, [job_id], None))[job_id]
@@ -54,8 +55,8 @@ async def assign_sandbox_to_job(
 
 
 @router.delete("/{job_id}/sandbox", operation_id="jobs_unassign_job_sandboxes")
-async def unassign_job_sandboxes(user: CurrentUser, tx: WriteTx, job_id: int) -> None:
+async def unassign_job_sandboxes(user: CurrentUser, manager: CurrentManager, tx: WriteTx, job_id: int) -> None:
     """Take all sandboxes from the job."""
-    permit = await may_manage(tx, user, [job_id])
+    permit = await manager.admit_in(tx, [job_id])
     permit.all_exist()
     await service.unassign(tx, [job_id])
