@@ -8,7 +8,7 @@ every job, parametric or not, `%j` its id.
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, DecimalException
 from itertools import repeat
@@ -112,6 +112,20 @@ def fill(document: Document, parameters: Mapping[str, Scalar] | None, job_id: in
     if parameters is not None:
         result.update(parameters)
     return result
+
+
+def varying(document: Document, names: Iterable[str]) -> tuple[str, ...]:
+    """Return those of the attributes `names` in which the jobs of a stored description differ."""
+    return tuple(name for name in names if varies(document.get(name)))
+
+
+def fill_some(document: Document, names: Sequence[str], parameters: Mapping[str, Scalar] | None) -> Document:
+    """Return the attributes `names` of a stored description as one job has them, with 0 for its id."""
+    if parameters is None or not names:
+        return {}
+    wanted = {name: document[name] for name in names}
+    filled = fill(wanted | {COUNT: document.get(COUNT)}, parameters, 0)
+    return {name: filled[name] for name in wanted}
 
 
 def mapped(value: Value, change: Callable[[str], str]) -> Value:

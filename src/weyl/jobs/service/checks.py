@@ -1,6 +1,6 @@
 """The checks between submission and waiting: whole batches of equal jobs at a time, repeatable at any point."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -32,7 +32,9 @@ async def check_jobs(tx: Tx, ranges: Ranges, *, config: Config, now: datetime) -
     if not rows:
         return
     documents = await queries.select_documents(tx, sorted({row["description_id"] for row in rows}))
-    varying = {number: names for number, document in documents.items() if (names := _varying(document))}
+    varying = {
+        number: names for number, document in documents.items() if (names := parametric.varying(document, _DECIDING))
+    }
     parameters = (
         await queries.select_parameters(tx, [row["job_id"] for row in rows if row["description_id"] in varying])
         if varying
@@ -43,25 +45,12 @@ async def check_jobs(tx: Tx, ranges: Ranges, *, config: Config, now: datetime) -
     for row in rows:
         values = parameters.get(row["job_id"])
         names = varying.get(row["description_id"], ())
-        filled = _filled(documents[row["description_id"]], names, values)
-        key = (row["description_id"], row["owner"], row["owner_group"], row["vo"], filled and json.dumps(filled))
+        filled = parametric.fill_some(documents[row["description_id"]], names, values)
+        key = (row["description_id"], row["owner"], row["owner_group"], row["vo"], json.dumps(filled))
         if key not in verdicts:
-            verdicts[key] = _judged(dict(row), documents[row["description_id"]] | (filled or {}), config)
+            verdicts[key] = _judged(dict(row), documents[row["description_id"]] | filled, config)
         decided.append((dict(row), verdicts[key]))
     await _apply(tx, decided, now)
-
-
-def _varying(document: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(name for name in _DECIDING if parametric.varies(document.get(name)))
-
-
-def _filled(document: dict[str, Any], names: Sequence[str], values: dict[str, Any] | None) -> dict[str, Any] | None:
-    """The deciding attributes of one parametric job, as far as they differ between jobs."""
-    if not names or values is None:
-        return None
-    wanted = {name: document[name] for name in names}
-    filled = parametric.fill(wanted | {parametric.COUNT: document.get(parametric.COUNT)}, values, 0)
-    return {name: filled[name] for name in names}
 
 
 def _judged(row: dict[str, Any], document: dict[str, Any], config: Config) -> Verdict:

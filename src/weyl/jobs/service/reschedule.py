@@ -121,7 +121,8 @@ async def _starts(
     starts: dict[int, _Start] = {}
     for job_id, row in rows.items():
         description = descriptions[row["description_id"]]
-        deciding = _deciding(description["document"], row["parameters"])
+        names = parametric.varying(description["document"], ATTRIBUTES)
+        deciding = parametric.fill_some(description["document"], names, row["parameters"])
         owner = Owner(row["vo"], row["owner_group"], row["owner"])
         key = (row["description_id"], owner, repr(deciding))
         if key not in read:
@@ -133,15 +134,6 @@ async def _starts(
         jdl = text_of_job(description["jdl"], description["document"], row["parameters"], job_id)
         starts[job_id] = _Start(*found, counter=counters[job_id], jdl=jdl)
     return starts
-
-
-def _deciding(document: dict[str, Any], parameters: dict[str, Any] | None) -> dict[str, Any]:
-    """Those attributes that decide where a job may run and differ between the jobs of one description."""
-    wanted = {name: document[name] for name in ATTRIBUTES if parametric.varies(document.get(name))}
-    if not wanted or parameters is None:
-        return {}
-    filled = parametric.fill(wanted | {parametric.COUNT: document.get(parametric.COUNT)}, parameters, 0)
-    return {name: filled[name] for name in wanted}
 
 
 def _read(document: dict[str, Any], owner: Owner, config: Config) -> tuple[str, int] | str:
