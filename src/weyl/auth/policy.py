@@ -2,7 +2,6 @@
 
 from weyl.auth.errors import NotGranted
 from weyl.auth.permits import TokenScope
-from weyl.auth.properties import PROXY_MANAGEMENT
 from weyl.auth.scopes import Scope
 from weyl.auth.tokens import Identity
 from weyl.config.models import Config
@@ -58,4 +57,4 @@ def subject_at_provider(user: User) -> str:
 
 def own_tokens(user: User) -> TokenScope:
     """Let everybody manage their own refresh tokens, and those with ProxyManagement all of their VO."""
-    return TokenScope(user.vo, None if user.has(PROXY_MANAGEMENT) else user.subject)
+    return TokenScope(user.vo, None if user.has("ProxyManagement") else user.subject)

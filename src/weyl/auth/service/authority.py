@@ -13,7 +13,7 @@ from weyl.auth.policy import may_log_in
 from weyl.auth.properties import known_properties
 from weyl.auth.rates import AttemptLimiter
 from weyl.auth.scopes import Scope, parse_scope
-from weyl.auth.sealing import Sealer
+from weyl.auth.sealing import Journey, Sealer
 from weyl.auth.service.documents import Documents
 from weyl.auth.tokens import Identity
 from weyl.config.registry import IdP
@@ -57,6 +57,25 @@ class Authority:
         if organisation is None:
             raise NotGranted(f"VO {vo} is not served here any more")
         return organisation.idp
+
+    async def login_page(self, journey: Journey, *, path: str) -> str:
+        """Return where the identity provider of a journey's VO logs a browser in, to come back below `path`."""
+        return await self.providers.login_url(
+            self.idp(journey.vo),
+            redirect_uri=self.url(f"{path}/complete"),
+            state=self.sealer.seal(journey),
+            verifier=journey.verifier,
+        )
+
+    async def come_back(self, journey: Journey, *, path: str, code: str, now: datetime) -> str:
+        """Return the subject of whoever comes back below `path` from the identity provider, with its code."""
+        return await self.providers.redeem(
+            self.idp(journey.vo),
+            code=code,
+            redirect_uri=self.url(f"{path}/complete"),
+            verifier=journey.verifier,
+            now=now,
+        )
 
     def login_life_s(self) -> int:
         """Seconds in which a login has to come back from the identity provider."""

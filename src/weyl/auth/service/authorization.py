@@ -59,12 +59,7 @@ async def start(db: Database, authority: Authority, *, request: AuthorizationReq
         code_challenge=request.code_challenge,
     )
     journey = Journey("authorize", scope.vo, flow.flow_id, verifier=new_secret(48))
-    url = await authority.providers.login_url(
-        authority.idp(scope.vo),
-        redirect_uri=authority.url(f"{PATH}/complete"),
-        state=authority.sealer.seal(journey),
-        verifier=journey.verifier,
-    )
+    url = await authority.login_page(journey, path=PATH)
     async with db.transaction() as tx:
         await queries.insert_authorization_flow(tx, flow)
     return url
@@ -86,13 +81,7 @@ def _check(request: AuthorizationRequest, authority: Authority) -> None:
 async def finish(db: Database, authority: Authority, *, code: str, state: str, now: datetime) -> str:
     """Take up the browser that comes back from the identity provider; returns the page to send it on to."""
     journey = authority.sealer.open(state, kind="authorize", age_max_s=authority.login_life_s())
-    subject = await authority.providers.redeem(
-        authority.idp(journey.vo),
-        code=code,
-        redirect_uri=authority.url(f"{PATH}/complete"),
-        verifier=journey.verifier,
-        now=now,
-    )
+    subject = await authority.come_back(journey, path=PATH, code=code, now=now)
     own_code = new_secret(32)
     expires_at = now + timedelta(seconds=authority.settings.authorization_code_s)
     async with db.transaction() as tx:

@@ -71,24 +71,13 @@ async def login_url(db: Database, authority: Authority, *, user_code: str, now: 
         raise UnknownUserCode("This code is unknown, used or too old. Start the login again on your device")
     scope = authority.scope(flow.scope)
     journey = Journey("device", scope.vo, flow.flow_id, verifier=new_secret(48))
-    return await authority.providers.login_url(
-        authority.idp(scope.vo),
-        redirect_uri=authority.url(f"{PATH}/complete"),
-        state=authority.sealer.seal(journey),
-        verifier=journey.verifier,
-    )
+    return await authority.login_page(journey, path=PATH)
 
 
 async def finish(db: Database, authority: Authority, *, code: str, state: str, now: datetime) -> None:
     """Take up the browser that comes back from the identity provider; the device learns of it when it asks next."""
     journey = authority.sealer.open(state, kind="device", age_max_s=authority.login_life_s())
-    subject = await authority.providers.redeem(
-        authority.idp(journey.vo),
-        code=code,
-        redirect_uri=authority.url(f"{PATH}/complete"),
-        verifier=journey.verifier,
-        now=now,
-    )
+    subject = await authority.come_back(journey, path=PATH, code=code, now=now)
     async with db.transaction() as tx:
         await _settle(tx, journey, status=FlowStatus.READY, subject=subject, now=now)
 
