@@ -1,0 +1,25 @@
+"""Everything that the VO `example` adds to weyl."""
+
+from example_vo import campaigns
+from example_vo.nice import NiceComputeElement
+from example_vo.routes import router, site_status_for_members
+from example_vo.section import ExampleVO
+from example_vo.tables import notes
+from example_vo.tasks import tasks
+from weyl.extension import Extension
+from weyl.jobs.attributes import JobAttribute
+
+EXTENSION = Extension(
+    name="example_vo",
+    config_model=ExampleVO,
+    properties=[campaigns.MANAGER],
+    routers=[router],
+    replaces={"rss_get_site_status": site_status_for_members},
+    policies={"jobs_submit_jdl_jobs": campaigns.may_submit},
+    job_attributes={"Campaign": JobAttribute(campaigns.read_campaign, "The campaign that the job belongs to.")},
+    check_submission=campaigns.refusals,
+    tables=[notes],
+    migrations="example_vo:migrations",
+    tasks=tasks,
+    compute_elements={"nice": NiceComputeElement},
+)

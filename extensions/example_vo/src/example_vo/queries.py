@@ -1,0 +1,26 @@
+"""SQL of the notes on campaigns."""
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from example_vo.tables import notes
+from weyl.kit.db import Tx
+
+
+async def insert_note(tx: Tx, *, vo: str, campaign: str, author: str, text: str, at: datetime) -> None:
+    """Store a note."""
+    await tx.execute(sa.insert(notes).values(vo=vo, campaign=campaign, author=author, text=text, at=at))
+
+
+async def select_notes(tx: Tx, vo: str) -> list[dict[str, Any]]:
+    """Return the notes of a VO, oldest first."""
+    columns = (notes.c.campaign, notes.c.author, notes.c.text, notes.c.at)
+    rows = await tx.execute(sa.select(*columns).where(notes.c.vo == vo).order_by(notes.c.note_id))
+    return [dict(row) for row in rows.mappings()]
+
+
+async def delete_notes(tx: Tx, *, before: datetime) -> None:
+    """Forget the notes that are older than a time."""
+    await tx.execute(sa.delete(notes).where(notes.c.at < before))
