@@ -1,5 +1,6 @@
 """Whatever is submitted becomes jobs or a sentence, never an error of ours."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -61,3 +62,21 @@ def test_input_sandboxes_may_differ_from_job_to_job() -> None:
     prepared = _prepared('Executable = "a"; InputSandbox = {"b", "SB:%s"}; Parameters = {"x", "y"};')
     assert prepared is not None
     assert prepared.descriptions[0].sandboxes == [["SB:x"], ["SB:y"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "attribute"),
+    [
+        # A value of a megabyte in ten thousand places: ten gigabytes in every job.
+        (f'Parameters = {{"{"x" * 10**6}"}}; Arguments = "{"%s" * 10**4}";', "Arguments"),
+        (
+            f'Parameters = 2; Parameters.A = {{"{"x" * 10**6}", "y"}}; Environment = {{"A=%(A)s", "B=%(A)s"}};',
+            "Environment",
+        ),
+        # Little in one job, and far too much in all of them before the column cuts it.
+        (f'Parameters = 100000; JobName = "{"%s" * 10**4}";', "JobName"),
+    ],
+)
+def test_placeholders_cannot_fill_the_memory(text: str, attribute: str) -> None:
+    with pytest.raises(BadSubmission, match=attribute):
+        prepare([f'Executable = "x"; {text}'], _OWNER, Limits(), jobs_max=100_000)

@@ -124,7 +124,9 @@ def variants(expansion: Expansion, document: Document, names: Sequence[str]) -> 
     varying = {name: document[name] for name in names if parametric.varies(document.get(name))}
     if not varying:
         return [{}], [0] * expansion.count
-    texts = list(dict.fromkeys(text for value in varying.values() for text in _texts(value)))
+    texts = list(dict.fromkeys(text for value in varying.values() for text in parametric.texts_in(value)))
+    if expansion.count * sum(map(expansion.longest, texts)) > parametric.FILLED_TOTAL_MAX:
+        raise BadAttribute(next(iter(varying)), "is too long to differ in that many jobs: submit fewer at a time")
     forms: dict[tuple[str, ...], int] = {}
     which: list[int] = []
     for filled in zip(*(expansion.texts(text) for text in texts), strict=True):
@@ -134,18 +136,6 @@ def variants(expansion: Expansion, document: Document, names: Sequence[str]) -> 
         replacement = dict(zip(texts, filled, strict=True))
         documents.append({name: parametric.mapped(value, replacement.__getitem__) for name, value in varying.items()})
     return documents, which
-
-
-def _texts(value: object) -> list[str]:
-    """Every text in a value, in the order in which `mapped` meets them."""
-    found: list[str] = []
-
-    def note(text: str) -> str:
-        found.append(text)
-        return text
-
-    parametric.mapped(value, note)  # type: ignore[arg-type]
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +165,7 @@ class _Reader:
         expansion = _expansion(document, jobs_max)
         if expansion is not None:
             document = parametric.template(document, expansion.count)
+            parametric.check_size(expansion, document)
         _check_owner(document, self.owner)
         if text_of(document, "Executable") is None:
             raise BadAttribute("Executable", 'is missing: say which program to run, such as Executable = "/bin/date";')

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, DecimalException
+from functools import cached_property
 from itertools import repeat
 
 from weyl.jobs.errors import BadAttribute
@@ -28,6 +29,9 @@ _PLACEHOLDER = re.compile(r"(%s|%n|%j|%\(\w+\)s)", re.ASCII)
 _MARK = re.compile(r"%(?:[sn]|\(\w+\)s)", re.ASCII)
 _NUMBER = re.compile(r"[+-]?[\d.]{1,18}(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _LARGEST = 2**63
+# A few bytes of placeholders and one long value could otherwise fill the memory of whoever puts them together.
+FILLED_CHARACTERS_MAX = 1_000_000
+FILLED_TOTAL_MAX = 1 << 27
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,19 @@ class Expansion:
         names = ["ParameterNumber", *(_attribute("Parameter", name) for name in self.sequences)]
         for values in zip(range(self.count), *self.sequences.values(), strict=True):
             yield dict(zip(names, values, strict=True))
+
+    def longest(self, text: str) -> int:
+        """Return how many characters `text` has in the job that has most; 0 if it is the same in all."""
+        pieces = _pieces(text)
+        if len(pieces) == 1:
+            return 0
+        return sum(self._longest_values.get(piece, len(piece)) for piece in pieces)
+
+    @cached_property
+    def _longest_values(self) -> dict[str, int]:
+        named = {f"%({name})s" if name else "%s": values for name, values in self.sequences.items()}
+        lengths = {placeholder: max(len(_shown(value)) for value in values) for placeholder, values in named.items()}
+        return {"%n": number_width(self.count), **lengths}
 
     def texts(self, text: str) -> list[str]:
         """Return `text` as each job has it; `%j` stays, because nobody has an id yet."""
@@ -92,6 +109,17 @@ def expand(document: Document, *, jobs_max: int) -> Expansion | None:
     )
 
 
+def check_size(expansion: Expansion, document: Document) -> None:
+    """Refuse a description that would be too long once a job's values stand in it."""
+    length = 0
+    for name, value in document.items():
+        length += sum(map(expansion.longest, texts_in(value)))
+        if length > FILLED_CHARACTERS_MAX:
+            raise BadAttribute(
+                name, f"has too much in place of its placeholders: a job may have {FILLED_CHARACTERS_MAX} characters"
+            )
+
+
 def template(document: Document, count: int) -> Document:
     """Return the description without its sequences: what all jobs made from it share."""
     kept = {name: value for name, value in document.items() if name.partition(".")[0] not in (*_FAMILIES, *_OWN)}
@@ -139,6 +167,18 @@ def mapped(value: Value, change: Callable[[str], str]) -> Value:
     if isinstance(value, dict):
         return {name: mapped(item, change) for name, item in value.items()}
     return value
+
+
+def texts_in(value: Value) -> list[str]:
+    """Return every text in `value`, in the order in which `mapped` meets them."""
+    found: list[str] = []
+
+    def note(text: str) -> str:
+        found.append(text)
+        return text
+
+    mapped(value, note)
+    return found
 
 
 def varies(value: object) -> bool:
