@@ -1,4 +1,4 @@
-"""`make bench`: measures the API, the loop and the task engine, each on a stack of its own; figures go to build/bench."""
+"""`make bench`: measures API, loop and task engine, each on a stack of its own; the figures go to build/bench."""
 
 import argparse
 import sys
@@ -13,6 +13,7 @@ OUT = ROOT / "build" / "bench"
 
 def measure_api(running: BenchStack, *, jobs: int, scale: float) -> None:
     """Measure every operation, with the worker stopped: its writes would disturb and its CPU is not counted."""
+    running.stack.rest()  # or the supervisor would start the worker again
     running.stack.program("worker").stop()
     arguments = ["--url", running.stack.url, "--creds", str(running.credentials), "--pid", str(running.server_pid)]
     if running.database_pid is not None:

@@ -41,7 +41,8 @@ async def take(tx: Tx, claims: Sequence[Claim], *, holder: str, task: str, ttl: 
     locks = [claim for claim in claims if claim.mode != "token"]
     fencing: dict[str, int] = {}
     if locks:
-        await queries.enter_gates(tx, locks)
+        # Places need not outlive a crash of the database, and many ask for the same: they do not wait for the disk.
+        await queries.enter_gates(tx, locks, is_durable=any(claim.mode != "slot" for claim in locks))
         fencing = await queries.take_locks(tx, locks, holder=holder, task=task, ttl_s=ttl.total_seconds())
         if not fencing:
             raise NotTaken(await queries.select_refused(tx, locks) or locks[0].key)
@@ -60,8 +61,7 @@ async def holding(
     A holder that dies loses all of it after `ttl`.
     """
     holder = uuid7().hex
-    async with db.transaction() as tx:
-        held = Held(await take(tx, claims, holder=holder, task=task, ttl=ttl))
+    held = Held(await _take_all(db, claims, holder=holder, task=task, ttl=ttl))
     if not held.fencing:
         yield held
         return
@@ -80,12 +80,33 @@ async def holding(
         keeping.cancel()
         with suppress(asyncio.CancelledError):
             await keeping
+        await _release(db, holder)
+
+
+async def _take_all(db: Database, claims: Sequence[Claim], *, holder: str, task: str, ttl: timedelta) -> dict[str, int]:
+    """Take places first and locks after them, each in a transaction that is as short as it can be."""
+    fencing: dict[str, int] = {}
+    places = [claim for claim in claims if claim.mode == "slot"]
+    for part in (places, [claim for claim in claims if claim.mode != "slot"]):
+        if not part:
+            continue
         try:
-            async with db.read() as tx:  # one statement, committed by itself
-                await queries.release_locks(tx, holder)
-        except (OSError, TimeoutError, SQLAlchemyError) as error:
-            # What was done is done; the locks end with their time.
-            log.warning("lock.not_released", holder=holder, error=repr(error))
+            async with db.transaction() as tx:
+                fencing |= await take(tx, part, holder=holder, task=task, ttl=ttl)
+        except NotTaken:
+            if fencing:
+                await _release(db, holder)
+            raise
+    return fencing
+
+
+async def _release(db: Database, holder: str) -> None:
+    try:
+        async with db.read() as tx:  # one statement, committed by itself
+            await queries.release_locks(tx, holder)
+    except (OSError, TimeoutError, SQLAlchemyError) as error:
+        # What was done is done; the locks end with their time.
+        log.warning("lock.not_released", holder=holder, error=repr(error))
 
 
 @asynccontextmanager

@@ -21,7 +21,8 @@ _IS_REFUSED = (
 )
 # Two that want the same key stand in line for the length of a transaction; keys in order, so that none deadlock.
 _GATES = sa.text(
-    "SELECT pg_advisory_xact_lock(hashtextextended('weyl task lock ' || key, 0)) "
+    "SELECT set_config('synchronous_commit', :commit, true),"
+    " pg_advisory_xact_lock(hashtextextended('weyl task lock ' || key, 0)) "
     "FROM (SELECT DISTINCT key FROM unnest(CAST(:keys AS text[])) AS k (key) ORDER BY key) ordered"
 )
 _TAKE = sa.text(
@@ -55,9 +56,10 @@ def _wanted(claims: Sequence[Claim]) -> dict[str, Any]:
     }
 
 
-async def enter_gates(tx: Tx, claims: Sequence[Claim]) -> None:
+async def enter_gates(tx: Tx, claims: Sequence[Claim], *, is_durable: bool) -> None:
     """Wait until no other transaction is taking one of these keys; the next statement sees what it did."""
-    await tx.execute(_GATES.bindparams(sa.bindparam("keys", type_=ARRAY(sa.Text))), {"keys": [c.key for c in claims]})
+    values = {"keys": [claim.key for claim in claims], "commit": "on" if is_durable else "off"}
+    await tx.execute(_GATES.bindparams(sa.bindparam("keys", type_=ARRAY(sa.Text))), values)
 
 
 async def take_locks(tx: Tx, claims: Sequence[Claim], *, holder: str, task: str, ttl_s: float) -> dict[str, int]:
