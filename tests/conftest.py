@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 from tests.infra.app import Application, Installation, running_application
 from weyl.demo.postgres import RunningPostgres, start_postgres
 from weyl.demo.seaweedfs import RunningStore, start_seaweedfs
-from weyl.kit.db import Database, Tx, libpq_dsn
+from weyl.kit.db import Database, Tx, driver_connection, libpq_dsn
 from weyl.migrations import migrate
 
 _numbers = itertools.count()
@@ -86,8 +86,9 @@ async def db(database_url: str) -> AsyncIterator[Database]:
 @pytest.fixture
 async def tx(db: Database) -> AsyncIterator[Tx]:
     """One transaction on the test's database, rolled back at its end."""
-    async with db.engine.connect() as connection:
-        transaction = await connection.begin()
+    async with db.read() as connection:
+        transaction = (await driver_connection(connection)).transaction()
+        await transaction.start()
         yield connection
         await transaction.rollback()
 

@@ -17,6 +17,7 @@ from weyl.kit.db import Database
 from weyl.kit.metrics import Metrics
 from weyl.kit.middleware import RequestGuard
 from weyl.kit.request_watch import RequestWatch, Traces
+from weyl.kit.route_index import RouteIndex
 from weyl.kit.s3 import ObjectStore
 from weyl.observing import health_checks, observed, open_traces
 from weyl.settings import Settings
@@ -88,8 +89,10 @@ def create_app(settings: Settings, extensions: Sequence[Extension] | None = None
         lifespan=lifespan,
     )
     app.include_router(health.router)
-    for router in routers_of(active):
+    routers = list(routers_of(active))
+    for router in routers:
         app.include_router(router)
+    app.router.routes.insert(0, RouteIndex(routers))
     faults.install(app)
     openapi.install(app)
     _add_middleware(app, settings, metrics=metrics, traces=traces)

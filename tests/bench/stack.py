@@ -51,7 +51,7 @@ def bench_stack(*, slots: int) -> Iterator[BenchStack]:
     directory = Path(tempfile.mkdtemp(prefix="weyl-b-"))
     directory.chmod(0o755)
     try:
-        files = InstallationFiles(directory, first_document=lambda idp_url: _document(idp_url, slots))
+        files = InstallationFiles(directory, first_document=lambda idp_url: _document(idp_url, directory, slots))
         with Stack(files, say=print, database_url=os.environ.get("WEYL_DATABASE_URL")) as stack:
             user = User(stack)
             user.login()
@@ -65,8 +65,8 @@ def load() -> tuple[float, float, float]:
     return os.getloadavg()
 
 
-def _document(idp_url: str, slots: int) -> dict[str, Any]:
-    changed = copy.deepcopy(document(idp_url))
+def _document(idp_url: str, directory: Path, slots: int) -> dict[str, Any]:
+    changed = copy.deepcopy(document(idp_url, directory))
     sites = changed["Resources"]["Sites"]
     if slots:
         sites[SITE]["CEs"][CE]["Queues"][QUEUE]["Cores"] = slots

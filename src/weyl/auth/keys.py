@@ -19,6 +19,8 @@ from weyl.auth.errors import InvalidToken
 
 ALGORITHMS = ("RS256", "Ed25519")
 VERDICTS_MAX = 50_000
+# Refresh tokens are few: one a login, and each is used once.
+REFRESH_VERDICTS_MAX = 5_000
 LOOK_AT_FILE_EVERY_S = 2.0
 KEYS_KEPT = 3
 
@@ -45,6 +47,8 @@ class KeySet:
         self._clock = clock
         self._path = None if source.lstrip().startswith("{") else Path(source.removeprefix("file://"))
         self._verdicts: LRUCache[bytes, Claims] = LRUCache(VERDICTS_MAX)
+        # Apart from the others, so that none of them is ever taken for an access token.
+        self._refresh_verdicts: LRUCache[bytes, Claims] = LRUCache(REFRESH_VERDICTS_MAX)
         self._seen: tuple[int, int, int] | None = None
         self._looked_at = clock()
         if self._path is None:
@@ -59,7 +63,11 @@ class KeySet:
         body = {**claims, "iss": self.issuer} if issued else dict(claims)
         key = self._signing
         header = {"typ": "JWT", "alg": _algorithm(key), "kid": key.kid}
-        return jwt.encode(header, body, key, algorithms=[*ALGORITHMS])
+        token = jwt.encode(header, body, key, algorithms=[*ALGORITHMS])
+        if not issued:
+            # Most come back to the process that signed them: no need to verify our own work.
+            self._refresh_verdicts[_digest(token)] = body
+        return token
 
     def decode(self, token: str) -> Mapping[str, Any]:
         """Return the claims of a token that this installation issued and that is still good, else `InvalidToken`.
@@ -67,7 +75,7 @@ class KeySet:
         The mapping is shared with later calls: do not change it.
         """
         self._look_at_file()
-        digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+        digest = _digest(token)
         claims = self._verdicts.get(digest)
         if claims is None:
             claims = self._verify(token)
@@ -82,7 +90,7 @@ class KeySet:
     def decode_refresh(self, token: str, *, expired: bool = False) -> Mapping[str, Any]:
         """Return the claims of a refresh token that this installation signed; `expired` ones only when asked for."""
         self._look_at_file()
-        claims = self._verify(token)
+        claims = self._refresh_verdicts.get(_digest(token)) or self._verify(token)
         if "legacy_exchange" not in claims or not isinstance(claims.get("jti"), str):
             raise InvalidToken
         if claims["exp"] <= self._clock() and not expired:
@@ -138,6 +146,7 @@ class KeySet:
         self._verifying = VerifyingKeys([_verifier(key) for key in keys])
         self._public = {"keys": [_public(key) for key in keys]}
         self._verdicts.clear()
+        self._refresh_verdicts.clear()
 
 
 def generate_keys(algorithm: str = "Ed25519") -> str:
@@ -159,6 +168,10 @@ def write_keys(path: Path, text: str) -> None:
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
     temporary.replace(path)
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def _new_key(algorithm: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from sqlalchemy import Text, cast, func, insert, literal, select, update
 
 from weyl.auth.permits import TokenScope
 from weyl.auth.tables import authorization_flows, device_flows, refresh_tokens
-from weyl.kit.db import Tx
+from weyl.kit.db import Tx, fetch_text
 
 
 class FlowStatus(StrEnum):
@@ -181,6 +181,30 @@ async def spend_authorization_flow(tx: Tx, flow_id: UUID) -> bool:
 async def insert_refresh_token(tx: Tx, row: RefreshRow) -> None:
     """Store a refresh token."""
     await tx.execute(insert(refresh_tokens).values(vars(row)))
+
+
+# The lock that `lock_family` takes, the end of the old token and the new one in one statement: most refreshes need no
+# other. A refresh that has waited for the lock finds its token revoked by then, because UPDATE reads the row anew.
+_ROTATE = """
+WITH login AS MATERIALIZED (
+  SELECT family, pg_advisory_xact_lock(hashtextextended(CAST(family AS text), 0))
+  FROM refresh_tokens WHERE jti = $1 AND expires_at = $2
+), used AS (
+  UPDATE refresh_tokens AS token SET status = 'REVOKED' FROM login
+  WHERE token.jti = $1 AND token.expires_at = $2 AND token.family = login.family
+  AND token.status = 'CREATED' AND NOT token.legacy
+  RETURNING token.*
+)
+INSERT INTO refresh_tokens (jti, expires_at, created_at, family, vo, subject, scope, status, legacy)
+SELECT $3, expires_at, $4, family, vo, subject, scope, 'CREATED', legacy FROM used
+RETURNING jti, family, created_at, expires_at, vo, subject, scope, legacy, status
+"""
+
+
+async def rotate_token(tx: Tx, jti: UUID, *, expires_at: datetime, following: UUID, now: datetime) -> RefreshRow | None:
+    """Uses a refresh token up and stores the one that follows; none if it cannot be used so, with its login locked."""
+    rows = await fetch_text(tx, _ROTATE, jti, expires_at, following, now)
+    return RefreshRow(**rows[0]) if rows else None
 
 
 async def lock_family(tx: Tx, jti: UUID, *, expires_at: datetime) -> None:

@@ -7,7 +7,17 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from weyl.config.models import Config
 from weyl.config.policy import may_read_history
 from weyl.config.service import ConfigStore, Snapshot
-from weyl.kit.http import Conditional, CurrentActor, CurrentUser, Document, cached_response, json_response, state
+from weyl.kit.http import (
+    Conditional,
+    CurrentActor,
+    CurrentUser,
+    Document,
+    cached_response,
+    current_actor,
+    json_response,
+    state,
+)
+from weyl.kit.route_index import answered_by
 
 router = APIRouter(prefix="/api/config", tags=["config"])
 
@@ -17,14 +27,14 @@ async def config_store(request: Request) -> ConfigStore:
     return cast(ConfigStore, state(request).config)
 
 
-async def current_snapshot(store: Annotated[ConfigStore, Depends(config_store)]) -> Snapshot:
+async def current_snapshot(request: Request) -> Snapshot:
     """Return the revision that this process serves now."""
-    return store.current()
+    return cast(ConfigStore, state(request).config).current()
 
 
-async def current_config(snapshot: Annotated[Snapshot, Depends(current_snapshot)]) -> Config:
+async def current_config(request: Request) -> Config:
     """Return the configuration that this request is answered by."""
-    return snapshot.config
+    return (await current_snapshot(request)).config
 
 
 Store = Annotated[ConfigStore, Depends(config_store)]
@@ -32,11 +42,22 @@ CurrentSnapshot = Annotated[Snapshot, Depends(current_snapshot)]
 CurrentConfig = Annotated[Config, Depends(current_config)]
 
 
+async def config_document(request: Request) -> Response:
+    """Answer as `serve_config` does; every pilot, server and client asks for this again and again."""
+    await current_actor(request, request.headers.get("authorization"))
+    return cached_response(request, _document(await current_snapshot(request)))
+
+
 @router.get("", include_in_schema=False)
 @router.get("/", operation_id="config_serve_config", dependencies=[Conditional])
+@answered_by(config_document)
 async def serve_config(request: Request, actor: CurrentActor, snapshot: CurrentSnapshot) -> Response:
     """Answer with the whole configuration, defaults filled in; its ETag is the commit."""
-    return cached_response(request, Document(snapshot.body, etag=snapshot.revision, modified=snapshot.modified))
+    return cached_response(request, _document(snapshot))
+
+
+def _document(snapshot: Snapshot) -> Document:
+    return Document(snapshot.body, etag=snapshot.revision, modified=snapshot.modified)
 
 
 @router.get("/history", operation_id="config_get_history")

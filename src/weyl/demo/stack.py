@@ -157,6 +157,10 @@ class Stack:
         """Return one of our own programs: `server`, `worker` or `identity provider`."""
         return next(program for program in self.programs if program.name == name)
 
+    def rest(self) -> None:
+        """Start nothing again from now on: what ends is meant to end."""
+        self._supervisor.rest()
+
     def check(self) -> None:
         """Raise `ComponentFailed` if a program ends however often it is started again."""
         if self._supervisor.failure is not None:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-from weyl.kit.http import current_actor
+from weyl.kit.http import WHO_CALLS
 
 Endpoint = Callable[..., Any]
 _ROUTE_ARGUMENTS = [name for name in inspect.signature(APIRoute.__init__).parameters if name != "self"]
@@ -34,7 +34,7 @@ def knows_user(route: APIRoute) -> bool:
 
 
 def _asks(dependant: Dependant) -> bool:
-    return dependant.call is current_actor or any(map(_asks, dependant.dependencies))
+    return dependant.call in WHO_CALLS or any(map(_asks, dependant.dependencies))
 
 
 def asks_user(endpoint: Endpoint) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from asyncpg.exceptions import PostgresError
 from sqlalchemy import (
     Boolean,
     ColumnElement,
@@ -96,10 +97,11 @@ async def search_errors() -> AsyncIterator[None]:
     """Turn what PostgreSQL says of a bad pattern, or of a search without end, into a 400."""
     try:
         yield
-    except DBAPIError as error:
+    except (DBAPIError, PostgresError) as error:
         state = sqlstate(error)
         if state in _BAD_PATTERN:
-            raise BadRequest(f"Search refused: {_BAD_PATTERN[state]} ({error.orig})") from None
+            said = error.orig if isinstance(error, DBAPIError) else error
+            raise BadRequest(f"Search refused: {_BAD_PATTERN[state]} ({said})") from None
         if state == _TOO_LONG:
             raise BadRequest("The search took too long: add conditions, or make the pattern simpler") from None
         raise

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
-from weyl.kit.db import Tx, copy_rows
+from weyl.kit.db import Tx, copy_rows, fetch_text
 from weyl.sandboxes.models import Owner
 from weyl.sandboxes.permits import Announcer, ReadScope
 from weyl.sandboxes.tables import sandbox_jobs, sandboxes
@@ -30,7 +30,7 @@ class Announced:
     """The state of a sandbox after it was announced."""
 
     is_verified: bool
-    is_being_swept: bool
+    is_new: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,37 +52,36 @@ class Known:
     sha256: str
 
 
+# Text, run as it is: each upload begins with it, and building it anew costs more than running it. Where the conflict's
+# condition fails, no row is returned.
+_ANNOUNCE = """
+INSERT INTO sandboxes AS known
+  (pfn, vo, owner_group, owner, size, sha256, announced_at, last_access, uploader_job_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8)
+ON CONFLICT (pfn) DO UPDATE SET
+  last_access = $7, released_at = NULL, broken_at = NULL, sweeping_at = NULL,
+  size = CASE WHEN known.verified_at IS NULL THEN excluded.size ELSE known.size END,
+  uploader_job_id = coalesce(excluded.uploader_job_id, known.uploader_job_id)
+WHERE known.sweeping_at IS NULL OR known.sweeping_at <= $9
+RETURNING verified_at IS NOT NULL AS is_verified, xmax = 0 AS is_new
+"""
+
+
 async def upsert_announced(
     tx: Tx, announcer: Announcer, *, pfn: str, size: int, sha256: bytes, now: datetime
-) -> Announced:
-    """Insert the sandbox, or note that it was announced again; a size is corrected as long as nobody checked it."""
-    sweeping = sa.case((_s.sweeping_at > now - SWEEP_TIME, _s.sweeping_at), else_=None)
-    statement = insert(sandboxes).values(
-        pfn=pfn,
-        vo=announcer.owner.vo,
-        owner_group=announcer.group,
-        owner=announcer.owner.username,
-        size=size,
-        sha256=sha256,
-        announced_at=now,
-        last_access=now,
-        uploader_job_id=announcer.job_id,
+) -> Announced | None:
+    """Insert the sandbox, or note that it was announced again; a size is corrected as long as nobody checked it.
+
+    Returns none, and changes nothing, while its old object is being removed.
+    """
+    owner = announcer.owner
+    rows = await fetch_text(
+        tx,
+        _ANNOUNCE,
+        *(pfn, owner.vo, announcer.group, owner.username, size, sha256, now),
+        *(announcer.job_id, now - SWEEP_TIME),
     )
-    row = await tx.execute(
-        statement.on_conflict_do_update(
-            index_elements=["pfn"],
-            set_={
-                "last_access": now,
-                "released_at": None,
-                "broken_at": None,
-                "sweeping_at": sweeping,
-                "size": sa.case((_s.verified_at.is_(None), statement.excluded.size), else_=_s.size),
-                "uploader_job_id": sa.func.coalesce(statement.excluded.uploader_job_id, _s.uploader_job_id),
-            },
-        ).returning(_s.verified_at, _s.sweeping_at)
-    )
-    verified_at, sweeping_at = row.one()
-    return Announced(verified_at is not None, sweeping_at is not None)
+    return Announced(**rows[0]) if rows else None
 
 
 async def select_readable(tx: Tx, scope: ReadScope, *, pfn: str) -> Readable | None:

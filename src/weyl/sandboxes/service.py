@@ -62,18 +62,19 @@ async def announce(
     pfn = make_pfn(store.bucket, vo=owner.vo, group=announcer.group, username=owner.username, info=info)
     full_pfn = with_prefix(pfn, rules.sandbox_se)
     sha256 = info.checksum.lower()
-    async with db.transaction() as tx:
+    async with db.read() as tx:  # one statement, which commits itself
         known = await queries.upsert_announced(
             tx, announcer, pfn=pfn, size=info.size, sha256=bytes.fromhex(sha256), now=now
         )
-        if known.is_being_swept:
-            raise SandboxNotReady("The sandbox's old object is being removed: try again", retry_after_s=RETRY_AFTER_S)
+    if known is None:
+        raise SandboxNotReady("The sandbox's old object is being removed: try again", retry_after_s=RETRY_AFTER_S)
     if known.is_verified:
         return SandboxUploadResponse(pfn=full_pfn)
 
     await store.make_ready()
     key = object_key(pfn)
-    stored = await store.head(key)
+    # The store is asked only for what may be there: a sandbox that nobody has announced before is not.
+    stored = None if known.is_new else await store.head(key)
     # A store that keeps no checksums cannot tell: the check after the assignment reads the object then.
     if stored and stored.size == info.size and stored.sha256 in {sha256, None}:
         return SandboxUploadResponse(pfn=full_pfn)

@@ -1,15 +1,27 @@
 """The well-known documents, open to everybody and served from memory."""
 
-from typing import Any
+from typing import Any, cast
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 
 from weyl.auth.models import Metadata, OpenIDConfiguration
 from weyl.auth.routes.context import CurrentAuthority
-from weyl.kit.http import JSON, cached_response, json_response
+from weyl.auth.service.authority import Authority
+from weyl.kit.http import JSON, cached_response, json_response, state
+from weyl.kit.route_index import answered_by
 
 router = APIRouter(prefix="/.well-known", tags=[".well-known"])
+
+
+async def openid_configuration(request: Request) -> Response:
+    """Answer as `get_openid_configuration` does."""
+    return cached_response(request, cast(Authority, state(request).auth).documents.openid_configuration())
+
+
+async def installation_metadata(request: Request) -> Response:
+    """Answer as `get_installation_metadata` does."""
+    return cached_response(request, cast(Authority, state(request).auth).documents.metadata())
 
 
 @router.get(
@@ -17,6 +29,7 @@ router = APIRouter(prefix="/.well-known", tags=[".well-known"])
     operation_id=".well-known_get_openid_configuration",
     response_model=OpenIDConfiguration,
 )
+@answered_by(openid_configuration)
 async def get_openid_configuration(request: Request, authority: CurrentAuthority) -> Response:
     """Describe this installation as an authorisation server."""
     return cached_response(request, authority.documents.openid_configuration())
@@ -29,6 +42,7 @@ async def get_jwks(authority: CurrentAuthority) -> Response:
 
 
 @router.get("/dirac-metadata", operation_id=".well-known_get_installation_metadata", response_model=Metadata)
+@answered_by(installation_metadata)
 async def get_installation_metadata(request: Request, authority: CurrentAuthority) -> Response:
     """List the VOs and their groups, for clients that are about to log in."""
     return cached_response(request, authority.documents.metadata())

@@ -69,19 +69,21 @@ async def refresh(
         raise TokenRefused("invalid_client", "Unrecognised client_id")
     claims = authority.keys.decode_refresh(token)
     jti, expires_at = _place(claims)
-    await queries.lock_family(tx, jti, expires_at=expires_at)
+    following = await queries.rotate_token(tx, jti, expires_at=expires_at, following=uuid7(), now=now)
+    if following is not None:
+        # A user who is not granted the login any more keeps the old token: what raises here is rolled back.
+        return _pair(authority, _identity(authority, following), row=following, now=now)
     row = await queries.select_refresh_token(tx, jti, expires_at=expires_at)
     if row is None:
         raise InvalidRefreshToken("This refresh token is unknown: log in again")
     if row.status == TokenStatus.REVOKED:
         return await _replayed(tx, row)
+    return _pair(authority, _identity(authority, row), row=row, now=now)
+
+
+def _identity(authority: Authority, row: RefreshRow) -> Identity:
     _, identity = authority.grant(row.scope, row.subject.removeprefix(f"{row.vo}:"))
-    if row.legacy:
-        return _pair(authority, identity, row=row, now=now)
-    await queries.revoke_token(tx, row.jti, expires_at=row.expires_at)
-    following = RefreshRow(**{**vars(row), "jti": uuid7(), "created_at": now})
-    await queries.insert_refresh_token(tx, following)
-    return _pair(authority, identity, row=following, now=now)
+    return identity
 
 
 async def _replayed(tx: Tx, row: RefreshRow) -> WeylError:

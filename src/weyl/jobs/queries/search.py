@@ -10,7 +10,7 @@ from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from weyl.jobs.permits import Scope
 from weyl.jobs.tables import COUNTED, job_count_deltas, job_counts, job_pilots, jobs
-from weyl.kit.db import Tx
+from weyl.kit.db import Tx, fetch
 from weyl.kit.errors import BadRequest
 from weyl.kit.search import ScalarSearchOperator, ScalarSearchSpec, SearchSpec, SortSpec, VectorSearchOperator
 from weyl.kit.search_sql import BooleanOrText, Columns, order_by, pick, search_errors, where
@@ -55,6 +55,7 @@ def _column(name: str) -> sa.ColumnElement[Any]:
 COLUMNS: Columns = {wire_name: _column(name) for wire_name, name in _NAMES.items()}
 """Every column of a job that may be asked for, in the order of answers."""
 
+_LABELLED = {wire_name: column.label(wire_name) for wire_name, column in COLUMNS.items()}
 _COUNTED_NAMES = {wire_name: name for wire_name, name in _NAMES.items() if name in COUNTED}
 
 
@@ -127,11 +128,11 @@ def _sorted(statement: sa.Select[Any], page: Page) -> sa.Select[Any]:
 
 async def select_page(tx: Tx, selection: Selection, page: Page) -> list[dict[str, Any]]:
     """Return one page of jobs, one row longer than asked for if there are more."""
-    statement = sa.select(*(COLUMNS[name].label(name) for name in page.names)).where(*selection.clauses())
+    statement = sa.select(*(_LABELLED[name] for name in page.names)).where(*selection.clauses())
     statement = _sorted(statement, page).limit(page.size + 1).offset(page.first)
     async with search_errors():
-        rows = (await tx.execute(statement)).all()
-    answer = [dict(zip(page.names, row, strict=True)) for row in rows]
+        rows = await fetch(tx, statement)
+    answer = [dict(row) for row in rows]
     return with_flags(answer) if ACCOUNTED_FLAG in page.names else answer
 
 
@@ -148,35 +149,41 @@ async def count_rows(tx: Tx, selection: Selection, distinct: Sequence[str] = ())
     found = sa.select(*columns).where(*selection.clauses())
     found = (found.distinct() if distinct else found).limit(COUNT_MAX + 1)
     async with search_errors():
-        return int((await tx.execute(sa.select(sa.func.count()).select_from(found.subquery()))).scalar_one())
+        [(total,)] = await fetch(tx, sa.select(sa.func.count()).select_from(found.subquery()))
+    return int(total)
 
 
-def _counters(selection: Selection) -> tuple[sa.Subquery, list[sa.ColumnElement[bool]]]:
-    """The counters with what is not folded into them yet, and the selection as conditions on them."""
-    names = [*COUNTED]
-    folded = sa.select(*(job_counts.c[name] for name in names), job_counts.c.count.label("jobs"))
-    fresh = sa.select(*(job_count_deltas.c[name] for name in names), job_count_deltas.c.delta.label("jobs"))
-    counters = sa.union_all(folded, fresh).subquery("counters")
-    columns = {wire_name: counters.c[name] for wire_name, name in _COUNTED_NAMES.items()}
-    return counters, [*_scope_clauses(selection.scope, counters.c), *where(selection.specs, columns)]
+def _united_counters() -> sa.Subquery:
+    folded = sa.select(*(job_counts.c[name] for name in COUNTED), job_counts.c.count.label("jobs"))
+    fresh = sa.select(*(job_count_deltas.c[name] for name in COUNTED), job_count_deltas.c.delta.label("jobs"))
+    return sa.union_all(folded, fresh).subquery("counters")
+
+
+# The counters with what is not folded into them yet. Built once: a union of that many columns takes half a millisecond.
+_COUNTERS = _united_counters()
+_COUNTER_COLUMNS: Columns = {wire_name: _COUNTERS.c[name] for wire_name, name in _COUNTED_NAMES.items()}
+_COUNTED_JOBS = sa.cast(sa.func.sum(_COUNTERS.c.jobs), sa.BigInteger)
+_TOTAL = sa.select(sa.func.coalesce(_COUNTED_JOBS, 0))
+
+
+def _on_counters(selection: Selection) -> list[sa.ColumnElement[bool]]:
+    """The selection as conditions on the counters."""
+    return [*_scope_clauses(selection.scope, _COUNTERS.c), *where(selection.specs, _COUNTER_COLUMNS)]
 
 
 async def count_from_counters(tx: Tx, selection: Selection) -> int:
     """Count jobs whose conditions the counters know."""
-    counters, clauses = _counters(selection)
-    total = sa.cast(sa.func.coalesce(sa.func.sum(counters.c.jobs), 0), sa.BigInteger)
     async with search_errors():
-        return int((await tx.execute(sa.select(total).where(*clauses))).scalar_one())
+        [(total,)] = await fetch(tx, _TOTAL.where(*_on_counters(selection)))
+    return int(total)
 
 
 async def select_counts_from_counters(tx: Tx, selection: Selection, grouping: Sequence[str]) -> list[dict[str, Any]]:
     """Count jobs by columns that the counters know."""
-    counters, clauses = _counters(selection)
-    keys = [counters.c[_COUNTED_NAMES[name]] for name in grouping]
-    total = sa.func.sum(counters.c.jobs)
-    statement = sa.select(*keys, sa.cast(total, sa.BigInteger)).where(*clauses).group_by(*keys).having(total > 0)
+    keys = [_COUNTER_COLUMNS[name] for name in grouping]
+    statement = sa.select(*keys, _COUNTED_JOBS).where(*_on_counters(selection)).group_by(*keys)
     async with search_errors():
-        rows = (await tx.execute(statement)).all()
+        rows = await fetch(tx, statement.having(_COUNTED_JOBS > 0))
     return [dict(zip([*grouping, "count"], row, strict=True)) for row in rows]
 
 
@@ -187,7 +194,7 @@ async def select_counts(
     keys = [COLUMNS[name] for name in grouping]
     statement = sa.select(*keys, sa.func.count()).where(*selection.clauses()).group_by(*keys).limit(limit)
     async with search_errors():
-        rows = (await tx.execute(statement)).all()
+        rows = await fetch(tx, statement)
     counts = [dict(zip([*grouping, "count"], row, strict=True)) for row in rows]
     return with_flags(counts) if ACCOUNTED_FLAG in grouping else counts
 
