@@ -34,7 +34,10 @@ def health_checks(services: Services) -> dict[str, Check]:
         return []
 
     async def schema() -> list[str]:
-        return judge_schema(await migrate.current_revision(services.db), _head(), _known())
+        warnings = judge_schema(await migrate.current_revision(services.db), _head(), _known())
+        if behind := await migrate.branches_behind(services.db, services.branches):
+            raise Unavailable(f"The tables of {', '.join(behind)} are not up to date: run weyl db migrate")
+        return warnings
 
     async def config() -> list[str]:
         services.config.current()

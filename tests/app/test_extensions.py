@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,8 +21,10 @@ from weyl.demo.seaweedfs import RunningStore
 from weyl.extension import Asked, Extension, ExtensionConflict
 from weyl.jobs.additions import Candidate, Submitting
 from weyl.jobs.attributes import JobAttribute
+from weyl.kit.db import Database
 from weyl.kit.errors import Forbidden
 from weyl.kit.http import CurrentActor, CurrentUser, json_response
+from weyl.migrations import migrate
 from weyl.settings import Settings
 from weyl.tasks.models import Task
 from weyl.worker import collect_tasks
@@ -295,3 +298,55 @@ def test_a_task_belongs_to_one() -> None:
     extensions = [Extension(name="example", tasks=tasks), Extension(name="other", tasks=tasks)]
     with pytest.raises(ExtensionConflict, match="The task tidy is claimed by example and by other"):
         collect_tasks(extensions, SimpleNamespace())  # type: ignore[arg-type]
+
+
+REVISION = '''"""Notes."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "example_1"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade():
+    op.create_table("example_notes", sa.Column("note_id", sa.BigInteger, primary_key=True))
+
+
+def downgrade():
+    op.drop_table("example_notes")
+'''
+
+
+async def _tables(db: Database) -> set[str]:
+    async with db.read() as tx:
+        return set(await tx.run_sync(lambda connection: sa.inspect(connection).get_table_names()))
+
+
+async def test_tables_of_an_extension_are_migrated_in_a_line_of_their_own(db: Database, tmp_path: Path) -> None:
+    (tmp_path / "0001_notes.py").write_text(REVISION)
+    branch = ("example", str(tmp_path))
+    assert await migrate.branches_behind(db, dict([branch])) == ["example"]
+    await migrate.upgrade(db, branches=dict([branch]))
+    assert await migrate.branches_behind(db, dict([branch])) == []
+    assert {"example_notes", "alembic_version_example"} <= await _tables(db)
+    # The package is gone: weyl's own migrations do not notice.
+    await migrate.upgrade(db)
+    assert await migrate.current_revision(db) == migrate.head_revision()
+    await migrate.downgrade(db, "base", branch=branch)
+    assert "example_notes" not in await _tables(db)
+
+
+async def test_a_server_whose_extension_lacks_its_tables_is_not_ready(
+    database_url: str, installation: Installation, object_store: RunningStore, tmp_path: Path
+) -> None:
+    (tmp_path / "0001_notes.py").write_text(REVISION)
+    other = Extension(name="other", migrations=str(tmp_path))
+    async with running_application(
+        installation, database_url, object_store, extensions=[BUILTIN, other]
+    ) as application:
+        ready = await application.client.get("/api/health/ready")
+    assert ready.status_code == 503
+    assert "The tables of other are not up to date: run weyl db migrate" in ready.text
