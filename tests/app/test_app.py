@@ -1,6 +1,7 @@
 """The application as a whole: health, errors, limits and the OpenAPI document."""
 
 import httpx2
+import pytest
 from tests.infra.app import Application
 
 
@@ -44,6 +45,26 @@ async def test_a_body_over_the_limit_is_413_also_without_a_length(start_applicat
         answer = await application.client.post("/api/jobs/search", content=content, headers=headers)
         assert answer.status_code == 413
         assert "2000 bytes" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("length_is_told", [True, False])
+async def test_of_strangers_only_a_small_body_is_read(application: Application, length_is_told: bool) -> None:
+    async def chunks():
+        for _ in range(3):
+            yield b"[" * 500_000
+
+    async def send(path: str, headers: dict[str, str]) -> httpx2.Response:
+        content = b"[" * 1_500_000 if length_is_told else chunks()
+        kind = {"Content-Type": "application/x-www-form-urlencoded"} if path == "/api/auth/token" else {}
+        return await application.client.post(path, content=content, headers={**headers, **kind})
+
+    for path in ("/api/jobs/search", "/api/pilots/token", "/api/auth/token"):
+        assert (await send(path, {})).status_code == 413
+        forged = await send(path, {"Authorization": "Bearer a.b.c"})
+        assert (forged.status_code, forged.headers["www-authenticate"]) == (401, "Bearer")
+    assert (await send("/api/jobs/search", {"Authorization": "Basic x"})).status_code == 400
+    # Read to its end, and found to be no JSON.
+    assert (await send("/api/jobs/search", application.login())).status_code in (400, 422)
 
 
 async def test_every_answer_has_a_request_id(client: httpx2.AsyncClient) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 from starlette.exceptions import HTTPException
 
 from weyl.kit import json
+from weyl.kit.errors import BadRequest, TooLarge, WeylError
+from weyl.kit.http import bearer_token
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -29,8 +31,13 @@ def version_key(version: bytes) -> tuple[int, ...] | None:
     return int(major), int(minor), int(patch), _STAGES[stage], int(number or 0)
 
 
-class BodyTooLarge(HTTPException):
-    """The body grew beyond the limit while it was read; FastAPI lets only this kind of error through its parser."""
+# JSON is parsed before a route asks who sent it, and takes many times its size: from strangers only a little is read.
+STRANGER_BODY_BYTES_MAX = 1 << 20
+_DIGITS_MAX = 18
+
+
+class BodyRefused(HTTPException):
+    """The body grew beyond what its sender may send; FastAPI lets only this kind of error through its parser."""
 
 
 class RequestGuard:
@@ -46,46 +53,63 @@ class RequestGuard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        problem = self._problem(dict(scope["headers"]))
+        headers = dict(scope["headers"])
+        problem = self._problem(headers) or self._length_problem(scope, headers.get(b"content-length", b"0"))
         if problem is not None:
-            await _answer(send, *problem)
+            await _answer(send, problem)
             return
-        await self._app(scope, self._limited(receive), send)
+        await self._app(scope, self._limited(scope, receive), send)
 
-    def _problem(self, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
+    def _problem(self, headers: dict[bytes, bytes]) -> WeylError | None:
         version = headers.get(b"diracx-client-version")
         if version is not None:
             key = version_key(version)
             if key is None:
-                return 400, "Header DiracX-Client-Version is not a version"
+                return BadRequest("Header DiracX-Client-Version is not a version")
             if key < self._client_version_min:
-                return 400, "This client is too old for the server: upgrade it"
-        length = headers.get(b"content-length", b"0")
-        if not length.isdigit():
-            return 400, "Header Content-Length is not a number"
-        if int(length) > self._body_bytes_max:
-            return 413, self._too_large()
+                return BadRequest("This client is too old for the server: upgrade it")
         return None
 
-    def _too_large(self) -> str:
-        return f"The body is larger than {self._body_bytes_max} bytes: send it in several requests"
+    def _length_problem(self, scope: Scope, length: bytes) -> WeylError | None:
+        if not length.isdigit() or len(length) > _DIGITS_MAX:
+            return BadRequest("Header Content-Length is not a number of bytes")
+        return self._refusal(scope, int(length))
 
-    def _limited(self, receive: Receive) -> Receive:
-        read = 0
+    def _refusal(self, scope: Scope, size: int) -> WeylError | None:
+        """Say why a body of this size is not read, if it is not."""
+        if size > self._body_bytes_max:
+            return TooLarge(f"The body is larger than {self._body_bytes_max} bytes: send it in several requests")
+        if size <= STRANGER_BODY_BYTES_MAX:
+            return None
+        header = dict(scope["headers"]).get(b"authorization")
+        if header is None:
+            return TooLarge(f"The body is larger than {STRANGER_BODY_BYTES_MAX} bytes, and it is not known whose it is")
+        try:
+            scope["app"].state.verifier.verify(bearer_token(header.decode("latin-1")))
+        except WeylError as error:
+            return error
+        return None
+
+    def _limited(self, scope: Scope, receive: Receive) -> Receive:
+        read, allowed = 0, STRANGER_BODY_BYTES_MAX
 
         async def limited() -> Message:
-            nonlocal read
+            nonlocal read, allowed
             message = await receive()
             read += len(message.get("body", b""))
-            if read > self._body_bytes_max:
-                raise BodyTooLarge(413, self._too_large())
+            if read > min(allowed, self._body_bytes_max):
+                problem = self._refusal(scope, read)
+                if problem is not None:
+                    raise BodyRefused(problem.status, str(problem.detail), problem.headers)
+                allowed = self._body_bytes_max
             return message
 
         return limited
 
 
-async def _answer(send: Send, status: int, detail: str) -> None:
-    body = json.dumps({"detail": detail})
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+async def _answer(send: Send, problem: WeylError) -> None:
+    body = json.dumps(problem.body())
+    headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), **problem.headers}
+    lines = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": problem.status, "headers": lines})
     await send({"type": "http.response.body", "body": body})
