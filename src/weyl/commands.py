@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from weyl.activation import activate, claim, problems
 from weyl.app import create_app
+from weyl.backup import read_backup, write_backup
 from weyl.builtin import BUILTIN, Installed, installed_extensions, load_extensions
 from weyl.cli.tree import ENTRIES
 from weyl.client.errors import ClientError, UsageFault
@@ -149,6 +150,29 @@ def db_check() -> Result:
     Example: weyl db check
     """
     return asyncio.run(_check(read_settings()))
+
+
+@db_app.command("backup")
+def db_backup(file: Annotated[Path, typer.Argument(help="File to write; it must not exist.")]) -> Result:
+    """Writes the whole database into a file, as it is at one moment, while servers and workers go on.
+
+    Example: weyl db backup weyl.dump
+    """
+    size = write_backup(read_settings().database_url, file)
+    return Done(f"Wrote {file}, {size} bytes")
+
+
+@db_app.command("restore")
+def db_restore(
+    file: Annotated[Path, typer.Argument(help="File that `weyl db backup` wrote.")],
+    replace: Annotated[bool, typer.Option("--replace", help="Lose what is in the database now.")] = False,
+) -> Result:
+    """Reads a backup into an empty database; servers and workers must not run.
+
+    Example: weyl db restore weyl.dump
+    """
+    read_backup(read_settings().database_url, file, is_replacing=replace)
+    return Done(f"Restored {file}; run: weyl db migrate")
 
 
 async def _migrate(settings: Settings, revision: str) -> Result:

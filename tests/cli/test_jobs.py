@@ -256,9 +256,11 @@ def test_doctor_checks_what_a_command_needs(weyl: Program, weyl_as: Callable[...
         "version": "ok",
         "address": "ok",
         "server": "ok",
+        "release": "ok",
         "encryption": "warning",
         "clock": "ok",
         "login": "ok",
+        "rights": "ok",
     }
     result = weyl_as(None)("doctor")
     assert result.returncode == 4
@@ -266,6 +268,17 @@ def test_doctor_checks_what_a_command_needs(weyl: Program, weyl_as: Callable[...
     assert lost["login"]["State"] == "failed"
     assert "weyl login" in lost["login"]["Advice"]
     assert weyl("doctor", "--url", "http://127.0.0.1:9").returncode == 6
+
+
+def test_doctor_tells_administrators_of_the_installation_and_others_of_their_rights(
+    weyl_as: Callable[..., Program],
+) -> None:
+    admin = {row["Check"]: row for row in rows(weyl_as("alice", group="admin")("doctor"))}
+    assert admin["installation"]["State"] == "ok"
+    assert "JobAdministrator" in admin["rights"]["Finding"]
+    lookers = {row["Check"]: row for row in rows(weyl_as("alice", group="pilot")("doctor"))}
+    assert (lookers["rights"]["State"], "installation" in lookers) == ("warning", False)
+    assert "--group" in lookers["rights"]["Advice"]
 
 
 def test_debug_shows_the_requests_and_no_token(weyl: Program) -> None:

@@ -1,6 +1,7 @@
 """Health for load balancers and orchestrators: alive, ready, started."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from importlib.metadata import version
 
 from fastapi import APIRouter, Request, Response
 
@@ -38,3 +39,9 @@ async def ready(request: Request) -> Response:
 async def startup(request: Request) -> Response:
     """Answer once the process has started; requests reach it only after that."""
     return json_response({"status": "startup complete"})
+
+
+@router.get("/release")
+async def release(request: Request) -> Response:
+    """Tell which release answers."""
+    return json_response({"release": version("weyl")})
