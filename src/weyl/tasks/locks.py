@@ -41,11 +41,9 @@ async def take(tx: Tx, claims: Sequence[Claim], *, holder: str, task: str, ttl: 
     locks = [claim for claim in claims if claim.mode != "token"]
     fencing: dict[str, int] = {}
     if locks:
-        # Places need not outlive a crash of the database, and many ask for the same: they do not wait for the disk.
-        await queries.enter_gates(tx, locks, is_durable=any(claim.mode != "slot" for claim in locks))
-        fencing = await queries.take_locks(tx, locks, holder=holder, task=task, ttl_s=ttl.total_seconds())
-        if not fencing:
-            raise NotTaken(await queries.select_refused(tx, locks) or locks[0].key)
+        fencing, refused = await queries.take_locks(tx, locks, holder=holder, task=task, ttl_s=ttl.total_seconds())
+        if refused is not None:
+            raise NotTaken(refused)
     for claim in claims:
         if claim.mode == "token" and (wait_s := await queries.take_token(tx, claim)) is not None:
             raise NotTaken(claim.key, wait_s)
@@ -84,14 +82,16 @@ async def holding(
 
 
 async def _take_all(db: Database, claims: Sequence[Claim], *, holder: str, task: str, ttl: timedelta) -> dict[str, int]:
-    """Take places first and locks after them, each in a transaction that is as short as it can be."""
+    """Take places first and locks after them, each as quickly as it can be."""
     fencing: dict[str, int] = {}
     places = [claim for claim in claims if claim.mode == "slot"]
     for part in (places, [claim for claim in claims if claim.mode != "slot"]):
         if not part:
             continue
+        # One statement commits by itself; with tokens it must come to nothing as a whole.
+        has_tokens = any(claim.mode == "token" for claim in part)
         try:
-            async with db.transaction() as tx:
+            async with db.transaction() if has_tokens else db.read() as tx:
                 fencing |= await take(tx, part, holder=holder, task=task, ttl=ttl)
         except NotTaken:
             if fencing:

@@ -12,8 +12,9 @@ from uuid import UUID
 import asyncpg
 from pgqueuer.adapters.drivers.asyncpg import AsyncpgPoolDriver
 from pgqueuer.adapters.persistence.queries import Queries
-from pgqueuer.domain.types import JOB_STATUS, QueueEntrypoint, QueueManagerId
+from pgqueuer.domain.types import JOB_STATUS, HealthCheckId, QueueEntrypoint, QueueManagerId
 from pgqueuer.models import Job, TracebackRecord
+from pgqueuer.ports.driver import NotifyCallback
 from pgqueuer.ports.repository import EntrypointExecutionParameter
 
 from weyl.kit import json
@@ -75,6 +76,19 @@ class Room:
         return 0 if self._is_closed else self._held_max - self._held
 
 
+class _Driver(AsyncpgPoolDriver):
+    """The engine's driver, which says when it listens."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        super().__init__(pool)
+        self.listening = asyncio.Event()
+
+    async def add_listener(self, channel: str, callback: NotifyCallback) -> None:
+        """Listen from now on."""
+        await super().add_listener(channel, callback)
+        self.listening.set()
+
+
 def headers_of(job: Job) -> dict[str, Any]:
     """Return what we wrote beside the payload: VO, group, how often the task was put off."""
     return job.headers or {}
@@ -86,7 +100,9 @@ class TaskRepository(Queries):
     @classmethod
     def open(cls, pool: asyncpg.Pool, db: Database, room: Room) -> "TaskRepository":
         """Return the repository over the engine's pool, and ours for what ends in a transaction."""
-        repository = cls(AsyncpgPoolDriver(pool))
+        driver = _Driver(pool)
+        repository = cls(driver)
+        repository._listening = driver.listening
         repository.db = db
         repository._room = room
         repository._put_off = {}
@@ -95,6 +111,15 @@ class TaskRepository(Queries):
     db: Database
     _room: Room
     _put_off: dict[int, int]
+    _listening: asyncio.Event
+
+    async def notify_health_check(self, health_check_event_id: HealthCheckId) -> None:
+        """Send the notice with which the engine tests its listener.
+
+        The first test begins while the connection is still being made; unheard, it would restart the engine.
+        """
+        await self._listening.wait()
+        await super().notify_health_check(health_check_event_id)
 
     def put_off(self, job: Job) -> None:
         """Note that the retry which follows is none: the task lacked a lock, or said that it comes too early."""

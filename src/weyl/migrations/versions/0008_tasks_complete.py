@@ -10,6 +10,46 @@ branch_labels = None
 depends_on = None
 
 
+# All or none, in one round trip: those that want the same key stand in line for as long as the statement takes only.
+# Each statement of the function sees what was committed while it waited at the gates.
+_TAKE = """
+CREATE FUNCTION task_take(wanted_keys text[], wanted_modes text[], wanted_slots int[], the_holder text, the_task text,
+                          ttl_s float8, is_durable boolean)
+RETURNS TABLE (taken_key text, taken_fencing bigint, is_refused boolean) LANGUAGE plpgsql AS $$
+DECLARE
+    gate text;
+    refused text;
+BEGIN
+    IF NOT is_durable THEN
+        PERFORM set_config('synchronous_commit', 'off', true);
+    END IF;
+    FOR gate IN SELECT DISTINCT k FROM unnest(wanted_keys) k ORDER BY k LOOP
+        PERFORM pg_advisory_xact_lock(hashtextextended('weyl task lock ' || gate, 0));
+    END LOOP;
+    SELECT w.key INTO refused FROM unnest(wanted_keys, wanted_modes, wanted_slots) AS w (key, mode, slots)
+    WHERE CASE w.mode
+        WHEN 'slot' THEN
+            (SELECT count(*) FROM task_locks l WHERE l.key = w.key AND l.expires_at > clock_timestamp()) >= w.slots
+        ELSE EXISTS (
+            SELECT FROM task_locks l WHERE l.key = w.key AND l.expires_at > clock_timestamp()
+            AND (w.mode = 'write' OR l.mode = 'write'))
+        END
+    ORDER BY w.key LIMIT 1;
+    IF refused IS NOT NULL THEN
+        RETURN QUERY SELECT refused, CAST(0 AS bigint), true;
+        RETURN;
+    END IF;
+    DELETE FROM task_locks l WHERE l.key = ANY(wanted_keys) AND l.expires_at <= clock_timestamp();
+    RETURN QUERY
+    INSERT INTO task_locks AS l (key, holder, mode, task, since, expires_at, fencing)
+    SELECT w.key, the_holder, w.mode, the_task, clock_timestamp(), clock_timestamp() + ttl_s * interval '1 s',
+        nextval('task_fencing')
+    FROM unnest(wanted_keys, wanted_modes) AS w (key, mode)
+    RETURNING CAST(l.key AS text), l.fencing, false;
+END $$
+"""
+
+
 def upgrade() -> None:
     """Make the tables anew that only hold what workers write again, and move failed tasks to the dead letters."""
     op.drop_table("task_schedules")
@@ -64,6 +104,7 @@ def upgrade() -> None:
         sa.Column("payload", JSONB),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     )
+    op.execute(_TAKE)
     _create_dead_letters()
 
 
@@ -94,6 +135,7 @@ def _create_dead_letters() -> None:
 
 def downgrade() -> None:
     """Go back to one lock and one schedule a name; dead letters are lost."""
+    op.execute("DROP FUNCTION task_take")
     for table in ("task_dead_letters", "task_groups", "task_buckets", "task_locks", "task_schedules", "task_kinds"):
         op.drop_table(table)
     op.execute("DROP SEQUENCE task_fencing")

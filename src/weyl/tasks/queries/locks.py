@@ -4,35 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from weyl.kit.db import Tx
 from weyl.tasks.claims import Claim
 from weyl.tasks.tables import task_buckets, task_locks
 
-_WANTED = "unnest(CAST(:keys AS text[]), CAST(:modes AS text[]), CAST(:slots AS int[])) AS wanted (key, mode, slots)"
-_IS_REFUSED = (
-    "CASE wanted.mode "
-    "WHEN 'write' THEN EXISTS (SELECT FROM task_locks l WHERE l.key = wanted.key AND l.expires_at > clock_timestamp()) "
-    "WHEN 'read' THEN EXISTS (SELECT FROM task_locks l WHERE l.key = wanted.key AND l.mode = 'write'"
-    " AND l.expires_at > clock_timestamp()) "
-    "ELSE (SELECT count(*) FROM task_locks l WHERE l.key = wanted.key AND l.expires_at > clock_timestamp())"
-    " >= wanted.slots END"
-)
-# Two that want the same key stand in line for the length of a transaction; keys in order, so that none deadlock.
-_GATES = sa.text(
-    "SELECT set_config('synchronous_commit', :commit, true),"
-    " pg_advisory_xact_lock(hashtextextended('weyl task lock ' || key, 0)) "
-    "FROM (SELECT DISTINCT key FROM unnest(CAST(:keys AS text[])) AS k (key) ORDER BY key) ordered"
-)
-_TAKE = sa.text(
-    f"WITH expired AS (DELETE FROM task_locks WHERE key = ANY(:keys) AND expires_at <= clock_timestamp()) "
-    "INSERT INTO task_locks (key, holder, mode, task, since, expires_at, fencing) "
-    "SELECT key, :holder, mode, :task, clock_timestamp(), clock_timestamp() + CAST(:ttl AS float8) * interval '1 s',"
-    f" nextval('task_fencing') FROM {_WANTED} "
-    f"WHERE NOT EXISTS (SELECT FROM {_WANTED} WHERE {_IS_REFUSED}) RETURNING key, fencing"
-)
-_REFUSED = sa.text(f"SELECT wanted.key FROM {_WANTED} WHERE {_IS_REFUSED} ORDER BY key LIMIT 1")
+_TAKE = sa.text("SELECT * FROM task_take(:keys, :modes, :slots, :holder, :task, :ttl, :is_durable)")
 _FILLED = (
     "LEAST(CAST(:tokens_max AS float8), b.tokens + CAST(:tokens_per_s AS float8)"
     " * GREATEST(extract(epoch FROM clock_timestamp() - b.filled_at), 0))"
@@ -48,31 +25,25 @@ _TOKEN_WAIT = sa.text(
 )
 
 
-def _wanted(claims: Sequence[Claim]) -> dict[str, Any]:
-    return {
+async def take_locks(
+    tx: Tx, claims: Sequence[Claim], *, holder: str, task: str, ttl_s: float
+) -> tuple[dict[str, int], str | None]:
+    """Take all of these locks and places, or none; returns their fencing numbers by key, or who refused.
+
+    Places need not outlive a crash of the database, and many ask for the same: they do not wait for the disk.
+    """
+    values = {
         "keys": [claim.key for claim in claims],
         "modes": [claim.mode for claim in claims],
         "slots": [claim.slots_max for claim in claims],
+        "holder": holder,
+        "task": task,
+        "ttl": ttl_s,
+        "is_durable": any(claim.mode != "slot" for claim in claims),
     }
-
-
-async def enter_gates(tx: Tx, claims: Sequence[Claim], *, is_durable: bool) -> None:
-    """Wait until no other transaction is taking one of these keys; the next statement sees what it did."""
-    values = {"keys": [claim.key for claim in claims], "commit": "on" if is_durable else "off"}
-    await tx.execute(_GATES.bindparams(sa.bindparam("keys", type_=ARRAY(sa.Text))), values)
-
-
-async def take_locks(tx: Tx, claims: Sequence[Claim], *, holder: str, task: str, ttl_s: float) -> dict[str, int]:
-    """Take all of these locks and places, or none; returns their fencing numbers by key."""
-    values = {**_wanted(claims), "holder": holder, "task": task, "ttl": ttl_s}
-    rows = await tx.execute(_TAKE, values)
-    return {row.key: row.fencing for row in rows}
-
-
-async def select_refused(tx: Tx, claims: Sequence[Claim]) -> str | None:
-    """Return the first key that somebody else has."""
-    refused: str | None = await tx.scalar(_REFUSED, _wanted(claims))
-    return refused
+    rows = (await tx.execute(_TAKE, values)).all()
+    refused = next((row.taken_key for row in rows if row.is_refused), None)
+    return {} if refused else {row.taken_key: row.taken_fencing for row in rows}, refused
 
 
 async def take_token(tx: Tx, claim: Claim) -> float | None:
