@@ -29,7 +29,7 @@ async def ready(request: Request) -> Response:
         try:
             found = await check()
         except Exception as error:
-            raise Unavailable(f"{name}: {error or type(error).__name__}") from error
+            raise Unavailable(f"{name}: {error or type(error).__name__}", retry_after_s=1) from error
         if found:
             warnings[name] = found
     return json_response({"status": "ready", **({"warnings": warnings} if warnings else {})})
