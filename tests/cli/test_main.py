@@ -157,6 +157,13 @@ def test_an_unreachable_server_is_exit_6(tmp_path: Path) -> None:
     assert "127.0.0.1:9" in result.stderr
 
 
+def test_a_database_that_is_not_there_is_exit_6_and_no_bug() -> None:
+    result = weyl("db", "check", WEYL_DATABASE_URL="postgresql+asyncpg://weyl@127.0.0.1:9/weyl")
+    assert result.returncode == 6, result.stderr
+    assert "WEYL_DATABASE_URL" in result.stderr
+    assert "bug" not in result.stderr
+
+
 def test_errors_are_json_if_json_was_asked_for(tmp_path: Path) -> None:
     result = weyl("jobs", "search", "-o", "json", WEYL_URL="http://127.0.0.1:9", XDG_CACHE_HOME=str(tmp_path))
     assert result.returncode == 4

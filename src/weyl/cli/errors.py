@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from weyl.cli.session import CommandSession
-from weyl.client.errors import ClientError
+from weyl.client.errors import ClientError, Unreachable
 
 EXIT_INTERRUPTED = 130
 # Typer's name for "no arguments at all"; the class itself is private to it.
@@ -39,6 +39,8 @@ def exit_code(error: BaseException) -> int:
     """Return the exit code of an error; what nobody foresaw is 1."""
     if isinstance(error, (ClientError, typer.TyperException)):
         return error.exit_code
+    if isinstance(error, ConnectionError):
+        return Unreachable.exit_code
     return EXIT_INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
 
 
@@ -56,12 +58,17 @@ def describe(error: BaseException) -> dict[str, Any]:
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else "weyl"
         return {"code": "usage", "message": error.format_message(), "hint": f"See: {path} --help"} | _NOTHING_MORE
+    if isinstance(error, ConnectionError):
+        # Of the commands that need no server of weyl, but a database or an object store.
+        message = f"Cannot connect: {error.strerror or error}."
+        return {"code": "unreachable", "message": message, "hint": _CHECK_ADDRESSES} | _NOTHING_MORE
     if isinstance(error, OSError) and error.filename is not None:
         return {"code": "file", "message": f"{error.filename}: {error.strerror}.", "hint": ""} | _NOTHING_MORE
     hint = "This is a bug of weyl. Please report it with the output of the same command with --debug."
     return {"code": "bug", "message": f"{type(error).__name__}: {error}", "hint": hint} | _NOTHING_MORE
 
 
+_CHECK_ADDRESSES = "Is it running there, and are the addresses in WEYL_DATABASE_URL and the other settings right?"
 _NOTHING_MORE = {"request_id": None, "details": None}
 
 
