@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = ROOT / "docs" / "admin"
 # Programs start one after the other, and other tests run beside.
 LONG_WAIT_S = 180.0
+END_S = 30.0
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -90,8 +91,13 @@ def running(command: list[str], log: Path, *, env: dict[str, str] | None = None)
     try:
         yield process
     finally:
-        process.kill()
-        process.wait()
+        # Asked first: nginx, killed, leaves its own children behind.
+        process.terminate()
+        try:
+            process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
         print(f"--- {log.name}", log.read_text()[-3000:], sep="\n")
 
 
