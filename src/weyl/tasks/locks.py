@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+import asyncpg
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -18,6 +19,7 @@ from weyl.tasks.queries import locks as queries
 log = structlog.get_logger(__name__)
 
 TTL = timedelta(seconds=30)
+DATABASE_AWAY = (OSError, TimeoutError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 class NotTaken(Exception):
@@ -104,7 +106,7 @@ async def _release(db: Database, holder: str) -> None:
     try:
         async with db.read() as tx:  # one statement, committed by itself
             await queries.release_locks(tx, holder)
-    except (OSError, TimeoutError, SQLAlchemyError) as error:
+    except DATABASE_AWAY as error:
         # What was done is done; the locks end with their time.
         log.warning("lock.not_released", holder=holder, error=repr(error))
 
@@ -146,7 +148,7 @@ class _Keeper:
                 async with self._db.transaction() as tx:
                     self.is_lost = await queries.extend_locks(tx, self._holder, ttl_s=ttl_s) < self._count
                 good_until = began + ttl_s
-            except (OSError, TimeoutError, SQLAlchemyError) as error:
+            except DATABASE_AWAY as error:
                 log.warning("lock.not_extended", holder=self._holder, error=repr(error))
                 self.is_lost = loop.time() > good_until
             if self.is_lost:
