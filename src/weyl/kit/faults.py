@@ -46,7 +46,9 @@ def request_id(request: Request) -> str:
 
 async def _weyl_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, WeylError)
-    return json_response(error.body(), status=error.status, headers=error.headers)
+    # A sentence may quote what the request said, and that may be no text that UTF-8 can carry.
+    body = {name: _carried(value) if isinstance(value, str) else value for name, value in error.body().items()}
+    return json_response(body, status=error.status, headers=error.headers)
 
 
 async def _http_exception(request: Request, error: Exception) -> Response:
@@ -90,7 +92,11 @@ def _items(value: Any, depth: int) -> Any:
 
 def _text(text: str) -> str:
     cut = text if len(text) <= SHOWN_CHARACTERS_MAX else text[:SHOWN_CHARACTERS_MAX] + _LEFT_OUT
-    return cut.encode("utf-8", "replace").decode()
+    return _carried(cut)
+
+
+def _carried(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
 
 
 async def _database_error(request: Request, error: Exception) -> Response:

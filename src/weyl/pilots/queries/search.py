@@ -37,7 +37,7 @@ def clauses_of(specs: Sequence[SearchSpec], scope: PilotScope) -> list[ColumnEle
 def columns_shown(params: SearchParams) -> list[str]:
     """Return the columns of the answer, in the order of the wire whatever order was asked for."""
     wanted = params.parameters or list(COLUMNS)
-    for name in wanted:
+    for name in [*wanted, *(sort.parameter for sort in params.sort)]:
         pick(COLUMNS, name)
     shown = [name for name in COLUMNS if name in wanted]
     if params.distinct and (hidden := [sort.parameter for sort in params.sort if sort.parameter not in shown]):
