@@ -12,7 +12,14 @@ from weyl.jobs.permits import Scope
 from weyl.jobs.tables import COUNTED, job_count_deltas, job_counts, job_pilots, jobs
 from weyl.kit.db import Tx, fetch
 from weyl.kit.errors import BadRequest
-from weyl.kit.search import ScalarSearchOperator, ScalarSearchSpec, SearchSpec, SortSpec, VectorSearchOperator
+from weyl.kit.search import (
+    ScalarSearchOperator,
+    ScalarSearchSpec,
+    SearchSpec,
+    SortSpec,
+    VectorSearchOperator,
+    is_storable,
+)
 from weyl.kit.search_sql import BooleanOrText, Columns, order_by, pick, search_errors, where
 
 COUNT_MAX = 100_000
@@ -110,7 +117,7 @@ def _ran_on(specs: Sequence[SearchSpec]) -> sa.ColumnElement[bool]:
             if spec.operator is not VectorSearchOperator.IN:
                 raise BadRequest(f"{PILOT_STAMP} is searched with 'eq' or 'in', not with {spec.operator.value!r}")
             stamps += map(str, spec.values)
-    known = sa.literal([stamp for stamp in stamps if "\x00" not in stamp], ARRAY(sa.String))
+    known = sa.literal([stamp for stamp in stamps if is_storable(stamp)], ARRAY(sa.String))
     return jobs.c.job_id.in_(sa.select(job_pilots.c.job_id).where(job_pilots.c.pilot_stamp == sa.any_(known)))
 
 
