@@ -88,6 +88,10 @@ async def run_by_hand(tx: Tx, keeper: TaskKeeper, name: str, order: RunOrder) ->
     if kind is None:
         raise TaskNotFound(f"No worker has declared a task {name!r}; `weyl tasks list` shows those that there are")
     payload = order.payload
+    try:
+        json.dumps([payload, order.vo])
+    except TypeError as error:
+        raise RunRefused(f"The payload cannot be kept: {error}") from error
     if kind["per_vo"] and payload is None:
         if order.vo is None:
             raise RunRefused(f"{name} runs for one VO at a time: name it")
