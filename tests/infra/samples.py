@@ -1,0 +1,102 @@
+"""A request for every operation, with all that may stand in it, for those who then change one thing."""
+
+from typing import Any
+
+STAMP = "a" * 32
+UUID = "01890a5d-ac96-774b-bcce-b302099a8057"
+JDL = 'Executable = "/bin/true"; Arguments = {"a", "b"}; CPUTime = 100; Parameters = 2;'
+PFN = f"/S3/sandboxes/voa/user/alice/sha256:{'0' * 64}.tar.bz2"
+UPDATE = {"Status": "Running", "MinorStatus": "Application", "ApplicationStatus": "x", "Source": "JobWrapper"}
+FIGURES = {"LoadAverage": 1.0, "MemoryUsed": 1.0, "StandardOutput": "x", "CPUConsumed": 1.0}
+PARAMETERS = {
+    "Site": "LCG.Alpha.org",
+    "HostName": "x",
+    "Memory(MB)": 1,
+    "CPUNormalizationFactor": "1",
+    "free": {"a": 1},
+}
+SEARCH: dict[str, Any] = {
+    "parameters": ["Status"],
+    "search": [{"parameter": "Status", "operator": "eq", "value": "Done"}],
+    "sort": [{"parameter": "Status", "direction": "asc"}],
+    "distinct": True,
+}
+GOOD_QUERY = {"page": "1", "per_page": "9", "limit": "9", "first": "0", "chunk": "0", "force": "no", "pfn": PFN}
+GOOD_QUERY |= {"old": "master", "new": "master", "reset_jobs": "no"}
+PATH_NAMES = {
+    "jti": UUID,
+    "secret_id": UUID,
+    "stamp": STAMP,
+    "class_id": "1",
+    "sandbox_type": "input",
+    "name": "a.task",
+}
+
+_SPECS: dict[tuple[str, str], list[Any]] = {
+    ("Status", "regex"): ["(", "[", "*", "\\", "(?<=a)b", "a{9999}", "((((((x{99}){99}){99}){99}", "(" * 5_000],
+    ("Status", "like"): ["\\", "%" * 5_000, "_" * 5_000],
+    ("SubmissionTime", "gt"): [1, "2026-13", "x", "2026-02-30", ""],
+    **{(name, "eq"): ["x"] for name in ("nothing", "", "job_id", "JobID; --", "*", "JobID", "PilotID")},
+    **{("Status", word): ["x"] for word in ("", "EQ", "~", "is", "in", "between")},
+}
+_LISTS: list[Any] = [[1, "x"], [2**64], ["\x00"], ["\ud800"], [[]], "x", [None]]
+SPECS = [
+    *({"parameter": name, "operator": word, "value": one} for (name, word), many in _SPECS.items() for one in many),
+    *(
+        {"parameter": name, "operator": "in", "values": values}
+        for name in ("VO", "JobID", "PilotStamp", "PilotID")
+        for values in _LISTS
+    ),
+]
+_NAMES: list[Any] = [["nothing"], ["\ud800"], [], ["Status"] * 2_000, ["LoggingInfo"] * 2_000, "Status"]
+SEARCHES: list[dict[str, Any]] = [
+    *({"search": [spec]} for spec in SPECS),
+    *({"search": [spec], "grouping": ["Status"]} for spec in SPECS),
+    *({"grouping": names, "search": []} for names in _NAMES),
+    *({"parameters": names} for names in _NAMES),
+    *({"sort": [{"parameter": name, "direction": "asc"}]} for name in ("nothing", "LoggingInfo", "PilotStamp", "1")),
+    *({"sort": [{"parameter": "Status", "direction": word}]} for word in ("", "ASC", "asc nulls first")),
+    {"sort": [{"parameter": "\ud800", "direction": "asc"}], "distinct": True},
+    {"sort": [{"parameter": "Status", "direction": "asc"}] * 2_000},
+    {"search": [{"parameter": "Status", "operator": "eq", "value": "x"}] * 2_000},
+    {"grouping": ["Status"], "search": [{"parameter": "Status", "operator": "neq", "value": "x"}] * 2_000},
+]
+
+
+def samples(job_id: int) -> dict[str, Any]:
+    """Return a body for every operation that takes JSON, with all that may stand in it."""
+    job_ids = {"job_ids": [job_id]}
+    offer = {
+        "system": {"name": "Linux"},
+        "wall_time": 3600,
+        "tags": ["a"],
+        "site": "LCG.Alpha.org",
+        "cpu": {"num_cores": 1, "ram_mb": 100, "architecture": {"name": "x86_64", "features": ["sse2"]}},
+        "gpu": {"count": 0},
+    }
+    registration = {"pilot_stamp": "b" * 32, "vo": "voa", "pilot_reference": "x", "pilot_status": "Submitted"}
+    sandbox = {"checksum_algorithm": "sha256", "checksum": "1" * 64, "size": 10, "format": "tar.bz2"}
+    return {
+        "POST /api/jobs/sandbox": sandbox,
+        "POST /api/jobs/sandbox/unassign": job_ids,
+        "PATCH /api/jobs/{job_id}/sandbox/output": PFN,
+        "POST /api/jobs/jdl": [JDL],
+        "POST /api/jobs/search": SEARCH,
+        "POST /api/jobs/summary": {"grouping": ["Status"], "search": SEARCH["search"]},
+        "PATCH /api/jobs/status": {str(job_id): {"2026-11-25T00:00:00Z": UPDATE}},
+        "POST /api/jobs/kill": job_ids,
+        "POST /api/jobs/delete": job_ids,
+        "PATCH /api/jobs/heartbeat": {str(job_id): FIGURES},
+        "PATCH /api/jobs/metadata": {str(job_id): PARAMETERS},
+        "POST /api/jobs/reschedule": job_ids,
+        "POST /api/tasks/{name}/run": {"payload": {"a": [1]}, "vo": "voa"},
+        "POST /api/matcher/match": {"offer": offer, "count": 1, "fill": False, "wait_s": 0, "request_id": "x"},
+        "POST /api/pilots/": registration,
+        "PATCH /api/pilots/metadata": {STAMP: {"Status": "Running", "BenchMark": 1.0, "CurrentJobID": 1}},
+        "POST /api/pilots/search": SEARCH,
+        "POST /api/pilots/summary": {"grouping": ["Status"], "search": SEARCH["search"]},
+        "POST /api/pilots/token": {"secret": "weylp_test_" + "a" * 43, "host": "x", "stamp": STAMP, "offer": {"a": 1}},
+        "POST /api/pilots/token/refresh": {"refresh_token": "x"},
+        "POST /api/pilots/secrets": {"vo": "voa", "site": "LCG.Alpha.org", "max_uses": 1, "hours": 1},
+        "POST /api/pilots/revoke": {"stamps": ["b" * 32], "host": "x", "vo": "voa", "secret_id": UUID},
+    }
