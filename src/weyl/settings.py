@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     jobs_per_submission_max: int = Field(default=100_000, ge=1)
     """Jobs that one submission may create."""
     body_bytes_max: int = Field(default=256 * 1024 * 1024, ge=1024)
-    """Largest request body that is read, in bytes."""
+    """Largest request body that is read, in bytes; of a sender without a good token at most a megabyte is."""
     client_version_min: str = "0.0.1a1"
     """Oldest version of the DIRAC client that is served."""
     cors_origins: list[str] = []
