@@ -15,6 +15,7 @@ from weyl.config.errors import ConfigNotLoaded, InvalidConfig
 from weyl.config.models import Config
 from weyl.config.policy import ConfigReader
 from weyl.config.source import parse_config
+from weyl.kit.background import end_task
 from weyl.kit.errors import WeylError
 
 log = structlog.get_logger(__name__)
@@ -76,9 +77,7 @@ class ConfigStore:
     async def stop(self) -> None:
         """Stop looking."""
         if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await end_task(self._task)
         if self._temporary is not None:
             self._temporary.cleanup()
 

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, cast
 
@@ -12,10 +12,11 @@ import structlog
 from cachetools import LRUCache
 from sqlalchemy import DateTime, Executable, MetaData, Table, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from weyl.kit import json
+from weyl.kit.background import end_task
 
 log = structlog.get_logger(__name__)
 
@@ -176,10 +177,18 @@ class _Idle:
 
 
 async def _give_back(connection: AsyncConnection) -> None:
-    """Return a connection to the pool, or to nobody if it is lost or still in a transaction that could not end."""
-    if _driver(connection).is_closed() or _driver(connection).is_in_transaction():
-        await connection.invalidate()
-    await connection.close()
+    """Return a connection to the pool, or to nobody if it is lost or still in a transaction that could not end.
+
+    It never raises: the error that brought us here, which may be a cancellation, must not be replaced by another.
+    """
+    driver = _driver(connection)
+    try:
+        if driver.is_closed() or driver.is_in_transaction():
+            await connection.invalidate()
+        await connection.close()
+    except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        log.warning("database.connection_dropped", error=repr(error))
+        driver.terminate()
 
 
 class StatementCount:
@@ -291,9 +300,7 @@ class Listener:
     async def stop(self) -> None:
         """Close the connection."""
         if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await end_task(self._task)
 
     async def _run(self) -> None:
         delay_s = 0.1

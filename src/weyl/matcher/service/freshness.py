@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import structlog
 
+from weyl.kit.background import end_task
 from weyl.kit.db import Database, Listener
 from weyl.matcher.index import Entry, Index
 from weyl.task_queues import queries as task_queues
@@ -64,9 +65,7 @@ class Freshness:
         """Stop listening."""
         await self._listener.stop()
         if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await end_task(self._task)
 
     async def refresh(self) -> None:
         """Sweep now."""

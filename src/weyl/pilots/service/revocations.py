@@ -1,11 +1,11 @@
 """Makes a revoked pilot's access token worthless within seconds, though tokens are verified without the database."""
 
 import asyncio
-from contextlib import suppress
 from datetime import timedelta
 
 import structlog
 
+from weyl.kit.background import end_task
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database, is_unavailable
 from weyl.kit.http import User, Verifier
@@ -55,9 +55,7 @@ class RevocationGuard:
 
     async def __aexit__(self, *_: object) -> None:
         if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await end_task(self._task)
 
     async def _watch(self) -> None:
         while True:
