@@ -17,6 +17,11 @@ from tests.cli.steps import rows, submit
 PATIENCE_S = 60
 
 
+def _mind_interrupts() -> None:
+    """Undo what a shell does to programs in the background, such as a whole test run: they ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """The program on a pseudo-terminal."""
 
@@ -30,6 +35,7 @@ class Terminal:
             stdout=slave,
             stderr=slave,
             start_new_session=True,
+            preexec_fn=_mind_interrupts,  # noqa: PLW1509 - one call, and no threads here
         )
         os.close(slave)
         self.seen = ""
