@@ -17,7 +17,8 @@ from tests.weyl_pilot.stand_in import SECRET, StandIn
 
 def old_pythons() -> list[str]:
     """Every Python on this machine that the pilot claims to run on and that is not the one of the tests."""
-    places = [*Path("/root/.pyenv/versions").glob("3.9.*/bin/python"), *Path("/usr/bin").glob("python3.[0-9]*")]
+    managed = Path.home() / ".pyenv" / "versions"
+    places = [*managed.glob("3.9.*/bin/python"), *Path("/usr/bin").glob("python3.[0-9]*")]
     return sorted(str(path) for path in places if path.name[-1].isdigit() or path.name == "python")
 
 
