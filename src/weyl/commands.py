@@ -55,6 +55,16 @@ def read_settings(metrics_port: int | None = None) -> Settings:
         raise UsageFault(f"The settings are not valid: {problems}", hint="see docs/admin/settings") from error
 
 
+def check_keys(settings: Settings) -> None:
+    """Say how to make the signing keys if there are none yet."""
+    source = settings.keys.get_secret_value()
+    if not source.lstrip().startswith("{") and not Path(source.removeprefix("file://")).is_file():
+        raise UsageFault(
+            f"There are no signing keys at {source} (WEYL_KEYS)",
+            hint=f"make them: weyl internal generate-keys {source}",
+        )
+
+
 def active_extensions() -> list[Extension]:
     """Return weyl's own extension and the installed ones; what keeps them from working is told in sentences."""
     try:
@@ -77,6 +87,7 @@ def serve(
     Example: weyl serve --host 127.0.0.1 --port 8000
     """
     settings = read_settings(metrics_port)
+    check_keys(settings)
     configure_logging(log_format=settings.log_format, level=settings.log_level)
     active_extensions()
     try:
@@ -101,6 +112,7 @@ def worker(
     Example: weyl worker --size small --size medium
     """
     settings = read_settings(metrics_port)
+    check_keys(settings)
     configure_logging(log_format=settings.log_format, level=settings.log_level)
     if name is None:
         asyncio.run(run_worker(settings, active_extensions(), sizes=_sizes(sizes)))
