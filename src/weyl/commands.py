@@ -87,9 +87,9 @@ def serve(
     Example: weyl serve --host 127.0.0.1 --port 8000
     """
     settings = read_settings(metrics_port)
-    check_keys(settings)
     configure_logging(log_format=settings.log_format, level=settings.log_level)
     active_extensions()
+    check_keys(settings)
     try:
         listener = socket.socket(fileno=fd) if fd is not None else listen(host, port)
     except OSError as error:
@@ -112,16 +112,17 @@ def worker(
     Example: weyl worker --size small --size medium
     """
     settings = read_settings(metrics_port)
-    check_keys(settings)
     configure_logging(log_format=settings.log_format, level=settings.log_level)
+    extensions = active_extensions()
+    check_keys(settings)
     if name is None:
-        asyncio.run(run_worker(settings, active_extensions(), sizes=_sizes(sizes)))
+        asyncio.run(run_worker(settings, extensions, sizes=_sizes(sizes)))
         return
     document = parse_payload(payload)
     if document is None and vo is not None:
         document = {"vo": vo}
     try:
-        asyncio.run(run_task(settings, name, payload=document, vo=vo, extensions=active_extensions()))
+        asyncio.run(run_task(settings, name, payload=document, vo=vo, extensions=extensions))
     except TaskNotFound as error:
         raise UsageFault(str(error.detail), hint="weyl tasks list") from error
     except NotTaken as error:
