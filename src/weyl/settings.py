@@ -84,6 +84,8 @@ class Settings(BaseSettings):
     """A pilot archive to start instead of the one built from this installation."""
     pilot_directory: Path | None = None
     """Where the local computing element keeps the directories of its pilots; a temporary directory if not set."""
+    credentials_directory: Path | None = None
+    """Where the credentials for computing elements are: a directory for each name that `Credentials` may have."""
 
     security_contact: str = "mailto:security@example.org"
     """Contact in `/.well-known/security.txt`."""

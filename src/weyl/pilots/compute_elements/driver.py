@@ -8,6 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from weyl.pilots.compute_elements.credentials import CredentialProvider, NoCredentials
+
 JOB_NAME_PREFIX = "weyl"
 STAMP_VARIABLE = "WEYL_PILOT_STAMP"
 
@@ -114,6 +116,7 @@ class DriverContext:
     endpoint: str | None = None
     options: Mapping[str, object] = field(default_factory=dict)
     """`DriverOptions` of the configuration; each driver validates them with a model of its own."""
+    credentials: CredentialProvider = field(default_factory=NoCredentials)
 
 
 class ComputeElementDriver(Protocol):

@@ -11,6 +11,7 @@ from weyl.config.models import Config
 from weyl.config.service import ConfigStore
 from weyl.kit.db import Database
 from weyl.pilots.archive import pilot_archive
+from weyl.pilots.compute_elements.credential_files import credentials_of
 from weyl.pilots.compute_elements.driver import ComputeElementDriver, DriverContext, DriverFactory
 from weyl.pilots.errors import ComputingElementFailed
 from weyl.pilots.secrets import PepperRing
@@ -29,6 +30,7 @@ class Yard:
     url: str
     secret_lifetime: timedelta
     archive: Path | None = None
+    credentials: Path | None = None
 
     @classmethod
     def open(
@@ -44,6 +46,7 @@ class Yard:
             url=settings.public_url,
             secret_lifetime=timedelta(hours=settings.pilot_secret_hours),
             archive=settings.pilot_archive,
+            credentials=settings.credentials_directory,
         )
 
     def driver(self, config: Config, site: str, ce: str) -> ComputeElementDriver:
@@ -54,14 +57,15 @@ class Yard:
             raise ComputingElementFailed(f"{ce} of {site} is not configured any more")
         if element.driver not in self.drivers:
             raise ComputingElementFailed(f"No driver {element.driver!r} is installed for {ce}")
-        context = DriverContext(
-            site=site,
-            ce=ce,
-            directory=self.directory / quote(site, safe="") / quote(ce, safe=""),
-            endpoint=element.endpoint,
-            options=element.driver_options,
-        )
         try:
+            context = DriverContext(
+                site=site,
+                ce=ce,
+                directory=self.directory / quote(site, safe="") / quote(ce, safe=""),
+                endpoint=element.endpoint,
+                options=element.driver_options,
+                credentials=credentials_of(self.credentials, element.credentials),
+            )
             return self.drivers[element.driver](context)
         except ValueError as error:  # options that the driver's own model refuses
             raise ComputingElementFailed(f"{ce} is configured wrongly: {error}") from error

@@ -1,0 +1,62 @@
+"""What a driver proves itself with, and how it asks for it."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+
+class CredentialKind(StrEnum):
+    """What a computing element may ask for; the values are the names of the files that hold them."""
+
+    BEARER_TOKEN = "token"
+    X509_PROXY = "proxy.pem"
+    SSH_KEY = "ssh-key"
+    PASSWORD = "password"
+
+
+class Scope(StrEnum):
+    """What a token is to be good for; a token of its own is used where there is one for the scope."""
+
+    CREATE = "compute.create"
+    READ = "compute.read"
+    CANCEL = "compute.cancel"
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A secret as it is at this moment: ask again for the next operation, since it may be renewed any time."""
+
+    kind: CredentialKind
+    path: Path
+    """Where it lies, for programs that read it themselves."""
+    content: bytes = field(repr=False)
+
+    @property
+    def text(self) -> str:
+        """The secret as one line, as tokens and passwords are."""
+        return self.content.decode().strip()
+
+
+class CredentialProvider(Protocol):
+    """Hands out the credentials of one computing element."""
+
+    async def get(
+        self, resource: str, kinds: Sequence[CredentialKind], scopes: Collection[Scope] = ()
+    ) -> Credential | None:
+        """Return the first of `kinds` that there is for a resource, its audience; None if there is none at all.
+
+        Raises `DriverError` (of the driver contract) if one is there and cannot be used.
+        """
+        ...
+
+
+class NoCredentials:
+    """The provider of a computing element whose configuration names none."""
+
+    async def get(
+        self, resource: str, kinds: Sequence[CredentialKind], scopes: Collection[Scope] = ()
+    ) -> Credential | None:
+        """Return nothing."""
+        return None
