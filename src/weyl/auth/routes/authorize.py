@@ -6,10 +6,11 @@ from fastapi import APIRouter, Depends, Response
 from fastapi.responses import RedirectResponse
 
 from weyl.auth.routes.browser import BrowserRoute, ProviderCallback
-from weyl.auth.routes.context import ClientAddress, CurrentAuthority, Db
+from weyl.auth.routes.context import ClientAddress, CurrentAuthority
 from weyl.auth.service import authorization
+from weyl.auth.service.attempts import admit
 from weyl.auth.service.authorization import AuthorizationRequest
-from weyl.kit.http import Now
+from weyl.kit.http import CurrentDatabase, Now
 
 router = APIRouter(prefix="/api/auth", tags=["auth"])
 _pages = APIRouter(route_class=BrowserRoute)
@@ -18,7 +19,7 @@ _callbacks = APIRouter(route_class=ProviderCallback)
 
 @_pages.get("/authorize", operation_id="auth_initiate_authorization_flow", response_model=None)
 async def initiate_authorization_flow(
-    db: Db,
+    db: CurrentDatabase,
     authority: CurrentAuthority,
     *,
     address: ClientAddress,
@@ -26,13 +27,14 @@ async def initiate_authorization_flow(
     request: Annotated[AuthorizationRequest, Depends()],
 ) -> Response:
     """Send a browser to the identity provider on behalf of a web page."""
-    authority.limiter.take(address)
+    async with db.read() as tx:
+        await admit(tx, authority, address)
     return RedirectResponse(await authorization.start(db, authority, request=request, now=now))
 
 
 @_callbacks.get("/authorize/complete", operation_id="auth_complete_authorization_flow", response_model=None)
 async def complete_authorization_flow(
-    db: Db, authority: CurrentAuthority, *, now: Now, code: str, state: str, error: str | None = None
+    db: CurrentDatabase, authority: CurrentAuthority, *, now: Now, code: str, state: str, error: str | None = None
 ) -> Response:
     """Take the browser back from the identity provider and send it on to the web page, with a code."""
     if error is not None:

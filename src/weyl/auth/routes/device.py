@@ -6,9 +6,10 @@ from fastapi.responses import RedirectResponse
 from weyl.auth.models import InitiateDeviceFlowResponse
 from weyl.auth.pages import finished_page
 from weyl.auth.routes.browser import BrowserRoute, ProviderCallback, page
-from weyl.auth.routes.context import ClientAddress, CurrentAuthority, Db
+from weyl.auth.routes.context import ClientAddress, CurrentAuthority
 from weyl.auth.service import device
-from weyl.kit.http import Now, WriteTx
+from weyl.auth.service.attempts import admit
+from weyl.kit.http import CurrentDatabase, Now, WriteTx
 
 router = APIRouter(prefix="/api/auth", tags=["auth"])
 _pages = APIRouter(route_class=BrowserRoute)
@@ -20,13 +21,13 @@ async def initiate_device_flow(
     tx: WriteTx, authority: CurrentAuthority, *, address: ClientAddress, now: Now, client_id: str, scope: str
 ) -> InitiateDeviceFlowResponse:
     """Begin a login on a device: a code for its user and one for itself."""
-    authority.limiter.take(address)
+    await admit(tx, authority, address)
     return await device.start(tx, authority, client_id=client_id, scope=scope, now=now)
 
 
 @_pages.get("/device", operation_id="auth_do_device_flow", response_model=None)
 async def do_device_flow(
-    db: Db,
+    db: CurrentDatabase,
     authority: CurrentAuthority,
     *,
     address: ClientAddress,
@@ -35,13 +36,14 @@ async def do_device_flow(
 ) -> Response:
     """Send the browser of whoever has the user code to the identity provider."""
     # Counted so that nobody finds a stranger's code by trying.
-    authority.limiter.take(address)
+    async with db.read() as tx:
+        await admit(tx, authority, address)
     return RedirectResponse(await device.login_url(db, authority, user_code=user_code, now=now))
 
 
 @_callbacks.get("/device/complete", operation_id="auth_finish_device_flow", response_model=None)
 async def finish_device_flow(
-    db: Db, authority: CurrentAuthority, *, now: Now, code: str, state: str, error: str | None = None
+    db: CurrentDatabase, authority: CurrentAuthority, *, now: Now, code: str, state: str, error: str | None = None
 ) -> Response:
     """Take the browser back from the identity provider."""
     if error is not None:

@@ -11,7 +11,7 @@ from weyl.auth.routes.context import CurrentAuthority
 from weyl.auth.service import authorization, device, tokens
 from weyl.auth.service.authorization import CodeProof
 from weyl.kit.errors import WeylError
-from weyl.kit.http import Now, WriteTx, json_response
+from weyl.kit.http import CurrentDatabase, Now, json_response
 from weyl.kit.oauth import GRANT_CODE, GRANT_REFRESH
 
 router = APIRouter(prefix="/api/auth", tags=["auth"])
@@ -26,7 +26,7 @@ NO_STORE = {"Cache-Control": "no-store"}
 
 @router.post("/token", operation_id="auth_get_oidc_token", response_model=TokenResponse)
 async def get_oidc_token(
-    tx: WriteTx,
+    db: CurrentDatabase,
     authority: CurrentAuthority,
     *,
     now: Now,
@@ -41,20 +41,21 @@ async def get_oidc_token(
     refresh_token: Annotated[str | None, Form(description="For a refresh")] = None,
 ) -> Response:
     """Trade a code or a refresh token for a pair of tokens."""
-    outcome: TokenResponse | WeylError
-    if grant_type == GRANT_CODE:
-        proof = CodeProof(
-            client_id=client_id,
-            redirect_uri=_given(redirect_uri, "redirect_uri"),
-            code_verifier=_given(code_verifier, "code_verifier"),
-        )
-        outcome = await authorization.redeem(tx, authority, code=_given(code, "code"), proof=proof, now=now)
-    elif grant_type == GRANT_REFRESH:
-        token = _given(refresh_token, "refresh_token")
-        outcome = await tokens.refresh(tx, authority, token=token, client_id=client_id, now=now)
-    else:
-        given = _given(device_code, "device_code")
-        outcome = await device.redeem(tx, authority, device_code=given, client_id=client_id, now=now)
+    async with db.transaction() as tx:
+        outcome: TokenResponse | WeylError
+        if grant_type == GRANT_CODE:
+            proof = CodeProof(
+                client_id=client_id,
+                redirect_uri=_given(redirect_uri, "redirect_uri"),
+                code_verifier=_given(code_verifier, "code_verifier"),
+            )
+            outcome = await authorization.redeem(tx, authority, code=_given(code, "code"), proof=proof, now=now)
+        elif grant_type == GRANT_REFRESH:
+            token = _given(refresh_token, "refresh_token")
+            outcome = await tokens.refresh(tx, authority, token=token, client_id=client_id, now=now)
+        else:
+            given = _given(device_code, "device_code")
+            outcome = await device.redeem(tx, authority, device_code=given, client_id=client_id, now=now)
     if isinstance(outcome, WeylError):
         # Answered, not raised: the login that a replay has ended must stay ended.
         return json_response(outcome.body(), status=outcome.status, headers={**outcome.headers, **NO_STORE})
