@@ -1,10 +1,10 @@
-"""`make bench`: measures API, loop and task engine, each on a stack of its own; the figures go to build/bench."""
+"""`make bench`: measures API, loop with memory, and task engine, each on a stack of its own; the figures go to build/bench."""
 
 import argparse
 import sys
 from pathlib import Path
 
-from tests.bench import api_bench, loop, tasks
+from tests.bench import api_bench, footprint, loop, tasks
 from tests.bench.stack import BenchStack, bench_stack
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -36,6 +36,7 @@ def main() -> int:
     if options.only in (None, "loop"):
         with bench_stack(slots=loop.SLOTS) as running:
             loop.measure(running, OUT)
+            footprint.measure(running, OUT)
     if options.only in (None, "tasks"):
         tasks.measure(OUT)
     print(f"The figures are in {OUT.relative_to(ROOT)}")

@@ -4,6 +4,7 @@ import copy
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ class BenchStack:
 
     stack: Stack
     credentials: Path
+    up_after_s: float
 
     def client(self) -> httpx2.Client:
         """Return a client with alice's token, good for twenty minutes."""
@@ -34,7 +36,11 @@ class BenchStack:
     @property
     def server_pid(self) -> int:
         """The server's process."""
-        process = self.stack.program("server").process
+        return self.pid("server")
+
+    def pid(self, name: str) -> int:
+        """Return the process of one of our programs: `server` or `worker`."""
+        process = self.stack.program(name).process
         assert process is not None
         return process.pid
 
@@ -51,11 +57,13 @@ def bench_stack(*, slots: int) -> Iterator[BenchStack]:
     directory = Path(tempfile.mkdtemp(prefix="weyl-b-"))
     directory.chmod(0o755)
     try:
+        began = time.monotonic()
         files = InstallationFiles(directory, first_document=lambda idp_url: _document(idp_url, directory, slots))
         with Stack(files, say=print, database_url=os.environ.get("WEYL_DATABASE_URL")) as stack:
+            up_after_s = time.monotonic() - began
             user = User(stack)
             user.login()
-            yield BenchStack(stack, user.directory / "credentials.json")
+            yield BenchStack(stack, user.directory / "credentials.json", up_after_s)
     finally:
         remove_directory(directory)
 
