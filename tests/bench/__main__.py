@@ -1,4 +1,4 @@
-"""`make bench`: measures API, loop with memory, and task engine, each on a stack of its own; the figures go to build/bench."""
+"""`make bench`: measures API, loop, memory and task engine on stacks of their own; figures go to build/bench."""
 
 import argparse
 import sys

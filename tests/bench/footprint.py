@@ -1,4 +1,4 @@
-"""Measures what a running installation takes: start-up, memory of each kind of process, and the CPU of `weyl --help`."""
+"""Measures what an installation takes: start-up, memory of each kind of process, and CPU of `weyl --help`."""
 
 import json
 import resource

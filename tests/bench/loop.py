@@ -16,7 +16,10 @@ SLOTS = 8
 WAIT_S = 180.0
 LOOK_EVERY_S = 0.2
 FINAL = {"Done", "Failed", "Killed", "Deleted"}
-JDL = '[Executable="/bin/true";JobName="loop";JobGroup="%s";StdOutput="std.out";StdError="std.err";OutputSandbox={"std.out","std.err"};CPUTime=100;Parameters=%d]'
+JDL = (
+    '[Executable="/bin/true";JobName="loop";JobGroup="%s";StdOutput="std.out";StdError="std.err";'
+    'OutputSandbox={"std.out","std.err"};CPUTime=100;Parameters=%d]'
+)
 
 
 @dataclass
