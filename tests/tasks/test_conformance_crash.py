@@ -15,7 +15,7 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
-from tests.tasks.crash_worker import STAY
+from tests.tasks.crash_worker import KILL, STAY
 from tests.tasks.running import Recorder, is_empty, until, working
 
 from weyl.demo.postgres import start_postgres
@@ -103,6 +103,26 @@ async def test_one_of_two_workers_is_killed_and_nothing_is_lost_or_done_twice_in
             await recorder.wait()
             await is_empty(began)
     assert done == set(range(200))
+
+
+async def test_a_task_that_kills_its_worker_every_time_ends_as_a_dead_letter(began: Database) -> None:
+    follow = Recorder()
+    async with began.transaction() as tx:
+        await enqueue_group(tx, [(KILL, {"n": 1})], then=FOLLOW, payload="after", now=NOW)
+    for _ in range(KILL.deaths_max):
+        with _worker_process(began) as process:
+            await asyncio.to_thread(process.wait, 40)
+            assert process.returncode == -signal.SIGKILL
+    recorder = Recorder()
+    async with working(began, [KILL.bind_run(recorder), FOLLOW.bind_run(follow)]):
+        await follow.wait()
+        await is_empty(began)
+    assert recorder.runs == []
+    async with began.read() as tx:
+        assert await tx.scalar(text("SELECT count(*) FROM began")) == KILL.deaths_max
+        letter = (await tx.execute(text("SELECT error, attempts, payload FROM task_dead_letters"))).one()
+    assert letter == ("WorkerDied: worker died 2 times", 2, {"n": 1})
+    assert follow.payloads[0]["total"] == len(follow.payloads[0]["failed"]) == 1
 
 
 async def _enqueue_at_last(db: Database, task: Task, payload: str) -> None:

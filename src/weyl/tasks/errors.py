@@ -7,6 +7,10 @@ class GiveUp(Exception):
     """Raised by a handler: another attempt would not help, the task becomes a dead letter now."""
 
 
+class WorkerDied(Exception):
+    """The worker of a task died so often that the task itself must be the cause."""
+
+
 class RetryLater(Exception):
     """Raised by a handler: not now; run again after `delay_s`, without counting this as a failure."""
 

@@ -11,11 +11,11 @@ from pgqueuer.models import Context, Job
 from weyl.kit import json
 from weyl.kit.db import Database
 from weyl.tasks.claims import claims_of, defer_delay, retry_delay
-from weyl.tasks.errors import GiveUp, RetryLater
+from weyl.tasks.errors import GiveUp, RetryLater, WorkerDied
 from weyl.tasks.locks import NotTaken, holding
 from weyl.tasks.models import BoundTask, Run
 from weyl.tasks.options import OptionsSource
-from weyl.tasks.repository import Room, TaskRepository, headers_of
+from weyl.tasks.repository import Room, TaskRepository, deaths_of, headers_of
 
 log = structlog.get_logger(__name__)
 
@@ -68,6 +68,9 @@ class Execution(EntrypointExecutor):
                 raise retry from error
 
     async def _deliver(self, job: Job) -> None:
+        deaths = deaths_of(job)
+        if deaths >= self._bound.task.deaths_max:
+            raise WorkerDied(f"worker died {deaths} times")
         vo = headers_of(job).get("vo")
         run = Run(task_id=job.id, attempt=job.attempts + 1, vo=vo)
         payload = json.loads(job.payload or b"null")
@@ -86,7 +89,7 @@ class Execution(EntrypointExecutor):
             log.debug("task.put_off", task=task.name, reason=str(error), delay_s=delay.total_seconds())
             return RetryRequested(delay=delay, reason=f"put off: {error}")
         attempt = job.attempts + 1
-        if attempt >= task.attempts_max or isinstance(error, GiveUp):
+        if attempt >= task.attempts_max or isinstance(error, GiveUp | WorkerDied):
             log.error("task.failed", task=task.name, task_id=job.id, attempts=attempt, exc_info=error)
             return None
         delay = retry_delay(task, job.attempts)

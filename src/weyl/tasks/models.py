@@ -45,6 +45,8 @@ class Task:
 
     name: str
     attempts_max: int = 5
+    deaths_max: int = 5
+    """A task whose worker died that often in the middle of it is not run again: it is a dead letter."""
     retry_delay_s: float = 1
     retry_factor: float = 2
     retry_delay_max_s: float = 300

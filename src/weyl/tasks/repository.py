@@ -20,6 +20,7 @@ from pgqueuer.ports.repository import EntrypointExecutionParameter
 from weyl.kit import json
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database, Tx, driver_connection
+from weyl.tasks.errors import WorkerDied
 from weyl.tasks.queries import outcomes
 from weyl.tasks.service import Entry, follow_up_payload, insert
 
@@ -90,8 +91,13 @@ class _Driver(AsyncpgPoolDriver):
 
 
 def headers_of(job: Job) -> dict[str, Any]:
-    """Return what we wrote beside the payload: VO, group, how often the task was put off."""
+    """Return what we wrote beside the payload: VO, group, how often the task was put off and its worker died."""
     return job.headers or {}
+
+
+def deaths_of(job: Job) -> int:
+    """Return how often a worker died in the middle of the task."""
+    return int(headers_of(job).get("deaths", 0))
 
 
 class TaskRepository(Queries):
@@ -182,7 +188,7 @@ async def _settle(tx: Tx, ended: Sequence[Ended]) -> None:
                     "vo": headers_of(job).get("vo"),
                     "priority": job.priority,
                     "payload": json.loads(job.payload or b"null"),
-                    "attempts": job.attempts + 1,
+                    "attempts": job.attempts + deaths_of(job) + (0 if _is_of_deaths(record) else 1),
                     "error": f"{record.exception_type}: {record.exception_message}" if record else "unknown",
                     "traceback": record.traceback if record else "",
                     "history": json.loads(json.dumps(history[job.id])),
@@ -193,6 +199,11 @@ async def _settle(tx: Tx, ended: Sequence[Ended]) -> None:
             ],
         )
     await _count_down(tx, [job for job, _, _ in first.values()], {job.id for job, _ in died})
+
+
+def _is_of_deaths(record: TracebackRecord | None) -> bool:
+    """Tell whether a task died because its workers did: then its last delivery was no attempt."""
+    return record is not None and record.exception_type == WorkerDied.__name__
 
 
 async def _count_down(tx: Tx, jobs: Sequence[Job], died: set[int]) -> None:
