@@ -5,10 +5,10 @@ VENV  := .venv/bin
 JOBS  ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench docs build lock clean
+.PHONY: help setup demo test check format bench bench-matcher docs build lock clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
 
 setup:
 	@python3 tools/setup.py
@@ -34,6 +34,9 @@ format: setup  ## rewrite the sources in the house's format
 bench: setup  ## measure, and print figures to build/bench
 	@mkdir -p build/bench
 	@$(VENV)/python -m tests.bench
+
+bench-matcher: setup  ## measure the matcher on queues of up to ten million jobs: MATCHER="--jobs 10000000"
+	@$(VENV)/python -m tests.bench.matcher $(MATCHER)
 
 docs: setup  ## the documentation as a site in build/site
 	@$(VENV)/python tools/reference.py

@@ -37,7 +37,8 @@ DEBIAN_PROGRAMS = Path("/usr/lib/postgresql")
 START_TIMEOUT_S = 60.0
 
 COMMON_OPTIONS = ("max_connections=200", "jit=off", "wal_level=minimal", "max_wal_senders=0", "log_checkpoints=off")
-DURABLE_OPTIONS = ("shared_buffers=128MB",)
+# A table that was empty a minute ago may hold a million jobs now: plans for it need statistics sooner than that.
+DURABLE_OPTIONS = ("shared_buffers=128MB", "autovacuum_naptime=5s")
 # Tests only: a crash of the machine may lose everything. Shared memory is in the data directory; nothing is elsewhere.
 FAST_OPTIONS = (
     "shared_buffers=64MB",
@@ -97,11 +98,13 @@ class _Address:
         return f"postgresql://{login}@{self.host}:{self.port}/{DATABASE}"
 
 
-def start_postgres(directory: Path, *, fast: bool = False, url: str | None = None) -> RunningPostgres:
+def start_postgres(
+    directory: Path, *, fast: bool = False, url: str | None = None, options: Sequence[str] = ()
+) -> RunningPostgres:
     """Start the server whose data are in the directory, made at the first start, or hand out the one at `url` if given.
 
-    `fast` is for tests: nothing is synced to the disk. As root the server runs under another account, so the directory
-    must be one that others can reach.
+    `fast` is for tests: nothing is synced to the disk; `options` are further settings of the server (`name=value`). As
+    root the server runs under another account, so the directory must be one that others can reach.
     """
     directory = directory.resolve()
     if url:
@@ -116,8 +119,8 @@ def start_postgres(directory: Path, *, fast: bool = False, url: str | None = Non
     _check_version(programs, data)
 
     address = _choose_address(directory, account)
-    options = (*COMMON_OPTIONS, *(FAST_OPTIONS if fast else DURABLE_OPTIONS), *address.options)
-    settings = [part for option in options for part in ("-c", option)]
+    chosen = (*COMMON_OPTIONS, *(FAST_OPTIONS if fast else DURABLE_OPTIONS), *options, *address.options)
+    settings = [part for option in chosen for part in ("-c", option)]
     log = directory / "postgres.log"
     process = launch(
         [programs / "postgres", "-D", data, *settings],

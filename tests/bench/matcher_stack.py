@@ -1,0 +1,288 @@
+"""What the matcher is measured on: a PostgreSQL that syncs its commits, filled with COPY, and a real server process."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+
+import asyncpg
+import psutil
+
+from tests.bench.matcher_shape import SHAPE, VO, Waiting, site_name
+from tests.infra.app import URL, Installation, config_document
+from weyl.auth.keys import KeySet
+from weyl.demo.postgres import RunningPostgres, start_postgres
+from weyl.demo.processes import end, free_ports, launch, wait_until
+from weyl.kit.db import Database, libpq_dsn
+from weyl.migrations import migrate
+from weyl.task_queues import service as task_queues
+from weyl.task_queues.permits import QueueKeeper
+
+# As an administrator would set a database of this size; commits stay synced.
+POSTGRES_OPTIONS = (
+    "shared_buffers=2GB",
+    "max_wal_size=16GB",
+    "checkpoint_timeout=30min",
+    "maintenance_work_mem=1GB",
+    "work_mem=64MB",
+    "effective_cache_size=12GB",
+    "random_page_cost=1.1",
+)
+ROWS_PER_CHUNK = 20_000
+START_TIMEOUT_S = 120.0
+JOBS_COLUMNS = """job_type, job_group, job_name, owner, owner_group, vo, submission_time, last_update_time, status,
+minor_status, user_priority, class_ids, description_id"""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A database and the installation whose servers use it."""
+
+    directory: Path
+    postgres: RunningPostgres
+    installation: Installation
+    sites: int
+
+    @property
+    def keys(self) -> KeySet:
+        """Signs as the servers do."""
+        return KeySet(self.installation.keys, issuer=URL + "/")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server process."""
+
+    address: tuple[str, int]
+    process: subprocess.Popen[bytes]
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://{self.address[0]}:{self.address[1]}"
+
+    @property
+    def memory_mb(self) -> float:
+        """Return its resident memory."""
+        return float(psutil.Process(self.process.pid).memory_info().rss / 2**20)
+
+
+@contextmanager
+def machine(directory: Path, *, sites: int, tags: Sequence[Sequence[str]]) -> Iterator[Machine]:
+    """Start the database and write the configuration."""
+    installation = Installation.create(directory / f"installation-{os.getpid()}")
+    installation.commit_config(_configuration(sites, tags), "Sites of the benchmark")
+    with start_postgres(directory / "pg", options=POSTGRES_OPTIONS) as postgres:
+        yield Machine(directory, postgres, installation, sites)
+
+
+@contextmanager
+def server(on: Machine, number: int = 1, **settings: str) -> Iterator[Server]:
+    """Run a server until the block ends."""
+    host = "127.0.0.1"
+    [port] = free_ports(host, 1)
+    log = on.directory / f"server-{number}.log"
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(on.directory),
+        "WEYL_DATABASE_URL": on.postgres.url,
+        "WEYL_CONFIG_URL": f"git+file://{on.installation.config_directory}",
+        "WEYL_PUBLIC_URL": URL,
+        "WEYL_KEYS": on.installation.keys,
+        "WEYL_STATE_KEY": on.installation.state_key,
+        "WEYL_S3_ENDPOINT": "http://127.0.0.1:1",
+        "WEYL_LOG_LEVEL": "WARNING",
+        **settings,
+    }
+    command = [sys.executable, "-m", "weyl", "serve", "--host", host, "--port", str(port)]
+    process = launch(command, log=log, env=environment)
+    try:
+        wait_until(lambda: _is_ready(host, port), process, log=log, timeout_s=START_TIMEOUT_S)
+        yield Server((host, port), process)
+    finally:
+        end(process, (signal.SIGTERM, 30.0))
+
+
+def cpu_s(pid: int) -> float:
+    """Return the CPU seconds of a process and of those it started that are alive."""
+    total = 0.0
+    for process in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            total += times.user + times.system
+    return total
+
+
+async def fill(url: str, waiting: Sequence[Waiting], runs: Sequence[tuple[int, int]]) -> None:
+    """Empty the tables and load classes and jobs with COPY; the queue itself is made by `rebuild`."""
+    db = Database(url, pool_size=1, statement_timeout_s=3600)
+    await migrate.upgrade(db)
+    await db.close()
+    connection = await asyncpg.connect(libpq_dsn(url))
+    try:
+        await connection.execute("SET statement_timeout = 0")
+        await connection.execute(
+            "TRUNCATE jobs, job_history, job_pilots, job_descriptions, queue, class_count, requirement_class,"
+            " job_counts, job_count_deltas, offer, match_request RESTART IDENTITY"
+        )
+        await _copy_classes(connection, waiting)
+        await _copy_jobs(connection, waiting, runs)
+    finally:
+        await connection.close()
+
+
+async def rebuild(url: str) -> tuple[float, int]:
+    """Make the queue from the jobs, as `weyl task-queues rebuild` does; returns the seconds and the jobs."""
+    db = Database(url, pool_size=1, statement_timeout_s=3600)
+    began = time.perf_counter()
+    async with db.transaction() as tx:
+        queued = await task_queues.rebuild(tx, QueueKeeper("bench"))
+    passed_s = time.perf_counter() - began
+    await db.close()
+    await execute(url, "VACUUM (ANALYZE) queue", "VACUUM (ANALYZE) class_count", "CHECKPOINT")
+    return passed_s, sum(queued.values())
+
+
+async def execute(url: str, *statements: str) -> None:
+    """Run statements one by one, each in a transaction of its own."""
+    connection = await asyncpg.connect(libpq_dsn(url))
+    try:
+        await connection.execute("SET statement_timeout = 0")
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def value(url: str, query: str) -> int:
+    """Return the one number that a query gives."""
+    connection = await asyncpg.connect(libpq_dsn(url))
+    try:
+        return int(await connection.fetchval(query))
+    finally:
+        await connection.close()
+
+
+async def _copy_classes(connection: asyncpg.Connection, waiting: Sequence[Waiting]) -> None:
+    rows = []
+    for number, each in enumerate(waiting, start=1):
+        document = each.made.document
+        people = (document["vo"], document["group"], document["owner"], document["job_type"])
+        rows.append((number, each.made.hash, each.made.canonical.decode(), *people, document["user_priority"]))
+    names = ["class_id", "hash", "document", "vo", "owner_group", "owner", "job_type", "user_priority"]
+    await connection.copy_records_to_table("requirement_class", columns=names, records=rows)
+    await connection.execute("SELECT setval(pg_get_serial_sequence('requirement_class', 'class_id'), $1)", len(rows))
+    descriptions = ((number, 'Executable = "run.sh";', _description(number)) for number in range(1, len(waiting) + 1))
+    names = ["description_id", "jdl", "document"]
+    await connection.copy_records_to_table("job_descriptions", columns=names, records=descriptions)
+
+
+def _description(number: int) -> str:
+    return json.dumps(
+        {
+            "Executable": "run.sh",
+            "Arguments": f"--production {number} --seed %j",
+            "JobName": f"production {number}",
+            "StdOutput": "std.out",
+            "StdError": "std.err",
+            "OutputSandbox": ["std.out", "std.err"],
+            "InputSandbox": [f"SB:SandboxSE|/S3/store/sha256:{number:064x}.tar.zst"],
+        }
+    )
+
+
+async def _copy_jobs(
+    connection: asyncpg.Connection, waiting: Sequence[Waiting], runs: Sequence[tuple[int, int]]
+) -> None:
+    """Load without the other indexes and without the triggers, whose counts are written at once at the end."""
+    indexes = await connection.fetch(
+        "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'jobs' AND indexname <> 'pk_jobs'"
+    )
+    for row in indexes:
+        await connection.execute(f'DROP INDEX "{row["indexname"]}"')
+    await connection.execute("ALTER TABLE jobs DISABLE TRIGGER USER")
+    await _copy_text(connection, waiting, runs)
+    for row in indexes:
+        await connection.execute(row["indexdef"])
+    await connection.execute("ALTER TABLE jobs ENABLE TRIGGER USER")
+    counted = "vo, owner, owner_group, job_type, job_group, site, status, minor_status"
+    await connection.execute(
+        f"INSERT INTO job_counts ({counted}, count) SELECT {counted}, count(*) FROM jobs GROUP BY {counted}"
+    )
+    await connection.execute("VACUUM (ANALYZE) jobs")
+    await connection.execute("ANALYZE requirement_class")
+
+
+async def _copy_text(
+    connection: asyncpg.Connection, waiting: Sequence[Waiting], runs: Sequence[tuple[int, int]]
+) -> None:
+    async def lines() -> AsyncIterator[bytes]:
+        rows: list[str] = []
+        held = 0
+        for number, count in runs:
+            rows.append(_line(waiting[number], number + 1) * count)
+            held += count
+            if held >= ROWS_PER_CHUNK:
+                yield "".join(rows).encode()
+                rows, held = [], 0
+                await asyncio.sleep(0)
+        yield "".join(rows).encode()
+
+    await connection.copy_to_table(
+        "jobs", source=lines(), columns=[name.strip() for name in JOBS_COLUMNS.split(",")], format="text"
+    )
+
+
+def _line(each: Waiting, class_id: int) -> str:
+    document = each.made.document
+    now = "2026-01-01 00:00:00+00"
+    values = (
+        document["job_type"],
+        f"{class_id:08}",
+        f"production_{class_id}",
+        document["owner"],
+        document["group"],
+        VO,
+        now,
+        now,
+        "Waiting",
+        "Pilot Agent Submission",
+        str(document["user_priority"]),
+        f"{{{class_id}}}",
+        str(class_id),
+    )
+    return "\t".join(values) + "\n"
+
+
+def _configuration(sites: int, tags: Sequence[Sequence[str]]) -> dict[str, object]:
+    document = config_document([VO])
+    groups = {stratum["group"] for stratum in SHAPE["strata"]}
+    registry = document["Registry"][VO]  # type: ignore[index]
+    registry["Groups"].update({group: {"Properties": ["NormalUser"], "Users": []} for group in sorted(groups)})
+    queue = {"WallTime": 259_200, "Cores": 8}
+    document["Resources"] = {
+        "Sites": {
+            site_name(rank): {
+                "Tags": list(tags[rank]),
+                "CEs": {f"ce.{site_name(rank)}": {"Driver": "local", "Queues": {"default": queue}}},
+            }
+            for rank in range(sites)
+        }
+    }
+    return document
+
+
+def _is_ready(host: str, port: int) -> bool:
+    url = f"http://{host}:{port}/api/health/ready"
+    with suppress(URLError, OSError), urllib.request.urlopen(url, timeout=5) as answer:
+        return bool(answer.status == 200)
+    return False
