@@ -31,8 +31,8 @@ HEADERS_MATTER = {
 }
 # One run too many fails the job: it is refused, and must be found so afterwards.
 LEAVES_A_TRACE = {"POST /api/jobs/reschedule"}
-# Attempts with a pilot's secret are written down whatever comes of them; offers are by a timer.
-ALWAYS_WRITTEN = ("pilot_secret_uses", "offer")
+# Attempts to log in, and with a pilot's secret, are counted whatever comes of them; offers are by a timer.
+ALWAYS_WRITTEN = ("pilot_secret_uses", "login_attempts", "offer")
 
 APP = create_app(Settings())
 DOCUMENT = APP.openapi()["paths"]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable
+from hashlib import sha256
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
@@ -190,12 +191,15 @@ async def test_the_answer_has_the_codes_of_the_contract(client: httpx2.AsyncClie
     assert device["expires_in"] == 600
 
 
-async def test_the_device_code_is_not_stored(client: httpx2.AsyncClient, db: Database) -> None:
+async def test_neither_of_the_codes_is_stored(client: httpx2.AsyncClient, db: Database) -> None:
     device = (await start(client)).json()
     async with db.read() as tx:
         rows = (await tx.exec_driver_sql("SELECT device_flows::text FROM device_flows")).scalars().all()
     assert len(rows) == 1
     assert device["device_code"] not in rows[0]
+    # Eight letters are found from a plain hash in a minute.
+    assert device["user_code"] not in rows[0]
+    assert sha256(device["user_code"].encode()).hexdigest() not in rows[0]
 
 
 async def test_the_browser_goes_to_the_provider_with_pkce_and_a_state_that_says_nothing(

@@ -194,3 +194,9 @@ async def running_application(
         transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx2.AsyncClient(transport=transport, base_url=URL) as client:
             yield Application(app, client, values, app.state.keys)
+
+
+def calling_from(application: Application, address: str) -> httpx2.AsyncClient:
+    """Return a client of the application that seems to call from an address of its own."""
+    transport = httpx2.ASGITransport(app=application.app, raise_app_exceptions=False, client=(address, 40_000))
+    return httpx2.AsyncClient(transport=transport, base_url=URL)

@@ -1,7 +1,8 @@
 """All SQL of the auth room, one function a statement."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -31,7 +32,7 @@ class TokenStatus(StrEnum):
 
 @dataclass(frozen=True)
 class DeviceFlow:
-    """A login on a device that has no browser of its own."""
+    """A login on a device that has no browser of its own; of both codes only hashes are kept."""
 
     flow_id: UUID
     created_at: datetime
@@ -76,6 +77,26 @@ class RefreshRow:
     status: str = TokenStatus.CREATED
 
 
+# One statement, and a row of its own for each address: two that log in from different places never wait for each other.
+# `due` is when the address would have used up what it took; it may take more while that is within the period.
+_TAKE_ATTEMPT = """
+WITH taken AS (
+  INSERT INTO login_attempts AS known (slot, due) VALUES ($1, clock_timestamp() + $2)
+  ON CONFLICT (slot) DO UPDATE SET due = greatest(known.due, clock_timestamp()) + $2
+  WHERE known.due + $2 <= clock_timestamp() + $3
+  RETURNING slot
+)
+SELECT EXISTS (SELECT FROM taken) AS is_taken,
+  (SELECT extract(epoch FROM due + $2 - $3 - clock_timestamp()) FROM login_attempts WHERE slot = $1) AS wait_s
+"""
+
+
+async def take_attempt(tx: Tx, slot: int, *, every: timedelta, period: timedelta) -> float | None:
+    """Count one attempt; returns the seconds to wait if there is none left."""
+    [row] = await fetch_text(tx, _TAKE_ATTEMPT, slot, every, period)
+    return None if row["is_taken"] else float(row["wait_s"] or 0)
+
+
 async def insert_device_flow(tx: Tx, flow: DeviceFlow) -> bool:
     """Store a device flow unless a live one has the same user code; tells whether it did."""
     values = vars(flow)
@@ -87,10 +108,10 @@ async def insert_device_flow(tx: Tx, flow: DeviceFlow) -> bool:
     return (await tx.execute(statement)).first() is not None
 
 
-async def select_waiting_device(tx: Tx, user_code: str, *, now: datetime) -> DeviceFlow | None:
-    """Return the device flow that waits for this user code."""
+async def select_waiting_device(tx: Tx, user_codes: Collection[str], *, now: datetime) -> DeviceFlow | None:
+    """Return the device flow that waits for a user code, which is kept under one of these hashes."""
     statement = select(device_flows).where(
-        device_flows.c.user_code == user_code,
+        device_flows.c.user_code.in_(user_codes),
         device_flows.c.status == FlowStatus.PENDING,
         device_flows.c.expires_at > now,
     )

@@ -1,4 +1,4 @@
-"""How often one address may try: a bucket of tokens per address, kept in memory."""
+"""How often one address may try: a bucket of tokens per address, kept in memory, and what all processes count."""
 
 import math
 import time
@@ -10,6 +10,7 @@ from cachetools import LRUCache
 from weyl.auth.errors import TooManyLogins
 
 ADDRESSES_MAX = 20_000
+PERIOD_S = 60
 
 
 def network_of(address: str) -> str:
@@ -21,11 +22,17 @@ def network_of(address: str) -> str:
     return str(parsed.ipv4_mapped or IPv6Network((parsed, 64), strict=False))
 
 
+def too_many(wait_s: float) -> TooManyLogins:
+    """Returns the refusal that says when to come back."""
+    whole_s = max(1, math.ceil(wait_s))
+    return TooManyLogins(f"Too many attempts from your address: wait {whole_s} s", retry_after_s=whole_s)
+
+
 class AttemptLimiter:
     """Allows `per_minute` attempts at once and refills evenly.
 
-    Each server process counts for itself: an installation with four processes allows up to four times as many. A row
-    in the database per attempt would be exact, and would let whoever attacks the login load the database of all.
+    It stands before the count that all server processes share: what one process refuses by itself costs the database
+    nothing, so that whoever floods the login from one address loads nobody else's installation with it.
     """
 
     def __init__(self, per_minute: int, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -38,8 +45,7 @@ class AttemptLimiter:
         now = self._clock()
         address = network_of(address)
         level, since = self._buckets.get(address, (float(self._per_minute), now))
-        level = min(float(self._per_minute), level + (now - since) * self._per_minute / 60)
+        level = min(float(self._per_minute), level + (now - since) * self._per_minute / PERIOD_S)
         if level < 1:
-            wait_s = math.ceil((1 - level) * 60 / self._per_minute)
-            raise TooManyLogins(f"Too many attempts from your address: wait {wait_s} s", retry_after_s=wait_s)
+            raise too_many((1 - level) * PERIOD_S / self._per_minute)
         self._buckets[address] = (level - 1, now)

@@ -1,5 +1,7 @@
 """The `state` that travels through the identity provider: encrypted, so that nobody reads, alters or makes one."""
 
+import hashlib
+import hmac
 import json
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -31,7 +33,13 @@ class Sealer:
             # Good for one process; a second one would not understand the logins that this one began.
             log.warning("state_key_missing", hint="set WEYL_STATE_KEY to the same Fernet key for all servers")
             keys = Fernet.generate_key().decode()
-        self._fernet = MultiFernet([Fernet(key.strip()) for key in keys.split(",")])
+        names = [key.strip() for key in keys.split(",")]
+        self._fernet = MultiFernet([Fernet(name) for name in names])
+        self._hash_keys = [hashlib.sha256(b"weyl keyed hashes " + name.encode()).digest() for name in names]
+
+    def hashes(self, text: str) -> list[str]:
+        """Return the hashes of a text too short to be hashed without a key: first the one to keep, then older ones."""
+        return [hmac.new(key, text.encode(), "sha256").hexdigest() for key in self._hash_keys]
 
     def seal(self, journey: Journey) -> str:
         """Return the `state` to send along."""

@@ -5,6 +5,16 @@ from sqlalchemy.dialects.postgresql import BYTEA, UUID
 
 from weyl.kit.db import Timestamp, metadata
 
+# What an address may still try, for all server processes together. The rows are bounded: an address is known by
+# a keyed hash, which says nothing of it. Not in the write-ahead log: after a crash everybody may try anew.
+login_attempts = sa.Table(
+    "login_attempts",
+    metadata,
+    sa.Column("slot", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("due", Timestamp, nullable=False),
+    prefixes=["UNLOGGED"],
+)
+
 # A flow lives minutes: the month in which it began decides when its partition goes.
 device_flows = sa.Table(
     "device_flows",
@@ -12,6 +22,7 @@ device_flows = sa.Table(
     sa.Column("flow_id", UUID, primary_key=True),
     sa.Column("created_at", Timestamp, primary_key=True),
     sa.Column("expires_at", Timestamp, nullable=False),
+    # Eight letters are soon guessed: a keyed hash, so that whoever reads the database cannot take a login over.
     sa.Column("user_code", sa.Text, nullable=False),
     sa.Column("device_code_hash", BYTEA, nullable=False),
     sa.Column("client_id", sa.Text, nullable=False),

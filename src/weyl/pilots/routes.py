@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
 
 from weyl.auth.routes.context import ClientAddress, CurrentAuthority
+from weyl.auth.service.attempts import admit
 from weyl.config.routes import CurrentConfig
 from weyl.kit.http import (
     CurrentActor,
@@ -55,9 +56,9 @@ async def pilot_yard(request: Request) -> Yard:
     return cast(Yard, state(request).pilot_yard)
 
 
-async def counted_address(address: ClientAddress, authority: CurrentAuthority) -> str:
+async def counted_address(address: ClientAddress, authority: CurrentAuthority, tx: WriteTx) -> str:
     """Return the caller's address, after counting the attempt against its limit."""
-    authority.limiter.take(address)
+    await admit(tx, authority, address)
     return address
 
 

@@ -37,11 +37,12 @@ async def start(
     device_code = new_secret(32)
     life_s = authority.settings.device_code_s
     for _ in range(USER_CODE_ATTEMPTS):
+        user_code = "".join(secrets.choice(USER_CODE_LETTERS) for _ in range(USER_CODE_LENGTH))
         flow = DeviceFlow(
             flow_id=uuid7(),
             created_at=now,
             expires_at=now + timedelta(seconds=life_s),
-            user_code="".join(secrets.choice(USER_CODE_LETTERS) for _ in range(USER_CODE_LENGTH)),
+            user_code=authority.sealer.hashes(user_code)[0],
             device_code_hash=sha256(device_code.encode()).digest(),
             client_id=client_id,
             scope=scope,
@@ -51,10 +52,10 @@ async def start(
     else:
         raise Unavailable("No user code is free now; try again in a moment")
     return InitiateDeviceFlowResponse(
-        user_code=flow.user_code,
+        user_code=user_code,
         device_code=device_code,
         verification_uri=authority.url(PATH),
-        verification_uri_complete=authority.url(f"{PATH}?user_code={flow.user_code}"),
+        verification_uri_complete=authority.url(f"{PATH}?user_code={user_code}"),
         expires_in=life_s,
         interval=POLL_EVERY_S,
     )
@@ -66,7 +67,7 @@ async def login_url(db: Database, authority: Authority, *, user_code: str, now: 
     flow = None
     if USER_CODE.fullmatch(code):
         async with db.read() as tx:
-            flow = await queries.select_waiting_device(tx, code, now=now)
+            flow = await queries.select_waiting_device(tx, authority.sealer.hashes(code), now=now)
     if flow is None:
         raise UnknownUserCode("This code is unknown, used or too old. Start the login again on your device")
     scope = authority.scope(flow.scope)
