@@ -1,0 +1,310 @@
+"""Shell scripts on another machine, through the system's OpenSSH: one connection carries all of them."""
+
+import asyncio
+import fcntl
+import hashlib
+import os
+import stat
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from weyl.config.section import Section
+from weyl.pilots.compute_elements.credentials import Credential, CredentialKind, CredentialProvider
+from weyl.pilots.compute_elements.driver import DriverError
+from weyl.pilots.compute_elements.transport import Finished, Framed, communicate
+
+KEPT_OPEN_S = 300
+ALIVE_EVERY_S = 10
+PAUSE_MAX_S = 60.0
+CHECK_TIMEOUT_S = 5.0
+REFUSED = "Session open refused by peer"
+REFUSED_PAUSE_S = 0.3
+# Other users must not be able to guess where to wait for a password.
+_ASKPASS = '#!/bin/sh\nexec cat "$WEYL_SSH_PASSWORD_FILE"\n'
+_PASSED_ON = ("PATH", "LANG", "HOME", "USER", "LOGNAME", "KRB5CCNAME")
+
+
+class SSHOptions(Section):
+    """What `DriverOptions` may say of the way to a computing element behind SSH."""
+
+    host_keys: tuple[str, ...] = ()
+    """Public keys of the host, as `ssh-keyscan` prints them without the name: `ssh-ed25519 AAAA…`."""
+    known_hosts: Path | None = None
+    """A file of host keys; without it and `HostKeys` those of this machine and of the worker's user are used."""
+    config_file: Path | None = None
+    """A configuration of ssh for all that has no option here; none is read otherwise."""
+    proxy_jump: str | None = None
+    """Hosts to go through, as `ssh -J` takes them; their keys must be in `KnownHosts`."""
+    connect_timeout: float = 15
+    """Seconds until a host that does not answer is given up."""
+
+
+@dataclass(frozen=True)
+class SSHAddress:
+    """Where to log in."""
+
+    host: str
+    user: str | None = None
+    port: int = 22
+
+    @classmethod
+    def parse(cls, endpoint: str) -> "SSHAddress":
+        """Read `ssh://user@host:port`."""
+        parts = urlsplit(endpoint)
+        is_plain = not (parts.path.strip("/") or parts.query or parts.fragment or parts.password)
+        words = (parts.hostname or "", parts.username or "")
+        if parts.scheme != "ssh" or not parts.hostname or not is_plain or any(word.startswith("-") for word in words):
+            raise ValueError(f"{endpoint!r} is not of the form ssh://user@host:port")
+        return cls(parts.hostname, parts.username, parts.port or 22)
+
+    def __str__(self) -> str:
+        return f"ssh://{f'{self.user}@' if self.user else ''}{self.host}:{self.port}"
+
+
+class SSHTransport:
+    """Runs scripts behind SSH.
+
+    The connection is a process of its own (ssh's control master) with a socket in a private directory: every driver,
+    worker and server of this user shares it, and it ends by itself when nobody has used it for some minutes. A new
+    key or a new option makes a new connection.
+    """
+
+    def __init__(self, address: SSHAddress, options: SSHOptions, credentials: CredentialProvider) -> None:
+        self._address = address
+        self._options = options
+        self._credentials = credentials
+
+    async def run(self, script: str, *arguments: str, stdin: bytes = b"", timeout_s: float) -> Finished:
+        """Run a script on the other machine, whatever the login shell of the user there is."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                socket = await self._connect()
+        except TimeoutError as error:
+            raise DriverError(f"{self._address} did not let us in within {timeout_s:g} s") from error
+        try:
+            return await self._run(socket, Framed(script, arguments), stdin, timeout_s)
+        except DriverError as error:
+            # Whatever is wrong with this connection, the next attempt makes a new one.
+            await asyncio.shield(self._disconnect(socket))
+            raise DriverError(f"{self._address}: {error}") from error
+
+    async def _run(self, socket: Path, framed: Framed, stdin: bytes, timeout_s: float) -> Finished:
+        text = framed.text.encode()
+        # The login shell sees this line only; the script comes first on the standard input, byte by byte because what
+        # follows it there is the script's own.
+        line = f"exec /bin/sh -c 'eval \"$(dd bs=1 count={len(text)} 2>/dev/null)\"'"
+        command = [*self._mux(socket), "-o", "ProxyCommand=false", *self._target(), line]
+        deadline = time.monotonic() + timeout_s
+        while True:
+            code, out, complaint = await communicate(
+                command, stdin=text + stdin, timeout_s=timeout_s, environment=_environment(), directory="/"
+            )
+            # A host allows so many sessions on a connection (MaxSessions) and no more: nothing was begun yet.
+            if code != 255 or REFUSED not in complaint or time.monotonic() > deadline:
+                return framed.finished(code, out, complaint)
+            await asyncio.sleep(REFUSED_PAUSE_S)
+
+    async def _connect(self) -> Path:
+        """Return the socket of the connection, which is made if there is none."""
+        kinds = (CredentialKind.SSH_KEY, CredentialKind.PASSWORD)
+        credential = await self._credentials.get(str(self._address), kinds)
+        directory = await asyncio.to_thread(private_directory)
+        socket = directory / f"{self._digest(credential)}.sock"
+        async with _locked(socket.with_suffix(".lock")):
+            if not await self._is_open(socket):
+                trouble = Trouble(socket.with_suffix(".trouble"))
+                trouble.demand_pause_is_over(str(self._address))
+                try:
+                    await self._open(socket, credential)
+                except DriverError as error:
+                    trouble.note(str(error))
+                    raise DriverError(f"{self._address}: {error}") from error
+                trouble.clear()
+        return socket
+
+    async def _is_open(self, socket: Path) -> bool:
+        if not _exists(socket):
+            return False
+        command = [*self._mux(socket), "-O", "check", *self._target()]
+        try:
+            code, _, _ = await communicate(
+                command, stdin=b"", timeout_s=CHECK_TIMEOUT_S, environment=_environment(), directory="/"
+            )
+        except DriverError:
+            code = 1
+        if code:
+            await self._disconnect(socket)
+        return code == 0
+
+    async def _open(self, socket: Path, credential: Credential | None) -> None:
+        log = socket.with_suffix(".log")
+        _remove(log)
+        environment = _environment()
+        with _secrets(socket, credential, environment) as identity:
+            command = ["ssh", *self._options_of(socket), *identity, "-M", "-N", "-f", "-E", str(log), *self._target()]
+            timeout_s = self._options.connect_timeout + CHECK_TIMEOUT_S
+            code, _, _ = await communicate(
+                command, stdin=b"", timeout_s=timeout_s, environment=environment, directory="/"
+            )
+        if code or not _exists(socket):
+            raise DriverError(_complaint(log) or "No connection could be made")
+
+    async def _disconnect(self, socket: Path) -> None:
+        """Let the connection take nothing new; what others run on it may go on."""
+        command = [*self._mux(socket), "-O", "stop", *self._target()]
+        with suppress(DriverError):
+            await communicate(command, stdin=b"", timeout_s=CHECK_TIMEOUT_S, environment=_environment(), directory="/")
+        _remove(socket)
+
+    def _mux(self, socket: Path) -> list[str]:
+        return ["ssh", "-F", "none", "-S", str(socket), "-o", "ControlMaster=no", "-o", "BatchMode=yes", "-T"]
+
+    def _target(self) -> list[str]:
+        user = ["-l", self._address.user] if self._address.user else []
+        return ["-p", str(self._address.port), *user, "--", self._address.host]
+
+    def _options_of(self, socket: Path) -> list[str]:
+        words = {
+            "ControlPath": socket,
+            "ControlPersist": KEPT_OPEN_S,
+            "ConnectTimeout": max(1, round(self._options.connect_timeout)),
+            "ServerAliveInterval": ALIVE_EVERY_S,
+            "ServerAliveCountMax": 3,
+            "StrictHostKeyChecking": "yes",
+            "UpdateHostKeys": "no",
+            "IdentitiesOnly": "yes",
+            "ForwardAgent": "no",
+            "ForwardX11": "no",
+            "ClearAllForwardings": "yes",
+            "PermitLocalCommand": "no",
+            "NumberOfPasswordPrompts": 1,
+            "LogLevel": "ERROR",
+        }
+        if self._options.host_keys:
+            known = socket.with_suffix(".hosts")
+            known.write_text("".join(f"{self._known_name()} {key}\n" for key in self._options.host_keys))
+            words |= {"UserKnownHostsFile": known, "GlobalKnownHostsFile": "/dev/null"}
+        elif self._options.known_hosts:
+            words |= {"UserKnownHostsFile": self._options.known_hosts, "GlobalKnownHostsFile": "/dev/null"}
+        if self._options.proxy_jump:
+            words["ProxyJump"] = self._options.proxy_jump
+        chosen = ["-F", str(self._options.config_file or "none")]
+        return [*chosen, *(part for name, value in words.items() for part in ("-o", f"{name}={value}"))]
+
+    def _known_name(self) -> str:
+        host, port = self._address.host, self._address.port
+        return host if port == 22 else f"[{host}]:{port}"
+
+    def _digest(self, credential: Credential | None) -> str:
+        content = hashlib.sha256(credential.content if credential else b"").hexdigest()
+        return hashlib.sha256(f"{self._address} {self._options!r} {content}".encode()).hexdigest()[:24]
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """How often in a row a host did not let us in: each time it is left alone for twice as long."""
+
+    path: Path
+    now: Callable[[], float] = field(default=time.time)
+
+    def demand_pause_is_over(self, address: str) -> None:
+        """Raise `DriverError` with what was wrong the last time if it is too early to try again."""
+        count, at, reason = self._read()
+        pause_s = min(2.0 ** (count - 1), PAUSE_MAX_S) if count else 0.0
+        left_s = at + pause_s - self.now()
+        if 0 < left_s <= PAUSE_MAX_S:
+            raise DriverError(f"{address} is left alone for {left_s:.0f} s more: {reason}")
+
+    def note(self, reason: str) -> None:
+        """Count one more."""
+        self.path.write_text(f"{self._read()[0] + 1} {self.now()} {reason}")
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.path.unlink(missing_ok=True)
+
+    def _read(self) -> tuple[int, float, str]:
+        try:
+            count, at, reason = self.path.read_text().split(" ", 2)
+            return int(count), float(at), reason
+        except (OSError, ValueError):
+            return 0, 0.0, ""
+
+
+def private_directory() -> Path:
+    """Return a directory that only this user can enter, with a short path: those of sockets are limited."""
+    root = tempfile.gettempdir()
+    directory = Path(root if len(root) <= 40 else "/tmp") / f"weyl-ssh-{os.geteuid()}"
+    directory.mkdir(mode=0o700, exist_ok=True)
+    found = directory.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
+        raise DriverError(f"{directory} must be a directory of this user with mode 0700")
+    return directory
+
+
+def _exists(path: Path) -> bool:
+    return path.exists()
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def _complaint(log: Path) -> str:
+    """Return what ssh said, without the banner that it frames a changed host key with."""
+    text = log.read_text(errors="replace") if log.exists() else ""
+    return " ".join(word for word in text.split() if word.strip("@"))[:500]
+
+
+def _environment() -> dict[str, str]:
+    return {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+
+
+@contextmanager
+def _secrets(socket: Path, credential: Credential | None, environment: dict[str, str]) -> Iterator[list[str]]:
+    """Lay out what ssh logs in with, as strictly as it demands, for as long as that takes; yields its options."""
+    if credential is None:
+        yield ["-o", "BatchMode=yes"]
+        return
+    secret = socket.with_suffix(".secret")
+    secret.unlink(missing_ok=True)
+    with os.fdopen(os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+        stream.write(credential.content)
+    try:
+        if credential.kind is CredentialKind.SSH_KEY:
+            certificate = credential.path.with_name(f"{credential.path.name}-cert.pub")
+            signed = ["-o", f"CertificateFile={certificate}"] if certificate.exists() else []
+            yield ["-o", "BatchMode=yes", "-o", "PreferredAuthentications=publickey", "-i", str(secret), *signed]
+        else:
+            askpass = socket.with_suffix(".askpass")
+            askpass.write_text(_ASKPASS)
+            askpass.chmod(0o700)
+            environment |= {
+                "SSH_ASKPASS": str(askpass),
+                "SSH_ASKPASS_REQUIRE": "force",
+                "WEYL_SSH_PASSWORD_FILE": str(secret),
+            }
+            yield ["-o", "PubkeyAuthentication=no", "-o", "PreferredAuthentications=password,keyboard-interactive"]
+    finally:
+        secret.unlink(missing_ok=True)
+
+
+@asynccontextmanager
+async def _locked(path: Path) -> AsyncIterator[None]:
+    """Hold a file's lock: one process makes the connection, the others find it made."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                await asyncio.sleep(0.05)
+        yield
+    finally:
+        os.close(descriptor)
