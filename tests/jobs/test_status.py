@@ -6,12 +6,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from tests.infra.app import Application
 from tests.jobs.conftest import MakeJobs, Rows, iso
 
 from weyl.jobs.states import JobState, Report, merge
+from weyl.jobs.tables import jobs
 from weyl.kit.clock import utcnow
-from weyl.kit.db import Database
+from weyl.kit.db import Database, Listener
+from weyl.task_queues import service as task_queues
+from weyl.task_queues.requirements import make_class
 
 Login = Callable[..., dict[str, str]]
 URL = "/api/jobs/status"
@@ -109,6 +113,29 @@ async def test_a_refused_move_answers_200_and_sets_no_end(
     assert answer.json()["success"][str(job_id)]["Status"] == "Received"
     assert (await row(job_id, "status"), await row(job_id, "end_exec_time")) == ("Received", None)
     assert (await history(job_id))[-1] == ("Received", "idem", "idem", "Test(SM)")
+
+
+async def test_matchers_are_told_of_a_job_that_a_late_report_took_out_of_the_queue_for_a_moment(
+    application: Application, make_jobs: MakeJobs, row: Rows, db: Database
+) -> None:
+    (job_id,) = await make_jobs(status="Waiting")
+    made = make_class({"cpu_work_db12": 10}, vo="voa", group="user", owner="alice", job_type="User")
+    async with db.transaction() as tx:
+        placed = await task_queues.enqueue_jobs(tx, [(job_id, made)])
+        await tx.execute(sa.update(jobs).values(class_ids=list(placed.values())))
+    heard: asyncio.Queue[str] = asyncio.Queue()
+    listener = Listener(db, {task_queues.CHANNEL: heard.put_nowait})
+    await listener.start()
+    try:
+        late = report("Killed", at=utcnow() - timedelta(days=1))
+        answer = await application.client.patch(URL, json={job_id: late}, headers=application.login())
+        assert answer.status_code == 200
+        assert await asyncio.wait_for(heard.get(), 20) == str(placed[job_id])
+    finally:
+        await listener.stop()
+    assert await row(job_id, "status") == "Waiting"
+    async with db.read() as tx:
+        assert (await tx.execute(sa.text("SELECT class_id, job_id FROM queue"))).all() == [(placed[job_id], job_id)]
 
 
 async def test_a_late_report_is_a_success_of_nulls(

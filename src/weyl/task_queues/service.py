@@ -14,8 +14,8 @@ CLASSES_PER_NOTICE = 500
 DEACTIVATE_BATCH = 1_000
 
 
-async def enqueue_jobs(tx: Tx, pairs: Sequence[tuple[int, RequirementClass]]) -> dict[int, int]:
-    """Let jobs wait in their classes; returns the class of each job.
+async def enqueue_jobs(tx: Tx, pairs: Sequence[tuple[int, RequirementClass]]) -> dict[int, list[int]]:
+    """Let jobs wait in their classes, of which a job with alternatives has several; returns the classes of each job.
 
     The class rows stay locked (shared, in order) until `tx` ends, so that nobody can declare a class empty between our
     look at it and our commit. Matchers are told once a class, not once a job: a notice a job would line up the commits.
@@ -26,12 +26,22 @@ async def enqueue_jobs(tx: Tx, pairs: Sequence[tuple[int, RequirementClass]]) ->
     placed = [(class_ids[made.hash], job_id) for job_id, made in pairs]
     await queries.insert_jobs(tx, placed)
     await _announce(tx, (class_id for class_id, _ in placed))
-    return {job_id: class_id for class_id, job_id in placed}
+    entered: dict[int, list[int]] = {}
+    for class_id, job_id in placed:
+        entered.setdefault(job_id, []).append(class_id)
+    return entered
 
 
 async def remove_jobs(tx: Tx, job_ids: Sequence[int]) -> int:
     """Take jobs out of the queue, before their rows are changed: everybody locks queue rows first, then jobs."""
     return await queries.delete_jobs(tx, job_ids) if job_ids else 0
+
+
+async def return_jobs(tx: Tx, pairs: Sequence[tuple[int, int]]) -> None:
+    """Put jobs back that `tx` itself took out, as (class, job); matchers that looked meanwhile are told."""
+    if pairs:
+        await queries.insert_jobs(tx, pairs)
+        await _announce(tx, (class_id for class_id, _ in pairs))
 
 
 async def deactivate_drained(tx: Tx) -> list[int]:

@@ -11,7 +11,6 @@ from weyl.jobs.queries import status as queries
 from weyl.jobs.states import ENDED_BY_HAND, MOVES, Change, JobState, Report, follow, merge, not_late
 from weyl.kit.db import Tx
 from weyl.sandboxes import service as sandboxes
-from weyl.task_queues import queries as task_queue_queries
 from weyl.task_queues import service as task_queues
 
 NOT_FOUND = "Not found"
@@ -157,8 +156,7 @@ def _may_leave(status: str | None, *, force: bool) -> bool:
 async def return_to_queue(tx: Tx, class_ids: Mapping[int, Sequence[int]]) -> None:
     """Put jobs back whose report turned out to be too late; nobody else has seen them leave."""
     pairs = [(class_id, job_id) for job_id, classes in class_ids.items() for class_id in classes]
-    if pairs:
-        await task_queue_queries.insert_jobs(tx, pairs)
+    await task_queues.return_jobs(tx, pairs)
 
 
 async def _follow_up(tx: Tx, batch: _Batch, rows: Mapping[int, Any], *, now: datetime) -> None:
