@@ -111,7 +111,12 @@ def _tasks(services: Services) -> Sequence[BoundTask]:
             unassigned_days=services.settings.sandbox_unassigned_days,
             on_broken=_fail_jobs_without_sandbox,
         ),
-        *jobs_tasks.tasks(services.db, services.config),
+        *jobs_tasks.tasks(
+            services.db,
+            services.config,
+            history_months=services.settings.job_history_months,
+            heartbeat_months=services.settings.job_heartbeat_months,
+        ),
         *matcher_tasks.tasks(services.db),
         *pilots_tasks.tasks(_yard(services)),
         *tasks_tasks.tasks(services.db),

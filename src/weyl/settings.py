@@ -18,6 +18,12 @@ class Settings(BaseSettings):
     database_statement_timeout_s: float = Field(default=30, gt=0)
     """Longest run of one SQL statement of a request, in seconds."""
 
+    search_timeout_s: float = Field(default=10, gt=0)
+    """Longest run of one search or summary, in seconds; then it is cancelled and refused."""
+    search_scans_max: int = Field(default=4, ge=1, le=200)
+    """Searches that no index serves, such as those with patterns, that one process runs at a time; one user gets half
+    of these places at most."""
+
     public_url: str = "http://localhost:8000"
     """The URL under which clients reach this installation; links and redirects are built from it, never from Host."""
     token_issuer: str | None = None
@@ -67,6 +73,10 @@ class Settings(BaseSettings):
     sandbox_unassigned_days: float = Field(default=15, gt=0)
     """Days after which a sandbox that no job refers to is removed."""
 
+    job_history_months: int = Field(default=24, ge=1)
+    """Months for which the records of what jobs went through are kept, whole months of the calendar."""
+    job_heartbeat_months: int = Field(default=3, ge=1)
+    """Months for which the figures that running jobs report are kept, whole months of the calendar."""
     jobs_per_submission_max: int = Field(default=100_000, ge=1)
     """Jobs that one submission may create."""
     body_bytes_max: int = Field(default=256 * 1024 * 1024, ge=1024)

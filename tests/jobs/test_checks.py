@@ -3,7 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import sqlalchemy as sa
@@ -16,10 +16,11 @@ from weyl.jobs.ranges import batches, to_ranges
 from weyl.jobs.service.checks import CHECK_JOBS, check_jobs
 from weyl.jobs.service.submission import Submission, submit
 from weyl.jobs.tables import job_history, jobs
-from weyl.jobs.tasks import HOUSEKEEPING, tasks
+from weyl.jobs.tasks import FORGET, HOUSEKEEPING, tasks
 from weyl.kit.clock import utcnow
-from weyl.kit.db import Database
+from weyl.kit.db import Database, ensure_month_partitions, month_start
 from weyl.task_queues.tables import queue, requirement_class
+from weyl.tasks.models import Run
 
 ALICE = Submitter(vo="voa", group="user", owner="alice", subject="voa:alice-sub")
 PLAIN = 'Executable = "/bin/date";'
@@ -232,6 +233,33 @@ async def test_the_task_checks_what_was_submitted(db: Database, submitted: Flow)
     await bound[CHECK_JOBS.name](json.loads(payload))
     assert (await _jobs(db))[job_id]["status"] == "Waiting"
     await bound[HOUSEKEEPING.name](None)
+
+
+async def test_months_that_are_over_are_forgotten_and_the_others_stay(db: Database) -> None:
+    bound = {each.task.name: each for each in tasks(db, cast(Any, None), history_months=12, heartbeat_months=2)}
+    now = utcnow()
+    months = {"job_history": (0, -12, -13, -30), "job_heartbeats": (0, -2, -3, -12)}
+    async with db.transaction() as tx:
+        for table, offsets in months.items():
+            for offset in offsets:
+                await ensure_month_partitions(tx, table, month_start(now, offset), ahead=0)
+        for offset in (-13, -12):
+            values = {"at": month_start(now, offset)}
+            await tx.execute(
+                sa.text(
+                    "INSERT INTO job_history (job_id, at, status, minor_status, application_status, recorded_at)"
+                    f" VALUES ({-offset}, :at, 'Done', '', '', :at)"
+                ),
+                values,
+            )
+    await bound[FORGET.name].handler(None, Run(0, 1))
+    async with db.read() as tx:
+        names = set((await tx.execute(sa.text("SELECT inhrelid::regclass::text FROM pg_inherits"))).scalars())
+        left = list((await tx.execute(sa.text("SELECT job_id FROM job_history"))).scalars())
+    for table, (this, oldest, *gone) in months.items():
+        assert {f"{table}_{month_start(now, offset):%Y_%m}" for offset in (this, oldest)} <= names
+        assert not {f"{table}_{month_start(now, offset):%Y_%m}" for offset in gone} & names
+    assert left == [12]
 
 
 def test_ranges() -> None:

@@ -3,6 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
+import structlog
+
 from weyl.config.service import ConfigStore
 from weyl.jobs.queries import commands as command_queries
 from weyl.jobs.queries import search as search_queries
@@ -11,16 +13,21 @@ from weyl.jobs.service import checks, stalled
 from weyl.jobs.service.submission import KEY_LIFETIME
 from weyl.jobs.tables import job_heartbeats, job_history
 from weyl.kit.clock import utcnow
-from weyl.kit.db import Database, ensure_month_partitions
+from weyl.kit.db import Database, drop_month_partitions, ensure_month_partitions, month_start
 from weyl.tasks.models import BoundTask, Task
 
 FOLD_COUNTS = Task("jobs.fold_counts", every=timedelta(seconds=10), lock="jobs.fold_counts")
 STALLED_JOBS = Task("jobs.stalled_jobs", every=timedelta(seconds=60), lock="jobs.stalled_jobs")
 HOUSEKEEPING = Task("jobs.housekeeping", every=timedelta(hours=1), lock="jobs.housekeeping")
 
+FORGET = Task("jobs.forget", every=timedelta(hours=6), lock="jobs.forget")
 
-def tasks(db: Database, config: ConfigStore) -> list[BoundTask]:
+log = structlog.get_logger(__name__)
+
+
+def tasks(db: Database, config: ConfigStore, *, history_months: int = 24, heartbeat_months: int = 3) -> list[BoundTask]:
     """Return the tasks of this room, bound to a database and the configuration."""
+    months_kept = {job_history.name: history_months, job_heartbeats.name: heartbeat_months}
 
     async def check_jobs(payload: dict[str, Any]) -> None:
         async with db.transaction() as tx:
@@ -29,10 +36,19 @@ def tasks(db: Database, config: ConfigStore) -> list[BoundTask]:
     async def keep_house(_: object) -> None:
         now = utcnow()
         async with db.transaction() as tx:
-            for table in (job_history, job_heartbeats):
-                await ensure_month_partitions(tx, table.name, now)
+            for table in months_kept:
+                await ensure_month_partitions(tx, table, now)
             await submission_queries.delete_submissions(tx, before=now - KEY_LIFETIME)
             await command_queries.delete_expired(tx, now)
+
+    async def forget(_: object) -> None:
+        now = utcnow()
+        for table, months in months_kept.items():
+            # A transaction each: the lock on one table is held for a moment only.
+            async with db.transaction() as tx:
+                dropped = await drop_month_partitions(tx, table, month_start(now, -months))
+            if dropped:
+                log.info("jobs.partitions_dropped", table=table, partitions=dropped)
 
     async def fold_counts(_: object) -> None:
         async with db.transaction() as tx:
@@ -46,6 +62,7 @@ def tasks(db: Database, config: ConfigStore) -> list[BoundTask]:
     return [
         checks.CHECK_JOBS.bind(check_jobs),
         HOUSEKEEPING.bind(keep_house),
+        FORGET.bind(forget),
         FOLD_COUNTS.bind(fold_counts),
         STALLED_JOBS.bind(look_for_stalled_jobs),
     ]

@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import select
+import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -17,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from weyl.kit import json
 from weyl.kit.background import end_task
+from weyl.kit.errors import WeylError
 
 log = structlog.get_logger(__name__)
 
@@ -35,8 +38,27 @@ metadata = MetaData(
     }
 )
 
+# How much longer than PostgreSQL's own limit for a statement we wait for its word: then the way to it is broken.
+ANSWER_MARGIN_S = 5.0
+CONNECT_TIMEOUT_S = 10.0
+ROLLBACK_TIMEOUT_S = 5.0
+# After this PostgreSQL ends what a process that can no longer be reached has left open, with its locks.
+ABANDONED_AFTER_S = 60
+
 _SERIALIZATION_FAILURES = {"40001", "40P01"}
 _UNAVAILABLE = re.compile(r"^(08|57P0|53)")
+
+
+class CommitInDoubt(WeylError):
+    """The connection broke while a transaction was committed: nobody can tell here whether it was.
+
+    Not 503, which says that nothing was done: what must not be done twice is not to be repeated without looking.
+    """
+
+    status = 504
+
+    def __init__(self) -> None:
+        super().__init__("The database was lost in the middle: look whether this was done before you repeat it")
 
 
 def sqlstate(error: BaseException) -> str | None:
@@ -54,7 +76,7 @@ def is_unavailable(error: BaseException) -> bool:
     """Tell whether the database could not be reached or had no room, as opposed to refusing the statement."""
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
-    if isinstance(error, ConnectionError | TimeoutError | asyncpg.InterfaceError):
+    if isinstance(error, ConnectionError | TimeoutError | socket.gaierror | asyncpg.InterfaceError):
         return True
     state = sqlstate(error)
     return state is not None and _UNAVAILABLE.match(state) is not None
@@ -92,17 +114,19 @@ class Database:
             json_serializer=json.dumps_text,
             json_deserializer=json.loads,
             connect_args={
-                "timeout": 10,
+                "timeout": CONNECT_TIMEOUT_S,
+                "command_timeout": statement_timeout_s + ANSWER_MARGIN_S if statement_timeout_s else None,
                 "server_settings": {
                     "application_name": application_name,
                     "timezone": "UTC",
                     "statement_timeout": str(int(statement_timeout_s * 1000)),
                     "lock_timeout": str(int(lock_timeout_s * 1000)),
+                    "idle_in_transaction_session_timeout": str(1000 * ABANDONED_AFTER_S),
                 },
             },
         )
         autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._connections = _Idle(autocommit, kept_max=max(1, pool_size // 2))
+        self._connections = _Idle(autocommit, kept_max=max(1, pool_size // 2), opened_max=2 * pool_size)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
@@ -111,8 +135,15 @@ class Database:
         asyncpg begins and ends it, on a connection that SQLAlchemy takes for one in autocommit: SQLAlchemy's own way
         takes four times the CPU, and would send BEGIN only with the first statement that it executes itself.
         """
-        async with self._connections.connection() as connection, _driver(connection).transaction():
-            yield connection
+        async with self._connections.connection(_begin) as connection:
+            driver = _driver(connection)
+            transaction = _TRANSACTIONS.pop(driver)
+            try:
+                yield connection
+            except BaseException:
+                await _roll_back(driver, transaction)
+                raise
+            await _commit(driver, transaction)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Tx]:
@@ -351,7 +382,11 @@ async def ensure_month_partitions(tx: Tx, table: str, now: datetime, *, ahead: i
 
 
 async def drop_month_partitions(tx: Tx, table: str, before: datetime) -> list[str]:
-    """Drop the monthly partitions of `table` that end before `before`; returns their names."""
+    """Drop the monthly partitions of `table` that end before `before`; returns their names.
+
+    Whoever uses the table waits for us while we wait for the longest read of it, so we give up after two seconds.
+    """
+    await tx.execute(text("SET LOCAL lock_timeout = '2s'"))
     names = await tx.execute(
         text(
             "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
