@@ -172,9 +172,36 @@ def test_status_of_many_and_of_a_missing_one(weyl: Program, group: str) -> None:
     ids = submit(weyl, group, 3)
     found = rows(weyl("status", f"{ids[0]}..{ids[-1]}"))
     assert [row["JobID"] for row in found] == ids
-    missing = weyl("status", str(ids[0]), "999999999")
-    assert missing.returncode == 3
-    assert "999999999" in missing.stderr
+    partly = weyl("status", str(ids[0]), "999999999")
+    assert partly.returncode == 7
+    assert [row["JobID"] for row in json.loads(partly.stdout)] == ids[:1]
+    assert "999999999 does not exist" in partly.stderr
+    missing = weyl("status", "999999999")
+    assert (missing.returncode, missing.stdout) == (3, "")
+    for words in (["show", str(ids[0]), "999999999"], ["show", "--history", str(ids[0]), "999999999"]):
+        assert weyl("jobs", *words).returncode == 7
+
+
+def test_ids_on_stdin_pass_through_however_many(weyl: Program, group: str) -> None:
+    ids = submit(weyl, group, 3)
+    # The jobs lie in different batches, between numbers of no job.
+    absent = range(10**9, 10**9 + 12_000)
+    numbers = [ids[0], *absent[:6_000], ids[1], *absent[6_000:], ids[2], ids[2]]
+    stdin = "\n".join(map(str, numbers))
+    preview = weyl("jobs", "kill", "-", "--dry-run", "-q", stdin=stdin)
+    assert (preview.returncode, preview.stdout.split()) == (7, [str(job_id) for job_id in ids])
+    result = weyl("jobs", "kill", "-", "--yes", "-o", "json", stdin=stdin)
+    assert result.returncode == 7
+    assert json.loads(result.stdout) == [{"JobID": job_id} for job_id in ids]
+    error = json.loads(result.stderr.splitlines()[-1])["error"]
+    assert (error["code"], len(error["details"])) == ("partly_failed", 12_000)
+    assert {row["Status"] for row in rows(weyl("status", *map(str, ids)))} == {"Killed"}
+
+
+def test_nothing_on_stdin_is_a_mistake_and_a_job_that_is_not_there_is_not_found(weyl: Program) -> None:
+    for command in ("kill", "delete", "reschedule"):
+        assert weyl("jobs", command, "-", "--yes").returncode == 2
+        assert weyl("jobs", command, "999999999", "--yes").returncode == 3
 
 
 def test_destructive_commands_are_refused_without_yes(weyl: Program, group: str) -> None:

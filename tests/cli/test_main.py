@@ -125,6 +125,7 @@ def test_output_formats_of_the_peer_are_understood(value: str) -> None:
         ["completion", "no-such-shell"],
         ["api", "FETCH", "/"],
         ["whoami", "--url", "localhost:8000"],
+        ["whoami", "--url", "http://localhost:8000/api/"],
         ["jobs", "submit", "cmd", "--", "./no-such-program"],
     ],
 )

@@ -56,7 +56,7 @@ def test_pilots_are_found_counted_and_shown(weyl: Program, server: Server) -> No
     assert shown["GridSite"] == "LCG.Alpha.org"
     wrong = weyl("pilots", "search", "--parameter", "Statuss")
     assert wrong.returncode == 2
-    assert "Did you mean Status?" in wrong.stderr
+    assert "Did you mean: Status" in wrong.stderr
 
 
 def test_pilots_of_another_vo_do_not_exist(weyl: Program, server: Server) -> None:

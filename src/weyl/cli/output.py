@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any, TextIO
@@ -55,12 +56,12 @@ def plain(value: Any) -> Any:
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
-def _print_rows(result: Rows, session: CommandSession) -> int:
+def _print_rows(result: Rows, session: CommandSession, *, is_limited: bool = True) -> int:
     count = 0
 
     def counted(rows: Iterable[Any]) -> Iterator[dict[str, Any]]:
         nonlocal count
-        for row in islice(rows, session.options.limit or None):
+        for row in islice(rows, (session.options.limit or None) if is_limited else None):
             count += 1
             yield plain(row)
 
@@ -161,6 +162,12 @@ def _cell(value: Any) -> str:
 
 
 def _print_document(result: Document, session: CommandSession) -> None:
+    _write_document(result, session)
+    if result.failed:
+        _tell_failed(result.failed, done=len(result.content))
+
+
+def _write_document(result: Document, session: CommandSession) -> None:
     if session.output == "id" and result.ids:
         for each in result.ids:
             print(each)
@@ -191,26 +198,36 @@ def _print_document(result: Document, session: CommandSession) -> None:
 
 
 def _print_ids(result: Ids, session: CommandSession) -> None:
-    ids = list(result.ids)
-    if session.output in ("json", "ndjson", "yaml", "csv", "tsv"):
-        document = result.document if result.document is not None else [{result.id_column: each} for each in ids]
-        if isinstance(document, list):
-            _print_rows(Rows(document, id_column=result.id_column), session)
-        else:
-            _print_document(Document(document), session)
-    else:
+    count = 0
+
+    def counted() -> Iterator[object]:
+        nonlocal count
+        for each in result.ids:
+            count += 1
+            yield each
+
+    ids = counted()
+    if session.output in ("table", "wide", "id"):
         for each in ids:
             print(each)
+    else:
+        document = ({result.id_column: each} for each in ids) if result.document is None else result.document
+        if isinstance(document, Mapping):
+            _print_document(Document(document), session)
+        else:
+            _print_rows(Rows(document, id_column=result.id_column), session, is_limited=False)
+        # The ids of which a document was given are counted only.
+        deque(ids, maxlen=0)
     sys.stdout.flush()
-    session.say(result.sentence)
-    _tell_failed(result.failed, done=len(ids))
+    session.say(result.sentence if isinstance(result.sentence, str) else result.sentence(count))
+    _tell_failed(result.failed, done=count)
 
 
 def _tell_failed(failed: Mapping[Any, str], *, done: int) -> None:
     if failed:
         sys.stdout.flush()
         details = {str(key): str(reason) for key, reason in failed.items()}
-        raise PartlyFailed(f"{len(failed):,} of {len(failed) + done:,} could not be done.", details=details, hint="")
+        raise PartlyFailed(f"{len(failed):,} of {len(failed) + done:,} failed.", details=details, hint="")
 
 
 def _print_text(result: Text) -> None:

@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
@@ -93,9 +93,15 @@ class CommandSession:
 
     def read_ids(self, arguments: list[str]) -> list[str]:
         """Return the ids given, with a single `-` replaced by the words of stdin."""
+        return list(self.stream_ids(arguments))
+
+    def stream_ids(self, arguments: list[str]) -> Iterator[str]:
+        """Yield the same ids, those of stdin while they are read."""
         if arguments != ["-"]:
-            return arguments
-        return [word for line in sys.stdin for word in line.split()]
+            yield from arguments
+            return
+        for line in sys.stdin:
+            yield from line.split()
 
     def close(self) -> None:
         """End the connections, if there are any."""

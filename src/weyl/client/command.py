@@ -1,6 +1,6 @@
 """What a room's command is given: the client, the program's options, the terminal, the question before harm."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -61,6 +61,9 @@ class Session(Protocol):
 
     def read_ids(self, arguments: list[str]) -> list[str]:
         """Return the ids given, with a single `-` replaced by the words of stdin."""
+
+    def stream_ids(self, arguments: list[str]) -> Iterator[str]:
+        """Yield the same ids, those of stdin while they are read."""
 
 
 def session_of(context: typer.Context) -> Session:

@@ -28,7 +28,12 @@ def checked_url(url: str, hint: str) -> str:
     """Return the address of an installation as the client wants it, or say that it is none."""
     if not url.startswith(("http://", "https://")):
         raise UsageFault(f"The server address {url!r} does not start with http:// or https://.", hint=hint)
-    return url.rstrip("/")
+    address = url.rstrip("/")
+    if address.endswith("/api"):
+        raise UsageFault(
+            f"The server address {url!r} is that of the API.", hint=f"Use the address before it: {address[:-4]}"
+        )
+    return address
 
 
 def credentials_path(profile: str | None = None, environ: Mapping[str, str] = os.environ) -> Path:

@@ -26,6 +26,9 @@ ATTEMPTS_MAX = 5
 RETRIED_STATUSES = frozenset({429, 502, 503, 504})
 RETRY_AFTER_MAX_S = 60.0
 LOCK_POLL_S = 0.05
+NO_ROUTE = (
+    "Check WEYL_URL, the address of the installation without any path, and that client and server fit: weyl doctor"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +222,10 @@ def error_of(received: Received, *, vo: str | None = None) -> ClientError:
     if status == 401:
         return NotLoggedIn(f"The server does not accept your login: {detail}", hint=login_hint(vo), status=status)
     kind, hint = {403: (Forbidden, None), 404: (NotFound, None)}.get(status, (Refused, None))
-    if status == 429:
+    if status == 404 and detail == "Not Found":
+        # Of the server itself, which has no such route; rooms say what they have not found.
+        detail, hint = "The server has nothing at this address.", NO_ROUTE
+    elif status == 429:
         kind, hint = Unreachable, "The server is asking for fewer requests. Wait a little, then try again."
     elif status >= 500:
         kind, detail = Unreachable, f"The server failed ({status}): {detail}"

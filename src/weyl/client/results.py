@@ -34,14 +34,20 @@ class Document:
     # What `-q` prints; of a list of rows, their column of this name.
     ids: Sequence[object] = ()
     id_column: str = "ID"
+    # Those that there is nothing of, id -> reason: listed on stderr after the document, exit code 7.
+    failed: Mapping[Any, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Ids:
-    """What a command created or changed: ids on stdout, the sentence on stderr; `-o json` prints `document` instead."""
+    """What a command created or changed: ids on stdout, the sentence on stderr; `-o json` prints `document` instead.
+
+    A generator of ids is printed as it comes; a sentence and failures that are only known then may be a function of
+    the number of ids, and a mapping that the generator fills.
+    """
 
     ids: Iterable[object]
-    sentence: str = ""
+    sentence: str | Callable[[int], str] = ""
     id_column: str = "ID"
     document: Any = None
     # Those that could not be done, id -> reason: listed on stderr, exit code 7.

@@ -1,40 +1,49 @@
 """`weyl pilots`: find pilots, count them, and read what they wrote."""
 
-import difflib
 import time
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
 
+from weyl.client.columns import (
+    By,
+    Columns,
+    Condition,
+    EveryColumn,
+    Explain,
+    Page,
+    Parameter,
+    PerPage,
+    Sort,
+    Where,
+    largest_first,
+)
 from weyl.client.command import Session, session_of
-from weyl.client.errors import NotFound, UsageFault
-from weyl.client.filters import parse, parse_peer_condition, specs
+from weyl.client.errors import NotFound
 from weyl.client.results import Document, Result, Rows, Text
-from weyl.kit.search import ScalarSearchSpec, SearchParams, SearchSpec, SortDirection, SortSpec, VectorSearchSpec
+from weyl.kit.search import ScalarSearchSpec, SearchParams
 from weyl.kit.search import SummaryParams as Summary
 from weyl.pilots import calls
 from weyl.pilots.models import FINAL_STATUSES
 
 app = typer.Typer(name="pilots", help="Look at pilots and their logs.", no_args_is_help=True)
 
-COLUMNS = (
-    *("PilotID", "InitialJobID", "CurrentJobID", "PilotJobReference", "PilotStamp", "DestinationSite", "Queue"),
-    *("GridSite", "VO", "GridType", "BenchMark", "SubmissionTime", "LastUpdateTime", "Status", "StatusReason"),
-    "AccountingSent",
+COLUMNS = Columns(
+    noun="Pilots",
+    id_column="PilotStamp",
+    names=(
+        *("PilotID", "InitialJobID", "CurrentJobID", "PilotJobReference", "PilotStamp", "DestinationSite", "Queue"),
+        *("GridSite", "VO", "GridType", "BenchMark", "SubmissionTime", "LastUpdateTime", "Status", "StatusReason"),
+        "AccountingSent",
+    ),
+    default=("PilotStamp", "Status", "GridSite", "DestinationSite", "Queue", "CurrentJobID", "LastUpdateTime"),
+    only_searched=("JobID",),
 )
-DEFAULT_COLUMNS = ("PilotStamp", "Status", "GridSite", "DestinationSite", "Queue", "CurrentJobID", "LastUpdateTime")
 QUEUE_COLUMNS = ("vo", "site", "ce", "queue", "demand", "usable", "need", "waiting", "total", "reason")
 FOLLOW_PAUSE_S = 2.0
 
-Where = Annotated[
-    str | None, typer.Option("--where", metavar="EXPR", help="Filter, as `Status = Running and GridSite = LCG.*`.")
-]
-Condition = Annotated[
-    list[str] | None,
-    typer.Option("--condition", metavar="'P OP VALUE'", help="Condition, as `Status eq Done`; may be repeated."),
-]
+Last = Annotated[str | None, typer.Option("--last", metavar="SPAN", help="Only pilots updated in this time, as 2d.")]
 Stamp = Annotated[str, typer.Argument(metavar="STAMP", help="Stamp of the pilot.")]
 
 
@@ -42,49 +51,42 @@ Stamp = Annotated[str, typer.Argument(metavar="STAMP", help="Stamp of the pilot.
 def search(
     context: typer.Context,
     *,
-    parameter: Annotated[
-        list[str] | None, typer.Option("--parameter", metavar="P", help="Show this column; may be repeated.")
-    ] = None,
+    parameter: Parameter = None,
     condition: Condition = None,
-    every_column: Annotated[bool, typer.Option("--all/--no-all", help="Show all columns.")] = False,
-    page: Annotated[int, typer.Option("--page", min=1, help="Number of the page.")] = 1,
-    per_page: Annotated[int, typer.Option("--per-page", min=1, max=10_000, help="Pilots a page.")] = 10,
+    every_column: EveryColumn = False,
+    page: Page = 1,
+    per_page: PerPage = 10,
     where: Where = None,
-    sort: Annotated[
-        str | None, typer.Option("--sort", metavar="COLUMNS", help="Order, as `-PilotID` for the newest first.")
-    ] = None,
+    last: Last = None,
+    sort: Sort = None,
+    explain: Explain = False,
 ) -> Result:
     """Lists the pilots that meet all conditions; `JobID eq 12` finds those that ran a job.
 
     Example: weyl pilots search --where "Status in (Failed, Aborted)" --sort -PilotID
     """
     session = session_of(context)
-    columns = _columns(session, parameter or [], every_column=every_column)
-    params = SearchParams(parameters=columns, search=_conditions(where, condition or []), sort=_order(sort))
+    columns = COLUMNS.chosen(session, parameter or (), every_column=every_column)
+    found = COLUMNS.conditions(where=where, peer=condition, last=last)
+    params = SearchParams(parameters=columns, search=found, sort=COLUMNS.order(sort))
+    if explain:
+        return Document(params.model_dump(mode="json"))
     stream = session.client.rows(calls.search_pilots(params, page=page, per_page=per_page), limit=session.options.limit)
     return Rows(stream, columns=columns, id_column="PilotStamp", unit="pilots", total=stream.total, first=stream.first)
 
 
 @app.command()
 def summary(
-    context: typer.Context,
-    *,
-    by: Annotated[str, typer.Option("--by", metavar="A,B", help="Columns to count by.")] = "Status",
-    where: Where = None,
-    condition: Condition = None,
+    context: typer.Context, *, by: By = "Status", where: Where = None, condition: Condition = None, last: Last = None
 ) -> Result:
     """Counts pilots by one or more columns.
 
     Example: weyl pilots summary --by GridSite,Status
     """
-    grouping = [name.strip() for name in by.split(",") if name.strip()]
-    if not grouping:
-        raise UsageFault("Nothing to count by.", hint="Name columns, as --by GridSite,Status")
-    _check(grouping, COLUMNS)
-    params = Summary(grouping=grouping, search=_conditions(where, condition or []))
+    grouping = COLUMNS.grouping(by)
+    params = Summary(grouping=grouping, search=COLUMNS.conditions(where=where, peer=condition, last=last))
     rows = session_of(context).client.send(calls.summarise_pilots(params))
-    rows.sort(key=lambda row: (-int(row["count"]), *(str(row.get(name)) for name in grouping)))
-    return Rows(rows, columns=[*grouping, "count"], id_column=grouping[0], unit="groups")
+    return Rows(largest_first(rows, grouping), columns=[*grouping, "count"], id_column=grouping[0], unit="groups")
 
 
 @app.command()
@@ -151,41 +153,3 @@ def _pilot(session: Session, stamp: str) -> dict[str, Any]:
             f"There is no pilot {stamp}, or it is not of your VO.", hint="Find pilots with: weyl pilots search"
         )
     return rows[0]
-
-
-def _columns(session: Session, parameters: list[str], *, every_column: bool) -> list[str] | None:
-    if session.options.quiet or session.options.output == "id":
-        return ["PilotStamp"]
-    chosen = list(session.options.columns or ()) or parameters
-    _check(chosen, COLUMNS)
-    if chosen:
-        return chosen
-    return None if every_column or session.options.output == "wide" else list(DEFAULT_COLUMNS)
-
-
-def _conditions(where: str | None, peer: Iterable[str]) -> list[SearchSpec]:
-    found: list[dict[str, Any]] = [parse_peer_condition(text) for text in peer]
-    if where:
-        found += specs(parse(where), datetime.now(UTC))
-    _check([spec["parameter"] for spec in found], (*COLUMNS, "JobID"))
-    return [(VectorSearchSpec if "values" in spec else ScalarSearchSpec).model_validate(spec) for spec in found]
-
-
-def _order(text: str | None) -> list[SortSpec]:
-    names = [name.strip() for name in (text or "").split(",") if name.strip()]
-    _check([name.lstrip("-+") for name in names], COLUMNS)
-    return [
-        SortSpec(
-            parameter=name.lstrip("-+"),
-            direction=SortDirection.DESC if name.startswith("-") else SortDirection.ASC,
-        )
-        for name in names
-    ]
-
-
-def _check(names: Iterable[str], known: tuple[str, ...]) -> None:
-    for name in names:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            hint = f"Did you mean {near[0]}?" if near else f"Columns are {', '.join(known)}."
-            raise UsageFault(f"Pilots have no column {name!r}.", hint=hint)

@@ -10,7 +10,7 @@ from weyl.client.command import Session, session_of
 from weyl.client.errors import ClientError, Forbidden, NotFound, NotLoggedIn, Unreachable, UsageFault
 from weyl.client.results import Result, Rows
 from weyl.jobs.cli.look import JobArguments
-from weyl.jobs.cli.selection import find, job_ids
+from weyl.jobs.cli.selection import find_most, job_ids
 from weyl.jobs.states import FINAL, JobStatus
 from weyl.sandboxes import calls
 from weyl.sandboxes.archive import ArchiveFault
@@ -50,10 +50,10 @@ def fetch_input(context: typer.Context, ids: JobArguments, *, directory: Directo
 
 def _fetch(session: Session, words: list[str], directory: Path, *, kind: Kind) -> Result:
     wanted = job_ids(session, words)
-    statuses = {row["JobID"]: str(row["Status"]) for row in find(session, wanted, ("Status",))}
+    found, failed = find_most(session, wanted, ("Status",))
+    statuses = {row["JobID"]: str(row["Status"]) for row in found}
     rows: list[dict[str, Any]] = []
-    failed: dict[Any, str] = {}
-    for job_id in wanted:
+    for job_id, status in statuses.items():
         try:
             files = _fetch_one(session, job_id, directory / str(job_id), kind=kind)
         except (NotLoggedIn, Unreachable, Forbidden):
@@ -62,7 +62,7 @@ def _fetch(session: Session, words: list[str], directory: Path, *, kind: Kind) -
             failed[job_id] = str(error)
             continue
         if files is None:
-            failed[job_id] = _why_none(statuses[job_id], kind)
+            failed[job_id] = _why_none(status, kind)
         else:
             rows.append({"JobID": job_id, "Directory": str(directory / str(job_id)), "Files": files})
     if failed and not rows:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from weyl.client.columns import Where
 from weyl.client.command import Session, session_of
 from weyl.client.errors import EndedInFailure, Interrupted, NotFound, StillWaiting, Unreachable, UsageFault
 from weyl.client.results import Done, Events, Result, Text
@@ -14,7 +15,7 @@ from weyl.client.times import parse_span
 from weyl.jobs import jdl
 from weyl.jobs.attributes import text_of
 from weyl.jobs.calls import lists, submission
-from weyl.jobs.cli.look import JobArguments, Where
+from weyl.jobs.cli.look import JobArguments
 from weyl.jobs.cli.outage import Outage
 from weyl.jobs.cli.selection import by_ids, conditions, find, job_ids
 from weyl.jobs.states import FINAL, JobStatus

@@ -5,33 +5,30 @@ from typing import Annotated, Any
 
 import typer
 
+from weyl.client.columns import (
+    By,
+    Condition,
+    EveryColumn,
+    Explain,
+    Page,
+    Parameter,
+    PerPage,
+    Sort,
+    Where,
+    largest_first,
+)
 from weyl.client.command import Session, session_of
 from weyl.client.errors import UsageFault
 from weyl.client.results import Document, Result, Rows, Text
 from weyl.jobs.calls import lists, submission
-from weyl.jobs.cli.selection import COLUMNS, check_columns, conditions, find, job_ids, sort_specs
+from weyl.jobs.cli.selection import COLUMNS, conditions, find_most, job_ids
 from weyl.kit.search import SearchParams, SummaryParams
 
-# What DiracX's command shows too.
-DEFAULT_COLUMNS = (
-    "JobID",
-    "Status",
-    "MinorStatus",
-    "ApplicationStatus",
-    "JobGroup",
-    "Site",
-    "JobName",
-    "Owner",
-    "LastUpdateTime",
-)
 STATUS_COLUMNS = ("JobID", "Status", "MinorStatus", "ApplicationStatus", "Site")
 HISTORY_COLUMNS = ("JobID", "StatusTime", "Status", "MinorStatus", "ApplicationStatus", "Source")
 
 JobArguments = Annotated[
     list[str], typer.Argument(metavar="ID", help="Ids of jobs, ranges such as 12..20, or - for stdin.")
-]
-Where = Annotated[
-    str | None, typer.Option("--where", metavar="EXPR", help="Filter, as `Status in (Done, Failed) and Site = LCG.*`.")
 ]
 Mine = Annotated[bool, typer.Option("--mine", help="Only your own jobs.")]
 Last = Annotated[str | None, typer.Option("--last", metavar="SPAN", help="Only jobs updated in this time, as 2d.")]
@@ -40,32 +37,25 @@ Last = Annotated[str | None, typer.Option("--last", metavar="SPAN", help="Only j
 def search(
     context: typer.Context,
     *,
-    parameter: Annotated[
-        list[str] | None, typer.Option("--parameter", metavar="P", help="Show this column; may be repeated.")
-    ] = None,
-    condition: Annotated[
-        list[str] | None,
-        typer.Option("--condition", metavar="'P OP VALUE'", help="Condition, as `Status eq Done`; may be repeated."),
-    ] = None,
-    every_column: Annotated[bool, typer.Option("--all/--no-all", help="Show all columns.")] = False,
-    page: Annotated[int, typer.Option("--page", min=1, help="Number of the page.")] = 1,
-    per_page: Annotated[int, typer.Option("--per-page", min=1, max=10_000, help="Jobs a page.")] = 10,
+    parameter: Parameter = None,
+    condition: Condition = None,
+    every_column: EveryColumn = False,
+    page: Page = 1,
+    per_page: PerPage = 10,
     where: Where = None,
     mine: Mine = False,
     last: Last = None,
-    sort: Annotated[
-        str | None, typer.Option("--sort", metavar="COLUMNS", help="Order, as `-JobID` for the newest first.")
-    ] = None,
-    explain: Annotated[bool, typer.Option("--explain", help="Show what the filter means to the API.")] = False,
+    sort: Sort = None,
+    explain: Explain = False,
 ) -> Result:
     """Lists the jobs that meet all conditions.
 
     Example: weyl jobs search --mine --where "Status = Failed and LastUpdateTime > -2d" --limit 0 -o csv
     """
     session = session_of(context)
-    specs = conditions(session, where=where, peer=condition or [], mine=mine, last=last)
-    columns = _columns(session, parameter or [], every_column=every_column)
-    params = SearchParams(parameters=columns, search=specs, sort=sort_specs(sort))
+    specs = conditions(session, where=where, peer=condition, mine=mine, last=last)
+    columns = COLUMNS.chosen(session, parameter or (), every_column=every_column)
+    params = SearchParams(parameters=columns, search=specs, sort=COLUMNS.order(sort))
     if explain:
         return Document(params.model_dump(mode="json"))
     call = lists.search(params, page=page, per_page=per_page)
@@ -73,24 +63,12 @@ def search(
     return Rows(stream, columns=columns, id_column="JobID", unit="jobs", total=stream.total, first=stream.first)
 
 
-def _columns(session: Session, parameters: list[str], *, every_column: bool) -> list[str] | None:
-    if session.options.quiet or session.options.output == "id":
-        return ["JobID"]
-    chosen = list(session.options.columns or ()) or parameters
-    check_columns(chosen)
-    if chosen:
-        return chosen
-    return None if every_column or session.options.output == "wide" else list(DEFAULT_COLUMNS)
-
-
 def summary(
     context: typer.Context,
     *,
-    by: Annotated[str, typer.Option("--by", metavar="A,B", help="Columns to count by.")] = "Status",
+    by: By = "Status",
     where: Where = None,
-    condition: Annotated[
-        list[str] | None, typer.Option("--condition", metavar="'P OP VALUE'", help="As in `jobs search`.")
-    ] = None,
+    condition: Condition = None,
     mine: Mine = False,
     last: Last = None,
 ) -> Result:
@@ -99,14 +77,10 @@ def summary(
     Example: weyl jobs summary --by Site,Status --last 1d
     """
     session = session_of(context)
-    grouping = [name.strip() for name in by.split(",") if name.strip()]
-    if not grouping:
-        raise UsageFault("Nothing to count by.", hint="Name columns, as --by Status,Site")
-    check_columns(grouping)
-    specs = conditions(session, where=where, peer=condition or [], mine=mine, last=last)
+    grouping = COLUMNS.grouping(by)
+    specs = conditions(session, where=where, peer=condition, mine=mine, last=last)
     rows = session.client.send(lists.summary(SummaryParams(grouping=grouping, search=specs)))
-    rows.sort(key=lambda row: (-int(row["count"]), *(str(row.get(name)) for name in grouping)))
-    return Rows(rows, columns=[*grouping, "count"], id_column=grouping[0], unit="groups")
+    return Rows(largest_first(rows, grouping), columns=[*grouping, "count"], id_column=grouping[0], unit="groups")
 
 
 def show(
@@ -132,14 +106,14 @@ def show(
             _parameters(session, wanted), columns=("JobID", "Name", "Value"), id_column="JobID", unit="parameters"
         )
     if history:
-        rows = find(session, wanted, ["LoggingInfo"])
+        rows, missing = find_most(session, wanted, ["LoggingInfo"])
         records = [{"JobID": row["JobID"], **record} for row in rows for record in row["LoggingInfo"]]
-        return Rows(records, columns=HISTORY_COLUMNS, id_column="JobID", unit="records")
-    rows = find(session, wanted, list(session.options.columns or COLUMNS_SHOWN))
-    return Document(rows, text=_blocks(rows), id_column="JobID")
-
-
-COLUMNS_SHOWN = COLUMNS[1:]
+        return Rows(records, columns=HISTORY_COLUMNS, id_column="JobID", unit="records", failed=missing)
+    chosen = session.options.columns
+    if chosen:
+        COLUMNS.check(chosen, COLUMNS.names)
+    rows, missing = find_most(session, wanted, list(chosen or COLUMNS.names[1:]))
+    return Document(rows, text=_blocks(rows), id_column="JobID", failed=missing)
 
 
 def _parameters(session: Session, wanted: list[int]) -> Iterator[dict[str, Any]]:
@@ -162,5 +136,5 @@ def status(context: typer.Context, ids: JobArguments) -> Result:
     Example: weyl jobs status 12 13
     """
     session = session_of(context)
-    rows = find(session, job_ids(session, ids), STATUS_COLUMNS[1:])
-    return Rows(rows, columns=STATUS_COLUMNS, id_column="JobID", unit="jobs")
+    rows, missing = find_most(session, job_ids(session, ids), STATUS_COLUMNS[1:])
+    return Rows(rows, columns=STATUS_COLUMNS, id_column="JobID", unit="jobs", failed=missing)

@@ -1,25 +1,30 @@
 """Commands that end jobs or start them again: kill, delete, reschedule."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
+from weyl.client.columns import Where
 from weyl.client.command import Session, session_of
 from weyl.client.errors import NotFound, Refused, UsageFault
 from weyl.client.results import Ids, Result, Rows
 from weyl.jobs.calls import changes, lists
 from weyl.jobs.cli.follow import ENDED
-from weyl.jobs.cli.look import Where
-from weyl.jobs.cli.selection import batches, conditions, find, job_ids
+from weyl.jobs.cli.selection import BATCH, MISSING, batches, conditions, find_some, no_such, stream_job_ids
 from weyl.jobs.models.status import SetJobStatusReturn
 from weyl.jobs.states import JobStatus
 from weyl.kit.call import Call
 from weyl.kit.search import SearchParams
 
 SELECTED = ("Status", "Owner")
-JOBS_PER_REQUEST = 5_000
+JOBS_PER_RESCHEDULE = 1_000
+
+Failed = dict[Any, str]
+Batch = list[dict[str, Any]]
 
 OptionalJobs = Annotated[
     list[str] | None, typer.Argument(metavar="ID", help="Ids of jobs, ranges such as 12..20, or - for stdin.")
@@ -34,15 +39,9 @@ def kill(context: typer.Context, ids: OptionalJobs = None, *, where: Where = Non
 
     Example: weyl jobs kill --where "JobGroup = test and Status = Waiting" --yes
     """
-    session = session_of(context)
-    rows = _selected(session, ids, where)
-    if where:
-        # Who names jobs by a filter means those that can still be killed.
-        rows = [row for row in rows if row["Status"] not in ENDED]
-    if dry_run:
-        return _preview(rows)
-    session.confirm("kill", len(rows), breakdown=_breakdown(rows))
-    return _change(session, rows, "killed", changes.kill, JobStatus.KILLED)
+    # Who names jobs by a filter means those that can still be killed.
+    act = Act("kill", "killed", partial(_change, call=changes.kill, wanted=JobStatus.KILLED, word="killed"), ENDED)
+    return _act(session_of(context), act, ids=ids, where=where, dry_run=dry_run)
 
 
 def delete(context: typer.Context, ids: OptionalJobs = None, *, where: Where = None, dry_run: DryRun = False) -> Result:
@@ -50,12 +49,8 @@ def delete(context: typer.Context, ids: OptionalJobs = None, *, where: Where = N
 
     Example: weyl jobs delete 12 13 --yes
     """
-    session = session_of(context)
-    rows = _selected(session, ids, where)
-    if dry_run:
-        return _preview(rows)
-    session.confirm("delete", len(rows), breakdown=_breakdown(rows))
-    return _change(session, rows, "deleted", changes.delete, JobStatus.DELETED)
+    act = Act("delete", "deleted", partial(_change, call=changes.delete, wanted=JobStatus.DELETED, word="deleted"))
+    return _act(session_of(context), act, ids=ids, where=where, dry_run=dry_run)
 
 
 def reschedule(
@@ -70,33 +65,80 @@ def reschedule(
 
     Example: weyl jobs reschedule --where "Status = Failed and Site = LCG.CERN.ch" --yes
     """
-    session = session_of(context)
-    rows = _selected(session, ids, where)
-    if dry_run:
-        return _preview(rows)
-    if where:
-        session.confirm("reschedule", len(rows), breakdown=_breakdown(rows))
-    done: list[int] = []
-    failed: dict[Any, str] = {}
-    for batch in batches([row["JobID"] for row in rows]):
-        try:
-            answer = session.client.send(changes.reschedule(batch, reset=reset))
-        except Refused as error:
-            answer = _answer_of(error)
-        done += [int(job_id) for job_id in answer.get("success", {})]
-        failed |= {int(job_id): _reason(why) for job_id, why in answer.get("failed", {}).items()}
-    return Ids(done, f"Rescheduled {_jobs(len(done))}.", id_column="JobID", failed=failed)
+    act = Act("reschedule", "rescheduled", partial(_reschedule, reset=reset), asks_for_ids=False)
+    return _act(session_of(context), act, ids=ids, where=where, dry_run=dry_run)
 
 
-def _selected(session: Session, ids: list[str] | None, where: str | None) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What is done to jobs, a batch at a time: `act` returns the ids that it was done to, and notes the failed."""
+
+    verb: str
+    participle: str
+    act: Callable[[Session, Batch, Failed], list[int]]
+    # Jobs with these statuses are not meant by a filter.
+    spared: frozenset[str] = frozenset()
+    # Whether it is harm enough to ask also when jobs are named by their ids.
+    asks_for_ids: bool = True
+
+
+def _act(session: Session, act: Act, *, ids: list[str] | None, where: str | None, dry_run: bool) -> Result:
     if bool(ids) == bool(where):
         raise UsageFault(
             "Say which jobs: by ids or by --where.", hint='As: 12 13, or 12..20, or --where "JobGroup = test"'
         )
-    if ids:
-        return find(session, job_ids(session, ids), SELECTED)
+    failed: Failed = {}
+    rows = _found(session, ids, failed) if ids else _matching(session, where, act.spared)
+    if dry_run:
+        return Rows(_flat(rows), columns=("JobID", *SELECTED), id_column="JobID", unit="jobs", failed=failed)
+    if not session.options.yes and (where or act.asks_for_ids):
+        # All have to be known before anybody can be asked; with --yes they pass through, however many.
+        known = list(_flat(rows))
+        if known:
+            session.confirm(act.verb, len(known), breakdown=_breakdown(known))
+        rows = _batches_of(known)
+    done = _only_if_any((act.act(session, batch, failed) for batch in rows), failed)
+    sentence = f"{act.participle.capitalize()} "
+    return Ids(done, lambda count: f"{sentence}{_jobs(count)}.", id_column="JobID", failed=failed)
+
+
+def _found(session: Session, ids: list[str], failed: Failed) -> Iterator[Batch]:
+    """Yield rows of the jobs that were named, and note which there are not."""
+    is_named = False
+    for batch in batches(stream_job_ids(session, ids)):
+        rows, missing = find_some(session, batch, SELECTED)
+        failed |= dict.fromkeys(missing, MISSING)
+        is_named = True
+        if rows:
+            yield rows
+    if not is_named:
+        raise UsageFault("No job is named.", hint="Give job ids, or `-` to read them from stdin.")
+
+
+def _matching(session: Session, where: str | None, spared: frozenset[str]) -> Iterator[Batch]:
     params = SearchParams(parameters=["JobID", *SELECTED], search=conditions(session, where=where))
-    return list(session.client.rows(lists.search(params), limit=0))
+    # All of them before the first is changed: what changes may leave the filter, and the pages behind it move.
+    found = session.client.rows(lists.search(params), limit=0, per_page=BATCH)
+    yield from _batches_of([row for row in found if row["Status"] not in spared])
+
+
+def _batches_of(rows: Batch) -> Iterator[Batch]:
+    """Cut rows into pieces that fit in a request."""
+    return (rows[start : start + BATCH] for start in range(0, len(rows), BATCH))
+
+
+def _flat(batches_of_rows: Iterable[Batch]) -> Iterator[dict[str, Any]]:
+    return (row for batch in batches_of_rows for row in batch)
+
+
+def _only_if_any(done: Iterable[list[int]], failed: Failed) -> Iterator[int]:
+    """Yield what was done; if that is nothing because no job exists, say so as for any other command."""
+    count = 0
+    for batch in done:
+        count += len(batch)
+        yield from batch
+    if count == 0 and failed and all(reason == MISSING for reason in failed.values()):
+        raise no_such(list(failed))
 
 
 def _breakdown(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
@@ -107,32 +149,40 @@ def _counts(rows: Iterable[Mapping[str, Any]]) -> Counter[tuple[str, str]]:
     return Counter((str(row["Status"]), str(row["Owner"])) for row in rows)
 
 
-def _preview(rows: list[dict[str, Any]]) -> Result:
-    return Rows(rows, columns=("JobID", "Status", "Owner"), id_column="JobID", unit="jobs")
-
-
 def _change(
     session: Session,
-    rows: Sequence[Mapping[str, Any]],
-    word: str,
+    rows: Batch,
+    failed: Failed,
+    *,
     call: Callable[[Sequence[int]], Call[SetJobStatusReturn]],
     wanted: JobStatus,
-) -> Result:
+    word: str,
+) -> list[int]:
     before = {int(row["JobID"]): str(row["Status"]) for row in rows}
     done: list[int] = []
-    failed: dict[Any, str] = {}
-    for batch in batches(list(before), JOBS_PER_REQUEST):
+    try:
+        answer = session.client.send(call(list(before))).model_dump(by_alias=True)
+    except (NotFound, Refused) as error:
+        answer = _answer_of(error)
+    failed |= {int(job_id): _reason(why) for job_id, why in answer["failed"].items()}
+    for job_id, change in answer["success"].items():
+        if change["Status"] == wanted:
+            done.append(int(job_id))
+        else:
+            failed[int(job_id)] = f"is {change['Status'] or before[int(job_id)]}, so it cannot be {word}"
+    return done
+
+
+def _reschedule(session: Session, rows: Batch, failed: Failed, *, reset: bool) -> list[int]:
+    done: list[int] = []
+    for batch in batches([int(row["JobID"]) for row in rows], JOBS_PER_RESCHEDULE):
         try:
-            answer = session.client.send(call(batch)).model_dump(by_alias=True)
-        except (NotFound, Refused) as error:
+            answer = session.client.send(changes.reschedule(batch, reset=reset))
+        except Refused as error:
             answer = _answer_of(error)
-        failed |= {int(job_id): _reason(why) for job_id, why in answer["failed"].items()}
-        for job_id, change in answer["success"].items():
-            if change["Status"] == wanted:
-                done.append(int(job_id))
-            else:
-                failed[int(job_id)] = f"is {change['Status'] or before[int(job_id)]}, so it cannot be {word}"
-    return Ids(done, f"{word.capitalize()} {_jobs(len(done))}.", id_column="JobID", failed=failed)
+        done += [int(job_id) for job_id in answer.get("success", {})]
+        failed |= {int(job_id): _reason(why) for job_id, why in answer.get("failed", {}).items()}
+    return done
 
 
 def _answer_of(error: NotFound | Refused) -> dict[str, Any]:
