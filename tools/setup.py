@@ -4,12 +4,16 @@ Run by `make`; it does nothing when the environment is up to date. Options: `--s
 Debian, the system packages that the tests use, and says plainly what it could not install.
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -17,6 +21,10 @@ VENV = ROOT / ".venv"
 LOCK = ROOT / "requirements.lock"
 STAMP = VENV / "weyl-setup"
 SUPPORTED = ((3, 13), (3, 12), (3, 11))
+POLICY = Path("/usr/sbin/policy-rc.d")
+FORBIDDING = (
+    "#!/bin/sh\n# weyl's set-up installs programs for tests: none of them is to start as a service.\nexit 101\n"
+)
 SYSTEM_PACKAGES = {
     "bwrap": "bubblewrap",
     "caddy": "caddy",
@@ -161,14 +169,48 @@ def install_system_packages() -> None:
         print(f"Installing system packages: {' '.join(packages)}", file=sys.stderr)
         apt = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=600"]
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for arguments in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
-            subprocess.run([*apt, *arguments], stdout=subprocess.DEVNULL, env=environment, check=False)
+        with no_services_started(POLICY):
+            for arguments in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
+                subprocess.run([*apt, *arguments], stdout=subprocess.DEVNULL, env=environment, check=False)
     for program, package in missing.items():
         if shutil.which(program) is None:
             print(
                 f"Not here: {program}. Tests that need it are skipped; as root: apt-get install {package}",
                 file=sys.stderr,
             )
+
+
+@contextmanager
+def no_services_started(policy: Path) -> "Iterator[None]":
+    """Keep packages from starting their services while the block runs: we want the programs only.
+
+    Debian's `invoke-rc.d` asks the policy first. One that the administrator has is put aside and back; what a run
+    that was killed has left is put right by the next.
+    """
+    theirs, fresh = (policy.with_name(f"{policy.name}.{ending}") for ending in ("before-weyl", "weyl-new"))
+    directory = os.open(policy.parent, os.O_RDONLY)
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        # One set-up at a time: the second would take the first one's policy for the administrator's.
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        if os.path.lexists(policy) and not _is_forbidding(policy):
+            policy.rename(theirs)
+        fresh.write_text(FORBIDDING)
+        fresh.chmod(0o755)
+        fresh.replace(policy)
+        try:
+            yield
+        finally:
+            policy.unlink()
+            if os.path.lexists(theirs):
+                theirs.rename(policy)
+    finally:
+        os.close(directory)
+        signal.signal(signal.SIGTERM, before)
+
+
+def _is_forbidding(policy: Path) -> bool:
+    return policy.is_file() and not policy.is_symlink() and policy.read_bytes() == FORBIDDING.encode()
 
 
 if __name__ == "__main__":

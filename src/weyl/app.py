@@ -19,6 +19,7 @@ from weyl.kit.middleware import RequestGuard
 from weyl.kit.request_watch import RequestWatch, Traces
 from weyl.kit.route_index import RouteIndex
 from weyl.kit.s3 import ObjectStore
+from weyl.kit.searching import SearchDesk
 from weyl.observing import health_checks, observed, open_traces
 from weyl.settings import Settings
 
@@ -67,6 +68,9 @@ def create_app(settings: Settings, extensions: Sequence[Extension] | None = None
             services = await stack.enter_async_context(open_services(settings, active, metrics))
             app.state.settings = settings
             app.state.db = services.db
+            app.state.searches = SearchDesk(
+                services.db, timeout_s=settings.search_timeout_s, scans_max=settings.search_scans_max
+            )
             app.state.config = services.config
             app.state.keys = services.keys
             app.state.store = services.store

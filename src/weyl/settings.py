@@ -93,7 +93,8 @@ class Settings(BaseSettings):
     pilot_archive: Path | None = None
     """A pilot archive to start instead of the one built from this installation."""
     pilot_directory: Path | None = None
-    """Where the local computing element keeps the directories of its pilots; a temporary directory if not set."""
+    """Where computing elements keep the directories of pilots; it must belong to us alone. If not set, one of our own
+    below the directory for temporary files."""
     credentials_directory: Path | None = None
     """Where the credentials for computing elements are: a directory for each name that `Credentials` may have."""
 

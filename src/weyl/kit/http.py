@@ -14,6 +14,7 @@ from weyl.kit import json
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database, Tx
 from weyl.kit.errors import BadRequest, Forbidden, Unauthorized
+from weyl.kit.searching import SearchDesk
 
 JSON = "application/json"
 
@@ -122,6 +123,11 @@ async def current_database(request: Request) -> Database:
     return cast(Database, state(request).db)
 
 
+async def current_searches(request: Request) -> SearchDesk:
+    """Return what gives searches their connection."""
+    return cast(SearchDesk, state(request).searches)
+
+
 async def request_time() -> datetime:
     """Return the time of this request; the only clock that a route hands down."""
     return utcnow()
@@ -131,6 +137,7 @@ async def request_time() -> datetime:
 WriteTx = Annotated[Tx, Depends(write_transaction, scope="function")]
 ReadTx = Annotated[Tx, Depends(read_connection, scope="function")]
 CurrentDatabase = Annotated[Database, Depends(current_database)]
+CurrentSearches = Annotated[SearchDesk, Depends(current_searches)]
 Now = Annotated[datetime, Depends(request_time)]
 
 

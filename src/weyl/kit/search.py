@@ -1,6 +1,7 @@
 """What a client may ask of a list: specs, sorting, grouping, and the periods that time filters name."""
 
 import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
@@ -97,6 +98,20 @@ class SummaryParams(BaseModel):
 
     grouping: list[str]
     search: list[SearchSpec] = []
+
+
+_FINDS = (ScalarSearchOperator.EQUAL, VectorSearchOperator.IN)
+_PATTERNS = (ScalarSearchOperator.LIKE, ScalarSearchOperator.NOT_LIKE, ScalarSearchOperator.REGEX)
+
+
+def may_scan(search: Sequence[SearchSpec], sort: Sequence[SortSpec], *, indexed: Collection[str], order: str) -> bool:
+    """Tell whether a search may have to look at every row, or takes whatever time a pattern does.
+
+    `indexed` are the columns that find rows at once, `order` is the one whose order costs nothing.
+    """
+    if any(spec.operator in _PATTERNS for spec in search) or any(key.parameter != order for key in sort):
+        return True
+    return bool(search) and not any(spec.operator in _FINDS and spec.parameter in indexed for spec in search)
 
 
 @dataclass(frozen=True, slots=True)

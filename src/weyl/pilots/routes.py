@@ -11,6 +11,7 @@ from weyl.config.routes import CurrentConfig
 from weyl.kit.http import (
     CurrentActor,
     CurrentPilot,
+    CurrentSearches,
     CurrentUser,
     Now,
     ReadTx,
@@ -98,21 +99,27 @@ async def update_pilot_metadata(
 )
 async def search(
     user: CurrentUser,
-    tx: ReadTx,
+    searches: CurrentSearches,
     page: Annotated[int, Query(ge=1)] = 1,
     per_page: Annotated[int, Query(ge=1, le=PER_PAGE_MAX)] = 100,
     body: SearchParams | None = None,
 ) -> Response:
     """Answer with the pilots that meet all conditions, one page of them."""
     scope = policy.may_read(user)
-    rows, total = await registry.search(tx, scope, body or SearchParams(), page=page, per_page=per_page)
+    params = body or SearchParams()
+    async with searches.connection(user.subject, is_scan=registry.search_may_scan(params)) as tx:
+        rows, total = await registry.search(tx, scope, params, page=page, per_page=per_page)
     return page_response(rows, page=page, per_page=per_page, total=total, unit="pilots")
 
 
 @router.post("/summary", operation_id="pilots_summary")
-async def summary(params: SummaryParams, user: CurrentUser, tx: ReadTx) -> Response:
+async def summary(params: SummaryParams, user: CurrentUser, searches: CurrentSearches) -> Response:
     """Answer with the number of pilots for each combination of columns."""
-    return json_response(await registry.summary(tx, policy.may_read(user), params))
+    scope = policy.may_read(user)
+    # Pilots are counted one by one, whatever is asked.
+    async with searches.connection(user.subject, is_scan=True) as tx:
+        rows = await registry.summary(tx, scope, params)
+    return json_response(rows)
 
 
 def _tokens(outcome: PilotTokens | Refusal) -> Response:

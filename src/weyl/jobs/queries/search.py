@@ -28,6 +28,8 @@ COUNT_MAX = 100_000
 JOB_ID = "JobID"
 PILOT_STAMP = "PilotStamp"
 ACCOUNTED_FLAG = "AccountedFlag"
+INDEXED_NAMES = frozenset({JOB_ID, PILOT_STAMP, "JobGroup", "Owner", "Status"})
+"""Columns by which jobs are found without looking at all of them."""
 
 _NAMES = {
     JOB_ID: "job_id",

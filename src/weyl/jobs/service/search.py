@@ -10,7 +10,7 @@ from weyl.jobs.queries.status import select_history
 from weyl.jobs.states import HistoryRecord, fill
 from weyl.kit.db import Tx
 from weyl.kit.errors import BadRequest
-from weyl.kit.search import FIRST_MAX, SearchParams, SummaryParams
+from weyl.kit.search import FIRST_MAX, SearchParams, SummaryParams, may_scan
 from weyl.kit.search_sql import pick
 
 LOGGING_INFO = "LoggingInfo"
@@ -23,6 +23,18 @@ class Found:
 
     rows: list[dict[str, Any]]
     total: int
+
+
+def search_may_scan(params: SearchParams) -> bool:
+    """Tell whether a search may have to look at every job."""
+    return params.distinct or may_scan(params.search, params.sort, indexed=queries.INDEXED_NAMES, order=queries.JOB_ID)
+
+
+def summary_may_scan(params: SummaryParams) -> bool:
+    """Tell whether a summary may have to look at every job."""
+    is_kept = queries.counts_know(params.grouping) and queries.counts_know([spec.parameter for spec in params.search])
+    has_pattern = may_scan(params.search, (), indexed=[spec.parameter for spec in params.search], order=queries.JOB_ID)
+    return has_pattern or not is_kept
 
 
 async def search(tx: Tx, params: SearchParams, *, scope: Scope, page: int, per_page: int) -> Found:

@@ -17,6 +17,8 @@ from weyl.pilots.permits import PilotScope
 from weyl.pilots.queries.registry import COLUMNS, in_vo, ran_jobs
 
 JOB_ID = "JobID"
+INDEXED_NAMES = frozenset({JOB_ID, "PilotID", "PilotStamp", "Status"})
+"""Columns by which pilots are found without looking at all of them."""
 JOB_ID_MAX = 2**63 - 1
 
 

@@ -7,13 +7,13 @@ from typing import Any
 from weyl.config.models import Config
 from weyl.jobs.service.end_of_pilot import end_of_pilot
 from weyl.kit.db import Tx
-from weyl.kit.search import SearchParams, SummaryParams
+from weyl.kit.search import SearchParams, SummaryParams, may_scan
 from weyl.kit.search_sql import search_errors
 from weyl.pilots.errors import BadPilotRequest, PilotExists, PilotForbidden, PilotNotFound
 from weyl.pilots.models import FINAL_STATUSES, PilotMetadata, PilotRegistrationParams
 from weyl.pilots.permits import PilotScope, PilotWriter
 from weyl.pilots.queries import registry as queries
-from weyl.pilots.queries.search import clauses_of, columns_shown
+from weyl.pilots.queries.search import INDEXED_NAMES, clauses_of, columns_shown
 
 SUMMARY_ROWS_MAX = 10_000
 UNSAID = ("Unknown", "NotAssigned")
@@ -84,6 +84,11 @@ async def let_jobs_go(tx: Tx, stamps: Collection[str], *, config: Config, now: d
     """Tell the jobs room of pilots that ended, so that no job waits for a timer."""
     if stamps:
         await end_of_pilot(tx, sorted(stamps), config=config, now=now, reason=NOT_RUNNING)
+
+
+def search_may_scan(params: SearchParams) -> bool:
+    """Tell whether a search may have to look at every pilot."""
+    return params.distinct or may_scan(params.search, params.sort, indexed=INDEXED_NAMES, order="PilotID")
 
 
 async def search(

@@ -1,6 +1,5 @@
 """Where pilots are sent from: the drivers of computing elements, and what every pilot is given."""
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +11,7 @@ from weyl.config.service import ConfigStore
 from weyl.kit.db import Database
 from weyl.pilots.archive import pilot_archive
 from weyl.pilots.compute_elements.credential_files import credentials_of
+from weyl.pilots.compute_elements.directory import default_directory, make_trusted
 from weyl.pilots.compute_elements.driver import ComputeElementDriver, DriverContext, DriverFactory
 from weyl.pilots.errors import ComputingElementFailed
 from weyl.pilots.secrets import PepperRing
@@ -42,7 +42,7 @@ class Yard:
             config=config,
             drivers=drivers,
             ring=PepperRing(settings.pilot_peppers.get_secret_value()),
-            directory=settings.pilot_directory or Path(tempfile.gettempdir()) / "weyl-pilots",
+            directory=settings.pilot_directory or default_directory(),
             url=settings.public_url,
             secret_lifetime=timedelta(hours=settings.pilot_secret_hours),
             archive=settings.pilot_archive,
@@ -66,8 +66,10 @@ class Yard:
                 options=element.driver_options,
                 credentials=credentials_of(self.credentials, element.credentials),
             )
+            # Each time: what is in /tmp may have been cleaned away, and made anew by somebody else.
+            make_trusted(self.directory)
             return self.drivers[element.driver](context)
-        except ValueError as error:  # options that the driver's own model refuses
+        except ValueError as error:  # options that the driver's own model refuses, a directory that others can change
             raise ComputingElementFailed(f"{ce} is configured wrongly: {error}") from error
 
     def archive_bytes(self) -> bytes:
