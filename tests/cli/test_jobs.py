@@ -10,6 +10,9 @@ from collections.abc import Callable
 from tests.cli.conftest import Program, Server
 from tests.cli.steps import JDL, move, rows, submit
 
+from weyl.cli.main import with_values
+from weyl.jobs.calls.reports import heartbeat
+from weyl.jobs.models.heartbeat import HeartbeatData
 from weyl.kit.call import Call
 
 
@@ -324,3 +327,45 @@ def test_a_search_costs_little_and_loads_no_server(weyl: Program) -> None:
         [sys.executable, "-c", code], env=weyl.environ, capture_output=True, text=True, timeout=60, check=True
     )
     assert result.stderr.strip() == "[]"
+
+
+def test_watch_takes_seconds_or_none() -> None:
+    assert with_values(["jobs", "search", "--watch"]) == ["jobs", "search", "--watch=2"]
+    assert with_values(["jobs", "--watch", "-q"]) == ["jobs", "--watch=2", "-q"]
+    for words in (["jobs", "--watch", "0.5"], ["--watch=3"], ["submit", "cmd", "--", "tool", "--watch"]):
+        assert with_values(words) == words
+
+
+def test_parameters_of_jobs_are_edited(weyl: Program, weyl_as: Callable[..., Program], group: str) -> None:
+    [job_id] = submit(weyl, group)
+    assert weyl_as("bob")("jobs", "edit", str(job_id), "--set", "checked=no").returncode == 5
+    result = weyl("jobs", "edit", str(job_id), "--set", "checked=yes", "--set", "number=3")
+    assert result.returncode == 0, result.stderr
+    shown = {row["Name"]: row["Value"] for row in rows(weyl("jobs", "show", str(job_id), "--params"))}
+    assert (shown["checked"], shown["number"]) == ("yes", 3)
+    assert weyl("jobs", "edit", str(job_id), "--set", "checked").returncode == 2
+    assert weyl("jobs", "edit", str(job_id), "--set", "Owner=me").returncode == 10
+
+
+def test_a_peek_shows_what_a_running_job_has_shown(weyl: Program, server: Server, group: str) -> None:
+    [job_id] = submit(weyl, group)
+    assert weyl("jobs", "peek", str(job_id)).returncode == 3
+    with server.client("alice", group="admin") as admin:
+        admin.send(heartbeat({job_id: HeartbeatData(StandardOutput="step 7")}))
+    assert weyl("jobs", "peek", str(job_id)).stdout == "step 7\n"
+
+
+def test_sandboxes_are_assigned_looked_into_fetched_and_taken_away(weyl: Program, group: str) -> None:
+    [job_id] = submit(weyl, group)
+    weyl.file("note.txt", "written by hand\n")
+    name = json.loads(weyl("jobs", "sandbox", "assign", str(job_id), "note.txt", "-o", "json").stdout)["PFN"]
+    assert weyl("jobs", "sandbox", "assign", str(job_id), "no-such-file").returncode == 2
+    [inside] = rows(weyl("jobs", "sandbox", "peek", str(job_id)))
+    assert (inside["Type"], inside["File"], inside["Size"]) == ("Output", "note.txt", 16)
+    assert weyl("jobs", "sandbox", "peek", name, "note.txt").stdout == "written by hand\n"
+    assert weyl("jobs", "sandbox", "peek", str(job_id), "other.txt").returncode == 3
+    weyl("jobs", "sandbox", "get", str(job_id), "-d", "here")
+    assert (weyl.directory / "here" / str(job_id) / "output" / "note.txt").read_text() == "written by hand\n"
+    assert weyl("jobs", "sandbox", "unassign", str(job_id)).returncode == 2
+    assert weyl("jobs", "sandbox", "unassign", str(job_id), "--yes").returncode == 0
+    assert rows(weyl("jobs", "sandbox", "list", str(job_id))) == []

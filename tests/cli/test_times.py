@@ -25,7 +25,7 @@ def test_lengths_of_time_are_read(text: str, span: timedelta) -> None:
     assert parse_span(text) == span
 
 
-@pytest.mark.parametrize("text", ["", "2", "d", "2x", "2 d", "--2d", "9" * 30 + "d"])
+@pytest.mark.parametrize("text", ["", "2", "d", "2x", "2 d", "--2d", "9" * 30 + "d", "9" * 5_000 + "d", "٣d"])
 def test_what_is_not_a_length_of_time_is_a_usage_fault(text: str) -> None:
     with pytest.raises(UsageFault):
         parse_span(text)

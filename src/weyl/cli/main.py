@@ -1,6 +1,7 @@
 """The program `weyl`: runs one command of the tree, prints what it returns, turns failures into exit codes."""
 
 import os
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -11,6 +12,9 @@ from weyl.cli.output import print_result
 from weyl.cli.session import CommandSession
 from weyl.cli.tree import root_command
 from weyl.client.environment import load_dotenv
+
+# What `--watch` alone stands for.
+WATCH = "--watch=2"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -24,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(words: Sequence[str]) -> int:
     """Run one command line and return the exit code."""
+    words = with_values(words)
     session = CommandSession(words)
     try:
         load_dotenv()
@@ -42,6 +47,16 @@ def run(words: Sequence[str]) -> int:
         return report(error, session)
     finally:
         session.close()
+
+
+def with_values(words: Sequence[str]) -> list[str]:
+    """Give a bare `--watch`, whose seconds may be left out, its value; what follows `--` is somebody else's."""
+    end = words.index("--") if "--" in words else len(words)
+    bare = (
+        word == "--watch" and (i + 1 >= end or re.fullmatch(r"\d+(\.\d+)?", words[i + 1]) is None)
+        for i, word in enumerate(words[:end])
+    )
+    return [WATCH if is_bare else word for word, is_bare in zip(words, bare, strict=False)] + list(words[end:])
 
 
 def _once(words: Sequence[str], session: CommandSession) -> int:

@@ -50,7 +50,8 @@ def _declare(
     ] = None,
     fail_empty: Annotated[bool, typer.Option("--fail-empty", help="Exit 3 if there are no rows.")] = False,
     watch: Annotated[
-        float | None, typer.Option("--watch", metavar="S", min=0.2, help="Run again every S seconds until Ctrl-C.")
+        float | None,
+        typer.Option("--watch", metavar="[S]", min=0.2, help="Run again every S seconds (2 if not said) until Ctrl-C."),
     ] = None,
 ) -> None:
     """Declares the options; never runs."""

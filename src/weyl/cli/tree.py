@@ -7,6 +7,7 @@ from weyl.cli.loader import Entry, Table, lazy_group
 from weyl.cli.options import PARAMETERS, prepare
 
 JOBS = "weyl.jobs.cli.app"
+RSS = "weyl.resource_status.cli"
 AUTH = "weyl.auth.cli"
 SERVER = "weyl.commands"
 DEMO = "weyl.demo.cli"
@@ -23,12 +24,14 @@ JOBS_ENTRIES: dict[str, Entry] = {
     "show": Entry(JOBS, "Show jobs with all their columns, history, parameters or description.", "show"),
     "status": Entry(JOBS, "Show the status of jobs.", "status"),
     "logs": Entry(JOBS, "Print the output of a job.", "logs"),
+    "peek": Entry(JOBS, "Print the last lines that a running job has shown.", "peek"),
     "output": Entry(JOBS, "Fetch what jobs have put in their output sandboxes.", "output"),
     "input": Entry(JOBS, "Fetch what was sent along with jobs.", "input"),
-    "sandbox": Entry(JOBS, "List and fetch the sandboxes of jobs.", "sandbox"),
+    "sandbox": Entry(JOBS, "List, read, fetch and change the sandboxes of jobs.", "sandbox"),
     "kill": Entry(JOBS, "End jobs, wherever they are.", "kill"),
     "delete": Entry(JOBS, "Remove jobs and their sandboxes.", "delete"),
     "reschedule": Entry(JOBS, "Run jobs again.", "reschedule"),
+    "edit": Entry(JOBS, "Set parameters of jobs.", "edit"),
     "wait": Entry(JOBS, "Wait until jobs have ended.", "wait"),
     "watch": Entry(JOBS, "Show how jobs move, until all have ended.", "watch"),
 }
@@ -49,6 +52,10 @@ ENTRIES: dict[str, Entry] = {
     "task-queues": Entry(
         "weyl.task_queues.cli", "Look at what waits, by what it needs.", aliases=("task-queue", "queues")
     ),
+    "sites": Entry(RSS, "See which sites may be used.", "sites", aliases=("site",)),
+    "ces": Entry(RSS, "See which computing elements may be used.", "ces", aliases=("ce",)),
+    "ses": Entry(RSS, "See which storage elements may be used.", "ses", aliases=("se",)),
+    "fts": Entry(RSS, "See which transfer servers may be used.", "fts"),
     "tasks": Entry("weyl.tasks.cli", "Look after background work.", aliases=("task",)),
     "config": Entry("weyl.config.cli", "Read and check the configuration.", aliases=("configs",)),
     "api": Entry("weyl.cli.api", "Call any route of the API."),

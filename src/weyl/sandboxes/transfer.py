@@ -44,3 +44,9 @@ def read(client: Client, pfn: str, name: str) -> bytes | None:
     """Return the content of one file of a sandbox; None if it has no such file."""
     with tempfile.TemporaryDirectory(prefix="weyl-sandbox-") as scratch:
         return archive.read_member(download(client, pfn, Path(scratch)), name)
+
+
+def contents(client: Client, pfn: str) -> list[tuple[str, int]]:
+    """Return the files of a sandbox and their sizes."""
+    with tempfile.TemporaryDirectory(prefix="weyl-sandbox-") as scratch:
+        return archive.names(download(client, pfn, Path(scratch)))

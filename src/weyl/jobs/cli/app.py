@@ -2,7 +2,7 @@
 
 import typer
 
-from weyl.jobs.cli import fetch, follow, look, manage, submit
+from weyl.jobs.cli import edit, fetch, follow, look, manage, sandbox, submit
 
 app = typer.Typer(
     help="""Submits, follows, fetches and manages jobs.
@@ -18,11 +18,13 @@ app.command("summary")(look.summary)
 app.command("show")(look.show)
 app.command("status")(look.status)
 app.command("logs")(follow.logs)
+app.command("peek")(follow.peek)
 app.command("output")(fetch.output)
 app.command("input")(fetch.fetch_input)
-app.add_typer(fetch.sandbox_app, name="sandbox")
+app.add_typer(sandbox.app, name="sandbox")
 app.command("kill")(manage.kill)
 app.command("delete")(manage.delete)
 app.command("reschedule")(manage.reschedule)
+app.command("edit")(edit.edit)
 app.command("wait")(follow.wait)
 app.command("watch")(follow.watch)

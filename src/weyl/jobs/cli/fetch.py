@@ -1,13 +1,12 @@
-"""Commands that fetch the files of jobs: output, input, sandbox."""
+"""Commands that fetch the files of jobs: output, input."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from weyl.client.command import Session, session_of
-from weyl.client.errors import ClientError, Forbidden, NotFound, NotLoggedIn, Unreachable, UsageFault
+from weyl.client.errors import ClientError, Forbidden, NotFound, NotLoggedIn, Unreachable
 from weyl.client.results import Result, Rows
 from weyl.jobs.cli.look import JobArguments
 from weyl.jobs.cli.selection import find_most, job_ids
@@ -21,15 +20,6 @@ Directory = Annotated[
     Path,
     typer.Option("--directory", "-d", metavar="DIR", help="Where to put the files: a directory for each job in it."),
 ]
-
-sandbox_app = typer.Typer(
-    help="""Lists and fetches the sandboxes of jobs.
-
-Example: weyl jobs sandbox list 12
-""",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
 
 
 def output(context: typer.Context, ids: JobArguments, *, directory: Directory = Path()) -> Result:
@@ -85,46 +75,3 @@ def _why_none(status: str, kind: Kind) -> str:
     if kind == "output" and status not in FINAL:
         return f"is {status}: its output comes when it has ended"
     return f"has no {kind} sandbox"
-
-
-@sandbox_app.command("list")
-def sandbox_list(context: typer.Context, ids: JobArguments) -> Result:
-    """Lists the sandboxes of jobs.
-
-    Example: weyl jobs sandbox list 12
-    """
-    session = session_of(context)
-    rows = [
-        {"JobID": job_id, "Type": kind, "PFN": pfn}
-        for job_id in job_ids(session, ids)
-        for kind, pfns in session.client.send(calls.get_job_sandboxes(job_id)).items()
-        for pfn in pfns
-    ]
-    return Rows(rows, columns=("JobID", "Type", "PFN"), id_column="PFN", unit="sandboxes")
-
-
-@sandbox_app.command("get")
-def sandbox_get(
-    context: typer.Context,
-    pfns: Annotated[list[str], typer.Argument(metavar="PFN", help="Names of sandboxes, as `sandbox list` prints.")],
-    *,
-    directory: Annotated[Path, typer.Option("--directory", "-d", metavar="DIR", help="Where to unpack them.")] = Path(),
-) -> Result:
-    """Fetches sandboxes by their names and unpacks them.
-
-    Example: weyl jobs sandbox get "SB:SandboxSE|/S3/..." -d files
-    """
-    session = session_of(context)
-    rows: Sequence[dict[str, Any]] = [
-        {"PFN": pfn, "Directory": str(directory), "Files": _get(session, pfn, directory)} for pfn in pfns
-    ]
-    return Rows(rows, columns=("PFN", "Directory", "Files"), id_column="PFN", unit="sandboxes")
-
-
-def _get(session: Session, pfn: str, directory: Path) -> list[str]:
-    if "sha256:" not in pfn:
-        raise UsageFault(f"{pfn!r} is not the name of a sandbox.", hint="See: weyl jobs sandbox list ID")
-    try:
-        return fetch(session.client, pfn, directory)
-    except ArchiveFault as error:
-        raise ClientError(f"{pfn}: {error}", hint="Fetch it again.") from error

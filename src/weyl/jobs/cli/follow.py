@@ -220,6 +220,23 @@ def logs(
     return Text([last_lines(text, tail)])
 
 
+def peek(context: typer.Context, job: Annotated[str, typer.Argument(metavar="ID", help="Id of a job.")]) -> Result:
+    """Prints the last lines that a running job has shown.
+
+    Example: weyl jobs peek 12
+    """
+    session = session_of(context)
+    [job_id, *others] = job_ids(session, [job])
+    if others:
+        raise UsageFault("`peek` looks at one job at a time.", hint=f"As: weyl jobs peek {job_id}")
+    [row] = find(session, [job_id], ("Status",))
+    text = running_output(session, job_id)
+    if text is None:
+        hint = f"It has ended: weyl jobs logs {job_id}" if row["Status"] in ENDED else "Try again in a minute."
+        raise NotFound(f"Job {job_id} is {row['Status']} and has not shown any output.", hint=hint)
+    return Text([last_lines(text, None)])
+
+
 def _instead_of_output(session: Session, row: dict[str, Any], *, stderr: bool) -> str:
     """Return what there is of an output that did not come back, or raise why there is none."""
     job_id, status = row["JobID"], row["Status"]
