@@ -147,5 +147,6 @@ async def refusal(answer: Awaitable[object]) -> str:
         return str(error)
     assert isinstance(got, Submitted)
     assert got.handles == {}
-    assert got.failures
-    return next(iter(got.failures.values()))
+    reasons = [*got.failures.values(), *got.doubtful.values()]
+    assert reasons
+    return reasons[0]

@@ -78,6 +78,14 @@ class Daemon:
             self.start()
 
     @contextmanager
+    def killed(self) -> Iterator[None]:
+        """Let it die without a word, and come back after a while."""
+        for process in self._own():
+            process.kill()
+        with self.down():
+            yield
+
+    @contextmanager
     def frozen(self) -> Iterator[None]:
         """Let it take connections and never answer for a while."""
         processes = self._own()

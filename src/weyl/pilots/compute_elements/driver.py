@@ -77,6 +77,8 @@ class Submitted:
 
     handles: Mapping[int, str] = field(default_factory=dict)
     failures: Mapping[int, str] = field(default_factory=dict)
+    doubtful: Mapping[int, str] = field(default_factory=dict)
+    """Copies that may have been taken, and why that is not known: they are looked for by name after a minute."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,10 @@ class DriverFactory(Protocol):
 
 class DriverError(Exception):
     """The computing element refused, or could not be reached; the text is for the administrator of the site."""
+
+
+class OutcomeUnknown(DriverError):
+    """An order was given and its end was not seen: it may have been carried out, in whole or in part."""
 
 
 def job_name(stamp: str, prefix: str = JOB_NAME_PREFIX) -> str:

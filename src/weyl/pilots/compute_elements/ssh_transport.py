@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from weyl.config.section import Section
 from weyl.pilots.compute_elements.credentials import Credential, CredentialKind, CredentialProvider
-from weyl.pilots.compute_elements.driver import DriverError
+from weyl.pilots.compute_elements.driver import DriverError, OutcomeUnknown
 from weyl.pilots.compute_elements.transport import Finished, Framed, communicate
 
 KEPT_OPEN_S = 300
@@ -91,7 +91,7 @@ class SSHTransport:
         except DriverError as error:
             # Whatever is wrong with this connection, the next attempt makes a new one.
             await asyncio.shield(self._disconnect(socket))
-            raise DriverError(f"{self._address}: {error}") from error
+            raise OutcomeUnknown(f"{self._address}: {error}") from error
 
     async def _run(self, socket: Path, framed: Framed, stdin: bytes, timeout_s: float) -> Finished:
         text = framed.text.encode()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import Protocol
 
-from weyl.pilots.compute_elements.driver import DriverError
+from weyl.pilots.compute_elements.driver import DriverError, OutcomeUnknown
 
 OUTPUT_BYTES_MAX = 64 * 1024 * 1024
 GRACE_S = 5.0
@@ -40,7 +40,7 @@ class Transport(Protocol):
     async def run(self, script: str, *arguments: str, stdin: bytes = b"", timeout_s: float) -> Finished:
         """Run a script to its end; its arguments are `$1`, `$2`, …, its directory is the home of its user.
 
-        Raises `DriverError` if it could not be started, did not end in time, or its end was not seen.
+        Raises `DriverError` if it could not be started, and `OutcomeUnknown` if its end was not seen in time.
         """
         ...
 
@@ -97,7 +97,9 @@ class Framed:
         body, ended, tail = rest.rpartition(self._end)
         word = tail.split(b"\n", 1)[0]
         if not began or not ended or not word.isdigit():
-            raise DriverError(complaint or f"The commands ended with {code} and said nothing that could be understood")
+            raise OutcomeUnknown(
+                complaint or f"The commands ended with {code} and said nothing that could be understood"
+            )
         return Finished(int(word), body, complaint)
 
 
@@ -129,7 +131,7 @@ async def communicate(
             )
             code = await process.wait()
     except TimeoutError as error:
-        raise DriverError(f"No answer within {timeout_s:g} s") from error
+        raise OutcomeUnknown(f"No answer within {timeout_s:g} s") from error
     finally:
         if process.returncode is None:
             with suppress(ProcessLookupError, PermissionError):
@@ -147,7 +149,7 @@ async def _read(stream: asyncio.StreamReader, bytes_max: int, *, is_cut: bool = 
             chunks.append(chunk)
             size += len(chunk)
         elif not is_cut:
-            raise DriverError(f"The commands write more than {bytes_max} bytes")
+            raise OutcomeUnknown(f"The commands write more than {bytes_max} bytes")
     return b"".join(chunks)
 
 

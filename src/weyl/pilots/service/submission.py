@@ -137,7 +137,7 @@ async def _record(yard: Yard, key: QueueKey, fresh: Sequence[_Fresh], sent: Subm
     failed = {
         pilot.stamp: ("Aborted", sent.failures.get(index, "The computing element said nothing of it"))
         for index, pilot in enumerate(fresh)
-        if index not in sent.handles
+        if index not in sent.handles and index not in sent.doubtful
     }
     now = utcnow()
     async with yard.db.transaction() as tx:
@@ -146,9 +146,11 @@ async def _record(yard: Yard, key: QueueKey, fresh: Sequence[_Fresh], sent: Subm
         await queries.revoke_secrets_of(tx, list(failed), now=now)
         if handles:
             await queries.set_failures(tx, key.fields(), failures=0, skip_until=None)
-    log.info("pilots.sent", **key.fields(), sent=len(handles), failed=len(failed))
+    log.info("pilots.sent", **key.fields(), sent=len(handles), failed=len(failed), doubtful=len(sent.doubtful))
     if failed:
         log.warning("pilots.refused", **key.fields(), reason=next(iter(failed.values()))[1])
+    if sent.doubtful:  # they stay registered, and the next submission looks for them by name
+        log.warning("pilots.doubtful", **key.fields(), reason=next(iter(sent.doubtful.values())))
     if not handles:
         await _note_failure(yard, config, key)
 

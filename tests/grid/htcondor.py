@@ -1,0 +1,150 @@
+"""An HTCondor pool of one machine: its schedd is reached with a token of the pool, jobs run as another user."""
+
+import os
+import pwd
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.grid.daemons import USER, Daemon, free_port, grid_user, needs, run
+from tests.grid.site import GridSite
+from weyl.pilots.compute_elements.htcondor import HTCondorComputeElement
+
+CREDENTIALS = "condor"
+DOMAIN = "weyl.test"
+CONFIG = """\
+CONDOR_HOST = 127.0.0.1
+COLLECTOR_HOST = 127.0.0.1:{port}
+USE_SHARED_PORT = True
+SHARED_PORT_PORT = {port}
+NETWORK_INTERFACE = 127.0.0.1
+BIND_ALL_INTERFACES = False
+RELEASE_DIR = /usr
+BIN = /usr/bin
+SBIN = /usr/sbin
+LIB = /usr/lib/condor
+LIBEXEC = /usr/libexec/condor
+LOCAL_DIR = {directory}
+LOG = $(LOCAL_DIR)/log
+SPOOL = $(LOCAL_DIR)/spool
+EXECUTE = $(LOCAL_DIR)/execute
+LOCK = $(LOCAL_DIR)/lock
+RUN = $(LOCAL_DIR)/run
+CONDOR_IDS = {uid}.{gid}
+UID_DOMAIN = {domain}
+FILESYSTEM_DOMAIN = {domain}
+TRUST_UID_DOMAIN = True
+SEC_DEFAULT_AUTHENTICATION_METHODS = FS, IDTOKENS
+SEC_PASSWORD_DIRECTORY = $(LOCAL_DIR)/passwords.d
+SEC_TOKEN_SYSTEM_DIRECTORY = $(LOCAL_DIR)/tokens.d
+# It listens on loopback only:
+ALLOW_READ = *
+ALLOW_WRITE = *
+ALLOW_NEGOTIATOR = *
+ALLOW_DAEMON = *
+ALLOW_ADMINISTRATOR = *
+use POLICY : ALWAYS_RUN_JOBS
+use FEATURE : PartitionableSlot
+NUM_CPUS = 32
+MEMORY = 32000
+NEGOTIATOR_INTERVAL = 2
+NEGOTIATOR_MIN_INTERVAL = 1
+NEGOTIATOR_CYCLE_DELAY = 1
+SCHEDD_INTERVAL = 2
+SCHEDD_MIN_INTERVAL = 1
+UPDATE_INTERVAL = 5
+JOB_START_COUNT = 50
+RUNBENCHMARKS = False
+USE_PROCD = False
+BASE_CGROUP =
+"""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A running pool; its schedd is a daemon of its own, so that it can be away while pilots run."""
+
+    config: Path
+    schedd: Daemon
+    credentials: Path
+
+    def tool(self, *command: str) -> str:
+        """Run a command of HTCondor as root."""
+        return run(*command, environment={"CONDOR_CONFIG": str(self.config)})
+
+
+def missing_htcondor() -> str | None:
+    """Return why no pool can be started here."""
+    return needs("condor_master", "condor_schedd", "condor_submit")
+
+
+@contextmanager
+def running_pool(directory: Path) -> Iterator[Pool]:
+    """Start a pool, and make a token for the user of the jobs."""
+    grid_user()
+    condor = pwd.getpwnam("condor")
+    for name, mode in {"log": 0o755, "spool": 0o755, "execute": 0o755, "lock": 0o755, "run": 0o755}.items():
+        (directory / name).mkdir(mode=mode)
+        (directory / name).chmod(mode)
+        os.chown(directory / name, condor.pw_uid, condor.pw_gid)
+    for name in ("tokens.d", "passwords.d"):
+        (directory / name).mkdir(mode=0o700)
+    config = directory / "condor_config"
+    config.write_text(
+        CONFIG.format(port=free_port(), directory=directory, uid=condor.pw_uid, gid=condor.pw_gid, domain=DOMAIN)
+    )
+    environment = {"CONDOR_CONFIG": str(config)}
+
+    def answers(*question: str) -> bool:
+        try:
+            return bool(run(*question, environment=environment).strip())
+        except AssertionError:
+            return False
+
+    # Daemons of HTCondor ask `_CONDOR_` variables too; the list is what makes these two of one pool.
+    master = Daemon(
+        ["/usr/sbin/condor_master", "-f"],
+        log=directory / "master.out",
+        ready=lambda: answers("condor_status", "-af", "Name"),
+        environment={**environment, "_CONDOR_DAEMON_LIST": "MASTER, COLLECTOR, NEGOTIATOR, STARTD"},
+        children=("condor_collector", "condor_negotiator", "condor_startd", "condor_shared_port"),
+    )
+    schedd = Daemon(
+        ["/usr/sbin/condor_schedd", "-f"],
+        log=directory / "schedd.out",
+        ready=lambda: answers("condor_status", "-schedd", "-af", "Name"),
+        environment=environment,
+        children=("condor_shadow",),
+    )
+    with ExitStack() as stack:
+        for daemon in (master, schedd):
+            stack.callback(daemon.stop)
+            daemon.start()
+        credentials = directory / "credentials" / CREDENTIALS
+        credentials.mkdir(parents=True)
+        token = run("condor_token_create", "-identity", f"{USER}@{DOMAIN}", "-key", "POOL", environment=environment)
+        (credentials / "token").write_text(token)
+        (credentials / "token").chmod(0o600)
+        yield Pool(config, schedd, directory / "credentials")
+
+
+@contextmanager
+def running_htcondor(directory: Path) -> Iterator[GridSite]:
+    """Start a pool."""
+    with running_pool(directory) as pool:
+        yield GridSite(
+            factory=HTCondorComputeElement,
+            element={
+                "Driver": "htcondor",
+                "Credentials": CREDENTIALS,
+                "DriverOptions": {"Setup": [f"export CONDOR_CONFIG={pool.config}"]},
+            },
+            directory=directory,
+            credentials=pool.credentials,
+            waiting={"memory_mb": 1_000_000},
+            impatient={"Timeout": 4},
+            down=pool.schedd.killed,
+            frozen=pool.schedd.frozen,
+            forget=lambda handle: print(pool.tool("condor_rm", handle.partition(":")[0])),
+        )
