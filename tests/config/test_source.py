@@ -56,6 +56,33 @@ def test_an_alias_bomb_is_refused() -> None:
     assert any("aliases spelled out" in problem for problem in problems_of("\n".join(levels)))
 
 
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("[" * 60 + "]" * 60, "nested more than 50 deep"),
+        ("[" * 900 + "]" * 900, "nested more than 50 deep"),
+        ("[&a0 [1]" + "".join(f", &a{n} [*a{n - 1}]" for n in range(1, 60)) + "]", "nested more than 50 deep"),
+        ('!!int ""', "does not fit the tag"),
+        ("!!bool maybe", "does not fit the tag"),
+        ("!!timestamp x", "does not fit the tag"),
+        ("!!binary aGk=", "has the tag tag:yaml.org,2002:binary"),
+        ("!!python/name:os.system x", "has the tag"),
+        ("1" + ":59" * 100, "too long a number"),
+        ("9" * 5_000, "too long a number"),
+        ("\ud800", "is not all text"),
+    ],
+)
+def test_what_json_cannot_say_is_refused_with_its_line(value: str, problem: str) -> None:
+    found = problems_of(f"DIRAC: {{}}\nRegistry: {{}}\nSystems: {{a: {value}}}\n")
+    assert any(problem in each for each in found), found
+
+
+def test_of_very_many_faults_the_first_are_told_and_their_number() -> None:
+    found = problems_of(VO + "".join(f"Nonsense{number}: 1\n" for number in range(3_000)))
+    assert len(found) == 101
+    assert found[-1] == "There are 2900 more faults"
+
+
 def test_all_faults_are_told_at_once_with_the_nearest_known_name() -> None:
     text = VO + "      prod: {Propeties: [NormalUser], JobShare: many}\n"
     assert set(problems_of(text)) == {

@@ -109,7 +109,7 @@ class ConfigStore:
         if head == self._rejected:
             return
         try:
-            self._serve(*await self._repository.read(head))
+            await self._serve(*await self._repository.read(head))
         except WeylError as error:
             self._rejected = head
             self._warn(f"Revision {head[:12]} of the configuration is not used: {error.detail}")
@@ -121,11 +121,12 @@ class ConfigStore:
     async def _look_back(self) -> None:
         for change in (await self._repository.history(_LOOK_BACK))[1:]:
             with suppress(InvalidConfig):
-                self._serve(*await self._repository.read(change.revision))
+                await self._serve(*await self._repository.read(change.revision))
                 return
 
-    def _serve(self, change: Change, text: str) -> None:
-        config = parse_config(text, self._model)
+    async def _serve(self, change: Change, text: str) -> None:
+        # A large document takes seconds, in which requests must be answered.
+        config = await asyncio.to_thread(parse_config, text, self._model)
         self._snapshot = Snapshot.of(config, revision=change.revision, modified=change.at)
         log.info("config.loaded", revision=change.revision, modified=change.at.isoformat())
 

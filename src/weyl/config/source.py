@@ -13,7 +13,20 @@ from weyl.config.errors import InvalidConfig, Problem
 from weyl.config.models import DEFAULTS, Config
 
 Location = tuple[int | str, ...]
-NODES_MAX = 2_000_000
+NODES_MAX = 500_000
+"""How many values a document may have once its aliases are spelled out."""
+DEPTH_MAX = 50
+"""How deeply sections may be nested, aliases spelled out: what is read must be written as JSON, too."""
+NUMBER_LENGTH_MAX = 100
+PROBLEMS_MAX = 100
+"""How many faults are told at once: to find the line of one takes a walk through the document."""
+
+# What JSON can say. The other tags of YAML (binary, set, omap, pairs, and those that make objects) are refused.
+_TAGS = {
+    f"tag:yaml.org,2002:{name}"
+    for name in ("bool", "float", "int", "map", "merge", "null", "seq", "str", "timestamp", "value")
+}
+_NUMBERS = {"tag:yaml.org,2002:float", "tag:yaml.org,2002:int"}
 
 # Pydantic's own words are for programmers; these are for whoever edits the document.
 _MESSAGES = {
@@ -49,7 +62,8 @@ def parse_config(text: str, model: type[Config] = Config) -> Config:
         return model.model_validate(document, by_name=False)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=True)
-        raise InvalidConfig([_problem(details, root, model) for details in found]) from error
+        problems = [_problem(details, root, model) for details in found[:PROBLEMS_MAX]]
+        raise _invalid(problems, left_out=len(found) - len(problems)) from error
 
 
 def nearest(name: str, known: Mapping[str, object]) -> str | None:
@@ -68,6 +82,9 @@ def _compose(text: str) -> yaml.Node:
         raise InvalidConfig([Problem(f"This is not YAML: {error.problem or error.context}", line=line)]) from error
     except yaml.YAMLError as error:
         raise InvalidConfig([Problem(f"This is not YAML: {error}")]) from error
+    except UnicodeEncodeError as error:  # half of a character
+        line = text.count("\n", 0, error.start) + 1
+        raise InvalidConfig([Problem("This is not YAML: it is not all text", line=line)]) from error
     if node is None:
         raise InvalidConfig([Problem("The configuration is empty")])
     return node
@@ -82,38 +99,60 @@ def _construct(root: yaml.Node) -> Any:
         raise InvalidConfig([Problem(f"This is not YAML: {error.problem}", line=line)]) from error
     except (ValueError, TypeError) as error:  # an impossible date, a list as a key
         raise InvalidConfig([Problem(f"This is not YAML: {error}")]) from error
+    except (LookupError, AttributeError) as error:  # how PyYAML fails at `!!bool maybe`, `!!int ""`, `!!timestamp x`
+        raise InvalidConfig(
+            [Problem("This is not YAML: a value does not fit the tag that is written before it")]
+        ) from error
+
+
+def _invalid(problems: list[Problem], *, left_out: int = 0) -> InvalidConfig:
+    more = [Problem(f"There are {left_out} more faults")] if left_out > 0 else []
+    return InvalidConfig([*problems, *more])
 
 
 class _Inspection:
-    """Looks at every node once: keys given twice, nodes that contain themselves, aliases that multiply."""
+    """Looks at every node once: keys given twice, nodes that contain themselves, aliases that multiply, odd tags."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
-        self._sizes: dict[int, int] = {}
+        self._seen: dict[int, tuple[int, int]] = {}
         self._open: set[int] = set()
 
-    def visit(self, node: yaml.Node, path: Location) -> int:
-        """Return how many nodes this one stands for, once its aliases are spelled out."""
-        if id(node) in self._sizes:
-            return self._sizes[id(node)]
+    def visit(self, node: yaml.Node, path: Location) -> tuple[int, int]:
+        """Return how many nodes this one stands for, once its aliases are spelled out, and how deep they are nested."""
+        if id(node) in self._seen:
+            return self._seen[id(node)]
         if id(node) in self._open:
             self._add("refers to itself", path, node)
-            return 1
+            return 1, 1
+        if len(path) > DEPTH_MAX:
+            return 1, DEPTH_MAX
         self._open.add(id(node))
-        size = 1
+        self._check_tag(node, path)
+        inner: list[tuple[int, int]] = []
         if isinstance(node, yaml.SequenceNode):
-            size += sum(self.visit(item, (*path, index)) for index, item in enumerate(node.value))
+            inner = [self.visit(item, (*path, index)) for index, item in enumerate(node.value)]
         elif isinstance(node, yaml.MappingNode):
             self._check_keys(node, path)
-            size += sum(self.visit(value, (*path, _key_text(key))) for key, value in node.value)
+            inner = [self.visit(value, (*path, _key_text(key))) for key, value in node.value]
         self._open.discard(id(node))
-        self._sizes[id(node)] = size
-        return size
+        size, depth = 1 + sum(size for size, _ in inner), 1 + max((depth for _, depth in inner), default=0)
+        self._seen[id(node)] = size, depth
+        return size, depth
+
+    def _check_tag(self, node: yaml.Node, path: Location) -> None:
+        if node.tag not in _TAGS:
+            self._add(f"has the tag {node.tag[:80]}, which is not used here", path, node)
+        elif node.tag in _NUMBERS and len(node.value) > NUMBER_LENGTH_MAX:
+            self._add(
+                f"is too long a number; write it in quotes if it is text (it has {len(node.value)} digits)", path, node
+            )
 
     def _check_keys(self, node: yaml.MappingNode, path: Location) -> None:
         lines: dict[str, int] = {}
         for key, _ in node.value:
             name = _key_text(key)
+            self._check_tag(key, (*path, name))
             if not isinstance(key, yaml.ScalarNode):
                 self._add("is not a name; keys are plain text", (*path, name), key)
             elif name in lines and key.tag != "tag:yaml.org,2002:merge":
@@ -130,11 +169,13 @@ def _key_text(key: yaml.Node) -> str:
 
 def _inspect(root: yaml.Node) -> None:
     inspection = _Inspection()
-    size = inspection.visit(root, ())
+    size, depth = inspection.visit(root, ())
     if size > NODES_MAX:
         inspection.problems.append(Problem(f"The document has more than {NODES_MAX:,} values, aliases spelled out"))
-    if inspection.problems:
-        raise InvalidConfig(inspection.problems)
+    if depth > DEPTH_MAX:
+        inspection.problems.append(Problem(f"The document is nested more than {DEPTH_MAX} deep, aliases spelled out"))
+    if problems := inspection.problems:
+        raise _invalid(problems[:PROBLEMS_MAX], left_out=len(problems) - PROBLEMS_MAX)
 
 
 def _problem(details: ErrorDetails, root: yaml.Node, model: type[Config]) -> Problem:
