@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from weyl.kit.db import is_unavailable
+from weyl.kit.pool import CommitInDoubt
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -13,7 +16,8 @@ class Coalescer(Generic[Item, Result]):
 
     `flush` gets the items of one batch, runs one transaction, and returns one result an item, in order; a result that
     is an exception is raised for that caller alone. If `flush` itself raises, every item of the batch is tried by
-    itself, so that a bad one fails alone.
+    itself, so that a bad one fails alone; but not when the database is away, which is no item's fault: each would wait
+    for it in turn, and what was perhaps committed would be done twice.
     """
 
     def __init__(
@@ -43,8 +47,9 @@ class Coalescer(Generic[Item, Result]):
         try:
             results = await self._flush([item for item, _ in batch])
         except Exception as error:  # noqa: BLE001 - handed to the callers, each of which raises it
-            if len(batch) == 1:
-                _settle(batch[0][1], error)
+            if len(batch) == 1 or is_unavailable(error) or isinstance(error, CommitInDoubt):
+                for _, future in batch:
+                    _settle(future, error)
                 return
             for entry in batch:
                 await self._run_batch([entry])

@@ -2,10 +2,9 @@
 
 import asyncio
 import re
-import select
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any, cast
 
@@ -14,12 +13,12 @@ import structlog
 from cachetools import LRUCache
 from sqlalchemy import DateTime, Executable, MetaData, Table, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from weyl.kit import json
 from weyl.kit.background import end_task
-from weyl.kit.errors import WeylError
+from weyl.kit.pool import Idle, commit, driver_of, roll_back
 
 log = structlog.get_logger(__name__)
 
@@ -41,24 +40,14 @@ metadata = MetaData(
 # How much longer than PostgreSQL's own limit for a statement we wait for its word: then the way to it is broken.
 ANSWER_MARGIN_S = 5.0
 CONNECT_TIMEOUT_S = 10.0
-ROLLBACK_TIMEOUT_S = 5.0
+LISTENER_ASKS_EVERY_S = 10.0
+LISTENER_ANSWER_S = 5.0
 # After this PostgreSQL ends what a process that can no longer be reached has left open, with its locks.
 ABANDONED_AFTER_S = 60
 
 _SERIALIZATION_FAILURES = {"40001", "40P01"}
-_UNAVAILABLE = re.compile(r"^(08|57P0|53)")
-
-
-class CommitInDoubt(WeylError):
-    """The connection broke while a transaction was committed: nobody can tell here whether it was.
-
-    Not 503, which says that nothing was done: what must not be done twice is not to be repeated without looking.
-    """
-
-    status = 504
-
-    def __init__(self) -> None:
-        super().__init__("The database was lost in the middle: look whether this was done before you repeat it")
+# No connection, no room, a limit of time reached: the transaction did nothing, and may do better later.
+_UNAVAILABLE = re.compile(r"^(08|57P0|53|57014|55P03)")
 
 
 def sqlstate(error: BaseException) -> str | None:
@@ -105,6 +94,7 @@ class Database:
         application_name: str = "weyl",
     ) -> None:
         self.url = url
+        self.command_timeout_s = statement_timeout_s + ANSWER_MARGIN_S if statement_timeout_s else None
         self.engine: AsyncEngine = create_async_engine(
             _async_url(url),
             pool_size=pool_size,
@@ -115,7 +105,7 @@ class Database:
             json_deserializer=json.loads,
             connect_args={
                 "timeout": CONNECT_TIMEOUT_S,
-                "command_timeout": statement_timeout_s + ANSWER_MARGIN_S if statement_timeout_s else None,
+                "command_timeout": self.command_timeout_s,
                 "server_settings": {
                     "application_name": application_name,
                     "timezone": "UTC",
@@ -126,7 +116,7 @@ class Database:
             },
         )
         autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._connections = _Idle(autocommit, kept_max=max(1, pool_size // 2), opened_max=2 * pool_size)
+        self._connections = Idle(autocommit, kept_max=max(1, pool_size // 2), opened_max=2 * pool_size)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
@@ -135,25 +125,31 @@ class Database:
         asyncpg begins and ends it, on a connection that SQLAlchemy takes for one in autocommit: SQLAlchemy's own way
         takes four times the CPU, and would send BEGIN only with the first statement that it executes itself.
         """
-        async with self._connections.connection(_begin) as connection:
-            driver = _driver(connection)
-            transaction = _TRANSACTIONS.pop(driver)
+        connection, transaction = await self._connections.begin()
+        driver = driver_of(connection)
+        async with self._connections.lent(connection):
             try:
                 yield connection
             except BaseException:
-                await _roll_back(driver, transaction)
+                await roll_back(driver, transaction)
                 raise
-            await _commit(driver, transaction)
+            await commit(driver, transaction)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Tx]:
         """Open a connection in autocommit: one round trip for a read of one statement."""
-        async with self._connections.connection() as connection:
+        connection = await self._connections.take()
+        async with self._connections.lent(connection):
             yield connection
 
     async def connect(self) -> asyncpg.Connection:
         """Open a connection outside the pool, for listening and for the task engine."""
-        return await asyncpg.connect(libpq_dsn(self.url), timeout=10, server_settings={"timezone": "UTC"})
+        return await asyncpg.connect(
+            libpq_dsn(self.url),
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=self.command_timeout_s,
+            server_settings={"timezone": "UTC"},
+        )
 
     async def close(self) -> None:
         """Close every connection."""
@@ -163,63 +159,6 @@ class Database:
     def count_statements(self) -> "StatementCount":
         """Start counting the statements of this pool; tests bound the statements of a request with it."""
         return StatementCount(self.engine)
-
-
-class _Idle:
-    """A few connections that stay checked out of the pool between uses.
-
-    Checking one out and in again, with greenlets, events and a reset of what is not set, takes SQLAlchemy twice as
-    long as a read of one row; more than `kept_max` at a time go that way.
-    """
-
-    def __init__(self, engine: AsyncEngine, kept_max: int) -> None:
-        self._engine = engine
-        self._kept_max = kept_max
-        self._idle: list[AsyncConnection] = []
-
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[AsyncConnection]:
-        """Lend a connection; one that was used when something failed goes back to the pool, which resets it."""
-        connection = await self._take()
-        try:
-            yield connection
-            if connection.in_transaction():  # what SQLAlchemy calls so in autocommit: nothing is sent
-                await connection.rollback()
-        except BaseException:
-            await asyncio.shield(asyncio.ensure_future(_give_back(connection)))
-            raise
-        if len(self._idle) < self._kept_max:
-            self._idle.append(connection)
-        else:
-            await connection.close()
-
-    async def close(self) -> None:
-        """Give back what is kept."""
-        while self._idle:
-            await self._idle.pop().close()
-
-    async def _take(self) -> AsyncConnection:
-        while self._idle:
-            connection = self._idle.pop()
-            if not _driver(connection).is_closed():
-                return connection
-            await _give_back(connection)
-        return await self._engine.connect()
-
-
-async def _give_back(connection: AsyncConnection) -> None:
-    """Return a connection to the pool, or to nobody if it is lost or still in a transaction that could not end.
-
-    It never raises: the error that brought us here, which may be a cancellation, must not be replaced by another.
-    """
-    driver = _driver(connection)
-    try:
-        if driver.is_closed() or driver.is_in_transaction():
-            await connection.invalidate()
-        await connection.close()
-    except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-        log.warning("database.connection_dropped", error=repr(error))
-        driver.terminate()
 
 
 class StatementCount:
@@ -245,13 +184,7 @@ class StatementCount:
 
 async def driver_connection(tx: Tx) -> asyncpg.Connection:
     """Return asyncpg's connection under `tx`, inside its transaction if `tx` is one."""
-    return _driver(tx)
-
-
-def _driver(tx: Tx) -> asyncpg.Connection:
-    # Not `get_raw_connection`, which starts a greenlet for what is at hand.
-    assert tx.sync_connection is not None, "a connection that is open"
-    return cast(asyncpg.Connection, tx.sync_connection.connection.driver_connection)
+    return driver_of(tx)
 
 
 async def fetch(tx: Tx, statement: Executable) -> list[asyncpg.Record]:
@@ -280,7 +213,7 @@ async def fetch_text(tx: Tx, statement: str, *arguments: object) -> list[asyncpg
 
     Those who watch the statements of the engine (counts of tests, spans) see it like any other.
     """
-    connection, below = _driver(tx), tx.sync_connection
+    connection, below = driver_of(tx), tx.sync_connection
     assert below is not None, "a connection that is open"
     before, after = below.dispatch.before_cursor_execute, below.dispatch.after_cursor_execute
     if before:
@@ -314,8 +247,10 @@ class Listener:
         channels: Mapping[str, Callable[[str], None]],
         *,
         on_reconnect: Callable[[], None] | None = None,
+        ask_every_s: float = LISTENER_ASKS_EVERY_S,
     ) -> None:
         self._db = db
+        self._ask_every_s = ask_every_s
         self._channels = dict(channels)
         self._on_reconnect = on_reconnect
         self._task: asyncio.Task[None] | None = None
@@ -355,9 +290,17 @@ class Listener:
             self.listening.set()
             if self._on_reconnect is not None:
                 self._on_reconnect()
-            await lost.wait()
+            await self._look_after(connection, lost)
         finally:
             connection.terminate()
+
+    async def _look_after(self, connection: asyncpg.Connection, lost: asyncio.Event) -> None:
+        """Return or raise when the connection is lost: a broken way shows only when something is said."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(lost.wait(), self._ask_every_s)
+                return
+            await connection.execute("SELECT", timeout=LISTENER_ANSWER_S)
 
     def _deliver(self, _connection: object, _pid: int, channel: str, payload: object) -> None:
         self._channels[channel](str(payload))

@@ -1,6 +1,7 @@
 """Turns what goes wrong in a request into the contract's answers; nothing of the inside leaks into them."""
 
 import math
+import socket
 from itertools import islice
 from typing import Any
 
@@ -34,7 +35,15 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(WeylError, _weyl_error)
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(RequestValidationError, _malformed)
-    for kind in (DBAPIError, PostgresError, InterfaceError, PoolTimeout, ConnectionError):
+    for kind in (
+        DBAPIError,
+        PostgresError,
+        InterfaceError,
+        PoolTimeout,
+        ConnectionError,
+        TimeoutError,
+        socket.gaierror,
+    ):
         app.add_exception_handler(kind, _database_error)
     app.add_exception_handler(Exception, _unexpected)
 

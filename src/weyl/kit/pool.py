@@ -1,0 +1,163 @@
+"""The connections of a process between their uses: lent, begun, ended, and dropped when PostgreSQL has closed them."""
+
+import asyncio
+import select
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import cast
+
+import asyncpg
+import structlog
+from asyncpg.transaction import Transaction
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from weyl.kit.errors import WeylError
+
+log = structlog.get_logger(__name__)
+
+ROLLBACK_TIMEOUT_S = 5.0
+# The event loop reads the end of a connection and tells the driver of it in a few turns.
+_TURNS_TO_READ = 5
+
+
+class CommitInDoubt(WeylError):
+    """The connection broke while a transaction was committed: nobody can tell here whether it was.
+
+    Not 503, which says that nothing was done: what must not be done twice is not to be repeated without looking.
+    """
+
+    status = 504
+
+    def __init__(self) -> None:
+        super().__init__("The database was lost in the middle: look whether this was done before you repeat it")
+
+
+class Idle:
+    """A few connections that stay checked out of the pool between uses.
+
+    Checking one out and in again, with greenlets, events and a reset of what is not set, takes SQLAlchemy twice as
+    long as a read of one row; more than `kept_max` at a time go that way.
+    """
+
+    def __init__(self, engine: AsyncEngine, *, kept_max: int, opened_max: int) -> None:
+        self._engine = engine
+        self._kept_max = kept_max
+        self._opened_max = opened_max
+        self._idle: list[AsyncConnection] = []
+
+    async def begin(self) -> tuple[AsyncConnection, Transaction]:
+        """Take a connection and begin a transaction on it.
+
+        PostgreSQL may have closed a kept connection and nobody have noticed yet. BEGIN does nothing, so it is sent
+        again on another one, until all that were kept are used up and a new one is opened.
+        """
+        for _ in range(self._opened_max):
+            connection = await self.take()
+            driver = driver_of(connection)
+            try:
+                transaction = driver.transaction()
+                await transaction.start()
+            except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, ConnectionError):
+                await _give_back(connection, driver)
+                continue
+            except BaseException:
+                await asyncio.shield(asyncio.ensure_future(_give_back(connection, driver)))
+                raise
+            return connection, transaction
+        raise ConnectionError("PostgreSQL closes every connection at once")
+
+    @asynccontextmanager
+    async def lent(self, connection: AsyncConnection) -> AsyncIterator[None]:
+        """Lend a connection; one that was used when something failed goes back to the pool, which resets it."""
+        driver = driver_of(connection)  # now: of one that SQLAlchemy gave up there is none to be had
+        try:
+            yield
+            if connection.in_transaction():  # what SQLAlchemy calls so in autocommit: nothing is sent
+                await connection.rollback()
+        except BaseException:
+            await asyncio.shield(asyncio.ensure_future(_give_back(connection, driver)))
+            raise
+        if len(self._idle) < self._kept_max:
+            self._idle.append(connection)
+        else:
+            await connection.close()
+
+    async def close(self) -> None:
+        """Give back what is kept."""
+        while self._idle:
+            await self._idle.pop().close()
+
+    async def take(self) -> AsyncConnection:
+        """Return a connection that PostgreSQL has not closed, as far as this machine knows."""
+        for _ in range(self._opened_max):
+            connection = self._idle.pop() if self._idle else await self._engine.connect()
+            driver = driver_of(connection)
+            if not await _is_closed(driver):
+                return connection
+            await _give_back(connection, driver)
+        return await self._engine.connect()
+
+
+async def _is_closed(driver: asyncpg.Connection) -> bool:
+    """Tell whether the other side has closed a connection, also when our event loop has not come to read it yet."""
+    if driver.is_closed():
+        return True
+    unread = select.poll()
+    unread.register(driver._transport.get_extra_info("socket").fileno(), select.POLLIN)
+    if not unread.poll(0):
+        return False
+    for _ in range(_TURNS_TO_READ):
+        await asyncio.sleep(0)
+    return cast(bool, driver.is_closed())
+
+
+async def roll_back(driver: asyncpg.Connection, transaction: Transaction) -> None:
+    """Undo a transaction; if the database does not answer, it does that itself once it misses us."""
+    if driver.is_closed():
+        return
+    try:
+        async with asyncio.timeout(ROLLBACK_TIMEOUT_S):
+            await transaction.rollback()
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        log.warning("database.not_rolled_back", error=repr(error))
+        driver.terminate()
+
+
+async def commit(driver: asyncpg.Connection, transaction: Transaction) -> None:
+    """Commit a transaction; raises `CommitInDoubt` if the connection broke in the middle of that."""
+    if driver.is_closed():
+        raise ConnectionError("The database was lost before the commit")
+    try:
+        await transaction.commit()
+    except (
+        OSError,
+        asyncpg.PostgresConnectionError,
+        asyncpg.InterfaceError,
+        asyncpg.AdminShutdownError,
+        asyncpg.CrashShutdownError,
+    ) as error:
+        log.warning("database.commit_in_doubt", error=repr(error))
+        driver.terminate()
+        raise CommitInDoubt from error
+
+
+async def _give_back(connection: AsyncConnection, driver: asyncpg.Connection) -> None:
+    """Return a connection to the pool, or to nobody if it is lost or still in a transaction that could not end.
+
+    It never raises: the error that brought us here, which may be a cancellation, must not be replaced by another.
+    """
+    try:
+        if not connection.invalidated and (driver.is_closed() or driver.is_in_transaction()):
+            await connection.invalidate()
+        await connection.close()
+    except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        log.warning("database.connection_dropped", error=repr(error))
+        driver.terminate()
+
+
+def driver_of(tx: AsyncConnection) -> asyncpg.Connection:
+    """Return asyncpg's connection under SQLAlchemy's."""
+    # Not `get_raw_connection`, which starts a greenlet for what is at hand.
+    assert tx.sync_connection is not None, "a connection that is open"
+    return cast(asyncpg.Connection, tx.sync_connection.connection.driver_connection)
