@@ -83,6 +83,7 @@ async def redeem(providers: IdentityProviders, provider: Provider) -> str:
     return await providers.redeem(
         IdP(url=provider.issuer, client_id="weyl"),
         code="c",
+        iss=None,
         redirect_uri="https://weyl.test/x",
         verifier="v",
         now=datetime.now(UTC),

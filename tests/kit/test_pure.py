@@ -93,6 +93,7 @@ def test_authorization_headers() -> None:
         ({"if-modified-since": "Wed, 25 Nov 2026 12:00:01 GMT"}, True),
         ({"if-modified-since": "Wed, 25 Nov 2026 12:00:00 GMT"}, False),
         ({"if-modified-since": "yesterday"}, False),
+        ({"if-modified-since": "Wed, 25 Nov 99999999999999999999 12:00:01 GMT"}, False),
         ({"if-none-match": "x", "if-modified-since": "Wed, 25 Nov 2026 12:00:01 GMT"}, True),
     ],
 )
@@ -142,7 +143,12 @@ def test_the_document_is_rewritten_for_old_generators() -> None:
         }
     )
     assert rewritten["openapi"] == "3.0.2"
-    assert rewritten["paths"]["/x"]["get"] == {"responses": {"200": {}}, "security": []}
+    operation = rewritten["paths"]["/x"]["get"]
+    assert operation["security"] == []
+    assert list(operation["responses"]) == ["200", "400", "503", "default"]
+    assert operation["responses"]["200"] == {}
+    assert all(operation["responses"][status]["x-ms-error-response"] for status in ("400", "503", "default"))
+    assert rewritten["components"]["schemas"].pop("Problem")["properties"].keys() >= {"detail"}
     assert rewritten["components"]["schemas"] == {
         "A": {
             "properties": {

@@ -16,6 +16,9 @@ button { font: inherit; font-weight: 600; margin-top: 1rem; padding: .5rem 1.25r
 :focus-visible { outline: 3px solid #f59e0b; outline-offset: 2px; }
 """
 
+CODE_LENGTH_MAX = 16
+
+# No `form-action`: browsers apply it to where a form is redirected to, and ours leads to the identity provider.
 HEADERS = {
     "Content-Security-Policy": (
         f"default-src 'none'; style-src 'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}'; "
@@ -36,13 +39,15 @@ def _page(title: str, body: str) -> str:
     )
 
 
-def enter_code_page(action: str) -> str:
-    """Ask for the code that the device shows."""
+def enter_code_page(action: str, code: str = "") -> str:
+    """Ask for the code that the device shows, or whether it shows this one."""
+    shown = f' value="{escape(code)}"' if len(code) <= CODE_LENGTH_MAX else ""
     return _page(
         "Connect a device",
         f'<form method="get" action="{escape(action)}">\n'
         '<label for="user_code">Code shown on your device</label>\n'
-        '<input id="user_code" name="user_code" required minlength="8" maxlength="16" autocomplete="off" '
+        '<input id="user_code" name="user_code" required minlength="8" '
+        f'maxlength="{CODE_LENGTH_MAX}"{shown} autocomplete="off" '
         'autocapitalize="characters" spellcheck="false" aria-describedby="hint">\n'
         '<p id="hint">Eight letters. Go on only if you started this login yourself a moment ago.</p>\n'
         '<button type="submit">Continue</button>\n</form>',

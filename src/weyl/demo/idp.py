@@ -133,6 +133,7 @@ class DevProvider:
                 "scopes_supported": ["openid", "profile", "email"],
                 "token_endpoint_auth_methods_supported": ["none"],
                 "code_challenge_methods_supported": ["S256"],
+                "authorization_response_iss_parameter_supported": True,
                 "claims_supported": ["sub", "name", "preferred_username", "email"],
             }
         )
@@ -184,7 +185,7 @@ class DevProvider:
         form = await request.post()
         del self._interactions[request.match_info["id"]]
         if form.get("decision") != "allow":
-            return _redirect(interaction.redirect_uri, error="access_denied", state=interaction.state)
+            return _redirect(interaction.redirect_uri, error="access_denied", state=interaction.state, iss=self.issuer)
         code = secrets.token_urlsafe(32)
         self._grants[code] = Grant(
             interaction.redirect_uri,
@@ -193,7 +194,7 @@ class DevProvider:
             interaction.user,
             time.time() + CODE_LIFE_S,
         )
-        return _redirect(interaction.redirect_uri, code=code, state=interaction.state)
+        return _redirect(interaction.redirect_uri, code=code, state=interaction.state, iss=self.issuer)
 
     async def _token(self, request: web.Request) -> web.Response:
         form = await request.post()
@@ -266,8 +267,7 @@ def _profile(user: DevUser) -> dict[str, object]:
 
 
 def _page(html: str, *, status: int = 200) -> web.Response:
-    headers = {"Cache-Control": "no-store", "X-Frame-Options": "DENY"}
-    return web.Response(text=html, content_type="text/html", status=status, headers=headers)
+    return web.Response(text=html, content_type="text/html", status=status, headers=idp_pages.HEADERS)
 
 
 def _redirect(redirect_uri: str, **parameters: str) -> web.Response:
@@ -309,10 +309,10 @@ def issuer_of(bound: socket.socket) -> str:
 
 @asynccontextmanager
 async def running_provider(
-    bound: socket.socket, *, redirects: Collection[str], client_id: str = CLIENT_ID, issuer: str | None = None
+    bound: socket.socket, *, redirects: Collection[str], client_id: str = CLIENT_ID
 ) -> AsyncIterator[DevProvider]:
-    """Serves a provider for the length of the block; `issuer` is its URL where a proxy stands before it."""
-    provider = DevProvider(issuer or issuer_of(bound), redirects=redirects, client_id=client_id)
+    """Serves a provider for the length of the block."""
+    provider = DevProvider(issuer_of(bound), redirects=redirects, client_id=client_id)
     runner = web.AppRunner(provider.app(), access_log=None, shutdown_timeout=1)
     await runner.setup()
     try:
@@ -322,12 +322,12 @@ async def running_provider(
         await runner.cleanup()
 
 
-async def _serve(bound: socket.socket, redirects: Collection[str], *, client_id: str, issuer: str | None) -> None:
+async def _serve(bound: socket.socket, redirects: Collection[str], *, client_id: str) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    async with running_provider(bound, redirects=redirects, client_id=client_id, issuer=issuer) as provider:
+    async with running_provider(bound, redirects=redirects, client_id=client_id) as provider:
         users = {user.name: user.subject for user in USERS}
         typer.echo(json.dumps({"issuer": provider.issuer, "pid": os.getpid(), "users": users}))
         await stopped.wait()
@@ -342,9 +342,6 @@ def run(
         int | None, typer.Option(help="Number of a listening socket to take over in place of a port.")
     ] = None,
     client_id: Annotated[str, typer.Option(help="The client that may log in.")] = CLIENT_ID,
-    issuer: Annotated[
-        str | None, typer.Option(help="Its own URL, if a proxy stands before it; else the address it listens on.")
-    ] = None,
 ) -> None:
     """Run a small identity provider for development: anybody can log in as any of its users."""
     try:
@@ -352,4 +349,4 @@ def run(
     except (NotLoopback, OSError) as error:
         typer.echo(f"weyl dev-idp: {error}", err=True)
         raise typer.Exit(2) from error
-    asyncio.run(_serve(bound, redirect_uri, client_id=client_id, issuer=issuer))
+    asyncio.run(_serve(bound, redirect_uri, client_id=client_id))

@@ -1,6 +1,8 @@
 """The forms of the development identity provider: plain HTML, so that scripts can fill them in too."""
 
+from base64 import b64encode
 from collections.abc import Iterable
+from hashlib import sha256
 from html import escape
 
 _STYLE = """
@@ -11,6 +13,17 @@ input { font: inherit; width: 100%; box-sizing: border-box; padding: .375rem .62
 button { font: inherit; margin: 1.25rem .5rem 0 0; padding: .375rem 1.25rem; }
 table { border-collapse: collapse; margin-top: 2rem; } th, td { text-align: left; padding: .125rem 1.5rem .125rem 0; }
 """
+
+HEADERS = {
+    "Content-Security-Policy": (
+        f"default-src 'none'; style-src 'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}'; "
+        "base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
 
 
 def _page(title: str, body: str) -> str:

@@ -199,7 +199,7 @@ def is_unchanged(request_headers: Mapping[str, str], *, etag: str, modified: dat
         return False
     try:
         return parsedate_to_datetime(since) > modified.replace(microsecond=0)
-    except (TypeError, ValueError):  # not a date, or one without zone: ignored, as the contract says
+    except (TypeError, ValueError, OverflowError):  # no date, or one without zone: ignored, as the contract says
         return False
 
 

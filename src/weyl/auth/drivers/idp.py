@@ -36,6 +36,8 @@ class ProviderMetadata:
     token_endpoint: str
     jwks_uri: str
     algorithms: tuple[str, ...]
+    tells_issuer: bool = False
+    """Whether it says who it is whenever it sends a browser back (RFC 9207)."""
 
 
 def code_challenge(verifier: str) -> str:
@@ -71,9 +73,15 @@ class IdentityProviders:
         separator = "&" if "?" in metadata.authorization_endpoint else "?"
         return f"{metadata.authorization_endpoint}{separator}{urlencode(parameters)}"
 
-    async def redeem(self, idp: IdP, *, code: str, redirect_uri: str, verifier: str, now: datetime) -> str:
+    async def redeem(
+        self, idp: IdP, *, code: str, iss: str | None, redirect_uri: str, verifier: str, now: datetime
+    ) -> str:
         """Trade the provider's code for a verified identity; returns the subject."""
         metadata = await self._metadata.get(idp.url)
+        # A provider of another VO may have sent the browser on to this one, or the reverse, so that we hand it a code
+        # that is not its own.
+        if iss != metadata.issuer and (iss is not None or metadata.tells_issuer):
+            raise RefusedByProvider("The login came back from another identity provider than it was sent to")
         form = {
             "grant_type": "authorization_code",
             "client_id": idp.client_id,
@@ -113,6 +121,7 @@ class IdentityProviders:
                 token_endpoint=document["token_endpoint"],
                 jwks_uri=document["jwks_uri"],
                 algorithms=tuple(ALGORITHMS.intersection(document["id_token_signing_alg_values_supported"])),
+                tells_issuer=document.get("authorization_response_iss_parameter_supported") is True,
             )
         except (KeyError, TypeError) as error:
             raise ProviderFailed(f"The discovery document of {url} is not complete") from error

@@ -2,10 +2,9 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
-from fastapi.responses import RedirectResponse
+from fastapi import APIRouter, Depends, Query, Response
 
-from weyl.auth.routes.browser import BrowserRoute, ProviderCallback
+from weyl.auth.routes.browser import SENT_ON_HEADERS, BrowserRoute, ProviderCallback, send_on
 from weyl.auth.routes.context import ClientAddress, CurrentAuthority
 from weyl.auth.service import authorization
 from weyl.auth.service.attempts import admit
@@ -29,22 +28,29 @@ async def initiate_authorization_flow(
     """Send a browser to the identity provider on behalf of a web page."""
     async with db.read() as tx:
         await admit(tx, authority, address)
-    return RedirectResponse(await authorization.start(db, authority, request=request, now=now))
+    return send_on(await authorization.start(db, authority, request=request, now=now))
 
 
 @_callbacks.get("/authorize/complete", operation_id="auth_complete_authorization_flow", response_model=None)
 async def complete_authorization_flow(
-    db: CurrentDatabase, authority: CurrentAuthority, *, now: Now, code: str, state: str, error: str | None = None
+    db: CurrentDatabase,
+    authority: CurrentAuthority,
+    *,
+    now: Now,
+    code: str,
+    state: str,
+    error: str | None = None,
+    iss: Annotated[str | None, Query(include_in_schema=False)] = None,
 ) -> Response:
     """Take the browser back from the identity provider and send it on to the web page, with a code."""
     if error is not None:
         return _verbatim(await authorization.refuse(db, authority, state=state, now=now))
-    return _verbatim(await authorization.finish(db, authority, code=code, state=state, now=now))
+    return _verbatim(await authorization.finish(db, authority, code=code, state=state, iss=iss, now=now))
 
 
 def _verbatim(location: str) -> Response:
     # Not RedirectResponse, which quotes again: the page compares what it gets character by character.
-    return Response(status_code=307, headers={"Location": location})
+    return Response(status_code=307, headers={"Location": location, **SENT_ON_HEADERS})
 
 
 router.include_router(_pages)

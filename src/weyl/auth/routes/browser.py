@@ -5,17 +5,29 @@ from typing import Any
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
 
 from weyl.auth.pages import HEADERS, enter_code_page, error_page
 from weyl.auth.service.device import PATH as DEVICE_PATH
 from weyl.kit.errors import WeylError
 
+SENT_ON_HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+
 
 def page(html: str, *, status: int = 200) -> Response:
     """Return a page with the headers that keep foreign content and frames out."""
     return HTMLResponse(html, status_code=status, headers=HEADERS)
+
+
+def send_on(url: str) -> Response:
+    """Return a redirect that no cache keeps: what it carries is good for one browser and a few minutes."""
+    return RedirectResponse(url, headers=SENT_ON_HEADERS)
+
+
+def is_sent_by_another_site(request: Request) -> bool:
+    """Tell whether a page of somebody else sent the browser here, not its user or a page of ours."""
+    return request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
 
 
 def _wants_page(request: Request) -> bool:

@@ -67,11 +67,15 @@ class Authority:
             verifier=journey.verifier,
         )
 
-    async def come_back(self, journey: Journey, *, path: str, code: str, now: datetime) -> str:
-        """Return the subject of whoever comes back below `path` from the identity provider, with its code."""
+    async def come_back(self, journey: Journey, *, path: str, code: str, iss: str | None, now: datetime) -> str:
+        """Return the subject of whoever comes back below `path` from the identity provider, with its code.
+
+        `iss` is what the browser says of who sent it.
+        """
         return await self.providers.redeem(
             self.idp(journey.vo),
             code=code,
+            iss=iss,
             redirect_uri=self.url(f"{path}/complete"),
             verifier=journey.verifier,
             now=now,

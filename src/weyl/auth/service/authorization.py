@@ -78,10 +78,10 @@ def _check(request: AuthorizationRequest, authority: Authority) -> None:
         raise TokenRefused("invalid_request", "code_challenge must be 43 characters of base64url")
 
 
-async def finish(db: Database, authority: Authority, *, code: str, state: str, now: datetime) -> str:
+async def finish(db: Database, authority: Authority, *, code: str, state: str, iss: str | None, now: datetime) -> str:
     """Take up the browser that comes back from the identity provider; returns the page to send it on to."""
     journey = authority.sealer.open(state, kind="authorize", age_max_s=authority.login_life_s())
-    subject = await authority.come_back(journey, path=PATH, code=code, now=now)
+    subject = await authority.come_back(journey, path=PATH, code=code, iss=iss, now=now)
     own_code = new_secret(32)
     expires_at = now + timedelta(seconds=authority.settings.authorization_code_s)
     async with db.transaction() as tx:

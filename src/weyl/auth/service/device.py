@@ -75,10 +75,10 @@ async def login_url(db: Database, authority: Authority, *, user_code: str, now: 
     return await authority.login_page(journey, path=PATH)
 
 
-async def finish(db: Database, authority: Authority, *, code: str, state: str, now: datetime) -> None:
+async def finish(db: Database, authority: Authority, *, code: str, state: str, iss: str | None, now: datetime) -> None:
     """Take up the browser that comes back from the identity provider; the device learns of it when it asks next."""
     journey = authority.sealer.open(state, kind="device", age_max_s=authority.login_life_s())
-    subject = await authority.come_back(journey, path=PATH, code=code, now=now)
+    subject = await authority.come_back(journey, path=PATH, code=code, iss=iss, now=now)
     async with db.transaction() as tx:
         await _settle(tx, journey, status=FlowStatus.READY, subject=subject, now=now)
 
