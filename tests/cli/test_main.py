@@ -204,7 +204,7 @@ def test_completion_scripts_are_printed(shell: str) -> None:
         ("jobs\nsub", {"submit"}),
         ("jobs\nsearch\n--wh", {"--where"}),
         ("jobs\nsearch\n--colum", {"--columns"}),
-        ("completion\n", set()),
+        ("completion\n", {"bash", "zsh", "fish"}),
         ("nonsense\nx", set()),
     ],
 )

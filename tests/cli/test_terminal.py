@@ -158,3 +158,11 @@ def test_watch_redraws_a_live_count(weyl: Program, terminal) -> None:
     watching.read_until(r"Last changes")
     watching.process.send_signal(signal.SIGINT)
     assert watching.end() == 130
+
+
+def test_what_a_person_has_seen_is_completed_and_what_a_script_has_seen_is_not(weyl: Program, terminal) -> None:
+    [job_id] = submit(weyl, "completed")
+    asked = {"_WEYL_COMPLETE": "1", "_WEYL_WORDS": "jobs\nshow\n"}
+    assert str(job_id) not in weyl(**asked).stdout.split()
+    assert terminal("status", str(job_id)).end() == 0
+    assert str(job_id) in weyl(**asked).stdout.split()

@@ -63,7 +63,9 @@ def _print_rows(result: Rows, session: CommandSession, *, is_limited: bool = Tru
         nonlocal count
         for row in islice(rows, (session.options.limit or None) if is_limited else None):
             count += 1
-            yield plain(row)
+            shown = plain(row)
+            session.learner.take(result.unit, result.id_column, shown)
+            yield shown
 
     columns = session.options.columns or (None if session.output == "wide" else result.columns)
     rows = counted(result.rows)
@@ -204,6 +206,7 @@ def _print_ids(result: Ids, session: CommandSession) -> None:
         nonlocal count
         for each in result.ids:
             count += 1
+            session.learner.take(result.unit, result.id_column, {result.id_column: each})
             yield each
 
     ids = counted()
@@ -215,7 +218,7 @@ def _print_ids(result: Ids, session: CommandSession) -> None:
         if isinstance(document, Mapping):
             _print_document(Document(document), session)
         else:
-            _print_rows(Rows(document, id_column=result.id_column), session, is_limited=False)
+            _print_rows(Rows(document, id_column=result.id_column, unit=result.unit), session, is_limited=False)
         # The ids of which a document was given are counted only.
         deque(ids, maxlen=0)
     sys.stdout.flush()

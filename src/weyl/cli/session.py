@@ -5,10 +5,12 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from weyl.cli.options import format_name
+from weyl.cli.words import Learner
 from weyl.client import environment
 from weyl.client.command import GlobalOptions
 from weyl.client.credentials import CredentialFile
@@ -19,12 +21,18 @@ from weyl.client.sync import TIMEOUT_S, Client, default_store
 TYPED_ABOVE = 1_000
 
 
+def words_path() -> Path:
+    """Return the file of what completion may offer."""
+    return environment.cache_directory() / "words.json"
+
+
 class CommandSession:
     """What commands get as their context's object."""
 
     def __init__(self, words: Sequence[str] = ()) -> None:
         self.words = words
         self.options = GlobalOptions()
+        self.learner = Learner()
 
     @cached_property
     def client(self) -> Client:
@@ -104,9 +112,13 @@ class CommandSession:
             yield from line.split()
 
     def close(self) -> None:
-        """End the connections, if there are any."""
-        if "client" in self.__dict__:
-            self.client.close()
+        """End the connections, if there are any, and keep for completion what a person has seen."""
+        if "client" not in self.__dict__:
+            return
+        self.client.close()
+        if sys.stderr.isatty():
+            # Scripts complete nothing, and may be many at once.
+            self.learner.save(words_path(), self.client.url)
 
     def _observe(self, send: Any, outcome: Any, seconds: float) -> None:
         """Show one request; tokens travel in headers, forms and queries of presigned addresses, never shown."""

@@ -47,8 +47,12 @@ def credentials_path(profile: str | None = None, environ: Mapping[str, str] = os
         raise UsageFault(
             f"The profile name {profile!r} may hold letters, digits, - and _ only.", hint="Choose another name."
         )
-    cache = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "weyl" / (f"credentials-{profile}.json" if profile else "credentials.json")
+    return cache_directory(environ) / (f"credentials-{profile}.json" if profile else "credentials.json")
+
+
+def cache_directory(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return where logins are kept, and what later commands may want to know of earlier ones."""
+    return Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "weyl"
 
 
 def load_dotenv(environ: MutableMapping[str, str] = os.environ) -> None:

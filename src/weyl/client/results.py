@@ -49,6 +49,7 @@ class Ids:
     ids: Iterable[object]
     sentence: str | Callable[[int], str] = ""
     id_column: str = "ID"
+    unit: str = "rows"
     document: Any = None
     # Those that could not be done, id -> reason: listed on stderr, exit code 7.
     failed: Mapping[Any, str] = field(default_factory=dict)

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from weyl.client.errors import UsageFault
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-SPAN = re.compile(r"-?(\d+)([smhdw])")
-RELATIVE = re.compile(r"-\d+[smhdw]")
+SPAN = re.compile(r"-?(\d{1,18})([smhdw])", re.ASCII)
+RELATIVE = re.compile(r"-\d+[smhdw]", re.ASCII)
 
 
 def parse_span(text: str) -> timedelta:

@@ -31,7 +31,9 @@ def edit(
     wanted = job_ids(session, ids)
     for batch in batches(wanted):
         session.client.send(reports.metadata(dict.fromkeys(batch, values)))
-    return Ids(wanted, lambda count: f"Changed {count:,} {'job' if count == 1 else 'jobs'}.", id_column="JobID")
+    return Ids(
+        wanted, lambda count: f"Changed {count:,} {'job' if count == 1 else 'jobs'}.", id_column="JobID", unit="jobs"
+    )
 
 
 def _pair(text: str) -> tuple[str, Any]:

@@ -99,7 +99,7 @@ def _act(session: Session, act: Act, *, ids: list[str] | None, where: str | None
         rows = _batches_of(known)
     done = _only_if_any((act.act(session, batch, failed) for batch in rows), failed)
     sentence = f"{act.participle.capitalize()} "
-    return Ids(done, lambda count: f"{sentence}{_jobs(count)}.", id_column="JobID", failed=failed)
+    return Ids(done, lambda count: f"{sentence}{_jobs(count)}.", id_column="JobID", unit="jobs", failed=failed)
 
 
 def _found(session: Session, ids: list[str], failed: Failed) -> Iterator[Batch]:

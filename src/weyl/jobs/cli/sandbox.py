@@ -119,6 +119,7 @@ def unassign(context: typer.Context, ids: JobArguments) -> Result:
         wanted,
         lambda count: f"{count:,} {'job has' if count == 1 else 'jobs have'} no sandboxes any more.",
         id_column="JobID",
+        unit="jobs",
     )
 
 

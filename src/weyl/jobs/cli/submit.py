@@ -178,7 +178,7 @@ def _named(refusal: Refused, descriptions: Sequence[Description]) -> Refused:
 
 def _parts(session: Session, inserted: list[InsertedJob], ids: list[int], *, wait: bool) -> Iterator[Result]:
     document = [job.model_dump(mode="json", by_alias=True) for job in inserted]
-    yield Ids(ids, f"Submitted {_span(ids)}.", id_column="JobID", document=document)
+    yield Ids(ids, f"Submitted {_span(ids)}.", id_column="JobID", unit="jobs", document=document)
     if wait:
         yield wait_for(session, ids)
 
