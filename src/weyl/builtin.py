@@ -47,13 +47,17 @@ async def _state(services: Services) -> AsyncIterator[Mapping[str, object]]:
     authority = open_authority(
         services.settings, keys=services.keys, config=services.config, properties=services.properties
     )
-    matching = running_matcher(
-        services.db, services.config, services.keys, token_lifetime_s=services.settings.access_token_minutes * 60
-    )
     guard = RevocationGuard(
         Verifier(services.keys, services.config),
         services.db,
         token_lifetime=timedelta(minutes=services.settings.access_token_minutes),
+    )
+    matching = running_matcher(
+        services.db,
+        services.config,
+        services.keys,
+        token_lifetime_s=services.settings.access_token_minutes * 60,
+        advice=guard.advice,
     )
     async with authority as auth, matching as matcher, guard as verifier:
         _show_figures(services)

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional
 
@@ -114,7 +115,7 @@ def _work(settings: Settings, server: Server, *, welcome: Welcome, ends_at: floa
         long_poll_s=max(0, min(30, settings.long_poll_s)),
         work_dir=settings.work_dir,
     )
-    loop = Loop(server, node, rules=rules, make=lambda work: Wrapper(work, shop))
+    loop = Loop(server, node, rules=rules, make=lambda work: Wrapper(work, replace(shop, drain=loop.drain)))
     loop.install_signals()
     try:
         return loop.run()

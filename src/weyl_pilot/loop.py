@@ -74,6 +74,10 @@ class Loop:
         self._stop_reason: Optional[str] = None
         self._is_terminated = False
 
+    def drain(self, reason: str) -> None:
+        """Takes no more jobs; from any thread."""
+        self._events.put(("drain", reason))
+
     def install_signals(self) -> None:
         """SIGUSR1 drains, SIGTERM and SIGINT end the pilot and its payloads."""
         signal.signal(signal.SIGUSR1, lambda number, frame: self._events.put(("drain", "drained by SIGUSR1")))

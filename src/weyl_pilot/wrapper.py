@@ -13,7 +13,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from weyl_pilot.archive import find_outputs, pack
 from weyl_pilot.connection import Refused, Unreachable
@@ -51,6 +51,8 @@ class Shop:
     commands: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
     """Commands of the community, for the stages `pre` and `post`."""
     mask: Any = str
+    drain: Callable[[str], None] = log.info
+    """Lets the pilot take no more jobs, for a reason."""
     power_db12: float = 10.0
     ends_at: float = float("inf")
 
@@ -106,6 +108,8 @@ class Wrapper:
         log.info("job %d: command %s", self.work.job_id, name)
         if name == "Kill":
             self.stop(Verdict("Received Kill signal", status=None, error_class="user"))
+        elif name == "Drain":
+            self._shop.drain("the server said drain")
 
     # -- the life of the job ----------------------------------------------------------------------------------------
 

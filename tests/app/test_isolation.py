@@ -149,6 +149,7 @@ CASES = {
         NOTHING, path=lambda _: {"secret_id": "01890a5d-ac96-774b-bcce-b302099a8057"}
     ),
     "POST /api/pilots/revoke": Case(NOTHING, body=lambda _: {"stamps": [STAMP]}),
+    "POST /api/pilots/drain": Case(NOTHING, body=lambda _: {"stamps": [STAMP]}),
     "POST /api/pilots/logs": Case({403}),
     "GET /api/pilots/{stamp}/logs": Case(NOTHING, path=lambda _: {"stamp": STAMP}),
     "GET /api/pilots/{stamp}/output": Case(NOTHING, path=lambda _: {"stamp": STAMP}),

@@ -98,5 +98,6 @@ def samples(job_id: int) -> dict[str, Any]:
         "POST /api/pilots/token": {"secret": "weylp_test_" + "a" * 43, "host": "x", "stamp": STAMP, "offer": {"a": 1}},
         "POST /api/pilots/token/refresh": {"refresh_token": "x"},
         "POST /api/pilots/secrets": {"vo": "voa", "site": "LCG.Alpha.org", "max_uses": 1, "hours": 1},
+        "POST /api/pilots/drain": {"stamps": ["b" * 32], "site": "LCG.Alpha.org", "vo": "voa", "undo": False},
         "POST /api/pilots/revoke": {"stamps": ["b" * 32], "host": "x", "vo": "voa", "secret_id": UUID},
     }

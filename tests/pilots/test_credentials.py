@@ -208,6 +208,48 @@ async def test_each_refresh_token_works_once_and_using_one_again_ends_the_sessio
     assert (await refresh(client, tokens[-1]["refresh_token"])).status_code == 401
 
 
+async def test_a_refresh_whose_answer_got_lost_is_repeated_and_brings_the_same_token(
+    client: httpx2.AsyncClient, operator: dict[str, str]
+) -> None:
+    tokens = (await redeem(client, (await mint(client, operator))["secret"])).json()
+    answers = [await refresh(client, tokens["refresh_token"]) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200] * 3
+    [following] = {answer.json()["refresh_token"] for answer in answers}
+    assert following != tokens["refresh_token"]
+    assert (await refresh(client, following)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        "UPDATE pilot_sessions SET refreshed_at = refreshed_at - interval '2 minutes'",
+        "UPDATE pilot_sessions SET refreshed_from = '192.0.2.7'",
+        "UPDATE pilot_sessions SET generation = generation + 1",
+    ],
+    ids=["too late", "from elsewhere", "after the next token was used"],
+)
+async def test_a_stolen_refresh_token_still_ends_the_session(
+    client: httpx2.AsyncClient, db: Database, operator: dict[str, str], meanwhile: str
+) -> None:
+    tokens = (await redeem(client, (await mint(client, operator))["secret"])).json()
+    following = (await refresh(client, tokens["refresh_token"])).json()
+    async with db.transaction() as tx:
+        await tx.execute(text(meanwhile))
+    for shown in (tokens, following):
+        assert (await refresh(client, shown["refresh_token"])).status_code == 401
+    async with db.read() as tx:
+        assert await tx.scalar(text("SELECT count(*) FROM pilots WHERE revoked_at IS NULL")) == 0
+
+
+async def test_the_grace_for_lost_answers_is_not_for_a_revoked_pilot(
+    client: httpx2.AsyncClient, operator: dict[str, str]
+) -> None:
+    tokens = (await redeem(client, (await mint(client, operator))["secret"])).json()
+    assert (await refresh(client, tokens["refresh_token"])).status_code == 200
+    await client.post("/api/pilots/revoke", headers=operator, json={"stamps": [tokens["stamp"]]})
+    assert (await refresh(client, tokens["refresh_token"])).status_code == 401
+
+
 async def test_a_forged_refresh_token_ends_nothing(client: httpx2.AsyncClient, operator: dict[str, str]) -> None:
     tokens = (await redeem(client, (await mint(client, operator))["secret"])).json()
     session = tokens["refresh_token"].split("_")[2]

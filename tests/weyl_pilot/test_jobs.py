@@ -116,6 +116,20 @@ def test_a_killed_job_ends_within_a_heartbeat_and_gives_what_it_wrote(server: St
     assert server.output(1)["std.out"] == b"started\ngoodbye\n"
 
 
+def test_a_pilot_that_is_told_to_drain_finishes_its_payload_and_takes_no_other(server: StandIn, start: Start) -> None:
+    script = "echo started; sleep 4; echo finished"
+    job = server.add(1, executable="/bin/sh", arguments=f"-c '{script}'")
+    pilot = start("--slots", "1")
+    server.wait(lambda: any("started" in beat["StandardOutput"] for beat in job.heartbeats))
+    with server.changed:
+        job.commands.append("Drain")
+    later = server.add(2, executable="/bin/true")
+    finish(pilot)
+    assert job.last("Status") == "Done"
+    assert server.output(1)["std.out"] == b"started\nfinished\n"
+    assert later.last("Status") is None
+
+
 def test_several_payloads_run_side_by_side_and_the_offer_is_what_remains(server: StandIn, start: Start) -> None:
     for job_id in (1, 2):
         # Each waits for the other's heartbeat-visible start by staying until it is killed.

@@ -4,7 +4,15 @@ from typing import Any
 
 from weyl.kit.call import Call, segment
 from weyl.kit.search import SearchParams, SummaryParams
-from weyl.pilots.models import PilotOutput
+from weyl.pilots.models import (
+    Drained,
+    PilotDrain,
+    PilotOutput,
+    PilotRevocation,
+    PilotSecret,
+    PilotSecretParams,
+    Revoked,
+)
 
 
 def search_pilots(params: SearchParams, *, page: int = 1, per_page: int = 100) -> Call[list[dict[str, Any]]]:
@@ -24,6 +32,11 @@ def summarise_pilots(params: SummaryParams) -> Call[list[dict[str, Any]]]:
     return Call("POST", "/api/pilots/summary", returns=list[dict[str, Any]], body=params, repeatable=True)
 
 
+def drain_pilots(wanted: PilotDrain) -> Call[Drained]:
+    """Ask that pilots finish what they have and stop, or that they go on."""
+    return Call("POST", "/api/pilots/drain", returns=Drained, body=wanted, repeatable=True)
+
+
 def get_submission() -> Call[list[dict[str, Any]]]:
     """Ask how submission to each queue stands."""
     return Call("GET", "/api/pilots/submission", returns=list[dict[str, Any]])
@@ -37,3 +50,18 @@ def get_log(stamp: str, *, first: int = 0) -> Call[str]:
 def get_output(stamp: str) -> Call[PilotOutput]:
     """Ask for what a pilot wrote on its computing element."""
     return Call("GET", f"/api/pilots/{segment(stamp)}/output", returns=PilotOutput)
+
+
+def create_secret(params: PilotSecretParams) -> Call[PilotSecret]:
+    """Ask for a secret for pilots that are started elsewhere; it is shown this once."""
+    return Call("POST", "/api/pilots/secrets", returns=PilotSecret, body=params)
+
+
+def revoke_secret(secret_id: str) -> Call[None]:
+    """Make a secret worthless, and end every session that began with it."""
+    return Call("DELETE", f"/api/pilots/secrets/{segment(secret_id)}")
+
+
+def revoke(wanted: PilotRevocation) -> Call[Revoked]:
+    """Take the right to speak from the pilots and secrets that fit all that is given."""
+    return Call("POST", "/api/pilots/revoke", returns=Revoked, body=wanted, repeatable=True)

@@ -1,4 +1,4 @@
-"""`weyl pilots`: find pilots, count them, and read what they wrote."""
+"""`weyl pilots`: find pilots, count them, read what they wrote, and drain them."""
 
 import time
 from collections.abc import Iterator
@@ -20,14 +20,33 @@ from weyl.client.columns import (
     largest_first,
 )
 from weyl.client.command import Session, session_of
-from weyl.client.errors import NotFound
-from weyl.client.results import Document, Result, Rows, Text
+from weyl.client.errors import NotFound, Refused, UsageFault
+from weyl.client.results import Document, Ids, Result, Rows, Text
 from weyl.kit.search import ScalarSearchSpec, SearchParams
 from weyl.kit.search import SummaryParams as Summary
 from weyl.pilots import calls
-from weyl.pilots.models import FINAL_STATUSES
+from weyl.pilots.models import FINAL_STATUSES, PilotDrain, PilotRevocation, PilotSecretParams
 
 app = typer.Typer(name="pilots", help="Look at pilots and their logs.", no_args_is_help=True)
+
+admin_app = typer.Typer(
+    help="""Lets pilots in that are started elsewhere, and shuts pilots out.
+
+Example: weyl pilots admin secrets create --site LCG.Example.org
+""",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+secrets_app = typer.Typer(
+    help="""Makes and ends the secrets with which pilots begin.
+
+Example: weyl pilots admin secrets create --site LCG.Example.org
+""",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(admin_app, name="admin")
+admin_app.add_typer(secrets_app, name="secrets")
 
 COLUMNS = Columns(
     noun="Pilots",
@@ -127,6 +146,32 @@ def submission(context: typer.Context) -> Result:
     return Rows(rows, columns=QUEUE_COLUMNS, id_column="queue", unit="queues")
 
 
+@app.command()
+def drain(
+    context: typer.Context,
+    stamps: Annotated[list[str] | None, typer.Argument(metavar="[STAMP]...", help="Stamps; `-` reads them.")] = None,
+    *,
+    site: Annotated[str | None, typer.Option("--site", help="All pilots of this site.")] = None,
+    ce: Annotated[str | None, typer.Option("--ce", help="All pilots of this computing element.")] = None,
+    host: Annotated[str | None, typer.Option("--host", help="All pilots on this worker node.")] = None,
+    undo: Annotated[bool, typer.Option("--undo", help="Let those that have not heard of it go on.")] = False,
+) -> Result:
+    """Lets pilots finish the jobs that they have, and stop.
+
+    Example: weyl pilots drain --host wn042.example.org
+    """
+    session = session_of(context)
+    named = session.read_ids(stamps) if stamps else None
+    if not (named or site or ce or host):
+        raise UsageFault("Say which pilots.", hint="give stamps, --site, --ce or --host")
+    if not undo and not named and not host:
+        session.confirm("drain all pilots of", 1, breakdown={ce or site or "": 1})
+    wanted = PilotDrain(stamps=named or None, site=site, ce=ce, host=host, undo=undo)
+    done = session.client.send(calls.drain_pilots(wanted))
+    word = "go on" if undo else "take no more jobs"
+    return Ids(done.stamps, f"{len(done.stamps):,} pilots {word}", id_column="PilotStamp", document=done.model_dump())
+
+
 def _log(session: Session, stamp: str, *, follow: bool) -> Iterator[str]:
     first = 0
     while True:
@@ -153,3 +198,79 @@ def _pilot(session: Session, stamp: str) -> dict[str, Any]:
             f"There is no pilot {stamp}, or it is not of your VO.", hint="Find pilots with: weyl pilots search"
         )
     return rows[0]
+
+
+@secrets_app.command("create")
+def create_secret(
+    context: typer.Context,
+    *,
+    site: Annotated[str, typer.Option("--site", metavar="S", help="Site whose pilots begin with it.")],
+    vo: Annotated[str | None, typer.Option("--vo", metavar="V", help="Their VO; yours if left out.")] = None,
+    ce: Annotated[str | None, typer.Option("--ce", metavar="C", help="Only on this computing element.")] = None,
+    queue: Annotated[str | None, typer.Option("--queue", metavar="Q", help="Only in this queue.")] = None,
+    uses: Annotated[int, typer.Option("--uses", metavar="N", min=1, help="How many pilots may begin with it.")] = 1,
+    hours: Annotated[float, typer.Option("--hours", metavar="H", min=0, max=72, help="How long it is good for.")] = 72,
+) -> Result:
+    """Makes a secret for pilots that are started elsewhere; it is shown this once.
+
+    Example: weyl pilots admin secrets create --site LCG.Example.org --uses 100
+    """
+    params = PilotSecretParams(vo=vo, site=site, ce=ce, queue=queue, max_uses=uses, hours=hours)
+    session = session_of(context)
+    made = session.client.send(calls.create_secret(params))
+    session.say(f"Good until {made.not_after:%Y-%m-%d %H:%M} UTC; end it with: weyl pilots admin secrets revoke ID")
+    return Document(made, ids=[made.secret])
+
+
+@secrets_app.command("revoke")
+def revoke_secrets(
+    context: typer.Context,
+    secret_ids: Annotated[list[str], typer.Argument(metavar="ID", help="Ids of secrets; - reads them from stdin.")],
+) -> Result:
+    """Makes secrets worthless, and ends every session that began with them.
+
+    Example: weyl pilots admin secrets revoke 01a2102f-99a2-7a48-93c4-c697a0c0e785
+    """
+    session = session_of(context)
+    wanted = session.read_ids(secret_ids)
+    session.confirm("revoke", len(wanted))
+    done: list[str] = []
+    failed: dict[str, str] = {}
+    for secret_id in wanted:
+        try:
+            session.client.send(calls.revoke_secret(secret_id))
+        except (NotFound, Refused) as error:
+            if len(wanted) == 1:
+                raise
+            failed[secret_id] = error.message
+        else:
+            done.append(secret_id)
+    return Ids(done, lambda count: f"{count:,} revoked.", failed=failed)
+
+
+@admin_app.command("revoke")
+def revoke(
+    context: typer.Context,
+    stamps: Annotated[list[str] | None, typer.Argument(metavar="STAMP", help="Stamps; - reads them.")] = None,
+    *,
+    site: Annotated[str | None, typer.Option("--site", metavar="S", help="Those of this site.")] = None,
+    ce: Annotated[str | None, typer.Option("--ce", metavar="C", help="Those of this computing element.")] = None,
+    host: Annotated[str | None, typer.Option("--host", metavar="H", help="Those on this host.")] = None,
+    vo: Annotated[str | None, typer.Option("--vo", metavar="V", help="Those of this VO; yours if left out.")] = None,
+) -> Result:
+    """Takes the right to speak from the pilots that fit all that is given; their jobs go to others.
+
+    Example: weyl pilots admin revoke --host bad-node.example.org --yes
+    """
+    session = session_of(context)
+    wanted = PilotRevocation(stamps=session.read_ids(stamps) if stamps else None, site=site, ce=ce, host=host, vo=vo)
+    given = wanted.model_dump(exclude_none=True)
+    if not given:
+        raise UsageFault(
+            "Say which pilots: by stamps, --site, --ce, --host or --vo.", hint="See them with: weyl pilots search"
+        )
+    about = ", ".join(f"{key} {len(value) if isinstance(value, list) else value}" for key, value in given.items())
+    session.confirm(f"revoke pilots ({about}):", len(wanted.stamps or [""]))
+    gone = session.client.send(calls.revoke(wanted))
+    sentence = f"{len(gone.stamps):,} pilots and {gone.secrets:,} secrets revoked."
+    return Ids(gone.stamps, sentence, id_column="PilotStamp", document=gone.model_dump())

@@ -126,6 +126,26 @@ class PilotRevocation(BaseModel):
     vo: StorableText | None = None
 
 
+class PilotDrain(BaseModel):
+    """Which pilots finish what they have and take no more jobs: those that fit every field given."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    stamps: list[StorableText] | None = Field(default=None, max_length=10_000)
+    host: StorableText | None = None
+    ce: StorableText | None = None
+    site: StorableText | None = None
+    vo: StorableText | None = None
+    undo: bool = False
+    """Let them go on as before; pilots that heard the order already stop nevertheless."""
+
+
+class Drained(BaseModel):
+    """The pilots that were told something new."""
+
+    stamps: list[str]
+
+
 class Revoked(BaseModel):
     """What was revoked."""
 

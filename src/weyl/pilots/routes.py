@@ -23,6 +23,8 @@ from weyl.kit.http import (
 from weyl.kit.search import PER_PAGE_MAX, SearchParams, SummaryParams
 from weyl.pilots import policy
 from weyl.pilots.models import (
+    Drained,
+    PilotDrain,
     PilotMetadata,
     PilotOutput,
     PilotRegistrationParams,
@@ -36,7 +38,7 @@ from weyl.pilots.models import (
     SubmissionState,
 )
 from weyl.pilots.queries.submission import select_plans
-from weyl.pilots.service import credentials, logs, polling, registry
+from weyl.pilots.service import credentials, draining, logs, polling, registry
 from weyl.pilots.service.credentials import Issuer, Refusal
 from weyl.pilots.service.yard import Yard
 
@@ -145,10 +147,17 @@ async def redeem_secret(
 
 @router.post("/token/refresh", operation_id="pilots_refresh_token", response_model=PilotTokens)
 async def refresh_token(
-    request: PilotTokenRefresh, issuer: CurrentIssuer, config: CurrentConfig, tx: WriteTx, now: Now
+    request: PilotTokenRefresh,
+    address: ClientAddress,
+    issuer: CurrentIssuer,
+    *,
+    config: CurrentConfig,
+    tx: WriteTx,
+    now: Now,
 ) -> Response:
-    """Exchange a refresh token for the next; one that was used before ends the session."""
-    return _tokens(await credentials.refresh(tx, issuer, request.refresh_token, config=config, now=now))
+    """Exchange a refresh token for the next; one that was used before ends the session, unless the answer got lost."""
+    shown = request.refresh_token
+    return _tokens(await credentials.refresh(tx, issuer, shown, address=address, config=config, now=now))
 
 
 @router.post("/secrets", status_code=201, operation_id="pilots_create_secret")
@@ -170,6 +179,12 @@ async def revoke_secret(secret_id: UUID, user: CurrentUser, tx: WriteTx, now: No
 async def revoke(wanted: PilotRevocation, user: CurrentUser, tx: WriteTx, now: Now) -> Revoked:
     """Take the right to speak from the pilots and secrets that fit all that is given."""
     return await credentials.revoke(tx, policy.may_administrate(user, vo=wanted.vo), wanted, now=now)
+
+
+@router.post("/drain", operation_id="pilots_drain")
+async def drain(wanted: PilotDrain, user: CurrentUser, tx: WriteTx, now: Now) -> Drained:
+    """Let the pilots that fit all that is given finish what they have and stop, or take that back."""
+    return await draining.drain(tx, policy.may_administrate(user, vo=wanted.vo), wanted, now=now)
 
 
 @router.get("/submission", operation_id="pilots_get_submission", response_model=list[SubmissionState])

@@ -39,6 +39,8 @@ pilots = sa.Table(
     sa.Column("ended_at", Timestamp),
     sa.Column("not_after", Timestamp),
     sa.Column("revoked_at", Timestamp),
+    # Since when it is to finish what it has and take nothing more.
+    sa.Column("drain_at", Timestamp),
     sa.Column("checked_at", Timestamp),
     sa.Column("unknown_since", Timestamp),
     sa.Column("cleaned_at", Timestamp),
@@ -46,6 +48,7 @@ pilots = sa.Table(
     sa.Index("ix_pilots_vo_status", "vo", "status", "pilot_id"),
     sa.Index("ix_pilots_live", "grid_site", "destination_site", "queue", postgresql_where=_LIVE),
     sa.Index("ix_pilots_revoked_at", "revoked_at", postgresql_where=sa.text("revoked_at IS NOT NULL")),
+    sa.Index("ix_pilots_drain_at", "drain_at", postgresql_where=sa.text("drain_at IS NOT NULL")),
     sa.Index("ix_pilots_uncleaned", "ended_at", postgresql_where=sa.text("handle IS NOT NULL AND cleaned_at IS NULL")),
 )
 
@@ -94,6 +97,9 @@ pilot_sessions = sa.Table(
     sa.Column("pilot_stamp", sa.String(32), nullable=False),
     sa.Column("generation", sa.Integer, nullable=False, server_default="0"),
     sa.Column("started_at", Timestamp, nullable=False),
+    # When the good token was made, and for whom: the answer that brought it may have got lost.
+    sa.Column("refreshed_at", Timestamp),
+    sa.Column("refreshed_from", sa.String(64)),
     sa.Column("not_after", Timestamp, nullable=False),
     sa.Column("revoked_at", Timestamp),
     sa.Index("ix_pilot_sessions_secret_id", "secret_id"),

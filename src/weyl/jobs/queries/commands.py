@@ -1,6 +1,6 @@
 """SQL of the commands that wait for the wrappers of jobs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +18,17 @@ _INSERT_KILLS = sa.text(
     "  AND pending.command = 'Kill' AND pending.delivered_at IS NULL"
     "  AND pending.pilot_stamp IS NOT DISTINCT FROM run.pilot_stamp)"
 ).bindparams(sa.bindparam("now", type_=Timestamp))
+# Of all jobs of a pilot one that runs is enough.
+_INSERT_DRAINS = sa.text(
+    "INSERT INTO job_commands (job_id, command, created_at, pilot_stamp)"
+    " SELECT max(job_id), 'Drain', :now, pilot_stamp FROM jobs"
+    " WHERE pilot_stamp = ANY(CAST(:stamps AS text[])) AND status IN ('Matched', 'Running', 'Stalled')"
+    " GROUP BY pilot_stamp"
+).bindparams(sa.bindparam("now", type_=Timestamp))
+_DELETE_DRAINS = sa.text(
+    "DELETE FROM job_commands WHERE command = 'Drain' AND delivered_at IS NULL"
+    " AND pilot_stamp = ANY(CAST(:stamps AS text[]))"
+)
 # A command is for a run that there was when it was given; a later match of the same pilot, or, for a command that
 # names no pilot, of any, makes it void.
 _DELIVER = sa.text(
@@ -39,6 +50,16 @@ _DELETE_EXPIRED = sa.text("DELETE FROM job_commands WHERE created_at <= :before"
 async def insert_kills(tx: Tx, runs: Mapping[int, str | None], now: datetime) -> None:
     """Ask the runs (job: stamp of its pilot) of locked jobs to end; a run that was asked already is asked once."""
     await tx.execute(_INSERT_KILLS, {"job_ids": list(runs), "stamps": list(runs.values()), "now": now})
+
+
+async def insert_drains(tx: Tx, stamps: Sequence[str], now: datetime) -> None:
+    """Ask pilots, through a job of each, to take no more."""
+    await tx.execute(_INSERT_DRAINS, {"stamps": list(stamps), "now": now})
+
+
+async def delete_drains(tx: Tx, stamps: Sequence[str]) -> None:
+    """Forget the orders that these pilots have not heard."""
+    await tx.execute(_DELETE_DRAINS, {"stamps": list(stamps)})
 
 
 async def deliver(tx: Tx, runs: Mapping[int, str | None], now: datetime) -> list[dict[str, Any]]:

@@ -142,8 +142,7 @@ class Matcher:
         return question
 
     async def _answer(self, pilot: MatchingPilot, request: MatchRequest, is_gone: IsGone) -> MatchAnswer:
-        action = "continue" if self._advice is None else self._advice(pilot.stamp)
-        if action != "continue":
+        if (action := self._action(pilot.stamp)) != "continue":
             return answers.dismissed(action)
         attempt = Attempt(
             stamp=pilot.stamp,
@@ -159,7 +158,13 @@ class Matcher:
         self._offers.note(request.offer, pilot.place, is_hit=bool(attempt.bound))
         if attempt.bound:
             return answers.hit(pilot.stamp, attempt.bound, self._tokens, self._clock())
+        if (action := self._action(pilot.stamp)) != "continue":
+            return answers.dismissed(action)
         return answers.missed(attempt, has_waited=has_waited)
+
+    def _action(self, stamp: str) -> Action:
+        """Return what is to become of a pilot; that may change while it waits."""
+        return "continue" if self._advice is None else self._advice(stamp)
 
     async def _try_until(self, attempt: Attempt, wait_s: float, is_gone: IsGone) -> bool:
         """Try, and park between tries as long as the pilot waits; says whether the time ran out.
@@ -179,7 +184,7 @@ class Matcher:
                 break
             if attempt.missed_at == self.freshness.heard and not await self.parking.wait(attempt.offer, left_s):
                 break
-            if self._is_closing or await is_gone():
+            if self._is_closing or self._action(attempt.stamp) != "continue" or await is_gone():
                 break
             attempt.forget()
             await self._try(attempt)
@@ -206,10 +211,15 @@ class Matcher:
 
 @asynccontextmanager
 async def running_matcher(
-    db: Database, config: ConfigStore, keys: KeySet, *, token_lifetime_s: int
+    db: Database,
+    config: ConfigStore,
+    keys: KeySet,
+    *,
+    token_lifetime_s: int,
+    advice: Callable[[str], Action] | None = None,
 ) -> AsyncIterator[Matcher]:
     """Run a matcher for the length of the block."""
-    matcher = Matcher(db, config, tokens=answers.JobTokens(keys, lifetime_s=token_lifetime_s))
+    matcher = Matcher(db, config, tokens=answers.JobTokens(keys, lifetime_s=token_lifetime_s), advice=advice)
     await matcher.start()
     try:
         yield matcher

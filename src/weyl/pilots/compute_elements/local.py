@@ -129,7 +129,9 @@ class LocalComputeElement:
             directory.chmod(mode)
         work = place / "work"
         for file_name, content in spec.inputs.items():
-            _write(work / file_name, content, 0o700 if spec.executable == f"./{file_name}" else 0o600)
+            # Also where a driver that is built on this one starts it by way of another program.
+            is_program = f"./{file_name}" in (spec.executable, *spec.arguments)
+            _write(work / file_name, content, 0o700 if is_program else 0o600)
         for file_name, content in copy.secrets.items():
             _write(work / file_name, content, 0o600)
         executable = spec.executable if spec.executable.startswith("./") else shutil.which(spec.executable)

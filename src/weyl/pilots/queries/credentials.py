@@ -59,18 +59,35 @@ async def insert_session(tx: Tx, row: Mapping[str, object]) -> None:
     await tx.execute(insert(pilot_sessions).values(dict(row)))
 
 
-async def rotate_session(tx: Tx, session_id: UUID, *, generation: int, now: datetime) -> Any | None:
+async def rotate_session(tx: Tx, session_id: UUID, *, generation: int, sender: str, now: datetime) -> Any | None:
     """Move a session from this generation to the next; none if it is not the one that is good."""
-    values = {"session_id": session_id, "generation": generation, "now": now}
+    values = {"session_id": session_id, "generation": generation, "sender": sender, "now": now}
     return (await tx.execute(_ROTATE, values)).first()
 
 
-_ROTATE = text("""
-    UPDATE pilot_sessions s SET generation = generation + 1
+_GOOD = """s.session_id = :session_id AND s.revoked_at IS NULL AND s.not_after > :now
+      AND o.secret_id = s.secret_id AND p.pilot_stamp = s.pilot_stamp AND p.revoked_at IS NULL"""
+_KNOWN = "s.session_id, s.generation, s.not_after, p.pilot_stamp, p.vo, o.site, o.ce, o.queue"
+_ROTATE = text(f"""
+    UPDATE pilot_sessions s SET generation = generation + 1, refreshed_at = :now, refreshed_from = :sender
     FROM pilots p, pilot_secrets o
-    WHERE s.session_id = :session_id AND s.generation = :generation AND s.revoked_at IS NULL AND s.not_after > :now
-      AND o.secret_id = s.secret_id AND p.pilot_stamp = s.pilot_stamp AND p.revoked_at IS NULL
-    RETURNING s.session_id, s.generation, s.not_after, p.pilot_stamp, p.vo, o.site, o.ce, o.queue
+    WHERE s.generation = :generation AND {_GOOD}
+    RETURNING {_KNOWN}
+""")
+
+
+async def select_repeatable(
+    tx: Tx, session_id: UUID, *, generation: int, sender: str, since: datetime, now: datetime
+) -> Any | None:
+    """Return a session whose good token was made for this one, a moment ago and for the same sender."""
+    values = {"session_id": session_id, "generation": generation, "sender": sender, "since": since, "now": now}
+    return (await tx.execute(_SELECT_REPEATABLE, values)).first()
+
+
+_SELECT_REPEATABLE = text(f"""
+    SELECT {_KNOWN} FROM pilot_sessions s, pilots p, pilot_secrets o
+    WHERE s.generation = :generation + 1 AND s.refreshed_from = :sender AND s.refreshed_at > :since AND {_GOOD}
+    FOR UPDATE OF s
 """)
 
 

@@ -13,7 +13,7 @@ from weyl.auth.tokens import PilotIdentity, pilot_claims
 from weyl.config.models import Config
 from weyl.config.operations import Operations
 from weyl.config.resources import Queue
-from weyl.kit.db import Tx
+from weyl.kit.db import Tx, notify
 from weyl.kit.ids import new_stamp, uuid7
 from weyl.pilots.errors import BadPilotRequest, InvalidSecret, PilotExists, SecretNotFound
 from weyl.pilots.models import (
@@ -28,11 +28,14 @@ from weyl.pilots.permits import PilotAdministrator
 from weyl.pilots.queries import credentials as queries
 from weyl.pilots.queries.registry import insert_pilot
 from weyl.pilots.secrets import PepperRing, Refresh
+from weyl.pilots.service.draining import CHANNEL
 
 log = structlog.get_logger(__name__)
 
 # After the end of its queue a pilot may still upload what is left.
 GRACE = timedelta(hours=1)
+# A pilot goes on trying for a minute when it gets no answer, and its last try may be under way then.
+LOST_ANSWER_GRACE = timedelta(seconds=90)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,16 +145,29 @@ async def redeem(
     return _tokens(issuer, session, config=config, now=now)
 
 
-async def refresh(tx: Tx, issuer: Issuer, token: str, *, config: Config, now: datetime) -> PilotTokens | Refusal:
-    """Exchange a refresh token for the next; one that was used before ends its whole family."""
+async def refresh(
+    tx: Tx, issuer: Issuer, token: str, *, address: str, config: Config, now: datetime
+) -> PilotTokens | Refusal:
+    """Exchange a refresh token for the next; one that was used before ends its whole family.
+
+    The answer may get lost on its way. So for a moment the same token brings the same next one once more, as long as
+    that was not used itself, and to the address that the answer was for.
+    """
     shown = issuer.ring.refresh_of(token)
     if shown is None:
         return _refusal()
-    row = await queries.rotate_session(tx, shown.session_id, generation=shown.generation, now=now)
+    sender = address[:64]
+    row = await queries.rotate_session(tx, shown.session_id, generation=shown.generation, sender=sender, now=now)
+    if row is None:
+        since = now - LOST_ANSWER_GRACE
+        row = await queries.select_repeatable(
+            tx, shown.session_id, generation=shown.generation, sender=sender, since=since, now=now
+        )
     if row is None:
         stamp = await queries.revoke_reused_session(tx, shown.session_id, generation=shown.generation, now=now)
         if stamp is not None:
             await queries.revoke_pilots(tx, {"stamps": [stamp]}, now=now)
+            await notify(tx, CHANNEL, "revoked")
             log.error("pilot.alarm", problem="a refresh token was used twice; its session is revoked", stamp=stamp)
         return _refusal()
     following = Refresh(row.session_id, row.generation)
@@ -168,6 +184,7 @@ async def revoke_secret(tx: Tx, administrator: PilotAdministrator, secret_id: UU
     if await queries.revoke_secrets(tx, filters, stamps=None, now=now) == 0:
         raise SecretNotFound(f"There is no valid secret {secret_id}")
     await queries.revoke_sessions(tx, secret_id=secret_id, stamps=stamps, now=now)
+    await notify(tx, CHANNEL, "revoked")
 
 
 async def revoke(tx: Tx, administrator: PilotAdministrator, wanted: PilotRevocation, *, now: datetime) -> Revoked:
@@ -181,6 +198,7 @@ async def revoke(tx: Tx, administrator: PilotAdministrator, wanted: PilotRevocat
     secrets = await queries.revoke_secrets(tx, filters, stamps=by_pilot, now=now)
     # By the pilots that fit, never by the secret: that may be of another VO, or not fit the rest of what is given.
     await queries.revoke_sessions(tx, secret_id=None, stamps=stamps, now=now)
+    await notify(tx, CHANNEL, "revoked")
     log.warning("pilots.revoked", by=administrator.subject, filters=sorted(given), stamps=len(stamps), secrets=secrets)
     return Revoked(secrets=secrets, stamps=sorted(stamps))
 
@@ -198,6 +216,7 @@ async def _refuse(tx: Tx, mac: bytes, request: PilotSecretRedemption, *, address
     if outcome == "used up" and secret.max_uses == 1:
         stamps = await queries.revoke_sessions(tx, secret_id=secret.secret_id, stamps=[], now=now)
         await queries.revoke_pilots(tx, {"stamps": stamps}, now=now)
+        await notify(tx, CHANNEL, "revoked")
         log.error(
             "pilot.alarm",
             problem="a pilot secret was used twice; the tokens of the first use are revoked",
