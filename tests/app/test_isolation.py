@@ -105,6 +105,7 @@ CASES = {
     "GET /api/rss/fts": Case({200}),
     "POST /api/jobs/search": Case({200}, body=lambda _: {"search": []}),
     "POST /api/jobs/summary": Case({200}, body=lambda _: {"grouping": ["JobGroup"], "search": []}),
+    "POST /api/jobs/json": Case({400}, body=lambda _: [{"executable": "/bin/true", "VO": "voa"}]),
     "POST /api/jobs/jdl": Case({400}, body=lambda _: ['Executable = "/bin/true"; VirtualOrganization = "voa";']),
     "PATCH /api/jobs/status": Case(NOTHING, body=lambda world: {str(world.job_id): UPDATE}),
     "PATCH /api/jobs/heartbeat": Case(NOTHING, body=lambda world: {str(world.job_id): {"MemoryUsed": 1.0}}),

@@ -11,6 +11,7 @@ from tests.infra.app import config_document
 
 from weyl.config.models import Config
 from weyl.jobs.additions import SubmissionRules
+from weyl.jobs.descriptions import Form
 from weyl.jobs.policy import Submitter
 from weyl.jobs.ranges import batches, to_ranges
 from weyl.jobs.service.checks import CHECK_JOBS, check_jobs
@@ -38,10 +39,15 @@ def _config(**matching: Any) -> Config:
 def submitted(db: Database) -> Flow:
     """Return `submitted(*texts)` -> ids of jobs that are Received."""
 
-    async def call(*texts: str) -> list[int]:
+    async def call(*texts: str, form: Form = "jdl") -> list[int]:
         async with db.transaction() as tx:
             answer = await submit(
-                tx, Submission(texts), submitter=ALICE, config=_config(), now=utcnow(), rules=SubmissionRules(100_000)
+                tx,
+                Submission(texts, form=form),
+                submitter=ALICE,
+                config=_config(),
+                now=utcnow(),
+                rules=SubmissionRules(100_000),
             )
         return list(answer.job_ids)
 
@@ -266,3 +272,15 @@ def test_ranges() -> None:
     assert to_ranges([]) == []
     assert to_ranges([1, 2, 3, 7, 9, 10]) == [[1, 3], [7, 7], [9, 10]]
     assert list(batches([5, 1, 2, 3, 9], 3)) == [[[1, 3]], [[5, 5], [9, 9]]]
+
+
+async def test_a_job_with_alternatives_waits_in_a_class_of_each(db: Database, submitted: Flow, check: Flow) -> None:
+    alternatives = [{"wall_time": 60, "tags": tag} for tag in ("os:el9", "os:ubuntu24")]
+    text = json.dumps({"executable": "a", "requirements": alternatives})
+    first, second = await submitted(text, text, form="json")
+    await check([first, second])
+    rows = await _jobs(db)
+    assert rows[first]["status"] == rows[second]["status"] == "Waiting"
+    assert len(set(rows[first]["class_ids"])) == 2
+    assert rows[first]["class_ids"] == rows[second]["class_ids"]
+    assert sorted(job_id for job_id, _ in await _waiting(db)) == [first, first, second, second]

@@ -38,7 +38,7 @@ def make_waiting(db: Database, make_jobs: MakeJobs) -> Queued:
         )
         async with db.transaction() as tx:
             classes = await enqueue_jobs(tx, [(job_id, made) for job_id in job_ids])
-            await tx.execute(sa.update(jobs).values(class_ids=[classes[job_ids[0]]]))
+            await tx.execute(sa.update(jobs).values(class_ids=classes[job_ids[0]]))
         return job_ids
 
     return make

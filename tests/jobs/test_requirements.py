@@ -9,22 +9,30 @@ from weyl.jobs.jdl import parse
 from weyl.jobs.requirements import Limits, Resolved, resolve, site_column
 from weyl.task_queues.requirements import make_class
 
+UNSPECIFIC = "No architecture is asked for: the job may run on any, such as x86_64 or aarch64"
 _LIMITS = Limits(db12_per_cpu_time=1.5)
 
 
 def _resolve(text: str, limits: Limits = _LIMITS) -> Resolved:
     resolved = resolve(parse(text), limits)
-    make_class(resolved.requirements, vo="v", group="g", owner="o", job_type="User", sites=resolved.sites)
+    make_class(_only(resolved), vo="v", group="g", owner="o", job_type="User", sites=resolved.sites)
     return resolved
+
+
+def _only(resolved: Resolved) -> dict[str, Any]:
+    [requirements] = resolved.alternatives
+    return requirements
 
 
 def test_nothing_said_means_one_core_anywhere_with_the_default_work() -> None:
     assert _resolve("") == Resolved(
-        {"system": {"name": "Linux"}, "cpu": {}, "cpu_work_db12": 129_600, "tags": ""},
+        ({"system": {"name": "Linux"}, "cpu": {}, "cpu_work_db12": 129_600, "tags": ""},),
+        ("",),
         sites=None,
         banned_sites=(),
         job_type="User",
         priority=1,
+        warnings=(UNSPECIFIC,),
     )
 
 
@@ -49,7 +57,7 @@ def test_nothing_said_means_one_core_anywhere_with_the_default_work() -> None:
     ],
 )
 def test_what_is_asked_of_the_processor(text: str, cpu: dict[str, Any]) -> None:
-    assert _resolve(text).requirements["cpu"] == cpu
+    assert _only(_resolve(text))["cpu"] == cpu
 
 
 @pytest.mark.parametrize(
@@ -65,22 +73,22 @@ def test_what_is_asked_of_the_processor(text: str, cpu: dict[str, Any]) -> None:
     ],
 )  # fmt: skip
 def test_what_has_no_field_becomes_a_tag(text: str, expression: str) -> None:
-    assert _resolve(text).requirements["tags"] == expression
+    assert _only(_resolve(text))["tags"] == expression
 
 
 def test_a_gpu_tag_asks_for_one_gpu_unless_the_vo_says_which() -> None:
-    assert _resolve('Tags = "GPU";').requirements["gpu"] == {
+    assert _only(_resolve('Tags = "GPU";'))["gpu"] == {
         "vendor": "nvidia",
         "arch": "sm_50",
         "count": {"min": 1, "max": 1},
     }
     configured = {"vendor": "nvidia", "arch": "sm_80", "count": {"min": 1, "max": 2}}
-    assert _resolve('Tags = "GPU";', Limits(defaults={"gpu": configured})).requirements["gpu"] == configured
+    assert _only(_resolve('Tags = "GPU";', Limits(defaults={"gpu": configured})))["gpu"] == configured
 
 
 def test_defaults_of_the_vo_fill_what_the_job_leaves_out() -> None:
     defaults = {"cpu": {"num_cores": {"min": 2, "max": 2}, "ram_mb": {"request": {"overhead": 512}}}, "tags": "site-x"}
-    requirements = _resolve('NumberOfProcessors = 3; Tags = "y";', Limits(defaults=defaults)).requirements
+    requirements = _only(_resolve('NumberOfProcessors = 3; Tags = "y";', Limits(defaults=defaults)))
     assert requirements["cpu"] == {"num_cores": {"min": 3, "max": 3}, "ram_mb": {"request": {"overhead": 512}}}
     assert requirements["tags"] == "site-x & y"
     assert defaults["tags"] == "site-x"
@@ -97,7 +105,7 @@ def test_defaults_of_the_vo_fill_what_the_job_leaves_out() -> None:
 )
 def test_time_and_priority_stay_within_the_bounds_of_the_vo(text: str, work: int, priority: int) -> None:
     resolved = _resolve(text)
-    assert (resolved.requirements["cpu_work_db12"], resolved.priority) == (work, priority)
+    assert (_only(resolved)["cpu_work_db12"], resolved.priority) == (work, priority)
 
 
 def test_sites() -> None:

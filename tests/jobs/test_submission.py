@@ -324,3 +324,37 @@ async def test_counters_follow_every_insert_update_and_delete(submit: Submit, db
         await tx.execute(sa.delete(jobs))
     assert await counts() == {}
     assert await _rows(db, job_counts) == []
+
+
+async def test_jobs_in_json_are_stored_as_jdl_and_their_authors_are_told_what_they_should_know(
+    served: Application, db: Database
+) -> None:
+    document = {"executable": "a", "job_name": "x-%s", "parameters": [0, 1], "requirements": {"wall_time": 60}}
+    answer = await served.client.post("/api/jobs/json", json=[document], headers=served.login())
+    assert answer.status_code == 201
+    first, second = answer.json()
+    assert (
+        first["Warnings"]
+        == second["Warnings"]
+        == ["No architecture is asked for: the job may run on any, such as x86_64 or aarch64"]
+    )
+    assert [row["job_name"] for row in await _rows(db, jobs)] == ["x-0", "x-1"]
+    [stored] = await _rows(db, job_descriptions)
+    assert parse(stored["jdl"])["Requirements"] == {"wall_time": 60}
+    shown = await served.client.get(f"/api/jobs/{first['JobID']}/requirements", headers=served.login())
+    assert shown.json()["requirements"] == {"wall_time": 60}
+
+
+async def test_a_bad_job_in_json_refuses_all_with_every_problem(served: Application, db: Database) -> None:
+    good = {"executable": "a"}
+    bad = {"executable": "a", "requirements": {"cpu": {"num_cores": {"min": 3, "max": 2}}}}
+    answer = await served.client.post("/api/jobs/json", json=[good, bad], headers=served.login())
+    assert answer.status_code == 400
+    assert answer.json()["index"] == 1
+    assert [problem["pointer"] for problem in answer.json()["problems"]] == [
+        "/requirements",
+        "/requirements/cpu/num_cores",
+    ]
+    malformed = await served.client.post("/api/jobs/json", json=["no object"], headers=served.login())
+    assert malformed.status_code == 422
+    assert await _rows(db, jobs) == []

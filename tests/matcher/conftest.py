@@ -73,8 +73,8 @@ def submit(db: Database) -> Submit:
             job_ids = sorted(rows.scalars())
             placed = await enqueue_jobs(tx, [(job_id, wanted) for job_id in job_ids])
             await tx.execute(
-                text("UPDATE jobs SET class_ids = ARRAY[CAST(:class_id AS integer)] WHERE job_id = ANY(:job_ids)"),
-                {"class_id": placed[job_ids[0]], "job_ids": job_ids},
+                text("UPDATE jobs SET class_ids = :class_ids WHERE job_id = ANY(:job_ids)"),
+                {"class_ids": placed[job_ids[0]], "job_ids": job_ids},
             )
         return job_ids
 

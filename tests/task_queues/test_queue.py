@@ -1,6 +1,7 @@
 """Waiting jobs on a real database: entering, leaving, counting, draining and rebuilding."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -26,8 +27,13 @@ async def is_active(tx: Tx, class_id: int) -> bool:
     return bool(found.scalar_one())
 
 
+async def _enter(tx: Tx, pairs: Sequence[tuple[int, RequirementClass]]) -> dict[int, int]:
+    """Let jobs wait that have one class each; returns it."""
+    return {job_id: class_id for job_id, [class_id] in (await service.enqueue_jobs(tx, pairs)).items()}
+
+
 async def test_equal_jobs_share_one_class_and_keep_their_order(tx: Tx) -> None:
-    placed = await service.enqueue_jobs(tx, [(job_id, a_class()) for job_id in (3, 1, 2)] + [(9, a_class("bob"))])
+    placed = await _enter(tx, [(job_id, a_class()) for job_id in (3, 1, 2)] + [(9, a_class("bob"))])
     assert placed[1] == placed[2] == placed[3] != placed[9]
     assert await queries.select_waiting(tx) == {placed[1]: 3, placed[9]: 1}
     assert await queries.select_heads(tx) == {placed[1]: 1, placed[9]: 9}
@@ -36,18 +42,18 @@ async def test_equal_jobs_share_one_class_and_keep_their_order(tx: Tx) -> None:
 
 
 async def test_entering_twice_counts_once_and_leaving_is_complete(tx: Tx) -> None:
-    placed = await service.enqueue_jobs(tx, [(1, a_class()), (2, a_class())])
-    assert await service.enqueue_jobs(tx, [(1, a_class())]) == {1: placed[1]}
+    placed = await _enter(tx, [(1, a_class()), (2, a_class())])
+    assert await _enter(tx, [(1, a_class())]) == {1: placed[1]}
     assert await queries.select_waiting(tx) == {placed[1]: 2}
     assert await service.remove_jobs(tx, [1, 2, 77]) == 2
     assert await queries.select_waiting(tx) == {}
     assert await queries.select_heads(tx) == {}
-    assert await service.enqueue_jobs(tx, []) == {}
+    assert await _enter(tx, []) == {}
 
 
 async def test_folding_changes_no_count(tx: Tx) -> None:
-    placed = await service.enqueue_jobs(tx, [(1, a_class())])
-    await service.enqueue_jobs(tx, [(2, a_class()), (3, a_class("bob"))])
+    placed = await _enter(tx, [(1, a_class())])
+    await _enter(tx, [(2, a_class()), (3, a_class("bob"))])
     await service.remove_jobs(tx, [3])
     before = await queries.select_waiting(tx)
     await queries.fold_counts(tx)
@@ -56,20 +62,20 @@ async def test_folding_changes_no_count(tx: Tx) -> None:
 
 
 async def test_a_drained_class_is_marked_and_wakes_up_again(tx: Tx) -> None:
-    placed = await service.enqueue_jobs(tx, [(1, a_class()), (2, a_class("bob"))])
+    placed = await _enter(tx, [(1, a_class()), (2, a_class("bob"))])
     await service.remove_jobs(tx, [1])
     assert await service.deactivate_drained(tx) == [placed[1]]
     assert not await is_active(tx, placed[1])
-    assert await service.enqueue_jobs(tx, [(5, a_class())]) == {5: placed[1]}
+    assert await _enter(tx, [(5, a_class())]) == {5: placed[1]}
     assert await is_active(tx, placed[1])
 
 
 async def test_a_class_that_a_job_is_entering_is_not_declared_empty(db: Database) -> None:
     async with db.transaction() as tx:
-        class_id = (await service.enqueue_jobs(tx, [(1, a_class())]))[1]
+        class_id = (await _enter(tx, [(1, a_class())]))[1]
         await service.remove_jobs(tx, [1])
     async with db.transaction() as entering:
-        await service.enqueue_jobs(entering, [(2, a_class())])
+        await _enter(entering, [(2, a_class())])
         async with db.transaction() as other:
             assert await service.deactivate_drained(other) == []
     async with db.transaction() as tx:
@@ -82,7 +88,7 @@ async def test_many_at_once_make_each_class_once_and_never_deadlock(db: Database
         owners = [f"owner{(number + step) % 5}" for step in range(5)]
         async with db.transaction() as tx:
             jobs = [(number * 10 + step, a_class(owner)) for step, owner in enumerate(owners)]
-            placed = await service.enqueue_jobs(tx, jobs)
+            placed = await _enter(tx, jobs)
             await service.remove_jobs(tx, [number * 10])
             return placed
 
@@ -109,7 +115,7 @@ async def test_listeners_are_told_once_a_class(db: Database) -> None:
     await listener.start()
     try:
         async with db.transaction() as tx:
-            placed = await service.enqueue_jobs(tx, [(n, a_class("ada" if n % 2 else "bob")) for n in range(1, 100)])
+            placed = await _enter(tx, [(n, a_class("ada" if n % 2 else "bob")) for n in range(1, 100)])
         await asyncio.wait_for(told.wait(), 10)
     finally:
         await listener.stop()
@@ -117,7 +123,7 @@ async def test_listeners_are_told_once_a_class(db: Database) -> None:
 
 
 async def test_rebuilding_takes_the_jobs_rows_as_the_truth(tx: Tx) -> None:
-    placed = await service.enqueue_jobs(tx, [(1, a_class()), (2, a_class()), (3, a_class("bob"))])
+    placed = await _enter(tx, [(1, a_class()), (2, a_class()), (3, a_class("bob"))])
     now = utcnow()
     common = {"owner": "ada", "owner_group": "user", "vo": "lhcb", "submission_time": now, "last_update_time": now}
     await tx.execute(
@@ -147,7 +153,7 @@ def test_only_administrators_look_and_rebuild() -> None:
 
 
 async def test_a_vo_sees_its_own_task_queues_only(tx: Tx) -> None:
-    placed = await service.enqueue_jobs(tx, [(1, a_class())])
+    placed = await _enter(tx, [(1, a_class())])
     [shown] = await queries.select_task_queues(tx, QueueScope("lhcb"), limit=10)
     assert (shown["class_id"], shown["waiting"], shown["first_job_id"]) == (placed[1], 1, 1)
     assert shown["document"]["owner"] == "ada"

@@ -51,6 +51,7 @@ KNOWN = (
     "Platform",
     "Priority",
     "ProductionId",
+    "Requirements",
     "Site",
     "SoftwareDistModule",
     "StdError",

@@ -3,19 +3,30 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
-from weyl.jobs import jdl, parametric
+from weyl.jobs import jdl, json_form, parametric
 from weyl.jobs.attributes import JobAttribute, added_value, respelled, text_of, texts_of
 from weyl.jobs.errors import BadAttribute, BadSubmission, JDLSyntaxError
 from weyl.jobs.jdl import Document
 from weyl.jobs.parametric import Expansion, Scalar
-from weyl.jobs.requirements import ATTRIBUTES, Limits, cpu_time_s, priority, resolve, site_column
+from weyl.jobs.requirements import (
+    ATTRIBUTES,
+    Limits,
+    authored_requirements,
+    cpu_time_s,
+    names_architecture,
+    priority,
+    resolve,
+    site_column,
+)
 from weyl.jobs.work import STOP_SIGNAL, read_work
-from weyl.task_queues.errors import InvalidRequirements
-from weyl.task_queues.requirements import USER_PRIORITY_MAX, RequirementClass, make_class
+from weyl.task_queues.errors import InvalidRequirements, Problem
+from weyl.task_queues.requirements import USER_PRIORITY_MAX, ClassContext, RequirementClass, make_class
 
 T = TypeVar("T")
+Form = Literal["jdl", "json"]
+"""How the descriptions of a submission are written."""
 
 SANDBOX_PREFIX = "SB:"
 # Attribute -> longest text that its column takes, and what the column shows if the attribute is absent.
@@ -37,7 +48,7 @@ class Owner:
 
 @dataclass(frozen=True)
 class Description:
-    """One submitted text, ready to be stored, and the jobs that it makes.
+    """One submitted text, ready to be stored, and the jobs that it makes; `jdl` is what was submitted, as JDL.
 
     Each list holds one entry for all jobs, or, where they differ, one a job.
     """
@@ -47,6 +58,7 @@ class Description:
     columns: dict[str, list[str] | list[int]]
     sandboxes: list[list[str]]
     expansion: Expansion | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
@@ -70,6 +82,13 @@ class Prepared:
         """Return the number of jobs."""
         return sum(self.descriptions[index].count for index in self.order)
 
+    def warnings(self) -> list[tuple[str, ...]]:
+        """Return what to tell the user, one list a job; nothing at all if there is nothing to tell."""
+        if not any(description.warnings for description in self.descriptions):
+            return []
+        described = (self.descriptions[index] for index in self.order)
+        return [description.warnings for description in described for _ in range(description.count)]
+
 
 def prepare(
     texts: Sequence[str],
@@ -78,9 +97,13 @@ def prepare(
     *,
     jobs_max: int,
     attributes: Mapping[str, JobAttribute] = NO_ATTRIBUTES,
+    form: Form = "jdl",
 ) -> Prepared:
-    """Read a submission; raises `BadSubmission` that names the first bad job, its attribute and what is wrong."""
-    read = _Reader(owner, limits, attributes)
+    """Read a submission in one of the two forms.
+
+    Raises `BadSubmission` that names the first bad job, its attribute and what is wrong.
+    """
+    read = _Reader(owner, limits, attributes, form)
     if not texts:
         raise BadSubmission("No jobs: the list of job descriptions is empty")
     if len(texts) > jobs_max:
@@ -96,11 +119,13 @@ def prepare(
     return Prepared(descriptions, order)
 
 
-def requirement_class(document: dict[str, Any], owner: Owner, limits: Limits) -> RequirementClass:
-    """Return the class of jobs with this description; raises `BadAttribute` or `InvalidRequirements`."""
+def requirement_classes(document: dict[str, Any], owner: Owner, limits: Limits) -> tuple[RequirementClass, ...]:
+    """Return the classes of jobs with this description, one an alternative; any of them may match.
+
+    Raises `BadAttribute`, or `InvalidRequirements` with the problems of all alternatives.
+    """
     resolved = resolve(document, limits)
-    return make_class(
-        resolved.requirements,
+    context = ClassContext(
         vo=owner.vo,
         group=owner.group,
         owner=owner.name,
@@ -109,6 +134,20 @@ def requirement_class(document: dict[str, Any], owner: Owner, limits: Limits) ->
         sites=resolved.sites,
         banned_sites=resolved.banned_sites,
     )
+    made: dict[bytes, RequirementClass] = {}
+    problems: list[Problem] = []
+    for requirements, pointer in zip(resolved.alternatives, resolved.pointers, strict=True):
+        try:
+            found = make_class(requirements, at=pointer, **context)
+        except InvalidRequirements as error:
+            problems += error.problems
+            continue
+        made.setdefault(found.hash, found)
+        if limits.require_architecture and not names_architecture(requirements):
+            problems.append(Problem(f"{pointer}/cpu/architecture/name", "must be given in your VO, such as x86_64"))
+    if problems:
+        raise InvalidRequirements(problems)
+    return tuple(made.values())
 
 
 def text_of_job(text: str, document: Document, parameters: dict[str, Any] | None, job_id: int) -> str:
@@ -145,6 +184,7 @@ class _Reader:
     owner: Owner
     limits: Limits
     attributes: Mapping[str, JobAttribute]
+    form: Form
 
     def one(self, index: int, text: str, *, jobs_max: int) -> Description:
         try:
@@ -161,7 +201,8 @@ class _Reader:
 
     def _description(self, text: str, jobs_max: int) -> Description:
         limits = self.limits
-        document = jdl.parse(text)
+        document = jdl.parse(text) if self.form == "jdl" else json_form.parse(text)
+        submitted = text if self.form == "jdl" else jdl.render(document)
         expansion = _expansion(document, jobs_max)
         if expansion is not None:
             document = parametric.template(document, expansion.count)
@@ -173,12 +214,18 @@ class _Reader:
             raise BadAttribute(
                 "InputData", f"names more than {limits.input_data_max} files, which is the limit of your VO"
             )
-        for name, value in zip(_NUMBERS, _numbers(document, limits), strict=True):
+        authored = authored_requirements(document)
+        if authored is not None and parametric.varies(document["Requirements"]):
+            raise BadAttribute("Requirements", "must be the same for all jobs of one description: no placeholders")
+        numbers = dict(zip(_NUMBERS, _numbers(document, limits), strict=True))
+        if authored is not None:
+            del numbers["CPUTime"]
+        for name, value in numbers.items():
             if not parametric.varies(document.get(name)):
                 document[name] = value
         if self.attributes:
             document = _with_added(expansion, document, self.attributes)
-        _of_each_job(expansion, document, ATTRIBUTES, lambda job: requirement_class(job, self.owner, limits))
+        _of_each_job(expansion, document, ATTRIBUTES, lambda job: requirement_classes(job, self.owner, limits))
         # what only the pilot reads must be readable, too: nobody could tell the user once a pilot has the job
         _of_each_job(expansion, document, STOP_SIGNAL, read_work)
         columns: dict[str, list[str] | list[int]] = {
@@ -188,7 +235,8 @@ class _Reader:
         columns["site"] = _of_each_job(expansion, document, ["Site"], _site)
         columns["user_priority"] = _of_each_job(expansion, document, ["Priority"], lambda job: priority(job, limits))
         sandboxes = _of_each_job(expansion, document, ["InputSandbox"], _sandboxes)
-        return Description(text, document, columns, sandboxes, expansion)
+        warnings = () if authored is None else resolve(document, limits).warnings
+        return Description(submitted, document, columns, sandboxes, expansion, warnings)
 
 
 def _with_added(expansion: Expansion | None, document: Document, attributes: Mapping[str, JobAttribute]) -> Document:

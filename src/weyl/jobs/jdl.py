@@ -34,10 +34,10 @@ Value = str | int | float | bool | None | list["Value"] | dict[str, "Value"]
 Document = dict[str, Value]
 """Attributes by name, in the order given."""
 
-_FORBIDDEN = re.compile("[\x00\ud800-\udfff]")
+FORBIDDEN = re.compile("[\x00\ud800-\udfff]")
 # Every repetition below is of a single character class or of alternatives that begin differently, so none backtracks.
 _BLANK = re.compile(r"(?:[ \t\r\n\f\v\ufeff]+|#[^\n]*|//[^\n]*|/\*(?:[^*]|\*(?!/))*\*/)*")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*")
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*")
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.])", re.ASCII)
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _WORD = re.compile(r"(?:true|false|undefined)(?![\w.])", re.IGNORECASE | re.ASCII)
@@ -54,7 +54,7 @@ _STEP = re.compile(
     re.DOTALL,
 )
 _CLOSES = {"(": ")", "{": "}", "[": "]"}
-_LARGEST = 2**63 - 1
+LARGEST = 2**63 - 1
 
 
 def parse(text: str) -> Document:
@@ -76,7 +76,7 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
-        bad = _FORBIDDEN.search(text)
+        bad = FORBIDDEN.search(text)
         if bad is not None:
             self._fail("text without the character " + ascii(bad[0]), bad.start())
 
@@ -111,7 +111,7 @@ class _Parser:
             if self._peek() == ";":
                 self._at += 1
                 continue
-            match = _NAME.match(self._text, self._at)
+            match = NAME.match(self._text, self._at)
             if match is None:
                 if closing and self._at == len(self._text):
                     self._fail("']', because '[' is never closed", opened_at)
@@ -121,7 +121,8 @@ class _Parser:
             if self._peek() != "=" or self._text.startswith("==", self._at):
                 self._fail(f"'=' after {match[0]!r}")
             self._at += 1
-            name = canonical(match[0])
+            # names inside a record belong to whatever the record is
+            name = match[0] if depth else canonical(match[0])
             value = self._value(closing, depth, after=name)
             # An attribute given twice counts as given last, however it was spelled.
             found[spelled.setdefault(name.lower(), name)] = value
@@ -231,8 +232,8 @@ class _Parser:
 
     def _number(self, text: str, at: int) -> int | float:
         if text.lstrip("+-").isdigit():
-            number = int(text) if len(text) < 30 else _LARGEST + 1
-            if abs(number) > _LARGEST:
+            number = int(text) if len(text) < 30 else LARGEST + 1
+            if abs(number) > LARGEST:
                 self._fail("a number of at most 63 bits", at)
             return number
         if not math.isfinite(float(text)):

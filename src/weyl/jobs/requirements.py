@@ -1,8 +1,12 @@
-"""What a job needs: reads a job description as the requirements document by which pilots are matched."""
+"""What a job needs: reads a job description as the requirements documents by which pilots are matched.
+
+A description says it in one attribute, `Requirements`, as a document or as a list of alternatives of which any may
+match, or in the attributes of JDL, which say part of the same.
+"""
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,11 +34,28 @@ ATTRIBUTES = (
     "NumberOfProcessors",
     "Platform",
     "Priority",
+    "Requirements",
     "Site",
     "Tags",
     "WholeNode",
 )
 """Every attribute that decides where and in what order a job may start: equal ones mean the same class."""
+
+SAID_IN_REQUIREMENTS = (
+    "CPUTime",
+    "GridCE",
+    "MaxNumberOfProcessors",
+    "MaxRAM",
+    "MinNumberOfProcessors",
+    "MinRAM",
+    "NumberOfProcessors",
+    "Platform",
+    "Tags",
+    "WholeNode",
+)
+"""What a description with `Requirements` says there, and nowhere else."""
+
+ALTERNATIVES_MAX = 8
 
 
 @dataclass(frozen=True)
@@ -53,6 +74,7 @@ class Limits:
     # Parts of a requirements document for what a job leaves out.
     defaults: Mapping[str, Any] = field(default_factory=dict)
     allow_invalid_sites: bool = True
+    require_architecture: bool = False
 
     @classmethod
     def of(cls, operations: Operations) -> "Limits":
@@ -70,6 +92,7 @@ class Limits:
             db12_per_cpu_time=matching.db12_per_cpu_time,
             defaults=matching.defaults,
             allow_invalid_sites=matching.allow_invalid_sites,
+            require_architecture=matching.require_architecture,
         )
 
 
@@ -77,16 +100,79 @@ class Limits:
 class Resolved:
     """The requirements of a job, defaults filled in, and what the user should be told about them."""
 
-    requirements: dict[str, Any]
+    alternatives: tuple[dict[str, Any], ...]
+    pointers: tuple[str, ...]
     sites: tuple[str, ...] | None
     banned_sites: tuple[str, ...]
     job_type: str
     priority: int
     warnings: tuple[str, ...] = ()
 
+    def wire(self) -> dict[str, Any]:
+        """Return the form of the API: one document, or the list of alternatives."""
+        several = len(self.alternatives) > 1
+        return {
+            "requirements": list(self.alternatives) if several else self.alternatives[0],
+            "sites": self.sites,
+            "banned_sites": self.banned_sites,
+        }
+
 
 def resolve(document: Mapping[str, Any], limits: Limits) -> Resolved:
     """Return the requirements of a job description; raises `BadAttribute` for what cannot be meant."""
+    authored = authored_requirements(document)
+    if authored is None:
+        alternatives, pointers = [_from_attributes(document, limits)], [""]
+    else:
+        alternatives = [_with_defaults(each, limits.defaults) for each in authored]
+        pointers = [
+            f"/requirements/{index}" if len(authored) > 1 else "/requirements" for index in range(len(authored))
+        ]
+    sites, banned, warnings = _sites(document)
+    return Resolved(
+        tuple(alternatives),
+        tuple(pointers),
+        sites,
+        banned,
+        job_type=text_of(document, "JobType") or "User",
+        priority=priority(document, limits),
+        warnings=(*warnings, *_unspecific(alternatives)),
+    )
+
+
+def authored_requirements(document: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """Return the alternatives that `Requirements` names; None if there is none, or the expression of old JDL."""
+    value = document.get("Requirements")
+    if not isinstance(value, dict | list):
+        return None
+    for name in SAID_IN_REQUIREMENTS:
+        if document.get(name) is not None:
+            raise BadAttribute(name, "is part of Requirements: say it there")
+    if isinstance(value, dict):
+        return [value]
+    if not 2 <= len(value) <= ALTERNATIVES_MAX or not all(isinstance(each, dict) for each in value):
+        raise BadAttribute("Requirements", f"must be a document, or a list of 2 to {ALTERNATIVES_MAX} of them")
+    return value
+
+
+def _with_defaults(authored: dict[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    requirements: dict[str, Any] = deepcopy(dict(defaults))
+    _merge(requirements, authored)
+    return requirements
+
+
+def names_architecture(requirements: Mapping[str, Any]) -> bool:
+    """Tell whether a requirements document says for which architecture the job was built."""
+    cpu = requirements.get("cpu")
+    return bool(isinstance(cpu, dict) and cpu.get("architecture")) or "arch:" in str(requirements.get("tags") or "")
+
+
+def _unspecific(alternatives: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    if not all(map(names_architecture, alternatives)):
+        yield "No architecture is asked for: the job may run on any, such as x86_64 or aarch64"
+
+
+def _from_attributes(document: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
     words, expression = _tags(document)
     requirements: dict[str, Any] = deepcopy(dict(limits.defaults))
     platform = need_of_platforms(_platforms(document))
@@ -101,15 +187,7 @@ def resolve(document: Mapping[str, Any], limits: Limits) -> Resolved:
         expression = tags.conjunction([tags.parse(str(default_tags)), expression])
     requirements["tags"] = str(expression)
     requirements.setdefault("system", {"name": "Linux"})
-    sites, banned, warnings = _sites(document)
-    return Resolved(
-        requirements,
-        sites,
-        banned,
-        job_type=text_of(document, "JobType") or "User",
-        priority=priority(document, limits),
-        warnings=warnings,
-    )
+    return requirements
 
 
 def cpu_work(document: Mapping[str, Any], limits: Limits) -> int:

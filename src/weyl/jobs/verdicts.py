@@ -6,7 +6,7 @@ from typing import Any
 
 from weyl.config.resources import Resources
 from weyl.jobs.attributes import texts_of
-from weyl.jobs.descriptions import Owner, requirement_class
+from weyl.jobs.descriptions import Owner, requirement_classes
 from weyl.jobs.errors import BadAttribute
 from weyl.jobs.requirements import Limits, resolve
 from weyl.task_queues.errors import InvalidRequirements
@@ -19,12 +19,12 @@ APPLICATION_LENGTH_MAX = 255
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The statuses that a job gets; Waiting ones have a class, held ones stay in Checking and are looked at again."""
+    """The statuses that a job gets; Waiting ones have classes, held ones stay in Checking and are looked at again."""
 
     status: str
     minor_status: str
     application_status: str = "Unknown"
-    requirement_class: RequirementClass | None = None
+    classes: tuple[RequirementClass, ...] = ()
 
     @property
     def is_hold(self) -> bool:
@@ -50,7 +50,7 @@ def judge(document: dict[str, Any], owner: Owner, limits: Limits, resources: Res
             or Verdict(
                 "Waiting",
                 "Pilot Agent Submission",
-                requirement_class=requirement_class(document, owner, limits),
+                classes=requirement_classes(document, owner, limits),
             )
         )
     except (BadAttribute, InvalidRequirements) as error:

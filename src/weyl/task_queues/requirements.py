@@ -53,9 +53,15 @@ class RequirementClass:
         return canonical_form(self.document)
 
 
-def make_class(requirements: Mapping[str, Any], **context: Unpack[ClassContext]) -> RequirementClass:
-    """Make the class of one resolved requirements document; raises `InvalidRequirements` with every problem."""
-    problems = problems_of(requirements) + _problems_of_context(context)
+def make_class(requirements: Mapping[str, Any], *, at: str = "", **context: Unpack[ClassContext]) -> RequirementClass:
+    """Make the class of one resolved requirements document; raises `InvalidRequirements` with every problem.
+
+    `at` points to the document in what the user wrote, for the pointers of the problems.
+    """
+    problems = [
+        *(Problem(f"{at}{each.pointer}", each.detail, each.suggestion) for each in problems_of(requirements)),
+        *_problems_of_context(context),
+    ]
     if problems:
         raise InvalidRequirements(problems)
     resolved, features = _resolve(requirements)

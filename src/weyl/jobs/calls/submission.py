@@ -1,8 +1,9 @@
 """The client's calls for submitting jobs and for reading back what was submitted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from weyl.jobs.models.submission import InsertedJob
+from weyl.jobs.models.submission import InsertedJob, InsertedJSONJob
 from weyl.kit.call import Call
 
 
@@ -10,6 +11,14 @@ def submit_jdl(jdls: Sequence[str], *, idempotency_key: str | None = None) -> Ca
     """Submit job descriptions; with a key, a repeated call within a day gets the first answer and makes no new jobs."""
     headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
     return Call("POST", "/api/jobs/jdl", returns=list[InsertedJob], body=list(jdls), headers=headers)
+
+
+def submit_json(
+    documents: Sequence[Mapping[str, Any]], *, idempotency_key: str | None = None
+) -> Call[list[InsertedJSONJob]]:
+    """Submit job descriptions in JSON; a key works as with `submit_jdl`."""
+    headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+    return Call("POST", "/api/jobs/json", returns=list[InsertedJSONJob], body=list(documents), headers=headers)
 
 
 def get_jdl(job_id: int) -> Call[str]:

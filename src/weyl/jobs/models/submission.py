@@ -14,3 +14,9 @@ class InsertedJob(BaseModel):
     status: str = Field(alias="Status")
     minor_status: str = Field(alias="MinorStatus")
     time_stamp: datetime = Field(alias="TimeStamp")
+
+
+class InsertedJSONJob(InsertedJob):
+    """A job that was described in JSON, with what its author should know."""
+
+    warnings: list[str] = Field(alias="Warnings")

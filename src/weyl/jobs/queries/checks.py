@@ -48,9 +48,9 @@ _CHANGE = sa.text(
     " application_status = done.application_status, class_ids = done.class_ids, last_update_time = :now,"
     " end_exec_time = CASE WHEN done.status = 'Failed' THEN :now ELSE end_exec_time END"
     " FROM (SELECT job_id, status, minor_status, application_status,"
-    "  CASE WHEN class_id IS NULL THEN '{}'::integer[] ELSE ARRAY[class_id] END AS class_ids"
-    "  FROM unnest(CAST(:job_ids AS bigint[]), CAST(:outcomes AS integer[]), CAST(:class_ids AS integer[]))"
-    "   AS job (job_id, outcome, class_id)"
+    "  CAST(class_ids AS integer[]) AS class_ids"
+    "  FROM unnest(CAST(:job_ids AS bigint[]), CAST(:outcomes AS integer[]), CAST(:class_ids AS text[]))"
+    "   AS job (job_id, outcome, class_ids)"
     "  JOIN unnest(CAST(:statuses AS text[]), CAST(:minors AS text[]), CAST(:applications AS text[])) WITH ORDINALITY"
     "   AS result (status, minor_status, application_status, outcome) USING (outcome)) AS done"
     " WHERE jobs.job_id = done.job_id"
@@ -59,18 +59,18 @@ _CHANGE = sa.text(
 
 async def update_checked(
     tx: Tx,
-    changes: Sequence[tuple[int, int, int | None]],
+    changes: Sequence[tuple[int, int, Sequence[int]]],
     *,
     outcomes: Sequence[tuple[str, str, str]],
     now: datetime,
 ) -> None:
-    """Set the outcome of checked jobs: (job, number of the outcome from one, class), outcomes as three statuses."""
+    """Set the outcome of checked jobs: (job, number of the outcome from one, classes), outcomes as three statuses."""
     await tx.execute(
         _CHANGE,
         {
             "job_ids": [job_id for job_id, _, _ in changes],
             "outcomes": [outcome for _, outcome, _ in changes],
-            "class_ids": [class_id for _, _, class_id in changes],
+            "class_ids": [f"{{{','.join(map(str, class_ids))}}}" for _, _, class_ids in changes],
             "statuses": [status for status, _, _ in outcomes],
             "minors": [minor for _, minor, _ in outcomes],
             "applications": [application for _, _, application in outcomes],

@@ -1,7 +1,8 @@
 """Submission over HTTP, and what was submitted."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from itertools import repeat
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -11,34 +12,58 @@ from pydantic import FailFast, TypeAdapter, ValidationError
 from weyl.config.routes import CurrentConfig
 from weyl.jobs.descriptions import text_of_job
 from weyl.jobs.errors import BadSubmission
-from weyl.jobs.models.submission import InsertedJob
+from weyl.jobs.models.submission import InsertedJob, InsertedJSONJob
 from weyl.jobs.parametric import fill
 from weyl.jobs.policy import may_read, may_submit
 from weyl.jobs.queries.submission import select_descriptions
 from weyl.jobs.requirements import Limits, resolve
 from weyl.jobs.routes.access import Rules
-from weyl.jobs.service.submission import MINOR_STATUS, STATUS, Submission, submit
+from weyl.jobs.service.submission import MINOR_STATUS, STATUS, Submission, Submitted, submit
+from weyl.kit import json
 from weyl.kit.http import CurrentActor, CurrentUser, Now, ReadTx, WriteTx, json_response
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 
+T = TypeVar("T")
+
 # The first fault is enough: a hundred thousand of them would take seconds to write down.
 _TEXTS = TypeAdapter(Annotated[list[str], FailFast()])
+_DOCUMENTS = TypeAdapter(Annotated[list[dict[str, Any]], FailFast()])
 _KEY_LENGTH_MAX = 255
-_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": {"type": "array", "items": {"type": "string"}}}},
-    }
-}
+
+
+def _body(item: str) -> dict[str, Any]:
+    content = {"application/json": {"schema": {"type": "array", "items": {"type": item}}}}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 async def submitted_texts(request: Request) -> Sequence[str]:
     """Return the job descriptions of the body, validated in one go: it may be a hundred thousand of them."""
+    return _validated(_TEXTS, await request.body())
+
+
+async def submitted_documents(request: Request) -> Sequence[str]:
+    """Return the job descriptions of the body, each as a text of its own; equal ones have equal texts."""
+    return [json.dumps_text(document) for document in _validated(_DOCUMENTS, await request.body())]
+
+
+def _validated(adapter: TypeAdapter[list[T]], body: bytes) -> list[T]:
     try:
-        return _TEXTS.validate_json(await request.body())
+        return adapter.validate_json(body)
     except ValidationError as error:
         raise RequestValidationError([{**found, "loc": ("body", *found["loc"])} for found in error.errors()]) from error
+
+
+async def idempotency_key(
+    idempotency_key: Annotated[str | None, Header(include_in_schema=False)] = None,
+) -> str | None:
+    """Return the key under which a repeated submission is known."""
+    if idempotency_key is not None and not 1 <= len(idempotency_key) <= _KEY_LENGTH_MAX:
+        raise BadSubmission(f"Idempotency-Key: must have 1 to {_KEY_LENGTH_MAX} characters")
+    return idempotency_key
+
+
+Key = Annotated[str | None, Depends(idempotency_key)]
 
 
 @router.post(
@@ -46,7 +71,7 @@ async def submitted_texts(request: Request) -> Sequence[str]:
     operation_id="jobs_submit_jdl_jobs",
     status_code=201,
     response_model=list[InsertedJob],
-    openapi_extra=_BODY,
+    openapi_extra=_body("string"),
 )
 async def submit_jdl_jobs(
     request: Request,
@@ -57,22 +82,43 @@ async def submit_jdl_jobs(
     config: CurrentConfig,
     now: Now,
     rules: Rules,
-    idempotency_key: Annotated[str | None, Header(include_in_schema=False)] = None,
+    key: Key,
 ) -> Response:
     """Submit jobs: one description each, or one parametric description for many."""
-    submitter = may_submit(user)
-    if idempotency_key is not None and not 1 <= len(idempotency_key) <= _KEY_LENGTH_MAX:
-        raise BadSubmission(f"Idempotency-Key: must have 1 to {_KEY_LENGTH_MAX} characters")
-    submitted = await submit(
-        tx,
-        Submission(texts, idempotency_key, await request.body() if idempotency_key is not None else b""),
-        submitter=submitter,
-        config=config,
-        now=now,
-        rules=rules,
-    )
+    submission = Submission(texts, key, await request.body() if key is not None else b"")
+    submitted = await submit(tx, submission, submitter=may_submit(user), config=config, now=now, rules=rules)
+    return json_response(_inserted(submitted), status=201)
+
+
+@router.post(
+    "/json",
+    operation_id="jobs_submit_json_jobs",
+    status_code=201,
+    response_model=list[InsertedJSONJob],
+    openapi_extra=_body("object"),
+)
+async def submit_json_jobs(
+    request: Request,
+    user: CurrentUser,
+    *,
+    texts: Annotated[Sequence[str], Depends(submitted_documents)],
+    tx: WriteTx,
+    config: CurrentConfig,
+    now: Now,
+    rules: Rules,
+    key: Key,
+) -> Response:
+    """Submit jobs described in JSON: the attributes of JDL, and `requirements` in full."""
+    submission = Submission(texts, key, await request.body() if key is not None else b"", "json")
+    submitted = await submit(tx, submission, submitter=may_submit(user), config=config, now=now, rules=rules)
+    warnings = submitted.warnings or repeat(())
+    answers = zip(_inserted(submitted), warnings, strict=False)
+    return json_response([{**answer, "Warnings": told} for answer, told in answers], status=201)
+
+
+def _inserted(submitted: Submitted) -> list[dict[str, Any]]:
     answer = {"Status": STATUS, "MinorStatus": MINOR_STATUS, "TimeStamp": submitted.at}
-    return json_response([{"JobID": job_id, **answer} for job_id in submitted.job_ids], status=201)
+    return [{"JobID": job_id, **answer} for job_id in submitted.job_ids]
 
 
 @router.get("/{job_id}/jdl", operation_id="jobs_get_jdl", response_class=PlainTextResponse)
@@ -90,6 +136,4 @@ async def get_requirements(job_id: int, actor: CurrentActor, tx: ReadTx, *, conf
     [row] = await select_descriptions(tx, [permit.one(job_id)])
     document = fill(row["document"], row["parameters"], job_id)
     resolved = resolve(document, Limits.of(config.operations[actor.vo]))
-    return json_response(
-        {"requirements": resolved.requirements, "sites": resolved.sites, "banned_sites": resolved.banned_sites}
-    )
+    return json_response(resolved.wire())

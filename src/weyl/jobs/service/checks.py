@@ -62,15 +62,13 @@ def _judged(row: dict[str, Any], document: dict[str, Any], config: Config) -> Ve
 
 
 async def _apply(tx: Tx, decided: list[tuple[dict[str, Any], Verdict]], now: datetime) -> None:
-    waiting = [
-        (row["job_id"], verdict.requirement_class) for row, verdict in decided if verdict.requirement_class is not None
-    ]
+    waiting = [(row["job_id"], made) for row, verdict in decided for made in verdict.classes]
     class_ids = await task_queues.enqueue_jobs(tx, waiting)
     changed = [(row, verdict) for row, verdict in decided if not _is_as_before(row, verdict)]
     if changed:
         numbers: dict[tuple[str, str, str], int] = {}
         changes = [
-            (row["job_id"], numbers.setdefault(verdict.statuses, len(numbers) + 1), class_ids.get(row["job_id"]))
+            (row["job_id"], numbers.setdefault(verdict.statuses, len(numbers) + 1), class_ids.get(row["job_id"], []))
             for row, verdict in changed
         ]
         await queries.update_checked(tx, changes, outcomes=list(numbers), now=now)

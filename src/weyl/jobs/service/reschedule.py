@@ -8,7 +8,7 @@ from typing import Any
 from weyl.config.models import Config
 from weyl.jobs import parametric
 from weyl.jobs.attempts import MINOR_EXHAUSTED, Again, Exhausted, decide
-from weyl.jobs.descriptions import Owner, requirement_class, text_of_job
+from weyl.jobs.descriptions import Owner, requirement_classes, text_of_job
 from weyl.jobs.errors import BadAttribute
 from weyl.jobs.permits import Managed
 from weyl.jobs.queries import reschedule as queries
@@ -139,7 +139,7 @@ async def _starts(
 def _read(document: dict[str, Any], owner: Owner, config: Config) -> tuple[str, int] | str:
     limits = Limits.of(config.operations[owner.vo])
     try:
-        requirement_class(document, owner, limits)
+        requirement_classes(document, owner, limits)
         return site_column(document), priority(document, limits)
     except (BadAttribute, InvalidRequirements) as error:
         return f"Illegal Job JDL: {error.detail}"

@@ -6,12 +6,13 @@ import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import repeat
 from typing import Any
 
 from weyl.config.models import Config
 from weyl.jobs.additions import SubmissionRules, Submitting, candidates
-from weyl.jobs.descriptions import Description, Owner, Prepared, prepare
+from weyl.jobs.descriptions import Description, Form, Owner, Prepared, prepare
 from weyl.jobs.errors import BadSubmission, KeyReused
 from weyl.jobs.policy import Submitter
 from weyl.jobs.queries import submission as queries
@@ -37,6 +38,7 @@ class Submission:
     texts: Sequence[str]
     key: str | None = None
     body: bytes = b""
+    form: Form = "jdl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class Submitted:
 
     job_ids: Sequence[int]
     at: datetime
+    warnings: Sequence[Sequence[str]] = ()
+    """One list a job, or none at all where there is nothing to say."""
 
 
 async def submit(
@@ -55,14 +59,14 @@ async def submit(
     if known is not None:
         return known
     limits = Limits.of(config.operations[submitter.vo])
-    prepared = await _prepared(submission.texts, submitter, limits=limits, rules=rules)
+    prepared = await _prepared(submission, submitter, limits=limits, rules=rules)
     if rules.checks:
         whose = {"vo": submitter.vo, "group": submitter.group, "owner": submitter.owner}
         await _check(prepared, rules, submitting=Submitting(**whose, config=config, now=now, tx=tx))
     job_ids, description_ids = await queries.reserve_ids(
         tx, jobs=prepared.count, descriptions=len(prepared.descriptions)
     )
-    submitted = Submitted(job_ids, now)
+    submitted = Submitted(job_ids, now, prepared.warnings())
     if submission.key is not None and not await _keep(tx, submission, submitter, submitted):
         # the same key came twice at one time: the other one has committed by now
         known = await _known(tx, submission, submitter, now)
@@ -85,12 +89,16 @@ async def _check(prepared: Prepared, rules: SubmissionRules, *, submitting: Subm
             raise BadSubmission(f"Job {index}: {refusals[index]}", extra=extra)
 
 
-async def _prepared(texts: Sequence[str], submitter: Submitter, *, limits: Limits, rules: SubmissionRules) -> Prepared:
+async def _prepared(
+    submission: Submission, submitter: Submitter, *, limits: Limits, rules: SubmissionRules
+) -> Prepared:
+    texts = submission.texts
     owner = Owner(vo=submitter.vo, group=submitter.group, name=submitter.owner)
     size = sum(map(len, texts))
+    read = partial(prepare, jobs_max=rules.jobs_max, attributes=rules.attributes, form=submission.form)
     if size < _THREAD_FROM_CHARACTERS and len(texts) < _THREAD_FROM_JOBS and "arameters" not in "".join(texts):
-        return prepare(texts, owner, limits, jobs_max=rules.jobs_max, attributes=rules.attributes)
-    return await asyncio.to_thread(prepare, texts, owner, limits, jobs_max=rules.jobs_max, attributes=rules.attributes)
+        return read(texts, owner, limits)
+    return await asyncio.to_thread(read, texts, owner, limits)
 
 
 async def _store(
