@@ -94,6 +94,7 @@ def server(on: Machine, number: int = 1, **settings: str) -> Iterator[Server]:
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(on.directory),
+        **{name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ},
         "WEYL_DATABASE_URL": on.postgres.url,
         "WEYL_CONFIG_URL": f"git+file://{on.installation.config_directory}",
         "WEYL_PUBLIC_URL": URL,

@@ -8,9 +8,9 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Match
 
 from weyl.kit.http import Conditional
-from weyl.kit.middleware import Receive, Scope, Send
+from weyl.kit.middleware import Message, Receive, Scope, Send
 
-Answer = Callable[[Request], Awaitable[Response]]
+Answer = Callable[[Request], Awaitable[Response | None]]
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 _ATTRIBUTE = "weyl_direct_answer"
@@ -21,7 +21,8 @@ def answered_by(answer: Answer) -> Callable[[Endpoint], Endpoint]:
     """Mark an endpoint as one that `answer` stands in for, given the request alone.
 
     Both must say the same. The endpoint declares what the API's document tells; the answer saves what FastAPI takes to
-    solve dependencies, which is most of the time of a request for a document that lies ready in memory.
+    solve dependencies, which is most of the time of a request for a document that lies ready in memory. An answer of
+    None leaves the request to the endpoint.
     """
 
     def mark(endpoint: Endpoint) -> Endpoint:
@@ -56,11 +57,28 @@ class RouteIndex(BaseRoute):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand the request to the route that was found, or to the answer that stands in for it."""
         answer: Answer | None = scope[_ANSWER]
-        if answer is None:
-            await scope["route"].handle(scope, receive, send)
-        else:
-            response = await answer(Request(scope, receive))
-            await response(scope, receive, send)
+        if answer is not None:
+            request = Request(scope, receive)
+            response = await answer(request)
+            if response is not None:
+                await response(scope, receive, send)
+                return
+            receive = _again(request, receive)
+        await scope["route"].handle(scope, receive, send)
+
+
+def _again(request: Request, receive: Receive) -> Receive:
+    """Return what gives the body that was read once more, and then what comes after it."""
+    body: bytes | None = getattr(request, "_body", None)
+
+    async def from_the_start() -> Message:
+        nonlocal body
+        if body is None:
+            return await receive()
+        held, body = body, None
+        return {"type": "http.request", "body": held, "more_body": False}
+
+    return from_the_start
 
 
 def _direct_answer(route: APIRoute) -> Answer | None:

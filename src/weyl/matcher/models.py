@@ -15,11 +15,14 @@ TOKENS_INLINE_MAX = 4
 
 Atom = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.:/-]*$", max_length=256)]
 Word = Annotated[str, StringConstraints(min_length=1, max_length=256)]
-Names = Annotated[list[Word], Field(max_length=1_000)]
+Names = Annotated[tuple[Word, ...], Field(max_length=1_000)]
 
 
 class Part(BaseModel):
-    """A piece of an offer: newer pilots may say more than this server knows, numbers are finite."""
+    """A piece of an offer: newer pilots may say more than this server knows, numbers are finite.
+
+    Lists are tuples, so that pieces can be keys: what is made of them is made once for all pilots of a kind.
+    """
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False, frozen=True)
 
@@ -34,7 +37,7 @@ class CpuArchitecture(Part):
     """What the processors are: `uname -m`, and the flags of /proc/cpuinfo as they stand there."""
 
     name: Word
-    features: Annotated[list[Word], Field(max_length=FLAGS_MAX)] = []
+    features: Annotated[tuple[Word, ...], Field(max_length=FLAGS_MAX)] = ()
 
 
 class Cpu(Part):
@@ -75,8 +78,8 @@ class Accept(Part):
     job_types: Names | None = None
     groups: Names | None = None
     owners: Names | None = None
-    required_tags: Annotated[list[Atom], Field(max_length=16)] = []
-    banned_job_types: Names = []
+    required_tags: Annotated[tuple[Atom, ...], Field(max_length=16)] = ()
+    banned_job_types: Names = ()
 
 
 class Offer(Part):
@@ -89,7 +92,7 @@ class Offer(Part):
     cpu: Cpu
     gpu: Gpu
     io: Io = Io()
-    tags: Annotated[list[Atom], Field(max_length=TAGS_MAX)] = []
+    tags: Annotated[tuple[Atom, ...], Field(max_length=TAGS_MAX)] = ()
     accept: Accept = Accept()
     # Never used to match: these come from the token. They are read only to refuse a pilot that names another place.
     site: Word | None = None

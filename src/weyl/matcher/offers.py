@@ -91,10 +91,18 @@ class PilotOffer:
         )
 
 
-def pilot_offer(offer: Offer, place: Place, facts: PlaceFacts) -> PilotOffer:
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """What a node has, by name: the features of its processors and its tags. Nodes of a kind share one."""
+
+    features: frozenset[str]
+    tags: frozenset[str]
+
+
+def equipment_of(offer: Offer, place: Place, facts: PlaceFacts) -> Equipment:
     """Join what the pilot says with what the server knows; tags that only the server makes come from the server."""
     architecture = offer.cpu.architecture
-    features = architectures.features_of_flags(architecture.features)
+    features = architectures.features_of_flags(frozenset(architecture.features))
     said = {tag for tag in offer.tags if not tag.startswith(SERVER_MADE)}
     system = next((tag.removeprefix("os:") for tag in sorted(said) if tag.startswith("os:")), None)
     own = platforms.own_platform(architecture.name, features, system)
@@ -102,33 +110,51 @@ def pilot_offer(offer: Offer, place: Place, facts: PlaceFacts) -> PilotOffer:
     made.add(f"arch:{architecture.name}")
     if place.ce is not None:
         made.add(f"ce:{place.ce}")
+    return Equipment(features, frozenset(said | made | facts.tags))
+
+
+def pilot_offer(offer: Offer, place: Place, facts: PlaceFacts, equipment: Equipment | None = None) -> PilotOffer:
+    """Return an offer as it is matched; `equipment` saves the work if it was made for another node of the kind."""
+    equipment = equipment or equipment_of(offer, place, facts)
     return PilotOffer(
         place=place,
         cores=offer.cpu.num_cores,
         wall_time_s=offer.wall_time,
         power=offer.cpu_power_db12,
-        architecture=architecture.name,
+        architecture=offer.cpu.architecture.name,
         host=offer.host,
         system=offer.system.name,
         whole_node=offer.cpu.whole_node,
         ram_mb=offer.cpu.ram_mb,
         scratch_mb=offer.io.scratch_mb,
-        features=features,
+        features=equipment.features,
         gpu=_gpu(offer),
-        tags=frozenset(said | made | facts.tags),
+        tags=equipment.tags,
         accept=_acceptance(offer.accept),
         closed=facts.closed is not None,
     )
 
 
+def distinct_parts(offer: Offer) -> tuple[object, ...]:
+    """Return what an offer is told apart by when it is remembered."""
+    hours = offer.wall_time // WALL_TIME_STEP_S
+    return (offer.cpu, offer.tags, offer.gpu, offer.io, offer.accept, offer.system, _power(offer), hours)
+
+
 def registered_form(offer: Offer) -> tuple[bytes, dict[str, Any]]:
-    """Return the form in which an offer is remembered, and its hash: without the host, wall time in whole hours."""
+    """Return the form in which an offer is remembered, and its hash: without the host, in whole hours and powers."""
     document = offer.model_dump(mode="json", exclude={"host", "site", "ce", "queue", "vo"})
     document["wall_time"] = offer.wall_time // WALL_TIME_STEP_S * WALL_TIME_STEP_S
+    document["cpu_power_db12"] = _power(offer)
     document["tags"] = sorted(set(offer.tags))
     document["cpu"]["architecture"]["features"] = sorted(set(offer.cpu.architecture.features))
     canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).digest(), document
+
+
+def _power(offer: Offer) -> int:
+    """Measured power differs from node to node; whole numbers tell them apart well enough."""
+    return max(1, round(offer.cpu_power_db12))
 
 
 def _gpu(offer: Offer) -> GpuOffer:
@@ -146,8 +172,14 @@ def version_of(text: str) -> tuple[int, ...]:
     return tuple(parts)
 
 
+_EVERYTHING = Accept()
+
+
 def _acceptance(accept: Accept) -> Acceptance:
-    def chosen(names: list[str] | None) -> frozenset[str] | None:
+    if accept == _EVERYTHING:
+        return Acceptance()
+
+    def chosen(names: tuple[str, ...] | None) -> frozenset[str] | None:
         return None if names is None else frozenset(names)
 
     return Acceptance(

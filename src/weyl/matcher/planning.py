@@ -24,7 +24,7 @@ class Bound:
     vo: str
     description_id: int
     parameters: dict[str, Any] | None
-    document: dict[str, Any] = field(default_factory=dict)
+    work: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -11,39 +11,39 @@ from typing import Any
 from sqlalchemy import bindparam, delete, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from weyl.kit.db import Tx
+from weyl.kit.db import Tx, fetch_text
 from weyl.matcher.tables import match_request, offer
 
 # Rows popped are found again by their place (`ctid`, held by the lock) and jobs by an array: the plan cannot become a
 # scan of a queue of ten million, whatever the planner believes of the arrays. The two conditions on the jobs row
 # decide between processes, kills and alternatives; a queue row whose job has moved on is just dropped.
-_CLAIM = text(
-    "WITH want AS (SELECT * FROM unnest(CAST(:class_ids AS integer[]), CAST(:counts AS integer[]),"
-    "   CAST(:floors AS bigint[])) AS w(class_id, n, floor)),"
+_CLAIM = (
+    "WITH want AS (SELECT * FROM unnest($1::integer[], $2::integer[], $3::bigint[]) AS w(class_id, n, floor)),"
     " pick AS MATERIALIZED (SELECT q.place, q.class_id, q.job_id FROM want w CROSS JOIN LATERAL ("
     "   SELECT ctid AS place, class_id, job_id FROM queue WHERE class_id = w.class_id AND job_id >= w.floor"
     "   ORDER BY job_id LIMIT w.n FOR UPDATE SKIP LOCKED) q),"
     " gone AS (DELETE FROM queue WHERE ctid = ANY(ARRAY(SELECT place FROM pick)) RETURNING class_id, job_id),"
-    " slot AS (SELECT * FROM unnest(CAST(:slot_classes AS integer[]), CAST(:slot_ranks AS integer[]),"
-    "   CAST(:stamps AS text[]), CAST(:sites AS text[]), CAST(:allocations AS text[]))"
+    " slot AS (SELECT * FROM unnest($4::integer[], $5::integer[], $6::text[], $7::text[], $8::text[])"
     "   WITH ORDINALITY AS s(class_id, rank, stamp, site, allocated, slot)),"
     " given AS MATERIALIZED (SELECT r.class_id, r.job_id, s.stamp, s.site, s.allocated, s.slot FROM"
     "   (SELECT class_id, job_id, row_number() OVER (PARTITION BY class_id ORDER BY job_id) AS rank FROM gone) r"
     "   JOIN slot s ON s.class_id = r.class_id AND s.rank = r.rank),"
     " bound AS (UPDATE jobs j SET status = 'Matched', minor_status = 'Assigned', site = g.site, pilot_stamp = g.stamp,"
-    "   allocated = CAST(g.allocated AS jsonb), last_update_time = :now FROM given g"
+    "   allocated = CAST(g.allocated AS jsonb), last_update_time = $9 FROM given g"
     "   WHERE j.job_id = g.job_id AND j.job_id = ANY(ARRAY(SELECT job_id FROM given))"
     "   AND j.status = 'Waiting' AND g.class_id = ANY(j.class_ids)"
     "   RETURNING g.slot, g.stamp, j.job_id, j.owner, j.owner_group, j.vo, j.application_status, j.description_id,"
     "   j.parameters),"
     " told AS (INSERT INTO job_history (job_id, at, status, minor_status, application_status, source)"
-    "   SELECT job_id, :now, 'Matched', 'Assigned', application_status, 'Matcher' FROM bound),"
-    " mapped AS (INSERT INTO job_pilots (job_id, pilot_stamp, at) SELECT job_id, stamp, :now FROM bound"
+    "   SELECT job_id, $9, 'Matched', 'Assigned', application_status, 'Matcher' FROM bound),"
+    " mapped AS (INSERT INTO job_pilots (job_id, pilot_stamp, at) SELECT job_id, stamp, $9 FROM bound"
     "   ON CONFLICT DO NOTHING),"
     " counted AS (INSERT INTO class_count (class_id, delta) SELECT class_id, -count(*) FROM gone GROUP BY class_id)"
     " SELECT p.class_id, p.job_id, b.slot, b.owner, b.owner_group, b.vo, b.description_id, b.parameters"
     " FROM gone p LEFT JOIN bound b ON b.job_id = p.job_id ORDER BY b.slot, p.job_id"
-).columns(parameters=JSONB)
+)
+_CLAIM_WANT = ("class_ids", "counts", "floors")
+_CLAIM_SLOTS = ("slot_classes", "slot_ranks", "stamps", "sites", "allocations")
 
 _KEEP_REQUESTS = text(
     "INSERT INTO match_request (pilot_stamp, request_id, at, jobs)"
@@ -82,7 +82,8 @@ async def claim(
     `want` says by columns how many jobs of which class, from which id on; `slots` to whom the first, second, ... job of
     a class goes. Returns every popped row, those that were bound with the number of their slot, counted from 1.
     """
-    return (await tx.execute(_CLAIM, {**want, **slots, "now": now})).all()
+    columns = [*(want[name] for name in _CLAIM_WANT), *(slots[name] for name in _CLAIM_SLOTS)]
+    return await fetch_text(tx, _CLAIM, *columns, now)
 
 
 async def keep_requests(tx: Tx, requests: Sequence[tuple[str, str, str]], now: datetime) -> int:

@@ -3,8 +3,10 @@
 from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends, Request, Response
+from pydantic import ValidationError
 
-from weyl.kit.http import CurrentPilot, json_response, state
+from weyl.kit.http import CurrentPilot, current_pilot, state
+from weyl.kit.route_index import answered_by
 from weyl.matcher.errors import JobNotBound
 from weyl.matcher.models import JobToken, MatchAnswer, MatchRequest
 from weyl.matcher.policy import may_match, may_match_here
@@ -23,12 +25,25 @@ async def matcher_of(request: Request) -> Matcher:
 CurrentMatcher = Annotated[Matcher, Depends(matcher_of)]
 
 
+async def match_directly(request: Request) -> Response | None:
+    """Answer as `match` does; a body with anything wrong in it goes the usual way, which says what that is."""
+    if not request.headers.get("content-type", "").startswith("application/json"):
+        return None
+    pilot = await current_pilot(request, request.headers.get("authorization"))
+    try:
+        body = MatchRequest.model_validate_json(await request.body())
+    except ValidationError:
+        return None
+    return await match(request, body, pilot, await matcher_of(request))
+
+
 @router.post("/match", operation_id="matcher_match", response_model=MatchAnswer)
+@answered_by(match_directly)
 async def match(request: Request, body: MatchRequest, pilot: CurrentPilot, matcher: CurrentMatcher) -> Response:
     """Give the pilot waiting jobs that fit its offer, or say why there are none."""
     permit = may_match_here(pilot, body.offer)
     answer = await matcher.match(permit, body, is_gone=request.is_disconnected)
-    return json_response(answer.model_dump())
+    return Response(answer.model_dump_json(), media_type="application/json")
 
 
 @router.post("/jobs/{job_id}/token", operation_id="matcher_get_job_token")

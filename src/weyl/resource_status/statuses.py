@@ -13,6 +13,8 @@ ACCESSES = ("read", "write", "check", "remove")
 Answer = dict[str, bool | str | None]
 View = dict[str, dict[str, Answer]]
 Says = Mapping[str, StatusSetting]
+# Made once: its defaults are many, and a matcher asks for each place anew after every change of the configuration.
+_SAYS_NOTHING = Operations()
 
 
 class Kind(StrEnum):
@@ -38,7 +40,7 @@ def answer(word: str, reason: str | None = None) -> Answer:
 
 def view(config: Config, vo: str, kind: Kind) -> View:
     """Return every element of a kind that the VO may see, with its status for each kind of access."""
-    options = config.operations.get(vo, Operations())
+    options = config.operations.get(vo, _SAYS_NOTHING)
     sites = {name: site for name, site in config.resources.sites.items() if site.serves(vo)}
     match kind:
         case Kind.SITE:
@@ -59,7 +61,7 @@ def reason_against(config: Config, vo: str, *, site: str, ce: str | None = None)
     place = config.resources.sites.get(site)
     if place is None or not place.serves(vo):
         return f"{site} is no site of {vo}"
-    options = config.operations.get(vo, Operations())
+    options = config.operations.get(vo, _SAYS_NOTHING)
     told = _setting(place.status, options.resource_status.sites.get(site), options)
     if not told["allowed"]:
         return f"{site}: {told['reason']}"

@@ -5,19 +5,24 @@ from collections import Counter
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import structlog
 from cachetools import LRUCache
 
 from weyl.jobs.queries.checks import select_documents
+from weyl.kit import json as kit_json
 from weyl.kit.coalesce import Coalescer
 from weyl.kit.db import Database, Tx, is_transient
 from weyl.matcher import queries
 from weyl.matcher.errors import RequestRepeated
+from weyl.matcher.evaluation import Allocation
 from weyl.matcher.index import Entry, Index
 from weyl.matcher.planning import Attempt, Bound, Slot, plan
 from weyl.matcher.ranking import Turns
+from weyl.matcher.service.answers import work_of
+from weyl.matcher.work_forms import WorkForms
 
 log = structlog.get_logger(__name__)
 
@@ -45,20 +50,22 @@ class Claims:
         self._heard = heard
         self._clock = clock
         self._turns = Turns()
-        self._descriptions: LRUCache[int, dict[str, Any]] = LRUCache(DESCRIPTIONS_KEPT)
+        self._forms: LRUCache[int, WorkForms] = LRUCache(DESCRIPTIONS_KEPT)
         self._coalescer = Coalescer[Attempt, None](self._flush, batch_max=BATCH_MAX)
 
     async def submit(self, attempt: Attempt) -> None:
         """Bind jobs to the attempt, or note why there are none."""
         await self._coalescer.submit(attempt)
 
-    async def documents(self, tx: Tx, description_ids: Set[int]) -> dict[int, dict[str, Any]]:
-        """Return parsed descriptions, which never change; that of a bulk submission is read once."""
-        known = {number: self._descriptions[number] for number in description_ids if number in self._descriptions}
+    async def forms(self, tx: Tx, description_ids: Set[int]) -> dict[int, WorkForms]:
+        """Return the forms of descriptions, which never change; that of a bulk submission is read once."""
+        known = {number: self._forms[number] for number in description_ids if number in self._forms}
         missing = sorted(description_ids - known.keys())
-        found = await select_documents(tx, missing) if missing else {}
-        self._descriptions.update(found)
-        return known | found
+        if missing:
+            documents = await select_documents(tx, missing)
+            known.update({number: WorkForms(documents.get(number, {})) for number in missing})
+            self._forms.update({number: known[number] for number in documents})
+        return known
 
     async def _flush(self, batch: Sequence[Attempt]) -> list[Exception | None]:
         for tries_left in reversed(range(TRIES_MAX)):
@@ -102,9 +109,9 @@ class Claims:
                 break
         bound = [job for attempt in batch for job in attempt.bound]
         if bound:
-            documents = await self.documents(tx, {job.description_id for job in bound})
+            forms = await self.forms(tx, {job.description_id for job in bound})
             for job in bound:
-                job.document = documents.get(job.description_id, {})
+                job.work = work_of(job, forms[job.description_id])
             await self._keep(tx, batch)
 
     def _plan(self, attempts: Sequence[Attempt]) -> list[Slot]:
@@ -123,10 +130,11 @@ class Claims:
         rows = await queries.claim(tx, want=_want(wanted, floors), slots=_slot_columns(slots), now=self._clock())
         popped: Counter[int] = Counter()
         for row in rows:
-            popped[row.class_id] += 1
-            touched[row.class_id].last_popped = max(touched[row.class_id].last_popped, row.job_id)
-            if row.slot is not None:
-                _bind_to(slots[row.slot - 1], row)
+            class_id, job_id, slot = row["class_id"], row["job_id"], row["slot"]
+            popped[class_id] += 1
+            touched[class_id].last_popped = max(touched[class_id].last_popped, job_id)
+            if slot is not None:
+                _bind_to(slots[slot - 1], row)
         notices = {slot.entry.class_id: slot.notices for slot in slots}
         for class_id, count in wanted.items():
             entry = touched[class_id].entry
@@ -175,21 +183,26 @@ def _slot_columns(slots: Sequence[Slot]) -> dict[str, list[object]]:
         columns["slot_ranks"].append(ranks[slot.entry.class_id])
         columns["stamps"].append(slot.attempt.stamp)
         columns["sites"].append(slot.attempt.offer.place.site)
-        columns["allocations"].append(json.dumps(slot.allocation.allocated()))
+        columns["allocations"].append(_allocated(slot.allocation))
     return columns
+
+
+@lru_cache(maxsize=10_000)
+def _allocated(allocation: Allocation) -> str:
+    return json.dumps(allocation.allocated())
 
 
 def _bind_to(slot: Slot, row: Any) -> None:
     slot.attempt.bound.append(
         Bound(
-            job_id=row.job_id,
+            job_id=row["job_id"],
             entry=slot.entry,
             allocation=slot.allocation,
-            owner=row.owner,
-            owner_group=row.owner_group,
-            vo=row.vo,
-            description_id=row.description_id,
-            parameters=row.parameters,
+            owner=row["owner"],
+            owner_group=row["owner_group"],
+            vo=row["vo"],
+            description_id=row["description_id"],
+            parameters=None if row["parameters"] is None else kit_json.loads(row["parameters"]),
         )
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from cachetools import TTLCache
+from cachetools import LRUCache, TTLCache
 
 from weyl.auth.keys import KeySet
 from weyl.auth.tokens import JobIdentity
@@ -18,8 +18,8 @@ from weyl.kit.db import Database
 from weyl.matcher import queries
 from weyl.matcher.errors import JobNotBound, RequestRepeated
 from weyl.matcher.index import Index
-from weyl.matcher.models import JobToken, MatchAnswer, MatchRequest
-from weyl.matcher.offers import Place, PlaceFacts, facts_of, pilot_offer
+from weyl.matcher.models import JobToken, MatchAnswer, MatchRequest, Offer
+from weyl.matcher.offers import Equipment, PilotOffer, Place, PlaceFacts, equipment_of, facts_of, pilot_offer
 from weyl.matcher.planning import Attempt
 from weyl.matcher.policy import MatchingPilot
 from weyl.matcher.service import answers
@@ -30,6 +30,7 @@ from weyl.matcher.service.parking import Parking
 from weyl.matcher.service.replay import Replay
 
 REQUESTS_KEPT = 20_000
+KINDS_OF_NODES_KEPT = 4_000
 REQUEST_KEPT_FOR = timedelta(minutes=10)
 BUSY_TRIES_MAX = 3
 
@@ -78,6 +79,7 @@ class Matcher:
         self._replay = Replay(db, self._claims, tokens)
         self._offers = OfferBook()
         self._facts: dict[Place, PlaceFacts] = {}
+        self._equipment: LRUCache[object, Equipment] = LRUCache(KINDS_OF_NODES_KEPT)
         self._revision = ""
         self._questions: dict[tuple[str, str], _Question] = {}
         self._answered: TTLCache[tuple[str, str], MatchAnswer] = TTLCache(
@@ -146,7 +148,7 @@ class Matcher:
             return answers.dismissed(action)
         attempt = Attempt(
             stamp=pilot.stamp,
-            offer=pilot_offer(request.offer, pilot.place, self._facts_of(pilot.place)),
+            offer=self._offer_of(request.offer, pilot.place),
             wanted=request.count,
             fill=request.fill,
             request_id=request.request_id,
@@ -195,10 +197,19 @@ class Matcher:
         await self._claims.submit(attempt)
         self.observe(time.perf_counter() - began)
 
+    def _offer_of(self, offer: Offer, place: Place) -> PilotOffer:
+        facts = self._facts_of(place)
+        kind = (place, offer.cpu.architecture, offer.tags)
+        equipment = self._equipment.get(kind)
+        if equipment is None:
+            equipment = self._equipment[kind] = equipment_of(offer, place, facts)
+        return pilot_offer(offer, place, facts, equipment)
+
     def _facts_of(self, place: Place) -> PlaceFacts:
         snapshot = self._config.current()
         if snapshot.revision != self._revision:
             self._facts.clear()
+            self._equipment.clear()
             self._revision = snapshot.revision
         known = self._facts.get(place)
         if known is None:

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from cachetools import LRUCache
+
 from weyl.kit.db import Database
 from weyl.matcher import queries
 from weyl.matcher.models import Offer
-from weyl.matcher.offers import Place, registered_form
+from weyl.matcher.offers import Place, distinct_parts, registered_form
 
 
 @dataclass(slots=True)
@@ -19,20 +21,34 @@ class _Seen:
     misses: int = 0
 
 
+DIGESTS_KEPT = 20_000
+
+
 class OfferBook:
     """Hits and misses of each distinct offer since they were last written."""
 
     def __init__(self) -> None:
         self._seen: dict[tuple[bytes, Place], _Seen] = {}
+        self._digests: LRUCache[object, bytes] = LRUCache(DIGESTS_KEPT)
 
     def note(self, offer: Offer, place: Place, *, is_hit: bool) -> None:
         """Count one question."""
-        digest, document = registered_form(offer)
-        seen = self._seen.setdefault((digest, place), _Seen(document))
+        seen = self._seen_of(offer, place)
         if is_hit:
             seen.hits += 1
         else:
             seen.misses += 1
+
+    def _seen_of(self, offer: Offer, place: Place) -> _Seen:
+        """Find an offer by its parts; its document, which takes long to make, is made once between two writes."""
+        parts = distinct_parts(offer)
+        digest = self._digests.get(parts)
+        seen = None if digest is None else self._seen.get((digest, place))
+        if seen is None:
+            digest, document = registered_form(offer)
+            self._digests[parts] = digest
+            seen = self._seen.setdefault((digest, place), _Seen(document))
+        return seen
 
     async def write(self, db: Database, now: datetime) -> None:
         """Add the counts to the table; what cannot be written is kept for the next time."""

@@ -9,6 +9,7 @@ from weyl.matcher.errors import RequestRepeated
 from weyl.matcher.models import TOKENS_INLINE_MAX, Allocated, Limits, MatchAnswer, MatchedJob, Miss
 from weyl.matcher.service.answers import RETRY_BUSY_S, JobTokens, identity, work_of
 from weyl.matcher.service.claims import Claims
+from weyl.matcher.work_forms import WorkForms
 from weyl.task_queues import queries as task_queues
 
 UNHEARD = "Matched"
@@ -31,10 +32,10 @@ class Replay:
                 raise RequestRepeated(f"The request {request_id} was answered too long ago: ask with a new request_id")
             rows = await queries.select_bound(tx, stamp=stamp, job_ids=[job["job_id"] for job in kept])
             unheard = {row.job_id: row for row in rows if row.status == UNHEARD}
-            documents = await self._claims.documents(tx, {row.description_id for row in unheard.values()})
+            forms = await self._claims.forms(tx, {row.description_id for row in unheard.values()})
             classes = await task_queues.select_classes(tx, sorted({job["class_id"] for job in kept}))
         jobs = [
-            self._job(job, unheard[job["job_id"]], documents, stamp=stamp, now=now)
+            self._job(job, unheard[job["job_id"]], forms, stamp=stamp, now=now)
             for job in kept
             if job["job_id"] in unheard
         ]
@@ -44,13 +45,13 @@ class Replay:
         return MatchAnswer(jobs=jobs, classes=classes if jobs else {}, miss=miss, action="continue")
 
     def _job(
-        self, kept: dict[str, Any], row: Any, documents: dict[int, dict[str, Any]], *, stamp: str, now: datetime
+        self, kept: dict[str, Any], row: Any, forms: dict[int, WorkForms], *, stamp: str, now: datetime
     ) -> MatchedJob:
         return MatchedJob(
             job_id=row.job_id,
             class_id=kept["class_id"],
             allocated=Allocated.model_validate(kept["allocated"]),
             limits=Limits.model_validate(kept["limits"]),
-            work=work_of(row, documents.get(row.description_id, {})),
+            work=work_of(row, forms[row.description_id]),
             token=self._tokens.token(identity(row, stamp), now).access_token,
         )
