@@ -20,6 +20,7 @@ from weyl.kit.request_watch import RequestWatch, Traces
 from weyl.kit.route_index import RouteIndex
 from weyl.kit.s3 import ObjectStore
 from weyl.kit.searching import SearchDesk
+from weyl.kit.timekeeping import keeping_time
 from weyl.observing import health_checks, observed, open_traces
 from weyl.settings import Settings
 
@@ -37,6 +38,7 @@ async def open_services(
             statement_timeout_s=settings.database_statement_timeout_s,
         )
         stack.push_async_callback(db.close)
+        await stack.enter_async_context(keeping_time(db))
         config = ConfigStore(settings.config_url, check_every_s=settings.config_check_every_s, model=merged.config)
         await config.start()
         stack.push_async_callback(config.stop)

@@ -17,6 +17,7 @@ from weyl.kit.clock import utcnow
 from weyl.kit.errors import Unavailable
 from weyl.kit.health import Check
 from weyl.kit.metrics import serve_metrics
+from weyl.kit.timekeeping import judge_clock
 from weyl.migrations import migrate
 from weyl.settings import Settings
 
@@ -48,6 +49,7 @@ def health_checks(services: Services) -> dict[str, Check]:
         "schema": schema,
         "configuration": config,
         "object store": kept(_store_check(services), for_s=STORE_KEPT_S),
+        "clock": judge_clock,
     }
 
 

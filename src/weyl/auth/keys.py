@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from joserfc.jwk import JWKRegistry, OKPKey, RSAKey
 from joserfc.jwk import KeySet as VerifyingKeys
 
 from weyl.auth.errors import InvalidToken
+from weyl.kit.clock import unix_now
 
 ALGORITHMS = ("RS256", "Ed25519")
 VERDICTS_MAX = 50_000
@@ -42,7 +42,7 @@ class KeySet:
     order among the processes.
     """
 
-    def __init__(self, source: str, *, issuer: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, source: str, *, issuer: str, clock: Callable[[], float] = unix_now) -> None:
         self.issuer = issuer
         self._clock = clock
         self._path = None if source.lstrip().startswith("{") else Path(source.removeprefix("file://"))

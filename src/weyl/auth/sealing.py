@@ -11,6 +11,7 @@ import structlog
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from weyl.auth.errors import InvalidState
+from weyl.kit.clock import unix_now
 
 log = structlog.get_logger(__name__)
 
@@ -44,12 +45,12 @@ class Sealer:
     def seal(self, journey: Journey) -> str:
         """Return the `state` to send along."""
         document = {**asdict(journey), "flow_id": str(journey.flow_id)}
-        return self._fernet.encrypt(json.dumps(document).encode()).decode()
+        return self._fernet.encrypt_at_time(json.dumps(document).encode(), int(unix_now())).decode()
 
     def open(self, state: str, *, kind: str, age_max_s: int) -> Journey:
         """Return what we sent along; raises `InvalidState` if it is not ours, of another kind of login, or too old."""
         try:
-            document = json.loads(self._fernet.decrypt(state, ttl=age_max_s))
+            document = json.loads(self._fernet.decrypt_at_time(state, ttl=age_max_s, current_time=int(unix_now())))
             journey = Journey(**{**document, "flow_id": UUID(document["flow_id"])})
         except (InvalidToken, ValueError, TypeError, KeyError) as error:
             raise InvalidState from error

@@ -1,5 +1,6 @@
 """Health for load balancers and orchestrators: alive, ready, started."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from importlib.metadata import version
 
@@ -9,6 +10,9 @@ from weyl.kit.errors import Unavailable
 from weyl.kit.http import json_response, state
 
 router = APIRouter(prefix="/api/health", include_in_schema=False)
+
+# Whoever asks has less patience than a request: a part that does not answer is told as that.
+ANSWER_S = 5.0
 
 Check = Callable[[], Awaitable[list[str]]]
 """Returns warnings; raises when this process cannot serve."""
@@ -27,7 +31,10 @@ async def ready(request: Request) -> Response:
     warnings: dict[str, list[str]] = {}
     for name, check in checks.items():
         try:
-            found = await check()
+            async with asyncio.timeout(ANSWER_S):
+                found = await check()
+        except TimeoutError as error:
+            raise Unavailable(f"{name}: no answer in {ANSWER_S:g} s", retry_after_s=1) from error
         except Exception as error:
             raise Unavailable(f"{name}: {error or type(error).__name__}", retry_after_s=1) from error
         if found:

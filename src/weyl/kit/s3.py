@@ -1,5 +1,6 @@
 """Objects in S3: presigned requests made locally, and the few operations that the server itself performs."""
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -19,10 +20,13 @@ from botocore.credentials import Credentials
 from pydantic import SecretStr
 from yarl import URL
 
+from weyl.kit.clock import utcnow
 from weyl.kit.errors import Unavailable
 
 ATTEMPTS_MAX = 4
 RETRY_TIMEOUT_S = 20.0
+ASK_TIMEOUT_S = 10.0
+"""Longest wait, all attempts together, for what a request has to ask before it can be answered."""
 CHUNK_BYTES = 256 * 1024
 DELETE_BATCH_MAX = 1000
 """Keys that S3 takes in one request for deletion."""
@@ -149,6 +153,7 @@ class ObjectStore:
         conditions += [{name: value} for name, value in fields.items()]
         url = f"{self._public_endpoint}/{self.bucket}"
         request = AWSRequest("POST", url)
+        request.context = _Dated()
         request.context["s3-presign-post-fields"] = fields
         request.context["s3-presign-post-policy"] = {
             "expiration": f"{now + timedelta(seconds=expires_s):%Y-%m-%dT%H:%M:%SZ}",
@@ -160,13 +165,15 @@ class ObjectStore:
     def download_url(self, key: str, *, expires_s: int) -> str:
         """Return a URL under which anybody may read the object for a while; no request is made."""
         request = AWSRequest("GET", self._public_endpoint + object_path(self.bucket, key))
+        request.context = _Dated()
         S3SigV4QueryAuth(self._credentials, "s3", self._region, expires=expires_s).add_auth(request)
         return str(request.url)
 
     async def head(self, key: str) -> StoredObject | None:
         """Return size and checksum of an object, or None if there is none."""
-        path = object_path(self.bucket, key)
-        answer = await self._send("HEAD", path, headers={"x-amz-checksum-mode": "ENABLED"}, accept={200, 404})
+        path, headers = object_path(self.bucket, key), {"x-amz-checksum-mode": "ENABLED"}
+        async with _within(ASK_TIMEOUT_S):
+            answer = await self._send("HEAD", path, headers=headers, accept={200, 404})
         if answer.status == 404:
             return None
         return StoredObject(int(answer.headers["Content-Length"]), _sha256_hex(answer.headers))
@@ -222,7 +229,8 @@ class ObjectStore:
     async def make_ready(self) -> None:
         """Make sure that the bucket exists; at first use, so that servers start without the store."""
         if not self._is_ready:
-            await self.ensure_bucket(self.origins)
+            async with _within(ASK_TIMEOUT_S):
+                await self.ensure_bucket(self.origins)
             self._is_ready = True
 
     async def ensure_bucket(self, origins: Iterable[str] = ()) -> None:
@@ -272,12 +280,29 @@ class ObjectStore:
 
     def _sign(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> tuple[URL, dict[str, str]]:
         request = AWSRequest(method, self._endpoint + path, headers=dict(headers), data=body)
+        request.context = _Dated()
         self._header_auth.add_auth(request)
         return URL(request.url, encoded=True), dict(request.headers)
 
     def _open_session(self) -> aiohttp.ClientSession:
         assert self._session is not None, "the object store is used outside of open() and close()"
         return self._session
+
+
+class _Dated(dict[str, Any]):
+    """The context of a signature, in which its time is ours: botocore writes the machine's there."""
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        super().__setitem__(name, f"{utcnow():%Y%m%dT%H%M%SZ}" if name == "timestamp" else value)
+
+
+@asynccontextmanager
+async def _within(seconds: float) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise StoreUnavailable(f"the object store did not answer in {seconds:g} s") from error
 
 
 def _sha256_hex(headers: Mapping[str, str]) -> str | None:
