@@ -3,7 +3,7 @@
 import pytest
 
 from weyl.task_queues import architectures
-from weyl.task_queues.platforms import need_of_platforms, own_platform, platforms_offered
+from weyl.task_queues.platforms import need_of_platforms, own_platform, parse_platform, platforms_offered
 
 V3 = architectures.features_of_level("x86-64-v3")
 
@@ -61,6 +61,11 @@ def test_anything_else_stays_an_exact_list(listed: list[str]) -> None:
     need = need_of_platforms(listed)
     assert need.architecture == {}
     assert all(f"platform:{name}" in need.tags for name in listed)
+
+
+@pytest.mark.parametrize("text", ["x86_64_v3-el 9", "x86_64_v3-el9\ufeff", "x86_64-(a", "x86_64-é.avx2", "x86_64-"])
+def test_a_system_that_cannot_be_a_tag_is_no_platform(text: str) -> None:
+    assert parse_platform(text) is None
 
 
 def test_any_is_no_constraint() -> None:

@@ -33,9 +33,9 @@ class PlatformNeed:
 
 def parse_platform(text: str) -> Platform | None:
     """Read one platform string; None if it follows no known form."""
-    cpu, dash, rest = text.partition("-")
+    cpu, _, rest = text.partition("-")
     system, _, extensions = rest.partition(".")
-    if not dash or not system:
+    if not system or not tags.is_atom(f"os:{system}"):
         return None
     found = _cpu(cpu)
     if found is None:
