@@ -18,6 +18,9 @@ from weyl.tasks.options import Options
 EPOCH = datetime(2000, 1, 3, tzinfo=UTC)
 FREQUENCIES = ("YEARLY", "MONTHLY", "WEEKLY", "DAILY", "HOURLY", "MINUTELY")
 PARTS = {"FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST", "BYMONTH", "BYMONTHDAY", "BYDAY", "BYHOUR", "BYMINUTE"}
+# What the numbers of a part may be: a rule with others is due on no day, and all years until 9999 would be looked at.
+RANGES = {"BYMONTH": range(1, 13), "BYMONTHDAY": range(1, 32), "BYHOUR": range(24), "BYMINUTE": range(60)}
+TIMES_A_DAY_MAX = 96
 EVERY_MAX_S = 10 * 366 * 86_400
 EVERY_MIN_S = 0.1
 
@@ -89,12 +92,28 @@ def _parts(text: str) -> dict[str, str]:
         )
     if len(lines) == 2 and (frequency in ("HOURLY", "MINUTELY") or not lines[0].startswith("DTSTART")):
         raise InvalidRule(f"A line before the rule may be DTSTART, and not with hours or minutes: {text!r}")
+    _check_numbers(text, parts)
+    if re.match(r"DTSTART[^:]*:[01]\d{3}", lines[0]):
+        raise InvalidRule(f"A rule begins in the year {EPOCH.year} at the earliest: {text!r}")
     days = {"BYDAY", "BYMONTH", "BYMONTHDAY"} & set(parts)
     if days and frequency in ("DAILY", "HOURLY", "MINUTELY") and parts.get("INTERVAL", "1") != "1":
         raise InvalidRule(f"INTERVAL with days, hours or minutes goes without {', '.join(sorted(days))}: {text!r}")
     if {"BYMONTH", "BYMONTHDAY"} <= days and not _has_day(parts["BYMONTH"], parts["BYMONTHDAY"]):
         raise InvalidRule(f"No year has such a day: {text!r}")
     return parts
+
+
+def _check_numbers(text: str, parts: Mapping[str, str]) -> None:
+    times = 1
+    for name, allowed in RANGES.items():
+        numbers = parts[name].split(",") if name in parts else []
+        for number in numbers:
+            if not re.fullmatch(r"[+-]?\d{1,2}", number, re.ASCII) or abs(int(number)) not in allowed:
+                raise InvalidRule(f"{name} has numbers from {allowed[0]} to {allowed[-1]}: {text!r}")
+        if name in ("BYHOUR", "BYMINUTE"):
+            times *= len(numbers) or 1
+    if times > TIMES_A_DAY_MAX and parts["FREQ"] not in ("HOURLY", "MINUTELY"):
+        raise InvalidRule(f"More than {TIMES_A_DAY_MAX} times a day are a rule with FREQ=HOURLY or MINUTELY: {text!r}")
 
 
 def _has_day(months: str, days: str) -> bool:
