@@ -51,6 +51,8 @@ jobs = sa.Table(
     ),
     sa.Column("pilot_stamp", sa.String(32)),
     sa.Column("allocated", JSONB),
+    # Where it was last matched to; limits of a computing element count by it.
+    sa.Column("ce", sa.String(128)),
     sa.Column("description_id", sa.BigInteger, nullable=False),
     # Values of a parametric job ({"Parameter": .., "ParameterNumber": ..}), null for a plain one.
     sa.Column("parameters", JSONB),

@@ -1,4 +1,4 @@
-"""The tables of waiting jobs: one row a requirement class, one row a waiting job, and the journal of counts."""
+"""The tables of waiting jobs: classes, queue and journal of counts; limits with their gates; usage for shares."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import BYTEA, JSONB
@@ -43,4 +43,76 @@ class_count = sa.Table(
     sa.Column("at", Timestamp, nullable=False, server_default=sa.func.now()),
     sa.Index("ix_class_count_class_id", "class_id"),
     postgresql_with={"autovacuum_vacuum_scale_factor": "0.01", "autovacuum_vacuum_cost_delay": "0"},
+)
+
+# One row: which edition of the rules holds, and the time of the configuration that it comes from.
+match_epoch = sa.Table(
+    "match_epoch",
+    metadata,
+    sa.Column("is_the_one", sa.Boolean, primary_key=True, server_default=sa.true()),
+    sa.Column("epoch", sa.BigInteger, nullable=False),
+    sa.Column("modified", Timestamp, nullable=False),
+    sa.CheckConstraint("is_the_one", name="one_row"),
+)
+
+# A limit each; an empty value is not looked at, `*` stands for each value by itself.
+match_rule = sa.Table(
+    "match_rule",
+    metadata,
+    sa.Column("rule", sa.Text, primary_key=True),
+    sa.Column("vo", sa.String(32), nullable=False),
+    sa.Column("site", sa.Text, nullable=False, server_default=""),
+    sa.Column("ce", sa.Text, nullable=False, server_default=""),
+    sa.Column("job_type", sa.Text, nullable=False, server_default=""),
+    sa.Column("owner_group", sa.Text, nullable=False, server_default=""),
+    sa.Column("owner", sa.Text, nullable=False, server_default=""),
+    sa.Column("max_jobs", sa.Integer),
+    sa.Column("max_cores", sa.Integer),
+    sa.Column("delay_s", sa.Double),
+    sa.Column("burst", sa.Integer, nullable=False, server_default="0"),
+)
+
+# A row for each set of values that a rule has met. Its lock is what makes limits exact: who matches holds it.
+match_gate = sa.Table(
+    "match_gate",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("rule", sa.Text, nullable=False),
+    sa.Column("used_jobs", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("used_cores", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("tat", Timestamp),
+    postgresql_with={
+        "autovacuum_vacuum_scale_factor": "0.01",
+        "autovacuum_vacuum_cost_delay": "0",
+        "fillfactor": "20",
+    },
+)
+
+# Written by the statement triggers on `jobs` (see the migration): who ends a job adds a row and waits for nobody. What
+# runs behind a gate is its row plus these; whoever holds the gate folds them in.
+match_gate_delta = sa.Table(
+    "match_gate_delta",
+    metadata,
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("jobs", sa.BigInteger, nullable=False),
+    sa.Column("cores", sa.BigInteger, nullable=False),
+    sa.Index("ix_match_gate_delta_key", "key"),
+    postgresql_with={"autovacuum_vacuum_scale_factor": "0.01", "autovacuum_vacuum_cost_delay": "0"},
+)
+
+# Usage in DB12 core-seconds as it was at `at`; it halves with every half-life of the VO.
+share_usage = sa.Table(
+    "share_usage",
+    metadata,
+    sa.Column("vo", sa.String(32), primary_key=True),
+    sa.Column("owner_group", sa.String(128), primary_key=True),
+    sa.Column("owner", sa.String(64), primary_key=True),
+    sa.Column("usage", sa.Double, nullable=False),
+    sa.Column("at", Timestamp, nullable=False),
+    sa.Index("ix_share_usage_at", "at"),
+    postgresql_with={
+        "autovacuum_vacuum_scale_factor": "0.01",
+        "autovacuum_vacuum_cost_delay": "0",
+        "fillfactor": "50",
+    },
 )
