@@ -309,10 +309,10 @@ def issuer_of(bound: socket.socket) -> str:
 
 @asynccontextmanager
 async def running_provider(
-    bound: socket.socket, *, redirects: Collection[str], client_id: str = CLIENT_ID
+    bound: socket.socket, *, redirects: Collection[str], client_id: str = CLIENT_ID, issuer: str | None = None
 ) -> AsyncIterator[DevProvider]:
-    """Serves a provider for the length of the block."""
-    provider = DevProvider(issuer_of(bound), redirects=redirects, client_id=client_id)
+    """Serves a provider for the length of the block; `issuer` is its URL where a proxy stands before it."""
+    provider = DevProvider(issuer or issuer_of(bound), redirects=redirects, client_id=client_id)
     runner = web.AppRunner(provider.app(), access_log=None, shutdown_timeout=1)
     await runner.setup()
     try:
@@ -322,12 +322,12 @@ async def running_provider(
         await runner.cleanup()
 
 
-async def _serve(bound: socket.socket, redirects: Collection[str], *, client_id: str) -> None:
+async def _serve(bound: socket.socket, redirects: Collection[str], *, client_id: str, issuer: str | None) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    async with running_provider(bound, redirects=redirects, client_id=client_id) as provider:
+    async with running_provider(bound, redirects=redirects, client_id=client_id, issuer=issuer) as provider:
         users = {user.name: user.subject for user in USERS}
         typer.echo(json.dumps({"issuer": provider.issuer, "pid": os.getpid(), "users": users}))
         await stopped.wait()
@@ -342,6 +342,9 @@ def run(
         int | None, typer.Option(help="Number of a listening socket to take over in place of a port.")
     ] = None,
     client_id: Annotated[str, typer.Option(help="The client that may log in.")] = CLIENT_ID,
+    issuer: Annotated[
+        str | None, typer.Option(help="Its own URL, if a proxy stands before it; else the address it listens on.")
+    ] = None,
 ) -> None:
     """Run a small identity provider for development: anybody can log in as any of its users."""
     try:
@@ -349,4 +352,4 @@ def run(
     except (NotLoopback, OSError) as error:
         typer.echo(f"weyl dev-idp: {error}", err=True)
         raise typer.Exit(2) from error
-    asyncio.run(_serve(bound, redirect_uri, client_id=client_id))
+    asyncio.run(_serve(bound, redirect_uri, client_id=client_id, issuer=issuer))
