@@ -24,12 +24,6 @@ LINGER_S, PARAMETERS_LINGER_S = 0.1, 2.0
 
 Command = Mapping[str, Any]
 Batch = Tuple[Dict[str, Dict[str, str]], Dict[str, Any], List[Dict[str, Any]]]
-Clock = Callable[[], datetime.datetime]
-
-
-def utc_now() -> datetime.datetime:
-    """Wall clock time of this machine, with its zone."""
-    return datetime.datetime.now(datetime.timezone.utc)
 
 
 class Outbox:
@@ -39,14 +33,12 @@ class Outbox:
     the server's answer, or with the pilot.
     """
 
-    def __init__(
-        self, server: Server, job_id: int, *, spool: Path, on_command: Callable[[Command], None], clock: Clock = utc_now
-    ) -> None:
+    def __init__(self, server: Server, job_id: int, *, spool: Path, on_command: Callable[[Command], None]) -> None:
         self._server = server
         self._job_id = job_id
         self._file = spool / ("%d.json" % job_id)
         self._on_command = on_command
-        self._clock = clock
+        self._clock = server.clock.now
         self._last: Optional[datetime.datetime] = None
         self._states: Dict[str, Dict[str, str]] = {}
         self._parameters: Dict[str, Any] = {}

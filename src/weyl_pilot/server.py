@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Mapping, Optional
 from urllib.parse import quote
 
+from weyl_pilot.clock import ServerClock
 from weyl_pilot.connection import Answer, Connections, Refused, Request, Unreachable, persist
 
 log = logging.getLogger("weyl_pilot.server")
@@ -59,6 +60,7 @@ class Server:
     def __init__(self, url: str, connections: Connections) -> None:
         self._url = url
         self.connections = connections
+        self.clock = ServerClock()
         self._lock = threading.Lock()
         self._pilot: Optional[Token] = None
         self._refresh = ""
@@ -215,6 +217,7 @@ class Server:
 
     def _keep_tokens(self, answer: Mapping[str, Any]) -> None:
         self._pilot = Token.issued(str(answer["access_token"]), float(answer.get("expires_in") or 1200))
+        self.clock.hear(self._pilot.text)
         self._refresh = str(answer["refresh_token"])
         self.secrets.extend((self._pilot.text, self._refresh))
 
