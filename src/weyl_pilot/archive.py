@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import hashlib
 import importlib
 import io
+import lzma
 import os
 import shutil
 import stat
@@ -14,10 +17,20 @@ from pathlib import Path
 from typing import IO, Any, Iterable, List, Optional, Tuple
 
 BLOCK = 1 << 20
+# No name or header is longer; tarfile would read one of any size into memory.
+READ_MAX = 4 << 20
+MEMBERS_MAX = 200_000
+UNPACKED_MAX = 10 << 30
+PACKED_FROM_MAX = 4 << 30
+PACKED_MAX = 512 << 20
 
 
 class BadArchive(Exception):
     """An archive that cannot be read, or whose members want to go where they must not."""
+
+
+class TooLarge(OSError):
+    """Output that nobody could store: it would fill the memory of the pilot and of all its jobs first."""
 
 
 def can_read_zstd() -> bool:
@@ -25,16 +38,67 @@ def can_read_zstd() -> bool:
     return _zstd_module() is not None or _zstd_command(Path("-")) is not None
 
 
-def unpack(archive: Path, directory: Path) -> None:
-    """Extracts regular files, directories and harmless links below the directory; later archives win."""
+def unpack(archive: Path, directory: Path, *, bytes_max: int = UNPACKED_MAX) -> None:
+    """Extracts regular files, directories and harmless links below the directory; later archives win.
+
+    Some thousand bytes can unpack to a terabyte: more than `bytes_max` is refused before the disk is full.
+    """
     try:
         if archive.name.endswith(".zst"):
-            _unpack_zstd(archive, directory)
+            _unpack_zstd(archive, directory, bytes_max)
         else:
-            with tarfile.open(str(archive), mode="r:*") as tar:
-                _extract(tar, directory)
+            with _opened(archive) as stream:
+                _extract(_Bounded(stream, bytes_max), directory)
     except (tarfile.TarError, EOFError, OSError, ValueError) as error:
         raise BadArchive("%s cannot be unpacked: %s" % (archive.name, error)) from error
+
+
+def _opened(archive: Path) -> IO[bytes]:
+    """Opens an archive of whatever compression, by its first bytes."""
+    with open(str(archive), "rb") as stream:
+        head = stream.read(6)
+    for magic, module in ((b"BZh", bz2), (b"\x1f\x8b", gzip), (b"\xfd7zXZ\x00", lzma)):
+        if head.startswith(magic):
+            return module.open(str(archive), "rb")  # type: ignore[no-any-return]
+    return open(str(archive), "rb")
+
+
+class _Bounded:
+    """What tarfile reads from: only forward, in pieces of bounded size, and never beyond the limit."""
+
+    def __init__(self, stream: IO[bytes], bytes_max: int) -> None:
+        self._stream = stream
+        self._bytes_max = bytes_max
+        self._position = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """Reads a piece."""
+        if not 0 <= size <= READ_MAX:
+            raise BadArchive("a header claims %d bytes" % size)
+        pieces: List[bytes] = []
+        while size > 0:
+            piece = self._stream.read(size)
+            if not piece:
+                break
+            pieces.append(piece)
+            size -= len(piece)
+            self._position += len(piece)
+            if self._position > self._bytes_max:
+                raise BadArchive("it unpacks to more than %d bytes" % self._bytes_max)
+        return b"".join(pieces)
+
+    def tell(self) -> int:
+        """How far we are."""
+        return self._position
+
+    def seek(self, position: int, whence: int = 0) -> int:
+        """Skips what lies between; there is no way back."""
+        if whence != 0 or position < self._position:
+            raise BadArchive("its members are not in order")
+        while self._position < position:
+            if not self.read(min(BLOCK, position - self._position)):
+                break
+        return self._position
 
 
 def _zstd_module() -> Any:
@@ -53,19 +117,22 @@ def _zstd_command(archive: Path) -> Optional[List[str]]:
     return None
 
 
-def _unpack_zstd(archive: Path, directory: Path) -> None:
+def _unpack_zstd(archive: Path, directory: Path, bytes_max: int) -> None:
     module = _zstd_module()
     if module is not None:
-        with module.open(str(archive), "rb") as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
-            _extract(tar, directory)
+        with module.open(str(archive), "rb") as stream:
+            _extract(_Bounded(stream, bytes_max), directory)
         return
     command = _zstd_command(archive)
     if command is None:
         raise BadArchive("nothing on this machine reads zstd")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as program:
         assert program.stdout is not None
-        with tarfile.open(fileobj=program.stdout, mode="r|") as tar:
-            _extract(tar, directory)
+        try:
+            _extract(_Bounded(program.stdout, bytes_max), directory)
+        except BaseException:
+            program.kill()
+            raise
         _drain(program.stdout)
     if program.returncode != 0:
         raise BadArchive("%s: %s ended with %d" % (archive.name, command[0], program.returncode))
@@ -76,9 +143,17 @@ def _drain(stream: IO[bytes]) -> None:
         continue
 
 
-def _extract(tar: tarfile.TarFile, directory: Path) -> None:
-    base = os.path.realpath(str(directory))
-    for member in tar:
+def _extract(stream: _Bounded, directory: Path) -> None:
+    with tarfile.open(fileobj=stream, mode="r:") as tar:  # type: ignore[call-overload]
+        _extract_members(tar, os.path.realpath(str(directory)))
+
+
+def _extract_members(tar: tarfile.TarFile, base: str) -> None:
+    for number, member in enumerate(tar):
+        if number >= MEMBERS_MAX:
+            raise BadArchive("it has more than %d members" % MEMBERS_MAX)
+        # Else tarfile remembers every member until the end.
+        tar.members = []  # type: ignore[attr-defined]
         safe = _checked(member, base)
         target = os.path.join(base, safe.name)
         if not safe.isdir() and os.path.lexists(target) and not os.path.isdir(target):
@@ -109,22 +184,45 @@ def _demand_inside(name: str, path: str, *, base: str) -> None:
         raise BadArchive("%s leads out of the directory" % name)
 
 
-def pack(directory: Path, names: Iterable[str], *, extra: Iterable[Tuple[str, bytes]] = ()) -> bytes:
+def pack(
+    directory: Path, names: Iterable[str], *, extra: Iterable[Tuple[str, bytes]] = (), owner: Optional[int] = None
+) -> bytes:
     """Makes a tar.bz2 of files and directories below `directory`, and of contents that are only in memory.
 
     The payload may have planted links, pipes or devices: they are not followed and not read, and links that lead
-    out are left behind, because whoever unpacks the archive would refuse all of it.
+    out are left behind, because whoever unpacks the archive would refuse all of it. So are files that do not belong to
+    `owner`, if there is one: second names of files that the payload itself cannot read.
     """
     base = os.path.realpath(str(directory))
-    buffer = io.BytesIO()
+    buffer = _Buffer()
+    left = [PACKED_FROM_MAX]
+
+    def wanted(member: tarfile.TarInfo) -> Optional[tarfile.TarInfo]:
+        if owner is not None and member.isfile() and member.uid != owner:
+            return None
+        left[0] -= member.size
+        if left[0] < 0:
+            raise TooLarge("the output sandbox would hold more than %d bytes" % PACKED_FROM_MAX)
+        return _anonymous(member, base)
+
     with tarfile.open(fileobj=buffer, mode="w:bz2") as tar:
         for name in names:
-            tar.add(str(directory / name), arcname=name, filter=lambda member: _anonymous(member, base))
+            tar.add(str(directory / name), arcname=name, filter=wanted)
         for name, content in extra:
             info = tarfile.TarInfo(name)
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))
     return buffer.getvalue()
+
+
+class _Buffer(io.BytesIO):
+    """Memory of a bounded size."""
+
+    def write(self, content: Any) -> int:
+        """Takes what there is room for."""
+        if self.tell() + len(content) > PACKED_MAX:
+            raise TooLarge("the output sandbox is larger than %d bytes" % PACKED_MAX)
+        return super().write(content)
 
 
 def _anonymous(member: tarfile.TarInfo, base: str) -> Optional[tarfile.TarInfo]:

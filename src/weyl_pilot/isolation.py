@@ -195,35 +195,41 @@ def prepare(cell: Cell) -> None:
     for directory in cell.directories():
         directory.mkdir(exist_ok=True)
         directory.chmod(0o700)
+    if cell.uid is not None:
+        cell.token.chmod(0o711)
 
 
 def hand_over(cell: Cell) -> None:
-    """Makes the payload's user own what it may change; without another user there is nothing to do."""
+    """Makes the payload's user own what it may change; without another user there is nothing to do.
+
+    The token's directory stays ours: in one of its own, a payload could put something else where we write the next.
+    """
     if cell.uid is None:
         return
     for directory in cell.directories():
         for parent, directories, files in os.walk(str(directory)):
             for name in [*directories, *files]:
                 os.lchown(os.path.join(parent, name), cell.uid, cell.uid)
+    for directory in (cell.run, cell.tmp):
         os.lchown(str(directory), cell.uid, cell.uid)
 
 
 def write_token(cell: Cell, token: str) -> None:
     """Puts the job token where the payload may read it, in one step so that it is never seen half written."""
     fresh = cell.token / ".token"
-    write_private(fresh, token.encode())
+    write_private(fresh, token.encode(), uid=cell.uid)
     os.replace(str(fresh), str(cell.token / TOKEN_FILE))
-    if cell.uid is not None:
-        for path in (cell.token, cell.token / TOKEN_FILE):
-            os.lchown(str(path), cell.uid, cell.uid)
 
 
-def write_private(path: Path, content: bytes) -> None:
+def write_private(path: Path, content: bytes, *, uid: Optional[int] = None) -> None:
     """Writes a file that only its owner can read, from its first moment on."""
     if path.exists() or path.is_symlink():
         path.unlink()
     descriptor = os.open(str(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
+        if uid is not None:
+            # By descriptor: what a path means can change between two calls.
+            os.fchown(descriptor, uid, uid)
         stream.write(content)
 
 

@@ -163,8 +163,12 @@ def _close(descriptor: int) -> None:
 
 
 def _open_stream(path: Path, uid: Optional[int]) -> int:
+    """Makes a new file. What has its name goes first: opened, it could be a second name of something that is not the
+    payload's, which we would empty and give away."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(str(path), os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW, 0o644)
+    if os.path.lexists(str(path)):
+        path.unlink()
+    descriptor = os.open(str(path), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW, 0o644)
     if uid is not None:
         os.fchown(descriptor, uid, uid)
     return descriptor

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 from typing import Dict, Iterable, Optional
 
-from weyl_pilot.archive import BadArchive, can_read_zstd, sha256_file, unpack
+from weyl_pilot.archive import UNPACKED_MAX, BadArchive, can_read_zstd, sha256_file, unpack
 from weyl_pilot.connection import Refused, Request, multipart, persist
 from weyl_pilot.isolation import write_private
 from weyl_pilot.server import AGENT, Server
@@ -33,14 +33,16 @@ class Sandboxes:
         self._cache = cache
         self._lock = threading.Lock()
 
-    def download(self, job_id: int, pfns: Iterable[str], *, directory: Path, patience_s: float) -> int:
+    def download(
+        self, job_id: int, pfns: Iterable[str], *, directory: Path, bytes_max: int = UNPACKED_MAX, patience_s: float
+    ) -> int:
         """Brings the sandboxes in the order given; a file that two of them hold comes from the later one."""
         count = 0
         for pfn in pfns:
             if "/S3/" not in pfn:
                 continue  # a file name: it is inside one of the sandboxes
             try:
-                unpack(self._fetch(job_id, pfn, patience_s=patience_s), directory)
+                unpack(self._fetch(job_id, pfn, patience_s=patience_s), directory, bytes_max=bytes_max)
             except (BadArchive, Refused, OSError) as error:
                 raise SandboxFailure("%s: %s" % (pfn.rpartition("/")[2][:24], error)) from error
             count += 1

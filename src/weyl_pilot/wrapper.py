@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from weyl_pilot.archive import find_outputs, pack
+from weyl_pilot.archive import UNPACKED_MAX, find_outputs, pack
 from weyl_pilot.connection import Refused, Unreachable
 from weyl_pilot.isolation import Cell, Walls, hand_over, prepare, write_token
 from weyl_pilot.outbox import Outbox
@@ -166,7 +166,11 @@ class Wrapper:
             if any("/S3/" in name for name in work.input_sandbox):
                 self.outbox.state(minor="Downloading InputSandbox")
                 shop.sandboxes.download(
-                    work.job_id, work.input_sandbox, directory=cell.run, patience_s=INPUT_PATIENCE_S
+                    work.job_id,
+                    work.input_sandbox,
+                    directory=cell.run,
+                    bytes_max=(work.scratch_mb << 20) or UNPACKED_MAX,
+                    patience_s=INPUT_PATIENCE_S,
                 )
             environment_path = self._environment()["PATH"]
             command = resolve_command(work, cell.run, inside=shop.walls.run_path(cell), path=environment_path)
@@ -305,7 +309,7 @@ class Wrapper:
         tells_status = outcome.status is not None
         if tells_status:
             self.outbox.state(minor="Uploading Output Sandbox")
-        content = pack(self.cell.run, names, extra=extra)
+        content = pack(self.cell.run, names, extra=extra, owner=self.cell.uid)
         self._shop.sandboxes.upload(self.work.job_id, content, patience_s=patience_s)
         if tells_status:
             self.outbox.state(minor="Output Sandbox Uploaded")
