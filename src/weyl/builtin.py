@@ -22,10 +22,13 @@ from weyl.kit.clock import utcnow
 from weyl.kit.db import Tx
 from weyl.kit.metrics import Figure, Source
 from weyl.matcher import tasks as matcher_tasks
+from weyl.matcher.routes import explain_router
 from weyl.matcher.routes import router as matcher_router
+from weyl.matcher.service.explain import Explainer
 from weyl.matcher.service.matcher import running_matcher
 from weyl.pilots import tasks as pilots_tasks
 from weyl.pilots.compute_elements.local import LocalComputeElement
+from weyl.pilots.queries.figures import count_pilots
 from weyl.pilots.routes import router as pilots_router
 from weyl.pilots.service import figures as pilot_figures
 from weyl.pilots.service.revocations import RevocationGuard
@@ -74,6 +77,7 @@ async def _state(services: Services) -> AsyncIterator[Mapping[str, object]]:
             "job_writes": JobWrites(services.db),
             "submission_rules": services.submission,
             "matcher": matcher,
+            "explainer": Explainer(services.config, pilots_seen=count_pilots),
             "before_stop": [matcher.send_away],
             "pilot_yard": _yard(services),
         }
@@ -138,6 +142,7 @@ BUILTIN = Extension(
         *(module.router for module in (submission, search, status, heartbeat, metadata, reschedule, details)),
         task_queues_router,
         matcher_router,
+        explain_router,
         pilots_router,
         tasks_router,
     ],

@@ -161,3 +161,45 @@ class JobToken(BaseModel):
 
     access_token: str
     expires_in: int
+
+
+class Step(BaseModel):
+    """What one condition removed of the pilots of the last day."""
+
+    condition: str
+    wanted: Any
+    best_offered: Any
+    sites_removed: int
+    pilots_removed: int
+    sites_left: int
+    pilots_left: int
+
+
+class Failing(BaseModel):
+    """A condition that keeps pilots from a job."""
+
+    condition: str
+    wanted: Any
+    offered: Any
+
+
+class Near(BaseModel):
+    """Pilots of a site that a single condition keeps from a job."""
+
+    site: str
+    pilots: int
+    fails: list[Failing]
+
+
+class Explanation(BaseModel):
+    """Why a job waits: condition by condition, the nearest misses, its place in the queue, and a sentence."""
+
+    job_id: int
+    status: str
+    class_id: int | None = None
+    waiting_s: int | None = None
+    position: int | None = None
+    jobs_in_class: int | None = None
+    steps: list[Step] = []
+    nearest: list[Near] = []
+    verdict: str

@@ -71,6 +71,17 @@ _RECORD_OFFERS = text(
     " last_seen = greatest(o.last_seen, excluded.last_seen),"
     " hits = o.hits + excluded.hits, misses = o.misses + excluded.misses"
 )
+_SELECT_WAITING_JOB = text(
+    "SELECT vo, status, minor_status, site, class_ids, last_update_time FROM jobs WHERE job_id = :job_id"
+)
+_SELECT_OFFERS = text(
+    "SELECT hash, vo, site, ce, queue, doc, hits + misses AS questions FROM offer"
+    " WHERE vo = :vo AND last_seen >= :since ORDER BY last_seen DESC LIMIT :limit"
+).columns(doc=JSONB)
+_SELECT_PLACE = text(
+    "SELECT (SELECT count(*) FROM (SELECT FROM queue WHERE class_id = :class_id AND job_id < :job_id LIMIT 100000) f)"
+    " AS ahead, (SELECT CAST(coalesce(sum(delta), 0) AS bigint) FROM class_count WHERE class_id = :class_id) AS jobs"
+)
 _DELETE_OFFERS = delete(offer).where(offer.c.last_seen < bindparam("before"))
 
 
@@ -120,3 +131,21 @@ async def record_offers(tx: Tx, columns: Mapping[str, Sequence[object]], now: da
 async def delete_offers(tx: Tx, before: datetime) -> None:
     """Forget offers that no pilot has made for long."""
     await tx.execute(_DELETE_OFFERS, {"before": before})
+
+
+async def select_waiting_job(tx: Tx, job_id: int) -> Mapping[str, Any] | None:
+    """Return what decides whether a job waits, and in which classes."""
+    row = (await tx.execute(_SELECT_WAITING_JOB, {"job_id": job_id})).mappings().first()
+    return None if row is None else dict(row)
+
+
+async def select_offers(tx: Tx, *, vo: str, since: datetime, limit: int) -> list[Mapping[str, Any]]:
+    """Return the offers of a VO's pilots since a time, the latest first."""
+    rows = await tx.execute(_SELECT_OFFERS, {"vo": vo, "since": since, "limit": limit})
+    return [dict(row) for row in rows.mappings()]
+
+
+async def select_place(tx: Tx, class_id: int, job_id: int) -> Mapping[str, int]:
+    """Return how many jobs of a class go before a job, counted up to 100,000, and how many the class has."""
+    found = (await tx.execute(_SELECT_PLACE, {"class_id": class_id, "job_id": job_id})).mappings().one()
+    return {"ahead": found["ahead"], "jobs": found["jobs"]}

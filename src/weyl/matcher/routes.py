@@ -5,14 +5,17 @@ from typing import Annotated, cast
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import ValidationError
 
-from weyl.kit.http import CurrentPilot, current_pilot, state
+from weyl.jobs.policy import may_read
+from weyl.kit.http import CurrentActor, CurrentPilot, Now, ReadTx, current_pilot, state
 from weyl.kit.route_index import answered_by
 from weyl.matcher.errors import JobNotBound
-from weyl.matcher.models import JobToken, MatchAnswer, MatchRequest
+from weyl.matcher.models import Explanation, JobToken, MatchAnswer, MatchRequest
 from weyl.matcher.policy import may_match, may_match_here
+from weyl.matcher.service.explain import Explainer
 from weyl.matcher.service.matcher import Matcher
 
 router = APIRouter(prefix="/api/matcher", tags=["matcher"])
+explain_router = APIRouter(prefix="/api/jobs", tags=["matcher"])
 
 JOB_ID_MAX = 2**63
 
@@ -22,7 +25,13 @@ async def matcher_of(request: Request) -> Matcher:
     return cast(Matcher, state(request).matcher)
 
 
+async def explainer_of(request: Request) -> Explainer:
+    """Return what explains, as it was wired for this process."""
+    return cast(Explainer, state(request).explainer)
+
+
 CurrentMatcher = Annotated[Matcher, Depends(matcher_of)]
+CurrentExplainer = Annotated[Explainer, Depends(explainer_of)]
 
 
 async def match_directly(request: Request) -> Response | None:
@@ -44,6 +53,16 @@ async def match(request: Request, body: MatchRequest, pilot: CurrentPilot, match
     permit = may_match_here(pilot, body.offer)
     answer = await matcher.match(permit, body, is_gone=request.is_disconnected)
     return Response(answer.model_dump_json(), media_type="application/json")
+
+
+@explain_router.get("/{job_id}/explain", operation_id="matcher_explain_job", response_model=Explanation)
+async def explain_job(
+    job_id: int, actor: CurrentActor, tx: ReadTx, *, explainer: CurrentExplainer, now: Now
+) -> Response:
+    """Explain why a job waits: condition by condition, against the pilots of the last day."""
+    permit = await may_read(tx, actor, [job_id])
+    explanation = await explainer.explain(tx, permit, job_id, now=now)
+    return Response(explanation.model_dump_json(), media_type="application/json")
 
 
 @router.post("/jobs/{job_id}/token", operation_id="matcher_get_job_token")

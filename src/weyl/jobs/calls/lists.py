@@ -26,3 +26,8 @@ def parameters(job_id: int) -> Call[dict[str, Any]]:
 def history(job_id: int) -> Call[list[LoggingRecord]]:
     """Ask for the statuses that a job has had, oldest first."""
     return Call("GET", f"/api/jobs/{job_id}/history", list[LoggingRecord])
+
+
+def explain(job_id: int) -> Call[dict[str, Any]]:
+    """Ask why a job waits: condition by condition, the nearest misses, its place in the queue, and a sentence."""
+    return Call("GET", f"/api/jobs/{job_id}/explain", dict[str, Any])

@@ -2,7 +2,7 @@
 
 import typer
 
-from weyl.jobs.cli import edit, fetch, follow, look, manage, sandbox, submit
+from weyl.jobs.cli import edit, fetch, follow, look, manage, sandbox, submit, why
 
 app = typer.Typer(
     help="""Submits, follows, fetches and manages jobs.
@@ -28,3 +28,4 @@ app.command("reschedule")(manage.reschedule)
 app.command("edit")(edit.edit)
 app.command("wait")(follow.wait)
 app.command("watch")(follow.watch)
+app.command("why")(why.why)

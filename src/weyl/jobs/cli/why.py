@@ -1,0 +1,72 @@
+"""`weyl jobs why`: the conditions that keep a job from running, in a table and a sentence."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from weyl.client.command import session_of
+from weyl.client.errors import UsageFault
+from weyl.client.results import Document, Result
+from weyl.jobs.calls import lists
+from weyl.jobs.cli.selection import job_ids
+
+JOBS_MAX = 100
+
+JobArguments = Annotated[list[str], typer.Argument(metavar="ID", help="Ids of jobs, ranges such as 12..20.")]
+
+
+def why(context: typer.Context, jobs: JobArguments) -> Result:
+    """Explains why jobs wait: what each condition leaves of the pilots of the last day, and who came nearest.
+
+    Example: weyl jobs why 4711
+    """
+    session = session_of(context)
+    chosen = job_ids(session, jobs)
+    if len(chosen) > JOBS_MAX:
+        raise UsageFault(f"{len(chosen):,} jobs are too many to explain.", hint=f"Name at most {JOBS_MAX}.")
+    found = [session.client.send(lists.explain(job_id)) for job_id in chosen]
+    text = "\n\n".join("\n".join(_lines(explanation)) for explanation in found)
+    return Document(found if len(found) != 1 else found[0], text=text)
+
+
+def _lines(told: Mapping[str, Any]) -> Iterator[str]:
+    yield f"Job {told['job_id']} ({told['status']}): {told['verdict']}."
+    if told.get("position"):
+        place = f"number {told['position']:,} of {told['jobs_in_class']:,} of its kind"
+        yield f"It is {place} and has waited for {_span(told['waiting_s'])}."
+    if told["steps"]:
+        yield ""
+        yield f"{'condition':14}{'wanted':>28}{'best offered':>28}{'pilots left':>13}{'sites left':>12}"
+    for step in told["steps"]:
+        wanted, offered = _short(step["wanted"]), _short(step["best_offered"])
+        yield f"{step['condition']:14}{wanted:>28}{offered:>28}{step['pilots_left']:>13,}{step['sites_left']:>12}"
+    if told["nearest"]:
+        yield ""
+        yield "Kept away by one condition only:"
+    for near in told["nearest"]:
+        [failing] = near["fails"]
+        offered = _short(failing["offered"])
+        yield f"  {near['site']}, {near['pilots']:,} pilots: {failing['condition']} {offered}"
+
+
+def _short(value: Any) -> str:
+    match value:
+        case None:
+            text = "-"
+        case list():
+            text = ", ".join(map(str, value))
+        case {"not": [*names]}:
+            text = "not " + ", ".join(map(str, names))
+        case int():
+            text = f"{value:,}"
+        case _:
+            text = str(value)
+    return text if len(text) <= 27 else text[:25] + ".."
+
+
+def _span(seconds: int) -> str:
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds} s"

@@ -1,0 +1,274 @@
+"""Why a job waits: its class against the offers of the last day, one condition after the other, in words."""
+
+import difflib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from weyl.matcher.evaluation import CONDITIONS, Needs, failures
+from weyl.matcher.models import Failing, Near, Step
+from weyl.matcher.offers import PilotOffer
+from weyl.task_queues import tags
+
+NEAREST_MAX = 10
+SHOWN_MAX = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Pilots of one kind at one place, seen in the last day."""
+
+    offer: PilotOffer
+    pilots: int
+    closed_because: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the conditions removed, who came nearest, and who is left."""
+
+    needs: Needs
+    steps: list[Step]
+    nearest: list[Near]
+    left: list[Candidate]
+    blocked_by: str | None = None
+    # Those that the blocking condition removed: all that had been left until then.
+    removed_last: list[Candidate] = field(default_factory=list)
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Return how far the class came, to tell which of several alternatives comes nearest."""
+        stage = len(CONDITIONS) if self.blocked_by is None else CONDITIONS.index(self.blocked_by)
+        return stage, sum(candidate.pilots for candidate in self.left or self.removed_last)
+
+
+def examine(needs: Needs, candidates: Sequence[Candidate]) -> Findings:
+    """Apply the conditions one at a time; those that remove nobody are left out of the steps."""
+    failed = [set(failures(needs, candidate.offer)) for candidate in candidates]
+    steps: list[Step] = []
+    left = list(range(len(candidates)))
+    blocked_by, removed_last = None, []
+    for condition in CONDITIONS:
+        removed = [index for index in left if condition in failed[index]]
+        if not removed:
+            continue
+        kept = [index for index in left if condition not in failed[index]]
+        steps.append(_step(condition, needs, _chosen(candidates, removed), _chosen(candidates, kept)))
+        if not kept:
+            blocked_by, removed_last = condition, _chosen(candidates, removed)
+        left = kept
+        if not left:
+            break
+    near = [(one, next(iter(names))) for one, names in zip(candidates, failed, strict=True) if len(names) == 1]
+    return Findings(needs, steps, _nearest(needs, near), _chosen(candidates, left), blocked_by, removed_last)
+
+
+def verdict(findings: Findings, *, alternatives: int = 1) -> str:
+    """Say in a sentence why no pilot of the last day could run the job, or that some could."""
+    if findings.blocked_by is None:
+        pilots, places = _size(findings.left), sorted({one.offer.place.site for one in findings.left})
+        if not places:
+            return f"No pilot of {findings.needs.vo} has asked for work in the last 24 h"
+        where = _and(places) if len(places) <= SHOWN_MAX else f"{len(places)} sites"
+        return f"{_pilots(pilots)} of the last 24 h, at {where}, could run it: it waits for its turn"
+    several = f"None of its {alternatives} alternatives fits. The one that comes nearest: " if alternatives > 1 else ""
+    return several + _SENTENCES[findings.blocked_by](findings.needs, findings.removed_last)
+
+
+def _chosen(candidates: Sequence[Candidate], indexes: Iterable[int]) -> list[Candidate]:
+    return [candidates[index] for index in indexes]
+
+
+def _size(candidates: Iterable[Candidate]) -> int:
+    return sum(candidate.pilots for candidate in candidates)
+
+
+def _step(condition: str, needs: Needs, removed: Sequence[Candidate], kept: Sequence[Candidate]) -> Step:
+    sites_kept = {one.offer.place.site for one in kept}
+    return Step(
+        condition=condition,
+        wanted=_WANTED[condition](needs),
+        best_offered=_best(condition, needs, removed),
+        sites_removed=len({one.offer.place.site for one in removed} - sites_kept),
+        pilots_removed=_size(removed),
+        sites_left=len(sites_kept),
+        pilots_left=_size(kept),
+    )
+
+
+def _best(condition: str, needs: Needs, candidates: Sequence[Candidate]) -> Any:
+    """Return the largest number that was offered, or the most frequent other things."""
+    offered = [(_OFFERED[condition](needs, one.offer), one.pilots) for one in candidates]
+    numbers = [value for value, _ in offered if isinstance(value, int | float)]
+    if numbers:
+        return max(numbers)
+    counted: Counter[str] = Counter()
+    for value, pilots in offered:
+        counted[str(value)] += pilots
+    return [text for text, _ in counted.most_common(SHOWN_MAX)]
+
+
+def _nearest(needs: Needs, near: Iterable[tuple[Candidate, str]]) -> list[Near]:
+    grouped: Counter[tuple[str, str, str]] = Counter()
+    values: dict[tuple[str, str, str], Any] = {}
+    for candidate, condition in near:
+        offered = _OFFERED[condition](needs, candidate.offer)
+        key = (candidate.offer.place.site, condition, str(offered))
+        grouped[key] += candidate.pilots
+        values[key] = offered
+    return [
+        Near(
+            site=key[0],
+            pilots=pilots,
+            fails=[Failing(condition=key[1], wanted=_WANTED[key[1]](needs), offered=values[key])],
+        )
+        for key, pilots in grouped.most_common(NEAREST_MAX)
+    ]
+
+
+def false_atoms(expression: tags.Expression, offered: frozenset[str]) -> list[str]:
+    """Name the tags that make an expression false for an offer: absent ones, and with `~` those that must not be."""
+    if tags.evaluate(expression, offered):
+        return []
+    if not expression.parts:
+        return [str(expression)]
+    found = (name for part in expression.parts for name in false_atoms(part, offered))
+    return sorted(set(found))
+
+
+def _gpu_text(needs: Needs) -> str:
+    if needs.gpu is None:
+        return "a node without GPUs"
+    gpu = needs.gpu
+    details = [text for text in (gpu.vendor, gpu.arch) if text]
+    details += [f"{gpu.vram_mb} MiB each"] if gpu.vram_mb else []
+    details += [f"runtime {'.'.join(map(str, gpu.runtime))}"] if gpu.runtime else []
+    return f"{max(gpu.count_min, 1)} GPU(s): {', '.join(details) or 'any'}"
+
+
+def _gpu_offered(offer: PilotOffer) -> str:
+    gpu = offer.gpu
+    return "no GPU" if gpu.count == 0 else f"{gpu.count} GPU(s): {gpu.vendor}, {gpu.arch}, {gpu.vram_mb} MiB each"
+
+
+def _sites_text(needs: Needs) -> Any:
+    if needs.sites is not None:
+        return sorted(needs.sites)
+    return {"not": sorted(needs.banned_sites | needs.avoided_hosts)}
+
+
+_WANTED: Mapping[str, Callable[[Needs], Any]] = {
+    "vo": lambda needs: needs.vo,
+    "site": _sites_text,
+    "site_status": lambda _: "open",
+    "accept": lambda needs: f"job type {needs.job_type}, group {needs.group}, owner {needs.owner}",
+    "os": lambda needs: needs.system,
+    "architecture": lambda needs: needs.architecture,
+    "features": lambda needs: sorted(needs.features),
+    "cores": lambda needs: f"a whole node of {needs.cores_min} or more" if needs.whole_node else needs.cores_min,
+    "ram": lambda needs: None if needs.ram is None else needs.ram.at(needs.cores_min),
+    "wall_time": lambda needs: needs.wall_time_s,
+    "cpu_work": lambda needs: needs.work,
+    "gpu": _gpu_text,
+    "scratch": lambda needs: needs.scratch_mb,
+    "tags": lambda needs: str(needs.expression),
+}
+
+_OFFERED: Mapping[str, Callable[[Needs, PilotOffer], Any]] = {
+    "vo": lambda _, offer: offer.place.vo,
+    "site": lambda _, offer: offer.place.site,
+    "site_status": lambda _, offer: "closed" if offer.closed else "open",
+    "accept": lambda _, offer: "other jobs only",
+    "os": lambda _, offer: offer.system,
+    "architecture": lambda _, offer: offer.architecture,
+    "features": lambda needs, offer: "without " + ", ".join(sorted(needs.features - offer.features)[:SHOWN_MAX]),
+    "cores": lambda _, offer: offer.cores,
+    "ram": lambda _, offer: offer.ram_mb,
+    "wall_time": lambda _, offer: offer.wall_time_s,
+    "cpu_work": lambda _, offer: int(offer.wall_time_s * offer.power * offer.cores),
+    "gpu": lambda _, offer: _gpu_offered(offer),
+    "scratch": lambda _, offer: offer.scratch_mb,
+    "tags": lambda needs, offer: "not " + ", ".join(false_atoms(needs.expression, offer.tags)),
+}
+
+
+def _and(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _pilots(count: int) -> str:
+    return "1 pilot" if count == 1 else f"{count:,} pilots"
+
+
+def _where(candidates: Sequence[Candidate]) -> str:
+    """Say where the last ones were: `at SITE`, or how many sites."""
+    sites = sorted({one.offer.place.site for one in candidates})
+    return f"at {_and(sites)}" if len(sites) <= 3 else f"at the {len(sites)} sites that are left"
+
+
+def _too_little(what: str, unit: str, condition: str) -> Callable[[Needs, Sequence[Candidate]], str]:
+    def sentence(needs: Needs, last: Sequence[Candidate]) -> str:
+        wanted, best = _WANTED[condition](needs), _best(condition, needs, last)
+        told = f"{best:,}{unit}" if isinstance(best, int | float) else "nothing known"
+        asked = f"{wanted:,}{unit}" if isinstance(wanted, int) else str(wanted)
+        return f"No pilot of the last 24 h {_where(last)} offers {what} {asked}; the most was {told}"
+
+    return sentence
+
+
+def _site_sentence(needs: Needs, last: Sequence[Candidate]) -> str:
+    seen = sorted({one.offer.place.site for one in last})
+    if needs.sites is None:
+        excluded = needs.banned_sites | needs.avoided_hosts
+        return f"Pilots came from {_and(seen[:SHOWN_MAX])} only, and the job must not run at {_and(sorted(excluded))}"
+    wanted = sorted(needs.sites)
+    named = _and(wanted) if len(wanted) <= SHOWN_MAX else f"any of its {len(wanted)} sites"
+    return f"No pilot came from {named} in the last 24 h; pilots came from {_and(seen[:SHOWN_MAX])}"
+
+
+def _tags_sentence(needs: Needs, last: Sequence[Candidate]) -> str:
+    missing: Counter[str] = Counter()
+    for one in last:
+        for atom in false_atoms(needs.expression, one.offer.tags):
+            missing[atom] += one.pilots
+    atom, _ = missing.most_common(1)[0]
+    if atom.startswith("~"):
+        return f"Every pilot of the last 24 h {_where(last)} has the tag {atom[1:]}, which the job excludes"
+    known = sorted({tag for one in last for tag in one.offer.tags})
+    near = difflib.get_close_matches(atom, known, n=1, cutoff=0.75)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"No pilot of the last 24 h {_where(last)} has the tag {atom}{hint}"
+
+
+def _features_sentence(needs: Needs, last: Sequence[Candidate]) -> str:
+    fewest = min((needs.features - one.offer.features for one in last), key=len)
+    return f"No pilot of the last 24 h {_where(last)} has processors with {_and(sorted(fewest)[:SHOWN_MAX])}"
+
+
+def _gpu_sentence(needs: Needs, last: Sequence[Candidate]) -> str:
+    if needs.gpu is None:
+        return f"Every pilot left {_where(last)} has GPUs, and jobs that ask for none are kept off such nodes"
+    offered = _and([str(text) for text in _best("gpu", needs, last)])
+    return f"No pilot of the last 24 h {_where(last)} offers {_gpu_text(needs)}; offered: {offered}"
+
+
+_SENTENCES: Mapping[str, Callable[[Needs, Sequence[Candidate]], str]] = {
+    "vo": lambda needs, _: f"No pilot of {needs.vo} has asked for work in the last 24 h",
+    "site": _site_sentence,
+    "site_status": lambda _, last: f"Closed for jobs: {_and(sorted({str(one.closed_because) for one in last}))}",
+    "accept": lambda needs, last: f"The pilots {_where(last)} take other jobs only, not {_WANTED['accept'](needs)}",
+    "os": lambda needs, last: f"No pilot of the last 24 h {_where(last)} runs {needs.system}",
+    "architecture": lambda needs, last: (
+        f"No pilot of the last 24 h {_where(last)} has {needs.architecture} processors; "
+        f"offered: {_and([str(text) for text in _best('architecture', needs, last)])}"
+    ),
+    "features": _features_sentence,
+    "cores": _too_little("cores:", "", "cores"),
+    "ram": _too_little("memory:", " MiB", "ram"),
+    "wall_time": _too_little("time:", " s", "wall_time"),
+    "cpu_work": _too_little("CPU work:", " DB12 core-seconds", "cpu_work"),
+    "gpu": _gpu_sentence,
+    "scratch": _too_little("scratch space:", " MiB", "scratch"),
+    "tags": _tags_sentence,
+}

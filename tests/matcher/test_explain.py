@@ -1,0 +1,108 @@
+"""Explanations over HTTP: what is told of a job that waits, of one that does not, and to whom."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from tests.infra.app import Application
+from tests.matcher.conftest import OFFER, Submit
+from tests.matcher.factories import a_class
+
+from weyl.kit.clock import utcnow
+from weyl.kit.db import Database
+from weyl.matcher import queries
+from weyl.matcher.models import Offer
+from weyl.matcher.offers import registered_form
+
+
+async def _ask(application: Application, job_id: int, **who: Any) -> dict[str, Any]:
+    answer = await application.client.get(f"/api/jobs/{job_id}/explain", headers=application.login(**who))
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def _see(db: Database, *, site: str = "LCG.Alpha.org", hours_ago: int = 0, **changes: Any) -> None:
+    """Note that a pilot has asked for work."""
+    digest, document = registered_form(Offer.model_validate({**OFFER, **changes}))
+    columns = {
+        "hash": [digest], "vo": ["voa"], "site": [site], "ce": ["ce.alpha.org"], "queue": ["default"],
+        "doc": [json.dumps(document)], "hits": [3], "misses": [5],
+    }  # fmt: skip
+    async with db.transaction() as tx:
+        await queries.record_offers(tx, columns, utcnow() - timedelta(hours=hours_ago))
+
+
+async def test_a_job_that_nothing_could_run_is_told_what_keeps_it(
+    application: Application, db: Database, submit: Submit
+) -> None:
+    await submit(3, a_class({"cpu": {"ram_mb": {"request": {"overhead": 65_536}}}}))
+    [job_id] = await submit(1, a_class({"cpu": {"ram_mb": {"request": {"overhead": 65_536}}}}))
+    assert (await _ask(application, job_id))["verdict"] == "No pilot of voa has asked for work in the last 24 h"
+    await _see(db)
+    await _see(db, hours_ago=25, cpu={**OFFER["cpu"], "ram_mb": 262_144})
+    told = await _ask(application, job_id)
+    assert told["verdict"].startswith("No pilot of the last 24 h at LCG.Alpha.org offers memory: 65,536 MiB")
+    assert (told["position"], told["jobs_in_class"]) == (4, 4)
+    [step] = told["steps"]
+    assert (step["condition"], step["pilots_left"], step["sites_left"]) == ("ram", 0, 0)
+    assert told["nearest"][0]["site"] == "LCG.Alpha.org"
+
+
+async def test_a_job_that_could_run_waits_for_its_turn(application: Application, db: Database, submit: Submit) -> None:
+    [_, job_id] = await submit(2)
+    await _see(db)
+    told = await _ask(application, job_id)
+    assert told["verdict"] == (
+        "1 pilot of the last 24 h, at LCG.Alpha.org, could run it: it waits for its turn, behind 1 job of the same kind"
+    )
+    assert told["steps"] == []
+
+
+async def test_a_site_that_is_closed_is_named_with_the_reason(
+    application: Application, db: Database, submit: Submit
+) -> None:
+    [job_id] = await submit(1)
+    await _see(db, site="LCG.Gone.org")
+    assert (await _ask(application, job_id))["verdict"] == "Closed for jobs: LCG.Gone.org is no site of voa"
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict"),
+    [
+        ("status = 'Running', site = 'LCG.Alpha.org'", "It does not wait: it is Running at LCG.Alpha.org (Unknown)"),
+        ("status = 'Done'", "It does not wait: it has ended as Done (Unknown)"),
+        (
+            "status = 'Checking', minor_status = 'On Hold: Unknown site X'",
+            "It does not wait for a pilot yet. On Hold: Unknown site X",
+        ),
+        ("status = 'Received'", "It does not wait for a pilot yet: it is Received (Unknown)"),
+        ("class_ids = '{}'", "It waits in no class: `weyl task-queues rebuild` puts it back"),
+    ],
+)
+async def test_of_a_job_that_does_not_wait_it_is_said_what_it_does(
+    application: Application, db: Database, submit: Submit, *, change: str, verdict: str
+) -> None:
+    [job_id] = await submit(1)
+    async with db.transaction() as tx:
+        await tx.execute(text(f"UPDATE jobs SET {change}"))
+    assert (await _ask(application, job_id))["verdict"] == verdict
+
+
+async def test_explaining_takes_six_statements_at_most(application: Application, db: Database, submit: Submit) -> None:
+    [job_id] = await submit(1)
+    for cores in (4, 8, 16):
+        await _see(db, cpu={**OFFER["cpu"], "num_cores": cores})
+    with application.app.state.db.count_statements() as statements:
+        await _ask(application, job_id)
+    assert len(statements) <= 6
+
+
+async def test_strangers_are_told_nothing(application: Application, submit: Submit) -> None:
+    [job_id] = await submit(1)
+    url = f"/api/jobs/{job_id}/explain"
+    assert (await application.client.get(url)).status_code == 401
+    assert (await application.client.get(url, headers=application.login("bob"))).status_code == 403
+    assert (await application.client.get(url, headers=application.login(vo="vob"))).status_code == 403
