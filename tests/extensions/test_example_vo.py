@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from tests.extensions.tutorial import ROOT, WEYL, block, files, install, path_of, run, write
 from tests.infra.app import GROUPS, USERS, Installation, config_document
 
 from weyl.auth.keys import KeySet
@@ -23,10 +24,7 @@ from weyl.demo.seaweedfs import RunningStore
 from weyl.kit.ids import uuid7
 from weyl.server import listen
 
-ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "extensions" / "example_vo"
-TUTORIAL = (ROOT / "docs" / "developer" / "extension-tutorial.md").read_text()
-WEYL = [sys.executable, "-c", "from weyl.cli.main import main; main()"]
 SETTINGS = (
     "database_url",
     "public_url",
@@ -41,37 +39,6 @@ SETTINGS = (
 )
 
 
-def files() -> list[tuple[str, str]]:
-    """Return what the tutorial tells to write, in the order of the page."""
-    return re.findall(r"^\*\*`([^`]+)`\*\*\n\n```\w+\n(.*?)^```$", TUTORIAL, re.DOTALL | re.MULTILINE)
-
-
-def block(language: str) -> str:
-    """Return the one block of the tutorial in this language that is no file."""
-    of_files = {text for _, text in files()}
-    [text] = [
-        text
-        for text in re.findall(rf"^```{language}\n(.*?)^```$", TUTORIAL, re.DOTALL | re.MULTILINE)
-        if text not in of_files
-    ]
-    return text
-
-
-def write(directory: Path, path: str, text: str) -> None:
-    """Do what the tutorial tells: write one file."""
-    (directory / path).parent.mkdir(parents=True, exist_ok=True)
-    (directory / path).write_text(text)
-
-
-def install(directory: Path, target: Path) -> None:
-    """Install a package into a directory that only those who have it on their path see."""
-    command = ["uv", "pip", "install", "-q", "--no-deps", "--python", sys.executable, "--target", str(target)]
-    done = subprocess.run(
-        [sys.executable, "-m", *command, str(directory)], capture_output=True, text=True, check=False, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-
-
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package that the tutorial builds, installed."""
@@ -80,24 +47,6 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write(package, path, text)
     install(package, target)
     return target
-
-
-def path_of(target: Path) -> str:
-    """Return the search path of a program that sees the package."""
-    return os.pathsep.join([str(target), *filter(None, [os.environ.get("PYTHONPATH")])])
-
-
-def run(words: list[str], target: Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run a program that sees the package."""
-    return subprocess.run(
-        words,
-        env=os.environ | {"PYTHONPATH": path_of(target)} | environ,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=150,
-        check=False,
-    )
 
 
 def test_the_tutorial_builds_the_example_to_the_letter() -> None:
