@@ -12,7 +12,6 @@ import structlog
 from cachetools import LRUCache
 
 from weyl.jobs.queries.checks import select_documents
-from weyl.kit import json as kit_json
 from weyl.kit.coalesce import Coalescer
 from weyl.kit.db import Database, Tx, is_transient
 from weyl.matcher import queries
@@ -202,7 +201,7 @@ def _bind_to(slot: Slot, row: Any) -> None:
             owner_group=row["owner_group"],
             vo=row["vo"],
             description_id=row["description_id"],
-            parameters=None if row["parameters"] is None else kit_json.loads(row["parameters"]),
+            parameters=row["parameters"],
         )
     )
 
