@@ -42,6 +42,17 @@ async def test_a_pilot_gets_the_oldest_job_with_all_that_its_wrapper_needs(
     assert (answer.miss, answer.action) == (None, "continue")
 
 
+async def test_a_job_of_a_parametric_submission_is_matched_with_its_values(
+    db: Database, submit: Submit, start_matcher: StartMatcher
+) -> None:
+    [job_id] = await submit(1)
+    async with db.transaction() as tx:
+        await tx.execute(text("""UPDATE jobs SET parameters = '{"": "7"}'"""))
+    matcher = await start_matcher()
+    answer = await matcher.match(a_pilot(), a_request())
+    assert [job.job_id for job in answer.jobs] == [job_id]
+
+
 async def test_a_match_writes_the_job_its_history_its_pilot_and_the_count(
     db: Database, submit: Submit, start_matcher: StartMatcher
 ) -> None:
