@@ -34,6 +34,7 @@ JOBS_ENTRIES: dict[str, Entry] = {
     "edit": Entry(JOBS, "Set parameters of jobs.", "edit"),
     "wait": Entry(JOBS, "Wait until jobs have ended.", "wait"),
     "watch": Entry(JOBS, "Show how jobs move, until all have ended.", "watch"),
+    "why": Entry(JOBS, "Explain why jobs wait.", "why"),
 }
 
 ENTRIES: dict[str, Entry] = {
