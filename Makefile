@@ -24,6 +24,8 @@ check: setup  ## format, lint, types, import contracts, architecture: under a mi
 	@$(VENV)/ruff format --check --output-format concise . || { echo 'Run make format'; exit 1; }
 	@$(VENV)/ruff check -q .
 	@$(VENV)/mypy
+	@$(VENV)/mypy --python-version 3.10 src/weyl_pilot
+	@$(VENV)/vermin -q -t=3.9- --violations --no-tips --eval-annotations src/weyl_pilot
 	@$(VENV)/lint-imports --no-cache
 	@$(VENV)/python -m pytest -q -p no:cacheprovider tests/test_architecture.py
 
