@@ -13,7 +13,7 @@ from pgqueuer.models import Job
 from pgqueuer.qm import QueueManager
 from pgqueuer.types import QueueExecutionMode
 
-from weyl.kit.db import Database, libpq_dsn
+from weyl.kit.db import CONNECT_TIMEOUT_S, Database, libpq_dsn
 from weyl.tasks.execution import Execution, run_once
 from weyl.tasks.models import SIZES, BoundTask, Run, Size
 from weyl.tasks.options import OptionsSource, no_options
@@ -97,10 +97,7 @@ class Worker:
             delay_s = min(delay_s * 2, 10)
 
     async def _run_engine(self, mode: QueueExecutionMode) -> None:
-        settings = {"timezone": "UTC", "application_name": "weyl-worker"}
-        async with asyncpg.create_pool(
-            libpq_dsn(self._db.url), min_size=2, max_size=4, server_settings=settings, timeout=10
-        ) as pool:
+        async with self._open_pool() as pool:
             room = self._room = Room(self._concurrency, batch_max=BATCH)
             repository = TaskRepository.open(pool, self._db, room)
             engine = self._engine = QueueManager(repository)
@@ -116,6 +113,17 @@ class Worker:
                 shutdown_on_listener_failure=True,
                 heartbeat_timeout=HEARTBEAT,
             )
+
+    def _open_pool(self) -> asyncpg.Pool:
+        return asyncpg.create_pool(
+            libpq_dsn(self._db.url),
+            min_size=2,
+            max_size=4,
+            timeout=CONNECT_TIMEOUT_S,
+            # A way to the database that swallows everything ends the engine, which then looks for another.
+            command_timeout=self._db.command_timeout_s,
+            server_settings={"timezone": "UTC", "application_name": "weyl-worker"},
+        )
 
     def _register(self, engine: QueueManager, bound: BoundTask, repository: TaskRepository) -> None:
         async def unused(_: Job) -> None:
