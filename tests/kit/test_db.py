@@ -1,6 +1,7 @@
 """Transactions, bulk loading, notices and partitions, on the real database."""
 
 import asyncio
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -52,6 +53,23 @@ async def test_a_savepoint_takes_its_copy_back(db: Database) -> None:
         await copy_rows(tx, things, ["id", "name"], [(2, "lost")])
         await savepoint.rollback()
     assert await _count(db) == 1
+
+
+async def test_nobody_waits_for_a_connection_while_others_get_one_again_and_again(database_url: str) -> None:
+    database = Database(database_url, pool_size=1)
+
+    async def work() -> None:
+        for _ in range(200):
+            async with database.transaction() as tx:
+                await tx.execute(text("SELECT 1"))
+
+    try:
+        # Many more than there are connections; each has to wait, and nobody until the pool gives up.
+        began = time.monotonic()
+        await asyncio.gather(*(work() for _ in range(8)))
+        assert time.monotonic() - began < 60
+    finally:
+        await database.close()
 
 
 async def test_statements_are_counted(db: Database) -> None:

@@ -45,6 +45,7 @@ class Idle:
         self._kept_max = kept_max
         self._opened_max = opened_max
         self._idle: list[AsyncConnection] = []
+        self._waiting = 0
 
     async def begin(self) -> tuple[AsyncConnection, Transaction]:
         """Take a connection and begin a transaction on it.
@@ -78,7 +79,8 @@ class Idle:
         except BaseException:
             await asyncio.shield(asyncio.ensure_future(_give_back(connection, driver)))
             raise
-        if len(self._idle) < self._kept_max:
+        # Not kept while somebody waits for the pool: whoever comes next would take it, again and again, before them.
+        if len(self._idle) < self._kept_max and not self._waiting:
             self._idle.append(connection)
         else:
             await connection.close()
@@ -91,12 +93,19 @@ class Idle:
     async def take(self) -> AsyncConnection:
         """Return a connection that PostgreSQL has not closed, as far as this machine knows."""
         for _ in range(self._opened_max):
-            connection = self._idle.pop() if self._idle else await self._engine.connect()
+            connection = self._idle.pop() if self._idle else await self._connect()
             driver = driver_of(connection)
             if not await _is_closed(driver):
                 return connection
             await _give_back(connection, driver)
-        return await self._engine.connect()
+        return await self._connect()
+
+    async def _connect(self) -> AsyncConnection:
+        self._waiting += 1
+        try:
+            return await self._engine.connect()
+        finally:
+            self._waiting -= 1
 
 
 async def _is_closed(driver: asyncpg.Connection) -> bool:
