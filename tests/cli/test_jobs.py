@@ -261,6 +261,14 @@ def test_nobody_kills_the_jobs_of_another(weyl: Program, weyl_as: Callable[..., 
     assert rows(weyl("status", str(job_id)))[0]["Status"] != "Killed"
 
 
+def test_among_jobs_of_others_ones_own_are_killed(weyl: Program, weyl_as: Callable[..., Program], group: str) -> None:
+    [mine] = submit(weyl, group)
+    [theirs] = submit(weyl_as("bob"), group)
+    result = weyl("kill", str(mine), str(theirs), "--yes", "-q")
+    assert (result.returncode, result.stdout.split()) == (7, [str(mine)])
+    assert f"{theirs} is a job of bob" in result.stderr
+
+
 def test_reschedule(weyl: Program, server: Server, group: str) -> None:
     [job_id] = submit(weyl, group)
     move(server, [job_id], "Running", "Failed")

@@ -10,11 +10,11 @@ import typer
 
 from weyl.client.columns import Where
 from weyl.client.command import Session, session_of
-from weyl.client.errors import NotFound, Refused, UsageFault
+from weyl.client.errors import Forbidden, NotFound, Refused, UsageFault
 from weyl.client.results import Ids, Result, Rows
 from weyl.jobs.calls import changes, lists
 from weyl.jobs.cli.follow import ENDED
-from weyl.jobs.cli.selection import BATCH, MISSING, batches, conditions, find_some, no_such, stream_job_ids
+from weyl.jobs.cli.selection import BATCH, MISSING, batches, conditions, find_some, no_such, own_name, stream_job_ids
 from weyl.jobs.models.status import SetJobStatusReturn
 from weyl.jobs.states import JobStatus
 from weyl.kit.call import Call
@@ -97,9 +97,22 @@ def _act(session: Session, act: Act, *, ids: list[str] | None, where: str | None
         if known:
             session.confirm(act.verb, len(known), breakdown=_breakdown(known))
         rows = _batches_of(known)
-    done = _only_if_any((act.act(session, batch, failed) for batch in rows), failed)
+    done = _only_if_any((_to_own(session, act, batch, failed) for batch in rows), failed)
     sentence = f"{act.participle.capitalize()} "
     return Ids(done, lambda count: f"{sentence}{_jobs(count)}.", id_column="JobID", unit="jobs", failed=failed)
+
+
+def _to_own(session: Session, act: Act, rows: Batch, failed: Failed) -> list[int]:
+    """Act on a batch; if some of it are not the user's to change, which the server refuses as a whole, on the rest."""
+    try:
+        return act.act(session, rows, failed)
+    except Forbidden:
+        own = own_name(session)
+        mine = [row for row in rows if row["Owner"] == own]
+        if not mine or len(mine) == len(rows):
+            raise
+    failed |= {row["JobID"]: f"is a job of {row['Owner']}" for row in rows if row["Owner"] != own}
+    return act.act(session, mine, failed)
 
 
 def _found(session: Session, ids: list[str], failed: Failed) -> Iterator[Batch]:
