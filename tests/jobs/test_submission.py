@@ -357,4 +357,7 @@ async def test_a_bad_job_in_json_refuses_all_with_every_problem(served: Applicat
     ]
     malformed = await served.client.post("/api/jobs/json", json=["no object"], headers=served.login())
     assert malformed.status_code == 422
+    huge = await served.client.post("/api/jobs/json", json=[{"Priority": 2**70}], headers=served.login())
+    assert huge.status_code == 400
+    assert "64-bit" in huge.json()["detail"]
     assert await _rows(db, jobs) == []

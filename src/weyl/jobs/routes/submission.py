@@ -44,7 +44,11 @@ async def submitted_texts(request: Request) -> Sequence[str]:
 
 async def submitted_documents(request: Request) -> Sequence[str]:
     """Return the job descriptions of the body, each as a text of its own; equal ones have equal texts."""
-    return [json.dumps_text(document) for document in _validated(_DOCUMENTS, await request.body())]
+    documents = _validated(_DOCUMENTS, await request.body())
+    try:
+        return [json.dumps_text(document) for document in documents]
+    except TypeError as error:  # the body may have numbers of any size
+        raise BadSubmission(f"The descriptions cannot be kept: {error}") from error
 
 
 def _validated(adapter: TypeAdapter[list[T]], body: bytes) -> list[T]:
