@@ -10,6 +10,7 @@ from pathlib import Path
 import asyncpg
 import httpx2
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy.engine import make_url
 
 from tests.infra.app import Application, Installation, running_application
@@ -17,6 +18,11 @@ from weyl.demo.postgres import RunningPostgres, start_postgres
 from weyl.demo.seaweedfs import RunningStore, start_seaweedfs
 from weyl.kit.db import Database, Tx, driver_connection, libpq_dsn
 from weyl.migrations import migrate
+
+# The same examples in every run; `--hypothesis-profile thorough` looks for others (docs/developer/testing.md).
+settings.register_profile("steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("thorough", settings.get_profile("steady"), derandomize=False, max_examples=2_000)
+settings.load_profile("steady")
 
 _numbers = itertools.count()
 

@@ -12,8 +12,9 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 from tests.infra import hostile
 from tests.infra.app import Application, bearer
+from tests.infra.household import settle
 from tests.infra.routes import operations
-from tests.infra.samples import GOOD_QUERY, PATH_NAMES, SEARCHES, STAMP, samples
+from tests.infra.samples import GOOD_QUERY, PATH_NAMES, SEARCHES, samples
 
 from weyl.app import create_app
 from weyl.kit.db import Database
@@ -146,31 +147,12 @@ class Siege:
 
 @pytest.fixture
 async def siege(start_application: Any, db: Database) -> AsyncIterator[Siege]:
-    """Give alice a job that runs on a pilot, and everybody a token."""
+    """Let everybody be at home."""
     application = await start_application(logins_per_minute=1_000_000, database_statement_timeout_s=1)
-    client = application.client
-    submitted = await client.post("/api/jobs/jdl", json=['Executable = "x";'], headers=application.login())
-    assert submitted.status_code == 201, submitted.text
-    job_id = submitted.json()[0]["JobID"]
-    registered = await client.post(
-        "/api/pilots/", json={"pilot_stamp": STAMP, "vo": "voa"}, headers=application.login(group="pilot")
-    )
-    assert registered.status_code == 201, registered.text
-    async with db.transaction() as tx:
-        await tx.execute(text("UPDATE jobs SET status = 'Running', pilot_stamp = :s"), {"s": STAMP})
-        await tx.execute(text("INSERT INTO job_pilots SELECT job_id, :s, now() FROM jobs"), {"s": STAMP})
-        await tx.execute(text("INSERT INTO task_kinds VALUES ('a.task', 'small', 0, 1, NULL, false, now())"))
-    tokens = {
-        "nobody": {},
-        "user": application.login(),
-        "admin": application.login(group="admin", properties=["Operator"]),
-        "service": application.login(group="service"),
-        "pilot": application.pilot(STAMP),
-        "payload": application.payload(job_id, stamp=STAMP),
-    }
+    household = await settle(application, db)
     # Kept, not printed: drawing a traceback of these bodies takes longer than to answer them.
     with capture_logs() as logs:
-        siege = Siege(application, db, job_id, tokens, logs)
+        siege = Siege(application, db, household.job_id, household.tokens, logs)
         yield siege
     assert not siege.problems, "\n".join(siege.problems)
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from weyl.auth.routes.browser import SENT_ON_HEADERS, BrowserRoute, ProviderCallback, send_on
+from weyl.auth.routes.browser import SENT_ON, SENT_ON_HEADERS, BrowserRoute, ProviderCallback, send_on
 from weyl.auth.routes.context import ClientAddress, CurrentAuthority
 from weyl.auth.service import authorization
 from weyl.auth.service.attempts import admit
@@ -16,7 +16,7 @@ _pages = APIRouter(route_class=BrowserRoute)
 _callbacks = APIRouter(route_class=ProviderCallback)
 
 
-@_pages.get("/authorize", operation_id="auth_initiate_authorization_flow", response_model=None)
+@_pages.get("/authorize", operation_id="auth_initiate_authorization_flow", response_model=None, responses=SENT_ON)
 async def initiate_authorization_flow(
     db: CurrentDatabase,
     authority: CurrentAuthority,
@@ -31,7 +31,9 @@ async def initiate_authorization_flow(
     return send_on(await authorization.start(db, authority, request=request, now=now))
 
 
-@_callbacks.get("/authorize/complete", operation_id="auth_complete_authorization_flow", response_model=None)
+@_callbacks.get(
+    "/authorize/complete", operation_id="auth_complete_authorization_flow", response_model=None, responses=SENT_ON
+)
 async def complete_authorization_flow(
     db: CurrentDatabase,
     authority: CurrentAuthority,

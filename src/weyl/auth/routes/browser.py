@@ -11,6 +11,18 @@ from fastapi.routing import APIRoute
 from weyl.auth.pages import HEADERS, enter_code_page, error_page
 from weyl.auth.service.device import PATH as DEVICE_PATH
 from weyl.kit.errors import WeylError
+from weyl.kit.openapi import refusals
+
+_HTML = {"content": {"text/html": {"schema": {"type": "string"}}}}
+PAGE: dict[int | str, dict[str, Any]] = {200: {"description": "A page", **_HTML}}
+"""What a route that shows a page declares beside the contract's answer."""
+SENT_ON: dict[int | str, dict[str, Any]] = {
+    **PAGE,
+    307: {"description": "The browser is sent on", "headers": {"Location": {"schema": {"type": "string"}}}},
+    **refusals(429, 502),
+}
+"""What a route that sends browsers elsewhere declares; its refusals are pages for whoever accepts HTML."""
+
 
 SENT_ON_HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 

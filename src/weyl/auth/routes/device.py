@@ -6,11 +6,20 @@ from fastapi import APIRouter, Query, Request, Response
 
 from weyl.auth.models import InitiateDeviceFlowResponse
 from weyl.auth.pages import enter_code_page, finished_page
-from weyl.auth.routes.browser import BrowserRoute, ProviderCallback, is_sent_by_another_site, page, send_on
+from weyl.auth.routes.browser import (
+    PAGE,
+    SENT_ON,
+    BrowserRoute,
+    ProviderCallback,
+    is_sent_by_another_site,
+    page,
+    send_on,
+)
 from weyl.auth.routes.context import ClientAddress, CurrentAuthority
 from weyl.auth.service import device
 from weyl.auth.service.attempts import admit
 from weyl.kit.http import CurrentDatabase, Now, WriteTx
+from weyl.kit.openapi import refusals
 
 router = APIRouter(prefix="/api/auth", tags=["auth"])
 _pages = APIRouter(route_class=BrowserRoute)
@@ -20,7 +29,7 @@ _callbacks = APIRouter(route_class=ProviderCallback)
 Issuer = Annotated[str | None, Query(include_in_schema=False)]
 
 
-@router.post("/device", operation_id="auth_initiate_device_flow")
+@router.post("/device", operation_id="auth_initiate_device_flow", responses=refusals(429))
 async def initiate_device_flow(
     tx: WriteTx,
     authority: CurrentAuthority,
@@ -37,7 +46,7 @@ async def initiate_device_flow(
     return await device.start(tx, authority, client_id=client_id, scope=scope, now=now)
 
 
-@_pages.get("/device", operation_id="auth_do_device_flow", response_model=None)
+@_pages.get("/device", operation_id="auth_do_device_flow", response_model=None, responses=SENT_ON)
 async def do_device_flow(
     db: CurrentDatabase,
     authority: CurrentAuthority,
@@ -57,7 +66,7 @@ async def do_device_flow(
     return send_on(await device.login_url(db, authority, user_code=user_code, now=now))
 
 
-@_callbacks.get("/device/complete", operation_id="auth_finish_device_flow", response_model=None)
+@_callbacks.get("/device/complete", operation_id="auth_finish_device_flow", response_model=None, responses=SENT_ON)
 async def finish_device_flow(
     db: CurrentDatabase,
     authority: CurrentAuthority,
@@ -75,7 +84,7 @@ async def finish_device_flow(
     return send_on(authority.url(f"{device.PATH}/complete/finished"))
 
 
-@router.get("/device/complete/finished", operation_id="auth_finished", response_model=None)
+@router.get("/device/complete/finished", operation_id="auth_finished", response_model=None, responses=PAGE)
 async def finished() -> Response:
     """Tell the user to go back to the device."""
     return page(finished_page())

@@ -9,6 +9,7 @@ from weyl.auth.models import Metadata, OpenIDConfiguration
 from weyl.auth.routes.context import CurrentAuthority
 from weyl.auth.service.authority import Authority
 from weyl.kit.http import JSON, cached_response, json_response, state
+from weyl.kit.openapi import refusals
 from weyl.kit.route_index import answered_by
 
 router = APIRouter(prefix="/.well-known", tags=[".well-known"])
@@ -28,6 +29,7 @@ async def installation_metadata(request: Request) -> Response:
     "/openid-configuration",
     operation_id=".well-known_get_openid_configuration",
     response_model=OpenIDConfiguration,
+    responses=refusals(304),
 )
 @answered_by(openid_configuration)
 async def get_openid_configuration(request: Request, authority: CurrentAuthority) -> Response:
@@ -41,7 +43,12 @@ async def get_jwks(authority: CurrentAuthority) -> Response:
     return Response(authority.documents.jwks(), media_type=JSON)
 
 
-@router.get("/dirac-metadata", operation_id=".well-known_get_installation_metadata", response_model=Metadata)
+@router.get(
+    "/dirac-metadata",
+    operation_id=".well-known_get_installation_metadata",
+    response_model=Metadata,
+    responses=refusals(304),
+)
 @answered_by(installation_metadata)
 async def get_installation_metadata(request: Request, authority: CurrentAuthority) -> Response:
     """List the VOs and their groups, for clients that are about to log in."""
