@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import queue
+import shutil
 import signal
 import threading
 import time
@@ -28,6 +29,8 @@ BUSY_POLL_S = 5
 PAUSE_FIRST_S, PAUSE_MAX_S = 30.0, 300.0
 DRAIN_LOOK_S = 2.0
 COUNT_MAX = 1000
+# Without room for its own files no job would come further than its set-up.
+ROOM_MIN_MB, ROOM_LOOK_S = 50, 10.0
 
 Event = Tuple[str, Any]
 
@@ -121,6 +124,9 @@ class Loop:
         left = self._node.allocation.without(self._works())
         if self._is_asking or self._stop_reason is not None or left.is_full or time.monotonic() < self._ask_at:
             return
+        if self._lacks_room():
+            self._ask_at = time.monotonic() + ROOM_LOOK_S
+            return
         count = min(left.slots, left.cores, COUNT_MAX)
         if self._rules.jobs_max:
             count = min(count, self._rules.jobs_max - self._tally.jobs)
@@ -133,6 +139,18 @@ class Loop:
         }
         self._is_asking = True
         threading.Thread(target=self._ask, args=(request,), name="match", daemon=True).start()
+
+    def _lacks_room(self) -> bool:
+        if self._rules.work_dir is None:
+            return False
+        try:
+            free_mb = shutil.disk_usage(str(self._rules.work_dir)).free >> 20
+        except OSError:
+            return False
+        if free_mb >= ROOM_MIN_MB:
+            return False
+        log.warning("no job is asked for: only %d MB are free in %s", free_mb, self._rules.work_dir)
+        return True
 
     def _ask(self, request: Mapping[str, Any]) -> None:
         start = time.monotonic()

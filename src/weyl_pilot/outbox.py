@@ -198,5 +198,9 @@ class Outbox:
                 self._file.unlink()
             return
         fresh = self._file.with_suffix(".tmp")
-        fresh.write_text(json.dumps({str(self._job_id): waiting}), encoding="utf-8")
-        os.replace(str(fresh), str(self._file))
+        try:
+            fresh.write_text(json.dumps({str(self._job_id): waiting}), encoding="utf-8")
+            os.replace(str(fresh), str(self._file))
+        except OSError as error:
+            # The reports themselves need no disk: they are sent from memory as soon as the server takes them.
+            log.warning("job %d: reports that wait are not on disk: %s", self._job_id, error)

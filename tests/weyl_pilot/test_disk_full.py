@@ -1,0 +1,56 @@
+"""A worker node whose disk is full takes no jobs it could not run, and loses no report of those it has."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.infra.disk import full, small_disk
+from tests.weyl_pilot.conftest import Start, finish
+from tests.weyl_pilot.stand_in import StandIn
+
+
+@pytest.fixture
+def disk(work_dir: Path) -> Iterator[Path]:
+    """The disk of the pilot's own directory; its mode lets other users pass."""
+    (work_dir / "work").mkdir(mode=0o755)
+    with small_disk(work_dir / "work", size_mb=96) as mounted:
+        yield mounted
+
+
+def test_a_pilot_without_any_room_says_so_and_takes_no_job_with_it(server: StandIn, disk: Path, start: Start) -> None:
+    job = server.add(1, executable="/bin/true")
+    with full(disk):
+        pilot = start()
+        _, log = pilot.communicate(timeout=60)
+        assert pilot.returncode == 1
+        assert "No space left on device" in log
+    assert job.states == []
+    finish(start())
+    assert job.last("Status") == "Done"
+
+
+def test_no_job_is_asked_for_until_there_is_room(server: StandIn, disk: Path, start: Start) -> None:
+    job = server.add(1, executable="/bin/true")
+    with full(disk, but_mb=10):
+        pilot = start()
+        assert pilot.stderr is not None
+        for line in pilot.stderr:
+            if "no job is asked for" in line:
+                break
+        assert job.states == []
+    finish(pilot)
+    assert (job.last("Status"), job.last("MinorStatus")) == ("Done", "Execution Complete")
+
+
+def test_a_payload_that_fills_the_disk_fails_by_itself_and_the_next_one_runs(
+    server: StandIn, disk: Path, start: Start
+) -> None:
+    script = "-c 'echo begun; cat /dev/zero > big || exit 3'"
+    greedy = server.add(1, executable="/bin/sh", arguments=script)
+    modest = server.add(2, executable="/bin/sh", arguments="-c 'echo hello'", output_sandbox=["std.out"])
+    finish(start("--slots", "1", "--cores", "1"))
+    assert (greedy.last("Status"), greedy.last("ApplicationStatus")) == ("Failed", "Exited With Status 3")
+    assert server.output(1)["std.out"] == b"begun\n"
+    assert modest.last("Status") == "Done"
+    assert server.output(2) == {"std.out": b"hello\n"}
