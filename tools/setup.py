@@ -28,6 +28,7 @@ FORBIDDING = (
 SYSTEM_PACKAGES = {
     "bwrap": "bubblewrap",
     "caddy": "caddy",
+    "faketime": "faketime",
     "git": "git",
     "nginx": "nginx",
     "victoria-metrics": "victoria-metrics",

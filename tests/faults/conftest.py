@@ -1,0 +1,31 @@
+"""One installation behind fault proxies for all tests of a module, and a member of it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults.executions import Executions
+from tests.faults.installation import FaultyStack, Member, logged_in, running_installation
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[FaultyStack]:
+    """The installation of one module's tests."""
+    with running_installation() as running:
+        yield running
+        for log in sorted(running.files.logs.glob("*.log")):
+            print(f"--- {log.name}", *log.read_text(errors="replace").splitlines()[-60:], sep="\n")
+
+
+@pytest.fixture(scope="module")
+def alice(stack: FaultyStack) -> Iterator[Member]:
+    """A member of `hep`."""
+    with logged_in(stack) as member:
+        yield member
+
+
+@pytest.fixture(scope="module")
+def executions() -> Iterator[Executions]:
+    """The count of payloads that ran."""
+    with Executions() as counting:
+        yield counting
