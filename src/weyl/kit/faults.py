@@ -26,6 +26,7 @@ SHOWN_ITEMS_MAX = 100
 SHOWN_DEPTH_MAX = 10
 _LEFT_OUT = "…"
 
+_DISK_FULL = "53100"
 # Values that a column cannot hold: too long, out of range, or a NUL byte in text. The caller sent them.
 _REFUSED_VALUES = {"22001", "22003", "22008", "22021", "22P05"}
 
@@ -109,6 +110,10 @@ def _carried(text: str) -> str:
 
 
 async def _database_error(request: Request, error: Exception) -> Response:
+    if sqlstate(error) == _DISK_FULL:
+        log.error("request.database_disk_full", path=request.url.path, error=repr(error)[:300])
+        detail = "The disk of the database is full: nothing new can be kept until its administrators make room"
+        return json_response({"detail": detail}, status=503, headers={"Retry-After": "60"})
     if isinstance(error, PoolTimeout) or is_unavailable(error) or is_transient(error):
         log.warning("request.database_unavailable", path=request.url.path, error=repr(error)[:300])
         detail = "The database cannot serve this now; try again in a moment"
