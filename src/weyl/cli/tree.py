@@ -62,6 +62,7 @@ ENTRIES: dict[str, Entry] = {
     "api": Entry("weyl.cli.api", "Call any route of the API."),
     "doctor": Entry("weyl.cli.doctor", "Check address, certificates, clock and login."),
     "completion": Entry("weyl.cli.completion", "Print the completion script of a shell."),
+    "legacy-aliases": Entry("weyl.cli.legacy.scripts", "Write programs with DIRAC's old names."),
     "version": Entry("weyl.cli.about", "Print the version."),
     "demo": Entry(DEMO, "Run the whole system on this machine, with a real job.", "demo", extra="demo"),
     "up": Entry(DEMO, "Run the whole system on this machine, and keep its state.", "up", extra="demo"),
