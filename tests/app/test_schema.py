@@ -39,6 +39,10 @@ CHECKS = [
     checks.response_schema_conformance,
 ]
 PROBLEMS_MAX = 20
+# What the fields of bodies and of logins must say to come further than the first look at them.
+FIELDS = {"vo": "voa", "site": "LCG.Alpha.org", "client_id": "myDIRACClientID", "grant_type": "refresh_token"}
+FIELDS |= {"scope": "vo:voa", "pilot_stamp": STAMP, "wait_s": 0}
+FLOWS = {"/api/auth/device", "/api/auth/token"}
 
 
 def strict(document: dict[str, Any]) -> dict[str, Any]:
@@ -99,9 +103,12 @@ def known(case: Case, household: Household) -> Case:
     """Return the request about things that exist, where it names any."""
     names = {**PATH_NAMES, "job_id": str(household.job_id), "letter_id": "1"}
     case.path_parameters = {name: names.get(name, value) for name, value in case.path_parameters.items()}
+    fields = {**FIELDS, "job_ids": [household.job_id]}
+    if case.path in FLOWS:
+        case.query = {name: FIELDS.get(name, value) for name, value in case.query.items()}
     body = case.body
-    if isinstance(body, dict) and "job_ids" in body:
-        case.body = {**body, "job_ids": [household.job_id]}
+    if isinstance(body, dict) and not fields.keys().isdisjoint(body):
+        case.body = {name: fields.get(name, value) for name, value in body.items()}
     sample = samples(household.job_id).get(f"{case.method} {case.path}")
     if isinstance(body, dict) and body and isinstance(sample, dict) and set(sample) <= {str(household.job_id), STAMP}:
         case.body = {**body, next(iter(sample)): next(iter(body.values()))}

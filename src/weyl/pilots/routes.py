@@ -20,6 +20,7 @@ from weyl.kit.http import (
     page_response,
     state,
 )
+from weyl.kit.openapi import refusals
 from weyl.kit.search import PER_PAGE_MAX, SearchParams, SummaryParams
 from weyl.pilots import policy
 from weyl.pilots.models import (
@@ -131,7 +132,7 @@ def _tokens(outcome: PilotTokens | Refusal) -> Response:
     return Response(outcome.model_dump_json(), media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
-@router.post("/token", operation_id="pilots_redeem_secret", response_model=PilotTokens)
+@router.post("/token", operation_id="pilots_redeem_secret", response_model=PilotTokens, responses=refusals(429))
 async def redeem_secret(
     request: PilotSecretRedemption,
     address: Address,
