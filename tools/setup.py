@@ -26,11 +26,18 @@ FORBIDDING = (
     "#!/bin/sh\n# weyl's set-up installs programs for tests: none of them is to start as a service.\nexit 101\n"
 )
 SYSTEM_PACKAGES = {
+    "arcctl": "nordugrid-arc-arex nordugrid-arc-arcctl nordugrid-arc-arcctl-service nordugrid-arc-infosys-ldap"
+    " nordugrid-arc-plugins-needed nordugrid-arc-test-utils iptables",
     "bwrap": "bubblewrap",
     "caddy": "caddy",
     "faketime": "faketime",
+    "condor_submit": "minicondor",
     "git": "git",
     "nginx": "nginx",
+    "slurmctld": "slurmctld",
+    "slurmd": "slurmd",
+    "slurmrestd": "slurmrestd slurm-wlm-jwt-plugin",
+    "sshd": "openssh-server",
     "victoria-metrics": "victoria-metrics",
 }
 
@@ -166,7 +173,7 @@ def install_system_packages() -> None:
     if not missing:
         return
     if os.geteuid() == 0 and shutil.which("apt-get"):
-        packages = sorted(missing.values())
+        packages = sorted({package for packages in missing.values() for package in packages.split()})
         print(f"Installing system packages: {' '.join(packages)}", file=sys.stderr)
         apt = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=600"]
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}

@@ -27,7 +27,7 @@ from weyl.matcher.routes import router as matcher_router
 from weyl.matcher.service.explain import Explainer
 from weyl.matcher.service.matcher import running_matcher
 from weyl.pilots import tasks as pilots_tasks
-from weyl.pilots.compute_elements.local import LocalComputeElement
+from weyl.pilots.compute_elements.known import DRIVERS
 from weyl.pilots.queries.figures import count_pilots
 from weyl.pilots.routes import router as pilots_router
 from weyl.pilots.service import figures as pilot_figures
@@ -148,7 +148,7 @@ BUILTIN = Extension(
     ],
     state=_state,
     tasks=_tasks,
-    compute_elements={"local": LocalComputeElement},
+    compute_elements=DRIVERS,
 )
 
 

@@ -1,4 +1,4 @@
-"""Starts each real computing element once a test process, when the first test asks for it."""
+"""Starts each real computing element when the first test asks for it, and keeps it for those that follow."""
 
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -12,30 +12,60 @@ from tests.grid.systems import SYSTEMS
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run every test that asks for a `system` over all of them; those of one group stay in one process."""
+    """Run every test that asks for a `system` over all of them, or over those that its module names in `SYSTEMS_HERE`.
+
+    Those of one group stay in one process.
+    """
     if "system" in metafunc.fixturenames:
         marked = [
             pytest.param(name, marks=pytest.mark.xdist_group(f"grid-{system.group or name}"))
             for name, system in SYSTEMS.items()
+            if name in getattr(metafunc.module, "SYSTEMS_HERE", SYSTEMS)
         ]
         metafunc.parametrize("system", marked, scope="session")
 
 
+class Running:
+    """The systems that run; of those of one group one at a time, since they would take each other's sockets."""
+
+    def __init__(self) -> None:
+        self._sites: dict[str, tuple[str, GridSite, ExitStack]] = {}
+        self._broken: dict[str, str] = {}
+
+    def start(self, name: str) -> GridSite:
+        """Return a system, which is started if it does not run; skips with what is missing."""
+        system = SYSTEMS[name]
+        group = system.group or name
+        if group in self._sites and self._sites[group][0] == name:
+            return self._sites[group][1]
+        if reason := system.missing():
+            pytest.skip(reason)
+        if name in self._broken:
+            pytest.fail(f"{name} did not start: {self._broken[name]}")
+        if group in self._sites:
+            self._sites.pop(group)[2].close()
+        with ExitStack() as stack:
+            directory = stack.enter_context(open_directory(f"g-{name}"))
+            try:
+                site = stack.enter_context(system.running(directory))
+            except Exception as error:
+                self._broken[name] = str(error)
+                raise
+            self._sites[group] = name, site, stack.pop_all()
+        return site
+
+    def stop(self) -> None:
+        """End them all."""
+        while self._sites:
+            self._sites.popitem()[1][2].close()
+
+
 @pytest.fixture(scope="session")
 def start_system() -> Iterator[Callable[[str], GridSite]]:
-    """Return `start_system(name)`, which starts a system once, or skips with what is missing."""
-    running: dict[str, GridSite] = {}
-    with ExitStack() as stack:
-
-        def start(name: str) -> GridSite:
-            if name not in running:
-                if reason := SYSTEMS[name].missing():
-                    pytest.skip(reason)
-                directory = stack.enter_context(open_directory(f"g-{name}"))
-                running[name] = stack.enter_context(SYSTEMS[name].running(directory))
-            return running[name]
-
-        yield start
+    """Return `start_system(name)`, which starts a system, or skips with what is missing."""
+    running = Running()
+    yield running.start
+    running.stop()
 
 
 @pytest.fixture

@@ -16,8 +16,7 @@ DOMAIN = "weyl.test"
 CONFIG = """\
 CONDOR_HOST = 127.0.0.1
 COLLECTOR_HOST = 127.0.0.1:{port}
-USE_SHARED_PORT = True
-SHARED_PORT_PORT = {port}
+USE_SHARED_PORT = False
 NETWORK_INTERFACE = 127.0.0.1
 BIND_ALL_INTERFACES = False
 RELEASE_DIR = /usr
@@ -51,13 +50,18 @@ MEMORY = 32000
 NEGOTIATOR_INTERVAL = 2
 NEGOTIATOR_MIN_INTERVAL = 1
 NEGOTIATOR_CYCLE_DELAY = 1
+SCHEDD_NAME = pilots
 SCHEDD_INTERVAL = 2
 SCHEDD_MIN_INTERVAL = 1
 UPDATE_INTERVAL = 5
 JOB_START_COUNT = 50
 RUNBENCHMARKS = False
+MAIL = /bin/true
+# The schedd is no child of the master here.
+SEC_USE_FAMILY_SESSION = False
 USE_PROCD = False
 BASE_CGROUP =
+PERIODIC_EXPR_INTERVAL = 1
 """
 
 
@@ -66,12 +70,17 @@ class Pool:
     """A running pool; its schedd is a daemon of its own, so that it can be away while pilots run."""
 
     config: Path
+    port: int
     schedd: Daemon
     credentials: Path
 
     def tool(self, *command: str) -> str:
         """Run a command of HTCondor as root."""
         return run(*command, environment={"CONDOR_CONFIG": str(self.config)})
+
+    def forget(self, handle: str) -> None:
+        """Take an ended job out of the queue: it is in the history then."""
+        self.tool("condor_rm", handle.partition(":")[0])
 
 
 def missing_htcondor() -> str | None:
@@ -90,9 +99,9 @@ def running_pool(directory: Path) -> Iterator[Pool]:
         os.chown(directory / name, condor.pw_uid, condor.pw_gid)
     for name in ("tokens.d", "passwords.d"):
         (directory / name).mkdir(mode=0o700)
-    config = directory / "condor_config"
+    config, port = directory / "condor_config", free_port()
     config.write_text(
-        CONFIG.format(port=free_port(), directory=directory, uid=condor.pw_uid, gid=condor.pw_gid, domain=DOMAIN)
+        CONFIG.format(port=port, directory=directory, uid=condor.pw_uid, gid=condor.pw_gid, domain=DOMAIN)
     )
     environment = {"CONDOR_CONFIG": str(config)}
 
@@ -108,7 +117,7 @@ def running_pool(directory: Path) -> Iterator[Pool]:
         log=directory / "master.out",
         ready=lambda: answers("condor_status", "-af", "Name"),
         environment={**environment, "_CONDOR_DAEMON_LIST": "MASTER, COLLECTOR, NEGOTIATOR, STARTD"},
-        children=("condor_collector", "condor_negotiator", "condor_startd", "condor_shared_port"),
+        children=("condor_collector", "condor_negotiator", "condor_startd"),
     )
     schedd = Daemon(
         ["/usr/sbin/condor_schedd", "-f"],
@@ -126,14 +135,22 @@ def running_pool(directory: Path) -> Iterator[Pool]:
         token = run("condor_token_create", "-identity", f"{USER}@{DOMAIN}", "-key", "POOL", environment=environment)
         (credentials / "token").write_text(token)
         (credentials / "token").chmod(0o600)
-        yield Pool(config, schedd, directory / "credentials")
+        yield Pool(config, port, schedd, directory / "credentials")
+
+
+@dataclass(kw_only=True)
+class HTCondorSite(GridSite):
+    """A pool as a computing element."""
+
+    pool: Pool
 
 
 @contextmanager
-def running_htcondor(directory: Path) -> Iterator[GridSite]:
+def running_htcondor(directory: Path) -> Iterator[HTCondorSite]:
     """Start a pool."""
     with running_pool(directory) as pool:
-        yield GridSite(
+        yield HTCondorSite(
+            pool=pool,
             factory=HTCondorComputeElement,
             element={
                 "Driver": "htcondor",
@@ -146,5 +163,5 @@ def running_htcondor(directory: Path) -> Iterator[GridSite]:
             impatient={"Timeout": 4},
             down=pool.schedd.killed,
             frozen=pool.schedd.frozen,
-            forget=lambda handle: print(pool.tool("condor_rm", handle.partition(":")[0])),
+            forget=pool.forget,
         )
