@@ -1,5 +1,6 @@
 """Schedules: pure rules, one row a task and VO, changed by the configuration, run once, late, and never lost."""
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from tests.tasks.running import Recorder, working
 
-from weyl.kit.db import Database
+from weyl.kit.db import Database, Tx
 from weyl.tasks.errors import InvalidRule
 from weyl.tasks.models import Task
 from weyl.tasks.options import Options, ScheduleOverride
@@ -104,10 +105,14 @@ def test_the_configuration_overrides_the_installation_or_one_vo() -> None:
 class Clock:
     """A scheduler whose time the test tells, and what it put into the queue."""
 
-    def __init__(self, db: Database, tasks: list[Task], options: Options | None = None) -> None:
+    def __init__(
+        self, db: Database, tasks: list[Task], options: Options | None = None, **gates: Callable[[Tx], Awaitable[bool]]
+    ) -> None:
         self.options = options or Options(revision="1", vos=["voa", "vob"])
         self._db = db
-        self._scheduler = Scheduler(db, tasks, lambda: self.options)
+        self._scheduler = Scheduler(
+            db, tasks, lambda: self.options, gates={f"s.{name}": gate for name, gate in gates.items()}
+        )
 
     async def at(self, now: datetime) -> list[str]:
         """Look at the schedules at a time; returns what was enqueued, and runs it."""
@@ -190,3 +195,26 @@ async def test_three_workers_run_a_schedule_once(db: Database) -> None:
     async with working(db, [HOURLY.bind_run(recorder)], workers=3):
         await recorder.wait()
     assert recorder.payloads == [None]
+
+
+async def test_a_schedule_that_is_due_enqueues_nothing_while_there_is_nothing_to_do(db: Database) -> None:
+    asked: list[int] = []
+
+    async def is_needed(tx: Tx) -> bool:
+        asked.append(await tx.scalar(text("SELECT 1")) or 0)
+        return len(asked) == 2
+
+    clock = Clock(db, [HOURLY], hourly=is_needed)
+    times = [NOW + timedelta(hours=hours) for hours in range(4)]
+    assert [await clock.at(now) for now in times] == [[], ["s.hourly null"], [], []]
+    assert len(asked) == 4
+    assert [row.next_at for row in await clock.rows()] == [times[-1] + timedelta(hours=1)]
+
+
+async def test_a_question_that_fails_holds_up_no_schedule(db: Database) -> None:
+    async def broken(tx: Tx) -> bool:
+        return bool(await tx.scalar(text("SELECT 1 / 0")))
+
+    clock = Clock(db, [HOURLY, EACH], hourly=broken)
+    assert "s.hourly null" in await clock.at(NOW)
+    assert "s.hourly null" in await clock.at(NOW + timedelta(hours=1))

@@ -63,6 +63,6 @@ def tasks(db: Database, config: ConfigStore, *, history_months: int = 24, heartb
         checks.CHECK_JOBS.bind(check_jobs),
         HOUSEKEEPING.bind(keep_house),
         FORGET.bind(forget),
-        FOLD_COUNTS.bind(fold_counts),
+        FOLD_COUNTS.bind(fold_counts, is_needed=search_queries.has_changes),
         STALLED_JOBS.bind(look_for_stalled_jobs),
     ]

@@ -4,11 +4,11 @@ from datetime import timedelta
 from typing import Any
 
 from weyl.kit.clock import utcnow
-from weyl.kit.db import drop_month_partitions, ensure_month_partitions
+from weyl.kit.db import Tx, drop_month_partitions, ensure_month_partitions
 from weyl.pilots.need import QueueKey
 from weyl.pilots.queries import credentials
 from weyl.pilots.service import polling, submission
-from weyl.pilots.service.planning import SUBMIT, plan_due
+from weyl.pilots.service.planning import SUBMIT, plan_due, vos_due
 from weyl.pilots.service.yard import Yard
 from weyl.pilots.tables import pilot_log_chunks, pilot_secret_uses
 from weyl.tasks import locks
@@ -32,11 +32,17 @@ def tasks(yard: Yard) -> list[BoundTask]:
         async with db.transaction() as tx:
             await plan_due(tx, yard.config.current().config, yard.drivers, now=utcnow())
 
+    async def is_time_to_plan(tx: Tx) -> bool:
+        return bool(await vos_due(tx, yard.config.current().config, now=utcnow()))
+
     async def submit(order: dict[str, Any]) -> None:
         key = QueueKey(order["vo"], order["site"], order["ce"], order["queue"])
         async with locks.hold(db, key.lock()) as fencing:
             if fencing is not None:  # somebody else sends to this queue now, and the next plan looks again
                 await submission.submit(yard, key, order["count"])
+
+    async def is_time_to_poll(tx: Tx) -> bool:
+        return await polling.is_due(tx, now=utcnow())
 
     async def poll(_: object) -> None:
         await polling.poll(yard)
@@ -52,4 +58,10 @@ def tasks(yard: Yard) -> list[BoundTask]:
                 await drop_month_partitions(tx, table.name, now - kept)
             await credentials.delete_expired(tx, before=now - CREDENTIALS_KEPT)
 
-    return [PLAN.bind(plan), SUBMIT.bind(submit), POLL.bind(poll), CLEAN.bind(clean), HOUSEKEEPING.bind(keep_house)]
+    return [
+        PLAN.bind(plan, is_needed=is_time_to_plan),
+        SUBMIT.bind(submit),
+        POLL.bind(poll, is_needed=is_time_to_poll),
+        CLEAN.bind(clean),
+        HOUSEKEEPING.bind(keep_house),
+    ]

@@ -171,6 +171,11 @@ async def deactivate_classes(tx: Tx, class_ids: Sequence[int]) -> list[int]:
     return list((await tx.execute(_DEACTIVATE_CLASSES, {"class_ids": list(class_ids)})).scalars())
 
 
+async def has_journal(tx: Tx) -> bool:
+    """Tell whether a class has more than one row in the journal."""
+    return bool(await tx.scalar(text("SELECT EXISTS (SELECT FROM class_count GROUP BY class_id HAVING count(*) > 1)")))
+
+
 async def fold_counts(tx: Tx) -> None:
     """Replace the journal's rows of each class by their sum."""
     await tx.execute(_FOLD_COUNTS)

@@ -21,4 +21,4 @@ def tasks(db: Database) -> list[BoundTask]:
         async with db.transaction() as tx:
             await queries.fold_counts(tx)
 
-    return [DEACTIVATE.bind(deactivate), FOLD_COUNTS.bind(fold)]
+    return [DEACTIVATE.bind(deactivate), FOLD_COUNTS.bind(fold, is_needed=queries.has_journal)]

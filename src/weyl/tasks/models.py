@@ -35,6 +35,9 @@ class Run:
 
 RunHandler = Callable[[Any, Run], Awaitable[None]]
 
+IsNeeded = Callable[[Any], Awaitable[bool]]
+"""Tells, by one cheap read in the given transaction, whether a scheduled run would find anything to do."""
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -68,17 +71,17 @@ class Task:
         if sum(rule is not None for rule in (self.every, self.cron, self.rrule)) > 1:
             raise ValueError(f"Task {self.name}: give one of `every`, `cron` and `rrule`, not both")
 
-    def bind(self, handler: Handler) -> "BoundTask":
+    def bind(self, handler: Handler, *, is_needed: "IsNeeded | None" = None) -> "BoundTask":
         """Return the task with the function that does it."""
 
         async def handle(payload: Any, _: Run | None = None) -> None:
             await handler(payload)
 
-        return BoundTask(self, handle)
+        return BoundTask(self, handle, is_needed)
 
-    def bind_run(self, handler: RunHandler) -> "BoundTask":
+    def bind_run(self, handler: RunHandler, *, is_needed: "IsNeeded | None" = None) -> "BoundTask":
         """Return the task with a function that also gets the `Run`: attempt, VO and fencing numbers."""
-        return BoundTask(self, handler)
+        return BoundTask(self, handler, is_needed)
 
     def at_priority(self, priority: int) -> "Task":
         """Return the same task, to be enqueued with another priority."""
@@ -100,6 +103,8 @@ class BoundTask:
 
     task: Task
     handler: RunHandler
+    is_needed: "IsNeeded | None" = None
+    """Asked each time that the schedule is due, in the scheduler's transaction: no run if there is nothing to do."""
 
 
 class TaskKind(BaseModel):

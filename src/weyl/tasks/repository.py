@@ -5,8 +5,9 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import asyncpg
@@ -100,6 +101,22 @@ def deaths_of(job: Job) -> int:
     return int(headers_of(job).get("deaths", 0))
 
 
+# An idle engine asks three questions a round; one snapshot answers them, and leaves no gap between them.
+_LOOK = (
+    "SELECT EXISTS (SELECT FROM pgqueuer WHERE entrypoint = ANY($1) AND status = 'queued' AND execute_after <= now())"
+    " AS eligible, (SELECT min(execute_after) - now() FROM pgqueuer"
+    " WHERE entrypoint = ANY($1) AND status = 'queued' AND execute_after > now()) AS eta"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What the last look at the queue saw."""
+
+    eta: timedelta | None
+    is_empty: bool
+
+
 class TaskRepository(Queries):
     """The engine's queries, with our ends: groups, dead letters and tasks that are put off, each in one transaction."""
 
@@ -112,11 +129,13 @@ class TaskRepository(Queries):
         repository.db = db
         repository._room = room
         repository._put_off = {}
+        repository._look = _Look(None, is_empty=False)
         return repository
 
     db: Database
     _room: Room
     _put_off: dict[int, int]
+    _look: _Look
     _listening: asyncio.Event
 
     async def notify_health_check(self, health_check_event_id: HealthCheckId) -> None:
@@ -146,6 +165,22 @@ class TaskRepository(Queries):
         return await super().dequeue(
             min(batch_size, room), entrypoints, queue_manager_id, global_concurrency_limit, heartbeat_timeout
         )
+
+    async def eligible_queued_work(self, entrypoints: list[QueueEntrypoint]) -> int:
+        """Tell whether anything may begin; the engine's next two questions are answered by the same look."""
+        (row,) = await self.driver.fetch(_LOOK, entrypoints)
+        eta, is_eligible = cast("timedelta | None", row["eta"]), bool(row["eligible"])
+        self._look = _Look(eta, is_empty=not is_eligible and eta is None)
+        return int(is_eligible)
+
+    async def next_deferred_eta(self, entrypoints: list[QueueEntrypoint]) -> timedelta | None:
+        """Return when the next task that is held back may begin, as of the last look."""
+        return self._look.eta
+
+    async def queued_work(self, entrypoints: list[QueueEntrypoint]) -> int:
+        """Count what waits; nothing right after a look that saw nothing."""
+        look, self._look = self._look, _Look(None, is_empty=False)
+        return 0 if look.is_empty else await super().queued_work(entrypoints)
 
     async def retry_job(self, job: Job, delay: timedelta, traceback_record: TracebackRecord | None) -> None:
         """Put a task back: as a failed attempt, or as one that was only put off."""

@@ -1,16 +1,16 @@
 """Enqueues scheduled tasks when they are due: once for all workers, late if need be, never twice."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 
 import structlog
 
 from weyl.kit.clock import utcnow
-from weyl.kit.db import Database
+from weyl.kit.db import Database, Tx
 from weyl.tasks.errors import InvalidRule
-from weyl.tasks.models import Task
+from weyl.tasks.models import IsNeeded, Task
 from weyl.tasks.options import OptionsSource
 from weyl.tasks.queries import schedules as queries
 from weyl.tasks.schedule import Planned, first_run, next_run, plan
@@ -25,8 +25,16 @@ PAUSE_MAX_S = 1.0
 class Scheduler:
     """The schedules that one worker looks after, together with all others."""
 
-    def __init__(self, db: Database, tasks: Iterable[Task], options: OptionsSource) -> None:
+    def __init__(
+        self,
+        db: Database,
+        tasks: Iterable[Task],
+        options: OptionsSource,
+        *,
+        gates: Mapping[str, IsNeeded] | None = None,
+    ) -> None:
         self._db = db
+        self._gates = gates or {}
         self._tasks = {task.name: task for task in tasks}
         self._options = options
         self._revision: str | None = None
@@ -58,11 +66,25 @@ class Scheduler:
             due = await queries.select_due(tx, names, now)
             if due:
                 await queries.update_next_runs(tx, [(row, next_run(row.rule, now)) for row in due], now)
-                await enqueue_scheduled(tx, due, {name: task.priority for name, task in self._tasks.items()})
+                gated = {row.task for row in due if not await self._is_needed(tx, row.task)}
+                wanted = [row for row in due if row.task not in gated]
+                await enqueue_scheduled(tx, wanted, {name: task.priority for name, task in self._tasks.items()})
             next_at = await queries.select_next_due(tx, names)
         if next_at is None:
             return PAUSE_MAX_S
         return min(max((next_at - now).total_seconds(), 0.05), PAUSE_MAX_S)
+
+    async def _is_needed(self, tx: Tx, name: str) -> bool:
+        """Ask the task; a question that fails holds up nobody, the run itself will tell what is wrong."""
+        gate = self._gates.get(name)
+        if gate is None:
+            return True
+        try:
+            async with tx.begin_nested():
+                return await gate(tx)
+        except Exception as error:  # noqa: BLE001 - the gate may be an extension's
+            log.warning("schedule.gate_failed", task=name, error=repr(error))
+            return True
 
     async def sync(self, now: datetime) -> None:
         """Store the declared tasks and what their schedules are now."""

@@ -223,6 +223,11 @@ _FOLD = sa.text(
 _SWEEP = sa.text("DELETE FROM job_counts WHERE count = 0")
 
 
+async def has_changes(tx: Tx) -> bool:
+    """Tell whether anything changed since the counters were folded."""
+    return bool(await tx.scalar(sa.text("SELECT EXISTS (SELECT FROM job_count_deltas)")))
+
+
 async def fold_counts(tx: Tx) -> None:
     """Add to the counters what changed since the last time; readers see one sum before, during and after."""
     await tx.execute(_FOLD)

@@ -50,6 +50,12 @@ async def plan_due(tx: Tx, config: Config, drivers: Collection[str], *, now: dat
     )
 
 
+async def vos_due(tx: Tx, config: Config, *, now: datetime) -> list[str]:
+    """Return the VOs whose queues are to be planned now."""
+    before = await queries.select_plans(tx, EVERY_VO)
+    return [vo for vo in config.registry if _is_due(vo, config, before, now=now)]
+
+
 def key_of(row: Any) -> QueueKey:
     """Return the queue that a row is about."""
     return QueueKey(row.vo, row.site, row.ce, row.queue)

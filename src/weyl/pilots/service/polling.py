@@ -10,6 +10,7 @@ import structlog
 from weyl.config.models import Config
 from weyl.config.operations import Operations
 from weyl.kit.clock import utcnow
+from weyl.kit.db import Tx
 from weyl.pilots.compute_elements.driver import CEState, CEStatus, DriverError
 from weyl.pilots.errors import BadPilotRequest, ComputingElementFailed, PilotNotFound
 from weyl.pilots.models import PilotOutput
@@ -45,6 +46,12 @@ async def poll(yard: Yard) -> None:
     if overdue:
         late = dict.fromkeys(overdue, ("Failed", "Its time is over and it never said that it ended"))
         await _settle(yard, config, late, checked=[], unknown=[])
+
+
+async def is_due(tx: Tx, *, now: datetime) -> bool:
+    """Tell whether there is any pilot to ask about."""
+    unchecked = await queries.select_unchecked(tx, before=now - LOCAL_EVERY, limit=1)
+    return bool(unchecked or await queries.select_overdue(tx, now=now, limit=1))
 
 
 def _pause(row: Any, config: Config) -> timedelta:

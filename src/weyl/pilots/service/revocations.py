@@ -69,6 +69,7 @@ class RevocationGuard:
         with suppress(TimeoutError):
             async with asyncio.timeout(START_PATIENCE_S):
                 await self._listener.start()
+        self._wake.clear()  # what begins to listen says so, and we look now anyway
         await self.refresh()
         self._task = asyncio.create_task(self._watch(), name="weyl-revocations")
         return self
