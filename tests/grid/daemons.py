@@ -100,6 +100,8 @@ class Daemon:
 
     def _own(self) -> list[psutil.Process]:
         assert self._process is not None
+        if self._process.poll() is not None:
+            return []
         first = psutil.Process(self._process.pid)
         return [first, *(child for child in first.children(recursive=True) if child.name() in self._children)]
 

@@ -74,7 +74,7 @@ class System:
     missing: Callable[[], str | None] = lambda: None
     """What is not installed, if something is not."""
     group: str = ""
-    """Systems of one group share daemons or files, and are tested in one process."""
+    """Systems of one group are tested in one process, and only one of them runs at a time."""
 
 
 @contextmanager

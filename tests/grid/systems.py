@@ -3,6 +3,13 @@
 from tests.grid.htcondor import missing_htcondor, running_htcondor
 from tests.grid.local import running_local
 from tests.grid.site import System
+from tests.grid.slurm import (
+    missing_slurm_and_ssh,
+    running_slurm_behind_ssh,
+    running_slurm_commands,
+    running_slurm_rest,
+)
+from tests.grid.slurmd import missing_slurm
 from tests.grid.ssh import running_ssh
 from tests.grid.sshd import missing_ssh
 
@@ -10,4 +17,7 @@ SYSTEMS = {
     "htcondor": System(running_htcondor, missing=missing_htcondor, group="htcondor"),
     "local": System(running_local, group="local"),
     "ssh": System(running_ssh, missing=missing_ssh, group="ssh"),
+    "slurm": System(running_slurm_commands, missing=missing_slurm, group="slurm"),
+    "slurm-ssh": System(running_slurm_behind_ssh, missing=missing_slurm_and_ssh, group="slurm"),
+    "slurm-rest": System(running_slurm_rest, missing=missing_slurm_and_ssh, group="slurm"),
 }
