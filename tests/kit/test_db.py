@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from weyl.kit.db import (
     Database,
     Listener,
+    Tx,
     copy_rows,
     drop_month_partitions,
     ensure_month_partitions,
@@ -70,6 +71,13 @@ async def test_nobody_waits_for_a_connection_while_others_get_one_again_and_agai
         assert time.monotonic() - began < 60
     finally:
         await database.close()
+
+
+async def test_an_error_does_not_tell_what_the_statement_was_given(tx: Tx) -> None:
+    with pytest.raises(DBAPIError) as caught:
+        await tx.execute(text("SELECT nonsense(:value)"), {"value": "of-somebody"})
+    assert "of-somebody" not in repr(caught.value)
+    assert "nonsense" in str(caught.value)
 
 
 async def test_statements_are_counted(db: Database) -> None:

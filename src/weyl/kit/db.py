@@ -101,6 +101,8 @@ class Database:
             max_overflow=pool_size,
             pool_timeout=10,
             pool_pre_ping=False,
+            # What a failing statement was given may be anything, and the error ends up in the log.
+            hide_parameters=True,
             json_serializer=json.dumps_text,
             json_deserializer=json.loads,
             connect_args={

@@ -25,6 +25,8 @@ SHOWN_CHARACTERS_MAX = 1_000
 SHOWN_ITEMS_MAX = 100
 SHOWN_DEPTH_MAX = 10
 _LEFT_OUT = "…"
+_SECRETS = {"secret", "refresh_token", "device_code", "code", "code_verifier", "token", "user_code"}
+"""Fields whose value is never shown, however malformed."""
 
 _DISK_FULL = "53100"
 # Values that a column cannot hold: too long, out of range, or a NUL byte in text. The caller sent them.
@@ -69,10 +71,19 @@ async def _http_exception(request: Request, error: Exception) -> Response:
 async def _malformed(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     problems = [
-        {"type": problem["type"], "loc": problem["loc"], "msg": problem["msg"], "input": problem.get("input")}
+        {"type": problem["type"], "loc": problem["loc"], "msg": problem["msg"], "input": _input(problem)}
         for problem in islice(error.errors(), PROBLEMS_MAX)
     ]
     return json_response({"detail": [shown(problem) for problem in problems]}, status=422)
+
+
+def _input(problem: dict[str, Any]) -> Any:
+    """Return what was wrong, unless that is a secret: answers end up in logs and in reports of errors.
+
+    Where something is missing, all the rest is reported as wrong, and a name that is unknown may be a misspelled one.
+    """
+    is_secret = problem["type"] in ("missing", "extra_forbidden") or not _SECRETS.isdisjoint(problem["loc"])
+    return None if is_secret else problem.get("input")
 
 
 def shown(value: Any, depth: int = 0) -> Any:
