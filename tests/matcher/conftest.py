@@ -22,6 +22,7 @@ from weyl.task_queues.requirements import RequirementClass
 from weyl.task_queues.service import enqueue_jobs
 
 ALPHA = Place("voa", "LCG.Alpha.org", "ce.alpha.org", "default")
+BETA = Place("voa", "LCG.Beta.org", "ce.beta.org", "default")
 OFFER = {
     "host": "wn1",
     "wall_time": 86_400,
@@ -64,6 +65,7 @@ def submit(db: Database) -> Submit:
                 "owner": wanted.document["owner"],
                 "owner_group": wanted.document["group"],
                 "vo": wanted.document["vo"],
+                "job_type": wanted.document["job_type"],
                 "submission_time": now,
                 "last_update_time": now,
                 "status": "Waiting",

@@ -1,8 +1,8 @@
 """How the work of a virtual organisation is to be done; each section has defaults that serve a small VO."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from weyl.config.background import TaskOptions
 from weyl.config.section import FreeSection, LossySection, Number, Section
@@ -61,17 +61,44 @@ class ServiceOptions(Section):
     job_scheduling: JobScheduling = JobScheduling()
 
 
+class MatchLimit(Section):
+    """How many jobs may run at once, on how many cores, or how fast they may start, where all of it fits.
+
+    `*` limits each value by itself; what is not named is not looked at. Jobs count from their match to their end.
+    """
+
+    site: str | None = Field(default=None, min_length=1)
+    ce: str | None = Field(default=None, min_length=1)
+    job_type: str | None = Field(default=None, min_length=1)
+    group: str | None = Field(default=None, min_length=1)
+    owner: str | None = Field(default=None, min_length=1)
+    count: int | None = Field(default=None, ge=0)
+    cores: int | None = Field(default=None, ge=0)
+    delay_s: float | None = Field(default=None, gt=0, le=86_400, allow_inf_nan=False)
+    burst: int = Field(default=0, ge=0, le=100_000)
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> "MatchLimit":
+        if self.count is None and self.cores is None and self.delay_s is None:
+            raise ValueError("give at least one of Count, Cores and DelayS")
+        return self
+
+
+TypeWeight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Tier = str | list[str] | dict[str, TypeWeight]
+
+
 class Matching(Section):
     """Which waiting job a pilot gets; times in seconds."""
 
     defaults: dict[str, Any] = Field(default_factory=dict)
     require_architecture: bool = False
     allow_invalid_sites: bool = True
-    tiers: list[Any] = Field(default_factory=list)
+    tiers: list[Tier] = Field(default_factory=list)
     half_life: int = Field(default=86_400, gt=0)
     max_age: int = Field(default=600, gt=0)
     every: int = Field(default=50, gt=0)
-    limits: list[dict[str, Any]] = Field(default_factory=list)
+    limits: list[MatchLimit] = Field(default_factory=list)
     retry: dict[str, Any] = Field(default_factory=dict)
     ttl: int | None = Field(default=None, gt=0)
     db12_per_cpu_time: Number = Field(default=1.0, gt=0)

@@ -214,6 +214,14 @@ class Index:
             yield "scratch", masks.scratch.up_to(offer.scratch_mb)
         yield "tags", masks.tags.for_key((offer.tags, accept.required_tags))
 
+    def limited(self, vo: str, job_type: str, group: str, owner: str) -> int:
+        """Return the mask of the classes with these values; an empty one stands for any."""
+        mask = self._masks.vo.of(vo)
+        for masks, value in ((self._masks.job_type, job_type), (self._masks.group, group), (self._masks.owner, owner)):
+            if value:
+                mask &= masks.of(value)
+        return mask
+
     def groups(self, mask: int) -> Iterator[tuple[str, int]]:
         """Split a mask by the group of the owners."""
         for group, members in self._masks.group.items().items():

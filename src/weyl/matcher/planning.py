@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from weyl.matcher.evaluation import Allocation, fit
+from weyl.matcher.gate_book import GateBook
 from weyl.matcher.index import Entry, Index
 from weyl.matcher.offers import PilotOffer
 from weyl.matcher.ranking import Order, Turns
@@ -67,16 +68,17 @@ class Slot:
     entry: Entry
     allocation: Allocation
     notices: int
+    is_bound: bool = False
 
 
-def plan(attempts: Sequence[Attempt], index: Index, turns: Turns) -> list[Slot]:
+def plan(attempts: Sequence[Attempt], index: Index, turns: Turns, book: GateBook) -> list[Slot]:
     """Choose a class for every job still wanted; attempts that find none are told the condition that kept them."""
-    chooser = _Chooser(index, turns)
+    chooser = _Chooser(index, turns, book)
     slots: list[Slot] = []
     for attempt in attempts:
         chosen = chooser.slots(attempt)
         if not chosen and not attempt.bound:
-            attempt.miss = index.first_empty(attempt.offer) or "allocation"
+            attempt.miss = chooser.reason(attempt.offer)
         slots.extend(chosen)
     return slots
 
@@ -88,15 +90,18 @@ class _Chooser:
     round each.
     """
 
-    def __init__(self, index: Index, turns: Turns) -> None:
+    def __init__(self, index: Index, turns: Turns, book: GateBook) -> None:
         self._index = index
         self._turns = turns
+        self._book = book
         self._planned: Counter[int] = Counter()
         self._orders: dict[tuple[str, int], Order] = {}
+        self._is_kept_out = False
 
     def slots(self, attempt: Attempt) -> list[Slot]:
         """Return places for the jobs that an attempt still wants."""
         offer = attempt.left()
+        self._is_kept_out = self._book.met_busy = False
         slots: list[Slot] = []
         order: Order | None = None
         while offer is not None and len(attempt.bound) + len(slots) < attempt.wanted:
@@ -106,14 +111,28 @@ class _Chooser:
                 break
             entry, allocation = found
             self._turns.take(entry)
+            if not self._book.is_empty:
+                self._book.plan(entry, offer.place, allocation.cores)
             self._planned[entry.class_id] += 1
             slots.append(Slot(attempt, entry, allocation, entry.notices))
             if attempt.fill:
                 offer, order = _beside(offer, allocation), None
         return slots
 
+    def reason(self, offer: PilotOffer) -> str | None:
+        """Say why there is nothing for an offer; None: there is, but others are at it just now."""
+        if (condition := self._index.first_empty(offer)) is not None:
+            return condition
+        if self._is_kept_out:
+            return None if self._book.met_busy else "gates"
+        return "allocation"
+
     def _order_for(self, offer: PilotOffer) -> Order:
         mask, vo = self._index.eligible(offer), offer.place.vo
+        if not self._book.is_empty:
+            open_ = mask & ~self._book.closed(offer.place, self._index)
+            self._is_kept_out = open_ != mask
+            mask = open_
         order = self._orders.get((vo, mask))
         if order is None:
             order = self._orders[vo, mask] = Order(self._index, mask, vo=vo, turns=self._turns)
@@ -125,8 +144,11 @@ class _Chooser:
                 if entry.waiting is not None and self._planned[entry.class_id] >= max(1, entry.waiting):
                     continue
                 allocation = fit(entry.needs, offer)
-                if allocation is not None:
+                if allocation is None:
+                    continue
+                if self._book.is_empty or self._book.admits(entry, offer.place, allocation.cores):
                     return entry, allocation
+                self._is_kept_out = True
         return None
 
 

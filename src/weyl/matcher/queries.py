@@ -18,32 +18,33 @@ from weyl.matcher.tables import match_request, offer
 # scan of a queue of ten million, whatever the planner believes of the arrays. The two conditions on the jobs row
 # decide between processes, kills and alternatives; a queue row whose job has moved on is just dropped.
 _CLAIM = (
-    "WITH want AS (SELECT * FROM unnest($1::integer[], $2::integer[], $3::bigint[]) AS w(class_id, n, floor)),"
+    "WITH want AS (SELECT * FROM unnest($1::integer[], $2::integer[], $3::bigint[]) AS w(class_id, n, floor)"
+    "   WHERE EXISTS (SELECT FROM match_epoch WHERE epoch = $11)),"
     " pick AS MATERIALIZED (SELECT q.place, q.class_id, q.job_id FROM want w CROSS JOIN LATERAL ("
     "   SELECT ctid AS place, class_id, job_id FROM queue WHERE class_id = w.class_id AND job_id >= w.floor"
     "   ORDER BY job_id LIMIT w.n FOR UPDATE SKIP LOCKED) q),"
     " gone AS (DELETE FROM queue WHERE ctid = ANY(ARRAY(SELECT place FROM pick)) RETURNING class_id, job_id),"
-    " slot AS (SELECT * FROM unnest($4::integer[], $5::integer[], $6::text[], $7::text[], $8::text[])"
-    "   WITH ORDINALITY AS s(class_id, rank, stamp, site, allocated, slot)),"
-    " given AS MATERIALIZED (SELECT r.class_id, r.job_id, s.stamp, s.site, s.allocated, s.slot FROM"
+    " slot AS (SELECT * FROM unnest($4::integer[], $5::integer[], $6::text[], $7::text[], $8::text[], $9::text[])"
+    "   WITH ORDINALITY AS s(class_id, rank, stamp, site, ce, allocated, slot)),"
+    " given AS MATERIALIZED (SELECT r.class_id, r.job_id, s.stamp, s.site, s.ce, s.allocated, s.slot FROM"
     "   (SELECT class_id, job_id, row_number() OVER (PARTITION BY class_id ORDER BY job_id) AS rank FROM gone) r"
     "   JOIN slot s ON s.class_id = r.class_id AND s.rank = r.rank),"
-    " bound AS (UPDATE jobs j SET status = 'Matched', minor_status = 'Assigned', site = g.site, pilot_stamp = g.stamp,"
-    "   allocated = CAST(g.allocated AS jsonb), last_update_time = $9 FROM given g"
+    " bound AS (UPDATE jobs j SET status = 'Matched', minor_status = 'Assigned', site = g.site, ce = g.ce,"
+    "   pilot_stamp = g.stamp, allocated = CAST(g.allocated AS jsonb), last_update_time = $10 FROM given g"
     "   WHERE j.job_id = g.job_id AND j.job_id = ANY(ARRAY(SELECT job_id FROM given))"
     "   AND j.status = 'Waiting' AND g.class_id = ANY(j.class_ids)"
     "   RETURNING g.slot, g.stamp, j.job_id, j.owner, j.owner_group, j.vo, j.application_status, j.description_id,"
     "   j.parameters),"
     " told AS (INSERT INTO job_history (job_id, at, status, minor_status, application_status, source)"
-    "   SELECT job_id, $9, 'Matched', 'Assigned', application_status, 'Matcher' FROM bound),"
-    " mapped AS (INSERT INTO job_pilots (job_id, pilot_stamp, at) SELECT job_id, stamp, $9 FROM bound"
+    "   SELECT job_id, $10, 'Matched', 'Assigned', application_status, 'Matcher' FROM bound),"
+    " mapped AS (INSERT INTO job_pilots (job_id, pilot_stamp, at) SELECT job_id, stamp, $10 FROM bound"
     "   ON CONFLICT DO NOTHING),"
     " counted AS (INSERT INTO class_count (class_id, delta) SELECT class_id, -count(*) FROM gone GROUP BY class_id)"
     " SELECT p.class_id, p.job_id, b.slot, b.owner, b.owner_group, b.vo, b.description_id, b.parameters"
     " FROM gone p LEFT JOIN bound b ON b.job_id = p.job_id ORDER BY b.slot, p.job_id"
 )
 _CLAIM_WANT = ("class_ids", "counts", "floors")
-_CLAIM_SLOTS = ("slot_classes", "slot_ranks", "stamps", "sites", "allocations")
+_CLAIM_SLOTS = ("slot_classes", "slot_ranks", "stamps", "sites", "ces", "allocations")
 
 _KEEP_REQUESTS = text(
     "INSERT INTO match_request (pilot_stamp, request_id, at, jobs)"
@@ -86,15 +87,16 @@ _DELETE_OFFERS = delete(offer).where(offer.c.last_seen < bindparam("before"))
 
 
 async def claim(
-    tx: Tx, *, want: Mapping[str, Sequence[object]], slots: Mapping[str, Sequence[object]], now: datetime
+    tx: Tx, *, want: Mapping[str, Sequence[object]], slots: Mapping[str, Sequence[object]], now: datetime, epoch: int
 ) -> Sequence[Any]:
     """Pop jobs and bind them to pilots.
 
     `want` says by columns how many jobs of which class, from which id on; `slots` to whom the first, second, ... job of
-    a class goes. Returns every popped row, those that were bound with the number of their slot, counted from 1.
+    a class goes. Returns every popped row, those that were bound with the number of their slot, counted from 1; nothing
+    if another edition of the limits holds than `epoch`.
     """
     columns = [*(want[name] for name in _CLAIM_WANT), *(slots[name] for name in _CLAIM_SLOTS)]
-    return await fetch_text(tx, _CLAIM, *columns, now)
+    return await fetch_text(tx, _CLAIM, *columns, now, epoch)
 
 
 async def keep_requests(tx: Tx, requests: Sequence[tuple[str, str, str]], now: datetime) -> int:

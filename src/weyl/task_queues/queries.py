@@ -1,12 +1,14 @@
 """All SQL of the waiting jobs and their classes."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Integer, any_, bindparam, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from weyl.kit.db import Tx
+from weyl.kit.db import Tx, fetch_text
+from weyl.task_queues.gates import DIMENSIONS, Rule
 from weyl.task_queues.permits import QueueScope
 from weyl.task_queues.tables import requirement_class
 
@@ -111,6 +113,77 @@ _REFILL_QUEUE = text(
 )
 
 
+# --- limits ---
+LIMITS_LOCK = 7_142_001
+"""Advisory lock: shared by whatever moves jobs (the trigger takes it), exclusive for who changes or counts anew."""
+
+_HOLD_LIMITS = f"SELECT pg_advisory_xact_lock_shared({LIMITS_LOCK})"
+_STOP_LIMITS = f"SELECT pg_advisory_xact_lock({LIMITS_LOCK})"
+_SELECT_EPOCH = "SELECT epoch, greatest(modified, 'epoch') AS modified FROM match_epoch"
+_SELECT_RULES = (
+    "SELECT vo, site, ce, job_type, owner_group, owner, max_jobs, max_cores, delay_s, burst FROM match_rule"
+    " ORDER BY rule"
+)
+_SELECT_GATES = (
+    "SELECT g.key, g.rule, g.used_jobs + coalesce(d.jobs, 0) AS used_jobs, g.used_cores + coalesce(d.cores, 0)"
+    " AS used_cores, g.tat FROM match_gate g LEFT JOIN (SELECT key, sum(jobs)::bigint AS jobs,"
+    " sum(cores)::bigint AS cores FROM match_gate_delta GROUP BY key) d USING (key)"
+)
+_ENSURE_GATES = (
+    "INSERT INTO match_gate (key, rule) SELECT w.key, w.rule FROM unnest($1::text[], $2::text[]) AS w(key, rule)"
+    " JOIN match_rule r USING (rule) ORDER BY w.key ON CONFLICT DO NOTHING"
+)
+_LOCK_GATES = "SELECT key FROM match_gate WHERE key = ANY($1::text[]) ORDER BY key FOR UPDATE"
+# A second statement, so that it sees what those did who held the lock before.
+_FOLD_GATES = (
+    "WITH gone AS (DELETE FROM match_gate_delta WHERE key = ANY($1::text[]) RETURNING key, jobs, cores),"
+    " moved AS (SELECT key, sum(jobs)::bigint AS jobs, sum(cores)::bigint AS cores FROM gone GROUP BY key)"
+    " UPDATE match_gate g SET used_jobs = g.used_jobs + coalesce(m.jobs, 0),"
+    " used_cores = g.used_cores + coalesce(m.cores, 0) FROM unnest($1::text[]) AS w(key) LEFT JOIN moved m USING (key)"
+    " WHERE g.key = w.key RETURNING g.key, g.used_jobs, g.used_cores, g.tat, clock_timestamp() AS now"
+)
+_DELAY_GATES = (
+    "UPDATE match_gate g SET tat = w.tat FROM unnest($1::text[], $2::timestamptz[]) AS w(key, tat) WHERE g.key = w.key"
+)
+_DROP_RULES = "DELETE FROM match_rule"
+_INSERT_RULES = (
+    "INSERT INTO match_rule (rule, vo, site, ce, job_type, owner_group, owner, max_jobs, max_cores, delay_s, burst)"
+    " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],"
+    " $8::integer[], $9::integer[], $10::float8[], $11::integer[])"
+)
+_NEXT_EPOCH = "UPDATE match_epoch SET epoch = epoch + 1, modified = $1 RETURNING epoch"
+_DROP_GATES = "DELETE FROM match_gate WHERE rule <> ALL(SELECT rule FROM match_rule)"
+# What runs, by rule and values: names the jobs, which lie above, because they are the truth that is counted.
+_COUNT_GATES = (
+    "WITH counted AS (SELECT r.rule || CASE WHEN r.site = '*' THEN chr(31) || j.site ELSE '' END"
+    " || CASE WHEN r.ce = '*' THEN chr(31) || j.ce ELSE '' END"
+    " || CASE WHEN r.job_type = '*' THEN chr(31) || j.job_type ELSE '' END"
+    " || CASE WHEN r.owner_group = '*' THEN chr(31) || j.owner_group ELSE '' END"
+    " || CASE WHEN r.owner = '*' THEN chr(31) || j.owner ELSE '' END AS key, r.rule, sum(j.jobs)::bigint AS jobs,"
+    " sum(j.cores)::bigint AS cores FROM (SELECT vo, site, coalesce(ce, '') AS ce, job_type, owner_group, owner,"
+    " count(*) AS jobs, sum(coalesce((allocated ->> 'cores')::bigint, 1)) AS cores FROM jobs"
+    " WHERE status IN ('Matched', 'Running', 'Completing', 'Stalled') GROUP BY 1, 2, 3, 4, 5, 6) j"
+    " JOIN match_rule r ON r.vo = j.vo AND r.site IN ('', '*', j.site) AND r.ce IN ('', '*', j.ce)"
+    " AND r.job_type IN ('', '*', j.job_type) AND r.owner_group IN ('', '*', j.owner_group)"
+    " AND r.owner IN ('', '*', j.owner) GROUP BY 1, 2),"
+    " gone AS (DELETE FROM match_gate_delta RETURNING key, jobs, cores),"
+    " held AS (SELECT key, sum(jobs)::bigint AS jobs, sum(cores)::bigint AS cores FROM ("
+    "  SELECT key, used_jobs AS jobs, used_cores AS cores FROM match_gate UNION ALL SELECT * FROM gone) h"
+    "  GROUP BY key),"
+    " written AS (INSERT INTO match_gate AS g (key, rule, used_jobs, used_cores)"
+    "  SELECT coalesce(c.key, k.key), coalesce(c.rule, k.rule), coalesce(c.jobs, 0), coalesce(c.cores, 0)"
+    "  FROM counted c FULL JOIN match_gate k USING (key)"
+    "  ON CONFLICT (key) DO UPDATE SET used_jobs = excluded.used_jobs, used_cores = excluded.used_cores)"
+    " SELECT coalesce(c.key, h.key) AS key, coalesce(h.jobs, 0) AS was, coalesce(c.jobs, 0) AS is FROM counted c"
+    " FULL JOIN held h USING (key) WHERE coalesce(h.jobs, 0) <> coalesce(c.jobs, 0)"
+    " OR coalesce(h.cores, 0) <> coalesce(c.cores, 0)"
+)
+_IDLE_GATES = (
+    "SELECT key FROM match_gate WHERE key IN (SELECT key FROM match_gate_delta) ORDER BY key LIMIT 1000"
+    " FOR UPDATE SKIP LOCKED"
+)
+
+
 async def lock_classes(tx: Tx, hashes: Sequence[bytes], *, exclusive: bool) -> list[dict[str, Any]]:
     """Lock the known ones of these classes in the order of their numbers, so that lockers cannot form a cycle."""
     statement = _LOCK_CLASSES if exclusive else _LOCK_CLASSES_SHARED
@@ -205,3 +278,83 @@ async def refill_queue(tx: Tx) -> dict[int, int]:
 
 def _pairs(rows: Iterable[Any]) -> dict[int, Any]:
     return {row[0]: row[1] for row in rows}
+
+
+async def hold_limits(tx: Tx) -> None:
+    """Let nobody change the rules until `tx` ends; what comes after sees the ones that hold."""
+    await fetch_text(tx, _HOLD_LIMITS)
+
+
+async def stop_limits(tx: Tx) -> None:
+    """Wait until nobody moves jobs in or out of a limit, and keep it so until `tx` ends."""
+    await fetch_text(tx, _STOP_LIMITS)
+
+
+async def select_epoch(tx: Tx) -> tuple[int, datetime]:
+    """Return the edition of the rules, and the time of the configuration that they come from."""
+    [row] = await fetch_text(tx, _SELECT_EPOCH)
+    return row["epoch"], row["modified"]
+
+
+async def select_rules(tx: Tx) -> list[Rule]:
+    """Return the rules that hold."""
+    return [Rule(**dict(row)) for row in await fetch_text(tx, _SELECT_RULES)]
+
+
+async def replace_rules(tx: Tx, rules: Iterable[Rule], modified: datetime) -> int:
+    """Let these rules hold and no others; returns their edition. The limits must be stopped."""
+    made = list(rules)
+    await fetch_text(tx, _DROP_RULES)
+    columns = [[getattr(rule, name) for rule in made] for name in ("name", *_RULE_COLUMNS)]
+    await fetch_text(tx, _INSERT_RULES, *columns)
+    await fetch_text(tx, _DROP_GATES)
+    [row] = await fetch_text(tx, _NEXT_EPOCH, modified)
+    return int(row["epoch"])
+
+
+_RULE_COLUMNS = ("vo", *DIMENSIONS, "max_jobs", "max_cores", "delay_s", "burst")
+
+
+async def note_configuration(tx: Tx, modified: datetime) -> int:
+    """Note that the rules are those of a newer configuration, too; returns their edition, which stays."""
+    [row] = await fetch_text(tx, "UPDATE match_epoch SET modified = $1 RETURNING epoch", modified)
+    return int(row["epoch"])
+
+
+async def count_gates(tx: Tx) -> list[Any]:
+    """Count what runs behind each gate anew; returns those where it was not what was kept. The limits must be stopped.
+
+    A delta of a gate that is not there any more has been dropped with its rule, and is dropped here.
+    """
+    return await fetch_text(tx, _COUNT_GATES)
+
+
+async def select_gates(tx: Tx) -> list[Any]:
+    """Return all gates with what runs behind them."""
+    return await fetch_text(tx, _SELECT_GATES)
+
+
+async def ensure_gates(tx: Tx, gates: Sequence[tuple[str, str]]) -> None:
+    """Make gates that nobody has met yet: (key, rule)."""
+    await fetch_text(tx, _ENSURE_GATES, [key for key, _ in gates], [rule for _, rule in gates])
+
+
+async def lock_gates(tx: Tx, keys: Sequence[str], *, wait: bool) -> list[str]:
+    """Lock gates in the order of their keys; without waiting those that somebody holds are left out."""
+    rows = await fetch_text(tx, _LOCK_GATES if wait else f"{_LOCK_GATES} SKIP LOCKED", list(keys))
+    return [row["key"] for row in rows]
+
+
+async def fold_gates(tx: Tx, keys: Sequence[str]) -> list[Any]:
+    """Add to locked gates what has moved since, and return their state with the time of the database."""
+    return await fetch_text(tx, _FOLD_GATES, list(keys))
+
+
+async def delay_gates(tx: Tx, times: Mapping[str, datetime]) -> None:
+    """Write from when on the next job may start."""
+    await fetch_text(tx, _DELAY_GATES, list(times), list(times.values()))
+
+
+async def lock_idle_gates(tx: Tx) -> list[str]:
+    """Lock gates whose journal waits to be folded, passing over those that somebody holds."""
+    return [row["key"] for row in await fetch_text(tx, _IDLE_GATES)]

@@ -1,17 +1,27 @@
 """Waiting jobs: how they enter and leave their classes, and who is told."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+import structlog
 
 from weyl.kit.db import Tx, notify
 from weyl.task_queues import queries
+from weyl.task_queues.gates import SEPARATOR, Rule
 from weyl.task_queues.permits import QueueKeeper
 from weyl.task_queues.requirements import RequirementClass
 
 CHANNEL = "weyl_task_queues"
 """Notices on this channel name classes that jobs have entered, as numbers with commas between them."""
 
+LIMITS_CHANNEL = "weyl_limits"
+"""Notices on this channel name the edition of the limits that holds from now on."""
+
 CLASSES_PER_NOTICE = 500
 DEACTIVATE_BATCH = 1_000
+WRONG_GATES_LOGGED = 20
+
+log = structlog.get_logger(__name__)
 
 
 async def enqueue_jobs(tx: Tx, pairs: Sequence[tuple[int, RequirementClass]]) -> dict[int, list[int]]:
@@ -101,3 +111,40 @@ async def _announce(tx: Tx, class_ids: Iterable[int]) -> None:
     for start in range(0, len(distinct), CLASSES_PER_NOTICE):
         chunk = distinct[start : start + CLASSES_PER_NOTICE]
         await notify(tx, CHANNEL, ",".join(map(str, chunk)))
+
+
+async def apply_limits(tx: Tx, rules: Mapping[str, Rule], modified: datetime) -> int:
+    """Let these rules hold, unless those of a newer configuration do already; returns the edition that holds.
+
+    Nobody moves jobs in or out of a limit meanwhile, and what runs is counted anew: a limit is exact from its first
+    moment on.
+    """
+    epoch, known = await queries.select_epoch(tx)
+    if known > modified:
+        return epoch
+    await queries.stop_limits(tx)
+    epoch, known = await queries.select_epoch(tx)
+    if known > modified:
+        return epoch
+    if {rule.name: rule for rule in await queries.select_rules(tx)} == dict(rules):
+        return await queries.note_configuration(tx, modified)
+    epoch = await queries.replace_rules(tx, rules.values(), modified)
+    await queries.count_gates(tx)
+    await notify(tx, LIMITS_CHANNEL, str(epoch))
+    log.info("limits.changed", rules=len(rules), epoch=epoch)
+    return epoch
+
+
+async def recount_limits(tx: Tx) -> int:
+    """Count anew what runs behind each gate; returns how many were wrong, which is a bug to be looked for."""
+    await queries.stop_limits(tx)
+    wrong = await queries.count_gates(tx)
+    for row in wrong[:WRONG_GATES_LOGGED]:
+        log.error("limits.alarm", gate=row["key"].replace(SEPARATOR, " / "), kept=row["was"], counted=row["is"])
+    return len(wrong)
+
+
+async def fold_limits(tx: Tx) -> None:
+    """Fold the journal of gates that nobody matches through."""
+    if idle := await queries.lock_idle_gates(tx):
+        await queries.fold_gates(tx, idle)

@@ -1,4 +1,4 @@
-"""Background work on the task queues: empty classes are marked, the journal of counts is folded."""
+"""Background work on the task queues: empty classes are marked, journals are folded, limits are counted anew."""
 
 from datetime import timedelta
 
@@ -7,6 +7,8 @@ from weyl.task_queues import queries, service
 from weyl.tasks.models import BoundTask, Task
 
 DEACTIVATE = Task("task_queues.deactivate", every=timedelta(seconds=60), lock="task_queues.deactivate")
+FOLD_LIMITS = Task("task_queues.fold_limits", every=timedelta(seconds=60), lock="task_queues.fold_limits")
+RECOUNT_LIMITS = Task("task_queues.recount_limits", every=timedelta(hours=1), lock="task_queues.recount_limits")
 FOLD_COUNTS = Task("task_queues.fold_counts", every=timedelta(seconds=10), lock="task_queues.fold_counts")
 
 
@@ -21,4 +23,17 @@ def tasks(db: Database) -> list[BoundTask]:
         async with db.transaction() as tx:
             await queries.fold_counts(tx)
 
-    return [DEACTIVATE.bind(deactivate), FOLD_COUNTS.bind(fold, is_needed=queries.has_journal)]
+    async def fold_limits(_: object) -> None:
+        async with db.transaction() as tx:
+            await service.fold_limits(tx)
+
+    async def recount_limits(_: object) -> None:
+        async with db.transaction() as tx:
+            await service.recount_limits(tx)
+
+    return [
+        DEACTIVATE.bind(deactivate),
+        FOLD_COUNTS.bind(fold, is_needed=queries.has_journal),
+        FOLD_LIMITS.bind(fold_limits),
+        RECOUNT_LIMITS.bind(recount_limits),
+    ]

@@ -21,7 +21,9 @@ from weyl.matcher.index import Entry, Index
 from weyl.matcher.planning import Attempt, Bound, Slot, plan
 from weyl.matcher.ranking import Turns
 from weyl.matcher.service.answers import work_of
+from weyl.matcher.service.limits import Limits, StaleLimits
 from weyl.matcher.work_forms import WorkForms
+from weyl.task_queues import queries as task_queues
 
 log = structlog.get_logger(__name__)
 
@@ -43,9 +45,12 @@ class _Touched:
 class Claims:
     """Plans and binds; the transaction decides, the index only proposes."""
 
-    def __init__(self, db: Database, index: Index, *, heard: Callable[[], int], clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, db: Database, index: Index, limits: Limits, *, heard: Callable[[], int], clock: Callable[[], datetime]
+    ) -> None:
         self._db = db
         self._index = index
+        self._limits = limits
         self._heard = heard
         self._clock = clock
         self._turns = Turns()
@@ -73,17 +78,22 @@ class Claims:
             except Exception as error:
                 for attempt in batch:
                     attempt.forget()
-                if tries_left == 0 or not is_transient(error):
+                is_stale = isinstance(error, StaleLimits)
+                if tries_left == 0 or not (is_stale or is_transient(error)):
                     raise
+                if is_stale or not self._limits.book.is_empty:
+                    await self._limits.refresh()
                 log.info("matcher.claim_repeated", attempts=len(batch), reason=str(error))
             else:
                 break
         return [None] * len(batch)
 
     async def _bind(self, batch: Sequence[Attempt]) -> None:
+        self._limits.book.start_batch(self._clock())
         slots = self._plan(batch)
         if not slots:
             return
+        await self._limits.prepare(slots)
         touched: dict[int, _Touched] = {}
         try:
             async with self._db.transaction() as tx:
@@ -101,8 +111,14 @@ class Claims:
     async def _rounds(
         self, tx: Tx, batch: Sequence[Attempt], slots: Sequence[Slot], touched: dict[int, _Touched]
     ) -> None:
-        for _ in range(ROUNDS_MAX):
-            await self._claim(tx, slots, touched)
+        await task_queues.hold_limits(tx)
+        for number in range(ROUNDS_MAX):
+            if not self._limits.book.is_empty:
+                slots = await self._limits.admit(tx, slots, wait=number == 0)
+                self._limits.book.start_round()
+            if slots:
+                await self._claim(tx, slots, touched)
+                await self._limits.delay(tx, [slot for slot in slots if slot.is_bound])
             slots = self._plan([attempt for attempt in batch if not attempt.is_satisfied and not attempt.miss])
             if not slots:
                 break
@@ -115,7 +131,7 @@ class Claims:
 
     def _plan(self, attempts: Sequence[Attempt]) -> list[Slot]:
         heard = self._heard()
-        slots = plan(attempts, self._index, self._turns)
+        slots = plan(attempts, self._index, self._turns, self._limits.book)
         for attempt in attempts:
             if attempt.miss is not None:
                 attempt.missed_at = heard
@@ -126,7 +142,12 @@ class Claims:
         for slot in slots:
             touched.setdefault(slot.entry.class_id, _Touched(slot.entry, slot.notices))
         floors = {class_id: touched[class_id].entry.floor for class_id in wanted}
-        rows = await queries.claim(tx, want=_want(wanted, floors), slots=_slot_columns(slots), now=self._clock())
+        epoch = self._limits.book.epoch
+        rows = await queries.claim(
+            tx, want=_want(wanted, floors), slots=_slot_columns(slots), now=self._clock(), epoch=epoch
+        )
+        if not rows and (await task_queues.select_epoch(tx))[0] != epoch:
+            raise StaleLimits
         popped: Counter[int] = Counter()
         for row in rows:
             class_id, job_id, slot = row["class_id"], row["job_id"], row["slot"]
@@ -174,7 +195,7 @@ def _want(wanted: Counter[int], floors: dict[int, int]) -> dict[str, list[int]]:
 def _slot_columns(slots: Sequence[Slot]) -> dict[str, list[object]]:
     ranks: Counter[int] = Counter()
     columns: dict[str, list[object]] = {
-        name: [] for name in ("slot_classes", "slot_ranks", "stamps", "sites", "allocations")
+        name: [] for name in ("slot_classes", "slot_ranks", "stamps", "sites", "ces", "allocations")
     }
     for slot in slots:
         ranks[slot.entry.class_id] += 1
@@ -182,6 +203,7 @@ def _slot_columns(slots: Sequence[Slot]) -> dict[str, list[object]]:
         columns["slot_ranks"].append(ranks[slot.entry.class_id])
         columns["stamps"].append(slot.attempt.stamp)
         columns["sites"].append(slot.attempt.offer.place.site)
+        columns["ces"].append(slot.attempt.offer.place.ce)
         columns["allocations"].append(_allocated(slot.allocation))
     return columns
 
@@ -192,6 +214,7 @@ def _allocated(allocation: Allocation) -> str:
 
 
 def _bind_to(slot: Slot, row: Any) -> None:
+    slot.is_bound = True
     slot.attempt.bound.append(
         Bound(
             job_id=row["job_id"],

@@ -25,6 +25,7 @@ from weyl.matcher.policy import MatchingPilot
 from weyl.matcher.service import answers
 from weyl.matcher.service.claims import Claims
 from weyl.matcher.service.freshness import SWEEP_EVERY_S, Freshness
+from weyl.matcher.service.limits import Limits
 from weyl.matcher.service.offer_book import OfferBook
 from weyl.matcher.service.parking import Parking
 from weyl.matcher.service.replay import Replay
@@ -75,7 +76,8 @@ class Matcher:
         self._tokens = tokens
         self._advice = advice
         self._clock = clock
-        self._claims = Claims(db, self.index, heard=lambda: self.freshness.heard, clock=clock)
+        self.limits = Limits(db, config, on_open=self._on_open)
+        self._claims = Claims(db, self.index, self.limits, heard=lambda: self.freshness.heard, clock=clock)
         self._replay = Replay(db, self._claims, tokens)
         self._offers = OfferBook()
         self._facts: dict[Place, PlaceFacts] = {}
@@ -88,7 +90,8 @@ class Matcher:
         self._is_closing = False
 
     async def start(self) -> None:
-        """Take what waits and begin to listen."""
+        """Take the limits and what waits, and begin to listen."""
+        await self.limits.start()
         await self.freshness.start()
 
     def send_away(self) -> None:
@@ -100,6 +103,7 @@ class Matcher:
         """Send parked pilots away and write down what is remembered."""
         self.send_away()
         await self.freshness.stop()
+        await self.limits.stop()
         await self._write_offers()
 
     async def match(self, pilot: MatchingPilot, request: MatchRequest, *, is_gone: IsGone = _is_here) -> MatchAnswer:
@@ -196,6 +200,11 @@ class Matcher:
         began = time.perf_counter()
         await self._claims.submit(attempt)
         self.observe(time.perf_counter() - began)
+
+    def _on_open(self) -> None:
+        """A limit has room again: whoever waits may ask once more."""
+        self.freshness.heard += 1
+        self.parking.wake_all()
 
     def _offer_of(self, offer: Offer, place: Place) -> PilotOffer:
         facts = self._facts_of(place)
