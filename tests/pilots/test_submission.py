@@ -70,13 +70,20 @@ async def pilots(db: Database) -> list[Any]:
     return list(await rows(db, "SELECT * FROM pilots ORDER BY pilot_id"))
 
 
+async def ask_all(yard: Yard) -> None:
+    """Do what the tasks do every few seconds."""
+    await polling.bury_overdue(yard)
+    for element in await polling.elements_due(yard):
+        await polling.ask(yard, element)
+
+
 async def until_ended(yard: Yard, db: Database) -> None:
     """Poll, as the task does every few seconds, until no pilot is alive any more."""
     async with asyncio.timeout(20):
         while any(row.ended_at is None for row in await pilots(db)):
             async with db.transaction() as tx:
                 await tx.execute(text("UPDATE pilots SET checked_at = now() - interval '1 hour'"))
-            await polling.poll(yard)
+            await ask_all(yard)
 
 
 async def test_no_jobs_no_pilots(yard: Yard, db: Database) -> None:
@@ -260,7 +267,7 @@ async def test_what_a_pilot_says_of_its_end_stands(application: Application, yar
         json={pilot.pilot_stamp: {"Status": "Done", "StatusReason": "no more work"}},
     )
     assert answer.status_code == 204
-    await polling.poll(yard)
+    await ask_all(yard)
     (pilot,) = await pilots(db)
     assert (pilot.status, pilot.status_reason) == ("Done", "no more work")
 
@@ -301,7 +308,7 @@ async def test_a_pilot_of_nobody_whose_time_is_over_has_failed(yard: Yard, db: D
                 " VALUES ('v', 'voa', now(), now(), 'Running', 'vacuum', now() - interval '1 second')"
             )
         )
-    await polling.poll(yard)
+    await ask_all(yard)
     assert [row.status for row in await pilots(db)] == ["Failed"]
 
 

@@ -13,9 +13,11 @@ from weyl.pilots.service.yard import Yard
 from weyl.pilots.tables import pilot_log_chunks, pilot_secret_uses
 from weyl.tasks import locks
 from weyl.tasks.models import BoundTask, Task
+from weyl.tasks.service import enqueue
 
 PLAN = Task("pilots.plan", every=timedelta(seconds=2), lock="pilots.plan")
 POLL = Task("pilots.poll", every=timedelta(seconds=5), lock="pilots.poll")
+ASK = Task("pilots.ask", attempts_max=1)
 CLEAN = Task("pilots.clean", every=timedelta(hours=1), lock="pilots.clean")
 HOUSEKEEPING = Task("pilots.housekeeping", every=timedelta(hours=1), lock="pilots.housekeeping")
 
@@ -45,7 +47,18 @@ def tasks(yard: Yard) -> list[BoundTask]:
         return await polling.is_due(tx, now=utcnow())
 
     async def poll(_: object) -> None:
-        await polling.poll(yard)
+        await polling.bury_overdue(yard)
+        elements = await polling.elements_due(yard)
+        async with db.transaction() as tx:
+            await enqueue(
+                tx,
+                ASK,
+                [list(element) for element in elements],
+                keys=[f"pilots.ask/{site}/{ce}" for site, ce in elements],
+            )
+
+    async def ask(element: list[str]) -> None:
+        await polling.ask(yard, (element[0], element[1]))
 
     async def clean(_: object) -> None:
         await polling.clean(yard)
@@ -62,6 +75,7 @@ def tasks(yard: Yard) -> list[BoundTask]:
         PLAN.bind(plan, is_needed=is_time_to_plan),
         SUBMIT.bind(submit),
         POLL.bind(poll, is_needed=is_time_to_poll),
+        ASK.bind(ask),
         CLEAN.bind(clean),
         HOUSEKEEPING.bind(keep_house),
     ]

@@ -164,10 +164,14 @@ async def count_present(tx: Tx, key: Mapping[str, str]) -> tuple[int, int]:
     return total, waiting
 
 
-async def select_unchecked(tx: Tx, *, before: datetime, limit: int) -> list[Any]:
-    """Return live pilots with a handle that nobody has asked about since then, longest first."""
+async def select_unchecked(
+    tx: Tx, *, before: datetime, limit: int, element: tuple[str, str] | None = None
+) -> list[Any]:
+    """Return live pilots with a handle, of one site and computing element or of all, that nobody has asked about since
+    then, longest first.
+    """
     columns = pilots.c
-    rows = await tx.execute(
+    statement = (
         select(
             columns.pilot_stamp,
             columns.handle,
@@ -189,7 +193,9 @@ async def select_unchecked(tx: Tx, *, before: datetime, limit: int) -> list[Any]
         .order_by(columns.checked_at.nulls_first(), columns.pilot_id)
         .limit(limit)
     )
-    return list(rows)
+    if element is not None:
+        statement = statement.where(columns.grid_site == element[0], columns.destination_site == element[1])
+    return list(await tx.execute(statement))
 
 
 async def mark_checked(tx: Tx, stamps: Sequence[str], *, unknown: Sequence[str], now: datetime) -> None:

@@ -31,27 +31,42 @@ BATCH = 5_000
 OUTPUT_BYTES_MAX = 1024 * 1024
 
 
-async def poll(yard: Yard) -> None:
-    """Ask about every pilot whose time has come, one computing element at a time."""
+async def elements_due(yard: Yard) -> list[tuple[str, str]]:
+    """Return the sites and computing elements that are to be asked about pilots now."""
     config, now = yard.config.current().config, utcnow()
     async with yard.db.read() as tx:
         rows = await queries.select_unchecked(tx, before=now - LOCAL_EVERY, limit=BATCH)
-        overdue = await queries.select_overdue(tx, now=now, limit=BATCH)
-    by_element: dict[tuple[str, str], list[Any]] = defaultdict(list)
-    for row in rows:
-        if now - (row.checked_at or row.submission_time) >= _pause(row, config):
-            by_element[row.grid_site, row.destination_site].append(row)
-    for (site, ce), pilots in by_element.items():
-        await _poll_element(yard, config, (site, ce), pilots)
+    return sorted({(row.grid_site, row.destination_site) for row in rows if _is_time(row, config, now=now)})
+
+
+async def bury_overdue(yard: Yard) -> None:
+    """Give up pilots that no computing element answers for and whose time is over."""
+    config = yard.config.current().config
+    async with yard.db.read() as tx:
+        overdue = await queries.select_overdue(tx, now=utcnow(), limit=BATCH)
     if overdue:
         late = dict.fromkeys(overdue, ("Failed", "Its time is over and it never said that it ended"))
         await _settle(yard, config, late, checked=[], unknown=[])
+
+
+async def ask(yard: Yard, element: tuple[str, str]) -> None:
+    """Ask one computing element about every pilot whose time has come; one that hangs keeps nobody else waiting."""
+    config, now = yard.config.current().config, utcnow()
+    async with yard.db.read() as tx:
+        rows = await queries.select_unchecked(tx, before=now - LOCAL_EVERY, limit=BATCH, element=element)
+    rows = [row for row in rows if _is_time(row, config, now=now)]
+    if rows:
+        await _poll_element(yard, config, element, rows)
 
 
 async def is_due(tx: Tx, *, now: datetime) -> bool:
     """Tell whether there is any pilot to ask about."""
     unchecked = await queries.select_unchecked(tx, before=now - LOCAL_EVERY, limit=1)
     return bool(unchecked or await queries.select_overdue(tx, now=now, limit=1))
+
+
+def _is_time(row: Any, config: Config, *, now: datetime) -> bool:
+    return bool(now - (row.checked_at or row.submission_time) >= _pause(row, config))
 
 
 def _pause(row: Any, config: Config) -> timedelta:
