@@ -145,9 +145,9 @@ def test_the_document_is_rewritten_for_old_generators() -> None:
     assert rewritten["openapi"] == "3.0.2"
     operation = rewritten["paths"]["/x"]["get"]
     assert operation["security"] == []
-    assert list(operation["responses"]) == ["200", "400", "503", "default"]
+    assert list(operation["responses"]) == ["200", "400", "503", "504", "default"]
     assert operation["responses"]["200"] == {}
-    assert all(operation["responses"][status]["x-ms-error-response"] for status in ("400", "503", "default"))
+    assert all(operation["responses"][status]["x-ms-error-response"] for status in ("400", "503", "504", "default"))
     assert rewritten["components"]["schemas"].pop("Problem")["properties"].keys() >= {"detail"}
     assert rewritten["components"]["schemas"] == {
         "A": {

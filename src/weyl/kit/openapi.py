@@ -26,7 +26,8 @@ _REFUSALS = {
     413: "The body is larger than is accepted",
     429: "Too many attempts; see Retry-After",
     502: "A service behind this one failed",
-    503: "This cannot be served now; see Retry-After",
+    503: "This cannot be served now, and nothing was done; see Retry-After",
+    504: "The database was lost while it committed: nobody knows whether this was done",
 }
 _MALFORMED = "The request is malformed (422), or something else went wrong"
 
@@ -80,7 +81,7 @@ def _statuses(method: str, operation: dict[str, Any]) -> Iterator[int]:
     """Yield what may be answered to anything of this shape."""
     names = {(parameter["in"], parameter["name"].lower()) for parameter in operation.get("parameters", ())}
     has_body = "requestBody" in operation
-    yield from (400, 503)
+    yield from (400, 503, 504)
     if ("header", "if-none-match") in names:
         yield 304
     if operation["security"]:
