@@ -272,6 +272,30 @@ async def test_what_a_pilot_says_of_its_end_stands(application: Application, yar
     assert (pilot.status, pilot.status_reason) == ("Done", "no more work")
 
 
+async def test_a_pilot_that_is_revoked_is_cancelled_on_its_element(
+    application: Application, yard: Yard, db: Database
+) -> None:
+    assert yard.archive is not None
+    yard.archive.write_text("import time\ntime.sleep(600)\n")
+    await submission.submit(yard, KEY, 2)
+    revoked, spared = await pilots(db)
+    answer = await application.client.post(
+        "/api/pilots/revoke",
+        headers=application.login(properties=["Operator"]),
+        json={"stamps": [revoked.pilot_stamp]},
+    )
+    assert answer.status_code == 200, answer.text
+    async with db.transaction() as tx:
+        await tx.execute(text("UPDATE pilots SET checked_at = now() - interval '1 minute'"))
+    await ask_all(yard)
+    assert {row.pilot_stamp: row.status for row in await pilots(db)} == {
+        revoked.pilot_stamp: "Deleted",
+        spared.pilot_stamp: "Waiting",
+    }
+    driver = yard.driver(yard.config.current().config, KEY.site, KEY.ce)
+    assert await driver.cancel([spared.handle]) == {spared.handle: None}
+
+
 async def test_the_output_of_a_pilot_is_fetched_from_its_element(
     application: Application, yard: Yard, db: Database
 ) -> None:

@@ -184,6 +184,7 @@ async def select_unchecked(
             columns.submission_time,
             columns.checked_at,
             columns.unknown_since,
+            columns.revoked_at,
         )
         .where(
             columns.status.in_(LIVE_STATUSES),

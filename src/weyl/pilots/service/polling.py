@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 LOCAL_EVERY = timedelta(seconds=5)
 # A pilot that speaks to us needs no asking; its computing element is only there to tell of its sudden death.
 SPEAKING_EVERY = timedelta(minutes=10)
+# What was revoked is to end there too: it is cancelled until it is gone.
+REVOKED_EVERY = timedelta(seconds=10)
 UNKNOWN_FOR = timedelta(hours=24)
 OUTPUT_KEPT = timedelta(days=1)
 BATCH = 5_000
@@ -72,17 +74,25 @@ def _is_time(row: Any, config: Config, *, now: datetime) -> bool:
 def _pause(row: Any, config: Config) -> timedelta:
     if row.grid_type == "local":
         return LOCAL_EVERY
+    if row.revoked_at is not None:
+        return REVOKED_EVERY
     every = timedelta(seconds=config.operations.get(row.vo, Operations()).pilots.status_every)
     return max(every, SPEAKING_EVERY) if row.spoke_at is not None else every
 
 
 async def _poll_element(yard: Yard, config: Config, element: tuple[str, str], rows: Sequence[Any]) -> None:
     by_handle = {row.handle: row for row in rows}
+    revoked = [row.handle for row in rows if row.revoked_at is not None]
     try:
-        said = await yard.driver(config, *element).status(by_handle)
+        driver = yard.driver(config, *element)
+        kept = await driver.cancel(revoked) if revoked else {}
+        said = await driver.status(by_handle)
     except (ComputingElementFailed, DriverError, OSError) as error:
         log.warning("pilots.poll_failed", site=element[0], ce=element[1], error=str(error))
-        said = {}
+        kept, said = {}, {}
+    for handle, reason in kept.items():
+        if reason is not None:
+            log.warning("pilots.not_cancelled", pilot=by_handle[handle].pilot_stamp, error=reason)
     now = utcnow()
     outcomes = {
         by_handle[handle].pilot_stamp: judge(by_handle[handle], status, now=now) for handle, status in said.items()
