@@ -36,6 +36,8 @@ class GridSite:
     """How long the end of `bulk` pilots may take on a loaded machine."""
     shows_running_output: bool = True
     """Whether output can be read before a pilot has ended."""
+    splits_output: bool = True
+    """Whether stdout and stderr come apart."""
     has_exit_codes: bool = True
     keeps_ended: bool = True
     """Whether an ended pilot is answered for after `forget`; otherwise it is Unknown then."""

@@ -1,6 +1,7 @@
 """Every system that the suites of `tests/grid` run over; a driver's author adds a line."""
 
 from tests.grid.htcondor import missing_htcondor, running_htcondor
+from tests.grid.kubernetes import running_kubernetes
 from tests.grid.local import running_local
 from tests.grid.site import System
 from tests.grid.slurm import (
@@ -15,6 +16,7 @@ from tests.grid.sshd import missing_ssh
 
 SYSTEMS = {
     "htcondor": System(running_htcondor, missing=missing_htcondor, group="htcondor"),
+    "kubernetes": System(running_kubernetes, group="kubernetes"),
     "local": System(running_local, group="local"),
     "ssh": System(running_ssh, missing=missing_ssh, group="ssh"),
     "slurm": System(running_slurm_commands, missing=missing_slurm, group="slurm"),
