@@ -171,6 +171,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "Tags": "Tags that all pilots of the site offer.",
         "MaxPilots": "Pilots of one VO that the site may hold.",
         "Status": "Status for every VO that does not say otherwise.",
+        "Managers": "Subjects (`vo:sub`) with the property SiteManager who may ban and drain the site for every VO.",
         "CEs": "Computing elements by name.",
     },
     "ComputingElement": {

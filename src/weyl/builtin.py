@@ -33,8 +33,9 @@ from weyl.pilots.routes import router as pilots_router
 from weyl.pilots.service import figures as pilot_figures
 from weyl.pilots.service.revocations import RevocationGuard
 from weyl.pilots.service.yard import Yard
+from weyl.resource_status import tasks as resource_status_tasks
 from weyl.resource_status.routes import router as resource_status_router
-from weyl.resource_status.service import StatusBoard
+from weyl.resource_status.service.board import StatusBoard
 from weyl.sandboxes import tasks as sandboxes_tasks
 from weyl.sandboxes.routes import router as sandboxes_router
 from weyl.task_queues import tasks as task_queues_tasks
@@ -55,14 +56,16 @@ async def _state(services: Services) -> AsyncIterator[Mapping[str, object]]:
         services.db,
         token_lifetime=timedelta(minutes=services.settings.access_token_minutes),
     )
+    board = StatusBoard(services.db, services.config)
     matching = running_matcher(
         services.db,
         services.config,
         services.keys,
+        board=board,
         token_lifetime_s=services.settings.access_token_minutes * 60,
         advice=guard.advice,
     )
-    async with authority as auth, matching as matcher, guard as verifier:
+    async with authority as auth, board, matching as matcher, guard as verifier:
         _show_figures(services)
         services.metrics.gauge(
             "weyl_matcher_classes", "Classes of waiting jobs in this process's index.", lambda: len(matcher.index)
@@ -73,11 +76,11 @@ async def _state(services: Services) -> AsyncIterator[Mapping[str, object]]:
         yield {
             "verifier": verifier,
             "auth": auth,
-            "status_board": StatusBoard(),
+            "status_board": board,
             "job_writes": JobWrites(services.db),
             "submission_rules": services.submission,
             "matcher": matcher,
-            "explainer": Explainer(services.config, pilots_seen=count_pilots),
+            "explainer": Explainer(services.config, board, pilots_seen=count_pilots),
             "before_stop": [matcher.send_away],
             "pilot_yard": _yard(services),
         }
@@ -125,6 +128,7 @@ def _tasks(services: Services) -> Sequence[BoundTask]:
             history_months=services.settings.job_history_months,
             heartbeat_months=services.settings.job_heartbeat_months,
         ),
+        *resource_status_tasks.tasks(services.db),
         *matcher_tasks.tasks(services.db),
         *pilots_tasks.tasks(_yard(services)),
         *tasks_tasks.tasks(services.db),

@@ -69,6 +69,7 @@ def by_ids(*statuses: int) -> Case:
 
 
 NOTHING = {403, 404}
+SITE_OF_A = {"kind": "site", "name": "LCG.Alpha.org", "vo": "voa"}
 UPDATE = {"2026-11-25T00:00:00Z": {"Status": "Killed", "MinorStatus": "Marked for termination", "Source": "intruder"}}
 
 # Anybody may call these, or they answer about the caller only.
@@ -103,6 +104,13 @@ CASES = {
     "GET /api/rss/compute": Case({200}),
     "GET /api/rss/site": Case({200}),
     "GET /api/rss/fts": Case({200}),
+    "GET /api/rss/elements": Case({200}, query=lambda _: {"kind": "site"}),
+    "GET /api/rss/why": Case({200}, query=lambda _: {"kind": "site", "name": "LCG.Alpha.org"}),
+    "GET /api/rss/history": Case({200}, query=lambda _: {"kind": "site", "name": "LCG.Alpha.org"}),
+    "PATCH /api/rss/status": Case({403}, body=lambda _: [{**SITE_OF_A, "status": "Banned", "reason": "x"}]),
+    "POST /api/rss/status/release": Case({403}, body=lambda _: [SITE_OF_A]),
+    "POST /api/rss/drain": Case({403}, body=lambda _: [{**SITE_OF_A, "reason": "x"}]),
+    "POST /api/rss/drain/release": Case({403}, body=lambda _: [SITE_OF_A]),
     "POST /api/jobs/search": Case({200}, body=lambda _: {"search": []}),
     "POST /api/jobs/summary": Case({200}, body=lambda _: {"grouping": ["JobGroup"], "search": []}),
     "POST /api/jobs/json": Case({400}, body=lambda _: [{"executable": "/bin/true", "VO": "voa"}]),

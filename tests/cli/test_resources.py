@@ -7,7 +7,7 @@ import pytest
 from tests.cli.conftest import Program
 from tests.cli.steps import rows
 
-from weyl.resource_status.cli import row_of
+from weyl.resource_status.cli.app import row_of
 from weyl.resource_status.models import AllowedStatus, BannedStatus, StorageElementStatus
 
 
@@ -59,3 +59,41 @@ def test_secrets_are_made_shown_once_and_revoked(weyl_as: Callable[..., Program]
     assert keeper("pilots", "admin", "revoke").returncode == 2
     gone = keeper("pilots", "admin", "revoke", "--host", "no-such-host", "--yes")
     assert json.loads(gone.stdout) == {"secrets": 0, "stamps": []}
+
+
+def test_a_site_is_banned_drained_explained_and_opened_again(weyl_as: Callable[..., Program]) -> None:
+    keeper = weyl_as("alice", group="service")
+    banned = keeper("sites", "ban", "LCG.Beta.org", "--reason", "power cut", "--for", "8h", "--yes")
+    assert banned.returncode == 0, banned.stderr
+    partly = keeper("sites", "drain", "LCG.Beta.org", "No.Such.one", "--reason", "disks", "--until", "2030-01-01")
+    assert partly.returncode == 7
+    assert "No.Such.one" in partly.stderr
+    for _ in range(100):
+        told = json.loads(keeper("ces", "why", "ce.beta.org").stdout)
+        if len(told["claims"]) == 2:
+            break
+    assert (told["status"], told["reason"]) == ("Banned", "site LCG.Beta.org: power cut")
+    assert [entry["action"] for entry in rows(keeper("sites", "history", "LCG.Beta.org"))] == ["set", "set"]
+    assert keeper("sites", "allow", "LCG.Beta.org").returncode == 0
+    assert keeper("sites", "undrain", "LCG.Beta.org").returncode == 0
+    assert keeper("sites", "undrain", "LCG.Beta.org").returncode == 7
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["ban", "LCG.Beta.org", "--reason", "x", "--until", "tomorrow"], 2),
+        (["ban", "LCG.Beta.org", "--reason", "x", "--until", "never", "--for", "2d"], 2),
+        (["ban", "LCG.Beta.org", "--reason", "x", "--access", "write"], 2),
+        (["ban", "LCG.Beta.org"], 2),
+        (["why", "No.Such.one"], 3),
+    ],
+)
+def test_what_cannot_be_said_of_a_site_is_refused_before_anything_is_sent(
+    weyl_as: Callable[..., Program], words: list[str], code: int
+) -> None:
+    assert weyl_as("alice", group="service")("sites", *words, "--yes").returncode == code
+
+
+def test_without_the_property_nobody_bans(weyl: Program) -> None:
+    assert weyl("sites", "ban", "LCG.Alpha.org", "--reason", "x", "--yes").returncode == 5

@@ -67,7 +67,7 @@ def _search(text: str) -> object:
 
 def _offer(text: str) -> object:
     offer = MatchRequest.model_validate_json(text).offer
-    return pilot_offer(offer, Place("voa", "LCG.Alpha.org"), PlaceFacts()), registered_form(offer)
+    return pilot_offer(offer, Place("voa", "LCG.Alpha.org"), PlaceFacts(), now=NOW), registered_form(offer)
 
 
 def _requirements(text: str) -> object:

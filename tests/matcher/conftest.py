@@ -18,6 +18,7 @@ from weyl.matcher.offers import Place
 from weyl.matcher.policy import MatchingPilot
 from weyl.matcher.service.answers import JobTokens
 from weyl.matcher.service.matcher import Matcher
+from weyl.resource_status.service.board import StatusBoard
 from weyl.task_queues.requirements import RequirementClass
 from weyl.task_queues.service import enqueue_jobs
 
@@ -106,7 +107,8 @@ async def start_matcher(db: Database, config: ConfigStore, tokens: JobTokens) ->
         async def start(**options: object) -> Matcher:
             pool = Database(db.url, pool_size=2)
             stack.push_async_callback(pool.close)
-            matcher = Matcher(pool, config, tokens=tokens, **options)  # type: ignore[arg-type]
+            board = await stack.enter_async_context(StatusBoard(pool, config))
+            matcher = Matcher(pool, config, board=board, tokens=tokens, **options)  # type: ignore[arg-type]
             await matcher.start()
             stack.push_async_callback(matcher.stop)
             return matcher

@@ -1,5 +1,6 @@
 """The arithmetic of one class against one offer, condition by condition."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -152,9 +153,20 @@ WIRE = {
 }  # fmt: skip
 
 
+NOW = datetime(2026, 11, 25, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("hours", "left_s"), [(24, 82_800), (2, 6_300), (0.25, 0), (-1, 0)])
+def test_where_a_place_stops_the_pilot_offers_the_time_until_a_quarter_of_an_hour_before(
+    hours: float, left_s: int
+) -> None:
+    facts = PlaceFacts(ends_at=NOW + timedelta(hours=hours))
+    assert pilot_offer(Offer.model_validate(WIRE), Place("voa", "S1"), facts, now=NOW).wall_time_s == left_s
+
+
 def test_an_offer_gets_the_tags_that_only_the_server_gives() -> None:
     facts = PlaceFacts(tags=frozenset(["network:lhcone"]), compatibility={"x86_64_v1-el9": ["x86_64_v1-el8"]})
-    made = pilot_offer(Offer.model_validate(WIRE), Place("voa", "S1", "ce1"), facts)
+    made = pilot_offer(Offer.model_validate(WIRE), Place("voa", "S1", "ce1"), facts, now=NOW)
     assert made.tags == {
         "os:el9", "cvmfs:lhcb.cern.ch", "network:lhcone", "ce:ce1", "arch:x86_64",
         "platform:x86_64_v1-el9", "platform:x86_64_v1-el8",

@@ -17,6 +17,8 @@ from weyl.pilots.need import Presence, QueueKey, Target, demands, plan, slots, t
 from weyl.pilots.secrets import PepperRing, Refresh
 from weyl.pilots.service.logs import text_of
 from weyl.pilots.service.polling import judge
+from weyl.resource_status.claims import NO_CLAIMS, Claim, Claims, Element
+from weyl.resource_status.models import Kind
 from weyl.task_queues.requirements import make_class
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
@@ -41,8 +43,18 @@ def site(queue: dict[str, object] = QUEUE, **more: object) -> dict[str, object]:
     return {"CEs": {"ce": {"Driver": "local", "Queues": {"q": queue}}}, **more}
 
 
-def targets_of(sites: dict[str, object], vo: str = "voa") -> list[Target]:
-    return targets(config_of(sites), vo, drivers=["local"], seen={})
+def targets_of(sites: dict[str, object], vo: str = "voa", claims: Claims = NO_CLAIMS) -> list[Target]:
+    return targets(config_of(sites), vo, drivers=["local"], seen={}, claims=claims, now=NOW)
+
+
+@pytest.mark.parametrize(("hours", "reason"), [(0.5, "too soon"), (2, None)])
+def test_no_pilot_is_sent_that_would_outlive_its_place(hours: float, reason: str | None) -> None:
+    claim = Claim(
+        Element(Kind.SITE, "A"), "all", "drain", None, "downtime", "x", NOW, until=NOW + timedelta(hours=hours)
+    )
+    [told] = targets_of({"A": site()}, claims=Claims([claim]))
+    expected = None if reason is None else "Draining until 2026-11-25 00:30 UTC, which is sooner than a pilot's 3600 s"
+    assert told.reason == expected
 
 
 def class_of(vo: str = "voa", **requirements: object) -> dict[str, object]:
@@ -91,7 +103,7 @@ def test_a_banned_site_gets_no_pilots_and_says_why() -> None:
 
 
 def test_a_driver_that_is_not_installed_is_named() -> None:
-    (place,) = targets(config_of({"A": site()}), "voa", drivers=[], seen={})
+    (place,) = targets(config_of({"A": site()}), "voa", drivers=[], seen={}, claims=NO_CLAIMS, now=NOW)
     assert place.reason == "No driver 'local' is installed for ce"
 
 
@@ -123,7 +135,7 @@ def test_a_fresh_pilot_offers_the_whole_allocation_on_nodes_as_they_were_seen() 
     busy = first.model_copy(update={"wall_time": 60, "tags": ["os:el9"], "cpu": arm, "cpu_power_db12": 12.5})
     again = template(place.queue, [busy, first.model_copy(update={"tags": ["hostfeat:userns"]})])
     assert (again.wall_time, again.cpu.num_cores, again.cpu_power_db12) == (3600, 4, 12.5)
-    assert again.tags == ["hostfeat:userns", "os:el9"]
+    assert again.tags == ("hostfeat:userns", "os:el9")
     assert again.cpu.architecture == CpuArchitecture(name="aarch64")
 
 
@@ -133,7 +145,14 @@ def test_a_queue_with_gpus_offers_them_as_they_were_seen() -> None:
     want = {"vendor": "nvidia", "arch": "sm_90", "count": {"min": 1, "max": 1}}
     assert demands({1: 1}, {1: class_of(gpu=want)}, [place])[KEY] > 0
     seen = template(place.queue, []).model_copy(update={"gpu": Gpu.model_validate(gpu)})
-    (told,) = targets(config_of({"A": site({**QUEUE, "GPUs": 2})}), "voa", drivers=["local"], seen={KEY: [seen]})
+    (told,) = targets(
+        config_of({"A": site({**QUEUE, "GPUs": 2})}),
+        "voa",
+        drivers=["local"],
+        seen={KEY: [seen]},
+        claims=NO_CLAIMS,
+        now=NOW,
+    )
     assert told.offer.gpu.count == 2
     assert demands({1: 1}, {1: class_of(gpu=want)}, [told])[KEY] == 0
     assert demands({1: 1}, {1: class_of()}, [told])[KEY] == 0

@@ -1,15 +1,16 @@
 """What each VO is told of the elements of the grid, and how the documents are named."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from weyl.config.models import Config
-from weyl.config.service import Snapshot
-from weyl.kit.json import loads
-from weyl.resource_status.policy import Viewer
-from weyl.resource_status.service import StatusBoard
-from weyl.resource_status.statuses import Kind, answer, reason_against, view
+from weyl.config.status import StatusWord
+from weyl.resource_status.claims import NO_CLAIMS, Claim, Claims, Element
+from weyl.resource_status.models import Kind
+from weyl.resource_status.statuses import Usable, View, answer, state_of, usable
+from weyl.resource_status.statuses import view as view_of
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 CE = {"Driver": "local"}
@@ -22,8 +23,18 @@ def config_of(**resources: object) -> Config:
     return Config.model_validate(document)
 
 
-def snapshot_of(config: Config, revision: str = "r1") -> Snapshot:
-    return Snapshot.of(config, revision=revision, modified=NOW)
+def view(config: Config, vo: str, kind: Kind, claims: Claims = NO_CLAIMS) -> View:
+    return view_of(config, claims, vo, kind, now=NOW)
+
+
+def reason_against(config: Config, vo: str, *, site: str, ce: str | None = None) -> str | None:
+    return usable(config, NO_CLAIMS, vo, site=site, ce=ce, now=NOW).reason
+
+
+def a_claim(name: str = "A", kind: Kind = Kind.SITE, **changes: Any) -> Claim:
+    plain = {"vo": "voa", "source": "manual", "status": StatusWord.BANNED, "reason": "r", "author": "x", "set_at": NOW}
+    access = changes.pop("access", "all")
+    return Claim(Element(kind, name, access), **{**plain, **changes})
 
 
 @pytest.mark.parametrize(
@@ -95,20 +106,70 @@ def test_a_reason_against_a_place_names_site_or_element() -> None:
     assert reason_against(config, "voa", site="X") == "X is no site of voa"
 
 
-def test_the_tag_changes_with_the_view_and_with_nothing_else() -> None:
-    board, viewer = StatusBoard(), Viewer("voa")
-    config = config_of(Sites={"A": {}})
-    first = board.document(viewer, Kind.SITE, snapshot_of(config))
-    assert first.etag.endswith("-1-voa")
-    assert board.document(viewer, Kind.SITE, snapshot_of(config)) is first
-    only_vob = config_of(Sites={"A": {}, "B": {"VOs": ["vob"]}})
-    assert board.document(viewer, Kind.SITE, snapshot_of(only_vob, "r2")).etag == first.etag
-    banned = config_of(Sites={"A": {"Status": {"Status": "Banned"}}})
-    document = board.document(viewer, Kind.SITE, snapshot_of(banned, "r3"))
-    assert document.etag != first.etag
-    assert loads(document.body) == {"A": {"all": {"allowed": False, "reason": "Banned"}}}
+SITES = {"A": {"CEs": {"c": CE}}}
+HOUR = timedelta(hours=1)
 
 
-def test_nothing_to_show_has_a_tag_of_its_own() -> None:
-    document = StatusBoard().document(Viewer("voa"), Kind.STORAGE, snapshot_of(config_of()))
-    assert (document.body, document.etag) == (b"{}", "empty-0-voa")
+@pytest.mark.parametrize(
+    ("claims", "decided"),
+    [
+        ([], None),
+        ([a_claim()], 0),
+        ([a_claim(vo="all"), a_claim(status=StatusWord.ACTIVE)], 1),
+        ([a_claim(vo="all", force=True), a_claim(status=StatusWord.ACTIVE)], 0),
+        ([a_claim(vo="vob")], None),
+        ([a_claim(expires_at=NOW)], None),
+        ([a_claim(expires_at=NOW + HOUR)], 0),
+        ([a_claim(expires_at=NOW), a_claim(vo="all", status=StatusWord.DEGRADED)], 1),
+        ([a_claim(name="B")], None),
+    ],
+)
+def test_a_forced_claim_beats_the_vos_own_which_beats_that_for_every_vo(
+    claims: list[Claim], decided: int | None
+) -> None:
+    state = state_of(config_of(Sites=SITES), Claims(claims), Element(Kind.SITE, "A"), "voa", now=NOW)
+    assert state.decided_by is (None if decided is None else claims[decided])
+    assert state.status == ("Active" if decided is None else claims[decided].status)
+
+
+def test_a_claim_beats_the_configuration_and_uncovers_it_when_it_ends() -> None:
+    config = config_of(Sites={"A": {"Status": {"Status": "Banned", "Reason": "by default"}}})
+    claims = Claims([a_claim(status=StatusWord.ACTIVE, expires_at=NOW + HOUR)])
+    assert view(config, "voa", Kind.SITE, claims)["A"]["all"] == {"allowed": True, "warnings": None}
+    later = view_of(config, claims, "voa", Kind.SITE, now=NOW + HOUR)
+    assert later["A"]["all"] == {"allowed": False, "reason": "by default"}
+    assert claims.next_change(NOW) == NOW + HOUR
+    assert claims.next_change(NOW + HOUR) is None
+
+
+def test_a_banned_site_closes_its_computing_elements_whatever_is_said_of_them() -> None:
+    claims = Claims([a_claim(reason="flood"), a_claim("c", Kind.COMPUTE, status=StatusWord.ACTIVE)])
+    config = config_of(Sites=SITES)
+    assert view(config, "voa", Kind.COMPUTE, claims)["c"]["all"] == {"allowed": False, "reason": "site A: flood"}
+    assert view(config, "vob", Kind.COMPUTE, claims)["c"]["all"]["allowed"]
+    assert usable(config, claims, "voa", site="A", ce="c", now=NOW) == Usable("A: flood")
+
+
+def test_a_drain_leaves_an_element_usable_until_its_end_the_earliest_one_counts() -> None:
+    drains = [
+        a_claim(source="drain", status=None, until=NOW + 3 * HOUR, vo="all"),
+        a_claim("c", Kind.COMPUTE, source="drain", status=None, until=NOW + 2 * HOUR, reason="disks"),
+    ]
+    config, claims = config_of(Sites=SITES), Claims(drains)
+    assert usable(config, claims, "voa", site="A", ce="c", now=NOW) == Usable(until=NOW + 2 * HOUR)
+    assert usable(config, claims, "vob", site="A", ce="c", now=NOW) == Usable(until=NOW + 3 * HOUR)
+    told = view(config, "voa", Kind.COMPUTE, claims)["c"]["all"]
+    assert told == {"allowed": True, "warnings": "draining until 2026-11-25 02:00 UTC: disks"}
+
+
+def test_a_drain_without_an_end_stops_new_work_now_and_is_shown_as_a_warning() -> None:
+    config, claims = config_of(Sites=SITES), Claims([a_claim(source="drain", status=None)])
+    assert usable(config, claims, "voa", site="A", ce=None, now=NOW).reason == "A: draining: r"
+    assert view(config, "voa", Kind.SITE, claims)["A"]["all"] == {"allowed": True, "warnings": "draining: r"}
+
+
+def test_a_ban_of_one_kind_of_access_leaves_the_others() -> None:
+    claims = Claims([a_claim("SE", Kind.STORAGE, access="write", reason="full")])
+    element = view(config_of(StorageElements={"SE": {}}), "voa", Kind.STORAGE, claims)["SE"]
+    assert element["write"] == {"allowed": False, "reason": "full"}
+    assert element["read"]["allowed"]

@@ -7,7 +7,7 @@ from weyl.cli.loader import Entry, Table, lazy_group
 from weyl.cli.options import PARAMETERS, prepare
 
 JOBS = "weyl.jobs.cli.app"
-RSS = "weyl.resource_status.cli"
+RSS = "weyl.resource_status.cli.app"
 AUTH = "weyl.auth.cli"
 SERVER = "weyl.commands"
 DEMO = "weyl.demo.cli"
@@ -53,10 +53,10 @@ ENTRIES: dict[str, Entry] = {
     "task-queues": Entry(
         "weyl.task_queues.cli", "Look at what waits, by what it needs.", aliases=("task-queue", "queues")
     ),
-    "sites": Entry(RSS, "See which sites may be used.", "sites", aliases=("site",)),
-    "ces": Entry(RSS, "See which computing elements may be used.", "ces", aliases=("ce",)),
-    "ses": Entry(RSS, "See which storage elements may be used.", "ses", aliases=("se",)),
-    "fts": Entry(RSS, "See which transfer servers may be used.", "fts"),
+    "sites": Entry(RSS, "See, ban and drain sites.", "sites", aliases=("site",)),
+    "ces": Entry(RSS, "See, ban and drain computing elements.", "ces", aliases=("ce",)),
+    "ses": Entry(RSS, "See, ban and drain storage elements.", "ses", aliases=("se",)),
+    "fts": Entry(RSS, "See, ban and drain transfer servers.", "fts"),
     "tasks": Entry("weyl.tasks.cli", "Look after background work.", aliases=("task",)),
     "config": Entry("weyl.config.cli", "Read and check the configuration.", aliases=("configs",)),
     "api": Entry("weyl.cli.api", "Call any route of the API."),

@@ -64,6 +64,8 @@ class Site(Section):
     tags: list[str] = Field(default_factory=list)
     max_pilots: int = Field(default=5000, ge=0)
     status: StatusSetting | None = None
+    # Subjects (`vo:sub`) of the people with SiteManager who may speak for this site to every VO.
+    managers: list[str] = Field(default_factory=list)
     ces: dict[str, ComputingElement] = Field(default_factory=dict)
 
     def serves(self, vo: str) -> bool:

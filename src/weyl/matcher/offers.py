@@ -4,14 +4,16 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from weyl.config.models import Config
 from weyl.matcher.models import Accept, Offer
-from weyl.resource_status.statuses import reason_against
+from weyl.resource_status.statuses import Usable
 from weyl.task_queues import architectures, platforms
 
 WALL_TIME_STEP_S = 3_600
+DRAIN_MARGIN_S = 900
 SERVER_MADE = ("platform:", "ce:")
 
 
@@ -33,6 +35,8 @@ class PlaceFacts:
     compatibility: Mapping[str, Iterable[str]] = field(default_factory=dict)
     # Why no job but a test may be sent there now; None: it is open.
     closed: str | None = None
+    # When the place stops: what is started there must have ended by then.
+    ends_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +117,21 @@ def equipment_of(offer: Offer, place: Place, facts: PlaceFacts) -> Equipment:
     return Equipment(features, frozenset(said | made | facts.tags))
 
 
-def pilot_offer(offer: Offer, place: Place, facts: PlaceFacts, equipment: Equipment | None = None) -> PilotOffer:
-    """Return an offer as it is matched; `equipment` saves the work if it was made for another node of the kind."""
+def pilot_offer(
+    offer: Offer, place: Place, facts: PlaceFacts, equipment: Equipment | None = None, *, now: datetime
+) -> PilotOffer:
+    """Return an offer as it is matched; `equipment` saves the work if it was made for another node of the kind.
+
+    Where a place stops at a known time, the pilot offers only the time until a quarter of an hour before.
+    """
     equipment = equipment or equipment_of(offer, place, facts)
+    wall_time_s = offer.wall_time
+    if facts.ends_at is not None:
+        wall_time_s = min(wall_time_s, max(0, int((facts.ends_at - now).total_seconds()) - DRAIN_MARGIN_S))
     return PilotOffer(
         place=place,
         cores=offer.cpu.num_cores,
-        wall_time_s=offer.wall_time,
+        wall_time_s=wall_time_s,
         power=offer.cpu_power_db12,
         architecture=offer.cpu.architecture.name,
         host=offer.host,
@@ -191,8 +203,8 @@ def _acceptance(accept: Accept) -> Acceptance:
     )
 
 
-def facts_of(config: Config, place: Place) -> PlaceFacts:
-    """Collect what the configuration says of a place: its tags, what its platforms run, whether it is open."""
+def facts_of(config: Config, place: Place, told: Usable) -> PlaceFacts:
+    """Collect what is said of a place: its tags, what its platforms run, whether it is open and until when."""
     tags: set[str] = set()
     site = config.resources.sites.get(place.site)
     if site is not None:
@@ -205,5 +217,6 @@ def facts_of(config: Config, place: Place) -> PlaceFacts:
     return PlaceFacts(
         tags=frozenset(tags),
         compatibility=config.resources.computing.os_compatibility,
-        closed=reason_against(config, place.vo, site=place.site, ce=place.ce),
+        closed=told.reason,
+        ends_at=told.until,
     )

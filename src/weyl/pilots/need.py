@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from weyl.config.models import Config
@@ -11,7 +12,8 @@ from weyl.config.resources import ComputingElement, Queue, Site
 from weyl.matcher.evaluation import Allocation, allocate
 from weyl.matcher.models import Offer
 from weyl.matcher.offers import PilotOffer, Place, PlaceFacts, pilot_offer
-from weyl.resource_status.statuses import reason_against
+from weyl.resource_status.claims import Claims
+from weyl.resource_status.statuses import usable
 
 POWER_DB12_ASSUMED = 10.0
 
@@ -71,16 +73,26 @@ class Plan:
 
 
 def targets(
-    config: Config, vo: str, *, drivers: Iterable[str], seen: Mapping[QueueKey, Sequence[Offer]]
+    config: Config,
+    vo: str,
+    *,
+    drivers: Iterable[str],
+    seen: Mapping[QueueKey, Sequence[Offer]],
+    claims: Claims,
+    now: datetime,
 ) -> list[Target]:
-    """Return every queue that a VO may use, with the offer that a fresh pilot of it would make."""
+    """Return every queue that a VO may use, with the offer that a fresh pilot of it would make.
+
+    Where a place stops at a known time, no pilot is sent that could live longer.
+    """
     known = set(drivers)
     found = []
     for site_name, site in config.resources.sites.items():
         if not site.serves(vo):
             continue
         for ce_name, ce in site.ces.items():
-            reason = reason_against(config, vo, site=site_name, ce=ce_name)
+            told = usable(config, claims, vo, site=site_name, ce=ce_name, now=now)
+            reason = told.reason
             if reason is None and ce.driver not in known:
                 reason = f"No driver {ce.driver!r} is installed for {ce_name}"
             for queue_name, queue in ce.queues.items():
@@ -89,9 +101,16 @@ def targets(
                 key = QueueKey(vo, site_name, ce_name, queue_name)
                 tags = frozenset([*site.tags, *ce.tags, *queue.tags])
                 facts = PlaceFacts(tags=tags, compatibility=config.resources.computing.os_compatibility)
-                offer = pilot_offer(template(queue, seen.get(key, ())), Place(*key), facts)
-                found.append(Target(key, site, ce, queue, offer, reason))
+                offer = pilot_offer(template(queue, seen.get(key, ())), Place(*key), facts, now=now)
+                late = _ends_too_soon(told.until, queue.wall_time, now)
+                found.append(Target(key, site, ce, queue, offer, reason or late))
     return found
+
+
+def _ends_too_soon(until: datetime | None, wall_time_s: int, now: datetime) -> str | None:
+    if until is None or now + timedelta(seconds=wall_time_s) <= until:
+        return None
+    return f"Draining until {until:%Y-%m-%d %H:%M} UTC, which is sooner than a pilot's {wall_time_s} s"
 
 
 def template(queue: Queue, seen: Sequence[Offer]) -> Offer:

@@ -8,7 +8,6 @@ from typing import Any
 
 from cachetools import LRUCache
 
-from weyl.config.models import Config
 from weyl.config.service import ConfigStore
 from weyl.jobs.errors import JobNotFound
 from weyl.jobs.permits import Readable
@@ -18,6 +17,7 @@ from weyl.matcher.evaluation import needs_of
 from weyl.matcher.explanation import Candidate, Findings, examine, verdict
 from weyl.matcher.models import Explanation, Offer
 from weyl.matcher.offers import PilotOffer, Place, facts_of, pilot_offer
+from weyl.resource_status.service.board import StatusBoard
 from weyl.task_queues.queries import select_classes
 
 OFFERS_SINCE = timedelta(hours=24)
@@ -32,8 +32,9 @@ PilotsSeen = Callable[[Tx, str, datetime], Awaitable[Mapping[Place, int]]]
 class Explainer:
     """Keeps what it has read of offers: they never change, and reading one takes longer than judging it."""
 
-    def __init__(self, config: ConfigStore, pilots_seen: PilotsSeen) -> None:
+    def __init__(self, config: ConfigStore, board: StatusBoard, pilots_seen: PilotsSeen) -> None:
         self._config = config
+        self._board = board
         self._pilots_seen = pilots_seen
         self._offers: LRUCache[tuple[str, bytes, Place], tuple[PilotOffer, str | None]] = LRUCache(OFFERS_MAX)
 
@@ -75,26 +76,27 @@ class Explainer:
         since = now - OFFERS_SINCE
         rows = await queries.select_offers(tx, vo=vo, since=since, limit=OFFERS_MAX)
         pilots = await self._pilots_seen(tx, vo, since) if rows else {}
-        snapshot = self._config.current()
+        revision = self._board.revision
         questions: Counter[Place] = Counter()
         for row in rows:
             questions[_place(row)] += row["questions"]
         found = []
         for row in rows:
             place = _place(row)
-            offer, closed = self._read(row, place, snapshot.config, snapshot.revision)
+            offer, closed = self._read(row, place, revision, now)
             share = pilots.get(place, 0) * row["questions"] / max(1, questions[place])
             found.append(Candidate(offer, max(1, round(share)), closed))
         return found
 
     def _read(
-        self, row: Mapping[str, Any], place: Place, config: Config, revision: str
+        self, row: Mapping[str, Any], place: Place, revision: str, now: datetime
     ) -> tuple[PilotOffer, str | None]:
         key = (revision, bytes(row["hash"]), place)
         known = self._offers.get(key)
         if known is None:
-            facts = facts_of(config, place)
-            offer = pilot_offer(Offer.model_validate(row["doc"]), place, facts)
+            told = self._board.usable(place.vo, site=place.site, ce=place.ce)
+            facts = facts_of(self._config.current().config, place, told)
+            offer = pilot_offer(Offer.model_validate(row["doc"]), place, facts, now=now)
             known = self._offers[key] = (replace(offer, host=""), facts.closed)
         return known
 

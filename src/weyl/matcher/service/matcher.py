@@ -29,6 +29,7 @@ from weyl.matcher.service.limits import Limits
 from weyl.matcher.service.offer_book import OfferBook
 from weyl.matcher.service.parking import Parking
 from weyl.matcher.service.replay import Replay
+from weyl.resource_status.service.board import StatusBoard
 
 REQUESTS_KEPT = 20_000
 KINDS_OF_NODES_KEPT = 4_000
@@ -59,6 +60,7 @@ class Matcher:
         db: Database,
         config: ConfigStore,
         *,
+        board: StatusBoard,
         tokens: answers.JobTokens,
         advice: Callable[[str], Action] | None = None,
         clock: Callable[[], datetime] = utcnow,
@@ -73,6 +75,7 @@ class Matcher:
         )
         self._db = db
         self._config = config
+        self._board = board
         self._tokens = tokens
         self._advice = advice
         self._clock = clock
@@ -93,6 +96,7 @@ class Matcher:
         """Take the limits and what waits, and begin to listen."""
         await self.limits.start()
         await self.freshness.start()
+        self._board.on_change(self._on_open)
 
     def send_away(self) -> None:
         """Answer every parked pilot now and park no more: the server is about to stop."""
@@ -202,7 +206,7 @@ class Matcher:
         self.observe(time.perf_counter() - began)
 
     def _on_open(self) -> None:
-        """A limit has room again: whoever waits may ask once more."""
+        """A limit has room again, or a site was opened: whoever waits may ask once more."""
         self.freshness.heard += 1
         self.parking.wake_all()
 
@@ -212,17 +216,17 @@ class Matcher:
         equipment = self._equipment.get(kind)
         if equipment is None:
             equipment = self._equipment[kind] = equipment_of(offer, place, facts)
-        return pilot_offer(offer, place, facts, equipment)
+        return pilot_offer(offer, place, facts, equipment, now=self._clock())
 
     def _facts_of(self, place: Place) -> PlaceFacts:
-        snapshot = self._config.current()
-        if snapshot.revision != self._revision:
+        if (revision := self._board.revision) != self._revision:
             self._facts.clear()
             self._equipment.clear()
-            self._revision = snapshot.revision
+            self._revision = revision
         known = self._facts.get(place)
         if known is None:
-            known = self._facts[place] = facts_of(snapshot.config, place)
+            told = self._board.usable(place.vo, site=place.site, ce=place.ce)
+            known = self._facts[place] = facts_of(self._config.current().config, place, told)
         return known
 
     async def _write_offers(self) -> None:
@@ -235,11 +239,13 @@ async def running_matcher(
     config: ConfigStore,
     keys: KeySet,
     *,
+    board: StatusBoard,
     token_lifetime_s: int,
     advice: Callable[[str], Action] | None = None,
 ) -> AsyncIterator[Matcher]:
     """Run a matcher for the length of the block."""
-    matcher = Matcher(db, config, tokens=answers.JobTokens(keys, lifetime_s=token_lifetime_s), advice=advice)
+    tokens = answers.JobTokens(keys, lifetime_s=token_lifetime_s)
+    matcher = Matcher(db, config, board=board, tokens=tokens, advice=advice)
     await matcher.start()
     try:
         yield matcher

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from weyl.config.models import Config
@@ -11,6 +12,8 @@ from weyl.matcher.models import Offer
 from weyl.pilots.need import Plan, Presence, QueueKey, Target, demands, plan, targets
 from weyl.pilots.permits import PilotScope
 from weyl.pilots.queries import submission as queries
+from weyl.resource_status.claims import Claims
+from weyl.resource_status.queries import select_claims
 from weyl.task_queues import queries as task_queues
 from weyl.tasks.models import Task
 from weyl.tasks.service import enqueue
@@ -32,7 +35,9 @@ async def plan_due(tx: Tx, config: Config, drivers: Collection[str], *, now: dat
         return
     counts = await queries.select_present(tx, orphaned_before=now - ORPHANED_AFTER)
     seen = await _offers_seen(tx, due, now=now)
-    places = [target for vo in due for target in targets(config, vo, drivers=drivers, seen=seen)]
+    _, said = await select_claims(tx, now)
+    find = partial(targets, config, drivers=drivers, seen=seen, claims=Claims(said), now=now)
+    places = [target for vo in due for target in find(vo)]
     waiting = await task_queues.select_waiting(tx)
     documents = await task_queues.select_classes(tx, list(waiting)) if waiting else {}
     wanted = demands(waiting, documents, places)

@@ -18,6 +18,8 @@ from weyl.pilots.queries import submission as queries
 from weyl.pilots.service.planning import ORPHANED_AFTER
 from weyl.pilots.service.registry import let_jobs_go
 from weyl.pilots.service.yard import Yard
+from weyl.resource_status.claims import Claims
+from weyl.resource_status.queries import select_claims
 
 log = structlog.get_logger(__name__)
 
@@ -39,10 +41,15 @@ async def submit(yard: Yard, key: QueueKey, count: int) -> None:
     then they are sent, then it is recorded what became of them. A crash in between leaves rows without a handle,
     which the next submission looks up on the computing element by name.
     """
-    config = yard.config.current().config
-    target = next((place for place in targets(config, key.vo, drivers=yard.drivers, seen={}) if place.key == key), None)
+    config, now = yard.config.current().config, utcnow()
+    async with yard.db.read() as tx:
+        _, said = await select_claims(tx, now)
+    places = targets(config, key.vo, drivers=yard.drivers, seen={}, claims=Claims(said), now=now)
+    target = next((place for place in places if place.key == key), None)
     if target is None:
         return
+    if target.reason is not None:  # closed since it was planned
+        count = 0
     try:
         driver = yard.driver(config, key.site, key.ce)
         await adopt_orphans(yard, config, key)

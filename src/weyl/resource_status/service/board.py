@@ -1,36 +1,146 @@
-"""The status documents of each VO, written once for each revision of the configuration."""
+"""Resource status as this process knows it: the configuration and all claims, in memory, at most a second old."""
 
-from weyl.config.service import Snapshot
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+
+import structlog
+
+from weyl.config.service import ConfigStore, Snapshot
 from weyl.kit import json
+from weyl.kit.background import end_task
+from weyl.kit.clock import utcnow
+from weyl.kit.db import Database, Listener, is_unavailable
 from weyl.kit.http import Document
 from weyl.kit.ids import sha256_hex
+from weyl.resource_status import queries
+from weyl.resource_status.claims import NO_CLAIMS, Claims
+from weyl.resource_status.models import Kind
 from weyl.resource_status.policy import Viewer
-from weyl.resource_status.statuses import Kind, view
+from weyl.resource_status.statuses import Usable, usable, view
+
+log = structlog.get_logger(__name__)
+
+CHANNEL = "weyl_status"
+"""A notice on this channel says that claims have changed; the payload is the number of the change."""
+
+# The net below a notice that was lost with its connection.
+LOOK_EVERY_S = 5.0
 
 
 class StatusBoard:
-    """Keeps the documents of the newest revision; no answer costs a statement or a serialisation twice."""
+    """Answers what may be used now, and tells those who asked to be told when that may have changed."""
 
-    def __init__(self) -> None:
-        self._revision = ""
+    def __init__(self, db: Database, config: ConfigStore, *, clock: Callable[[], datetime] = utcnow) -> None:
+        self._db = db
+        self._config = config
+        self._clock = clock
+        self._claims = NO_CLAIMS
+        self._loaded = -1
+        self._changed_at: datetime | None = None
+        self._next_change: datetime | None = None
+        self._turn = 0
+        self._listeners: list[Callable[[], None]] = []
         self._documents: dict[tuple[str, Kind], Document] = {}
+        self._documents_of = ""
+        self._news = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._listener = Listener(db, {CHANNEL: lambda _: self._news.set()}, on_reconnect=self._news.set)
 
-    def document(self, viewer: Viewer, kind: Kind, snapshot: Snapshot) -> Document:
-        """Return the document of one kind for one VO."""
-        if snapshot.revision != self._revision:
-            self._revision, self._documents = snapshot.revision, {}
+    async def __aenter__(self) -> "StatusBoard":
+        """Load all claims, and follow them from now on."""
+        await self._listener.start()
+        await self._load()
+        self._task = asyncio.create_task(self._follow(), name="weyl-resource-status")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop following."""
+        if self._task is not None:
+            await end_task(self._task)
+        await self._listener.stop()
+
+    def on_change(self, tell: Callable[[], None]) -> None:
+        """Call `tell` whenever something may be usable now that was not, or the other way round."""
+        self._listeners.append(tell)
+
+    @property
+    def claims(self) -> Claims:
+        """The claims that this process knows."""
+        return self._claims
+
+    @property
+    def revision(self) -> str:
+        """A name for what is said at this moment: it changes with the configuration, the claims, and their expiry."""
+        if self._next_change is not None and self._clock() >= self._next_change:
+            self._turn_claims()
+        return f"{self._config.current().revision}-{self._turn}"
+
+    def usable(self, vo: str, *, site: str, ce: str | None) -> Usable:
+        """Say whether a VO may start work at a place now."""
+        return usable(self._config.current().config, self._claims, vo, site=site, ce=ce, now=self._clock())
+
+    def document(self, viewer: Viewer, kind: Kind) -> Document:
+        """Return the document of one kind for one VO; none is written twice while nothing changes."""
+        if self._documents_of != (revision := self.revision):
+            self._documents_of, self._documents = revision, {}
         key = (viewer.vo, kind)
         if key not in self._documents:
-            self._documents[key] = _write(viewer.vo, kind, snapshot)
+            self._documents[key] = self._write(viewer.vo, kind, self._config.current())
         return self._documents[key]
 
+    def _write(self, vo: str, kind: Kind, snapshot: Snapshot) -> Document:
+        """Name the document by its content: a change that changes nothing for this VO leaves its copies good.
 
-def _write(vo: str, kind: Kind, snapshot: Snapshot) -> Document:
-    """Name the document by its content: a revision that changes nothing for this VO leaves its copies good.
+        A process that is behind another one then gives the same tag for the same content, too.
+        """
+        elements = view(snapshot.config, self._claims, vo, kind, now=self._clock())
+        body = json.dumps(elements)
+        digest = sha256_hex(body)[:16] if elements else "empty"
+        modified = max(filter(None, (snapshot.modified, self._changed_at)))
+        return Document(body, f"{digest}-{len(elements)}-{vo}", modified)
 
-    A process that is behind another one then gives the same tag for the same content, too.
-    """
-    elements = view(snapshot.config, vo, kind)
-    body = json.dumps(elements)
-    digest = sha256_hex(body)[:16] if elements else "empty"
-    return Document(body, f"{digest}-{len(elements)}-{vo}", snapshot.modified)
+    async def _follow(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), self._patience_s())
+            self._news.clear()
+            try:
+                await self._load()
+            except Exception as error:
+                if not is_unavailable(error):
+                    raise
+                log.warning("resource_status.not_read", error=repr(error))
+            before = self._turn
+            _ = self.revision
+            if self._turn != before:
+                self._tell()
+
+    def _patience_s(self) -> float:
+        """Return how long nothing can change unless somebody tells us."""
+        if self._next_change is None:
+            return LOOK_EVERY_S
+        return min(LOOK_EVERY_S, max(0.0, (self._next_change - self._clock()).total_seconds()))
+
+    async def _load(self) -> None:
+        async with self._db.read() as tx:
+            if await queries.select_revision(tx) == self._loaded:
+                return
+            is_first = self._loaded < 0
+            self._loaded, claims = await queries.select_claims(tx, self._clock())
+        self._claims = Claims(claims)
+        self._turn_claims()
+        if is_first:
+            self._changed_at = max((claim.set_at for claim in claims), default=None)
+        self._tell()
+
+    def _turn_claims(self) -> None:
+        now = self._clock()
+        self._turn += 1
+        self._changed_at = now
+        self._next_change = self._claims.next_change(now)
+
+    def _tell(self) -> None:
+        for tell in self._listeners:
+            tell()

@@ -1,4 +1,4 @@
-"""`weyl sites`, `ces`, `ses` and `fts`: what may be used now, and why not."""
+"""`weyl sites`, `ces`, `ses` and `fts`: what may be used now, why not, and what is said of it."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any
@@ -11,6 +11,8 @@ from weyl.client.errors import NotFound
 from weyl.client.results import Document, Result, Rows
 from weyl.kit.call import Call
 from weyl.resource_status import calls
+from weyl.resource_status.cli.changes import Commands
+from weyl.resource_status.models import Kind
 
 COLUMNS = ("Name", "Allowed", "Reason")
 STORAGE_COLUMNS = ("Name", "Read", "Write", "Check", "Remove", "Reason")
@@ -18,7 +20,7 @@ STORAGE_COLUMNS = ("Name", "Read", "Write", "Check", "Remove", "Reason")
 app = typer.Typer(help="See what may be used.", no_args_is_help=True, rich_markup_mode=None)
 
 
-def _group(name: str, thing: str, call: Callable[[], Call[Any]], columns: Iterable[str]) -> None:
+def _group(name: str, thing: str, kind: Kind, *, call: Callable[[], Call[Any]], columns: Iterable[str]) -> None:
     """Add the commands for one kind of resource: all differ in what they ask for only."""
     group = typer.Typer(
         help=f"See which {thing}s may be used.\n\nExample: weyl {name} list\n",
@@ -48,6 +50,7 @@ def _group(name: str, thing: str, call: Callable[[], Call[Any]], columns: Iterab
     show.__doc__ = f"Shows whether {thing}s may be used, and why not.\n\nExample: weyl {name} show NAME"
     group.command("list")(list_all)
     group.command("show")(show)
+    Commands(kind, thing).add(group, name)
 
 
 def row_of(name: str, status: BaseModel) -> dict[str, Any]:
@@ -66,7 +69,7 @@ def _word(value: Any) -> str:
     return {True: "yes", False: "no", None: "-"}.get(value, str(value))
 
 
-_group("sites", "site", calls.get_site_status, COLUMNS)
-_group("ces", "computing element", calls.get_compute_status, COLUMNS)
-_group("ses", "storage element", calls.get_storage_status, STORAGE_COLUMNS)
-_group("fts", "transfer server", calls.get_fts_status, COLUMNS)
+_group("sites", "site", Kind.SITE, call=calls.get_site_status, columns=COLUMNS)
+_group("ces", "computing element", Kind.COMPUTE, call=calls.get_compute_status, columns=COLUMNS)
+_group("ses", "storage element", Kind.STORAGE, call=calls.get_storage_status, columns=STORAGE_COLUMNS)
+_group("fts", "transfer server", Kind.FTS, call=calls.get_fts_status, columns=COLUMNS)

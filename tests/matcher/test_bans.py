@@ -1,0 +1,76 @@
+"""Bans and drains reach the matcher within a second: nothing is started that should not be, and parked pilots wake."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from tests.infra.app import Application
+from tests.matcher.conftest import OFFER, Submit
+from tests.matcher.factories import a_class
+
+from weyl.kit.clock import utcnow
+
+ALPHA = {"kind": "site", "name": "LCG.Alpha.org"}
+STAMP = "a" * 32
+
+
+async def _say(application: Application, method: str, path: str, **more: Any) -> None:
+    headers = application.login(properties=["Operator"])
+    answer = await application.client.request(method, f"/api/rss/{path}", json=[{**ALPHA, **more}], headers=headers)
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json()["success"]) == 1
+
+
+async def _ask(application: Application, **more: Any) -> dict[str, Any]:
+    asked = await application.client.post(
+        "/api/matcher/match", json={"offer": OFFER, **more}, headers=application.pilot(STAMP)
+    )
+    assert asked.status_code == 200, asked.text
+    answer: dict[str, Any] = asked.json()
+    return answer
+
+
+async def _missed(application: Application) -> str:
+    """Ask until nothing is given; returns the condition."""
+    for _ in range(200):
+        answer = await _ask(application)
+        if answer["miss"] is not None:
+            return str(answer["miss"]["condition"])
+        await asyncio.sleep(0.01)
+    raise AssertionError("jobs are given all the time")
+
+
+async def test_a_banned_site_gets_no_job_and_its_parked_pilot_wakes_when_the_ban_is_taken_back(
+    application: Application, submit: Submit
+) -> None:
+    await _say(application, "PATCH", "status", status="Banned", reason="flood")
+    board = application.app.state.status_board
+    for _ in range(400):
+        if not board.usable("voa", site="LCG.Alpha.org", ce=None).allowed:
+            break
+        await asyncio.sleep(0.01)
+    [job_id] = await submit(1)
+    assert await _missed(application) == "site_status"
+    parked = asyncio.create_task(_ask(application, wait_s=30))
+    await asyncio.sleep(0)
+    await _say(application, "POST", "status/release")
+    answer = await asyncio.wait_for(parked, 20)
+    assert [job["job_id"] for job in answer["jobs"]] == [job_id]
+
+
+async def test_a_draining_site_still_gets_what_ends_in_time(application: Application, submit: Submit) -> None:
+    until = utcnow() + timedelta(hours=3)
+    await _say(application, "POST", "drain", reason="downtime", until=until.isoformat())
+    board = application.app.state.status_board
+    for _ in range(400):
+        if board.usable("voa", site="LCG.Alpha.org", ce=None).until is not None:
+            break
+        await asyncio.sleep(0.01)
+    [long] = await submit(1, a_class({"wall_time": 4 * 3600}))
+    [short] = await submit(1, a_class({"wall_time": 2 * 3600}))
+    answer = await _ask(application, wait_s=10)
+    assert [job["job_id"] for job in answer["jobs"]] == [short]
+    assert await _missed(application) == "wall_time"
+    await _say(application, "POST", "drain/release")
+    answer = await _ask(application, wait_s=20)
+    assert [job["job_id"] for job in answer["jobs"]] == [long]
