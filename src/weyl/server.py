@@ -1,5 +1,6 @@
 """Runs the API server in this process until a signal asks to stop."""
 
+import asyncio
 import gc
 import socket
 from types import FrameType
@@ -7,12 +8,15 @@ from types import FrameType
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from weyl.app import create_app
 from weyl.settings import Settings
 
 log = structlog.get_logger(__name__)
 
+# Longer than any client needs for the first line and the headers of a request.
+HEAD_S = 30.0
 # What is still running after that is cut.
 SHUTDOWN_S = 25
 BACKLOG = 1024
@@ -28,6 +32,41 @@ def listen(host: str, port: int) -> socket.socket:
     listener.bind((host, port))
     listener.listen(BACKLOG)
     return listener
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """Closes connections on which no head of a request arrives in time: some thousand of them cost a sender nothing."""
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for the first request."""
+        super().connection_made(transport)
+        self._wait()
+
+    def on_message_begin(self) -> None:
+        """Wait for the head of a request that has begun."""
+        super().on_message_begin()
+        self._wait()
+
+    def on_headers_complete(self) -> None:
+        """Wait no longer."""
+        self._wait_no_longer()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Leave no timer behind."""
+        self._wait_no_longer()
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        self._wait_no_longer()
+        self._deadline = self.loop.call_later(HEAD_S, self.transport.close)
+
+    def _wait_no_longer(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
 
 class _Server(uvicorn.Server):
@@ -56,7 +95,7 @@ def run_server(settings: Settings, listener: socket.socket) -> None:
     app = create_app(settings)
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=PatientProtocol,
         loop="uvloop",
         log_config=None,
         access_log=False,

@@ -65,49 +65,8 @@ server.Server.__init__ = noting
 __main__.start()
 """
 
-# What a payload can read, as hashes of everything in it that could be a secret: it must not be told any to look for.
-LOOK = r"""
-import hashlib, os, re, sys
-
-WORD = re.compile(rb"[A-Za-z0-9_.+/=-]{8,}")
-seen = set()
-
-def take(content):
-    for word in WORD.findall(content):
-        seen.add(hashlib.sha256(word).hexdigest()[:24])
-        for part in re.split(rb"[/=:]", word):
-            if len(part) >= 8:
-                seen.add(hashlib.sha256(part).hexdigest()[:24])
-
-def read(path):
-    try:
-        if os.path.isfile(path) and os.path.getsize(path) < 1 << 20 or path.startswith("/proc/"):
-            with open(path, "rb") as file:
-                take(file.read(1 << 20))
-            return 1
-    except OSError:
-        pass
-    return 0
-
-for name, value in os.environ.items():
-    take(value.encode())
-count = 0
-for process in filter(str.isdigit, os.listdir("/proc")):
-    for name in ("environ", "cmdline"):
-        count += read("/proc/%s/%s" % (process, name))
-count += read(os.environ["WEYL_JOB_TOKEN_FILE"])
-places = [*sys.argv[1:], ".", os.path.dirname(os.environ["WEYL_JOB_TOKEN_FILE"]), "/tmp", "/var/tmp", "/run", "/home",
-          "/root", "/etc", "/var/log", "/var/lib/weyl", "/dev/shm", "/mnt", "/media", "/srv"]
-for place in places:
-    for parent, directories, files in os.walk(place):
-        directories[:] = [name for name in directories if name not in ("site-packages", "node_modules", ".git")]
-        for name in files:
-            if count < 40000:
-                count += read(os.path.join(parent, name))
-with open("seen.txt", "w") as out:
-    out.write("\n".join(sorted(seen)))
-print(count, "files read")
-"""
+# The payload that tells what it can read.
+LOOK = Path(__file__).with_name("look_around.py")
 
 
 class Secrets:
@@ -352,7 +311,7 @@ def test_secrets_are_only_where_they_must_be(stack: Stack) -> None:
             f'Executable = "/bin/sh"; Arguments = "-c \'echo {MARKER} >mine; sleep 400\'";', "holder.jdl"
         )
         wait_for(lambda: alice.jobs([holder])[0]["Status"] == "Running", stack)
-        (alice.directory / "look.py").write_text(LOOK)
+        (alice.directory / "look.py").write_bytes(LOOK.read_bytes())
         (looker,) = alice.submit(
             f'Executable = "look.py"; Arguments = "{stack.files.directory}"; InputSandbox = {{"look.py"}};'
             ' StdOutput = "std.out"; OutputSandbox = {"seen.txt", "std.out"};',

@@ -1,5 +1,6 @@
 """What every request passes: the client's version, and the limit of its body; plain ASGI for speed."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -34,6 +35,8 @@ def version_key(version: bytes) -> tuple[int, ...] | None:
 # JSON is parsed before a route asks who sent it, and takes many times its size: from strangers only a little is read.
 STRANGER_BODY_BYTES_MAX = 1 << 20
 _DIGITS_MAX = 18
+# How long the next piece of a body may take, over whatever line.
+PIECE_S = 30.0
 
 
 class BodyRefused(HTTPException):
@@ -91,11 +94,18 @@ class RequestGuard:
         return None
 
     def _limited(self, scope: Scope, receive: Receive) -> Receive:
-        read, allowed = 0, STRANGER_BODY_BYTES_MAX
+        read, allowed, is_whole = 0, STRANGER_BODY_BYTES_MAX, False
 
         async def limited() -> Message:
-            nonlocal read, allowed
-            message = await receive()
+            nonlocal read, allowed, is_whole
+            if is_whole:  # what comes now is that the client has gone, whenever that is
+                return await receive()
+            try:
+                async with asyncio.timeout(PIECE_S):
+                    message = await receive()
+            except TimeoutError:
+                raise BodyRefused(408, f"The rest of the body did not arrive within {PIECE_S:g} s") from None
+            is_whole = not message.get("more_body", False)
             read += len(message.get("body", b""))
             if read > min(allowed, self._body_bytes_max):
                 problem = self._refusal(scope, read)

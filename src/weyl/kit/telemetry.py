@@ -21,6 +21,18 @@ def mask(text: str) -> str:
     return _SECRETS.sub("[secret]", text)
 
 
+# What moves a terminal's cursor, ends a line, or turns the direction of what is read.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def _one_line(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Show control characters as what they are, but for tracebacks, which we made: JSON does that by itself."""
+    for key, value in event.items():
+        if isinstance(value, str) and key not in ("exception", "stack"):
+            event[key] = _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), value)
+    return event
+
+
 def _mask_event(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for key, value in event.items():
         if isinstance(value, str):
@@ -71,7 +83,11 @@ def configure_logging(*, log_format: str, level: str) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *([_one_line] if log_format == "console" else []),
+                renderer,
+            ],
         )
     )
     root = logging.getLogger()
