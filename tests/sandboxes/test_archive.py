@@ -1,5 +1,6 @@
 """Archives on the user's machine."""
 
+import bz2
 import contextlib
 import io
 import os
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from weyl.sandboxes import archive
 from weyl.sandboxes.archive import ArchiveFault, check, names, pack, read_member, unpack
 
 
@@ -105,3 +107,23 @@ def test_bytes_are_compared_with_the_name(tree: list[Path], tmp_path: Path) -> N
     check(packed.path, f"SB:SandboxSE|/S3/b/vo/g/u/sha256:{packed.checksum.upper()}.tar.zst")
     with pytest.raises(ArchiveFault):
         check(packed.path, f"SB:SandboxSE|/S3/b/vo/g/u/sha256:{'0' * 64}.tar.zst")
+
+
+def test_what_would_fill_the_disk_or_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bomb = tmp_path / "bomb.tar.bz2"
+    with tarfile.open(bomb, "w:bz2") as tar:
+        info = tarfile.TarInfo("zeros")
+        info.size = 30 << 20
+        tar.addfile(info, io.BytesIO(bytes(info.size)))
+    assert unpack(bomb, tmp_path / "good") == ["zeros"]
+    assert read_member(bomb, "zeros") == bytes(info.size)
+    monkeypatch.setattr(archive, "UNPACKED_MAX", 8 << 20)
+    with pytest.raises(ArchiveFault, match="unpacks to more than"):
+        unpack(bomb, tmp_path / "bad")
+    assert list((tmp_path / "bad").iterdir()) == []
+    header = tarfile.TarInfo("long")
+    header.type, header.size = tarfile.GNUTYPE_LONGNAME, 2 << 30
+    bomb.write_bytes(bz2.compress(header.tobuf() + bytes(1 << 20)))
+    for read in (lambda: unpack(bomb, tmp_path / "bad"), lambda: names(bomb), lambda: read_member(bomb, "x")):
+        with pytest.raises(ArchiveFault, match="headers is too large"):
+            read()

@@ -1,12 +1,19 @@
 """Sandbox archives on the user's machine: equal files give equal bytes, unpacking never leaves its directory."""
 
+import bz2
+import gzip
 import hashlib
+import lzma
+import shutil
 import sys
 import tarfile
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, cast
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -17,6 +24,12 @@ else:
 # for 50 MB of text, while somebody waits.
 LEVEL = 9
 SIZE_MAX = 100 * 1024 * 1024
+# Many times what a sandbox holds; some kilobytes can claim to be a terabyte.
+UNPACKED_MAX = 20 * 1024**3
+MEMBERS_MAX = 200_000
+HEADER_MAX = 4 * 1024 * 1024
+PIECE = 1024 * 1024
+_UNREADABLE = (tarfile.TarError, zstd.ZstdError, lzma.LZMAError, zlib.error, EOFError, OSError)
 
 
 class ArchiveFault(Exception):
@@ -64,10 +77,37 @@ def unpack(archive: Path, directory: Path) -> list[str]:
     directory.mkdir(parents=True, exist_ok=True)
     try:
         with _opened(archive) as tar:
-            tar.extractall(directory, filter="data")
-            return sorted(member.name for member in tar.getmembers() if not member.isdir())
-    except (tarfile.TarError, zstd.ZstdError, EOFError) as error:
+            members = list(_within_bounds(tar, shutil.disk_usage(directory).free))
+            tar.extractall(directory, members, filter="data")
+            return sorted(member.name for member in members if not member.isdir())
+    except _UNREADABLE as error:
         raise ArchiveFault(f"The sandbox cannot be unpacked: {error}") from error
+
+
+def _within_bounds(tar: tarfile.TarFile, free: int) -> Iterator[tarfile.TarInfo]:
+    """Yield the members of an archive; raises ArchiveFault before it fills the disk or the memory."""
+    total = 0
+    for number, member in enumerate(tar):
+        total += member.size
+        if total > min(free, UNPACKED_MAX):
+            raise ArchiveFault(f"The sandbox unpacks to more than {min(free, UNPACKED_MAX) / 2**30:.1f} GiB.")
+        if number >= MEMBERS_MAX:
+            raise ArchiveFault(f"The sandbox has more than {MEMBERS_MAX:,} files.")
+        yield member
+
+
+class _Reader:
+    """What tarfile reads from: in pieces of bounded size, since a header may claim to be of any."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.seek, self.tell = stream.seek, stream.tell
+
+    def read(self, size: int = -1) -> bytes:
+        """Read a piece."""
+        if not 0 <= size <= HEADER_MAX:
+            raise ArchiveFault("The sandbox cannot be read: one of its headers is too large.")
+        return self._stream.read(size)
 
 
 def read_member(archive: Path, name: str) -> bytes | None:
@@ -78,8 +118,8 @@ def read_member(archive: Path, name: str) -> bytes | None:
             for member in tar:
                 if PurePosixPath(member.name) == wanted and member.isfile():
                     content = tar.extractfile(member)
-                    return content.read() if content is not None else None
-    except (tarfile.TarError, zstd.ZstdError, EOFError) as error:
+                    return None if content is None else b"".join(iter(partial(content.read, PIECE), b""))
+    except _UNREADABLE as error:
         raise ArchiveFault(f"The sandbox cannot be read: {error}") from error
     return None
 
@@ -89,7 +129,7 @@ def names(archive: Path) -> list[tuple[str, int]]:
     try:
         with _opened(archive) as tar:
             return [(member.name, member.size) for member in tar if not member.isdir()]
-    except (tarfile.TarError, zstd.ZstdError, EOFError) as error:
+    except _UNREADABLE as error:
         raise ArchiveFault(f"The sandbox cannot be read: {error}") from error
 
 
@@ -109,15 +149,19 @@ def sha256_of(path: Path) -> str:
 
 @contextmanager
 def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
-    with archive.open("rb") as raw:
-        is_zstd = raw.read(4) == b"\x28\xb5\x2f\xfd"
-        raw.seek(0)
-        if not is_zstd:
-            with tarfile.open(fileobj=raw, mode="r:*") as tar:
-                yield tar
-            return
-        with zstd.ZstdFile(raw, "rb") as plain, tarfile.open(fileobj=plain, mode="r:") as tar:
-            yield tar
+    with archive.open("rb") as file:
+        head = file.read(6)
+    opener = next((opener for magic, opener in _OPENERS.items() if head.startswith(magic)), open)
+    with opener(archive, "rb") as plain, tarfile.open(fileobj=cast("BinaryIO", _Reader(plain)), mode="r:") as tar:
+        yield tar
+
+
+_OPENERS: dict[bytes, Callable[..., Any]] = {
+    b"\x28\xb5\x2f\xfd": zstd.ZstdFile,
+    b"BZh": bz2.open,
+    b"\x1f\x8b": gzip.open,
+    b"\xfd7zXZ\x00": lzma.open,
+}
 
 
 def _add(tar: tarfile.TarFile, path: Path, name: str) -> None:
