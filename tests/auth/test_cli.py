@@ -1,5 +1,6 @@
 """`weyl login`, `logout`, `whoami`, `logins` and `token` as programs, against a server and a provider of their own."""
 
+import asyncio
 import json
 import os
 import re
@@ -19,7 +20,7 @@ import pytest
 from sqlalchemy.engine import make_url
 from tests.auth.conftest import registry
 from tests.infra.app import Installation
-from tests.infra.login import browse_blocking
+from tests.infra.login import browse, browse_blocking
 
 from weyl.demo.postgres import RunningPostgres
 from weyl.kit.db import libpq_dsn
@@ -56,14 +57,20 @@ class Terminal:
         done = self("login", "--device-code", first["device_code"])
         assert done.returncode == 0, done.stderr
 
-    def login_at_once(self, *words: str, user: str = "alice") -> list[dict[str, str]]:
+    def login_at_once(
+        self, *words: str, user: str = "alice", page: str = "verification_uri_complete"
+    ) -> list[dict[str, str]]:
         """Logs in as a script does: reads the first event, plays the browser, reads the rest."""
         with subprocess.Popen(
             [*WEYL, "login", *words], env=self.environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
         ) as process:
             assert process.stdout is not None
             first = json.loads(process.stdout.readline())
-            assert browse_blocking(first["verification_uri_complete"], user).status == 200
+            try:
+                assert browse_blocking(first[page], user).status == 200
+            except BaseException:
+                process.kill()
+                raise
             rest = [json.loads(line) for line in process.stdout]
         assert process.returncode == 0
         return [first, *rest]
@@ -109,8 +116,8 @@ async def server(postgres: RunningPostgres, template: str, run_directory: Path) 
             "WEYL_KEYS": installation.keys,
             "WEYL_STATE_KEY": installation.state_key,
         }
-        redirect = f"--redirect-uri={url}/api/auth/device/complete"
-        stack.enter_context(program(["dev-idp", redirect], idp, environ, f"{issuer}/jwks"))
+        redirects = [f"--redirect-uri={url}/api/auth/{flow}/complete" for flow in ("device", "authorize")]
+        stack.enter_context(program(["dev-idp", *redirects], idp, environ, f"{issuer}/jwks"))
         stack.enter_context(program(["serve"], listener, environ, f"{url}/api/health/live"))
         yield url
     await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
@@ -195,6 +202,30 @@ def test_a_script_logs_in_by_two_events(terminal: Callable[..., Terminal]) -> No
     assert (me["preferred_username"], me["vo"], me["dirac_group"]) == ("alice", "voa", "user")
     assert json.loads(weyl("whoami", "--offline").stdout) == me
     assert weyl("token").stdout == saved["access_token"] + "\n"
+
+
+def test_a_browser_on_this_machine_comes_back_by_itself(terminal: Callable[..., Terminal]) -> None:
+    weyl = terminal()
+    began, ended = weyl.login_at_once("voa", "--web", page="authorization_uri")
+    assert began.keys() == {"event", "authorization_uri", "expires_in"}
+    assert (ended["event"], ended["vo"], ended["group"]) == ("logged_in", "voa", "user")
+    assert weyl("whoami").returncode == 0
+    assert weyl("login", "voa", "--web", "--no-wait").returncode == 2
+
+
+def test_a_browser_whose_user_says_no_ends_a_web_login_with_4(terminal: Callable[..., Terminal]) -> None:
+    weyl = terminal()
+    with subprocess.Popen(
+        [*WEYL, "login", "voa", "--web"], env=weyl.environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            page = json.loads(process.stdout.readline())["authorization_uri"]
+            asyncio.run(browse(page, "alice", decision="deny"))
+            assert process.wait(60) == 4
+        finally:
+            process.kill()
+    assert not weyl.credentials.exists()
 
 
 def test_the_peers_variables_serve_too(terminal: Callable[..., Terminal]) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from weyl.kit.call import Call, segment
-from weyl.kit.oauth import CLIENT_ID, GRANT_DEVICE
+from weyl.kit.oauth import CLIENT_ID, GRANT_CODE, GRANT_DEVICE
 
 
 def installation() -> Call[dict[str, Any]]:
@@ -27,6 +27,18 @@ def begin_device_login(scope: str) -> Call[dict[str, Any]]:
 def redeem_device_code(device_code: str) -> Call[dict[str, Any]]:
     """Ask for tokens; refused with `authorization_pending` until the user has logged in."""
     form = {"grant_type": GRANT_DEVICE, "device_code": device_code, "client_id": CLIENT_ID}
+    return Call("POST", "/api/auth/token", returns=dict[str, Any], form=form, anonymous=True)
+
+
+def redeem_code(code: str, *, redirect_uri: str, verifier: str) -> Call[dict[str, Any]]:
+    """Ask for tokens with the code that a browser has brought back; it is good once."""
+    form = {
+        "grant_type": GRANT_CODE,
+        "code": code,
+        "redirect_uri": redirect_uri,
+        "code_verifier": verifier,
+        "client_id": CLIENT_ID,
+    }
     return Call("POST", "/api/auth/token", returns=dict[str, Any], form=form, anonymous=True)
 
 

@@ -14,6 +14,7 @@ import segno
 import typer
 
 from weyl.auth import calls
+from weyl.auth.loopback import Listener, Proof
 from weyl.client.command import Session, session_of
 from weyl.client.credentials import TokenSet, claims_of
 from weyl.client.errors import (
@@ -31,6 +32,7 @@ from weyl.client.results import Document, Done, Events, Ids, Result, Rows, Text
 Event = dict[str, Any]
 
 PENDING, SLOW_DOWN = "authorization_pending", "slow_down"
+WEB_LOGIN_S = 600
 # What a server that names no interval expects (RFC 8628, 3.5).
 POLL_EVERY_S = 5
 
@@ -48,6 +50,9 @@ def login(
     property_: Annotated[
         list[str] | None, typer.Option("--property", metavar="P", help="Ask for a property of another group of yours.")
     ] = None,
+    web: Annotated[
+        bool, typer.Option("--web/--device", help="Come back from a browser on this machine by itself, without a code.")
+    ] = False,
     qr: Annotated[bool, typer.Option("--qr/--no-qr", help="Draw the address as a QR code on a terminal.")] = True,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Print the codes, or ask once, and end.")] = False,
     device_code: Annotated[
@@ -61,7 +66,11 @@ def login(
     session = session_of(context)
     if device_code is not None:
         return Events(_wait(session, device_code, once=no_wait), line=_logged_in_line)
+    if web and no_wait:
+        raise UsageFault("--web waits for the browser.", hint="Leave --no-wait or --web out.")
     scope = _scope(session, vo, group=group, properties=property_ or [])
+    if web:
+        return Events(_web_login(session, scope), line=_web_line)
 
     def line(event: Mapping[str, Any]) -> str:
         return _logged_in_line(event) if event["event"] == "logged_in" else _instructions(session, event, qr=qr)
@@ -102,10 +111,47 @@ def _wait(
             interval_s += 5
         page = _pause(session, interval_s, page)
     assert isinstance(tokens, TokenSet)
+    yield _saved(session, tokens)
+
+
+def _web_login(session: Session, scope: str) -> Iterator[Event]:
+    proof, listener = Proof(), Listener()
+    try:
+        page = proof.page(session.client.url, scope=scope, redirect_uri=listener.redirect_uri)
+        yield {"event": "authorization", "authorization_uri": page, "expires_in": WEB_LOGIN_S}
+        if session.stdout_is_terminal and session.stdin_is_terminal:
+            webbrowser.open(page)
+        answer = listener.wait(proof, WEB_LOGIN_S)
+        if answer is None:
+            raise StillWaiting("No browser came back.", hint="Try again; on another machine: weyl login --device")
+        if "code" not in answer:
+            raise NotLoggedIn(f"The login did not succeed: {answer.get('error', 'refused')}")
+        yield _saved(session, _redeemed(session, answer["code"], proof, listener))
+    finally:
+        listener.close()
+
+
+def _redeemed(session: Session, code: str, proof: Proof, listener: Listener) -> TokenSet:
+    call = calls.redeem_code(code, redirect_uri=listener.redirect_uri, verifier=proof.verifier)
+    try:
+        answer = session.client.send(call)
+    except Refused as refusal:
+        raise NotLoggedIn(f"The login did not succeed: {refusal.message}", status=refusal.status) from refusal
+    return TokenSet.from_answer(answer, time.time())
+
+
+def _web_line(event: Mapping[str, Any]) -> str:
+    if event["event"] == "logged_in":
+        return _logged_in_line(event)
+    return f"Log in with the browser on this machine; if none opens, open: {event['authorization_uri']}"
+
+
+def _saved(session: Session, tokens: TokenSet) -> Event:
+    """Keep a login, and return the event that says so."""
     session.credentials.save(tokens)
     claims = claims_of(tokens.access_token)
     end = claims_of(tokens.refresh_token or "").get("exp", tokens.expires_on)
-    yield {
+    return {
         "event": "logged_in",
         "vo": claims.get("vo"),
         "group": claims.get("dirac_group"),

@@ -16,7 +16,7 @@ from weyl.auth.service.authority import Authority, with_query
 from weyl.auth.service.tokens import begin_login
 from weyl.kit.db import Database, Tx
 from weyl.kit.ids import new_secret, uuid7
-from weyl.kit.oauth import CLIENT_ID
+from weyl.kit.oauth import CLIENT_ID, LOOPBACK_REDIRECT
 
 PATH = "/api/auth/authorize"
 S256_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -68,7 +68,8 @@ async def start(db: Database, authority: Authority, *, request: AuthorizationReq
 def _check(request: AuthorizationRequest, authority: Authority) -> None:
     if request.client_id != CLIENT_ID:
         raise TokenRefused("invalid_client", "Unrecognised client_id")
-    if request.redirect_uri not in authority.settings.allowed_redirects:
+    is_own_machine = LOOPBACK_REDIRECT.fullmatch(request.redirect_uri) is not None
+    if not is_own_machine and request.redirect_uri not in authority.settings.allowed_redirects:
         raise TokenRefused("invalid_request", "Unrecognised redirect_uri")
     if request.response_type != "code":
         raise TokenRefused("unsupported_response_type", "response_type must be code")
