@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from weyl.kit.db import is_unavailable
-from weyl.kit.pool import CommitInDoubt
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -47,7 +46,7 @@ class Coalescer(Generic[Item, Result]):
         try:
             results = await self._flush([item for item, _ in batch])
         except Exception as error:  # noqa: BLE001 - handed to the callers, each of which raises it
-            if len(batch) == 1 or is_unavailable(error) or isinstance(error, CommitInDoubt):
+            if len(batch) == 1 or is_unavailable(error):
                 for _, future in batch:
                     _settle(future, error)
                 return

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from weyl.kit import json
 from weyl.kit.background import end_task
-from weyl.kit.pool import Idle, commit, driver_of, roll_back
+from weyl.kit.pool import CommitInDoubt, Idle, commit, driver_of, roll_back
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +65,7 @@ def is_unavailable(error: BaseException) -> bool:
     """Tell whether the database could not be reached or had no room, as opposed to refusing the statement."""
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
-    if isinstance(error, ConnectionError | TimeoutError | socket.gaierror | asyncpg.InterfaceError):
+    if isinstance(error, ConnectionError | TimeoutError | socket.gaierror | asyncpg.InterfaceError | CommitInDoubt):
         return True
     state = sqlstate(error)
     return state is not None and _UNAVAILABLE.match(state) is not None

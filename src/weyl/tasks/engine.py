@@ -16,6 +16,7 @@ from pgqueuer.types import QueueExecutionMode
 
 from weyl.kit.db import CONNECT_TIMEOUT_S, Database, libpq_dsn
 from weyl.tasks.execution import Execution, run_once
+from weyl.tasks.locks import DATABASE_AWAY
 from weyl.tasks.models import SIZES, BoundTask, Run, Size
 from weyl.tasks.options import OptionsSource, no_options
 from weyl.tasks.repository import Room, TaskRepository
@@ -98,7 +99,7 @@ class Worker:
             try:
                 await self._run_engine(QueueExecutionMode.continuous)
                 delay_s = 0.2
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, PgqException) as error:
+            except (*DATABASE_AWAY, PgqException) as error:
                 log.warning("worker.engine_lost", error=repr(error), retry_in_s=delay_s)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), delay_s)

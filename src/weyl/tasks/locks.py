@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from weyl.kit.db import Database, Tx
 from weyl.kit.ids import uuid7
+from weyl.kit.pool import CommitInDoubt
 from weyl.tasks.claims import Claim
 from weyl.tasks.errors import LockLost
 from weyl.tasks.queries import locks as queries
@@ -19,7 +20,7 @@ from weyl.tasks.queries import locks as queries
 log = structlog.get_logger(__name__)
 
 TTL = timedelta(seconds=30)
-DATABASE_AWAY = (OSError, TimeoutError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError)
+DATABASE_AWAY = (OSError, CommitInDoubt, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 class NotTaken(Exception):
