@@ -58,6 +58,8 @@ def test_a_rule_has_a_next_time(rule: str, expected: datetime | None) -> None:
         "rrule FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30",
         "rrule FREQ=DAILY;BYMONTH=13",
         "rrule FREQ=DAILY;BYHOUR=24",
+        "rrule FREQ=YEARLY;BYMONTH=-1",
+        "rrule FREQ=MONTHLY;BYMONTHDAY=+-1",
         "rrule FREQ=DAILY;BYHOUR=0,6,12,18;BYMINUTE=" + ",".join(map(str, range(60))),
         "rrule DTSTART:00010101T000000Z\nRRULE:FREQ=DAILY",
         "rrule FREQ=DAILY;INTERVAL=7;BYDAY=TU",

@@ -108,7 +108,9 @@ def _check_numbers(text: str, parts: Mapping[str, str]) -> None:
     for name, allowed in RANGES.items():
         numbers = parts[name].split(",") if name in parts else []
         for number in numbers:
-            if not re.fullmatch(r"[+-]?\d{1,2}", number, re.ASCII) or abs(int(number)) not in allowed:
+            # Only days may be counted from the end: -1 is the last of the month.
+            digits = number.lstrip("+-") if name == "BYMONTHDAY" else number
+            if not re.fullmatch(r"\d{1,2}", digits, re.ASCII) or int(digits) not in allowed:
                 raise InvalidRule(f"{name} has numbers from {allowed[0]} to {allowed[-1]}: {text!r}")
         if name in ("BYHOUR", "BYMINUTE"):
             times *= len(numbers) or 1
