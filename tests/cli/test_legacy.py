@@ -91,6 +91,10 @@ def test_who_one_is_and_what_may_be_used(old: Old) -> None:
     assert "LCG.Alpha.org" in old("dirac-admin-get-site-mask").stdout.split()
     assert "LCG.Alpha.org" in old("dirac-rss-list-status").stdout
     assert old("dirac-admin-pilot-summary").returncode == 0
+    assert old("dirac-admin-ban-site", "LCG.Alpha.org").returncode == 2
+    # Bans are for those who look after sites, and alice is none of them.
+    assert old("dirac-admin-ban-site", "LCG.Alpha.org", "power", "cut").returncode == 5
+    assert old("dirac-admin-site-mask-logging", "LCG.Alpha.org").returncode == 0
     assert old("dirac-admin-get-pilot-info", "nothing").returncode != 0
     # Of administrators, and alice is none.
     assert old("dirac-admin-show-task-queues").returncode == 5

@@ -76,6 +76,7 @@ WITHOUT = {
     "jobs peek": "prints text",
     "ses show": "no storage elements are here: tests/cli/test_resources.py has the row",
     "fts show": "no transfer servers are here: the row is that of a site",
+    **dict.fromkeys([f"{noun} history" for noun in ("sites", "ces", "ses", "fts")], "nothing was ever closed here"),
     "tasks dead show": "nothing is dead here: tests/cli/test_tasks.py has the document",
 }
 JDL = """Executable = "hello.sh"; InputSandbox = {"hello.sh"}; JobName = "hello";

@@ -58,6 +58,22 @@ def _alias(name: str, summary: str, words: Any, show: Any = None, options: tuple
     return Alias(name, summary, "[options] [NAME ...]", words, show, options)
 
 
+def _mask(verb: str, noun: str) -> Any:
+    """Return what bans or allows the first word, for the reason that the others are."""
+
+    def make(given: Given) -> list[str]:
+        if not given.words:
+            raise UsageFault("Nothing is named.", hint="Give a name, and for a ban the reason.")
+        name, *comment = given.words
+        if verb == "allow":
+            return [noun, "allow", name]
+        if not comment:
+            raise UsageFault("The reason is missing.", hint="As: NAME 'power cut until Monday'")
+        return [noun, "ban", name, "--reason", " ".join(comment), "--until", "never", "--yes"]
+
+    return make
+
+
 GROUP = Option("group", "g", "Group to act in.")
 ALIASES = (
     _alias("dirac-login", "Logs in; the VO is the argument.", _login, options=(GROUP,)),
@@ -65,6 +81,11 @@ ALIASES = (
     _alias("dirac-proxy-info", "Prints who you are logged in as.", _fixed("whoami"), _facts),
     _alias("dirac-admin-get-site-mask", "Lists the sites that may be used.", _fixed("sites", "list"), _allowed),
     _alias("dirac-rss-list-status", "Lists whether sites may be used.", _fixed("sites", "list"), _statuses),
+    _alias("dirac-admin-ban-site", "Bans a site for a reason.", _mask("ban", "sites")),
+    _alias("dirac-admin-allow-site", "Takes the ban of a site back.", _mask("allow", "sites")),
+    _alias("dirac-admin-ban-se", "Bans a storage element for a reason.", _mask("ban", "ses")),
+    _alias("dirac-admin-allow-se", "Takes the ban of a storage element back.", _mask("allow", "ses")),
+    _alias("dirac-admin-site-mask-logging", "Lists the bans that a site has had.", _one("sites", "history")),
     _alias("dirac-admin-get-pilot-info", "Prints what is known about a pilot.", _one("pilots", "show"), _document),
     _alias("dirac-admin-get-pilot-logging-info", "Prints the log that a pilot has sent.", _one("pilots", "logs")),
     _alias(
@@ -89,10 +110,6 @@ REPLACED = {
     "dirac-wms-job-get-output-data": f"{_DATA} get",
     "dirac-wms-jobs-select-output-search": "weyl jobs search, then weyl jobs output",
     "dirac-wms-match": "weyl task-queues",
-    **dict.fromkeys(
-        [f"dirac-admin-{name}" for name in ("allow-site", "ban-site", "site-mask-logging", "allow-se", "ban-se")],
-        f"{_RESOURCES}; closed sites are in the configuration",
-    ),
     "dirac-admin-kill-pilot": "weyl pilots drain, weyl pilots admin revoke",
     **dict.fromkeys([f"dirac-admin-add-{name}" for name in ("user", "group", "host", "site")], _IN_GIT),
     **dict.fromkeys([f"dirac-rss-{name}" for name in ("query-db", "query-dtcache", "set-status")], _RESOURCES),
