@@ -162,7 +162,7 @@ class Matcher:
             request_id=request.request_id,
         )
         try:
-            has_waited = await self._try_until(attempt, request.wait_s, is_gone)
+            has_waited = await self._try_until(attempt, request, is_gone, place=pilot.place)
         except RequestRepeated:
             return await self._replay.answer(pilot.stamp, request.request_id or "", self._clock(), REQUEST_KEPT_FOR)
         self._offers.note(request.offer, pilot.place, is_hit=bool(attempt.bound))
@@ -176,13 +176,13 @@ class Matcher:
         """Return what is to become of a pilot; that may change while it waits."""
         return "continue" if self._advice is None else self._advice(stamp)
 
-    async def _try_until(self, attempt: Attempt, wait_s: float, is_gone: IsGone) -> bool:
+    async def _try_until(self, attempt: Attempt, request: MatchRequest, is_gone: IsGone, *, place: Place) -> bool:
         """Try, and park between tries as long as the pilot waits; says whether the time ran out.
 
         A pilot that hung up while it was parked gets no more tries: its job would lie there until somebody notices.
         """
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + wait_s
+        deadline = loop.time() + request.wait_s
         await self._try(attempt)
         for _ in range(BUSY_TRIES_MAX):
             if attempt.bound or attempt.miss is not None:
@@ -197,8 +197,9 @@ class Matcher:
             if self._is_closing or self._action(attempt.stamp) != "continue" or await is_gone():
                 break
             attempt.forget()
+            attempt.offer = self._offer_of(request.offer, place)  # what is said of its place may have changed
             await self._try(attempt)
-        return wait_s > 0 and loop.time() >= deadline
+        return request.wait_s > 0 and loop.time() >= deadline
 
     async def _try(self, attempt: Attempt) -> None:
         began = time.perf_counter()
