@@ -1,0 +1,139 @@
+"""A whole installation whose only computing element is one of the grid's systems."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import psutil
+
+from tests.grid.site import GridSite
+from tests.infra.stack import login, running_stack
+from weyl.config.administration import Document
+from weyl.demo.installation import document
+from weyl.demo.main_job import FINAL, User
+from weyl.demo.processes import log_excerpt
+from weyl.demo.stack import Stack
+from weyl.kit.db import libpq_dsn
+from weyl.pilots.compute_elements.driver import STAMP_VARIABLE
+
+SITE, CE = "LCG.Grid.org", "ce.grid.org"
+PILOT = "weyl-pilot.pyz"
+OVERDUE = "UPDATE pilots SET checked_at = now() - interval '1 hour'"
+
+
+class GridInstallation:
+    """A running installation, with a user of it at her terminal."""
+
+    def __init__(self, stack: Stack, site: GridSite) -> None:
+        self.stack = stack
+        self.site = site
+        self.alice = User(stack)
+        self.alice.login()
+        self._ada = login(stack, "ada", vo="hep", group="admin")
+
+    def submit(self, command: str, count: int = 1) -> list[int]:
+        """Submit jobs of one shell command."""
+        jdl = f"""
+            JobName = "grid-%n"; Executable = "/bin/sh"; Arguments = "-c '{command}'"; Parameters = {count};
+            StdOutput = "std.out"; StdError = "std.err"; OutputSandbox = {{"std.out", "std.err"}};
+        """
+        return self.alice.submit(jdl, "grid.jdl")
+
+    def await_jobs(self, ids: Sequence[int], *wanted: str) -> list[dict[str, Any]]:
+        """Wait until every job is in one of these states; one that ended otherwise is a failure."""
+
+        def reached() -> bool:
+            jobs = self.alice.jobs(ids)
+            odd = [job for job in jobs if job["Status"] in FINAL and job["Status"] not in wanted]
+            assert not odd, f"{odd}\n{self._circumstances()}"
+            return all(job["Status"] in wanted for job in jobs)
+
+        self.until(reached, f"the jobs are not {wanted}")
+        return self.alice.jobs(ids)
+
+    def pilots(self) -> list[dict[str, Any]]:
+        """Return all pilots."""
+        rows: list[dict[str, Any]] = json.loads(
+            self.alice.run("pilots", "search", "--all", "-o", "json", "--limit", "0", "--sort", "PilotID")
+        )
+        return rows
+
+    def ask(self) -> None:
+        """Make it time to ask the computing element about every pilot: of those that speak it is asked seldom."""
+        self._sql(OVERDUE)
+
+    def revoke(self, stamps: Sequence[str]) -> None:
+        """Take the right to speak from pilots, as an operator does."""
+        token = json.loads(self._ada.read_text())["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = httpx2.post(f"{self.stack.url}/api/pilots/revoke", headers=headers, json={"stamps": list(stamps)})
+        assert answer.status_code == 200, answer.text
+
+    def until(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait for something to be seen from outside."""
+        deadline = time.monotonic() + self.site.patience_s
+        while not condition():
+            self.stack.check()
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{what}\n{self._circumstances()}")
+            time.sleep(0.5)
+
+    def kill_pilots(self) -> int:
+        """Do what the loss of a node does to the pilots on it: they go without a word."""
+        stamps = {pilot["PilotStamp"] for pilot in self.pilots()}
+        killed = 0
+        for process in psutil.process_iter(["cmdline"]):
+            if PILOT not in " ".join(process.info["cmdline"] or []):
+                continue
+            with suppress(psutil.Error):
+                if process.environ().get(STAMP_VARIABLE) in stamps:
+                    process.kill()
+                    killed += 1
+        return killed
+
+    def _circumstances(self) -> str:
+        plan = self.alice.run("pilots", "submission", "-o", "json")
+        return f"{self.pilots()}\n{plan}\n{log_excerpt(self.stack.program('worker').log)}"
+
+    def _sql(self, statement: str) -> None:
+        script = """
+import asyncio, asyncpg, sys
+async def main():
+    connection = await asyncpg.connect(sys.argv[1])
+    await connection.execute(sys.argv[2])
+    await connection.close()
+asyncio.run(main())
+"""
+        url = libpq_dsn(self.stack.environment["WEYL_DATABASE_URL"])
+        subprocess.run([sys.executable, "-c", script, url, statement], check=True, timeout=60)
+
+
+@contextmanager
+def installation_with(site: GridSite) -> Iterator[GridInstallation]:
+    """Run an installation that sends pilots to a system of the grid and nowhere else."""
+
+    def configuration(idp_url: str) -> Document:
+        made = document(idp_url, Path("/nonexistent"))
+        queue = {
+            "WallTime": 86_400,
+            "Cores": 1,
+            "MemoryMB": 4000,
+            "ScratchMB": 1000,
+            "PowerDB12": 10.0,
+            "MaxWaiting": 3,
+            "MaxTotal": 3,
+        }
+        element = {**site.element, "Queues": {site.queue or "default": queue}}
+        made["Resources"]["Sites"] = {SITE: {"CEs": {CE: element}}}
+        made["Operations"]["Defaults"]["Pilots"] = {"SubmitEvery": 2, "StatusEvery": 2, "IdleAfter": 30}
+        return made
+
+    settings = {"credentials_directory": str(site.credentials)} if site.credentials else {}
+    with running_stack(configuration, **settings) as stack:
+        yield GridInstallation(stack, site)
