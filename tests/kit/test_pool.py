@@ -130,6 +130,29 @@ async def test_a_black_hole_keeps_nobody_for_long_and_is_over_when_it_is_over(fa
     assert await asyncio.gather(*(_one(far) for _ in range(4))) == [1] * 4
 
 
+async def test_a_begin_that_arrives_late_swallows_no_later_write(far: Database, link: FaultProxy, db: Database) -> None:
+    async with db.transaction() as tx:
+        await tx.execute(text("CREATE TABLE kept (id int)"))
+    assert await _one(far) == 1
+    with link.fault("black hole"), pytest.raises(TimeoutError):
+        await _one(far)
+    for number in range(4):
+        async with far.read() as tx:
+            await tx.execute(text("INSERT INTO kept VALUES (:n)"), {"n": number})
+    async with db.read() as tx:
+        assert await tx.scalar(text("SELECT count(*) FROM kept")) == 4
+
+
+async def test_what_was_written_in_a_stray_transaction_is_not_taken_for_done(db: Database) -> None:
+    with pytest.raises(ConnectionError) as stray:
+        async with db.read() as tx:
+            await (await driver_connection(tx)).execute("BEGIN")
+            await tx.execute(text("CREATE TABLE lost (id int)"))
+    assert is_unavailable(stray.value)
+    async with db.read() as tx:
+        assert await tx.scalar(text("SELECT to_regclass('lost')")) is None
+
+
 async def _one_unpooled(db: Database) -> None:
     async with asyncio.timeout(3), db.transaction() as tx:
         await tx.execute(text("SELECT 1"))

@@ -63,7 +63,8 @@ class Idle:
                 await _give_back(connection, driver)
                 continue
             except BaseException:
-                await asyncio.shield(asyncio.ensure_future(_give_back(connection, driver)))
+                # BEGIN may still arrive: whoever used the connection next would be in a transaction that nobody ends.
+                await asyncio.shield(asyncio.ensure_future(_give_back(connection, driver, is_doubtful=True)))
                 raise
             return connection, transaction
         raise ConnectionError("PostgreSQL closes every connection at once")
@@ -74,10 +75,14 @@ class Idle:
         driver = driver_of(connection)  # now: of one that SQLAlchemy gave up there is none to be had
         try:
             yield
+            if driver.is_in_transaction():
+                # A BEGIN of somebody before arrived late, and with it all of this would be lost unseen.
+                raise ConnectionError("The connection was left in a transaction")
             if connection.in_transaction():  # what SQLAlchemy calls so in autocommit: nothing is sent
                 await connection.rollback()
-        except BaseException:
-            await asyncio.shield(asyncio.ensure_future(_give_back(connection, driver)))
+        except BaseException as error:
+            is_doubtful = isinstance(error, TimeoutError | asyncio.CancelledError)
+            await asyncio.shield(asyncio.ensure_future(_give_back(connection, driver, is_doubtful=is_doubtful)))
             raise
         # Not kept while somebody waits for the pool: whoever comes next would take it, again and again, before them.
         if len(self._idle) < self._kept_max and not self._waiting:
@@ -95,7 +100,7 @@ class Idle:
         for _ in range(self._opened_max):
             connection = self._idle.pop() if self._idle else await self._connect()
             driver = driver_of(connection)
-            if not await _is_closed(driver):
+            if not await _is_closed(driver) and not driver.is_in_transaction():
                 return connection
             await _give_back(connection, driver)
         return await self._connect()
@@ -151,13 +156,14 @@ async def commit(driver: asyncpg.Connection, transaction: Transaction) -> None:
         raise CommitInDoubt from error
 
 
-async def _give_back(connection: AsyncConnection, driver: asyncpg.Connection) -> None:
-    """Return a connection to the pool, or to nobody if it is lost or still in a transaction that could not end.
+async def _give_back(connection: AsyncConnection, driver: asyncpg.Connection, *, is_doubtful: bool = False) -> None:
+    """Return a connection to the pool, or to nobody if it is lost, or in a transaction, or may come to be in one.
 
     It never raises: the error that brought us here, which may be a cancellation, must not be replaced by another.
     """
     try:
-        if not connection.invalidated and (driver.is_closed() or driver.is_in_transaction()):
+        is_bad = is_doubtful or driver.is_closed() or driver.is_in_transaction()
+        if is_bad and not connection.invalidated:
             await connection.invalidate()
         await connection.close()
     except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
