@@ -1,5 +1,6 @@
 """Starts each real computing element when the first test asks for it, and keeps it for those that follow."""
 
+import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
@@ -17,10 +18,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     Those of one group stay in one process.
     """
     if "system" in metafunc.fixturenames:
+        usual = [
+            name for name, system in SYSTEMS.items() if not system.is_slow or "WEYL_TEST_SLOW_SYSTEMS" in os.environ
+        ]
         marked = [
             pytest.param(name, marks=pytest.mark.xdist_group(f"grid-{system.group or name}"))
             for name, system in SYSTEMS.items()
-            if name in getattr(metafunc.module, "SYSTEMS_HERE", SYSTEMS)
+            if name in getattr(metafunc.module, "SYSTEMS_HERE", usual)
         ]
         metafunc.parametrize("system", marked, scope="session")
 

@@ -77,6 +77,8 @@ class System:
     """What is not installed, if something is not."""
     group: str = ""
     """Systems of one group are tested in one process, and only one of them runs at a time."""
+    is_slow: bool = False
+    """Whether only the modules that name it in `SYSTEMS_HERE` run over it, unless WEYL_TEST_SLOW_SYSTEMS is set."""
 
 
 @contextmanager

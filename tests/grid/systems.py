@@ -1,5 +1,6 @@
 """Every system that the suites of `tests/grid` run over; a driver's author adds a line."""
 
+from tests.grid.arc import missing_arc, running_arc
 from tests.grid.htcondor import missing_htcondor, running_htcondor
 from tests.grid.kubernetes import running_kubernetes
 from tests.grid.local import running_local
@@ -15,6 +16,7 @@ from tests.grid.ssh import running_ssh
 from tests.grid.sshd import missing_ssh
 
 SYSTEMS = {
+    "arc": System(running_arc, missing=missing_arc, group="arc", is_slow=True),
     "htcondor": System(running_htcondor, missing=missing_htcondor, group="htcondor"),
     "kubernetes": System(running_kubernetes, group="kubernetes"),
     "local": System(running_local, group="local"),

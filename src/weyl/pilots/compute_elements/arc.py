@@ -17,6 +17,7 @@ from weyl.pilots.compute_elements.arc_description import (
     number_of,
     state,
     text_of,
+    title_of,
 )
 from weyl.pilots.compute_elements.credentials import CredentialKind, Scope
 from weyl.pilots.compute_elements.driver import (
@@ -145,16 +146,21 @@ class ArcComputeElement:
         """Go through all our jobs there: ARC does not search by name."""
         if not names:
             return {}
-        wanted = set(names)
         found: dict[str, str] = {}
         async with self._opened(Scope.READ) as rest:
             answer, document = await rest.ask_json("GET", "jobs")
             self._accept(answer)
             ids = [str(entry["id"]) for entry in entries(document) if _is_id(entry.get("id"))]
-            for handle, entry in (await self._about(rest, "info", ids)).items():
-                name = text_of(activity_of(entry).get("Name"))
-                if name in wanted:
-                    found[name] = handle
+            told = await self._about(rest, "info", ids)
+            titles = {handle: text_of(activity_of(entry).get("Name")) for handle, entry in told.items()}
+            # Of a job that it took a moment ago ARC has no information yet, but the description that it was sent.
+            fresh = [handle for handle in ids if not titles.get(handle)]
+            described = await one_by_one(lambda handle: _title(rest, handle), fresh)
+            titles |= {handle: title or "" for handle, title in zip(fresh, described, strict=True)}
+        wanted = set(names)
+        for handle, title in titles.items():
+            if title in wanted:
+                found[title] = handle
         return found
 
     async def capacity(self) -> Capacity | None:
@@ -268,6 +274,11 @@ class ArcComputeElement:
                 " expired, or its issuer, group or subject unknown there"
             )
         raise DriverError(f"{self._endpoint} answers {answer.words}")
+
+
+async def _title(rest: Rest, handle: str) -> str:
+    description = await rest.tail(f"jobs/{quote(handle, safe='')}/diagnose/description") or b""
+    return title_of(description.decode(errors="replace"))
 
 
 def _is_id(handle: object) -> bool:

@@ -1,10 +1,19 @@
 """What ARC is told and what it says: activity descriptions in ADL, and the states of its REST interface. Pure."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.sax.saxutils import escape
 
-from weyl.pilots.compute_elements.driver import STAMP_VARIABLE, CEState, CEStatus, Copy, PilotSpec, job_name
+from weyl.pilots.compute_elements.driver import (
+    STAMP_VARIABLE,
+    CEState,
+    CEStatus,
+    Copy,
+    DriverError,
+    PilotSpec,
+    job_name,
+)
 
 NAMESPACE = "http://www.eu-emi.eu/es/2010/12/adl"
 MIB = 1024 * 1024
@@ -58,7 +67,15 @@ def number_of(value: object) -> int | None:
     return int(text) if text.lstrip("-").isdecimal() else None
 
 
+def title_of(description: str) -> str:
+    """Return the name in a description of ours."""
+    found = re.search(r"<ActivityIdentification>\s*<Name>([^<]*)</Name>", description)
+    return found[1] if found else ""
+
+
 def _activity(spec: PilotSpec, copy: Copy, runtime_environments: Sequence[str]) -> str:
+    if not all(map(_is_text, (*spec.arguments, *spec.environment.values(), *copy.secrets, *spec.inputs))):
+        raise DriverError("XML, in which ARC is spoken to, takes no control characters in arguments or names")
     executable = spec.executable.removeprefix("./")
     arguments = "".join(_tag("Argument", argument) for argument in spec.arguments)
     environment = {**spec.environment, **copy.environment, STAMP_VARIABLE: copy.stamp}
@@ -108,3 +125,7 @@ def _staging(spec: PilotSpec, copy: Copy) -> str:
 
 def _tag(name: str, value: object) -> str:
     return f"<{name}>{escape(str(value))}</{name}>"
+
+
+def _is_text(value: str) -> bool:
+    return value.isprintable() or all(letter.isprintable() or letter in "\t\n" for letter in value)

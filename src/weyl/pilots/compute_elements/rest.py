@@ -149,7 +149,8 @@ async def connected(peer: Peer) -> AsyncIterator[Rest]:
             httpx2.AsyncClient(
                 headers=headers,
                 verify=context,
-                timeout=httpx2.Timeout(peer.timeout_s, connect=min(CONNECT_TIMEOUT_S, peer.timeout_s)),
+                # Before the time of the operation is over: a handshake that is cancelled leaves its socket open.
+                timeout=httpx2.Timeout(peer.timeout_s, connect=min(CONNECT_TIMEOUT_S, peer.timeout_s / 2)),
                 limits=httpx2.Limits(max_connections=CONNECTIONS_MAX),
             ) as client,
         ):
