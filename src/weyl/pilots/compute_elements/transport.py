@@ -8,6 +8,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from shlex import quote
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from weyl.pilots.compute_elements.driver import DriverError, OutcomeUnknown
 
 OUTPUT_BYTES_MAX = 64 * 1024 * 1024
 GRACE_S = 5.0
+CHUNK_BYTES = 65_536
 COMPLAINT_BYTES_MAX = 64 * 1024
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "SLURM_CONF", "CONDOR_CONFIG", "KRB5CCNAME")
 
@@ -107,8 +109,10 @@ async def communicate(
     command: Sequence[str], *, stdin: bytes, timeout_s: float, environment: Mapping[str, str], directory: str
 ) -> tuple[int, bytes, str]:
     """Run a program; returns its exit code, output and complaint. Neither its time nor its output is unbounded."""
+    loop = asyncio.get_running_loop()
     try:
-        process = await asyncio.create_subprocess_exec(
+        transport, protocol = await loop.subprocess_exec(
+            partial(asyncio.subprocess.SubprocessStreamProtocol, limit=CHUNK_BYTES, loop=loop),
             *command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -119,6 +123,7 @@ async def communicate(
         )
     except OSError as error:
         raise DriverError(f"{command[0]} cannot be run: {error.strerror}") from error
+    process = asyncio.subprocess.Process(transport, protocol, loop)
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stderr is not None
@@ -138,13 +143,14 @@ async def communicate(
                 os.killpg(process.pid, signal.SIGKILL)
             with suppress(TimeoutError):  # what sudo has started is not ours to kill: it ends with its pipes
                 await asyncio.wait_for(process.wait(), GRACE_S)
+        transport.close()  # others may hold the pipes: ssh gives them to the process of the connection
     return code, out, one_line(complaint)
 
 
 async def _read(stream: asyncio.StreamReader, bytes_max: int, *, is_cut: bool = False) -> bytes:
     """Read all of a stream; what is too much is dropped if `is_cut`, and an error otherwise."""
     chunks, size = [], 0
-    while chunk := await stream.read(65_536):
+    while chunk := await stream.read(CHUNK_BYTES):
         if size + len(chunk) <= bytes_max:
             chunks.append(chunk)
             size += len(chunk)
