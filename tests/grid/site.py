@@ -49,6 +49,10 @@ class GridSite:
     """Within it the computing element takes requests and never answers."""
     forget: Callable[[str], None] | None = None
     """Makes the batch system forget an ended pilot, as it does by itself after some hours."""
+    fail_node: Callable[[], AbstractContextManager[object]] | None = None
+    """Within it the node of the pilots is lost."""
+    command: Callable[..., str] | None = None
+    """Runs a command of the batch system as its administrator."""
     limited: Callable[[int], ComputeElementDriver] | None = None
     """A driver of a computing element that takes that many pilots and no more."""
 

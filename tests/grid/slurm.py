@@ -88,4 +88,6 @@ def _site(slurm: Slurm, directory: Path, element: Mapping[str, Any]) -> GridSite
         down=slurm.controller.down,
         frozen=slurm.controller.frozen,
         forget=lambda _: slurm.forget(),
+        fail_node=slurm.without_node,
+        command=slurm.command,
     )

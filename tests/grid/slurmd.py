@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.grid.daemons import USER, Daemon, free_port, grid_user, listens, needs, run
+from tests.grid.daemons import USER, Daemon, free_port, grid_user, listens, needs, run, until
 
 PARTITION, CLOSED = "pilots", "closed"
 CPUS = 64
@@ -71,6 +71,18 @@ class Slurm:
         with self.controller.down():
             for path in (self.config.parent / "state").glob("job_state*"):
                 path.unlink()
+
+    @contextmanager
+    def without_node(self) -> Iterator[None]:
+        """Lose the node with all that runs on it."""
+        self.command("scontrol", "update", f"NodeName={self.host}", "State=DOWN", "Reason=test")
+        try:
+            yield
+        finally:
+            # A node that still answers may have come back by itself.
+            if "down" in self.command("sinfo", "-h", "-o", "%T"):
+                self.command("scontrol", "update", f"NodeName={self.host}", "State=RESUME")
+            until(lambda: "down" not in self.command("sinfo", "-h", "-o", "%T"), "the node stays away", self.config)
 
     def token(self, lifespan_s: int = 3600) -> str:
         """Return a token of the test user."""

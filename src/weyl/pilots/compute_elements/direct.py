@@ -175,7 +175,7 @@ def taken(lines: Sequence[str]) -> Taken:
         if sign == "+" and word:
             ids[name] = word
         elif sign == "-":
-            refusals[name] = word
+            refusals[name] = word.strip()
     return Taken(ids, refusals)
 
 

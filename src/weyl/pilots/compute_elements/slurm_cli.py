@@ -104,8 +104,9 @@ class SlurmCommands:
         jobs = []
         for line in await self._run(_LIST):
             words = line.split("|", 3)
-            if len(words) == 4:
-                jobs.append(_Job(words[0], words[1], status_of([words[2]], words[3])))
+            if len(words) != 4:
+                raise DriverError(f"squeue prints what is no list of jobs: {line[:100]!r}")
+            jobs.append(_Job(words[0], words[1], status_of([words[2]], words[3])))
         return jobs
 
     async def _run(self, script: str, *arguments: str, stdin: bytes = b"", timeout_s: float | None = None) -> list[str]:
