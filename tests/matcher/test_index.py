@@ -129,7 +129,7 @@ def test_each_pair_of_value_and_key_is_judged_once() -> None:
         return value <= key
 
     memo: MemoMasks[int, int] = MemoMasks(accepts)
-    memo.build([(0, 1), (1, 2), (2, 1)], 3)
+    memo.build({1: [0, 2], 2: [1]}, 3)
     assert memo.for_key(1) == memo.for_key(1) == 0b101
     assert sorted(judged) == [(1, 1), (2, 1)]
     memo.add(3, 1)

@@ -1,15 +1,18 @@
 """Sets of small numbers as Python integers, kept by value, by bound, and by predicate."""
 
 import bisect
-import sys
+import re
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Generic, TypeVar
 
 V = TypeVar("V", bound=Hashable)
 K = TypeVar("K", bound=Hashable)
 
 MEMO_KEYS_MAX = 10_000
+MEMO_BYTES_MAX = 1 << 25
+LARGE = 256
 # Above this many evaluations it is cheaper to forget what was remembered than to bring it up to date.
 MEMO_UPDATES_MAX = 20_000
 
@@ -22,23 +25,17 @@ def mask_of(bits: Iterable[int], size: int) -> int:
     return int.from_bytes(buffer, "little")
 
 
+_NOT_EMPTY = re.compile(rb"[^\x00]")
+_BITS = [tuple(bit for bit in range(8) if byte >> bit & 1) for byte in range(256)]
+
+
 def bits_of(mask: int) -> Iterator[int]:
-    """Yield the numbers in a mask, the lowest first."""
-    words = memoryview(mask.to_bytes((mask.bit_length() + 63) // 64 * 8, sys.byteorder)).cast("Q")
-    ordered = words if sys.byteorder == "little" else words[::-1]
-    for place, word in enumerate(ordered):
-        rest = word
-        while rest:
-            low = rest & -rest
-            yield place * 64 + low.bit_length() - 1
-            rest ^= low
-
-
-def _grouped(pairs: Iterable[tuple[int, V]]) -> dict[V, list[int]]:
-    found: dict[V, list[int]] = {}
-    for bit, value in pairs:
-        found.setdefault(value, []).append(bit)
-    return found
+    """Yield the numbers in a mask, the lowest first; empty stretches are passed over without a step in Python."""
+    held = mask.to_bytes((mask.bit_length() + 7) // 8, "little")
+    for found in _NOT_EMPTY.finditer(held):
+        place = found.start()
+        for bit in _BITS[held[place]]:
+            yield place * 8 + bit
 
 
 class ValueMasks(Generic[V]):
@@ -47,9 +44,9 @@ class ValueMasks(Generic[V]):
     def __init__(self) -> None:
         self._masks: dict[V, int] = {}
 
-    def build(self, pairs: Iterable[tuple[int, V]], size: int) -> None:
-        """Take the whole content at once."""
-        self._masks = {value: mask_of(bits, size) for value, bits in _grouped(pairs).items()}
+    def build(self, members: Mapping[V, Sequence[int]], size: int) -> None:
+        """Take the whole content at once: who has each value."""
+        self._masks = {value: mask_of(bits, size) for value, bits in members.items()}
 
     def add(self, bit: int, value: V) -> None:
         """Give a number a value."""
@@ -86,14 +83,13 @@ class PrefixMasks:
         self._amounts: list[int] = []
         self._masks: list[int] = []
 
-    def build(self, pairs: Iterable[tuple[int, int]], size: int) -> None:
-        """Take the whole content at once."""
-        grouped = _grouped(pairs)
-        self._amounts = sorted(grouped)
+    def build(self, members: Mapping[int, Sequence[int]], size: int) -> None:
+        """Take the whole content at once: who wants each amount."""
+        self._amounts = sorted(members)
         self._masks = []
         mask = 0
         for amount in self._amounts:
-            mask |= mask_of(grouped[amount], size)
+            mask |= mask_of(members[amount], size)
             self._masks.append(mask)
 
     def add(self, bit: int, amount: int) -> None:
@@ -121,26 +117,39 @@ class MemoMasks(Generic[V, K]):
 
     def __init__(self, accepts: Callable[[V, K], bool]) -> None:
         self._accepts = accepts
-        self._values: ValueMasks[V] = ValueMasks()
+        # Sets and not masks: most values belong to one or two numbers, and there may be as many of them as numbers.
+        self._members: dict[V, set[int]] = {}
+        # The few values that many have are kept as masks, too, once somebody has asked.
+        self._large: dict[V, int] = {}
+        self._size = 0
         self._memo: OrderedDict[K, int] = OrderedDict()
 
-    def build(self, pairs: Iterable[tuple[int, V]], size: int) -> None:
-        """Take the whole content at once."""
-        self._values.build(pairs, size)
+    def build(self, members: Mapping[V, Sequence[int]], size: int) -> None:
+        """Take the whole content at once: who has each value."""
+        self._members = {value: set(bits) for value, bits in members.items()}
+        self._large.clear()
+        self._size = size
         self._memo.clear()
 
     def add(self, bit: int, value: V) -> None:
         """Give a number a value."""
-        self._values.add(bit, value)
+        self._members.setdefault(value, set()).add(bit)
+        self._large.pop(value, None)
+        self._size = max(self._size, bit + 1)
         for key in self._memo:
             if self._accepts(value, key):
                 self._memo[key] |= 1 << bit
 
     def remove(self, bit: int, value: V) -> None:
         """Take the value away."""
-        self._values.remove(bit, value)
-        for key in self._memo:
-            self._memo[key] &= ~(1 << bit)
+        members = self._members[value]
+        members.discard(bit)
+        self._large.pop(value, None)
+        if not members:
+            del self._members[value]
+        for key, mask in self._memo.items():
+            if mask >> bit & 1:
+                self._memo[key] = mask & ~(1 << bit)
 
     def prepare(self, additions: int) -> None:
         """Make ready for so many additions."""
@@ -153,11 +162,15 @@ class MemoMasks(Generic[V, K]):
         if known is not None:
             self._memo.move_to_end(key)
             return known
-        found = 0
-        for value, mask in self._values.items().items():
-            if self._accepts(value, key):
-                found |= mask
+        accepts = self._accepts
+        accepted = [(value, bits) for value, bits in self._members.items() if accepts(value, key)]
+        found = mask_of(chain.from_iterable(bits for _, bits in accepted if len(bits) < LARGE), self._size)
+        for value, bits in accepted:
+            if len(bits) >= LARGE:
+                if value not in self._large:
+                    self._large[value] = mask_of(bits, self._size)
+                found |= self._large[value]
         self._memo[key] = found
-        if len(self._memo) > MEMO_KEYS_MAX:
+        while len(self._memo) > min(MEMO_KEYS_MAX, 1 + 8 * MEMO_BYTES_MAX // max(1, self._size)):
             self._memo.popitem(last=False)
         return found

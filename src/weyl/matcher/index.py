@@ -4,10 +4,13 @@ The index may be behind the database, never in its place: a bit that is set too 
 that is missing delays a job until the next notice or sweep. The pop and the jobs row decide.
 """
 
+import bisect
+import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from weyl.kit import json
 from weyl.matcher.bitsets import MemoMasks, PrefixMasks, ValueMasks, bits_of, mask_of
 from weyl.matcher.evaluation import JOB_TYPE_OF_CLOSED_SITES, GpuNeed, Needs, gpu_fits, needs_of
 from weyl.matcher.offers import GpuOffer, PilotOffer
@@ -17,14 +20,17 @@ from weyl.task_queues.tags import Expression
 DEAD_BITS_MIN = 1_024
 
 TagKey = tuple[frozenset[str], frozenset[str]]
+# An expression, and if it only asks for tags, which: most do, and that is told by one operation on sets.
+Wanted = tuple[frozenset[str] | None, Expression]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Entry:
     """One class in the index, with what this process believes of its jobs."""
 
     class_id: int
-    document: Mapping[str, Any]
+    # The document as JSON: parsed it would take ten times the room, and it is wanted only when a job is given out.
+    text: bytes
     needs: Needs
     bit: int
     # The oldest waiting job when last seen, and how many waited; None: not known.
@@ -36,10 +42,28 @@ class Entry:
     notices: int = 0
     idle_sweeps: int = 0
 
+    @property
+    def document(self) -> dict[str, Any]:
+        """Return the document of the class."""
+        return json.loads(self.text)  # type: ignore[no-any-return]
 
-def _tags_accept(expression: Expression, key: TagKey) -> bool:
-    offered, required = key
-    return tags.evaluate(expression, offered) and all(tags.requires(expression, tag) for tag in required)
+
+Person = list[tuple[int, int, int, Entry]]
+"""The classes of one owner as (- priority, oldest job, class, entry), in the order in which they are served."""
+
+
+def _tags_accept(wanted: Wanted, key: TagKey) -> bool:
+    (asked, expression), (offered, required) = wanted, key
+    if not (tags.evaluate(expression, offered) if asked is None else asked <= offered):
+        return False
+    return not required or all(tags.requires(expression, tag) for tag in required)
+
+
+def _wanted(expression: Expression) -> Wanted:
+    parts = (expression,) if expression.kind == "atom" else expression.parts if expression.kind == "and" else None
+    if parts is None or any(part.kind != "atom" for part in parts):
+        return None, expression
+    return frozenset(part.name for part in parts), expression
 
 
 @dataclass(slots=True)
@@ -52,7 +76,6 @@ class _Masks:
     avoided_host: ValueMasks[str] = field(default_factory=ValueMasks)
     job_type: ValueMasks[str] = field(default_factory=ValueMasks)
     group: ValueMasks[str] = field(default_factory=ValueMasks)
-    owner: ValueMasks[str] = field(default_factory=ValueMasks)
     system: ValueMasks[str] = field(default_factory=ValueMasks)
     architecture: ValueMasks[str | None] = field(default_factory=ValueMasks)
     whole_node: ValueMasks[bool] = field(default_factory=ValueMasks)
@@ -65,7 +88,7 @@ class _Masks:
         default_factory=lambda: MemoMasks(lambda wanted, offered: wanted <= offered)
     )
     gpu: MemoMasks[GpuNeed | None, GpuOffer] = field(default_factory=lambda: MemoMasks(gpu_fits))
-    tags: MemoMasks[Expression, TagKey] = field(default_factory=lambda: MemoMasks(_tags_accept))
+    tags: MemoMasks[Wanted, TagKey] = field(default_factory=lambda: MemoMasks(_tags_accept))
 
 
 def _values(needs: Needs) -> Iterator[tuple[str, Any]]:
@@ -79,7 +102,6 @@ def _values(needs: Needs) -> Iterator[tuple[str, Any]]:
         yield "avoided_host", host
     yield "job_type", needs.job_type
     yield "group", needs.group
-    yield "owner", needs.owner
     yield "system", needs.system
     yield "architecture", needs.architecture
     yield "whole_node", needs.whole_node
@@ -90,7 +112,7 @@ def _values(needs: Needs) -> Iterator[tuple[str, Any]]:
     yield "scratch", needs.scratch_mb
     yield "features", needs.features
     yield "gpu", needs.gpu
-    yield "tags", needs.expression
+    yield "tags", _wanted(needs.expression)
 
 
 class Index:
@@ -102,6 +124,9 @@ class Index:
         self._by_bit: list[Entry | None] = []
         self._free: list[int] = []
         self._active = 0
+        self._people: dict[tuple[str, str], dict[str, Person]] = {}
+        self.old = 0
+        """The classes whose oldest job has waited for so long that its group is owed a match."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -122,10 +147,8 @@ class Index:
 
     def build(self, documents: Mapping[int, Mapping[str, Any]]) -> None:
         """Take all classes at once, every one active; what was here before is forgotten."""
-        entries = [
-            Entry(class_id, document, needs_of(document), bit)
-            for bit, (class_id, document) in enumerate(documents.items())
-        ]
+        made = _Maker()
+        entries = [made.entry(class_id, document, bit) for bit, (class_id, document) in enumerate(documents.items())]
         self._rebuild(entries)
         self._active = mask_of(range(len(entries)), len(entries))
 
@@ -142,6 +165,8 @@ class Index:
         if entry is None:
             return
         self._active &= ~(1 << entry.bit)
+        self.old &= ~(1 << entry.bit)
+        self._part(entry)
         for name, value in _values(entry.needs):
             getattr(self._masks, name).remove(entry.bit, value)
         self._by_bit[entry.bit] = None
@@ -197,7 +222,7 @@ class Index:
         if accept.groups is not None:
             yield "accept", masks.group.of_any(accept.groups)
         if accept.owners is not None:
-            yield "accept", masks.owner.of_any(accept.owners)
+            yield "accept", self._of_owners(accept.owners)
         if accept.banned_job_types:
             yield "accept", ~masks.job_type.of_any(accept.banned_job_types)
         yield "os", masks.system.of(offer.system)
@@ -217,10 +242,43 @@ class Index:
     def limited(self, vo: str, job_type: str, group: str, owner: str) -> int:
         """Return the mask of the classes with these values; an empty one stands for any."""
         mask = self._masks.vo.of(vo)
-        for masks, value in ((self._masks.job_type, job_type), (self._masks.group, group), (self._masks.owner, owner)):
+        for masks, value in ((self._masks.job_type, job_type), (self._masks.group, group)):
             if value:
                 mask &= masks.of(value)
-        return mask
+        return mask & self._of_owners([owner]) if owner else mask
+
+    def of_job_types(self, job_types: Iterable[str]) -> int:
+        """Return the mask of the classes of some job types."""
+        return self._masks.job_type.of_any(job_types)
+
+    def owners(self, vo: str, group: str) -> Mapping[str, Person]:
+        """Return the classes of each owner of a group, in the order in which they are served."""
+        return self._people.get((vo, group), {})
+
+    def active_groups(self) -> list[tuple[str, str]]:
+        """Return the groups of every VO that have classes with jobs."""
+        vos = [(vo, mask & self._active) for vo, mask in self._masks.vo.items().items()]
+        groups = self._masks.group.items().items()
+        return [(vo, group) for vo, of_vo in vos for group, of_group in groups if of_vo & of_group]
+
+    def set_head(self, entry: Entry, head: int) -> None:
+        """Note the oldest job of a class; its place among the classes of its owner follows."""
+        if head == entry.head:
+            return
+        if self._entries.get(entry.class_id) is not entry:
+            entry.head = head
+            return
+        person = self._people[entry.needs.vo, entry.needs.group][entry.needs.owner]
+        del person[bisect.bisect_left(person, _place_of(entry))]
+        entry.head = head
+        bisect.insort(person, _place_of(entry))
+
+    def mark_old(self, oldest_young: Mapping[str, int]) -> None:
+        """Note which classes have jobs that have waited for long: of each VO those up to the given one."""
+        self.old = mask_of(
+            (e.bit for e in self._entries.values() if 0 < e.head <= oldest_young.get(e.needs.vo, 0)),
+            len(self._by_bit),
+        )
 
     def groups(self, mask: int) -> Iterator[tuple[str, int]]:
         """Split a mask by the group of the owners."""
@@ -238,8 +296,9 @@ class Index:
         else:
             bit = len(self._by_bit)
             self._by_bit.append(None)
-        entry = Entry(class_id, document, needs_of(document), bit)
+        entry = _Maker().entry(class_id, document, bit)
         self._by_bit[bit] = entry
+        self._join(entry)
         self._entries[class_id] = entry
         for name, value in _values(entry.needs):
             getattr(self._masks, name).add(bit, value)
@@ -259,13 +318,68 @@ class Index:
 
     def _rebuild(self, entries: list[Entry]) -> None:
         """Build every mask from its whole set of members: one by one, 10^5 classes would take minutes."""
-        pairs: dict[str, list[tuple[int, Any]]] = {name: [] for name in _Masks.__slots__}
+        found: dict[str, dict[Any, list[int]]] = {name: {} for name in _Masks.__slots__}
         for entry in entries:
             for name, value in _values(entry.needs):
-                pairs[name].append((entry.bit, value))
+                found[name].setdefault(value, []).append(entry.bit)
         self._masks = _Masks()
-        for name, members in pairs.items():
+        for name, members in found.items():
             getattr(self._masks, name).build(members, len(entries))
         self._entries = {entry.class_id: entry for entry in entries}
+        self._people = {}
+        self.old = 0
+        for entry in entries:
+            self._person(entry).append(_place_of(entry))
+        for people in self._people.values():
+            for person in people.values():
+                person.sort()
         self._by_bit = list(entries)
         self._free = []
+
+    def _of_owners(self, names: Iterable[str]) -> int:
+        people = [group[name] for name in names for group in self._people.values() if name in group]
+        return mask_of((place[-1].bit for person in people for place in person), len(self._by_bit))
+
+    def _person(self, entry: Entry) -> Person:
+        group = self._people.setdefault((entry.needs.vo, entry.needs.group), {})
+        return group.setdefault(entry.needs.owner, [])
+
+    def _join(self, entry: Entry) -> None:
+        bisect.insort(self._person(entry), _place_of(entry))
+
+    def _part(self, entry: Entry) -> None:
+        key, owner = (entry.needs.vo, entry.needs.group), entry.needs.owner
+        person = self._people[key][owner]
+        del person[bisect.bisect_left(person, _place_of(entry))]
+        if not person:
+            del self._people[key][owner]
+
+
+def _place_of(entry: Entry) -> tuple[int, int, int, Entry]:
+    return -entry.needs.user_priority, entry.head, entry.class_id, entry
+
+
+class _Maker:
+    """Makes entries; what many classes have in common is kept once."""
+
+    def __init__(self) -> None:
+        self._known: dict[object, Any] = {}
+
+    def entry(self, class_id: int, document: Mapping[str, Any], bit: int) -> Entry:
+        """Return the entry of a class."""
+        needs = needs_of(document)
+        shared = {name: self._shared(getattr(needs, name)) for name in _SHARED}
+        # A copy of just its size: what orjson returns keeps the room that it was written in, five times as much.
+        text = bytes(memoryview(json.dumps(document)))
+        return Entry(class_id, text, replace(needs, **shared), bit)
+
+    def _shared(self, value: Any) -> Any:
+        if isinstance(value, frozenset) and value not in self._known:
+            value = frozenset(map(sys.intern, value))
+        return self._known.setdefault(value, value)
+
+
+_SHARED = (
+    *("vo", "group", "owner", "job_type", "sites", "banned_sites", "avoided_hosts"),
+    *("system", "architecture", "features", "ram", "ram_limit", "gpu", "expression"),
+)

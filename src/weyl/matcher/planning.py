@@ -6,11 +6,12 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-from weyl.matcher.evaluation import Allocation, fit
+from weyl.matcher.evaluation import Allocation, Needs, fit
 from weyl.matcher.gate_book import GateBook
 from weyl.matcher.index import Entry, Index
 from weyl.matcher.offers import PilotOffer
-from weyl.matcher.ranking import Order, Turns
+from weyl.matcher.ranking import Order
+from weyl.matcher.shares import Ledger
 
 
 @dataclass(slots=True)
@@ -69,11 +70,13 @@ class Slot:
     allocation: Allocation
     notices: int
     is_bound: bool = False
+    # What was charged for the job; given back if there is none.
+    charged: float = 0.0
 
 
-def plan(attempts: Sequence[Attempt], index: Index, turns: Turns, book: GateBook) -> list[Slot]:
+def plan(attempts: Sequence[Attempt], index: Index, ledger: Ledger, book: GateBook) -> list[Slot]:
     """Choose a class for every job still wanted; attempts that find none are told the condition that kept them."""
-    chooser = _Chooser(index, turns, book)
+    chooser = _Chooser(index, ledger, book)
     slots: list[Slot] = []
     for attempt in attempts:
         chosen = chooser.slots(attempt)
@@ -90,9 +93,9 @@ class _Chooser:
     round each.
     """
 
-    def __init__(self, index: Index, turns: Turns, book: GateBook) -> None:
+    def __init__(self, index: Index, ledger: Ledger, book: GateBook) -> None:
         self._index = index
-        self._turns = turns
+        self._ledger = ledger
         self._book = book
         self._planned: Counter[int] = Counter()
         self._orders: dict[tuple[str, int], Order] = {}
@@ -110,11 +113,12 @@ class _Chooser:
             if found is None:
                 break
             entry, allocation = found
-            self._turns.take(entry)
+            charged = estimate(entry.needs, allocation, offer)
+            order.take(entry, charged)
             if not self._book.is_empty:
                 self._book.plan(entry, offer.place, allocation.cores)
             self._planned[entry.class_id] += 1
-            slots.append(Slot(attempt, entry, allocation, entry.notices))
+            slots.append(Slot(attempt, entry, allocation, entry.notices, charged=charged))
             if attempt.fill:
                 offer, order = _beside(offer, allocation), None
         return slots
@@ -135,7 +139,7 @@ class _Chooser:
             mask = open_
         order = self._orders.get((vo, mask))
         if order is None:
-            order = self._orders[vo, mask] = Order(self._index, mask, vo=vo, turns=self._turns)
+            order = self._orders[vo, mask] = Order(self._index, mask, vo=vo, ledger=self._ledger)
         return order
 
     def _best(self, order: Order, offer: PilotOffer) -> tuple[Entry, Allocation] | None:
@@ -150,6 +154,12 @@ class _Chooser:
                     return entry, allocation
                 self._is_kept_out = True
         return None
+
+
+def estimate(needs: Needs, allocation: Allocation, offer: PilotOffer) -> float:
+    """Return what a job will use, in DB12 core-seconds, as far as can be known before it runs."""
+    at_most = allocation.limit_wall_s * allocation.cores * offer.power
+    return min(float(needs.work), at_most) if needs.work else at_most
 
 
 def _beside(offer: PilotOffer, job: Allocation) -> PilotOffer | None:

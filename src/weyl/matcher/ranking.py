@@ -1,105 +1,151 @@
 """Which of the classes that fit comes first.
 
-The order is lexicographic: gates and site status (masks, before this), job-type tiers, group, owner, the owner's own
-priority, first come first served. Tiers and shares by usage come with the scheduling policies: `tiers_of` is their
-place, and `Turns` is what usage divided by share will replace. Until then groups take turns, and so do the owners of a
-group.
+The order is lexicographic: gates and site status (masks, before this), guaranteed progress, job-type tiers, the group
+and then the owner with the least usage by share, the owner's own priority, first come first served.
 """
 
-import heapq
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import islice
 
+from weyl.matcher.bitsets import bits_of
 from weyl.matcher.index import Entry, Index
+from weyl.matcher.shares import Ledger, OwnerQueue, drawn
 
-CANDIDATES_PER_GROUP_MAX = 512
-
-
-class Turns:
-    """Remembers who was served last; the one that has waited longest for a turn is next."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._groups: dict[tuple[str, str], int] = {}
-        self._owners: dict[tuple[str, str, str], int] = {}
-
-    def of_group(self, vo: str, group: str) -> int:
-        """Return when a group had its last turn; 0 is never."""
-        return self._groups.get((vo, group), 0)
-
-    def of_owner(self, vo: str, group: str, owner: str) -> int:
-        """Return when an owner had the last turn inside a group; 0 is never."""
-        return self._owners.get((vo, group, owner), 0)
-
-    def take(self, entry: Entry) -> None:
-        """Note that a job of this class was chosen."""
-        needs = entry.needs
-        self._count += 1
-        self._groups[needs.vo, needs.group] = self._count
-        self._owners[needs.vo, needs.group, needs.owner] = self._count
+# With so few classes of a group they are looked at one by one; with more, the queues of its owners are walked.
+FEW = 96
+OWNERS_WALKED_MAX = 64
+OWNERS_LOOKED_AT_MAX = 1_000
 
 
 class Order:
-    """The order of the classes of one mask while a batch is planned; it follows the turns that are taken meanwhile.
+    """The order of the classes of one mask while a batch is planned; it follows what is charged meanwhile.
 
-    Many questions of a batch see the same classes, so these are sorted once, and only those groups that come up.
+    Many questions of a batch see the same classes; what is sorted for one is sorted for all, and only as far as they
+    come to it.
     """
 
-    def __init__(self, index: Index, mask: int, *, vo: str, turns: Turns) -> None:
+    def __init__(self, index: Index, mask: int, *, vo: str, ledger: Ledger) -> None:
         self._index = index
         self._vo = vo
-        self._turns = turns
-        self._tiers = [_Tier(dict(index.groups(tier))) for tier in tiers_of(mask)]
+        self._ledger = ledger
+        self._mask = mask
+        self._scheduling = ledger.scheduling(vo)
+        self._groups = dict(index.groups(mask))
+        self._queues: dict[tuple[str, int], _GroupQueue] = {}
+        self._fixed = [self._tier(tier.names) for tier in self._scheduling.tiers]
+        # Groups with a job that has waited for long, with all their classes, whatever the tier.
+        self.waited = {group: members for group, members in self._groups.items() if members & index.old}
 
     def candidates(self) -> Generator[Entry, None, None]:
-        """Yield the classes in the order in which they are to be tried now; close it before a turn is taken."""
-        for tier in self._tiers:
-            for group in sorted(tier.masks, key=lambda name: (self._turns.of_group(self._vo, name), name)):
-                if group not in tier.queues:
-                    tier.queues[group] = self._queue_of(group, tier.masks[group])
-                yield from self._inside(group, tier.queues[group])
+        """Yield the classes in the order in which they are to be tried now; close it before anything is charged."""
+        for group in self._ledger.due(self._vo, self.waited):
+            yield from self._inside(group, self._groups[group])
+        for mask in self._tiers():
+            groups = [(self._ledger.of_group(self._vo, group), group) for group in self._groups]
+            for _, group in sorted(groups):
+                if members := self._groups[group] & mask:
+                    yield from self._inside(group, members)
 
-    def _queue_of(self, group: str, mask: int) -> "_GroupQueue":
+    def first(self) -> Entry | None:
+        """Return the class that is to be tried first."""
+        with closing(self.candidates()) as candidates:
+            return next(candidates, None)
+
+    def take(self, entry: Entry, amount: float) -> None:
+        """Note that a job of the class was chosen, for so much usage."""
+        needs = entry.needs
+        self._ledger.charge(needs.vo, needs.group, needs.owner, amount)
+        if self.waited:
+            self._ledger.served(self._vo, needs.group, self.waited)
+
+    def _tiers(self) -> Iterator[int]:
+        """Split the mask by tier; a tier with weights is drawn anew each time, types that no tier names come last."""
+        left = self._mask
+        for tier, named in zip(self._scheduling.tiers, self._fixed, strict=True):
+            if not named & left:
+                continue
+            if tier.weights is None:
+                yield named & left
+            else:
+                for job_type in drawn(tier.weights, self._ledger.chance):
+                    if mask := self._tier([job_type]) & left:
+                        yield mask
+            left &= ~named
+        if left:
+            yield left
+
+    def _tier(self, job_types: Iterable[str]) -> int:
+        return self._index.of_job_types(job_types) & self._mask
+
+    def _inside(self, group: str, members: int) -> Iterator[Entry]:
+        queue = self._queues.get((group, members))
+        if queue is None:
+            queue = self._queues[group, members] = self._queue_of(group, members)
+        if queue.entries is not None:
+            yield from queue.entries
+            return
+        walked = 0
+        assert queue.owners is not None
+        with closing(queue.owners.walk()) as owners:
+            for looked_at, owner in enumerate(owners):
+                if queue.eligible and (walked >= OWNERS_WALKED_MAX or looked_at >= OWNERS_LOOKED_AT_MAX):
+                    break
+                if entries := self._of_owner(queue, group, owner):
+                    walked += 1
+                    yield from entries
+            else:
+                return
+        yield from self._index.chosen(members)
+
+    def _queue_of(self, group: str, members: int) -> "_GroupQueue":
+        is_one_queue = group in self._scheduling.one_queue
+        few = members.bit_count() <= FEW
+        if not few:
+            eligible = members.to_bytes((members.bit_length() + 7) // 8, "little")
+            if is_one_queue:
+                every = [key for keys in self._index.owners(self._vo, group).values() for key in keys]
+                return _GroupQueue(entries=[key[-1] for key in sorted(every, key=_age) if _has(eligible, key[-1].bit)])
+            owners = self._ledger.owners(self._vo, group, self._index.owners(self._vo, group))
+            return _GroupQueue(owners=owners, eligible=eligible)
+        found = [self._index.entry(bit) for bit in bits_of(members)]
+        if is_one_queue:
+            return _GroupQueue(entries=sorted(found, key=lambda entry: (entry.head, entry.class_id)))
         by_owner: dict[str, list[Entry]] = {}
-        for entry in islice(self._index.chosen(mask), CANDIDATES_PER_GROUP_MAX):
+        for entry in found:
             by_owner.setdefault(entry.needs.owner, []).append(entry)
         for entries in by_owner.values():
             # priorities count only among the jobs of one owner: nobody gains over another by them
             entries.sort(key=lambda entry: (-entry.needs.user_priority, entry.head, entry.class_id))
-        heap = [(self._turns.of_owner(self._vo, group, owner), owner) for owner in by_owner]
-        heapq.heapify(heap)
-        return _GroupQueue(by_owner, heap)
+        owners = OwnerQueue(by_owner, self._ledger, vo=self._vo, group=group)
+        return _GroupQueue(owners=owners, by_owner=by_owner)
 
-    def _inside(self, group: str, queue: "_GroupQueue") -> Iterator[Entry]:
-        """Owners in turn; one whose turn has changed since it was put into the heap is put in again."""
-        heap, tried = queue.heap, []
-        try:
-            while heap:
-                noted, owner = heap[0]
-                turn = self._turns.of_owner(self._vo, group, owner)
-                if turn != noted:
-                    heapq.heapreplace(heap, (turn, owner))
-                    continue
-                tried.append(heapq.heappop(heap))
-                yield from queue.by_owner[owner]
-        finally:
-            for entry in tried:
-                heapq.heappush(heap, entry)
+    def _of_owner(self, queue: "_GroupQueue", group: str, owner: str) -> "list[Entry] | Iterator[Entry]":
+        known = queue.by_owner.get(owner)
+        if known is not None or not queue.eligible:
+            return known or []
+        keys = self._index.owners(self._vo, group)[owner]
+        eligible = queue.eligible
+        if len(keys) > FEW:
+            return (key[-1] for key in tuple(keys) if _has(eligible, key[-1].bit))
+        found = queue.by_owner[owner] = [key[-1] for key in keys if _has(eligible, key[-1].bit)]
+        return found
 
 
 @dataclass(slots=True)
 class _GroupQueue:
-    by_owner: dict[str, list[Entry]]
-    heap: list[tuple[int, str]]
+    """The classes of a group: in one line, or by owner, which a large group sorts only as far as it is walked."""
+
+    entries: list[Entry] | None = None
+    owners: OwnerQueue | None = None
+    by_owner: dict[str, list[Entry]] = field(default_factory=dict)
+    eligible: bytes = b""
 
 
-@dataclass(slots=True)
-class _Tier:
-    masks: dict[str, int]
-    queues: dict[str, _GroupQueue] = field(default_factory=dict)
+def _age(key: tuple[int, int, int, Entry]) -> tuple[int, int]:
+    return key[1], key[2]
 
 
-def tiers_of(mask: int) -> Iterator[int]:
-    """Split a mask by job-type tier, the first tier first: one tier, as long as no policy names any."""
-    yield mask
+def _has(eligible: bytes, bit: int) -> bool:
+    place = bit >> 3
+    return place < len(eligible) and bool(eligible[place] >> (bit & 7) & 1)

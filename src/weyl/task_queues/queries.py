@@ -358,3 +358,41 @@ async def delay_gates(tx: Tx, times: Mapping[str, datetime]) -> None:
 async def lock_idle_gates(tx: Tx) -> list[str]:
     """Lock gates whose journal waits to be folded, passing over those that somebody holds."""
     return [row["key"] for row in await fetch_text(tx, _IDLE_GATES)]
+
+
+_DECAYED = (
+    "s.usage * power(0.5, greatest(extract(epoch FROM excluded.at - s.at), 0)"
+    " / (SELECT half_life FROM unnest($6::text[], $7::float8[]) AS h(vo, half_life) WHERE h.vo = s.vo LIMIT 1))"
+)
+_WRITE_USAGE = (
+    "INSERT INTO share_usage AS s (vo, owner_group, owner, usage, at)"
+    " SELECT vo, owner_group, owner, usage, $5 FROM unnest($1::text[], $2::text[], $3::text[], $4::float8[])"
+    " AS u(vo, owner_group, owner, usage) ORDER BY vo, owner_group, owner"
+    " ON CONFLICT (vo, owner_group, owner) DO UPDATE SET at = greatest(s.at, excluded.at), usage = "
+)
+_ADD_USAGE = f"{_WRITE_USAGE} greatest({_DECAYED} + excluded.usage, 0)"
+_RAISE_USAGE = f"{_WRITE_USAGE} greatest({_DECAYED}, excluded.usage)"
+_SELECT_USAGE = "SELECT vo, owner_group, owner, usage, at FROM share_usage WHERE $1::timestamptz IS NULL OR at >= $1"
+
+
+async def add_usage(
+    tx: Tx, charged: Mapping[tuple[str, str, str], float], *, half_lives: Mapping[str, float], now: datetime
+) -> None:
+    """Add to the usage of (VO, group, owner); what is there has decayed until now."""
+    await fetch_text(tx, _ADD_USAGE, *_usage_columns(charged), now, list(half_lives), list(half_lives.values()))
+
+
+async def raise_usage(
+    tx: Tx, totals: Mapping[tuple[str, str, str], float], *, half_lives: Mapping[str, float], now: datetime
+) -> None:
+    """Let usage be no less than these totals: processes that say the same do not add up."""
+    await fetch_text(tx, _RAISE_USAGE, *_usage_columns(totals), now, list(half_lives), list(half_lives.values()))
+
+
+async def select_usage(tx: Tx, *, since: datetime | None) -> list[Any]:
+    """Return usage, of those only to whom something was added since a time if one is given."""
+    return await fetch_text(tx, _SELECT_USAGE, since)
+
+
+def _usage_columns(usage: Mapping[tuple[str, str, str], float]) -> list[list[Any]]:
+    return [[key[place] for key in usage] for place in range(3)] + [list(usage.values())]

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -19,9 +19,9 @@ from weyl.matcher.errors import RequestRepeated
 from weyl.matcher.evaluation import Allocation
 from weyl.matcher.index import Entry, Index
 from weyl.matcher.planning import Attempt, Bound, Slot, plan
-from weyl.matcher.ranking import Turns
 from weyl.matcher.service.answers import work_of
 from weyl.matcher.service.limits import Limits, StaleLimits
+from weyl.matcher.shares import Ledger
 from weyl.matcher.work_forms import WorkForms
 from weyl.task_queues import queries as task_queues
 
@@ -46,14 +46,21 @@ class Claims:
     """Plans and binds; the transaction decides, the index only proposes."""
 
     def __init__(
-        self, db: Database, index: Index, limits: Limits, *, heard: Callable[[], int], clock: Callable[[], datetime]
+        self,
+        db: Database,
+        index: Index,
+        limits: Limits,
+        ledger: Ledger,
+        *,
+        heard: Callable[[], int],
+        clock: Callable[[], datetime],
     ) -> None:
         self._db = db
         self._index = index
         self._limits = limits
         self._heard = heard
         self._clock = clock
-        self._turns = Turns()
+        self._ledger = ledger
         self._forms: LRUCache[int, WorkForms] = LRUCache(DESCRIPTIONS_KEPT)
         self._coalescer = Coalescer[Attempt, None](self._flush, batch_max=BATCH_MAX)
 
@@ -95,22 +102,33 @@ class Claims:
             return
         await self._limits.prepare(slots)
         touched: dict[int, _Touched] = {}
+        charged = list(slots)
         try:
             async with self._db.transaction() as tx:
-                await self._rounds(tx, batch, slots, touched)
+                await self._rounds(tx, batch, charged, touched)
         except BaseException:
+            self._refund(charged)
             # whatever was popped is back in the queue
             for touch in touched.values():
                 touch.entry.floor, touch.entry.waiting = 0, None
                 self._index.activate(touch.entry)
             raise
+        self._refund(slot for slot in charged if not slot.is_bound)
         for touch in touched.values():
             if touch.last_popped and touch.entry.notices == touch.notices:
-                touch.entry.floor = touch.entry.head = touch.last_popped
+                touch.entry.floor = touch.last_popped
+                self._index.set_head(touch.entry, touch.last_popped)
+
+    def _refund(self, slots: Iterable[Slot]) -> None:
+        for slot in slots:
+            needs = slot.entry.needs
+            self._ledger.charge(needs.vo, needs.group, needs.owner, -slot.charged)
 
     async def _rounds(
-        self, tx: Tx, batch: Sequence[Attempt], slots: Sequence[Slot], touched: dict[int, _Touched]
+        self, tx: Tx, batch: Sequence[Attempt], charged: list[Slot], touched: dict[int, _Touched]
     ) -> None:
+        """Claim until everybody is served or nothing is left; notes every slot that was planned in `charged`."""
+        slots: Sequence[Slot] = tuple(charged)
         await task_queues.hold_limits(tx)
         for number in range(ROUNDS_MAX):
             if not self._limits.book.is_empty:
@@ -122,6 +140,7 @@ class Claims:
             slots = self._plan([attempt for attempt in batch if not attempt.is_satisfied and not attempt.miss])
             if not slots:
                 break
+            charged.extend(slots)
         bound = [job for attempt in batch for job in attempt.bound]
         if bound:
             forms = await self.forms(tx, {job.description_id for job in bound})
@@ -131,7 +150,7 @@ class Claims:
 
     def _plan(self, attempts: Sequence[Attempt]) -> list[Slot]:
         heard = self._heard()
-        slots = plan(attempts, self._index, self._turns, self._limits.book)
+        slots = plan(attempts, self._index, self._ledger, self._limits.book)
         for attempt in attempts:
             if attempt.miss is not None:
                 attempt.missed_at = heard

@@ -131,7 +131,7 @@ class Freshness:
         # added in the order of their numbers: bits are then in the order of age
         entries = self._index.add(dict(sorted(documents.items())))
         for entry in entries:
-            entry.head = heads.get(entry.class_id, 0)
+            self._index.set_head(entry, heads.get(entry.class_id, 0))
         return entries
 
     async def _sweep(self) -> None:
@@ -157,7 +157,8 @@ class Freshness:
                 self._index.retire(entry.class_id)
             return False
         was_active = self._index.is_active(entry)
-        entry.head, entry.idle_sweeps = head, 0
+        self._index.set_head(entry, head)
+        entry.idle_sweeps = 0
         entry.floor = min(entry.floor, head)
         entry.waiting = waiting.get(entry.class_id)
         self._index.activate(entry)

@@ -29,6 +29,7 @@ from weyl.matcher.service.limits import Limits
 from weyl.matcher.service.offer_book import OfferBook
 from weyl.matcher.service.parking import Parking
 from weyl.matcher.service.replay import Replay
+from weyl.matcher.service.usage import Usage
 from weyl.resource_status.service.board import StatusBoard
 
 REQUESTS_KEPT = 20_000
@@ -71,7 +72,7 @@ class Matcher:
         self.index = Index()
         self.parking = Parking()
         self.freshness = Freshness(
-            db, self.index, on_news=self.parking.wake, on_sweep=self._write_offers, sweep_every_s=sweep_every_s
+            db, self.index, on_news=self.parking.wake, on_sweep=self._on_sweep, sweep_every_s=sweep_every_s
         )
         self._db = db
         self._config = config
@@ -80,7 +81,10 @@ class Matcher:
         self._advice = advice
         self._clock = clock
         self.limits = Limits(db, config, on_open=self._on_open)
-        self._claims = Claims(db, self.index, self.limits, heard=lambda: self.freshness.heard, clock=clock)
+        self.usage = Usage(db, config, self.index, clock=clock)
+        self._claims = Claims(
+            db, self.index, self.limits, self.usage.ledger, heard=lambda: self.freshness.heard, clock=clock
+        )
         self._replay = Replay(db, self._claims, tokens)
         self._offers = OfferBook()
         self._facts: dict[Place, PlaceFacts] = {}
@@ -93,9 +97,10 @@ class Matcher:
         self._is_closing = False
 
     async def start(self) -> None:
-        """Take the limits and what waits, and begin to listen."""
+        """Take the limits, what waits and who has had how much, and begin to listen."""
         await self.limits.start()
         await self.freshness.start()
+        await self.usage.start()
         self._board.on_change(self._on_open)
 
     def send_away(self) -> None:
@@ -108,6 +113,7 @@ class Matcher:
         self.send_away()
         await self.freshness.stop()
         await self.limits.stop()
+        await self.usage.stop()
         await self._write_offers()
 
     async def match(self, pilot: MatchingPilot, request: MatchRequest, *, is_gone: IsGone = _is_here) -> MatchAnswer:
@@ -229,6 +235,10 @@ class Matcher:
             told = self._board.usable(place.vo, site=place.site, ce=place.ce)
             known = self._facts[place] = facts_of(self._config.current().config, place, told)
         return known
+
+    async def _on_sweep(self) -> None:
+        await self.usage.see_ages()
+        await self._write_offers()
 
     async def _write_offers(self) -> None:
         await self._offers.write(self._db, self._clock())

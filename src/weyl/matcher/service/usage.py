@@ -1,0 +1,106 @@
+"""Shares of one process with those of all others: what is charged is written every few seconds, and totals are read."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import structlog
+
+from weyl.config.service import ConfigStore
+from weyl.kit.background import end_task
+from weyl.kit.db import Database
+from weyl.matcher import queries
+from weyl.matcher.index import Index
+from weyl.matcher.shares import NOBODY, Ledger, scheduling_of
+from weyl.task_queues import queries as task_queues
+
+log = structlog.get_logger(__name__)
+
+FLUSH_EVERY_S = 2.0
+# Clocks of processes differ a little, and a transaction that was begun first may end last.
+READ_AGAIN = timedelta(seconds=60)
+
+
+class Usage:
+    """Keeps the ledger of a process: its rules from the configuration, its totals from the database."""
+
+    def __init__(self, db: Database, config: ConfigStore, index: Index, *, clock: Callable[[], datetime]) -> None:
+        self.ledger = Ledger(clock())
+        self._db = db
+        self._config = config
+        self._index = index
+        self._clock = clock
+        self._revision = ""
+        self._read_until: datetime | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Take the totals, and keep them up to date from now on."""
+        try:
+            await self.exchange()
+            await self.see_ages()
+        except Exception:  # the loop tries again
+            log.exception("matcher.usage_not_read")
+        self._task = asyncio.create_task(self._run(), name="weyl-matcher-usage")
+
+    async def stop(self) -> None:
+        """Write what is pending, and stop."""
+        if self._task is not None:
+            await end_task(self._task)
+        await self._write()
+
+    async def exchange(self) -> None:
+        """Write what was charged here and read what was charged everywhere."""
+        self._configure()
+        self.ledger.tick(self._clock())
+        self.ledger.see_active(self._index.active_groups())
+        await self._write()
+        await self._read()
+
+    async def see_ages(self) -> None:
+        """Note which classes have jobs that have waited for longer than their VO wants."""
+        now = self._clock()
+        oldest_young = {}
+        async with self._db.read() as tx:
+            for vo in self._config.current().config.registry:
+                before = now - timedelta(seconds=self.ledger.scheduling(vo).max_age_s)
+                oldest_young[vo] = await queries.select_last_submitted(tx, before)
+        self._index.mark_old(oldest_young)
+
+    def _configure(self) -> None:
+        snapshot = self._config.current()
+        if snapshot.revision != self._revision:
+            self.ledger.configure({vo: scheduling_of(snapshot.config, vo) for vo in snapshot.config.registry})
+            self._revision = snapshot.revision
+
+    async def _write(self) -> None:
+        charged, lifts = self.ledger.take_pending()
+        if not charged and not lifts:
+            return
+        half_lives = {vo: self.ledger.scheduling(vo).half_life_s for vo, *_ in [*charged, *lifts]}
+        try:
+            async with self._db.transaction() as tx:
+                if charged:
+                    await task_queues.add_usage(tx, charged, half_lives=half_lives, now=self._clock())
+                if lifts:
+                    raised = {(vo, group, NOBODY): usage for (vo, group), usage in lifts.items()}
+                    await task_queues.raise_usage(tx, raised, half_lives=half_lives, now=self._clock())
+        except BaseException:
+            self.ledger.put_back(charged, lifts)
+            raise
+
+    async def _read(self) -> None:
+        now = self._clock()
+        since = None if self._read_until is None else self._read_until - READ_AGAIN
+        async with self._db.read() as tx:
+            rows = await task_queues.select_usage(tx, since=since)
+        self.ledger.see_usage(((row["vo"], row["owner_group"], row["owner"]), row["usage"], row["at"]) for row in rows)
+        self._read_until = now
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_EVERY_S)
+            try:
+                await self.exchange()
+            except Exception:  # the loop outlives a database that is away
+                log.exception("matcher.usage_not_exchanged")
