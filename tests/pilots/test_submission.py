@@ -212,6 +212,34 @@ async def test_a_queue_that_refuses_is_left_alone_for_longer_and_longer(yard: Ya
     assert (row.failures, row.skip_until) == (0, None)
 
 
+class _Silent(LocalComputeElement):
+    """A local element whose answer to a submission is lost: one pilot runs, one was never started."""
+
+    async def submit(self, spec: PilotSpec, copies: Sequence[Copy]) -> Submitted:
+        await super().submit(spec, copies[:1])
+        return Submitted(doubtful=dict.fromkeys(range(len(copies)), "no answer"))
+
+
+async def test_pilots_of_whom_nothing_was_heard_are_looked_for_and_neither_lost_nor_doubled(
+    yard: Yard, db: Database
+) -> None:
+    await jobs_wait(db, 2)
+    await plan(yard)
+    await submission.submit(replace(yard, drivers={"local": _Silent}), KEY, 2)
+    assert [(row.status, row.handle) for row in await pilots(db)] == [("Submitted", None)] * 2
+    assert not any(secret.revoked_at for secret in await rows(db, "SELECT * FROM pilot_secrets"))
+    (queue,) = await rows(db, "SELECT * FROM pilot_queues WHERE skip_until IS NOT NULL")
+    assert queue.failures == 1
+    async with db.transaction() as tx:
+        await tx.execute(text("UPDATE pilots SET submission_time = submission_time - interval '5 minutes'"))
+    await submission.submit(yard, KEY, 0)
+    assert sorted((row.status, row.handle is None) for row in await pilots(db)) == [
+        ("Aborted", True),
+        ("Submitted", False),
+    ]
+    await until_ended(yard, db)
+
+
 class _DyingWorker(LocalComputeElement):
     """A local element whose caller does not live to hear the answer."""
 

@@ -15,6 +15,7 @@ from weyl.pilots.compute_elements.directory import default_directory, make_trust
 from weyl.pilots.compute_elements.driver import ComputeElementDriver, DriverContext, DriverFactory
 from weyl.pilots.errors import ComputingElementFailed
 from weyl.pilots.secrets import PepperRing
+from weyl.pilots.service.guarded import GuardedElement
 from weyl.settings import Settings
 
 
@@ -68,7 +69,7 @@ class Yard:
             )
             # Each time: what is in /tmp may have been cleaned away, and made anew by somebody else.
             make_trusted(self.directory)
-            return self.drivers[element.driver](context)
+            return GuardedElement(self.drivers[element.driver](context), f"{ce} of {site}")
         except ValueError as error:  # options that the driver's own model refuses, a directory that others can change
             raise ComputingElementFailed(f"{ce} is configured wrongly: {error}") from error
 
