@@ -114,6 +114,7 @@ def running_arc(directory: Path) -> Iterator[GridSite]:
             credentials=directory / "credentials",
             queue="fork",
             bulk=20,
+            patience_s=300,
             impatient={"Timeout": 4},
         )
 

@@ -34,6 +34,8 @@ class Pod:
         self._process: subprocess.Popen[bytes] | None = None
         self._is_ended = False
         self._spec = job["spec"]["template"]["spec"]
+        security = self._spec.get("securityContext", {})
+        self._user, self._group = security.get("runAsUser", os.geteuid()), security.get("fsGroup", os.getegid())
         (self._namespace / "logs").mkdir(exist_ok=True)
         self._show("Pending")
         threading.Thread(target=self._live, daemon=True).start()
@@ -80,6 +82,8 @@ class Pod:
         for volume in self._spec["volumes"]:
             place = self._place / volume["name"]
             place.mkdir(parents=True)
+            os.chown(place, -1, self._group)
+            place.chmod(0o2775)
             if "configMap" in volume:
                 self._fill(place, "configmaps", volume["configMap"]["name"], "binaryData", 0o644)
             elif "secret" in volume:
@@ -95,6 +99,7 @@ class Pod:
             time.sleep(LOOK_EVERY_S)
         for file, content in json.loads(path.read_text())[key].items():
             (place / file).write_bytes(base64.b64decode(content))
+            os.chown(place / file, -1, self._group)
             (place / file).chmod(mode)
 
     def _run(self, container: dict[str, Any], mounts: dict[str, Path], *, is_main: bool) -> int:
@@ -117,6 +122,9 @@ class Pod:
                     stderr=subprocess.STDOUT,
                     stdin=subprocess.DEVNULL,
                     start_new_session=True,
+                    user=self._user,
+                    group=self._group,
+                    extra_groups=[],
                 )
             except OSError as error:
                 log.write(str(error).encode())

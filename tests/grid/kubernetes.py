@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.grid.daemons import Daemon, free_port, listens
+from tests.grid.daemons import Daemon, free_port, grid_user, listens, needs
 from tests.grid.site import GridSite
 from weyl.pilots.compute_elements.kubernetes import KubernetesComputeElement
 
@@ -13,9 +13,15 @@ CREDENTIALS, TOKEN = "cluster", "a-token-of-a-service-account"
 HERE = Path(__file__).parent
 
 
+def missing_kubernetes() -> str | None:
+    """Return why it cannot be imitated here."""
+    return needs("sh")
+
+
 @contextmanager
 def running_kubernetes(directory: Path) -> Iterator[GridSite]:
     """Start what imitates the API server, and what imitates the node."""
+    user = grid_user()
     objects, port = directory / "objects", free_port()
     objects.mkdir(mode=0o755)
     server = Daemon(
@@ -38,7 +44,7 @@ def running_kubernetes(directory: Path) -> Iterator[GridSite]:
                 "Driver": "kubernetes",
                 "Endpoint": f"http://127.0.0.1:{port}",
                 "Credentials": CREDENTIALS,
-                "DriverOptions": {"Image": "registry.example.org/weyl/pilot:1"},
+                "DriverOptions": {"Image": "registry.example.org/weyl/pilot:1", "RunAsUser": user.pw_uid},
             },
             directory=directory,
             credentials=directory / "credentials",

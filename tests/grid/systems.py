@@ -2,7 +2,7 @@
 
 from tests.grid.arc import missing_arc, running_arc
 from tests.grid.htcondor import missing_htcondor, running_htcondor
-from tests.grid.kubernetes import running_kubernetes
+from tests.grid.kubernetes import missing_kubernetes, running_kubernetes
 from tests.grid.local import running_local
 from tests.grid.site import System
 from tests.grid.slurm import (
@@ -18,7 +18,7 @@ from tests.grid.sshd import missing_ssh
 SYSTEMS = {
     "arc": System(running_arc, missing=missing_arc, group="arc", is_slow=True),
     "htcondor": System(running_htcondor, missing=missing_htcondor, group="htcondor"),
-    "kubernetes": System(running_kubernetes, group="kubernetes"),
+    "kubernetes": System(running_kubernetes, missing=missing_kubernetes, group="kubernetes"),
     "local": System(running_local, group="local"),
     "ssh": System(running_ssh, missing=missing_ssh, group="ssh"),
     "slurm": System(running_slurm_commands, missing=missing_slurm, group="slurm"),
