@@ -20,6 +20,7 @@ FORBIDDEN_FILES = {"utils.py", "helpers.py", "common.py", "base.py", "misc.py"}
 # Files whose functions are an interface: their arguments are the parameters of a route or the options of a command.
 INTERFACES = {"routes", "cli", "internal_cli", "cli.py", "routes.py", "internal_cli.py", "server.py", "internal.py"}
 LATE_IMPORTS = {
+    "weyl/accounting/cli.py": "the library that writes Parquet is optional, and takes long to import",
     "weyl/cli/": "commands are imported when they run, so that help and completion are quick",
     "weyl/client/": "the HTTP library is imported by the first request",
 }

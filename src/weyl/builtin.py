@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import EntryPoint, entry_points
 
+from weyl.accounting import tasks as accounting_tasks
+from weyl.accounting.routes import router as accounting_router
 from weyl.auth import tasks as auth_tasks
 from weyl.auth.routes.routers import ROUTERS as AUTH_ROUTERS
 from weyl.auth.service.authority import open_authority
@@ -28,7 +30,6 @@ from weyl.matcher.service.explain import Explainer
 from weyl.matcher.service.matcher import running_matcher
 from weyl.pilots import tasks as pilots_tasks
 from weyl.pilots.compute_elements.known import DRIVERS
-from weyl.pilots.queries.figures import count_pilots
 from weyl.pilots.routes import router as pilots_router
 from weyl.pilots.service import figures as pilot_figures
 from weyl.pilots.service.revocations import RevocationGuard
@@ -59,9 +60,8 @@ async def _state(services: Services) -> AsyncIterator[Mapping[str, object]]:
     board = StatusBoard(services.db, services.config)
     matching = running_matcher(
         services.db,
-        services.config,
+        board,
         services.keys,
-        board=board,
         token_lifetime_s=services.settings.access_token_minutes * 60,
         advice=guard.advice,
     )
@@ -80,7 +80,7 @@ async def _state(services: Services) -> AsyncIterator[Mapping[str, object]]:
             "job_writes": JobWrites(services.db),
             "submission_rules": services.submission,
             "matcher": matcher,
-            "explainer": Explainer(services.config, board, pilots_seen=count_pilots),
+            "explainer": Explainer(board, pilots_seen=pilot_figures.count_pilots),
             "before_stop": [matcher.send_away],
             "pilot_yard": _yard(services),
         }
@@ -131,6 +131,7 @@ def _tasks(services: Services) -> Sequence[BoundTask]:
         *resource_status_tasks.tasks(services.db),
         *matcher_tasks.tasks(services.db),
         *pilots_tasks.tasks(_yard(services)),
+        *accounting_tasks.tasks(services.db, record_months=services.settings.accounting_months),
         *tasks_tasks.tasks(services.db),
     ]
 
@@ -147,6 +148,7 @@ BUILTIN = Extension(
         task_queues_router,
         matcher_router,
         explain_router,
+        accounting_router,
         pilots_router,
         tasks_router,
     ],

@@ -77,6 +77,8 @@ class Settings(BaseSettings):
     """Months for which the records of what jobs went through are kept, whole months of the calendar."""
     job_heartbeat_months: int = Field(default=3, ge=1)
     """Months for which the figures that running jobs report are kept, whole months of the calendar."""
+    accounting_months: int = Field(default=60, ge=1)
+    """Months for which a record of each job and pilot is kept; their sums by the hour are kept for good."""
     jobs_per_submission_max: int = Field(default=100_000, ge=1)
     """Jobs that one submission may create."""
     body_bytes_max: int = Field(default=256 * 1024 * 1024, ge=1024)

@@ -69,6 +69,7 @@ def by_ids(*statuses: int) -> Case:
 
 
 NOTHING = {403, 404}
+EVER = {"start": "2025-01-01T00:00:00Z", "end": "2030-01-01T00:00:00Z"}
 SITE_OF_A = {"kind": "site", "name": "LCG.Alpha.org", "vo": "voa"}
 UPDATE = {"2026-11-25T00:00:00Z": {"Status": "Killed", "MinorStatus": "Marked for termination", "Source": "intruder"}}
 
@@ -104,6 +105,10 @@ CASES = {
     "GET /api/rss/compute": Case({200}),
     "GET /api/rss/site": Case({200}),
     "GET /api/rss/fts": Case({200}),
+    "POST /api/accounting/jobs/report": Case({200}, body=lambda _: {**EVER, "by": ["owner", "vo"]}),
+    "POST /api/accounting/pilots/report": Case({200, 403}, body=lambda _: {**EVER, "by": ["ce"]}),
+    "GET /api/accounting/jobs/records": Case({200}, query=lambda _: EVER),
+    "GET /api/accounting/pilots/records": Case({200, 403}, query=lambda _: EVER),
     "GET /api/rss/elements": Case({200}, query=lambda _: {"kind": "site"}),
     "GET /api/rss/why": Case({200}, query=lambda _: {"kind": "site", "name": "LCG.Alpha.org"}),
     "GET /api/rss/history": Case({200}, query=lambda _: {"kind": "site", "name": "LCG.Alpha.org"}),

@@ -107,10 +107,7 @@ class Row:
 
 
 class CpuMeter:
-    """CPU seconds of some processes and all their descendants, by the scheduler's clock of nanoseconds.
-
-    What a thread or process used that has ended meanwhile is not counted; those measured here do not end.
-    """
+    """CPU seconds of some processes and their descendants, by the scheduler's clock; of those that still run."""
 
     def __init__(self, pids):
         self.pids = pids

@@ -76,6 +76,7 @@ def samples(job_id: int) -> dict[str, Any]:
     }
     registration = {"pilot_stamp": "b" * 32, "vo": "voa", "pilot_reference": "x", "pilot_status": "Submitted"}
     sandbox = {"checksum_algorithm": "sha256", "checksum": "1" * 64, "size": 10, "format": "tar.bz2"}
+    ever = {"start": "2026-01-01T00:00:00Z", "end": "2026-12-01T00:00:00Z"}
     site = {"kind": "site", "name": "LCG.Alpha.org", "access": "all", "vo": "voa"}
     return {
         "POST /api/jobs/sandbox": sandbox,
@@ -93,6 +94,8 @@ def samples(job_id: int) -> dict[str, Any]:
         "POST /api/jobs/reschedule": job_ids,
         "POST /api/tasks/{name}/run": {"payload": {"a": [1]}, "vo": "voa"},
         "POST /api/matcher/match": {"offer": offer, "count": 1, "fill": False, "wait_s": 0, "request_id": "x"},
+        "POST /api/accounting/jobs/report": {**ever, "by": ["site"], "bucket": "day", "where": {"site": ["a"]}},
+        "POST /api/accounting/pilots/report": {**ever, "by": ["ce"], "bucket": "hour", "where": {"ce": ["a"]}},
         "PATCH /api/rss/status": [{**site, "status": "Banned", "reason": "x", "expires_at": "2030-01-01T00:00:00Z"}],
         "POST /api/rss/status/release": [site],
         "POST /api/rss/drain": [{**site, "reason": "x", "until": "2030-01-01T00:00:00Z"}],

@@ -108,7 +108,7 @@ async def start_matcher(db: Database, config: ConfigStore, tokens: JobTokens) ->
             pool = Database(db.url, pool_size=2)
             stack.push_async_callback(pool.close)
             board = await stack.enter_async_context(StatusBoard(pool, config))
-            matcher = Matcher(pool, config, board=board, tokens=tokens, **options)  # type: ignore[arg-type]
+            matcher = Matcher(pool, board, tokens=tokens, **options)  # type: ignore[arg-type]
             await matcher.start()
             stack.push_async_callback(matcher.stop)
             return matcher

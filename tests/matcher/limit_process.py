@@ -37,7 +37,7 @@ async def run(database_url: str, config_url: str, keys: str, seed: int) -> None:
     db, config = Database(database_url, pool_size=4), ConfigStore(config_url, check_every_s=0.2)
     await config.start()
     tokens = JobTokens(KeySet(keys, issuer=URL + "/"), lifetime_s=1200)
-    matcher = Matcher(db, config, board=StatusBoard(db, config), tokens=tokens, sweep_every_s=1)
+    matcher = Matcher(db, StatusBoard(db, config), tokens=tokens, sweep_every_s=1)
     await matcher.start()
     stop, chance = asyncio.Event(), random.Random(seed)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)

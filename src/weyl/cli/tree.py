@@ -57,6 +57,7 @@ ENTRIES: dict[str, Entry] = {
     "ces": Entry(RSS, "See, ban and drain computing elements.", "ces", aliases=("ce",)),
     "ses": Entry(RSS, "See, ban and drain storage elements.", "ses", aliases=("se",)),
     "fts": Entry(RSS, "See, ban and drain transfer servers.", "fts"),
+    "accounting": Entry("weyl.accounting.cli", "Sum up what jobs and pilots have used."),
     "tasks": Entry("weyl.tasks.cli", "Look after background work.", aliases=("task",)),
     "config": Entry("weyl.config.cli", "Read and check the configuration.", aliases=("configs",)),
     "api": Entry("weyl.cli.api", "Call any route of the API."),

@@ -8,7 +8,6 @@ from typing import Any
 
 from cachetools import LRUCache
 
-from weyl.config.service import ConfigStore
 from weyl.jobs.errors import JobNotFound
 from weyl.jobs.permits import Readable
 from weyl.kit.db import Tx
@@ -32,8 +31,7 @@ PilotsSeen = Callable[[Tx, str, datetime], Awaitable[Mapping[Place, int]]]
 class Explainer:
     """Keeps what it has read of offers: they never change, and reading one takes longer than judging it."""
 
-    def __init__(self, config: ConfigStore, board: StatusBoard, pilots_seen: PilotsSeen) -> None:
-        self._config = config
+    def __init__(self, board: StatusBoard, pilots_seen: PilotsSeen) -> None:
         self._board = board
         self._pilots_seen = pilots_seen
         self._offers: LRUCache[tuple[str, bytes, Place], tuple[PilotOffer, str | None]] = LRUCache(OFFERS_MAX)
@@ -95,7 +93,7 @@ class Explainer:
         known = self._offers.get(key)
         if known is None:
             told = self._board.usable(place.vo, site=place.site, ce=place.ce)
-            facts = facts_of(self._config.current().config, place, told)
+            facts = facts_of(self._board.config.current().config, place, told)
             offer = pilot_offer(Offer.model_validate(row["doc"]), place, facts, now=now)
             known = self._offers[key] = (replace(offer, host=""), facts.closed)
         return known

@@ -12,7 +12,6 @@ from cachetools import LRUCache, TTLCache
 
 from weyl.auth.keys import KeySet
 from weyl.auth.tokens import JobIdentity
-from weyl.config.service import ConfigStore
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.matcher import queries
@@ -59,9 +58,8 @@ class Matcher:
     def __init__(
         self,
         db: Database,
-        config: ConfigStore,
-        *,
         board: StatusBoard,
+        *,
         tokens: answers.JobTokens,
         advice: Callable[[str], Action] | None = None,
         clock: Callable[[], datetime] = utcnow,
@@ -75,13 +73,12 @@ class Matcher:
             db, self.index, on_news=self.parking.wake, on_sweep=self._on_sweep, sweep_every_s=sweep_every_s
         )
         self._db = db
-        self._config = config
         self._board = board
         self._tokens = tokens
         self._advice = advice
         self._clock = clock
-        self.limits = Limits(db, config, on_open=self._on_open)
-        self.usage = Usage(db, config, self.index, clock=clock)
+        self.limits = Limits(db, board.config, on_open=self._on_open)
+        self.usage = Usage(db, board.config, self.index, clock=clock)
         self._claims = Claims(
             db, self.index, self.limits, self.usage.ledger, heard=lambda: self.freshness.heard, clock=clock
         )
@@ -233,7 +230,7 @@ class Matcher:
         known = self._facts.get(place)
         if known is None:
             told = self._board.usable(place.vo, site=place.site, ce=place.ce)
-            known = self._facts[place] = facts_of(self._config.current().config, place, told)
+            known = self._facts[place] = facts_of(self._board.config.current().config, place, told)
         return known
 
     async def _on_sweep(self) -> None:
@@ -247,16 +244,15 @@ class Matcher:
 @asynccontextmanager
 async def running_matcher(
     db: Database,
-    config: ConfigStore,
+    board: StatusBoard,
     keys: KeySet,
     *,
-    board: StatusBoard,
     token_lifetime_s: int,
     advice: Callable[[str], Action] | None = None,
 ) -> AsyncIterator[Matcher]:
     """Run a matcher for the length of the block."""
     tokens = answers.JobTokens(keys, lifetime_s=token_lifetime_s)
-    matcher = Matcher(db, config, board=board, tokens=tokens, advice=advice)
+    matcher = Matcher(db, board, tokens=tokens, advice=advice)
     await matcher.start()
     try:
         yield matcher

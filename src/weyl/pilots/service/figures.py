@@ -2,7 +2,9 @@
 
 from weyl.kit.db import Tx
 from weyl.kit.metrics import Figure
-from weyl.pilots.queries.figures import select_live_pilots
+from weyl.pilots.queries.figures import count_pilots, select_live_pilots
+
+__all__ = ["count_pilots", "figures"]
 
 
 async def figures(tx: Tx) -> list[Figure]:

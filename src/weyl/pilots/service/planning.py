@@ -12,8 +12,7 @@ from weyl.matcher.models import Offer
 from weyl.pilots.need import Plan, Presence, QueueKey, Target, demands, plan, targets
 from weyl.pilots.permits import PilotScope
 from weyl.pilots.queries import submission as queries
-from weyl.resource_status.claims import Claims
-from weyl.resource_status.queries import select_claims
+from weyl.resource_status.service.looks import read_claims
 from weyl.task_queues import queries as task_queues
 from weyl.tasks.models import Task
 from weyl.tasks.service import enqueue
@@ -35,8 +34,7 @@ async def plan_due(tx: Tx, config: Config, drivers: Collection[str], *, now: dat
         return
     counts = await queries.select_present(tx, orphaned_before=now - ORPHANED_AFTER)
     seen = await _offers_seen(tx, due, now=now)
-    _, said = await select_claims(tx, now)
-    find = partial(targets, config, drivers=drivers, seen=seen, claims=Claims(said), now=now)
+    find = partial(targets, config, drivers=drivers, seen=seen, claims=await read_claims(tx, now), now=now)
     places = [target for vo in due for target in find(vo)]
     waiting = await task_queues.select_waiting(tx)
     documents = await task_queues.select_classes(tx, list(waiting)) if waiting else {}

@@ -18,8 +18,7 @@ from weyl.pilots.queries import submission as queries
 from weyl.pilots.service.planning import ORPHANED_AFTER
 from weyl.pilots.service.registry import let_jobs_go
 from weyl.pilots.service.yard import Yard
-from weyl.resource_status.claims import Claims
-from weyl.resource_status.queries import select_claims
+from weyl.resource_status.service.looks import read_claims
 
 log = structlog.get_logger(__name__)
 
@@ -43,8 +42,8 @@ async def submit(yard: Yard, key: QueueKey, count: int) -> None:
     """
     config, now = yard.config.current().config, utcnow()
     async with yard.db.read() as tx:
-        _, said = await select_claims(tx, now)
-    places = targets(config, key.vo, drivers=yard.drivers, seen={}, claims=Claims(said), now=now)
+        claims = await read_claims(tx, now)
+    places = targets(config, key.vo, drivers=yard.drivers, seen={}, claims=claims, now=now)
     target = next((place for place in places if place.key == key), None)
     if target is None:
         return

@@ -33,8 +33,8 @@ class StatusBoard:
     """Answers what may be used now, and tells those who asked to be told when that may have changed."""
 
     def __init__(self, db: Database, config: ConfigStore, *, clock: Callable[[], datetime] = utcnow) -> None:
+        self.config = config
         self._db = db
-        self._config = config
         self._clock = clock
         self._claims = NO_CLAIMS
         self._loaded = -1
@@ -75,11 +75,11 @@ class StatusBoard:
         """A name for what is said at this moment: it changes with the configuration, the claims, and their expiry."""
         if self._next_change is not None and self._clock() >= self._next_change:
             self._turn_claims()
-        return f"{self._config.current().revision}-{self._turn}"
+        return f"{self.config.current().revision}-{self._turn}"
 
     def usable(self, vo: str, *, site: str, ce: str | None) -> Usable:
         """Say whether a VO may start work at a place now."""
-        return usable(self._config.current().config, self._claims, vo, site=site, ce=ce, now=self._clock())
+        return usable(self.config.current().config, self._claims, vo, site=site, ce=ce, now=self._clock())
 
     def document(self, viewer: Viewer, kind: Kind) -> Document:
         """Return the document of one kind for one VO; none is written twice while nothing changes."""
@@ -87,7 +87,7 @@ class StatusBoard:
             self._documents_of, self._documents = revision, {}
         key = (viewer.vo, kind)
         if key not in self._documents:
-            self._documents[key] = self._write(viewer.vo, kind, self._config.current())
+            self._documents[key] = self._write(viewer.vo, kind, self.config.current())
         return self._documents[key]
 
     def _write(self, vo: str, kind: Kind, snapshot: Snapshot) -> Document:

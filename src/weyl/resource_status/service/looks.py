@@ -3,10 +3,18 @@
 from datetime import datetime
 
 from weyl.config.models import Config
+from weyl.kit.db import Tx
 from weyl.resource_status.claims import EVERY_VO, Claim, Claims, Element
 from weyl.resource_status.models import ClaimShown, ElementShown, Kind, Why
 from weyl.resource_status.policy import Viewer
+from weyl.resource_status.queries import select_claims
 from weyl.resource_status.statuses import elements_of, site_of, state_of
+
+
+async def read_claims(tx: Tx, now: datetime) -> Claims:
+    """Return all claims that hold now, for a look at one moment."""
+    _, claims = await select_claims(tx, now)
+    return Claims(claims)
 
 
 def list_elements(config: Config, claims: Claims, viewer: Viewer, kind: Kind, *, now: datetime) -> list[ElementShown]:

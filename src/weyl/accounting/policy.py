@@ -1,0 +1,23 @@
+"""Who may see what was used."""
+
+from weyl.accounting.errors import AccountingForbidden
+from weyl.accounting.permits import Scope
+from weyl.kit.http import User
+
+WATCHERS = ("AccountingMonitor", "JobAdministrator", "Operator", "ServiceAdministrator")
+
+
+def may_see_jobs(user: User) -> Scope:
+    """Admit those who watch over the VO to all of its jobs, everybody else who runs jobs to their own."""
+    if user.has(*WATCHERS):
+        return Scope(user.vo)
+    if not user.has("NormalUser"):
+        raise AccountingForbidden(f"Accounting is for holders of NormalUser or one of {', '.join(WATCHERS)}")
+    return Scope(user.vo, user.preferred_username)
+
+
+def may_see_pilots(user: User) -> Scope:
+    """Admit those who watch over the VO to its pilots: they belong to nobody else."""
+    if not user.has(*WATCHERS):
+        raise AccountingForbidden(f"Accounting of pilots is for holders of {', '.join(WATCHERS)}")
+    return Scope(user.vo)

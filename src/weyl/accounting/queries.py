@@ -1,0 +1,119 @@
+"""SQL of accounting: sums by the hour, folding, and records page by page."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from weyl.accounting.permits import Scope
+from weyl.accounting.tables import (
+    JOB_KEYS,
+    JOB_SUMS,
+    PILOT_KEYS,
+    PILOT_SUMS,
+    job_hour_deltas,
+    job_hours,
+    job_records,
+    pilot_hour_deltas,
+    pilot_hours,
+    pilot_records,
+)
+from weyl.kit.db import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What to sum up: whole hours of a period, by some keys and a stretch of time, where keys have some values."""
+
+    period: tuple[datetime, datetime]
+    by: Sequence[str]
+    bucket: str
+    where: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of records with its sums."""
+
+    name: str
+    keys: tuple[str, ...]
+    sums: tuple[str, ...]
+    records: sa.Table
+    hours: sa.Table
+    deltas: sa.Table
+
+
+JOBS = Kind("job", JOB_KEYS, JOB_SUMS, job_records, job_hours, job_hour_deltas)
+PILOTS = Kind("pilot", PILOT_KEYS, PILOT_SUMS, pilot_records, pilot_hours, pilot_hour_deltas)
+KINDS = (JOBS, PILOTS)
+
+
+async def select_sums(
+    tx: Tx,
+    scope: Scope,
+    kind: Kind,
+    asked: Question,
+    *,
+    limit: int,
+) -> list[dict[str, Any]]:
+    """Return sums, exact up to the last commit."""
+    names = ("hour", *kind.keys, *kind.sums)
+    parts = [sa.select(*(table.c[name] for name in names)) for table in (kind.hours, kind.deltas)]
+    all_hours = sa.union_all(*parts).subquery("hours")
+    columns = all_hours.c
+    grouped: list[sa.ColumnElement[Any]] = [columns[name] for name in asked.by]
+    if asked.bucket != "all":
+        grouped.insert(0, sa.func.date_trunc(asked.bucket, columns.hour, "UTC").label("bucket"))
+    statement = (
+        sa.select(*grouped, *(sa.func.sum(columns[name]).label(name) for name in kind.sums))
+        .where(columns.vo == scope.vo, columns.hour >= asked.period[0], columns.hour < asked.period[1])
+        .group_by(*grouped)
+        .order_by(*grouped)
+        .limit(limit)
+    )
+    if scope.owner is not None:
+        statement = statement.where(columns.owner == scope.owner)
+    for name, values in asked.where.items():
+        statement = statement.where(columns[name].in_(values))
+    if not grouped:
+        statement = statement.having(sa.func.count() > 0)
+    return [dict(row) for row in (await tx.execute(statement)).mappings()]
+
+
+async def select_records(
+    tx: Tx,
+    scope: Scope,
+    kind: Kind,
+    *,
+    period: tuple[datetime, datetime],
+    after: tuple[datetime, int] | None,
+    limit: int,
+) -> list[dict[str, Any]]:
+    """Return the next records of a period after one that was seen, in the order of their ends."""
+    columns = kind.records.c
+    place = sa.tuple_(columns.ended_at, columns.record_id)
+    statement = sa.select(kind.records).where(
+        columns.vo == scope.vo, columns.ended_at >= period[0], columns.ended_at < period[1]
+    )
+    if scope.owner is not None:
+        statement = statement.where(columns.owner == scope.owner)
+    if after is not None:
+        statement = statement.where(place > sa.tuple_(sa.literal(after[0]), sa.literal(after[1])))
+    rows = await tx.execute(statement.order_by(columns.ended_at, columns.record_id).limit(limit))
+    return [dict(row) for row in rows.mappings()]
+
+
+async def fold(tx: Tx, kind: Kind) -> None:
+    """Add to the sums what ended since the last time; readers see one sum before, during and after."""
+    keys, sums = ", ".join(("hour", *kind.keys)), kind.sums
+    added = ", ".join(f"{name} = {kind.hours.name}.{name} + excluded.{name}" for name in sums)
+    await tx.execute(
+        sa.text(
+            f"WITH fresh AS (DELETE FROM {kind.deltas.name} RETURNING *)"
+            f" INSERT INTO {kind.hours.name} ({keys}, {', '.join(sums)})"
+            f" SELECT {keys}, {', '.join(f'sum({name})' for name in sums)} FROM fresh GROUP BY {keys} ORDER BY {keys}"
+            f" ON CONFLICT ({keys}) DO UPDATE SET {added}"
+        )
+    )

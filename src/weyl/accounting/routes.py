@@ -1,0 +1,49 @@
+"""Accounting over HTTP: sums of what was used, and the records themselves."""
+
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter, Response
+from fastapi.responses import StreamingResponse
+
+from weyl.accounting import queries, service
+from weyl.accounting.models import JobReport, JobSums, PilotReport, PilotSums
+from weyl.accounting.policy import may_see_jobs, may_see_pilots
+from weyl.kit.http import CurrentDatabase, CurrentUser, ReadTx
+
+router = APIRouter(prefix="/api/accounting", tags=["accounting"])
+
+CSV = "text/csv; charset=utf-8"
+_CSV_ANSWER: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The records", "content": {"text/csv": {"schema": {"type": "string"}}}}
+}
+
+
+@router.post("/jobs/report", operation_id="accounting_report_jobs")
+async def report_jobs(asked: JobReport, user: CurrentUser, tx: ReadTx) -> list[JobSums]:
+    """Sum up the jobs that ended in a period: your own, or, for those who watch over it, all of your VO."""
+    return await service.report_jobs(tx, may_see_jobs(user), asked)
+
+
+@router.post("/pilots/report", operation_id="accounting_report_pilots")
+async def report_pilots(asked: PilotReport, user: CurrentUser, tx: ReadTx) -> list[PilotSums]:
+    """Sum up the pilots of your VO that ended in a period."""
+    return await service.report_pilots(tx, may_see_pilots(user), asked)
+
+
+@router.get(
+    "/jobs/records", operation_id="accounting_export_jobs", response_class=StreamingResponse, responses=_CSV_ANSWER
+)
+async def export_jobs(start: datetime, end: datetime, user: CurrentUser, db: CurrentDatabase) -> Response:
+    """Stream a record for each run of a job that ended in a period, as CSV."""
+    scope, period = may_see_jobs(user), service.period_of(start, end)
+    return StreamingResponse(service.export(db, scope, queries.JOBS, period=period), media_type=CSV)
+
+
+@router.get(
+    "/pilots/records", operation_id="accounting_export_pilots", response_class=StreamingResponse, responses=_CSV_ANSWER
+)
+async def export_pilots(start: datetime, end: datetime, user: CurrentUser, db: CurrentDatabase) -> Response:
+    """Stream a record for each pilot that ended in a period, as CSV."""
+    scope, period = may_see_pilots(user), service.period_of(start, end)
+    return StreamingResponse(service.export(db, scope, queries.PILOTS, period=period), media_type=CSV)

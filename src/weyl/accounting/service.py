@@ -1,0 +1,86 @@
+"""What was used: sums for reports, and records as they stream out."""
+
+import csv
+import io
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from weyl.accounting import queries
+from weyl.accounting.errors import BadPeriod
+from weyl.accounting.models import JobReport, JobSums, PilotReport, PilotSums
+from weyl.accounting.permits import Scope
+from weyl.kit.clock import iso_z
+from weyl.kit.db import Database, Tx
+
+ROWS_MAX = 100_000
+PERIOD_MAX = timedelta(days=3_660)
+RECORDS_A_PAGE = 5_000
+
+
+def period_of(start: datetime, end: datetime) -> tuple[datetime, datetime]:
+    """Return a period in UTC; raises `BadPeriod`."""
+    if start.tzinfo is None or end.tzinfo is None:
+        raise BadPeriod("start and end need a time zone, such as 2026-11-01T00:00:00Z")
+    if not start < end <= start + PERIOD_MAX:
+        raise BadPeriod("end must lie behind start, and at most ten years")
+    return start.astimezone(UTC), end.astimezone(UTC)
+
+
+async def report_jobs(tx: Tx, scope: Scope, asked: JobReport) -> list[JobSums]:
+    """Return the sums of jobs that a report asks for."""
+    rows = await _sums(tx, scope, queries.JOBS, asked)
+    return [JobSums(**_keyed(row, asked.by)) for row in rows]
+
+
+async def report_pilots(tx: Tx, scope: Scope, asked: PilotReport) -> list[PilotSums]:
+    """Return the sums of pilots that a report asks for."""
+    rows = await _sums(tx, scope, queries.PILOTS, asked)
+    return [PilotSums(**_keyed(row, asked.by)) for row in rows]
+
+
+async def export(
+    db: Database, scope: Scope, kind: queries.Kind, *, period: tuple[datetime, datetime]
+) -> AsyncIterator[bytes]:
+    """Yield the records of a period as CSV, a page at a time: whatever their number, little memory is used."""
+    names = [column.name for column in kind.records.columns]
+    yield _csv([names])
+    after = None
+    while True:
+        async with db.read() as tx:
+            rows = await queries.select_records(tx, scope, kind, period=period, after=after, limit=RECORDS_A_PAGE)
+        if rows:
+            yield _csv([[_cell(row[name]) for name in names] for row in rows])
+        if len(rows) < RECORDS_A_PAGE:
+            return
+        after = (rows[-1]["ended_at"], rows[-1]["record_id"])
+
+
+async def _sums(
+    tx: Tx, scope: Scope, kind: queries.Kind, asked: JobReport | PilotReport
+) -> Sequence[Mapping[str, Any]]:
+    question = queries.Question(
+        period=period_of(asked.start, asked.end),
+        by=list(dict.fromkeys(asked.by)),
+        bucket=asked.bucket,
+        where={str(name): values for name, values in asked.where.items()},
+    )
+    rows = await queries.select_sums(tx, scope, kind, question, limit=ROWS_MAX + 1)
+    if len(rows) > ROWS_MAX:
+        raise BadPeriod(f"More than {ROWS_MAX:,} rows: ask for a shorter time, a longer bucket, or fewer columns")
+    return rows
+
+
+def _keyed(row: Mapping[str, Any], by: Sequence[str]) -> dict[str, Any]:
+    """Put what the sums are grouped by into a member of its own."""
+    return {"keys": {name: row[name] for name in by}, **{name: row[name] for name in row if name not in by}}
+
+
+def _cell(value: object) -> object:
+    return iso_z(value) if isinstance(value, datetime) else value
+
+
+def _csv(rows: Sequence[Sequence[object]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()

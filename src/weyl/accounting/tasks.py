@@ -1,0 +1,30 @@
+"""Background work of accounting: sums are folded, partitions made in time, and old months dropped."""
+
+from datetime import timedelta
+
+from weyl.accounting import queries
+from weyl.kit.clock import utcnow
+from weyl.kit.db import Database, drop_month_partitions, ensure_month_partitions, month_start
+from weyl.tasks.models import BoundTask, Task
+
+FOLD = Task("accounting.fold", every=timedelta(seconds=30), lock="accounting.fold")
+HOUSEKEEPING = Task("accounting.housekeeping", every=timedelta(hours=6), lock="accounting.housekeeping")
+
+
+def tasks(db: Database, *, record_months: int) -> list[BoundTask]:
+    """Return the tasks of this room, bound to a database."""
+
+    async def fold(_: object) -> None:
+        for kind in queries.KINDS:
+            async with db.transaction() as tx:
+                await queries.fold(tx, kind)
+
+    async def keep_house(_: object) -> None:
+        now = utcnow()
+        for kind in queries.KINDS:
+            async with db.transaction() as tx:
+                await ensure_month_partitions(tx, kind.records.name, now)
+            async with db.transaction() as tx:
+                await drop_month_partitions(tx, kind.records.name, month_start(now, -record_months))
+
+    return [FOLD.bind(fold), HOUSEKEEPING.bind(keep_house)]
