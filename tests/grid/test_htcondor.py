@@ -111,7 +111,7 @@ async def test_the_commands_may_be_behind_ssh(grid: Grid, condor: HTCondorSite) 
     if reason := missing_ssh():
         pytest.skip(reason)
     with open_directory("g-condor-ssh") as directory, running_sshd(directory / "sshd") as server:
-        remote = owned_directory(directory / "far")
+        remote = owned_directory(directory / "far & si'de")
         far = HTCondorSite(
             pool=condor.pool,
             factory=condor.factory,

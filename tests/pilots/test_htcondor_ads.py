@@ -32,7 +32,7 @@ def described(spec: PilotSpec = SPEC, **extra: str) -> dict[str, str]:
 def test_what_a_pilot_needs_is_asked_for() -> None:
     lines = described()
     assert lines["executable"] == "@WORK@/inputs/pilot.sh"
-    assert lines["transfer_input_files"] == "@WORK@/inputs/pilot.pyz, secret"
+    assert lines["transfer_input_files"] == "pilot.pyz, secret"
     asked = [lines[f"request_{what}"] for what in ("cpus", "memory", "disk", "gpus")]
     assert asked == ["8", "16000", "20000M", "1"]
     assert lines["allowed_job_duration"] == "3600"

@@ -67,15 +67,18 @@ at() {
 }
 """
 _SUBMIT = """
-for name in $(cat names); do
-    mkdir -p "$root/fetch/$name" || exit 73
-    if [ -d "secrets/$name" ]; then mv "secrets/$name"/* "$root/fetch/$name/" || exit 73; fi
+cd "$root" || exit 73
+for name in $(cat "$work/names"); do
+    mkdir -p "fetch/$name" || exit 73
+    for file in "$work"/inputs/* "$work/secrets/$name"/*; do
+        [ ! -f "$file" ] || ln "$file" "fetch/$name/" || exit 73
+    done
 done
-sed -i -e "s|@WORK@|$work|g" -e "s|@ROOT@|$root|g" job.sub
-at condor_submit -terse -spool job.sub
+sed -i "s|@WORK@|${work##*/}|g" "$work/job.sub"
+at condor_submit -terse -spool "$work/job.sub"
 code=$?
 [ $code -eq 0 ] || at condor_rm -constraint "WeylSubmission == \\"$1\\"" >/dev/null 2>&1
-for name in $(cat names); do rm -rf "$root/fetch/$name"; done
+for name in $(cat "$work/names"); do rm -rf "fetch/$name"; done
 exit $code
 """
 _QUEUE = """

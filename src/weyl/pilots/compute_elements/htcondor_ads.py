@@ -131,22 +131,22 @@ def exit_code_of(ad: Mapping[str, Any]) -> int | None:
 def describe(spec: PilotSpec, copies: Sequence[Copy], *, submission: str, extra: Mapping[str, str]) -> bytes:
     """Return the submit description of copies whose secrets have the same names and whose environment is the same.
 
-    Shared inputs are in `../inputs`, the secrets of a copy in its initial directory, `fetch/<name>`, seen from the
-    place of the description; absolute paths are put in for `@ROOT@` and `@WORK@` where it is submitted.
+    Seen from where it is submitted, the files of a copy are in `fetch/<name>`, and the program is in a directory whose
+    name is put in for `@WORK@` there.
     """
     shipped = spec.executable.startswith("./")
     program = f"@WORK@/inputs/{spec.executable[2:]}" if shipped else spec.executable
     arguments = spec.arguments
     if not program.startswith(("/", "@")):  # a program of the node's PATH
         program, arguments = "/usr/bin/env", (spec.executable, *spec.arguments)
-    inputs = [f"@WORK@/inputs/{name}" for name in spec.inputs if spec.executable != f"./{name}"]
+    inputs = [name for name in spec.inputs if spec.executable != f"./{name}"]
     environment = {**spec.environment, **copies[0].environment}
     lines = {
         "executable": program,
         "transfer_executable": "true" if shipped else "false",
         "arguments": f'"{_words(arguments)}"',
         "environment": f'"{STAMP_VARIABLE}=$(stamp) {_variables(environment)}"',
-        "initialdir": "@ROOT@/fetch/$(name)",
+        "initialdir": "fetch/$(name)",
         "transfer_input_files": ", ".join([*inputs, *copies[0].secrets]),
         "should_transfer_files": "YES",
         "when_to_transfer_output": "ON_EXIT",
