@@ -23,7 +23,7 @@ GUIDE = Path(__file__).parents[2] / "docs" / "user"
 WRITE = bool(os.environ.get("WEYL_WRITE_GOLDEN"))
 
 READING = {
-    *("list", "show", "search", "summary", "status", "history", "schedules", "locks", "submission", "peek"),
+    *("list", "show", "search", "summary", "status", "history", "schedules", "locks", "submission", "peek", "why"),
     *("whoami", "version", "doctor", "dump", "output", "input", "get"),
 }
 # Command -> words; `{job}` and the like are filled in.
@@ -45,6 +45,8 @@ CASES = {
     "jobs sandbox peek": "jobs sandbox peek {job}",
     "jobs submit": "jobs submit hello.jdl",
     "jobs submit --dry-run": "jobs submit hello.jdl --dry-run",
+    "jobs why": "jobs why {waiting}",
+    "accounting jobs": "accounting jobs --by site,status --bucket day",
     "pilots search": "pilots search --all",
     "pilots summary": "pilots summary --by Status",
     "pilots show": "pilots show {stamp}",
@@ -53,6 +55,8 @@ CASES = {
     "task-queues show": "task-queues show {queue}",
     "sites list": "sites list",
     "sites show": "sites show DIRAC.Laptop.org",
+    "sites why": "sites why DIRAC.Laptop.org",
+    "ces why": "ces why laptop",
     "ces list": "ces list",
     "ces show": "ces show laptop",
     "ses list": "ses list",
@@ -75,6 +79,7 @@ EMPTY = {"tasks locks", "tasks dead list", "ses list", "fts list"}
 WITHOUT = {
     "jobs peek": "prints text",
     "ses show": "no storage elements are here: tests/cli/test_resources.py has the row",
+    **dict.fromkeys(["ses why", "fts why"], "neither is here: the document is that of a site"),
     "fts show": "no transfer servers are here: the row is that of a site",
     **dict.fromkeys([f"{noun} history" for noun in ("sites", "ces", "ses", "fts")], "nothing was ever closed here"),
     "tasks dead show": "nothing is dead here: tests/cli/test_tasks.py has the document",
