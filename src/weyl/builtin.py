@@ -80,7 +80,7 @@ async def _state(services: Services) -> AsyncIterator[Mapping[str, object]]:
             "job_writes": JobWrites(services.db),
             "submission_rules": services.submission,
             "matcher": matcher,
-            "explainer": Explainer(board, pilots_seen=pilot_figures.count_pilots),
+            "explainer": Explainer(board, matcher, pilots_seen=pilot_figures.count_pilots),
             "before_stop": [matcher.send_away],
             "pilot_yard": _yard(services),
         }

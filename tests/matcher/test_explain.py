@@ -10,12 +10,15 @@ from tests.infra.app import Application
 from tests.matcher.conftest import OFFER, Submit
 from tests.matcher.factories import a_class
 
+from weyl.config.operations import MatchLimit
 from weyl.jobs.permits import Readable
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.matcher import queries
 from weyl.matcher.models import Offer
 from weyl.matcher.offers import registered_form
+from weyl.task_queues import service
+from weyl.task_queues.gates import merged, rules_of
 
 
 async def _ask(application: Application, job_id: int, **who: Any) -> dict[str, Any]:
@@ -90,6 +93,29 @@ async def test_of_a_job_that_does_not_wait_it_is_said_what_it_does(
     async with db.transaction() as tx:
         await tx.execute(text(f"UPDATE jobs SET {change}"))
     assert (await _ask(application, job_id))["verdict"] == verdict
+
+
+async def test_a_limit_that_is_reached_is_named_with_its_figures(
+    application: Application, db: Database, submit: Submit
+) -> None:
+    first, second = await submit(2)
+    await _see(db)
+    rules = merged(rules_of("voa", [MatchLimit(site="LCG.Alpha.org", count=1)]))
+    async with db.transaction() as tx:
+        await service.apply_limits(tx, rules, utcnow())
+    matcher = application.app.state.matcher
+    await matcher.limits.refresh()
+    pilot = application.pilot("a" * 32)
+    for _ in range(100):  # the matcher may not have heard of the jobs yet
+        answer = await application.client.post("/api/matcher/match", json={"offer": OFFER, "wait_s": 5}, headers=pilot)
+        if answer.json()["jobs"]:
+            break
+    assert [job["job_id"] for job in answer.json()["jobs"]] == [first]
+    await matcher.limits.refresh()
+    told = await _ask(application, second)
+    assert told["verdict"] == "The limit on site=LCG.Alpha.org is reached: 1 of 1 jobs run"
+    assert [(limit["limit"], limit["open"]) for limit in told["limits"]] == [("site=LCG.Alpha.org", False)]
+    assert told["share"] == {"group": "user", "rank": 1, "of": 1}
 
 
 async def test_explaining_takes_five_statements_at_most(application: Application, db: Database, submit: Submit) -> None:

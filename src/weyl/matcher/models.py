@@ -191,8 +191,28 @@ class Near(BaseModel):
     fails: list[Failing]
 
 
+class LimitShown(BaseModel):
+    """A limit that a job goes through: how much of it is used, and whether one more job may start now."""
+
+    limit: str
+    jobs: int
+    jobs_max: int | None
+    cores: int
+    cores_max: int | None
+    delay_s: float | None
+    open: bool
+
+
+class ShareShown(BaseModel):
+    """Where a job's group stands among those with waiting jobs: the first has used least of its share."""
+
+    group: str
+    rank: int
+    of: int
+
+
 class Explanation(BaseModel):
-    """Why a job waits: condition by condition, the nearest misses, its place in the queue, and a sentence."""
+    """Why a job waits: condition by condition, the nearest misses, limits, its place in the queue, and a sentence."""
 
     job_id: int
     status: str
@@ -202,4 +222,6 @@ class Explanation(BaseModel):
     jobs_in_class: int | None = None
     steps: list[Step] = []
     nearest: list[Near] = []
+    limits: list[LimitShown] = []
+    share: ShareShown | None = None
     verdict: str

@@ -35,6 +35,11 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
     if told.get("position"):
         place = f"number {told['position']:,} of {told['jobs_in_class']:,} of its kind"
         yield f"It is {place} and has waited for {_span(told['waiting_s'])}."
+    if share := told.get("share"):
+        place = f"number {share['rank']} of {share['of']}"
+        yield f"Its group {share['group']} is {place} in line, by what each has used of its share."
+    for limit in told["limits"]:
+        yield f"Limit on {limit['limit']}: {_used(limit)}{'' if limit['open'] else ', reached'}."
     if told["steps"]:
         yield ""
         yield f"{'condition':14}{'wanted':>28}{'best offered':>28}{'pilots left':>13}{'sites left':>12}"
@@ -48,6 +53,16 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
         [failing] = near["fails"]
         offered = _short(failing["offered"])
         yield f"  {near['site']}, {near['pilots']:,} pilots: {failing['condition']} {offered}"
+
+
+def _used(limit: Mapping[str, Any]) -> str:
+    said = [
+        f"{limit[what]:,} of {limit[f'{what}_max']:,} {what}"
+        for what in ("jobs", "cores")
+        if limit[f"{what}_max"] is not None
+    ]
+    said += [f"{limit['delay_s']:g} s between starts"] if limit["delay_s"] else []
+    return ", ".join(said)
 
 
 def _short(value: Any) -> str:

@@ -1,7 +1,7 @@
 """Explains why a job waits, from its class, the offers of the last day and its place in the queue."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,11 +12,13 @@ from weyl.jobs.errors import JobNotFound
 from weyl.jobs.permits import Readable
 from weyl.kit.db import Tx
 from weyl.matcher import queries
-from weyl.matcher.evaluation import needs_of
+from weyl.matcher.evaluation import Needs, needs_of
 from weyl.matcher.explanation import Candidate, Findings, examine, verdict
-from weyl.matcher.models import Explanation, Offer
+from weyl.matcher.models import Explanation, LimitShown, Offer, ShareShown
 from weyl.matcher.offers import PilotOffer, Place, facts_of, pilot_offer
+from weyl.matcher.service.matcher import Matcher
 from weyl.resource_status.service.board import StatusBoard
+from weyl.task_queues.gates import has_room
 from weyl.task_queues.queries import select_classes
 
 OFFERS_SINCE = timedelta(hours=24)
@@ -31,8 +33,9 @@ PilotsSeen = Callable[[Tx, str, datetime], Awaitable[Mapping[Place, int]]]
 class Explainer:
     """Keeps what it has read of offers: they never change, and reading one takes longer than judging it."""
 
-    def __init__(self, board: StatusBoard, pilots_seen: PilotsSeen) -> None:
+    def __init__(self, board: StatusBoard, matcher: Matcher, pilots_seen: PilotsSeen) -> None:
         self._board = board
+        self._matcher = matcher
         self._pilots_seen = pilots_seen
         self._offers: LRUCache[tuple[str, bytes, Place], tuple[PilotOffer, str | None]] = LRUCache(OFFERS_MAX)
 
@@ -58,6 +61,7 @@ class Explainer:
             return explanation
         class_id = max(found, key=lambda class_id: found[class_id].progress)
         place = await queries.select_place(tx, class_id, job_id)
+        limits = self._limits(class_id, found[class_id].left, now)
         return explanation.model_copy(
             update={
                 "class_id": class_id,
@@ -65,9 +69,40 @@ class Explainer:
                 "jobs_in_class": place["jobs"],
                 "steps": found[class_id].steps,
                 "nearest": found[class_id].nearest,
-                "verdict": _verdict(found[class_id], alternatives=len(found), ahead=place["ahead"]),
+                "limits": limits,
+                "share": self._share(found[class_id].needs),
+                "verdict": _verdict(found[class_id], limits, alternatives=len(found), ahead=place["ahead"]),
             }
         )
+
+    def _limits(self, class_id: int, left: Sequence[Candidate], now: datetime) -> list[LimitShown]:
+        """Return the limits that the job goes through at the places where it could run, the closed ones first."""
+        entry, book = self._matcher.index.get(class_id), self._matcher.limits.book
+        if entry is None or book.is_empty:
+            return []
+        gates = {gate.key: gate for one in left for gate in book.gates(entry, one.offer.place)}
+        cores = entry.needs.cores_min
+        shown = []
+        for key, gate in gates.items():
+            state, rule = book.state(key), gate.rule
+            shown.append(
+                LimitShown(
+                    limit=rule.shown(key),
+                    jobs=state.used_jobs,
+                    jobs_max=rule.max_jobs,
+                    cores=state.used_cores,
+                    cores_max=rule.max_cores,
+                    delay_s=rule.delay_s,
+                    open=has_room(rule, state, cores=cores, now=now),
+                )
+            )
+        return sorted(shown, key=lambda each: (each.open, each.limit))
+
+    def _share(self, needs: Needs) -> ShareShown | None:
+        groups = sorted({group for vo, group in self._matcher.index.active_groups() if vo == needs.vo} | {needs.group})
+        ledger = self._matcher.usage.ledger
+        groups.sort(key=lambda group: ledger.of_group(needs.vo, group))
+        return ShareShown(group=needs.group, rank=groups.index(needs.group) + 1, of=len(groups))
 
     async def candidates(self, tx: Tx, vo: str, now: datetime) -> list[Candidate]:
         """Return the kinds of pilots that asked for work of a VO in the last day."""
@@ -103,11 +138,21 @@ def _place(row: Mapping[str, Any]) -> Place:
     return Place(row["vo"], row["site"], row["ce"] or None, row["queue"] or None)
 
 
-def _verdict(findings: Findings, *, alternatives: int, ahead: int) -> str:
+def _verdict(findings: Findings, limits: Sequence[LimitShown], *, alternatives: int, ahead: int) -> str:
     sentence = verdict(findings, alternatives=alternatives)
+    if findings.left and limits and not limits[0].open:
+        return f"The limit on {limits[0].limit} is reached: {_reached(limits[0])}"
     if findings.left and ahead:
         return f"{sentence}, behind {ahead:,} {'job' if ahead == 1 else 'jobs'} of the same kind"
     return sentence
+
+
+def _reached(limit: LimitShown) -> str:
+    if limit.jobs_max is not None and limit.jobs >= limit.jobs_max:
+        return f"{limit.jobs:,} of {limit.jobs_max:,} jobs run"
+    if limit.cores_max is not None:
+        return f"{limit.cores:,} of {limit.cores_max:,} cores are used"
+    return f"jobs start {limit.delay_s:g} s apart"
 
 
 def _verdict_of_status(row: Mapping[str, Any]) -> str:
