@@ -5,8 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from cachetools import LRUCache
-
 from weyl.matcher.index import Entry, Index
 from weyl.matcher.offers import Place
 from weyl.task_queues.gates import ANY, DIMENSIONS, GateState, Rule, has_room
@@ -37,7 +35,7 @@ class GateBook:
         self.epoch = -1
         self.rules: dict[str, Rule] = {}
         self._by_vo: dict[str, list[Rule]] = {}
-        self._gates: LRUCache[tuple[int, Place], tuple[Gate, ...]] = LRUCache(CLASSES_KEPT)
+        self._gates: dict[tuple[int, Place], tuple[Gate, ...]] = {}
         self._known: dict[str, Gate] = {}
         self._states: dict[str, GateState] = {}
         # What the batch under way has planned on top, and gates that it may not wait for.
@@ -94,6 +92,8 @@ class GateBook:
         key = (entry.class_id, place)
         found = self._gates.get(key)
         if found is None:
+            if len(self._gates) >= CLASSES_KEPT:
+                self._gates.clear()
             found = self._gates[key] = tuple(self._found(entry, place))
         return found
 

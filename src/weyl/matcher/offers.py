@@ -184,11 +184,8 @@ def version_of(text: str) -> tuple[int, ...]:
     return tuple(parts)
 
 
-_EVERYTHING = Accept()
-
-
 def _acceptance(accept: Accept) -> Acceptance:
-    if accept == _EVERYTHING:
+    if not accept.model_fields_set:
         return Acceptance()
 
     def chosen(names: tuple[str, ...] | None) -> frozenset[str] | None:

@@ -14,9 +14,10 @@ from sqlalchemy.dialects.postgresql import JSONB
 from weyl.kit.db import Tx, fetch_text
 from weyl.matcher.tables import match_request, offer
 
-# Rows popped are found again by their place (`ctid`, held by the lock) and jobs by an array: the plan cannot become a
-# scan of a queue of ten million, whatever the planner believes of the arrays. The two conditions on the jobs row
-# decide between processes, kills and alternatives; a queue row whose job has moved on is just dropped.
+# Rows popped are found again by their place (`ctid`, held by the lock), so that the plan cannot become a scan of a
+# queue of ten million. Jobs are probed one by one: an array of them beside the join is sorted anew for each probe. The
+# two conditions on the jobs row decide between processes, kills and alternatives; a queue row whose job has moved on
+# is just dropped.
 _CLAIM = (
     "WITH want AS (SELECT * FROM unnest($1::integer[], $2::integer[], $3::bigint[]) AS w(class_id, n, floor)"
     "   WHERE EXISTS (SELECT FROM match_epoch WHERE epoch = $11)),"
@@ -31,8 +32,7 @@ _CLAIM = (
     "   JOIN slot s ON s.class_id = r.class_id AND s.rank = r.rank),"
     " bound AS (UPDATE jobs j SET status = 'Matched', minor_status = 'Assigned', site = g.site, ce = g.ce,"
     "   pilot_stamp = g.stamp, allocated = CAST(g.allocated AS jsonb), last_update_time = $10 FROM given g"
-    "   WHERE j.job_id = g.job_id AND j.job_id = ANY(ARRAY(SELECT job_id FROM given))"
-    "   AND j.status = 'Waiting' AND g.class_id = ANY(j.class_ids)"
+    "   WHERE j.job_id = g.job_id AND j.status = 'Waiting' AND g.class_id = ANY(j.class_ids)"
     "   RETURNING g.slot, g.stamp, j.job_id, j.owner, j.owner_group, j.vo, j.application_status, j.description_id,"
     "   j.parameters),"
     " told AS (INSERT INTO job_history (job_id, at, status, minor_status, application_status, source)"
@@ -83,6 +83,14 @@ _SELECT_PLACE = text(
     "SELECT (SELECT count(*) FROM (SELECT FROM queue WHERE class_id = :class_id AND job_id < :job_id LIMIT 100000) f)"
     " AS ahead, (SELECT CAST(coalesce(sum(delta), 0) AS bigint) FROM class_count WHERE class_id = :class_id) AS jobs"
 )
+_COUNT_OFFERS = text(
+    "UPDATE offer o SET last_seen = greatest(o.last_seen, :now), hits = o.hits + seen.hits,"
+    " misses = o.misses + seen.misses FROM (SELECT o.offer_id, s.hits, s.misses FROM unnest(CAST(:hash AS bytea[]),"
+    "  CAST(:vo AS text[]), CAST(:site AS text[]), CAST(:ce AS text[]), CAST(:queue AS text[]),"
+    "  CAST(:hits AS bigint[]), CAST(:misses AS bigint[])) AS s(hash, vo, site, ce, queue, hits, misses)"
+    "  JOIN offer o USING (hash, vo, site, ce, queue) ORDER BY o.hash, o.vo, o.site, o.ce, o.queue FOR UPDATE OF o)"
+    " AS seen WHERE o.offer_id = seen.offer_id"
+)
 _DELETE_OFFERS = delete(offer).where(offer.c.last_seen < bindparam("before"))
 
 
@@ -128,6 +136,12 @@ async def select_bound(tx: Tx, *, stamp: str, job_ids: Sequence[int]) -> Sequenc
 async def record_offers(tx: Tx, columns: Mapping[str, Sequence[object]], now: datetime) -> None:
     """Add hits and misses to offers, which are made when they are new."""
     await tx.execute(_RECORD_OFFERS, {**columns, "now": now})
+
+
+async def count_offers(tx: Tx, columns: Mapping[str, Sequence[object]], now: datetime) -> int:
+    """Add hits and misses to offers that are there; returns how many were."""
+    values = {name: column for name, column in columns.items() if name != "doc"}
+    return int((await tx.execute(_COUNT_OFFERS, {**values, "now": now})).rowcount)
 
 
 async def delete_offers(tx: Tx, before: datetime) -> None:

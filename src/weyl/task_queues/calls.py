@@ -16,4 +16,4 @@ def get_task_queue(class_id: int) -> Call[TaskQueue]:
 
 def rebuild_task_queues() -> Call[Rebuilt]:
     """Ask for the queue to be made anew from the waiting jobs."""
-    return Call("POST", "/api/task-queues/rebuild", returns=Rebuilt, repeatable=True)
+    return Call("POST", "/api/task-queues/rebuild", returns=Rebuilt, repeatable=False)

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Integer, any_, bindparam, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from weyl.kit.db import Tx, fetch_text
+from weyl.kit.db import Tx, driver_connection, fetch_text
 from weyl.task_queues.gates import DIMENSIONS, Rule
 from weyl.task_queues.permits import QueueScope
 from weyl.task_queues.tables import requirement_class
@@ -98,22 +98,24 @@ _SELECT_TASK_QUEUES = text(
     _TASK_QUEUES + "c.active AND n.waiting > 0 ORDER BY n.waiting DESC, c.class_id LIMIT :limit"
 ).columns(document=JSONB)
 _SELECT_TASK_QUEUE = text(_TASK_QUEUES + "c.class_id = :class_id").columns(document=JSONB)
-_EMPTY_QUEUE = text("TRUNCATE queue, class_count")
-# The one statement of this room that names a table above it: the queue is made from the jobs, which are the truth.
-_REFILL_QUEUE = text(
-    "WITH entered AS ("
-    "  INSERT INTO queue (class_id, job_id) SELECT c.class_id, j.job_id FROM jobs j"
-    "  CROSS JOIN LATERAL unnest(j.class_ids) AS c(class_id) WHERE j.status = 'Waiting'"
-    "  ORDER BY c.class_id, j.job_id ON CONFLICT DO NOTHING RETURNING class_id),"
-    " counted AS (INSERT INTO class_count (class_id, delta) SELECT class_id, count(*) FROM entered GROUP BY class_id"
-    "   RETURNING class_id, delta),"
-    " awake AS (UPDATE requirement_class SET active = true"
-    "   WHERE class_id IN (SELECT class_id FROM counted) AND NOT active)"
-    " SELECT class_id, delta FROM counted ORDER BY class_id"
+# In the order that is quickest for ten million rows: emptied, filled, then indexed. What waits, the jobs' rows say.
+_EMPTY_QUEUE = (
+    "SET LOCAL statement_timeout = 0; SET LOCAL work_mem = '128MB'; SET LOCAL maintenance_work_mem = '256MB';"
+    " TRUNCATE queue, class_count; ALTER TABLE queue DROP CONSTRAINT pk_queue; DROP INDEX ix_queue_job_id"
 )
+_REFILL_QUEUE = (
+    "INSERT INTO queue (class_id, job_id) SELECT c.class_id, j.job_id FROM jobs j CROSS JOIN LATERAL ("
+    "  SELECT j.class_ids[1] AS class_id WHERE cardinality(j.class_ids) = 1 UNION ALL"
+    "  SELECT DISTINCT unnest(j.class_ids) WHERE cardinality(j.class_ids) > 1) AS c"
+    " WHERE j.status = 'Waiting' ORDER BY c.class_id, j.job_id;"
+    " ALTER TABLE queue ADD CONSTRAINT pk_queue PRIMARY KEY (class_id, job_id);"
+    " CREATE INDEX ix_queue_job_id ON queue (job_id);"
+    " INSERT INTO class_count (class_id, delta) SELECT class_id, count(*) FROM queue GROUP BY class_id;"
+    " UPDATE requirement_class SET active = true"
+    "  WHERE class_id IN (SELECT class_id FROM class_count) AND NOT active"
+)
+REBUILD_TIMEOUT_S = 3_600.0
 
-
-# --- limits ---
 LIMITS_LOCK = 7_142_001
 """Advisory lock: shared by whatever moves jobs (the trigger takes it), exclusive for who changes or counts anew."""
 
@@ -266,14 +268,15 @@ async def select_task_queue(tx: Tx, scope: QueueScope, class_id: int) -> dict[st
     return None if row is None else dict(row)
 
 
-async def empty_queue(tx: Tx) -> None:
-    """Forget all waiting jobs; the lock that this takes stops matching until the transaction ends."""
-    await tx.execute(_EMPTY_QUEUE)
-
-
 async def refill_queue(tx: Tx) -> dict[int, int]:
-    """Put every waiting job back into its classes; returns the number of jobs a class."""
-    return _pairs(await tx.execute(_REFILL_QUEUE))
+    """Make the queue anew from the waiting jobs; returns their number by class.
+
+    The lock that this takes first stops matching and submitting until `tx` ends.
+    """
+    connection = await driver_connection(tx)
+    for statements in (_EMPTY_QUEUE, _REFILL_QUEUE):
+        await connection.execute(statements, timeout=REBUILD_TIMEOUT_S)
+    return await select_waiting(tx)
 
 
 def _pairs(rows: Iterable[Any]) -> dict[int, Any]:
@@ -316,16 +319,13 @@ _RULE_COLUMNS = ("vo", *DIMENSIONS, "max_jobs", "max_cores", "delay_s", "burst")
 
 
 async def note_configuration(tx: Tx, modified: datetime) -> int:
-    """Note that the rules are those of a newer configuration, too; returns their edition, which stays."""
+    """Note that the rules are those of a newer configuration, too; returns their edition."""
     [row] = await fetch_text(tx, "UPDATE match_epoch SET modified = $1 RETURNING epoch", modified)
     return int(row["epoch"])
 
 
 async def count_gates(tx: Tx) -> list[Any]:
-    """Count what runs behind each gate anew; returns those where it was not what was kept. The limits must be stopped.
-
-    A delta of a gate that is not there any more has been dropped with its rule, and is dropped here.
-    """
+    """Count what runs behind each gate anew; returns those that were wrong. The limits must be stopped."""
     return await fetch_text(tx, _COUNT_GATES)
 
 

@@ -66,7 +66,6 @@ async def deactivate_drained(tx: Tx) -> list[int]:
 
 async def rebuild(tx: Tx, keeper: QueueKeeper) -> dict[int, int]:
     """Make the queue and its counts anew from the jobs that wait; matching pauses meanwhile."""
-    await queries.empty_queue(tx)
     waiting = await queries.refill_queue(tx)
     await _announce(tx, waiting)
     return waiting

@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import Any
 
 import structlog
-from cachetools import LRUCache
 
 from weyl.jobs.queries.checks import select_documents
 from weyl.kit.coalesce import Coalescer
@@ -61,7 +60,7 @@ class Claims:
         self._heard = heard
         self._clock = clock
         self._ledger = ledger
-        self._forms: LRUCache[int, WorkForms] = LRUCache(DESCRIPTIONS_KEPT)
+        self._forms: dict[int, WorkForms] = {}
         self._coalescer = Coalescer[Attempt, None](self._flush, batch_max=BATCH_MAX)
 
     async def submit(self, attempt: Attempt) -> None:
@@ -75,6 +74,8 @@ class Claims:
         if missing:
             documents = await select_documents(tx, missing)
             known.update({number: WorkForms(documents.get(number, {})) for number in missing})
+            if len(self._forms) >= DESCRIPTIONS_KEPT:
+                self._forms.clear()
             self._forms.update({number: known[number] for number in documents})
         return known
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from cachetools import LRUCache, TTLCache
+from cachetools import TTLCache
 
 from weyl.auth.keys import KeySet
 from weyl.auth.tokens import JobIdentity
@@ -32,7 +32,7 @@ from weyl.matcher.service.usage import Usage
 from weyl.resource_status.service.board import StatusBoard
 
 REQUESTS_KEPT = 20_000
-KINDS_OF_NODES_KEPT = 4_000
+KINDS_OF_NODES_KEPT = 8_000
 REQUEST_KEPT_FOR = timedelta(minutes=10)
 BUSY_TRIES_MAX = 3
 
@@ -85,7 +85,7 @@ class Matcher:
         self._replay = Replay(db, self._claims, tokens)
         self._offers = OfferBook()
         self._facts: dict[Place, PlaceFacts] = {}
-        self._equipment: LRUCache[object, Equipment] = LRUCache(KINDS_OF_NODES_KEPT)
+        self._equipment: dict[object, Equipment] = {}
         self._revision = ""
         self._questions: dict[tuple[str, str], _Question] = {}
         self._answered: TTLCache[tuple[str, str], MatchAnswer] = TTLCache(
@@ -219,6 +219,8 @@ class Matcher:
         kind = (place, offer.cpu.architecture, offer.tags)
         equipment = self._equipment.get(kind)
         if equipment is None:
+            if len(self._equipment) >= KINDS_OF_NODES_KEPT:
+                self._equipment.clear()
             equipment = self._equipment[kind] = equipment_of(offer, place, facts)
         return pilot_offer(offer, place, facts, equipment, now=self._clock())
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cachetools import LRUCache
-
 from weyl.kit.db import Database
 from weyl.matcher import queries
 from weyl.matcher.models import Offer
@@ -16,7 +14,8 @@ from weyl.matcher.offers import Place, distinct_parts, registered_form
 
 @dataclass(slots=True)
 class _Seen:
-    document: Mapping[str, Any]
+    # None: the table has it already.
+    document: Mapping[str, Any] | None
     hits: int = 0
     misses: int = 0
 
@@ -29,7 +28,9 @@ class OfferBook:
 
     def __init__(self) -> None:
         self._seen: dict[tuple[bytes, Place], _Seen] = {}
-        self._digests: LRUCache[object, bytes] = LRUCache(DIGESTS_KEPT)
+        # Of offers that were met before, by their parts; forgotten all at once, which is cheaper than by age.
+        self._digests: dict[object, bytes] = {}
+        self._written: set[tuple[bytes, Place]] = set()
 
     def note(self, offer: Offer, place: Place, *, is_hit: bool) -> None:
         """Count one question."""
@@ -40,15 +41,20 @@ class OfferBook:
             seen.misses += 1
 
     def _seen_of(self, offer: Offer, place: Place) -> _Seen:
-        """Find an offer by its parts; its document, which takes long to make, is made once between two writes."""
+        """Find an offer by its parts; its document, which takes long to make, is made for the first write only."""
         parts = distinct_parts(offer)
         digest = self._digests.get(parts)
-        seen = None if digest is None else self._seen.get((digest, place))
-        if seen is None:
-            digest, document = registered_form(offer)
-            self._digests[parts] = digest
-            seen = self._seen.setdefault((digest, place), _Seen(document))
-        return seen
+        if digest is not None:
+            seen = self._seen.get((digest, place))
+            if seen is not None:
+                return seen
+            if (digest, place) in self._written:
+                return self._seen.setdefault((digest, place), _Seen(None))
+        if len(self._digests) >= DIGESTS_KEPT:
+            self._digests.clear()
+        digest, document = registered_form(offer)
+        self._digests[parts] = digest
+        return self._seen.setdefault((digest, place), _Seen(document))
 
     async def write(self, db: Database, now: datetime) -> None:
         """Add the counts to the table; what cannot be written is kept for the next time."""
@@ -57,10 +63,18 @@ class OfferBook:
             return
         try:
             async with db.transaction() as tx:
-                await queries.record_offers(tx, _columns(taken), now)
+                new = {key: seen for key, seen in taken.items() if seen.document is not None}
+                known = {key: seen for key, seen in taken.items() if seen.document is None}
+                if known and await queries.count_offers(tx, _columns(known), now) < len(known):
+                    self._written.clear()
+                if new:
+                    await queries.record_offers(tx, _columns(new), now)
         except BaseException:
             self._put_back(taken)
             raise
+        if len(self._written) >= DIGESTS_KEPT:
+            self._written.clear()
+        self._written.update(new)
 
     def _put_back(self, taken: dict[tuple[bytes, Place], _Seen]) -> None:
         for key, seen in taken.items():
