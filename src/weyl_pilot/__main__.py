@@ -9,10 +9,12 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from weyl_pilot import logs, probe
+from weyl_pilot import batch, logs, probe
+from weyl_pilot.cgroups import Groups, find_groups
 from weyl_pilot.connection import Connections, Refused, Unreachable
+from weyl_pilot.gpus import find_gpus
 from weyl_pilot.isolation import IsolationUnavailable, Walls, find_walls
 from weyl_pilot.loop import Loop, Rules
 from weyl_pilot.offer import WALL_DEFAULT_S, Allocation, Node
@@ -20,6 +22,7 @@ from weyl_pilot.processes import adopt_orphans, hide_memory
 from weyl_pilot.sandbox import Sandboxes
 from weyl_pilot.server import AGENT, Server, Welcome
 from weyl_pilot.settings import Settings, parse_arguments
+from weyl_pilot.shares import Shares, own_cpus
 from weyl_pilot.watchdog import Watchdog
 from weyl_pilot.wrapper import Shop, Wrapper, remove_tree
 
@@ -86,10 +89,13 @@ def _work(settings: Settings, server: Server, *, welcome: Welcome, ends_at: floa
         software=[*settings.software, *_texts(options, "payload_software")],
         scratch=jobs_dir,
     )
-    log.info("payloads are isolated by level %r", walls.level)
+    groups = find_groups()
+    log.info(
+        "payloads are isolated by level %r; control groups: %s", walls.level, ", ".join(groups.controllers) or "none"
+    )
     if walls.level == "namespace":
         adopt_orphans()
-    node = _node(settings, options, walls=walls)
+    node = _node(settings, options, tags=probe.feature_tags(walls.level, limits_memory=groups.limits_memory))
     log.info("offer: %s", node.allocation)
     watchdog = Watchdog(settings.report_every_s or float(options.get("report_every_s") or REPORT_EVERY_S))
     watchdog.start()
@@ -106,6 +112,7 @@ def _work(settings: Settings, server: Server, *, welcome: Welcome, ends_at: floa
         mask=lambda text: logs.mask(text, list(server.secrets)),
         power_db12=node.power_db12,
         ends_at=ends_at,
+        shares=_shares(settings, node, groups),
     )
     rules = Rules(
         ends_at=ends_at,
@@ -137,10 +144,23 @@ def _directories(work_dir: Path) -> "tuple[Path, Path]":
     return private, jobs_dir
 
 
-def _node(settings: Settings, options: Mapping[str, Any], *, walls: Walls) -> Node:
-    cores = settings.cores or int(options.get("cores") or 0) or probe.usable_cores()
-    cpu = probe.processor()
-    tags = [*settings.tags, *_texts(options, "tags"), *probe.feature_tags(walls.level)]
+def _shares(settings: Settings, node: Node, groups: Groups) -> Shares:
+    cpus = own_cpus(
+        node.allocation.cores,
+        is_whole_node=settings.whole_node,
+        usable=sorted(os.sched_getaffinity(0)),
+        online=os.cpu_count() or 1,
+    )
+    return Shares(cpus=cpus, gpus=node.gpus.ids, groups=groups, memory_mb=node.allocation.ram_mb)
+
+
+def _node(settings: Settings, options: Mapping[str, Any], *, tags: Sequence[str]) -> Node:
+    cores, memory_mb = settings.cores, settings.memory_mb
+    if settings.whole_node:  # nodes differ, and all of this one is ours, whatever was expected
+        cores = memory_mb = 0
+    cores = cores or int(options.get("cores") or 0) or probe.usable_cores()
+    cpu, gpus = probe.processor(), find_gpus(os.environ).first(settings.gpus)
+    tags = [*settings.tags, *_texts(options, "tags"), *tags]
     system = probe.os_tag()
     return Node(
         host=probe.host_name(),
@@ -148,19 +168,23 @@ def _node(settings: Settings, options: Mapping[str, Any], *, walls: Walls) -> No
         features=tuple(cpu["features"]),
         tags=tuple(sorted({*tags, system} if system else set(tags))),
         power_db12=settings.power_db12 or float(options.get("power_db12") or POWER_DB12),
+        gpus=gpus,
+        is_whole=settings.whole_node,
         allocation=Allocation(
             cores=cores,
-            ram_mb=settings.memory_mb or int(options.get("memory_mb") or 0) or probe.usable_memory_mb(),
+            ram_mb=memory_mb or int(options.get("memory_mb") or 0) or probe.usable_memory_mb(),
             scratch_mb=settings.scratch_mb
             or int(options.get("scratch_mb") or 0)
             or max(1, probe.free_disk_mb(settings.work_dir) - DISK_RESERVE_MB),
             slots=settings.slots or int(options.get("slots") or 0) or cores,
+            gpus=len(gpus.ids),
         ),
     )
 
 
 def _wall_s(settings: Settings, options: Mapping[str, Any]) -> float:
-    limits = [settings.wall_s, int(options.get("wall_s") or 0), probe.batch_seconds_left(os.environ) or 0]
+    told = [int(options.get(name) or 0) for name in ("wall_s", "token_life_s")]
+    limits = [settings.wall_s, *told, batch.seconds_left(os.environ) or 0]
     known = [limit for limit in limits if limit > 0]
     return float(min(known)) if known else float(WALL_DEFAULT_S)
 

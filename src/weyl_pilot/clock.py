@@ -38,6 +38,14 @@ class ServerClock:
                 seconds = servers
         return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
 
+    def seconds_until(self, moment: str) -> Optional[float]:
+        """How far away a time is that the server has written; None for what is no time."""
+        try:
+            then = datetime.datetime.fromisoformat(moment.replace("Z", "+00:00"))
+            return (then - self.now()).total_seconds()
+        except (ValueError, TypeError):
+            return None
+
 
 def _issued_at(token: str) -> Optional[float]:
     try:

@@ -38,6 +38,8 @@ class Cell:
     tmp: Path
     token: Path
     uid: Optional[int] = None
+    devices: Tuple[str, ...] = ()
+    """Devices that the payload may use beside the harmless ones."""
 
     @classmethod
     def below(cls, directory: Path, uid: Optional[int]) -> Cell:
@@ -90,6 +92,8 @@ class Walls:
     def _namespace(self, cell: Cell) -> List[str]:
         arguments = ["--die-with-parent", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
         arguments += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
+        for device in cell.devices:
+            arguments += ["--dev-bind-try", device, device]
         for place in ("/tmp", "/var/tmp"):
             if os.path.isdir(place) and not os.path.islink(place):
                 arguments += ["--bind", str(cell.tmp), place]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Dict, Sequence, Tuple
 
+from weyl_pilot.gpus import Gpus
 from weyl_pilot.work import Work
 
 SAFETY_S = 300
@@ -20,6 +21,7 @@ class Allocation:
     ram_mb: int
     scratch_mb: int
     slots: int
+    gpus: int = 0
 
     def without(self, works: Sequence[Work]) -> Allocation:
         """What remains beside these jobs."""
@@ -29,6 +31,7 @@ class Allocation:
             ram_mb=max(0, self.ram_mb - sum(work.ram_mb for work in works)),
             scratch_mb=max(0, self.scratch_mb - sum(work.scratch_mb for work in works)),
             slots=max(0, self.slots - len(works)),
+            gpus=max(0, self.gpus - sum(work.gpus for work in works)),
         )
 
     @property
@@ -47,6 +50,9 @@ class Node:
     tags: Tuple[str, ...]
     power_db12: float
     allocation: Allocation
+    gpus: Gpus = field(default_factory=Gpus)
+    is_whole: bool = False
+    """Whether the pilot has the machine for itself."""
 
     def offer(self, running: Sequence[Work], wall_s: float) -> Dict[str, Any]:
         """The node document of a match request."""
@@ -59,11 +65,12 @@ class Node:
             "cpu": {
                 "num_nodes": 1,
                 "num_cores": left.cores,
-                "whole_node": False,
+                # A job that wants a node for itself cannot have one where others run.
+                "whole_node": self.is_whole and not running,
                 "ram_mb": left.ram_mb,
                 "architecture": {"name": platform.machine(), "features": list(self.features)},
             },
-            "gpu": {"count": 0},
+            "gpu": self.gpus.offer(left.gpus),
             "io": {"scratch_mb": left.scratch_mb},
             "tags": list(self.tags),
         }

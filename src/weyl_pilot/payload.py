@@ -11,12 +11,13 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional, Sequence
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from weyl_pilot.processes import Process, Usage, end, usage
 
 TAIL_LINES = 20
 TAIL_BYTES = 8192
+PEEK_BYTES = 64 * 1024
 # How long the first process of a namespace may take to vanish once its launcher has ended.
 ORPHAN_PATIENCE_S = 5.0
 
@@ -54,31 +55,29 @@ class Payload:
         streams: Streams,
         uid: Optional[int],
         in_namespace: bool = False,
+        prefix: Sequence[str] = (),
     ) -> None:
         self._over = threading.Event()
         self._started = time.monotonic()
-        self._output = _open_stream(streams.output, uid)
+        self._output = self._error = _open_stream(streams.output, uid)
         self._report, report = os.pipe() if in_namespace else (-1, -1)
         words = [command[0], "--info-fd", str(report), *command[1:]] if in_namespace else list(command)
         try:
-            error = self._output if streams.error == streams.output else _open_stream(streams.error, uid)
-            try:
-                self._process = subprocess.Popen(
-                    words,
-                    env=dict(environment),
-                    cwd="/",
-                    stdin=subprocess.DEVNULL,
-                    stdout=self._output,
-                    stderr=error,
-                    start_new_session=True,
-                    close_fds=True,
-                    pass_fds=[report] if in_namespace else [],
-                )
-            finally:
-                if error != self._output:
-                    os.close(error)
+            if streams.error != streams.output:
+                self._error = _open_stream(streams.error, uid)
+            self._process = subprocess.Popen(
+                [*prefix, *words],
+                env=dict(environment),
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=self._output,
+                stderr=self._error,
+                start_new_session=True,
+                close_fds=True,
+                pass_fds=[report] if in_namespace else [],
+            )
         except BaseException:
-            os.close(self._output)
+            self.close()
             _close(self._report)
             raise
         finally:
@@ -141,20 +140,30 @@ class Payload:
         return time.monotonic() - self._started
 
     def tail(self) -> str:
-        """The last lines of standard output, read through our own descriptor: the file's name may lead elsewhere."""
-        try:
-            size = os.fstat(self._output).st_size
-            content = os.pread(self._output, TAIL_BYTES, max(0, size - TAIL_BYTES))
-        except OSError:
-            return ""
-        lines: List[str] = content.decode("utf-8", "replace").replace("\0", "").splitlines()
-        return "\n".join(lines[-TAIL_LINES:])
+        """The last lines of standard output."""
+        return "\n".join(_last_text(self._output, TAIL_BYTES).splitlines()[-TAIL_LINES:])
+
+    def peek(self) -> Tuple[str, str]:
+        """The last 64 kB of standard output and of standard error."""
+        output = _last_text(self._output, PEEK_BYTES)
+        return output, output if self._error == self._output else _last_text(self._error, PEEK_BYTES)
 
     def close(self) -> None:
-        """Gives the standard output's descriptor back, after the last `tail`."""
-        descriptor, self._output = self._output, -1
-        if descriptor >= 0:
-            os.close(descriptor)
+        """Gives the descriptors of the streams back, after the last `tail`."""
+        descriptors = {self._output, self._error}
+        self._output = self._error = -1
+        for descriptor in descriptors:
+            _close(descriptor)
+
+
+def _last_text(descriptor: int, bytes_max: int) -> str:
+    """The end of a stream, read through our own descriptor: the file's name may lead elsewhere."""
+    try:
+        size = os.fstat(descriptor).st_size
+        content = os.pread(descriptor, bytes_max, max(0, size - bytes_max))
+    except OSError:
+        return ""
+    return content.decode("utf-8", "replace").replace("\0", "")
 
 
 def _close(descriptor: int) -> None:

@@ -116,13 +116,37 @@ def os_tag(root: Path = Path("/")) -> Optional[str]:
     return "os:%s%s" % (values["ID"], version) if values.get("ID") else None
 
 
-def feature_tags(isolation: str) -> List[str]:
+def userns_works() -> bool:
+    """Whether an ordinary user may make a namespace of users, as containers without rights need."""
+    program = shutil.which("unshare")
+    if program is None:
+        return False
+    command = [program, "--user", "--map-root-user", "true"]
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=30,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return done.returncode == 0
+
+
+def feature_tags(isolation: str, *, limits_memory: bool) -> List[str]:
     """Atoms for what payloads can count on here."""
     tags = []
-    if isolation == "namespace":
+    if isolation == "namespace" or userns_works():
         tags.append("hostfeat:userns")
-    if shutil.which("apptainer"):
+    if any(shutil.which(name) for name in ("apptainer", "singularity")):
         tags += ["hostfeat:apptainer", "hostfeat:container"]
+    elif shutil.which("podman"):
+        tags.append("hostfeat:container")
+    if limits_memory:
+        tags.append("hostfeat:cgroup_memory")
     if os.path.isdir("/cvmfs"):
         tags += ["cvmfs:" + name for name in sorted(os.listdir("/cvmfs")) if "." in name]
     return tags

@@ -83,6 +83,9 @@ class Server:
         settings = dict(answer.get("settings") or {})
         if "payload_environment" in answer:
             settings.setdefault("payload_environment", answer["payload_environment"])
+        left_s = self.clock.seconds_until(str(answer.get("not_after") or ""))
+        if left_s is not None:
+            settings["token_life_s"] = left_s
         return Welcome(str(answer["stamp"]), str(answer.get("site") or ""), str(answer.get("vo") or ""), settings)
 
     def match(self, request: Mapping[str, Any], *, patience_s: float = 120) -> Dict[str, Any]:

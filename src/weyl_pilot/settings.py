@@ -25,6 +25,8 @@ class Settings:
     cores: int = 0
     memory_mb: int = 0
     scratch_mb: int = 0
+    gpus: int = -1
+    whole_node: bool = False
     wall_s: int = 0
     idle_s: int = 1200
     empty_matches_max: int = 10
@@ -53,6 +55,8 @@ def parse_arguments(arguments: Sequence[str], environment: Optional[dict] = None
         cores=options.cores,
         memory_mb=options.memory_mb,
         scratch_mb=options.scratch_mb,
+        gpus=options.gpus,
+        whole_node=options.whole_node,
         wall_s=options.wall_s,
         idle_s=options.idle_s,
         empty_matches_max=options.empty_max,
@@ -91,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         ("--cores", 0, "cores of the allocation; 0 = what the machine lets us use"),
         ("--memory-mb", 0, "memory of the allocation; 0 = what the machine lets us use"),
         ("--scratch-mb", 0, "disk of the allocation; 0 = free space of the work directory"),
+        ("--gpus", -1, "GPUs of the allocation; -1 = those that the machine shows us"),
         ("--wall-s", 0, "seconds until the allocation ends; 0 = the server's figure for the queue"),
         ("--idle-s", 1200, "stop after this many seconds without a job"),
         ("--empty-max", 10, "stop after this many empty matches in a row"),
@@ -98,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     ]
     for name, default, text in numbers:
         parser.add_argument(name, type=int, default=default, help="%s [%d]" % (text, default))
+    parser.add_argument("--whole-node", action="store_true", help="the machine is ours alone: use all of it")
     parser.add_argument("--report-every-s", type=float, default=0, help="seconds between heartbeats [server's figure]")
     parser.add_argument("--power-db12", type=float, default=0, help="benchmark of one core [server's figure, else 10]")
     parser.add_argument(

@@ -25,10 +25,12 @@ SAMPLE_EVERY_S = 10.0
 FIRST_REPORT_SHARE = 0.4
 FREE_DISK_MIN_MB = 500
 MEMORY_MARGIN = 1.1
+MEMORY_EXCEEDED = "Job has exceeded its memory limit"
 IDLE_WINDOW_S = 1800.0
 IDLE_SHARE = 0.05
 STOP_BEFORE_END_S = 300.0
 WALL_DEFAULT_S = 3 * 86400
+PEEK_EVERY_S, PEEK_FOR_S = 10.0, 600.0
 OPT_OUT_FILE = ".weyl-nowatch"
 OPT_OUT_VARIABLE = "DISABLE_WATCHDOG_CPU_WALLCLOCK_CHECK"
 
@@ -57,8 +59,15 @@ class Watched:
     ends_at: float = float("inf")
     """By the monotonic clock: when the pilot's allocation is over."""
     next_report: float = 0.0
+    peek_until: float = 0.0
+    """By the monotonic clock: somebody looks on until then, so reports are frequent and long."""
     over_memory: int = 0
     history: Deque[Tuple[float, float]] = field(default_factory=collections.deque)
+
+    @property
+    def is_peeked_at(self) -> bool:
+        """Whether somebody has asked for the output of late."""
+        return time.monotonic() < self.peek_until
 
     @property
     def may_idle(self) -> bool:
@@ -85,7 +94,7 @@ def judge(watched: Watched, used: Usage, *, free_mb: int, disk_mb: Optional[int]
     watched.over_memory = watched.over_memory + 1 if limit_kb and used.memory_kb > limit_kb else 0
     if watched.over_memory >= 2:
         text = "Memory limit exceeded: %d MB of %d MB" % (used.memory_kb // 1024, work.ram_limit_mb)
-        return Verdict("Application Finished With Errors", text, error_class="memory")
+        return Verdict(MEMORY_EXCEEDED, text, error_class="memory")
     return _judge_idle(watched, used, wall_s=wall_s)
 
 
@@ -104,15 +113,18 @@ def _judge_idle(watched: Watched, used: Usage, *, wall_s: float) -> Optional[Ver
 
 def sample_fields(watched: Watched, used: Usage, *, free_mb: int) -> Dict[str, object]:
     """One heartbeat, in the words and units of the wire: kB, MB for disk, seconds."""
-    return {
+    fields: Dict[str, object] = {
         "LoadAverage": round(load_average(), 2),
         "MemoryUsed": float(used.memory_kb),
         "Vsize": float(used.virtual_kb),
         "AvailableDiskSpace": float(free_mb),
         "CPUConsumed": round(used.cpu_s, 2),
         "WallClockTime": round(watched.payload.wall_s, 2),
-        "StandardOutput": watched.mask(watched.payload.tail()),
     }
+    if watched.is_peeked_at:
+        output, error = watched.payload.peek()
+        return {**fields, "StandardOutput": watched.mask(output), "StandardError": watched.mask(error)}
+    return {**fields, "StandardOutput": watched.mask(watched.payload.tail())}
 
 
 def disk_usage_mb(paths: Tuple[Path, ...]) -> int:
@@ -136,7 +148,8 @@ class Watchdog:
         self._sample_every_s = min(SAMPLE_EVERY_S, self._report_every_s)
         self._watched: Dict[int, Watched] = {}
         self._lock = threading.Lock()
-        self._ended = threading.Event()
+        self._woken = threading.Event()
+        self._is_ended = False
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
     def start(self) -> None:
@@ -145,24 +158,40 @@ class Watchdog:
 
     def close(self) -> None:
         """Ends the thread."""
-        self._ended.set()
+        self._is_ended = True
+        self._woken.set()
 
     def add(self, watched: Watched) -> None:
         """Watches a payload from now on; the first heartbeat comes early: whoever submitted it may be looking."""
-        watched.next_report = time.monotonic() + self._period_s() * FIRST_REPORT_SHARE
+        watched.next_report = time.monotonic() + self._period_s(watched) * FIRST_REPORT_SHARE
         with self._lock:
             self._watched[watched.work.job_id] = watched
+
+    def peek(self, job_id: int) -> None:
+        """Reports of this payload at once, and often and at length for a while."""
+        with self._lock:
+            watched = self._watched.get(job_id)
+            if watched is None:
+                return
+            watched.peek_until = time.monotonic() + PEEK_FOR_S
+            watched.next_report = time.monotonic()
+        self._woken.set()
 
     def remove(self, job_id: int) -> None:
         """Watches it no more."""
         with self._lock:
             self._watched.pop(job_id, None)
 
-    def _period_s(self) -> float:
-        return self._report_every_s * random.uniform(0.9, 1.1)
+    def _period_s(self, watched: Watched) -> float:
+        every_s = min(self._report_every_s, PEEK_EVERY_S) if watched.is_peeked_at else self._report_every_s
+        return every_s * random.uniform(0.9, 1.1)
 
     def _run(self) -> None:
-        while not self._ended.wait(self._pause_s()):
+        while True:
+            self._woken.wait(self._pause_s())
+            self._woken.clear()
+            if self._is_ended:
+                return
             with self._lock:
                 everyone: List[Watched] = list(self._watched.values())
             if not everyone:
@@ -187,7 +216,7 @@ class Watchdog:
         free_mb = shutil.disk_usage(str(watched.directory)).free // (1024 * 1024)
         disk_mb = disk_usage_mb(watched.disk_paths) if is_due and watched.work.scratch_mb else None
         if is_due:
-            watched.next_report = time.monotonic() + self._period_s()
+            watched.next_report = time.monotonic() + self._period_s(watched)
             watched.outbox.heartbeat(sample_fields(watched, used, free_mb=free_mb))
         verdict = judge(watched, used, free_mb=free_mb, disk_mb=disk_mb)
         if verdict is not None:

@@ -11,7 +11,7 @@ import signal
 import stat
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
@@ -22,7 +22,8 @@ from weyl_pilot.outbox import Outbox
 from weyl_pilot.payload import Payload, Result, Streams
 from weyl_pilot.sandbox import Sandboxes, SandboxFailure
 from weyl_pilot.server import Server
-from weyl_pilot.watchdog import Verdict, Watchdog, Watched
+from weyl_pilot.shares import Share, Shares
+from weyl_pilot.watchdog import MEMORY_EXCEEDED, Verdict, Watchdog, Watched
 from weyl_pilot.work import ApplicationNotFound, Work, payload_environment, resolve_command, safe_file_name
 
 log = logging.getLogger("weyl_pilot.wrapper")
@@ -55,6 +56,7 @@ class Shop:
     """Lets the pilot take no more jobs, for a reason."""
     power_db12: float = 10.0
     ends_at: float = float("inf")
+    shares: Shares = field(default_factory=Shares)
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ class Wrapper:
         self._lock = threading.Lock()
         self._is_hurried = False
         self._stages_s: Dict[str, float] = {}
+        self._share = Share()
         self._result: Optional[Result] = None
 
     # -- from outside ---------------------------------------------------------------------------------------------
@@ -108,6 +111,8 @@ class Wrapper:
         log.info("job %d: command %s", self.work.job_id, name)
         if name == "Kill":
             self.stop(Verdict("Received Kill signal", status=None, error_class="user"))
+        elif name == "Peek":
+            self._shop.watchdog.peek(self.work.job_id)
         elif name == "Drain":
             self._shop.drain("the server said drain")
 
@@ -126,6 +131,7 @@ class Wrapper:
         self._shop.server.unwatch_job_token(self.work.job_id)
         if self._payload is not None:
             self._payload.close()
+        self._shop.shares.give_back(self.work.job_id)
         remove_tree(self.cell.run.parent)
         log.info("job %d: %s / %s", self.work.job_id, outcome.status or "as the server says", outcome.minor)
         return outcome
@@ -158,6 +164,8 @@ class Wrapper:
         self.outbox.state("Running", minor="Job Initialization")
         self.outbox.parameters(shop.facts)
         prepare(cell)
+        self._share = shop.shares.take(work)
+        self._share.pin()
         try:
             if work.token:
                 shop.server.accept_job_token(work.job_id, work.token)
@@ -197,6 +205,7 @@ class Wrapper:
             "WEYL_JOB_FILE": os.path.join(os.path.dirname(token), "job.json"),
             "WEYL_URL": str(self._shop.facts.get("WeylURL", "")),
         }
+        facts.update(self._share.environment())
         return payload_environment(self.work, queue=self._shop.environment, facts=facts)
 
     def _streams(self) -> Streams:
@@ -234,14 +243,19 @@ class Wrapper:
     def _start(self, command: Sequence[str], streams: Streams) -> Payload:
         walls = self._shop.walls
         return Payload(
-            walls.command(self.cell, command),
+            walls.command(replace(self.cell, devices=self._share.devices()), command),
             self._environment(),
             streams=streams,
             uid=self.cell.uid,
             in_namespace=walls.level == "namespace",
+            prefix=self._share.prefix(),
         )
 
     def _judge(self, exit_code: int) -> Outcome:
+        complaint = self._share.memory_complaint() if exit_code else None
+        with self._lock:
+            if complaint is not None and self._verdict is None:
+                self._verdict = Verdict(MEMORY_EXCEEDED, complaint, error_class="memory")
         if self._verdict is not None:
             outcome = self._ruled(Outcome("Failed", BAD))
             if outcome.status is not None:

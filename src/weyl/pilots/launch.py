@@ -32,6 +32,7 @@ def pilot_spec(target: Target, *, url: str, archive: bytes, options: Operations)
         "--memory-mb": queue.memory_mb,
         "--scratch-mb": queue.scratch_mb,
         "--wall-s": queue.wall_time,
+        "--gpus": queue.gpus,
         "--power-db12": queue.power_db12,
         "--idle-s": options.pilots.idle_after,
         "--empty-max": options.pilots.empty_matches_max,
@@ -41,6 +42,8 @@ def pilot_spec(target: Target, *, url: str, archive: bytes, options: Operations)
     for name, value in numbers.items():
         if value is not None:
             arguments += [name, f"{value:g}" if isinstance(value, float) else str(value)]
+    if queue.whole_node:
+        arguments.append("--whole-node")
     for path in queue.payload.software:
         arguments += ["--software", path]
     return PilotSpec(
