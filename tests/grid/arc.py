@@ -81,6 +81,9 @@ def running_arc(directory: Path) -> Iterator[GridSite]:
     grid_user()
     for name in ("control", "jobs", "log"):
         (directory / name).mkdir(mode=0o755)
+    # A-REX would search for primes of its own for minutes, in a process that outlives it.
+    primes = directory / "control" / "dhparam.pem"
+    run("openssl", "genpkey", "-genparam", "-algorithm", "DH", "-pkeyopt", "group:ffdhe2048", "-out", primes)
     host, port = certified_host(), free_port()
     config = directory / "arc.conf"
     with ExitStack() as stack:
