@@ -16,7 +16,7 @@ HostKey {directory}/host_key
 PidFile none
 AuthorizedKeysFile {directory}/authorized_keys
 StrictModes no
-PasswordAuthentication no
+PasswordAuthentication yes
 KbdInteractiveAuthentication no
 UsePAM no
 MaxStartups 100

@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import secrets
 import shutil
 import signal
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,13 +18,8 @@ from tests.grid.daemons import run
 from tests.grid.site import GridSite
 from weyl.pilots.compute_elements.credential_files import credentials_of
 from weyl.pilots.compute_elements.driver import CEState, DriverError, OutcomeUnknown
-from weyl.pilots.compute_elements.ssh_transport import (
-    SSHAddress,
-    SSHOptions,
-    SSHTransport,
-    Trouble,
-    private_directory,
-)
+from weyl.pilots.compute_elements.ssh_command import SSHAddress, SSHOptions
+from weyl.pilots.compute_elements.ssh_transport import SSHTransport, Trouble, private_directory
 from weyl.pilots.compute_elements.transport import LocalTransport, Transport
 
 pytestmark = [pytest.mark.xdist_group("grid-ssh"), pytest.mark.timeout(200)]
@@ -111,6 +108,31 @@ async def test_a_key_that_is_not_welcome_is_told_and_the_host_left_alone_for_a_w
     assert way.site.credentials is not None
     shutil.copy(way.site.credentials / "ssh" / "ssh-key", tmp_path / "ssh" / "ssh-key")
     assert (await transport.run("id -un", timeout_s=TIMEOUT_S)).out == b"weyltest\n"
+
+
+async def test_a_host_is_reached_through_another_whose_key_is_checked_too(way: Way) -> None:
+    endpoint, keys = way.site.element["Endpoint"], way.site.element["DriverOptions"]["HostKeys"]
+    gate = endpoint.replace("127.0.0.1", "localhost")
+    with pytest.raises(DriverError, match=r"(?i)host key"):
+        await way.open(ProxyJump=gate, ProxyHostKeys=(OTHER_KEY,)).run("id -un", timeout_s=TIMEOUT_S)
+    transport = way.open(ProxyJump=gate, ProxyHostKeys=tuple(keys))
+    assert (await transport.run("id -un", timeout_s=TIMEOUT_S)).out == b"weyltest\n"
+
+
+async def test_a_password_does_where_a_site_has_nothing_better(way: Way, tmp_path: Path) -> None:
+    password = secrets.token_urlsafe(24)
+    subprocess.run(["chpasswd"], input=f"weyltest:{password}".encode(), check=True)
+    (tmp_path / "ssh").mkdir()
+    file = tmp_path / "ssh" / "password"
+    for content in ("not-that-one", password):
+        file.write_text(f"{content}\n")
+        file.chmod(0o600)
+        transport = way.open(credentials=tmp_path)
+        if content == password:
+            assert (await transport.run("id -un", timeout_s=TIMEOUT_S)).out == b"weyltest\n"
+        else:
+            with pytest.raises(DriverError, match="Permission denied"):
+                await transport.run("id -un", timeout_s=TIMEOUT_S)
 
 
 async def test_no_secret_stays_behind(way: Way) -> None:

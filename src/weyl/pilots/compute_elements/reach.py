@@ -3,7 +3,8 @@
 from pydantic import Field, model_validator
 
 from weyl.pilots.compute_elements.credentials import CredentialProvider
-from weyl.pilots.compute_elements.ssh_transport import SSHAddress, SSHOptions, SSHTransport
+from weyl.pilots.compute_elements.ssh_command import SSHAddress, SSHOptions
+from weyl.pilots.compute_elements.ssh_transport import SSHTransport
 from weyl.pilots.compute_elements.transport import LocalTransport, Transport
 
 

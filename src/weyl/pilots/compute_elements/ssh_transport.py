@@ -11,15 +11,13 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from weyl.config.section import Section
 from weyl.pilots.compute_elements.credentials import Credential, CredentialKind, CredentialProvider
 from weyl.pilots.compute_elements.driver import DriverError, OutcomeUnknown
+from weyl.pilots.compute_elements.ssh_command import SSHAddress, SSHOptions, known_hosts, login_command
 from weyl.pilots.compute_elements.transport import Finished, Framed, communicate
 
 KEPT_OPEN_S = 300
-ALIVE_EVERY_S = 10
 PAUSE_MAX_S = 60.0
 CHECK_TIMEOUT_S = 5.0
 REFUSED = "Session open refused by peer"
@@ -27,43 +25,6 @@ REFUSED_PAUSE_S = 0.3
 # Other users must not be able to guess where to wait for a password.
 _ASKPASS = '#!/bin/sh\nexec cat "$WEYL_SSH_PASSWORD_FILE"\n'
 _PASSED_ON = ("PATH", "LANG", "HOME", "USER", "LOGNAME", "KRB5CCNAME")
-
-
-class SSHOptions(Section):
-    """What `DriverOptions` may say of the way to a computing element behind SSH."""
-
-    host_keys: tuple[str, ...] = ()
-    """Public keys of the host, as `ssh-keyscan` prints them without the name: `ssh-ed25519 AAAA…`."""
-    known_hosts: Path | None = None
-    """A file of host keys; without it and `HostKeys` those of this machine and of the worker's user are used."""
-    config_file: Path | None = None
-    """A configuration of ssh for all that has no option here; none is read otherwise."""
-    proxy_jump: str | None = None
-    """Hosts to go through, as `ssh -J` takes them; their keys must be in `KnownHosts`."""
-    connect_timeout: float = 15
-    """Seconds until a host that does not answer is given up."""
-
-
-@dataclass(frozen=True)
-class SSHAddress:
-    """Where to log in."""
-
-    host: str
-    user: str | None = None
-    port: int = 22
-
-    @classmethod
-    def parse(cls, endpoint: str) -> "SSHAddress":
-        """Read `ssh://user@host:port`."""
-        parts = urlsplit(endpoint)
-        is_plain = not (parts.path.strip("/") or parts.query or parts.fragment or parts.password)
-        words = (parts.hostname or "", parts.username or "")
-        if parts.scheme != "ssh" or not parts.hostname or not is_plain or any(word.startswith("-") for word in words):
-            raise ValueError(f"{endpoint!r} is not of the form ssh://user@host:port")
-        return cls(parts.hostname, parts.username, parts.port or 22)
-
-    def __str__(self) -> str:
-        return f"ssh://{f'{self.user}@' if self.user else ''}{self.host}:{self.port}"
 
 
 class SSHTransport:
@@ -98,7 +59,7 @@ class SSHTransport:
         # The login shell sees this line only; the script comes first on the standard input, byte by byte because what
         # follows it there is the script's own.
         line = f"exec /bin/sh -c 'eval \"$(dd bs=1 count={len(text)} 2>/dev/null)\"'"
-        command = [*self._mux(socket), "-o", "ProxyCommand=false", *self._target(), line]
+        command = [*self._mux(socket), "-o", "ProxyCommand=false", *self._address.words(), line]
         deadline = time.monotonic() + timeout_s
         while True:
             code, out, complaint = await communicate(
@@ -130,7 +91,7 @@ class SSHTransport:
     async def _is_open(self, socket: Path) -> bool:
         if not _exists(socket):
             return False
-        command = [*self._mux(socket), "-O", "check", *self._target()]
+        command = [*self._mux(socket), "-O", "check", *self._address.words()]
         try:
             code, _, _ = await communicate(
                 command, stdin=b"", timeout_s=CHECK_TIMEOUT_S, environment=_environment(), directory="/"
@@ -144,61 +105,30 @@ class SSHTransport:
     async def _open(self, socket: Path, credential: Credential | None) -> None:
         log = socket.with_suffix(".log")
         _remove(log)
+        hosts = _known_hosts(socket, known_hosts(self._address, self._options))
         environment = _environment()
         with _secrets(socket, credential, environment) as identity:
-            command = ["ssh", *self._options_of(socket), *identity, "-M", "-N", "-f", "-E", str(log), *self._target()]
+            command = [
+                *login_command(self._options, known_hosts=hosts, identity=identity, log=log),
+                *("-o", f"ControlPath={socket}", "-o", f"ControlPersist={KEPT_OPEN_S}"),
+                *("-M", "-N", "-f", *self._address.words()),
+            ]
             timeout_s = self._options.connect_timeout + CHECK_TIMEOUT_S
-            code, _, _ = await communicate(
+            code, _, said = await communicate(
                 command, stdin=b"", timeout_s=timeout_s, environment=environment, directory="/"
             )
         if code or not _exists(socket):
-            raise DriverError(_complaint(log) or "No connection could be made")
+            raise DriverError(_complaint(log) or said or "No connection could be made")
 
     async def _disconnect(self, socket: Path) -> None:
         """Let the connection take nothing new; what others run on it may go on."""
-        command = [*self._mux(socket), "-O", "stop", *self._target()]
+        command = [*self._mux(socket), "-O", "stop", *self._address.words()]
         with suppress(DriverError):
             await communicate(command, stdin=b"", timeout_s=CHECK_TIMEOUT_S, environment=_environment(), directory="/")
         _remove(socket)
 
     def _mux(self, socket: Path) -> list[str]:
         return ["ssh", "-F", "none", "-S", str(socket), "-o", "ControlMaster=no", "-o", "BatchMode=yes", "-T"]
-
-    def _target(self) -> list[str]:
-        user = ["-l", self._address.user] if self._address.user else []
-        return ["-p", str(self._address.port), *user, "--", self._address.host]
-
-    def _options_of(self, socket: Path) -> list[str]:
-        words = {
-            "ControlPath": socket,
-            "ControlPersist": KEPT_OPEN_S,
-            "ConnectTimeout": max(1, round(self._options.connect_timeout)),
-            "ServerAliveInterval": ALIVE_EVERY_S,
-            "ServerAliveCountMax": 3,
-            "StrictHostKeyChecking": "yes",
-            "UpdateHostKeys": "no",
-            "IdentitiesOnly": "yes",
-            "ForwardAgent": "no",
-            "ForwardX11": "no",
-            "ClearAllForwardings": "yes",
-            "PermitLocalCommand": "no",
-            "NumberOfPasswordPrompts": 1,
-            "LogLevel": "ERROR",
-        }
-        if self._options.host_keys:
-            known = socket.with_suffix(".hosts")
-            known.write_text("".join(f"{self._known_name()} {key}\n" for key in self._options.host_keys))
-            words |= {"UserKnownHostsFile": known, "GlobalKnownHostsFile": "/dev/null"}
-        elif self._options.known_hosts:
-            words |= {"UserKnownHostsFile": self._options.known_hosts, "GlobalKnownHostsFile": "/dev/null"}
-        if self._options.proxy_jump:
-            words["ProxyJump"] = self._options.proxy_jump
-        chosen = ["-F", str(self._options.config_file or "none")]
-        return [*chosen, *(part for name, value in words.items() for part in ("-o", f"{name}={value}"))]
-
-    def _known_name(self) -> str:
-        host, port = self._address.host, self._address.port
-        return host if port == 22 else f"[{host}]:{port}"
 
     def _digest(self, credential: Credential | None) -> str:
         content = hashlib.sha256(credential.content if credential else b"").hexdigest()
@@ -245,6 +175,15 @@ def private_directory() -> Path:
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
         raise DriverError(f"{directory} must be a directory of this user with mode 0700")
     return directory
+
+
+def _known_hosts(socket: Path, content: str) -> Path | None:
+    """Write down the keys of hosts that the configuration gives, if it does."""
+    path = socket.with_suffix(".hosts")
+    if not content:
+        return None
+    path.write_text(content)
+    return path
 
 
 def _exists(path: Path) -> bool:
