@@ -20,7 +20,7 @@ async def test_pilots_of_every_fate_in_one_turn(grid: Grid) -> None:
     """Twenty in one request that end well, one that fails, one without a program, two that are cancelled."""
     wanted, gated = copies(20), copies(2)
     spec = grid.spec("0", "two words", "*")
-    sent = await grid.send(replace(spec, outputs=("never-written.log",)), wanted)
+    sent = await grid.send(replace(spec, outputs=("never-written.log",), scratch_mb=100), wanted)
     good = [sent.handles[index] for index in range(20)]
     (failing,) = (await grid.send(grid.spec("3"))).handles.values()
     (lost,) = (await grid.send(replace(grid.spec(), executable="/no/such/program"))).handles.values()

@@ -100,9 +100,7 @@ def _resources(spec: PilotSpec, runtime_environments: Sequence[str]) -> str:
             *(f"<RuntimeEnvironment>{_tag('Name', name)}</RuntimeEnvironment>" for name in runtime_environments),
             # ARC counts memory for each slot, and processor time over all of them.
             _tag("IndividualPhysicalMemory", spec.memory_mb * MIB // spec.cores) if spec.memory_mb else "",
-            f"<DiskSpaceRequirement>{_tag('SessionDiskSpace', spec.scratch_mb * MIB)}</DiskSpaceRequirement>"
-            if spec.scratch_mb
-            else "",
+            _tag("DiskSpaceRequirement", spec.scratch_mb * MIB) if spec.scratch_mb else "",
             _tag("TotalCPUTime", spec.wall_s * spec.cores) if spec.wall_s else "",
             _tag("WallTime", spec.wall_s) if spec.wall_s else "",
             f"<SlotRequirement>{slots}<SlotsPerHost>{spec.cores}</SlotsPerHost></SlotRequirement>",
