@@ -1,4 +1,4 @@
-"""What every computing element driver must do, run over each of them."""
+"""What only this machine does as a computing element; what is asked of every driver is in `tests/grid`."""
 
 import asyncio
 import os
@@ -17,7 +17,6 @@ from weyl.pilots.compute_elements.driver import (
     DriverContext,
     PilotSpec,
     Submitted,
-    job_name,
 )
 from weyl.pilots.compute_elements.local import LocalComputeElement
 
@@ -44,10 +43,9 @@ class Element:
         return self.make()
 
 
-@pytest.fixture(params=["local"])
-async def element(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Element]:
-    """Each driver in turn; pilots left over by a test are ended."""
-    assert request.param == "local"
+@pytest.fixture
+async def element(tmp_path: Path) -> AsyncIterator[Element]:
+    """This machine; pilots left over by a test are ended."""
     context = DriverContext(site="Here", ce="local", directory=tmp_path / "ce")
     limited = DriverContext(site="Here", ce="local", directory=tmp_path / "ce")
     element = Element(
@@ -98,29 +96,6 @@ async def ended(element: Element, submitted: Submitted) -> dict[str, CEState]:
     return {handle: status.state for handle, status in (await element.driver.status(handles)).items()}
 
 
-@pytest.mark.parametrize("count", [1, 50])
-async def test_pilots_start_with_their_stamp_and_secret_and_end_done(element: Element, count: int) -> None:
-    wanted = copies(count)
-    submitted = await element.driver.submit(spec(), wanted)
-    assert submitted.failures == {}
-    assert sorted(submitted.handles) == list(range(count))
-    assert len(set(submitted.handles.values())) == count
-    assert set((await ended(element, submitted)).values()) == {CEState.DONE}
-    for index, handle in submitted.handles.items():
-        output = await element.driver.output(handle)
-        assert output.stdout == f"stamp {wanted[index].stamp}, secret hush-{index}, mode 600\n".encode()
-        assert output.stderr == b"trouble\n"
-        assert output.exit_code == 0
-
-
-async def test_a_pilot_that_fails_says_so(element: Element) -> None:
-    submitted = await element.driver.submit(spec("3"), copies(1))
-    assert set((await ended(element, submitted)).values()) == {CEState.FAILED}
-    handle = submitted.handles[0]
-    assert (await element.driver.output(handle)).exit_code == 3
-    assert "3" in (await element.driver.status([handle]))[handle].detail
-
-
 async def test_part_of_a_submission_may_fail(element: Element) -> None:
     submitted = await element.limit_to(2).submit(spec(waits=True), copies(3))
     assert sorted(submitted.handles) == [0, 1]
@@ -139,64 +114,6 @@ async def test_a_program_that_does_not_exist_is_a_failure_and_leaves_nothing(ele
     assert sorted(submitted.failures) == [0, 1]
     assert "no-such-program" in submitted.failures[0]
     assert list(element.directory.glob("*")) == []
-
-
-@pytest.mark.parametrize("handle", ["", "nonsense", "weyl-x:1:1", "../../etc:1:1", "weyl-x:notanumber:"])
-async def test_an_unknown_handle_is_unknown_and_never_an_error(element: Element, handle: str) -> None:
-    driver = element.driver
-    assert (await driver.status([handle]))[handle].state is CEState.UNKNOWN
-    assert await driver.cancel([handle]) == {handle: None}
-    assert (await driver.output(handle)).stdout is None
-    await driver.cleanup([handle])
-
-
-async def test_cancelling_twice_is_cancelling_once(element: Element) -> None:
-    submitted = await element.driver.submit(spec(waits=True), copies(2))
-    handles = list(submitted.handles.values())
-    assert await element.driver.cancel(handles) == dict.fromkeys(handles)
-    assert {status.state for status in (await element.driver.status(handles)).values()} == {CEState.DELETED}
-    assert await element.driver.cancel(handles) == dict.fromkeys(handles)
-
-
-async def test_cancelling_what_has_ended_changes_nothing(element: Element) -> None:
-    submitted = await element.driver.submit(spec(), copies(1))
-    states = await ended(element, submitted)
-    await element.driver.cancel(list(states))
-    assert {handle: status.state for handle, status in (await element.driver.status(list(states))).items()} == states
-
-
-async def test_output_can_be_read_while_the_pilot_runs(element: Element) -> None:
-    submitted = await element.driver.submit(spec(waits=True), copies(1))
-    handle = submitted.handles[0]
-
-    async def has_spoken() -> bool:
-        return b"stamp" in ((await element.driver.output(handle)).stdout or b"")
-
-    await until(has_spoken)
-    assert (await element.driver.status([handle]))[handle].state is CEState.RUNNING
-    assert (await element.driver.output(handle)).exit_code is None
-    release(element)
-    assert (await ended(element, submitted))[handle] is CEState.DONE
-
-
-async def test_cleaning_twice_is_cleaning_once_and_spares_what_runs(element: Element) -> None:
-    over = await element.driver.submit(spec(), copies(1))
-    await ended(element, over)
-    running = await element.driver.submit(spec(waits=True), copies(1))
-    handles = [over.handles[0], running.handles[0]]
-    await element.driver.cleanup(handles)
-    await element.driver.cleanup(handles)
-    statuses = await element.driver.status(handles)
-    assert [statuses[handle].state for handle in handles] == [CEState.UNKNOWN, CEState.RUNNING]
-
-
-async def test_pilots_are_found_by_name_after_a_crash(element: Element) -> None:
-    wanted = copies(2)
-    submitted = await element.driver.submit(spec(waits=True), wanted)
-    names = [job_name(copy.stamp) for copy in wanted]
-    found = await element.driver.find([*names, job_name(new_stamp())])
-    assert found == dict(zip(names, submitted.handles.values(), strict=True))
-    assert {status.state for status in (await element.driver.status(found.values())).values()} == {CEState.RUNNING}
 
 
 async def test_a_pilot_that_was_killed_from_outside_is_not_done(element: Element) -> None:
