@@ -129,7 +129,7 @@ def _tasks(services: Services) -> Sequence[BoundTask]:
             heartbeat_months=services.settings.job_heartbeat_months,
         ),
         *resource_status_tasks.tasks(services.db),
-        *matcher_tasks.tasks(services.db),
+        *matcher_tasks.tasks(services.db, services.config),
         *pilots_tasks.tasks(_yard(services)),
         *accounting_tasks.tasks(services.db, record_months=services.settings.accounting_months),
         *tasks_tasks.tasks(services.db),

@@ -184,3 +184,16 @@ async def select_last_submitted(tx: Tx, before: datetime) -> int:
     """Return the id of the last job that was submitted before a time."""
     [row] = await fetch_text(tx, _LAST_SUBMITTED, before)
     return int(row["job_id"])
+
+
+# Bounded by the key: who has waited for so long was submitted before, and the young ones are not looked at.
+_EXPIRED = (
+    "SELECT job_id FROM jobs WHERE vo = $1 AND status = 'Waiting' AND job_id <= $2 AND last_update_time <= $3"
+    " ORDER BY job_id LIMIT $4"
+)
+
+
+async def select_expired(tx: Tx, vo: str, *, before: datetime, limit: int) -> list[int]:
+    """Return jobs of a VO that have been waiting since a time, the oldest first."""
+    last = await select_last_submitted(tx, before)
+    return [row["job_id"] for row in await fetch_text(tx, _EXPIRED, vo, last, before, limit)]

@@ -1,18 +1,21 @@
-"""Background work of the matcher: forgets what nobody will ask for again."""
+"""Background work of the matcher: forgets what nobody will ask for again, and gives up what waits for too long."""
 
 from datetime import timedelta
 
+from weyl.config.service import ConfigStore
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.matcher import queries
+from weyl.matcher.service.expiry import expire
 from weyl.matcher.service.matcher import REQUEST_KEPT_FOR
 from weyl.tasks.models import BoundTask, Task
 
 FORGET = Task("matcher.forget", every=timedelta(minutes=1), lock="matcher.forget")
+EXPIRE = Task("matcher.expire", every=timedelta(minutes=5), lock="matcher.expire")
 OFFER_KEPT_FOR = timedelta(days=7)
 
 
-def tasks(db: Database) -> list[BoundTask]:
+def tasks(db: Database, config: ConfigStore) -> list[BoundTask]:
     """Return the tasks of this room, bound to a database."""
 
     async def forget(_: object) -> None:
@@ -21,4 +24,7 @@ def tasks(db: Database) -> list[BoundTask]:
             await queries.delete_requests(tx, now - REQUEST_KEPT_FOR)
             await queries.delete_offers(tx, now - OFFER_KEPT_FOR)
 
-    return [FORGET.bind(forget)]
+    async def give_up(_: object) -> None:
+        await expire(db, config.current().config, utcnow())
+
+    return [FORGET.bind(forget), EXPIRE.bind(give_up)]
