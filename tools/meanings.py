@@ -168,9 +168,9 @@ MEANINGS: dict[str, dict[str, str]] = {
         "CEs": "Computing elements by name.",
     },
     "ComputingElement": {
-        "Driver": "How pilots are started: `local`, or a driver of an extension.",
-        "Endpoint": "Address, if the driver needs one.",
-        "Credentials": "Name of what the driver logs in with, never a secret; no driver of this release needs one.",
+        "Driver": "`local`, `ssh`, `slurm`, `htcondor`, `arc`, `kubernetes`, or a driver of an extension.",
+        "Endpoint": "Address, if the driver needs one, such as `ssh://user@host` or `https://host:port`.",
+        "Credentials": "Directory in `WEYL_CREDENTIALS_DIRECTORY` with what the driver logs in with.",
         "Tags": "Tags that all pilots of the element offer.",
         "Status": "Status for every VO that does not say otherwise.",
         "DriverOptions": "What only this driver knows.",
