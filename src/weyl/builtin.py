@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib.metadata import EntryPoint, entry_points
 
@@ -66,6 +66,7 @@ async def _state(services: Services) -> AsyncIterator[Mapping[str, object]]:
         advice=guard.advice,
     )
     async with authority as auth, board, matching as matcher, guard as verifier:
+        explainer = Explainer(board, matcher, pilots_seen=pilot_figures.count_pilots)
         _show_figures(services)
         services.metrics.gauge(
             "weyl_matcher_classes", "Classes of waiting jobs in this process's index.", lambda: len(matcher.index)
@@ -78,9 +79,9 @@ async def _state(services: Services) -> AsyncIterator[Mapping[str, object]]:
             "auth": auth,
             "status_board": board,
             "job_writes": JobWrites(services.db),
-            "submission_rules": services.submission,
+            "submission_rules": replace(services.submission, outlook=explainer.outlook),
             "matcher": matcher,
-            "explainer": Explainer(board, matcher, pilots_seen=pilot_figures.count_pilots),
+            "explainer": explainer,
             "before_stop": [matcher.send_away],
             "pilot_yard": _yard(services),
         }

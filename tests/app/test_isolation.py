@@ -118,6 +118,7 @@ CASES = {
     "POST /api/rss/drain/release": Case({403}, body=lambda _: [SITE_OF_A]),
     "POST /api/jobs/search": Case({200}, body=lambda _: {"search": []}),
     "POST /api/jobs/summary": Case({200}, body=lambda _: {"grouping": ["JobGroup"], "search": []}),
+    "POST /api/jobs/check": Case({400}, body=lambda _: {"json": [{"executable": "/bin/true", "VO": "voa"}]}),
     "POST /api/jobs/json": Case({400}, body=lambda _: [{"executable": "/bin/true", "VO": "voa"}]),
     "POST /api/jobs/jdl": Case({400}, body=lambda _: ['Executable = "/bin/true"; VirtualOrganization = "voa";']),
     "PATCH /api/jobs/status": Case(NOTHING, body=lambda world: {str(world.job_id): UPDATE}),

@@ -84,6 +84,7 @@ def samples(job_id: int) -> dict[str, Any]:
         "PATCH /api/jobs/{job_id}/sandbox/output": PFN,
         "POST /api/jobs/jdl": [JDL],
         "POST /api/jobs/json": [{"executable": "/bin/true", "requirements": {"wall_time": 60, "tags": "os:el9"}}],
+        "POST /api/jobs/check": {"jdl": [JDL]},
         "POST /api/jobs/search": SEARCH,
         "POST /api/jobs/summary": {"grouping": ["Status"], "search": SEARCH["search"]},
         "PATCH /api/jobs/status": {str(job_id): {"2026-11-25T00:00:00Z": UPDATE}},

@@ -95,6 +95,28 @@ async def test_of_a_job_that_does_not_wait_it_is_said_what_it_does(
     assert (await _ask(application, job_id))["verdict"] == verdict
 
 
+async def test_a_submission_is_told_what_nothing_could_run_and_a_check_tells_it_without_submitting(
+    application: Application, db: Database
+) -> None:
+    big = {"executable": "a", "requirements": {"wall_time": 60, "cpu": {"num_cores": {"min": 999, "max": 999}}}}
+    small = {"executable": "a", "requirements": {"wall_time": 60, "cpu": {"architecture": {"name": "x86_64"}}}}
+    await _see(db)
+    headers = application.login()
+    sentence = "No pilot of the last 24 h at LCG.Alpha.org offers cores: 999; the most was 8"
+    checked = await application.client.post("/api/jobs/check", json={"json": [big, small]}, headers=headers)
+    assert [job["Warnings"][-1:] for job in checked.json()] == [[sentence], []]
+    jdl = 'Executable = "a"; NumberOfProcessors = 999; Parameters = 3;'
+    [parametric] = (await application.client.post("/api/jobs/check", json={"jdl": [jdl]}, headers=headers)).json()
+    assert (parametric["Jobs"], parametric["Warnings"]) == (3, [sentence])
+    async with db.read() as tx:
+        assert (await tx.execute(text("SELECT count(*) FROM jobs"))).scalar_one() == 0
+    submitted = await application.client.post("/api/jobs/json", json=[big, small], headers=headers)
+    assert [sentence in job["Warnings"] for job in submitted.json()] == [True, False]
+    for body, status in (({}, 422), ({"jdl": [jdl], "json": []}, 422), ({"jdl": ["["]}, 400)):
+        answer = await application.client.post("/api/jobs/check", json=body, headers=headers)
+        assert answer.status_code == status, body
+
+
 async def test_a_limit_that_is_reached_is_named_with_its_figures(
     application: Application, db: Database, submit: Submit
 ) -> None:

@@ -58,6 +58,11 @@ SubmissionCheck = Callable[[Sequence[Candidate], Submitting], Refusals | Awaitab
 """Looks at all candidates of a submission at once, as a plain function or an async one."""
 
 
+Outlook = Callable[[Tx, Sequence[Sequence[Mapping[str, Any]]], str, datetime], Awaitable[list[str | None]]]
+"""Says, for jobs that would wait in these classes (several: alternatives) of a VO, why nothing seen lately could run
+them; None where something could."""
+
+
 @dataclass(frozen=True)
 class SubmissionRules:
     """What an installation demands of submissions, its extensions included."""
@@ -66,6 +71,7 @@ class SubmissionRules:
     attributes: Mapping[str, JobAttribute] = field(default_factory=dict)
     checks: Mapping[str, SubmissionCheck] = field(default_factory=dict)
     """By the name of the extension."""
+    outlook: Outlook | None = None
 
     def shown(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """Return the attributes of extensions that a job has, as they are shown among its parameters."""

@@ -59,6 +59,8 @@ class Description:
     sandboxes: list[list[str]]
     expansion: Expansion | None = None
     warnings: tuple[str, ...] = ()
+    # The classes of the first job: what the others differ in hardly ever decides where they can run.
+    classes: tuple[RequirementClass, ...] = ()
 
     @property
     def count(self) -> int:
@@ -225,7 +227,9 @@ class _Reader:
                 document[name] = value
         if self.attributes:
             document = _with_added(expansion, document, self.attributes)
-        _of_each_job(expansion, document, ATTRIBUTES, lambda job: requirement_classes(job, self.owner, limits))
+        classes = _of_each_job(
+            expansion, document, ATTRIBUTES, lambda job: requirement_classes(job, self.owner, limits)
+        )
         # what only the pilot reads must be readable, too: nobody could tell the user once a pilot has the job
         _of_each_job(expansion, document, STOP_SIGNAL, read_work)
         columns: dict[str, list[str] | list[int]] = {
@@ -236,7 +240,7 @@ class _Reader:
         columns["user_priority"] = _of_each_job(expansion, document, ["Priority"], lambda job: priority(job, limits))
         sandboxes = _of_each_job(expansion, document, ["InputSandbox"], _sandboxes)
         warnings = () if authored is None else resolve(document, limits).warnings
-        return Description(submitted, document, columns, sandboxes, expansion, warnings)
+        return Description(submitted, document, columns, sandboxes, expansion, warnings, classes[0])
 
 
 def _with_added(expansion: Expansion | None, document: Document, attributes: Mapping[str, JobAttribute]) -> Document:

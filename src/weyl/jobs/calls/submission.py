@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from weyl.jobs.models.submission import InsertedJob, InsertedJSONJob
+from weyl.jobs.models.submission import CheckedJob, InsertedJob, InsertedJSONJob
 from weyl.kit.call import Call
 
 
@@ -19,6 +19,11 @@ def submit_json(
     """Submit job descriptions in JSON; a key works as with `submit_jdl`."""
     headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
     return Call("POST", "/api/jobs/json", returns=list[InsertedJSONJob], body=list(documents), headers=headers)
+
+
+def check(jdls: Sequence[str]) -> Call[list[CheckedJob]]:
+    """Ask what descriptions would make, and whether something could run it; nothing is stored."""
+    return Call("POST", "/api/jobs/check", returns=list[CheckedJob], body={"jdl": list(jdls)}, repeatable=True)
 
 
 def get_jdl(job_id: int) -> Call[str]:

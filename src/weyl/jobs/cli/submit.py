@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from weyl.client.command import Session, session_of
-from weyl.client.errors import Refused, UsageFault
+from weyl.client.errors import NotLoggedIn, Refused, Unreachable, UsageFault
 from weyl.client.results import Document, Ids, Parts, Result, Text
 from weyl.jobs.calls import submission
 from weyl.jobs.cli.describe import JOBS_MAX, Changes, Description, from_command, from_jdl
@@ -149,7 +149,7 @@ def _submit(
     if follow and sum(counts) != 1:
         raise UsageFault("--follow shows the output of one job only.", hint="Use --wait for several.")
     if dry_run:
-        return _preview(descriptions, counts)
+        return _preview(descriptions, counts, _checked(session, descriptions))
     texts = _texts(session, descriptions)
     try:
         inserted = session.client.send(submission.submit_jdl(texts, idempotency_key=key or uuid4().hex))
@@ -183,20 +183,33 @@ def _parts(session: Session, inserted: list[InsertedJob], ids: list[int], *, wai
         yield wait_for(session, ids)
 
 
-def _preview(descriptions: Sequence[Description], counts: Sequence[int]) -> Result:
+def _checked(session: Session, descriptions: Sequence[Description]) -> list[list[str]]:
+    """Return what the server warns of, description by description; nothing if it cannot be asked."""
+    texts = [description.render(None) for description in descriptions]
+    try:
+        # A parametric description is checked alone, as it must be submitted.
+        return [job.warnings for text in texts for job in session.client.send(submission.check([text]))]
+    except (NotLoggedIn, Unreachable, UsageFault) as error:
+        session.say(f"The server was not asked whether something could run that: {error.message}")
+        return [[] for _ in texts]
+
+
+def _preview(descriptions: Sequence[Description], counts: Sequence[int], warnings: Sequence[Sequence[str]]) -> Result:
     content = [
         {
             "origin": description.origin,
             "jobs": count,
             "files": [str(path) for path in description.files],
             "document": description.document,
+            "warnings": list(warned),
         }
-        for description, count in zip(descriptions, counts, strict=True)
+        for description, count, warned in zip(descriptions, counts, warnings, strict=True)
     ]
     text = "\n".join(
         f"# {description.origin}: {count:,} job(s), local files: {', '.join(map(str, description.files)) or 'none'}\n"
+        + "".join(f"# Warning: {sentence}\n" for sentence in warned)
         + description.render(None)
-        for description, count in zip(descriptions, counts, strict=True)
+        for description, count, warned in zip(descriptions, counts, warnings, strict=True)
     )
     return Document(content, text=text.rstrip())
 

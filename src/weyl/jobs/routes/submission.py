@@ -12,13 +12,13 @@ from pydantic import FailFast, TypeAdapter, ValidationError
 from weyl.config.routes import CurrentConfig
 from weyl.jobs.descriptions import text_of_job
 from weyl.jobs.errors import BadSubmission
-from weyl.jobs.models.submission import InsertedJob, InsertedJSONJob
+from weyl.jobs.models.submission import CheckedJob, CheckedTexts, InsertedJob, InsertedJSONJob
 from weyl.jobs.parametric import fill
 from weyl.jobs.policy import may_read, may_submit
 from weyl.jobs.queries.submission import select_descriptions
 from weyl.jobs.requirements import Limits, resolve
 from weyl.jobs.routes.access import Rules
-from weyl.jobs.service.submission import MINOR_STATUS, STATUS, Submission, Submitted, submit
+from weyl.jobs.service.submission import MINOR_STATUS, STATUS, Submission, Submitted, read_only, submit
 from weyl.kit import json
 from weyl.kit.http import CurrentActor, CurrentUser, Now, ReadTx, WriteTx, json_response
 
@@ -118,6 +118,27 @@ async def submit_json_jobs(
     warnings = submitted.warnings or repeat(())
     answers = zip(_inserted(submitted), warnings, strict=False)
     return json_response([{**answer, "Warnings": told} for answer, told in answers], status=201)
+
+
+@router.post("/check", operation_id="jobs_check_jobs", response_model=list[CheckedJob])
+async def check_jobs(
+    body: CheckedTexts, user: CurrentUser, *, tx: ReadTx, config: CurrentConfig, now: Now, rules: Rules
+) -> Response:
+    """Read job descriptions as a submission would, store nothing, and say whether something could run the jobs."""
+    texts = body.jdl if body.json_ is None else [json.dumps_text(document) for document in body.json_]
+    submission = Submission(texts, form="jdl" if body.json_ is None else "json")
+    prepared = await read_only(tx, submission, submitter=may_submit(user), config=config, now=now, rules=rules)
+    described = (prepared.descriptions[index] for index in prepared.order)
+    return json_response(
+        [
+            {
+                "Jobs": description.count,
+                "Warnings": description.warnings,
+                "Requirements": [made.document["requirements"] for made in description.classes],
+            }
+            for description in described
+        ]
+    )
 
 
 def _inserted(submitted: Submitted) -> list[dict[str, Any]]:

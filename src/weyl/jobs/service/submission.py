@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import inspect
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import repeat
@@ -25,6 +25,7 @@ from weyl.sandboxes import service as sandboxes
 from weyl.tasks.service import enqueue
 
 STATUS, MINOR_STATUS = "Received", "Job accepted"
+OUTLOOKS_MAX = 20
 KEY_LIFETIME = timedelta(hours=24)
 # Below this many characters reading takes less than handing it to a thread.
 _THREAD_FROM_CHARACTERS = 20_000
@@ -66,6 +67,8 @@ async def submit(
     job_ids, description_ids = await queries.reserve_ids(
         tx, jobs=prepared.count, descriptions=len(prepared.descriptions)
     )
+    if submission.form == "json":
+        prepared = await with_outlook(tx, prepared, rules, vo=submitter.vo, now=now)
     submitted = Submitted(job_ids, now, prepared.warnings())
     if submission.key is not None and not await _keep(tx, submission, submitter, submitted):
         # the same key came twice at one time: the other one has committed by now
@@ -75,6 +78,32 @@ async def submit(
     await _store(tx, prepared, submitted, description_ids=description_ids, submitter=submitter)
     await enqueue(tx, CHECK_JOBS, [{"ranges": ranges} for ranges in batches(job_ids, JOBS_PER_CHECK)])
     return submitted
+
+
+async def read_only(
+    tx: Tx, submission: Submission, *, submitter: Submitter, config: Config, now: datetime, rules: SubmissionRules
+) -> Prepared:
+    """Read a submission as `submit` does, and ask whether something could run it, but store nothing."""
+    limits = Limits.of(config.operations[submitter.vo])
+    prepared = await _prepared(submission, submitter, limits=limits, rules=rules)
+    if rules.checks:
+        whose = {"vo": submitter.vo, "group": submitter.group, "owner": submitter.owner}
+        await _check(prepared, rules, submitting=Submitting(**whose, config=config, now=now, tx=tx))
+    return await with_outlook(tx, prepared, rules, vo=submitter.vo, now=now)
+
+
+async def with_outlook(tx: Tx, prepared: Prepared, rules: SubmissionRules, *, vo: str, now: datetime) -> Prepared:
+    """Add a warning to descriptions that nothing of the last day could run; beyond the first ones nobody reads them."""
+    if rules.outlook is None:
+        return prepared
+    looked_at = prepared.descriptions[:OUTLOOKS_MAX]
+    classes = [[made.document for made in description.classes] for description in looked_at]
+    told = await rules.outlook(tx, classes, vo, now)
+    warned = [
+        description if sentence is None else replace(description, warnings=(*description.warnings, sentence))
+        for description, sentence in zip(looked_at, told, strict=True)
+    ]
+    return replace(prepared, descriptions=[*warned, *prepared.descriptions[OUTLOOKS_MAX:]])
 
 
 async def _check(prepared: Prepared, rules: SubmissionRules, *, submitting: Submitting) -> None:

@@ -75,6 +75,18 @@ class Explainer:
             }
         )
 
+    async def outlook(
+        self, tx: Tx, classes: Sequence[Sequence[Mapping[str, Any]]], vo: str, now: datetime
+    ) -> list[str | None]:
+        """Say of jobs of these classes why nothing of the last day could run them; None where something could."""
+        candidates = await self.candidates(tx, vo, now)
+        told: list[str | None] = []
+        for alternatives in classes:
+            found = [examine(needs_of(document), candidates) for document in alternatives]
+            nearest = max(found, key=lambda findings: findings.progress)
+            told.append(None if nearest.left else verdict(nearest, alternatives=len(found)))
+        return told
+
     def _limits(self, class_id: int, left: Sequence[Candidate], now: datetime) -> list[LimitShown]:
         """Return the limits that the job goes through at the places where it could run, the closed ones first."""
         entry, book = self._matcher.index.get(class_id), self._matcher.limits.book
