@@ -15,7 +15,7 @@ from weyl.auth.verifier import Verifier
 from weyl.config.routes import router as config_router
 from weyl.extension import Extension, ExtensionConflict, Services
 from weyl.jobs import tasks as jobs_tasks
-from weyl.jobs.routes import details, heartbeat, metadata, reschedule, search, status, submission
+from weyl.jobs.routes import details, heartbeat, metadata, peek, reschedule, search, status, submission
 from weyl.jobs.routes import sandboxes as jobs_sandboxes
 from weyl.jobs.service import figures as job_figures
 from weyl.jobs.service.moves import fail
@@ -145,7 +145,7 @@ BUILTIN = Extension(
         resource_status_router,
         sandboxes_router,
         jobs_sandboxes.router,
-        *(module.router for module in (submission, search, status, heartbeat, metadata, reschedule, details)),
+        *(module.router for module in (submission, search, status, heartbeat, metadata, reschedule, details, peek)),
         task_queues_router,
         matcher_router,
         explain_router,

@@ -22,7 +22,7 @@ SEARCH: dict[str, Any] = {
     "distinct": True,
 }
 GOOD_QUERY = {"page": "1", "per_page": "9", "limit": "9", "first": "0", "chunk": "0", "force": "no", "pfn": PFN}
-GOOD_QUERY |= {"old": "master", "new": "master", "reset_jobs": "no"}
+GOOD_QUERY |= {"old": "master", "new": "master", "reset_jobs": "no", "stream": "output", "tail": "9"}
 PATH_NAMES = {
     "jti": UUID,
     "secret_id": UUID,

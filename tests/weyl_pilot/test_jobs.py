@@ -257,3 +257,22 @@ def test_the_log_arrives_without_secrets(server: StandIn, start: Start) -> None:
             assert secret not in text
     for beat in server.jobs[1].heartbeats:
         assert "job-token-1" not in beat["StandardOutput"]
+
+
+def test_a_job_that_is_peeked_at_shows_much_of_both_streams_at_once(server: StandIn, start: Start) -> None:
+    server.settings["report_every_s"] = 5
+    script = "seq 1 20000; cat $WEYL_JOB_TOKEN_FILE; echo; echo warning >&2; sleep 60"
+    job = server.add(1, executable="/bin/sh", arguments=f"-c '{script}'")
+    pilot = start()
+    with server.changed:
+        job.commands.append("Peek")
+    server.wait(lambda: any("StandardError" in beat for beat in job.heartbeats))
+    usual = next(beat for beat in job.heartbeats if "StandardError" not in beat)
+    shown = next(beat for beat in job.heartbeats if "StandardError" in beat)
+    assert len(usual["StandardOutput"].splitlines()) <= 20
+    assert 60_000 < len(shown["StandardOutput"]) <= 64 * 1024
+    assert shown["StandardOutput"].endswith("20000\n***\n")
+    assert shown["StandardError"] == "warning\n"
+    with server.changed:
+        job.commands.append("Kill")
+    finish(pilot)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from weyl.jobs.models.peek import Glance, Stream
 from weyl.jobs.models.search import LoggingRecord
 from weyl.kit.call import Call
 from weyl.kit.search import SearchParams, SummaryParams
@@ -21,6 +22,12 @@ def summary(params: SummaryParams) -> Call[list[dict[str, Any]]]:
 def parameters(job_id: int) -> Call[dict[str, Any]]:
     """Ask for what was reported about a job beside its columns."""
     return Call("GET", f"/api/jobs/{job_id}/parameters", dict[str, Any])
+
+
+def peek(job_id: int, *, stream: Stream = Stream.OUTPUT, tail: int | None = None) -> Call[Glance]:
+    """Ask for the last that a job has shown; one that runs then shows more."""
+    query = {"stream": stream.value} | ({} if tail is None else {"tail": tail})
+    return Call("GET", f"/api/jobs/{job_id}/peek", Glance, query=query)
 
 
 def history(job_id: int) -> Call[list[LoggingRecord]]:

@@ -18,6 +18,7 @@ from weyl.jobs.calls import lists, submission
 from weyl.jobs.cli.look import JobArguments
 from weyl.jobs.cli.outage import Outage
 from weyl.jobs.cli.selection import by_ids, conditions, find, job_ids
+from weyl.jobs.models.peek import Stream
 from weyl.jobs.states import FINAL, JobStatus
 from weyl.kit.search import ScalarSearchSpec, SearchParams, SearchSpec
 from weyl.sandboxes import calls as sandbox_calls
@@ -220,8 +221,14 @@ def logs(
     return Text([last_lines(text, tail)])
 
 
-def peek(context: typer.Context, job: Annotated[str, typer.Argument(metavar="ID", help="Id of a job.")]) -> Result:
-    """Prints the last lines that a running job has shown.
+def peek(
+    context: typer.Context,
+    job: Annotated[str, typer.Argument(metavar="ID", help="Id of a job.")],
+    *,
+    stderr: Annotated[bool, typer.Option("--stderr", help="Its standard error.")] = False,
+    tail: Annotated[int | None, typer.Option("--tail", metavar="N", min=0, help="Only so many lines.")] = None,
+) -> Result:
+    """Prints the last lines that a running job has shown, and asks it to show more for the next ten minutes.
 
     Example: weyl jobs peek 12
     """
@@ -229,12 +236,11 @@ def peek(context: typer.Context, job: Annotated[str, typer.Argument(metavar="ID"
     [job_id, *others] = job_ids(session, [job])
     if others:
         raise UsageFault("`peek` looks at one job at a time.", hint=f"As: weyl jobs peek {job_id}")
-    [row] = find(session, [job_id], ("Status",))
-    text = running_output(session, job_id)
-    if text is None:
-        hint = f"It has ended: weyl jobs logs {job_id}" if row["Status"] in ENDED else "Try again in a minute."
-        raise NotFound(f"Job {job_id} is {row['Status']} and has not shown any output.", hint=hint)
-    return Text([last_lines(text, None)])
+    seen = session.client.send(lists.peek(job_id, stream=Stream.ERROR if stderr else Stream.OUTPUT, tail=tail))
+    if seen.text is None:
+        hint = f"It has ended: weyl jobs logs {job_id}" if seen.status in ENDED else "Try again in a minute."
+        raise NotFound(f"Job {job_id} is {seen.status} and has not shown any output.", hint=hint)
+    return Text([last_lines(seen.text, None)])
 
 
 def _instead_of_output(session: Session, row: dict[str, Any], *, stderr: bool) -> str:

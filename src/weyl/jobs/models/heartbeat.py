@@ -18,6 +18,7 @@ class HeartbeatData(BaseModel):
     cpu_consumed: FiniteNumber | None = Field(default=None, alias="CPUConsumed")
     wall_clock_time: FiniteNumber | None = None
     standard_output: StorableText | None = None
+    standard_error: StorableText | None = None
 
 
 class JobCommand(BaseModel):

@@ -25,6 +25,17 @@ _INSERT_DRAINS = sa.text(
     " WHERE pilot_stamp = ANY(CAST(:stamps AS text[])) AND status IN ('Matched', 'Running', 'Stalled')"
     " GROUP BY pilot_stamp"
 ).bindparams(sa.bindparam("now", type_=Timestamp))
+# One that waits is enough for all who look.
+_ASK_TO_SHOW = sa.text(
+    "WITH run AS (SELECT job_id, pilot_stamp FROM jobs WHERE job_id = :job_id"
+    "  AND status IN ('Matched', 'Running', 'Stalled') AND pilot_stamp IS NOT NULL),"
+    " asked AS (INSERT INTO job_commands (job_id, command, created_at, pilot_stamp)"
+    "  SELECT run.job_id, 'Peek', :now, run.pilot_stamp FROM run"
+    "  WHERE NOT EXISTS (SELECT FROM job_commands AS pending WHERE pending.job_id = run.job_id"
+    "   AND pending.command = 'Peek' AND pending.delivered_at IS NULL AND pending.pilot_stamp = run.pilot_stamp)"
+    "  RETURNING 1)"
+    " SELECT EXISTS (SELECT FROM run)"
+).bindparams(sa.bindparam("now", type_=Timestamp))
 _DELETE_DRAINS = sa.text(
     "DELETE FROM job_commands WHERE command = 'Drain' AND delivered_at IS NULL"
     " AND pilot_stamp = ANY(CAST(:stamps AS text[]))"
@@ -50,6 +61,11 @@ _DELETE_EXPIRED = sa.text("DELETE FROM job_commands WHERE created_at <= :before"
 async def insert_kills(tx: Tx, runs: Mapping[int, str | None], now: datetime) -> None:
     """Ask the runs (job: stamp of its pilot) of locked jobs to end; a run that was asked already is asked once."""
     await tx.execute(_INSERT_KILLS, {"job_ids": list(runs), "stamps": list(runs.values()), "now": now})
+
+
+async def ask_to_show(tx: Tx, job_id: int, now: datetime) -> bool:
+    """Ask the run of a job to show what it writes; tells whether there is one."""
+    return bool((await tx.execute(_ASK_TO_SHOW, {"job_id": job_id, "now": now})).scalar_one())
 
 
 async def insert_drains(tx: Tx, stamps: Sequence[str], now: datetime) -> None:

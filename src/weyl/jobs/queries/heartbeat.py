@@ -65,6 +65,18 @@ async def select_parameters(tx: Tx, job_id: int) -> dict[str, Any]:
     return {row.name: row.value for row in rows}
 
 
+_SHOWN = sa.text(
+    "SELECT jobs.status, jobs.heart_beat_time, shown.value FROM jobs"
+    " LEFT JOIN job_parameters AS shown ON shown.job_id = jobs.job_id AND shown.name = :name"
+    " WHERE jobs.job_id = :job_id"
+).columns(value=JSONB, heart_beat_time=Timestamp)
+
+
+async def select_shown(tx: Tx, job_id: int, name: str) -> sa.RowMapping:
+    """Return a job's status, its last sign of life, and one of its parameters."""
+    return (await tx.execute(_SHOWN, {"job_id": job_id, "name": name})).mappings().one()
+
+
 async def update_sites(tx: Tx, sites: Mapping[int, str]) -> None:
     """Set the site of jobs."""
     await tx.execute(_LOCK, {"job_ids": list(sites)})

@@ -17,7 +17,7 @@ from weyl.kit.db import Tx
 SOURCE = "Heartbeat"
 # A heartbeat of a job in one of these proves that it runs.
 AWAKENED = frozenset({"Matched", "Stalled"})
-STANDARD_OUTPUT = "StandardOutput"
+STANDARD_OUTPUT, STANDARD_ERROR = "StandardOutput", "StandardError"
 
 Command = dict[str, Any]
 
@@ -77,9 +77,10 @@ async def _store(tx: Tx, beats: Sequence[tuple[int, HeartbeatData]], now: dateti
     await queries.upsert_parameters(
         tx,
         (
-            (job_id, STANDARD_OUTPUT, json.dumps_text(data.standard_output))
+            (job_id, name, json.dumps_text(value))
             for job_id, data in beats
-            if data.standard_output is not None
+            for name, value in ((STANDARD_OUTPUT, data.standard_output), (STANDARD_ERROR, data.standard_error))
+            if value is not None
         ),
     )
 

@@ -1,0 +1,26 @@
+"""What somebody sees who looks at a running job."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel
+
+
+class Stream(StrEnum):
+    """The standard streams of a payload."""
+
+    OUTPUT = "output"
+    ERROR = "error"
+
+
+class Glance(BaseModel):
+    """The last text of a stream that has arrived; null if the job has shown none."""
+
+    job_id: int
+    status: str
+    stream: Stream
+    text: str | None = None
+    heard_at: datetime | None = None
+    """When the job last gave a sign of life, and with it what it had written."""
+    is_asked: bool = False
+    """Whether more has been asked for: it comes with the sign of life after the next."""

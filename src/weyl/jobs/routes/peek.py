@@ -1,0 +1,29 @@
+"""A look at what a running job writes."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from weyl.jobs.models.peek import Glance, Stream
+from weyl.jobs.policy import may_read
+from weyl.jobs.service.peek import peek
+from weyl.kit.http import CurrentActor, Now, WriteTx
+
+router = APIRouter(prefix="/api/jobs", tags=["jobs"])
+
+TAIL_MAX = 1_000_000
+
+
+@router.get("/{job_id}/peek", operation_id="jobs_peek")
+async def peek_at_job(
+    job_id: int,
+    actor: CurrentActor,
+    *,
+    tx: WriteTx,
+    now: Now,
+    stream: Stream = Stream.OUTPUT,
+    tail: Annotated[int | None, Query(ge=0, le=TAIL_MAX)] = None,
+) -> Glance:
+    """Answer with the last that a job has shown, and ask one that runs to show more, and often, for ten minutes."""
+    permit = await may_read(tx, actor, [job_id])
+    return await peek(tx, permit, job_id, stream=stream, tail=tail, now=now)

@@ -1,0 +1,94 @@
+"""Looking at running jobs: what has arrived is shown, and the wrapper is asked once for more."""
+
+import pytest
+import sqlalchemy as sa
+from tests.infra.app import Application
+from tests.jobs.conftest import MakeJobs, Rows
+
+from weyl.kit.db import Database
+
+STAMP, OTHER = "a" * 32, "b" * 32
+
+
+async def beat(application: Application, job_id: int, **data: object) -> list[dict[str, object]]:
+    answer = await application.client.patch(
+        "/api/jobs/heartbeat", json={job_id: data}, headers=application.payload(job_id, stamp=STAMP)
+    )
+    assert answer.status_code == 200, answer.text
+    return list(answer.json())
+
+
+async def test_who_may_not(application: Application, make_jobs: MakeJobs, commands: Rows) -> None:
+    (job_id,) = await make_jobs(status="Running", pilot=STAMP)
+    for headers, status in (
+        ({}, 401),
+        (application.login("bob"), 403),
+        (application.login("alice", vo="vob"), 403),
+        (application.login("bob", vo="vob", group="admin"), 404),
+        (application.pilot(OTHER), 403),
+        (application.payload(job_id, stamp=OTHER), 403),
+    ):
+        assert (await application.client.get(f"/api/jobs/{job_id}/peek", headers=headers)).status_code == status
+    assert await commands(job_id) == []
+    admin = application.login("bob", group="admin")
+    assert (await application.client.get(f"/api/jobs/{job_id + 1000}/peek", headers=admin)).status_code == 404
+
+
+async def test_a_running_job_is_asked_once_by_all_who_look(
+    application: Application, make_jobs: MakeJobs, commands: Rows
+) -> None:
+    (job_id,) = await make_jobs(status="Running", pilot=STAMP)
+    headers, url = application.login(), f"/api/jobs/{job_id}/peek"
+    first = (await application.client.get(url, headers=headers)).json()
+    assert first == {
+        "job_id": job_id,
+        "status": "Running",
+        "stream": "output",
+        "text": None,
+        "heard_at": None,
+        "is_asked": True,
+    }
+    await application.client.get(url, headers=headers)
+    assert await commands(job_id) == ["Peek"]
+    (command,) = await beat(application, job_id, StandardOutput="a\nb\nc\n")
+    assert command["command"] == "Peek"
+    assert await beat(application, job_id, StandardError="oh\n") == []
+    seen = (await application.client.get(url, params={"tail": 2}, headers=headers)).json()
+    assert (seen["text"], seen["heard_at"] is not None) == ("b\nc\n", True)
+    assert await commands(job_id) == ["Peek", "Peek"]
+    error = await application.client.get(url, params={"stream": "error"}, headers=headers)
+    assert error.json()["text"] == "oh\n"
+    assert (await application.client.get(url, params={"tail": 0}, headers=headers)).json()["text"] == ""
+
+
+@pytest.mark.parametrize("status", ["Received", "Waiting", "Done", "Killed"])
+async def test_a_job_that_does_not_run_is_asked_nothing(
+    application: Application, make_jobs: MakeJobs, commands: Rows, status: str
+) -> None:
+    (job_id,) = await make_jobs(status=status)
+    answer = await application.client.get(f"/api/jobs/{job_id}/peek", headers=application.login())
+    assert (answer.status_code, answer.json()["is_asked"]) == (200, False)
+    assert await commands(job_id) == []
+
+
+async def test_the_next_run_is_asked_anew(
+    application: Application, make_jobs: MakeJobs, commands: Rows, db: Database
+) -> None:
+    (job_id,) = await make_jobs(status="Running", pilot=OTHER)
+    headers = application.login()
+    await application.client.get(f"/api/jobs/{job_id}/peek", headers=headers)
+    async with db.transaction() as tx:
+        await tx.execute(sa.text("UPDATE jobs SET pilot_stamp = :stamp"), {"stamp": STAMP})
+        await tx.execute(
+            sa.text("INSERT INTO job_pilots VALUES (:job, :stamp, now())"), {"job": job_id, "stamp": STAMP}
+        )
+    assert await beat(application, job_id) == []
+    await application.client.get(f"/api/jobs/{job_id}/peek", headers=headers)
+    assert [command["command"] for command in await beat(application, job_id)] == ["Peek"]
+
+
+async def test_odd_questions_are_malformed(application: Application, make_jobs: MakeJobs) -> None:
+    (job_id,) = await make_jobs(status="Running", pilot=STAMP)
+    for query in ("stream=input", "tail=-1", "tail=x", "tail=99999999"):
+        answer = await application.client.get(f"/api/jobs/{job_id}/peek?{query}", headers=application.login())
+        assert answer.status_code == 422, query
