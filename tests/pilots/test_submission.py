@@ -204,7 +204,7 @@ async def test_a_queue_that_refuses_is_left_alone_for_longer_and_longer(yard: Ya
     await plan(yard, later=timedelta(minutes=2))
     (row,) = await rows(db, "SELECT * FROM pilot_queues WHERE site = 'LCG.Alpha.org' AND vo = 'voa'")
     assert row.need == 0
-    assert row.reason.startswith("Submission failed")
+    assert row.reason.startswith("Submission failed: full; the queue is left alone until ")
     await plan(yard, later=timedelta(minutes=20))
     assert (await needs(db))["voa", "LCG.Alpha.org"] == 1
     await submission.submit(yard, KEY, 1)

@@ -77,10 +77,12 @@ async def select_failures(tx: Tx, key: Mapping[str, str]) -> int:
     return found.scalar_one_or_none() or 0
 
 
-async def set_failures(tx: Tx, key: Mapping[str, str], *, failures: int, skip_until: datetime | None) -> None:
-    """Note how often in a row submission to a queue has failed, and until when it is left alone."""
-    statement = update(pilot_queues).filter_by(**key).values(failures=failures, skip_until=skip_until)
-    await tx.execute(statement)
+async def set_failures(
+    tx: Tx, key: Mapping[str, str], *, failures: int, skip_until: datetime | None, reason: str | None
+) -> None:
+    """Note how often in a row submission to a queue has failed, why, and until when it is left alone."""
+    values = {"failures": failures, "skip_until": skip_until, "reason": reason}
+    await tx.execute(update(pilot_queues).filter_by(**key).values(values))
 
 
 async def insert_pilots(tx: Tx, rows: Sequence[Mapping[str, object]], secrets: Sequence[Mapping[str, object]]) -> None:

@@ -39,7 +39,7 @@ async def plan_due(tx: Tx, config: Config, drivers: Collection[str], *, now: dat
     waiting = await task_queues.select_waiting(tx)
     documents = await task_queues.select_classes(tx, list(waiting)) if waiting else {}
     wanted = demands(waiting, documents, places)
-    left_alone = {key_of(row): row.skip_until for row in before if row.skip_until is not None and row.skip_until > now}
+    left_alone = {key_of(row): row.reason for row in before if row.skip_until is not None and row.skip_until > now}
     plans = _plans(places, wanted, counts, config=config, left_alone=left_alone)
     if plans:
         await queries.upsert_plans(tx, [_row(key, *planned, now=now) for key, planned in plans.items()])
@@ -83,7 +83,7 @@ def _plans(
     counts: Sequence[Any],
     *,
     config: Config,
-    left_alone: Mapping[QueueKey, datetime],
+    left_alone: Mapping[QueueKey, str | None],
 ) -> dict[QueueKey, tuple[Plan, Presence]]:
     """Go through the queues in order; what is sent to one counts against the limits of its site for the next."""
     made: dict[QueueKey, tuple[Plan, Presence]] = {}
@@ -92,8 +92,7 @@ def _plans(
         key = target.key
         there = _presence(key, counts)
         if key in left_alone:
-            reason = f"Submission failed; the queue is left alone until {left_alone[key]:%H:%M:%S} UTC"
-            made[key] = (Plan(wanted[key], there.usable(target.queue.cores), 0, reason), there)
+            made[key] = (Plan(wanted[key], there.usable(target.queue.cores), 0, left_alone[key]), there)
             continue
         at_site = sum(row.total for row in counts if row.site == key.site) + sent.get(key.site, 0)
         options = config.operations.get(key.vo, Operations())

@@ -23,6 +23,7 @@ from weyl.resource_status.service.looks import read_claims
 log = structlog.get_logger(__name__)
 
 SKIPPED_CYCLES_MAX = 10
+FAULT_MAX = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ async def submit(yard: Yard, key: QueueKey, count: int) -> None:
             sent = Submitted(failures=dict.fromkeys(range(len(copies)), str(error)))
     except (ComputingElementFailed, DriverError, OSError) as error:
         log.warning("pilots.submission_failed", **key.fields(), error=str(error))
-        await _note_failure(yard, config, key)
+        await _note_failure(yard, config, key, str(error))
         return
     await _record(yard, key, fresh, sent, config=config)
 
@@ -151,21 +152,23 @@ async def _record(yard: Yard, key: QueueKey, fresh: Sequence[_Fresh], sent: Subm
         await queries.settle_pilots(tx, failed, now=now)
         await queries.revoke_secrets_of(tx, list(failed), now=now)
         if handles:
-            await queries.set_failures(tx, key.fields(), failures=0, skip_until=None)
+            await queries.set_failures(tx, key.fields(), failures=0, skip_until=None, reason=None)
     log.info("pilots.sent", **key.fields(), sent=len(handles), failed=len(failed), doubtful=len(sent.doubtful))
     if failed:
         log.warning("pilots.refused", **key.fields(), reason=next(iter(failed.values()))[1])
     if sent.doubtful:  # they stay registered, and the next submission looks for them by name
         log.warning("pilots.doubtful", **key.fields(), reason=next(iter(sent.doubtful.values())))
     if not handles:
-        await _note_failure(yard, config, key)
+        reasons = [*(reason for _, reason in failed.values()), *sent.doubtful.values()]
+        await _note_failure(yard, config, key, next(iter(reasons), "nothing was sent"))
 
 
-async def _note_failure(yard: Yard, config: Config, key: QueueKey) -> None:
-    """Leave a failing queue alone for 1, 2, 4 ... cycles, ten at most."""
+async def _note_failure(yard: Yard, config: Config, key: QueueKey, fault: str) -> None:
+    """Leave a failing queue alone for 1, 2, 4 ... cycles, ten at most, and keep the reason for people to see."""
     every = config.operations.get(key.vo, Operations()).pilots.submit_every
     async with yard.db.transaction() as tx:
         failures = 1 + await queries.select_failures(tx, key.fields())
         cycles = min(2 ** (failures - 1), SKIPPED_CYCLES_MAX)
         skip_until = utcnow() + timedelta(seconds=cycles * every)
-        await queries.set_failures(tx, key.fields(), failures=failures, skip_until=skip_until)
+        reason = f"Submission failed: {fault[:FAULT_MAX]}; the queue is left alone until {skip_until:%H:%M:%S} UTC"
+        await queries.set_failures(tx, key.fields(), failures=failures, skip_until=skip_until, reason=reason)
