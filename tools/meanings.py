@@ -85,6 +85,7 @@ MEANINGS: dict[str, dict[str, str]] = {
     "Matching": {
         "Defaults": "Parts of a requirements document for what a job leaves out, such as `{cpu: {ram_mb: …}}`.",
         "AllowInvalidSites": "A job that names an unknown site is held until the site exists; if false, it fails.",
+        "Retry": "What becomes of jobs that have failed, by the class of the error.",
         "DB12PerCPUTime": "Power, in DB12 units of one core, that `CPUTime` counts in.",
         "Tiers": "Job types, first ones first: a name, a list, or a mapping with weights; unnamed types come last.",
         "HalfLife": "Time after which usage counts half when shares are compared, in seconds.",
@@ -93,7 +94,32 @@ MEANINGS: dict[str, dict[str, str]] = {
         "Limits": "What may run at once, or start in a time: mappings with `Site`, `CE`, `JobType`, `Group`, `Owner` (a"
         " name or `*` for each by itself) and `Count`, `Cores`, `DelayS`, `Burst`.",
         "TTL": "A job that has waited for a match for so many seconds fails; off if not set.",
-        **dict.fromkeys(("RequireArchitecture", "Retry", "WrapperMargin", "LocalDataFirst"), LATER),
+        **dict.fromkeys(("RequireArchitecture", "WrapperMargin", "LocalDataFirst"), LATER),
+    },
+    "Retry": {
+        "Memory": "The job used more memory than it had: it gets more.",
+        "Time": "The job ran into a limit of wall or CPU time: it gets more.",
+        "Host": "The pilot or its host was at fault: another host, and it does not count as a rescheduling.",
+        "Site": "Something that the whole site lacks: another site.",
+        "InputData": "A file could not be had: the replicas are looked up again later.",
+        "Payload": "The program itself failed; by default it does not run again.",
+        "PerJobType": "Other rules for single job types, by name.",
+    },
+    "JobTypeRetry": dict.fromkeys(
+        ("Memory", "Time", "Host", "Site", "InputData", "Payload"), "As in `Retry`, for this job type."
+    ),
+    "RetryRule": {"Max": "How often a job is tried again after such an error, 8 at most; 0: never."},
+    "GrowingRetry": {
+        "Max": "How often a job is tried again after such an error, 8 at most; 0: never.",
+        "Factor": "By what the requirement is multiplied each time.",
+    },
+    "LaterRetry": {
+        "Max": "How often a job is tried again after such an error, 8 at most; 0: never.",
+        "After": "Seconds before the job is looked at again.",
+    },
+    "PayloadRetry": {
+        "Max": "How often a job is tried again after such an error, 8 at most; 0: never.",
+        "ExitCodes": "Exit codes after which the program runs again; no others.",
     },
     "JobHealth": {
         "StalledAfter": "A running job without a sign of life for so long is Stalled; at least three `ReportEvery`.",

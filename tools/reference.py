@@ -35,6 +35,7 @@ PLACES = {
     "StorageElements": "<SE>",
     "FTS": "<server>",
     "PerSite": "<site>",
+    "PerJobType": "<job type>",
     "Schedules": "<task>",
     "Limits": "<key>",
 }

@@ -78,7 +78,7 @@ async def _state(services: Services) -> AsyncIterator[Mapping[str, object]]:
             "verifier": verifier,
             "auth": auth,
             "status_board": board,
-            "job_writes": JobWrites(services.db),
+            "job_writes": JobWrites(services.db, services.config),
             "submission_rules": replace(services.submission, outlook=explainer.outlook),
             "matcher": matcher,
             "explainer": explainer,

@@ -52,11 +52,20 @@ class Outbox:
     # -- what the wrapper and the watchdog call -------------------------------------------------------------------
 
     def state(
-        self, status: Optional[str] = None, *, minor: Optional[str] = None, application: Optional[str] = None
+        self,
+        status: Optional[str] = None,
+        *,
+        minor: Optional[str] = None,
+        application: Optional[str] = None,
+        error_class: Optional[str] = None,
     ) -> None:
-        """Reports a change with the time of this call, however late it gets through."""
+        """Reports a change with the time of this call, however late it gets through.
+
+        The class of the error goes with the final status: by it the server decides whether the job runs again.
+        """
         update = {"Source": SOURCE}
-        for name, value in (("Status", status), ("MinorStatus", minor), ("ApplicationStatus", application)):
+        fields = (("Status", status), ("MinorStatus", minor), ("ApplicationStatus", application))
+        for name, value in (*fields, ("ErrorClass", error_class)):
             if value is not None:
                 update[name] = value[:255]
         with self._changed:

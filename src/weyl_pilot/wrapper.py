@@ -32,6 +32,7 @@ KILL_GRACE_S = 10.0
 INPUT_PATIENCE_S = 600.0
 OUTPUT_PATIENCE_S = 3600.0
 HURRIED_PATIENCE_S = 20.0
+MEMORY_NEAR = 0.9
 APPLICATION, GOOD, BAD = "Application", "Application Finished Successfully", "Application Finished With Errors"
 
 
@@ -124,7 +125,7 @@ class Wrapper:
             outcome = self._until_the_end()
         except Exception as error:
             log.exception("job %d: the wrapper failed", self.work.job_id)
-            outcome = Outcome("Failed", "Exception During Execution", _short(error), "pilot")
+            outcome = Outcome("Failed", "Exception During Execution", _short(error), "host")
         outcome = self._finally(outcome)
         self._report_end(outcome)
         self.outbox.close()
@@ -185,7 +186,7 @@ class Wrapper:
         except (SandboxFailure, Unreachable) as error:
             raise _StageFailure("Failed Downloading InputSandbox", _short(error), error_class="site") from error
         except Refused as error:
-            raise _StageFailure("Job Wrapper Initialization", _short(error), error_class="pilot") from error
+            raise _StageFailure("Job Wrapper Initialization", _short(error), error_class="host") from error
         except ApplicationNotFound as error:
             raise _StageFailure("Application not found", "%s not found" % error, error_class="payload") from error
         description = json.dumps(
@@ -265,7 +266,15 @@ class Wrapper:
         self.outbox.state("Completing", minor=BAD if exit_code else GOOD, application=application)
         if exit_code == 0:
             return Outcome("Done", "Execution Complete")
-        return Outcome("Failed", BAD, application, "payload")
+        return Outcome("Failed", BAD, application, self._class_of(exit_code))
+
+    def _class_of(self, exit_code: int) -> str:
+        """Whose fault it is: who is killed near its limit of memory was killed for it, also by the kernel."""
+        result, limit_mb = self._result, self.work.ram_limit_mb
+        was_killed = exit_code in (-signal.SIGKILL, 128 + signal.SIGKILL)
+        if was_killed and limit_mb and result is not None and result.memory_kb >= MEMORY_NEAR * limit_mb * 1024:
+            return "memory"
+        return "payload"
 
     def _ruled(self, otherwise: Outcome) -> Outcome:
         """The verdict that was passed on the job, if there is one."""
@@ -299,7 +308,7 @@ class Wrapper:
                 log.error("job %d: the output sandbox is lost: %s", self.work.job_id, error)
                 self.outbox.parameters({"OutputSandboxProblem": _short(error)})
                 if outcome.is_good:
-                    return Outcome("Failed", "Uploading Output Sandbox", _short(error), "output upload")
+                    return Outcome("Failed", "Uploading Output Sandbox", _short(error), "output_upload")
         return outcome
 
     def _upload(self, outcome: Outcome) -> None:
@@ -357,7 +366,9 @@ class Wrapper:
             parameters["ErrorClass"] = outcome.error_class
         self.outbox.parameters(parameters)
         if outcome.status is not None:
-            self.outbox.state(outcome.status, minor=outcome.minor, application=outcome.application)
+            self.outbox.state(
+                outcome.status, minor=outcome.minor, application=outcome.application, error_class=outcome.error_class
+            )
 
 
 class _StageFailure(Exception):

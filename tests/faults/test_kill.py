@@ -38,8 +38,6 @@ def test_every_job_ends_done_once(
         stack.kill(victim)
     await_that(lambda: ended(alice, ids), f"all of {name} ended", explain=lambda: (alice.jobs(ids), stack.pilots()))
 
-    if victim == "pilot":
-        run_again_what_died_with_its_pilot(alice, ids)
     jobs = alice.jobs(ids)
     assert {job["Status"] for job in jobs} == {"Done"}, [job for job in jobs if job["Status"] != "Done"]
     assert len(ids) == alice.count(name) == JOBS
@@ -51,16 +49,6 @@ def test_every_job_ends_done_once(
         assert set(begins.values()) == set(ends.values()) == {1}, begins
     after = stack.pids()
     assert {each for each in before if before[each] != after[each]} <= {victim}
-
-
-def run_again_what_died_with_its_pilot(member: Member, ids: list[int]) -> None:
-    """Reschedule jobs that had begun: weyl never runs them again by itself, it says why they failed."""
-    died = [job for job in member.jobs(ids) if job["Status"] == "Failed"]
-    assert {job["MinorStatus"] for job in died} <= {"Job stalled: pilot not running"}
-    if died:
-        answer = member.http.post("/api/jobs/reschedule", json={"job_ids": [job["JobID"] for job in died]})
-        assert answer.status_code == 200, answer.text
-        await_that(lambda: ended(member, ids), "the rest ended", explain=lambda: member.jobs(ids))
 
 
 def ended(member: Member, ids: list[int]) -> bool:

@@ -6,7 +6,13 @@ STAMP = "a" * 32
 UUID = "01890a5d-ac96-774b-bcce-b302099a8057"
 JDL = 'Executable = "/bin/true"; Arguments = {"a", "b"}; CPUTime = 100; Parameters = 2;'
 PFN = f"/S3/sandboxes/voa/user/alice/sha256:{'0' * 64}.tar.bz2"
-UPDATE = {"Status": "Running", "MinorStatus": "Application", "ApplicationStatus": "x", "Source": "JobWrapper"}
+UPDATE = {
+    "Status": "Running",
+    "MinorStatus": "Application",
+    "ApplicationStatus": "x",
+    "Source": "JobWrapper",
+    "ErrorClass": "host",
+}
 FIGURES = {"LoadAverage": 1.0, "MemoryUsed": 1.0, "StandardOutput": "x", "CPUConsumed": 1.0}
 PARAMETERS = {
     "Site": "LCG.Alpha.org",

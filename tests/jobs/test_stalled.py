@@ -23,9 +23,9 @@ NOT_RUNNING = "Job stalled: pilot not running"
 
 
 def config(**health: Any) -> Config:
-    """Return the suite's configuration with these rules of health."""
+    """Return the suite's configuration with these rules of health; what is lost is not tried again."""
     document = config_document()
-    document["Operations"] = {"Defaults": {"JobHealth": health}}
+    document["Operations"] = {"Defaults": {"JobHealth": health, "Matching": {"Retry": {"Host": {"Max": 0}}}}}
     return Config.model_validate(document)
 
 

@@ -287,6 +287,8 @@ async def test_requirements_are_shown_as_they_count(served: Application, submit:
         },
         "sites": ["LCG.Alpha.org"],
         "banned_sites": [],
+        "overrides": None,
+        "attempts": [],
     }
 
 

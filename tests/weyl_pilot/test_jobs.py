@@ -55,6 +55,7 @@ def test_a_failed_payload_says_its_exit_code_and_still_gives_its_output(server: 
     finish(start())
     assert (job.last("Status"), job.last("MinorStatus")) == ("Failed", "Application Finished With Errors")
     assert job.last("ApplicationStatus") == "Exited With Status 42"
+    assert job.last("ErrorClass") == "payload"
     assert job.parameters["PayloadExitCode"] == 42
     assert job.parameters["OutputSandboxMissingFiles"] == "gone"
     assert server.output(1)["std.out"] == b"before\n"

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from weyl.config.background import TaskOptions
+from weyl.config.retries import Retry
 from weyl.config.section import FreeSection, LossySection, Number, Section
 from weyl.config.status import StatusSetting, StatusWord, StorageStatus
 
@@ -99,7 +100,7 @@ class Matching(Section):
     max_age: int = Field(default=600, gt=0)
     every: int = Field(default=50, gt=0)
     limits: list[MatchLimit] = Field(default_factory=list)
-    retry: dict[str, Any] = Field(default_factory=dict)
+    retry: Retry = Retry()
     ttl: int | None = Field(default=None, gt=0)
     db12_per_cpu_time: Number = Field(default=1.0, gt=0)
     wrapper_margin: int = Field(default=300, ge=0)

@@ -9,6 +9,7 @@ from weyl.jobs import jdl, json_form, parametric
 from weyl.jobs.attributes import JobAttribute, added_value, respelled, text_of, texts_of
 from weyl.jobs.errors import BadAttribute, BadSubmission, JDLSyntaxError
 from weyl.jobs.jdl import Document
+from weyl.jobs.overrides import NONE, Overrides
 from weyl.jobs.parametric import Expansion, Scalar
 from weyl.jobs.requirements import (
     ATTRIBUTES,
@@ -121,8 +122,12 @@ def prepare(
     return Prepared(descriptions, order)
 
 
-def requirement_classes(document: dict[str, Any], owner: Owner, limits: Limits) -> tuple[RequirementClass, ...]:
+def requirement_classes(
+    document: dict[str, Any], owner: Owner, limits: Limits, overrides: Overrides = NONE
+) -> tuple[RequirementClass, ...]:
     """Return the classes of jobs with this description, one an alternative; any of them may match.
+
+    `overrides` are what retries have changed of it.
 
     Raises `BadAttribute`, or `InvalidRequirements` with the problems of all alternatives.
     """
@@ -135,12 +140,13 @@ def requirement_classes(document: dict[str, Any], owner: Owner, limits: Limits) 
         user_priority=min(resolved.priority, USER_PRIORITY_MAX),
         sites=resolved.sites,
         banned_sites=resolved.banned_sites,
+        avoid=overrides.avoid,
     )
     made: dict[bytes, RequirementClass] = {}
     problems: list[Problem] = []
     for requirements, pointer in zip(resolved.alternatives, resolved.pointers, strict=True):
         try:
-            found = make_class(requirements, at=pointer, **context)
+            found = make_class(overrides.applied(requirements), at=pointer, **context)
         except InvalidRequirements as error:
             problems += error.problems
             continue

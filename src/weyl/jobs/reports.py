@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from weyl.jobs.models.status import JobStatusUpdate, StatusReports
+from weyl.jobs.retries import error_class_of
 from weyl.jobs.states import Report
 from weyl.kit.errors import BadRequest
 
@@ -17,7 +18,14 @@ def _of_job(job_id: int, updates: Mapping[datetime, JobStatusUpdate]) -> list[Re
     if not updates:
         raise BadRequest(f"Job {job_id} has no report: give at least one, under its time")
     return [
-        Report(_in_utc(at), update.status, update.minor_status, update.application_status, update.source)
+        Report(
+            _in_utc(at),
+            update.status,
+            update.minor_status,
+            update.application_status,
+            update.source,
+            error_class_of(update.error_class),
+        )
         for at, update in updates.items()
     ]
 

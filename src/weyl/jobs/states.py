@@ -77,6 +77,7 @@ class Report:
     minor_status: str | None = None
     application_status: str | None = None
     source: str = "Unknown"
+    error_class: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,8 @@ jobs = sa.Table(
     ),
     sa.Column("pilot_stamp", sa.String(32)),
     sa.Column("allocated", JSONB),
+    # What retries have changed of what the job asks for (see weyl.jobs.overrides); the description stays as it is.
+    sa.Column("overrides", JSONB),
     # Where it was last matched to; limits of a computing element count by it.
     sa.Column("ce", sa.String(128)),
     sa.Column("description_id", sa.BigInteger, nullable=False),
@@ -67,6 +69,11 @@ jobs = sa.Table(
     sa.Index(
         "ix_jobs_heart_beat_time_live",
         "heart_beat_time",
+        postgresql_where=sa.text("status IN ('Matched', 'Running', 'Completing', 'Stalled')"),
+    ),
+    sa.Index(
+        "ix_jobs_host_live",
+        sa.text("(allocated ->> 'host')"),
         postgresql_where=sa.text("status IN ('Matched', 'Running', 'Completing', 'Stalled')"),
     ),
     postgresql_with={"fillfactor": 80},
@@ -163,6 +170,10 @@ job_attempts = sa.Table(
     sa.Column("start_exec_time", Timestamp),
     sa.Column("end_exec_time", Timestamp),
     sa.Column("parameters", JSONB, nullable=False, server_default=sa.text("'{}'::jsonb")),
+    sa.Column("host", sa.Text),
+    sa.Column("error_class", sa.String(32)),
+    # What this run asked for beyond the description.
+    sa.Column("overrides", JSONB),
 )
 
 

@@ -8,6 +8,7 @@ from weyl.config.resources import Resources
 from weyl.jobs.attributes import texts_of
 from weyl.jobs.descriptions import Owner, requirement_classes
 from weyl.jobs.errors import BadAttribute
+from weyl.jobs.overrides import NONE, Overrides
 from weyl.jobs.requirements import Limits, resolve
 from weyl.task_queues.errors import InvalidRequirements
 from weyl.task_queues.requirements import RequirementClass
@@ -41,16 +42,19 @@ class Verdict:
         )
 
 
-def judge(document: dict[str, Any], owner: Owner, limits: Limits, resources: Resources) -> Verdict:
+def judge(
+    document: dict[str, Any], owner: Owner, limits: Limits, resources: Resources, *, overrides: Overrides = NONE
+) -> Verdict:
     """Decide about jobs with this description, placeholders filled in where they matter."""
     try:
         return (
             _input_data(document)
             or _sites(document, owner.vo, limits, resources)
+            or _left_sites(document, limits, overrides)
             or Verdict(
                 "Waiting",
                 "Pilot Agent Submission",
-                classes=requirement_classes(document, owner, limits),
+                classes=requirement_classes(document, owner, limits, overrides),
             )
         )
     except (BadAttribute, InvalidRequirements) as error:
@@ -78,3 +82,10 @@ def _sites(document: dict[str, Any], vo: str, limits: Limits, resources: Resourc
     if limits.allow_invalid_sites:
         return Verdict("Checking", f"On Hold: {named}")
     return Verdict("Failed", "No candidate sites available", f"{named}: your VO has none of this name")
+
+
+def _left_sites(document: dict[str, Any], limits: Limits, overrides: Overrides) -> Verdict | None:
+    wanted = resolve(document, limits).sites
+    if wanted is None or set(wanted) - set(overrides.sites):
+        return None
+    return Verdict("Failed", "No candidate sites available", "It has failed at every site that it may run at")

@@ -100,6 +100,22 @@ match_gate_delta = sa.Table(
     postgresql_with={"autovacuum_vacuum_scale_factor": "0.01", "autovacuum_vacuum_cost_delay": "0"},
 )
 
+# Hosts on which something went wrong lately; of all others nothing is known but good. The score is as it was at `at`,
+# and recovers since then (see weyl.task_queues.health).
+host_health = sa.Table(
+    "host_health",
+    metadata,
+    sa.Column("site", sa.String(100), primary_key=True),
+    sa.Column("host", sa.String(255), primary_key=True),
+    sa.Column("score", sa.Double, nullable=False),
+    sa.Column("at", Timestamp, nullable=False),
+    # Jobs in a row that failed soon after their start, and whose they were if all were one owner's.
+    sa.Column("quick_failures", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("quick_owner", sa.Text),
+    sa.Column("reason", sa.String(128), nullable=False, server_default=""),
+    postgresql_with={"fillfactor": "50"},
+)
+
 # Usage in DB12 core-seconds as it was at `at`; it halves with every half-life of the VO.
 share_usage = sa.Table(
     "share_usage",

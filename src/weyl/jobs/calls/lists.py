@@ -30,6 +30,11 @@ def peek(job_id: int, *, stream: Stream = Stream.OUTPUT, tail: int | None = None
     return Call("GET", f"/api/jobs/{job_id}/peek", Glance, query=query)
 
 
+def requirements(job_id: int) -> Call[dict[str, Any]]:
+    """Ask what a job needs of a pilot, what retries have changed of it, and what its earlier runs asked for."""
+    return Call("GET", f"/api/jobs/{job_id}/requirements", dict[str, Any])
+
+
 def history(job_id: int) -> Call[list[LoggingRecord]]:
     """Ask for the statuses that a job has had, oldest first."""
     return Call("GET", f"/api/jobs/{job_id}/history", list[LoggingRecord])

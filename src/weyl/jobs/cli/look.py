@@ -90,15 +90,22 @@ def show(
     history: Annotated[bool, typer.Option("--history", help="Show every status they have had.")] = False,
     params: Annotated[bool, typer.Option("--params", help="Show what was reported about them.")] = False,
     jdl: Annotated[bool, typer.Option("--jdl", help="Print their descriptions.")] = False,
+    requirements: Annotated[
+        bool, typer.Option("--requirements", help="Show what they need of a pilot, and what retries have changed.")
+    ] = False,
 ) -> Result:
-    """Shows jobs with all their columns, or their history, parameters or description.
+    """Shows jobs with all their columns, or their history, parameters, description or requirements.
 
     Example: weyl jobs show 12 --history
     """
     session = session_of(context)
-    if history + params + jdl > 1:
-        raise UsageFault("--history, --params and --jdl exclude each other.", hint="Choose one of them.")
+    if history + params + jdl + requirements > 1:
+        raise UsageFault(
+            "--history, --params, --jdl and --requirements exclude each other.", hint="Choose one of them."
+        )
     wanted = job_ids(session, ids)
+    if requirements:
+        return Document(_requirements(session, wanted), id_column="JobID")
     if jdl:
         return Text(session.client.send(submission.get_jdl(job_id)).rstrip() + "\n" for job_id in wanted)
     if params:
@@ -120,6 +127,14 @@ def _parameters(session: Session, wanted: list[int]) -> Iterator[dict[str, Any]]
     for job_id in wanted:
         for name, value in session.client.send(lists.parameters(job_id)).items():
             yield {"JobID": job_id, "Name": name, "Value": value}
+
+
+def _requirements(session: Session, wanted: list[int]) -> list[dict[str, Any]]:
+    found = []
+    for job_id in wanted:
+        document = session.client.send(lists.requirements(job_id))
+        found.append({"JobID": job_id, **document})
+    return found
 
 
 def _blocks(rows: list[dict[str, Any]]) -> str:

@@ -20,6 +20,8 @@ class JobStatusUpdate(BaseModel):
     minor_status: StorableText | None = None
     application_status: StorableText | None = None
     source: StorableText = "Unknown"
+    error_class: StorableText | None = None
+    """With `Failed`: why, in one word (memory, time, host, ...); decides whether the job runs again."""
 
 
 StatusReports = dict[int, dict[datetime, JobStatusUpdate]]

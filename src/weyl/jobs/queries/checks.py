@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from weyl.jobs.ranges import Ranges
 from weyl.jobs.tables import job_descriptions, jobs
@@ -13,12 +13,16 @@ from weyl.kit.db import Tx
 
 _UNCHECKED = ("Received", "Checking")
 
-_LOCK = sa.text(
-    "SELECT job_id, description_id, vo, owner, owner_group, status, minor_status FROM jobs"
-    " JOIN unnest(CAST(:firsts AS bigint[]), CAST(:lasts AS bigint[])) AS wanted (first, last)"
-    " ON job_id BETWEEN first AND last"
-    " WHERE status IN :unchecked ORDER BY job_id FOR UPDATE OF jobs"
-).bindparams(sa.bindparam("unchecked", list(_UNCHECKED), expanding=True))
+_LOCK = (
+    sa.text(
+        "SELECT job_id, description_id, vo, owner, owner_group, status, minor_status, overrides FROM jobs"
+        " JOIN unnest(CAST(:firsts AS bigint[]), CAST(:lasts AS bigint[])) AS wanted (first, last)"
+        " ON job_id BETWEEN first AND last"
+        " WHERE status IN :unchecked ORDER BY job_id FOR UPDATE OF jobs"
+    )
+    .bindparams(sa.bindparam("unchecked", list(_UNCHECKED), expanding=True))
+    .columns(overrides=JSONB)
+)
 
 
 async def lock_unchecked(tx: Tx, ranges: Ranges) -> list[sa.RowMapping]:

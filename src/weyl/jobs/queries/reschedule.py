@@ -7,40 +7,47 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
+from weyl.jobs.tables import job_attempts
 from weyl.kit.db import Timestamp, Tx
 
 _ROW = (
     "job_id, vo, owner, owner_group, site, status, verified_flag, reschedule_counter, submission_time,"
-    " start_exec_time, end_exec_time, pilot_stamp, class_ids, description_id, parameters"
+    " start_exec_time, end_exec_time, pilot_stamp, class_ids, description_id, parameters, job_type, overrides,"
+    " allocated"
 )
+_TYPES = {"parameters": JSONB, "overrides": JSONB, "allocated": JSONB}
 _LOCK = sa.text(
     f"SELECT {_ROW} FROM jobs WHERE job_id = ANY(CAST(:job_ids AS bigint[])) ORDER BY job_id FOR NO KEY UPDATE"
-).columns(parameters=JSONB)
+).columns(**_TYPES)
 _LOCK_BY_PILOT = sa.text(
     f"SELECT {_ROW} FROM jobs WHERE pilot_stamp = ANY(CAST(:stamps AS text[]))"
     " AND status IN ('Matched', 'Running', 'Completing', 'Stalled') ORDER BY job_id FOR NO KEY UPDATE"
-).columns(parameters=JSONB)
+).columns(**_TYPES)
 _DESCRIPTIONS = sa.text(
     "SELECT description_id, jdl, document FROM job_descriptions"
     " WHERE description_id = ANY(CAST(:description_ids AS bigint[]))"
 ).columns(document=JSONB)
 _ARCHIVE = sa.text(
     "INSERT INTO job_attempts (job_id, attempt, ended_at, site, pilot_stamp, status, minor_status,"
-    " application_status, start_exec_time, end_exec_time, parameters)"
-    " SELECT job_id, 1 + coalesce((SELECT max(attempt) FROM job_attempts WHERE job_attempts.job_id = jobs.job_id), 0),"
+    " application_status, start_exec_time, end_exec_time, parameters, host, error_class, overrides)"
+    " SELECT jobs.job_id,"
+    "  1 + coalesce((SELECT max(attempt) FROM job_attempts WHERE job_attempts.job_id = jobs.job_id), 0),"
     "  :now, site, pilot_stamp, status, minor_status, application_status, start_exec_time, end_exec_time,"
     "  coalesce((SELECT jsonb_object_agg(name, value) FROM job_parameters"
-    "   WHERE job_parameters.job_id = jobs.job_id), '{}')"
-    " FROM jobs WHERE job_id = ANY(CAST(:job_ids AS bigint[]))"
+    "   WHERE job_parameters.job_id = jobs.job_id), '{}'), allocated->>'host', run.error_class, overrides"
+    " FROM jobs JOIN unnest(CAST(:job_ids AS bigint[]), CAST(:error_classes AS text[])) AS run (job_id, error_class)"
+    "  ON run.job_id = jobs.job_id"
 ).bindparams(sa.bindparam("now", type_=Timestamp))
 _CLEAR_PARAMETERS = sa.text("DELETE FROM job_parameters WHERE job_id = ANY(CAST(:job_ids AS bigint[]))")
 _RESET = sa.text(
     "UPDATE jobs SET status = 'Received', minor_status = 'Job Rescheduled', application_status = 'Unknown',"
     " reschedule_time = :now, last_update_time = :now, start_exec_time = NULL, end_exec_time = NULL,"
     " heart_beat_time = NULL, pilot_stamp = NULL, allocated = NULL, class_ids = '{}', accounted_flag = 'false',"
-    " site = start.site, user_priority = start.user_priority, reschedule_counter = start.reschedule_counter"
+    " site = start.site, user_priority = start.user_priority, reschedule_counter = start.reschedule_counter,"
+    " overrides = CAST(start.overrides AS jsonb)"
     " FROM unnest(CAST(:job_ids AS bigint[]), CAST(:sites AS text[]), CAST(:priorities AS integer[]),"
-    "  CAST(:counters AS integer[])) AS start (job_id, site, user_priority, reschedule_counter)"
+    "  CAST(:counters AS integer[]), CAST(:overrides AS text[]))"
+    "  AS start (job_id, site, user_priority, reschedule_counter, overrides)"
     " WHERE jobs.job_id = start.job_id"
 ).bindparams(sa.bindparam("now", type_=Timestamp))
 
@@ -58,7 +65,7 @@ _LIFE = "coalesce(heart_beat_time, last_update_time)"
 
 def _silent(condition: str, since: str) -> Any:
     statement = sa.text(_SILENT.replace("{condition}", condition).replace("{since}", since))
-    return statement.bindparams(sa.bindparam("now", type_=Timestamp)).columns(parameters=JSONB)
+    return statement.bindparams(sa.bindparam("now", type_=Timestamp)).columns(**_TYPES)
 
 
 # The conditions are spelled out, so that the planner sees that the index of live jobs holds them.
@@ -106,21 +113,48 @@ async def select_descriptions(tx: Tx, description_ids: Iterable[int]) -> dict[in
     return {row["description_id"]: row for row in rows.mappings()}
 
 
-async def archive_attempts(tx: Tx, job_ids: Sequence[int], now: datetime) -> None:
-    """Keep what the last run of locked jobs left, and clear their parameters."""
-    await tx.execute(_ARCHIVE, {"job_ids": list(job_ids), "now": now})
+_EXIT_CODES = sa.text(
+    "SELECT job_id, value FROM job_parameters WHERE name = 'PayloadExitCode'"
+    " AND job_id = ANY(CAST(:job_ids AS bigint[]))"
+).columns(value=JSONB)
+
+
+async def select_exit_codes(tx: Tx, job_ids: Sequence[int]) -> dict[int, int]:
+    """Return the exit codes of the programs of jobs, where one was reported."""
+    rows = await tx.execute(_EXIT_CODES, {"job_ids": list(job_ids)})
+    return {job_id: value for job_id, value in rows if isinstance(value, int)}
+
+
+async def select_attempts(tx: Tx, job_ids: Sequence[int]) -> list[dict[str, Any]]:
+    """Return the runs that these jobs have had before: where, how they ended, and what they asked for."""
+    statement = (
+        sa.select(*(job_attempts.c[name] for name in _ATTEMPT))
+        .where(job_attempts.c.job_id == sa.any_(sa.literal(list(job_ids), sa.ARRAY(sa.BigInteger))))
+        .order_by(job_attempts.c.job_id, job_attempts.c.attempt)
+    )
+    return [dict(row) for row in (await tx.execute(statement)).mappings()]
+
+
+_ATTEMPT = ("attempt", "ended_at", "site", "host", "status", "minor_status", "error_class", "overrides")
+
+
+async def archive_attempts(tx: Tx, runs: Mapping[int, str | None], now: datetime) -> None:
+    """Keep what the last run of locked jobs left, with the class of its error, and clear their parameters."""
+    job_ids = list(runs)
+    await tx.execute(_ARCHIVE, {"job_ids": job_ids, "error_classes": list(runs.values()), "now": now})
     await tx.execute(_CLEAR_PARAMETERS, {"job_ids": list(job_ids)})
 
 
-async def reset_jobs(tx: Tx, starts: Mapping[int, tuple[str, int, int]], now: datetime) -> None:
-    """Begin locked jobs anew: (site, priority, counter of reschedulings) by job."""
+async def reset_jobs(tx: Tx, starts: Mapping[int, tuple[str, int, int, str | None]], now: datetime) -> None:
+    """Begin locked jobs anew: (site, priority, counter of reschedulings, overrides as JSON text) by job."""
     await tx.execute(
         _RESET,
         {
             "job_ids": list(starts),
-            "sites": [site for site, _, _ in starts.values()],
-            "priorities": [priority for _, priority, _ in starts.values()],
-            "counters": [counter for _, _, counter in starts.values()],
+            "sites": [site for site, *_ in starts.values()],
+            "priorities": [priority for _, priority, *_ in starts.values()],
+            "counters": [counter for _, _, counter, _ in starts.values()],
+            "overrides": [overrides for *_, overrides in starts.values()],
             "now": now,
         },
     )

@@ -82,9 +82,11 @@ async def delete_submissions(tx: Tx, *, before: datetime) -> None:
 
 
 async def select_descriptions(tx: Tx, job_ids: Sequence[int]) -> list[sa.RowMapping]:
-    """Return what was submitted for these jobs: job id, text, document and parametric values."""
+    """Return what was submitted for these jobs: job id, text, document, parametric values, and what retries changed."""
     statement = (
-        sa.select(jobs.c.job_id, job_descriptions.c.jdl, job_descriptions.c.document, jobs.c.parameters)
+        sa.select(
+            jobs.c.job_id, job_descriptions.c.jdl, job_descriptions.c.document, jobs.c.parameters, jobs.c.overrides
+        )
         .join(job_descriptions, job_descriptions.c.description_id == jobs.c.description_id)
         .where(jobs.c.job_id == sa.any_(sa.literal(list(job_ids), sa.ARRAY(sa.BigInteger))))
         .order_by(jobs.c.job_id)

@@ -1,6 +1,7 @@
 """Submission over HTTP, and what was submitted."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import repeat
 from typing import Annotated, Any, TypeVar
 
@@ -13,8 +14,10 @@ from weyl.config.routes import CurrentConfig
 from weyl.jobs.descriptions import text_of_job
 from weyl.jobs.errors import BadSubmission
 from weyl.jobs.models.submission import CheckedJob, CheckedTexts, InsertedJob, InsertedJSONJob
+from weyl.jobs.overrides import Overrides
 from weyl.jobs.parametric import fill
 from weyl.jobs.policy import may_read, may_submit
+from weyl.jobs.queries.reschedule import select_attempts
 from weyl.jobs.queries.submission import select_descriptions
 from weyl.jobs.requirements import Limits, resolve
 from weyl.jobs.routes.access import Rules
@@ -156,9 +159,12 @@ async def get_jdl(job_id: int, actor: CurrentActor, tx: ReadTx) -> Response:
 
 @router.get("/{job_id}/requirements", operation_id="jobs_get_requirements", response_model=dict[str, Any])
 async def get_requirements(job_id: int, actor: CurrentActor, tx: ReadTx, *, config: CurrentConfig) -> Response:
-    """Answer with what the job needs of a pilot, defaults of the VO filled in."""
+    """Answer with what the job needs of a pilot: defaults of the VO filled in, and what retries have changed of it."""
     permit = await may_read(tx, actor, [job_id])
     [row] = await select_descriptions(tx, [permit.one(job_id)])
     document = fill(row["document"], row["parameters"], job_id)
     resolved = resolve(document, Limits.of(config.operations[actor.vo]))
-    return json_response(resolved.wire())
+    overrides = Overrides.read(row["overrides"])
+    changed = replace(resolved, alternatives=tuple(map(overrides.applied, resolved.alternatives)))
+    attempts = await select_attempts(tx, [job_id])
+    return json_response({**changed.wire(), "overrides": row["overrides"], "attempts": attempts})

@@ -7,6 +7,7 @@ from typing import Any
 from weyl.config.models import Config
 from weyl.jobs import parametric
 from weyl.jobs.descriptions import Owner
+from weyl.jobs.overrides import Overrides
 from weyl.jobs.queries import checks as queries
 from weyl.jobs.ranges import Ranges, batches
 from weyl.jobs.requirements import ATTRIBUTES, Limits
@@ -46,7 +47,8 @@ async def check_jobs(tx: Tx, ranges: Ranges, *, config: Config, now: datetime) -
         values = parameters.get(row["job_id"])
         names = varying.get(row["description_id"], ())
         filled = parametric.fill_some(documents[row["description_id"]], names, values)
-        key = (row["description_id"], row["owner"], row["owner_group"], row["vo"], json.dumps(filled))
+        changed = json.dumps(row["overrides"])
+        key = (row["description_id"], row["owner"], row["owner_group"], row["vo"], json.dumps(filled), changed)
         if key not in verdicts:
             verdicts[key] = _judged(dict(row), documents[row["description_id"]] | filled, config)
         decided.append((dict(row), verdicts[key]))
@@ -58,7 +60,8 @@ def _judged(row: dict[str, Any], document: dict[str, Any], config: Config) -> Ve
     if operations is None:
         return Verdict("Failed", "Illegal Job JDL", f"The VO {row['vo']} is not configured any more")
     owner = Owner(vo=row["vo"], group=row["owner_group"], name=row["owner"])
-    return judge(document, owner, Limits.of(operations), config.resources)
+    overrides = Overrides.read(row["overrides"])
+    return judge(document, owner, Limits.of(operations), config.resources, overrides=overrides)
 
 
 async def _apply(tx: Tx, decided: list[tuple[dict[str, Any], Verdict]], now: datetime) -> None:

@@ -1,7 +1,7 @@
 """Another run for a job: on request, counted, or because its pilot was lost, free of charge."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,6 +10,7 @@ from weyl.jobs import parametric
 from weyl.jobs.attempts import MINOR_EXHAUSTED, Again, Exhausted, decide
 from weyl.jobs.descriptions import Owner, requirement_classes, text_of_job
 from weyl.jobs.errors import BadAttribute
+from weyl.jobs.overrides import NONE, Overrides
 from weyl.jobs.permits import Managed
 from weyl.jobs.queries import reschedule as queries
 from weyl.jobs.queries import status as status_queries
@@ -19,6 +20,7 @@ from weyl.jobs.service.checks import CHECK_JOBS, JOBS_PER_CHECK
 from weyl.jobs.service.moves import end_runs, move, records
 from weyl.jobs.service.status import NOT_FOUND, RUN_IS_OVER, return_to_queue, wire
 from weyl.jobs.states import ON_NODE, Change, Report
+from weyl.kit import json
 from weyl.kit.db import Tx
 from weyl.task_queues import service as task_queues
 from weyl.task_queues.errors import InvalidRequirements
@@ -44,13 +46,17 @@ class Rescheduled:
 
 
 @dataclass(frozen=True, slots=True)
-class _Start:
-    """How a job begins anew."""
+class Start:
+    """How a job begins anew, and what of its description is changed by retries."""
 
     site: str
     user_priority: int
     counter: int
     jdl: str
+    overrides: Overrides = NONE
+    error_class: str | None = None
+    reason: str = "Unknown"
+    after_s: int = 0
 
 
 async def reschedule(tx: Tx, permit: Managed, *, config: Config, now: datetime, reset: bool = False) -> Rescheduled:
@@ -61,7 +67,9 @@ async def reschedule(tx: Tx, permit: Managed, *, config: Config, now: datetime, 
     rows = await queries.lock_jobs(tx, permit.current())
     outcome.failed |= dict.fromkeys(permit.current().keys() - rows.keys(), NOT_FOUND)
     exhausted, counters = _decided(rows, outcome, config=config, reset=reset)
-    starts = await _starts(tx, {job_id: rows[job_id] for job_id in counters}, counters, config, outcome)
+    starts = await starts_of(tx, {job_id: rows[job_id] for job_id in counters}, counters, config, outcome)
+    if reset:
+        starts = {job_id: replace(start, overrides=NONE) for job_id, start in starts.items()}
     untouched = {
         job_id: row["class_ids"]
         for job_id, row in rows.items()
@@ -70,7 +78,7 @@ async def reschedule(tx: Tx, permit: Managed, *, config: Config, now: datetime, 
     await return_to_queue(tx, untouched)
     await end_runs(tx, _on_node(rows, exhausted.keys() | starts.keys()), now=now)
     await move(tx, exhausted, Report(now, "Failed", MINOR_EXHAUSTED, source=SOURCE), now=now)
-    await _begin_anew(tx, rows, starts, now=now)
+    await begin_anew(tx, rows, starts, now=now)
     for job_id, start in starts.items():
         outcome.success[job_id] = _success(start, now)
     return outcome
@@ -80,8 +88,8 @@ async def give_back(tx: Tx, rows: Mapping[int, Any], *, config: Config, now: dat
     """Let locked jobs that a pilot had taken, but not started, wait again; that costs them no rescheduling."""
     counters = {job_id: row["reschedule_counter"] for job_id, row in rows.items()}
     outcome = Rescheduled()
-    starts = await _starts(tx, rows, counters, config, outcome)
-    await _begin_anew(tx, rows, starts, now=now)
+    starts = await starts_of(tx, rows, counters, config, outcome)
+    await begin_anew(tx, rows, starts, now=now)
     refused = {job_id: rows[job_id] for job_id in outcome.failed}
     await move(tx, refused, Report(now, "Failed", "Illegal Job JDL", source=SOURCE), now=now)
 
@@ -110,15 +118,15 @@ def _decided(
     return exhausted, counters
 
 
-async def _starts(
+async def starts_of(
     tx: Tx, rows: Mapping[int, Any], counters: Mapping[int, int], config: Config, outcome: Rescheduled
-) -> dict[int, _Start]:
+) -> dict[int, Start]:
     """Read the descriptions again, equal ones once; one that the VO does not take any more goes into the outcome."""
     if not rows:
         return {}
     descriptions = await queries.select_descriptions(tx, (row["description_id"] for row in rows.values()))
     read: dict[tuple[Any, ...], tuple[str, int] | str] = {}
-    starts: dict[int, _Start] = {}
+    starts: dict[int, Start] = {}
     for job_id, row in rows.items():
         description = descriptions[row["description_id"]]
         names = parametric.varying(description["document"], ATTRIBUTES)
@@ -132,7 +140,8 @@ async def _starts(
             outcome.failed[job_id] = found
             continue
         jdl = text_of_job(description["jdl"], description["document"], row["parameters"], job_id)
-        starts[job_id] = _Start(*found, counter=counters[job_id], jdl=jdl)
+        overrides = Overrides.read(row["overrides"])
+        starts[job_id] = Start(*found, counter=counters[job_id], jdl=jdl, overrides=overrides)
     return starts
 
 
@@ -149,24 +158,37 @@ def _on_node(rows: Mapping[int, Any], job_ids: set[int]) -> dict[int, Any]:
     return {job_id: rows[job_id] for job_id in job_ids if rows[job_id]["status"] in ON_NODE}
 
 
-async def _begin_anew(tx: Tx, rows: Mapping[int, Any], starts: Mapping[int, _Start], *, now: datetime) -> None:
+async def begin_anew(tx: Tx, rows: Mapping[int, Any], starts: Mapping[int, Start], *, now: datetime) -> None:
+    """Archive the last run of locked jobs, and let their checks begin again."""
     if not starts:
         return
     job_ids = list(starts)
     states = await status_queries.select_states(tx, {job_id: rows[job_id] for job_id in job_ids})
-    await queries.archive_attempts(tx, job_ids, now)
-    await queries.reset_jobs(
-        tx, {job_id: (start.site, start.user_priority, start.counter) for job_id, start in starts.items()}, now
-    )
-    steps = [
-        Report(now, "Rescheduled", MINOR_RESCHEDULED, "Unknown", SOURCE),
+    await queries.archive_attempts(tx, {job_id: start.error_class for job_id, start in starts.items()}, now)
+    await queries.reset_jobs(tx, {job_id: _reset(start) for job_id, start in starts.items()}, now)
+    entries = [entry for job_id in job_ids for entry in records({job_id: states[job_id]}, _steps(starts[job_id], now))]
+    await status_queries.insert_history(tx, entries)
+    later: dict[int, list[int]] = {}
+    for job_id, start in starts.items():
+        later.setdefault(start.after_s, []).append(job_id)
+    for after_s, group in later.items():
+        payloads = [{"ranges": ranges} for ranges in batches(group, JOBS_PER_CHECK)]
+        await enqueue(tx, CHECK_JOBS, payloads, delay=timedelta(seconds=after_s))
+
+
+def _steps(start: Start, now: datetime) -> list[Report]:
+    return [
+        Report(now, "Rescheduled", MINOR_RESCHEDULED, start.reason, SOURCE),
         Report(now + timedelta(microseconds=1), "Received", MINOR_RESCHEDULED, "Unknown", SOURCE),
     ]
-    await status_queries.insert_history(tx, records(states, steps))
-    await enqueue(tx, CHECK_JOBS, [{"ranges": ranges} for ranges in batches(job_ids, JOBS_PER_CHECK)])
 
 
-def _success(start: _Start, now: datetime) -> dict[str, Any]:
+def _reset(start: Start) -> tuple[str, int, int, str | None]:
+    overrides = start.overrides.document()
+    return start.site, start.user_priority, start.counter, json.dumps_text(overrides) if overrides else None
+
+
+def _success(start: Start, now: datetime) -> dict[str, Any]:
     change = Change("Received", MINOR_RESCHEDULED, "Unknown", last_update_time=now)
     return {
         "InputData": start.jdl,

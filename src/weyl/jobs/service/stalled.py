@@ -6,8 +6,10 @@ from datetime import datetime
 from weyl.config.models import Config
 from weyl.config.operations import JobHealth, SiteJobHealth
 from weyl.jobs.queries.reschedule import lock_silent_jobs
+from weyl.jobs.retries import ErrorClass
 from weyl.jobs.service.moves import end_runs, move
 from weyl.jobs.service.reschedule import give_back
+from weyl.jobs.service.retry import retry
 from weyl.jobs.states import Report
 from weyl.kit.db import Tx
 
@@ -32,11 +34,15 @@ async def mark_stalled(tx: Tx, *, config: Config, now: datetime) -> int:
 
 
 async def fail_lost(tx: Tx, *, config: Config, now: datetime) -> int:
-    """Give up stalled jobs that stay silent, also where the pilot seems to live; returns how many."""
+    """Give up stalled jobs that stay silent, also where the pilot seems to live; returns how many.
+
+    They are lost to their host, and so run again on another, free of charge.
+    """
     limits = _limits(config, lambda health: health.fail_after, lambda site: site.fail_after)
     rows = await lock_silent_jobs(tx, "lost", limits=limits, now=now, batch=BATCH)
     await end_runs(tx, rows, now=now)
     await move(tx, rows, Report(now, "Failed", MINOR_GIVEN_UP, source=SOURCE), now=now)
+    await retry(tx, dict.fromkeys(rows, ErrorClass.HOST), config=config, now=now)
     return len(rows)
 
 

@@ -1,14 +1,14 @@
 """Status reports: whole batches go through the machine of states, into rows and history, in a handful of statements."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from weyl.jobs.permits import Managed
 from weyl.jobs.queries import commands as command_queries
 from weyl.jobs.queries import status as queries
-from weyl.jobs.states import ENDED_BY_HAND, MOVES, Change, JobState, Report, follow, merge, not_late
+from weyl.jobs.states import ENDED_BY_HAND, FINAL, MOVES, Change, JobState, Report, follow, merge, not_late
 from weyl.kit.db import Tx
 from weyl.sandboxes import service as sandboxes
 from weyl.task_queues import service as task_queues
@@ -35,6 +35,8 @@ class Outcome:
 
     success: dict[int, Change]
     failed: dict[int, str]
+    # The runs that these reports have ended, good or bad: the class of the error, where one was named.
+    ended: dict[int, str | None] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
         """Return the outcome as the contract writes it."""
@@ -97,7 +99,14 @@ class _Batch:
                 self.states[job_id] = follow(state, change)
                 self.changes.setdefault(job_id, []).append(change)
                 outcome.success[job_id] = change
+                if change.status in FINAL and state.status not in FINAL:
+                    outcome.ended[job_id] = _error_class(made)
         return outcome
+
+
+def _error_class(reports: Sequence[Report]) -> str | None:
+    newest = max((report for report in reports if report.status == "Failed"), key=lambda each: each.at, default=None)
+    return None if newest is None else newest.error_class
 
 
 async def _write(tx: Tx, batch: _Batch) -> None:

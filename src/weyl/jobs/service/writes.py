@@ -5,8 +5,10 @@ from typing import TypeVar
 
 import structlog
 
+from weyl.config.service import ConfigStore
 from weyl.jobs.service.heartbeat import Command, HeartbeatRequest, add_heartbeats
-from weyl.jobs.service.status import Outcome, StatusRequest, set_statuses
+from weyl.jobs.service.retry import report_statuses
+from weyl.jobs.service.status import Outcome, StatusRequest
 from weyl.kit.coalesce import Coalescer
 from weyl.kit.db import Database, Tx, is_transient
 
@@ -21,8 +23,11 @@ Answer = TypeVar("Answer")
 class JobWrites:
     """Takes reports that a policy has admitted; each caller gets its own answer once all of the batch is committed."""
 
-    def __init__(self, db: Database) -> None:
-        self._statuses = Coalescer[StatusRequest, Outcome](_in_transaction(db, set_statuses))
+    def __init__(self, db: Database, config: ConfigStore) -> None:
+        async def report(tx: Tx, requests: Sequence[StatusRequest]) -> Sequence[Outcome]:
+            return await report_statuses(tx, requests, config=config.current().config)
+
+        self._statuses = Coalescer[StatusRequest, Outcome](_in_transaction(db, report))
         self._heartbeats = Coalescer[HeartbeatRequest, list[Command]](_in_transaction(db, add_heartbeats))
 
     async def set_statuses(self, request: StatusRequest) -> Outcome:

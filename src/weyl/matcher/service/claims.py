@@ -224,13 +224,14 @@ def _slot_columns(slots: Sequence[Slot]) -> dict[str, list[object]]:
         columns["stamps"].append(slot.attempt.stamp)
         columns["sites"].append(slot.attempt.offer.place.site)
         columns["ces"].append(slot.attempt.offer.place.ce)
-        columns["allocations"].append(_allocated(slot.allocation))
+        columns["allocations"].append(_allocated(slot.allocation, slot.attempt.offer.host))
     return columns
 
 
 @lru_cache(maxsize=10_000)
-def _allocated(allocation: Allocation) -> str:
-    return json.dumps(allocation.allocated())
+def _allocated(allocation: Allocation, host: str) -> str:
+    """What the jobs row keeps of a run; its host is asked for when the run has failed."""
+    return json.dumps({**allocation.allocated(), "host": host} if host else allocation.allocated())
 
 
 def _bind_to(slot: Slot, row: Any) -> None:

@@ -1,0 +1,109 @@
+"""Whether a job that has failed runs again by itself, and with what changed: decisions by the class of its error."""
+
+import math
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from weyl.config.retries import GrowingRetry, LaterRetry, PayloadRetry, Retry, RetryRule
+from weyl.jobs.overrides import Overrides, joined
+
+
+class ErrorClass(StrEnum):
+    """Why a run failed, as whoever had the evidence saw it."""
+
+    MEMORY = "memory"
+    TIME = "time"
+    HOST = "host"
+    PILOT = "pilot"
+    """The pilot ended, which says nothing of its host; retried as `host`."""
+    SITE = "site"
+    INPUT_DATA = "input_data"
+    OUTPUT_UPLOAD = "output_upload"
+    PAYLOAD = "payload"
+
+
+def error_class_of(word: str | None) -> ErrorClass | None:
+    """Read what a wrapper says; a word that is not known says nothing."""
+    return ErrorClass(word) if word in set(ErrorClass) else None
+
+
+@dataclass(frozen=True, slots=True)
+class FailedRun:
+    """What a run left that decides about the next."""
+
+    error_class: ErrorClass
+    job_type: str
+    counter: int
+    overrides: Overrides
+    site: str | None = None
+    host: str | None = None
+    memory_mb: int = 0
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NextRun:
+    """How the job runs again: what changes, its counter of reschedulings, and how long it is held first."""
+
+    overrides: Overrides
+    counter: int
+    reason: str
+    after_s: int = 0
+
+
+def next_run(run: FailedRun, retry: Retry, *, reschedulings_max: int) -> NextRun | None:
+    """Decide about one failed run; None: the job stays failed."""
+    rule = rule_of(retry, run.error_class, run.job_type)
+    name = _rule_name(run.error_class)
+    tried = run.overrides.retries.get(name, 0)
+    if rule is None or tried >= rule.max:
+        return None
+    if isinstance(rule, PayloadRetry) and run.exit_code not in rule.exit_codes:
+        return None
+    is_free = name == "host"
+    if not is_free and run.counter + 1 > reschedulings_max:
+        return None
+    overrides, reason = _changed(run, rule)
+    return NextRun(
+        replace(overrides, retries={**run.overrides.retries, name: tried + 1}),
+        counter=run.counter if is_free else run.counter + 1,
+        reason=f"Retry {tried + 1} of {rule.max} after an error of class {run.error_class}: {reason}",
+        after_s=rule.after if isinstance(rule, LaterRetry) else 0,
+    )
+
+
+def rule_of(retry: Retry, error_class: ErrorClass, job_type: str) -> RetryRule | None:
+    """Return the rule of an error, the job type's own if it has one; None for errors that no other run can mend."""
+    name = _rule_name(error_class)
+    if name == "output_upload":
+        return None
+    own = retry.per_job_type.get(job_type)
+    rule: RetryRule | None = None if own is None else getattr(own, name)
+    return getattr(retry, name) if rule is None else rule
+
+
+def _rule_name(error_class: ErrorClass) -> str:
+    return "host" if error_class is ErrorClass.PILOT else error_class.value
+
+
+def _changed(run: FailedRun, rule: RetryRule) -> tuple[Overrides, str]:
+    known = run.overrides
+    match run.error_class:
+        case ErrorClass.MEMORY if isinstance(rule, GrowingRetry):
+            more = replace(
+                known, memory=known.memory * rule.factor, memory_mb=math.ceil(max(run.memory_mb, 1) * rule.factor)
+            )
+            if not run.memory_mb:
+                more = replace(more, memory_mb=known.memory_mb)
+            return more, f"{more.memory:g} x the memory"
+        case ErrorClass.TIME if isinstance(rule, GrowingRetry):
+            longer = replace(known, time=known.time * rule.factor)
+            return longer, f"{longer.time:g} x the time"
+        case ErrorClass.HOST | ErrorClass.PILOT:
+            return replace(known, hosts=joined(known.hosts, run.host)), "on another host"
+        case ErrorClass.SITE:
+            return replace(known, sites=joined(known.sites, run.site)), "at another site"
+        case ErrorClass.INPUT_DATA:
+            return known, "the files are looked for again"
+        case _:
+            return known, f"exit code {run.exit_code}"
