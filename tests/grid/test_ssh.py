@@ -141,6 +141,16 @@ async def test_no_secret_stays_behind(way: Way) -> None:
     assert (private_directory().stat().st_mode & 0o777) == 0o700
 
 
+async def test_what_is_left_of_old_keys_is_forgotten(way: Way) -> None:
+    old = [private_directory() / f"{'0' * 24}.{ending}" for ending in ("lock", "log", "hosts")]
+    for path in old:
+        path.write_text("")
+        os.utime(path, (1, 1))
+    await way.open(ConnectTimeout=11).run("true", timeout_s=TIMEOUT_S)
+    assert not any(path.exists() for path in old)
+    assert list(private_directory().glob("*.lock"))
+
+
 async def test_many_scripts_at_once_share_one_connection_whatever_the_host_allows(way: Way) -> None:
     before = masters()
     transport = way.open(ConnectTimeout=14)

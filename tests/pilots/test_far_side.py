@@ -12,6 +12,8 @@ from weyl.kit.ids import new_stamp
 from weyl.pilots.compute_elements import places
 from weyl.pilots.compute_elements.direct import taken
 from weyl.pilots.compute_elements.driver import Copy, DriverContext, DriverError, OutcomeUnknown, PilotSpec
+from weyl.pilots.compute_elements.far_side import FarSide
+from weyl.pilots.compute_elements.htcondor import HTCondorComputeElement
 from weyl.pilots.compute_elements.slurm import slurm_element
 from weyl.pilots.compute_elements.ssh import ssh_element
 from weyl.pilots.compute_elements.transport import Framed
@@ -177,3 +179,11 @@ def test_options_that_cannot_be_meant_are_refused(
     factory = {"ssh": ssh_element, "slurm": slurm_element}[driver]
     with pytest.raises(ValueError, match=complaint):
         factory(DriverContext("S", "ce", tmp_path, endpoint, options))
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "kind"), [("direct", FarSide), ("slurm", FarSide), ("htcondor", HTCondorComputeElement)]
+)
+def test_what_is_behind_ssh_is_a_machine_or_a_batch_system(tmp_path: Path, scheduler: str, kind: type) -> None:
+    element = ssh_element(DriverContext("S", "ce", tmp_path, "ssh://pilots@node", {"Scheduler": scheduler}))
+    assert isinstance(element, kind)

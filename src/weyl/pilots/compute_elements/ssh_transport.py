@@ -19,6 +19,7 @@ from weyl.pilots.compute_elements.transport import Finished, Framed, communicate
 
 KEPT_OPEN_S = 300
 PAUSE_MAX_S = 60.0
+UNUSED_S = 7 * 86_400
 CHECK_TIMEOUT_S = 5.0
 REFUSED = "Session open refused by peer"
 REFUSED_PAUSE_S = 0.3
@@ -103,6 +104,7 @@ class SSHTransport:
         return code == 0
 
     async def _open(self, socket: Path, credential: Credential | None) -> None:
+        await asyncio.to_thread(_forget_unused, socket.parent)
         log = socket.with_suffix(".log")
         _remove(log)
         hosts = _known_hosts(socket, known_hosts(self._address, self._options))
@@ -186,6 +188,15 @@ def _known_hosts(socket: Path, content: str) -> Path | None:
     return path
 
 
+def _forget_unused(directory: Path) -> None:
+    """Remove what is left of connections that nobody has asked for in a week: those of old keys, say."""
+    for lock in directory.glob("*.lock"):
+        with suppress(FileNotFoundError):  # another process does the same
+            if time.time() - lock.stat().st_mtime > UNUSED_S:
+                for path in directory.glob(f"{lock.stem}.*"):
+                    path.unlink(missing_ok=True)
+
+
 def _exists(path: Path) -> bool:
     return path.exists()
 
@@ -237,6 +248,7 @@ def _secrets(socket: Path, credential: Credential | None, environment: dict[str,
 async def _locked(path: Path) -> AsyncIterator[None]:
     """Hold a file's lock: one process makes the connection, the others find it made."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    os.utime(descriptor)
     try:
         while True:
             try:
