@@ -9,17 +9,20 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psutil
 
-from tests.grid.daemons import USER, free_port, grid_user, listens, needs, run, until
+from tests.grid.daemons import READY_S, USER, free_port, grid_user, listens, needs, run, until
 from tests.grid.site import GridSite
 from weyl.pilots.compute_elements.arc import ArcComputeElement
 
-CREDENTIALS = "arc"
+CREDENTIALS, CERTIFICATE = "arc", "arc-certificate"
+PERSON = "weylperson"
+SUBJECT = f"/DC=org/DC=nordugrid/DC=ARC/O=TestCA/CN={PERSON}"
 SECURITY = Path("/etc/grid-security")
 AUTHORITIES = SECURITY / "certificates"
 START = Path("/usr/share/arc/arc-arex-start")
@@ -34,8 +37,12 @@ x509_cert_dir=/etc/grid-security/certificates
 [authgroup:tokens]
 authtokens = * {issuer} * * *
 
+[authgroup:certificates]
+file = {directory}/subjects
+
 [mapping]
 map_to_user = tokens {user}:{user}
+map_to_user = certificates {user}:{user}
 
 [lrms]
 lrms = fork
@@ -56,6 +63,7 @@ logfile = {directory}/log/ws.log
 pidfile = {directory}/ws.pid
 [arex/ws/jobs]
 allowaccess = tokens
+allowaccess = certificates
 
 [infosys]
 logfile = {directory}/log/info.log
@@ -90,6 +98,7 @@ def running_arc(directory: Path) -> Iterator[GridSite]:
         issuer, deploy = token_issuer(stack)
         config.write_text(CONFIG.format(host=host, port=port, issuer=issuer, user=USER, directory=directory))
         run("arcctl", "--config", config, "deploy", "jwt-issuer", "--deploy-conf", deploy)
+        (directory / "subjects").write_text(f'"{SUBJECT}"\n')
         environment = {"ARC_CONFIG": str(config)}
         for rule in ("iptables", "ip6tables"):
             if shutil.which(rule):
@@ -103,6 +112,7 @@ def running_arc(directory: Path) -> Iterator[GridSite]:
         until(lambda: listens(port), "the web service of ARC does not start", directory / "log" / "ws.log")
         place = directory / "credentials" / CREDENTIALS
         place.mkdir(parents=True)
+        make_certificate(directory, directory / "credentials" / CERTIFICATE)
         (place / "token").write_text(run("arcctl", "test-jwt", "token", "-n", "pilot1", "-v", "2").splitlines()[-1])
         (place / "token").chmod(0o600)
         yield GridSite(
@@ -143,6 +153,17 @@ def token_issuer(stack: ExitStack) -> tuple[str, str]:
     found = re.search(r"--deploy-conf (\S+)", run("arcctl", "test-jwt", "export"))
     assert found is not None
     return issuer, found[1]
+
+
+def make_certificate(directory: Path, place: Path) -> None:
+    """Make a certificate of a person, whom ARC lets in, and put it with its key where a proxy would be."""
+    made = directory / "person"
+    made.mkdir(mode=0o700)
+    command = ["arcctl", "test-ca", "usercert", "-n", PERSON, "--no-auth", "-v", "2"]
+    subprocess.run(command, cwd=made, check=True, capture_output=True, timeout=READY_S)
+    place.mkdir()
+    (place / "proxy.pem").write_text("".join(path.read_text() for path in sorted(made.glob("*.pem"))))
+    (place / "proxy.pem").chmod(0o600)
 
 
 def end(pid_file: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.grid.arc import CREDENTIALS, running_on
+from tests.grid.arc import CERTIFICATE, CREDENTIALS, running_on
 from tests.grid.contract import Grid, copies, names, refusal
 from tests.grid.daemons import USER, run
 from tests.grid.site import GridSite, open_directory
@@ -63,6 +63,21 @@ async def test_pilots_of_every_fate_in_one_turn(grid: Grid) -> None:
 
     await grid.until(forgotten)
     assert await grid.driver.output(failing) == Output()
+
+
+async def test_a_certificate_is_taken_in_place_of_a_token(grid: Grid, site: GridSite) -> None:
+    site.element["Credentials"] = CERTIFICATE
+    try:
+        (copy,) = wanted = copies(1)
+        submitted = await grid.driver.submit(grid.spec(gated=True), wanted)
+        assert submitted.failures == {}
+        handle = submitted.handles[0]
+        assert await grid.driver.find(names([copy])) == {f"weyl-{copy.stamp}": handle}
+        assert await grid.driver.cancel([handle]) == {handle: None}
+    finally:
+        site.element["Credentials"] = CREDENTIALS
+    # The job is of another person than the one with the token.
+    assert await grid.states([handle]) == {handle: CEState.UNKNOWN}
 
 
 async def test_refusals_are_sentences(grid: Grid, site: GridSite) -> None:
