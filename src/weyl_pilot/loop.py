@@ -58,6 +58,8 @@ class Tally:
     host_failures: int = 0
     last_job_at: float = field(default_factory=time.monotonic)
     pause_s: float = PAUSE_FIRST_S
+    miss: str = "queue"
+    """Why the last request got no job, in the server's word."""
 
 
 class Loop:
@@ -198,6 +200,7 @@ class Loop:
     def _on_empty(self, miss: Mapping[str, Any], waited: bool) -> None:
         if not self._running:
             self._tally.empty += 1
+        self._tally.miss = str(miss.get("condition") or "queue")
         wanted_s = miss.get("retry_after_s")
         if wanted_s is None and waited:
             wanted_s = 0
@@ -258,9 +261,9 @@ class Loop:
         elif self._running:
             return
         elif tally.empty >= rules.empty_matches_max:
-            self._stop("no job in %d requests" % tally.empty)
+            self._stop("no job in %d requests, the last for `%s`" % (tally.empty, tally.miss))
         elif time.monotonic() - tally.last_job_at > rules.idle_s and not self._is_asking:
-            self._stop("no job for %d s" % rules.idle_s)
+            self._stop("no job in %d s, the last for `%s`" % (rules.idle_s, tally.miss))
 
     def _is_abandoned(self) -> bool:
         """Whether whoever started the pilot has cleared it away; the kernel ends its payloads when it exits."""

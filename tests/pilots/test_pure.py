@@ -68,7 +68,7 @@ def class_of(vo: str = "voa", **requirements: object) -> dict[str, object]:
 def test_nothing_waits_so_nothing_is_wanted() -> None:
     places = targets_of({"A": site()})
     assert demands({}, {}, places) == {KEY: 0.0}
-    assert plan(places[0], 0.0, Presence(), site_total=0, options=Operations()).need == 0
+    assert plan(places[0], 0.0, Presence(), site_total=0, options=Operations(), now=NOW).need == 0
 
 
 def test_jobs_that_fit_side_by_side_share_a_pilot() -> None:
@@ -98,7 +98,7 @@ def test_jobs_count_only_where_they_could_run() -> None:
 
 def test_a_banned_site_gets_no_pilots_and_says_why() -> None:
     (place,) = targets_of({"A": site(Status={"Status": "Banned", "Reason": "power cut"})})
-    planned = plan(place, 5.0, Presence(), site_total=0, options=Operations())
+    planned = plan(place, 5.0, Presence(), site_total=0, options=Operations(), now=NOW)
     assert (planned.need, planned.reason) == (0, "A: power cut")
 
 
@@ -124,7 +124,7 @@ def test_a_queue_gets_what_is_missing_within_its_limits(
     demand: float, presence: Presence, site_total: int, need: int, reason: str | None
 ) -> None:
     (place,) = targets_of({"A": site()})
-    planned = plan(place, demand, presence, site_total=site_total, options=Operations())
+    planned = plan(place, demand, presence, site_total=site_total, options=Operations(), now=NOW)
     assert (planned.need, planned.reason) == (need, reason)
 
 

@@ -375,3 +375,28 @@ async def test_people_see_how_submission_stands_in_their_vo(application: Applica
     assert {row["vo"] for row in everything.json()} == {"voa", "vob"}
     pilot = await application.client.get("/api/pilots/submission", headers=application.pilot("a" * 32))
     assert pilot.status_code == 403
+
+
+async def test_pilots_that_come_back_empty_throttle_their_queue_within_five(yard: Yard, db: Database) -> None:
+    await jobs_wait(db, 40)
+    await submission.submit(yard, KEY, 5)
+    await until_ended(yard, db)
+    reason = "no job in 10 requests, the last for `tags`; 0 jobs"
+    async with db.transaction() as tx:
+        await tx.execute(
+            text("UPDATE pilots SET status = 'Done', status_reason = :reason, spoke_at = now()"), {"reason": reason}
+        )
+    await plan(yard)
+    (row,) = await rows(db, "SELECT * FROM pilot_queues WHERE site = 'LCG.Alpha.org' AND vo = 'voa'")
+    assert (row.need, row.demand) == (0, 40.0)
+    assert row.reason.startswith("The last 5 pilots found no job, nearly all for lack of what jobs want in `tags`")
+    await plan(yard, later=timedelta(minutes=11))
+    assert (await needs(db))["voa", "LCG.Alpha.org"] == 1
+    async with db.transaction() as tx:
+        await tx.execute(
+            text(
+                "INSERT INTO job_pilots SELECT 1, pilot_stamp FROM pilots ORDER BY ended_at DESC, pilot_id DESC LIMIT 1"
+            )
+        )
+    await plan(yard, later=timedelta(minutes=22))
+    assert (await needs(db))["voa", "LCG.Alpha.org"] == 40

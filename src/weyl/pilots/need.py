@@ -4,14 +4,17 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from weyl.config.models import Config
 from weyl.config.operations import Operations
 from weyl.config.resources import ComputingElement, Queue, Site
-from weyl.matcher.evaluation import Allocation, allocate
+from weyl.matcher.evaluation import Allocation, allocate, failures, needs_of
 from weyl.matcher.models import Offer
 from weyl.matcher.offers import PilotOffer, Place, PlaceFacts, pilot_offer
+from weyl.pilots.throttle import NO_RECORD, Record, throttled
 from weyl.resource_status.claims import Claims
 from weyl.resource_status.statuses import usable
 
@@ -45,6 +48,8 @@ class Target:
     queue: Queue
     offer: PilotOffer
     reason: str | None
+    seen: tuple[PilotOffer, ...] = ()
+    """What pilots of it have really offered in the last day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,7 @@ class Presence:
     queue_total: int = 0
     queue_waiting: int = 0
     used_cores: Sequence[int] = ()
+    record: Record = NO_RECORD
 
     def usable(self, cores: int) -> float:
         """Return how many pilots' worth of room there is: those that wait, and what the running ones have free."""
@@ -101,9 +107,11 @@ def targets(
                 key = QueueKey(vo, site_name, ce_name, queue_name)
                 tags = frozenset([*site.tags, *ce.tags, *queue.tags])
                 facts = PlaceFacts(tags=tags, compatibility=config.resources.computing.os_compatibility)
-                offer = pilot_offer(template(queue, seen.get(key, ())), Place(*key), facts, now=now)
+                read = partial(pilot_offer, place=Place(*key), facts=facts, now=now)
+                offers = seen.get(key, ())
+                offer = read(template(queue, offers))
                 late = _ends_too_soon(told.until, queue.wall_time, now)
-                found.append(Target(key, site, ce, queue, offer, reason or late))
+                found.append(Target(key, site, ce, queue, offer, reason or late, tuple(map(read, offers))))
     return found
 
 
@@ -174,23 +182,43 @@ def slots(allocation: Allocation, offer: PilotOffer) -> int:
 
 
 def demands(
-    waiting: Mapping[int, int], documents: Mapping[int, Mapping[str, Any]], places: Sequence[Target]
+    waiting: Mapping[int, int],
+    documents: Mapping[int, Mapping[str, Any]],
+    places: Sequence[Target],
+    records: Mapping[QueueKey, Record] = MappingProxyType({}),
 ) -> dict[QueueKey, float]:
-    """Return how many pilots of each queue the waiting jobs would fill; a class that fits several is shared."""
+    """Return how many pilots of each queue the waiting jobs would fill.
+
+    A class that fits several queues is shared among them as they have started pilots of late. It does not count where
+    most pilots have come back empty for a condition in which their real offers fail it.
+    """
     found = {place.key: 0.0 for place in places}
     open_places = [place for place in places if place.reason is None]
     for class_id, document in documents.items():
         fitting = [
             (place.key, slots(allocation, place.offer))
             for place in open_places
-            if document["vo"] == place.key.vo and (allocation := allocate(document, place.offer)) is not None
+            if document["vo"] == place.key.vo
+            and (allocation := allocate(document, place.offer)) is not None
+            and not _disproved(document, place, records.get(place.key, NO_RECORD))
         ]
-        for key, side_by_side in fitting:
-            found[key] += waiting.get(class_id, 0) / side_by_side / len(fitting)
+        weights = [records.get(key, NO_RECORD).weight for key, _ in fitting]
+        for (key, side_by_side), weight in zip(fitting, weights, strict=True):
+            found[key] += waiting.get(class_id, 0) / side_by_side * weight / sum(weights)
     return found
 
 
-def plan(target: Target, demand: float, presence: Presence, *, site_total: int, options: Operations) -> Plan:
+def _disproved(document: Mapping[str, Any], place: Target, record: Record) -> bool:
+    """Say whether the condition that keeps a queue's pilots empty is one in which what they offer fails the class."""
+    if record.blamed is None or not place.seen:
+        return False
+    needs = needs_of(document)
+    return all(record.blamed in failures(needs, offer) for offer in place.seen)
+
+
+def plan(
+    target: Target, demand: float, presence: Presence, *, site_total: int, options: Operations, now: datetime
+) -> Plan:
     """Return how many pilots to send to a queue now."""
     usable = presence.usable(target.queue.cores)
     if target.reason is not None:
@@ -206,4 +234,7 @@ def plan(target: Target, demand: float, presence: Presence, *, site_total: int, 
     }
     reason, room = min(limits.items(), key=lambda item: item[1])
     need = max(0, min(wanted, room))
-    return Plan(demand, usable, need, reason if need < wanted else None)
+    told = reason if need < wanted else None
+    allowed, why = throttled(wanted, presence.record, waiting=presence.waiting, now=now)
+    # The stricter of the two is told; of a throttle also when it takes nothing now: somebody should look at that queue.
+    return Plan(demand, usable, min(need, allowed), why if why and (allowed <= need or told is None) else told)

@@ -1,6 +1,7 @@
 """Decides how many pilots every queue gets, and enqueues their submission in the same transaction."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -12,6 +13,8 @@ from weyl.matcher.models import Offer
 from weyl.pilots.need import Plan, Presence, QueueKey, Target, demands, plan, targets
 from weyl.pilots.permits import PilotScope
 from weyl.pilots.queries import submission as queries
+from weyl.pilots.queries.records import select_records
+from weyl.pilots.throttle import Record
 from weyl.resource_status.service.looks import read_claims
 from weyl.task_queues import queries as task_queues
 from weyl.tasks.models import Task
@@ -38,9 +41,11 @@ async def plan_due(tx: Tx, config: Config, drivers: Collection[str], *, now: dat
     places = [target for vo in due for target in find(vo)]
     waiting = await task_queues.select_waiting(tx)
     documents = await task_queues.select_classes(tx, list(waiting)) if waiting else {}
-    wanted = demands(waiting, documents, places)
+    records = await _records(tx, before, now=now)
+    wanted = demands(waiting, documents, places, records)
     left_alone = {key_of(row): row.reason for row in before if row.skip_until is not None and row.skip_until > now}
-    plans = _plans(places, wanted, counts, config=config, left_alone=left_alone)
+    state = _State(counts, records, left_alone)
+    plans = _plans(places, wanted, state, config=config, now=now)
     if plans:
         await queries.upsert_plans(tx, [_row(key, *planned, now=now) for key, planned in plans.items()])
     await queries.delete_other_plans(tx, vos=due, planned_at=now)
@@ -51,6 +56,33 @@ async def plan_due(tx: Tx, config: Config, drivers: Collection[str], *, now: dat
         [{**key.fields(), "count": need} for key, need in orders.items()],
         keys=[key.lock() for key in orders],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What there is: live pilots, how those before them have fared, and which queues are left alone, and why."""
+
+    counts: Sequence[Any]
+    records: Mapping[QueueKey, Record]
+    left_alone: Mapping[QueueKey, str | None]
+
+
+async def _records(tx: Tx, before: Sequence[Any], *, now: datetime) -> dict[QueueKey, Record]:
+    waited = {key_of(row): row.waiting for row in before}
+    return {
+        key_of(row): Record(
+            ended=row.ended or 0,
+            hits=row.hits or 0,
+            empty_in_a_row=row.empty_in_a_row or 0,
+            misses=row.misses or 0,
+            miss=row.miss,
+            miss_count=row.miss_count or 0,
+            started=row.started,
+            last_sent_at=row.last_sent_at,
+            waiting_before=waited.get(key_of(row), 0),
+        )
+        for row in await select_records(tx, now=now)
+    }
 
 
 async def vos_due(tx: Tx, config: Config, *, now: datetime) -> list[str]:
@@ -80,23 +112,23 @@ def _is_due(vo: str, config: Config, before: Sequence[Any], *, now: datetime) ->
 def _plans(
     places: Sequence[Target],
     wanted: Mapping[QueueKey, float],
-    counts: Sequence[Any],
+    state: _State,
     *,
     config: Config,
-    left_alone: Mapping[QueueKey, str | None],
+    now: datetime,
 ) -> dict[QueueKey, tuple[Plan, Presence]]:
     """Go through the queues in order; what is sent to one counts against the limits of its site for the next."""
     made: dict[QueueKey, tuple[Plan, Presence]] = {}
     sent: dict[str, int] = {}
     for target in places:
         key = target.key
-        there = _presence(key, counts)
-        if key in left_alone:
-            made[key] = (Plan(wanted[key], there.usable(target.queue.cores), 0, left_alone[key]), there)
+        there = replace(_presence(key, state.counts), record=state.records.get(key, Record()))
+        if key in state.left_alone:
+            made[key] = (Plan(wanted[key], there.usable(target.queue.cores), 0, state.left_alone[key]), there)
             continue
-        at_site = sum(row.total for row in counts if row.site == key.site) + sent.get(key.site, 0)
+        at_site = sum(row.total for row in state.counts if row.site == key.site) + sent.get(key.site, 0)
         options = config.operations.get(key.vo, Operations())
-        planned = plan(target, wanted[key], there, site_total=at_site, options=options)
+        planned = plan(target, wanted[key], there, site_total=at_site, options=options, now=now)
         sent[key.site] = sent.get(key.site, 0) + planned.need
         made[key] = (planned, there)
     return made
