@@ -119,7 +119,9 @@ REBUILD_TIMEOUT_S = 3_600.0
 LIMITS_LOCK = 7_142_001
 """Advisory lock: shared by whatever moves jobs (the trigger takes it), exclusive for who changes or counts anew."""
 
-_HOLD_LIMITS = f"SELECT pg_advisory_xact_lock_shared({LIMITS_LOCK})"
+_HOLD_LIMITS = (
+    f"SELECT pg_advisory_xact_lock_shared({LIMITS_LOCK}), set_config('plan_cache_mode', 'force_generic_plan', true)"
+)
 _STOP_LIMITS = f"SELECT pg_advisory_xact_lock({LIMITS_LOCK})"
 _SELECT_EPOCH = "SELECT epoch, greatest(modified, 'epoch') AS modified FROM match_epoch"
 _SELECT_RULES = (
@@ -284,7 +286,7 @@ def _pairs(rows: Iterable[Any]) -> dict[int, Any]:
 
 
 async def hold_limits(tx: Tx) -> None:
-    """Let nobody change the rules until `tx` ends; what comes after sees the ones that hold."""
+    """Let nobody change the rules until `tx` ends, and plan what comes once and for all."""
     await fetch_text(tx, _HOLD_LIMITS)
 
 

@@ -27,6 +27,7 @@ from weyl.task_queues import queries as task_queues
 log = structlog.get_logger(__name__)
 
 BATCH_MAX = 256
+LANES = 2
 ROUNDS_MAX = 8
 TRIES_MAX = 3
 DESCRIPTIONS_KEPT = 10_000
@@ -61,11 +62,21 @@ class Claims:
         self._clock = clock
         self._ledger = ledger
         self._forms: dict[int, WorkForms] = {}
-        self._coalescer = Coalescer[Attempt, None](self._flush, batch_max=BATCH_MAX)
+        self._lanes = [Coalescer[Attempt, None](self._flush, batch_max=BATCH_MAX) for _ in range(LANES)]
+        self._loads = [0] * LANES
 
     async def submit(self, attempt: Attempt) -> None:
-        """Bind jobs to the attempt, or note why there are none."""
-        await self._coalescer.submit(attempt)
+        """Bind jobs to the attempt, or note why there are none.
+
+        Two batches may be under way, so that one is planned and answered while the other is committed; where there are
+        limits it is one, because a gate that one holds would only keep the other waiting.
+        """
+        lane = 0 if not self._limits.book.is_empty else self._loads.index(min(self._loads))
+        self._loads[lane] += 1
+        try:
+            await self._lanes[lane].submit(attempt)
+        finally:
+            self._loads[lane] -= 1
 
     async def forms(self, tx: Tx, description_ids: Set[int]) -> dict[int, WorkForms]:
         """Return the forms of descriptions, which never change; that of a bulk submission is read once."""
