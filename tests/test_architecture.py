@@ -29,6 +29,10 @@ FOREIGN_TABLES = {
     ("matcher/queries", "weyl.task_queues.tables"): "the claim pops from the queue and binds the job in one statement",
     ("matcher/queries", "weyl.jobs.tables"): "the claim pops from the queue and binds the job in one statement",
     ("pilots/queries", "weyl.jobs.tables"): "a search for the pilots of jobs joins the two",
+    (
+        "pilots/queries",
+        "weyl.task_queues.tables",
+    ): "the health of hosts is kept by the jobs that end and shown with the pilots",
 }
 
 # Every other module of a room is a noun: data in, data out. Those that do reach out say why.

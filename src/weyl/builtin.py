@@ -32,6 +32,7 @@ from weyl.pilots import tasks as pilots_tasks
 from weyl.pilots.compute_elements.known import DRIVERS
 from weyl.pilots.routes import router as pilots_router
 from weyl.pilots.service import figures as pilot_figures
+from weyl.pilots.service import hosts as host_figures
 from weyl.pilots.service.revocations import RevocationGuard
 from weyl.pilots.service.yard import Yard
 from weyl.resource_status import tasks as resource_status_tasks
@@ -91,7 +92,12 @@ def _yard(services: Services) -> Yard:
     return Yard.open(services.settings, db=services.db, config=services.config, drivers=services.drivers)
 
 
-_FIGURES = {"jobs": job_figures.figures, "pilots": pilot_figures.figures, "tasks": task_figures.figures}
+_FIGURES = {
+    "jobs": job_figures.figures,
+    "pilots": pilot_figures.figures,
+    "hosts": host_figures.figures,
+    "tasks": task_figures.figures,
+}
 
 
 def _show_figures(services: Services) -> None:

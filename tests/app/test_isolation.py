@@ -171,6 +171,7 @@ CASES = {
     "GET /api/pilots/{stamp}/logs": Case(NOTHING, path=lambda _: {"stamp": STAMP}),
     "GET /api/pilots/{stamp}/output": Case(NOTHING, path=lambda _: {"stamp": STAMP}),
     "GET /api/pilots/submission": Case({200, 403}),
+    "GET /api/pilots/hosts": Case({200, 403}),
 }
 
 OPERATIONS = operations(create_app(Settings()))

@@ -9,7 +9,9 @@ from weyl.config.service import ConfigStore
 from weyl.jobs.queries import commands as command_queries
 from weyl.jobs.queries import search as search_queries
 from weyl.jobs.queries import submission as submission_queries
+from weyl.jobs.queries.hosts import forget_health
 from weyl.jobs.service import checks, stalled
+from weyl.jobs.service.hosts import FORGET_AFTER
 from weyl.jobs.service.submission import KEY_LIFETIME
 from weyl.jobs.tables import job_heartbeats, job_history
 from weyl.kit.clock import utcnow
@@ -40,6 +42,7 @@ def tasks(db: Database, config: ConfigStore, *, history_months: int = 24, heartb
                 await ensure_month_partitions(tx, table, now)
             await submission_queries.delete_submissions(tx, before=now - KEY_LIFETIME)
             await command_queries.delete_expired(tx, now)
+            await forget_health(tx, before=now - FORGET_AFTER)
 
     async def forget(_: object) -> None:
         now = utcnow()

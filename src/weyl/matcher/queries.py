@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from weyl.kit.db import Tx, fetch_text
 from weyl.matcher.tables import match_request, offer
+from weyl.task_queues.health import SINGLE_BELOW, Health
 
 # Rows popped are found again by their place (`ctid`, held by the lock), so that the plan cannot become a scan of a
 # queue of ten million. Jobs are probed one by one: an array of them beside the join is sorted anew for each probe. The
@@ -197,3 +198,22 @@ async def select_expired(tx: Tx, vo: str, *, before: datetime, limit: int) -> li
     """Return jobs of a VO that have been waiting since a time, the oldest first."""
     last = await select_last_submitted(tx, before)
     return [row["job_id"] for row in await fetch_text(tx, _EXPIRED, vo, last, before, limit)]
+
+
+_SELECT_UNHEALTHY = "SELECT site, host, score, at FROM host_health WHERE score < $1"
+_COUNT_ON_HOST = (
+    "SELECT count(*) AS jobs FROM jobs WHERE status IN ('Matched', 'Running', 'Completing', 'Stalled')"
+    " AND allocated ->> 'host' = $2 AND site = $1"
+)
+
+
+async def select_unhealthy(tx: Tx) -> dict[tuple[str, str], Health]:
+    """Return the hosts, by site and name, that were unhealthy when something last ended there."""
+    rows = await fetch_text(tx, _SELECT_UNHEALTHY, SINGLE_BELOW)
+    return {(row["site"], row["host"]): Health(row["score"], row["at"]) for row in rows}
+
+
+async def count_on_host(tx: Tx, site: str, host: str) -> int:
+    """Return how many jobs a host has."""
+    [row] = await fetch_text(tx, _COUNT_ON_HOST, site, host)
+    return int(row["jobs"])

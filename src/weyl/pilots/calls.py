@@ -37,6 +37,11 @@ def drain_pilots(wanted: PilotDrain) -> Call[Drained]:
     return Call("POST", "/api/pilots/drain", returns=Drained, body=wanted, repeatable=True)
 
 
+def get_hosts() -> Call[list[dict[str, Any]]]:
+    """Ask which worker nodes break their jobs."""
+    return Call("GET", "/api/pilots/hosts", returns=list[dict[str, Any]])
+
+
 def get_submission() -> Call[list[dict[str, Any]]]:
     """Ask how submission to each queue stands."""
     return Call("GET", "/api/pilots/submission", returns=list[dict[str, Any]])

@@ -60,6 +60,7 @@ COLUMNS = Columns(
     only_searched=("JobID",),
 )
 QUEUE_COLUMNS = ("vo", "site", "ce", "queue", "demand", "usable", "need", "waiting", "total", "reason")
+HOST_COLUMNS = ("site", "host", "score", "standing", "since", "quick_failures", "reason")
 FOLLOW_PAUSE_S = 2.0
 
 Last = Annotated[str | None, typer.Option("--last", metavar="SPAN", help="Only pilots updated in this time, as 2d.")]
@@ -144,6 +145,16 @@ def submission(context: typer.Context) -> Result:
     """
     rows = session_of(context).client.send(calls.get_submission())
     return Rows(rows, columns=QUEUE_COLUMNS, id_column="queue", unit="queues")
+
+
+@app.command()
+def hosts(context: typer.Context) -> Result:
+    """Lists the worker nodes that break their jobs, and what they still get.
+
+    Example: weyl pilots hosts
+    """
+    rows = session_of(context).client.send(calls.get_hosts())
+    return Rows(rows, columns=HOST_COLUMNS, id_column="host", unit="hosts")
 
 
 @app.command()

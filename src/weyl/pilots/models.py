@@ -169,6 +169,18 @@ class SubmissionState(BaseModel):
     reason: str | None = None
 
 
+class UnhealthyHost(BaseModel):
+    """A worker node that gets fewer jobs than it asks for, and why; it recovers by itself."""
+
+    site: str
+    host: str
+    score: float
+    standing: str
+    since: datetime
+    quick_failures: int
+    reason: str
+
+
 class PilotOutput(BaseModel):
     """What a pilot left on its computing element; null where that cannot give it."""
 

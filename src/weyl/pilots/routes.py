@@ -37,9 +37,10 @@ from weyl.pilots.models import (
     PilotTokens,
     Revoked,
     SubmissionState,
+    UnhealthyHost,
 )
 from weyl.pilots.queries.submission import select_plans
-from weyl.pilots.service import credentials, draining, logs, polling, registry
+from weyl.pilots.service import credentials, draining, hosts, logs, polling, registry
 from weyl.pilots.service.credentials import Issuer, Refusal
 from weyl.pilots.service.yard import Yard
 
@@ -186,6 +187,12 @@ async def revoke(wanted: PilotRevocation, user: CurrentUser, tx: WriteTx, now: N
 async def drain(wanted: PilotDrain, user: CurrentUser, tx: WriteTx, now: Now) -> Drained:
     """Let the pilots that fit all that is given finish what they have and stop, or take that back."""
     return await draining.drain(tx, policy.may_administrate(user, vo=wanted.vo), wanted, now=now)
+
+
+@router.get("/hosts", operation_id="pilots_get_hosts", response_model=list[UnhealthyHost])
+async def get_hosts(user: CurrentUser, config: CurrentConfig, tx: ReadTx, now: Now) -> Response:
+    """Answer with the worker nodes that break their jobs and therefore get fewer or none, the worst first."""
+    return json_response(await hosts.unhealthy(tx, policy.may_read(user), config=config, now=now))
 
 
 @router.get("/submission", operation_id="pilots_get_submission", response_model=list[SubmissionState])

@@ -8,7 +8,7 @@ from weyl.jobs.queries import reschedule as queries
 from weyl.jobs.retries import ErrorClass
 from weyl.jobs.service.moves import move
 from weyl.jobs.service.reschedule import give_back
-from weyl.jobs.service.retry import retry
+from weyl.jobs.service.retry import settle
 from weyl.jobs.states import Report
 from weyl.kit.db import Tx
 
@@ -25,4 +25,4 @@ async def end_of_pilot(tx: Tx, stamps: Sequence[str], *, config: Config, now: da
     await give_back(tx, never_started, config=config, now=now)
     lost = {job_id: row for job_id, row in rows.items() if job_id not in never_started}
     await move(tx, lost, Report(now, "Failed", reason, source=SOURCE), now=now)
-    await retry(tx, dict.fromkeys(lost, ErrorClass.PILOT), config=config, now=now)
+    await settle(tx, dict.fromkeys(lost, ErrorClass.PILOT), config=config, now=now)

@@ -9,6 +9,7 @@ from weyl.config.models import Config
 from weyl.jobs.overrides import Overrides
 from weyl.jobs.queries import reschedule as queries
 from weyl.jobs.retries import ErrorClass, FailedRun, NextRun, error_class_of, next_run
+from weyl.jobs.service.hosts import note_ends
 from weyl.jobs.service.reschedule import Rescheduled, begin_anew, starts_of
 from weyl.jobs.service.status import Outcome, StatusRequest, set_statuses
 from weyl.kit.db import Tx
@@ -17,21 +18,24 @@ from weyl.kit.db import Tx
 async def report_statuses(tx: Tx, requests: Sequence[StatusRequest], *, config: Config) -> list[Outcome]:
     """Apply status reports, and give those jobs another run whose failure another run can mend."""
     outcomes = await set_statuses(tx, requests)
-    failed = {
-        job_id: error_class
-        for outcome in outcomes
-        for job_id, word in outcome.ended.items()
-        if (error_class := error_class_of(word)) is not None
-    }
-    await retry(tx, failed, config=config, now=max(request.now for request in requests))
+    ended = {job_id: error_class_of(word) for outcome in outcomes for job_id, word in outcome.ended.items()}
+    await settle(tx, ended, config=config, now=max(request.now for request in requests))
     return outcomes
 
 
-async def retry(tx: Tx, failed: Mapping[int, ErrorClass], *, config: Config, now: datetime) -> set[int]:
-    """Decide about jobs that `tx` has just failed; returns those that run again."""
-    if not failed:
+async def settle(tx: Tx, ended: Mapping[int, ErrorClass | None], *, config: Config, now: datetime) -> set[int]:
+    """Note what runs that `tx` has just ended tell of their hosts, and decide about those that failed.
+
+    Returns the jobs that run again.
+    """
+    if not ended:
         return set()
-    rows = await queries.lock_jobs(tx, failed)
+    every = await queries.lock_jobs(tx, ended)
+    await note_ends(tx, every, ended, now)
+    failed = {job_id: error_class for job_id, error_class in ended.items() if error_class is not None}
+    rows = {job_id: row for job_id, row in every.items() if job_id in failed}
+    if not rows:
+        return set()
     exit_codes: dict[int, int] = {}
     programs = [job_id for job_id in rows if failed[job_id] is ErrorClass.PAYLOAD]
     if any(_lists_exit_codes(rows[job_id], config) for job_id in programs):

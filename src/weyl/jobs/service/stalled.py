@@ -9,7 +9,7 @@ from weyl.jobs.queries.reschedule import lock_silent_jobs
 from weyl.jobs.retries import ErrorClass
 from weyl.jobs.service.moves import end_runs, move
 from weyl.jobs.service.reschedule import give_back
-from weyl.jobs.service.retry import retry
+from weyl.jobs.service.retry import settle
 from weyl.jobs.states import Report
 from weyl.kit.db import Tx
 
@@ -42,7 +42,7 @@ async def fail_lost(tx: Tx, *, config: Config, now: datetime) -> int:
     rows = await lock_silent_jobs(tx, "lost", limits=limits, now=now, batch=BATCH)
     await end_runs(tx, rows, now=now)
     await move(tx, rows, Report(now, "Failed", MINOR_GIVEN_UP, source=SOURCE), now=now)
-    await retry(tx, dict.fromkeys(rows, ErrorClass.HOST), config=config, now=now)
+    await settle(tx, dict.fromkeys(rows, ErrorClass.HOST), config=config, now=now)
     return len(rows)
 
 

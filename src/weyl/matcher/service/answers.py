@@ -17,6 +17,9 @@ RETRY_CLOSED_S = 300
 RETRY_EMPTY_S = 10
 RETRY_UNFIT_S = 30
 RETRY_BUSY_S = 1
+RETRY_UNHEALTHY_S = 900
+RETRY_SINGLE_S = 60
+HOST_HEALTH = "host_health"
 
 
 class Taken(Protocol):
@@ -85,7 +88,9 @@ def work_of(job: Taken, forms: WorkForms) -> dict[str, Any]:
 def missed(attempt: Attempt, *, has_waited: bool) -> MatchAnswer:
     """Return the answer without jobs; who has waited already may ask again at once."""
     condition = attempt.miss or "busy"
-    if condition == "site_status":
+    if condition == HOST_HEALTH:
+        retry_after_s = RETRY_SINGLE_S
+    elif condition == "site_status":
         retry_after_s = RETRY_CLOSED_S
     elif has_waited:
         retry_after_s = 0
@@ -101,6 +106,12 @@ def missed(attempt: Attempt, *, has_waited: bool) -> MatchAnswer:
 def dismissed(action: str) -> MatchAnswer:
     """Return the answer to a pilot that is to end."""
     return MatchAnswer(jobs=[], classes={}, miss=None, action="stop" if action == "stop" else "drain")
+
+
+def resting(*, is_single_slot: bool) -> MatchAnswer:
+    """Return the answer to a pilot on a host that breaks its jobs; one that has no other host to hope for ends."""
+    miss = Miss(condition=HOST_HEALTH, retry_after_s=RETRY_UNHEALTHY_S)
+    return MatchAnswer(jobs=[], classes={}, miss=miss, action="stop" if is_single_slot else "continue")
 
 
 def identity(job: Taken, stamp: str) -> JobIdentity:

@@ -24,12 +24,14 @@ from weyl.matcher.policy import MatchingPilot
 from weyl.matcher.service import answers
 from weyl.matcher.service.claims import Claims
 from weyl.matcher.service.freshness import SWEEP_EVERY_S, Freshness
+from weyl.matcher.service.hosts import Hosts
 from weyl.matcher.service.limits import Limits
 from weyl.matcher.service.offer_book import OfferBook
 from weyl.matcher.service.parking import Parking
 from weyl.matcher.service.replay import Replay
 from weyl.matcher.service.usage import Usage
 from weyl.resource_status.service.board import StatusBoard
+from weyl.task_queues.health import Standing
 
 REQUESTS_KEPT = 20_000
 KINDS_OF_NODES_KEPT = 8_000
@@ -78,6 +80,7 @@ class Matcher:
         self._advice = advice
         self._clock = clock
         self.limits = Limits(db, board.config, on_open=self._on_open)
+        self.hosts = Hosts(db, clock=clock)
         self.usage = Usage(db, board.config, self.index, clock=clock)
         self._claims = Claims(
             db, self.index, self.limits, self.usage.ledger, heard=lambda: self.freshness.heard, clock=clock
@@ -98,6 +101,7 @@ class Matcher:
         await self.limits.start()
         await self.freshness.start()
         await self.usage.start()
+        await self.hosts.start()
         self._board.on_change(self._on_open)
 
     def send_away(self) -> None:
@@ -111,6 +115,7 @@ class Matcher:
         await self.freshness.stop()
         await self.limits.stop()
         await self.usage.stop()
+        await self.hosts.stop()
         await self._write_offers()
 
     async def match(self, pilot: MatchingPilot, request: MatchRequest, *, is_gone: IsGone = _is_here) -> MatchAnswer:
@@ -157,13 +162,19 @@ class Matcher:
     async def _answer(self, pilot: MatchingPilot, request: MatchRequest, is_gone: IsGone) -> MatchAnswer:
         if (action := self._action(pilot.stamp)) != "continue":
             return answers.dismissed(action)
+        standing = self.hosts.standing(pilot.place.site, request.offer.host)
+        if standing is Standing.CLOSED:
+            return answers.resting(is_single_slot=request.count == 1 and request.offer.cpu.num_cores == 1)
         attempt = Attempt(
             stamp=pilot.stamp,
             offer=self._offer_of(request.offer, pilot.place),
-            wanted=request.count,
+            wanted=request.count if standing is Standing.OPEN else 1,
             fill=request.fill,
             request_id=request.request_id,
         )
+        if standing is Standing.SINGLE and not await self.hosts.may_start(pilot.place.site, request.offer.host):
+            attempt.miss = answers.HOST_HEALTH
+            return answers.missed(attempt, has_waited=False)
         try:
             has_waited = await self._try_until(attempt, request, is_gone, place=pilot.place)
         except RequestRepeated:
@@ -198,6 +209,8 @@ class Matcher:
             if attempt.missed_at == self.freshness.heard and not await self.parking.wait(attempt.offer, left_s):
                 break
             if self._is_closing or self._action(attempt.stamp) != "continue" or await is_gone():
+                break
+            if self.hosts.standing(place.site, request.offer.host) is Standing.CLOSED:
                 break
             attempt.forget()
             attempt.offer = self._offer_of(request.offer, place)  # what is said of its place may have changed
