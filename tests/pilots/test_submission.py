@@ -62,6 +62,11 @@ async def rows(db: Database, statement: str) -> Sequence[Any]:
         return list(await tx.execute(text(statement)))
 
 
+async def write(db: Database, statement: str, **values: Any) -> None:
+    async with db.transaction() as tx:
+        await tx.execute(text(statement), values)
+
+
 async def needs(db: Database) -> dict[tuple[str, str], int]:
     return {(row.vo, row.site): row.need for row in await rows(db, "SELECT * FROM pilot_queues")}
 
@@ -343,8 +348,7 @@ async def test_what_ended_long_ago_is_cleared_away(yard: Yard, db: Database) -> 
     await until_ended(yard, db)
     await polling.clean(yard)
     assert [row.cleaned_at for row in await pilots(db)] == [None]
-    async with db.transaction() as tx:
-        await tx.execute(text("UPDATE pilots SET ended_at = ended_at - interval '2 days'"))
+    await write(db, "UPDATE pilots SET ended_at = ended_at - interval '2 days'")
     await polling.clean(yard)
     (pilot,) = await pilots(db)
     assert pilot.cleaned_at is not None
@@ -353,13 +357,11 @@ async def test_what_ended_long_ago_is_cleared_away(yard: Yard, db: Database) -> 
 
 
 async def test_a_pilot_of_nobody_whose_time_is_over_has_failed(yard: Yard, db: Database) -> None:
-    async with db.transaction() as tx:
-        await tx.execute(
-            text(
-                "INSERT INTO pilots (pilot_stamp, vo, submission_time, last_update_time, status, origin, not_after)"
-                " VALUES ('v', 'voa', now(), now(), 'Running', 'vacuum', now() - interval '1 second')"
-            )
-        )
+    await write(
+        db,
+        "INSERT INTO pilots (pilot_stamp, vo, submission_time, last_update_time, status, origin, not_after)"
+        " VALUES ('v', 'voa', now(), now(), 'Running', 'vacuum', now() - interval '1 second')",
+    )
     await ask_all(yard)
     assert [row.status for row in await pilots(db)] == ["Failed"]
 
@@ -382,21 +384,15 @@ async def test_pilots_that_come_back_empty_throttle_their_queue_within_five(yard
     await submission.submit(yard, KEY, 5)
     await until_ended(yard, db)
     reason = "no job in 10 requests, the last for `tags`; 0 jobs"
-    async with db.transaction() as tx:
-        await tx.execute(
-            text("UPDATE pilots SET status = 'Done', status_reason = :reason, spoke_at = now()"), {"reason": reason}
-        )
+    await write(db, "UPDATE pilots SET status = 'Done', status_reason = :reason, spoke_at = now()", reason=reason)
     await plan(yard)
     (row,) = await rows(db, "SELECT * FROM pilot_queues WHERE site = 'LCG.Alpha.org' AND vo = 'voa'")
     assert (row.need, row.demand) == (0, 40.0)
     assert row.reason.startswith("The last 5 pilots found no job, nearly all for lack of what jobs want in `tags`")
     await plan(yard, later=timedelta(minutes=11))
     assert (await needs(db))["voa", "LCG.Alpha.org"] == 1
-    async with db.transaction() as tx:
-        await tx.execute(
-            text(
-                "INSERT INTO job_pilots SELECT 1, pilot_stamp FROM pilots ORDER BY ended_at DESC, pilot_id DESC LIMIT 1"
-            )
-        )
+    await write(
+        db, "INSERT INTO job_pilots SELECT 1, pilot_stamp FROM pilots ORDER BY ended_at DESC, pilot_id DESC LIMIT 1"
+    )
     await plan(yard, later=timedelta(minutes=22))
     assert (await needs(db))["voa", "LCG.Alpha.org"] == 40
