@@ -30,7 +30,7 @@ def test_the_four_views_of_one_vo(alice: Person, mode: str) -> None:
     }
     assert view(alice, mode, "compute") == {
         "ce.alpha.org": {"all": {"allowed": True, "warnings": None}},
-        "ce.beta.org": {"all": {"allowed": True, "warnings": "slow"}},
+        "ce.beta.org": {"all": {"allowed": False, "reason": "site LCG.Beta.org: no disk left"}},
     }
     assert view(alice, mode, "storage") == {
         "ALPHA-disk": {

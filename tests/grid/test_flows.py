@@ -45,7 +45,7 @@ def test_jobs_run_to_done_and_what_goes_wrong_is_told(installation: GridInstalla
         return "Rescheduled" in installation.alice.run("jobs", "show", str(lost[0]), "--history")
 
     installation.until(is_over, "the job of a lost node does not begin anew")
-    installation.alice.run("jobs", "kill", str(lost[0]))
+    installation.alice.run("jobs", "kill", str(lost[0]), "--yes")
     assert {pilot["Status"] for pilot in installation.pilots()} <= {"Failed", "Done", "Running", "Waiting", "Submitted"}
 
     # A pilot that is revoked is cancelled where it runs.

@@ -15,7 +15,7 @@ class ErrorClass(StrEnum):
     TIME = "time"
     HOST = "host"
     PILOT = "pilot"
-    """The pilot ended, which says nothing of its host; retried as `host`."""
+    """The pilot ended, which says nothing of its host: it counts as `host`, and the host may have the next run."""
     SITE = "site"
     INPUT_DATA = "input_data"
     OUTPUT_UPLOAD = "output_upload"
@@ -99,8 +99,10 @@ def _changed(run: FailedRun, rule: RetryRule) -> tuple[Overrides, str]:
         case ErrorClass.TIME if isinstance(rule, GrowingRetry):
             longer = replace(known, time=known.time * rule.factor)
             return longer, f"{longer.time:g} x the time"
-        case ErrorClass.HOST | ErrorClass.PILOT:
+        case ErrorClass.HOST:
             return replace(known, hosts=joined(known.hosts, run.host)), "on another host"
+        case ErrorClass.PILOT:
+            return known, "with another pilot"
         case ErrorClass.SITE:
             return replace(known, sites=joined(known.sites, run.site)), "at another site"
         case ErrorClass.INPUT_DATA:

@@ -8,10 +8,10 @@ from pydantic import BaseModel, Field
 from example_vo import queries
 from example_vo.campaigns import MANAGER
 from example_vo.section import ExampleVO
-from weyl.config.routes import CurrentConfig, CurrentSnapshot
+from weyl.config.routes import CurrentConfig
 from weyl.kit.errors import Forbidden, NotFound
 from weyl.kit.http import CurrentActor, CurrentUser, Now, ReadTx, WriteTx, json_response
-from weyl.resource_status.routes import get_site_status
+from weyl.resource_status.routes import Board, get_site_status
 
 router = APIRouter(prefix="/api/campaigns", tags=["campaigns"])
 
@@ -48,8 +48,8 @@ async def add_note(
     return json_response({"Campaign": campaign}, status=201)
 
 
-async def site_status_for_members(request: Request, actor: CurrentActor, snapshot: CurrentSnapshot) -> Response:
+async def site_status_for_members(request: Request, actor: CurrentActor, board: Board) -> Response:
     """Answer as weyl does, and say in a header which VO's view it is."""
-    answer = await get_site_status(request, actor, snapshot)
+    answer = await get_site_status(request, actor, board)
     answer.headers["X-Example-View"] = actor.vo
     return answer
