@@ -6,7 +6,7 @@ from fastapi import APIRouter, Form, Response
 
 from weyl.auth.models import UserInfoResponse
 from weyl.auth.policy import own_tokens
-from weyl.auth.queries import select_refresh_tokens
+from weyl.auth.queries.tokens import select_refresh_tokens
 from weyl.auth.routes.context import CurrentAuthority
 from weyl.auth.service import tokens
 from weyl.kit.http import CurrentUser, Now, ReadTx, WriteTx, json_response

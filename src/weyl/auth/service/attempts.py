@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from weyl.auth import queries
+from weyl.auth.queries import flows as queries
 from weyl.auth.rates import PERIOD_S, network_of, too_many
 from weyl.auth.service.authority import Authority
 from weyl.kit.db import Tx

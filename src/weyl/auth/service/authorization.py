@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from hmac import compare_digest
 
-from weyl.auth import queries
 from weyl.auth.drivers.idp import code_challenge
 from weyl.auth.errors import InvalidState, TokenRefused
 from weyl.auth.models import TokenResponse
-from weyl.auth.queries import AuthorizationFlow, FlowStatus
+from weyl.auth.queries import flows as queries
+from weyl.auth.queries.flows import AuthorizationFlow, FlowStatus
 from weyl.auth.sealing import Journey
 from weyl.auth.service.authority import Authority, with_query
 from weyl.auth.service.tokens import begin_login

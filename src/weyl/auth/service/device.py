@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import NoReturn
 
-from weyl.auth import queries
 from weyl.auth.errors import AuthorizationPending, RefusedByProvider, TokenRefused, UnknownUserCode
 from weyl.auth.models import InitiateDeviceFlowResponse, TokenResponse
-from weyl.auth.queries import DeviceFlow, FlowStatus
+from weyl.auth.queries import flows as queries
+from weyl.auth.queries.flows import DeviceFlow, FlowStatus
 from weyl.auth.sealing import Journey
 from weyl.auth.service.authority import Authority
 from weyl.auth.service.tokens import begin_login

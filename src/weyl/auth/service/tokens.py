@@ -7,7 +7,6 @@ from uuid import UUID
 
 import structlog
 
-from weyl.auth import queries
 from weyl.auth.errors import (
     ForeignToken,
     InvalidRefreshToken,
@@ -19,7 +18,8 @@ from weyl.auth.errors import (
 )
 from weyl.auth.models import TokenResponse
 from weyl.auth.permits import TokenScope
-from weyl.auth.queries import RefreshRow, TokenStatus
+from weyl.auth.queries import tokens as queries
+from weyl.auth.queries.tokens import RefreshRow, TokenStatus
 from weyl.auth.scopes import Scope
 from weyl.auth.service.authority import Authority, seconds
 from weyl.auth.tokens import Identity, access_claims, refresh_claims

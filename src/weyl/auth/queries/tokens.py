@@ -1,0 +1,135 @@
+"""Refresh tokens, and the logins that they are families of."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Text, cast, func, insert, select, update
+
+from weyl.auth.permits import TokenScope
+from weyl.auth.tables import refresh_tokens
+from weyl.kit.db import Tx, fetch_text
+
+
+class TokenStatus(StrEnum):
+    """Whether a refresh token may still be used."""
+
+    CREATED = "CREATED"
+    REVOKED = "REVOKED"
+
+
+@dataclass(frozen=True)
+class RefreshRow:
+    """A refresh token; all tokens of one login are a family."""
+
+    jti: UUID
+    family: UUID
+    created_at: datetime
+    expires_at: datetime
+    vo: str
+    subject: str
+    scope: str
+    legacy: bool
+    status: str = TokenStatus.CREATED
+
+
+async def insert_refresh_token(tx: Tx, row: RefreshRow) -> None:
+    """Store a refresh token."""
+    await tx.execute(insert(refresh_tokens).values(vars(row)))
+
+
+# The lock that `lock_family` takes, the end of the old token and the new one in one statement: most refreshes need no
+# other. A refresh that has waited for the lock finds its token revoked by then, because UPDATE reads the row anew.
+_ROTATE = """
+WITH login AS MATERIALIZED (
+  SELECT family, pg_advisory_xact_lock(hashtextextended(CAST(family AS text), 0))
+  FROM refresh_tokens WHERE jti = $1 AND expires_at = $2
+), used AS (
+  UPDATE refresh_tokens AS token SET status = 'REVOKED' FROM login
+  WHERE token.jti = $1 AND token.expires_at = $2 AND token.family = login.family
+  AND token.status = 'CREATED' AND NOT token.legacy
+  RETURNING token.*
+)
+INSERT INTO refresh_tokens (jti, expires_at, created_at, family, vo, subject, scope, status, legacy)
+SELECT $3, expires_at, $4, family, vo, subject, scope, 'CREATED', legacy FROM used
+RETURNING jti, family, created_at, expires_at, vo, subject, scope, legacy, status
+"""
+
+
+async def rotate_token(tx: Tx, jti: UUID, *, expires_at: datetime, following: UUID, now: datetime) -> RefreshRow | None:
+    """Uses a refresh token up and stores the one that follows; none if it cannot be used so, with its login locked."""
+    rows = await fetch_text(tx, _ROTATE, jti, expires_at, following, now)
+    return RefreshRow(**rows[0]) if rows else None
+
+
+async def lock_family(tx: Tx, jti: UUID, *, expires_at: datetime) -> None:
+    """Wait for whoever refreshes or revokes the same login.
+
+    Without it, a replay that revokes the family could miss the token that a refresh running beside it is about to
+    store. A statement of its own: the next one must see what the other transaction committed.
+    """
+    family = cast(refresh_tokens.c.family, Text)
+    statement = select(func.pg_advisory_xact_lock(func.hashtextextended(family, 0))).where(
+        refresh_tokens.c.jti == jti, refresh_tokens.c.expires_at == expires_at
+    )
+    await tx.execute(statement)
+
+
+async def select_refresh_token(tx: Tx, jti: UUID, *, expires_at: datetime) -> RefreshRow | None:
+    """Return a refresh token; its expiry says in which partition it lies."""
+    statement = select(refresh_tokens).where(refresh_tokens.c.jti == jti, refresh_tokens.c.expires_at == expires_at)
+    row = (await tx.execute(statement)).mappings().first()
+    return None if row is None else RefreshRow(**row)
+
+
+async def select_refresh_token_of_vo(tx: Tx, scope: TokenScope, *, jti: UUID) -> RefreshRow | None:
+    """Return a refresh token of the VO, whoever's it is."""
+    statement = select(refresh_tokens).where(refresh_tokens.c.jti == jti, refresh_tokens.c.vo == scope.vo)
+    row = (await tx.execute(statement)).mappings().first()
+    return None if row is None else RefreshRow(**row)
+
+
+async def revoke_token(tx: Tx, jti: UUID, *, expires_at: datetime) -> None:
+    """Mark one refresh token as used up."""
+    await tx.execute(
+        update(refresh_tokens)
+        .where(refresh_tokens.c.jti == jti, refresh_tokens.c.expires_at == expires_at)
+        .values(status=TokenStatus.REVOKED)
+    )
+
+
+async def revoke_family(tx: Tx, family: UUID, *, expires_at: datetime) -> int:
+    """End a login: revoke whatever of its refresh tokens could still be used; returns how many.
+
+    All tokens of a login have the expiry of the first, so they lie in one partition.
+    """
+    statement = (
+        update(refresh_tokens)
+        .where(
+            refresh_tokens.c.family == family,
+            refresh_tokens.c.expires_at == expires_at,
+            refresh_tokens.c.status == TokenStatus.CREATED,
+        )
+        .values(status=TokenStatus.REVOKED)
+    )
+    return (await tx.execute(statement)).rowcount
+
+
+async def select_refresh_tokens(tx: Tx, scope: TokenScope, *, now: datetime) -> list[dict[str, Any]]:
+    """Return the living refresh tokens in `scope`, newest first, by their wire names."""
+    columns = refresh_tokens.c
+    statement = (
+        select(
+            cast(columns.jti, Text).label("JTI"),
+            columns.status.label("Status"),
+            columns.scope.label("Scope"),
+            columns.subject.label("Sub"),
+        )
+        .where(columns.vo == scope.vo, columns.expires_at > now, columns.status == TokenStatus.CREATED)
+        .order_by(columns.jti.desc())
+    )
+    if scope.subject is not None:
+        statement = statement.where(columns.subject == scope.subject)
+    return [dict(row) for row in (await tx.execute(statement)).mappings()]
