@@ -128,7 +128,8 @@ def _add_middleware(app: FastAPI, settings: Settings, *, metrics: Metrics, trace
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_credentials=True,
+            # No cookies: what a page elsewhere may do, it does with a token.
+            allow_credentials=False,
             allow_methods=["*"],
             allow_headers=["*"],
             expose_headers=["Content-Range", "ETag", "Last-Modified"],

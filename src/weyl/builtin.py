@@ -11,6 +11,7 @@ from weyl.accounting.routes import router as accounting_router
 from weyl.auth import tasks as auth_tasks
 from weyl.auth.routes.routers import ROUTERS as AUTH_ROUTERS
 from weyl.auth.service.authority import open_authority
+from weyl.auth.service.sessions import Sessions
 from weyl.auth.verifier import Verifier
 from weyl.config.routes import router as config_router
 from weyl.extension import Extension, ExtensionConflict, Services
@@ -78,6 +79,7 @@ async def _state(services: Services) -> AsyncIterator[Mapping[str, object]]:
         yield {
             "verifier": verifier,
             "auth": auth,
+            "sessions": Sessions(services.db, services.config, services.settings),
             "status_board": board,
             "job_writes": JobWrites(services.db, services.config),
             "submission_rules": replace(services.submission, outlook=explainer.outlook),
@@ -121,7 +123,7 @@ async def _fail_jobs_without_sandbox(tx: Tx, job_ids: Sequence[int]) -> None:
 def _tasks(services: Services) -> Sequence[BoundTask]:
     _show_figures(services)
     return [
-        *auth_tasks.tasks(services.db),
+        *auth_tasks.tasks(services.db, session_idle_minutes=services.settings.session_idle_minutes),
         *task_queues_tasks.tasks(services.db),
         *sandboxes_tasks.tasks(
             services.db,

@@ -26,7 +26,7 @@ from weyl.extension import Extension, ExtensionConflict
 from weyl.kit.db import Database
 from weyl.kit.telemetry import configure_logging
 from weyl.migrations import migrate
-from weyl.server import listen, run_server
+from weyl.server import cookie_problem, listen, run_server
 from weyl.settings import Settings
 from weyl.tasks.cli import parse_payload
 from weyl.tasks.errors import TaskNotFound
@@ -94,6 +94,9 @@ def serve(
         listener = socket.socket(fileno=fd) if fd is not None else listen(host, port)
     except OSError as error:
         raise UsageFault(f"Cannot listen on {host}:{port}: {error.strerror}", hint="choose another --port") from error
+    if problem := cookie_problem(settings, listener):
+        listener.close()
+        raise UsageFault(problem, hint="leave it out, and serve browsers over https")
     run_server(settings, listener)
 
 

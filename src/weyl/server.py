@@ -2,8 +2,10 @@
 
 import asyncio
 import gc
+import ipaddress
 import socket
 from types import FrameType
+from urllib.parse import urlsplit
 
 import structlog
 import uvicorn
@@ -32,6 +34,24 @@ def listen(host: str, port: int) -> socket.socket:
     listener.bind((host, port))
     listener.listen(BACKLOG)
     return listener
+
+
+def cookie_problem(settings: Settings, listener: socket.socket) -> str | None:
+    """Say why logins of browsers may not go without `Secure` here, if they are to."""
+    if not settings.insecure_cookies:
+        return None
+    if listener.family not in (socket.AF_INET, socket.AF_INET6) or not _is_loopback(listener.getsockname()[0]):
+        return "WEYL_INSECURE_COOKIES is for this machine alone, and the server listens on an address that others reach"
+    if not _is_loopback(urlsplit(settings.public_url).hostname or ""):
+        return f"WEYL_INSECURE_COOKIES is for this machine alone, and WEYL_PUBLIC_URL is {settings.public_url}"
+    return None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class PatientProtocol(HttpToolsProtocol):

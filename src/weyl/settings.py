@@ -45,6 +45,13 @@ class Settings(BaseSettings):
     """Life of a device code, in seconds."""
     authorization_code_s: int = Field(default=300, ge=30)
     """Life of an authorization code, in seconds."""
+    session_idle_minutes: int = Field(default=60, ge=5)
+    """Minutes after which the login of a browser that sends no requests ends."""
+    session_hours: float = Field(default=12, gt=0, le=24 * 31)
+    """Hours after which the login of a browser ends in any case."""
+    insecure_cookies: bool = False
+    """Let browsers log in over plain HTTP where they refuse cookies marked `Secure` on this machine. Refused unless the
+    server listens, and is reached, on a loopback address."""
     allowed_redirects: list[str] = []
     """Redirect URIs that the code flow accepts, compared as strings; JSON list."""
     legacy_exchange_hash: SecretStr | None = None
@@ -86,7 +93,8 @@ class Settings(BaseSettings):
     client_version_min: str = "0.0.1a1"
     """Oldest version of the DIRAC client that is served."""
     cors_origins: list[str] = []
-    """Origins of web pages that may call the API with credentials; JSON list, empty means the same origin only."""
+    """Origins of other web pages that may call the API with a token, never with the cookie of a browser's login; JSON
+    list, empty means the same origin only."""
 
     pilot_peppers: SecretStr = SecretStr("")
     """Keys that pilot secrets are hashed with, newest first: `id:base64url,id:base64url`."""

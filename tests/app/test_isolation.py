@@ -81,6 +81,9 @@ OPEN = {
     "GET /api/auth/device/complete/finished",
     "GET /api/auth/authorize",
     "GET /api/auth/authorize/complete",
+    "GET /api/auth/web/login",
+    "GET /api/auth/web/complete",
+    "POST /api/auth/web/logout",
     "POST /api/auth/token",
     "POST /api/auth/revoke",
     "GET /.well-known/openid-configuration",
@@ -94,6 +97,12 @@ OPEN = {
 CASES = {
     "GET /api/auth/userinfo": Case({200}),
     "GET /api/auth/refresh-tokens": Case({200}),
+    "GET /api/auth/web/me": Case({401}),
+    "POST /api/auth/web/switch": Case({401}, body=lambda _: {"group": "admin", "vo": "voa"}),
+    "GET /api/auth/web/sessions": Case({200}),
+    "DELETE /api/auth/web/sessions/{session_id}": Case(
+        NOTHING, path=lambda _: {"session_id": "01890a5d-ac96-774b-bcce-b302099a8057"}
+    ),
     "DELETE /api/auth/refresh-tokens/{jti}": Case(
         NOTHING, path=lambda _: {"jti": "01890a5d-ac96-774b-bcce-b302099a8057"}
     ),

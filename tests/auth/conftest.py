@@ -35,7 +35,7 @@ def registry(issuer: str) -> dict[str, object]:
 @pytest.fixture(scope="session")
 async def provider() -> AsyncIterator[DevProvider]:
     """The identity provider of both VOs."""
-    redirects = [f"{URL}/api/auth/{flow}/complete" for flow in ("device", "authorize")]
+    redirects = [f"{URL}/api/auth/{flow}/complete" for flow in ("device", "authorize", "web")]
     async with running_provider(open_socket(), redirects=redirects) as running:
         yield running
 

@@ -100,7 +100,7 @@ class FaultyStack(Stack):
         }
         self._run_to_end("database schema", "db", "migrate")
         wait_for_seaweedfs(store)
-        redirects = [f"--redirect-uri={self.url}/api/auth/{flow}/complete" for flow in ("device", "authorize")]
+        redirects = [f"--redirect-uri={self.url}/api/auth/{flow}/complete" for flow in ("device", "authorize", "web")]
         provider = ["dev-idp", f"--fd={idp_listener.fileno()}", f"--issuer={self.idp_url}", *redirects]
         self._launch("identity provider", provider, idp_listener)
         self._launch("server", ["serve", f"--fd={listener.fileno()}"], listener)

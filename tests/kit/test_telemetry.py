@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from weyl.kit.telemetry import mask
+
 PROGRAM = """
 import sys, structlog, logging
 from weyl.kit.telemetry import configure_logging
@@ -31,3 +33,8 @@ def test_what_somebody_sent_makes_no_lines_of_its_own(form: str) -> None:
     assert "has lines" in done.stderr
     if form == "json":
         assert [json.loads(line)["level"] for line in lines if line] == ["info", "warning", "error"]
+
+
+def test_cookies_of_logins_are_masked() -> None:
+    for name in ("__Host-session", "insecure-session", "__Host-weyl-login"):
+        assert mask(f"a=b; {name}={'x' * 43}; c=d") == f"a=b; {name}=[secret]; c=d"

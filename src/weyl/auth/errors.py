@@ -120,3 +120,18 @@ class InvalidExchange(BadRequest):
 
     def __init__(self, detail: str = "Invalid scope or preferred_username") -> None:
         super().__init__(detail)
+
+
+class ForeignReturn(BadRequest):
+    """A login that would end on a page of somebody else."""
+
+
+class NotThisBrowser(BadRequest):
+    """A login that comes back to another browser than the one that began it, or after too long."""
+
+    def __init__(self) -> None:
+        super().__init__("This login was not begun in this browser, or took too long: start it again")
+
+
+class UnknownSession(NotFound):
+    """The id of a browser session that does not exist for this user."""

@@ -1,8 +1,12 @@
 """What the auth room says on the wire."""
 
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
+
+Name = Annotated[str, Field(pattern=r"^\S+$", max_length=255)]
+"""The name of a VO, a group or a property: one word."""
 
 
 class InitiateDeviceFlowResponse(BaseModel):
@@ -81,3 +85,52 @@ class OpenIDConfiguration(BaseModel):
     token_endpoint_auth_signing_alg_values_supported: list[str]
     scopes_supported: list[str]
     code_challenge_methods_supported: list[str]
+
+
+class SessionChange(BaseModel):
+    """What the login of a browser is to be good for from now on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    vo: Name | None = None
+    """Another VO of the same identity provider; the present one if left out."""
+    group: Name
+    properties: Annotated[list[Name], Field(max_length=100)] = []
+    """Properties beyond those of the group, which another group gives to the user."""
+
+
+class SessionInfo(BaseModel):
+    """Who is logged in with this browser, until when, and as what else they may go on."""
+
+    session_id: str
+    sub: str
+    preferred_username: str
+    vo: str
+    group: str
+    properties: list[str]
+    created_at: datetime
+    expires_at: datetime
+    """The end in any case."""
+    idle_minutes: int
+    """Minutes without a request after which it ends before that."""
+    groups: dict[str, dict[str, GroupInfo]]
+    """The groups that may be switched to, by VO."""
+
+
+class BrowserSession(BaseModel):
+    """A browser that is logged in."""
+
+    session_id: str
+    sub: str
+    vo: str
+    group: str
+    properties: list[str]
+    """Those asked for beyond the group's."""
+    created_at: datetime
+    last_used_at: datetime
+    """To the minute."""
+    expires_at: datetime
+    user_agent: str
+    address: str
+    current: bool
+    """Whether it is the one that asks."""

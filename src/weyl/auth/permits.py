@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TokenScope:
-    """Whose refresh tokens a user may list and revoke: those of one subject, or of everybody in the VO (`None`)."""
+    """Whose logins, by token or browser, a user may list and end: one subject's, or everybody's in the VO (`None`)."""
 
     vo: str
     subject: str | None

@@ -34,6 +34,17 @@ def may_log_in(config: Config, scope: Scope, *, subject: str) -> Identity:
     )
 
 
+def may_change_vo(config: Config, subject: str, *, vo: str, to: str) -> None:
+    """Let a login of one VO go on in another whose members are known by the same identity provider.
+
+    A subject means nobody in particular to another provider, nor to the same one if it knows us as another client.
+    """
+    if vo not in config.registry or config.registry[vo].idp != config.registry[to].idp:
+        raise NotGranted(f"VO {to} has another identity provider: log in there, /api/auth/web/login?vo={to}")
+    if subject not in config.registry[to].users:
+        raise NotGranted(f"You are not registered in VO {to}. {config.registry[to].support.message}")
+
+
 def is_suspended(organisation: Organisation, *, vo: str, subject: str) -> bool:
     """Tell whether the configuration suspends this member of the VO."""
     user = organisation.users.get(subject)
@@ -56,5 +67,18 @@ def subject_at_provider(user: User) -> str:
 
 
 def own_tokens(user: User) -> TokenScope:
-    """Let everybody manage their own refresh tokens, and those with ProxyManagement all of their VO."""
+    """Let everybody manage their own logins, and those with ProxyManagement all of their VO."""
     return TokenScope(user.vo, None if user.has("ProxyManagement") else user.subject)
+
+
+def groups_of(config: Config, *, vo: str, subject: str) -> dict[str, dict[str, frozenset[str]]]:
+    """Return the groups in which somebody who has logged in for `vo` may go on, with their properties, by VO."""
+    organisation = config.registry.get(vo)
+    return {
+        name: {group: each.properties for group, each in sorted(other.groups.items()) if subject in each.users}
+        for name, other in sorted(config.registry.items())
+        if organisation is not None
+        and other.idp == organisation.idp
+        and subject in other.users
+        and not is_suspended(other, vo=name, subject=subject)
+    }

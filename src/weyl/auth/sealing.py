@@ -20,10 +20,16 @@ log = structlog.get_logger(__name__)
 class Journey:
     """A login that is on its way through the identity provider of `vo`."""
 
-    kind: Literal["device", "authorize"]
+    kind: Literal["device", "authorize", "web"]
     vo: str
     flow_id: UUID
     verifier: str
+    scope: str = ""
+    """What is asked for, if no row says so."""
+    return_to: str = "/"
+    """Where the browser goes afterwards, if no row says so."""
+    browser: str = ""
+    """The digest of what the browser that began it keeps, if it keeps something."""
 
 
 class Sealer:

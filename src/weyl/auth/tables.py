@@ -1,7 +1,8 @@
-"""The tables of the auth room: logins under way and refresh tokens, in partitions that are dropped when they expire."""
+"""The tables of the auth room: logins under way and refresh tokens, in partitions that are dropped when they expire;
+browsers that are logged in."""
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import BYTEA, UUID
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, UUID
 
 from weyl.kit.db import Timestamp, metadata
 
@@ -69,4 +70,24 @@ refresh_tokens = sa.Table(
     sa.Index(None, "family"),
     sa.Index(None, "vo", "subject"),
     postgresql_partition_by="RANGE (expires_at)",
+)
+
+# One row a browser, changed when it is used, and deleted when it is logged out or by a task: as many as there are
+# people, so no partitions. Of the cookie only a hash is kept; an id of its own names the session to people.
+browser_sessions = sa.Table(
+    "browser_sessions",
+    metadata,
+    sa.Column("session_id", UUID, primary_key=True),
+    sa.Column("cookie_hash", BYTEA, nullable=False),
+    sa.Column("vo", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("group_name", sa.Text, nullable=False),
+    sa.Column("properties", ARRAY(sa.Text), nullable=False),
+    sa.Column("created_at", Timestamp, nullable=False),
+    sa.Column("last_used_at", Timestamp, nullable=False),
+    sa.Column("expires_at", Timestamp, nullable=False),
+    sa.Column("user_agent", sa.Text, nullable=False),
+    sa.Column("address", sa.Text, nullable=False),
+    sa.Index(None, "cookie_hash", unique=True),
+    sa.Index(None, "vo", "subject"),
 )

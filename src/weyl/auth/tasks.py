@@ -4,11 +4,13 @@ from datetime import timedelta
 
 import structlog
 
+from weyl.auth.queries.sessions import delete_dead_sessions
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database, drop_month_partitions, ensure_month_partitions
 from weyl.tasks.models import BoundTask, Task
 
 PARTITIONS = Task("auth.partitions", every=timedelta(hours=6), lock="auth.partitions")
+SESSIONS = Task("auth.sessions", every=timedelta(hours=1), lock="auth.sessions")
 
 # Flows lie in the month in which they began, refresh tokens in the one in which they end, up to a year from now.
 FLOWS = ("device_flows", "authorization_flows")
@@ -19,7 +21,7 @@ KEPT = {**dict.fromkeys(FLOWS, timedelta(days=2)), REFRESH_TOKENS: timedelta(day
 log = structlog.get_logger(__name__)
 
 
-def tasks(db: Database) -> list[BoundTask]:
+def tasks(db: Database, *, session_idle_minutes: int) -> list[BoundTask]:
     """Return the tasks of this room, bound to a database."""
 
     async def partitions(_: object) -> None:
@@ -32,4 +34,10 @@ def tasks(db: Database) -> list[BoundTask]:
             if dropped:
                 log.info("partitions_dropped", table=table, partitions=dropped)
 
-    return [PARTITIONS.bind(partitions)]
+    async def sessions(_: object) -> None:
+        async with db.transaction() as tx:
+            ended = await delete_dead_sessions(tx, now=utcnow(), idle=timedelta(minutes=session_idle_minutes))
+        if ended:
+            log.info("browser_sessions_ended", sessions=ended)
+
+    return [PARTITIONS.bind(partitions), SESSIONS.bind(sessions)]

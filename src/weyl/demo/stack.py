@@ -197,7 +197,7 @@ class Stack:
         self._run_to_end("database schema", "db", "migrate")
         wait_for_seaweedfs(store)
         self._say(f"Object store is up, {time.monotonic() - began:.1f} s")
-        redirects = [f"--redirect-uri={self.url}/api/auth/{flow}/complete" for flow in ("device", "authorize")]
+        redirects = [f"--redirect-uri={self.url}/api/auth/{flow}/complete" for flow in ("device", "authorize", "web")]
         self._launch("identity provider", ["dev-idp", f"--fd={idp_listener.fileno()}", *redirects], idp_listener)
         self._launch("server", ["serve", f"--fd={listener.fileno()}"], listener)
         # They end in the opposite order: first the worker, so that no pilot starts any more, the server last.

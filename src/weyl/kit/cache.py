@@ -18,9 +18,16 @@ class SoftHardCache(Generic[Key, Value]):
     """Caches what `load` returns; one flight per key."""
 
     def __init__(
-        self, load: Callable[[Key], Awaitable[Value]], *, soft_s: float, hard_s: float, size: int = 1024
+        self,
+        load: Callable[[Key], Awaitable[Value]],
+        *,
+        soft_s: float,
+        hard_s: float,
+        size: int = 1024,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._load = load
+        self._clock = clock
         self._soft_s = soft_s
         self._hard_s = hard_s
         self._values: LRUCache[Key, tuple[float, Value]] = LRUCache(size)
@@ -31,7 +38,7 @@ class SoftHardCache(Generic[Key, Value]):
         entry = self._values.get(key)
         if entry is None:
             return await asyncio.shield(self._fly(key))
-        age_s = time.monotonic() - entry[0]
+        age_s = self._clock() - entry[0]
         if age_s < self._soft_s:
             return entry[1]
         flight = self._fly(key)
@@ -53,7 +60,7 @@ class SoftHardCache(Generic[Key, Value]):
 
     async def _load_into(self, key: Key) -> Value:
         value = await self._load(key)
-        self._values[key] = (time.monotonic(), value)
+        self._values[key] = (self._clock(), value)
         return value
 
     def _land(self, key: Key, flight: "asyncio.Task[Value]") -> None:

@@ -44,6 +44,13 @@ class Unauthorized(WeylError):
         super().__init__(detail, headers={"WWW-Authenticate": "Bearer"}, extra=extra)
 
 
+class LoginRequired(Unauthorized):
+    """A browser that is not logged in, or not any more."""
+
+    def __init__(self) -> None:
+        super().__init__("This browser is not logged in, or not any more: log in", extra={"error": "login_required"})
+
+
 class Forbidden(WeylError):
     """The user is known and may not do this."""
 

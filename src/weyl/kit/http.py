@@ -12,8 +12,9 @@ from fastapi.security import OpenIdConnect
 
 from weyl.kit import json
 from weyl.kit.clock import utcnow
+from weyl.kit.csrf import MULTIPART, SAFE_METHODS, body_problem, origin_of, origin_problem
 from weyl.kit.db import Database, Tx
-from weyl.kit.errors import BadRequest, Forbidden, Unauthorized
+from weyl.kit.errors import BadRequest, Forbidden, LoginRequired, Unauthorized
 from weyl.kit.searching import SearchDesk
 
 JSON = "application/json"
@@ -49,6 +50,24 @@ class Verifier(Protocol):
     def verify(self, token: str) -> User: ...
 
 
+class BrowserSession(Protocol):
+    """A browser that is logged in."""
+
+    @property
+    def user(self) -> User:
+        """Who has logged in there; raises `Forbidden` if they may not be served any more."""
+
+
+class Sessions(Protocol):
+    """Knows which browsers are logged in, by the cookies that they send."""
+
+    async def find(self, cookies: str) -> BrowserSession | None:
+        """Return the living session that a Cookie header names."""
+
+    def is_named_in(self, cookies: str) -> bool:
+        """Tell whether a Cookie header names a session, living or not."""
+
+
 _bearer = OpenIdConnect(
     openIdConnectUrl="/.well-known/openid-configuration", auto_error=False, scheme_name="OpenIdConnect"
 )
@@ -69,11 +88,60 @@ def bearer_token(header: str | None) -> str:
     return token
 
 
-async def current_actor(request: Request, authorization: Annotated[str | None, Depends(_bearer)]) -> User:
-    """Return whoever calls: a person, a pilot or a payload."""
+def _by_token(request: Request, authorization: str | None) -> User:
     verifier = cast(Verifier, state(request).verifier)
     actor = request.scope["weyl.actor"] = verifier.verify(bearer_token(authorization))
     return actor
+
+
+async def by_cookie(request: Request) -> User | None:
+    """Return the person whose browser sent a request without a token, if it is logged in.
+
+    Refuses what a page of somebody else may have made the browser send.
+    """
+    cookies = request.headers.get("cookie")
+    if cookies is None:
+        return None
+    sessions = cast(Sessions, state(request).sessions)
+    session = await sessions.find(cookies)
+    if session is None:
+        if sessions.is_named_in(cookies):
+            raise LoginRequired
+        return None
+    if request.method not in SAFE_METHODS:
+        refuse_forged(request)
+    request.scope["weyl.session"] = session
+    actor: User = session.user
+    request.scope["weyl.actor"] = actor
+    return actor
+
+
+def refuse_forged(request: Request) -> None:
+    """Refuse a change that the cookie speaks for unless a page of ours has sent it, in the form that pages of ours use.
+
+    The types of a form's body are looked at where the route is known; the guard of large bodies asks before that.
+    """
+    headers, route = request.headers, request.scope.get("route")
+    own_origin = origin_of(state(request).settings.public_url)
+    problem = origin_problem(
+        request.method, site=headers.get("sec-fetch-site"), origin=headers.get("origin"), own_origin=own_origin
+    )
+    if problem is None:
+        declared = getattr(getattr(getattr(route, "body_field", None), "field_info", None), "media_type", None)
+        problem = body_problem(
+            headers.get("content-type"),
+            has_body=headers.get("content-length", "0") != "0" or "transfer-encoding" in headers,
+            is_multipart_declared=route is None or declared == MULTIPART,
+        )
+    if problem is not None:
+        raise Forbidden(problem)
+
+
+async def current_actor(request: Request, authorization: Annotated[str | None, Depends(_bearer)]) -> User:
+    """Return whoever calls: a person, a pilot or a payload. A token goes before a cookie, good or bad."""
+    if authorization is None and (person := await by_cookie(request)) is not None:
+        return person
+    return _by_token(request, authorization)
 
 
 # Not dependencies on `current_actor`: each level that FastAPI has to solve costs some 15 us a request.
@@ -86,14 +154,21 @@ async def current_user(request: Request, authorization: Annotated[str | None, De
 
 
 async def current_pilot(request: Request, authorization: Annotated[str | None, Depends(_bearer)]) -> User:
-    """Return the pilot that calls; every other token is refused."""
-    actor = await current_actor(request, authorization)
+    """Return the pilot that calls; every other token is refused, and no cookie is looked at."""
+    actor = _by_token(request, authorization)
     if actor.kind != "pilot":
         raise Forbidden("This route is for pilots: use a token from POST /api/pilots/token")
     return actor
 
 
-WHO_CALLS = (current_actor, current_user, current_pilot)
+async def current_browser(request: Request, authorization: Annotated[str | None, Depends(_bearer)]) -> BrowserSession:
+    """Return the session of the browser that calls; who comes with a token has none."""
+    if authorization is None and await by_cookie(request) is not None:
+        return cast(BrowserSession, request.scope["weyl.session"])
+    raise LoginRequired
+
+
+WHO_CALLS = (current_actor, current_user, current_pilot, current_browser)
 """The dependencies that ask who calls; a route without any of them is open to everybody."""
 
 CurrentActor = Annotated[User, Depends(current_actor)]

@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
 from weyl.kit import json
 from weyl.kit.errors import BadRequest, TooLarge, WeylError
-from weyl.kit.http import bearer_token
+from weyl.kit.http import bearer_token, by_cookie
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -57,13 +58,16 @@ class RequestGuard:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        problem = self._problem(headers) or self._length_problem(scope, headers.get(b"content-length", b"0"))
+        length = headers.get(b"content-length", b"0")
+        problem = self._problem(headers, length)
+        if problem is None and int(length) > STRANGER_BODY_BYTES_MAX:
+            problem = await self._refusal(scope, int(length))
         if problem is not None:
             await _answer(send, problem)
             return
         await self._app(scope, self._limited(scope, receive), send)
 
-    def _problem(self, headers: dict[bytes, bytes]) -> WeylError | None:
+    def _problem(self, headers: dict[bytes, bytes], length: bytes) -> WeylError | None:
         version = headers.get(b"diracx-client-version")
         if version is not None:
             key = version_key(version)
@@ -71,23 +75,24 @@ class RequestGuard:
                 return BadRequest("Header DiracX-Client-Version is not a version")
             if key < self._client_version_min:
                 return BadRequest("This client is too old for the server: upgrade it")
-        return None
-
-    def _length_problem(self, scope: Scope, length: bytes) -> WeylError | None:
         if not length.isdigit() or len(length) > _DIGITS_MAX:
             return BadRequest("Header Content-Length is not a number of bytes")
-        return self._refusal(scope, int(length))
+        return None
 
-    def _refusal(self, scope: Scope, size: int) -> WeylError | None:
+    async def _refusal(self, scope: Scope, size: int) -> WeylError | None:
         """Say why a body of this size is not read, if it is not."""
         if size > self._body_bytes_max:
             return TooLarge(f"The body is larger than {self._body_bytes_max} bytes: send it in several requests")
         if size <= STRANGER_BODY_BYTES_MAX:
             return None
         header = dict(scope["headers"]).get(b"authorization")
-        if header is None:
-            return TooLarge(f"The body is larger than {STRANGER_BODY_BYTES_MAX} bytes, and it is not known whose it is")
         try:
+            if header is None:
+                if await by_cookie(Request(scope)) is not None:
+                    return None
+                return TooLarge(
+                    f"The body is larger than {STRANGER_BODY_BYTES_MAX} bytes, and it is not known whose it is"
+                )
             scope["app"].state.verifier.verify(bearer_token(header.decode("latin-1")))
         except WeylError as error:
             return error
@@ -108,7 +113,7 @@ class RequestGuard:
             is_whole = not message.get("more_body", False)
             read += len(message.get("body", b""))
             if read > min(allowed, self._body_bytes_max):
-                problem = self._refusal(scope, read)
+                problem = await self._refusal(scope, read)
                 if problem is not None:
                     raise BodyRefused(problem.status, str(problem.detail), problem.headers)
                 allowed = self._body_bytes_max

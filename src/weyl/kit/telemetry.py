@@ -10,9 +10,10 @@ import structlog
 
 from weyl.kit.request_watch import REQUEST, method_of, route_of, who
 
-# Tokens of ours (JWT), secrets and refresh tokens of pilots, and the signatures of presigned URLs.
+# Tokens of ours (JWT), secrets and refresh tokens of pilots, signatures of presigned URLs, and cookies of logins.
 _SECRETS = re.compile(
     r"eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*|weyl[pr]_[A-Za-z0-9_-]+|(?<=Signature=)[0-9A-Za-z%+/=]+"
+    r"|(?<=-session=)[A-Za-z0-9_-]+|(?<=-weyl-login=)[A-Za-z0-9_-]+"
 )
 
 

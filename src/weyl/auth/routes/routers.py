@@ -1,12 +1,13 @@
 """All routers of the auth room, for the application to include."""
 
-from weyl.auth.routes import authorize, device, legacy, refresh_tokens, token, well_known
+from weyl.auth.routes import authorize, device, legacy, refresh_tokens, token, web, well_known
 
 ROUTERS = [
     device.router,
     authorize.router,
     token.router,
     refresh_tokens.router,
+    web.router,
     well_known.router,
     legacy.router,
 ]

@@ -1,0 +1,112 @@
+"""The login of a browser without tokens in it: the code flow is run here, and the browser keeps a cookie."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from hmac import compare_digest
+
+from weyl.auth.errors import InvalidScope, InvalidState, NotThisBrowser, RefusedByProvider
+from weyl.auth.local_paths import local_path
+from weyl.auth.models import SessionChange
+from weyl.auth.policy import may_change_vo, may_log_in
+from weyl.auth.scopes import Scope
+from weyl.auth.sealing import Journey
+from weyl.auth.service.authority import Authority
+from weyl.auth.service.sessions import Session, Sessions, Visitor, new_cookie, subject_of
+from weyl.kit.ids import new_secret, uuid7
+
+PATH = "/api/auth/web"
+
+
+@dataclass(frozen=True)
+class WebLogin:
+    """In which VO and group somebody wants to log in, and where they go then."""
+
+    vo: str | None = None
+    group: str | None = None
+    return_to: str = "/"
+
+
+@dataclass(frozen=True)
+class Return:
+    """What a browser brings back from the identity provider."""
+
+    state: str
+    code: str
+    error: str | None
+    iss: str | None
+    cookies: str | None
+    visitor: Visitor
+
+
+async def start(authority: Authority, *, login: WebLogin) -> tuple[str, str]:
+    """Begin a login; returns where the browser goes next, and what it keeps until it comes back.
+
+    Nothing is stored: what is needed afterwards travels along, sealed, and is good for whoever has the cookie only.
+    """
+    return_to = local_path(login.return_to)
+    scope = _scope(authority, login)
+    kept = new_cookie()
+    journey = Journey(
+        "web",
+        scope.vo,
+        uuid7(),
+        verifier=new_secret(48),
+        scope=scope.text,
+        return_to=return_to,
+        browser=_digest(kept),
+    )
+    return await authority.login_page(journey, path=PATH), kept
+
+
+def _scope(authority: Authority, login: WebLogin) -> Scope:
+    vos = sorted(authority.config.current().config.registry)
+    vo = vos[0] if login.vo is None and len(vos) == 1 else login.vo
+    if vo not in vos:
+        wrong = "Say in which VO (vo=)" if vo is None else f"VO {vo} is not served here"
+        raise InvalidScope(f"{wrong}; there are: {', '.join(vos)}")
+    if login.group is None:
+        return authority.scope(f"vo:{vo}")
+    if " " in login.group:
+        raise InvalidScope(f"Group {login.group} does not exist in VO {vo}")
+    return authority.scope(f"vo:{vo} group:{login.group}")
+
+
+async def finish(authority: Authority, sessions: Sessions, *, back: Return, now: datetime) -> tuple[str, str]:
+    """Take up the browser that comes back from the identity provider; returns its cookie and where it goes on to."""
+    kept = sessions.pending.value_in(back.cookies)
+    try:
+        journey = authority.sealer.open(back.state, kind="web", age_max_s=authority.login_life_s())
+    except InvalidState as error:
+        raise NotThisBrowser from error
+    # Before the code is used: a browser that was sent here with somebody else's code must not spend it either.
+    if kept is None or not compare_digest(_digest(kept), journey.browser):
+        raise NotThisBrowser
+    if back.error is not None:
+        raise RefusedByProvider("The identity provider did not let you in, or you did not agree")
+    subject = await authority.come_back(journey, path=PATH, code=back.code, iss=back.iss, now=now)
+    scope, identity = authority.grant(journey.scope, subject)
+    cookie = await sessions.begin(
+        journey.flow_id, scope=scope, identity=identity, visitor=back.visitor, replaces=back.cookies, now=now
+    )
+    if cookie is None:
+        raise NotThisBrowser
+    return cookie, journey.return_to
+
+
+def _digest(kept: str) -> str:
+    return sha256(kept.encode("utf-8", "replace")).hexdigest()
+
+
+async def switch(
+    authority: Authority, sessions: Sessions, session: Session, *, change: SessionChange, now: datetime
+) -> tuple[str, Session]:
+    """Go on in another group, with other properties or in another VO; returns the new cookie and the session."""
+    row, config = session.row, authority.config.current().config
+    vo = row.vo if change.vo is None else change.vo
+    words = [f"vo:{vo}", f"group:{change.group}", *(f"property:{name}" for name in change.properties)]
+    scope = authority.scope(" ".join(words))
+    if scope.vo != row.vo:
+        may_change_vo(config, subject_of(row), vo=row.vo, to=scope.vo)
+    identity = may_log_in(config, scope, subject=subject_of(row))
+    return await sessions.change(session, scope=scope, identity=identity, now=now)
