@@ -20,6 +20,7 @@ import pytest
 from sqlalchemy.engine import make_url
 from tests.auth.conftest import registry
 from tests.infra.app import Installation
+from tests.infra.browser import Browser
 from tests.infra.login import browse, browse_blocking
 
 from weyl.demo.postgres import RunningPostgres
@@ -116,7 +117,7 @@ async def server(postgres: RunningPostgres, template: str, run_directory: Path) 
             "WEYL_KEYS": installation.keys,
             "WEYL_STATE_KEY": installation.state_key,
         }
-        redirects = [f"--redirect-uri={url}/api/auth/{flow}/complete" for flow in ("device", "authorize")]
+        redirects = [f"--redirect-uri={url}/api/auth/{flow}/complete" for flow in ("device", "authorize", "web")]
         stack.enter_context(program(["dev-idp", *redirects], idp, environ, f"{issuer}/jwks"))
         stack.enter_context(program(["serve"], listener, environ, f"{url}/api/health/live"))
         yield url
@@ -293,6 +294,32 @@ def test_logins_are_listed_and_ended(terminal: Callable[..., Terminal]) -> None:
     assert len(json.loads(here("logins", "-o", "json").stdout)) == 1
     assert here("logout", "--all").returncode == 0
     assert json.loads(there("logins", "-o", "json").stdout) == []
+
+
+def test_browsers_are_listed_and_logged_out_beside_other_logins(terminal: Callable[..., Terminal]) -> None:
+    async def status(cookies: dict[str, str]) -> int:
+        async with httpx2.AsyncClient(base_url=here.environ["WEYL_URL"]) as client:
+            return (await Browser(client, cookies).get("/api/auth/web/me")).status_code
+
+    async def log_in() -> dict[str, str]:
+        async with httpx2.AsyncClient(base_url=here.environ["WEYL_URL"]) as client:
+            browser = Browser(client)
+            assert (await browser.login("max")).status_code == 303
+            return browser.cookies
+
+    here = terminal()
+    here.login("voa", user="max")
+    first, second = asyncio.run(log_in()), asyncio.run(log_in())
+    rows = json.loads(here("logins", "-o", "json").stdout)
+    browsers = [row for row in rows if row["Kind"] == "browser"]
+    assert [row["Current"] for row in browsers] == [False, False]
+    assert all(row["Scope"] == "vo:voa group:user" and row["Browser"].startswith("127.") for row in browsers)
+    # Ids grow, and the newest comes first.
+    done = here("logins", "revoke", browsers[1]["JTI"], "-yq")
+    assert (done.returncode, done.stdout.split()) == (0, [browsers[1]["JTI"]])
+    assert [asyncio.run(status(cookies)) for cookies in (first, second)] == [401, 200]
+    assert here("logout", "--all").returncode == 0
+    assert asyncio.run(status(second)) == 401
 
 
 def test_on_a_terminal_people_get_sentences_and_a_drawing(terminal: Callable[..., Terminal]) -> None:

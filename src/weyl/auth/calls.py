@@ -57,6 +57,16 @@ def revoke_login(jti: str) -> Call[str]:
     return Call("DELETE", f"/api/auth/refresh-tokens/{segment(jti)}", returns=Any)
 
 
+def browser_sessions() -> Call[list[dict[str, Any]]]:
+    """Ask which browsers are logged in."""
+    return Call("GET", "/api/auth/web/sessions", returns=list[dict[str, Any]])
+
+
+def end_browser_session(session_id: str) -> Call[Any]:
+    """Log a browser out by the id of its session."""
+    return Call("DELETE", f"/api/auth/web/sessions/{segment(session_id)}", returns=Any)
+
+
 def revoke_refresh_token(token: str) -> Call[str]:
     """End a login by its refresh token."""
     form = {"token": token, "token_type_hint": "refresh_token", "client_id": CLIENT_ID}

@@ -245,6 +245,9 @@ def _revoke_all(session: Session) -> None:
         # Who has ProxyManagement sees everybody's.
         if row["Sub"] == me:
             session.client.send(calls.revoke_login(row["JTI"]))
+    for browser in session.client.send(calls.browser_sessions()):
+        if browser["sub"] == me:
+            session.client.send(calls.end_browser_session(browser["session_id"]))
 
 
 @app.command()
@@ -287,7 +290,7 @@ def token(context: typer.Context) -> Result:
 
 @logins_app.callback(invoke_without_command=True)
 def logins(context: typer.Context) -> Result:
-    """List and end your logins: every one that can still be refreshed.
+    """List and end your logins: those that can still be refreshed, and browsers that are logged in.
 
     Example: weyl logins
     """
@@ -308,9 +311,31 @@ def _logins(session: Session) -> Rows:
     # Read after the request, which may have replaced the tokens.
     tokens = session.credentials.load()
     here = claims_of(tokens.refresh_token or "").get("jti") if tokens is not None else None
-    rows = [{**row, "Since": _made_at(row["JTI"]), "Current": row["JTI"] == here} for row in logins]
-    columns = ("JTI", "Since", "Current", "Scope", "Status", "Sub")
+    rows: list[dict[str, Any]] = [
+        {**row, "Kind": "token", "Since": _made_at(row["JTI"]), "Current": row["JTI"] == here} for row in logins
+    ]
+    rows += [_browser_row(browser) for browser in session.client.send(calls.browser_sessions())]
+    columns = ("JTI", "Kind", "Since", "Current", "Scope", "Status", "Sub", "Browser")
     return Rows(rows, columns=columns, id_column="JTI", unit="logins")
+
+
+def _browser_row(browser: Mapping[str, Any]) -> dict[str, Any]:
+    words = [
+        f"vo:{browser['vo']}",
+        f"group:{browser['group']}",
+        *(f"property:{each}" for each in browser["properties"]),
+    ]
+    return {
+        "JTI": browser["session_id"],
+        "Kind": "browser",
+        "Since": _made_at(browser["session_id"]),
+        "Current": browser["current"],
+        "Scope": " ".join(words),
+        "Status": "CREATED",
+        "Sub": browser["sub"],
+        "Browser": f"{browser['address']} {browser['user_agent']}",
+        "LastUsed": browser["last_used_at"],
+    }
 
 
 def _made_at(jti: str) -> str | None:
@@ -321,12 +346,23 @@ def _made_at(jti: str) -> str | None:
     return f"{datetime.fromtimestamp((identifier.int >> 80) / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
+def _end(session: Session, identifier: str) -> None:
+    """End a login, of whichever kind it is: nobody has to know whose id they copied."""
+    try:
+        session.client.send(calls.revoke_login(identifier))
+    except NotFound as unknown:
+        try:
+            session.client.send(calls.end_browser_session(identifier))
+        except NotFound:
+            raise unknown from None
+
+
 @logins_app.command()
 def revoke(
     context: typer.Context,
     jti: Annotated[list[str], typer.Argument(help="Ids of logins, as `weyl logins` lists them; - reads stdin.")],
 ) -> Result:
-    """End logins, wherever they are used.
+    """End logins, wherever they are used: tokens are refused a refresh, browsers are logged out.
 
     Example: weyl logins revoke 01a2102f-99a2-7a48-93c4-c697a0c0e785
     """
@@ -337,7 +373,7 @@ def revoke(
     failed: dict[str, str] = {}
     for identifier in identifiers:
         try:
-            session.client.send(calls.revoke_login(identifier))
+            _end(session, identifier)
         except (NotFound, Refused) as error:
             failed[identifier] = error.message
         else:
