@@ -21,6 +21,7 @@ import psutil
 import pytest
 from sqlalchemy.engine import make_url
 
+from tests.infra.browser import COMPLETE, Browser
 from tests.infra.login import CLIENT_ID, DEVICE_GRANT, browse
 from tests.infra.stack import ConfiguredFiles
 from weyl.auth.drivers.idp import code_challenge
@@ -199,6 +200,26 @@ def page_login(stack: Stack, http: httpx2.Client, secrets: Secrets) -> None:
     secrets.note_tokens("max", http.post("/api/auth/token", data=form).json())
 
 
+async def browser_login(stack: Stack, secrets: Secrets) -> None:
+    """Log a browser in, use its cookie, change it, and send it where it does not belong."""
+    async with httpx2.AsyncClient(base_url=stack.url, timeout=30) as http:
+        browser = Browser(http)
+        back = await browser.go("max", vo="hep", group="user")
+        for cookie in browser.cookies.values():
+            secrets.note("cookie of a login under way", cookie)
+        secrets.note("code of the identity provider", parse_qs(urlsplit(back).query)["code"][0])
+        assert back.startswith(f"{stack.url}{COMPLETE}")
+        assert (await browser.get(back)).status_code == 303
+        for group in ("production", "user"):
+            secrets.note("cookie of a browser", browser.session)
+            assert (await browser.send("POST", "/api/auth/web/switch", json={"group": group})).status_code == 200
+        secrets.note("cookie of a browser", browser.session)
+        assert (await browser.get("/api/auth/userinfo")).status_code == 200
+        for path in (f"/{browser.session}", f"/api/auth/web/sessions/{browser.session}"):
+            assert (await browser.get(path)).status_code in (404, 405)
+        assert (await browser.send("POST", "/api/auth/web/switch", json={"cookie": browser.session})).status_code == 422
+
+
 def vacuum_pilot(http: httpx2.Client, secrets: Secrets, admin: dict[str, str]) -> None:
     """Redeem a secret, refresh, and use both a second time."""
     minted = http.post("/api/pilots/secrets", json={"vo": "hep", "site": SITE}, headers=admin)
@@ -225,6 +246,7 @@ def provoke(http: httpx2.Client, secrets: Secrets) -> list[str]:
             http.build_request("POST", "/api/pilots/token/refresh", json={"refresh": value}),
             http.build_request("DELETE", "/api/auth/refresh-tokens/x", headers=bearer),
             http.build_request("POST", "/api/matcher/match", json={"offer": 1}, headers=bearer),
+            http.build_request("GET", "/api/jobs/x/jdl", headers={"Cookie": f"__Host-session={value}"}),
         ]
         for request in requests:
             answer = http.send(request)
@@ -300,6 +322,7 @@ def test_secrets_are_only_where_they_must_be(stack: Stack) -> None:
     with httpx2.Client(base_url=stack.url, timeout=30) as http:
         device_login(stack, http, secrets, user="bob", scope="vo:hep group:user")
         page_login(stack, http, secrets)
+        asyncio.run(browser_login(stack, secrets))
         admin = device_login(stack, http, secrets, user="ada", scope="vo:hep group:admin")
         bearer = {"Authorization": f"Bearer {admin['access_token']}"}
         vacuum_pilot(http, secrets, bearer)
