@@ -6,8 +6,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 from sqlalchemy import text
-from tests.auth.conftest import SUBJECTS
-from tests.infra.app import URL, Application
+from tests.auth.conftest import SUBJECTS, registry
+from tests.infra.app import URL, Application, Installation
 from tests.infra.browser import COMPLETE, LOGIN, Browser, cookies_of
 from tests.infra.login import browse
 
@@ -235,9 +235,15 @@ async def test_starts_are_counted_by_address(start_application: object, browser:
     assert statuses == [302, 302, 302, 429, 429]
 
 
-async def test_without_a_vo_the_only_one_is_taken(browser: Browser, application: Application) -> None:
-    answer = await browser.get(LOGIN)
-    assert answer.json()["detail"] == "Say in which VO (vo=); there are: voa, vob"
+async def test_of_several_vos_one_must_be_named_and_of_one_none(
+    browser: Browser, application: Application, installation: Installation, provider: DevProvider
+) -> None:
+    assert (await browser.get(LOGIN)).json()["detail"] == "Say in which VO (vo=); there are: voa, vob"
+    document = registry(provider.issuer)
+    del document["Registry"]["vob"]  # type: ignore[attr-defined]
+    installation.commit_config(document, "One VO")
+    await application.app.state.config.refresh()
+    assert (await browser.get(LOGIN)).status_code == 302
 
 
 async def test_cookies_without_secure_have_another_name(start_application: object) -> None:

@@ -76,7 +76,10 @@ async def start_web_login(
     operation_id="auth_finish_web_login",
     response_model=None,
     status_code=303,
-    responses={303: {"description": "The browser is logged in, and sent on", "headers": _LOCATION}, **refusals(502)},
+    responses={
+        303: {"description": "The browser is logged in, and sent on", "headers": _LOCATION},
+        **refusals(401, 403, 502),
+    },
 )
 async def finish_web_login(
     request: Request,
@@ -138,7 +141,7 @@ def _info(session: Session, known: Sessions) -> SessionInfo:
     )
 
 
-@router.post("/logout", operation_id="auth_end_web_session", status_code=204)
+@router.post("/logout", operation_id="auth_end_web_session", status_code=204, responses=refusals(403))
 async def end_web_session(request: Request, known: CurrentSessions) -> Response:
     """Log this browser out; it may have been logged out before."""
     cookies = request.headers.get("cookie")
