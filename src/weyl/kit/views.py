@@ -1,0 +1,231 @@
+"""What web pages show, as values: views with their columns, statuses, actions and tabs; no page knows an entity.
+
+Everything refers to routes of the public API. A reference holds placeholders in braces, which the page fills:
+
+- `{Name}`: the value of that column in the row that is open or meant;
+- `{form.name}`: what was typed into that field of an action's form; left empty, the key that it stands for is left out;
+- `{$ids}`: the ids of the chosen rows, `{$rows}` in a list: one item for each chosen row;
+- `{$search}`, `{$sort}`, `{$columns}`, `{$grouping}`: what the list is asked for;
+- `{$me}`, `{$vo}`, `{$group}`: who is logged in;
+- `{$dry_run}`, `{$plan_token}`: the two steps of a plan.
+
+A text that is one placeholder and nothing else becomes the value itself, a number or a list; in a longer text its words
+are put in. A path has its values quoted.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+Tone = Literal["neutral", "info", "progress", "success", "warning", "danger"]
+Operator = Literal["eq", "neq", "gt", "lt", "in", "not in", "like", "not like", "regex"]
+ColumnType = Literal[
+    "int",
+    "float",
+    "text",
+    "bool",
+    "status",
+    "time",
+    "duration",
+    "bytes",
+    "percent",
+    "progress",
+    "json",
+    "list",
+    "link",
+]
+TabKind = Literal["fields", "table", "timeline", "log", "text", "json", "chart", "graph", "why", "files", "module"]
+
+TEXT_OPERATORS: tuple[Operator, ...] = ("eq", "neq", "in", "not in", "like", "not like", "regex")
+CHOICE_OPERATORS: tuple[Operator, ...] = ("eq", "neq", "in", "not in")
+ORDER_OPERATORS: tuple[Operator, ...] = ("eq", "neq", "gt", "lt", "in", "not in")
+TIME_OPERATORS: tuple[Operator, ...] = ("gt", "lt")
+
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+
+class Described(BaseModel):
+    """What a description is made of: nothing in it changes, and a name that is not known is a mistake."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ApiCall(Described):
+    """A reference to a route of the public API, with placeholders for what the page fills in."""
+
+    method: Method
+    path: str
+    """The path as the OpenAPI document has it, but with the names of columns between its braces."""
+    query: Mapping[str, Any] = {}
+    body: Any = None
+    under: str | None = None
+    """Under which key of the answer lies what is asked for; none: the answer itself is it."""
+    paging: Literal["none", "page"] = "none"
+    """`page`: understands `page` and `per_page`, and tells the total in `Content-Range`; `none`: answers everything."""
+    filters: bool = False
+    """Whether it filters, sorts and projects (`{$search}`, `{$sort}`, `{$columns}`); if not, the page does."""
+
+    def placeholders(self) -> frozenset[str]:
+        """Return the names between braces, wherever they stand."""
+        return frozenset(_names([self.path, self.query, self.body]))
+
+
+def _names(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield from _PLACEHOLDER.findall(value)
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _names(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _names(each)
+
+
+def placeholders_of(text: str) -> frozenset[str]:
+    """Return the names between braces in a template."""
+    return frozenset(_names(text))
+
+
+class Condition(Described):
+    """A condition of a list; a time may be relative (`-7d`), a value may be a placeholder (`{$me}`)."""
+
+    parameter: str
+    operator: Operator
+    value: str | int | None = None
+    values: list[str] | list[int] | None = None
+
+
+class SortKey(Described):
+    """One key of the order of a list."""
+
+    parameter: str
+    direction: Literal["asc", "desc"] = "asc"
+
+
+class Status(Described):
+    """A value of a status: how it is shown. The tone is what it means to people; themes turn it into a colour."""
+
+    value: str
+    tone: Tone
+    icon: str
+    terminal: bool = False
+    help: str = ""
+
+
+class Column(Described):
+    """A column of a list, or a field of what is open."""
+
+    name: str
+    """The name in the API's answer."""
+    title: str
+    type: ColumnType = "text"
+    format: str | None = None
+    unit: str | None = None
+    width: int | None = None
+    align: Literal["left", "right", "center"] | None = None
+    sortable: bool = True
+    filterable: bool = True
+    operators: tuple[Operator, ...] = TEXT_OPERATORS
+    values: list[str] | ApiCall | None = None
+    """What may be chosen: a list, or a call that answers `[{<name>: value, "count": n}, ...]`."""
+    link: str | None = None
+    """Where a click leads, as a template: `/sites/{Site}`."""
+    help: str = ""
+    expensive: bool = False
+    """Not asked for unless it is shown."""
+
+
+class Action(Described):
+    """Something that may be done to rows."""
+
+    name: str
+    title: str
+    icon: str | None = None
+    call: ApiCall
+    """Does it, to one row or to `{$ids}`."""
+    plan: ApiCall | None = None
+    """Plans it for ids or a filter, and does it when it is given the plan's token."""
+    needs: tuple[str, ...] = ()
+    """Properties of which one is needed to do it to what belongs to others; none: whoever sees the row."""
+    bulk: Literal["none", "ids", "filter"] = "none"
+    destructive: bool = False
+    undo_s: int | None = None
+    fields: dict[str, Any] | None = None
+    """JSON Schema of the form that is filled in before."""
+    when: tuple[str, ...] = ()
+    """Statuses in which it can be done; none: in all."""
+    cli: str | None = None
+    """The command that does the same, as a template: `weyl jobs kill {$ids}`."""
+    view: bool = False
+    """Whether it is about the view as a whole, not about rows: making something new."""
+    help: str = ""
+
+
+class Tab(Described):
+    """A tab of the page of one entity."""
+
+    name: str
+    title: str
+    kind: TabKind
+    call: ApiCall | None = None
+    """None: shows the entity itself."""
+    columns: tuple[Column, ...] = ()
+    """Of a table, a timeline or the fields; none: whatever the answer has."""
+    view: str | None = None
+    """Of a table: shows that view, narrowed down by `filter`, in place of a call."""
+    filter: tuple[Condition, ...] = ()
+    file: ApiCall | None = None
+    """Of files: answers with the address (`url`) under which `{$file}`, one of those that are listed, is fetched."""
+    stream: bool = False
+    """A log that grows: asked for again while the entity lives."""
+    needs: tuple[str, ...] = ()
+    when: tuple[str, ...] = ()
+    """Statuses in which there is something to see; none: in all."""
+    module: str | None = None
+    """Of kind `module`: the ES module below `/ext/<extension>/` that renders it."""
+
+
+class View(Described):
+    """A list of entities and the page of one of them."""
+
+    name: str
+    """The first word of the address: `/jobs`, `/jobs/12`."""
+    title: str
+    icon: str
+    nav_group: str
+    nav_order: int = 100
+    id_column: str
+    search: ApiCall
+    summary: ApiCall | None = None
+    """Counts by `{$grouping}`: answers `[{<column>: value, "count": n}, ...]`."""
+    count: ApiCall | None = None
+    get: ApiCall | None = None
+    """Answers with one entity; none: `search` with the id as its condition."""
+    columns: tuple[Column, ...] = Field(min_length=1)
+    default_columns: tuple[str, ...]
+    default_sort: tuple[SortKey, ...] = ()
+    default_filter: tuple[Condition, ...] = ()
+    groupings: tuple[str, ...] = ()
+    time_column: str | None = None
+    status_column: str | None = None
+    statuses: tuple[Status, ...] = ()
+    actions: tuple[Action, ...] = ()
+    tabs: tuple[Tab, ...] = ()
+    events_topic: str | None = None
+    needs: tuple[str, ...] = ()
+    """Properties of which one is needed to see it; none: everybody who is logged in."""
+    cli: str | None = None
+    """The command that lists the same, as a template: `weyl jobs search --where '{$where}'`."""
+    doc: str = ""
+
+
+class ViewAddition(Described):
+    """What an extension adds to a view of somebody else."""
+
+    view: str
+    columns: tuple[Column, ...] = ()
+    actions: tuple[Action, ...] = ()
+    tabs: tuple[Tab, ...] = ()
