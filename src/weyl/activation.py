@@ -9,17 +9,21 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from weyl.auth.properties import known_properties
 from weyl.config.models import Config, with_sections
 from weyl.config.routes import CurrentConfig
 from weyl.config.section import Section
 from weyl.extension import Asked, Extension, ExtensionConflict, Policy
 from weyl.jobs.additions import SubmissionCheck
 from weyl.jobs.attributes import JobAttribute, is_known
+from weyl.kit import view_rules
 from weyl.kit.http import CurrentActor, Now
 from weyl.kit.operations import asks_user, knows_user, operations_of, rewired
+from weyl.kit.views import View
 from weyl.pilots.compute_elements.driver import DriverFactory
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+_PLACE = re.compile(r"[\w.]+:[\w./-]+")
 _ATTRIBUTE = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
@@ -34,6 +38,9 @@ class Activation:
     drivers: Mapping[str, DriverFactory]
     branches: Mapping[str, str]
     """Where the migrations of each extension that has some are, by its name."""
+    views: Sequence[View]
+    assets: Mapping[str, str]
+    """Where the files for web pages of each extension that has some are, by its name."""
 
 
 def activate(extensions: Sequence[Extension]) -> Activation:
@@ -48,6 +55,8 @@ def activate(extensions: Sequence[Extension]) -> Activation:
         checks={each.name: each.check_submission for each in extensions if each.check_submission is not None},
         drivers={name: make for each in extensions for name, make in each.compute_elements.items()},
         branches={each.name: each.migrations for each in extensions if each.migrations is not None},
+        views=view_rules.merged(view for each in extensions for view in each.views),
+        assets={each.name: each.assets for each in extensions if each.assets is not None},
     )
 
 
@@ -77,6 +86,7 @@ def problems(extensions: Sequence[Extension]) -> list[str]:
         *_claimed_twice(extensions),
         *(problem for each in extensions for problem in _own_problems(each)),
         *(problem for each in extensions for problem in _route_problems(each, extensions)),
+        *_view_problems(extensions),
     ]
 
 
@@ -107,9 +117,31 @@ def _claimed_twice(extensions: Sequence[Extension]) -> Iterator[str]:
                 yield from claim(owners, name.lower(), each.name, what.format(name))
 
 
+def _view_problems(extensions: Sequence[Extension]) -> Iterator[str]:
+    found = list(view_rules.conflicts({each.name: each.views for each in extensions}))
+    yield from found
+    if found:
+        return
+    routes = {route for each in extensions for route in _routes(each)}
+    properties = known_properties(name for each in extensions for name in each.properties)
+    views = view_rules.merged(view for each in extensions for view in each.views)
+    names = [view.name for view in views]
+    for view in views:
+        yield from view_rules.problems(
+            view,
+            routes=lambda method, path: f"{method} {_unnamed(path)}" in routes,
+            views=names,
+            properties=properties,
+        )
+
+
+def _unnamed(path: str) -> str:
+    return re.sub(r"{[^}]*}", "{}", path)
+
+
 def _routes(extension: Extension) -> set[str]:
     return {
-        f"{method} {re.sub(r'{[^}]*}', '{}', route.path)}"
+        f"{method} {_unnamed(route.path)}"
         for routes in operations_of(extension.routers).values()
         for route in routes
         for method in route.methods or ()
@@ -130,6 +162,8 @@ def _own_problems(extension: Extension) -> Iterator[str]:
     for table in extension.tables:
         if not table.name.startswith(f"{name}_"):
             yield f"{name}: the name of table {table.name} must start with {name}_"
+    if extension.assets is not None and not _PLACE.fullmatch(extension.assets):
+        yield f"{name}: {extension.assets!r} is no place of files; name a package and a folder in it: package:static"
     if extension.tables and extension.migrations is None:
         yield f"{name}: there are tables but no migrations that create them; say where these are"
 

@@ -23,6 +23,7 @@ from weyl.kit.searching import SearchDesk
 from weyl.kit.timekeeping import keeping_time
 from weyl.observing import health_checks, observed, open_traces
 from weyl.settings import Settings
+from weyl.web.routes.pages import SiteRoute
 
 
 @asynccontextmanager
@@ -55,6 +56,8 @@ async def open_services(
             branches=merged.branches,
             submission=SubmissionRules(settings.jobs_per_submission_max, merged.attributes, merged.checks),
             metrics=metrics or Metrics(),
+            views=merged.views,
+            assets=merged.assets,
         )
 
 
@@ -99,6 +102,7 @@ def create_app(settings: Settings, extensions: Sequence[Extension] | None = None
     for router in routers:
         app.include_router(router)
     app.router.routes.insert(0, RouteIndex(routers))
+    app.router.routes.append(SiteRoute())
     faults.install(app)
     openapi.install(app)
     _add_middleware(app, settings, metrics=metrics, traces=traces)

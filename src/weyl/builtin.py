@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, entry_points, version
 
 from weyl.accounting import tasks as accounting_tasks
 from weyl.accounting.routes import router as accounting_router
@@ -21,6 +21,7 @@ from weyl.jobs.routes import sandboxes as jobs_sandboxes
 from weyl.jobs.service import figures as job_figures
 from weyl.jobs.service.moves import fail
 from weyl.jobs.service.writes import JobWrites
+from weyl.jobs.views import VIEWS as JOB_VIEWS
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Tx
 from weyl.kit.metrics import Figure, Source
@@ -47,6 +48,10 @@ from weyl.tasks import figures as task_figures
 from weyl.tasks import tasks as tasks_tasks
 from weyl.tasks.models import BoundTask
 from weyl.tasks.routes import router as tasks_router
+from weyl.web.routes import ui
+from weyl.web.service.assets import Assets
+from weyl.web.service.shelf import ViewShelf
+from weyl.web.service.site import Site
 
 
 @asynccontextmanager
@@ -87,6 +92,8 @@ async def _state(services: Services) -> AsyncIterator[Mapping[str, object]]:
             "explainer": explainer,
             "before_stop": [matcher.send_away],
             "pilot_yard": _yard(services),
+            "view_shelf": ViewShelf(services.views, version("weyl")),
+            "site": Site(Assets.installed(services.assets), services.settings),
         }
 
 
@@ -160,7 +167,9 @@ BUILTIN = Extension(
         accounting_router,
         pilots_router,
         tasks_router,
+        ui.router,
     ],
+    views=[*JOB_VIEWS],
     state=_state,
     tasks=_tasks,
     compute_elements=DRIVERS,

@@ -19,6 +19,7 @@ from weyl.kit.db import Database
 from weyl.kit.http import User
 from weyl.kit.metrics import Metrics
 from weyl.kit.s3 import ObjectStore
+from weyl.kit.views import View, ViewAddition
 from weyl.pilots.compute_elements.driver import DriverFactory
 from weyl.settings import Settings
 from weyl.tasks.models import BoundTask
@@ -41,6 +42,10 @@ class Services:
     branches: Mapping[str, str]
     """Where the migrations of each extension that has some are, by its name."""
     metrics: Metrics = field(default_factory=Metrics)
+    views: Sequence[View] = ()
+    """What web pages show, with what extensions add."""
+    assets: Mapping[str, str] = field(default_factory=dict)
+    """Where extensions have files for web pages, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,10 @@ class Extension:
     """Holds what the routes need for the life of a server process; yields objects by the name they get in its state."""
     compute_elements: Mapping[str, DriverFactory] = field(default_factory=dict)
     """Drivers of computing elements by the name that the configuration's `Driver` uses."""
+    views: Sequence[View | ViewAddition] = ()
+    """Views for the web pages, and columns, actions and tabs for views of others, by their names."""
+    assets: str | None = None
+    """Where files for the web pages are, such as `package:static`; they are served below `/ext/<name>/`."""
 
 
 class ExtensionConflict(Exception):

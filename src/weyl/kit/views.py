@@ -4,7 +4,7 @@ Everything refers to routes of the public API. A reference holds placeholders in
 
 - `{Name}`: the value of that column in the row that is open or meant;
 - `{form.name}`: what was typed into that field of an action's form; left empty, the key that it stands for is left out;
-- `{$ids}`: the ids of the chosen rows, `{$rows}` in a list: one item for each chosen row;
+- `{$ids}`: the ids of the chosen rows; `{$file}`: one of the files that a tab lists;
 - `{$search}`, `{$sort}`, `{$columns}`, `{$grouping}`: what the list is asked for;
 - `{$me}`, `{$vo}`, `{$group}`: who is logged in;
 - `{$dry_run}`, `{$plan_token}`: the two steps of a plan.
@@ -65,6 +65,8 @@ class ApiCall(Described):
     """Under which key of the answer lies what is asked for; none: the answer itself is it."""
     paging: Literal["none", "page"] = "none"
     """`page`: understands `page` and `per_page`, and tells the total in `Content-Range`; `none`: answers everything."""
+    each: bool = False
+    """The body that is sent is a list: what `body` says, once for each chosen row."""
     filters: bool = False
     """Whether it filters, sorts and projects (`{$search}`, `{$sort}`, `{$columns}`); if not, the page does."""
 
@@ -84,7 +86,7 @@ def _names(value: Any) -> Iterator[str]:
             yield from _names(each)
 
 
-def placeholders_of(text: str) -> frozenset[str]:
+def placeholders_of(text: str | None) -> frozenset[str]:
     """Return the names between braces in a template."""
     return frozenset(_names(text))
 
@@ -198,6 +200,9 @@ class View(Described):
     nav_group: str
     nav_order: int = 100
     id_column: str
+    """The column by which one is opened."""
+    key: tuple[str, ...] = ()
+    """The columns that together tell rows apart; none: the id alone does."""
     search: ApiCall
     summary: ApiCall | None = None
     """Counts by `{$grouping}`: answers `[{<column>: value, "count": n}, ...]`."""

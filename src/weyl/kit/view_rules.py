@@ -1,0 +1,163 @@
+"""What a view must keep to, and how additions become part of it; pure, so that a mistake stops the start in words."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from itertools import chain
+from typing import Any
+
+from weyl.kit.views import Action, ApiCall, Described, Tab, View, ViewAddition, placeholders_of
+
+GIVEN = frozenset(
+    f"${name}"
+    for name in (
+        *("ids", "file", "search", "where", "sort", "columns", "grouping"),
+        *("me", "vo", "group", "dry_run", "plan_token"),
+    )
+)
+"""What the page itself can fill in."""
+
+Declared = Sequence[View | ViewAddition]
+
+
+def merged(declared: Iterable[View | ViewAddition]) -> list[View]:
+    """Return all views with what is added to them; names that do not exist are a matter of `conflicts`."""
+    declared = list(declared)
+    additions: dict[str, list[ViewAddition]] = {}
+    for each in declared:
+        if isinstance(each, ViewAddition):
+            additions.setdefault(each.view, []).append(each)
+    return [_joined(view, additions.get(view.name, ())) for view in declared if isinstance(view, View)]
+
+
+def _joined(view: View, additions: Sequence[ViewAddition]) -> View:
+    if not additions:
+        return view
+    parts = {
+        name: (*getattr(view, name), *chain.from_iterable(getattr(each, name) for each in additions))
+        for name in ("columns", "actions", "tabs")
+    }
+    return view.model_copy(update=parts)
+
+
+def conflicts(owned: Mapping[str, Declared]) -> Iterator[str]:
+    """Yield a sentence for each name that two extensions claim, or that one adds to and nobody has."""
+    owners: dict[tuple[str, str, str], str] = {}
+    views = {each.name for declared in owned.values() for each in declared if isinstance(each, View)}
+    for owner, declared in owned.items():
+        for each in declared:
+            if isinstance(each, View):
+                yield from _claimed(owners, ("view", each.name, ""), owner)
+            elif each.view not in views:
+                yield f"{owner} adds to the view {each.view}, which is no view; {_nearest(each.view, views)}"
+    for owner, declared in owned.items():
+        for each in declared:
+            view = each.name if isinstance(each, View) else each.view
+            for kind in ("columns", "actions", "tabs"):
+                for part in getattr(each, kind):
+                    yield from _claimed(owners, (kind.removesuffix("s"), part.name, view), owner)
+
+
+def _claimed(owners: dict[tuple[str, str, str], str], claim: tuple[str, str, str], owner: str) -> Iterator[str]:
+    first = owners.setdefault(claim, owner)
+    if first != owner:
+        kind, name, view = claim
+        place = f" of the view {view}" if view else ""
+        yield f"The {kind} {name}{place} is claimed by {first} and by {owner}; only one of them can be active"
+
+
+def problems(
+    view: View, *, routes: Callable[[str, str], bool], views: Iterable[str], properties: frozenset[str]
+) -> Iterator[str]:
+    """Yield a sentence for each thing that is wrong with a view; `routes` tells whether a method and path exist."""
+    for problem in chain(
+        _wrong_names(view, frozenset(views), properties), _wrong_parts(view), _wrong_calls(view, routes)
+    ):
+        yield f"The view {view.name} {problem}"
+
+
+def calls_of(view: View) -> Iterator[tuple[str, ApiCall, frozenset[str]]]:
+    """Yield every call of a view: what it is for, and the names that it may hold beside columns."""
+    for name in ("search", "summary", "count", "get"):
+        if (call := getattr(view, name)) is not None:
+            yield f"its {name}", call, GIVEN
+    for column in view.columns:
+        if isinstance(column.values, ApiCall):
+            yield f"the values of {column.name}", column.values, GIVEN
+    for action in view.actions:
+        names = GIVEN | _form(action)
+        yield f"the action {action.name}", action.call, names
+        if action.plan is not None:
+            yield f"the plan of {action.name}", action.plan, names
+    for tab in view.tabs:
+        for call in filter(None, (tab.call, tab.file)):
+            yield f"the tab {tab.name}", call, GIVEN
+
+
+def _form(action: Action) -> frozenset[str]:
+    fields: Mapping[str, Any] = (action.fields or {}).get("properties", {})
+    return frozenset(f"form.{name}" for name in fields)
+
+
+def _wrong_names(view: View, views: frozenset[str], properties: frozenset[str]) -> Iterator[str]:
+    columns = frozenset(column.name for column in view.columns)
+    named: dict[str, Iterable[str]] = {
+        "its id": [view.id_column],
+        "its key": view.key,
+        "the default columns": view.default_columns,
+        "the default order": [key.parameter for key in view.default_sort],
+        "the default filter": [condition.parameter for condition in view.default_filter],
+        "the groupings": view.groupings,
+        "the column of times": filter(None, [view.time_column]),
+        "the column of statuses": filter(None, [view.status_column]),
+    }
+    for place, names in named.items():
+        yield from (f"has {name} in {place}, which is no column of it" for name in names if name not in columns)
+    parts: list[Action | Tab] = [*view.actions, *view.tabs]
+    needed = {*view.needs, *(name for part in parts for name in part.needs)}
+    yield from (f"needs {name}, which is no property" for name in sorted(needed - properties))
+    statuses = {status.value for status in view.statuses}
+    for part in parts:
+        unknown = sorted(set(part.when) - statuses)
+        yield from (f"has {part.name} for the status {name}, which is none of its statuses" for name in unknown)
+    for tab in view.tabs:
+        if tab.view is not None and tab.view not in views:
+            yield f"shows the view {tab.view} in {tab.name}, which is no view; {_nearest(tab.view, views)}"
+
+
+def _wrong_parts(view: View) -> Iterator[str]:
+    parts: dict[str, Sequence[Described]] = {"column": view.columns, "action": view.actions, "tab": view.tabs}
+    for kind, each in parts.items():
+        counted = Counter(getattr(part, "name", "") for part in each)
+        yield from (f"has two of the {kind} {name}" for name, count in counted.items() if count > 1)
+    for tab in view.tabs:
+        yield from (f"has {problem} in the tab {tab.name}" for problem in _wrong_tab(tab))
+    columns = {column.name for column in view.columns}
+    for column in view.columns:
+        unknown = sorted(placeholders_of(column.link) - columns)
+        yield from (f"links {column.name} by {name}, which is no column" for name in unknown)
+
+
+def _wrong_tab(tab: Tab) -> Iterator[str]:
+    if (tab.kind == "module") != (tab.module is not None):
+        yield "a module without its kind, or the kind without a module"
+    if tab.file is not None and tab.kind != "files":
+        yield "a call for files that it does not list"
+    if tab.view is not None and tab.call is not None:
+        yield "a view and a call, of which it can show one only"
+    if tab.kind != "fields" and not (tab.call or tab.view or tab.module):
+        yield "nothing to show"
+
+
+def _wrong_calls(view: View, routes: Callable[[str, str], bool]) -> Iterator[str]:
+    columns = {column.name for column in view.columns}
+    for place, call, names in calls_of(view):
+        if not routes(call.method, call.path):
+            yield f"asks for {call.method} {call.path} in {place}, which is no route"
+        unknown = sorted(call.placeholders() - names - columns)
+        yield from (f"has {{{name}}} in {place}, which nothing fills in" for name in unknown)
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(known)) or 'none'}"

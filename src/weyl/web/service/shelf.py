@@ -1,0 +1,44 @@
+"""The descriptions of all views, and what of them each caller may use."""
+
+from collections.abc import Sequence
+
+from weyl.kit.ids import sha256_hex
+from weyl.kit.views import View
+from weyl.web.models import Views
+
+# Sets of properties: there are about as many as groups.
+KEPT_MAX = 256
+
+
+class ViewShelf:
+    """Hands out the views that a set of properties may use, as bytes that are written once."""
+
+    def __init__(self, views: Sequence[View], version: str) -> None:
+        self.views = tuple(sorted(views, key=lambda view: (view.nav_order, view.name)))
+        self._version = version
+        self._written: dict[frozenset[str], tuple[bytes, str]] = {}
+
+    def document(self, properties: frozenset[str], revision: str) -> tuple[bytes, str]:
+        """Return the document for whoever has these properties, and its tag under a revision of the configuration."""
+        if properties not in self._written:
+            if len(self._written) >= KEPT_MAX:
+                self._written.clear()
+            views = [allowed(view, properties) for view in self.views if _is_met(view.needs, properties)]
+            body = Views(version=self._version, views=views).model_dump_json().encode()
+            self._written[properties] = body, sha256_hex(body)[:16]
+        body, digest = self._written[properties]
+        return body, f"{revision[:12]}-{digest}"
+
+
+def allowed(view: View, properties: frozenset[str]) -> View:
+    """Return a view without the actions and tabs that these properties do not give."""
+    return view.model_copy(
+        update={
+            "actions": tuple(action for action in view.actions if _is_met(action.needs, properties)),
+            "tabs": tuple(tab for tab in view.tabs if _is_met(tab.needs, properties)),
+        }
+    )
+
+
+def _is_met(needs: Sequence[str], properties: frozenset[str]) -> bool:
+    return not needs or not properties.isdisjoint(needs)
