@@ -19,9 +19,11 @@ from weyl.jobs import tasks as jobs_tasks
 from weyl.jobs.routes import details, heartbeat, metadata, peek, reschedule, search, status, submission
 from weyl.jobs.routes import sandboxes as jobs_sandboxes
 from weyl.jobs.service import figures as job_figures
+from weyl.jobs.service.feed import JobFeed
 from weyl.jobs.service.moves import fail
 from weyl.jobs.service.writes import JobWrites
 from weyl.jobs.views import VIEWS as JOB_VIEWS
+from weyl.kit.changes import Feed
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Tx
 from weyl.kit.metrics import Figure, Source
@@ -35,11 +37,13 @@ from weyl.pilots.compute_elements.known import DRIVERS
 from weyl.pilots.routes import router as pilots_router
 from weyl.pilots.service import figures as pilot_figures
 from weyl.pilots.service import hosts as host_figures
+from weyl.pilots.service.feed import PilotFeed
 from weyl.pilots.service.revocations import RevocationGuard
 from weyl.pilots.service.yard import Yard
 from weyl.resource_status import tasks as resource_status_tasks
 from weyl.resource_status.routes import router as resource_status_router
 from weyl.resource_status.service.board import StatusBoard
+from weyl.resource_status.service.feed import StatusFeed
 from weyl.sandboxes import tasks as sandboxes_tasks
 from weyl.sandboxes.routes import router as sandboxes_router
 from weyl.task_queues import tasks as task_queues_tasks
@@ -48,8 +52,9 @@ from weyl.tasks import figures as task_figures
 from weyl.tasks import tasks as tasks_tasks
 from weyl.tasks.models import BoundTask
 from weyl.tasks.routes import router as tasks_router
-from weyl.web.routes import ui
+from weyl.web.routes import events, ui
 from weyl.web.service.assets import Assets
+from weyl.web.service.hub import Hub
 from weyl.web.service.shelf import ViewShelf
 from weyl.web.service.site import Site
 
@@ -72,7 +77,7 @@ async def _state(services: Services) -> AsyncIterator[Mapping[str, object]]:
         token_lifetime_s=services.settings.access_token_minutes * 60,
         advice=guard.advice,
     )
-    async with authority as auth, board, matching as matcher, guard as verifier:
+    async with authority as auth, board, matching as matcher, guard as verifier, _hub(services, board) as hub:
         explainer = Explainer(board, matcher, pilots_seen=pilot_figures.count_pilots)
         _show_figures(services)
         services.metrics.gauge(
@@ -90,11 +95,22 @@ async def _state(services: Services) -> AsyncIterator[Mapping[str, object]]:
             "submission_rules": replace(services.submission, outlook=explainer.outlook),
             "matcher": matcher,
             "explainer": explainer,
-            "before_stop": [matcher.send_away],
+            "before_stop": [matcher.send_away, hub.close],
             "pilot_yard": _yard(services),
             "view_shelf": ViewShelf(services.views, version("weyl")),
+            "event_hub": hub,
             "site": Site(Assets.installed(services.assets), services.settings),
         }
+
+
+def _hub(services: Services, board: StatusBoard) -> Hub:
+    settings = services.settings
+    feeds: dict[str, Feed] = {
+        "jobs": JobFeed(services.db, services.config),
+        "pilots": PilotFeed(services.db),
+        "sites": StatusFeed(board),
+    }
+    return Hub(feeds, every_s=settings.events_every_s, streams_max=settings.event_streams_max)
 
 
 def _yard(services: Services) -> Yard:
@@ -168,6 +184,7 @@ BUILTIN = Extension(
         pilots_router,
         tasks_router,
         ui.router,
+        events.router,
     ],
     views=[*JOB_VIEWS],
     state=_state,

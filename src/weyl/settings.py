@@ -96,6 +96,11 @@ class Settings(BaseSettings):
     """Origins of other web pages that may call the API with a token, never with the cookie of a browser's login; JSON
     list, empty means the same origin only."""
 
+    events_every_s: float = Field(default=5, gt=0)
+    """How often open web pages are told what has changed, in seconds; nothing is read while no page is open."""
+    event_streams_max: int = Field(default=1_000, ge=0)
+    """Web pages that one process tells of changes as they happen; further ones ask now and then."""
+
     pilot_peppers: SecretStr = SecretStr("")
     """Keys that pilot secrets are hashed with, newest first: `id:base64url,id:base64url`."""
     pilot_secret_hours: float = Field(default=72, gt=0, le=72)

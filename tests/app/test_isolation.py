@@ -22,6 +22,7 @@ from weyl.settings import Settings
 MARK = "marie-skłodowska"
 STAMP = "a" * 32
 JDL = f'Executable = "/bin/true"; JobName = "{MARK}"; JobGroup = "{MARK}";'
+UNKNOWN_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 UNKNOWN_PFN = f"/S3/sandboxes/voa/user/alice/sha256:{'0' * 64}.tar.bz2"
 
 
@@ -106,6 +107,7 @@ CASES = {
     "DELETE /api/auth/refresh-tokens/{jti}": Case(
         NOTHING, path=lambda _: {"jti": "01890a5d-ac96-774b-bcce-b302099a8057"}
     ),
+    "DELETE /api/auth/refresh-tokens/{jti}": Case(NOTHING, path=lambda _: {"jti": UNKNOWN_ID}),
     # The configuration document is the installation's, the same for all by contract.
     "GET /api/config/": Case({200}),
     "GET /api/config/history": Case({403}),
@@ -171,9 +173,7 @@ CASES = {
     "POST /api/pilots/": Case({403}, body=lambda _: {"pilot_stamp": "b" * 32, "vo": "voa"}),
     "PATCH /api/pilots/metadata": Case(NOTHING, body=lambda _: {STAMP: {"Status": "Failed"}}),
     "POST /api/pilots/secrets": Case({403}, body=lambda _: {"vo": "voa", "site": "LCG.Alpha.org"}),
-    "DELETE /api/pilots/secrets/{secret_id}": Case(
-        NOTHING, path=lambda _: {"secret_id": "01890a5d-ac96-774b-bcce-b302099a8057"}
-    ),
+    "DELETE /api/pilots/secrets/{secret_id}": Case(NOTHING, path=lambda _: {"secret_id": UNKNOWN_ID}),
     "POST /api/pilots/revoke": Case(NOTHING, body=lambda _: {"stamps": [STAMP]}),
     "POST /api/pilots/drain": Case(NOTHING, body=lambda _: {"stamps": [STAMP]}),
     "POST /api/pilots/logs": Case({403}),
@@ -181,6 +181,20 @@ CASES = {
     "GET /api/pilots/{stamp}/output": Case(NOTHING, path=lambda _: {"stamp": STAMP}),
     "GET /api/pilots/submission": Case({200, 403}),
     "GET /api/pilots/hosts": Case({200, 403}),
+    "GET /api/ui/views": Case({200}),
+    "GET /api/ui/preferences": Case({200}),
+    "PUT /api/ui/preferences": Case({400}, body=lambda _: {"document": {"large": "x" * 40_000}}),
+    "GET /api/ui/dashboards": Case({200}),
+    "POST /api/ui/dashboards": Case({400}, body=lambda _: {"title": "x", "document": {"large": "x" * 200_000}}),
+    "GET /api/ui/dashboards/{dashboard_id}": Case(NOTHING, path=lambda _: {"dashboard_id": UNKNOWN_ID}),
+    "PUT /api/ui/dashboards/{dashboard_id}": Case(
+        NOTHING,
+        path=lambda _: {"dashboard_id": UNKNOWN_ID},
+        body=lambda _: {"title": "x", "document": {}, "revision": 1},
+    ),
+    "DELETE /api/ui/dashboards/{dashboard_id}": Case(NOTHING, path=lambda _: {"dashboard_id": UNKNOWN_ID}),
+    # What is told to whom while it happens: tests/web/test_events.py.
+    "GET /api/events": Case({400}, query=lambda _: {"topic": "nothing"}),
 }
 
 OPERATIONS = operations(create_app(Settings()))

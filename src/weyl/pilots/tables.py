@@ -46,6 +46,7 @@ pilots = sa.Table(
     sa.Column("cleaned_at", Timestamp),
     sa.UniqueConstraint("pilot_stamp", name="uq_pilots_pilot_stamp"),
     sa.Index("ix_pilots_vo_status", "vo", "status", "pilot_id"),
+    sa.Index("ix_pilots_last_update_time", "last_update_time"),
     sa.Index("ix_pilots_live", "grid_site", "destination_site", "queue", postgresql_where=_LIVE),
     sa.Index("ix_pilots_revoked_at", "revoked_at", postgresql_where=sa.text("revoked_at IS NOT NULL")),
     sa.Index("ix_pilots_drain_at", "drain_at", postgresql_where=sa.text("drain_at IS NOT NULL")),

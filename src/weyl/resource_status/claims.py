@@ -56,6 +56,10 @@ class Claims:
         for claim in claims:
             self._by_element[claim.element].append(claim)
 
+    def held(self, now: datetime) -> list[Claim]:
+        """Return all that hold now."""
+        return [claim for claims in self._by_element.values() for claim in claims if claim.holds(now)]
+
     def of(self, element: Element, vo: str, now: datetime) -> list[Claim]:
         """Return those that hold now and concern a VO."""
         if element not in self._by_element:

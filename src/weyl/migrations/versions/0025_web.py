@@ -1,4 +1,4 @@
-"""What people keep in the web pages, and an index by which changes of jobs are found in their order."""
+"""What people keep in the web pages, and the indexes by which changes of jobs and pilots are found."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -37,10 +37,12 @@ def upgrade() -> None:
     )
     op.create_index("ix_web_dashboards_vo", "web_dashboards", ["vo", "subject"])
     op.create_index("ix_job_history_history_id", "job_history", ["history_id"])
+    op.create_index("ix_pilots_last_update_time", "pilots", ["last_update_time"])
 
 
 def downgrade() -> None:
     """Drop them."""
+    op.drop_index("ix_pilots_last_update_time", "pilots")
     op.drop_index("ix_job_history_history_id", "job_history")
     op.drop_table("web_dashboards")
     op.drop_table("web_preferences")
