@@ -13,6 +13,7 @@ from weyl.auth.routes.routers import ROUTERS as AUTH_ROUTERS
 from weyl.auth.service.authority import open_authority
 from weyl.auth.service.sessions import Sessions
 from weyl.auth.verifier import Verifier
+from weyl.auth.views import VIEWS as AUTH_VIEWS
 from weyl.config.routes import router as config_router
 from weyl.extension import Extension, ExtensionConflict, Services
 from weyl.jobs import tasks as jobs_tasks
@@ -40,18 +41,22 @@ from weyl.pilots.service import hosts as host_figures
 from weyl.pilots.service.feed import PilotFeed
 from weyl.pilots.service.revocations import RevocationGuard
 from weyl.pilots.service.yard import Yard
+from weyl.pilots.views import VIEWS as PILOT_VIEWS
 from weyl.resource_status import tasks as resource_status_tasks
 from weyl.resource_status.routes import router as resource_status_router
 from weyl.resource_status.service.board import StatusBoard
 from weyl.resource_status.service.feed import StatusFeed
+from weyl.resource_status.views import VIEWS as STATUS_VIEWS
 from weyl.sandboxes import tasks as sandboxes_tasks
 from weyl.sandboxes.routes import router as sandboxes_router
 from weyl.task_queues import tasks as task_queues_tasks
 from weyl.task_queues.routes import router as task_queues_router
+from weyl.task_queues.views import VIEWS as QUEUE_VIEWS
 from weyl.tasks import figures as task_figures
 from weyl.tasks import tasks as tasks_tasks
 from weyl.tasks.models import BoundTask
 from weyl.tasks.routes import router as tasks_router
+from weyl.tasks.views import VIEWS as TASK_VIEWS
 from weyl.web.routes import events, ui
 from weyl.web.service.assets import Assets
 from weyl.web.service.hub import Hub
@@ -186,7 +191,7 @@ BUILTIN = Extension(
         ui.router,
         events.router,
     ],
-    views=[*JOB_VIEWS],
+    views=[*JOB_VIEWS, *STATUS_VIEWS, *PILOT_VIEWS, *QUEUE_VIEWS, *AUTH_VIEWS, *TASK_VIEWS],
     state=_state,
     tasks=_tasks,
     compute_elements=DRIVERS,

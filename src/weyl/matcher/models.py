@@ -1,5 +1,6 @@
 """What pilots and the matcher say to each other: the offer, the request and the answer."""
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -225,3 +226,55 @@ class Explanation(BaseModel):
     limits: list[LimitShown] = []
     share: ShareShown | None = None
     verdict: str
+
+
+class LimitLoad(BaseModel):
+    """A limit with what runs behind it; a dimension that it does not look at is empty."""
+
+    limit: str
+    site: str = ""
+    ce: str = ""
+    job_type: str = ""
+    owner_group: str = ""
+    owner: str = ""
+    jobs: int
+    jobs_max: int | None
+    cores: int
+    cores_max: int | None
+    delay_s: float | None
+    open: bool
+    """Whether one more job of one core may start."""
+
+
+class GroupShare(BaseModel):
+    """A group in the order of service: what it has used, decayed until now, by the share that it is given."""
+
+    group: str
+    rank: int
+    """The least served first."""
+    share: float
+    usage: float
+    """DB12 core-seconds."""
+    usage_by_share: float
+    waiting: int
+    owners: dict[str, float]
+    """What its owners have used, the most first, twenty at most."""
+
+
+class SiteLoad(BaseModel):
+    """A site with its status, the jobs there, and the limits that hold for it."""
+
+    site: str
+    status: str
+    reason: str | None
+    decided_by: str
+    expires_at: datetime | None
+    draining: bool
+    drain_until: datetime | None
+    ces: int
+    matched: int
+    running: int
+    stalled: int
+    jobs_max: int | None
+    """The strictest limit on all jobs of the site."""
+    limits: list[LimitLoad]

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from weyl.jobs.permits import Scope
+from weyl.kit.errors import Forbidden
 from weyl.kit.http import User
 from weyl.matcher.errors import NoPlace, PlaceForbidden
 from weyl.matcher.models import Offer
@@ -33,3 +35,14 @@ def may_match_here(pilot: User, offer: Offer) -> MatchingPilot:
         if said is not None and said != known:
             raise PlaceForbidden(f"The offer names the {name} {said}, but this pilot's token says {known}")
     return permit
+
+
+WATCHERS = ("JobAdministrator", "Operator", "SiteManager", "ServiceAdministrator")
+
+
+def may_watch_sites(user: User, *, global_jobs_info: bool) -> Scope:
+    """Admit people to the jobs of their VO by site; to their own only where the VO says so, unless they watch sites."""
+    if user.kind != "user" or not user.has("NormalUser", *WATCHERS):
+        raise Forbidden(f"Jobs by site are for holders of NormalUser or {', '.join(WATCHERS)}")
+    is_whole = global_jobs_info or user.has(*WATCHERS)
+    return Scope(user.vo, None if is_whole else user.preferred_username)

@@ -217,3 +217,33 @@ async def count_on_host(tx: Tx, site: str, host: str) -> int:
     """Return how many jobs a host has."""
     [row] = await fetch_text(tx, _COUNT_ON_HOST, site, host)
     return int(row["jobs"])
+
+
+_SELECT_LIMITS = (
+    "SELECT r.vo, r.site, r.ce, r.job_type, r.owner_group, r.owner, r.max_jobs, r.max_cores, r.delay_s, r.burst,"
+    " coalesce(g.key, r.rule) AS key, coalesce(g.used_jobs, 0) + coalesce(d.jobs, 0) AS used_jobs,"
+    " coalesce(g.used_cores, 0) + coalesce(d.cores, 0) AS used_cores, g.tat"
+    " FROM match_rule r LEFT JOIN match_gate g USING (rule) LEFT JOIN (SELECT key, CAST(sum(jobs) AS bigint) AS jobs,"
+    " CAST(sum(cores) AS bigint) AS cores FROM match_gate_delta GROUP BY key) d ON d.key = g.key"
+    " WHERE r.vo = $1 ORDER BY r.rule, g.key LIMIT $2"
+)
+_SELECT_GROUP_USAGE = "SELECT owner_group, owner, usage, at FROM share_usage WHERE vo = $1"
+_COUNT_WAITING_BY_GROUP = (
+    "SELECT c.owner_group, CAST(sum(k.delta) AS bigint) AS waiting FROM class_count k"
+    " JOIN requirement_class c USING (class_id) WHERE c.vo = $1 GROUP BY c.owner_group"
+)
+
+
+async def select_limits(tx: Tx, vo: str, *, limit: int) -> list[Any]:
+    """Return the rules of a VO with their gates, and what runs behind these."""
+    return await fetch_text(tx, _SELECT_LIMITS, vo, limit)
+
+
+async def select_group_usage(tx: Tx, vo: str) -> list[Any]:
+    """Return what the owners of each group of a VO have used, as it was when it was written."""
+    return await fetch_text(tx, _SELECT_GROUP_USAGE, vo)
+
+
+async def count_waiting_by_group(tx: Tx, vo: str) -> dict[str, int]:
+    """Return the number of waiting jobs of each group; one that waits in several classes counts in each."""
+    return {row["owner_group"]: row["waiting"] for row in await fetch_text(tx, _COUNT_WAITING_BY_GROUP, vo)}

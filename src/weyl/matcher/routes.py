@@ -5,14 +5,21 @@ from typing import Annotated, cast
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import ValidationError
 
+from weyl.config.routes import CurrentConfig
 from weyl.jobs.policy import may_read
-from weyl.kit.http import CurrentActor, CurrentPilot, Now, ReadTx, current_pilot, state
+from weyl.kit.http import CurrentActor, CurrentPilot, CurrentUser, Now, ReadTx, current_pilot, state
 from weyl.kit.route_index import answered_by
 from weyl.matcher.errors import JobNotBound
-from weyl.matcher.models import Explanation, JobToken, MatchAnswer, MatchRequest
-from weyl.matcher.policy import may_match, may_match_here
+from weyl.matcher.models import Explanation, GroupShare, JobToken, LimitLoad, MatchAnswer, MatchRequest, SiteLoad
+from weyl.matcher.policy import may_match, may_match_here, may_watch_sites
+from weyl.matcher.service import looks
 from weyl.matcher.service.explain import Explainer
 from weyl.matcher.service.matcher import Matcher
+from weyl.resource_status.models import Kind
+from weyl.resource_status.policy import may_view
+from weyl.resource_status.routes import Board
+from weyl.resource_status.service.looks import list_elements
+from weyl.task_queues.policy import may_see
 
 router = APIRouter(prefix="/api/matcher", tags=["matcher"])
 explain_router = APIRouter(prefix="/api/jobs", tags=["matcher"])
@@ -63,6 +70,28 @@ async def explain_job(
     permit = await may_read(tx, actor, [job_id])
     explanation = await explainer.explain(tx, permit, job_id, now=now)
     return Response(explanation.model_dump_json(), media_type="application/json")
+
+
+@router.get("/limits", operation_id="matcher_list_limits")
+async def list_limits(user: CurrentUser, tx: ReadTx, now: Now) -> list[LimitLoad]:
+    """Answer with the limits of the caller's VO, and what runs behind each."""
+    return await looks.limits(tx, may_see(user), now=now)
+
+
+@router.get("/shares", operation_id="matcher_list_shares")
+async def list_shares(user: CurrentUser, config: CurrentConfig, tx: ReadTx, now: Now) -> list[GroupShare]:
+    """Answer with the groups of the caller's VO in the order of service: shares, what was used, what waits."""
+    return await looks.shares(tx, may_see(user), config=config, now=now)
+
+
+@router.get("/sites", operation_id="matcher_list_sites")
+async def list_sites(user: CurrentUser, config: CurrentConfig, board: Board, tx: ReadTx, now: Now) -> list[SiteLoad]:
+    """Answer with the sites of the caller's VO: their status, the jobs there, and the limits that hold for them."""
+    operations = config.operations.get(user.vo)
+    is_open = operations is None or operations.services.job_monitoring.global_jobs_info
+    scope = may_watch_sites(user, global_jobs_info=is_open)
+    shown = list_elements(config, board.claims, may_view(user), Kind.SITE, now=now)
+    return await looks.sites(tx, scope, shown, config=config, now=now)
 
 
 @router.post("/jobs/{job_id}/token", operation_id="matcher_get_job_token")

@@ -1,5 +1,7 @@
 """The client's calls on the task queues."""
 
+from typing import Any
+
 from weyl.kit.call import Call
 from weyl.task_queues.models import Rebuilt, TaskQueue
 
@@ -17,3 +19,13 @@ def get_task_queue(class_id: int) -> Call[TaskQueue]:
 def rebuild_task_queues() -> Call[Rebuilt]:
     """Ask for the queue to be made anew from the waiting jobs."""
     return Call("POST", "/api/task-queues/rebuild", returns=Rebuilt, repeatable=False)
+
+
+def list_limits() -> Call[list[dict[str, Any]]]:
+    """Ask for the limits on what runs at once, and how much of each is used."""
+    return Call("GET", "/api/matcher/limits", returns=list[dict[str, Any]])
+
+
+def list_shares() -> Call[list[dict[str, Any]]]:
+    """Ask for the groups in the order of service."""
+    return Call("GET", "/api/matcher/shares", returns=list[dict[str, Any]])

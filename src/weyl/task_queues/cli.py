@@ -12,7 +12,12 @@ app = typer.Typer(name="task-queues", help="Look at the waiting jobs by what the
 
 LIMIT_DEFAULT = 100
 LIMIT_MAX = 10_000
-COLUMNS = ("class_id", "waiting", "owner_group", "owner", "job_type", "user_priority", "first_job_id", "sites")
+COLUMNS = (
+    *("class_id", "waiting", "waiting_since", "owner_group", "owner", "job_type", "user_priority", "first_job_id"),
+    "sites",
+)
+LIMITS = ("limit", "jobs", "jobs_max", "cores", "cores_max", "delay_s", "open")
+SHARES = ("rank", "group", "share", "usage", "usage_by_share", "waiting")
 
 
 @app.command("list")
@@ -36,6 +41,26 @@ def show(context: typer.Context, class_id: Annotated[int, typer.Argument(help="N
     """
     queue = session_of(context).client.send(calls.get_task_queue(class_id))
     return Document(queue.model_dump(), ids=[queue.class_id])
+
+
+@app.command("limits")
+def list_limits(context: typer.Context) -> Result:
+    """List the limits on what runs at once in your VO, and how much of each is used.
+
+    Example: weyl task-queues limits
+    """
+    limits = session_of(context).client.send(calls.list_limits())
+    return Rows(limits, columns=LIMITS, id_column="limit", unit="limits")
+
+
+@app.command("shares")
+def list_shares(context: typer.Context) -> Result:
+    """List the groups of your VO in the order of service: those first that have used least of their share.
+
+    Example: weyl task-queues shares
+    """
+    shares = session_of(context).client.send(calls.list_shares())
+    return Rows(shares, columns=SHARES, id_column="group", unit="groups")
 
 
 @app.command()

@@ -44,15 +44,15 @@ class Rule:
         """Return the gate of a job; the trigger on `jobs` makes the same."""
         return self.name + "".join(SEPARATOR + values[name] for name in DIMENSIONS if getattr(self, name) == EACH)
 
+    def values(self, key: str) -> dict[str, str]:
+        """Return what the gate of a key is about, by the name of the dimension."""
+        met = iter(key.removeprefix(self.name).split(SEPARATOR)[1:])
+        looked_at = {name: value for name in DIMENSIONS if (value := getattr(self, name)) != ANY}
+        return {name: next(met, EACH) if value == EACH else value for name, value in looked_at.items()}
+
     def shown(self, key: str) -> str:
         """Return a gate's key as people read it."""
-        values = iter(key.removeprefix(self.name).split(SEPARATOR)[1:])
-        named = [
-            f"{name}={next(values, '?') if value == EACH else value}"
-            for name in DIMENSIONS
-            if (value := getattr(self, name)) != ANY
-        ]
-        return " ".join(named) or "everything"
+        return " ".join(f"{name}={value}" for name, value in self.values(key).items()) or "everything"
 
 
 @dataclass(frozen=True, slots=True)

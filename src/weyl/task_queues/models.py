@@ -1,5 +1,6 @@
 """Task queues as the API shows them."""
 
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel
@@ -16,6 +17,8 @@ class TaskQueue(BaseModel):
     user_priority: int
     waiting: int
     first_job_id: int | None
+    waiting_since: datetime | None = None
+    """Since when the first of them could have been taken, at most."""
     document: dict[str, Any]
 
 

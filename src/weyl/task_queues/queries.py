@@ -86,12 +86,11 @@ _FOLD_COUNTS = text(
 )
 _TASK_QUEUES = (
     "SELECT c.class_id, c.vo, c.owner_group, c.owner, c.job_type, c.user_priority, c.document,"
-    " coalesce(n.waiting, 0) AS waiting, h.job_id AS first_job_id"
-    " FROM requirement_class c"
+    " coalesce(n.waiting, 0) AS waiting, h.job_id AS first_job_id,"
+    " greatest(j.submission_time, j.reschedule_time) AS waiting_since FROM requirement_class c"
     " LEFT JOIN LATERAL (SELECT CAST(sum(delta) AS bigint) AS waiting FROM class_count k"
-    "   WHERE k.class_id = c.class_id) n ON true"
-    " LEFT JOIN LATERAL (SELECT q.job_id FROM queue q WHERE q.class_id = c.class_id"
-    "   ORDER BY q.job_id LIMIT 1) h ON true"
+    "   WHERE k.class_id = c.class_id) n ON true LEFT JOIN LATERAL (SELECT q.job_id FROM queue q"
+    "   WHERE q.class_id = c.class_id ORDER BY q.job_id LIMIT 1) h ON true LEFT JOIN jobs j ON j.job_id = h.job_id"
     " WHERE c.vo = :vo AND "
 )
 _SELECT_TASK_QUEUES = text(

@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
 Size = Literal["small", "medium", "large"]
 SIZES: tuple[Size, ...] = ("small", "medium", "large")
@@ -183,3 +183,17 @@ class Enqueued(BaseModel):
     """The task that was enqueued."""
 
     id: int
+
+
+class LetterIds(BaseModel):
+    """Dead letters that something is done with."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ids: list[Annotated[int, Field(ge=1, lt=2**63)]] = Field(min_length=1, max_length=10_000)
+
+
+class Replayed(BaseModel):
+    """The tasks that dead letters became."""
+
+    ids: list[int]

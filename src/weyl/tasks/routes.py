@@ -1,13 +1,24 @@
 """Background work over HTTP, for administrators of services."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 
-from weyl.kit.http import CurrentUser, ReadTx, WriteTx, json_response
+from weyl.kit.http import CurrentUser, ReadTx, WriteTx, json_response, page_response
+from weyl.kit.search import PER_PAGE_MAX, SearchParams
 from weyl.tasks import service
 from weyl.tasks.errors import DeadLetterNotFound
-from weyl.tasks.models import DeadLetter, DeadLetterDetails, Enqueued, HeldLock, RunOrder, Schedule, TaskKind
+from weyl.tasks.models import (
+    DeadLetter,
+    DeadLetterDetails,
+    Enqueued,
+    HeldLock,
+    LetterIds,
+    Replayed,
+    RunOrder,
+    Schedule,
+    TaskKind,
+)
 from weyl.tasks.policy import may_keep
 from weyl.tasks.queries import locks, outcomes, schedules
 
@@ -48,6 +59,39 @@ async def list_dead_letters(
     """Answer with the tasks that failed for the last time, the newest first."""
     may_keep(user)
     return json_response(await outcomes.select_dead_letters(tx, task=task, limit=limit))
+
+
+@router.post(
+    "/dead/search",
+    operation_id="tasks_search_dead",
+    response_model=list[dict[str, Any]],
+    responses={206: {"model": list[dict[str, Any]], "headers": {"Content-Range": {"schema": {"type": "string"}}}}},
+)
+async def search_dead_letters(
+    user: CurrentUser,
+    tx: ReadTx,
+    params: SearchParams | None = None,
+    page: Annotated[int, Query(ge=1)] = 1,
+    per_page: Annotated[int, Query(ge=1, le=PER_PAGE_MAX)] = 100,
+) -> Response:
+    """Find dead letters by any of their columns; one page at a time, the newest first unless told otherwise."""
+    may_keep(user)
+    found = await service.search_dead(tx, params or SearchParams(), page=page, per_page=per_page)
+    return page_response(found.rows, page=page, per_page=per_page, total=found.total, unit="letters")
+
+
+@router.post("/dead/replay", operation_id="tasks_replay_dead_bulk")
+async def replay_dead_letters(letters: LetterIds, user: CurrentUser, tx: WriteTx) -> Replayed:
+    """Enqueue dead letters once more: all of them or, if one does not exist, none."""
+    keeper = may_keep(user)
+    ids = await service.replay(tx, keeper, letters.ids)
+    return Replayed(ids=[task_id for task_id in ids if task_id is not None])
+
+
+@router.post("/dead/discard", operation_id="tasks_discard_dead_bulk", status_code=204)
+async def discard_dead_letters(letters: LetterIds, user: CurrentUser, tx: WriteTx) -> None:
+    """Remove dead letters for good: all of them or, if one does not exist, none."""
+    await service.discard(tx, may_keep(user), letters.ids)
 
 
 @router.get("/dead/{letter_id}", operation_id="tasks_get_dead", response_model=DeadLetterDetails)

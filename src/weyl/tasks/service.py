@@ -1,6 +1,7 @@
 """Enqueue background work inside the transaction that causes it, alone or in groups, and look after what died."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -10,6 +11,8 @@ from pgqueuer.adapters.persistence.queries import Queries
 from weyl.kit import json
 from weyl.kit.db import Tx, driver_connection
 from weyl.kit.ids import uuid7
+from weyl.kit.search import FIRST_MAX, SearchParams
+from weyl.kit.search_sql import pick
 from weyl.tasks.errors import DeadLetterNotFound, RunRefused, TaskNotFound
 from weyl.tasks.models import RunOrder, Task
 from weyl.tasks.permits import TaskKeeper
@@ -100,6 +103,27 @@ async def run_by_hand(tx: Tx, keeper: TaskKeeper, name: str, order: RunOrder) ->
     (task_id,) = await insert(tx, [Entry(name, payload, kind["priority"], headers)])
     assert task_id is not None
     return task_id
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One page of dead letters, and how many there are."""
+
+    rows: list[dict[str, Any]]
+    total: int
+
+
+async def search_dead(tx: Tx, params: SearchParams, *, page: int, per_page: int) -> Found:
+    """Find dead letters; a page behind the last one is asked for its number alone."""
+    for name in params.parameters or ():
+        pick(outcomes.COLUMNS, name)
+    first = min((page - 1) * per_page, FIRST_MAX)
+    rows = await outcomes.search_dead_letters(tx, params, first=first, limit=per_page)
+    if not rows and first:
+        before = await outcomes.search_dead_letters(tx, params, first=0, limit=1)
+        return Found([], before[0]["total"] if before else 0)
+    totals = [row.pop("total") for row in rows]
+    return Found(rows, totals[0] if totals else 0)
 
 
 async def replay(tx: Tx, keeper: TaskKeeper, letter_ids: Sequence[int]) -> list[int | None]:

@@ -8,6 +8,8 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from weyl.kit.db import Tx
+from weyl.kit.search import SearchParams
+from weyl.kit.search_sql import Columns, order_by, search_errors, where
 from weyl.tasks.tables import queue, task_dead_letters, task_groups
 
 _letters, _groups = task_dead_letters.c, task_groups.c
@@ -80,6 +82,27 @@ async def select_dead_letters(tx: Tx, *, task: str | None, limit: int) -> list[M
     if task is not None:
         statement = statement.where(_letters.task == task)
     rows = await tx.execute(statement.order_by(_letters.id.desc()).limit(limit))
+    return [dict(row) for row in rows.mappings()]
+
+
+COLUMNS: Columns = {
+    name: _letters[name] for name in ("id", "task", "vo", "error", "attempts", "enqueued_at", "died_at")
+}
+"""What dead letters are searched by, and what lists show of them."""
+
+
+async def search_dead_letters(tx: Tx, params: SearchParams, *, first: int, limit: int) -> list[dict[str, Any]]:
+    """Return the dead letters that meet all conditions, each with the number of all of them."""
+    names = [name for name in COLUMNS if not params.parameters or name in params.parameters]
+    # The number is counted with the rows: nobody has so many dead letters that it would take long.
+    statement = sa.select(*(COLUMNS[name] for name in names), sa.func.count().over().label("total"))
+    statement = statement.where(*where(params.search, COLUMNS))
+    if params.sort:
+        statement = statement.order_by(*order_by(params.sort, COLUMNS, last="id"))
+    else:
+        statement = statement.order_by(_letters.id.desc())
+    async with search_errors():
+        rows = await tx.execute(statement.offset(first).limit(limit))
     return [dict(row) for row in rows.mappings()]
 
 

@@ -1,0 +1,202 @@
+"""Every view works: what it declares exists, its calls are answered, and its columns are in what they answer."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx2
+import pytest
+from tests.infra.app import GROUPS, Application
+
+from weyl.activation import activate
+from weyl.app import create_app
+from weyl.builtin import BUILTIN
+from weyl.cli.tree import root_command
+from weyl.kit.view_rules import calls_of
+from weyl.kit.views import ApiCall, View
+from weyl.settings import Settings
+
+VIEWS = {view.name: view for view in activate([BUILTIN]).views}
+DOCUMENT = create_app(Settings()).openapi()
+EVERYTHING = sorted({name for names in GROUPS.values() for name in names} | {"Operator", "SiteManager"})
+Login = Callable[..., dict[str, str]]
+
+FILLED: dict[str, Any] = {
+    "{$me}": "alice",
+    "{$vo}": "voa",
+    "{$search}": [],
+    "{$sort}": [],
+}
+
+
+def filled(value: Any, given: Mapping[str, Any]) -> Any:
+    """Return a template with its placeholders replaced, as the page does it."""
+    if isinstance(value, str):
+        return given.get(value, value)
+    if isinstance(value, Mapping):
+        return {key: filled(each, given) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [filled(each, given) for each in value]
+    return value
+
+
+async def ask(client: httpx2.AsyncClient, headers: dict[str, str], call: ApiCall, **given: Any) -> httpx2.Response:
+    """Send a call that needs no row."""
+    values = FILLED | {f"{{${name}}}": value for name, value in given.items()}
+    body = None if call.body is None else filled(call.body, values)
+    return await client.request(call.method, call.path, params=filled(call.query, values), json=body, headers=headers)
+
+
+def operation(call: ApiCall) -> dict[str, Any]:
+    """Return what the API's document says of the route of a call, whatever the names in its path are."""
+    wanted = _unnamed(call.path)
+    for path, operations in DOCUMENT["paths"].items():
+        if _unnamed(path) == wanted and call.method.lower() in operations:
+            return dict(operations[call.method.lower()])
+    raise AssertionError(f"{call.method} {call.path} is not in the document")
+
+
+def _unnamed(path: str) -> str:
+    return "/".join("{}" if part.startswith("{") else part for part in path.split("/"))
+
+
+def resolved(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    while "$ref" in schema or "allOf" in schema:
+        reference = schema.get("$ref") or schema["allOf"][0]["$ref"]
+        schema = DOCUMENT["components"]["schemas"][reference.rpartition("/")[2]]
+    return schema
+
+
+def answered(call: ApiCall) -> Mapping[str, Any]:
+    """Return the schema of what a call is made for."""
+    answers = operation(call)["responses"]
+    schema = resolved(answers["200"]["content"]["application/json"]["schema"])
+    if call.under is not None:
+        schema = resolved(schema["properties"][call.under])
+    return resolved(schema["items"]) if schema.get("type") == "array" else schema
+
+
+def every_call() -> Iterator[tuple[View, str, ApiCall]]:
+    for view in VIEWS.values():
+        for place, call, _ in calls_of(view):
+            yield view, place, call
+
+
+@pytest.mark.parametrize(("view", "place", "call"), [(v.name, p, c) for v, p, c in every_call()])
+def test_every_call_is_in_the_document(view: str, place: str, call: ApiCall) -> None:
+    known = operation(call)
+    queries = {each["name"] for each in known.get("parameters", ()) if each["in"] == "query"}
+    assert set(call.query) <= queries, f"{view}: {place}"
+    if call.body is None or "requestBody" not in known:
+        assert (call.body is None) == ("requestBody" not in known), f"{view}: {place}"
+        return
+    schema = resolved(known["requestBody"]["content"]["application/json"]["schema"])
+    schema = resolved(schema["items"]) if call.each else schema
+    fields = schema.get("properties", {})
+    assert set(call.body) <= set(fields), f"{view}: {place}"
+    required = {name for name in schema.get("required", ()) if name not in call.body}
+    assert required == set(), f"{view}: {place}"
+
+
+@pytest.mark.parametrize("name", sorted(VIEWS))
+async def test_every_list_is_answered_and_has_its_columns(application: Application, name: str) -> None:
+    view, headers = VIEWS[name], application.login(group="admin", properties=EVERYTHING)
+    columns = [column.name for column in view.columns]
+    if not view.search.filters:
+        answer = await ask(application.client, headers, view.search)
+        assert answer.status_code == 200, answer.text
+        assert answer.json() == [] or set(columns) <= set(answer.json()[0])
+        fields = answered(view.search).get("properties")
+        assert fields is None or set(columns) <= set(fields)
+        return
+    since = (datetime.now(UTC) - timedelta(days=7)).isoformat()
+    conditions = [
+        each.model_dump(exclude_none=True) | ({"value": since} if each.value == "-7d" else {})
+        for each in view.default_filter
+    ]
+    sorts = [[key.model_dump()] for key in view.default_sort]
+    sorts += [[{"parameter": column.name, "direction": "asc"}] for column in view.columns if column.sortable]
+    for sort in sorts:
+        answer = await ask(
+            application.client, headers, view.search, columns=columns, search=filled(conditions, FILLED), sort=sort
+        )
+        assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize("name", [name for name, view in sorted(VIEWS.items()) if view.search.filters])
+async def test_every_operator_that_a_column_declares_is_understood(application: Application, name: str) -> None:
+    view, headers = VIEWS[name], application.login(group="admin", properties=EVERYTHING)
+    samples = {"int": "1", "float": "1", "time": "2026-11-25", "bool": "true"}
+    for column in filter(lambda column: column.filterable, view.columns):
+        value = samples.get(column.type, "x")
+        for operator in column.operators:
+            said = {"values": [value]} if operator in ("in", "not in") else {"value": value}
+            search = [{"parameter": column.name, "operator": operator, **said}]
+            answer = await ask(application.client, headers, view.search, columns=[column.name], search=search)
+            assert answer.status_code == 200, f"{column.name} {operator}: {answer.text}"
+
+
+@pytest.mark.parametrize("name", [name for name, view in sorted(VIEWS.items()) if view.summary])
+async def test_every_grouping_is_counted(application: Application, name: str) -> None:
+    view, headers = VIEWS[name], application.login(group="admin", properties=EVERYTHING)
+    assert view.summary is not None
+    for grouping in view.groupings:
+        answer = await ask(application.client, headers, view.summary, grouping=[grouping])
+        assert answer.status_code == 200, answer.text
+    for column in view.columns:
+        if isinstance(column.values, ApiCall):
+            assert (await ask(application.client, headers, column.values)).status_code == 200
+
+
+@pytest.mark.parametrize("name", sorted(VIEWS))
+def test_the_columns_of_tabs_are_answered(name: str) -> None:
+    for tab in VIEWS[name].tabs:
+        if tab.call is not None and tab.columns:
+            assert {column.name for column in tab.columns} <= set(answered(tab.call)["properties"]), tab.name
+
+
+@pytest.mark.parametrize("name", sorted(VIEWS))
+def test_commands_that_a_view_tells_exist(name: str) -> None:
+    view = VIEWS[name]
+    told = [view.cli, *(action.cli for action in view.actions)]
+    for command in filter(None, told):
+        group: Any = root_command()
+        program, *words = command.split()
+        assert program == "weyl"
+        while words and hasattr(group, "get_command"):
+            group = group.get_command(None, words.pop(0))
+            assert group is not None, command
+        options = {option for parameter in group.params for option in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= options, command
+
+
+async def served(client: httpx2.AsyncClient, headers: dict[str, str]) -> dict[str, Any]:
+    answer = await client.get("/api/ui/views", headers=headers)
+    assert answer.status_code == 200, answer.text
+    return {view["name"]: view for view in answer.json()["views"]}
+
+
+async def test_everybody_sees_what_they_may_use(client: httpx2.AsyncClient, login: Login) -> None:
+    user, keeper = await served(client, login()), await served(client, login(group="service"))
+    assert {"jobs", "pilots", "sites"} <= user.keys()
+    assert not {"tasks", "dead-letters", "task-queues"} & user.keys()
+    assert {"tasks", "dead-letters", "task-queues", "sites"} <= keeper.keys()
+    assert "jobs" not in keeper
+    assert [action["name"] for action in user["jobs"]["actions"]] == ["kill", "reschedule", "delete"]
+    assert user["sites"]["actions"] == []
+    operator = await served(client, login(properties=["Operator"]))
+    assert [action["name"] for action in operator["sites"]["actions"]] == ["ban", "allow", "drain", "undrain"]
+    assert list(user) == [view.name for view in sorted(VIEWS.values(), key=_place) if view.name in user]
+
+
+def _place(view: View) -> tuple[int, str]:
+    return view.nav_order, view.name
+
+
+async def test_a_view_is_sent_once_until_it_changes(client: httpx2.AsyncClient, login: Login) -> None:
+    first = await client.get("/api/ui/views", headers=login())
+    assert first.headers["cache-control"] == "private, no-cache"
+    again = await client.get("/api/ui/views", headers={**login("bob"), "If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    other = await client.get("/api/ui/views", headers={**login(group="admin"), "If-None-Match": first.headers["etag"]})
+    assert other.status_code == 200
