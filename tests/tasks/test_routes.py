@@ -24,6 +24,9 @@ OPERATIONS = [
     ("GET", "/api/tasks/schedules"),
     ("GET", "/api/tasks/locks"),
     ("GET", "/api/tasks/dead"),
+    ("POST", "/api/tasks/dead/search"),
+    ("POST", "/api/tasks/dead/replay"),
+    ("POST", "/api/tasks/dead/discard"),
     ("GET", "/api/tasks/dead/1"),
     ("POST", "/api/tasks/dead/1/replay"),
     ("DELETE", "/api/tasks/dead/1"),
@@ -57,9 +60,10 @@ _NOW = datetime(2026, 11, 25, 10, tzinfo=UTC)
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
 async def test_only_administrators_of_services_are_admitted(application: Application, method: str, path: str) -> None:
-    assert (await application.client.request(method, path)).status_code == 401
+    body = {"ids": [1]} if method == "POST" else None
+    assert (await application.client.request(method, path, json=body)).status_code == 401
     for headers in (application.login(), application.login(group="admin"), application.pilot("a" * 32)):
-        assert (await application.client.request(method, path, headers=headers)).status_code == 403
+        assert (await application.client.request(method, path, json=body, headers=headers)).status_code == 403
 
 
 async def _get(client: httpx2.AsyncClient, path: str, headers: dict[str, str]) -> Any:
@@ -146,3 +150,45 @@ async def test_a_task_that_nobody_declared_or_that_lacks_its_vo_is_refused(
 ) -> None:
     assert (await client.post("/api/tasks/r.other/run", headers=keeper)).status_code == 404
     assert (await client.post("/api/tasks/r.each/run", headers=keeper)).status_code == 400
+
+
+async def test_dead_letters_are_searched_by_their_columns(
+    application: Application, keeper: dict[str, str], db: Database, dead_id: int
+) -> None:
+    async with db.transaction() as tx:
+        await tx.execute(
+            text(
+                "INSERT INTO task_dead_letters SELECT id + n, 'r.other', vo, priority, payload, attempts, 'boom ' || n,"
+                " traceback, history, enqueued_at, died_at FROM task_dead_letters, generate_series(1, 4) n"
+            )
+        )
+
+    async def found(query: str = "", **params: Any) -> httpx2.Response:
+        return await application.client.post(f"/api/tasks/dead/search{query}", json=params, headers=keeper)
+
+    other = {"parameter": "task", "operator": "eq", "value": "r.other"}
+    like = {"parameter": "error", "operator": "like", "value": "boom%"}
+    assert [row["id"] - dead_id for row in (await found()).json()] == [4, 3, 2, 1, 0]
+    page = await found("?page=2&per_page=2", search=[other, like], parameters=["id", "error"])
+    assert (page.status_code, page.headers["content-range"]) == (206, "letters 2-3/4")
+    assert page.json() == [{"id": dead_id + 2, "error": "boom 2"}, {"id": dead_id + 1, "error": "boom 1"}]
+    oldest = await found("?per_page=1", sort=[{"parameter": "id", "direction": "asc"}])
+    assert oldest.json()[0]["task"] == "r.breaks"
+    assert (await found("?page=9&per_page=2")).status_code == 416
+    for wrong in ({"parameters": ["payload"]}, {"search": [{**other, "parameter": "payload"}]}):
+        assert (await found(**wrong)).status_code == 400
+
+
+async def test_dead_letters_are_replayed_and_discarded_in_bulk_or_not_at_all(
+    application: Application, keeper: dict[str, str], db: Database, dead_id: int
+) -> None:
+    client = application.client
+    for what in ("replay", "discard"):
+        answer = await client.post(f"/api/tasks/dead/{what}", json={"ids": [dead_id, dead_id + 9]}, headers=keeper)
+        assert answer.status_code == 404
+        assert f"{dead_id + 9}" in answer.json()["detail"]
+        assert (await client.post(f"/api/tasks/dead/{what}", json={"ids": []}, headers=keeper)).status_code == 422
+    assert len((await client.get("/api/tasks/dead", headers=keeper)).json()) == 1
+    answer = await client.post("/api/tasks/dead/replay", json={"ids": [dead_id]}, headers=keeper)
+    assert len(answer.json()["ids"]) == 1
+    assert (await client.get("/api/tasks/dead", headers=keeper)).json() == []

@@ -18,7 +18,10 @@ from weyl.settings import Settings
 
 VIEWS = {view.name: view for view in activate([BUILTIN]).views}
 DOCUMENT = create_app(Settings()).openapi()
-EVERYTHING = sorted({name for names in GROUPS.values() for name in names} | {"Operator", "SiteManager"})
+# But for the one that makes a person a pilot, who reads nothing.
+EVERYTHING = sorted(
+    {name for names in GROUPS.values() for name in names} - {"GenericPilot"} | {"Operator", "SiteManager"}
+)
 Login = Callable[..., dict[str, str]]
 
 FILLED: dict[str, Any] = {

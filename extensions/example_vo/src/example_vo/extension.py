@@ -6,6 +6,7 @@ from example_vo.routes import router, site_status_for_members
 from example_vo.section import ExampleVO
 from example_vo.tables import notes
 from example_vo.tasks import tasks
+from example_vo.views import VIEWS
 from weyl.extension import Extension
 from weyl.jobs.attributes import JobAttribute
 
@@ -22,4 +23,5 @@ EXTENSION = Extension(
     migrations="example_vo:migrations",
     tasks=tasks,
     compute_elements={"nice": NiceComputeElement},
+    views=VIEWS,
 )

@@ -1,0 +1,136 @@
+"""What a view must keep to: each mistake is told in a sentence, and additions become part of what they are added to."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from weyl.kit.view_rules import conflicts, merged, problems
+from weyl.kit.views import Action, ApiCall, Column, Condition, SortKey, Status, Tab, View, ViewAddition, placeholders_of
+
+LIST = ApiCall(method="GET", path="/api/things")
+ROUTES = {("GET", "/api/things"), ("POST", "/api/things/{name}")}
+
+
+def a_view(**changes: Any) -> View:
+    plain = {
+        "name": "things",
+        "title": "Things",
+        "icon": "box",
+        "nav_group": "Work",
+        "id_column": "name",
+        "search": LIST,
+        "columns": (Column(name="name", title="Name"), Column(name="state", title="State", type="status")),
+        "default_columns": ("name",),
+        "status_column": "state",
+        "statuses": (Status(value="good", tone="success", icon="check"),),
+    }
+    return View(**plain | changes)
+
+
+def wrong(view: View) -> list[str]:
+    return list(
+        problems(
+            view,
+            routes=lambda method, path: (method, path) in ROUTES,
+            views=["things"],
+            properties=frozenset({"Operator"}),
+        )
+    )
+
+
+def an_action(**changes: Any) -> Action:
+    call = ApiCall(method="POST", path="/api/things/{name}", body={"why": "{form.why}", "ids": "{$ids}"})
+    fields = {"type": "object", "properties": {"why": {"type": "string"}}}
+    return Action(**{"name": "mend", "title": "Mend", "call": call, "fields": fields} | changes)
+
+
+def test_a_good_view_has_no_problem() -> None:
+    view = a_view(
+        actions=(an_action(needs=("Operator",), when=("good",)),),
+        tabs=(Tab(name="all", title="All", kind="fields"), Tab(name="others", title="O", kind="table", view="things")),
+        groupings=("state",),
+        default_sort=(SortKey(parameter="name"),),
+    )
+    assert wrong(view) == []
+
+
+TAB = {"name": "tab", "title": "Tab"}
+NAME = Column(name="name", title="Name")
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"id_column": "number"}, "has number in its id, which is no column of it"),
+        ({"default_columns": ("age",)}, "has age in the default columns"),
+        ({"default_sort": (SortKey(parameter="age"),)}, "has age in the default order"),
+        ({"default_filter": (Condition(parameter="age", operator="eq"),)}, "has age in the default filter"),
+        ({"groupings": ("age",)}, "has age in the groupings"),
+        ({"time_column": "age"}, "has age in the column of times"),
+        ({"needs": ("King",)}, "needs King, which is no property"),
+        ({"actions": (an_action(needs=("King",)),)}, "needs King, which is no property"),
+        ({"actions": (an_action(when=("bad",)),)}, "has mend for the status bad, which is none of its statuses"),
+        ({"actions": (an_action(fields=None),)}, "has {form.why} in the action mend, which nothing fills in"),
+        ({"actions": (an_action(), an_action())}, "has two of the action mend"),
+        ({"columns": (NAME, NAME), "status_column": None}, "has two of the column name"),
+        (
+            {"search": ApiCall(method="GET", path="/api/fish")},
+            "asks for GET /api/fish in its search, which is no route",
+        ),
+        ({"search": ApiCall(method="GET", path="/api/things", query={"x": "{$fish}"})}, "has {$fish} in its search"),
+        ({"tabs": (Tab(**TAB, kind="table"),)}, "has nothing to show in the tab tab"),
+        ({"tabs": (Tab(**TAB, kind="table", view="fish"),)}, "shows the view fish in tab, which is no view"),
+        ({"tabs": (Tab(**TAB, kind="module", call=LIST),)}, "has a module without its kind, or the kind without"),
+        ({"tabs": (Tab(**TAB, kind="log", call=LIST, file=LIST),)}, "has a call for files that it does not list"),
+        ({"tabs": (Tab(**TAB, kind="table", call=LIST, view="things"),)}, "has a view and a call"),
+        (
+            {"columns": (Column(name="name", title="N", link="/x/{age}"),), "status_column": None},
+            "links name by age, which is no column",
+        ),
+    ],
+)
+def test_each_mistake_is_told(changes: dict[str, Any], sentence: str) -> None:
+    assert any(problem.startswith(f"The view things {sentence}") for problem in wrong(a_view(**changes)))
+
+
+def test_a_word_that_nobody_knows_is_a_mistake() -> None:
+    with pytest.raises(ValidationError, match="colour"):
+        Status(value="good", tone="success", icon="check", colour="green")  # type: ignore[call-arg]
+    with pytest.raises(ValidationError, match="tone"):
+        Status(value="good", tone="green", icon="check")  # type: ignore[arg-type]
+
+
+def test_additions_become_part_of_the_view() -> None:
+    addition = ViewAddition(
+        view="things", columns=(Column(name="age", title="Age"),), tabs=(Tab(**TAB, kind="text", call=LIST),)
+    )
+    [view] = merged([addition, a_view()])
+    assert [column.name for column in view.columns] == ["name", "state", "age"]
+    assert [tab.name for tab in view.tabs] == ["tab"]
+    assert list(conflicts({"one": [a_view()], "two": [addition]})) == []
+
+
+def test_two_that_claim_one_name_are_both_named() -> None:
+    [first, *_] = conflicts({"one": [a_view()], "two": [a_view()]})
+    assert first == ("The view things is claimed by one and by two; only one of them can be active")
+    addition = ViewAddition(view="things", columns=(NAME,))
+    assert list(conflicts({"one": [a_view()], "two": [addition]})) == [
+        "The column name of the view things is claimed by one and by two; only one of them can be active"
+    ]
+    third = ViewAddition(view="things", tabs=(Tab(**TAB, kind="text", call=LIST),))
+    assert "The tab tab of the view things is claimed by two and by three" in "".join(
+        conflicts({"one": [a_view()], "two": [third], "three": [third]})
+    )
+
+
+def test_an_addition_to_nothing_names_what_was_meant() -> None:
+    assert list(conflicts({"one": [a_view()], "two": [ViewAddition(view="thing")]})) == [
+        "two adds to the view thing, which is no view; did you mean things?"
+    ]
+
+
+def test_placeholders_are_found_wherever_they_stand() -> None:
+    call = ApiCall(method="POST", path="/x/{a}", query={"q": "{b}"}, body=[{"c": ["{c} and {d}"]}, 1, None])
+    assert call.placeholders() == {"a", "b", "c", "d"}
+    assert placeholders_of(None) == frozenset()
