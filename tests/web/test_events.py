@@ -1,15 +1,18 @@
 """Changes as they happen: who is told of what, what is told to those who come back, and when a stream ends."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx2
 import pytest
-from tests.infra.app import Application, Installation, config_document
+from tests.infra.app import USERS, Application, Installation, bearer, config_document
 from tests.web.streams import page
 
+from weyl.auth.tokens import Identity, access_claims
 from weyl.kit.db import Database
+from weyl.kit.ids import uuid7
 from weyl.web.service import hub as hub_module
 
 Start = Callable[..., Awaitable[Application]]
@@ -181,6 +184,15 @@ async def test_a_stream_ends_when_the_login_is_suspended(start_application: Star
             await asyncio.wait_for(opened.ended.wait(), 10)
         finally:
             installation.commit_config(config_document(), "Take him back")
+
+
+async def test_a_stream_ends_with_its_token(quick: Application) -> None:
+    identity = Identity(f"voa:{USERS['alice']}", "voa", "alice", "user", frozenset(["NormalUser"]))
+    claims = access_claims(identity, token_id=uuid7(), now=int(time.time()), lifetime_s=2)
+    async with page(quick, bearer(quick.keys.sign(claims))) as opened:
+        await opened.next("ready")
+        assert "log in again" in (await opened.next("end"))["reason"]
+        await asyncio.wait_for(opened.ended.wait(), 10)
 
 
 async def test_a_quiet_stream_says_that_it_is_there(quick: Application) -> None:

@@ -87,7 +87,7 @@ def _actions(kind: str, noun: str, *, name: str, access: str) -> tuple[Action, .
 
     def order(path: str, **more: str) -> ApiCall:
         method = "PATCH" if path.endswith("/status") else "POST"
-        return ApiCall(method=method, path=path, body={**place, **more}, each=True)  # type: ignore[arg-type]
+        return ApiCall(method=method, path=path, body={**place, **more}, each=True)
 
     until = {"type": "string", "format": "date-time", "title": "Until", "description": "Left empty: for good"}
     release = {"type": "object", "properties": {"vo": _VO}}

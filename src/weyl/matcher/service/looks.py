@@ -51,7 +51,7 @@ async def shares(tx: Tx, scope: QueueScope, *, config: Config, now: datetime) ->
     for row in await queries.select_group_usage(tx, scope.vo):
         age_s = max(0.0, (now - row["at"]).total_seconds())
         owners = used.setdefault(row["owner_group"], Counter())
-        owners[row["owner"]] += row["usage"] * 0.5 ** (age_s / says.half_life_s)  # type: ignore[assignment]
+        owners[row["owner"]] += row["usage"] * 0.5 ** (age_s / says.half_life_s)
     ranked = sorted(used, key=lambda group: (used[group].total() / says.share(group), group))
     return [
         GroupShare(

@@ -44,18 +44,15 @@ async def follow_events(
     last_event_id: Annotated[str | None, Header(description="The id of the last event, to go on from there")] = None,
 ) -> Response:
     """Tell what changes, as server-sent events: the ids that the caller may know of, every few seconds."""
-    names = list(dict.fromkeys(topic))
-    watching = hub.watching(user.subject, hub.reaches(user, names), positions_of(last_event_id or ""))
-    # Entered here, so that a refusal is an answer of its own and not the end of a stream.
-    watch = await watching.__aenter__()
-    stream = _Stream(request, user, hub, watch)
+    reaches = hub.reaches(user, list(dict.fromkeys(topic)))
+    # Asked here too, so that a refusal is an answer of its own and not the end of a stream.
+    hub.admit(user.subject)
+    stream = _Stream(request, user, hub)
 
     async def lines() -> AsyncIterator[bytes]:
-        try:
-            async for line in stream.lines():
+        async with hub.watching(user.subject, reaches, positions_of(last_event_id or "")) as watch:
+            async for line in stream.lines(watch):
                 yield line
-        finally:
-            await watching.__aexit__(None, None, None)
 
     return StreamingResponse(lines(), media_type="text/event-stream", headers=HEADERS)
 
@@ -69,42 +66,43 @@ def positions_of(event_id: str) -> dict[str, int]:
 class _Stream:
     """Writes what one page is told, as long as its login holds."""
 
-    def __init__(self, request: Request, user: User, hub: Hub, watch: Watch) -> None:
+    def __init__(self, request: Request, user: User, hub: Hub) -> None:
         self._request = request
         self._user = user
         self._hub = hub
-        self._watch = watch
 
-    async def lines(self) -> AsyncIterator[bytes]:
+    async def lines(self, watch: Watch) -> AsyncIterator[bytes]:
         """Yield the lines of the stream."""
         yield f"retry: {RETRY_MS}\n".encode()
-        yield self._message("ready", {"topics": list(self._watch.positions)})
+        yield _message(watch, "ready", {"topics": list(watch.positions)})
         pause_s = COMMENT_LOOKS * self._hub.every_s
         checked = asyncio.get_running_loop().time()
         while True:
-            events = await self._watch.next(min(pause_s, max(0.0, self._user.expires_at - time.time())))
+            left_s = self._user.expires_at - time.time()
+            events = await watch.next(min(pause_s, max(self._hub.every_s, left_s)))
             if events is None:
-                yield self._message("end", {"reason": "The server stops: come back in a moment"})
+                yield _message(watch, "end", {"reason": "The server stops: come back in a moment"})
                 return
             now = asyncio.get_running_loop().time()
             if now - checked >= CHECK_LOOKS * self._hub.every_s or self._user.expires_at <= time.time():
                 checked = now
-                if not await self._still_may():
-                    yield self._message("end", {"reason": "The login has ended: log in again"})
+                if not await self._still_may(watch):
+                    yield _message(watch, "end", {"reason": "The login has ended: log in again"})
                     return
             for event in events:
-                yield self._message("changes", event.document())
+                yield _message(watch, "changes", event.document())
             if not events:
                 yield b": still here\n\n"
 
-    async def _still_may(self) -> bool:
+    async def _still_may(self, watch: Watch) -> bool:
         """Ask again who calls, as any request would: a login may have expired, been revoked, or lost a property."""
         try:
-            user = await current_user(self._request, self._request.headers.get("authorization"))
-            return self._hub.reaches(user, list(self._watch.positions)) == self._watch.reaches
+            self._user = await current_user(self._request, self._request.headers.get("authorization"))
+            return self._hub.reaches(self._user, list(watch.positions)) == watch.reaches
         except (Unauthorized, Forbidden):
             return False
 
-    def _message(self, kind: str, document: Mapping[str, Any]) -> bytes:
-        position = ",".join(f"{name}={number}" for name, number in self._watch.positions.items())
-        return f"id: {position}\nevent: {kind}\ndata: {json.dumps_text(document)}\n\n".encode()
+
+def _message(watch: Watch, kind: str, document: Mapping[str, Any]) -> bytes:
+    position = ",".join(f"{name}={number}" for name, number in watch.positions.items())
+    return f"id: {position}\nevent: {kind}\ndata: {json.dumps_text(document)}\n\n".encode()

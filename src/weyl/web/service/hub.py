@@ -200,13 +200,17 @@ class Hub:
                 raise BadRequest(f"There is no topic {name!r}; the topics are {', '.join(self.topics)}")
         return {name: self.topics[name].feed.reach(user) for name in names}
 
-    @asynccontextmanager
-    async def watching(self, who: str, reaches: Mapping[str, Reach], since: Mapping[str, int]) -> AsyncIterator[Watch]:
-        """Look on for the length of the block."""
+    def admit(self, who: str) -> None:
+        """Raise if one more page of this person cannot be told of changes now."""
         if self.is_closed or self._streams.total() >= self._streams_max:
             raise Unavailable("Too many pages are told of changes as they happen: ask now and then instead")
         if self._streams[who] >= STREAMS_OF_ONE_MAX:
             raise TooManyRequests(f"{STREAMS_OF_ONE_MAX} of your pages are open already: close some", retry_after_s=60)
+
+    @asynccontextmanager
+    async def watching(self, who: str, reaches: Mapping[str, Reach], since: Mapping[str, int]) -> AsyncIterator[Watch]:
+        """Look on for the length of the block."""
+        self.admit(who)
         self._streams[who] += 1
         joined: list[str] = []
         try:
