@@ -101,12 +101,7 @@ CASES = {
     "GET /api/auth/web/me": Case({401}),
     "POST /api/auth/web/switch": Case({401}, body=lambda _: {"group": "admin", "vo": "voa"}),
     "GET /api/auth/web/sessions": Case({200}),
-    "DELETE /api/auth/web/sessions/{session_id}": Case(
-        NOTHING, path=lambda _: {"session_id": "01890a5d-ac96-774b-bcce-b302099a8057"}
-    ),
-    "DELETE /api/auth/refresh-tokens/{jti}": Case(
-        NOTHING, path=lambda _: {"jti": "01890a5d-ac96-774b-bcce-b302099a8057"}
-    ),
+    "DELETE /api/auth/web/sessions/{session_id}": Case(NOTHING, path=lambda _: {"session_id": UNKNOWN_ID}),
     "DELETE /api/auth/refresh-tokens/{jti}": Case(NOTHING, path=lambda _: {"jti": UNKNOWN_ID}),
     # The configuration document is the installation's, the same for all by contract.
     "GET /api/config/": Case({200}),

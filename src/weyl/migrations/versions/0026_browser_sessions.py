@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0026_browser_sessions"
-down_revision = "0020_retries"
+down_revision = "0025_web"
 branch_labels = None
 depends_on = None
 
