@@ -5,7 +5,7 @@ VENV  := .venv/bin
 JOBS  ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench bench-matcher docs build lock clean
+.PHONY: help setup demo test check format bench bench-matcher docs build web web-types lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -14,10 +14,12 @@ setup:
 	@python3 tools/setup.py
 
 demo: setup  ## the whole system on this machine, with real jobs in it
+	@python3 tools/web.py build --if-possible
 	@$(VENV)/weyl demo
 
 test:  ## every test, against the real components
 	@python3 tools/setup.py --system
+	@python3 tools/web.py build --if-possible
 	@$(VENV)/python -m pytest -n $(JOBS) --dist loadgroup
 
 check: setup  ## format, lint, types, import contracts, architecture: under a minute
@@ -28,10 +30,12 @@ check: setup  ## format, lint, types, import contracts, architecture: under a mi
 	@$(VENV)/vermin -q -t=3.9- --violations --no-tips --eval-annotations src/weyl_pilot
 	@$(VENV)/lint-imports --no-cache
 	@$(VENV)/python -m pytest -q -p no:cacheprovider tests/test_architecture.py
+	@python3 tools/web.py check --if-possible
 
 format: setup  ## rewrite the sources in the house's format
 	@$(VENV)/ruff format -q .
 	@$(VENV)/ruff check -q --fix .
+	@python3 tools/web.py format --if-possible
 
 bench: setup  ## measure, and print figures to build/bench
 	@mkdir -p build/bench
@@ -44,7 +48,13 @@ docs: setup  ## the documentation as a site in build/site
 	@$(VENV)/python tools/reference.py
 	@$(VENV)/mkdocs build -q --strict
 
-build: setup  ## the wheel in build/dist
+web: setup  ## the web pages, where their sources have changed
+	@python3 tools/web.py build
+
+web-types: setup  ## the OpenAPI document and the TypeScript types, after a change of routes or models
+	@python3 tools/web.py types
+
+build: web  ## the wheel in build/dist
 	@$(VENV)/uv build -q --wheel --out-dir build/dist
 
 lock: setup  ## pin new dependencies after a change of pyproject.toml
@@ -54,4 +64,5 @@ lock: setup  ## pin new dependencies after a change of pyproject.toml
 
 clean:  ## remove everything that the other targets made
 	@rm -rf .venv build site .mypy_cache .ruff_cache .pytest_cache .hypothesis .cache
+	@rm -rf web/node_modules src/weyl/web/static
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,100 @@
+"""The built pages: what they are made from is what the server says, they are small, and they are in the wheel."""
+
+import gzip
+import json
+import re
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+from tools import web
+
+from weyl.app import create_app
+from weyl.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+STATIC = ROOT / "src" / "weyl" / "web" / "static"
+SCRIPTS_BYTES_MAX = 200_000
+STYLES_BYTES_MAX = 45_000
+
+pytestmark = pytest.mark.xdist_group("built-pages")
+
+
+@pytest.fixture(scope="module")
+def built() -> Path:
+    """The pages, built from the sources as they are."""
+    try:
+        web.build()
+    except web.NotPossible as problem:
+        pytest.skip(str(problem))
+    return STATIC
+
+
+def packed(path: Path) -> int:
+    return len(gzip.compress(path.read_bytes(), 9))
+
+
+def first_scripts(static: Path) -> set[str]:
+    """Return the scripts that a list needs before it is there: those of the page, and what they import at once."""
+    wanted = set(re.findall(r'(?:src|href)="/assets/([^"]+\.js)"', (static / "index.html").read_text()))
+    wanted |= {path.name for path in (static / "assets").glob("EntityPage-*.js")}
+    found: set[str] = set()
+    while wanted:
+        name = wanted.pop()
+        found.add(name)
+        text = (static / "assets" / name).read_text()
+        wanted |= set(re.findall(r'(?:from|import)\s*"\./([^"]+\.js)"', text)) - found
+    return found
+
+
+def test_the_document_is_what_the_server_says() -> None:
+    ours = json.loads((ROOT / "web" / "openapi.json").read_text())
+    assert ours == json.loads(json.dumps(create_app(Settings()).openapi())), "Run make web-types"
+
+
+def test_pure_functions_pass_and_the_types_are_those_of_the_document(built: Path) -> None:
+    web.test()
+
+
+def test_a_second_build_does_nothing(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("nothing has changed")
+
+    monkeypatch.setattr(web, "run", refuse)
+    web.build()
+
+
+def test_what_a_list_needs_first_is_within_its_budget(built: Path) -> None:
+    sizes = {name: packed(built / "assets" / name) for name in first_scripts(built)}
+    assert len(sizes) >= 2
+    assert sum(sizes.values()) < SCRIPTS_BYTES_MAX, sizes
+    assert all(packed(path) < SCRIPTS_BYTES_MAX for path in (built / "assets").glob("*.js"))
+    assert sum(packed(path) for path in (built / "assets").glob("*.css")) < STYLES_BYTES_MAX
+
+
+def test_nothing_is_taken_from_another_host(built: Path) -> None:
+    page = (built / "index.html").read_text()
+    assert "//" not in re.sub(r"<!--.*?-->", "", page).replace("<!doctype html>", "")
+    for path in (built / "assets").glob("*.css"):
+        assert not re.search(r"url\(\s*['\"]?(?:https?:)?//", path.read_text())
+
+
+def test_every_script_of_the_page_has_the_nonce(built: Path) -> None:
+    tags = re.findall(r"<(?:script|style|link)\b[^>]*>", (built / "index.html").read_text())
+    bare = [tag for tag in tags if 'nonce="__NONCE__"' not in tag and 'rel="icon"' not in tag]
+    assert bare == []
+
+
+def test_the_wheel_holds_the_pages(built: Path, tmp_path: Path) -> None:
+    command = [ROOT / ".venv" / "bin" / "uv", "build", "-q", "--wheel", "--out-dir", tmp_path, ROOT]
+    subprocess.run(command, check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "weyl/web/static/index.html" in names
+    assert any(name.startswith("weyl/web/static/assets/") and name.endswith(".js") for name in names)
+    assert not any("node_modules" in name for name in names)
+
+
+def test_the_lock_names_no_host() -> None:
+    assert "resolved" not in (ROOT / "web" / "package-lock.json").read_text()

@@ -1,0 +1,195 @@
+/** The one door to the API: typed calls, calls that views declare, and what goes wrong, said in words. */
+
+import createClient from "openapi-fetch";
+import type { paths } from "@/generated/api";
+import { Store } from "./store";
+import { fill, fillPath, isMapping, type Values } from "./templates";
+import type { ApiCall } from "./views";
+
+/** Why a request failed, for the person who is stuck. */
+export class ApiFault extends Error {
+  constructor(
+    readonly status: number,
+    readonly tried: string,
+    message: string,
+    readonly requestId?: string,
+    readonly retryAfterS?: number,
+  ) {
+    super(message);
+  }
+}
+
+export type Connection = "fine" | "offline" | "unavailable";
+
+/** Whether the server can be reached: kept from what the last requests have met. */
+export const connection = new Store<Connection>("fine");
+/** Whether the login has ended while the page was open. */
+export const expired = new Store(false);
+
+export type Row = Record<string, unknown>;
+
+export type Options = {
+  query?: Values;
+  body?: unknown;
+  headers?: Record<string, string>;
+  signal?: AbortSignal;
+  /** Answers 401 without asking the person to log in again. */
+  quiet?: boolean;
+};
+
+/** Send a request and return the answer if it is a good one; throws an ApiFault that says what is wrong if not. */
+export async function request(method: string, path: string, options: Options = {}): Promise<Response> {
+  const hasBody = options.body !== undefined;
+  const answer = await reach(
+    path + queryText(options.query),
+    {
+      method,
+      headers: {
+        Accept: "application/json",
+        ...(hasBody && { "Content-Type": "application/json" }),
+        ...options.headers,
+      },
+      body: hasBody ? JSON.stringify(options.body) : undefined,
+      signal: options.signal,
+    },
+    options.quiet,
+  );
+  if (!answer.ok && answer.status !== 304) {
+    throw await faultOf(answer, `${method} ${path}`);
+  }
+  return answer;
+}
+
+/** Send a request whose answer is JSON. */
+export async function ask<T>(method: string, path: string, options: Options = {}): Promise<T> {
+  const answer = await request(method, path, options);
+  return (answer.status === 204 ? undefined : await answer.json()) as T;
+}
+
+/** Send a call of a view, with its placeholders filled. */
+export async function send(call: ApiCall, values: Values, options: Options = {}): Promise<Response> {
+  const query = fill(call.query ?? {}, values) as Values;
+  const body = call.body === null || call.body === undefined ? undefined : fill(call.body, values);
+  return request(call.method, fillPath(call.path, values), {
+    ...options,
+    query: { ...query, ...options.query },
+    body,
+  });
+}
+
+/** Send a call of a view and return what it asks for; an answer that is no JSON is text. */
+export async function askCall(call: ApiCall, values: Values, options: Options = {}): Promise<unknown> {
+  return contentOf(call, await send(call, values, options));
+}
+
+export async function contentOf(call: ApiCall, answer: Response): Promise<unknown> {
+  if (answer.status === 204) {
+    return undefined;
+  }
+  const isJson = answer.headers.get("Content-Type")?.includes("json") ?? false;
+  const content: unknown = isJson ? await answer.json() : await answer.text();
+  return call.under && isMapping(content) ? content[call.under] : content;
+}
+
+/** Typed calls, for pages that are written by hand. */
+export const api = createClient<paths>({
+  fetch: async (input: Request) => {
+    const answer = await reach(input, {});
+    if (!answer.ok) {
+      throw await faultOf(answer, `${input.method} ${new URL(input.url).pathname}`);
+    }
+    return answer;
+  },
+});
+
+/** Return the whole of a page's numbers: first and last row, and how many there are, if the server says so. */
+export function rangeOf(answer: Response): { total?: number } {
+  const match = /(\d+)$/.exec(answer.headers.get("Content-Range") ?? "");
+  return match ? { total: Number(match[1]) } : {};
+}
+
+export function queryText(query: Values | undefined): string {
+  const parameters = new URLSearchParams();
+  for (const [name, value] of Object.entries(query ?? {})) {
+    for (const each of Array.isArray(value) ? value : [value]) {
+      if (each !== undefined && each !== null && each !== "") {
+        parameters.append(name, String(each));
+      }
+    }
+  }
+  const text = parameters.toString();
+  return text ? `?${text}` : "";
+}
+
+async function reach(input: string | Request, init: RequestInit, quiet = false): Promise<Response> {
+  let answer: Response;
+  try {
+    answer = await fetch(input, { credentials: "same-origin", ...init });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") {
+      throw error;
+    }
+    connection.set(navigator.onLine ? "unavailable" : "offline");
+    throw new ApiFault(0, "", "The server cannot be reached. What you typed is kept; try again in a moment.");
+  }
+  if (answer.status === 502 || answer.status === 503 || answer.status === 504) {
+    connection.set("unavailable");
+  } else {
+    connection.set("fine");
+  }
+  if (answer.status === 401 && !quiet) {
+    expired.set(true);
+  }
+  return answer;
+}
+
+async function faultOf(answer: Response, tried: string): Promise<ApiFault> {
+  const requestId = answer.headers.get("X-Request-ID") ?? undefined;
+  const retryAfter = Number(answer.headers.get("Retry-After"));
+  let message = "";
+  let id = requestId;
+  try {
+    const body: unknown = await answer.json();
+    message = detailOf(body);
+    id ??= isMapping(body) && typeof body.request_id === "string" ? body.request_id : undefined;
+  } catch {
+    message = "";
+  }
+  return new ApiFault(answer.status, tried, message || words(answer.status), id, retryAfter || undefined);
+}
+
+/** Return what an answer says is wrong; a 422 names the places. */
+export function detailOf(body: unknown): string {
+  const detail = isMapping(body) ? (body.detail ?? body.error_description ?? body.message) : body;
+  if (Array.isArray(detail)) {
+    return detail
+      .filter(isMapping)
+      .map((problem) => `${placeOf(problem.loc)}${String(problem.msg)}`)
+      .join("; ");
+  }
+  return typeof detail === "string"
+    ? detail
+    : isMapping(detail)
+      ? detailOf(detail) || JSON.stringify(detail)
+      : "";
+}
+
+function placeOf(loc: unknown): string {
+  const place = Array.isArray(loc) ? loc.filter((each) => each !== "body" && each !== "query").join(".") : "";
+  return place ? `${place}: ` : "";
+}
+
+function words(status: number): string {
+  const known: Record<number, string> = {
+    401: "Your login has ended. Log in again; what you typed is kept.",
+    403: "You may not do this.",
+    404: "This does not exist, or you may not see it.",
+    409: "Somebody has changed it since you looked. Load it again.",
+    413: "This is too large.",
+    429: "Too many requests. Wait a moment.",
+    502: "The server is not there right now. It may be starting again; try again in a moment.",
+    503: "The server cannot answer now. Try again in a moment.",
+    504: "The server took too long to answer.",
+  };
+  return known[status] ?? `The server answered with status ${status}.`;
+}

@@ -1,0 +1,51 @@
+import { describe, expect, it } from "vitest";
+import { formatAgo, formatBytes, formatDuration, formatValue, plural } from "./formats";
+import { momentBefore, readTime } from "./times";
+
+describe("values for people", () => {
+  it.each([
+    [0, "0 B"],
+    [999, "999 B"],
+    [1500, "1.5 kB"],
+    [2_000_000_000, "2.0 GB"],
+    [-1500, "-1.5 kB"],
+  ])("writes %d bytes as %s", (bytes, text) => expect(formatBytes(bytes)).toBe(text));
+
+  it.each([
+    [0, "0 s"],
+    [0.42, "0.4 s"],
+    [59.6, "60 s"],
+    [60, "1 min"],
+    [3725, "1 h 2 min"],
+    [86_400, "1 d"],
+    [277_200, "3 d 5 h"],
+  ])("writes %d seconds as %s", (seconds, text) => expect(formatDuration(seconds)).toBe(text));
+
+  it("reads times of the API as UTC", () => {
+    expect(readTime("2026-03-10T12:00:00")?.toISOString()).toBe("2026-03-10T12:00:00.000Z");
+    expect(readTime("2026-03-10 12:00:00.5+01:00")?.toISOString()).toBe("2026-03-10T11:00:00.500Z");
+    expect(readTime("tomorrow")).toBeUndefined();
+  });
+
+  it("counts back from now", () => {
+    const now = new Date("2026-03-10T12:00:00Z");
+    expect(momentBefore(now, "-2d")).toBe("2026-03-08T12:00:00");
+    expect(momentBefore(now, "-999999999999w")).toBe("0001-01-01T00:00:00");
+    expect(formatAgo(new Date("2026-03-10T10:00:00Z"), now)).toBe("2 h ago");
+    expect(formatAgo(new Date("2026-03-10T12:05:00Z"), now)).toBe("in 5 min");
+  });
+
+  it("never fails on a value of another type", () => {
+    expect(formatValue("soon", "time")).toBe("soon");
+    expect(formatValue("many", "int")).toBe("many");
+    expect(formatValue({ a: 1 }, "text")).toBe('{"a":1}');
+    expect(formatValue(["a", 1], "list")).toBe("a, 1");
+    expect(formatValue(12_345, "int")).toBe("12,345");
+    expect(formatValue(null, "int")).toBe("");
+  });
+
+  it("counts", () => {
+    expect(plural(1, "job")).toBe("1 job");
+    expect(plural(10_000, "job")).toBe("10,000 jobs");
+  });
+});

@@ -1,0 +1,129 @@
+/** How values are written for people. Everything is text; nothing here makes markup. */
+
+import { readTime } from "./times";
+
+const WHOLE = new Intl.NumberFormat("en");
+const BROKEN = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
+const UNITS = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
+
+export function formatNumber(value: number): string {
+  return Number.isInteger(value) ? WHOLE.format(value) : BROKEN.format(value);
+}
+
+export function formatBytes(bytes: number): string {
+  let value = Math.abs(bytes);
+  let unit = 0;
+  while (value >= 1000 && unit < UNITS.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  const shown = unit === 0 || value >= 100 ? value.toFixed(0) : value.toFixed(1);
+  return `${bytes < 0 ? "-" : ""}${shown} ${UNITS[unit]}`;
+}
+
+/** Write a length of time by its two largest units: `3 d 4 h`, `12 min 5 s`, `0.4 s`. */
+export function formatDuration(seconds: number): string {
+  if (!Number.isFinite(seconds)) {
+    return String(seconds);
+  }
+  if (seconds < 0) {
+    return `-${formatDuration(-seconds)}`;
+  }
+  if (seconds < 60) {
+    return `${seconds < 10 && !Number.isInteger(seconds) ? seconds.toFixed(1) : Math.round(seconds)} s`;
+  }
+  const whole = Math.round(seconds);
+  const parts: [number, string][] = [
+    [Math.floor(whole / 86_400), "d"],
+    [Math.floor((whole % 86_400) / 3600), "h"],
+    [Math.floor((whole % 3600) / 60), "min"],
+    [whole % 60, "s"],
+  ];
+  const first = parts.findIndex(([count]) => count > 0);
+  return parts
+    .slice(first, first + 2)
+    .filter(([count]) => count > 0)
+    .map(([count, unit]) => `${count} ${unit}`)
+    .join(" ");
+}
+
+export function formatPercent(value: number): string {
+  return `${value >= 10 || Number.isInteger(value) ? value.toFixed(0) : value.toFixed(1)} %`;
+}
+
+/** Write a moment in the zone of the reader: short where it is near. */
+export function formatTime(moment: Date, now: Date = new Date()): string {
+  const time = moment.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  if (moment.toDateString() === now.toDateString()) {
+    return time;
+  }
+  const day = moment.toLocaleDateString("en-GB", { day: "numeric", month: "short" });
+  return moment.getFullYear() === now.getFullYear()
+    ? `${day}, ${time.slice(0, 5)}`
+    : `${day} ${moment.getFullYear()}, ${time.slice(0, 5)}`;
+}
+
+export function formatUtc(moment: Date): string {
+  return `${moment.toISOString().slice(0, 19).replace("T", " ")} UTC`;
+}
+
+/** Say how long ago a moment was, or how far away it is. */
+export function formatAgo(moment: Date, now: Date = new Date()): string {
+  const seconds = Math.round((now.getTime() - moment.getTime()) / 1000);
+  if (Math.abs(seconds) < 5) {
+    return "now";
+  }
+  const size = formatDuration(Math.abs(seconds)).split(" ").slice(0, 2).join(" ");
+  return seconds > 0 ? `${size} ago` : `in ${size}`;
+}
+
+export function plural(count: number, word: string): string {
+  return `${formatNumber(count)} ${word}${count === 1 ? "" : "s"}`;
+}
+
+/** Write any value of the API as text, by the type that its column has. */
+export function formatValue(value: unknown, type: string, unit?: string | null): string {
+  if (value === null || value === undefined || value === "") {
+    return "";
+  }
+  if (type === "time") {
+    const moment = readTime(value);
+    return moment ? formatTime(moment) : String(value);
+  }
+  if (typeof value === "boolean") {
+    return value ? "yes" : "no";
+  }
+  if (typeof value === "number" || (typeof value === "string" && isNumeric(type) && value.trim() !== "")) {
+    const number = Number(value);
+    return Number.isNaN(number) ? String(value) : withUnit(formatAs(number, type), unit, type);
+  }
+  if (Array.isArray(value)) {
+    return value.map((each) => formatValue(each, "text")).join(", ");
+  }
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
+export function isNumeric(type: string): boolean {
+  return ["int", "float", "bytes", "duration", "percent", "progress"].includes(type);
+}
+
+function formatAs(value: number, type: string): string {
+  switch (type) {
+    case "bytes":
+      return formatBytes(value);
+    case "duration":
+      return formatDuration(value);
+    case "percent":
+    case "progress":
+      return formatPercent(value);
+    case "int":
+    case "float":
+      return formatNumber(value);
+    default:
+      return String(value);
+  }
+}
+
+function withUnit(text: string, unit: string | null | undefined, type: string): string {
+  return unit && (type === "int" || type === "float") ? `${text} ${unit}` : text;
+}

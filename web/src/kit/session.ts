@@ -1,0 +1,91 @@
+/** Who is logged in, and what their pages show. Both are remembered, so that a page is there before it has asked. */
+
+import { queryOptions, useQuery } from "@tanstack/react-query";
+import { ask, type Row } from "./api";
+import { kept } from "./store";
+import type { View } from "./views";
+
+export type Me = {
+  sub: string;
+  preferred_username: string;
+  vo: string;
+  group: string;
+  properties: string[];
+  expires_at?: string | null;
+  vos?: Record<string, { groups: Record<string, { properties: string[] }> }>;
+};
+
+export type Catalogue = { version: string; views: View[] };
+
+const SOON = 60_000;
+
+async function remembered<T>(name: string, path: string): Promise<T> {
+  const answer = await ask<T>("GET", path);
+  kept.set(name, answer);
+  return answer;
+}
+
+export const meOptions = queryOptions({
+  queryKey: ["me"],
+  queryFn: () => remembered<Me>("me", "/api/auth/web/me"),
+  initialData: () => kept.get<Me>("me"),
+  initialDataUpdatedAt: 0,
+  staleTime: SOON,
+  retry: false,
+});
+
+export const viewsOptions = queryOptions({
+  queryKey: ["views"],
+  queryFn: () => remembered<Catalogue>("views", "/api/ui/views"),
+  initialData: () => kept.get<Catalogue>("views"),
+  initialDataUpdatedAt: 0,
+  staleTime: SOON,
+  retry: false,
+});
+
+export function useMe(): Me | undefined {
+  return useQuery(meOptions).data;
+}
+
+export function useViews(): View[] {
+  return useQuery(viewsOptions).data?.views ?? [];
+}
+
+export function useView(name: string): View | undefined {
+  return useViews().find((view) => view.name === name);
+}
+
+/** Tell whether somebody has one of the properties; none asked for means everybody. */
+export function mayUse(me: Me | undefined, needs: readonly string[] | undefined): boolean {
+  return !needs?.length || needs.some((property) => me?.properties.includes(property));
+}
+
+/** Forget who was here. */
+export function forget(): void {
+  for (const name of ["me", "views", "preferences"]) {
+    kept.remove(name);
+  }
+}
+
+/** Return the address of the login page of the server, which comes back to where we are. */
+export function loginAddress(vo: string, group: string, returnTo: string): string {
+  const query = new URLSearchParams({ vo, group, return_to: returnTo });
+  return `/api/auth/web/login?${query}`;
+}
+
+export type Installation = {
+  virtual_organizations: Record<
+    string,
+    {
+      groups: Record<string, Row>;
+      default_group: string;
+      support: { message: string; webpage?: string; email?: string };
+    }
+  >;
+};
+
+export const installationOptions = queryOptions({
+  queryKey: ["installation"],
+  queryFn: () => ask<Installation>("GET", "/.well-known/dirac-metadata", { quiet: true }),
+  staleTime: 5 * SOON,
+});

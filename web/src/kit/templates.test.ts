@@ -1,0 +1,47 @@
+import { describe, expect, it } from "vitest";
+import { fill, fillPath, fillText, placeholders } from "./templates";
+
+describe("templates of views", () => {
+  it("become the value itself where they are one placeholder", () => {
+    const body = { job_ids: "{$ids}", search: "{$search}" };
+    expect(fill(body, { $ids: [1, 2], $search: [] })).toEqual({ job_ids: [1, 2], search: [] });
+  });
+
+  it("leave out what has no value", () => {
+    expect(
+      fill({ reason: "{form.reason}", until: "{form.until}" }, { form: { reason: "tape", until: "" } }),
+    ).toEqual({
+      reason: "tape",
+    });
+  });
+
+  it("put words into a longer text", () => {
+    expect(fillText("weyl jobs kill {$ids}", { $ids: [1, 2] })).toBe("weyl jobs kill 1 2");
+  });
+
+  it("quote what goes into a path", () => {
+    expect(fillPath("/api/pilots/{PilotStamp}/logs", { PilotStamp: "a/../b c" })).toBe(
+      "/api/pilots/a%2F..%2Fb%20c/logs",
+    );
+  });
+
+  it("repeat an item for each row", () => {
+    const filled = fill(
+      { elements: [{ Name: "{Name}", Reason: "{form.reason}" }] },
+      {
+        $rows: [{ Name: "A" }, { Name: "B" }],
+        form: { reason: "r" },
+      },
+    );
+    expect(filled).toEqual({
+      elements: [
+        { Name: "A", Reason: "r" },
+        { Name: "B", Reason: "r" },
+      ],
+    });
+  });
+
+  it("name their placeholders", () => {
+    expect(placeholders({ a: ["{x}", { b: "n {y.z} {$ids}" }] })).toEqual(["x", "y.z", "$ids"]);
+  });
+});

@@ -1,0 +1,92 @@
+/**
+ * Fills the placeholders of what views declare: `{Column}`, `{form.field}`, `{$search}`.
+ *
+ * A text that is one placeholder and nothing else becomes the value itself; in a longer text its words are put in. A key
+ * whose placeholder has no value is left out. `{$rows}` in a list repeats an item for each row, see `kit/views.py`.
+ */
+
+export type Values = Record<string, unknown>;
+
+const WHOLE = /^\{([^{}]*)\}$/;
+const PART = /\{([^{}]*)\}/g;
+
+/** Return the value of a name; a dot leads into a mapping (`form.reason`), but a column may have one in its name. */
+export function lookUp(values: Values, name: string): unknown {
+  if (Object.hasOwn(values, name)) {
+    return values[name];
+  }
+  const dot = name.indexOf(".");
+  const outer = dot > 0 ? values[name.slice(0, dot)] : undefined;
+  return isMapping(outer) ? lookUp(outer, name.slice(dot + 1)) : undefined;
+}
+
+export function fill(template: unknown, values: Values): unknown {
+  if (typeof template === "string") {
+    const whole = WHOLE.exec(template);
+    return whole ? lookUp(values, whole[1] ?? "") : fillText(template, values);
+  }
+  if (Array.isArray(template)) {
+    return template.flatMap((item) => fillItem(item, values));
+  }
+  if (isMapping(template)) {
+    const filled: Values = {};
+    for (const [key, value] of Object.entries(template)) {
+      const found = fill(value, values);
+      if (found !== undefined && found !== "") {
+        filled[fillText(key, values)] = found;
+      }
+    }
+    return filled;
+  }
+  return template;
+}
+
+export function fillText(
+  template: string,
+  values: Values,
+  encode: (text: string) => string = (text) => text,
+): string {
+  return template.replace(PART, (_, name: string) => {
+    const value = lookUp(values, name);
+    return value === undefined || value === null ? "" : encode(asText(value));
+  });
+}
+
+/** Fill the placeholders of a path; values are quoted, slashes included. */
+export function fillPath(template: string, values: Values): string {
+  return fillText(template, values, encodeURIComponent);
+}
+
+/** Return the names of a template's placeholders. */
+export function placeholders(template: unknown): string[] {
+  if (typeof template === "string") {
+    return [...template.matchAll(PART)].map((match) => match[1] ?? "");
+  }
+  if (Array.isArray(template)) {
+    return template.flatMap(placeholders);
+  }
+  return isMapping(template) ? Object.values(template).flatMap(placeholders) : [];
+}
+
+export function isMapping(value: unknown): value is Values {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** An item of a list stands for as many items as there are rows where it takes values of a row. */
+function fillItem(item: unknown, values: Values): unknown[] {
+  if (item === "{$rows}" && Array.isArray(values.$rows)) {
+    return values.$rows as unknown[];
+  }
+  if (isMapping(item) && Array.isArray(values.$rows) && !("$row" in values)) {
+    return (values.$rows as Values[]).map((row) => fill(item, { ...values, ...row, $row: row }));
+  }
+  const found = fill(item, values);
+  return found === undefined ? [] : [found];
+}
+
+function asText(value: unknown): string {
+  if (Array.isArray(value)) {
+    return value.map(asText).join(" ");
+  }
+  return isMapping(value) ? JSON.stringify(value) : String(value);
+}

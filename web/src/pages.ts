@@ -1,0 +1,23 @@
+/**
+ * The pages that are written by hand. One line each; lists and their entities need none: views declare them.
+ *
+ * A page with a title stands in the navigation, in the group that it names, beside the views of that group.
+ */
+
+import type { ComponentType } from "react";
+
+export type Page = {
+  /** Below `/`; `$name` is a part of the address that the page reads. */
+  path: string;
+  load: () => Promise<{ default: ComponentType }>;
+  title?: string;
+  icon?: string;
+  group?: string;
+  order?: number;
+  /** Properties of which one is needed; none: everybody. */
+  needs?: string[];
+};
+
+export const PAGES: Page[] = [
+  { path: "/", title: "Home", icon: "home", order: 0, load: () => import("./home/Home") },
+];

@@ -1,0 +1,124 @@
+/** What is around every page: navigation, who is logged in, messages, and what to do when the server is away. */
+
+import { ActionIcon, Tooltip } from "@mantine/core";
+import { IconMenu2, IconSearch } from "@tabler/icons-react";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { Outlet, useLocation, useNavigate } from "@tanstack/react-router";
+import { lazy, Suspense, useEffect, useState } from "react";
+import { expired } from "@/kit/api";
+import { useKeys } from "@/kit/keys";
+import { Panel, Waiting } from "@/kit/Panel";
+import { meOptions, viewsOptions } from "@/kit/session";
+import { useStore } from "@/kit/store";
+import { Toasts } from "@/kit/toasts";
+import { Banner } from "./Banner";
+import { Mark } from "./Mark";
+import { Navigation } from "./Navigation";
+import { UserMenu } from "./UserMenu";
+
+const Palette = lazy(() => import("./Palette"));
+const Help = lazy(() => import("./Help"));
+const Expired = lazy(() => import("./Expired"));
+
+export function Shell() {
+  const [isNavOpen, setNavOpen] = useState(false);
+  const [over, setOver] = useState<"palette" | "help">();
+  const location = useLocation();
+  const isExpired = useStore(expired);
+  const me = useQuery(meOptions);
+  const views = useQuery({ ...viewsOptions, enabled: !me.isError });
+  const navigate = useNavigate();
+  const path = location.pathname;
+
+  useKeys({ "?": () => setOver("help"), "/": () => setOver("palette") });
+  useCommandKey(() => setOver("palette"));
+  // biome-ignore lint/correctness/useExhaustiveDependencies: closes the navigation when the page changes.
+  useEffect(() => setNavOpen(false), [path]);
+
+  // Nobody was here: the login page. Somebody was: what they typed stays, and they log in over it.
+  const isStranger = isExpired && me.data === undefined;
+  useEffect(() => {
+    if (isStranger) {
+      expired.set(false);
+      void navigate({ to: "/login", search: { return_to: location.href }, replace: true });
+    }
+  }, [isStranger, navigate, location.href]);
+
+  return (
+    <div className="shell" data-nav={isNavOpen || undefined}>
+      <a className="skip" href="#main">
+        Skip to the content
+      </a>
+      <header className="top">
+        <ActionIcon
+          className="nav-button"
+          variant="subtle"
+          color="gray"
+          aria-label="Navigation"
+          aria-expanded={isNavOpen}
+          onClick={() => setNavOpen(!isNavOpen)}
+        >
+          <IconMenu2 size={20} />
+        </ActionIcon>
+        <Mark />
+        <button type="button" className="search-button" onClick={() => setOver("palette")}>
+          <IconSearch size={16} />
+          <span>Find a job, site, page…</span>
+          <kbd>Ctrl K</kbd>
+        </button>
+        <span className="grow" />
+        <Tooltip label="Keys" openDelay={400}>
+          <ActionIcon variant="subtle" color="gray" aria-label="Keys" onClick={() => setOver("help")}>
+            <b>?</b>
+          </ActionIcon>
+        </Tooltip>
+        <UserMenu />
+      </header>
+      <Navigation />
+      {isNavOpen && (
+        <button
+          type="button"
+          className="shade"
+          aria-label="Close the navigation"
+          onClick={() => setNavOpen(false)}
+        />
+      )}
+      <main id="main" className="main" tabIndex={-1}>
+        <Banner />
+        {/* The views say what the address means: without them there is nothing to show yet. */}
+        {views.data === undefined && me.isPending ? (
+          <Waiting />
+        ) : (
+          <Panel key={path} what="This page">
+            <Outlet />
+          </Panel>
+        )}
+      </main>
+      <Toasts />
+      <Suspense fallback={null}>
+        {over === "palette" && <Palette onClose={() => setOver(undefined)} />}
+        {over === "help" && <Help onClose={() => setOver(undefined)} />}
+        {isExpired && !isStranger && <Expired />}
+      </Suspense>
+    </div>
+  );
+}
+
+/** Ctrl-K or Cmd-K works also while typing. */
+function useCommandKey(act: () => void): void {
+  useEffect(() => {
+    const press = (event: KeyboardEvent) => {
+      if ((event.ctrlKey || event.metaKey) && !event.shiftKey && event.key.toLowerCase() === "k") {
+        event.preventDefault();
+        act();
+      }
+    };
+    window.addEventListener("keydown", press);
+    return () => window.removeEventListener("keydown", press);
+  });
+}
+
+export function useRefreshAll(): () => void {
+  const queries = useQueryClient();
+  return () => void queries.invalidateQueries();
+}

@@ -1,0 +1,99 @@
+/** Who is logged in: another group, the theme, the end of the login. */
+
+import { Menu, UnstyledButton, useMantineColorScheme } from "@mantine/core";
+import {
+  IconChevronDown,
+  IconDeviceDesktop,
+  IconLogout,
+  IconMoon,
+  IconSun,
+  IconUser,
+} from "@tabler/icons-react";
+import { useQueryClient } from "@tanstack/react-query";
+import { request } from "@/kit/api";
+import { forget, useMe } from "@/kit/session";
+import { sayFault } from "@/kit/toasts";
+
+export function UserMenu() {
+  const me = useMe();
+  const queries = useQueryClient();
+  const { colorScheme, setColorScheme } = useMantineColorScheme();
+  if (!me) {
+    return null;
+  }
+  const groups = Object.keys(me.vos?.[me.vo]?.groups ?? {});
+
+  const switchTo = async (group: string) => {
+    try {
+      await request("POST", "/api/auth/web/group", { body: { group } });
+      forget();
+      window.location.reload();
+    } catch (error) {
+      sayFault(error, `Switching to ${group}`);
+    }
+  };
+  const logOut = async () => {
+    try {
+      await request("POST", "/api/auth/web/logout", { quiet: true });
+    } catch (error) {
+      sayFault(error, "Logging out");
+      return;
+    }
+    forget();
+    queries.clear();
+    window.location.assign("/login");
+  };
+  return (
+    <Menu position="bottom-end" width={240}>
+      <Menu.Target>
+        <UnstyledButton
+          className="user"
+          aria-label={`${me.preferred_username}, group ${me.group} of ${me.vo}`}
+        >
+          <IconUser size={18} />
+          <span>
+            <b>{me.preferred_username}</b>
+            <span className="faint">
+              {me.vo} · {me.group}
+            </span>
+          </span>
+          <IconChevronDown size={14} />
+        </UnstyledButton>
+      </Menu.Target>
+      <Menu.Dropdown>
+        {groups.length > 1 && (
+          <>
+            <Menu.Label>Group in {me.vo}</Menu.Label>
+            {groups.map((group) => (
+              <Menu.Item key={group} disabled={group === me.group} onClick={() => void switchTo(group)}>
+                {group} {group === me.group && <span className="faint">now</span>}
+              </Menu.Item>
+            ))}
+            <Menu.Divider />
+          </>
+        )}
+        <Menu.Label>Theme</Menu.Label>
+        {(
+          [
+            ["auto", "As the system", IconDeviceDesktop],
+            ["light", "Light", IconSun],
+            ["dark", "Dark", IconMoon],
+          ] as const
+        ).map(([scheme, title, Shape]) => (
+          <Menu.Item
+            key={scheme}
+            leftSection={<Shape size={16} />}
+            aria-current={colorScheme === scheme || undefined}
+            onClick={() => setColorScheme(scheme)}
+          >
+            {title} {colorScheme === scheme && <span className="faint">now</span>}
+          </Menu.Item>
+        ))}
+        <Menu.Divider />
+        <Menu.Item leftSection={<IconLogout size={16} />} onClick={() => void logOut()}>
+          Log out
+        </Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
+  );
+}

@@ -1,0 +1,73 @@
+/** What the palette offers for a text. */
+
+import { type Search, writeState } from "@/kit/address";
+import type { View } from "@/kit/views";
+import type { Group } from "./nav";
+
+export type Choice = { key: string; title: string; note: string; icon: string; to: string; search?: Search };
+
+const SHOWN_MAX = 30;
+
+export function choicesFor(text: string, groups: readonly Group[], views: readonly View[]): Choice[] {
+  const wanted = text.trim();
+  const words = wanted.toLowerCase().split(/\s+/).filter(Boolean);
+  const pages = groups
+    .flatMap(({ title, entries }) => entries.map((entry) => ({ ...entry, group: title })))
+    .filter((entry) => words.every((word) => `${entry.title} ${entry.group}`.toLowerCase().includes(word)))
+    .map((entry) => ({
+      key: entry.to,
+      title: entry.title,
+      note: entry.group,
+      icon: entry.icon,
+      to: entry.to,
+    }));
+  const found = wanted ? views.flatMap((view) => inView(wanted, view)) : [];
+  const commands = views.flatMap((view) =>
+    (view.actions ?? [])
+      .filter(
+        (action) =>
+          action.view && words.every((word) => `${action.title} ${view.title}`.toLowerCase().includes(word)),
+      )
+      .map((action) => ({
+        key: `${view.name}.${action.name}`,
+        title: action.title,
+        note: view.title,
+        icon: action.icon ?? "bolt",
+        to: `/${view.name}`,
+        search: { do: action.name },
+      })),
+  );
+  return [...pages, ...found, ...commands].slice(0, SHOWN_MAX);
+}
+
+/** A number may be an id of a list whose ids are numbers; any other word one of a list whose ids are texts. */
+function inView(wanted: string, view: View): Choice[] {
+  const id = view.columns.find((column) => column.name === view.id_column);
+  const isNumber = /^\d+$/.test(wanted);
+  const hasNumbers = id?.type === "int";
+  if (!id || hasNumbers !== isNumber) {
+    return [];
+  }
+  const open = {
+    key: `${view.name}/${wanted}`,
+    title: `${id.title} ${wanted}`,
+    note: `open in ${view.title}`,
+    icon: view.icon,
+    to: `/${view.name}/${encodeURIComponent(wanted)}`,
+  };
+  if (hasNumbers || !(id.operators ?? ["like"]).includes("like")) {
+    return [open];
+  }
+  const values = [{ text: `*${wanted}*`, quoted: false }];
+  return [
+    open,
+    {
+      key: `${view.name}?${wanted}`,
+      title: `${view.title} with “${wanted}” in the name`,
+      note: "list",
+      icon: view.icon,
+      to: `/${view.name}`,
+      search: writeState({ conditions: [{ parameter: id.name, operator: "eq", values }] }),
+    },
+  ];
+}

@@ -1,0 +1,20 @@
+import { fileURLToPath } from "node:url";
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vite";
+
+const server = process.env.WEYL_URL ?? "http://localhost:8000";
+
+export default defineConfig({
+  plugins: [react()],
+  resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
+  // The server puts a fresh nonce in its place in every answer.
+  html: { cspNonce: "__NONCE__" },
+  build: {
+    outDir: "../src/weyl/web/static",
+    emptyOutDir: true,
+    target: "es2022",
+    modulePreload: { polyfill: false },
+    license: { fileName: "licenses.md" },
+  },
+  server: { proxy: { "/api": server, "/.well-known": server, "/ext": server } },
+});
