@@ -1,4 +1,186 @@
-/** The list of any view. */
+/** The list of any view: filter, counts, table, and beside it what is open. */
+
+import { useParams } from "@tanstack/react-router";
+import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import type { Row } from "@/kit/api";
+import { plural } from "@/kit/formats";
+import { useKeys } from "@/kit/keys";
+import { askedColumns, columnsOf, conditionsOf, searchAt, sortOf } from "@/kit/listing";
+import { Fault, Nothing, Panel, Waiting } from "@/kit/Panel";
+import { useMe, useView } from "@/kit/session";
+import type { View } from "@/kit/views";
+import { NotHere } from "@/shell/NotHere";
+import { EntityTable } from "./EntityTable";
+import { FilterBar } from "./FilterBar";
+import { SelectionBar } from "./SelectionBar";
+import { Summary } from "./Summary";
+import { Toolbar } from "./Toolbar";
+import { useChosen } from "./useChosen";
+import { useListState } from "./useListState";
+import { useLive } from "./useLive";
+import { useCounts, useRows } from "./useRows";
+import "./entity.css";
+
+const Detail = lazy(() => import("./detail/Detail"));
+
 export default function EntityPage() {
-  return <div className="page" />;
+  const { view: name } = useParams({ strict: false }) as { view: string };
+  const view = useView(name);
+  return view ? <EntityList key={name} view={view} /> : <NotHere name={name} />;
+}
+
+export function EntityList({ view }: { view: View }) {
+  const me = useMe();
+  const [state, change] = useListState();
+  const [epoch, setEpoch] = useState(0);
+  const [window, setWindow] = useState({ start: 0, end: 0 });
+  const [active, setActive] = useState(-1);
+  const scroller = useRef<HTMLDivElement>(null);
+  const isHovered = useRef(false);
+
+  const conditions = useMemo(() => conditionsOf(view, state, me), [view, state, me]);
+  const columns = useMemo(() => columnsOf(view, state), [view, state]);
+  const text = JSON.stringify([conditions, sortOf(view, state), columns.map((column) => column.name)]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what is asked changes with its text, and when it is asked anew.
+  const asked = useMemo(
+    () => ({
+      search: searchAt(conditions, new Date()),
+      sort: sortOf(view, state),
+      columns: askedColumns(view, columns),
+    }),
+    [text, epoch],
+  );
+  const by = state.by ?? view.status_column ?? view.groupings?.[0];
+  const counts = useCounts(view, asked, me, by);
+  const total = counts.isPlaceholderData ? undefined : counts.data?.total;
+  const rows = useRows(view, asked, me, window, total);
+  const chosen = useChosen(view, rows, text);
+  const isBusy = () =>
+    chosen.value.all ||
+    chosen.value.ids.size > 0 ||
+    isHovered.current ||
+    (scroller.current?.scrollTop ?? 0) > 0;
+  const live = useLive({ view, asked, me, rows, isBusy });
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another list begins at its top.
+  useEffect(() => {
+    setActive(-1);
+    scroller.current?.scrollTo({ top: 0 });
+  }, [JSON.stringify([asked.search, asked.sort])]);
+
+  const open = useCallback(
+    (row: Row) => change({ sel: String(row[view.id_column]) }, { replace: state.sel !== undefined }),
+    [change, view.id_column, state.sel],
+  );
+  const step = (by: number) => setActive((at) => Math.max(0, Math.min(rows.count - 1, at + by)));
+  const refresh = () => {
+    setEpoch((n) => n + 1);
+    live.refresh();
+  };
+  useKeys({
+    j: () => step(1),
+    ArrowDown: () => step(1),
+    k: () => step(-1),
+    ArrowUp: () => step(-1),
+    x: () => active >= 0 && chosen.toggle(active, false),
+    Enter: () => {
+      const row = rows.at(active);
+      if (row) {
+        open(row);
+      }
+    },
+    Escape: () =>
+      chosen.value.ids.size > 0 || chosen.value.all
+        ? chosen.clear()
+        : change({ sel: undefined, tab: undefined }),
+    f: () => document.querySelector<HTMLInputElement>("#filter")?.focus(),
+    r: refresh,
+    p: () => live.setPause(!live.isPaused),
+  });
+
+  const given = { view, me, state, change, conditions, columns, asked, counts: counts.data };
+  return (
+    <div className="entity" data-open={state.sel !== undefined || undefined}>
+      <div className="entity-list">
+        <Toolbar
+          {...given}
+          rows={rows}
+          live={live}
+          onRefresh={refresh}
+          count={rows.isCountKnown ? plural(rows.count, "row") : `${plural(rows.count, "row")} or more`}
+        />
+        <FilterBar {...given} />
+        <Panel what="The summary">
+          <Summary
+            {...given}
+            by={by}
+            isPending={counts.isPending && counts.fetchStatus !== "idle"}
+            error={counts.error}
+          />
+        </Panel>
+        {chosen.value.ids.size > 0 || chosen.value.all ? (
+          <SelectionBar {...given} rows={rows} chosen={chosen} />
+        ) : null}
+        <div
+          className="entity-rows"
+          onMouseEnter={() => {
+            isHovered.current = true;
+          }}
+          onMouseLeave={() => {
+            isHovered.current = false;
+          }}
+        >
+          {rows.error && rows.count === 0 ? (
+            <Fault error={rows.error} what={view.title} onRetry={refresh} />
+          ) : rows.isPending ? (
+            <Waiting />
+          ) : (
+            <EntityTable
+              view={view}
+              columns={columns}
+              rows={rows}
+              sort={asked.sort}
+              onSort={(sort) => change({ sort })}
+              active={active}
+              onActive={setActive}
+              open={state.sel}
+              onOpen={open}
+              chosen={chosen.value}
+              onChoose={chosen.toggle}
+              onChooseAll={chosen.toggleLoaded}
+              onWindow={setWindow}
+              scroller={scroller}
+            />
+          )}
+          {!rows.isPending && !rows.error && rows.count === 0 && (
+            <Nothing>
+              <div>
+                Nothing matches.
+                {conditions.length > 0 && (
+                  <button type="button" className="as-link" onClick={() => change({ conditions: [] })}>
+                    Show all
+                  </button>
+                )}
+              </div>
+            </Nothing>
+          )}
+        </div>
+      </div>
+      {state.sel !== undefined && (
+        <aside className="entity-detail" aria-label={`${view.title}: ${state.sel}`}>
+          <Panel what="The details" key={state.sel}>
+            <Suspense fallback={<Waiting />}>
+              <Detail
+                view={view}
+                id={state.sel}
+                tab={state.tab}
+                onTab={(tab) => change({ tab }, { replace: true })}
+                onClose={() => change({ sel: undefined, tab: undefined })}
+              />
+            </Suspense>
+          </Panel>
+        </aside>
+      )}
+    </div>
+  );
 }

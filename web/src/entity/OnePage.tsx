@@ -1,4 +1,41 @@
 /** The page of one entity. */
+
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { lazy, Suspense } from "react";
+import { Waiting } from "@/kit/Panel";
+import { useView } from "@/kit/session";
+import { NotHere } from "@/shell/NotHere";
+import "./entity.css";
+
+const Detail = lazy(() => import("./detail/Detail"));
+
 export default function OnePage() {
-  return <div className="page" />;
+  const { view: name, id } = useParams({ strict: false }) as { view: string; id: string };
+  const { tab } = useSearch({ strict: false }) as { tab?: string };
+  const view = useView(name);
+  const navigate = useNavigate();
+  if (!view) {
+    return <NotHere name={name} />;
+  }
+  return (
+    <div className="one">
+      <nav className="trail" aria-label="Where this is">
+        <Link to="/$view" params={{ view: name }}>
+          {view.title}
+        </Link>
+        <span aria-hidden>›</span> <span>{id}</span>
+      </nav>
+      <Suspense fallback={<Waiting />}>
+        <Detail
+          key={id}
+          view={view}
+          id={id}
+          tab={tab}
+          isPage
+          onTab={(next) => void navigate({ to: ".", search: { tab: next }, replace: true })}
+          onClose={() => void navigate({ to: "/$view", params: { view: name } })}
+        />
+      </Suspense>
+    </div>
+  );
 }

@@ -1,7 +1,5 @@
 /** The one door to the API: typed calls, calls that views declare, and what goes wrong, said in words. */
 
-import createClient from "openapi-fetch";
-import type { paths } from "@/generated/api";
 import { Store } from "./store";
 import { fill, fillPath, isMapping, type Values } from "./templates";
 import type { ApiCall } from "./views";
@@ -91,17 +89,6 @@ export async function contentOf(call: ApiCall, answer: Response): Promise<unknow
   return call.under && isMapping(content) ? content[call.under] : content;
 }
 
-/** Typed calls, for pages that are written by hand. */
-export const api = createClient<paths>({
-  fetch: async (input: Request) => {
-    const answer = await reach(input, {});
-    if (!answer.ok) {
-      throw await faultOf(answer, `${input.method} ${new URL(input.url).pathname}`);
-    }
-    return answer;
-  },
-});
-
 /** Return the whole of a page's numbers: first and last row, and how many there are, if the server says so. */
 export function rangeOf(answer: Response): { total?: number } {
   const match = /(\d+)$/.exec(answer.headers.get("Content-Range") ?? "");
@@ -121,7 +108,7 @@ export function queryText(query: Values | undefined): string {
   return text ? `?${text}` : "";
 }
 
-async function reach(input: string | Request, init: RequestInit, quiet = false): Promise<Response> {
+export async function reach(input: string | Request, init: RequestInit, quiet = false): Promise<Response> {
   let answer: Response;
   try {
     answer = await fetch(input, { credentials: "same-origin", ...init });
@@ -143,7 +130,7 @@ async function reach(input: string | Request, init: RequestInit, quiet = false):
   return answer;
 }
 
-async function faultOf(answer: Response, tried: string): Promise<ApiFault> {
+export async function faultOf(answer: Response, tried: string): Promise<ApiFault> {
   const requestId = answer.headers.get("X-Request-ID") ?? undefined;
   const retryAfter = Number(answer.headers.get("Retry-After"));
   let message = "";

@@ -11,8 +11,9 @@ export type Me = {
   vo: string;
   group: string;
   properties: string[];
-  expires_at?: string | null;
-  vos?: Record<string, { groups: Record<string, { properties: string[] }> }>;
+  expires_at: string;
+  /** What may be switched to: groups, by VO. */
+  groups: Record<string, Record<string, { properties: string[] }>>;
 };
 
 export type Catalogue = { version: string; views: View[] };

@@ -6,8 +6,8 @@ import { useNavigate } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
 import { NamedIcon } from "@/kit/icons";
 import { useViews } from "@/kit/session";
+import { choicesFor } from "./choices";
 import { useGroups } from "./Navigation";
-import { choicesFor } from "./palette";
 
 export default function Palette({ onClose }: { onClose: () => void }) {
   const [text, setText] = useState("");
@@ -70,7 +70,6 @@ export default function Palette({ onClose }: { onClose: () => void }) {
       />
       <div className="palette" id="palette-choices" role="listbox" aria-label="What was found" ref={list}>
         {choices.map((choice, index) => (
-          // biome-ignore lint/a11y/useKeyWithClickEvents: the field above has the keyboard.
           <div
             key={choice.key}
             id={`palette-${index}`}

@@ -5,6 +5,7 @@ import { IconMenu2, IconSearch } from "@tabler/icons-react";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Outlet, useLocation, useNavigate } from "@tanstack/react-router";
 import { lazy, Suspense, useEffect, useState } from "react";
+import { Operations } from "@/entity/operations";
 import { expired } from "@/kit/api";
 import { useKeys } from "@/kit/keys";
 import { Panel, Waiting } from "@/kit/Panel";
@@ -94,7 +95,10 @@ export function Shell() {
           </Panel>
         )}
       </main>
-      <Toasts />
+      <div className="corner">
+        <Operations />
+        <Toasts />
+      </div>
       <Suspense fallback={null}>
         {over === "palette" && <Palette onClose={() => setOver(undefined)} />}
         {over === "help" && <Help onClose={() => setOver(undefined)} />}

@@ -21,11 +21,13 @@ export function UserMenu() {
   if (!me) {
     return null;
   }
-  const groups = Object.keys(me.vos?.[me.vo]?.groups ?? {});
+  const choices = Object.entries(me.groups).flatMap(([vo, groups]) =>
+    Object.keys(groups).map((group) => ({ vo, group, isNow: vo === me.vo && group === me.group })),
+  );
 
-  const switchTo = async (group: string) => {
+  const switchTo = async (vo: string, group: string) => {
     try {
-      await request("POST", "/api/auth/web/group", { body: { group } });
+      await request("POST", "/api/auth/web/switch", { body: { vo, group } });
       forget();
       window.location.reload();
     } catch (error) {
@@ -61,12 +63,12 @@ export function UserMenu() {
         </UnstyledButton>
       </Menu.Target>
       <Menu.Dropdown>
-        {groups.length > 1 && (
+        {choices.length > 1 && (
           <>
-            <Menu.Label>Group in {me.vo}</Menu.Label>
-            {groups.map((group) => (
-              <Menu.Item key={group} disabled={group === me.group} onClick={() => void switchTo(group)}>
-                {group} {group === me.group && <span className="faint">now</span>}
+            <Menu.Label>Go on as</Menu.Label>
+            {choices.map(({ vo, group, isNow }) => (
+              <Menu.Item key={`${vo}/${group}`} disabled={isNow} onClick={() => void switchTo(vo, group)}>
+                {vo} · {group} {isNow && <span className="faint">now</span>}
               </Menu.Item>
             ))}
             <Menu.Divider />

@@ -1,0 +1,211 @@
+/** Does something to rows: asks what it needs to know, shows what it would do, does it, and follows it to its end. */
+
+import { Button, Checkbox, Group, Modal, TextInput } from "@mantine/core";
+import { useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { ApiFault, askCall, type Row, send } from "@/kit/api";
+import type { Spec } from "@/kit/filters";
+import { formatNumber, plural } from "@/kit/formats";
+import { defaultsOf, problemsOf, sentValues } from "@/kit/forms";
+import { personOf } from "@/kit/listing";
+import { SchemaForm } from "@/kit/SchemaForm";
+import { useMe } from "@/kit/session";
+import { isMapping, placeholders, type Values } from "@/kit/templates";
+import { say } from "@/kit/toasts";
+import type { Action, View } from "@/kit/views";
+import { followOperation } from "./operations";
+import { type Plan, PlanPreview } from "./PlanPreview";
+
+const TYPED_ABOVE = 1000;
+
+type Props = {
+  view: View;
+  action: Action;
+  rows: Row[];
+  ids: unknown[];
+  /** In place of ids: all that match. */
+  search?: Spec[];
+  command?: string;
+  onClose: () => void;
+  onDone?: () => void;
+};
+
+export default function ActionDialog(props: Props) {
+  const { view, action, rows, ids, search, onClose } = props;
+  const me = useMe();
+  const queries = useQueryClient();
+  const [form, setForm] = useState<Values>(() => defaultsOf(action.fields));
+  const [problems, setProblems] = useState<Record<string, string>>({});
+  const [plan, setPlan] = useState<Plan>();
+  const [typed, setTyped] = useState("");
+  const [isSure, setSure] = useState(false);
+  const [isBusy, setBusy] = useState(false);
+  const [fault, setFault] = useState<string>();
+
+  const isPlanned = Boolean(action.plan) && !action.view && (search !== undefined || ids.length > 0);
+  const count = plan?.count ?? (search ? undefined : ids.length);
+  const needsTyping = Boolean(action.destructive) && (count ?? 0) > TYPED_ABOVE;
+  const isConfirmed = needsTyping
+    ? typed.replace(/[,\s]/g, "") === String(count)
+    : !action.destructive || isSure || isPlanned;
+
+  const values = (more: Values): Values => ({
+    ...personOf(me),
+    ...rows[0],
+    form: sentValues(action.fields, form),
+    ...(search ? { $search: search } : { $ids: ids, $rows: rows }),
+    $dry_run: false,
+    ...more,
+  });
+  const attempt = async (act: () => Promise<void>) => {
+    const wrong = problemsOf(action.fields, form);
+    setProblems(wrong);
+    if (Object.keys(wrong).length > 0) {
+      return;
+    }
+    setBusy(true);
+    setFault(undefined);
+    try {
+      await act();
+    } catch (error) {
+      setFault(
+        error instanceof ApiFault && error.requestId
+          ? `${error.message} (request ${error.requestId})`
+          : String((error as Error).message),
+      );
+      if (plan) {
+        setPlan(undefined);
+      }
+    } finally {
+      setBusy(false);
+    }
+  };
+  const makePlan = () =>
+    attempt(async () => {
+      if (action.plan) {
+        setPlan((await askCall(action.plan, values({ $dry_run: true }))) as Plan);
+      }
+    });
+  const refresh = () => {
+    for (const key of ["rows", "whole", "counts", "one"]) {
+      void queries.invalidateQueries({ queryKey: [key, view.name] });
+    }
+  };
+  const carryOut = () =>
+    attempt(async () => {
+      if (plan && action.plan) {
+        const started = (await askCall(action.plan, values({ $plan_token: plan.plan_token }))) as {
+          operation_id: string;
+        };
+        followOperation({
+          id: started.operation_id,
+          title: `${action.title} ${plural(plan.count, "row")}`,
+          undoS: plan.undo_s ?? 0,
+          onEnd: refresh,
+        });
+      } else {
+        await single(action, values({}), ids, rows);
+        say(`${action.title}: done.`);
+      }
+      refresh();
+      props.onDone?.();
+      onClose();
+    });
+  const target = search ? "all that match" : ids.length === 1 ? String(ids[0]) : plural(ids.length, "row");
+  return (
+    <Modal
+      opened
+      onClose={onClose}
+      title={action.view ? action.title : `${action.title}: ${target}`}
+      centered
+      closeOnClickOutside={!isBusy}
+    >
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          void (isPlanned && !plan ? makePlan() : carryOut());
+        }}
+      >
+        {action.help && <p>{action.help}</p>}
+        {action.fields && !plan && (
+          <SchemaForm schema={action.fields} values={form} problems={problems} onChange={setForm} />
+        )}
+        {plan && <PlanPreview plan={plan} view={view} />}
+        {action.destructive && !isPlanned && !needsTyping && (
+          <Checkbox
+            size="xs"
+            mt="sm"
+            label="I know that this cannot be undone"
+            checked={isSure}
+            onChange={(event) => setSure(event.target.checked)}
+          />
+        )}
+        {needsTyping && (!isPlanned || plan) && (
+          <TextInput
+            mt="sm"
+            label={`This is a lot. Type ${formatNumber(count ?? 0)} to go on.`}
+            value={typed}
+            onChange={(event) => setTyped(event.target.value)}
+            autoComplete="off"
+          />
+        )}
+        {props.command && !plan && (
+          <p className="faint command">
+            On the command line: <code>{props.command}</code>
+          </p>
+        )}
+        {fault && (
+          <p className="fault" role="alert">
+            {fault}
+          </p>
+        )}
+        <Group justify="flex-end" mt="md">
+          <Button variant="default" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button
+            type="submit"
+            loading={isBusy}
+            color={action.destructive && (!isPlanned || plan) ? "red" : undefined}
+            disabled={(!isPlanned || plan !== undefined) && (!isConfirmed || plan?.count === 0)}
+          >
+            {isPlanned && !plan
+              ? "Show what it would do"
+              : action.destructive
+                ? `${action.title} ${count ? formatNumber(count) : ""}`
+                : action.title}
+          </Button>
+        </Group>
+      </form>
+    </Modal>
+  );
+}
+
+/** Do it without a plan: once for all, or, where the call is about one row, once for each. */
+async function single(action: Action, values: Values, ids: unknown[], rows: Row[]): Promise<void> {
+  const takesMany = placeholders([action.call.path, action.call.body, action.call.query]).some(
+    (name) => name === "$ids" || name === "$rows",
+  );
+  const repeated =
+    takesMany || action.view || rows.length <= 1
+      ? [values]
+      : rows.map((row) => ({ ...values, ...row, $rows: [row] }));
+  const failed: string[] = [];
+  for (const each of repeated) {
+    const answer = await send(action.call, each);
+    const content: unknown = answer.status === 204 ? undefined : await answer.json().catch(() => undefined);
+    if (isMapping(content) && isMapping(content.failed)) {
+      failed.push(
+        ...Object.entries(content.failed).map(
+          ([id, why]) => `${id}: ${isMapping(why) ? String(why.detail ?? JSON.stringify(why)) : String(why)}`,
+        ),
+      );
+    }
+  }
+  if (failed.length > 0) {
+    const shown = failed.slice(0, 5).join("; ");
+    throw new Error(
+      `It failed for ${failed.length} of ${Math.max(ids.length, failed.length)}. ${shown}${failed.length > 5 ? "…" : ""}`,
+    );
+  }
+}

@@ -1,0 +1,81 @@
+/** Chooses which columns are shown, and in which order. */
+
+import { ActionIcon, Button, Checkbox, Group, Modal } from "@mantine/core";
+import { IconArrowDown, IconArrowUp } from "@tabler/icons-react";
+import { useState } from "react";
+import type { Given } from "./given";
+
+export default function ColumnChooser({ view, columns, change, onClose }: Given & { onClose: () => void }) {
+  const [names, setNames] = useState(columns.map((column) => column.name));
+  const others = view.columns.filter((column) => !names.includes(column.name));
+  const move = (index: number, by: number) => {
+    const next = [...names];
+    const [name] = next.splice(index, 1);
+    next.splice(index + by, 0, name as string);
+    setNames(next);
+  };
+  const done = () => {
+    const isUsual = names.join() === view.default_columns.join();
+    change({ columns: isUsual || names.length === 0 ? undefined : names });
+    onClose();
+  };
+  return (
+    <Modal opened onClose={onClose} title="Columns" size="sm">
+      <ul className="chooser">
+        {names.map((name, index) => {
+          const column = view.columns.find((each) => each.name === name);
+          return (
+            <li key={name}>
+              <Checkbox
+                size="xs"
+                checked
+                label={column?.title ?? name}
+                onChange={() => setNames(names.filter((each) => each !== name))}
+              />
+              <span className="grow" />
+              <ActionIcon
+                size="sm"
+                variant="subtle"
+                color="gray"
+                aria-label={`${column?.title} further left`}
+                disabled={index === 0}
+                onClick={() => move(index, -1)}
+              >
+                <IconArrowUp size={14} />
+              </ActionIcon>
+              <ActionIcon
+                size="sm"
+                variant="subtle"
+                color="gray"
+                aria-label={`${column?.title} further right`}
+                disabled={index === names.length - 1}
+                onClick={() => move(index, 1)}
+              >
+                <IconArrowDown size={14} />
+              </ActionIcon>
+            </li>
+          );
+        })}
+        {others.map((column) => (
+          <li key={column.name}>
+            <Checkbox
+              size="xs"
+              checked={false}
+              label={column.title}
+              description={column.help || undefined}
+              onChange={() => setNames([...names, column.name])}
+            />
+          </li>
+        ))}
+      </ul>
+      <Group justify="space-between" mt="md">
+        <Button variant="default" size="compact-sm" onClick={() => setNames([...view.default_columns])}>
+          The usual ones
+        </Button>
+        <Button size="compact-sm" onClick={done} disabled={names.length === 0}>
+          Show these
+        </Button>
+      </Group>
+    </Modal>
+  );
+}

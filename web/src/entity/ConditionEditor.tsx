@@ -1,0 +1,213 @@
+/** Makes or changes one condition: a column, how it is compared, and with what; values come with their counts. */
+
+import { Button, Checkbox, NativeSelect, TextInput } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { type FormEvent, useState } from "react";
+import { askCall, type Row } from "@/kit/api";
+import { type Condition, literal, type Operator, takesList } from "@/kit/filters";
+import { formatNumber } from "@/kit/formats";
+import { searchAt, valuesOf } from "@/kit/listing";
+import type { Column } from "@/kit/views";
+import type { Given } from "./given";
+import { countsOf } from "./useRows";
+
+type Props = Given & { condition?: Condition; onDone: (condition: Condition | undefined) => void };
+
+const ALL: Operator[] = ["eq", "neq", "in", "not in", "gt", "lt", "like", "not like", "regex"];
+const WORDS: Record<Operator, string> = {
+  eq: "is",
+  neq: "is not",
+  in: "is one of",
+  "not in": "is none of",
+  gt: "is more than",
+  lt: "is less than",
+  like: "is like (%)",
+  "not like": "is not like (%)",
+  regex: "matches (regex)",
+};
+const TIME_WORDS: Partial<Record<Operator, string>> = { gt: "is after", lt: "is before" };
+const SPANS = ["-1h", "-6h", "-1d", "-7d", "-30d"];
+const SHOWN_MAX = 50;
+
+export default function ConditionEditor(props: Props) {
+  const { view, condition, onDone } = props;
+  const columns = view.columns.filter((column) => column.filterable !== false);
+  const [name, setName] = useState(
+    condition?.parameter ?? props.view.status_column ?? columns[0]?.name ?? "",
+  );
+  const column = columns.find((each) => each.name === name);
+  const operators = operatorsOf(column);
+  const [operator, setOperator] = useState<Operator>(condition?.operator ?? preferred(column));
+  const [chosen, setChosen] = useState<string[]>(condition?.values.map((word) => word.text) ?? []);
+  const known = operators.includes(operator) ? operator : (operators[0] ?? "eq");
+  const isList = takesList(known);
+
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (!column || (chosen.length === 0 && !isList)) {
+      return;
+    }
+    const words = chosen.map((text) =>
+      known === "eq" || known === "neq" || column.type === "time" ? { text, quoted: false } : literal(text),
+    );
+    onDone({ parameter: column.name, operator: known, values: isList ? words : words.slice(0, 1) });
+  };
+  return (
+    <form className="condition" onSubmit={submit}>
+      <NativeSelect
+        size="xs"
+        label="Column"
+        value={name}
+        data={columns.map((each) => ({ value: each.name, label: each.title }))}
+        onChange={(event) => {
+          const next = columns.find((each) => each.name === event.target.value);
+          setName(event.target.value);
+          setOperator(preferred(next));
+          setChosen([]);
+        }}
+      />
+      <NativeSelect
+        size="xs"
+        label="Comparison"
+        value={known}
+        data={operators.map((each) => ({
+          value: each,
+          label: (column?.type === "time" ? TIME_WORDS[each] : undefined) ?? WORDS[each],
+        }))}
+        onChange={(event) => setOperator(event.target.value as Operator)}
+      />
+      {column && isList && <Values {...props} column={column} chosen={chosen} onChoose={setChosen} />}
+      {column && !isList && (
+        <>
+          <TextInput
+            size="xs"
+            label={
+              column.type === "time" ? "Time (-2d, or 2026-11-30 12:00)" : "Value (* stands for anything)"
+            }
+            value={chosen[0] ?? ""}
+            onChange={(event) => setChosen([event.target.value])}
+            data-autofocus
+          />
+          {column.type === "time" && (
+            <div className="spans">
+              {SPANS.map((span) => (
+                <Button
+                  key={span}
+                  size="compact-xs"
+                  variant={chosen[0] === span ? "filled" : "default"}
+                  onClick={() => setChosen([span])}
+                >
+                  {span}
+                </Button>
+              ))}
+            </div>
+          )}
+        </>
+      )}
+      {column?.help && <p className="faint">{column.help}</p>}
+      <Button type="submit" size="compact-sm">
+        {condition ? "Change" : "Add"}
+      </Button>
+    </form>
+  );
+}
+
+function operatorsOf(column: Column | undefined): Operator[] {
+  return column?.operators?.length ? column.operators : ALL;
+}
+
+function preferred(column: Column | undefined): Operator {
+  const operators = operatorsOf(column);
+  const wanted: Operator = column?.type === "time" ? "gt" : column?.values ? "in" : "eq";
+  return operators.includes(wanted) ? wanted : (operators[0] ?? "eq");
+}
+
+/** The most frequent values of a column, and those that what is typed leads to; never all of them. */
+function Values({
+  view,
+  me,
+  asked,
+  conditions,
+  column,
+  chosen,
+  onChoose,
+}: Props & {
+  column: Column;
+  chosen: string[];
+  onChoose: (values: string[]) => void;
+}) {
+  const [typed, setTyped] = useState("");
+  const others = conditions.filter((each) => each.parameter !== column.name);
+  const call = Array.isArray(column.values) ? undefined : (column.values ?? view.summary ?? undefined);
+  const found = useQuery({
+    queryKey: ["values", view.name, column.name, others, typed],
+    queryFn: async ({ signal }) => {
+      const like = {
+        parameter: column.name,
+        operator: "like" as const,
+        values: [{ text: `%${typed}%`, quoted: true }],
+      };
+      const search = searchAt(typed ? [...others, like] : others, new Date());
+      const values = valuesOf({ ...asked, search, grouping: [column.name] }, me);
+      return call ? countsOf((await askCall(call, values, { signal })) as Row[], column.name).rows : [];
+    },
+    enabled: call !== undefined,
+    placeholderData: (before) => before,
+    staleTime: 30_000,
+  });
+  const fixed = Array.isArray(column.values)
+    ? column.values.map((value) => ({ value: String(value), count: -1 }))
+    : [];
+  const offered = [...fixed, ...(found.data ?? [])].filter(({ value }) =>
+    value.toLowerCase().includes(typed.toLowerCase()),
+  );
+  const values = [
+    ...chosen
+      .filter((value) => !offered.some((each) => each.value === value))
+      .map((value) => ({ value, count: -1 })),
+    ...offered,
+  ].slice(0, SHOWN_MAX);
+  const toggle = (value: string) =>
+    onChoose(chosen.includes(value) ? chosen.filter((each) => each !== value) : [...chosen, value]);
+  return (
+    <>
+      <TextInput
+        size="xs"
+        label="Values"
+        placeholder="Type to find more"
+        value={typed}
+        onChange={(event) => setTyped(event.target.value)}
+        onKeyDown={(event) => {
+          if (event.key === "Enter" && typed.trim() !== "") {
+            event.preventDefault();
+            const first = offered[0]?.value ?? typed.trim();
+            toggle(first);
+            setTyped("");
+          }
+        }}
+        data-autofocus
+      />
+      <div className="values" aria-busy={found.isFetching}>
+        {values.map(({ value, count }) => (
+          <Checkbox
+            key={value}
+            size="xs"
+            checked={chosen.includes(value)}
+            onChange={() => toggle(value)}
+            label={
+              <>
+                {value || <i>none</i>}{" "}
+                {count >= 0 && <span className="faint number">{formatNumber(count)}</span>}
+              </>
+            }
+          />
+        ))}
+        {values.length === 0 && (
+          <p className="faint">
+            {found.isError ? "The values could not be loaded." : "Press Enter to take what you typed."}
+          </p>
+        )}
+      </div>
+    </>
+  );
+}

@@ -1,0 +1,229 @@
+/** The filter of a list: its conditions as parts that can be changed, and a field that takes the filter language. */
+
+import { ActionIcon, Button, Popover, Tooltip } from "@mantine/core";
+import { IconAdjustmentsHorizontal, IconFilter, IconX } from "@tabler/icons-react";
+import { lazy, Suspense, useEffect, useState } from "react";
+import { type Condition, FilterFault, literal, parse, render, renderCondition } from "@/kit/filters";
+import { Waiting } from "@/kit/Panel";
+import type { View } from "@/kit/views";
+import type { Given } from "./given";
+
+const ConditionEditor = lazy(() => import("./ConditionEditor"));
+const SHOWN_CHARACTERS_MAX = 60;
+
+export function FilterBar(props: Given) {
+  const { view, conditions, change, state } = props;
+  const [typed, setTyped] = useState("");
+  const [isWhole, setWhole] = useState(false);
+  const [fault, setFault] = useState<string>();
+  const [editing, setEditing] = useState<number>();
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another filter is another text.
+  useEffect(() => {
+    setTyped(isWhole ? render(conditions) : "");
+    setFault(undefined);
+  }, [render(conditions), isWhole]);
+
+  const set = (next: Condition[]) => change({ conditions: next });
+  const submit = () => {
+    const text = typed.trim();
+    if (text === "") {
+      if (isWhole) {
+        set([]);
+      }
+      return;
+    }
+    try {
+      const found = meant(text, view);
+      checkNames(found, view);
+      set(isWhole ? found : [...conditions, ...found]);
+    } catch (error) {
+      setFault(
+        error instanceof FilterFault
+          ? `Cannot read this: ${error.message}`
+          : String((error as Error).message),
+      );
+    }
+  };
+  const put = (index: number, condition: Condition | undefined) => {
+    setEditing(undefined);
+    if (condition) {
+      set(
+        index < conditions.length
+          ? conditions.map((each, i) => (i === index ? condition : each))
+          : [...conditions, condition],
+      );
+    }
+  };
+  return (
+    <div className="filter">
+      <IconFilter size={16} className="faint" aria-hidden />
+      {!isWhole &&
+        conditions.map((condition, index) => (
+          <Popover
+            key={`${index}.${condition.parameter}`}
+            opened={editing === index}
+            onChange={(isOpen) => setEditing(isOpen ? index : undefined)}
+            position="bottom-start"
+            trapFocus
+            withinPortal
+          >
+            <Popover.Target>
+              <span className="chip">
+                <button type="button" onClick={() => setEditing(index)} title={renderCondition(condition)}>
+                  {shorten(described(condition, view))}
+                </button>
+                <button
+                  type="button"
+                  aria-label={`Take away ${renderCondition(condition)}`}
+                  onClick={() => set(conditions.filter((_, i) => i !== index))}
+                >
+                  <IconX size={13} />
+                </button>
+              </span>
+            </Popover.Target>
+            <Popover.Dropdown>
+              <Suspense fallback={<Waiting />}>
+                {editing === index && (
+                  <ConditionEditor {...props} condition={condition} onDone={(next) => put(index, next)} />
+                )}
+              </Suspense>
+            </Popover.Dropdown>
+          </Popover>
+        ))}
+      <form
+        className="filter-form"
+        onSubmit={(event) => {
+          event.preventDefault();
+          submit();
+        }}
+      >
+        <input
+          id="filter"
+          aria-label="Filter"
+          aria-invalid={fault !== undefined}
+          aria-describedby={fault ? "filter-fault" : undefined}
+          autoComplete="off"
+          spellCheck={false}
+          placeholder={
+            isWhole || conditions.length === 0 ? "Status in (Failed, Stalled) and Site = LCG.*" : "and…"
+          }
+          value={typed}
+          onChange={(event) => {
+            setTyped(event.target.value);
+            setFault(undefined);
+          }}
+          onKeyDown={(event) => {
+            if (event.key === "Escape") {
+              event.currentTarget.blur();
+            } else if (event.key === "Backspace" && typed === "" && conditions.length > 0) {
+              set(conditions.slice(0, -1));
+            }
+          }}
+        />
+      </form>
+      <Popover
+        opened={editing === conditions.length}
+        onChange={(isOpen) => setEditing(isOpen ? conditions.length : undefined)}
+        position="bottom-end"
+        trapFocus
+        withinPortal
+      >
+        <Popover.Target>
+          <Button size="compact-xs" variant="default" onClick={() => setEditing(conditions.length)}>
+            Add
+          </Button>
+        </Popover.Target>
+        <Popover.Dropdown>
+          <Suspense fallback={<Waiting />}>
+            {editing === conditions.length && (
+              <ConditionEditor {...props} onDone={(next) => put(conditions.length, next)} />
+            )}
+          </Suspense>
+        </Popover.Dropdown>
+      </Popover>
+      <Tooltip label={isWhole ? "Show the parts" : "Write the filter as text"} openDelay={300}>
+        <ActionIcon
+          size="sm"
+          variant={isWhole ? "light" : "subtle"}
+          color="gray"
+          aria-label="Write the filter as text"
+          aria-pressed={isWhole}
+          onClick={() => setWhole(!isWhole)}
+        >
+          <IconAdjustmentsHorizontal size={16} />
+        </ActionIcon>
+      </Tooltip>
+      {view.default_filter && view.default_filter.length > 0 && (
+        <span className="either">
+          <button
+            type="button"
+            aria-pressed={state.conditions === undefined}
+            onClick={() => change({ conditions: undefined })}
+          >
+            {isMine(view) ? "Mine" : "Usual"}
+          </button>
+          <button type="button" aria-pressed={state.conditions?.length === 0} onClick={() => set([])}>
+            All
+          </button>
+        </span>
+      )}
+      {fault && (
+        <p className="filter-fault" id="filter-fault" role="alert">
+          {fault}
+        </p>
+      )}
+    </div>
+  );
+}
+
+/** Read what was typed: a filter, or one word, which is an id where ids are numbers, and otherwise part of one. */
+function meant(text: string, view: View): Condition[] {
+  const id = view.columns.find((column) => column.name === view.id_column);
+  if (id?.type === "int" && /^\d+([\s,]+\d+)*$/.test(text)) {
+    const ids = text.split(/[\s,]+/);
+    return [{ parameter: id.name, operator: ids.length > 1 ? "in" : "eq", values: ids.map(literal) }];
+  }
+  if (id && id.type !== "int" && /^[^\s=<>~!()"']+$/.test(text)) {
+    return [
+      {
+        parameter: id.name,
+        operator: "eq",
+        values: [{ text: text.includes("*") ? text : `*${text}*`, quoted: false }],
+      },
+    ];
+  }
+  return parse(text);
+}
+
+/** A name in another case is meant as the column's; one that is not there is said at once, before the server is asked. */
+function checkNames(conditions: Condition[], view: View): void {
+  for (const condition of conditions) {
+    const wanted = condition.parameter.toLowerCase();
+    const found =
+      view.columns.find((column) => column.name === condition.parameter) ??
+      view.columns.find(
+        (column) => column.name.toLowerCase() === wanted || column.title.toLowerCase() === wanted,
+      );
+    if (!found) {
+      throw new Error(
+        `There is no column ${condition.parameter}. There are ${view.columns.map((column) => column.name).join(", ")}.`,
+      );
+    }
+    condition.parameter = found.name;
+  }
+}
+
+function isMine(view: View): boolean {
+  return view.default_filter?.some((condition) => condition.value === "{$me}") ?? false;
+}
+
+function described(condition: Condition, view: View): string {
+  const title =
+    view.columns.find((column) => column.name === condition.parameter)?.title ?? condition.parameter;
+  return renderCondition({ ...condition, parameter: title });
+}
+
+function shorten(text: string): string {
+  return text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX)}…` : text;
+}

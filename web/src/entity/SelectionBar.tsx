@@ -1,0 +1,84 @@
+/** What can be done with the rows that are chosen. */
+
+import { Button, CloseButton } from "@mantine/core";
+import { lazy, Suspense, useState } from "react";
+import { formatNumber, plural } from "@/kit/formats";
+import { NamedIcon } from "@/kit/icons";
+import { mayUse } from "@/kit/session";
+import { fillText } from "@/kit/templates";
+import { say, sayFault } from "@/kit/toasts";
+import type { Action } from "@/kit/views";
+import type { Given } from "./given";
+import type { Choosing } from "./useChosen";
+import type { Rows } from "./useRows";
+
+const ActionDialog = lazy(() => import("./ActionDialog"));
+
+export function SelectionBar({ view, me, asked, rows, chosen }: Given & { rows: Rows; chosen: Choosing }) {
+  const [action, setAction] = useState<Action>();
+  const { ids, all } = chosen.value;
+  const count = all ? rows.count : ids.size;
+  const here = rows.loaded.filter((row) => ids.has(String(row[view.id_column])));
+  const canAll = (view.actions ?? []).some((each) => each.bulk === "filter") && !all && rows.count > ids.size;
+  const usable = (view.actions ?? []).filter(
+    (each) =>
+      !each.view &&
+      mayUse(me, each.needs) &&
+      (all ? each.bulk === "filter" : each.bulk !== "none" || count === 1),
+  );
+  const rawIds = here.map((row) => row[view.id_column]);
+  const command = (each: Action) => (each.cli ? fillText(each.cli, { ...here[0], $ids: rawIds }) : undefined);
+  return (
+    <section className="selection" aria-label="Chosen rows">
+      <CloseButton size="sm" aria-label="Choose nothing" onClick={chosen.clear} />
+      <strong>{all ? `All ${formatNumber(count)} that match` : `${plural(count, "row")} chosen`}</strong>
+      {canAll && (
+        <button type="button" className="as-link" onClick={chosen.chooseAll}>
+          choose all {rows.isCountKnown ? formatNumber(rows.count) : ""} that match
+        </button>
+      )}
+      <span className="grow" />
+      {usable.map((each) => (
+        <Button
+          key={each.name}
+          size="compact-sm"
+          variant="default"
+          className={each.destructive ? "destructive" : undefined}
+          leftSection={<NamedIcon name={each.icon ?? "bolt"} />}
+          title={each.help}
+          onClick={() => setAction(each)}
+        >
+          {each.title}
+        </Button>
+      ))}
+      {!all && (
+        <Button
+          size="compact-sm"
+          variant="subtle"
+          onClick={() =>
+            void navigator.clipboard.writeText([...ids].join("\n")).then(
+              () => say("Copied the ids."),
+              (error: unknown) => sayFault(error, "Copying"),
+            )
+          }
+        >
+          Copy ids
+        </Button>
+      )}
+      <Suspense fallback={null}>
+        {action && (
+          <ActionDialog
+            view={view}
+            action={action}
+            rows={here}
+            ids={rawIds}
+            search={all ? asked.search : undefined}
+            command={all ? undefined : command(action)}
+            onClose={() => setAction(undefined)}
+            onDone={chosen.clear}
+          />
+        )}
+      </Suspense>
+    </section>
+  );
+}

@@ -1,0 +1,76 @@
+/** The fields of an entity, those with a value first; names are those of the view where it has them. */
+
+import { useState } from "react";
+import type { Row } from "@/kit/api";
+import { isMapping } from "@/kit/templates";
+import { Value } from "@/kit/Value";
+import type { Column, Tab, View } from "@/kit/views";
+
+type Props = { view: View; tab: Tab; content: Row };
+
+export function Fields({ view, tab, content }: Props) {
+  const [isAll, setAll] = useState(false);
+  const columns = fieldsOf(view, tab, content);
+  const hasValue = (column: Column) => !isNothing(content[column.name]);
+  const full = columns.filter(hasValue);
+  const empty = columns.filter((column) => !hasValue(column));
+  return (
+    <>
+      <dl className="fields">
+        {[...full, ...(isAll ? empty : [])].map((column) => (
+          <div key={column.name}>
+            <dt title={column.help || column.name}>{column.title}</dt>
+            <dd>
+              {isDeep(content[column.name]) ? (
+                <Deep value={content[column.name]} />
+              ) : (
+                <Value column={column} row={content} view={view} />
+              )}
+            </dd>
+          </div>
+        ))}
+      </dl>
+      {empty.length > 0 && (
+        <button type="button" className="as-link" onClick={() => setAll(!isAll)}>
+          {isAll ? "Hide what is empty" : `${empty.length} more without a value`}
+        </button>
+      )}
+    </>
+  );
+}
+
+function fieldsOf(view: View, tab: Tab, content: Row): Column[] {
+  const declared = tab.columns?.length ? tab.columns : tab.call ? [] : view.columns;
+  const names = new Set(declared.map((column) => column.name));
+  const rest = Object.keys(content)
+    .filter((name) => !names.has(name))
+    .map(
+      (name) =>
+        view.columns.find((column) => column.name === name) ?? {
+          name,
+          title: name,
+          type: typeOf(content[name]),
+        },
+    );
+  return [...declared, ...rest];
+}
+
+/** What the API sends without a declaration: a text that looks like a time is one. */
+export function typeOf(value: unknown): string {
+  if (typeof value === "string" && /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d/.test(value)) {
+    return "time";
+  }
+  return "text";
+}
+
+function isNothing(value: unknown): boolean {
+  return value === null || value === undefined || value === "";
+}
+
+function isDeep(value: unknown): boolean {
+  return isMapping(value) || (Array.isArray(value) && value.some(isMapping));
+}
+
+function Deep({ value }: { value: unknown }) {
+  return <pre className="text small">{JSON.stringify(value, null, 2)}</pre>;
+}

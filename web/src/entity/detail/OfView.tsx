@@ -1,0 +1,71 @@
+/** The rows of another view that belong to this entity. */
+
+import { useQuery } from "@tanstack/react-query";
+import { contentOf, type Row, send } from "@/kit/api";
+import { askedColumns, columnsOf, declared, personOf, searchAt, sortOf, valuesOf } from "@/kit/listing";
+import { matching, sorted } from "@/kit/local";
+import { Fault, Nothing, Waiting } from "@/kit/Panel";
+import { useMe, useView } from "@/kit/session";
+import type { Tab, View } from "@/kit/views";
+import { PlainTable } from "./PlainTable";
+import { ViewLink } from "./TabContent";
+
+const SHOWN = 50;
+
+export default function OfView({ tab, row }: { tab: Tab; row: Row }) {
+  const view = useView(tab.view ?? "");
+  return view ? <Rows view={view} tab={tab} row={row} /> : <Nothing>Your group may not see this.</Nothing>;
+}
+
+function Rows({ view, tab, row }: { view: View; tab: Tab; row: Row }) {
+  const me = useMe();
+  const columns = columnsOf(view, {}).map((column) =>
+    column.name === view.id_column && !column.link
+      ? { ...column, link: `/${view.name}/{${column.name}}` }
+      : column,
+  );
+  const conditions = declared(tab.filter, { ...personOf(me), ...row });
+  const query = useQuery({
+    queryKey: ["rows", view.name, "of", conditions],
+    queryFn: async ({ signal }) => {
+      const asked = {
+        search: searchAt(conditions, new Date()),
+        sort: sortOf(view, {}),
+        columns: askedColumns(view, columns),
+      };
+      const paging = view.search.paging === "page" ? { page: 1, per_page: SHOWN } : {};
+      const answer = await send(view.search, valuesOf(asked, me), {
+        query: paging,
+        headers: { Prefer: "count=none" },
+        signal,
+      });
+      const rows = (await contentOf(view.search, answer)) as Row[];
+      return view.search.filters ? rows : sorted(matching(rows, asked.search), asked.sort).slice(0, SHOWN);
+    },
+  });
+  if (query.isPending) {
+    return <Waiting />;
+  }
+  if (query.isError) {
+    return <Fault error={query.error} what={tab.title} onRetry={() => void query.refetch()} />;
+  }
+  if (query.data.length === 0) {
+    return <Nothing>There are none.</Nothing>;
+  }
+  return (
+    <>
+      <PlainTable view={view} tab={{ ...tab, columns }} row={row} content={query.data} />
+      <p>
+        <ViewLink
+          tab={tab}
+          row={row}
+          title={
+            query.data.length === SHOWN
+              ? `The first ${SHOWN}; show all in ${view.title}`
+              : `Show in ${view.title}`
+          }
+        />
+      </p>
+    </>
+  );
+}

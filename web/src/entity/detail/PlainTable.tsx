@@ -1,0 +1,71 @@
+/** A table of what a call answers: short enough to be drawn whole, cut where it is not. */
+
+import type { Row } from "@/kit/api";
+import { formatNumber } from "@/kit/formats";
+import { isMapping } from "@/kit/templates";
+import { isRight, Value } from "@/kit/Value";
+import type { Column } from "@/kit/views";
+import { typeOf } from "./Fields";
+import type { TabProps } from "./TabContent";
+
+const SHOWN_MAX = 1000;
+
+export function PlainTable({ view, tab, content }: TabProps) {
+  const rows = rowsOf(content);
+  const columns = tab.columns?.length ? tab.columns : columnsIn(rows);
+  return (
+    <div className="plain-scroll">
+      <table className="plain">
+        <thead>
+          <tr>
+            {columns.map((column) => (
+              <th
+                key={column.name}
+                className={isRight(column) ? "number" : undefined}
+                title={column.help || undefined}
+              >
+                {column.title}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.slice(0, SHOWN_MAX).map((row, index) => (
+            <tr key={index}>
+              {columns.map((column) => (
+                <td key={column.name} className={isRight(column) ? "number" : undefined}>
+                  <Value column={column} row={row} view={view} isShort />
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {rows.length > SHOWN_MAX && (
+        <p className="faint">
+          The first {formatNumber(SHOWN_MAX)} of {formatNumber(rows.length)}.
+        </p>
+      )}
+    </div>
+  );
+}
+
+function rowsOf(content: unknown): Row[] {
+  if (Array.isArray(content)) {
+    return content.map((each) => (isMapping(each) ? each : { value: each }));
+  }
+  return isMapping(content)
+    ? Object.entries(content).map(([name, value]) =>
+        isMapping(value) ? { name, ...value } : { name, value },
+      )
+    : [{ value: content }];
+}
+
+function columnsIn(rows: Row[]): Column[] {
+  const names = new Set(rows.slice(0, 50).flatMap((row) => Object.keys(row)));
+  return [...names].map((name) => ({
+    name,
+    title: name,
+    type: typeof rows[0]?.[name] === "number" ? "float" : typeOf(rows.find((row) => row[name])?.[name]),
+  }));
+}

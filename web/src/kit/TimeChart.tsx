@@ -1,0 +1,95 @@
+/** Lines or stacked areas over time, in the colours of the theme; a table says the same to those who do not see it. */
+
+import { useComputedColorScheme } from "@mantine/core";
+import { useEffect, useRef } from "react";
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+
+export type Series = { name: string; values: (number | null)[]; fill?: string };
+type Props = {
+  /** In seconds since 1970. */
+  times: number[];
+  series: Series[];
+  label: string;
+  height?: number;
+  isStacked?: boolean;
+  format?: (value: number) => string;
+};
+
+const COLOURS = {
+  light: ["#2a6fb5", "#0e8a93", "#c2741a", "#3b8f55", "#c0453d", "#7a5bb0", "#8a6d1f", "#5c6875"],
+  dark: ["#6fadec", "#4fc3cb", "#e8a54b", "#6cc486", "#ef8077", "#b49be6", "#cdb25c", "#98a4b2"],
+};
+
+export function TimeChart({ times, series, label, height = 240, isStacked = false, format }: Props) {
+  const place = useRef<HTMLDivElement>(null);
+  const scheme = useComputedColorScheme("light");
+  useEffect(() => {
+    const element = place.current;
+    if (!element) {
+      return;
+    }
+    const read = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+    const axis = {
+      stroke: read("--faint"),
+      grid: { stroke: read("--line-soft"), width: 1 },
+      ticks: { stroke: read("--line"), width: 1 },
+    };
+    const shown = isStacked ? stacked(series) : series;
+    const chart = new uPlot(
+      {
+        width: element.clientWidth,
+        height,
+        cursor: { drag: { x: true, y: false } },
+        legend: { live: true },
+        axes: [
+          axis,
+          { ...axis, size: 64, values: format ? (_, ticks) => ticks.map((tick) => format(tick)) : undefined },
+        ],
+        series: [
+          {},
+          ...shown.map((each, index) => {
+            const colour = each.fill ?? COLOURS[scheme][index % COLOURS[scheme].length] ?? "#888";
+            return {
+              label: each.name,
+              stroke: colour,
+              width: 1.5,
+              fill: isStacked ? `${colour}55` : undefined,
+              points: { show: times.length < 2 },
+            };
+          }),
+        ],
+      },
+      [times, ...shown.map((each) => each.values)] as uPlot.AlignedData,
+      element,
+    );
+    const observer = new ResizeObserver(() => chart.setSize({ width: element.clientWidth, height }));
+    observer.observe(element);
+    return () => {
+      observer.disconnect();
+      chart.destroy();
+    };
+  }, [times, series, scheme, height, isStacked, format]);
+  return (
+    <div
+      className="chart"
+      ref={place}
+      role="img"
+      aria-label={`${label}: ${series.map((each) => each.name).join(", ")} over time`}
+    />
+  );
+}
+
+/** Each series on top of those before it; drawn from the highest to the lowest. */
+export function stacked(series: readonly Series[]): Series[] {
+  const sums: number[] = [];
+  return series
+    .map((each) => ({
+      ...each,
+      values: each.values.map((value, index) => {
+        sums[index] = (sums[index] ?? 0) + (value ?? 0);
+        return sums[index] ?? 0;
+      }),
+    }))
+    .reverse();
+}

@@ -1,0 +1,109 @@
+/** What a list asks the API for, from its view and its address; pure, so that copying as CLI or curl says the same. */
+
+import type { ListState, Sort } from "./address";
+import { type Condition, literal, render, type Spec, specs, type Word } from "./filters";
+import type { Me } from "./session";
+import { fill, fillPath, fillText, placeholders, type Values } from "./templates";
+import { isRelative } from "./times";
+import type { ApiCall, Column, DeclaredCondition, View } from "./views";
+
+export function personOf(me: Me | undefined): Values {
+  return me ? { $me: me.preferred_username, $vo: me.vo, $group: me.group } : {};
+}
+
+/** Return conditions that a view declares, with who is logged in and the row that is open filled in. */
+export function declared(conditions: readonly DeclaredCondition[] | undefined, values: Values): Condition[] {
+  return (conditions ?? []).map(({ parameter, operator, value, values: several }) => ({
+    parameter,
+    operator,
+    values: (several ?? [value ?? ""]).map((each) => wordOf(fill(each, values) ?? "")),
+  }));
+}
+
+function wordOf(value: unknown): Word {
+  const text = String(value);
+  return isRelative(text) ? { text, quoted: false } : literal(text);
+}
+
+/** Return the conditions of a list: those of its address, or the view's own. */
+export function conditionsOf(view: View, state: ListState, me: Me | undefined): Condition[] {
+  return state.conditions ?? declared(view.default_filter, personOf(me));
+}
+
+export function sortOf(view: View, state: ListState): Sort[] {
+  const own = (view.default_sort ?? []).map((key) => ({
+    column: key.parameter,
+    descending: key.direction === "desc",
+  }));
+  return state.sort ?? own;
+}
+
+/** Return the columns that are shown; names that the view does not have are left out. */
+export function columnsOf(view: View, state: ListState): Column[] {
+  const wanted = (state.columns ?? view.default_columns)
+    .map((name) => view.columns.find((column) => column.name === name))
+    .filter((column) => column !== undefined);
+  return wanted.length > 0 ? wanted : view.columns.filter((column) => column.name === view.id_column);
+}
+
+/** Return the names of the columns to ask for: those shown, and those that they, the tabs and the actions refer to. */
+export function askedColumns(view: View, shown: readonly Column[]): string[] {
+  const known = new Set(view.columns.map((column) => column.name));
+  const named = [
+    view.id_column,
+    ...(view.status_column ? [view.status_column] : []),
+    ...shown.flatMap((column) => [column.name, ...placeholders(column.link ?? "")]),
+    ...(view.actions ?? []).flatMap((action) => placeholders([action.call.path, action.call.body])),
+  ];
+  return [...new Set(named.filter((name) => known.has(name)))];
+}
+
+export type Asked = { search: Spec[]; sort: Sort[]; columns: string[]; grouping?: string[] };
+
+export function valuesOf(asked: Asked, me: Me | undefined): Values {
+  return {
+    ...personOf(me),
+    $search: asked.search,
+    $sort: asked.sort.map(({ column, descending }) => ({
+      parameter: column,
+      direction: descending ? "desc" : "asc",
+    })),
+    $columns: asked.columns,
+    $grouping: asked.grouping ?? [],
+  };
+}
+
+/** Return the command that lists the same. */
+export function asCommand(view: View, conditions: readonly Condition[]): string | undefined {
+  if (!view.cli) {
+    return undefined;
+  }
+  const where = render(conditions);
+  if (where === "") {
+    // Without conditions the option goes as well.
+    return view.cli.replace(/\s*--where\s+'?\{\$where\}'?/, "").replace(/'?\{\$where\}'?/, "");
+  }
+  return fillText(view.cli, { $where: where.replaceAll("'", `'\\''`) });
+}
+
+/** Return the request that a script would send for the same. */
+export function asCurl(call: ApiCall, values: Values, origin: string): string {
+  const body = call.body === null || call.body === undefined ? undefined : fill(call.body, values);
+  const query = fill(call.query ?? {}, values) as Record<string, string>;
+  const parameters = new URLSearchParams(query).toString();
+  const address = `${origin}${fillPath(call.path, values)}${parameters ? `?${parameters}` : ""}`;
+  const parts = [`curl -sS -X ${call.method} ${quoted(address)}`, `-H "Authorization: Bearer $(weyl token)"`];
+  if (body !== undefined) {
+    parts.push("-H 'Content-Type: application/json'", `-d ${quoted(JSON.stringify(body))}`);
+  }
+  return parts.join(" \\\n  ");
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** Return the conditions as specs at a moment, so that relative times are the same for all that is asked together. */
+export function searchAt(conditions: readonly Condition[], now: Date): Spec[] {
+  return specs(conditions, now);
+}

@@ -1,0 +1,45 @@
+import { describe, expect, it } from "vitest";
+import { parse, specs } from "./filters";
+import { counted, matching, sorted } from "./local";
+
+const rows = [
+  { Name: "LCG.CERN.ch", Status: "Active", Jobs: 10, Tags: ["a", "b"], Since: "2026-03-10T10:00:00Z" },
+  { Name: "LCG.PIC.es", Status: "Banned", Jobs: 2, Tags: ["b"], Since: "2026-03-01T10:00:00Z" },
+  { Name: "DIRAC.50%.x", Status: "Active", Jobs: null, Tags: [], Since: null },
+];
+
+function names(filter: string): string[] {
+  return matching(rows, specs(parse(filter), new Date("2026-03-10T12:00:00Z"))).map((row) =>
+    String(row.Name),
+  );
+}
+
+describe("rows that are here already", () => {
+  it.each([
+    ["Name = LCG.*", ["LCG.CERN.ch", "LCG.PIC.es"]],
+    ["Name != LCG.*", ["DIRAC.50%.x"]],
+    ['Name = "DIRAC.50%.x"', ["DIRAC.50%.x"]],
+    ["Name = *50%*", ["DIRAC.50%.x"]],
+    ["Status in (Banned, Degraded)", ["LCG.PIC.es"]],
+    ["Status not in (Banned)", ["LCG.CERN.ch", "DIRAC.50%.x"]],
+    ["Jobs > 2", ["LCG.CERN.ch"]],
+    ["Jobs < 10", ["LCG.PIC.es"]],
+    ["Tags = a", ["LCG.CERN.ch"]],
+    ["Since > -2d", ["LCG.CERN.ch"]],
+    ["Since < -2d", ["LCG.PIC.es"]],
+    ["Name ~ ^LCG.*ch$", ["LCG.CERN.ch"]],
+    ["Name ~ [", []],
+  ])("with %s are %j", (filter, wanted) => expect(names(filter)).toEqual(wanted));
+
+  it("come in an order, those without a value last", () => {
+    const order = sorted(rows, [{ column: "Jobs", descending: false }]).map((row) => row.Jobs);
+    expect(order).toEqual([2, 10, null]);
+  });
+
+  it("are counted", () => {
+    expect(counted(rows, "Status")).toEqual([
+      { Status: "Active", count: 2 },
+      { Status: "Banned", count: 1 },
+    ]);
+  });
+});
