@@ -1,12 +1,6 @@
 /** The addresses of the pages, and the parameters in them, which stay as people write them. */
 
-import {
-  createRootRoute,
-  createRoute,
-  createRouter,
-  lazyRouteComponent,
-  redirect,
-} from "@tanstack/react-router";
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { readSearch, writeSearch } from "./kit/address";
 import { Fault } from "./kit/Panel";
 import { PAGES } from "./pages";
@@ -44,16 +38,8 @@ const one = createRoute({
   component: lazyRouteComponent(() => import("./entity/OnePage")),
 });
 
-const rest = createRoute({
-  getParentRoute: () => shell,
-  path: "/$view/$id/$",
-  beforeLoad: () => {
-    throw redirect({ to: "/" });
-  },
-});
-
 export const router = createRouter({
-  routeTree: root.addChildren([login, shell.addChildren([...written, list, one, rest])]),
+  routeTree: root.addChildren([login, shell.addChildren([...written, list, one])]),
   parseSearch: (text) => readSearch(text),
   stringifySearch: (search) => writeSearch(search),
   defaultPreload: "intent",

@@ -5,7 +5,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { ApiFault, askCall, type Row, send } from "@/kit/api";
 import type { Spec } from "@/kit/filters";
-import { formatNumber, plural } from "@/kit/formats";
+import { countOf, formatNumber } from "@/kit/formats";
 import { defaultsOf, problemsOf, sentValues } from "@/kit/forms";
 import { personOf } from "@/kit/listing";
 import { SchemaForm } from "@/kit/SchemaForm";
@@ -99,7 +99,7 @@ export default function ActionDialog(props: Props) {
         };
         followOperation({
           id: started.operation_id,
-          title: `${action.title} ${plural(plan.count, "row")}`,
+          title: `${action.title} ${countOf(plan.count, view)}`,
           undoS: plan.undo_s ?? 0,
           onEnd: refresh,
         });
@@ -111,12 +111,12 @@ export default function ActionDialog(props: Props) {
       props.onDone?.();
       onClose();
     });
-  const target = search ? "all that match" : ids.length === 1 ? String(ids[0]) : plural(ids.length, "row");
+  const target = search ? "all that match" : ids.length === 1 ? String(ids[0]) : countOf(ids.length, view);
   return (
     <Modal
       opened
       onClose={onClose}
-      title={action.view ? action.title : `${action.title}: ${target}`}
+      title={action.view ? action.title : `${action.title} ${target}`}
       centered
       closeOnClickOutside={!isBusy}
     >

@@ -138,7 +138,8 @@ function Values({
 }) {
   const [typed, setTyped] = useState("");
   const others = conditions.filter((each) => each.parameter !== column.name);
-  const call = Array.isArray(column.values) ? undefined : (column.values ?? view.summary ?? undefined);
+  const canCount = view.groupings?.includes(column.name) ? view.summary : undefined;
+  const call = Array.isArray(column.values) ? canCount : (column.values ?? canCount);
   const found = useQuery({
     queryKey: ["values", view.name, column.name, others, typed],
     queryFn: async ({ signal }) => {
@@ -151,14 +152,16 @@ function Values({
       const values = valuesOf({ ...asked, search, grouping: [column.name] }, me);
       return call ? countsOf((await askCall(call, values, { signal })) as Row[], column.name).rows : [];
     },
-    enabled: call !== undefined,
+    enabled: Boolean(call),
     placeholderData: (before) => before,
     staleTime: 30_000,
   });
-  const fixed = Array.isArray(column.values)
-    ? column.values.map((value) => ({ value: String(value), count: -1 }))
-    : [];
-  const offered = [...fixed, ...(found.data ?? [])].filter(({ value }) =>
+  const counted = found.data ?? [];
+  const seen = new Set(counted.map(({ value }) => value));
+  const fixed = (Array.isArray(column.values) ? column.values.map(String) : []).filter(
+    (value) => !seen.has(value),
+  );
+  const offered = [...counted, ...fixed.map((value) => ({ value, count: -1 }))].filter(({ value }) =>
     value.toLowerCase().includes(typed.toLowerCase()),
   );
   const values = [

@@ -3,7 +3,7 @@
 import { useParams } from "@tanstack/react-router";
 import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import type { Row } from "@/kit/api";
-import { plural } from "@/kit/formats";
+import { countOf } from "@/kit/formats";
 import { useKeys } from "@/kit/keys";
 import { askedColumns, columnsOf, conditionsOf, searchAt, sortOf } from "@/kit/listing";
 import { Fault, Nothing, Panel, Waiting } from "@/kit/Panel";
@@ -107,7 +107,7 @@ export function EntityList({ view }: { view: View }) {
           rows={rows}
           live={live}
           onRefresh={refresh}
-          count={rows.isCountKnown ? plural(rows.count, "row") : `${plural(rows.count, "row")} or more`}
+          count={rows.isCountKnown ? countOf(rows.count, view) : `${countOf(rows.count, view)} or more`}
         />
         <FilterBar {...given} />
         <Panel what="The summary">

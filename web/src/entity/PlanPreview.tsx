@@ -1,7 +1,7 @@
 /** What an action would do, before it does it. */
 
 import type { Row } from "@/kit/api";
-import { formatNumber, plural } from "@/kit/formats";
+import { countOf, formatNumber } from "@/kit/formats";
 import { lookUp } from "@/kit/templates";
 import { Value } from "@/kit/Value";
 import type { View } from "@/kit/views";
@@ -27,7 +27,7 @@ export function PlanPreview({ plan, view }: { plan: Plan; view: View }) {
   return (
     <div className="plan">
       <p>
-        <strong>It would be done to {plural(plan.count, "row")}.</strong>
+        <strong>It would be done to {countOf(plan.count, view)}.</strong>
         {plan.undo_s
           ? ` You can take it back for ${plan.undo_s} seconds; after that there is no way back.`
           : ""}

@@ -2,7 +2,7 @@
 
 import { Button, CloseButton } from "@mantine/core";
 import { lazy, Suspense, useState } from "react";
-import { formatNumber, plural } from "@/kit/formats";
+import { countOf, formatNumber } from "@/kit/formats";
 import { NamedIcon } from "@/kit/icons";
 import { mayUse } from "@/kit/session";
 import { fillText } from "@/kit/templates";
@@ -31,7 +31,7 @@ export function SelectionBar({ view, me, asked, rows, chosen }: Given & { rows: 
   return (
     <section className="selection" aria-label="Chosen rows">
       <CloseButton size="sm" aria-label="Choose nothing" onClick={chosen.clear} />
-      <strong>{all ? `All ${formatNumber(count)} that match` : `${plural(count, "row")} chosen`}</strong>
+      <strong>{all ? `All ${formatNumber(count)} that match` : `${countOf(count, view)} chosen`}</strong>
       {canAll && (
         <button type="button" className="as-link" onClick={chosen.chooseAll}>
           choose all {rows.isCountKnown ? formatNumber(rows.count) : ""} that match

@@ -30,6 +30,9 @@ export function Value({ column, row, view, isShort }: Props) {
     (type === "json"
       ? JSON.stringify(value)
       : formatValue(value, type === "int" && isId(column) ? "text" : type, column.unit));
+  if (value === "Unknown" || value === "ANY") {
+    return <span className="faint">{text}</span>;
+  }
   const to = linkOf(column, row);
   return to ? (
     <Link to={to} onClick={(event) => event.stopPropagation()}>

@@ -81,6 +81,15 @@ export function plural(count: number, word: string): string {
   return `${formatNumber(count)} ${word}${count === 1 ? "" : "s"}`;
 }
 
+/** Count what a view lists, by its own words: `1 job`, `54 jobs`. */
+export function countOf(
+  count: number,
+  view: { title: string; id_column: string; columns: { name: string; title: string }[] },
+): string {
+  const one = view.columns.find((column) => column.name === view.id_column)?.title ?? "row";
+  return `${formatNumber(count)} ${(count === 1 ? one : view.title).toLowerCase()}`;
+}
+
 /** Write any value of the API as text, by the type that its column has. */
 export function formatValue(value: unknown, type: string, unit?: string | null): string {
   if (value === null || value === undefined || value === "") {

@@ -15,10 +15,24 @@ const weyl: MantineColorsTuple = [
   "#14508a",
 ];
 
+/** What Mantine draws in dark: the greys of `kit.css`, from the text to the deepest ground. */
+const dark: MantineColorsTuple = [
+  "#dce2e9",
+  "#b9c2cc",
+  "#96a1ae",
+  "#6b7683",
+  "#3a434d",
+  "#2b333d",
+  "#232a32",
+  "#191e24",
+  "#14181d",
+  "#0e1114",
+];
+
 export const theme = createTheme({
   primaryColor: "weyl",
   primaryShade: { light: 8, dark: 7 },
-  colors: { weyl },
+  colors: { weyl, dark },
   fontFamily: 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif',
   fontFamilyMonospace: 'ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace',
   fontSizes: { xs: "0.75rem", sm: "0.8125rem", md: "0.875rem", lg: "1rem", xl: "1.125rem" },
