@@ -3,6 +3,7 @@
 import { ActionIcon, Button, Checkbox, Group, Modal } from "@mantine/core";
 import { IconArrowDown, IconArrowUp } from "@tabler/icons-react";
 import { useState } from "react";
+import { changePreferences, choiceWith, usePreferences } from "@/kit/preferences";
 import type { Given } from "./given";
 
 export default function ColumnChooser({ view, columns, change, onClose }: Given & { onClose: () => void }) {
@@ -14,9 +15,14 @@ export default function ColumnChooser({ view, columns, change, onClose }: Given 
     next.splice(index + by, 0, name as string);
     setNames(next);
   };
+  const [isKept, setKept] = useState(false);
+  const preferences = usePreferences();
   const done = () => {
     const isUsual = names.join() === view.default_columns.join();
-    change({ columns: isUsual || names.length === 0 ? undefined : names });
+    if (isKept) {
+      changePreferences({ columns: choiceWith(preferences.columns, view.name, isUsual ? undefined : names) });
+    }
+    change({ columns: isKept || (isUsual && !preferences.columns?.[view.name]) ? undefined : names });
     onClose();
   };
   return (
@@ -68,6 +74,12 @@ export default function ColumnChooser({ view, columns, change, onClose }: Given 
           </li>
         ))}
       </ul>
+      <Checkbox
+        size="xs"
+        label="Show me these whenever I open this list"
+        checked={isKept}
+        onChange={(event) => setKept(event.target.checked)}
+      />
       <Group justify="space-between" mt="md">
         <Button variant="default" size="compact-sm" onClick={() => setNames([...view.default_columns])}>
           The usual ones

@@ -7,7 +7,9 @@ import { countOf } from "@/kit/formats";
 import { useKeys } from "@/kit/keys";
 import { askedColumns, columnsOf, conditionsOf, searchAt, sortOf } from "@/kit/listing";
 import { Fault, Nothing, Panel, Waiting } from "@/kit/Panel";
+import { usePreferences } from "@/kit/preferences";
 import { useMe, useView } from "@/kit/session";
+import { useTitle } from "@/kit/useTitle";
 import type { View } from "@/kit/views";
 import { NotHere } from "@/shell/NotHere";
 import { EntityTable } from "./EntityTable";
@@ -31,15 +33,21 @@ export default function EntityPage() {
 
 export function EntityList({ view }: { view: View }) {
   const me = useMe();
-  const [state, change] = useListState();
+  const [state, change, search] = useListState();
+  useTitle(view.title);
+  const preferences = usePreferences();
+  const wantsAll = preferences.all?.[view.name] ?? false;
   const [epoch, setEpoch] = useState(0);
   const [window, setWindow] = useState({ start: 0, end: 0 });
   const [active, setActive] = useState(-1);
   const scroller = useRef<HTMLDivElement>(null);
   const isHovered = useRef(false);
 
-  const conditions = useMemo(() => conditionsOf(view, state, me), [view, state, me]);
-  const columns = useMemo(() => columnsOf(view, state), [view, state]);
+  const conditions = useMemo(() => conditionsOf(view, state, me, wantsAll), [view, state, me, wantsAll]);
+  const columns = useMemo(
+    () => columnsOf(view, state, preferences.columns?.[view.name]),
+    [view, state, preferences],
+  );
   const text = JSON.stringify([conditions, sortOf(view, state), columns.map((column) => column.name)]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: what is asked changes with its text, and when it is asked anew.
   const asked = useMemo(
@@ -107,6 +115,7 @@ export function EntityList({ view }: { view: View }) {
           rows={rows}
           live={live}
           onRefresh={refresh}
+          todo={typeof search.do === "string" ? search.do : undefined}
           count={rows.isCountKnown ? countOf(rows.count, view) : `${countOf(rows.count, view)} or more`}
         />
         <FilterBar {...given} />
@@ -130,6 +139,15 @@ export function EntityList({ view }: { view: View }) {
             isHovered.current = false;
           }}
         >
+          {rows.error && rows.count > 0 ? (
+            <p className="strip" role="alert">
+              Some rows could not be loaded:{" "}
+              {rows.error instanceof Error ? rows.error.message : String(rows.error)}
+              <button type="button" className="as-link" onClick={refresh}>
+                Try again
+              </button>
+            </p>
+          ) : null}
           {rows.error && rows.count === 0 ? (
             <Fault error={rows.error} what={view.title} onRetry={refresh} />
           ) : rows.isPending ? (

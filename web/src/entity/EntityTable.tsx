@@ -15,8 +15,10 @@ export const ROW_PX = 30;
 const CHECK_PX = 34;
 const WIDTH_PX = 150;
 const WIDTH_MIN_PX = 60;
+const SETTLE_MS = 60;
 
-export type Chosen = { ids: ReadonlySet<string>; all: boolean };
+/** Rows by their ids, as they were when they were chosen; or all that match, whatever they are. */
+export type Chosen = { ids: ReadonlyMap<string, Row>; all: boolean };
 
 type Props = {
   view: View;
@@ -56,7 +58,11 @@ export function EntityTable(props: Props) {
     return () => observer.disconnect();
   }, [scroller]);
 
-  useEffect(() => onWindow({ start, end }), [start, end, onWindow]);
+  // Whoever drags the scroll bar wants the rows where it stops.
+  useEffect(() => {
+    const timer = setTimeout(() => onWindow({ start, end }), SETTLE_MS);
+    return () => clearTimeout(timer);
+  }, [start, end, onWindow]);
 
   const onScroll = useCallback(() => {
     cancelAnimationFrame(frame.current);

@@ -5,6 +5,7 @@ import { IconAdjustmentsHorizontal, IconFilter, IconX } from "@tabler/icons-reac
 import { lazy, Suspense, useEffect, useState } from "react";
 import { type Condition, FilterFault, literal, parse, render, renderCondition } from "@/kit/filters";
 import { Waiting } from "@/kit/Panel";
+import { changePreferences, choiceWith, usePreferences } from "@/kit/preferences";
 import type { View } from "@/kit/views";
 import type { Given } from "./given";
 
@@ -13,6 +14,7 @@ const SHOWN_CHARACTERS_MAX = 60;
 
 export function FilterBar(props: Given) {
   const { view, conditions, change, state } = props;
+  const preferences = usePreferences();
   const [typed, setTyped] = useState("");
   const [isWhole, setWhole] = useState(false);
   const [fault, setFault] = useState<string>();
@@ -25,6 +27,11 @@ export function FilterBar(props: Given) {
   }, [render(conditions), isWhole]);
 
   const set = (next: Condition[]) => change({ conditions: next });
+  /** Which of the two a list begins with is remembered. */
+  const begin = (wantsAll: boolean) => {
+    changePreferences({ all: choiceWith(preferences.all, view.name, wantsAll || undefined) });
+    change({ conditions: wantsAll ? [] : undefined });
+  };
   const submit = () => {
     const text = typed.trim();
     if (text === "") {
@@ -158,12 +165,12 @@ export function FilterBar(props: Given) {
         <span className="either">
           <button
             type="button"
-            aria-pressed={state.conditions === undefined}
-            onClick={() => change({ conditions: undefined })}
+            aria-pressed={state.conditions === undefined && conditions.length > 0}
+            onClick={() => begin(false)}
           >
             {isMine(view) ? "Mine" : "Usual"}
           </button>
-          <button type="button" aria-pressed={state.conditions?.length === 0} onClick={() => set([])}>
+          <button type="button" aria-pressed={conditions.length === 0} onClick={() => begin(true)}>
             All
           </button>
         </span>

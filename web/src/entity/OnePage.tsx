@@ -4,6 +4,7 @@ import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router"
 import { lazy, Suspense } from "react";
 import { Waiting } from "@/kit/Panel";
 import { useView } from "@/kit/session";
+import { useTitle } from "@/kit/useTitle";
 import { NotHere } from "@/shell/NotHere";
 import "./entity.css";
 
@@ -14,6 +15,7 @@ export default function OnePage() {
   const { tab } = useSearch({ strict: false }) as { tab?: string };
   const view = useView(name);
   const navigate = useNavigate();
+  useTitle(`${view?.title ?? "weyl"} ${id}`);
   if (!view) {
     return <NotHere name={name} />;
   }

@@ -18,7 +18,7 @@ export function SelectionBar({ view, me, asked, rows, chosen }: Given & { rows: 
   const [action, setAction] = useState<Action>();
   const { ids, all } = chosen.value;
   const count = all ? rows.count : ids.size;
-  const here = rows.loaded.filter((row) => ids.has(String(row[view.id_column])));
+  const here = [...ids.values()];
   const canAll = (view.actions ?? []).some((each) => each.bulk === "filter") && !all && rows.count > ids.size;
   const usable = (view.actions ?? []).filter(
     (each) =>
@@ -56,7 +56,7 @@ export function SelectionBar({ view, me, asked, rows, chosen }: Given & { rows: 
           size="compact-sm"
           variant="subtle"
           onClick={() =>
-            void navigator.clipboard.writeText([...ids].join("\n")).then(
+            void navigator.clipboard.writeText([...ids.keys()].join("\n")).then(
               () => say("Copied the ids."),
               (error: unknown) => sayFault(error, "Copying"),
             )

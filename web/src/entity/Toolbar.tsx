@@ -26,12 +26,20 @@ const SavedViews = lazy(() => import("./SavedViews"));
 const ExportDialog = lazy(() => import("./ExportDialog"));
 const ActionDialog = lazy(() => import("./ActionDialog"));
 
-type Props = Given & { rows: Rows; live: ReturnType<typeof useLive>; onRefresh: () => void; count: string };
+type Props = Given & {
+  rows: Rows;
+  live: ReturnType<typeof useLive>;
+  onRefresh: () => void;
+  count: string;
+  todo?: string;
+};
 
 export function Toolbar(props: Props) {
   const { view, live, onRefresh, count } = props;
   const [over, setOver] = useState<"columns" | "saved" | "export">();
-  const [action, setAction] = useState<Action>();
+  const [action, setAction] = useState<Action | undefined>(
+    view.actions?.find((each) => each.view && each.name === props.todo),
+  );
   const making = (view.actions ?? []).filter((each) => each.view);
   return (
     <div className="toolbar">

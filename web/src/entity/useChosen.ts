@@ -1,11 +1,12 @@
 /** Which rows are chosen: some by their ids, or all that match. */
 
 import { useEffect, useRef, useState } from "react";
+import type { Row } from "@/kit/api";
 import type { View } from "@/kit/views";
 import type { Chosen } from "./EntityTable";
 import type { Rows } from "./useRows";
 
-const NONE: Chosen = { ids: new Set(), all: false };
+const NONE: Chosen = { ids: new Map(), all: false };
 
 /** `list` changes when the list does; what was chosen of another list is forgotten. */
 export function useChosen(view: View, rows: Rows, list: string) {
@@ -14,23 +15,21 @@ export function useChosen(view: View, rows: Rows, list: string) {
   // biome-ignore lint/correctness/useExhaustiveDependencies: another list, another choice.
   useEffect(() => setValue(NONE), [list]);
 
-  const idAt = (index: number) => {
-    const row = rows.at(index);
-    return row === undefined ? undefined : String(row[view.id_column]);
-  };
+  const idOf = (row: Row) => String(row[view.id_column]);
+  const loaded = () => new Map(rows.loaded.map((row) => [idOf(row), row]));
   const toggle = (index: number, isRange: boolean) => {
-    const id = idAt(index);
-    if (id === undefined) {
+    const row = rows.at(index);
+    if (row === undefined) {
       return;
     }
-    const ids = new Set(value.all ? rows.loaded.map((row) => String(row[view.id_column])) : value.ids);
-    const isOn = !ids.has(id);
+    const ids = value.all ? loaded() : new Map(value.ids);
+    const isOn = !ids.has(idOf(row));
     const from = isRange && last.current >= 0 ? Math.min(last.current, index) : index;
     const to = isRange && last.current >= 0 ? Math.max(last.current, index) : index;
     for (let at = from; at <= to; at++) {
-      const each = idAt(at);
+      const each = rows.at(at);
       if (each !== undefined) {
-        isOn ? ids.add(each) : ids.delete(each);
+        isOn ? ids.set(idOf(each), each) : ids.delete(idOf(each));
       }
     }
     last.current = index;
@@ -38,16 +37,14 @@ export function useChosen(view: View, rows: Rows, list: string) {
   };
   const toggleLoaded = () => {
     const isSome = value.all || value.ids.size > 0;
-    setValue(
-      isSome ? NONE : { ids: new Set(rows.loaded.map((row) => String(row[view.id_column]))), all: false },
-    );
+    setValue(isSome ? NONE : { ids: loaded(), all: false });
   };
   return {
     value,
     toggle,
     toggleLoaded,
     clear: () => setValue(NONE),
-    chooseAll: () => setValue({ ids: new Set(), all: true }),
+    chooseAll: () => setValue({ ids: new Map(), all: true }),
   };
 }
 

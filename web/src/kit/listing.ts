@@ -25,9 +25,14 @@ function wordOf(value: unknown): Word {
   return isRelative(text) ? { text, quoted: false } : literal(text);
 }
 
-/** Return the conditions of a list: those of its address, or the view's own. */
-export function conditionsOf(view: View, state: ListState, me: Me | undefined): Condition[] {
-  return state.conditions ?? declared(view.default_filter, personOf(me));
+/** Return the conditions of a list: those of its address, or the view's own unless somebody wants all. */
+export function conditionsOf(
+  view: View,
+  state: ListState,
+  me: Me | undefined,
+  wantsAll = false,
+): Condition[] {
+  return state.conditions ?? (wantsAll ? [] : declared(view.default_filter, personOf(me)));
 }
 
 export function sortOf(view: View, state: ListState): Sort[] {
@@ -39,8 +44,8 @@ export function sortOf(view: View, state: ListState): Sort[] {
 }
 
 /** Return the columns that are shown; names that the view does not have are left out. */
-export function columnsOf(view: View, state: ListState): Column[] {
-  const wanted = (state.columns ?? view.default_columns)
+export function columnsOf(view: View, state: ListState, preferred?: string[]): Column[] {
+  const wanted = (state.columns ?? preferred ?? view.default_columns)
     .map((name) => view.columns.find((column) => column.name === name))
     .filter((column) => column !== undefined);
   return wanted.length > 0 ? wanted : view.columns.filter((column) => column.name === view.id_column);

@@ -1,4 +1,7 @@
-/** Who is logged in, and what their pages show. Both are remembered, so that a page is there before it has asked. */
+/**
+ * Who is logged in, and what their pages show. Both are remembered, so that a list asks for its rows at once; whether
+ * they still hold is asked when the rows are there, see `Shell`.
+ */
 
 import { queryOptions, useQuery } from "@tanstack/react-query";
 import { ask, type Row } from "./api";
@@ -30,7 +33,6 @@ export const meOptions = queryOptions({
   queryKey: ["me"],
   queryFn: () => remembered<Me>("me", "/api/auth/web/me"),
   initialData: () => kept.get<Me>("me"),
-  initialDataUpdatedAt: 0,
   staleTime: SOON,
   retry: false,
 });
@@ -39,7 +41,6 @@ export const viewsOptions = queryOptions({
   queryKey: ["views"],
   queryFn: () => remembered<Catalogue>("views", "/api/ui/views"),
   initialData: () => kept.get<Catalogue>("views"),
-  initialDataUpdatedAt: 0,
   staleTime: SOON,
   retry: false,
 });

@@ -5,7 +5,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import { Fault } from "@/kit/Panel";
-import { type Installation, installationOptions, loginAddress } from "@/kit/session";
+import { forget, type Installation, installationOptions, loginAddress } from "@/kit/session";
 import { kept } from "@/kit/store";
 import { Mark } from "./Mark";
 
@@ -50,6 +50,8 @@ function Chooser({ installation, returnTo }: { installation: Installation; retur
   const group = groups.includes(chosen) ? chosen : (found?.default_group ?? groups[0] ?? "");
 
   const go = () => {
+    // Another person may come back than the one who was here.
+    forget();
     kept.set("login", { vo, group });
     window.location.assign(loginAddress(vo, group, returnTo));
   };

@@ -1,6 +1,6 @@
 /** What is around every page: navigation, who is logged in, messages, and what to do when the server is away. */
 
-import { ActionIcon, Tooltip } from "@mantine/core";
+import { ActionIcon, Tooltip, useMantineColorScheme } from "@mantine/core";
 import { IconMenu2, IconSearch } from "@tabler/icons-react";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Outlet, useLocation, useNavigate } from "@tanstack/react-router";
@@ -9,6 +9,7 @@ import { Operations } from "@/entity/operations";
 import { expired } from "@/kit/api";
 import { useKeys } from "@/kit/keys";
 import { Panel, Waiting } from "@/kit/Panel";
+import { loadPreferences } from "@/kit/preferences";
 import { meOptions, viewsOptions } from "@/kit/session";
 import { useStore } from "@/kit/store";
 import { Toasts } from "@/kit/toasts";
@@ -21,6 +22,8 @@ const Palette = lazy(() => import("./Palette"));
 const Help = lazy(() => import("./Help"));
 const Expired = lazy(() => import("./Expired"));
 
+const SECOND_LOOK_MS = 1500;
+
 export function Shell() {
   const [isNavOpen, setNavOpen] = useState(false);
   const [over, setOver] = useState<"palette" | "help">();
@@ -28,6 +31,7 @@ export function Shell() {
   const isExpired = useStore(expired);
   const me = useQuery(meOptions);
   const views = useQuery({ ...viewsOptions, enabled: !me.isError });
+  useSecondLook(me.data !== undefined);
   const navigate = useNavigate();
   const path = location.pathname;
 
@@ -122,7 +126,25 @@ function useCommandKey(act: () => void): void {
   });
 }
 
-export function useRefreshAll(): () => void {
+/** What was remembered is looked at again when the page is there: first come the rows. */
+function useSecondLook(isRemembered: boolean): void {
   const queries = useQueryClient();
-  return () => void queries.invalidateQueries();
+  const { setColorScheme } = useMantineColorScheme();
+  // biome-ignore lint/correctness/useExhaustiveDependencies: once, when the page is opened.
+  useEffect(() => {
+    const timer = setTimeout(
+      () => {
+        if (isRemembered) {
+          void queries.refetchQueries({ queryKey: meOptions.queryKey });
+          void queries.refetchQueries({ queryKey: viewsOptions.queryKey });
+        }
+        loadPreferences().then(
+          ({ theme }) => theme && setColorScheme(theme),
+          () => undefined,
+        );
+      },
+      isRemembered ? SECOND_LOOK_MS : 0,
+    );
+    return () => clearTimeout(timer);
+  }, []);
 }

@@ -11,6 +11,7 @@ import {
 } from "@tabler/icons-react";
 import { useQueryClient } from "@tanstack/react-query";
 import { request } from "@/kit/api";
+import { changePreferences } from "@/kit/preferences";
 import { forget, useMe } from "@/kit/session";
 import { sayFault } from "@/kit/toasts";
 
@@ -86,7 +87,10 @@ export function UserMenu() {
             key={scheme}
             leftSection={<Shape size={16} />}
             aria-current={colorScheme === scheme || undefined}
-            onClick={() => setColorScheme(scheme)}
+            onClick={() => {
+              setColorScheme(scheme);
+              changePreferences({ theme: scheme });
+            }}
           >
             {title} {colorScheme === scheme && <span className="faint">now</span>}
           </Menu.Item>

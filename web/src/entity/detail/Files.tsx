@@ -27,6 +27,7 @@ export function Files({ tab, row, content }: TabProps) {
       }
       const link = document.createElement("a");
       link.href = address;
+      link.target = "_blank";
       link.rel = "noreferrer";
       link.download = "";
       link.click();

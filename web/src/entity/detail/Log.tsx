@@ -99,7 +99,13 @@ export default function Log({ view, tab, row, isOver }: { view: View; tab: Tab; 
         </ActionIcon>
       </div>
       {lines.length === 0 ? (
-        <Nothing>{wanted ? "No line has this." : "Nothing has been written yet."}</Nothing>
+        <Nothing>
+          {wanted
+            ? "No line has this."
+            : isOver
+              ? "Nothing was written, or nothing of it is kept here."
+              : "Nothing has been written yet."}
+        </Nothing>
       ) : (
         <section
           className="log-lines"

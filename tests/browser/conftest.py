@@ -1,0 +1,155 @@
+"""Chromium in front of a whole running system: who is logged in, and what the pages complain of."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from tools import web
+
+from weyl.demo.installation import InstallationFiles
+from weyl.demo.main_job import User
+from weyl.demo.stack import Stack, remove_directory
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+# `--no-sandbox` because tests may run as root; the rest keeps the browser from talking to anybody but us.
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+WAIT_MS = 20_000
+AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+SERIOUS = ("serious", "critical")
+
+Login = Callable[..., Page]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the journeys in one process: they share a system and a browser."""
+    for item in items:
+        if "tests/browser" in str(item.path):
+            item.add_marker(pytest.mark.xdist_group("browser"))
+            item.add_marker(pytest.mark.timeout(300))
+
+
+@pytest.fixture(scope="session")
+def pages() -> None:
+    """The built pages."""
+    try:
+        web.build()
+    except web.NotPossible as problem:
+        pytest.skip(f"The pages are NOT tested in a browser: {problem}")
+
+
+@pytest.fixture(scope="session")
+def stack(pages: None) -> Iterator[Stack]:
+    """The running system, with a computing element that runs jobs."""
+    directory = Path(tempfile.mkdtemp(prefix="weyl-b-"))
+    directory.chmod(0o755)
+    try:
+        with Stack(InstallationFiles(directory), say=print) as running:
+            yield running
+    finally:
+        remove_directory(directory)
+
+
+@pytest.fixture(scope="session")
+def alice(stack: Stack) -> User:
+    """Alice at her terminal, for what a journey needs to be there."""
+    user = User(stack)
+    user.login()
+    return user
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """The browser."""
+    if not Path(CHROMIUM).exists():
+        pytest.skip("The pages are NOT tested in a browser: as root, apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+class Complaints:
+    """What the pages of a test have complained of, in the console and by what they could not load."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    def listen(self, page: Page) -> None:
+        """Note what goes wrong on a page."""
+        page.on("pageerror", lambda error: self.found.append(f"error: {error}"))
+        page.on("console", lambda said: self.found.append(f"console: {said.text}") if self._matters(said) else None)
+        page.on("response", lambda got: self.found.append(f"{got.status} {got.url}") if got.status >= 500 else None)
+
+    @staticmethod
+    def _matters(said: Any) -> bool:
+        # The browser itself notes every refused request; whether one is a fault the test knows better.
+        return said.type in ("error", "warning") and not said.text.startswith("Failed to load resource")
+
+
+@pytest.fixture
+def complaints() -> Iterator[Complaints]:
+    """Fails the test where a page has complained, for example of its own content policy."""
+    complaints = Complaints()
+    yield complaints
+    assert complaints.found == []
+
+
+@pytest.fixture
+def open_context(stack: Stack, chromium: Browser, complaints: Complaints) -> Iterator[Callable[..., BrowserContext]]:
+    """Opens browsers that know nothing of each other: `open_context(color_scheme="dark", viewport=...)`."""
+    opened: list[BrowserContext] = []
+
+    def new(**options: Any) -> BrowserContext:
+        context = chromium.new_context(base_url=stack.url, **{"viewport": {"width": 1280, "height": 800}, **options})
+        context.set_default_timeout(WAIT_MS)
+        context.on("page", complaints.listen)
+        opened.append(context)
+        return context
+
+    yield new
+    for context in opened:
+        context.close()
+
+
+@pytest.fixture
+def logged_in(open_context: Callable[..., BrowserContext]) -> Login:
+    """Logs in as people do and returns the page that was wanted: `logged_in("/jobs", user="ada", group="admin")`."""
+
+    def log_in(path: str = "/", user: str = "alice", group: str = "user", **options: Any) -> Page:
+        page = open_context(**options).new_page()
+        page.goto(path)
+        page.get_by_label("Virtual organisation").select_option("hep")
+        page.get_by_label("Group").select_option(group)
+        page.get_by_role("button", name="Log in").click()
+        page.locator("#login").fill(user)
+        page.locator("#password").fill(user)
+        page.get_by_role("button", name="Log in").click()
+        page.locator(".shell").wait_for()
+        return page
+
+    return log_in
+
+
+def accessibility_problems(page: Page) -> list[dict[str, Any]]:
+    """Return what axe finds serious or critical on a page as it is now."""
+    # Under our content policy a script tag would be refused; evaluation by the debugger is not.
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("async () => JSON.stringify((await axe.run()).violations)")
+    return [
+        {"id": each["id"], "help": each["help"], "where": [node["html"][:200] for node in each["nodes"][:5]]}
+        for each in json.loads(found)
+        if each["impact"] in SERIOUS
+    ]
