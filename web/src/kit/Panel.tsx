@@ -30,7 +30,7 @@ export class Panel extends Component<Props, { error?: unknown }> {
 export function Waiting({ what = "Loading" }: { what?: string }) {
   return (
     <div className="waiting" role="status">
-      <Loader size="sm" aria-hidden /> {what}…
+      <Loader size="sm" aria-hidden /> {what}…<span className="slow">It takes longer than usual.</span>
     </div>
   );
 }

@@ -6,7 +6,10 @@ export type Keys = Record<string, (event: KeyboardEvent) => void>;
 
 /** Tell whether somebody is typing, or a dialogue has the keyboard. */
 export function isTyping(target: EventTarget | null): boolean {
-  if (!(target instanceof HTMLElement)) {
+  if (
+    !(target instanceof HTMLElement) ||
+    (target instanceof HTMLInputElement && target.type === "checkbox")
+  ) {
     return false;
   }
   return (
@@ -31,8 +34,7 @@ export function useKeys(keys: Keys): void {
         return;
       }
       const isOnControl =
-        event.target instanceof HTMLElement &&
-        event.target.closest("button,a,[role=tab],[role=checkbox]") !== null;
+        event.target instanceof HTMLElement && event.target.closest("button,a,input,[role=tab]") !== null;
       if (isOnControl && (event.key === "Enter" || event.key === " " || event.key.startsWith("Arrow"))) {
         return;
       }

@@ -1,97 +1,78 @@
 /** Why something waits or failed: the verdict, what was asked for and what there was, and what can be done. */
 
 import { IconBulb, IconCheck, IconX } from "@tabler/icons-react";
-import { formatDuration, formatNumber, formatValue } from "@/kit/formats";
+import { formatDuration, formatValue } from "@/kit/formats";
 import { isMapping } from "@/kit/templates";
+import { restOf, type Step, stepsOf, suggestionsOf, words } from "./explanation";
+import { PlainTable } from "./PlainTable";
 import type { TabProps } from "./TabContent";
 
-const KNOWN = new Set(["condition", "wanted", "offered", "removed", "left", "title"]);
-
-export function Why({ content }: TabProps) {
+export function Why(props: TabProps) {
+  const { content, tab } = props;
   if (!isMapping(content)) {
     return <p>{String(content)}</p>;
   }
-  const steps = listOf(content.steps);
-  const suggestions = listOf(content.suggestions);
-  const rest = Object.entries(content).filter(
-    ([name, value]) =>
-      !["status", "verdict", "waiting_s", "steps", "suggestions"].includes(name) &&
-      value !== null &&
-      !Array.isArray(value) &&
-      !isMapping(value),
-  );
+  const steps = stepsOf(content);
+  const { values, groups, tables } = restOf(content);
   return (
     <div className="why">
       <p className="verdict">{String(content.verdict ?? "")}</p>
       {typeof content.waiting_s === "number" && (
         <p className="faint">for {formatDuration(content.waiting_s)}</p>
       )}
-      {suggestions.length > 0 && (
-        <ul className="suggestions">
-          {suggestions.map((each, index) => (
-            <li key={index}>
-              <IconBulb size={16} aria-hidden /> {String(isMapping(each) ? (each.text ?? "") : each)}
-            </li>
-          ))}
-        </ul>
-      )}
-      {steps.length > 0 && (
-        <ol className="steps">
-          {steps.filter(isMapping).map((step, index) => (
-            <Step key={index} step={step} />
-          ))}
-        </ol>
-      )}
-      {rest.length > 0 && (
+      <ul className="suggestions">
+        {suggestionsOf(content).map((text) => (
+          <li key={text}>
+            <IconBulb size={16} aria-hidden /> {text}
+          </li>
+        ))}
+      </ul>
+      <ol className="steps">
+        {steps.map((step, index) => (
+          <OneStep key={index} step={step} />
+        ))}
+      </ol>
+      {tables.map(([name, rows]) => (
+        <section key={name} className="why-part">
+          <h3>{words(name)}</h3>
+          <PlainTable {...props} tab={{ ...tab, columns: [] }} content={rows} />
+        </section>
+      ))}
+      {(values.length > 0 || groups.length > 0) && (
         <dl className="fields">
-          {rest.map(([name, value]) => (
-            <div key={name}>
-              <dt>{name.replaceAll("_", " ")}</dt>
-              <dd>{formatValue(value, "text")}</dd>
-            </div>
-          ))}
+          {[...values, ...groups.map(([name, group]) => [name, inline(group)] as const)].map(
+            ([name, value]) => (
+              <div key={name}>
+                <dt>{words(name)}</dt>
+                <dd>{formatValue(value, "text")}</dd>
+              </div>
+            ),
+          )}
         </dl>
       )}
     </div>
   );
 }
 
-function Step({ step }: { step: Record<string, unknown> }) {
-  const left = step.left;
-  const isEnd = left === 0;
+function OneStep({ step }: { step: Step }) {
   return (
-    <li data-end={isEnd || undefined}>
-      {isEnd ? <IconX size={15} aria-label="nothing is left" /> : <IconCheck size={15} aria-hidden />}
+    <li data-end={step.isEnd || undefined}>
+      {step.isEnd ? <IconX size={15} aria-label="nothing is left" /> : <IconCheck size={15} aria-hidden />}
       <span>
-        <strong>{String(step.condition ?? step.title ?? "")}</strong>
-        {isSaid(step.wanted) && <> wants {formatValue(step.wanted, "text")}</>}
-        {isSaid(step.offered) && (
-          <span className="faint">, there is {formatValue(step.offered, "text")}</span>
-        )}
-        {Object.entries(step)
-          .filter(([name, value]) => !KNOWN.has(name) && isSaid(value))
-          .map(([name, value]) => (
-            <span key={name} className="faint">
-              {" "}
-              · {name.replaceAll("_", " ")} {formatValue(value, "text")}
-            </span>
-          ))}
+        <strong>{step.condition}</strong>
+        {step.wanted && <> wants {step.wanted}</>}
+        {step.offered && <span className="faint">, there is {step.offered}</span>}
       </span>
       <span className="faint number">
-        {isSaid(step.removed) && `−${amount(step.removed)}`} {isSaid(left) && `${amount(left)} left`}
+        {step.removed && `without ${step.removed}; `}
+        {step.left && `left: ${step.left}`}
       </span>
     </li>
   );
 }
 
-function amount(value: unknown): string {
-  return typeof value === "number" ? formatNumber(value) : formatValue(value, "text");
-}
-
-function isSaid(value: unknown): boolean {
-  return value !== null && value !== undefined && value !== "";
-}
-
-function listOf(value: unknown): unknown[] {
-  return Array.isArray(value) ? value : [];
+function inline(group: Record<string, unknown>): string {
+  return Object.entries(group)
+    .map(([name, value]) => `${words(name)} ${formatValue(value, "text")}`)
+    .join(", ");
 }
