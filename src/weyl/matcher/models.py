@@ -1,5 +1,6 @@
 """What pilots and the matcher say to each other: the offer, the request and the answer."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -15,7 +16,9 @@ WAIT_MAX_S = 30
 TOKENS_INLINE_MAX = 4
 
 Atom = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.:/-]*$", max_length=256)]
-Word = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+# PostgreSQL keeps no text with NUL: one such offer would keep all others of a process from being written down.
+NO_NUL = r"^[^\x00]*$"
+Word = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=NO_NUL)]
 Names = Annotated[tuple[Word, ...], Field(max_length=1_000)]
 
 
@@ -86,7 +89,7 @@ class Accept(Part):
 class Offer(Part):
     """A node's offer; while payloads run, all quantities are what is left."""
 
-    host: Annotated[str, StringConstraints(max_length=255)] = ""
+    host: Annotated[str, StringConstraints(max_length=255, pattern=NO_NUL)] = ""
     system: System = System()
     wall_time: int = Field(ge=0, le=WALL_TIME_MAX)
     cpu_power_db12: float = Field(gt=0, le=1_000_000)
@@ -111,7 +114,7 @@ class MatchRequest(BaseModel):
     count: int = Field(default=1, ge=1, le=JOBS_PER_MATCH_MAX)
     fill: bool = False
     wait_s: float = Field(default=0, ge=0, le=WAIT_MAX_S)
-    request_id: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
+    request_id: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=NO_NUL)] | None = None
 
 
 class Allocated(BaseModel):
@@ -152,7 +155,7 @@ class MatchAnswer(BaseModel):
     """The matcher's answer: jobs, or why there are none, and what the pilot should do next."""
 
     jobs: list[MatchedJob]
-    classes: dict[int, dict[str, Any]]
+    classes: dict[int, Mapping[str, Any]]
     miss: Miss | None
     action: Literal["continue", "drain", "stop"]
 
