@@ -114,6 +114,8 @@ def test_every_violation_is_listed_with_the_nearest_word() -> None:
         ({"cpu_work_db12": 1, "gpu": {"vendor": "nvidia", "arch": "sm_80", "count": {"min": 0, "max": 1}}},
          "/gpu/count/min"),
         ({"cpu_work_db12": 1, "tags": "a &"}, "/tags"),
+        ({"cpu_work_db12": 1, "tags": "a & ~a"}, "/tags"),
+        ({"cpu_work_db12": 1, "tags": "a & (~a | b) & ~b"}, "/tags"),
     ],
 )  # fmt: skip
 def test_a_broken_rule_is_refused_where_it_is(requirements: dict[str, Any], pointer: str) -> None:

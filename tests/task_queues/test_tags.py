@@ -38,6 +38,8 @@ def test_the_normal_form_keeps_the_meaning_and_reads_back_as_itself(text: str) -
         for chosen in itertools.combinations(NAMES, size):
             assert tags.evaluate(parsed, frozenset(chosen)) == truth(text, frozenset(chosen))
     assert tags.parse(str(parsed)) == parsed
+    every = [frozenset(chosen) for size in range(len(NAMES) + 1) for chosen in itertools.combinations(NAMES, size)]
+    assert tags.is_possible(parsed) == any(truth(text, chosen) for chosen in every)
     for name in NAMES:
         if tags.requires(parsed, name):
             others = frozenset(NAMES) - {name}

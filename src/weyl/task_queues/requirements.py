@@ -10,7 +10,7 @@ from typing import Any, NotRequired, Required, TypedDict, Unpack
 
 from weyl.task_queues import architectures, tags
 from weyl.task_queues.errors import InvalidRequirements, Problem
-from weyl.task_queues.validation import AVOID_MAX, CPU_WORK_MAX, SITES_MAX, problems_of
+from weyl.task_queues.validation import AVOID_MAX, CPU_WORK_MAX, SITES_MAX, problems_of, problems_of_words
 
 CLASS_VERSION = 1
 USER_PRIORITY_MAX = 10
@@ -56,10 +56,14 @@ class RequirementClass:
 def make_class(requirements: Mapping[str, Any], *, at: str = "", **context: Unpack[ClassContext]) -> RequirementClass:
     """Make the class of one resolved requirements document; raises `InvalidRequirements` with every problem.
 
-    `at` points to the document in what the user wrote, for the pointers of the problems.
+    `at` points to the document in what the user wrote, for the pointers of the problems; a document that nobody wrote
+    as one, because it says what attributes of JDL say, has no such place, and may have tags that no person may write.
     """
+    found = problems_of(requirements)
+    if at and not any(each.pointer == "/tags" for each in found):
+        found += problems_of_words(requirements)
     problems = [
-        *(Problem(f"{at}{each.pointer}", each.detail, each.suggestion) for each in problems_of(requirements)),
+        *(Problem(f"{at}{each.pointer}", each.detail, each.suggestion) for each in found),
         *_problems_of_context(context),
     ]
     if problems:

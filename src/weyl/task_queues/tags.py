@@ -126,6 +126,27 @@ def requires(expression: Expression, atom: str) -> bool:
     return all(requires(part, atom) for part in expression.parts)
 
 
+def is_possible(expression: Expression) -> bool:
+    """Say whether any tags at all satisfy the expression; each way to read its alternatives is tried."""
+    return _is_possible([expression], frozenset(), frozenset())
+
+
+def _is_possible(wanted: list[Expression], held: frozenset[str], excluded: frozenset[str]) -> bool:
+    """Say whether all of `wanted` can hold where some tags are already there, or must not be."""
+    if not wanted:
+        return True
+    first, rest = wanted[0], wanted[1:]
+    if first.kind == "atom":
+        return first.name not in excluded and _is_possible(rest, held | {first.name}, excluded)
+    if first.kind == "not":
+        return first.name not in held and _is_possible(rest, held, excluded | {first.name})
+    if first.kind == "and":
+        # what leaves no choice comes first, so that impossible choices are seen at once
+        ordered = sorted([*first.parts, *rest], key=lambda part: part.kind == "or")
+        return _is_possible(ordered, held, excluded)
+    return any(_is_possible([part, *rest], held, excluded) for part in first.parts)
+
+
 def atoms(expression: Expression) -> frozenset[str]:
     """Name the tags that occur in an expression."""
     if expression.kind in ("atom", "not"):

@@ -72,6 +72,15 @@ def problems_of(document: Mapping[str, Any]) -> list[Problem]:
     return found
 
 
+def problems_of_words(document: Mapping[str, Any]) -> list[Problem]:
+    """List what a person must not write as tags, though the matcher could read it: long ones, reserved prefixes."""
+    try:
+        tags.parse_authored(str(document.get("tags") or ""))
+    except TagSyntaxError as error:
+        return [Problem("/tags", str(error.detail), error.suggestion)]
+    return []
+
+
 def _check_shape(pointer: str, value: Any, found: list[Problem]) -> None:
     if value is None:
         return
@@ -109,10 +118,13 @@ def _check_value(pointer: str, value: Any, found: list[Problem]) -> None:
 
 def _check_tags(document: Mapping[str, Any], found: list[Problem]) -> tags.Expression:
     try:
-        return tags.parse(document.get("tags") or "")
+        expression = tags.parse(document.get("tags") or "")
     except TagSyntaxError as error:
         found.append(Problem("/tags", str(error.detail), error.suggestion))
         return tags.ALWAYS
+    if not tags.is_possible(expression):
+        found.append(Problem("/tags", "no pilot can ever satisfy it: it asks for a tag that it also excludes"))
+    return expression
 
 
 def _check_order(bounds: Mapping[str, Any], pointer: str, found: list[Problem]) -> None:
