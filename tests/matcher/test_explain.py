@@ -140,16 +140,19 @@ async def test_a_limit_that_is_reached_is_named_with_its_figures(
     assert told["share"] == {"group": "user", "rank": 1, "of": 1}
 
 
-async def test_explaining_takes_five_statements_at_most(application: Application, db: Database, submit: Submit) -> None:
+async def test_explaining_takes_five_statements_and_one_more_for_offers_that_are_new(
+    application: Application, db: Database, submit: Submit
+) -> None:
     [job_id] = await submit(1)
     for cores in (4, 8, 16):
         await _see(db, cpu={**OFFER["cpu"], "num_cores": cores})
     explainer, permit = application.app.state.explainer, Readable(frozenset([job_id]), frozenset())
-    with db.count_statements() as statements:
-        async with db.read() as tx:
-            told = await explainer.explain(tx, permit, job_id, now=utcnow())
-    assert told.status == "Waiting"
-    assert len(statements) <= 5
+    for at_most in (6, 5):
+        with db.count_statements() as statements:
+            async with db.read() as tx:
+                told = await explainer.explain(tx, permit, job_id, now=utcnow())
+        assert told.status == "Waiting"
+        assert len(statements) <= at_most
 
 
 async def test_strangers_are_told_nothing(application: Application, submit: Submit) -> None:

@@ -4,6 +4,7 @@ import difflib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from weyl.matcher.evaluation import CONDITIONS, Needs, failures
@@ -22,6 +23,8 @@ class Candidate:
     offer: PilotOffer
     pilots: int
     closed_because: str | None = None
+    # When the place stops for a while: the time of the offer ends before.
+    stops_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +220,18 @@ def _too_little(what: str, unit: str, condition: str) -> Callable[[Needs, Sequen
     return sentence
 
 
+def _too_short(what: str, unit: str, condition: str) -> Callable[[Needs, Sequence[Candidate]], str]:
+    """Say that the time is too short, and where that is so because a place stops soon."""
+    plain = _too_little(what, unit, condition)
+
+    def sentence(needs: Needs, last: Sequence[Candidate]) -> str:
+        stops = {one.offer.place.site: one.stops_at for one in last if one.stops_at is not None}
+        told = [f"{site} is draining and stops at {at:%Y-%m-%d %H:%M} UTC" for site, at in sorted(stops.items())]
+        return "; ".join([plain(needs, last), *told[:SHOWN_MAX]])
+
+    return sentence
+
+
 def _site_sentence(needs: Needs, last: Sequence[Candidate]) -> str:
     seen = sorted({one.offer.place.site for one in last})
     if needs.sites is None:
@@ -266,8 +281,8 @@ _SENTENCES: Mapping[str, Callable[[Needs, Sequence[Candidate]], str]] = {
     "features": _features_sentence,
     "cores": _too_little("cores:", "", "cores"),
     "ram": _too_little("memory:", " MiB", "ram"),
-    "wall_time": _too_little("time:", " s", "wall_time"),
-    "cpu_work": _too_little("CPU work:", " DB12 core-seconds", "cpu_work"),
+    "wall_time": _too_short("time:", " s", "wall_time"),
+    "cpu_work": _too_short("CPU work:", " DB12 core-seconds", "cpu_work"),
     "gpu": _gpu_sentence,
     "scratch": _too_little("scratch space:", " MiB", "scratch"),
     "tags": _tags_sentence,

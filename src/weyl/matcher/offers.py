@@ -1,11 +1,12 @@
 """A pilot's offer as it is matched: what the pilot said, where its token puts it, and what we know of the place."""
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
+
+import orjson
 
 from weyl.config.models import Config
 from weyl.matcher.models import Accept, Offer
@@ -125,13 +126,10 @@ def pilot_offer(
     Where a place stops at a known time, the pilot offers only the time until a quarter of an hour before.
     """
     equipment = equipment or equipment_of(offer, place, facts)
-    wall_time_s = offer.wall_time
-    if facts.ends_at is not None:
-        wall_time_s = min(wall_time_s, max(0, int((facts.ends_at - now).total_seconds()) - DRAIN_MARGIN_S))
     return PilotOffer(
         place=place,
         cores=offer.cpu.num_cores,
-        wall_time_s=wall_time_s,
+        wall_time_s=time_until(facts.ends_at, offer.wall_time, now=now),
         power=offer.cpu_power_db12,
         architecture=offer.cpu.architecture.name,
         host=offer.host,
@@ -147,6 +145,13 @@ def pilot_offer(
     )
 
 
+def time_until(ends_at: datetime | None, wall_time_s: int, *, now: datetime) -> int:
+    """Return what is left of a pilot's time where a place stops: a quarter of an hour before, all must be done."""
+    if ends_at is None:
+        return wall_time_s
+    return min(wall_time_s, max(0, int((ends_at - now).total_seconds()) - DRAIN_MARGIN_S))
+
+
 def distinct_parts(offer: Offer) -> tuple[object, ...]:
     """Return what an offer is told apart by when it is remembered."""
     hours = offer.wall_time // WALL_TIME_STEP_S
@@ -160,8 +165,8 @@ def registered_form(offer: Offer) -> tuple[bytes, dict[str, Any]]:
     document["cpu_power_db12"] = _power(offer)
     document["tags"] = sorted(set(offer.tags))
     document["cpu"]["architecture"]["features"] = sorted(set(offer.cpu.architecture.features))
-    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).digest(), document
+    canonical = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(canonical).digest(), document
 
 
 def _power(offer: Offer) -> int:

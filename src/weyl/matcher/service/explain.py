@@ -1,8 +1,8 @@
 """Explains why a job waits, from its class, the offers of the last day and its place in the queue."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +15,7 @@ from weyl.matcher import queries
 from weyl.matcher.evaluation import Needs, needs_of
 from weyl.matcher.explanation import Candidate, Findings, examine, verdict
 from weyl.matcher.models import Explanation, LimitShown, Offer, ShareShown
-from weyl.matcher.offers import PilotOffer, Place, facts_of, pilot_offer
+from weyl.matcher.offers import PilotOffer, Place, PlaceFacts, facts_of, pilot_offer, time_until
 from weyl.matcher.service.matcher import Matcher
 from weyl.resource_status.service.board import StatusBoard
 from weyl.task_queues.gates import has_room
@@ -23,11 +23,22 @@ from weyl.task_queues.queries import select_classes
 
 OFFERS_SINCE = timedelta(hours=24)
 OFFERS_MAX = 5_000
+OFFERS_KEPT = 20_000
 WAITING = "Waiting"
 FINAL = {"Done", "Completed", "Failed", "Killed", "Deleted"}
 
 PilotsSeen = Callable[[Tx, str, datetime], Awaitable[Mapping[Place, int]]]
 """Returns how many pilots of a VO have spoken at each place since a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """An offer as it was made, where, and as it is matched there, with all its time."""
+
+    said: Offer
+    place: Place
+    offer: PilotOffer
+    facts: PlaceFacts
 
 
 class Explainer:
@@ -37,7 +48,8 @@ class Explainer:
         self._board = board
         self._matcher = matcher
         self._pilots_seen = pilots_seen
-        self._offers: LRUCache[tuple[str, bytes, Place], tuple[PilotOffer, str | None]] = LRUCache(OFFERS_MAX)
+        self._seen: LRUCache[int, _Seen] = LRUCache(OFFERS_KEPT)
+        self._revision = ""
 
     async def explain(self, tx: Tx, permit: Readable, job_id: int, *, now: datetime) -> Explanation:
         """Say why a job waits; for one that does not wait, say what it does instead. Raises `JobNotFound`."""
@@ -61,17 +73,21 @@ class Explainer:
             return explanation
         class_id = max(found, key=lambda class_id: found[class_id].progress)
         place = await queries.select_place(tx, class_id, job_id)
-        limits = self._limits(class_id, found[class_id].left, now)
+        nearest = found[class_id]
+        limits, share = self._limits(class_id, nearest.left, now), self._share(nearest.needs)
+        sentence = verdict(nearest, alternatives=len(found))
+        if nearest.left:
+            sentence = _closed_limit(limits) or ", ".join([sentence, *self._reasons(nearest, share, place["ahead"])])
         return explanation.model_copy(
             update={
                 "class_id": class_id,
                 "position": place["ahead"] + 1,
                 "jobs_in_class": place["jobs"],
-                "steps": found[class_id].steps,
-                "nearest": found[class_id].nearest,
+                "steps": nearest.steps,
+                "nearest": nearest.nearest,
                 "limits": limits,
-                "share": self._share(found[class_id].needs),
-                "verdict": _verdict(found[class_id], limits, alternatives=len(found), ahead=place["ahead"]),
+                "share": share,
+                "verdict": sentence,
             }
         )
 
@@ -110,7 +126,20 @@ class Explainer:
             )
         return sorted(shown, key=lambda each: (each.open, each.limit))
 
-    def _share(self, needs: Needs) -> ShareShown | None:
+    def _reasons(self, findings: Findings, share: ShareShown, ahead: int) -> Iterator[str]:
+        """Say what a job that could run waits for: jobs before it, groups before its own, hosts that get nothing."""
+        if ahead:
+            yield f"behind {ahead:,} {'job' if ahead == 1 else 'jobs'} of the same kind"
+        if share.rank > 1:
+            others = "another group" if share.rank == 2 else f"{share.rank - 1:,} other groups"
+            yield f"and its group {share.group} has used more of its share than {others} with waiting jobs"
+        sites = sorted({one.offer.place.site for one in findings.left})
+        hosts = {site: count for site in sites if (count := self._matcher.hosts.count_unhealthy(site))}
+        if hosts and len(hosts) == len(sites):
+            told = (f"{count:,} {'host' if count == 1 else 'hosts'} of {site}" for site, count in hosts.items())
+            yield f"but jobs fail on {' and '.join(told)}: such hosts get one job at a time, or none"
+
+    def _share(self, needs: Needs) -> ShareShown:
         groups = sorted({group for vo, group in self._matcher.index.active_groups() if vo == needs.vo} | {needs.group})
         ledger = self._matcher.usage.ledger
         groups.sort(key=lambda group: ledger.of_group(needs.vo, group))
@@ -119,44 +148,49 @@ class Explainer:
     async def candidates(self, tx: Tx, vo: str, now: datetime) -> list[Candidate]:
         """Return the kinds of pilots that asked for work of a VO in the last day."""
         since = now - OFFERS_SINCE
-        rows = await queries.select_offers(tx, vo=vo, since=since, limit=OFFERS_MAX)
-        pilots = await self._pilots_seen(tx, vo, since) if rows else {}
-        revision = self._board.revision
-        questions: Counter[Place] = Counter()
-        for row in rows:
-            questions[_place(row)] += row["questions"]
+        questions = await queries.select_offers(tx, vo=vo, since=since, limit=OFFERS_MAX)
+        pilots = await self._pilots_seen(tx, vo, since) if questions else {}
+        seen = await self._read(tx, questions, now)
+        asked: Counter[Place] = Counter()
+        for offer_id, each in seen.items():
+            asked[each.place] += questions[offer_id]
         found = []
-        for row in rows:
-            place = _place(row)
-            offer, closed = self._read(row, place, revision, now)
-            share = pilots.get(place, 0) * row["questions"] / max(1, questions[place])
-            found.append(Candidate(offer, max(1, round(share)), closed))
+        for offer_id, each in seen.items():
+            offer, ends_at = each.offer, each.facts.ends_at
+            if ends_at is not None:  # what is left gets less from minute to minute
+                offer = replace(offer, wall_time_s=time_until(ends_at, offer.wall_time_s, now=now))
+            share = pilots.get(each.place, 0) * questions[offer_id] / max(1, asked[each.place])
+            found.append(Candidate(offer, max(1, round(share)), each.facts.closed, ends_at))
         return found
 
-    def _read(
-        self, row: Mapping[str, Any], place: Place, revision: str, now: datetime
-    ) -> tuple[PilotOffer, str | None]:
-        key = (revision, bytes(row["hash"]), place)
-        known = self._offers.get(key)
-        if known is None:
-            told = self._board.usable(place.vo, site=place.site, ce=place.ce)
-            facts = facts_of(self._board.config.current().config, place, told)
-            offer = pilot_offer(Offer.model_validate(row["doc"]), place, facts, now=now)
-            known = self._offers[key] = (replace(offer, host=""), facts.closed)
-        return known
+    async def _read(self, tx: Tx, offer_ids: Iterable[int], now: datetime) -> dict[int, _Seen]:
+        """Return offers as they are matched by what is said of their places now; unknown ones are read."""
+        if (revision := self._board.revision) != self._revision:
+            self._revision = revision
+            for offer_id, old in list(self._seen.items()):
+                self._seen[offer_id] = self._matched(old.said, old.place, now)
+        found = {offer_id: each for offer_id in offer_ids if (each := self._seen.get(offer_id)) is not None}
+        if missing := [offer_id for offer_id in offer_ids if offer_id not in found]:
+            for row in await queries.select_offer_documents(tx, missing):
+                said = Offer.model_validate(row["doc"])
+                found[row["offer_id"]] = self._seen[row["offer_id"]] = self._matched(said, _place(row), now)
+        return found
+
+    def _matched(self, said: Offer, place: Place, now: datetime) -> _Seen:
+        told = self._board.usable(place.vo, site=place.site, ce=place.ce)
+        facts = facts_of(self._board.config.current().config, place, told)
+        offer = pilot_offer(said, place, replace(facts, ends_at=None), now=now)
+        return _Seen(said, place, replace(offer, host=""), facts)
 
 
 def _place(row: Mapping[str, Any]) -> Place:
     return Place(row["vo"], row["site"], row["ce"] or None, row["queue"] or None)
 
 
-def _verdict(findings: Findings, limits: Sequence[LimitShown], *, alternatives: int, ahead: int) -> str:
-    sentence = verdict(findings, alternatives=alternatives)
-    if findings.left and limits and not limits[0].open:
-        return f"The limit on {limits[0].limit} is reached: {_reached(limits[0])}"
-    if findings.left and ahead:
-        return f"{sentence}, behind {ahead:,} {'job' if ahead == 1 else 'jobs'} of the same kind"
-    return sentence
+def _closed_limit(limits: Sequence[LimitShown]) -> str | None:
+    if not limits or limits[0].open:
+        return None
+    return f"The limit on {limits[0].limit} is reached: {_reached(limits[0])}"
 
 
 def _reached(limit: LimitShown) -> str:

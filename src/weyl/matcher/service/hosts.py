@@ -35,6 +35,10 @@ class Hosts:
         health = self._known.get((site, host))
         return Standing.OPEN if health is None else standing_of(health.now(self._clock()))
 
+    def count_unhealthy(self, site: str) -> int:
+        """Return how many hosts of a site get one job at a time, or none."""
+        return sum(self.standing(*key) is not Standing.OPEN for key in self._known if key[0] == site)
+
     async def may_start(self, site: str, host: str) -> bool:
         """Tell whether a host that gets one job at a time has none."""
         async with self._db.read() as tx:

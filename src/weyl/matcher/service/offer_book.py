@@ -1,11 +1,11 @@
 """Remembers the offers that pilots make, and writes them down now and then: never on the way of an answer."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from weyl.kit import json
 from weyl.kit.db import Database
 from weyl.matcher import queries
 from weyl.matcher.models import Offer
@@ -90,7 +90,7 @@ def _columns(taken: dict[tuple[bytes, Place], _Seen]) -> dict[str, list[object]]
         "site": [place.site for _, place in taken],
         "ce": [place.ce or "" for _, place in taken],
         "queue": [place.queue or "" for _, place in taken],
-        "doc": [json.dumps(seen.document) for seen in taken.values()],
+        "doc": [json.dumps_text(seen.document) for seen in taken.values()],
         "hits": [seen.hits for seen in taken.values()],
         "misses": [seen.misses for seen in taken.values()],
     }
