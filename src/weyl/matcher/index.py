@@ -38,6 +38,8 @@ class Entry:
     waiting: int | None = None
     # The last job popped here: the index of the queue holds dead entries below it. 0: start at the beginning.
     floor: int = 0
+    # Whether it takes part, and stands in the line of its owner: the many that have run dry are not walked past.
+    is_in_line: bool = False
     # Notices heard for this class, to tell whether one came while a pop was under way.
     notices: int = 0
     idle_sweeps: int = 0
@@ -49,7 +51,7 @@ class Entry:
 
 
 Person = list[tuple[int, int, int, Entry]]
-"""The classes of one owner as (- priority, oldest job, class, entry), in the order in which they are served."""
+"""The active classes of one owner as (- priority, oldest job, class, entry), in the order in which they are served."""
 
 
 def _tags_accept(wanted: Wanted, key: TagKey) -> bool:
@@ -125,6 +127,9 @@ class Index:
         self._free: list[int] = []
         self._active = 0
         self._people: dict[tuple[str, str], dict[str, Person]] = {}
+        self._owned: dict[str, set[Entry]] = {}
+        self.edition = 0
+        """Changes whenever somebody comes who owned nothing here."""
         self.old = 0
         """The classes whose oldest job has waited for so long that its group is owed a match."""
 
@@ -149,8 +154,7 @@ class Index:
         """Take all classes at once, every one active; what was here before is forgotten."""
         made = _Maker()
         entries = [made.entry(class_id, document, bit) for bit, (class_id, document) in enumerate(documents.items())]
-        self._rebuild(entries)
-        self._active = mask_of(range(len(entries)), len(entries))
+        self._rebuild(entries, entries)
 
     def add(self, documents: Mapping[int, Mapping[str, Any]]) -> list[Entry]:
         """Take further classes, active; those that are here already stay as they are."""
@@ -164,9 +168,9 @@ class Index:
         entry = self._entries.pop(class_id, None)
         if entry is None:
             return
-        self._active &= ~(1 << entry.bit)
+        self._leave(entry)
         self.old &= ~(1 << entry.bit)
-        self._part(entry)
+        self._owned[entry.needs.owner].discard(entry)
         for name, value in _values(entry.needs):
             getattr(self._masks, name).remove(entry.bit, value)
         self._by_bit[entry.bit] = None
@@ -177,16 +181,16 @@ class Index:
     def activate(self, entry: Entry) -> None:
         """Let a class take part; one that was retired meanwhile has no bit any more."""
         if self._entries.get(entry.class_id) is entry:
-            self._active |= 1 << entry.bit
+            self._join(entry)
 
     def deactivate(self, entry: Entry) -> None:
         """Leave a class out until it is told to have jobs again."""
         if self._entries.get(entry.class_id) is entry:
-            self._active &= ~(1 << entry.bit)
+            self._leave(entry)
 
     def is_active(self, entry: Entry) -> bool:
         """Say whether a class takes part."""
-        return bool(self._active >> entry.bit & 1)
+        return entry.is_in_line
 
     def eligible(self, offer: PilotOffer) -> int:
         """Return the mask of classes that may run there; arithmetic that depends on the allocation is left to `fit`."""
@@ -265,10 +269,10 @@ class Index:
         """Note the oldest job of a class; its place among the classes of its owner follows."""
         if head == entry.head:
             return
-        if self._entries.get(entry.class_id) is not entry:
+        if not entry.is_in_line:
             entry.head = head
             return
-        person = self._people[entry.needs.vo, entry.needs.group][entry.needs.owner]
+        person = self._person(entry)
         del person[bisect.bisect_left(person, _place_of(entry))]
         entry.head = head
         bisect.insort(person, _place_of(entry))
@@ -298,25 +302,21 @@ class Index:
             self._by_bit.append(None)
         entry = _Maker().entry(class_id, document, bit)
         self._by_bit[bit] = entry
-        self._join(entry)
         self._entries[class_id] = entry
+        self._owned.setdefault(entry.needs.owner, set()).add(entry)
         for name, value in _values(entry.needs):
             getattr(self._masks, name).add(bit, value)
-        self._active |= 1 << bit
+        self._join(entry)
         return entry
 
     def _compact(self) -> None:
         """Close the gaps that retired classes left."""
         entries = list(self._entries.values())
-        awake = [self.is_active(entry) for entry in entries]
         for bit, entry in enumerate(entries):
             entry.bit = bit
-        self._rebuild(entries)
-        self._active = mask_of(
-            (entry.bit for entry, active in zip(entries, awake, strict=True) if active), len(entries)
-        )
+        self._rebuild(entries, [entry for entry in entries if entry.is_in_line])
 
-    def _rebuild(self, entries: list[Entry]) -> None:
+    def _rebuild(self, entries: list[Entry], active: list[Entry]) -> None:
         """Build every mask from its whole set of members: one by one, 10^5 classes would take minutes."""
         found: dict[str, dict[Any, list[int]]] = {name: {} for name in _Masks.__slots__}
         for entry in entries:
@@ -326,10 +326,15 @@ class Index:
         for name, members in found.items():
             getattr(self._masks, name).build(members, len(entries))
         self._entries = {entry.class_id: entry for entry in entries}
-        self._people = {}
+        self._people, self._owned = {}, {}
+        self.edition += 1
         self.old = 0
         for entry in entries:
+            self._owned.setdefault(entry.needs.owner, set()).add(entry)
+        for entry in active:
+            entry.is_in_line = True
             self._person(entry).append(_place_of(entry))
+        self._active = mask_of((entry.bit for entry in active), len(entries))
         for people in self._people.values():
             for person in people.values():
                 person.sort()
@@ -337,22 +342,29 @@ class Index:
         self._free = []
 
     def _of_owners(self, names: Iterable[str]) -> int:
-        people = [group[name] for name in names for group in self._people.values() if name in group]
-        return mask_of((place[-1].bit for person in people for place in person), len(self._by_bit))
+        owned = (entry for name in names for entry in self._owned.get(name, ()))
+        return mask_of((entry.bit for entry in owned), len(self._by_bit))
 
     def _person(self, entry: Entry) -> Person:
         group = self._people.setdefault((entry.needs.vo, entry.needs.group), {})
-        return group.setdefault(entry.needs.owner, [])
+        if entry.needs.owner not in group:
+            self.edition += 1
+            group[entry.needs.owner] = []
+        return group[entry.needs.owner]
 
     def _join(self, entry: Entry) -> None:
-        bisect.insort(self._person(entry), _place_of(entry))
+        if not entry.is_in_line:
+            entry.is_in_line = True
+            self._active |= 1 << entry.bit
+            bisect.insort(self._person(entry), _place_of(entry))
 
-    def _part(self, entry: Entry) -> None:
-        key, owner = (entry.needs.vo, entry.needs.group), entry.needs.owner
-        person = self._people[key][owner]
-        del person[bisect.bisect_left(person, _place_of(entry))]
-        if not person:
-            del self._people[key][owner]
+    def _leave(self, entry: Entry) -> None:
+        """Take a class out of the line; the name of its owner stays, as most come back."""
+        if entry.is_in_line:
+            entry.is_in_line = False
+            self._active &= ~(1 << entry.bit)
+            person = self._person(entry)
+            del person[bisect.bisect_left(person, _place_of(entry))]
 
 
 def _place_of(entry: Entry) -> tuple[int, int, int, Entry]:

@@ -106,7 +106,8 @@ class Order:
             if is_one_queue:
                 every = [key for keys in self._index.owners(self._vo, group).values() for key in keys]
                 return _GroupQueue(entries=[key[-1] for key in sorted(every, key=_age) if _has(eligible, key[-1].bit)])
-            owners = self._ledger.owners(self._vo, group, self._index.owners(self._vo, group))
+            names = self._index.owners(self._vo, group)
+            owners = self._ledger.owners(self._vo, group, names, edition=self._index.edition)
             return _GroupQueue(owners=owners, eligible=eligible)
         found = [self._index.entry(bit) for bit in bits_of(members)]
         if is_one_queue:

@@ -105,7 +105,7 @@ class Ledger:
         self._lifts: dict[GroupKey, float] = {}
         self._scales: dict[str, float] = {}
         self._plain_scale = 1.0
-        self._queues: dict[GroupKey, tuple[int, int, OwnerQueue]] = {}
+        self._queues: dict[GroupKey, tuple[tuple[int, int], OwnerQueue]] = {}
         # Counts what may have made somebody's usage less than it was.
         self._relieved = 0
 
@@ -141,13 +141,16 @@ class Ledger:
         if amount < 0:
             self._relieved += 1
 
-    def owners(self, vo: str, group: str, names: Collection[str]) -> "OwnerQueue":
-        """Return the queue of all owners of a group, which is kept: a thousand owners are not sorted for a question."""
+    def owners(self, vo: str, group: str, names: Collection[str], *, edition: int) -> "OwnerQueue":
+        """Return the queue of all owners of a group, which is kept: a thousand owners are not sorted for a question.
+
+        `edition` changes when the names do.
+        """
         known = self._queues.get((vo, group))
-        if known is None or known[:2] != (len(names), self._relieved):
+        if known is None or known[0] != (edition, self._relieved):
             queue = OwnerQueue(names, self, vo=vo, group=group)
-            known = self._queues[vo, group] = (len(names), self._relieved, queue)
-        return known[2]
+            known = self._queues[vo, group] = ((edition, self._relieved), queue)
+        return known[1]
 
     def due(self, vo: str, groups: Iterable[str]) -> list[str]:
         """Return those of the groups that were passed by as often as they may be, the most patient one first."""

@@ -19,6 +19,7 @@ RETRY_AFTER_S = 1.0
 START_PATIENCE_S = 5.0
 # Sweeps after which a class without jobs leaves the index; it comes back with its next job.
 IDLE_SWEEPS_MAX = 40
+CORRECTED_AT_ONCE = 500
 
 
 class Freshness:
@@ -142,9 +143,11 @@ class Freshness:
             waiting = await task_queues.select_waiting(tx)
         unknown = heads.keys() - before.keys()
         news = await self._add(unknown, heads) if unknown else []
-        for entry in list(self._index.entries()):
+        for number, entry in enumerate(list(self._index.entries()), start=1):
             if before.get(entry.class_id) == entry.notices and self._correct(entry, heads, waiting):
                 news.append(entry)
+            if number % CORRECTED_AT_ONCE == 0:
+                await asyncio.sleep(0)  # pilots are answered in between
         self._tell(news)
 
     def _correct(self, entry: Entry, heads: dict[int, int], waiting: dict[int, int]) -> bool:
