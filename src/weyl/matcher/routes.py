@@ -13,6 +13,7 @@ from weyl.matcher.errors import JobNotBound
 from weyl.matcher.models import Explanation, GroupShare, JobToken, LimitLoad, MatchAnswer, MatchRequest, SiteLoad
 from weyl.matcher.policy import may_match, may_match_here, may_watch_sites
 from weyl.matcher.service import looks
+from weyl.matcher.service.answers import body_of
 from weyl.matcher.service.explain import Explainer
 from weyl.matcher.service.matcher import Matcher
 from weyl.resource_status.models import Kind
@@ -59,7 +60,7 @@ async def match(request: Request, body: MatchRequest, pilot: CurrentPilot, match
     """Give the pilot waiting jobs that fit its offer, or say why there are none."""
     permit = may_match_here(pilot, body.offer)
     answer = await matcher.match(permit, body, is_gone=request.is_disconnected)
-    return Response(answer.model_dump_json(), media_type="application/json")
+    return Response(body_of(answer), media_type="application/json")
 
 
 @explain_router.get("/{job_id}/explain", operation_id="matcher_explain_job", response_model=Explanation)

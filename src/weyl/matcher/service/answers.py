@@ -1,12 +1,15 @@
 """Turns bound jobs into what pilots are told: work documents, tokens, or why there is nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Protocol
 
+import orjson
+
 from weyl.auth.keys import KeySet
 from weyl.auth.tokens import JobIdentity, job_claims
+from weyl.kit import json
 from weyl.kit.ids import uuid7
 from weyl.matcher.evaluation import Allocation
 from weyl.matcher.models import TOKENS_INLINE_MAX, Allocated, JobToken, Limits, MatchAnswer, MatchedJob, Miss
@@ -20,6 +23,22 @@ RETRY_BUSY_S = 1
 RETRY_UNHEALTHY_S = 900
 RETRY_SINGLE_S = 60
 HOST_HEALTH = "host_health"
+
+
+class Written(Mapping[str, Any]):
+    """A class document that is JSON already and goes out as it is; it is read only if somebody looks into it."""
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+
+    def __getitem__(self, name: str) -> Any:
+        return json.loads(self.text)[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(json.loads(self.text))
+
+    def __len__(self) -> int:
+        return len(json.loads(self.text))
 
 
 class Taken(Protocol):
@@ -41,8 +60,11 @@ class JobTokens:
 
     def token(self, job: JobIdentity, now: datetime) -> JobToken:
         """Return a token that is good for one job only."""
-        claims = job_claims(job, token_id=uuid7(), now=int(now.timestamp()), lifetime_s=self._lifetime_s)
-        return JobToken(access_token=self._keys.sign(claims), expires_in=self._lifetime_s)
+        return JobToken(access_token=self.signed(job, int(now.timestamp())), expires_in=self._lifetime_s)
+
+    def signed(self, job: JobIdentity, now: int) -> str:
+        """Return the text of a token alone."""
+        return self._keys.sign(job_claims(job, token_id=uuid7(), now=now, lifetime_s=self._lifetime_s))
 
 
 def hit(stamp: str, bound: Sequence[Bound], tokens: JobTokens, now: datetime) -> MatchAnswer:
@@ -50,7 +72,7 @@ def hit(stamp: str, bound: Sequence[Bound], tokens: JobTokens, now: datetime) ->
 
     Made without validation: every value is ours, and a bulk has fifty thousand of them a second.
     """
-    has_tokens = len(bound) <= TOKENS_INLINE_MAX
+    has_tokens, at = len(bound) <= TOKENS_INLINE_MAX, int(now.timestamp())
     return MatchAnswer.model_construct(
         jobs=[
             MatchedJob.model_construct(
@@ -59,14 +81,33 @@ def hit(stamp: str, bound: Sequence[Bound], tokens: JobTokens, now: datetime) ->
                 allocated=_allocated(job.allocation),
                 limits=_limits(job.allocation),
                 work=job.work,
-                token=tokens.token(identity(job, stamp), now).access_token if has_tokens else None,
+                token=tokens.signed(identity(job, stamp), at) if has_tokens else None,
             )
             for job in bound
         ],
-        classes={job.entry.class_id: dict(job.entry.document) for job in bound},
+        classes={job.entry.class_id: Written(job.entry.text) for job in bound},
         miss=None,
         action="continue",
     )
+
+
+def body_of(answer: MatchAnswer) -> bytes:
+    """Return the answer as JSON: what pydantic would write, without looking for what each value is."""
+    document = answer.__dict__
+    if answer.jobs:
+        jobs = [
+            {**job.__dict__, "allocated": job.allocated.__dict__, "limits": job.limits.__dict__} for job in answer.jobs
+        ]
+        document = {**document, "jobs": jobs}
+    return orjson.dumps(document, default=_written, option=orjson.OPT_NON_STR_KEYS)
+
+
+def _written(value: object) -> object:
+    if isinstance(value, Written):
+        return orjson.Fragment(value.text)
+    if isinstance(value, Miss):
+        return value.__dict__
+    raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
 @lru_cache(maxsize=10_000)
