@@ -3,8 +3,11 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from tests.infra.app import Application
 from tests.jobs.conftest import MakeJobs, Rows
+
+from weyl.kit.db import Database
 
 URL = "/api/jobs/metadata"
 STAMP = "a" * 32
@@ -58,6 +61,22 @@ async def test_site_and_parameters_are_set(application: Application, make_jobs: 
     assert await patch(application, {first: {"HostName": "wn2", "timestamp": "2026-11-01T00:00:00+01:00"}}) == 204
     found = await parameters(application, first)
     assert (found["HostName"], found["timestamp"]) == ("wn2", "2026-10-31T23:00:00Z")
+
+
+async def test_a_job_that_a_pilot_has_is_where_the_pilot_is(
+    application: Application, make_jobs: MakeJobs, row: Rows, db: Database
+) -> None:
+    first, second = await make_jobs(2)
+    async with db.transaction() as tx:
+        await tx.execute(
+            text("UPDATE jobs SET status = 'Running', pilot_stamp = :stamp, site = 'LCG.Alpha.org' WHERE job_id = :id"),
+            {"stamp": STAMP, "id": second},
+        )
+    body = {first: {"Site": "LCG.X"}, second: {"Site": "LCG.X", "a": 1}}
+    assert await patch(application, body) == 400
+    assert (await row(first, "site"), await row(second, "site")) == ("ANY", "LCG.Alpha.org")
+    assert await parameters(application, second) == {}
+    assert await patch(application, {second: {"Site": "LCG.Alpha.org", "a": 1}}) == 204
 
 
 async def test_other_columns_are_not_parameters_and_nothing_is_written(

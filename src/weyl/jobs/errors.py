@@ -48,6 +48,13 @@ class NothingChanged(NotFound):
     """Status reports of which none concerned a job that may be changed; the detail says why, job by job."""
 
 
+class SiteIsKnown(BadRequest):
+    """The site of a job that a pilot has is where that pilot is, and what limits of the site count."""
+
+    def __init__(self, job_id: int, site: str) -> None:
+        super().__init__(f"Job {job_id} is at {site}, as its pilot is: its site cannot be set; nothing was changed")
+
+
 class ImmutableColumn(BadRequest):
     """A column that reports cannot set."""
 

@@ -55,7 +55,8 @@ _SITES = sa.text(
     " AS given (job_id, site) WHERE jobs.job_id = given.job_id"
 )
 _LOCK = sa.text(
-    "SELECT job_id FROM jobs WHERE job_id = ANY(CAST(:job_ids AS bigint[])) ORDER BY job_id FOR NO KEY UPDATE"
+    "SELECT job_id, status, site, pilot_stamp FROM jobs WHERE job_id = ANY(CAST(:job_ids AS bigint[]))"
+    " ORDER BY job_id FOR NO KEY UPDATE"
 )
 
 
@@ -77,7 +78,11 @@ async def select_shown(tx: Tx, job_id: int, name: str) -> sa.RowMapping:
     return (await tx.execute(_SHOWN, {"job_id": job_id, "name": name})).mappings().one()
 
 
+async def lock_sites(tx: Tx, job_ids: Iterable[int]) -> Sequence[sa.RowMapping]:
+    """Lock jobs in the order of their ids, and return where they are."""
+    return (await tx.execute(_LOCK, {"job_ids": list(job_ids)})).mappings().all()
+
+
 async def update_sites(tx: Tx, sites: Mapping[int, str]) -> None:
-    """Set the site of jobs."""
-    await tx.execute(_LOCK, {"job_ids": list(sites)})
+    """Set the site of locked jobs."""
     await tx.execute(_SITES, {"job_ids": list(sites), "sites": list(sites.values())})

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from weyl.jobs.errors import ImmutableColumn
+from weyl.jobs.errors import ImmutableColumn, SiteIsKnown
 from weyl.jobs.models.metadata import JobMetaData
 from weyl.jobs.permits import Managed
 from weyl.jobs.queries import heartbeat as queries
@@ -14,6 +14,7 @@ from weyl.kit.clock import iso_z
 from weyl.kit.db import Tx
 
 SITE = "Site"
+AT_A_PILOT = ("Matched", "Running", "Stalled", "Completing")
 
 
 async def patch(tx: Tx, permit: Managed, updates: Mapping[int, JobMetaData]) -> None:
@@ -29,6 +30,9 @@ async def patch(tx: Tx, permit: Managed, updates: Mapping[int, JobMetaData]) -> 
             raise ImmutableColumn(name)
     sites = {job_id: values.pop(SITE) for job_id, values in given.items() if SITE in values}
     if sites:
+        for row in await queries.lock_sites(tx, sites):
+            if row["pilot_stamp"] and row["status"] in AT_A_PILOT and row["site"] != sites[row["job_id"]]:
+                raise SiteIsKnown(row["job_id"], row["site"])
         await queries.update_sites(tx, sites)
     await queries.upsert_parameters(
         tx, ((job_id, name, _json_text(value)) for job_id, values in given.items() for name, value in values.items())
