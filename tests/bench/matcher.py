@@ -1,7 +1,7 @@
 """`make bench-matcher`: matches over authenticated HTTP on queues of a real shape; figures go to build/bench.
 
 python -m tests.bench.matcher [--jobs 100000,1000000] [--classes 5000] [--sites 1000] [--seconds 20] [--runs 1]
-    [--only rate,bulk,clients,miss,index,memory,fairness] [--directory DIR]
+    [--servers 1] [--only rate,bulk,clients,miss,explain,index,memory,fairness] [--directory DIR]
 
 Prints, asserts nothing. One database a size: filled with COPY, made a queue by `rebuild`, measured, emptied.
 """
@@ -9,6 +9,7 @@ Prints, asserts nothing. One database a size: filled with COPY, made a queue by 
 import argparse
 import asyncio
 import contextlib
+import http.client
 import json
 import os
 import random
@@ -16,28 +17,30 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from tests.bench import matcher_shape as shape
-from tests.bench.matcher_load import Load, Pilot, make_pilots
+from tests.bench.matcher_load import Load, Pilot, administrator, cuts_ms, make_pilots
 from tests.bench.matcher_stack import (
+    Fleet,
     Machine,
-    Server,
     cpu_s,
     fill,
+    fleet,
     machine,
     rebuild,
-    server,
     value,
+    waiting_jobs,
 )
 from weyl.matcher.index import Index
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 OUT = ROOT / "build" / "bench"
-PARTS = ("rate", "bulk", "clients", "miss", "index", "memory", "fairness")
+PARTS = ("rate", "bulk", "clients", "miss", "explain", "index", "memory", "fairness")
 SEED = 20260328
 # A queue that is nearly empty is another thing: no run takes more than this part of it.
 DRAINED_MAX = 0.3
@@ -45,6 +48,8 @@ WARM_UP_S = 30.0
 FAIR_REQUESTS_PER_S = 100
 FAIR_SECONDS_MAX = 90
 INDEX_CLASSES = 100_000
+EXPLAINED = 200
+OFFERS_WRITTEN_AFTER_S = 20.0
 MISS_WORK = 1
 
 Row = tuple[str, str, str]
@@ -70,7 +75,7 @@ class Bench:
             self.figures["index"] = measure_index(self.options.sites)
             print(f"index: {self.figures['index']}", flush=True)
         with machine(self.directory, sites=self.options.sites, tags=self.tags) as on:
-            if self.has("rate", "bulk", "clients", "miss"):
+            if self.has("rate", "bulk", "clients", "miss", "explain"):
                 for jobs in [int(size) for size in self.options.jobs.split(",")]:
                     self.figures["sizes"][str(jobs)] = self._size(on, jobs)
             if self.has("memory"):
@@ -86,17 +91,17 @@ class Bench:
         waiting = shape.scaled(chance, classes=self.options.classes, jobs=jobs, sites=self.options.sites)
         found: dict[str, Any] = {"jobs": jobs, "classes": len(waiting), "load": os.getloadavg()}
         self._filled(on, waiting, found, shape.runs_of(chance, waiting))
-        parts: list[tuple[str, Callable[[Machine, Server, list[Pilot]], Any]]] = []
-        if self.has("rate"):
-            parts.append(("rate", lambda on, serving, pilots: self._runs(on, serving, pilots, clients=32, count=1)))
-        if self.has("bulk"):
-            parts.append(("bulk", lambda on, serving, pilots: self._runs(on, serving, pilots, clients=32, count=50)))
-        if self.has("clients"):
-            parts.append(("clients", self._clients))
-        if self.has("miss"):
-            parts.append(("miss", self._miss))
-        for name, measure in parts:
-            with server(on) as serving:
+        parts: list[tuple[str, int, Callable[[Machine, Fleet, list[Pilot]], Any]]] = []
+        for servers in self.options.servers:
+            for name, count in (("rate", 1), ("bulk", 50)):
+                if self.has(name):
+                    shown = name if servers == self.options.servers[0] else f"{name}_{servers}_servers"
+                    parts.append((shown, servers, partial(self._runs, clients=32, count=count)))
+        for name, measure in (("clients", self._clients), ("miss", self._miss), ("explain", self._explain)):
+            if self.has(name):
+                parts.append((name, self.options.servers[0], measure))
+        for name, servers, measure in parts:
+            with fleet(on, servers) as serving:
                 found[name] = measure(on, serving, self._pilots(on, serving))
             print(f"{jobs:,} jobs, {name}: {json.dumps(found[name])}", flush=True)
         return found
@@ -112,24 +117,24 @@ class Bench:
         print(f"{queued:,} jobs in {len(waiting):,} classes: filled in {found['fill_s']} s, rebuilt in", end=" ")
         print(f"{found['rebuild_s']} s", flush=True)
 
-    def _pilots(self, on: Machine, serving: Server, sites: int | None = None) -> list[Pilot]:
+    def _pilots(self, on: Machine, serving: Fleet, sites: int | None = None) -> list[Pilot]:
         chance = random.Random(SEED + 1)
         made = shape.offers(chance, sites=sites or on.sites, tags=self.tags)
-        return make_pilots(on.keys, list(made), vo=shape.VO, host=f"{serving.address[0]}:{serving.address[1]}")
+        return make_pilots(on.keys, list(made), vo=shape.VO, host="{}:{}".format(*serving.addresses[0]))
 
-    def _runs(self, on: Machine, serving: Server, pilots: list[Pilot], *, clients: int, count: int) -> dict[str, Any]:
+    def _runs(self, on: Machine, serving: Fleet, pilots: list[Pilot], *, clients: int, count: int) -> dict[str, Any]:
         """Warm up, then run as often as was asked for; the median by rate is the figure."""
         waiting = asyncio.run(value(on.postgres.url, "SELECT count(*) FROM queue"))
         jobs_max = waiting * DRAINED_MAX / (self.options.runs + 1)
-        load = Load(serving.address, pilots)
+        load = Load(serving.addresses, pilots)
         # every pilot asks once: tokens are verified and kinds of nodes met before the clock starts
         load.run(clients=clients, count=1, seconds=WARM_UP_S, jobs_max=min(jobs_max, len(pilots)))
         runs = []
         for _ in range(self.options.runs):
-            before = cpu_s(serving.process.pid), self._database_cpu_s(on)
+            before = serving.cpu_s(), self._database_cpu_s(on)
             figures = load.run(clients=clients, count=count, seconds=self.options.seconds, jobs_max=jobs_max)
             found = figures.summary()
-            after = cpu_s(serving.process.pid), self._database_cpu_s(on)
+            after = serving.cpu_s(), self._database_cpu_s(on)
             for name, spent in zip(("server", "postgres"), zip(before, after, strict=True), strict=True):
                 found[f"{name}_cpu_ms_per_answer"] = round((spent[1] - spent[0]) / max(1, figures.answers) * 1e3, 3)
             found["load"] = os.getloadavg()[0]
@@ -140,10 +145,10 @@ class Bench:
         middle["server_mb"] = round(serving.memory_mb)
         return middle
 
-    def _clients(self, on: Machine, serving: Server, pilots: list[Pilot]) -> dict[str, Any]:
+    def _clients(self, on: Machine, serving: Fleet, pilots: list[Pilot]) -> dict[str, Any]:
         return {str(clients): self._runs(on, serving, pilots, clients=clients, count=1) for clients in (1, 8, 32, 64)}
 
-    def _miss(self, on: Machine, serving: Server, pilots: list[Pilot]) -> dict[str, Any]:
+    def _miss(self, on: Machine, serving: Fleet, pilots: list[Pilot]) -> dict[str, Any]:
         """Ask as pilots that have no time left for anything, one after the other."""
         hopeless = [
             Pilot(
@@ -155,9 +160,32 @@ class Bench:
             )
             for pilot in pilots
         ]
-        load = Load(serving.address, hopeless)
+        load = Load(serving.addresses, hopeless)
         load.run(clients=1, count=1, seconds=1)
         return load.run(clients=1, count=1, seconds=min(5.0, self.options.seconds)).summary()
+
+    def _explain(self, on: Machine, serving: Fleet, pilots: list[Pilot]) -> dict[str, Any]:
+        """Ask why jobs of all classes wait, one after the other, once the offers of the pilots have been written."""
+        load = Load(serving.addresses, pilots)
+        load.run(clients=8, count=1, seconds=OFFERS_WRITTEN_AFTER_S, jobs_max=len(pilots) * 2)
+        while asyncio.run(value(on.postgres.url, "SELECT count(*) FROM offer")) == 0:
+            time.sleep(1)
+        chance = random.Random(SEED)
+        jobs = asyncio.run(waiting_jobs(on.postgres.url, EXPLAINED))
+        chance.shuffle(jobs)
+        line = http.client.HTTPConnection(*serving.addresses[0])
+        headers = {"Authorization": f"Bearer {administrator(on.keys)}"}
+        seconds = []
+        for job_id in jobs:
+            began = time.perf_counter()
+            line.request("GET", f"/api/jobs/{job_id}/explain", headers=headers)
+            answer = line.getresponse()
+            answer.read()
+            seconds.append(time.perf_counter() - began)
+            assert answer.status in (200, 404), answer.status
+        line.close()
+        offers = asyncio.run(value(on.postgres.url, "SELECT count(*) FROM offer"))
+        return {"jobs": len(jobs), "offers": offers, "first_ms": round(seconds[0] * 1e3, 1), "ms": cuts_ms(seconds[1:])}
 
     def _memory(self, on: Machine) -> dict[str, Any]:
         """Start a server over 10^5 classes with jobs; returns how long that takes and what it holds."""
@@ -166,12 +194,13 @@ class Bench:
         found: dict[str, Any] = {"classes": len(waiting)}
         self._filled(on, waiting, found, shape.runs_of(chance, waiting))
         began = time.perf_counter()
-        with server(on) as serving:
+        with fleet(on, self.options.servers[0]) as serving:
             found["start_s"] = round(time.perf_counter() - began, 1)
             found["at_start_mb"] = round(serving.memory_mb)
             pilots = self._pilots(on, serving)
             found["rate"] = self._runs(on, serving, pilots, clients=32, count=1)
             found["miss"] = self._miss(on, serving, pilots)
+            found["explain"] = self._explain(on, serving, pilots)
             found["after_matching_mb"] = round(serving.memory_mb)
         return found
 
@@ -184,8 +213,8 @@ class Bench:
         self._filled(on, waiting, found, shape.runs_of(chance, waiting, last="lhcb_user"))
         wanted = asyncio.run(value(on.postgres.url, "SELECT count(*) FROM jobs WHERE owner_group = 'lhcb_user'"))
         seen: list[float] = []
-        with server(on) as serving:
-            load = Load(serving.address, self._pilots(on, serving, sites))
+        with fleet(on, self.options.servers[0]) as serving:
+            load = Load(serving.addresses, self._pilots(on, serving, sites))
             began = time.perf_counter()
 
             def note(_: Pilot, answer: bytes) -> None:
@@ -213,25 +242,32 @@ def measure_index(sites: int) -> dict[str, Any]:
     return {"classes": len(documents), "build_s": round(time.perf_counter() - began, 2)}
 
 
+def _rows_of_size(jobs: str, size: dict[str, Any]) -> Iterator[Row]:
+    waiting = f"{int(jobs):,} jobs"
+    for name, run in size.items():
+        part, _, servers = name.partition("_")
+        by = f", {servers.replace('_', ' ')}" if servers else ""
+        if part == "rate":
+            yield (f"matches/s, 32 pilots, count 1, {waiting}{by}", ">= 2,000", f"{run['jobs_per_s']:,.0f}")
+            hit = run["hit_ms"] or {"p50": 0, "p99": 0}
+            yield (f"p50 / p99 ms, same, {waiting}{by}", "< 12 / < 40", f"{hit['p50']} / {hit['p99']}")
+        elif part == "bulk":
+            yield (f"jobs/s, count 50, {waiting}{by}", ">= 15,000", f"{run['jobs_per_s']:,.0f}")
+    for clients, run in (size.get("clients") or {}).items():
+        hit = run["hit_ms"] or {"p50": 0, "p99": 0}
+        seen = f"{run['jobs_per_s']:,.0f}; {hit['p50']} / {hit['p99']} ms"
+        yield (f"matches/s; p50 / p99, {clients} pilots, {waiting}", "", seen)
+    if (miss := size.get("miss")) and miss["miss_ms"]:
+        yield (f"unmatched request, p50 ms, {waiting}", "< 5", f"{miss['miss_ms']['p50']}")
+    if (explain := size.get("explain")) and explain["ms"]:
+        yield (f"explain, p50 / p99 ms, {waiting}", "< 50", f"{explain['ms']['p50']} / {explain['ms']['p99']}")
+    if "rebuild_s" in size:
+        yield (f"rebuild of the queue, {waiting}", "< 120 s at 10^7", f"{size['rebuild_s']} s")
+
+
 def table(figures: dict[str, Any]) -> list[Row]:
     """Return the lines of the specification: what is wanted, the target, what was seen."""
-    rows: list[Row] = []
-    for jobs, size in figures["sizes"].items():
-        waiting = f"{int(jobs):,} jobs"
-        if rate := size.get("rate"):
-            rows.append((f"matches/s, 32 pilots, count 1, {waiting}", ">= 2,000", f"{rate['jobs_per_s']:,.0f}"))
-            hit = rate["hit_ms"] or {"p50": 0, "p99": 0}
-            rows.append((f"p50 / p99 ms, same, {waiting}", "< 12 / < 40", f"{hit['p50']} / {hit['p99']}"))
-        if bulk := size.get("bulk"):
-            rows.append((f"jobs/s, count 50, {waiting}", ">= 15,000", f"{bulk['jobs_per_s']:,.0f}"))
-        for clients, run in (size.get("clients") or {}).items():
-            hit = run["hit_ms"] or {"p50": 0, "p99": 0}
-            seen = f"{run['jobs_per_s']:,.0f}; {hit['p50']} / {hit['p99']} ms"
-            rows.append((f"matches/s; p50 / p99, {clients} pilots, {waiting}", "", seen))
-        if (miss := size.get("miss")) and miss["miss_ms"]:
-            rows.append((f"unmatched request, p50 ms, {waiting}", "< 5", f"{miss['miss_ms']['p50']}"))
-        if "rebuild_s" in size:
-            rows.append((f"rebuild of the queue, {waiting}", "< 120 s at 10^7", f"{size['rebuild_s']} s"))
+    rows = [row for jobs, size in figures["sizes"].items() for row in _rows_of_size(jobs, size)]
     rates = [size["rate"] for size in figures["sizes"].values() if "rate" in size]
     if len(rates) > 1:
         spread = max(r["jobs_per_s"] for r in rates) / min(r["jobs_per_s"] for r in rates) - 1
@@ -244,6 +280,8 @@ def table(figures: dict[str, Any]) -> list[Row]:
         rows.append(("server's memory at 10^5 classes", "< 600 MB", seen))
         if memory["miss"]["miss_ms"]:
             rows.append(("unmatched request at 10^5 classes, p50 ms", "< 5", f"{memory['miss']['miss_ms']['p50']}"))
+        if explain := memory["explain"]["ms"]:
+            rows.append(("explain at 10^5 classes, p50 / p99 ms", "< 50", f"{explain['p50']} / {explain['p99']}"))
         rows.append(("matches/s at 10^5 classes", "", f"{memory['rate']['jobs_per_s']:,.0f}"))
     if fair := figures.get("fairness"):
         seen = f"{fair['matched']} of {fair['user_jobs']} after {fair['seconds']} s"
@@ -254,7 +292,7 @@ def table(figures: dict[str, Any]) -> list[Row]:
 def show(rows: Sequence[Row]) -> None:
     """Print the table."""
     for what, target, seen in rows:
-        print(f"{what:<58} {target:>16}   {seen}")
+        print(f"{what:<66} {target:>16}   {seen}")
 
 
 @contextlib.contextmanager
@@ -268,6 +306,10 @@ def _directory(chosen: str | None) -> Iterator[Path]:
         yield Path(name)
 
 
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",")]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(prog="make bench-matcher", description=__doc__)
@@ -276,6 +318,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sites", type=int, default=1_000)
     parser.add_argument("--seconds", type=float, default=20, help="length of one measured run")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--servers", type=_numbers, default=[1], help="server processes, with commas: rates of each")
     parser.add_argument("--only", default="", help=f"parts, with commas: {','.join(PARTS)}")
     parser.add_argument("--directory", help="keep the database here")
     options = parser.parse_args(arguments)

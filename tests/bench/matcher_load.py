@@ -12,8 +12,9 @@ from typing import Any
 
 import orjson
 
+from tests.bench.matcher_shape import VO
 from weyl.auth.keys import KeySet
-from weyl.auth.tokens import PilotIdentity, pilot_claims
+from weyl.auth.tokens import Identity, PilotIdentity, access_claims, pilot_claims
 from weyl.kit.ids import uuid7
 
 TOKEN_LIFETIME_S = 6 * 3600
@@ -99,11 +100,26 @@ def make_pilots(keys: KeySet, offers: Sequence[tuple[str, dict[str, Any]]], *, v
     return pilots
 
 
-class Load:
-    """Pilots on a fixed number of connections, each of which asks again as soon as it is answered."""
+def administrator(keys: KeySet) -> str:
+    """Return the token of somebody who may see every job of the VO."""
+    who = Identity(
+        subject=f"{VO}:alice-sub",
+        vo=VO,
+        preferred_username="alice",
+        group="admin",
+        properties=frozenset({"NormalUser", "JobAdministrator"}),
+    )
+    return keys.sign(access_claims(who, token_id=uuid7(), now=int(time.time()), lifetime_s=TOKEN_LIFETIME_S))
 
-    def __init__(self, address: tuple[str, int], pilots: Sequence[Pilot], *, seed: int = 1) -> None:
-        self._address = address
+
+class Load:
+    """Pilots on a fixed number of connections, each of which asks again as soon as it is answered.
+
+    With several servers the connections are dealt out in turn.
+    """
+
+    def __init__(self, addresses: Sequence[tuple[str, int]], pilots: Sequence[Pilot], *, seed: int = 1) -> None:
+        self._addresses = addresses
         self._pilots = list(pilots)
         chance = random.Random(seed)
         chance.shuffle(self._pilots)
@@ -118,7 +134,7 @@ class Load:
         figures = Figures(clients, count, seconds)
         cpu_before, began = time.process_time(), time.perf_counter()
         with selectors.DefaultSelector() as selector:
-            lines = [_Line(self._address) for _ in range(clients)]
+            lines = [_Line(self._addresses[number % len(self._addresses)]) for number in range(clients)]
             for line in lines:
                 selector.register(line.socket, selectors.EVENT_READ, line)
             try:

@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
@@ -76,11 +76,36 @@ class Server:
         return float(psutil.Process(self.process.pid).memory_info().rss / 2**20)
 
 
+@dataclass(frozen=True)
+class Fleet:
+    """Server processes beside each other, as one answers for another."""
+
+    servers: tuple[Server, ...]
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Where they answer."""
+        return [each.address for each in self.servers]
+
+    @property
+    def memory_mb(self) -> float:
+        """Return the resident memory of the largest."""
+        return max(each.memory_mb for each in self.servers)
+
+    def cpu_s(self) -> float:
+        """Return the CPU seconds of all of them."""
+        return sum(cpu_s(each.process.pid) for each in self.servers)
+
+
 @contextmanager
-def machine(directory: Path, *, sites: int, tags: Sequence[Sequence[str]]) -> Iterator[Machine]:
-    """Start the database and write the configuration."""
+def machine(
+    directory: Path, *, sites: int, tags: Sequence[Sequence[str]], matching: dict[str, object] | None = None
+) -> Iterator[Machine]:
+    """Start the database and write the configuration; `matching` is what the VO says about it."""
     installation = Installation.create(directory / f"installation-{os.getpid()}")
-    installation.commit_config(_configuration(sites, tags), "Sites of the benchmark")
+    document = _configuration(sites, tags)
+    document["Operations"] = {"Defaults": {}, VO: {"Matching": matching or {}}}
+    installation.commit_config(document, "Sites of the benchmark")
     with start_postgres(directory / "pg", options=POSTGRES_OPTIONS) as postgres:
         yield Machine(directory, postgres, installation, sites)
 
@@ -91,7 +116,35 @@ def server(on: Machine, number: int = 1, **settings: str) -> Iterator[Server]:
     host = "127.0.0.1"
     [port] = free_ports(host, 1)
     log = on.directory / f"server-{number}.log"
-    environment = {
+    command = [sys.executable, "-m", "weyl", "serve", "--host", host, "--port", str(port)]
+    process = launch(command, log=log, env=_environment(on, **settings))
+    try:
+        wait_until(lambda: _is_ready(host, port), process, log=log, timeout_s=START_TIMEOUT_S)
+        yield Server((host, port), process)
+    finally:
+        end(process, (signal.SIGTERM, 30.0))
+
+
+@contextmanager
+def fleet(on: Machine, count: int) -> Iterator[Fleet]:
+    """Run so many servers until the block ends."""
+    with ExitStack() as stack:
+        yield Fleet(tuple(stack.enter_context(server(on, number)) for number in range(1, count + 1)))
+
+
+@contextmanager
+def worker(on: Machine, **settings: str) -> Iterator[None]:
+    """Run a worker until the block ends."""
+    command = [sys.executable, "-m", "weyl", "worker"]
+    process = launch(command, log=on.directory / "worker.log", env=_environment(on, **settings))
+    try:
+        yield
+    finally:
+        end(process, (signal.SIGTERM, 30.0))
+
+
+def _environment(on: Machine, **settings: str) -> dict[str, str]:
+    return {
         "PATH": os.environ["PATH"],
         "HOME": str(on.directory),
         **{name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ},
@@ -104,13 +157,6 @@ def server(on: Machine, number: int = 1, **settings: str) -> Iterator[Server]:
         "WEYL_LOG_LEVEL": "WARNING",
         **settings,
     }
-    command = [sys.executable, "-m", "weyl", "serve", "--host", host, "--port", str(port)]
-    process = launch(command, log=log, env=environment)
-    try:
-        wait_until(lambda: _is_ready(host, port), process, log=log, timeout_s=START_TIMEOUT_S)
-        yield Server((host, port), process)
-    finally:
-        end(process, (signal.SIGTERM, 30.0))
 
 
 def cpu_s(pid: int) -> float:
@@ -173,6 +219,20 @@ async def value(url: str, query: str) -> int:
         await connection.close()
 
 
+async def waiting_jobs(url: str, count: int) -> list[int]:
+    """Return the newest jobs of so many classes."""
+    connection = await asyncpg.connect(libpq_dsn(url))
+    try:
+        rows = await connection.fetch(
+            "SELECT q.job_id FROM requirement_class c CROSS JOIN LATERAL (SELECT job_id FROM queue"
+            " WHERE class_id = c.class_id ORDER BY job_id DESC LIMIT 1) q ORDER BY c.class_id % 997, 1 LIMIT $1",
+            count,
+        )
+    finally:
+        await connection.close()
+    return [row["job_id"] for row in rows]
+
+
 async def _copy_classes(connection: asyncpg.Connection, waiting: Sequence[Waiting]) -> None:
     rows = []
     for number, each in enumerate(waiting, start=1):
@@ -182,15 +242,20 @@ async def _copy_classes(connection: asyncpg.Connection, waiting: Sequence[Waitin
     names = ["class_id", "hash", "document", "vo", "owner_group", "owner", "job_type", "user_priority"]
     await connection.copy_records_to_table("requirement_class", columns=names, records=rows)
     await connection.execute("SELECT setval(pg_get_serial_sequence('requirement_class', 'class_id'), $1)", len(rows))
-    descriptions = ((number, 'Executable = "run.sh";', _description(number)) for number in range(1, len(waiting) + 1))
+    descriptions = [(number, _text(each), _description(number, each)) for number, each in enumerate(waiting, start=1)]
     names = ["description_id", "jdl", "document"]
     await connection.copy_records_to_table("job_descriptions", columns=names, records=descriptions)
 
 
-def _description(number: int) -> str:
+def _text(each: Waiting) -> str:
+    return f'Executable = "run.sh"; JobType = "{each.made.document["job_type"]}";'
+
+
+def _description(number: int, each: Waiting) -> str:
     return json.dumps(
         {
             "Executable": "run.sh",
+            "JobType": each.made.document["job_type"],
             "Arguments": f"--production {number} --seed %j",
             "JobName": f"production {number}",
             "StdOutput": "std.out",
