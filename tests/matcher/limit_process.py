@@ -15,6 +15,7 @@ from tests.matcher.conftest import ALPHA, BETA, a_pilot, a_request
 from weyl.auth.keys import KeySet
 from weyl.config.service import ConfigStore
 from weyl.kit.db import Database
+from weyl.matcher.offers import Place
 from weyl.matcher.service.answers import JobTokens
 from weyl.matcher.service.matcher import Matcher
 from weyl.resource_status.service.board import StatusBoard
@@ -22,10 +23,16 @@ from weyl.resource_status.service.board import StatusBoard
 PILOTS = 6
 
 
+def place_of(stamp: str) -> Place:
+    """Return where a pilot runs: half of them here, half there."""
+    return (ALPHA, BETA)[int(stamp, 16) % 2]
+
+
 async def ask(matcher: Matcher, chance: random.Random, stop: asyncio.Event) -> None:
     """Ask as ever new pilots, here and there, for one job or several."""
     while not stop.is_set():
-        pilot = a_pilot(f"{chance.getrandbits(128):032x}", chance.choice([ALPHA, BETA]))
+        stamp = f"{chance.getrandbits(128):032x}"
+        pilot = a_pilot(stamp, place_of(stamp))
         request = a_request(count=chance.choice([1, 1, 1, 4]), fill=chance.random() < 0.3)
         answer = await matcher.match(pilot, request)
         if not answer.jobs:

@@ -14,6 +14,8 @@ from sqlalchemy import text
 from tests.infra.app import Installation, config_document
 from tests.matcher.conftest import ALPHA, BETA, StartMatcher, Submit, a_pilot, a_request
 from tests.matcher.factories import a_class
+from tests.matcher.job_log import exceeded_now, out_of_queue, prove
+from tests.matcher.limit_process import place_of
 
 from weyl.config.operations import MatchLimit
 from weyl.config.service import ConfigStore
@@ -24,7 +26,7 @@ from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.matcher.service.limits import Limits
 from weyl.task_queues import queries, service
-from weyl.task_queues.gates import DIMENSIONS, GateState, Rule, has_room, merged, rules_of, tat_after
+from weyl.task_queues.gates import GateState, Rule, has_room, merged, rules_of, tat_after
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -239,8 +241,11 @@ async def test_four_processes_never_exceed_a_limit_while_jobs_end_and_processes_
     watched.cancel()
     for each in await asyncio.gather(ended, watched, return_exceptions=True):
         assert isinstance(each, asyncio.CancelledError), each
-    matched = await _check_the_log(db)
-    assert matched > 100
+    proof = await prove(db, _rules(), lambda stamp: (place_of(stamp).site, place_of(stamp).ce or ""))
+    assert (proof.exceeded, proof.twice) == ([], [])
+    assert proof.matches > 100
+    assert proof.attempts_most > 1
+    assert await out_of_queue(db) == []
     async with db.transaction() as tx:
         assert await service.recount_limits(tx) == 0
 
@@ -279,13 +284,13 @@ async def _processes(words: list[str], count: int) -> AsyncIterator[list[asyncio
         await asyncio.gather(*(process.communicate() for process in processes))
 
 
-ACTIVE = "status IN ('Matched', 'Running', 'Stalled', 'Completing')"
+ACTIVE_ONES = "SELECT job_id FROM jobs WHERE status IN ('Matched', 'Running', 'Stalled', 'Completing')"
 
 
 async def _end_some(db: Database, chance: random.Random) -> None:
     """Start, stall, end, kill and reschedule jobs without a pause, in transactions of many."""
     while True:
-        active = [row.job_id for row in await rows(db, f"SELECT job_id FROM jobs WHERE {ACTIVE}")]
+        active = [row.job_id for row in await rows(db, ACTIVE_ONES)]
         chosen = chance.sample(active, len(active) // 3)
         what = chance.choice(["Running", "Stalled", "Done", "Failed", "kill", "again", "again"])
         async with db.transaction() as tx:
@@ -305,59 +310,12 @@ async def _end_some(db: Database, chance: random.Random) -> None:
 async def _watch(db: Database) -> None:
     """Look again and again: what is committed at any moment is within the limits."""
     while True:
-        found = await rows(db, f"SELECT site, ce, job_type, owner_group, owner, allocated FROM jobs WHERE {ACTIVE}")
-        _check(found)
+        assert await exceeded_now(db, _rules()) == []
         await asyncio.sleep(0.05)
 
 
-def _check(active: list[Any]) -> None:
-    for rule in merged(rules_of("voa", [MatchLimit.model_validate(each) for each in RULES])).values():
-        jobs: dict[str, int] = {}
-        cores: dict[str, int] = {}
-        for job in active:
-            names = (job.site, job.ce or "", job.job_type, job.owner_group, job.owner)
-            values = dict(zip(DIMENSIONS, names, strict=True))
-            if rule.applies(values):
-                key = rule.key(values)
-                jobs[key] = jobs.get(key, 0) + 1
-                cores[key] = cores.get(key, 0) + job.allocated["cores"]
-        assert max(jobs.values(), default=0) <= (1e9 if rule.max_jobs is None else rule.max_jobs), rule.name
-        assert max(cores.values(), default=0) <= (1e9 if rule.max_cores is None else rule.max_cores), rule.name
-
-
-async def _check_the_log(db: Database) -> int:
-    """Walk through the history in the order of its times: every match must have found the room that it took.
-
-    A match is dated after its gates were locked and an end before it is committed, so that the log is never kinder
-    than what happened. Returns how many matches there were.
-    """
-    log = await rows(
-        db,
-        "SELECT h.at, h.history_id, h.job_id, h.status, j.job_type, j.owner_group, j.owner, h.source FROM"
-        " job_history h JOIN jobs j USING (job_id) ORDER BY h.at, h.history_id",
-    )
-    active: dict[int, Any] = {}
-    counts: dict[str, int] = {}
-    rules = list(merged(rules_of("voa", [MatchLimit.model_validate(r) for r in RULES])).values())
-    matched = 0
-    for line in log:
-        keys = []
-        values = dict(zip(DIMENSIONS, ("", "", line.job_type, line.owner_group, line.owner), strict=True))
-        for rule in rules:
-            # where a job ran is on its row, for the last run only: rules of places are checked while it happens
-            if rule.max_jobs is not None and not rule.site and not rule.ce and rule.applies(values):
-                keys.append((rule.key(values), rule.max_jobs))
-        is_active = line.status in ("Matched", "Running", "Stalled", "Completing")
-        if is_active and line.job_id not in active:
-            active[line.job_id] = line
-            matched += 1
-            for key, most in keys:
-                counts[key] = counts.get(key, 0) + 1
-                assert counts[key] <= most, (key, line.at)
-        elif not is_active and active.pop(line.job_id, None) is not None:
-            for key, _ in keys:
-                counts[key] -= 1
-    return matched
+def _rules() -> list[Rule]:
+    return list(merged(rules_of("voa", [MatchLimit.model_validate(each) for each in RULES])).values())
 
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
