@@ -24,7 +24,7 @@ from weyl.builtin import BUILTIN
 from weyl.cli.options import PARAMETERS
 from weyl.cli.tree import root_command
 from weyl.client.errors import UsageFault
-from weyl.config.models import Config
+from weyl.config.models import Config, merge_below
 from weyl.config.operations import Operations
 from weyl.config.source import parse_config
 from weyl.extension import Extension
@@ -215,9 +215,10 @@ def test_the_attributes_of_jobs_are_all_explained() -> None:
 
 def test_the_example_configuration_is_valid() -> None:
     examples = list(blocks(DOCS / "admin" / "configuration.md", "yaml"))
-    whole, addition = examples
+    whole, *additions = examples
     assert "hep" in parse_config(whole).registry
-    parse_config(yaml.safe_dump({**yaml.safe_load(whole), **yaml.safe_load(addition)}))
+    for addition in additions:
+        parse_config(yaml.safe_dump(merge_below(yaml.safe_load(addition), yaml.safe_load(whole))))
 
 
 @pytest.mark.parametrize("page", [page for page in WRITTEN if list(blocks(page, "python"))], ids=name)
@@ -237,7 +238,7 @@ def test_the_example_of_the_environment_has_only_settings_that_exist() -> None:
 
 
 def test_the_example_of_an_extension_adds_its_route() -> None:
-    [program] = blocks(DOCS / "developer" / "extensions.md", "python")
+    program, *_ = blocks(DOCS / "developer" / "extensions.md", "python")
     names: dict[str, Any] = {"__name__": "example_vo.extension"}
     exec(compile(program, "extensions.md", "exec", flags=0, dont_inherit=True), names)
     paths = create_app(Settings(), [BUILTIN, names["EXTENSION"]]).openapi()["paths"]

@@ -51,6 +51,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "JobHealth": "When a silent job is given up.",
         "Matching": "Which job a pilot gets.",
         "Pilots": "How pilots are sent.",
+        "InputData": "Where input data are; see [Input data](configuration.md#input-data).",
         "ResourceStatus": "What this VO says of sites and other elements.",
         "Tasks": "Background work that is done for each VO.",
         "Services": "Rescheduling, and what users see of others.",
@@ -182,7 +183,22 @@ MEANINGS: dict[str, dict[str, str]] = {
         "StorageElements": "Storage elements by name; keys beside `Status` are kept as they are.",
         "FTS": "Transfer servers by name; keys beside `Status` are kept as they are.",
     },
-    "StorageElement": {"Status": "Statuses for every VO that does not say otherwise."},
+    "StorageElement": {
+        "Status": "Statuses for every VO that does not say otherwise.",
+        "Sites": "Sites where its files can be read as local ones.",
+        "Medium": "`disk`, or `tape`: what is on tape is staged before a job may read it.",
+    },
+    "InputDataOptions": {
+        "Catalog": "File catalogue: `static`, which is `Files`, or that of an extension; none: jobs with files fail.",
+        "Stager": "What brings files from tape to disk, of an extension; none: jobs whose files are on tape are held.",
+        "RemoteRead": "Whether jobs may read their data from anywhere, so that these do not decide where they run.",
+        "StagedFor": "For how many seconds files that came from tape are taken to be on disk.",
+        "Files": "Files, and directories (`/` at the end) with all that is below; the longest name that fits counts.",
+    },
+    "ListedFile": {
+        "StorageElements": "Storage elements that have a replica.",
+        "Size": "Bytes.",
+    },
     "TransferServer": {"Status": "Status for every VO that does not say otherwise."},
     "Computing": {"OSCompatibility": "Platform -> platforms whose programs it runs as well; itself always."},
     "Site": {

@@ -38,6 +38,7 @@ PLACES = {
     "PerJobType": "<job type>",
     "Schedules": "<task>",
     "Limits": "<key>",
+    "Files": "<LFN>",
 }
 TYPES = {str: "text", int: "whole number", float: "number", bool: "true or false", dict: "mapping", Any: "anything"}
 ROUTES = """# Routes

@@ -164,3 +164,51 @@ def test_python_names_are_no_keys_of_the_document() -> None:
 def test_code_and_tests_may_build_a_configuration_by_python_names() -> None:
     config = Config.model_validate({"dirac": {}, "registry": {}})
     assert config.resources.sites == {}
+
+
+GRID = (
+    VO
+    + """\
+Resources:
+  Sites: {LCG.Alpha.org: {}}
+  StorageElements:
+    ALPHA-DISK: {Sites: [LCG.Alpha.org]}
+    ALPHA-TAPE: {Sites: [LCG.Alpha.org], Medium: tape}
+Operations:
+  Defaults:
+    InputData:
+      Catalog: static
+      Files:
+        /voa/data/: {StorageElements: [ALPHA-DISK], Size: 1000}
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "problem"),
+    [
+        ("Medium: tape", "Medium: tap", "line 14: Resources.StorageElements.ALPHA-TAPE.Medium: "),
+        (
+            "ALPHA-DISK: {Sites: [LCG.Alpha.org]}",
+            "ALPHA-DISK: {Sites: [LCG.Alpha.com]}",
+            "line 13: Resources.StorageElements.ALPHA-DISK.Sites.0: is no site of Resources.Sites;"
+            " did you mean LCG.Alpha.org?",
+        ),
+        (
+            "[ALPHA-DISK], Size",
+            "[ALPHA-DISC], Size",
+            "line 20: Operations.voa.InputData.Files./voa/data/.StorageElements.0: is no storage element of"
+            " Resources.StorageElements; did you mean ALPHA-DISK?",
+        ),
+        ("Size: 1000", "Size: -1", "line 20: Operations.voa.InputData.Files./voa/data/.Size: "),
+        ("[ALPHA-DISK], Size", "[], Size", "line 20: Operations.voa.InputData.Files./voa/data/.StorageElements: "),
+        ("/voa/data/:", "voa/data/:", "is no name of a file or a directory: it does not begin with /"),
+        ("/voa/data/:", "/voa//data:", "is no name of a file or a directory: it has // in it"),
+        ("Catalog:", "Catalogue:", "line 18: Operations.voa.InputData.Catalogue: is not known here; did you mean"),
+    ],
+)
+def test_files_that_are_listed_wrongly_are_told_with_their_line(was: str, becomes: str, problem: str) -> None:
+    assert parse_config(GRID).operations["voa"].input_data.files["/voa/data/"].size == 1000
+    assert was in GRID
+    [found] = problems_of(GRID.replace(was, becomes, 1))
+    assert problem in found

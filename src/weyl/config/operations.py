@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from weyl.config.background import TaskOptions
+from weyl.config.input_data import InputDataOptions
 from weyl.config.retries import Retry
 from weyl.config.section import FreeSection, LossySection, Number, Section
 from weyl.config.status import StatusSetting, StatusWord, StorageStatus
@@ -154,6 +155,7 @@ class Operations(Section):
     software_dist_module: str = "LocalSoftwareDist"
     job_description: JobDescription = JobDescription()
     input_data_policy: InputDataPolicy = InputDataPolicy()
+    input_data: InputDataOptions = InputDataOptions()
     services: ServiceOptions = ServiceOptions()
     matching: Matching = Matching()
     job_health: JobHealth = JobHealth()

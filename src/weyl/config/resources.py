@@ -1,6 +1,6 @@
 """The grid itself: sites with their computing elements and queues, storage elements, transfer servers."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -73,9 +73,15 @@ class Site(Section):
         return self.vos is None or vo in self.vos
 
 
+Medium = Literal["disk", "tape"]
+
+
 class StorageElement(OpenSection):
     """A storage element; its protocols and spaces are read by the storage room."""
 
+    # Where its files can be read as local ones; what is on tape must be staged before it can be read at all.
+    sites: list[str] = Field(default_factory=list)
+    medium: Medium = "disk"
     status: StorageStatus | None = None
 
 

@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from weyl.config.errors import InvalidConfig, Problem
 from weyl.config.models import DEFAULTS, Config
+from weyl.config.references import dangling
 
 Location = tuple[int | str, ...]
 NODES_MAX = 500_000
@@ -59,11 +60,16 @@ def parse_config(text: str, model: type[Config] = Config) -> Config:
     if not isinstance(document, dict):
         raise InvalidConfig([Problem("The configuration must be a mapping with the sections DIRAC and Registry")])
     try:
-        return model.model_validate(document, by_name=False)
+        config = model.model_validate(document, by_name=False)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=True)
         problems = [_problem(details, root, model) for details in found[:PROBLEMS_MAX]]
         raise _invalid(problems, left_out=len(found) - len(problems)) from error
+    lost = list(dangling(config))
+    if lost:
+        problems = [Problem(message, path_text(at), line_of(root, at)) for at, message in lost[:PROBLEMS_MAX]]
+        raise _invalid(problems, left_out=len(lost) - len(problems))
+    return config
 
 
 def nearest(name: str, known: Mapping[str, object]) -> str | None:
