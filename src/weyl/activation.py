@@ -14,8 +14,11 @@ from weyl.config.models import Config, with_sections
 from weyl.config.routes import CurrentConfig
 from weyl.config.section import Section
 from weyl.extension import Asked, Extension, ExtensionConflict, Policy
+from weyl.file_catalog.drivers.catalog import CatalogFactory
+from weyl.file_catalog.drivers.stager import StagerFactory
 from weyl.jobs.additions import SubmissionCheck
 from weyl.jobs.attributes import JobAttribute, is_known
+from weyl.jobs.preparation import PreparationCheck, PreparationRules
 from weyl.kit import view_rules
 from weyl.kit.http import CurrentActor, Now
 from weyl.kit.operations import asks_user, knows_user, operations_of, rewired
@@ -36,11 +39,23 @@ class Activation:
     attributes: Mapping[str, JobAttribute]
     checks: Mapping[str, SubmissionCheck]
     drivers: Mapping[str, DriverFactory]
+    catalogs: Mapping[str, CatalogFactory]
+    stagers: Mapping[str, StagerFactory]
+    preparation_checks: Mapping[str, PreparationCheck]
     branches: Mapping[str, str]
     """Where the migrations of each extension that has some are, by its name."""
     views: Sequence[View]
     assets: Mapping[str, str]
     """Where the files for web pages of each extension that has some are, by its name."""
+
+    def preparation(self) -> PreparationRules:
+        """Make what looks at jobs before they wait; every process has its own."""
+        return PreparationRules(
+            catalogs={name: make() for name, make in self.catalogs.items()},
+            stagers={name: make() for name, make in self.stagers.items()},
+            checks=self.preparation_checks,
+            attributes=tuple(self.attributes),
+        )
 
 
 def activate(extensions: Sequence[Extension]) -> Activation:
@@ -54,6 +69,11 @@ def activate(extensions: Sequence[Extension]) -> Activation:
         attributes={name: found for each in extensions for name, found in each.job_attributes.items()},
         checks={each.name: each.check_submission for each in extensions if each.check_submission is not None},
         drivers={name: make for each in extensions for name, make in each.compute_elements.items()},
+        catalogs={name: make for each in extensions for name, make in each.catalogs.items()},
+        stagers={name: make for each in extensions for name, make in each.stagers.items()},
+        preparation_checks={
+            each.name: each.check_preparation for each in extensions if each.check_preparation is not None
+        },
         branches={each.name: each.migrations for each in extensions if each.migrations is not None},
         views=view_rules.merged(view for each in extensions for view in each.views),
         assets={each.name: each.assets for each in extensions if each.assets is not None},
@@ -106,6 +126,8 @@ def _claimed_twice(extensions: Sequence[Extension]) -> Iterator[str]:
         "The replacement of operation {}": lambda each: each.replaces,
         "The attribute {} of jobs": lambda each: each.job_attributes,
         "The driver {} of computing elements": lambda each: each.compute_elements,
+        "The file catalogue {}": lambda each: each.catalogs,
+        "The stager {}": lambda each: each.stagers,
         "The operation {}": lambda each: operations_of(each.routers),
         "The route {}": _routes,
     }

@@ -55,6 +55,7 @@ async def open_services(
             properties=merged.properties,
             branches=merged.branches,
             submission=SubmissionRules(settings.jobs_per_submission_max, merged.attributes, merged.checks),
+            preparation=merged.preparation(),
             metrics=metrics or Metrics(),
             views=merged.views,
             assets=merged.assets,

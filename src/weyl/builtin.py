@@ -16,11 +16,13 @@ from weyl.auth.verifier import Verifier
 from weyl.auth.views import VIEWS as AUTH_VIEWS
 from weyl.config.routes import router as config_router
 from weyl.extension import Extension, ExtensionConflict, Services
+from weyl.file_catalog.drivers.known import CATALOGS
 from weyl.jobs import tasks as jobs_tasks
 from weyl.jobs.routes import details, heartbeat, metadata, peek, reschedule, search, status, submission
 from weyl.jobs.routes import sandboxes as jobs_sandboxes
 from weyl.jobs.service import figures as job_figures
 from weyl.jobs.service.feed import JobFeed
+from weyl.jobs.service.holds import Waker
 from weyl.jobs.service.moves import fail
 from weyl.jobs.service.writes import JobWrites
 from weyl.jobs.views import VIEWS as JOB_VIEWS
@@ -82,7 +84,8 @@ async def _state(services: Services) -> AsyncIterator[Mapping[str, object]]:
         token_lifetime_s=services.settings.access_token_minutes * 60,
         advice=guard.advice,
     )
-    async with authority as auth, board, matching as matcher, guard as verifier, _hub(services, board) as hub:
+    waker = Waker(services.db, board)
+    async with authority as auth, board, waker, matching as matcher, guard as verifier, _hub(services, board) as hub:
         explainer = Explainer(board, matcher, pilots_seen=pilot_figures.count_pilots)
         _show_figures(services)
         services.metrics.gauge(
@@ -162,6 +165,7 @@ def _tasks(services: Services) -> Sequence[BoundTask]:
         *jobs_tasks.tasks(
             services.db,
             services.config,
+            rules=services.preparation,
             history_months=services.settings.job_history_months,
             heartbeat_months=services.settings.job_heartbeat_months,
         ),
@@ -195,6 +199,7 @@ BUILTIN = Extension(
     state=_state,
     tasks=_tasks,
     compute_elements=DRIVERS,
+    catalogs=CATALOGS,
 )
 
 

@@ -13,8 +13,11 @@ from weyl.auth.keys import KeySet
 from weyl.config.models import Config
 from weyl.config.section import Section
 from weyl.config.service import ConfigStore
+from weyl.file_catalog.drivers.catalog import CatalogFactory
+from weyl.file_catalog.drivers.stager import StagerFactory
 from weyl.jobs.additions import SubmissionCheck, SubmissionRules
 from weyl.jobs.attributes import JobAttribute
+from weyl.jobs.preparation import PreparationCheck, PreparationRules
 from weyl.kit.db import Database
 from weyl.kit.http import User
 from weyl.kit.metrics import Metrics
@@ -39,6 +42,8 @@ class Services:
     """Properties that extensions add to those of weyl."""
     submission: SubmissionRules
     """What is demanded of submissions here, the attributes and checks of extensions included."""
+    preparation: PreparationRules
+    """What looks at jobs before they wait: file catalogues, stagers and the checks of extensions."""
     branches: Mapping[str, str]
     """Where the migrations of each extension that has some are, by its name."""
     metrics: Metrics = field(default_factory=Metrics)
@@ -86,6 +91,12 @@ class Extension:
     """Attributes that job descriptions may have: checked at submission, kept, and shown among a job's parameters."""
     check_submission: SubmissionCheck | None = None
     """Looks at what is about to be submitted, and may refuse it with a reason."""
+    check_preparation: PreparationCheck | None = None
+    """Looks at jobs before they wait for a pilot, thousands at a time; may refuse, hold, or keep them to some sites."""
+    catalogs: Mapping[str, CatalogFactory] = field(default_factory=dict)
+    """File catalogues by the name that `Operations.<VO>.InputData.Catalog` uses; each worker makes one of each."""
+    stagers: Mapping[str, StagerFactory] = field(default_factory=dict)
+    """What brings files from tape to disk, by the name that `Operations.<VO>.InputData.Stager` uses."""
     tables: Sequence[Table] = ()
     """Tables of the package, on `weyl.kit.db.metadata`; each name starts with the extension's name and `_`."""
     migrations: str | None = None

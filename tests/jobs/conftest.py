@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from tests.infra.app import config_document
 
+from weyl.config.models import Config
+from weyl.jobs.additions import SubmissionRules
+from weyl.jobs.descriptions import Form
+from weyl.jobs.policy import Submitter
+from weyl.jobs.service.submission import Submission, submit
 from weyl.jobs.tables import job_commands, job_descriptions, job_history, job_pilots, jobs
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
@@ -69,6 +75,21 @@ def make_jobs(db: Database) -> MakeJobs:
         return job_ids
 
     return make
+
+
+@pytest.fixture
+def submitted(db: Database) -> Callable[..., Awaitable[list[int]]]:
+    """Return `submitted(*texts)` -> ids of alice's jobs that are Received."""
+    alice = Submitter(vo="voa", group="user", owner="alice", subject="voa:alice-sub")
+
+    async def call(*texts: str, form: Form = "jdl") -> list[int]:
+        rules, config = SubmissionRules(100_000), Config.model_validate(config_document())
+        async with db.transaction() as tx:
+            asked = Submission(texts, form=form)
+            answer = await submit(tx, asked, submitter=alice, config=config, now=utcnow(), rules=rules)
+        return list(answer.job_ids)
+
+    return call
 
 
 @pytest.fixture

@@ -10,20 +10,16 @@ import sqlalchemy as sa
 from tests.infra.app import config_document
 
 from weyl.config.models import Config
-from weyl.jobs.additions import SubmissionRules
-from weyl.jobs.descriptions import Form
-from weyl.jobs.policy import Submitter
 from weyl.jobs.ranges import batches, to_ranges
-from weyl.jobs.service.checks import CHECK_JOBS, check_jobs
-from weyl.jobs.service.submission import Submission, submit
-from weyl.jobs.tables import job_history, jobs
+from weyl.jobs.service.check_queue import CHECK_JOBS
+from weyl.jobs.service.checks import check_jobs
+from weyl.jobs.tables import job_history, job_holds, jobs
 from weyl.jobs.tasks import FORGET, HOUSEKEEPING, tasks
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database, ensure_month_partitions, month_start
 from weyl.task_queues.tables import queue, requirement_class
 from weyl.tasks.models import Run
 
-ALICE = Submitter(vo="voa", group="user", owner="alice", subject="voa:alice-sub")
 PLAIN = 'Executable = "/bin/date";'
 
 Flow = Callable[..., Awaitable[list[int]]]
@@ -36,32 +32,12 @@ def _config(**matching: Any) -> Config:
 
 
 @pytest.fixture
-def submitted(db: Database) -> Flow:
-    """Return `submitted(*texts)` -> ids of jobs that are Received."""
-
-    async def call(*texts: str, form: Form = "jdl") -> list[int]:
-        async with db.transaction() as tx:
-            answer = await submit(
-                tx,
-                Submission(texts, form=form),
-                submitter=ALICE,
-                config=_config(),
-                now=utcnow(),
-                rules=SubmissionRules(100_000),
-            )
-        return list(answer.job_ids)
-
-    return call
-
-
-@pytest.fixture
 def check(db: Database) -> Callable[..., Awaitable[datetime]]:
-    """Return `check(job_ids, **matching)`, which checks in one transaction and returns the time that it was told."""
+    """Return `check(job_ids, **matching)`, which checks and returns the time that it was told."""
 
     async def call(job_ids: list[int], **matching: Any) -> datetime:
         now = utcnow()
-        async with db.transaction() as tx:
-            await check_jobs(tx, to_ranges(sorted(job_ids)), config=_config(**matching), now=now)
+        await check_jobs(db, to_ranges(sorted(job_ids)), config=_config(**matching), now=now)
         return now
 
     return call
@@ -86,13 +62,9 @@ async def _waiting(db: Database) -> list[tuple[int, dict[str, Any]]]:
         return [(row.job_id, row.document) for row in await tx.execute(wanted.order_by(queue.c.job_id))]
 
 
-async def _held(db: Database) -> list[tuple[dict[str, Any], timedelta]]:
-    wanted = sa.text(
-        "SELECT payload, execute_after - now() AS delay FROM pgqueuer"
-        " WHERE entrypoint = 'jobs.check_jobs' AND execute_after > now() + interval '1 minute'"
-    )
+async def _held(db: Database) -> list[dict[str, Any]]:
     async with db.read() as tx:
-        return [(json.loads(row.payload), row.delay) for row in await tx.execute(wanted)]
+        return [dict(row) for row in (await tx.execute(sa.select(job_holds))).mappings()]
 
 
 async def test_a_good_job_waits_in_its_class(db: Database, submitted: Flow, check: Any) -> None:
@@ -133,20 +105,25 @@ async def test_a_job_that_was_killed_meanwhile_is_left_alone(db: Database, submi
 
 
 async def test_a_check_that_breaks_leaves_nothing_behind(db: Database, submitted: Flow) -> None:
+    """The database refuses the last of its statements: the job is as it was, and the next check finds it so."""
     [job_id] = await submitted(PLAIN)
-    with pytest.raises(RuntimeError):
-        async with db.transaction() as tx:
-            await check_jobs(tx, [[job_id, job_id]], config=_config(), now=utcnow())
-            raise RuntimeError
+    async with db.transaction() as tx:
+        await tx.execute(sa.text("ALTER TABLE job_history ADD CONSTRAINT refused CHECK (source <> 'JobSanity')"))
+    with pytest.raises(sa.exc.IntegrityError):
+        await check_jobs(db, [[job_id, job_id]], config=_config(), now=utcnow())
     assert (await _jobs(db))[job_id]["status"] == "Received"
     assert await _waiting(db) == []
+    async with db.transaction() as tx:
+        await tx.execute(sa.text("ALTER TABLE job_history DROP CONSTRAINT refused"))
+    await check_jobs(db, [[job_id, job_id]], config=_config(), now=utcnow())
+    assert [waiting for waiting, _ in await _waiting(db)] == [job_id]
 
 
 @pytest.mark.parametrize(
     ("text", "minor", "words"),
     [
-        ('InputData = {"LFN:/voa/data/f1"};', "Input Data Not Available", "LFN:/voa/data/f1: this installation has no"),
-        ('InputSandbox = {"a.sh", "LFN:/voa/f"};', "Input Data Not Available", "LFN:/voa/f"),
+        ('InputData = {"LFN:/voa/data/f1"};', "Input Data Not Available", "/voa/data/f1: your VO has no"),
+        ('InputSandbox = {"a.sh", "LFN:/voa/f"};', "Input Data Not Available", "/voa/f: "),
         ('Site = "A"; BannedSites = "A";', "No candidate sites available", "BannedSites"),
     ],
 )
@@ -174,20 +151,24 @@ async def test_defaults_that_make_no_sense_fail_the_job_and_not_the_task(
 
 async def test_an_unknown_site_holds_the_job_until_it_is_known(db: Database, submitted: Flow, check: Any) -> None:
     [job_id] = await submitted(PLAIN + 'Site = "LCG.Gamma.org";')
-    await check([job_id])
+    now = await check([job_id])
     job = (await _jobs(db))[job_id]
     assert (job["status"], job["minor_status"]) == ("Checking", "On Hold: Unknown site LCG.Gamma.org")
-    [(payload, delay)] = await _held(db)
-    assert payload == {"ranges": [[job_id, job_id]]}
-    assert timedelta(seconds=280) < delay <= timedelta(seconds=300)
-
+    [hold] = await _held(db)
+    assert (hold["reason"], hold["names"], hold["hold_until"] - now) == (
+        "unknown_site",
+        ["site:LCG.Gamma.org"],
+        timedelta(seconds=300),
+    )
     await check([job_id])
+    await check_jobs(db, [[job_id, job_id]], config=_config(), now=hold["hold_until"])
     assert len(await _history(db, job_id)) == 3
+    assert (await _held(db))[0]["hold_until"] - now == timedelta(seconds=600)
     document = config_document()
     document["Resources"]["Sites"]["LCG.Gamma.org"] = {}  # type: ignore[index]
-    async with db.transaction() as tx:
-        await check_jobs(tx, [[job_id, job_id]], config=Config.model_validate(document), now=utcnow())
+    await check_jobs(db, [[job_id, job_id]], config=Config.model_validate(document), now=now + timedelta(seconds=600))
     assert (await _jobs(db))[job_id]["status"] == "Waiting"
+    assert await _held(db) == []
     assert [status for status, _, _ in await _history(db, job_id)] == ["Received", "Checking", "Checking", "Waiting"]
 
 

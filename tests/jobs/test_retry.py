@@ -149,8 +149,8 @@ async def test_a_job_that_ran_out_of_memory_waits_again_for_more_of_it(
     assert (found["status"], found["minor_status"], found["reschedule_counter"]) == ("Received", "Job Rescheduled", 1)
     assert found["overrides"] == {"memory": 1.5, "memory_mb": 1500, "retries": {"memory": 1}}
     assert [line[0] for line in await history(job_id)][-3:] == ["Failed", "Rescheduled", "Received"]
-    async with db.transaction() as tx:
-        await check_jobs(tx, [[job_id, job_id]], config=config(), now=utcnow())
+    await check_jobs(db, [[job_id, job_id]], config=config(), now=utcnow())
+    async with db.read() as tx:
         document = (await tx.execute(sa.select(job_descriptions.c.document))).scalar_one()
         waiting = await tx.scalar(
             sa.text(
@@ -252,7 +252,7 @@ async def test_a_job_that_failed_at_all_its_sites_fails(db: Database, make_jobs:
     (job_id,) = await make_jobs(overrides={"avoid": {"sites": ["LCG.Alpha.org"]}})
     async with db.transaction() as tx:
         await tx.execute(sa.update(job_descriptions).values(document={**DOCUMENT, "Site": "LCG.Alpha.org"}))
-        await check_jobs(tx, [[job_id, job_id]], config=config(), now=utcnow())
+    await check_jobs(db, [[job_id, job_id]], config=config(), now=utcnow())
     found = await row(job_id)
     assert (found["status"], found["minor_status"]) == ("Failed", "No candidate sites available")
 

@@ -35,6 +35,8 @@ _TEXT_COLUMNS = {"JobType": (32, "user"), "JobGroup": (32, "00000000"), "JobName
 _COLUMN_NAMES = {"JobType": "job_type", "JobGroup": "job_group", "JobName": "job_name"}
 _SITE_LENGTH_MAX = 100
 _NUMBERS = ("CPUTime", "Priority")
+USER_JOBS = "user"
+"""The type of jobs, in small letters, whose number of files is bounded."""
 NO_ATTRIBUTES: Mapping[str, JobAttribute] = {}
 
 
@@ -123,11 +125,17 @@ def prepare(
 
 
 def requirement_classes(
-    document: dict[str, Any], owner: Owner, limits: Limits, overrides: Overrides = NONE
+    document: dict[str, Any],
+    owner: Owner,
+    limits: Limits,
+    overrides: Overrides = NONE,
+    *,
+    sites: Sequence[str] | None = None,
 ) -> tuple[RequirementClass, ...]:
     """Return the classes of jobs with this description, one an alternative; any of them may match.
 
-    `overrides` are what retries have changed of it.
+    `overrides` are what retries have changed of it, `sites` the only ones where it may run, if that is known better
+    than from the description.
 
     Raises `BadAttribute`, or `InvalidRequirements` with the problems of all alternatives.
     """
@@ -138,8 +146,8 @@ def requirement_classes(
         owner=owner.name,
         job_type=resolved.job_type,
         user_priority=min(resolved.priority, USER_PRIORITY_MAX),
-        sites=resolved.sites,
-        banned_sites=resolved.banned_sites,
+        sites=resolved.sites if sites is None else sites,
+        banned_sites=resolved.banned_sites if sites is None else (),
         avoid=overrides.avoid,
     )
     made: dict[bytes, RequirementClass] = {}
@@ -218,7 +226,8 @@ class _Reader:
         _check_owner(document, self.owner)
         if text_of(document, "Executable") is None:
             raise BadAttribute("Executable", 'is missing: say which program to run, such as Executable = "/bin/date";')
-        if len(texts_of(document, "InputData")) > limits.input_data_max:
+        job_type = text_of(document, "JobType") or USER_JOBS
+        if job_type.lower() == USER_JOBS and len(texts_of(document, "InputData")) > limits.input_data_max:
             raise BadAttribute(
                 "InputData", f"names more than {limits.input_data_max} files, which is the limit of your VO"
             )

@@ -178,6 +178,44 @@ job_attempts = sa.Table(
     sa.Column("overrides", JSONB),
 )
 
+# Why jobs do not go on to wait for a pilot, what lets them, and when they are looked at again all the same.
+job_holds = sa.Table(
+    "job_holds",
+    metadata,
+    sa.Column("job_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("vo", sa.String(32), nullable=False),
+    sa.Column("reason", sa.String(32), nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    # `site:NAME`, `se:NAME`, `catalog:NAME`.
+    sa.Column("names", ARRAY(sa.Text), nullable=False),
+    sa.Column("since", Timestamp, nullable=False),
+    # Null: no timer ends it.
+    sa.Column("hold_until", Timestamp),
+    sa.Column("tries", sa.Integer, nullable=False, server_default="0"),
+    # A check has been enqueued since the hold began.
+    sa.Column("woken_at", Timestamp),
+    sa.Column("request_id", sa.BigInteger),
+    sa.Index("ix_job_holds_hold_until", "hold_until", postgresql_where=sa.text("woken_at IS NULL")),
+    sa.Index("ix_job_holds_names", "names", postgresql_using="gin"),
+    sa.Index("ix_job_holds_request_id", "request_id", postgresql_where=sa.text("request_id IS NOT NULL")),
+)
+
+# Sets of files that jobs want from tape: one row a set, however many jobs want it.
+stage_requests = sa.Table(
+    "stage_requests",
+    metadata,
+    sa.Column("request_id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("vo", sa.String(32), nullable=False),
+    sa.Column("digest", BYTEA, nullable=False),
+    # Pairs of file and storage element.
+    sa.Column("files", JSONB, nullable=False),
+    # Wanted: the stager does not have it yet. Asked: it has. Staged: the files are on disk.
+    sa.Column("state", sa.String(8), nullable=False, server_default="wanted"),
+    sa.Column("created_at", Timestamp, nullable=False),
+    sa.Column("staged_at", Timestamp),
+    sa.Index("ix_stage_requests_digest", "vo", "digest", unique=True),
+)
+
 
 def _count_columns() -> list[sa.Column[str]]:
     return [

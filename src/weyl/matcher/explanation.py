@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from weyl.matcher.evaluation import CONDITIONS, Needs, failures
-from weyl.matcher.models import Failing, Near, Step
+from weyl.matcher.models import Failing, HoldShown, Near, Step
 from weyl.matcher.offers import PilotOffer
 from weyl.task_queues import tags
 
@@ -287,3 +287,38 @@ _SENTENCES: Mapping[str, Callable[[Needs, Sequence[Candidate]], str]] = {
     "scratch": _too_little("scratch space:", " MiB", "scratch"),
     "tags": _tags_sentence,
 }
+
+
+_PLACES = {"site": "the site", "se": "the storage element", "catalog": "the file catalogue"}
+NAMED_MAX = 5
+
+
+def shown_hold(row: Mapping[str, Any]) -> HoldShown:
+    """Return what holds a job, as it is shown; one that was let go on is looked at in a moment."""
+    return HoldShown(
+        reason=row["reason"],
+        text=row["text"],
+        waits_for=row["names"],
+        since=row["since"],
+        until=row["woken_at"] or row["hold_until"],
+        tries=row["tries"],
+    )
+
+
+def verdict_of_hold(hold: HoldShown) -> str:
+    """Say in a sentence what a held job waits for, and until when."""
+    ends = []
+    if hold.waits_for:
+        places = [_place_named(name) for name in hold.waits_for[:NAMED_MAX]]
+        if len(hold.waits_for) > NAMED_MAX:
+            places.append(f"{len(hold.waits_for) - NAMED_MAX} others")
+        ends.append(f"as soon as {' or '.join(places)} can be used")
+    if hold.until is not None:
+        ends.append(f"at {hold.until:%Y-%m-%d %H:%M:%S} UTC{' at the latest' if ends else ''}")
+    told = f"It does not wait for a pilot yet. {hold.text}"
+    return f"{told}; it goes on {', '.join(ends)}" if ends else f"{told}; it goes on when that is done"
+
+
+def _place_named(name: str) -> str:
+    kind, _, place = name.partition(":")
+    return f"{_PLACES.get(kind, kind)} {place}"

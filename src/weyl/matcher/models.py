@@ -215,6 +215,17 @@ class ShareShown(BaseModel):
     of: int
 
 
+class HoldShown(BaseModel):
+    """What keeps a job from waiting for a pilot, what lets it go on, and when it is looked at again all the same."""
+
+    reason: str
+    text: str
+    waits_for: list[str]
+    since: datetime
+    until: datetime | None
+    tries: int
+
+
 class Explanation(BaseModel):
     """Why a job waits: condition by condition, the nearest misses, limits, its place in the queue, and a sentence."""
 
@@ -228,6 +239,7 @@ class Explanation(BaseModel):
     nearest: list[Near] = []
     limits: list[LimitShown] = []
     share: ShareShown | None = None
+    hold: HoldShown | None = None
     verdict: str
 
 

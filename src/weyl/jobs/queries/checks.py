@@ -1,6 +1,6 @@
 """SQL of the checks between submission and waiting; every statement takes a whole batch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,22 +13,43 @@ from weyl.kit.db import Tx
 
 _UNCHECKED = ("Received", "Checking")
 
+_IN_RANGES = (
+    " JOIN unnest(CAST(:firsts AS bigint[]), CAST(:lasts AS bigint[])) AS wanted (first, last)"
+    " ON job_id BETWEEN first AND last"
+)
+# What is held is looked at when its time has come or somebody has woken it: a task that comes late does nothing.
+_READ = (
+    sa.text(
+        "SELECT jobs.job_id, description_id, jobs.vo, owner, owner_group, overrides FROM jobs"
+        f"{_IN_RANGES.replace('job_id', 'jobs.job_id')} LEFT JOIN job_holds AS hold ON hold.job_id = jobs.job_id"
+        " WHERE status IN :unchecked AND (hold.job_id IS NULL OR hold.woken_at IS NOT NULL OR hold.hold_until <= :now)"
+        " ORDER BY jobs.job_id"
+    )
+    .bindparams(
+        sa.bindparam("unchecked", list(_UNCHECKED), expanding=True),
+        sa.bindparam("now", type_=sa.DateTime(timezone=True)),
+    )
+    .columns(overrides=JSONB)
+)
 _LOCK = (
     sa.text(
-        "SELECT job_id, description_id, vo, owner, owner_group, status, minor_status, overrides FROM jobs"
-        " JOIN unnest(CAST(:firsts AS bigint[]), CAST(:lasts AS bigint[])) AS wanted (first, last)"
-        " ON job_id BETWEEN first AND last"
-        " WHERE status IN :unchecked ORDER BY job_id FOR UPDATE OF jobs"
+        "SELECT job_id, description_id, vo, status, minor_status, overrides FROM jobs"
+        " WHERE job_id = ANY(CAST(:job_ids AS bigint[])) AND status IN :unchecked ORDER BY job_id FOR UPDATE"
     )
     .bindparams(sa.bindparam("unchecked", list(_UNCHECKED), expanding=True))
     .columns(overrides=JSONB)
 )
 
 
-async def lock_unchecked(tx: Tx, ranges: Ranges) -> list[sa.RowMapping]:
-    """Lock and return those jobs of the ranges that are not checked yet."""
-    bounds = {"firsts": [first for first, _ in ranges], "lasts": [last for _, last in ranges]}
-    return list((await tx.execute(_LOCK, bounds)).mappings())
+async def select_unchecked(tx: Tx, ranges: Ranges, now: datetime) -> list[sa.RowMapping]:
+    """Return those jobs of the ranges that are not checked yet and not held now."""
+    bounds = {"firsts": [first for first, _ in ranges], "lasts": [last for _, last in ranges], "now": now}
+    return list((await tx.execute(_READ, bounds)).mappings())
+
+
+async def lock_unchecked(tx: Tx, job_ids: Sequence[int]) -> list[sa.RowMapping]:
+    """Lock and return those jobs that nobody has moved on meanwhile."""
+    return list((await tx.execute(_LOCK, {"job_ids": list(job_ids)})).mappings())
 
 
 async def select_documents(tx: Tx, description_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
@@ -111,3 +132,16 @@ async def insert_records(
             "sources": list(sources),
         },
     )
+
+
+_WARN = sa.text(
+    "INSERT INTO job_parameters (job_id, name, value)"
+    " SELECT job_id, :name, to_jsonb(text)"
+    " FROM unnest(CAST(:job_ids AS bigint[]), CAST(:texts AS text[])) AS warning (job_id, text)"
+    " ON CONFLICT (job_id, name) DO UPDATE SET value = excluded.value"
+)
+
+
+async def put_warnings(tx: Tx, warnings: Mapping[int, str], *, name: str) -> None:
+    """Keep what the checks found odd, as a parameter of each job."""
+    await tx.execute(_WARN, {"name": name, "job_ids": list(warnings), "texts": list(warnings.values())})

@@ -1,70 +1,184 @@
-"""The checks between submission and waiting: whole batches of equal jobs at a time, repeatable at any point."""
+"""The checks between submission and waiting: whole batches of equal jobs at a time, repeatable at any point.
 
-from collections.abc import Iterator
+A batch is read, judged and written. Extensions and file catalogues are asked between reading and writing, while no
+transaction is open; what somebody has moved meanwhile is left alone when the batch is written.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from weyl.config.models import Config
 from weyl.jobs import parametric
 from weyl.jobs.descriptions import Owner
+from weyl.jobs.grid import Grid
+from weyl.jobs.holds import name_of_catalog
+from weyl.jobs.input_data import Files
 from weyl.jobs.overrides import Overrides
+from weyl.jobs.preparation import PreparationContext, PreparationRules, Preparing
 from weyl.jobs.queries import checks as queries
-from weyl.jobs.ranges import Ranges, batches
+from weyl.jobs.ranges import Ranges
 from weyl.jobs.requirements import ATTRIBUTES, Limits
-from weyl.jobs.verdicts import Verdict, judge
+from weyl.jobs.service import holds, staging
+from weyl.jobs.service.extension_checks import ask_extensions
+from weyl.jobs.service.replicas import look_up
+from weyl.jobs.verdicts import Case, Found, Verdict, check_sanity, judge
 from weyl.kit import json
-from weyl.kit.db import Tx
+from weyl.kit.db import Database, Tx
+from weyl.resource_status.claims import Claims
+from weyl.resource_status.service.looks import read_claims
 from weyl.task_queues import service as task_queues
-from weyl.tasks.models import Task
-from weyl.tasks.service import enqueue
 
-CHECK_JOBS = Task("jobs.check_jobs")
-JOBS_PER_CHECK = 10_000
-HOLD = timedelta(seconds=300)
+WARNINGS = "SchedulingWarnings"
+"""The parameter that tells what was odd about a job that waits all the same."""
 
-_DECIDING = (*ATTRIBUTES, "InputData", "InputSandbox")
+_DECIDING = (*ATTRIBUTES, "InputData", "InputSandbox", "TransformationID")
 _CHECKING = ("Checking", "JobSanity", "Unknown", "JobSanity")
 _SOURCE = "JobScheduling"
+NO_RULES = PreparationRules()
 
 
-async def check_jobs(tx: Tx, ranges: Ranges, *, config: Config, now: datetime) -> None:
-    """Move jobs from Received to Waiting or Failed, or hold them; what somebody moved meanwhile is left alone."""
-    rows = await queries.lock_unchecked(tx, ranges)
-    if not rows:
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Jobs with the case that each of them is; a case without a VO in the configuration has a verdict already."""
+
+    rows: Sequence[Mapping[str, Any]]
+    case_of: Sequence[int]
+    cases: Sequence[Case | Verdict]
+    claims: Claims
+    config: Config
+    now: datetime
+
+    def job_ids(self) -> dict[int, list[int]]:
+        """Return the jobs of each case."""
+        found: dict[int, list[int]] = {}
+        for row, number in zip(self.rows, self.case_of, strict=True):
+            found.setdefault(number, []).append(row["job_id"])
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The verdict on each case of a batch, and the catalogues that have answered, by VO."""
+
+    verdicts: Sequence[Verdict]
+    answered: Mapping[str, str]
+
+
+async def check_jobs(
+    db: Database, ranges: Ranges, *, config: Config, now: datetime, rules: PreparationRules = NO_RULES
+) -> None:
+    """Move jobs from Received to Waiting, Staging or Failed, or hold them."""
+    async with db.read() as tx:
+        batch = await _read(tx, ranges, config=config, now=now, attributes=rules.attributes if rules.checks else ())
+    if not batch.rows:
         return
+    judgement = await _decide(db, batch, rules)
+    async with db.transaction() as tx:
+        await _apply(tx, batch, judgement)
+
+
+async def _read(tx: Tx, ranges: Ranges, *, config: Config, now: datetime, attributes: Sequence[str]) -> Batch:
+    rows = await queries.select_unchecked(tx, ranges, now)
+    if not rows:
+        return Batch((), (), (), Claims(), config, now)
     documents = await queries.select_documents(tx, sorted({row["description_id"] for row in rows}))
+    names = (*_DECIDING, *attributes)
     varying = {
-        number: names for number, document in documents.items() if (names := parametric.varying(document, _DECIDING))
+        number: found for number, document in documents.items() if (found := parametric.varying(document, names))
     }
     parameters = (
         await queries.select_parameters(tx, [row["job_id"] for row in rows if row["description_id"] in varying])
         if varying
         else {}
     )
-    verdicts: dict[tuple[object, ...], Verdict] = {}
-    decided: list[tuple[dict[str, Any], Verdict]] = []
+    numbers: dict[tuple[object, ...], int] = {}
+    cases: list[Case | Verdict] = []
+    case_of = []
     for row in rows:
-        values = parameters.get(row["job_id"])
-        names = varying.get(row["description_id"], ())
-        filled = parametric.fill_some(documents[row["description_id"]], names, values)
+        document = documents[row["description_id"]]
+        filled = parametric.fill_some(document, varying.get(row["description_id"], ()), parameters.get(row["job_id"]))
         changed = json.dumps(row["overrides"])
         key = (row["description_id"], row["owner"], row["owner_group"], row["vo"], json.dumps(filled), changed)
-        if key not in verdicts:
-            verdicts[key] = _judged(dict(row), documents[row["description_id"]] | filled, config)
-        decided.append((dict(row), verdicts[key]))
-    await _apply(tx, decided, now)
+        if key not in numbers:
+            numbers[key] = len(cases)
+            cases.append(_case(dict(row), document | filled, config))
+        case_of.append(numbers[key])
+    return Batch([dict(row) for row in rows], case_of, cases, await read_claims(tx, now), config, now)
 
 
-def _judged(row: dict[str, Any], document: dict[str, Any], config: Config) -> Verdict:
+def _case(row: Mapping[str, Any], document: dict[str, Any], config: Config) -> Case | Verdict:
     operations = config.operations.get(row["vo"])
     if operations is None:
         return Verdict("Failed", "Illegal Job JDL", f"The VO {row['vo']} is not configured any more")
     owner = Owner(vo=row["vo"], group=row["owner_group"], name=row["owner"])
-    overrides = Overrides.read(row["overrides"])
-    return judge(document, owner, Limits.of(operations), config.resources, overrides=overrides)
+    return Case(document, owner, Limits.of(operations), operations.input_data, Overrides.read(row["overrides"]))
 
 
-async def _apply(tx: Tx, decided: list[tuple[dict[str, Any], Verdict]], now: datetime) -> None:
+async def _decide(db: Database, batch: Batch, rules: PreparationRules) -> Judgement:
+    """Ask in this order: is it sane, what do extensions say, where are the files, where may it run."""
+    verdicts: dict[int, Verdict] = {}
+    files: dict[int, Files] = {}
+    for number, case in enumerate(batch.cases):
+        sane = case if isinstance(case, Verdict) else check_sanity(case)
+        if isinstance(sane, Verdict):
+            verdicts[number] = sane
+        else:
+            files[number] = sane
+    context = PreparationContext(batch.config, batch.now, db)
+    asked = _preparing(batch, files) if rules.checks else {}
+    opinions = await ask_extensions(rules.checks, asked, context)
+    verdicts |= opinions.verdicts
+    cases = {number: case for number, case in _sane(batch, files) if number not in verdicts}
+    wanted: dict[str, set[str]] = {}
+    for number, case in cases.items():
+        wanted.setdefault(case.owner.vo, set()).update(files[number].lfns)
+    found = await look_up(rules.catalogs, wanted, batch.config)
+    grids = {vo: Grid(batch.config, batch.claims, vo, batch.now) for vo in wanted}
+
+    def judged(number: int, known: Found) -> Verdict:
+        vo, narrowed = cases[number].owner.vo, opinions.narrowed.get(number)
+        return judge(cases[number], grids[vo], files[number], found=known, narrowed=narrowed)
+
+    for number, case in cases.items():
+        verdicts[number] = judged(number, found.get(case.owner.vo, Found()))
+    orders = {number: (cases[number], order) for number in cases if (order := verdicts[number].stage) is not None}
+    for number, on_disk in (await staging.already_staged(db, orders, batch.now)).items():
+        known = found[cases[number].owner.vo].known
+        verdicts[number] = judged(number, Found(known, on_disk))
+    answered = {
+        vo: str(batch.config.operations[vo].input_data.catalog) for vo, each in found.items() if not each.unreachable
+    }
+    return Judgement([verdicts[number] for number in range(len(batch.cases))], answered)
+
+
+def _sane(batch: Batch, files: Mapping[int, Files]) -> Iterator[tuple[int, Case]]:
+    for number in files:
+        case = batch.cases[number]
+        if isinstance(case, Case):
+            yield number, case
+
+
+def _preparing(batch: Batch, files: Mapping[int, Files]) -> dict[int, Preparing]:
+    job_ids = batch.job_ids()
+    return {
+        number: Preparing(job_ids[number], case.document, case.owner.vo, case.owner.group, case.owner.name)
+        for number, case in _sane(batch, files)
+    }
+
+
+async def _apply(tx: Tx, batch: Batch, judgement: Judgement) -> None:
+    """Write what was decided about those jobs that are still as they were when they were read."""
+    now, seen = batch.now, dict(zip((row["job_id"] for row in batch.rows), batch.case_of, strict=True))
+    read = {row["job_id"]: (row["description_id"], row["overrides"]) for row in batch.rows}
+    rows = [
+        row
+        for row in await queries.lock_unchecked(tx, list(seen))
+        if read[row["job_id"]] == (row["description_id"], row["overrides"])
+    ]
+    judged = [(dict(row), judgement.verdicts[seen[row["job_id"]]]) for row in rows]
+    decided, requests = await staging.request(tx, judged, config=batch.config, now=now)
     waiting = [(row["job_id"], made) for row, verdict in decided for made in verdict.classes]
     class_ids = await task_queues.enqueue_jobs(tx, waiting)
     changed = [(row, verdict) for row, verdict in decided if not _is_as_before(row, verdict)]
@@ -76,13 +190,17 @@ async def _apply(tx: Tx, decided: list[tuple[dict[str, Any], Verdict]], now: dat
         ]
         await queries.update_checked(tx, changes, outcomes=list(numbers), now=now)
         await _record(tx, changed, list(numbers), now)
-    held = [row["job_id"] for row, verdict in decided if verdict.is_hold]
-    await enqueue(tx, CHECK_JOBS, [{"ranges": ranges} for ranges in batches(held, JOBS_PER_CHECK)], delay=HOLD)
+    warned = {row["job_id"]: "\n".join(verdict.warnings) for row, verdict in decided if verdict.warnings}
+    if warned:
+        await queries.put_warnings(tx, warned, name=WARNINGS)
+    await holds.settle(tx, [(row, verdict.hold) for row, verdict in decided], requests=requests, now=now)
+    for vo, catalog in judgement.answered.items():
+        await holds.wake_waiting_for(tx, vo, [name_of_catalog(catalog)], now=now)
 
 
 def _is_as_before(row: dict[str, Any], verdict: Verdict) -> bool:
     status, minor_status, _ = verdict.statuses
-    return verdict.is_hold and row["status"] == status and row["minor_status"] == minor_status
+    return status == "Checking" and row["status"] == status and row["minor_status"] == minor_status
 
 
 async def _record(

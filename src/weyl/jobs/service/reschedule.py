@@ -10,13 +10,14 @@ from weyl.jobs import parametric
 from weyl.jobs.attempts import MINOR_EXHAUSTED, Again, Exhausted, decide
 from weyl.jobs.descriptions import Owner, requirement_classes, text_of_job
 from weyl.jobs.errors import BadAttribute
+from weyl.jobs.holds import Hold, HoldReason
 from weyl.jobs.overrides import NONE, Overrides
 from weyl.jobs.permits import Managed
 from weyl.jobs.queries import reschedule as queries
 from weyl.jobs.queries import status as status_queries
-from weyl.jobs.ranges import batches
 from weyl.jobs.requirements import ATTRIBUTES, Limits, priority, site_column
-from weyl.jobs.service.checks import CHECK_JOBS, JOBS_PER_CHECK
+from weyl.jobs.service import holds
+from weyl.jobs.service.check_queue import check_soon
 from weyl.jobs.service.moves import end_runs, move, records
 from weyl.jobs.service.status import NOT_FOUND, RUN_IS_OVER, return_to_queue, wire
 from weyl.jobs.states import ON_NODE, Change, Report
@@ -24,7 +25,6 @@ from weyl.kit import json
 from weyl.kit.db import Tx
 from weyl.task_queues import service as task_queues
 from weyl.task_queues.errors import InvalidRequirements
-from weyl.tasks.service import enqueue
 
 MINOR_RESCHEDULED = "Job Rescheduled"
 SOURCE = "JobManager"
@@ -168,12 +168,13 @@ async def begin_anew(tx: Tx, rows: Mapping[int, Any], starts: Mapping[int, Start
     await queries.reset_jobs(tx, {job_id: _reset(start) for job_id, start in starts.items()}, now)
     entries = [entry for job_id in job_ids for entry in records({job_id: states[job_id]}, _steps(starts[job_id], now))]
     await status_queries.insert_history(tx, entries)
-    later: dict[int, list[int]] = {}
-    for job_id, start in starts.items():
-        later.setdefault(start.after_s, []).append(job_id)
-    for after_s, group in later.items():
-        payloads = [{"ranges": ranges} for ranges in batches(group, JOBS_PER_CHECK)]
-        await enqueue(tx, CHECK_JOBS, payloads, delay=timedelta(seconds=after_s))
+    await check_soon(tx, [job_id for job_id, start in starts.items() if not start.after_s])
+    later = [(job_id, rows[job_id]["vo"], _wait(start)) for job_id, start in starts.items() if start.after_s]
+    await holds.hold_anew(tx, job_ids, later, now=now)
+
+
+def _wait(start: Start) -> Hold:
+    return Hold(HoldReason.RETRY, start.reason, after_s=start.after_s)
 
 
 def _steps(start: Start, now: datetime) -> list[Report]:

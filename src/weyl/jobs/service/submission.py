@@ -16,13 +16,11 @@ from weyl.jobs.descriptions import Description, Form, Owner, Prepared, prepare
 from weyl.jobs.errors import BadSubmission, KeyReused
 from weyl.jobs.policy import Submitter
 from weyl.jobs.queries import submission as queries
-from weyl.jobs.ranges import batches
 from weyl.jobs.requirements import Limits
-from weyl.jobs.service.checks import CHECK_JOBS, JOBS_PER_CHECK
+from weyl.jobs.service.check_queue import check_soon
 from weyl.kit import json
 from weyl.kit.db import Tx
 from weyl.sandboxes import service as sandboxes
-from weyl.tasks.service import enqueue
 
 STATUS, MINOR_STATUS = "Received", "Job accepted"
 OUTLOOKS_MAX = 20
@@ -76,7 +74,7 @@ async def submit(
         assert known is not None, "the key was found taken in this transaction"
         return known
     await _store(tx, prepared, submitted, description_ids=description_ids, submitter=submitter)
-    await enqueue(tx, CHECK_JOBS, [{"ranges": ranges} for ranges in batches(job_ids, JOBS_PER_CHECK)])
+    await check_soon(tx, job_ids)
     return submitted
 
 

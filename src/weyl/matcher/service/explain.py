@@ -10,10 +10,11 @@ from cachetools import LRUCache
 
 from weyl.jobs.errors import JobNotFound
 from weyl.jobs.permits import Readable
+from weyl.jobs.queries.holds import select_hold
 from weyl.kit.db import Tx
 from weyl.matcher import queries
 from weyl.matcher.evaluation import Needs, needs_of
-from weyl.matcher.explanation import Candidate, Findings, examine, verdict
+from weyl.matcher.explanation import Candidate, Findings, examine, shown_hold, verdict, verdict_of_hold
 from weyl.matcher.models import Explanation, LimitShown, Offer, ShareShown
 from weyl.matcher.offers import PilotOffer, Place, PlaceFacts, facts_of, pilot_offer, time_until
 from weyl.matcher.service.matcher import Matcher
@@ -25,6 +26,7 @@ OFFERS_SINCE = timedelta(hours=24)
 OFFERS_MAX = 5_000
 OFFERS_KEPT = 20_000
 WAITING = "Waiting"
+BEFORE_WAITING = {"Received", "Checking", "Staging"}
 FINAL = {"Done", "Completed", "Failed", "Killed", "Deleted"}
 
 PilotsSeen = Callable[[Tx, str, datetime], Awaitable[Mapping[Place, int]]]
@@ -56,6 +58,9 @@ class Explainer:
         row = await queries.select_waiting_job(tx, permit.one(job_id))
         if row is None:
             raise JobNotFound(job_id)
+        if row["status"] in BEFORE_WAITING and (hold := await select_hold(tx, job_id)) is not None:
+            shown = shown_hold(hold)
+            return Explanation(job_id=job_id, status=row["status"], hold=shown, verdict=verdict_of_hold(shown))
         if row["status"] != WAITING:
             return Explanation(job_id=job_id, status=row["status"], verdict=_verdict_of_status(row))
         candidates = await self.candidates(tx, row["vo"], now)
@@ -207,6 +212,6 @@ def _verdict_of_status(row: Mapping[str, Any]) -> str:
         return f"It does not wait for a pilot yet. {minor}"
     if status in FINAL:
         return f"It does not wait: it has ended as {status} ({minor})"
-    if status in ("Received", "Checking", "Staging", "Rescheduled", "Submitting"):
+    if status in {*BEFORE_WAITING, "Rescheduled", "Submitting"}:
         return f"It does not wait for a pilot yet: it is {status} ({minor})"
     return f"It does not wait: it is {status} at {row['site']} ({minor})"
