@@ -368,6 +368,146 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/auth/web/complete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Finish Web Login
+         * @description Take the browser back from the identity provider and log it in.
+         */
+        get: operations["auth_finish_web_login"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/web/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Start Web Login
+         * @description Send a browser to the identity provider of a VO; it comes back logged in.
+         */
+        get: operations["auth_start_web_login"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/web/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End Web Session
+         * @description Log this browser out; it may have been logged out before.
+         */
+        post: operations["auth_end_web_session"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/web/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Web Session
+         * @description Say who is logged in with this browser.
+         */
+        get: operations["auth_get_web_session"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/web/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Web Sessions
+         * @description List the caller's browsers that are logged in; with ProxyManagement those of everybody in the VO.
+         */
+        get: operations["auth_list_web_sessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/web/sessions/{session_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End Web Session By Id
+         * @description Log a browser out from elsewhere.
+         */
+        delete: operations["auth_end_web_session_by_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/web/switch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Switch Web Session
+         * @description Go on in another group, with other properties or in another VO; the browser gets another cookie.
+         */
+        post: operations["auth_switch_web_session"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/config/": {
         parameters: {
             query?: never;
@@ -420,6 +560,26 @@ export interface paths {
          * @description Answer with the newest commits of the configuration.
          */
         get: operations["config_get_history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow Events
+         * @description Tell what changes, as server-sent events: the ids that the caller may know of, every few seconds.
+         */
+        get: operations["ui_follow_events"];
         put?: never;
         post?: never;
         delete?: never;
@@ -896,6 +1056,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/matcher/limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Limits
+         * @description Answer with the limits of the caller's VO, and what runs behind each.
+         */
+        get: operations["matcher_list_limits"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/matcher/match": {
         parameters: {
             query?: never;
@@ -910,6 +1090,46 @@ export interface paths {
          * @description Give the pilot waiting jobs that fit its offer, or say why there are none.
          */
         post: operations["matcher_match"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/matcher/shares": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Shares
+         * @description Answer with the groups of the caller's VO in the order of service: shares, what was used, what waits.
+         */
+        get: operations["matcher_list_shares"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/matcher/sites": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Sites
+         * @description Answer with the sites of the caller's VO: their status, the jobs there, and the limits that hold for them.
+         */
+        get: operations["matcher_list_sites"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1536,6 +1756,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/tasks/dead/discard": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Discard Dead Letters
+         * @description Remove dead letters for good: all of them or, if one does not exist, none.
+         */
+        post: operations["tasks_discard_dead_bulk"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tasks/dead/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replay Dead Letters
+         * @description Enqueue dead letters once more: all of them or, if one does not exist, none.
+         */
+        post: operations["tasks_replay_dead_bulk"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tasks/dead/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Search Dead Letters
+         * @description Find dead letters by any of their columns; one page at a time, the newest first unless told otherwise.
+         */
+        post: operations["tasks_search_dead"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/tasks/dead/{letter_id}": {
         parameters: {
             query?: never;
@@ -1640,6 +1920,102 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/ui/dashboards": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Dashboards
+         * @description Answer with the caller's dashboards and saved views, then those that others share in the VO.
+         */
+        get: operations["ui_list_dashboards"];
+        put?: never;
+        /**
+         * Add Dashboard
+         * @description Keep a new dashboard or saved view, up to 128 kB; 200 of them a person.
+         */
+        post: operations["ui_add_dashboard"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ui/dashboards/{dashboard_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Dashboard
+         * @description Answer with a dashboard of the caller, or one that is shared in the VO.
+         */
+        get: operations["ui_get_dashboard"];
+        /**
+         * Change Dashboard
+         * @description Keep a dashboard in place of the revision that the caller, its owner, has read; 409 if that is not the last.
+         */
+        put: operations["ui_change_dashboard"];
+        post?: never;
+        /**
+         * Delete Dashboard
+         * @description Delete a dashboard of the caller; a ServiceAdministrator also one that is shared.
+         */
+        delete: operations["ui_delete_dashboard"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ui/preferences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Preferences
+         * @description Answer with what the caller has chosen, in all pages and browsers.
+         */
+        get: operations["ui_get_preferences"];
+        /**
+         * Set Preferences
+         * @description Keep what the caller has chosen in place of what was there, up to 32 kB.
+         */
+        put: operations["ui_set_preferences"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ui/views": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Views
+         * @description Answer with the views that the caller's pages may show: columns, actions, tabs, and the routes that they use.
+         */
+        get: operations["ui_get_views"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1667,6 +2043,59 @@ export interface components {
             required_tags: string[];
         };
         /**
+         * Action
+         * @description Something that may be done to rows.
+         */
+        Action: {
+            /**
+             * Bulk
+             * @default none
+             * @enum {string}
+             */
+            bulk: "none" | "ids" | "filter";
+            call: components["schemas"]["ApiCall"];
+            /** Cli */
+            cli?: string | null;
+            /**
+             * Destructive
+             * @default false
+             */
+            destructive: boolean;
+            /** Fields */
+            fields?: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Help
+             * @default
+             */
+            help: string;
+            /** Icon */
+            icon?: string | null;
+            /** Name */
+            name: string;
+            /**
+             * Needs
+             * @default []
+             */
+            needs: string[];
+            plan?: components["schemas"]["ApiCall"] | null;
+            /** Title */
+            title: string;
+            /** Undo S */
+            undo_s?: number | null;
+            /**
+             * View
+             * @default false
+             */
+            view: boolean;
+            /**
+             * When
+             * @default []
+             */
+            when: string[];
+        };
+        /**
          * Allocated
          * @description What a job may use of the offer.
          */
@@ -1692,6 +2121,46 @@ export interface components {
             allowed: "true";
             /** Warnings */
             warnings?: string | null;
+        };
+        /**
+         * ApiCall
+         * @description A reference to a route of the public API, with placeholders for what the page fills in.
+         */
+        ApiCall: {
+            /** Body */
+            body?: unknown;
+            /**
+             * Each
+             * @default false
+             */
+            each: boolean;
+            /**
+             * Filters
+             * @default false
+             */
+            filters: boolean;
+            /**
+             * Method
+             * @enum {string}
+             */
+            method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+            /**
+             * Paging
+             * @default none
+             * @enum {string}
+             */
+            paging: "none" | "page";
+            /** Path */
+            path: string;
+            /**
+             * Query
+             * @default {}
+             */
+            query: {
+                [key: string]: unknown;
+            };
+            /** Under */
+            under?: string | null;
         };
         /**
          * Attempt
@@ -1800,6 +2269,43 @@ export interface components {
             job_ids: number[];
         };
         /**
+         * BrowserSession
+         * @description A browser that is logged in.
+         */
+        BrowserSession: {
+            /** Address */
+            address: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Current */
+            current: boolean;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /** Group */
+            group: string;
+            /**
+             * Last Used At
+             * Format: date-time
+             */
+            last_used_at: string;
+            /** Properties */
+            properties: string[];
+            /** Session Id */
+            session_id: string;
+            /** Sub */
+            sub: string;
+            /** User Agent */
+            user_agent: string;
+            /** Vo */
+            vo: string;
+        };
+        /**
          * Changed
          * @description An element for a VO, of which something was said or taken back.
          */
@@ -1890,12 +2396,93 @@ export interface components {
             vo: string;
         };
         /**
+         * Column
+         * @description A column of a list, or a field of what is open.
+         */
+        Column: {
+            /**
+             * Align
+             * @enum {string|null}
+             */
+            align?: "left" | "right" | "center" | null;
+            /**
+             * Expensive
+             * @default false
+             */
+            expensive: boolean;
+            /**
+             * Filterable
+             * @default true
+             */
+            filterable: boolean;
+            /** Format */
+            format?: string | null;
+            /**
+             * Help
+             * @default
+             */
+            help: string;
+            /** Link */
+            link?: string | null;
+            /** Name */
+            name: string;
+            /**
+             * Operators
+             * @default [
+             *       "eq",
+             *       "neq",
+             *       "in",
+             *       "not in",
+             *       "like",
+             *       "not like",
+             *       "regex"
+             *     ]
+             */
+            operators: ("eq" | "neq" | "gt" | "lt" | "in" | "not in" | "like" | "not like" | "regex")[];
+            /**
+             * Sortable
+             * @default true
+             */
+            sortable: boolean;
+            /** Title */
+            title: string;
+            /**
+             * Type
+             * @default text
+             * @enum {string}
+             */
+            type: "int" | "float" | "text" | "bool" | "status" | "time" | "duration" | "bytes" | "percent" | "progress" | "json" | "list" | "link";
+            /** Unit */
+            unit?: string | null;
+            /** Values */
+            values?: (string[] | components["schemas"]["ApiCall"]) | null;
+            /** Width */
+            width?: number | null;
+        };
+        /**
          * ComputeElementStatus
          * @description Whether a computing element may be used.
          */
         ComputeElementStatus: {
             /** All */
             all: components["schemas"]["AllowedStatus"] | components["schemas"]["BannedStatus"];
+        };
+        /**
+         * Condition
+         * @description A condition of a list; a time may be relative (`-7d`), a value may be a placeholder (`{$me}`).
+         */
+        Condition: {
+            /**
+             * Operator
+             * @enum {string}
+             */
+            operator: "eq" | "neq" | "gt" | "lt" | "in" | "not in" | "like" | "not like" | "regex";
+            /** Parameter */
+            parameter: string;
+            /** Value */
+            value?: (string | number) | null;
+            /** Values */
+            values?: (string[] | number[]) | null;
         };
         /**
          * Cpu
@@ -1930,6 +2517,130 @@ export interface components {
             features: string[];
             /** Name */
             name: string;
+        };
+        /**
+         * Dashboard
+         * @description A dashboard with what it shows.
+         */
+        Dashboard: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Document */
+            document: {
+                [key: string]: unknown;
+            };
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "dashboard" | "view";
+            /** Mine */
+            mine: boolean;
+            /** Owner */
+            owner: string;
+            /** Revision */
+            revision: number;
+            /** Shared */
+            shared: boolean;
+            /** Title */
+            title: string;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+        };
+        /**
+         * DashboardChange
+         * @description A dashboard that replaces the one with this revision.
+         */
+        DashboardChange: {
+            /** Document */
+            document: {
+                [key: string]: unknown;
+            };
+            /**
+             * Kind
+             * @default dashboard
+             * @enum {string}
+             */
+            kind: "dashboard" | "view";
+            /** Revision */
+            revision: number;
+            /**
+             * Shared
+             * @default false
+             */
+            shared: boolean;
+            /** Title */
+            title: string;
+        };
+        /**
+         * DashboardParams
+         * @description A dashboard, or a view that is saved under a name, as its owner writes it.
+         */
+        DashboardParams: {
+            /** Document */
+            document: {
+                [key: string]: unknown;
+            };
+            /**
+             * Kind
+             * @default dashboard
+             * @enum {string}
+             */
+            kind: "dashboard" | "view";
+            /**
+             * Shared
+             * @default false
+             */
+            shared: boolean;
+            /** Title */
+            title: string;
+        };
+        /**
+         * DashboardShown
+         * @description A dashboard in a list, without its document.
+         */
+        DashboardShown: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "dashboard" | "view";
+            /** Mine */
+            mine: boolean;
+            /** Owner */
+            owner: string;
+            /** Revision */
+            revision: number;
+            /** Shared */
+            shared: boolean;
+            /** Title */
+            title: string;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
         };
         /**
          * DeadLetter
@@ -2067,6 +2778,7 @@ export interface components {
         Explanation: {
             /** Class Id */
             class_id?: number | null;
+            hold?: components["schemas"]["HoldShown"] | null;
             /** Job Id */
             job_id: number;
             /** Jobs In Class */
@@ -2178,6 +2890,28 @@ export interface components {
             /** Properties */
             properties: string[];
         };
+        /**
+         * GroupShare
+         * @description A group in the order of service: what it has used, decayed until now, by the share that it is given.
+         */
+        GroupShare: {
+            /** Group */
+            group: string;
+            /** Owners */
+            owners: {
+                [key: string]: number;
+            };
+            /** Rank */
+            rank: number;
+            /** Share */
+            share: number;
+            /** Usage */
+            usage: number;
+            /** Usage By Share */
+            usage_by_share: number;
+            /** Waiting */
+            waiting: number;
+        };
         /** HTTPValidationError */
         HTTPValidationError: {
             /** Detail */
@@ -2267,6 +3001,30 @@ export interface components {
             until: string | null;
             /** Vo */
             vo: string;
+        };
+        /**
+         * HoldShown
+         * @description What keeps a job from waiting for a pilot, what lets it go on, and when it is looked at again all the same.
+         */
+        HoldShown: {
+            /** Reason */
+            reason: string;
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /** Text */
+            text: string;
+            /** Tries */
+            tries: number;
+            /**
+             * Until
+             * Format: date-time
+             */
+            until: string | null;
+            /** Waits For */
+            waits_for: string[];
         };
         /**
          * InitiateDeviceFlowResponse
@@ -2539,6 +3297,59 @@ export interface components {
          * @enum {string}
          */
         Kind: "storage" | "compute" | "site" | "fts";
+        /**
+         * LetterIds
+         * @description Dead letters that something is done with.
+         */
+        LetterIds: {
+            /** Ids */
+            ids: number[];
+        };
+        /**
+         * LimitLoad
+         * @description A limit with what runs behind it; a dimension that it does not look at is empty.
+         */
+        LimitLoad: {
+            /**
+             * Ce
+             * @default
+             */
+            ce: string;
+            /** Cores */
+            cores: number;
+            /** Cores Max */
+            cores_max: number | null;
+            /** Delay S */
+            delay_s: number | null;
+            /**
+             * Job Type
+             * @default
+             */
+            job_type: string;
+            /** Jobs */
+            jobs: number;
+            /** Jobs Max */
+            jobs_max: number | null;
+            /** Limit */
+            limit: string;
+            /** Open */
+            open: boolean;
+            /**
+             * Owner
+             * @default
+             */
+            owner: string;
+            /**
+             * Owner Group
+             * @default
+             */
+            owner_group: string;
+            /**
+             * Site
+             * @default
+             */
+            site: string;
+        };
         /**
          * LimitShown
          * @description A limit that a job goes through: how much of it is used, and whether one more job may start now.
@@ -3065,6 +3876,34 @@ export interface components {
             vo?: string | null;
         };
         /**
+         * Preferences
+         * @description What a person has chosen, as the pages wrote it: columns, theme, size of pages.
+         */
+        Preferences: {
+            /**
+             * Document
+             * @default {}
+             */
+            document: {
+                [key: string]: unknown;
+            };
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at?: string | null;
+        };
+        /**
+         * PreferencesParams
+         * @description Preferences to keep in place of the earlier ones.
+         */
+        PreferencesParams: {
+            /** Document */
+            document: {
+                [key: string]: unknown;
+            };
+        };
+        /**
          * Problem
          * @description Why a request was refused
          */
@@ -3085,6 +3924,14 @@ export interface components {
             classes: number;
             /** Jobs */
             jobs: number;
+        };
+        /**
+         * Replayed
+         * @description The tasks that dead letters became.
+         */
+        Replayed: {
+            /** Ids */
+            ids: number[];
         };
         /**
          * Revoked
@@ -3224,6 +4071,57 @@ export interface components {
             sort: components["schemas"]["SortSpec"][];
         };
         /**
+         * SessionChange
+         * @description What the login of a browser is to be good for from now on.
+         */
+        SessionChange: {
+            /** Group */
+            group: string;
+            /**
+             * Properties
+             * @default []
+             */
+            properties: string[];
+            /** Vo */
+            vo?: string | null;
+        };
+        /**
+         * SessionInfo
+         * @description Who is logged in with this browser, until when, and as what else they may go on.
+         */
+        SessionInfo: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /** Group */
+            group: string;
+            /** Groups */
+            groups: {
+                [key: string]: {
+                    [key: string]: components["schemas"]["GroupInfo"];
+                };
+            };
+            /** Idle Minutes */
+            idle_minutes: number;
+            /** Preferred Username */
+            preferred_username: string;
+            /** Properties */
+            properties: string[];
+            /** Session Id */
+            session_id: string;
+            /** Sub */
+            sub: string;
+            /** Vo */
+            vo: string;
+        };
+        /**
          * SetJobStatusReturn
          * @description What came of a set of reports, job by job.
          */
@@ -3283,6 +4181,44 @@ export interface components {
             rank: number;
         };
         /**
+         * SiteLoad
+         * @description A site with its status, the jobs there, and the limits that hold for it.
+         */
+        SiteLoad: {
+            /** Ces */
+            ces: number;
+            /** Decided By */
+            decided_by: string;
+            /**
+             * Drain Until
+             * Format: date-time
+             */
+            drain_until: string | null;
+            /** Draining */
+            draining: boolean;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string | null;
+            /** Jobs Max */
+            jobs_max: number | null;
+            /** Limits */
+            limits: components["schemas"]["LimitLoad"][];
+            /** Matched */
+            matched: number;
+            /** Reason */
+            reason: string | null;
+            /** Running */
+            running: number;
+            /** Site */
+            site: string;
+            /** Stalled */
+            stalled: number;
+            /** Status */
+            status: string;
+        };
+        /**
          * SiteStatus
          * @description Whether a site may be used.
          */
@@ -3297,6 +4233,20 @@ export interface components {
          */
         SortDirection: "asc" | "desc";
         /**
+         * SortKey
+         * @description One key of the order of a list.
+         */
+        SortKey: {
+            /**
+             * Direction
+             * @default asc
+             * @enum {string}
+             */
+            direction: "asc" | "desc";
+            /** Parameter */
+            parameter: string;
+        };
+        /**
          * SortSpec
          * @description One key of the order of a list.
          */
@@ -3304,6 +4254,31 @@ export interface components {
             direction: components["schemas"]["SortDirection"];
             /** Parameter */
             parameter: string;
+        };
+        /**
+         * Status
+         * @description A value of a status: how it is shown. The tone is what it means to people; themes turn it into a colour.
+         */
+        Status: {
+            /**
+             * Help
+             * @default
+             */
+            help: string;
+            /** Icon */
+            icon: string;
+            /**
+             * Terminal
+             * @default false
+             */
+            terminal: boolean;
+            /**
+             * Tone
+             * @enum {string}
+             */
+            tone: "neutral" | "info" | "progress" | "success" | "warning" | "danger";
+            /** Value */
+            value: string;
         };
         /**
          * StatusOrder
@@ -3452,6 +4427,52 @@ export interface components {
             name: string;
         };
         /**
+         * Tab
+         * @description A tab of the page of one entity.
+         */
+        Tab: {
+            call?: components["schemas"]["ApiCall"] | null;
+            /**
+             * Columns
+             * @default []
+             */
+            columns: components["schemas"]["Column"][];
+            file?: components["schemas"]["ApiCall"] | null;
+            /**
+             * Filter
+             * @default []
+             */
+            filter: components["schemas"]["Condition"][];
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "fields" | "table" | "timeline" | "log" | "text" | "json" | "chart" | "graph" | "why" | "files" | "module";
+            /** Module */
+            module?: string | null;
+            /** Name */
+            name: string;
+            /**
+             * Needs
+             * @default []
+             */
+            needs: string[];
+            /**
+             * Stream
+             * @default false
+             */
+            stream: boolean;
+            /** Title */
+            title: string;
+            /** View */
+            view?: string | null;
+            /**
+             * When
+             * @default []
+             */
+            when: string[];
+        };
+        /**
          * TaskKind
          * @description A task that workers know, and how many of it there are.
          */
@@ -3505,6 +4526,11 @@ export interface components {
             vo: string;
             /** Waiting */
             waiting: number;
+            /**
+             * Waiting Since
+             * Format: date-time
+             */
+            waiting_since?: string | null;
         };
         /**
          * TokenResponse
@@ -3608,6 +4634,98 @@ export interface components {
             parameter: string;
             /** Values */
             values: string[] | number[];
+        };
+        /**
+         * View
+         * @description A list of entities and the page of one of them.
+         */
+        View: {
+            /**
+             * Actions
+             * @default []
+             */
+            actions: components["schemas"]["Action"][];
+            /** Cli */
+            cli?: string | null;
+            /** Columns */
+            columns: components["schemas"]["Column"][];
+            count?: components["schemas"]["ApiCall"] | null;
+            /** Default Columns */
+            default_columns: string[];
+            /**
+             * Default Filter
+             * @default []
+             */
+            default_filter: components["schemas"]["Condition"][];
+            /**
+             * Default Sort
+             * @default []
+             */
+            default_sort: components["schemas"]["SortKey"][];
+            /**
+             * Doc
+             * @default
+             */
+            doc: string;
+            /** Events Topic */
+            events_topic?: string | null;
+            get?: components["schemas"]["ApiCall"] | null;
+            /**
+             * Groupings
+             * @default []
+             */
+            groupings: string[];
+            /** Icon */
+            icon: string;
+            /** Id Column */
+            id_column: string;
+            /**
+             * Key
+             * @default []
+             */
+            key: string[];
+            /** Name */
+            name: string;
+            /** Nav Group */
+            nav_group: string;
+            /**
+             * Nav Order
+             * @default 100
+             */
+            nav_order: number;
+            /**
+             * Needs
+             * @default []
+             */
+            needs: string[];
+            search: components["schemas"]["ApiCall"];
+            /** Status Column */
+            status_column?: string | null;
+            /**
+             * Statuses
+             * @default []
+             */
+            statuses: components["schemas"]["Status"][];
+            summary?: components["schemas"]["ApiCall"] | null;
+            /**
+             * Tabs
+             * @default []
+             */
+            tabs: components["schemas"]["Tab"][];
+            /** Time Column */
+            time_column?: string | null;
+            /** Title */
+            title: string;
+        };
+        /**
+         * Views
+         * @description What the caller's pages may show.
+         */
+        Views: {
+            /** Version */
+            version: string;
+            /** Views */
+            views: components["schemas"]["View"][];
         };
         /**
          * Why
@@ -5182,6 +6300,590 @@ export interface operations {
             };
         };
     };
+    auth_finish_web_login: {
+        parameters: {
+            query: {
+                code: string;
+                state: string;
+                error?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The browser is logged in, and sent on */
+            303: {
+                headers: {
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A service behind this one failed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    auth_start_web_login: {
+        parameters: {
+            query?: {
+                vo?: string | null;
+                group?: string | null;
+                return_to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The browser is sent to the identity provider */
+            302: {
+                headers: {
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many attempts; see Retry-After */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A service behind this one failed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    auth_end_web_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is accepted */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    auth_get_web_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionInfo"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    auth_list_web_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BrowserSession"][];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    auth_end_web_session_by_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                session_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    auth_switch_web_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SessionChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionInfo"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is accepted */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     config_serve_config: {
         parameters: {
             query?: never;
@@ -5401,6 +7103,104 @@ export interface operations {
             };
             /** @description No such thing, as far as whoever asks can tell */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ui_follow_events: {
+        parameters: {
+            query: {
+                /** @description jobs, pilots, sites, ... */
+                topic: string[];
+            };
+            header?: {
+                /** @description The id of the last event, to go on from there */
+                "last-event-id"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The changes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many attempts; see Retry-After */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7922,6 +9722,71 @@ export interface operations {
             };
         };
     };
+    matcher_list_limits: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LimitLoad"][];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     matcher_match: {
         parameters: {
             query?: never;
@@ -8018,6 +9883,136 @@ export interface operations {
             };
             /** @description The request is malformed (422), or something else went wrong */
             default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    matcher_list_shares: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupShare"][];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    matcher_list_sites: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SiteLoad"][];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -10894,6 +12889,348 @@ export interface operations {
             };
         };
     };
+    tasks_discard_dead_bulk: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LetterIds"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is accepted */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    tasks_replay_dead_bulk: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LetterIds"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Replayed"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is accepted */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    tasks_search_dead: {
+        parameters: {
+            query?: {
+                page?: number;
+                per_page?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SearchParams"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    }[];
+                };
+            };
+            /** @description Partial Content */
+            206: {
+                headers: {
+                    "Content-Range"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    }[];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is accepted */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The page begins behind the last element */
+            416: {
+                headers: {
+                    "Content-Range"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    }[];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     tasks_get_dead: {
         parameters: {
             query?: never;
@@ -11415,6 +13752,734 @@ export interface operations {
             };
             /** @description The body is larger than is accepted */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ui_list_dashboards: {
+        parameters: {
+            query?: {
+                kind?: "dashboard" | "view" | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DashboardShown"][];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ui_add_dashboard: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DashboardParams"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Dashboard"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is accepted */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ui_get_dashboard: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dashboard_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Dashboard"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ui_change_dashboard: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dashboard_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DashboardChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Dashboard"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is accepted */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ui_delete_dashboard: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dashboard_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ui_get_preferences: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Preferences"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ui_set_preferences: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PreferencesParams"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Preferences"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is accepted */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ui_get_views: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-none-match"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Views"];
+                };
+            };
+            /** @description The copy that the client has is still good */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
