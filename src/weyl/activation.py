@@ -16,7 +16,7 @@ from weyl.config.section import Section
 from weyl.extension import Asked, Extension, ExtensionConflict, Policy
 from weyl.file_catalog.drivers.catalog import CatalogFactory
 from weyl.file_catalog.drivers.stager import StagerFactory
-from weyl.jobs.additions import SubmissionCheck
+from weyl.jobs.additions import JobReferences, SubmissionCheck
 from weyl.jobs.attributes import JobAttribute, is_known
 from weyl.jobs.preparation import PreparationCheck, PreparationRules
 from weyl.kit import view_rules
@@ -38,6 +38,7 @@ class Activation:
     properties: frozenset[str]
     attributes: Mapping[str, JobAttribute]
     checks: Mapping[str, SubmissionCheck]
+    references: Sequence[JobReferences]
     drivers: Mapping[str, DriverFactory]
     catalogs: Mapping[str, CatalogFactory]
     stagers: Mapping[str, StagerFactory]
@@ -68,6 +69,7 @@ def activate(extensions: Sequence[Extension]) -> Activation:
         properties=frozenset(name for each in extensions for name in each.properties),
         attributes={name: found for each in extensions for name, found in each.job_attributes.items()},
         checks={each.name: each.check_submission for each in extensions if each.check_submission is not None},
+        references=[each.job_references for each in extensions if each.job_references is not None],
         drivers={name: make for each in extensions for name, make in each.compute_elements.items()},
         catalogs={name: make for each in extensions for name, make in each.catalogs.items()},
         stagers={name: make for each in extensions for name, make in each.stagers.items()},

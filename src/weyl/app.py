@@ -54,6 +54,7 @@ async def open_services(
             drivers=merged.drivers,
             properties=merged.properties,
             branches=merged.branches,
+            references=merged.references,
             submission=SubmissionRules(settings.jobs_per_submission_max, merged.attributes, merged.checks),
             preparation=merged.preparation(),
             metrics=metrics or Metrics(),

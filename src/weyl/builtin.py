@@ -18,7 +18,7 @@ from weyl.config.routes import router as config_router
 from weyl.extension import Extension, ExtensionConflict, Services
 from weyl.file_catalog.drivers.known import CATALOGS
 from weyl.jobs import tasks as jobs_tasks
-from weyl.jobs.routes import details, heartbeat, metadata, peek, reschedule, search, status, submission
+from weyl.jobs.routes import bulk, details, heartbeat, metadata, peek, reschedule, search, status, submission
 from weyl.jobs.routes import sandboxes as jobs_sandboxes
 from weyl.jobs.service import figures as job_figures
 from weyl.jobs.service.feed import JobFeed
@@ -57,6 +57,7 @@ from weyl.task_queues.views import VIEWS as QUEUE_VIEWS
 from weyl.tasks import figures as task_figures
 from weyl.tasks import tasks as tasks_tasks
 from weyl.tasks.models import BoundTask
+from weyl.tasks.routes import operations_router
 from weyl.tasks.routes import router as tasks_router
 from weyl.tasks.views import VIEWS as TASK_VIEWS
 from weyl.web.routes import events, ui
@@ -168,6 +169,7 @@ def _tasks(services: Services) -> Sequence[BoundTask]:
             rules=services.preparation,
             history_months=services.settings.job_history_months,
             heartbeat_months=services.settings.job_heartbeat_months,
+            references=services.references,
         ),
         *resource_status_tasks.tasks(services.db),
         *matcher_tasks.tasks(services.db, services.config),
@@ -177,6 +179,8 @@ def _tasks(services: Services) -> Sequence[BoundTask]:
     ]
 
 
+_JOBS = (submission, search, status, heartbeat, metadata, reschedule, details, peek, bulk)
+
 BUILTIN = Extension(
     name="weyl",
     routers=[
@@ -185,7 +189,7 @@ BUILTIN = Extension(
         resource_status_router,
         sandboxes_router,
         jobs_sandboxes.router,
-        *(module.router for module in (submission, search, status, heartbeat, metadata, reschedule, details, peek)),
+        *(module.router for module in _JOBS),
         task_queues_router,
         matcher_router,
         explain_router,
@@ -194,6 +198,7 @@ BUILTIN = Extension(
         tasks_router,
         ui.router,
         events.router,
+        operations_router,
     ],
     views=[*JOB_VIEWS, *STATUS_VIEWS, *PILOT_VIEWS, *QUEUE_VIEWS, *AUTH_VIEWS, *TASK_VIEWS],
     state=_state,

@@ -15,7 +15,7 @@ from weyl.config.section import Section
 from weyl.config.service import ConfigStore
 from weyl.file_catalog.drivers.catalog import CatalogFactory
 from weyl.file_catalog.drivers.stager import StagerFactory
-from weyl.jobs.additions import SubmissionCheck, SubmissionRules
+from weyl.jobs.additions import JobReferences, SubmissionCheck, SubmissionRules
 from weyl.jobs.attributes import JobAttribute
 from weyl.jobs.preparation import PreparationCheck, PreparationRules
 from weyl.kit.db import Database
@@ -46,6 +46,8 @@ class Services:
     """What looks at jobs before they wait: file catalogues, stagers and the checks of extensions."""
     branches: Mapping[str, str]
     """Where the migrations of each extension that has some are, by its name."""
+    references: Sequence[JobReferences] = ()
+    """What may still refer to jobs that are old enough to go."""
     metrics: Metrics = field(default_factory=Metrics)
     views: Sequence[View] = ()
     """What web pages show, with what extensions add."""
@@ -97,6 +99,8 @@ class Extension:
     """File catalogues by the name that `Operations.<VO>.InputData.Catalog` uses; each worker makes one of each."""
     stagers: Mapping[str, StagerFactory] = field(default_factory=dict)
     """What brings files from tape to disk, by the name that `Operations.<VO>.InputData.Stager` uses."""
+    job_references: JobReferences | None = None
+    """Says which jobs the package still refers to: these are neither cleaned nor removed."""
     tables: Sequence[Table] = ()
     """Tables of the package, on `weyl.kit.db.metadata`; each name starts with the extension's name and `_`."""
     migrations: str | None = None

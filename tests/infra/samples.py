@@ -28,10 +28,11 @@ SEARCH: dict[str, Any] = {
     "distinct": True,
 }
 GOOD_QUERY = {"page": "1", "per_page": "9", "limit": "9", "first": "0", "chunk": "0", "force": "no", "pfn": PFN}
-GOOD_QUERY |= {"old": "master", "new": "master", "reset_jobs": "no", "stream": "output", "tail": "9"}
+GOOD_QUERY |= {"old": "master", "new": "master", "reset_jobs": "no", "everybody": "no", "stream": "output", "tail": "9"}
 PATH_NAMES = {
     "jti": UUID,
     "secret_id": UUID,
+    "operation_id": UUID,
     "stamp": STAMP,
     "class_id": "1",
     "sandbox_type": "input",
@@ -96,6 +97,13 @@ def samples(job_id: int) -> dict[str, Any]:
         "PATCH /api/jobs/status": {str(job_id): {"2026-11-25T00:00:00Z": UPDATE}},
         "POST /api/jobs/kill": job_ids,
         "POST /api/jobs/delete": job_ids,
+        "POST /api/jobs/bulk": {
+            "action": "kill",
+            "search": SEARCH["search"],
+            "fields": {"reset": False},
+            "dry_run": True,
+            "undo_s": 10,
+        },
         "PATCH /api/jobs/heartbeat": {str(job_id): FIGURES},
         "PATCH /api/jobs/metadata": {str(job_id): PARAMETERS},
         "POST /api/jobs/reschedule": job_ids,

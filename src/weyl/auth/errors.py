@@ -135,3 +135,7 @@ class NotThisBrowser(BadRequest):
 
 class UnknownSession(NotFound):
     """The id of a browser session that does not exist for this user."""
+
+
+class PlanRefused(BadRequest):
+    """A confirmation of what was not shown to this user, or too long ago."""

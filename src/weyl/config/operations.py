@@ -126,6 +126,23 @@ class JobHealth(Section):
     per_site: dict[str, SiteJobHealth] = Field(default_factory=dict)
 
 
+class TypeCleaning(Section):
+    """What a type of jobs overrides of `JobCleaning`; times in seconds."""
+
+    enabled: bool | None = None
+    delete_after: int | None = Field(default=None, ge=0)
+    remove_after: int | None = Field(default=None, ge=0)
+
+
+class JobCleaning(Section):
+    """When jobs that have ended are deleted, and when deleted ones are removed for good; times in seconds."""
+
+    enabled: bool = True
+    delete_after: int = Field(default=604_800, ge=0)
+    remove_after: int = Field(default=86_400, ge=0)
+    per_job_type: dict[str, TypeCleaning] = Field(default_factory=dict)
+
+
 class PilotOptions(Section):
     """How pilots are sent, trusted and stopped; times in seconds."""
 
@@ -159,6 +176,7 @@ class Operations(Section):
     services: ServiceOptions = ServiceOptions()
     matching: Matching = Matching()
     job_health: JobHealth = JobHealth()
+    job_cleaning: JobCleaning = JobCleaning()
     pilots: PilotOptions = PilotOptions()
     resource_status: ResourceStatusOptions = ResourceStatusOptions()
     tasks: TaskOptions = TaskOptions()

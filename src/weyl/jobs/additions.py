@@ -1,6 +1,6 @@
-"""What extensions add to submission: attributes of job descriptions, and checks that may refuse jobs."""
+"""What extensions add to jobs: attributes of their descriptions, checks that may refuse them, what still needs them."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -61,6 +61,16 @@ SubmissionCheck = Callable[[Sequence[Candidate], Submitting], Refusals | Awaitab
 Outlook = Callable[[Tx, Sequence[Sequence[Mapping[str, Any]]], str, datetime], Awaitable[list[str | None]]]
 """Says, for jobs that would wait in these classes (several: alternatives) of a VO, why nothing seen lately could run
 them; None where something could."""
+
+
+@dataclass(frozen=True)
+class JobReferences:
+    """Something that refers to jobs: as long as it does, they are neither cleaned nor removed."""
+
+    what: str
+    """What it is called, for the one who wonders why a job stays, such as `a transformation`."""
+    select: Callable[[Tx, str, Sequence[int]], Awaitable[Collection[int]]]
+    """Returns those of these jobs of a VO that it still refers to; up to a thousand are asked about at once."""
 
 
 @dataclass(frozen=True)

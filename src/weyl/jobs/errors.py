@@ -60,3 +60,7 @@ class ImmutableColumn(BadRequest):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"{name} cannot be set: of the columns of a job only Site can; nothing was changed")
+
+
+class BadOrder(BadRequest):
+    """An order about many jobs that cannot be understood; nothing was changed."""

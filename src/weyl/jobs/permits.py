@@ -54,3 +54,20 @@ class Managed:
         """Refuse when one of the runs is over."""
         for job_id in sorted(self.past)[:1]:
             raise Forbidden(f"Job {job_id} does not run here any more")
+
+
+@dataclass(frozen=True, slots=True)
+class Orderer:
+    """May order what is done to many jobs of this VO: to those of `owner`, None to any; and sees those of `seen`."""
+
+    vo: str
+    owner: str | None
+    seen: Scope
+
+    def may_change(self, vo: str, owner: str) -> bool:
+        """Tell whether a job is one that may be changed."""
+        return vo == self.vo and self.owner in (None, owner)
+
+    def may_see(self, vo: str, owner: str) -> bool:
+        """Tell whether the existence of a job may be known."""
+        return vo == self.vo and self.seen.owner in (None, owner)

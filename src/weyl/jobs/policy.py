@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from weyl.jobs.permits import Managed, Readable, Scope
+from weyl.jobs.permits import Managed, Orderer, Readable, Scope
 from weyl.jobs.queries.access import select_access
 from weyl.kit.db import Tx
 from weyl.kit.errors import Forbidden
@@ -55,6 +55,25 @@ async def may_manage(tx: Tx, user: User, job_ids: Collection[int], *, legacy_pil
         return Managed({job_id: row["pilot_stamp"] for job_id, row in rows.items()}, missing)
     past = frozenset(job_id for job_id, row in rows.items() if row["pilot_stamp"] != user.pilot_stamp)
     return Managed(dict.fromkeys(rows, user.pilot_stamp), missing, past)
+
+
+def may_order(user: User, *, global_jobs_info: bool) -> Orderer:
+    """Admit users to orders about their own jobs, administrators of jobs to orders about those of their VO."""
+    found = may_search(user, global_jobs_info=global_jobs_info)
+    owner = None if user.has("JobAdministrator") else user.preferred_username
+    return Orderer(user.vo, owner, Scope(user.vo, found.owner))
+
+
+def may_remove(user: User) -> None:
+    """Admit administrators to removing jobs for good."""
+    if not user.has("JobAdministrator"):
+        raise Forbidden("Removing jobs for good needs the property JobAdministrator")
+
+
+def may_change_ordered(orderer: Orderer, rows: Mapping[int, Any]) -> Managed:
+    """Return the permit on those of these jobs that an order, given earlier, may be about."""
+    allowed = {job_id: row for job_id, row in rows.items() if orderer.may_change(row["vo"], row["owner"])}
+    return Managed({job_id: row["pilot_stamp"] for job_id, row in allowed.items()}, frozenset())
 
 
 def may_force(user: User) -> None:

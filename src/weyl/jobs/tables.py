@@ -13,6 +13,8 @@ job_descriptions = sa.Table(
     sa.Column("description_id", sa.BigInteger, sa.Identity(), primary_key=True),
     sa.Column("jdl", sa.Text, nullable=False),
     sa.Column("document", JSONB, nullable=False),
+    # How many jobs are left that were made from it: with the last one it is removed. Null is not known, and is kept.
+    sa.Column("jobs", sa.BigInteger),
 )
 
 # `description_id` has no foreign key on purpose: its per-row trigger would cost more than the rest of a bulk insert,
@@ -75,6 +77,23 @@ jobs = sa.Table(
         "ix_jobs_host_live",
         sa.text("(allocated ->> 'host')"),
         postgresql_where=sa.text("status IN ('Matched', 'Running', 'Completing', 'Stalled')"),
+    ),
+    # What is old enough to be deleted, and what to be removed.
+    sa.Index(
+        "ix_jobs_ended",
+        "vo",
+        "job_type",
+        "last_update_time",
+        "job_id",
+        postgresql_where=sa.text("status IN ('Done', 'Failed', 'Killed')"),
+    ),
+    sa.Index(
+        "ix_jobs_deleted",
+        "vo",
+        "job_type",
+        "last_update_time",
+        "job_id",
+        postgresql_where=sa.text("status = 'Deleted'"),
     ),
     postgresql_with={"fillfactor": 80},
 )

@@ -1,11 +1,14 @@
 """Background work on jobs: checks after submission, health of running ones, counters, housekeeping of the tables."""
 
+import time
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import structlog
 
 from weyl.config.service import ConfigStore
+from weyl.jobs.additions import JobReferences
 from weyl.jobs.preparation import PreparationRules
 from weyl.jobs.queries import commands as command_queries
 from weyl.jobs.queries import holds as hold_queries
@@ -13,14 +16,18 @@ from weyl.jobs.queries import search as search_queries
 from weyl.jobs.queries import staging as staging_queries
 from weyl.jobs.queries import submission as submission_queries
 from weyl.jobs.queries.hosts import forget_health
-from weyl.jobs.service import checks, holds, staging, stalled
+from weyl.jobs.queries.removal import select_job_types
+from weyl.jobs.service import checks, cleaning, holds, staging, stalled
+from weyl.jobs.service.bulk import BULK, bulk_handler
 from weyl.jobs.service.check_queue import CHECK_JOBS
 from weyl.jobs.service.hosts import FORGET_AFTER
 from weyl.jobs.service.submission import KEY_LIFETIME
 from weyl.jobs.tables import job_heartbeats, job_history
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database, drop_month_partitions, ensure_month_partitions, month_start
-from weyl.tasks.models import BoundTask, Task
+from weyl.tasks.errors import RetryLater
+from weyl.tasks.models import BoundTask, Handler, Task
+from weyl.tasks.operations import in_batches
 
 FOLD_COUNTS = Task("jobs.fold_counts", every=timedelta(seconds=10), lock="jobs.fold_counts")
 STALLED_JOBS = Task("jobs.stalled_jobs", every=timedelta(seconds=60), lock="jobs.stalled_jobs")
@@ -29,6 +36,9 @@ HOUSEKEEPING = Task("jobs.housekeeping", every=timedelta(hours=1), lock="jobs.ho
 HELD_JOBS = Task("jobs.held_jobs", every=timedelta(seconds=10), lock="jobs.held_jobs")
 
 FORGET = Task("jobs.forget", every=timedelta(hours=6), lock="jobs.forget")
+CLEAN = Task("jobs.clean", every=timedelta(hours=1), per_vo=True, size="medium")
+# After so long a run of the cleaning lets other tasks have its place.
+CLEAN_TURN_S = 20.0
 
 STAGE_REQUESTS_KEPT = timedelta(days=90)
 
@@ -42,6 +52,7 @@ def tasks(
     rules: PreparationRules = checks.NO_RULES,
     history_months: int = 24,
     heartbeat_months: int = 3,
+    references: Sequence[JobReferences] = (),
 ) -> list[BoundTask]:
     """Return the tasks of this room, bound to a database and the configuration."""
     months_kept = {job_history.name: history_months, job_heartbeats.name: heartbeat_months}
@@ -81,6 +92,8 @@ def tasks(
         FORGET.bind(forget),
         FOLD_COUNTS.bind(fold_counts, is_needed=search_queries.has_changes),
         STALLED_JOBS.bind(look_for_stalled_jobs),
+        CLEAN.bind(_cleaning(db, config, references)),
+        BULK.bind_run(in_batches(db, bulk_handler(config, references))),
     ]
 
 
@@ -105,3 +118,24 @@ def _before_waiting(db: Database, config: ConfigStore, rules: PreparationRules) 
         staging.STAGE.bind(stage),
         HELD_JOBS.bind(look_for_held_jobs, is_needed=hold_queries.has_holds),
     ]
+
+
+def _cleaning(db: Database, config: ConfigStore, references: Sequence[JobReferences]) -> Handler:
+    """Return what cleans the jobs of one VO, by its rules, batch after batch."""
+
+    async def clean(payload: dict[str, Any]) -> None:
+        vo, began, changed = payload["vo"], time.monotonic(), 0
+        options = config.current().config.operations[vo].job_cleaning
+        async with db.read() as tx:
+            job_types = await select_job_types(tx, vo)
+        for rule in cleaning.rules_of(options, vo, job_types):
+            after: tuple[Any, int] | None = cleaning.START
+            while after is not None:
+                async with db.transaction() as tx:
+                    cleaned = await cleaning.clean(tx, rule, after=after, references=references, now=utcnow())
+                after, changed = cleaned.last, changed + cleaned.changed
+                # Only after some progress: what is kept is looked at anew each time, and would be without end.
+                if changed and time.monotonic() - began > CLEAN_TURN_S:
+                    raise RetryLater(0)
+
+    return clean

@@ -1,9 +1,10 @@
 """The client's calls on background work."""
 
 from typing import Any
+from uuid import UUID
 
 from weyl.kit.call import Call, segment
-from weyl.tasks.models import DeadLetter, DeadLetterDetails, Enqueued, HeldLock, RunOrder, Schedule, TaskKind
+from weyl.tasks.models import DeadLetter, DeadLetterDetails, Enqueued, HeldLock, Operation, RunOrder, Schedule, TaskKind
 
 
 def list_tasks() -> Call[list[TaskKind]]:
@@ -44,3 +45,19 @@ def replay_dead_letter(letter_id: int) -> Call[Enqueued]:
 def discard_dead_letter(letter_id: int) -> Call[None]:
     """Ask for a dead letter to be removed for good."""
     return Call("DELETE", f"/api/tasks/dead/{letter_id}")
+
+
+def list_operations(*, everybody: bool = False, limit: int = 100) -> Call[list[Operation]]:
+    """Ask for the operations that one has ordered, or for all of the VO that one administers."""
+    query = {"everybody": everybody, "limit": limit}
+    return Call("GET", "/api/operations", returns=list[Operation], query=query)
+
+
+def get_operation(operation_id: UUID | str) -> Call[Operation]:
+    """Ask how far an operation has come."""
+    return Call("GET", f"/api/operations/{segment(operation_id)}", returns=Operation)
+
+
+def cancel_operation(operation_id: UUID | str) -> Call[Operation]:
+    """Ask for an operation to do no more; what it has done stays done."""
+    return Call("DELETE", f"/api/operations/{segment(operation_id)}", returns=Operation)

@@ -1,6 +1,6 @@
 """What a handler may raise to say what happens next, and what the API refuses."""
 
-from weyl.kit.errors import BadRequest, Forbidden, NotFound
+from weyl.kit.errors import BadRequest, Conflict, Forbidden, NotFound, TooManyRequests
 
 
 class GiveUp(Exception):
@@ -41,3 +41,15 @@ class DeadLetterNotFound(NotFound):
 
 class RunRefused(BadRequest):
     """The task cannot be run like that."""
+
+
+class OperationNotFound(NotFound):
+    """There is no such operation, as far as this user can tell."""
+
+
+class OperationEnded(Conflict):
+    """The operation has come to its end, and what it did cannot be undone."""
+
+
+class TooManyOperations(TooManyRequests):
+    """One user has as many operations under way as he may have."""

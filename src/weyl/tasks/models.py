@@ -3,7 +3,9 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -197,3 +199,48 @@ class Replayed(BaseModel):
     """The tasks that dead letters became."""
 
     ids: list[int]
+
+
+class OperationState(StrEnum):
+    """How far an order about many things has come; the last three are its ends."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+class OperationError(BaseModel):
+    """One thing to which it could not be done."""
+
+    id: int
+    reason: str
+
+
+class Operation(BaseModel):
+    """An order about many things, done in batches in the background, and how far it has come."""
+
+    operation_id: UUID
+    kind: str
+    """What is done, as `jobs.kill`."""
+    state: OperationState
+    done: int
+    failed: int
+    total: int
+    errors: list[OperationError]
+    """The first ten things to which it could not be done."""
+    detail: str | None = None
+    """What there is to say of its end."""
+    created_by: str
+    created: datetime
+    starts_at: datetime
+    """Until then it can be cancelled without anything having been done."""
+    ended_at: datetime | None = None
+
+
+class OperationStarted(BaseModel):
+    """The order that was taken; it begins at `starts_at`."""
+
+    operation_id: UUID
+    starts_at: datetime

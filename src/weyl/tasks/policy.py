@@ -2,7 +2,7 @@
 
 from weyl.kit.http import User
 from weyl.tasks.errors import TasksForbidden
-from weyl.tasks.permits import TaskKeeper
+from weyl.tasks.permits import OperationViewer, TaskKeeper
 
 
 def may_keep(user: User) -> TaskKeeper:
@@ -10,3 +10,8 @@ def may_keep(user: User) -> TaskKeeper:
     if not user.has("ServiceAdministrator"):
         raise TasksForbidden("Background work is for holders of ServiceAdministrator")
     return TaskKeeper(user.subject)
+
+
+def may_view_operations(user: User) -> OperationViewer:
+    """Admit everybody to what they have ordered, and administrators to what others of their VO have."""
+    return OperationViewer(user.vo, user.subject, user.properties)

@@ -1,28 +1,32 @@
-"""Background work over HTTP, for administrators of services."""
+"""Background work over HTTP: tasks for administrators of services, operations for those who ordered them."""
 
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Response
 
-from weyl.kit.http import CurrentUser, ReadTx, WriteTx, json_response, page_response
+from weyl.kit.http import CurrentUser, Now, ReadTx, WriteTx, json_response, page_response
 from weyl.kit.search import PER_PAGE_MAX, SearchParams
-from weyl.tasks import service
-from weyl.tasks.errors import DeadLetterNotFound
+from weyl.tasks import operations, service
+from weyl.tasks.errors import DeadLetterNotFound, OperationNotFound
 from weyl.tasks.models import (
     DeadLetter,
     DeadLetterDetails,
     Enqueued,
     HeldLock,
     LetterIds,
+    Operation,
     Replayed,
     RunOrder,
     Schedule,
     TaskKind,
 )
-from weyl.tasks.policy import may_keep
+from weyl.tasks.policy import may_keep, may_view_operations
 from weyl.tasks.queries import locks, outcomes, schedules
+from weyl.tasks.queries import operations as operation_queries
 
 router = APIRouter(prefix="/api/tasks", tags=["tasks"])
+operations_router = APIRouter(prefix="/api/operations", tags=["operations"])
 
 Limit = Annotated[int, Query(ge=1, le=10_000)]
 LetterId = Annotated[int, Path(ge=1, lt=2**63)]
@@ -129,3 +133,30 @@ async def run_task(
     """Enqueue one run of a task now."""
     keeper = may_keep(user)
     return Enqueued(id=await service.run_by_hand(tx, keeper, name, order or RunOrder()))
+
+
+@operations_router.get("", operation_id="operations_list", response_model=list[Operation])
+async def list_operations(
+    user: CurrentUser,
+    tx: ReadTx,
+    everybody: bool = False,
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+) -> Response:
+    """Answer with what the caller has ordered, the newest first, or (`everybody`) whatever the caller may see."""
+    viewer = may_view_operations(user)
+    return json_response(await operation_queries.select_operations(tx, viewer, everybody=everybody, limit=limit))
+
+
+@operations_router.get("/{operation_id}", operation_id="operations_get", response_model=Operation)
+async def get_operation(operation_id: UUID, user: CurrentUser, tx: ReadTx) -> Response:
+    """Answer with how far an operation has come."""
+    found = await operation_queries.select_operation(tx, may_view_operations(user), operation_id)
+    if found is None:
+        raise OperationNotFound(f"There is no operation {operation_id}")
+    return json_response(found)
+
+
+@operations_router.delete("/{operation_id}", operation_id="operations_cancel", response_model=Operation)
+async def cancel_operation(operation_id: UUID, user: CurrentUser, tx: WriteTx, now: Now) -> Response:
+    """Let an operation do no more: before it starts nothing has happened, later what was done stays done."""
+    return json_response(await operations.cancel(tx, may_view_operations(user), operation_id, now))

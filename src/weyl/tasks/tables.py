@@ -82,6 +82,35 @@ task_dead_letters = sa.Table(
     sa.Index("ix_task_dead_letters_task", "task", "id"),
 )
 
+# Orders of people about very many things, done in batches. `items` are the ids that were named, and null where a
+# condition says which; `last_item` is how far the batches have come. Both go forward in the transaction of the batch.
+operations = sa.Table(
+    "operations",
+    metadata,
+    sa.Column("operation_id", sa.Uuid, primary_key=True),
+    sa.Column("kind", sa.String(64), nullable=False),
+    sa.Column("vo", sa.String(64), nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("created_by", sa.Text, nullable=False),
+    # Properties whose holders, in the same VO, may see and cancel it.
+    sa.Column("administrators", ARRAY(sa.Text), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("arguments", JSONB, nullable=False),
+    sa.Column("items", ARRAY(sa.BigInteger)),
+    sa.Column("last_item", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("total", sa.BigInteger, nullable=False),
+    sa.Column("done", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("failed", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("errors", JSONB, nullable=False, server_default=sa.text("'[]'::jsonb")),
+    sa.Column("detail", sa.Text),
+    sa.Column("created_at", Timestamp, nullable=False),
+    sa.Column("starts_at", Timestamp, nullable=False),
+    sa.Column("ended_at", Timestamp),
+    sa.Index("ix_operations_subject", "vo", "subject", "created_at"),
+    sa.Index("ix_operations_live", "vo", "subject", postgresql_where=sa.text("ended_at IS NULL")),
+    sa.Index("ix_operations_ended_at", "ended_at"),
+)
+
 # Owned by the engine; the few columns that our statements name.
 queue = sa.table(
     "pgqueuer",

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from weyl.jobs.models.bulk import BulkOrder, BulkPlan
 from weyl.jobs.models.status import SetJobStatusReturn, StatusReports
 from weyl.kit.call import Call
+from weyl.tasks.models import OperationStarted
 
 
 def set_statuses(reports: StatusReports, *, force: bool = False) -> Call[SetJobStatusReturn]:
@@ -39,3 +41,18 @@ def reschedule(job_ids: Sequence[int], *, reset: bool = False) -> Call[dict[str,
         query={"reset_jobs": reset},
         body={"job_ids": list(job_ids)},
     )
+
+
+def plan_bulk(order: BulkOrder) -> Call[BulkPlan]:
+    """Ask what an order about many jobs would do."""
+    return Call("POST", "/api/jobs/bulk", BulkPlan, body=_body(order, None), repeatable=True)
+
+
+def confirm_bulk(order: BulkOrder, plan_token: str) -> Call[OperationStarted]:
+    """Ask for what was planned to be done, in the background; sent twice it is done once."""
+    return Call("POST", "/api/jobs/bulk", OperationStarted, body=_body(order, plan_token), repeatable=True)
+
+
+def _body(order: BulkOrder, plan_token: str | None) -> dict[str, Any]:
+    body = order.model_dump(mode="json", exclude_none=True, exclude={"plan_token"})
+    return body if plan_token is None else {**body, "plan_token": plan_token}

@@ -43,8 +43,8 @@ async def reserve_ids(tx: Tx, *, jobs: int, descriptions: int) -> tuple[list[int
 
 
 async def insert_descriptions(tx: Tx, rows: Iterable[Sequence[object]]) -> None:
-    """Store descriptions: id, text, document as JSON text."""
-    await copy_rows(tx, job_descriptions, ("description_id", "jdl", "document"), rows)
+    """Store descriptions: id, text, document as JSON text, and how many jobs are made from it."""
+    await copy_rows(tx, job_descriptions, ("description_id", "jdl", "document", "jobs"), rows)
 
 
 async def insert_jobs(tx: Tx, rows: Iterable[Sequence[object]]) -> None:

@@ -18,7 +18,7 @@ async def kill(tx: Tx, permit: Managed, *, now: datetime, source: str) -> Outcom
     """End live jobs; one that was killed before stays so."""
 
     def plan(status: str) -> Sequence[tuple[str, str]]:
-        return [KILLED] if status == "Killed" or _can_reach(status, "Killed") else []
+        return [KILLED] if status == "Killed" or can_reach(status, "Killed") else []
 
     return await _order(tx, permit, plan=plan, now=now, source=source, verb="killed")
 
@@ -27,14 +27,15 @@ async def delete(tx: Tx, permit: Managed, *, now: datetime, source: str) -> Outc
     """Mark jobs as deleted, killing first those that only go that way."""
 
     def plan(status: str) -> Sequence[tuple[str, str]]:
-        if status == "Deleted" or _can_reach(status, "Deleted"):
+        if status == "Deleted" or can_reach(status, "Deleted"):
             return [DELETED]
-        return [KILLED, DELETED] if _can_reach(status, "Killed") else []
+        return [KILLED, DELETED] if can_reach(status, "Killed") else []
 
     return await _order(tx, permit, plan=plan, now=now, source=source, verb="deleted")
 
 
-def _can_reach(status: str, target: str) -> bool:
+def can_reach(status: str, target: str) -> bool:
+    """Tell whether an order takes a job from one status straight to another; a stalled one counts as running."""
     return is_allowed("Running" if status == "Stalled" else status, target)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import inspect
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -131,9 +132,13 @@ async def _prepared(
 async def _store(
     tx: Tx, prepared: Prepared, submitted: Submitted, *, description_ids: Sequence[int], submitter: Submitter
 ) -> None:
-    numbered = list(zip(description_ids, prepared.descriptions, strict=True))
+    times = Counter(prepared.order)
     await queries.insert_descriptions(
-        tx, [(number, description.jdl, json.dumps_text(description.document)) for number, description in numbered]
+        tx,
+        [
+            (number, made.jdl, json.dumps_text(made.document), made.count * times[index])
+            for index, (number, made) in enumerate(zip(description_ids, prepared.descriptions, strict=True))
+        ],
     )
     rows = _rows(prepared, submitted, description_ids=description_ids, submitter=submitter)
     await queries.insert_jobs(tx, rows)
