@@ -49,6 +49,7 @@ MEANINGS: dict[str, dict[str, str]] = {
     "Operations": {
         "JobDescription": "Defaults and bounds of job descriptions.",
         "JobHealth": "When a silent job is given up.",
+        "JobCleaning": "When jobs that have ended are deleted, and deleted ones removed.",
         "Matching": "Which job a pilot gets.",
         "Pilots": "How pilots are sent.",
         "InputData": "Where input data are; see [Input data](configuration.md#input-data).",
@@ -128,6 +129,17 @@ MEANINGS: dict[str, dict[str, str]] = {
         "MatchedTimeout": "A job that a pilot took and never started is rescheduled after so long.",
         "ReportEvery": "How often a pilot reports about its jobs.",
         "PerSite": "Other values for single sites, by name.",
+    },
+    "JobCleaning": {
+        "Enabled": "Whether jobs are cleaned at all.",
+        "DeleteAfter": "Jobs that are Done, Failed or Killed for so long without a change are deleted.",
+        "RemoveAfter": "Jobs that are Deleted for so long, by whomever, are removed for good.",
+        "PerJobType": "Other rules for single types of jobs, by name.",
+    },
+    "TypeCleaning": {
+        "Enabled": "Whether jobs of this type are cleaned.",
+        "DeleteAfter": "As above, for this type.",
+        "RemoveAfter": "As above, for this type.",
     },
     "SiteJobHealth": {
         "StalledAfter": "As above, at this site.",

@@ -1,10 +1,10 @@
-"""`make bench`: measures API, loop, memory and task engine on stacks of their own; figures go to build/bench."""
+"""`make bench`: measures API, loop, memory, task engine and orders in bulk, each apart; figures go to build/bench."""
 
 import argparse
 import sys
 from pathlib import Path
 
-from tests.bench import api_bench, footprint, loop, tasks
+from tests.bench import api_bench, bulk, footprint, loop, tasks
 from tests.bench.stack import BenchStack, bench_stack
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -25,7 +25,7 @@ def measure_api(running: BenchStack, *, jobs: int, scale: float) -> None:
 def main() -> int:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--only", choices=("api", "loop", "tasks"), help="measure only this")
+    parser.add_argument("--only", choices=("api", "loop", "tasks", "bulk"), help="measure only this")
     parser.add_argument("--jobs", type=int, default=10_000, help="jobs in the table before searching")
     parser.add_argument("--scale", type=float, default=1.0, help="multiply the number of requests")
     options = parser.parse_args()
@@ -39,6 +39,8 @@ def main() -> int:
             footprint.measure(running, OUT)
     if options.only in (None, "tasks"):
         tasks.measure(OUT)
+    if options.only in (None, "bulk"):
+        bulk.measure(OUT)
     print(f"The figures are in {OUT.relative_to(ROOT)}")
     return 0
 

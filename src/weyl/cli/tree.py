@@ -59,6 +59,12 @@ ENTRIES: dict[str, Entry] = {
     "fts": Entry(RSS, "See, ban and drain transfer servers.", "fts"),
     "accounting": Entry("weyl.accounting.cli", "Sum up what jobs and pilots have used."),
     "tasks": Entry("weyl.tasks.cli", "Look after background work.", aliases=("task",)),
+    "operations": Entry(
+        "weyl.tasks.cli",
+        "Follow what was ordered for very many things at once.",
+        attribute="operations",
+        aliases=("operation",),
+    ),
     "config": Entry("weyl.config.cli", "Read and check the configuration.", aliases=("configs",)),
     "api": Entry("weyl.cli.api", "Call any route of the API."),
     "doctor": Entry("weyl.cli.doctor", "Check address, certificates, clock and login."),

@@ -1,26 +1,42 @@
-"""`weyl tasks`: background work, its schedules and locks, and what failed."""
+"""`weyl tasks`: background work, its schedules and locks, and what failed; `weyl operations`: what was ordered."""
 
 import json
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
 from weyl.client.command import Session, session_of
-from weyl.client.errors import ClientError, UsageFault
-from weyl.client.results import Document, Ids, Result, Rows
+from weyl.client.errors import ClientError, EndedInFailure, Interrupted, StillWaiting, UsageFault
+from weyl.client.results import Document, Done, Ids, Result, Rows
+from weyl.client.times import parse_span
 from weyl.tasks import calls
+from weyl.tasks.models import Operation, OperationState
 
 app = typer.Typer(help="Look after background work.", no_args_is_help=True, rich_markup_mode=None)
 dead = typer.Typer(help="Look at tasks that failed for the last time.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(dead, name="dead")
+operations = typer.Typer(
+    help="""Follows what was ordered for very many things at once.
+
+Example: weyl operations list
+""",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 LIMIT_MAX = 10_000
 KINDS = ("name", "size", "priority", "rule", "waiting", "running", "dead")
 SCHEDULES = ("task", "vo", "rule", "enabled", "next_at", "last_at")
 LOCKS = ("key", "mode", "task", "since", "expires_at", "fencing")
+OPERATIONS = ("operation_id", "kind", "state", "done", "failed", "total", "created", "created_by")
+OPERATIONS_MAX = 1_000
+PAUSE_MIN_S, PAUSE_MAX_S = 0.3, 5.0
 LETTERS = ("id", "task", "vo", "attempts", "died_at", "error")
 
+OperationId = Annotated[str, typer.Argument(metavar="ID", help="Id of an operation.")]
 LetterIds = Annotated[list[str], typer.Argument(metavar="ID...", help="Numbers of dead letters; - reads them.")]
 
 
@@ -152,3 +168,101 @@ def _each(session: Session, words: list[str], act: Callable[[int], int]) -> tupl
                 raise
             failed[word] = str(error)
     return done, failed
+
+
+@operations.command("list")
+def list_operations(
+    context: typer.Context,
+    everybody: Annotated[
+        bool, typer.Option("--everybody", help="Also those of others, as far as you administer them.")
+    ] = False,
+) -> Result:
+    """Lists operations, the newest first: what was ordered, and how far it has come.
+
+    Example: weyl operations list
+    """
+    session = session_of(context)
+    limit = min(_limit(session, 100), OPERATIONS_MAX)
+    found = session.client.send(calls.list_operations(everybody=everybody, limit=limit))
+    rows = [each.model_dump(mode="json") for each in found]
+    return Rows(rows, columns=OPERATIONS, id_column="operation_id", unit="operations")
+
+
+@operations.command("show")
+def show_operation(context: typer.Context, operation_id: OperationId) -> Result:
+    """Shows how far an operation has come, and the first things to which it could not be done.
+
+    Example: weyl operations show 01890a5d-ac96-774b-bcce-b302099a8057
+    """
+    found = session_of(context).client.send(calls.get_operation(operation_id))
+    return Document(found.model_dump(mode="json"), ids=[str(found.operation_id)])
+
+
+@operations.command("cancel")
+def cancel_operation(context: typer.Context, operation_id: OperationId) -> Result:
+    """Lets an operation do no more: before it begins nothing is changed, later what was done stays done.
+
+    Example: weyl operations cancel 01890a5d-ac96-774b-bcce-b302099a8057
+    """
+    found = session_of(context).client.send(calls.cancel_operation(operation_id))
+    return Done(f"{found.detail}.", document=found.model_dump(mode="json"))
+
+
+@operations.command("wait")
+def wait(
+    context: typer.Context,
+    operation_id: OperationId,
+    timeout: Annotated[str | None, typer.Option("--timeout", metavar="SPAN", help="Give up after this, as 2h.")] = None,
+) -> Result:
+    """Waits until an operation has ended: exit 0 if all was done, 7 if not to all, 9 if it was cancelled or failed.
+
+    Example: weyl operations wait 01890a5d-ac96-774b-bcce-b302099a8057
+    """
+    session = session_of(context)
+    timeout_s = parse_span(timeout).total_seconds() if timeout else None
+    return ended(wait_for(session, operation_id, timeout_s=timeout_s))
+
+
+def wait_for(session: Session, operation_id: str, *, timeout_s: float | None = None) -> Operation:
+    """Wait until an operation has ended, saying how far it has come."""
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    pause_s, before = PAUSE_MIN_S, ""
+    try:
+        while True:
+            found = session.client.send(calls.get_operation(operation_id))
+            if found.ended_at is not None:
+                return found
+            told = progress(found, datetime.now(UTC))
+            if told != before:
+                session.say(told)
+            pause_s = PAUSE_MIN_S if told != before else min(pause_s * 1.5, PAUSE_MAX_S)
+            before = told
+            left_s = None if deadline is None else deadline - time.monotonic()
+            if left_s is not None and left_s <= 0:
+                raise StillWaiting(f"Not there yet: {told}", hint="The operation goes on.")
+            time.sleep(pause_s if left_s is None else min(pause_s, left_s))
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "Stopped waiting; the operation goes on.",
+            hint=f"Come back: weyl operations wait {operation_id}; or end it: weyl operations cancel {operation_id}",
+        ) from None
+
+
+def progress(found: Operation, now: datetime) -> str:
+    """Say how far an operation has come."""
+    left_s = round((found.starts_at - now).total_seconds())
+    if found.state is OperationState.WAITING and left_s > 0:
+        return f"{found.kind}: begins in {left_s} s; until then: weyl operations cancel {found.operation_id}"
+    failed = f", {found.failed:,} failed" if found.failed else ""
+    return f"{found.kind}: {found.done:,} of {found.total:,} done{failed}"
+
+
+def ended(found: Operation) -> Result:
+    """Return what there is to say of an operation that has ended, or raise how it failed."""
+    said = f"{found.kind}: {found.done:,} of {found.total:,} done."
+    if found.state is not OperationState.DONE:
+        raise EndedInFailure(f"{said} {found.detail or found.state}", hint="", details=found.model_dump(mode="json"))
+    failed: dict[Any, str] = {each.id: each.reason for each in found.errors}
+    if found.failed > len(failed):
+        failed["..."] = f"and {found.failed - len(failed):,} more"
+    return Document(found.model_dump(mode="json"), text=said, ids=[str(found.operation_id)], failed=failed)

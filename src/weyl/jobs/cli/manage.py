@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any
 
@@ -13,8 +13,20 @@ from weyl.client.command import Session, session_of
 from weyl.client.errors import Forbidden, NotFound, Refused, UsageFault
 from weyl.client.results import Ids, Result, Rows
 from weyl.jobs.calls import changes, lists
+from weyl.jobs.cli import bulk
 from weyl.jobs.cli.follow import ENDED
-from weyl.jobs.cli.selection import BATCH, MISSING, batches, conditions, find_some, no_such, own_name, stream_job_ids
+from weyl.jobs.cli.selection import (
+    BATCH,
+    MISSING,
+    batches,
+    conditions,
+    find_some,
+    job_ids,
+    no_such,
+    own_name,
+    stream_job_ids,
+)
+from weyl.jobs.models.bulk import IDS_MAX, UNDO_S, UNDO_S_MAX, BulkAction, BulkFields, BulkOrder
 from weyl.jobs.models.status import SetJobStatusReturn
 from weyl.jobs.states import JobStatus
 from weyl.kit.call import Call
@@ -30,27 +42,60 @@ OptionalJobs = Annotated[
     list[str] | None, typer.Argument(metavar="ID", help="Ids of jobs, ranges such as 12..20, or - for stdin.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show which jobs it would be, and change nothing.")]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Print the id of the operation, and do not wait for it.")]
+Undo = Annotated[
+    int,
+    typer.Option(
+        "--undo",
+        metavar="S",
+        min=0,
+        max=UNDO_S_MAX,
+        help="Above 1,000 jobs: seconds in which it can be cancelled before it begins.",
+    ),
+]
 
 
-def kill(context: typer.Context, ids: OptionalJobs = None, *, where: Where = None, dry_run: DryRun = False) -> Result:
+def kill(
+    context: typer.Context,
+    ids: OptionalJobs = None,
+    *,
+    where: Where = None,
+    dry_run: DryRun = False,
+    no_wait: NoWait = False,
+    undo: Undo = UNDO_S,
+) -> Result:
     """Ends jobs, wherever they are; a running payload is stopped at its next sign of life.
 
-    With --where, jobs that have ended already are left alone.
+    With --where, jobs that have ended already are left alone. More than 1,000 jobs are one operation of the server.
 
     Example: weyl jobs kill --where "JobGroup = test and Status = Waiting" --yes
     """
     # Who names jobs by a filter means those that can still be killed.
-    act = Act("kill", "killed", partial(_change, call=changes.kill, wanted=JobStatus.KILLED, word="killed"), ENDED)
-    return _act(session_of(context), act, ids=ids, where=where, dry_run=dry_run)
+    act = Act(
+        BulkAction.KILL, "killed", partial(_change, call=changes.kill, wanted=JobStatus.KILLED, word="killed"), ENDED
+    )
+    chosen = Chosen(ids, where, dry_run, no_wait, undo)
+    return _act(session_of(context), act, chosen)
 
 
-def delete(context: typer.Context, ids: OptionalJobs = None, *, where: Where = None, dry_run: DryRun = False) -> Result:
+def delete(
+    context: typer.Context,
+    ids: OptionalJobs = None,
+    *,
+    where: Where = None,
+    dry_run: DryRun = False,
+    no_wait: NoWait = False,
+    undo: Undo = UNDO_S,
+) -> Result:
     """Removes jobs and their sandboxes; those that still live are killed first.
 
     Example: weyl jobs delete 12 13 --yes
     """
-    act = Act("delete", "deleted", partial(_change, call=changes.delete, wanted=JobStatus.DELETED, word="deleted"))
-    return _act(session_of(context), act, ids=ids, where=where, dry_run=dry_run)
+    act = Act(
+        BulkAction.DELETE, "deleted", partial(_change, call=changes.delete, wanted=JobStatus.DELETED, word="deleted")
+    )
+    chosen = Chosen(ids, where, dry_run, no_wait, undo)
+    return _act(session_of(context), act, chosen)
 
 
 def reschedule(
@@ -60,46 +105,89 @@ def reschedule(
     where: Where = None,
     reset: Annotated[bool, typer.Option("--reset", help="Forget how often they were rescheduled.")] = False,
     dry_run: DryRun = False,
+    no_wait: NoWait = False,
+    undo: Undo = UNDO_S,
 ) -> Result:
     """Runs jobs again, from their descriptions and with the same ids.
 
     Example: weyl jobs reschedule --where "Status = Failed and Site = LCG.CERN.ch" --yes
     """
-    act = Act("reschedule", "rescheduled", partial(_reschedule, reset=reset), asks_for_ids=False)
-    return _act(session_of(context), act, ids=ids, where=where, dry_run=dry_run)
+    act = Act(
+        BulkAction.RESCHEDULE,
+        "rescheduled",
+        partial(_reschedule, reset=reset),
+        asks_for_ids=False,
+        fields=BulkFields(reset=reset),
+    )
+    chosen = Chosen(ids, where, dry_run, no_wait, undo)
+    return _act(session_of(context), act, chosen)
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
     """What is done to jobs, a batch at a time: `act` returns the ids that it was done to, and notes the failed."""
 
-    verb: str
+    action: BulkAction
     participle: str
     act: Callable[[Session, Batch, Failed], list[int]]
     # Jobs with these statuses are not meant by a filter.
     spared: frozenset[str] = frozenset()
     # Whether it is harm enough to ask also when jobs are named by their ids.
     asks_for_ids: bool = True
+    fields: BulkFields = field(default_factory=BulkFields)
 
 
-def _act(session: Session, act: Act, *, ids: list[str] | None, where: str | None, dry_run: bool) -> Result:
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which jobs were chosen on the command line, and how it is to be done."""
+
+    ids: list[str] | None
+    where: str | None
+    dry_run: bool
+    no_wait: bool
+    undo_s: int
+
+
+def _act(session: Session, act: Act, chosen: Chosen) -> Result:
+    ids, where = chosen.ids, chosen.where
     if bool(ids) == bool(where):
         raise UsageFault(
             "Say which jobs: by ids or by --where.", hint='As: 12 13, or 12..20, or --where "JobGroup = test"'
         )
+    if not chosen.dry_run and (order := _order(session, act, chosen)) is not None:
+        planned = bulk.plan(session, order)
+        if planned.count > bulk.DIRECT_MAX or chosen.no_wait:
+            is_asked = bool(where) or act.asks_for_ids
+            return bulk.carry_out(session, order, planned, is_asked=is_asked, waits=not chosen.no_wait)
     failed: Failed = {}
     rows = _found(session, ids, failed) if ids else _matching(session, where, act.spared)
-    if dry_run:
+    if chosen.dry_run:
         return Rows(_flat(rows), columns=("JobID", *SELECTED), id_column="JobID", unit="jobs", failed=failed)
     if not session.options.yes and (where or act.asks_for_ids):
         # All have to be known before anybody can be asked; with --yes they pass through, however many.
         known = list(_flat(rows))
         if known:
-            session.confirm(act.verb, len(known), breakdown=_breakdown(known))
+            session.confirm(str(act.action), len(known), breakdown=_breakdown(known))
         rows = _batches_of(known)
     done = _only_if_any((_to_own(session, act, batch, failed) for batch in rows), failed)
     sentence = f"{act.participle.capitalize()} "
     return Ids(done, lambda count: f"{sentence}{_jobs(count)}.", id_column="JobID", unit="jobs", failed=failed)
+
+
+def _order(session: Session, act: Act, chosen: Chosen) -> BulkOrder | None:
+    """Return the order as the server takes it for very many jobs; none for few ids, and for those read from stdin.
+
+    The latter pass through, however many, and each is answered for.
+    """
+    more: dict[str, Any] = {"action": act.action, "fields": act.fields, "undo_s": chosen.undo_s}
+    if chosen.where:
+        return BulkOrder(search=conditions(session, where=chosen.where), **more)
+    if chosen.ids is None or (chosen.ids == ["-"] and not chosen.no_wait):
+        return None
+    ids = job_ids(session, chosen.ids)
+    if chosen.no_wait or bulk.DIRECT_MAX < len(ids) <= IDS_MAX:
+        return BulkOrder(ids=ids, **more)
+    return None
 
 
 def _to_own(session: Session, act: Act, rows: Batch, failed: Failed) -> list[int]:
