@@ -33,6 +33,7 @@ PATH_NAMES = {
     "jti": UUID,
     "secret_id": UUID,
     "operation_id": UUID,
+    "session_id": UUID,
     "stamp": STAMP,
     "class_id": "1",
     "sandbox_type": "input",

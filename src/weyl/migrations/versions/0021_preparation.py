@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSONB
 
 revision = "0021_preparation"
-down_revision = "0026_browser_sessions"
+down_revision = "0020_retries"
 branch_labels = None
 depends_on = None
 

@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 revision = "0022_operations"
-down_revision = "0026_browser_sessions"
+down_revision = "0021_preparation"
 branch_labels = None
 depends_on = None
 
