@@ -112,9 +112,7 @@ export function FilterBar(props: Given) {
           aria-describedby={fault ? "filter-fault" : undefined}
           autoComplete="off"
           spellCheck={false}
-          placeholder={
-            isWhole || conditions.length === 0 ? "Status in (Failed, Stalled) and Site = LCG.*" : "and…"
-          }
+          placeholder={isWhole || conditions.length === 0 ? exampleOf(view) : "and…"}
           value={typed}
           onChange={(event) => {
             setTyped(event.target.value);
@@ -219,6 +217,19 @@ function checkNames(conditions: Condition[], view: View): void {
     }
     condition.parameter = found.name;
   }
+}
+
+/** An example of the language, in words of this list. */
+function exampleOf(view: View): string {
+  const text = view.columns.find(
+    (column) => (column.type ?? "text") === "text" && column.filterable !== false,
+  );
+  const values = view.statuses?.slice(-4, -2).map((status) => status.value) ?? [];
+  const parts = [
+    ...(view.status_column && values.length > 1 ? [`${view.status_column} in (${values.join(", ")})`] : []),
+    ...(text ? [`${text.name} = abc*`] : []),
+  ];
+  return parts.join(" and ") || "Filter";
 }
 
 function isMine(view: View): boolean {

@@ -2,6 +2,7 @@
 
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { lazy, Suspense } from "react";
+import { singular } from "@/kit/formats";
 import { Waiting } from "@/kit/Panel";
 import { useView } from "@/kit/session";
 import { useTitle } from "@/kit/useTitle";
@@ -15,7 +16,7 @@ export default function OnePage() {
   const { tab } = useSearch({ strict: false }) as { tab?: string };
   const view = useView(name);
   const navigate = useNavigate();
-  useTitle(`${view?.title ?? "weyl"} ${id}`);
+  useTitle(`${view ? singular(view) : "Nothing"} ${id}`);
   if (!view) {
     return <NotHere name={name} />;
   }

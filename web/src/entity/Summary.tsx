@@ -37,7 +37,9 @@ export function Summary({ view, counts, by, change, conditions, isPending, error
   };
   return (
     <div className="summary">
-      <Donut slices={slices} size={44} label={`${view.title} by ${titleOf(view, by)}`} />
+      {counts.total > 0 && (
+        <Donut slices={slices} size={44} label={`${view.title} by ${titleOf(view, by)}`} />
+      )}
       <ul>
         {shown.map(({ value, count }, index) => (
           <li key={value}>

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { formatAgo, formatBytes, formatDuration, formatValue, plural } from "./formats";
+import { countOf, formatAgo, formatBytes, formatDuration, formatValue, plural } from "./formats";
 import { momentBefore, readTime } from "./times";
 
 describe("values for people", () => {
@@ -47,5 +47,7 @@ describe("values for people", () => {
   it("counts", () => {
     expect(plural(1, "job")).toBe("1 job");
     expect(plural(10_000, "job")).toBe("10,000 jobs");
+    expect(countOf(1, { title: "Task queues" })).toBe("1 task queue");
+    expect(countOf(2, { title: "Pilot submission" })).toBe("2 rows");
   });
 });

@@ -82,12 +82,15 @@ export function plural(count: number, word: string): string {
 }
 
 /** Count what a view lists, by its own words: `1 job`, `54 jobs`. */
-export function countOf(
-  count: number,
-  view: { title: string; id_column: string; columns: { name: string; title: string }[] },
-): string {
-  const one = view.columns.find((column) => column.name === view.id_column)?.title ?? "row";
-  return `${formatNumber(count)} ${(count === 1 ? one : view.title).toLowerCase()}`;
+export function countOf(count: number, view: { title: string }): string {
+  return view.title.endsWith("s")
+    ? `${formatNumber(count)} ${(count === 1 ? singular(view) : view.title).toLowerCase()}`
+    : plural(count, "row");
+}
+
+/** Return what one of those is called that a view lists. */
+export function singular(view: { title: string }): string {
+  return view.title.replace(/ies$/, "y").replace(/s$/, "");
 }
 
 /** Write any value of the API as text, by the type that its column has. */

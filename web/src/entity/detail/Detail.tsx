@@ -7,6 +7,7 @@ import { Link } from "@tanstack/react-router";
 import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { ApiFault, askCall, contentOf, type Row, send } from "@/kit/api";
 import type { Spec } from "@/kit/filters";
+import { singular } from "@/kit/formats";
 import { NamedIcon } from "@/kit/icons";
 import { personOf, valuesOf } from "@/kit/listing";
 import { useChanges } from "@/kit/live";
@@ -56,7 +57,7 @@ export default function Detail({ view, id, tab, onTab, onClose, isPage }: Props)
     <article className="detail">
       <header className="detail-head">
         <h2 tabIndex={-1} ref={head}>
-          {titleOf(view)} {id}
+          {singular(view)} {id}
         </h2>
         {status !== undefined && <StatusMark view={view} value={status} large />}
         <span className="grow" />
@@ -105,10 +106,6 @@ export default function Detail({ view, id, tab, onTab, onClose, isPage }: Props)
 
 const OVERVIEW: Tab = { name: "overview", title: "Overview", kind: "fields" };
 
-function titleOf(view: View): string {
-  return view.columns.find((column) => column.name === view.id_column)?.title ?? view.title;
-}
-
 function useOne(view: View, id: string, me: Me | undefined) {
   return useQuery({
     queryKey: ["one", view.name, id],
@@ -144,7 +141,7 @@ function useOne(view: View, id: string, me: Me | undefined) {
 const NOT_THERE = "This does not exist, or you may not see it. It may have been deleted while you looked.";
 
 function Gone({ error, view, id, onRetry }: { error: unknown; view: View; id: string; onRetry: () => void }) {
-  return <Fault error={error} what={`${titleOf(view)} ${id}`} onRetry={onRetry} />;
+  return <Fault error={error} what={`${singular(view)} ${id}`} onRetry={onRetry} />;
 }
 
 /** Tabs by the keyboard as people know them: arrows move, and what is reached is shown. */

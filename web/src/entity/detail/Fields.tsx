@@ -64,7 +64,9 @@ export function typeOf(value: unknown): string {
 }
 
 function isNothing(value: unknown): boolean {
-  return value === null || value === undefined || value === "";
+  return (
+    value === null || value === undefined || value === "" || (Array.isArray(value) && value.length === 0)
+  );
 }
 
 function isDeep(value: unknown): boolean {
