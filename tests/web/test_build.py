@@ -11,6 +11,8 @@ import pytest
 from tools import web
 
 from weyl.app import create_app
+from weyl.builtin import BUILTIN
+from weyl.kit.views import View
 from weyl.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,6 +53,15 @@ def first_scripts(static: Path) -> set[str]:
 def test_the_document_is_what_the_server_says() -> None:
     ours = json.loads((ROOT / "web" / "openapi.json").read_text())
     assert ours == json.loads(json.dumps(create_app(Settings()).openapi())), "Run make web-types"
+
+
+def test_every_icon_that_a_view_names_is_there() -> None:
+    known = set(re.findall(r"""^  "?([a-z0-9-]+)"?: Icon""", (ROOT / "web/src/kit/icons.tsx").read_text(), re.M))
+    named = set()
+    for view in [each for each in BUILTIN.views if isinstance(each, View)]:
+        named |= {view.icon} | {status.icon for status in view.statuses}
+        named |= {action.icon for action in view.actions if action.icon}
+    assert named - known == set()
 
 
 def test_pure_functions_pass_and_the_types_are_those_of_the_document(built: Path) -> None:

@@ -183,13 +183,11 @@ export default function ActionDialog(props: Props) {
 
 /** Do it without a plan: once for all, or, where the call is about one row, once for each. */
 async function single(action: Action, values: Values, ids: unknown[], rows: Row[]): Promise<void> {
-  const takesMany = placeholders([action.call.path, action.call.body, action.call.query]).some(
-    (name) => name === "$ids" || name === "$rows",
-  );
+  const takesMany =
+    action.call.each ||
+    placeholders([action.call.path, action.call.body, action.call.query]).includes("$ids");
   const repeated =
-    takesMany || action.view || rows.length <= 1
-      ? [values]
-      : rows.map((row) => ({ ...values, ...row, $rows: [row] }));
+    takesMany || action.view || rows.length <= 1 ? [values] : rows.map((row) => ({ ...values, ...row }));
   const failed: string[] = [];
   for (const each of repeated) {
     const answer = await send(action.call, each);

@@ -5,7 +5,7 @@ import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } fro
 import type { Row } from "@/kit/api";
 import { countOf } from "@/kit/formats";
 import { useKeys } from "@/kit/keys";
-import { askedColumns, columnsOf, conditionsOf, searchAt, sortOf } from "@/kit/listing";
+import { askedColumns, columnsOf, conditionsOf, keyOf, searchAt, sortOf } from "@/kit/listing";
 import { Fault, Nothing, Panel, Waiting } from "@/kit/Panel";
 import { usePreferences } from "@/kit/preferences";
 import { useMe, useView } from "@/kit/session";
@@ -77,8 +77,8 @@ export function EntityList({ view }: { view: View }) {
   }, [JSON.stringify([asked.search, asked.sort])]);
 
   const open = useCallback(
-    (row: Row) => change({ sel: String(row[view.id_column]) }, { replace: state.sel !== undefined }),
-    [change, view.id_column, state.sel],
+    (row: Row) => change({ sel: keyOf(view, row) }, { replace: state.sel !== undefined }),
+    [change, view, state.sel],
   );
   const step = (by: number) => setActive((at) => Math.max(0, Math.min(rows.count - 1, at + by)));
   const refresh = () => {

@@ -5,6 +5,7 @@ import { IconArrowDown, IconArrowUp } from "@tabler/icons-react";
 import { memo, type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 import type { Sort } from "@/kit/address";
 import type { Row } from "@/kit/api";
+import { keyOf } from "@/kit/listing";
 import { kept } from "@/kit/store";
 import { isRight, Value } from "@/kit/Value";
 import type { Column, View } from "@/kit/views";
@@ -87,6 +88,10 @@ export function EntityTable(props: Props) {
     }
   }, [active]);
 
+  const keyAt = (index: number) => {
+    const row = rows.at(index);
+    return row && keyOf(view, row);
+  };
   const template = `${CHECK_PX}px ${columns.map((column) => `${widths.of(column)}px`).join(" ")} minmax(0, 1fr)`;
   const width = CHECK_PX + columns.reduce((sum, column) => sum + widths.of(column), 0);
   const indexes = Array.from({ length: Math.max(0, end - start) }, (_, i) => start + i);
@@ -140,8 +145,8 @@ export function EntityTable(props: Props) {
               template={template}
               top={top + (index - start) * ROW_PX}
               isActive={index === active}
-              isOpen={open !== undefined && String(rows.at(index)?.[view.id_column]) === open}
-              isChosen={chosen.all || chosen.ids.has(String(rows.at(index)?.[view.id_column]))}
+              isOpen={open !== undefined && keyAt(index) === open}
+              isChosen={chosen.all || chosen.ids.has(keyAt(index) ?? "")}
               onOpen={props.onOpen}
               onActive={props.onActive}
               onChoose={props.onChoose}

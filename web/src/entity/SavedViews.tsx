@@ -5,13 +5,14 @@ import { IconTrash } from "@tabler/icons-react";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { type FormEvent, useState } from "react";
+import type { components } from "@/generated/api";
 import { readSearch } from "@/kit/address";
 import { ask } from "@/kit/api";
 import { Fault, Waiting } from "@/kit/Panel";
 import { say, sayFault } from "@/kit/toasts";
 import type { Given } from "./given";
 
-type Saved = { id: string; title: string; shared: boolean; owner: string; mine: boolean };
+type Saved = components["schemas"]["DashboardShown"];
 
 export default function SavedViews({ view, onClose }: Given & { onClose: () => void }) {
   const queries = useQueryClient();
@@ -47,7 +48,7 @@ export default function SavedViews({ view, onClose }: Given & { onClose: () => v
   };
   const show = async (each: Saved) => {
     try {
-      const { document } = await ask<{ document: { view?: unknown; search?: unknown } }>(
+      const { document } = await ask<components["schemas"]["Dashboard"]>(
         "GET",
         `/api/ui/dashboards/${encodeURIComponent(each.id)}`,
       );

@@ -2,6 +2,7 @@
 
 import { useEffect, useRef, useState } from "react";
 import type { Row } from "@/kit/api";
+import { keyOf } from "@/kit/listing";
 import type { View } from "@/kit/views";
 import type { Chosen } from "./EntityTable";
 import type { Rows } from "./useRows";
@@ -15,7 +16,7 @@ export function useChosen(view: View, rows: Rows, list: string) {
   // biome-ignore lint/correctness/useExhaustiveDependencies: another list, another choice.
   useEffect(() => setValue(NONE), [list]);
 
-  const idOf = (row: Row) => String(row[view.id_column]);
+  const idOf = (row: Row) => keyOf(view, row);
   const loaded = () => new Map(rows.loaded.map((row) => [idOf(row), row]));
   const toggle = (index: number, isRange: boolean) => {
     const row = rows.at(index);

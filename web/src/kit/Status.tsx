@@ -10,6 +10,8 @@ export function statusOf(view: View | undefined, value: unknown): Declared {
       value: text,
       tone: "neutral",
       icon: "circle-dashed",
+      terminal: false,
+      help: "",
     }
   );
 }

@@ -67,12 +67,21 @@ export async function ask<T>(method: string, path: string, options: Options = {}
 /** Send a call of a view, with its placeholders filled. */
 export async function send(call: ApiCall, values: Values, options: Options = {}): Promise<Response> {
   const query = fill(call.query ?? {}, values) as Values;
-  const body = call.body === null || call.body === undefined ? undefined : fill(call.body, values);
+  const body = bodyOf(call, values);
   return request(call.method, fillPath(call.path, values), {
     ...options,
     query: { ...query, ...options.query },
     body,
   });
+}
+
+/** Return the body of a call; some want it once for each of the rows, as a list. */
+export function bodyOf(call: ApiCall, values: Values): unknown {
+  if (call.body === null || call.body === undefined) {
+    return undefined;
+  }
+  const rows = call.each && Array.isArray(values.$rows) ? (values.$rows as Row[]) : undefined;
+  return rows ? rows.map((row) => fill(call.body, { ...values, ...row })) : fill(call.body, values);
 }
 
 /** Send a call of a view and return what it asks for; an answer that is no JSON is text. */

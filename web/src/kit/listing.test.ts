@@ -1,22 +1,27 @@
 import { describe, expect, it } from "vitest";
 import { parse } from "./filters";
-import { asCommand, asCurl, askedColumns, columnsOf, conditionsOf, declared } from "./listing";
+import {
+  asCommand,
+  asCurl,
+  askedColumns,
+  columnsOf,
+  conditionsOf,
+  declared,
+  keyOf,
+  partsOf,
+} from "./listing";
 import type { Me } from "./session";
-import type { View } from "./views";
+import { sampleCall, sampleColumn, sampleView } from "./views.sample";
 
-const view: View = {
-  name: "jobs",
-  title: "Jobs",
-  icon: "list",
-  nav_group: "Work",
+const view = sampleView("jobs", {
   id_column: "JobID",
-  search: { method: "POST", path: "/api/jobs/search", body: { search: "{$search}" } },
+  search: sampleCall("POST", "/api/jobs/search", { search: "{$search}" }),
   columns: [
-    { name: "JobID", title: "Job", type: "int" },
-    { name: "Status", title: "Status", type: "status" },
-    { name: "Site", title: "Site", link: "/sites/{Site}" },
-    { name: "Pilot", title: "Pilot", link: "/pilots/{PilotStamp}" },
-    { name: "PilotStamp", title: "Stamp" },
+    sampleColumn("JobID", { type: "int" }),
+    sampleColumn("Status", { type: "status" }),
+    sampleColumn("Site", { link: "/sites/{Site}" }),
+    sampleColumn("Pilot", { link: "/pilots/{PilotStamp}" }),
+    sampleColumn("PilotStamp"),
   ],
   default_columns: ["JobID", "Site"],
   default_filter: [
@@ -25,7 +30,7 @@ const view: View = {
   ],
   status_column: "Status",
   cli: "weyl jobs search --where '{$where}'",
-};
+});
 const me = { preferred_username: "alice", vo: "lhcb", group: "user" } as Me;
 
 describe("what a list asks for", () => {
@@ -55,6 +60,15 @@ describe("what a list asks for", () => {
       `weyl jobs search --where 'JobName = "it'\\''s"'`,
     );
     expect(asCommand(view, [])).toBe("weyl jobs search");
+  });
+
+  it("tells rows apart by what the view says", () => {
+    expect(keyOf(view, { JobID: 5 })).toBe("5");
+    expect(partsOf(view, "5")).toEqual({ JobID: 5 });
+    const several = { ...view, id_column: "Site", key: ["Site", "JobID"] };
+    expect(keyOf(several, { JobID: 5, Site: "A" })).toBe("A|5");
+    expect(partsOf(several, "A|5")).toEqual({ Site: "A", JobID: 5 });
+    expect(partsOf(several, "A")).toEqual({ Site: "A" });
   });
 
   it("can be copied as a request", () => {

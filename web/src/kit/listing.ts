@@ -1,11 +1,35 @@
 /** What a list asks the API for, from its view and its address; pure, so that copying as CLI or curl says the same. */
 
 import type { ListState, Sort } from "./address";
+import { bodyOf, type Row } from "./api";
 import { type Condition, literal, render, type Spec, specs, type Word } from "./filters";
+import { textOf } from "./local";
 import type { Me } from "./session";
 import { fill, fillPath, fillText, placeholders, type Values } from "./templates";
 import { isRelative } from "./times";
 import type { ApiCall, Column, DeclaredCondition, View } from "./views";
+
+/** Return what tells a row from all others, as text: its id, or the columns that only together do. */
+export function keyOf(view: View, row: Row): string {
+  return view.key?.length
+    ? view.key.map((name) => textOf(row[name])).join(KEY_MARK)
+    : textOf(row[view.id_column]);
+}
+
+/** Return the columns that the key of a row stands for; a bare id stands for the id column. */
+export function partsOf(view: View, key: string): Row {
+  const parts = key.split(KEY_MARK);
+  const named = view.key?.length === parts.length && parts.length > 1 ? view.key : [view.id_column];
+  const values = named.length > 1 ? parts : [key];
+  return Object.fromEntries(named.map((name, index) => [name, typed(view, name, values[index] ?? "")]));
+}
+
+function typed(view: View, name: string, text: string): unknown {
+  const isNumber = view.columns.find((column) => column.name === name)?.type === "int";
+  return isNumber && /^-?\d+$/.test(text) ? Number(text) : text;
+}
+
+const KEY_MARK = "|";
 
 export function personOf(me: Me | undefined): Values {
   return me ? { $me: me.preferred_username, $vo: me.vo, $group: me.group } : {};
@@ -56,6 +80,7 @@ export function askedColumns(view: View, shown: readonly Column[]): string[] {
   const known = new Set(view.columns.map((column) => column.name));
   const named = [
     view.id_column,
+    ...(view.key ?? []),
     ...(view.status_column ? [view.status_column] : []),
     ...shown.flatMap((column) => [column.name, ...placeholders(column.link ?? "")]),
     ...(view.actions ?? []).flatMap((action) => placeholders([action.call.path, action.call.body])),
@@ -93,7 +118,7 @@ export function asCommand(view: View, conditions: readonly Condition[]): string 
 
 /** Return the request that a script would send for the same. */
 export function asCurl(call: ApiCall, values: Values, origin: string): string {
-  const body = call.body === null || call.body === undefined ? undefined : fill(call.body, values);
+  const body = bodyOf(call, values);
   const query = fill(call.query ?? {}, values) as Record<string, string>;
   const parameters = new URLSearchParams(query).toString();
   const address = `${origin}${fillPath(call.path, values)}${parameters ? `?${parameters}` : ""}`;

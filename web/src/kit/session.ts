@@ -4,22 +4,16 @@
  */
 
 import { queryOptions, useQuery } from "@tanstack/react-query";
-import { ask, type Row } from "./api";
+import type { components } from "@/generated/api";
+import { ask } from "./api";
 import { kept } from "./store";
 import type { View } from "./views";
 
-export type Me = {
-  sub: string;
-  preferred_username: string;
-  vo: string;
-  group: string;
-  properties: string[];
-  expires_at: string;
-  /** What may be switched to: groups, by VO. */
-  groups: Record<string, Record<string, { properties: string[] }>>;
-};
+type Schemas = components["schemas"];
 
-export type Catalogue = { version: string; views: View[] };
+export type Me = Schemas["SessionInfo"];
+export type Catalogue = Schemas["Views"];
+export type Installation = Schemas["Metadata"];
 
 const SOON = 60_000;
 
@@ -74,17 +68,6 @@ export function loginAddress(vo: string, group: string, returnTo: string): strin
   const query = new URLSearchParams({ vo, group, return_to: returnTo });
   return `/api/auth/web/login?${query}`;
 }
-
-export type Installation = {
-  virtual_organizations: Record<
-    string,
-    {
-      groups: Record<string, Row>;
-      default_group: string;
-      support: { message: string; webpage?: string; email?: string };
-    }
-  >;
-};
 
 export const installationOptions = queryOptions({
   queryKey: ["installation"],

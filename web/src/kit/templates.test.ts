@@ -25,20 +25,8 @@ describe("templates of views", () => {
     );
   });
 
-  it("repeat an item for each row", () => {
-    const filled = fill(
-      { elements: [{ Name: "{Name}", Reason: "{form.reason}" }] },
-      {
-        $rows: [{ Name: "A" }, { Name: "B" }],
-        form: { reason: "r" },
-      },
-    );
-    expect(filled).toEqual({
-      elements: [
-        { Name: "A", Reason: "r" },
-        { Name: "B", Reason: "r" },
-      ],
-    });
+  it("keep items of lists in their order, those without a value left out", () => {
+    expect(fill(["{a}", "x {b}", "{c}"], { a: 1, b: 2 })).toEqual([1, "x 2"]);
   });
 
   it("name their placeholders", () => {

@@ -2,7 +2,7 @@
  * Fills the placeholders of what views declare: `{Column}`, `{form.field}`, `{$search}`.
  *
  * A text that is one placeholder and nothing else becomes the value itself; in a longer text its words are put in. A key
- * whose placeholder has no value is left out. `{$rows}` in a list repeats an item for each row, see `kit/views.py`.
+ * whose placeholder has no value is left out. See `kit/views.py`.
  */
 
 export type Values = Record<string, unknown>;
@@ -26,7 +26,7 @@ export function fill(template: unknown, values: Values): unknown {
     return whole ? lookUp(values, whole[1] ?? "") : fillText(template, values);
   }
   if (Array.isArray(template)) {
-    return template.flatMap((item) => fillItem(item, values));
+    return template.map((item) => fill(item, values)).filter((item) => item !== undefined);
   }
   if (isMapping(template)) {
     const filled: Values = {};
@@ -70,18 +70,6 @@ export function placeholders(template: unknown): string[] {
 
 export function isMapping(value: unknown): value is Values {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** An item of a list stands for as many items as there are rows where it takes values of a row. */
-function fillItem(item: unknown, values: Values): unknown[] {
-  if (item === "{$rows}" && Array.isArray(values.$rows)) {
-    return values.$rows as unknown[];
-  }
-  if (isMapping(item) && Array.isArray(values.$rows) && !("$row" in values)) {
-    return (values.$rows as Values[]).map((row) => fill(item, { ...values, ...row, $row: row }));
-  }
-  const found = fill(item, values);
-  return found === undefined ? [] : [found];
 }
 
 function asText(value: unknown): string {

@@ -1,21 +1,19 @@
 import { describe, expect, it } from "vitest";
-import type { View } from "@/kit/views";
+import type { Column, View } from "@/kit/views";
+import { sampleColumn, sampleView } from "@/kit/views.sample";
 import type { Page } from "@/pages";
 import { choicesFor } from "./choices";
 import { grouped } from "./nav";
 
-function view(name: string, title: string, group: string, order: number, idType = "text"): View {
-  return {
-    name,
-    title,
-    icon: "list",
-    nav_group: group,
-    nav_order: order,
-    id_column: "Id",
-    search: { method: "GET", path: "/api/x" },
-    columns: [{ name: "Id", title: title.slice(0, -1), type: idType }],
-    default_columns: ["Id"],
-  };
+function view(
+  name: string,
+  title: string,
+  group: string,
+  order: number,
+  type: Column["type"] = "text",
+): View {
+  const columns = [sampleColumn("Id", { title: title.slice(0, -1), type })];
+  return sampleView(name, { title, nav_group: group, nav_order: order, columns });
 }
 
 const load: Page["load"] = () => Promise.reject(new Error("not here"));

@@ -9,14 +9,14 @@ import { ApiFault, askCall, contentOf, type Row, send } from "@/kit/api";
 import type { Spec } from "@/kit/filters";
 import { singular } from "@/kit/formats";
 import { NamedIcon } from "@/kit/icons";
-import { personOf, valuesOf } from "@/kit/listing";
+import { keyOf, partsOf, personOf, valuesOf } from "@/kit/listing";
 import { useChanges } from "@/kit/live";
 import { Fault, Panel, Waiting } from "@/kit/Panel";
 import { StatusMark } from "@/kit/Status";
 import { type Me, mayUse, useMe } from "@/kit/session";
 import { fillText, isMapping } from "@/kit/templates";
 import { say, sayFault } from "@/kit/toasts";
-import type { Action, Tab, View } from "@/kit/views";
+import { type Action, OVERVIEW, type Tab, type View } from "@/kit/views";
 import { TabContent } from "./TabContent";
 
 const ActionDialog = lazy(() => import("../ActionDialog"));
@@ -104,31 +104,26 @@ export default function Detail({ view, id, tab, onTab, onClose, isPage }: Props)
   );
 }
 
-const OVERVIEW: Tab = { name: "overview", title: "Overview", kind: "fields" };
-
 function useOne(view: View, id: string, me: Me | undefined) {
   return useQuery({
     queryKey: ["one", view.name, id],
     queryFn: async ({ signal }): Promise<Row> => {
-      const column = view.columns.find((each) => each.name === view.id_column);
-      const own = column?.type === "int" ? Number(id) : id;
+      const parts = partsOf(view, id);
+      const own = parts[view.id_column];
       if (view.get) {
-        const found = await askCall(view.get, { ...personOf(me), [view.id_column]: own }, { signal });
-        const only = Array.isArray(found)
-          ? (found as Row[]).find((row) => String(row[view.id_column]) === id)
-          : found;
+        const found = await askCall(view.get, { ...personOf(me), ...parts }, { signal });
+        const only = Array.isArray(found) ? rowIn(found as Row[], view, id) : found;
         if (!isMapping(only)) {
           throw new ApiFault(404, "", NOT_THERE);
         }
-        return { [view.id_column]: own, ...only };
+        return { ...parts, ...only };
       }
-      const search: Spec[] = [{ parameter: view.id_column, operator: "eq", value: id }];
+      const search: Spec[] = [{ parameter: view.id_column, operator: "eq", value: String(own) }];
       const columns = view.columns.map((each) => each.name);
       const query = view.search.paging === "page" ? { page: 1, per_page: 1 } : {};
       const answer = await send(view.search, valuesOf({ search, sort: [], columns }, me), { query, signal });
       const content = await contentOf(view.search, answer);
-      const rows = Array.isArray(content) ? (content as Row[]) : [];
-      const row = rows.find((each) => String(each[view.id_column]) === id);
+      const row = Array.isArray(content) ? rowIn(content as Row[], view, id) : undefined;
       if (!row) {
         throw new ApiFault(404, "", NOT_THERE);
       }
@@ -136,6 +131,13 @@ function useOne(view: View, id: string, me: Me | undefined) {
     },
     staleTime: 10_000,
   });
+}
+
+/** A link may name only the id where several rows have it: the first of them is shown. */
+function rowIn(rows: Row[], view: View, id: string): Row | undefined {
+  return (
+    rows.find((row) => keyOf(view, row) === id) ?? rows.find((row) => String(row[view.id_column]) === id)
+  );
 }
 
 const NOT_THERE = "This does not exist, or you may not see it. It may have been deleted while you looked.";

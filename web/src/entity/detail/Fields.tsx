@@ -4,7 +4,7 @@ import { useState } from "react";
 import type { Row } from "@/kit/api";
 import { isMapping } from "@/kit/templates";
 import { Value } from "@/kit/Value";
-import type { Column, Tab, View } from "@/kit/views";
+import { type Column, plainColumn, type Tab, type View } from "@/kit/views";
 
 type Props = { view: View; tab: Tab; content: Row };
 
@@ -46,17 +46,13 @@ function fieldsOf(view: View, tab: Tab, content: Row): Column[] {
     .filter((name) => !names.has(name))
     .map(
       (name) =>
-        view.columns.find((column) => column.name === name) ?? {
-          name,
-          title: name,
-          type: typeOf(content[name]),
-        },
+        view.columns.find((column) => column.name === name) ?? plainColumn(name, typeOf(content[name])),
     );
   return [...declared, ...rest];
 }
 
 /** What the API sends without a declaration: a text that looks like a time is one. */
-export function typeOf(value: unknown): string {
+export function typeOf(value: unknown): "time" | "text" {
   if (typeof value === "string" && /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d/.test(value)) {
     return "time";
   }

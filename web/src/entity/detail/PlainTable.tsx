@@ -4,7 +4,7 @@ import type { Row } from "@/kit/api";
 import { formatNumber } from "@/kit/formats";
 import { isMapping } from "@/kit/templates";
 import { isRight, Value } from "@/kit/Value";
-import type { Column } from "@/kit/views";
+import { type Column, plainColumn } from "@/kit/views";
 import { typeOf } from "./Fields";
 import type { TabProps } from "./TabContent";
 
@@ -63,9 +63,10 @@ function rowsOf(content: unknown): Row[] {
 
 function columnsIn(rows: Row[]): Column[] {
   const names = new Set(rows.slice(0, 50).flatMap((row) => Object.keys(row)));
-  return [...names].map((name) => ({
-    name,
-    title: name,
-    type: typeof rows[0]?.[name] === "number" ? "float" : typeOf(rows.find((row) => row[name])?.[name]),
-  }));
+  return [...names].map((name) =>
+    plainColumn(
+      name,
+      typeof rows[0]?.[name] === "number" ? "float" : typeOf(rows.find((row) => row[name])?.[name]),
+    ),
+  );
 }
