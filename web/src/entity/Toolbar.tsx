@@ -121,7 +121,7 @@ function LiveMark({ live, hasTopic }: { live: ReturnType<typeof useLive>; hasTop
         className={`live live-${word}`}
         title={help}
         aria-pressed={live.isPaused}
-        aria-label={live.isPaused ? "Go on with live changes" : "Pause live changes"}
+        aria-label={`${word}: ${live.isPaused ? "go on with changes" : "pause changes"}`}
         onClick={() => live.setPause(!live.isPaused)}
       >
         <i aria-hidden />

@@ -49,10 +49,7 @@ export function UserMenu() {
   return (
     <Menu position="bottom-end" width={240}>
       <Menu.Target>
-        <UnstyledButton
-          className="user"
-          aria-label={`${me.preferred_username}, group ${me.group} of ${me.vo}`}
-        >
+        <UnstyledButton className="user" aria-label={`${me.preferred_username} ${me.vo} · ${me.group}`}>
           <IconUser size={18} />
           <span>
             <b>{me.preferred_username}</b>

@@ -55,7 +55,7 @@ function inView(wanted: string, view: View): Choice[] {
     icon: view.icon,
     to: `/${view.name}/${encodeURIComponent(wanted)}`,
   };
-  if (hasNumbers || !(id.operators ?? ["like"]).includes("like")) {
+  if (hasNumbers || !(id.operators.length === 0 || id.operators.includes("like"))) {
     return [open];
   }
   const values = [{ text: `*${wanted}*`, quoted: false }];

@@ -47,6 +47,7 @@ export default function Detail({ view, id, tab, onTab, onClose, isPage }: Props)
     }
   }, []);
 
+  const Heading = isPage ? "h1" : "h2";
   const row = found.data;
   const status = view.status_column ? row?.[view.status_column] : undefined;
   const tabs = (view.tabs?.length ? view.tabs : [OVERVIEW]).filter(
@@ -56,9 +57,9 @@ export default function Detail({ view, id, tab, onTab, onClose, isPage }: Props)
   return (
     <article className="detail">
       <header className="detail-head">
-        <h2 tabIndex={-1} ref={head}>
+        <Heading tabIndex={-1} ref={head}>
           {singular(view)} {id}
-        </h2>
+        </Heading>
         {status !== undefined && <StatusMark view={view} value={status} large />}
         <span className="grow" />
         {!isPage && (
