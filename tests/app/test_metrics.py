@@ -43,13 +43,16 @@ async def test_requests_are_counted_by_route_and_status_and_never_by_path(start_
     headers = application.login()
     for job_id in (1, 2, 3):
         assert (await application.client.get(f"/api/jobs/{job_id}/jdl", headers=headers)).status_code in (403, 404)
-    await application.client.get("/nothing/here")
+    await application.client.get("/api/nothing/here")
+    for path in ("/jobs/12", "/jobs/13"):
+        assert (await application.client.get(path)).status_code == 200
     await application.client.request("BREW", "/api/health/live")
     found = await scrape(application)
     requests = {labels: value for (name, labels), value in found.items() if name == "weyl_http_requests_total"}
     by_route = {(dict(labels)["method"], dict(labels)["route"]): value for labels, value in requests.items()}
     assert by_route["GET", "/api/jobs/{job_id}/jdl"] == 3
     assert by_route["GET", "none"] == 1
+    assert by_route["GET", "/{page}"] == 2
     assert any(method == "OTHER" for method, _ in by_route)
     count = ("weyl_http_request_duration_seconds_count", (("method", "GET"), ("route", "/api/jobs/{job_id}/jdl")))
     assert found[count] == 3

@@ -34,6 +34,7 @@ PATH_NAMES = {
     "secret_id": UUID,
     "operation_id": UUID,
     "session_id": UUID,
+    "dashboard_id": UUID,
     "stamp": STAMP,
     "class_id": "1",
     "sandbox_type": "input",
@@ -86,6 +87,7 @@ def samples(job_id: int) -> dict[str, Any]:
     sandbox = {"checksum_algorithm": "sha256", "checksum": "1" * 64, "size": 10, "format": "tar.bz2"}
     ever = {"start": "2026-01-01T00:00:00Z", "end": "2026-12-01T00:00:00Z"}
     site = {"kind": "site", "name": "LCG.Alpha.org", "access": "all", "vo": "voa"}
+    dashboard = {"title": "x", "shared": True, "document": {"panels": [1]}}
     return {
         "POST /api/jobs/sandbox": sandbox,
         "POST /api/jobs/sandbox/unassign": job_ids,
@@ -109,6 +111,16 @@ def samples(job_id: int) -> dict[str, Any]:
         "PATCH /api/jobs/metadata": {str(job_id): PARAMETERS},
         "POST /api/jobs/reschedule": job_ids,
         "POST /api/tasks/{name}/run": {"payload": {"a": [1]}, "vo": "voa"},
+        "POST /api/tasks/dead/search": {
+            "parameters": ["task"],
+            "search": [{"parameter": "task", "operator": "eq", "value": "a.task"}],
+            "sort": [{"parameter": "id", "direction": "asc"}],
+        },
+        "POST /api/tasks/dead/replay": {"ids": [1]},
+        "POST /api/tasks/dead/discard": {"ids": [1]},
+        "PUT /api/ui/preferences": {"document": {"theme": "dark"}},
+        "POST /api/ui/dashboards": {**dashboard, "kind": "view"},
+        "PUT /api/ui/dashboards/{dashboard_id}": {**dashboard, "kind": "view", "revision": 1},
         "POST /api/matcher/match": {"offer": offer, "count": 1, "fill": False, "wait_s": 0, "request_id": "x"},
         "POST /api/accounting/jobs/report": {**ever, "by": ["site"], "bucket": "day", "where": {"site": ["a"]}},
         "POST /api/accounting/pilots/report": {**ever, "by": ["ce"], "bucket": "hour", "where": {"ce": ["a"]}},

@@ -95,8 +95,8 @@ async def test_preferences_are_a_persons_own(client: httpx2.AsyncClient, login: 
 
 @pytest.mark.parametrize(
     ("document", "status"),
-    [({"a": "x" * 200_000}, 400), ({"a": "\x00"}, 422), ([1], 422), (None, 422)],
-    ids=["too large", "unstorable", "no object", "nothing"],
+    [({"a": "x" * 200_000}, 400), ({"a": "\x00"}, 422), ({"a": 1 << 70}, 400), ([1], 422), (None, 422)],
+    ids=["too large", "unstorable", "unreadable", "no object", "nothing"],
 )
 async def test_what_cannot_be_kept_changes_nothing(
     client: httpx2.AsyncClient, login: Login, document: Any, status: int

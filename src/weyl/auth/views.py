@@ -1,38 +1,85 @@
-"""What web pages show of logins."""
+"""What web pages show of logins: those of programs by their refresh tokens, those of browsers by their cookies."""
 
-from weyl.kit.views import Action, ApiCall, Column, SortKey, Tab, View
+from weyl.kit.views import CHOICE_OPERATORS, TIME_OPERATORS, Action, ApiCall, Column, SortKey, Tab, View
 
-VIEWS = (
-    View(
-        name="logins",
-        title="Logins",
-        icon="key",
-        nav_group="Administration",
-        nav_order=70,
-        id_column="JTI",
-        search=ApiCall(method="GET", path="/api/auth/refresh-tokens"),
-        columns=(
-            Column(name="JTI", title="Number", width=280, help="Ordered by time: the newest is the highest."),
-            Column(name="Sub", title="Whose", width=220),
-            Column(name="Scope", title="VO, group and properties", width=320),
-            Column(name="Status", title="Status", width=110),
-        ),
-        default_columns=("JTI", "Sub", "Scope", "Status"),
-        default_sort=(SortKey(parameter="JTI", direction="desc"),),
-        groupings=("Sub", "Scope"),
-        actions=(
-            Action(
-                name="revoke",
-                title="End",
-                icon="logout",
-                call=ApiCall(method="DELETE", path="/api/auth/refresh-tokens/{JTI}"),
-                destructive=True,
-                cli="weyl logins revoke {JTI}",
-                help="Programs that use this login have to log in again.",
-            ),
-        ),
-        tabs=(Tab(name="overview", title="Overview", kind="fields"),),
-        cli="weyl logins list",
-        doc="Who is logged in with a program, and the end of it; with ProxyManagement those of the whole VO.",
+
+def _time(name: str, title: str) -> Column:
+    return Column(name=name, title=title, type="time", operators=TIME_OPERATORS, width=160)
+
+
+_OVERVIEW = Tab(name="overview", title="Overview", kind="fields")
+
+_PROGRAMS = View(
+    name="logins",
+    title="Logins",
+    icon="key",
+    nav_group="Administration",
+    nav_order=70,
+    id_column="JTI",
+    search=ApiCall(method="GET", path="/api/auth/refresh-tokens"),
+    columns=(
+        Column(name="JTI", title="Number", width=280, help="Ordered by time: the newest is the highest."),
+        Column(name="Sub", title="Whose", width=220),
+        Column(name="Scope", title="VO, group and properties", width=320),
+        Column(name="Status", title="Status", operators=CHOICE_OPERATORS, width=110),
     ),
+    default_columns=("JTI", "Sub", "Scope", "Status"),
+    default_sort=(SortKey(parameter="JTI", direction="desc"),),
+    groupings=("Sub", "Scope"),
+    actions=(
+        Action(
+            name="revoke",
+            title="End",
+            icon="logout",
+            call=ApiCall(method="DELETE", path="/api/auth/refresh-tokens/{JTI}"),
+            destructive=True,
+            cli="weyl logins revoke {JTI}",
+            help="Programs that use this login have to log in again.",
+        ),
+    ),
+    tabs=(_OVERVIEW,),
+    cli="weyl logins list",
+    doc="Who is logged in with a program, and the end of it; with ProxyManagement those of the whole VO.",
 )
+
+_BROWSERS = View(
+    name="browsers",
+    title="Browsers",
+    icon="browser",
+    nav_group="Administration",
+    nav_order=72,
+    id_column="session_id",
+    search=ApiCall(method="GET", path="/api/auth/web/sessions"),
+    columns=(
+        Column(name="session_id", title="Number", width=280),
+        Column(name="current", title="This one", type="bool", operators=("eq", "neq"), width=90),
+        Column(name="sub", title="Whose", width=220),
+        Column(name="vo", title="VO", operators=CHOICE_OPERATORS, width=100),
+        Column(name="group", title="Group", width=120),
+        Column(name="properties", title="Asked for beyond", type="list", sortable=False, filterable=False, width=200),
+        Column(name="user_agent", title="Browser", width=260),
+        Column(name="address", title="Address", width=140),
+        _time("created_at", "Since"),
+        _time("last_used_at", "Last used"),
+        _time("expires_at", "Until"),
+    ),
+    default_columns=("current", "sub", "group", "user_agent", "address", "created_at", "last_used_at", "expires_at"),
+    default_sort=(SortKey(parameter="last_used_at", direction="desc"),),
+    groupings=("sub", "vo", "group", "address"),
+    actions=(
+        Action(
+            name="end",
+            title="Log out",
+            icon="logout",
+            call=ApiCall(method="DELETE", path="/api/auth/web/sessions/{session_id}"),
+            destructive=True,
+            cli="weyl logins revoke {session_id}",
+            help="Whoever uses this browser has to log in again.",
+        ),
+    ),
+    tabs=(_OVERVIEW,),
+    cli="weyl logins list",
+    doc="Browsers that are logged in, and the end of it; with ProxyManagement those of the whole VO.",
+)
+
+VIEWS = (_PROGRAMS, _BROWSERS)

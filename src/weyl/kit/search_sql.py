@@ -1,5 +1,6 @@
 """Search specs as SQL: WHERE and ORDER BY clauses over the columns that a room offers under their wire names."""
 
+import math
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -215,6 +216,8 @@ def _convert(value: str | int, column: ColumnElement[Any], parameter: str) -> An
         return _boolean(value, parameter)
     if isinstance(column.type, Integer):
         return _integer(value, column.type, parameter)
+    if isinstance(column.type, Numeric):
+        return _number(value, parameter)
     if isinstance(column.type, BooleanOrText):
         return _boolean_or_text(value, parameter)
     return _text(value, parameter)
@@ -243,6 +246,16 @@ def _integer(value: str | int, column_type: Integer, parameter: str) -> int | _O
         raise BadRequest(f"{parameter}: {str(value)[:100]!r} is not a whole number")
     bits = next(bits for kind, bits in _INTEGER_BITS if isinstance(column_type, kind))
     return number if -(1 << bits) <= number < 1 << bits else _Outside(number)
+
+
+def _number(value: str | int, parameter: str) -> float:
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise BadRequest(f"{parameter}: {str(value)[:100]!r} is not a number")
+    return number
 
 
 def _text(value: str | int, parameter: str) -> str:

@@ -1,10 +1,10 @@
 """The errors of the web pages' own routes."""
 
-from weyl.kit.errors import BadRequest, Conflict, Forbidden, NotFound
+from weyl.kit.errors import BadRequest, Conflict, NotFound
 
 
-class PagesForbidden(Forbidden):
-    """The pages are for people."""
+class BadDocument(BadRequest):
+    """What cannot be kept and read back as it was."""
 
 
 class TooMuchKept(BadRequest):

@@ -12,8 +12,9 @@ from weyl.web.errors import AssetNotFound
 from weyl.web.service.assets import HASHED, Asset
 from weyl.web.service.site import Site
 
-# What is unknown below these stays unknown, in the API's own words.
-NOT_OURS = ("/api/", "/.well-known/")
+# What is unknown below these stays unknown, in the API's own words. Figures have a port of their own, and whoever asks
+# for them here must not take a page for them.
+NOT_OURS = ("/api/", "/.well-known/", "/metrics/")
 EXTENSIONS = "ext/"
 
 
@@ -29,7 +30,7 @@ class SiteRoute(BaseRoute):
         """Tell whether the request is for a page or one of its files."""
         if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
             return Match.NONE, {}
-        if scope["path"] in ("/api", "/.well-known") or scope["path"].startswith(NOT_OURS):
+        if f"{scope['path']}/".startswith(NOT_OURS):
             return Match.NONE, {}
         return Match.FULL, {"route": self, "endpoint": self.handle, "path_params": {}}
 

@@ -8,7 +8,7 @@ from weyl.kit import json
 from weyl.kit.db import Tx
 from weyl.kit.ids import uuid7
 from weyl.web import queries
-from weyl.web.errors import DashboardChanged, DashboardNotFound, TooMuchKept
+from weyl.web.errors import BadDocument, DashboardChanged, DashboardNotFound, TooMuchKept
 from weyl.web.models import Dashboard, DashboardChange, DashboardParams, Preferences
 from weyl.web.permits import Keeper
 
@@ -71,5 +71,9 @@ async def delete_dashboard(tx: Tx, keeper: Keeper, dashboard_id: UUID) -> None:
 
 
 def _check_size(document: dict[str, Any], bytes_max: int, what: str) -> None:
-    if len(json.dumps(document)) > bytes_max:
+    try:
+        size = len(json.dumps(document))
+    except TypeError as error:  # a whole number that readers of JSON would not read as it was
+        raise BadDocument(f"{what} cannot be kept: {error}") from error
+    if size > bytes_max:
         raise TooMuchKept(f"{what} may have {bytes_max // 1024} kB at most")
