@@ -70,3 +70,87 @@ def test_a_repository_is_made_and_filled(weyl_as: Callable[..., Program], tmp_pa
         "Ada: Start the configuration",
     ]
     assert nobody("config", "validate", str(tmp_path / "cs/default.yml"), WEYL_URL="").returncode == 0
+
+
+def newest(administrator: Program) -> str:
+    (shown,) = json.loads(administrator("config", "history", "-n", "1").stdout)
+    return str(shown["Revision"])
+
+
+def editor(program: Program, name: str, *lines: str) -> str:
+    """Make an editor that appends a line, another one each time it is called."""
+    script = "#!/bin/sh\n" + "".join(
+        f"[ -e done{number} ] || {{ touch done{number}; {line}; exit; }}\n" for number, line in enumerate(lines)
+    )
+    program.file(name, script)
+    (program.directory / name).chmod(0o755)
+    return str(program.directory / name)
+
+
+def test_changing_is_for_administrators_of_the_configuration(weyl: Program) -> None:
+    weyl.file("new.yml", "DIRAC: {}\nRegistry: {}\n")
+    assert weyl("config", "apply", "new.yml", "-m", "x", "--yes").returncode == 5
+    assert weyl("config", "revert", "HEAD", "--yes").returncode == 5
+    assert weyl("config", "edit", "-m", "x", EDITOR="true").returncode == 5
+
+
+def test_a_file_is_applied_after_a_look_at_it_and_taken_back(weyl_as: Callable[..., Program]) -> None:
+    administrator = weyl_as("alice", group="cs")
+    before = newest(administrator)
+    text = json.loads(administrator("api", "GET", "/api/config/revisions/newest").stdout)["Text"]
+    administrator.file("new.yml", text + "\n# applied\n")
+    words = ("config", "apply", "new.yml", "-m", "Say that it is applied")
+    tried = administrator(*words, "--dry-run")
+    assert "+# applied" in json.loads(tried.stdout)["diff"]
+    unasked = administrator(*words)
+    assert (unasked.returncode, newest(administrator)) == (2, before)
+    stale = administrator(*words, "--base", "0" * 40, "--yes")
+    assert stale.returncode == 3
+    assert administrator(*words, "--yes").returncode == 0
+    (shown,) = json.loads(administrator("config", "history", "-n", "1").stdout)
+    assert (shown["Message"], shown["Author"]) == ("Say that it is applied", "alice <alice@voa>")
+    late = administrator(*words, "--base", before, "--yes")
+    assert late.returncode == 10
+    assert "is no longer its newest revision" in late.stderr
+    assert administrator("config", "revert", before, "--yes").returncode == 0
+    (shown,) = json.loads(administrator("config", "history", "-n", "1").stdout)
+    assert shown["Message"].startswith(f"Revert to {before[:12]}")
+    assert "Nothing was changed" in administrator("config", "revert", before, "--yes").stderr
+
+
+def test_faults_of_a_file_are_told_by_line(weyl_as: Callable[..., Program]) -> None:
+    administrator = weyl_as("alice", group="cs")
+    administrator.file("bad.yml", "DIRAC: {}\nRegistri: {}\n")
+    refused = administrator("config", "apply", "bad.yml", "-m", "x", "--yes")
+    assert refused.returncode == 10
+    assert "line 2: Registri: is not known here; did you mean Registry?" in refused.stderr
+
+
+def test_what_is_edited_is_committed(weyl_as: Callable[..., Program]) -> None:
+    administrator = weyl_as("alice", group="cs")
+    with_line = editor(administrator, "editor", 'echo "# edited" >> "$1"')
+    done = administrator("config", "edit", "-m", "Edit it", "--yes", EDITOR=with_line)
+    assert done.returncode == 0, done.stderr
+    assert "# edited" in administrator("config", "diff").stdout
+    assert "Nothing was changed" in administrator("config", "edit", "-m", "x", EDITOR="true").stderr
+
+
+def test_what_was_typed_is_never_lost(weyl_as: Callable[..., Program]) -> None:
+    administrator = weyl_as("alice", group="cs")
+    before = newest(administrator)
+    wrong = editor(
+        administrator, "editor", "printf 'DIRAC: {}\\nRegistri: {}\\n' > \"$1\"", 'echo "Registry: {}" > "$1"'
+    )
+    refused = administrator("config", "edit", "-m", "x", "--yes", EDITOR=wrong)
+    assert refused.returncode == 10
+    assert "line 2: Registri" in refused.stderr
+    draft = refused.stderr.rpartition("--draft ")[2].strip()
+    assert Path(draft).read_text() == "DIRAC: {}\nRegistri: {}\n"
+    assert Path(draft).stat().st_mode & 0o077 == 0
+    for broken in ("false", "/nowhere/editor"):
+        ended = administrator("config", "edit", "--draft", draft, EDITOR=broken)
+        assert (ended.returncode, draft in ended.stderr) == (2, True)
+    unreachable = administrator("config", "edit", "--draft", draft, EDITOR="true", WEYL_URL="http://127.0.0.1:1")
+    assert unreachable.returncode == 6
+    assert Path(draft).exists()
+    assert newest(administrator) == before

@@ -166,3 +166,25 @@ def test_what_a_person_has_seen_is_completed_and_what_a_script_has_seen_is_not(w
     assert str(job_id) not in weyl(**asked).stdout.split()
     assert terminal("status", str(job_id)).end() == 0
     assert str(job_id) in weyl(**asked).stdout.split()
+
+
+def test_faults_of_the_configuration_are_mended_where_they_were_made(weyl_as) -> None:
+    administrator = weyl_as("alice", group="cs")
+    script = (
+        "#!/bin/sh\n"
+        '[ -e second ] && { cp kept "$1"; echo \'# mended\' >> "$1"; exit; }\n'
+        'touch second; cp "$1" kept; echo \'Nonsense: 1\' > "$1"\n'
+    )
+    administrator.file("editor", script)
+    (administrator.directory / "editor").chmod(0o755)
+    editing = Terminal(administrator, "config", "edit", EDITOR=str(administrator.directory / "editor"))
+    editing.read_until(r"line 1: Nonsense: is not known here")
+    editing.read_until(r"Edit again\? \[Y/n\] ")
+    editing.type("\n")
+    editing.read_until(r"Why is it changed\? ")
+    editing.type("Mend it\n")
+    editing.read_until(r"\+# mended")
+    editing.read_until(r"Go on\?")
+    editing.type("y\n")
+    assert editing.end() == 0
+    assert "Committed as" in editing.seen

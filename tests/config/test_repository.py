@@ -1,21 +1,10 @@
 """The repository, the store over it and the commands that write it, on a real git repository."""
 
 import shutil
-import ssl
-import threading
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from tests.config.conftest import ADA, GitServer
 
 from weyl.config.administration import (
     change_repository,
@@ -26,7 +15,7 @@ from weyl.config.administration import (
     with_user,
     with_vo,
 )
-from weyl.config.drivers.git import FILE_NAME, Author, GitRepository
+from weyl.config.drivers.git import FILE_NAME, GitRepository
 from weyl.config.errors import (
     AlreadyConfigured,
     BadRepositoryUrl,
@@ -39,21 +28,6 @@ from weyl.config.errors import (
 from weyl.config.path import find
 from weyl.config.policy import ConfigReader
 from weyl.config.service import ConfigStore
-
-ADA = Author("Ada", "ada@example.org")
-
-
-@pytest.fixture
-async def repository(tmp_path: Path) -> GitRepository:
-    url = f"git+file://{tmp_path}/cs"
-    await create_repository(url, author=ADA)
-    await change_repository(
-        url,
-        lambda document: with_vo(document, "voa", default_group="user", idp_url="https://idp", idp_client_id="weyl"),
-        message="Add voa",
-        author=ADA,
-    )
-    return GitRepository(url)
 
 
 def store_of(repository: GitRepository, **options: float) -> ConfigStore:
@@ -144,47 +118,8 @@ async def test_another_branch_is_named_in_the_url(repository: GitRepository) -> 
     assert set(store.current().config.registry) == {"voa"}
 
 
-@pytest.fixture
-def https_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Path]]:
-    """A web server with a certificate that git trusts here: its address, and the directory that it serves."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
-        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    (tmp_path / "key.pem").write_bytes(private)
-    (tmp_path / "certificate.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
-    monkeypatch.setenv("GIT_SSL_CAINFO", str(tmp_path / "certificate.pem"))
-    root = tmp_path / "www"
-    root.mkdir()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(root)))
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(tmp_path / "certificate.pem", tmp_path / "key.pem")
-    server.socket = tls.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"https://127.0.0.1:{server.server_address[1]}", root
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-class QuietHandler(SimpleHTTPRequestHandler):
-    """Serves files and says nothing."""
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing."""
-
-
-async def test_a_remote_repository_is_followed_and_outlived(
-    repository: GitRepository, https_root: tuple[str, Path]
-) -> None:
-    url, root = https_root
+async def test_a_remote_repository_is_followed_and_outlived(repository: GitRepository, https_server: GitServer) -> None:
+    url, root = https_server.url, https_server.root
 
     async def publish() -> None:
         await repository._run("clone", "--quiet", "--bare", ".", str(root / "next.git"))

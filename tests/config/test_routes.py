@@ -69,7 +69,7 @@ async def test_the_etag_is_the_bare_commit_and_spares_the_body(application: Appl
 async def test_an_administrator_sees_what_changed(client: httpx2.AsyncClient, login: Login) -> None:
     changes = (await client.get("/api/config/history?limit=1", headers=login(group="cs"))).json()
     assert set(changes[0]) == {"Revision", "Time", "Author", "Message"}
-    diff = await client.get("/api/config/diff", headers=login(group="cs"), params={"new": changes[0]["Revision"]})
+    diff = await client.get("/api/config/diff", headers=login(group="cs"), params={"to": changes[0]["Revision"]})
     assert "default.yml" in diff.json()["diff"]
-    answer = await client.get("/api/config/diff?old=nowhere", headers=login(group="cs"))
+    answer = await client.get("/api/config/diff?from=nowhere", headers=login(group="cs"))
     assert answer.status_code == 404

@@ -1,7 +1,7 @@
 """What can be wrong with a configuration or the repository that holds it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from weyl.kit.errors import BadGateway, BadRequest, Conflict, Forbidden, NotFound, Unavailable
 
@@ -23,7 +23,10 @@ class InvalidConfig(BadRequest):
     """The document is not a configuration; `problems` has all of its faults."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
+        super().__init__(
+            "\n".join(str(problem) for problem in problems),
+            extra={"problems": [asdict(problem) for problem in problems]},
+        )
         self.problems = tuple(problems)
 
 
@@ -35,8 +38,27 @@ class RepositoryFailed(BadGateway):
     """The git repository of the configuration could not be read or written."""
 
 
+class RepositoryReadOnly(RepositoryFailed):
+    """The repository can be read and not written, by this server at least."""
+
+
 class RevisionNotFound(NotFound):
     """The repository has no such revision."""
+
+
+class RepositoryEmpty(RevisionNotFound):
+    """The repository has no revision at all."""
+
+
+class ConfigChanged(Conflict):
+    """The configuration is no longer what a change was made of."""
+
+    def __init__(self, base: str | None, newest: str) -> None:
+        super().__init__(
+            f"The configuration has changed: its newest revision is {newest}, and yours was made of "
+            f"{base or 'nothing'}. Look at what has changed since then, and make your change again on top of it",
+            extra={"newest": newest},
+        )
 
 
 class AlreadyConfigured(Conflict):
@@ -48,7 +70,11 @@ class NotConfigured(NotFound):
 
 
 class NoConfigAdministrator(Forbidden):
-    """Only administrators of the configuration may read how it changed."""
+    """Only administrators of the configuration may read how it changed, and change it."""
+
+
+class NoMessage(BadRequest):
+    """A change needs a message that says why it is made."""
 
 
 class BadRepositoryUrl(BadRequest):

@@ -10,11 +10,21 @@ from tempfile import TemporaryDirectory
 
 import structlog
 
-from weyl.config.drivers.git import Change, GitRepository
-from weyl.config.errors import ConfigNotLoaded, InvalidConfig
+from weyl.config.drivers.git import Author, Change, GitRepository
+from weyl.config.errors import ConfigChanged, ConfigNotLoaded, InvalidConfig, Problem
 from weyl.config.models import Config
-from weyl.config.policy import ConfigReader
-from weyl.config.source import parse_config
+from weyl.config.policy import ConfigReader, ConfigWriter, is_administrator
+from weyl.config.revisions import (
+    ChangeMade,
+    ChangeOrder,
+    FaultShown,
+    RevisionShown,
+    clean_message,
+    clean_text,
+    faults_of,
+)
+from weyl.config.schema import schema_of
+from weyl.config.source import as_written, parse_config
 from weyl.kit.background import end_task
 from weyl.kit.errors import WeylError
 
@@ -53,6 +63,7 @@ class ConfigStore:
         self._repository = GitRepository(url, mirror=mirror)
         self._check_every_s = check_every_s
         self._snapshot: Snapshot | None = None
+        self._schema: bytes | None = None
         self._rejected: str | None = None
         self._warning: str | None = None
         self._task: asyncio.Task[None] | None = None
@@ -89,13 +100,77 @@ class ConfigStore:
             except WeylError as error:
                 self._warn(str(error.detail))
 
-    async def history(self, reader: ConfigReader, *, limit: int) -> list[Change]:
-        """Return the newest commits that changed the configuration."""
-        return await self._repository.history(limit)
+    async def history(self, reader: ConfigReader, *, limit: int, before: str | None = None) -> list[Change]:
+        """Return the newest commits that changed the configuration, or those before one of them."""
+        return await self._repository.history(limit, before=before)
 
     async def diff(self, reader: ConfigReader, old: str | None, new: str | None) -> str:
         """Return what changed between two revisions, by default with the newest one."""
         return await self._repository.diff(old, new)
+
+    async def revision(self, reader: ConfigReader, revision: str | None) -> RevisionShown:
+        """Return a revision, by default the newest, as it is written, with all that is wrong with it."""
+        newest = await self._repository.head()
+        change, text = await self._repository.read(revision or newest)
+        return RevisionShown(
+            revision=change.revision,
+            time=change.at,
+            author=change.author,
+            message=change.message,
+            is_newest=change.revision == newest,
+            text=text,
+            document=await asyncio.to_thread(as_written, text),
+            problems=await self._problems(text),
+        )
+
+    async def schema(self) -> bytes:
+        """Return what a document may say, as JSON Schema; the same as long as this process lives."""
+        if self._schema is None:
+            self._schema = await asyncio.to_thread(schema_of, self._model)
+        return self._schema
+
+    async def change(self, writer: ConfigWriter, order: ChangeOrder) -> ChangeMade:
+        """Commit a new document in place of the newest one, or say what that would do.
+
+        Raises `ConfigChanged` if the newest is no longer what the change was made of, `InvalidConfig` with every fault;
+        a trial tells of both instead.
+        """
+        text = clean_text(order.document)
+        message = "" if order.dry_run else clean_message(order.message)
+        newest = await self._repository.head()
+        if order.base != newest and not order.dry_run:
+            raise ConfigChanged(order.base, newest)
+        problems = await self._problems(text, writer)
+        if problems and not order.dry_run:
+            raise InvalidConfig([Problem(each.message, each.path, each.line) for each in problems])
+        base = (await self._repository.read(order.base))[0].revision
+        diff = await self._repository.diff_with(text, base=base)
+        revision = None
+        if diff and not order.dry_run:
+            author = Author(writer.name, writer.email)
+            newest = revision = await self._repository.commit(text, base=base, message=message, author=author)
+            log.info("config.changed", revision=revision, base=base, by=writer.subject)
+            await self.refresh()
+        return ChangeMade(
+            problems=problems,
+            diff=diff,
+            base=base,
+            newest=newest,
+            revision=revision,
+            is_current=base == newest or revision is not None,
+        )
+
+    async def _problems(self, text: str, writer: ConfigWriter | None = None) -> list[FaultShown]:
+        """Return what is wrong with a document, and with one that its writer could not change any more."""
+        try:
+            config = await asyncio.to_thread(parse_config, text, self._model)
+        except InvalidConfig as error:
+            return faults_of(error.problems)
+        served = self._snapshot.config if self._snapshot else None
+        if writer is None or served is None or not is_administrator(writer, served) or is_administrator(writer, config):
+            return []
+        problem = "you would no longer be CSAdministrator here and could not take this back; let another one do it"
+        return faults_of((Problem(problem, f"Registry.{writer.vo}.Groups.{writer.group}"),))
 
     async def _watch(self) -> None:
         while True:

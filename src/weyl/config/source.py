@@ -72,6 +72,16 @@ def parse_config(text: str, model: type[Config] = Config) -> Config:
     return config
 
 
+def as_written(text: str) -> Any:
+    """Return what a document says, without defaults and also where it is no configuration; None if it is not YAML."""
+    try:
+        root = _compose(text)
+        _inspect(root)
+        return _construct(root)
+    except InvalidConfig:
+        return None
+
+
 def nearest(name: str, known: Mapping[str, object]) -> str | None:
     """Return the known name that the writer of `name` most likely meant."""
     by_lower = {candidate.lower(): candidate for candidate in known}

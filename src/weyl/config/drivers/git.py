@@ -2,21 +2,32 @@
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import re
-from collections.abc import Sequence
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
+from typing import IO
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit, urlunsplit
 
-from weyl.config.errors import BadRepositoryUrl, RepositoryFailed, RevisionNotFound
+from weyl.config.errors import (
+    BadRepositoryUrl,
+    ConfigChanged,
+    RepositoryEmpty,
+    RepositoryFailed,
+    RepositoryReadOnly,
+    RevisionNotFound,
+)
 
 FILE_NAME = "default.yml"
 DEFAULT_BRANCH = "master"
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 _REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*", re.ASCII)
+_USERINFO = re.compile(r"//[^/@\s]*@")
 _FIELDS = "%H%x00%cI%x00%an <%ae>%x00%s"
 # Whoever may write the repository must not reach more than the repository: no hooks, no other transports.
 _OPTIONS = (
@@ -50,21 +61,23 @@ class Author:
 class GitRepository:
     """One branch of a repository named by a `git+file://` or `git+https://` URL, with `?revision=` for another branch.
 
-    A local repository is read in place. A remote one is mirrored into `mirror`, and only `head` talks to its server.
+    A local repository is read in place. A remote one is mirrored into `mirror`; only `head` and `commit` talk to its
+    server.
     """
 
     def __init__(self, url: str, *, mirror: Path | None = None, timeout_s: float = 30) -> None:
         scheme, _, rest = url.partition("+")
         parts = urlsplit(rest)
         if scheme != "git" or parts.scheme not in ("file", "https"):
-            raise BadRepositoryUrl(f"{url!r} is no repository: write git+file:///PATH or git+https://HOST/PATH")
+            shown = without_secrets(url)
+            raise BadRepositoryUrl(f"{shown!r} is no repository: write git+file:///PATH or git+https://HOST/PATH")
         self.branch = parse_qs(parts.query).get("revision", [DEFAULT_BRANCH])[0]
         if not _REVISION.fullmatch(self.branch):
             raise BadRepositoryUrl(f"{self.branch!r} is no name of a branch")
         self.is_local = parts.scheme == "file"
-        self._remote = urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
-        # What messages call it: the URL may hold a password.
+        # The URL may hold a password: neither messages nor the list of processes may show it.
         self._name = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+        self._login, self._secrets = _login(parts)
         self._timeout_s = timeout_s
         if self.is_local:
             self.directory = Path(unquote(parts.path))
@@ -89,10 +102,11 @@ class GitRepository:
             raise RevisionNotFound(f"Revision {commit[:12]} has no file {FILE_NAME}") from error
         return _change(line.rstrip("\n")), text
 
-    async def history(self, limit: int, *, revision: str | None = None) -> list[Change]:
-        """Return the newest `limit` commits that changed the configuration, newest first."""
-        commit = await self._resolve(revision or self.branch)
-        lines = await self._run("log", f"-{limit:d}", f"--format={_FIELDS}", commit, "--", FILE_NAME)
+    async def history(self, limit: int, *, before: str | None = None) -> list[Change]:
+        """Return the newest `limit` commits that changed the configuration, newest first, or those before one."""
+        commit = await self._resolve(before or self.branch)
+        first = ("--skip=1",) if before else ()
+        lines = await self._run("log", f"-{limit:d}", *first, f"--format={_FIELDS}", commit, "--", FILE_NAME)
         return [_change(line) for line in lines.splitlines()]
 
     async def diff(self, old: str | None, new: str | None) -> str:
@@ -101,37 +115,141 @@ class GitRepository:
         older = await (self._resolve(old) if old else self._parent(newer))
         return await self._run("diff", "--no-color", "--no-ext-diff", older, newer, "--", FILE_NAME)
 
+    async def diff_with(self, text: str, *, base: str) -> str:
+        """Return the difference that committing `text` on top of `base` would make."""
+        async with self._staged(text, base, is_trial=True) as environment:
+            arguments = ("diff", "--cached", "--no-color", "--no-ext-diff", base, "--", FILE_NAME)
+            return await self._run(*arguments, environment=environment)
+
     async def create(self) -> None:
         """Make an empty local repository with a working tree; one that is there already is left as it is."""
         self.directory.mkdir(parents=True, exist_ok=True)
         await self._run("init", "--quiet", f"--initial-branch={self.branch}")
 
     async def write(self, text: str, *, message: str, author: Author) -> str:
-        """Commit `text` as the configuration of the branch that is checked out; returns the commit."""
-        if not self.is_local or not (self.directory / ".git").exists():
-            raise RepositoryFailed("Changes are committed in a local clone with a working tree: clone it, then push")
-        if (await self._run("symbolic-ref", "--short", "HEAD")).strip() != self.branch:
-            raise RepositoryFailed(f"{self.directory} has another branch than {self.branch} checked out")
-        if await self._run("status", "--porcelain", "--", FILE_NAME):
-            raise RepositoryFailed(
-                f"{self.directory / FILE_NAME} has changes that are not committed; commit them first"
-            )
-        await asyncio.to_thread((self.directory / FILE_NAME).write_text, text)
-        await self._run("add", "--", FILE_NAME)
+        """Commit `text` on top of whatever is the newest; returns the commit."""
+        try:
+            base = await self.head()
+        except RepositoryEmpty:
+            base = None
+        return await self.commit(text, base=base, message=message, author=author)
+
+    async def commit(self, text: str, *, base: str | None, message: str, author: Author) -> str:
+        """Commit `text` on top of `base` and make that the newest; raises `ConfigChanged` if another was quicker.
+
+        The branch moves from `base` in one step or not at all: of two that write at once, one wins.
+        """
+        commit = await self._make_commit(text, base=base, message=message, author=author)
+        if self.is_local:
+            await self._advance(commit, base)
+        else:
+            await self._push(commit, base)
+        return commit
+
+    async def _make_commit(self, text: str, *, base: str | None, message: str, author: Author) -> str:
+        """Write a commit that no branch has yet."""
         identity = {
-            "GIT_AUTHOR_NAME": author.name,
-            "GIT_AUTHOR_EMAIL": author.email,
-            "GIT_COMMITTER_NAME": author.name,
-            "GIT_COMMITTER_EMAIL": author.email,
+            f"GIT_{role}_{part}": value
+            for role in ("AUTHOR", "COMMITTER")
+            for part, value in (("NAME", author.name), ("EMAIL", author.email))
         }
-        await self._run("commit", "--quiet", "--no-gpg-sign", "-m", message, "--", FILE_NAME, environment=identity)
-        return await self._resolve(self.branch)
+        try:
+            async with self._staged(text, base) as environment:
+                tree = (await self._run("write-tree", environment=environment)).strip()
+            parents = ("-p", base) if base else ()
+            return (await self._run("commit-tree", tree, *parents, stdin=message, environment=identity)).strip()
+        except RepositoryFailed as error:
+            raise self._read_only(error) from error
+
+    @contextlib.asynccontextmanager
+    async def _staged(self, text: str, base: str | None, *, is_trial: bool = False) -> AsyncIterator[dict[str, str]]:
+        """Put `text` over the files of `base` in an index of its own; a trial leaves no trace in the repository."""
+        with tempfile.TemporaryDirectory(prefix="weyl-index-") as directory:
+            environment = {"GIT_INDEX_FILE": f"{directory}/index"}
+            if is_trial:
+                objects = await self._run("rev-parse", "--path-format=absolute", "--git-path", "objects")
+                await asyncio.to_thread(os.mkdir, f"{directory}/objects")
+                environment |= {
+                    "GIT_OBJECT_DIRECTORY": f"{directory}/objects",
+                    "GIT_ALTERNATE_OBJECT_DIRECTORIES": objects.strip(),
+                }
+            blob = await self._run("hash-object", "-w", "--stdin", stdin=text, environment=environment)
+            if base:
+                await self._run("read-tree", base, environment=environment)
+            entry = f"100644,{blob.strip()},{FILE_NAME}"
+            await self._run("update-index", "--add", "--cacheinfo", entry, environment=environment)
+            yield environment
+
+    async def _advance(self, commit: str, base: str | None) -> None:
+        """Move the branch of a local repository, and the files of its working tree if it has one."""
+        if not (self.directory / ".git").exists():
+            await self._move_branch(commit, base)
+            return
+        async with self._locked_tree():
+            is_checked_out = (await self._run("symbolic-ref", "--short", "HEAD")).strip() == self.branch
+            if is_checked_out and await self._run("status", "--porcelain", "--", FILE_NAME):
+                raise RepositoryFailed(
+                    f"{self.directory / FILE_NAME} has changes that are not committed; commit them first, or take "
+                    f"them back with git restore --staged --worktree {FILE_NAME}"
+                )
+            await self._move_branch(commit, base)
+            if is_checked_out:
+                await self._run("read-tree", "-m", "-u", *([base] if base else []), commit)
+
+    async def _move_branch(self, commit: str, base: str | None) -> None:
+        try:
+            await self._run("update-ref", f"refs/heads/{self.branch}", commit, base or "")
+        except RepositoryFailed as error:
+            await self._must_be_newest(base)
+            raise self._read_only(error) from error
+
+    @contextlib.asynccontextmanager
+    async def _locked_tree(self) -> AsyncIterator[None]:
+        """Let one at a time change the working tree; the lock ends with the process."""
+        git_directory = (await self._run("rev-parse", "--absolute-git-dir")).strip()
+        try:
+            descriptor = os.open(f"{git_directory}/weyl.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise self._read_only(RepositoryFailed(str(error))) from error
+        try:
+            await asyncio.to_thread(fcntl.flock, descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    async def _push(self, commit: str, base: str | None) -> None:
+        """Move the branch on the server; its own check decides who was first."""
+        branch = f"refs/heads/{self.branch}"
+        lease = f"--force-with-lease={branch}:{base or ''}"
+        try:
+            await self._run("push", "--quiet", "--no-verify", lease, self._name, f"{commit}:{branch}")
+        except RepositoryFailed as error:
+            # The answer may have been lost on its way, too.
+            if await self._newest() != commit:
+                await self._must_be_newest(base)
+                raise self._read_only(error) from error
+
+    async def _must_be_newest(self, base: str | None) -> None:
+        newest = await self._newest()
+        if newest is not None and newest != base:
+            raise ConfigChanged(base, newest)
+
+    async def _newest(self) -> str | None:
+        with contextlib.suppress(RepositoryEmpty):
+            return await self.head()
+        return None
+
+    def _read_only(self, error: RepositoryFailed) -> RepositoryReadOnly:
+        return RepositoryReadOnly(
+            f"{error.detail}. Nothing was changed: the repository takes no changes from this server. Commit where it "
+            "is kept, or let the account of this server write it"
+        )
 
     async def _fetch(self) -> None:
         if not (self.directory / "HEAD").exists():
             self.directory.mkdir(parents=True, exist_ok=True)
             await self._run("init", "--quiet", "--bare")
-        await self._run("fetch", "--quiet", "--prune", "--force", self._remote, "+refs/heads/*:refs/heads/*")
+        await self._run("fetch", "--quiet", "--prune", "--force", self._name, "+refs/heads/*:refs/heads/*")
 
     async def _parent(self, commit: str) -> str:
         try:
@@ -147,17 +265,38 @@ class GitRepository:
         except RepositoryFailed as error:
             if not self.directory.exists():
                 raise
+            if not (await self._run("rev-list", "--all", "--max-count=1")).strip():
+                raise RepositoryEmpty(
+                    f"The configuration repository {self._name} is empty: commit a {FILE_NAME} on the branch "
+                    f"{self.branch}, or make a repository with weyl internal generate-cs"
+                ) from error
             raise RevisionNotFound(f"The repository has no revision {revision}") from error
 
-    async def _run(self, *arguments: str, environment: dict[str, str] | None = None) -> str:
-        code, output, complaint = await self._execute(arguments, environment or {})
+    async def _run(self, *arguments: str, environment: Mapping[str, str] | None = None, stdin: str = "") -> str:
+        code, output, complaint = await self._execute(arguments, environment or {}, stdin)
         if code != 0:
-            reason = complaint.strip().splitlines()[-1:] or [f"git {arguments[0]} ended with {code}"]
-            said = reason[0].replace(self._remote, self._name)
-            raise RepositoryFailed(f"The configuration repository {self._name}: {said}")
+            raise RepositoryFailed(f"The configuration repository {self._name}: {self._reason(complaint, arguments)}")
         return output
 
-    async def _execute(self, arguments: Sequence[str], environment: dict[str, str]) -> tuple[int, str, str]:
+    def _reason(self, complaint: str, arguments: Sequence[str]) -> str:
+        """Return what git says, in one line and without what is secret."""
+        lines = complaint.strip().splitlines()
+        refused = [line for line in lines if "rejected]" in line]
+        reason = (refused or lines)[-1:] or [f"git {arguments[0]} failed"]
+        return without_secrets(reason[0].strip(), self._secrets)
+
+    async def _execute(
+        self, arguments: Sequence[str], environment: Mapping[str, str], stdin: str
+    ) -> tuple[int, str, str]:
+        # Not a pipe: git may end before it is written, which event loops answer in ways of their own.
+        with tempfile.TemporaryFile() as file:
+            file.write(stdin.encode())
+            file.seek(0)
+            return await self._started(arguments, environment, file)
+
+    async def _started(
+        self, arguments: Sequence[str], environment: Mapping[str, str], stdin: IO[bytes]
+    ) -> tuple[int, str, str]:
         quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C.UTF-8"}
         try:
             process = await asyncio.create_subprocess_exec(
@@ -165,8 +304,8 @@ class GitRepository:
                 *_OPTIONS,
                 *arguments,
                 cwd=self.directory,
-                env={**_inherited(), **quiet, **environment},
-                stdin=asyncio.subprocess.DEVNULL,
+                env={**_inherited(), **quiet, **self._login, **environment},
+                stdin=stdin,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
             )
@@ -185,6 +324,34 @@ class GitRepository:
                     process.kill()
                 await process.wait()
         return process.returncode or 0, output.decode(errors="replace"), complaint.decode(errors="replace")
+
+
+def without_secrets(text: str, secrets: Sequence[str] = ()) -> str:
+    """Return a text without the name and password that a URL in it may carry, nor any of `secrets`."""
+    for secret in secrets:
+        text = text.replace(secret, "…")
+    return _USERINFO.sub("//", text)
+
+
+def _login(parts: SplitResult) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return what git needs to log in as the URL says, for its host alone, and what of it is secret.
+
+    It travels in the environment of the process, which nobody else can read, as its arguments are for everybody.
+    """
+    userinfo, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return {}, ()
+    name, _, password = (unquote(part) for part in userinfo.partition(":"))
+    helper = '!f() { printf \'username=%s\\npassword=%s\\n\' "$WEYL_GIT_NAME" "$WEYL_GIT_PASSWORD"; }; f'
+    settings = {
+        "GIT_CONFIG_COUNT": "2",
+        "GIT_CONFIG_KEY_0": "credential.helper",
+        "GIT_CONFIG_VALUE_0": "",
+        "GIT_CONFIG_KEY_1": f"credential.{parts.scheme}://{host}.helper",
+        "GIT_CONFIG_VALUE_1": helper,
+    }
+    secrets = (password,) if password else (name,)
+    return {**settings, "WEYL_GIT_NAME": name, "WEYL_GIT_PASSWORD": password}, secrets
 
 
 def _inherited() -> dict[str, str]:
