@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from weyl.accounting.models import Bucket, JobReport, JobSums, PilotReport, PilotSums
+from weyl.accounting.models import Bucket, JobReport, JobSeries, JobSums, PilotReport, PilotSeries, PilotSums, Series
 from weyl.kit.call import Call
 
 
@@ -34,6 +34,18 @@ def report_pilots(
     asked = PilotReport.model_validate({"start": start, "end": end, "by": by, "bucket": bucket, "where": where or {}})
     body = asked.model_dump(mode="json")
     return Call("POST", "/api/accounting/pilots/report", list[PilotSums], body=body, repeatable=True)
+
+
+def plot_jobs(asked: JobSeries) -> Call[Series]:
+    """Ask for a value of jobs over time."""
+    body = asked.model_dump(mode="json")
+    return Call("POST", "/api/accounting/jobs/series", Series, body=body, repeatable=True)
+
+
+def plot_pilots(asked: PilotSeries) -> Call[Series]:
+    """Ask for a value of pilots over time."""
+    body = asked.model_dump(mode="json")
+    return Call("POST", "/api/accounting/pilots/series", Series, body=body, repeatable=True)
 
 
 def export(kind: str, start: datetime, end: datetime) -> Call[bytes]:

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal, cast, get_args
 import typer
 
 from weyl.accounting import calls
-from weyl.accounting.models import Bucket, JobKey, PilotKey
+from weyl.accounting.models import Bucket, JobKey, JobSeries, JobValue, PilotKey, PilotSeries, PilotValue, SeriesBucket
+from weyl.accounting.series import table_of
 from weyl.client.command import Session, session_of
 from weyl.client.errors import ClientError, UsageFault
 from weyl.client.results import Done, Result, Rows
@@ -100,6 +101,46 @@ def pilots(
         for sums in session_of(context).client.send(call)
     ]
     return Rows(rows, columns=(*_names(bucket), *keys, *PILOT_COLUMNS), id_column="pilots", unit="rows")
+
+
+@app.command("series")
+def series(
+    context: typer.Context,
+    kind: Annotated[Literal["jobs", "pilots"], typer.Argument(help="Of what.")],
+    *,
+    value: Annotated[str | None, typer.Option("--value", metavar="VALUE", help="What; how many, if left out.")] = None,
+    start: Start = None,
+    end: End = None,
+    last: Last = "30d",
+    by: Annotated[str | None, typer.Option("--by", metavar="COLUMN", help="A line for each of its largest.")] = None,
+    top: Annotated[int, typer.Option("--top", min=1, max=50, help="How many lines; the others are one.")] = 10,
+    bucket: Annotated[SeriesBucket, typer.Option("--bucket", help="One row an hour, a day or a month.")] = "day",
+    normalised: Annotated[bool, typer.Option("--normalised", help="Parts of each row's sum.")] = False,
+    where: Where = None,
+) -> Result:
+    """Tells a value over time, a column for each line of a plot; `-o csv` for other programs.
+
+    Values of jobs: jobs, wall_s, cpu_s, core_s, efficiency, mean_wall_s; of pilots: pilots, empty, jobs, wall_s,
+    job_wall_s, efficiency, empty_fraction.
+
+    Example: weyl accounting series jobs --value core_s --by site --top 5 --last 7d -o csv
+    """
+    model, known, columns = (
+        (JobSeries, get_args(JobValue), get_args(JobKey))
+        if kind == "jobs"
+        else (PilotSeries, get_args(PilotValue), get_args(PilotKey))
+    )
+    if value is not None and value not in known:
+        raise UsageFault(f"There is no value {value!r}.", hint=f"Values of {kind} are {', '.join(known)}.")
+    began, ended = _period(start, end, last)
+    asked: dict[str, Any] = {"start": began, "end": ended, "bucket": bucket, "top": top, "normalised": normalised}
+    asked |= {"value": value or kind, "where": _conditions(where, columns)}
+    asked |= {"by": _column(by, columns) if by else None}
+    call = calls.plot_jobs if kind == "jobs" else calls.plot_pilots
+    plotted = session_of(context).client.send(call(model.model_validate(asked)))  # type: ignore[arg-type]
+    head, *rows = table_of([line.model_dump() for line in plotted.series], plotted.buckets)
+    names = [str(name) for name in head]
+    return Rows([dict(zip(names, row, strict=True)) for row in rows], columns=names, id_column="bucket", unit="rows")
 
 
 @app.command("export")

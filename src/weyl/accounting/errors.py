@@ -7,5 +7,9 @@ class BadPeriod(BadRequest):
     """The time asked for is none."""
 
 
+class BadSeries(BadRequest):
+    """What is asked for makes no series."""
+
+
 class AccountingForbidden(Forbidden):
     """The caller may not see these records."""

@@ -36,6 +36,62 @@ class PilotReport(BaseModel):
     where: dict[PilotKey, Values] = {}
 
 
+JobValue = Literal["jobs", "wall_s", "cpu_s", "core_s", "efficiency", "mean_wall_s"]
+PilotValue = Literal["pilots", "empty", "jobs", "wall_s", "job_wall_s", "efficiency", "empty_fraction"]
+SeriesBucket = Literal["hour", "day", "month"]
+Top = Annotated[int, Field(ge=1, le=50)]
+
+
+class JobSeries(BaseModel):
+    """A question for a value of jobs over time, for the `top` largest of a key by themselves and the others as one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    start: datetime
+    end: datetime
+    value: JobValue = "jobs"
+    by: JobKey | None = None
+    bucket: SeriesBucket = "day"
+    top: Top = 10
+    normalised: bool = Field(default=False, description="As parts of the sum of each bucket")
+    where: dict[JobKey, Values] = {}
+
+
+class PilotSeries(BaseModel):
+    """A question for a value of pilots over time, for the `top` largest of a key by themselves, the others as one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    start: datetime
+    end: datetime
+    value: PilotValue = "pilots"
+    by: PilotKey | None = None
+    bucket: SeriesBucket = "day"
+    top: Top = 10
+    normalised: bool = Field(default=False, description="As parts of the sum of each bucket")
+    where: dict[PilotKey, Values] = {}
+
+
+class SeriesLine(BaseModel):
+    """One line of a plot."""
+
+    name: str
+    is_other: bool = Field(description="Whether this stands for all that are not among the largest")
+    total: float | None
+    values: list[float | None] = Field(description="One for each bucket; null where there is nothing to divide by")
+
+
+class Series(BaseModel):
+    """What a plot shows: its buckets, of which each has its start, and its lines, the largest first."""
+
+    value: str
+    unit: str
+    bucket: SeriesBucket
+    normalised: bool
+    buckets: list[datetime]
+    series: list[SeriesLine]
+
+
 class JobSums(BaseModel):
     """Sums of jobs: how many, seconds of wall time, of CPU, and of cores held."""
 

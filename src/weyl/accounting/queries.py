@@ -50,6 +50,52 @@ PILOTS = Kind("pilot", PILOT_KEYS, PILOT_SUMS, pilot_records, pilot_hours, pilot
 KINDS = (JOBS, PILOTS)
 
 
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """What to sum up in each bucket: by one key, whose largest values by `rank` are kept apart."""
+
+    period: tuple[datetime, datetime]
+    by: str | None
+    bucket: str
+    where: Mapping[str, Sequence[str]]
+    sums: Sequence[str]
+    rank: str
+    top: int
+
+
+async def select_series(tx: Tx, scope: Scope, kind: Kind, asked: Plot) -> list[dict[str, Any]]:
+    """Return sums by bucket and name, exact up to the last commit; what is not among the largest has no name."""
+    keys = ("hour", *kind.keys, *kind.sums)
+    hours = sa.union_all(
+        *(
+            sa.select(*(table.c[name] for name in keys)).where(*_chosen(table.c, scope, asked.period, asked.where))
+            for table in (kind.hours, kind.deltas)
+        )
+    ).cte("hours")
+    name: sa.ColumnElement[Any] = sa.null()
+    if asked.by is not None:
+        key = hours.c[asked.by]
+        most = sa.select(key).group_by(key).order_by(sa.func.sum(hours.c[asked.rank]).desc(), key).limit(asked.top)
+        name = sa.case((key.in_(most), key), else_=sa.null())
+    grouped = sa.select(
+        sa.func.date_trunc(asked.bucket, hours.c.hour, "UTC").label("bucket"),
+        sa.cast(name, sa.String).label("name"),
+        *(hours.c[each] for each in asked.sums),
+    ).subquery("named")
+    statement = sa.select(
+        grouped.c.bucket, grouped.c.name, *(sa.func.sum(grouped.c[each]).label(each) for each in asked.sums)
+    ).group_by(grouped.c.bucket, grouped.c.name)
+    return [dict(row) for row in (await tx.execute(statement)).mappings()]
+
+
+def _chosen(
+    columns: Any, scope: Scope, period: tuple[datetime, datetime], where: Mapping[str, Sequence[str]]
+) -> list[sa.ColumnElement[bool]]:
+    clauses = [columns.vo == scope.vo, columns.hour >= period[0], columns.hour < period[1]]
+    clauses += [columns.owner == scope.owner] if scope.owner is not None else []
+    return [*clauses, *(columns[name].in_(values) for name, values in where.items())]
+
+
 async def select_sums(
     tx: Tx,
     scope: Scope,

@@ -1,19 +1,22 @@
 """Accounting over HTTP: sums of what was used, and the records themselves."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
 from weyl.accounting import queries, service
-from weyl.accounting.models import JobReport, JobSums, PilotReport, PilotSums
+from weyl.accounting.models import JobReport, JobSeries, JobSums, PilotReport, PilotSeries, PilotSums, Series
 from weyl.accounting.policy import may_see_jobs, may_see_pilots
-from weyl.kit.http import CurrentDatabase, CurrentUser, ReadTx
+from weyl.accounting.series import JOB_VALUES, PILOT_VALUES
+from weyl.kit.http import JSON, CurrentDatabase, CurrentUser, ReadTx
 
 router = APIRouter(prefix="/api/accounting", tags=["accounting"])
 
 CSV = "text/csv; charset=utf-8"
+Form = Annotated[Literal["json", "csv"], Query(alias="format")]
+_CSV_TOO: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
 _CSV_ANSWER: dict[int | str, dict[str, Any]] = {
     200: {"description": "The records", "content": {"text/csv": {"schema": {"type": "string"}}}}
 }
@@ -29,6 +32,26 @@ async def report_jobs(asked: JobReport, user: CurrentUser, tx: ReadTx) -> list[J
 async def report_pilots(asked: PilotReport, user: CurrentUser, tx: ReadTx) -> list[PilotSums]:
     """Sum up the pilots of your VO that ended in a period."""
     return await service.report_pilots(tx, may_see_pilots(user), asked)
+
+
+def _plotted(plotted: Series, form: str) -> Response:
+    if form == "csv":
+        return Response(service.series_csv(plotted), media_type=CSV)
+    return Response(plotted.model_dump_json(), media_type=JSON)
+
+
+@router.post("/jobs/series", operation_id="accounting_plot_jobs", response_model=Series, responses=_CSV_TOO)
+async def plot_jobs(asked: JobSeries, user: CurrentUser, tx: ReadTx, form: Form = "json") -> Response:
+    """Answer with a value of jobs that ended over time, for a plot: your own, or those of your VO."""
+    scope = may_see_jobs(user)
+    return _plotted(await service.plot(tx, scope, queries.JOBS, JOB_VALUES, asked), form)
+
+
+@router.post("/pilots/series", operation_id="accounting_plot_pilots", response_model=Series, responses=_CSV_TOO)
+async def plot_pilots(asked: PilotSeries, user: CurrentUser, tx: ReadTx, form: Form = "json") -> Response:
+    """Answer with a value of the pilots of your VO that ended over time, for a plot."""
+    scope = may_see_pilots(user)
+    return _plotted(await service.plot(tx, scope, queries.PILOTS, PILOT_VALUES, asked), form)
 
 
 @router.get(

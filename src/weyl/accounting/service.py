@@ -7,9 +7,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from weyl.accounting import queries
-from weyl.accounting.errors import BadPeriod
-from weyl.accounting.models import JobReport, JobSums, PilotReport, PilotSums
+from weyl.accounting.errors import BadPeriod, BadSeries
+from weyl.accounting.models import (
+    JobReport,
+    JobSeries,
+    JobSums,
+    PilotReport,
+    PilotSeries,
+    PilotSums,
+    Series,
+    SeriesLine,
+)
 from weyl.accounting.permits import Scope
+from weyl.accounting.series import BUCKETS_MAX, Value, buckets_of, series_of, table_of
 from weyl.kit.clock import iso_z
 from weyl.kit.db import Database, Tx
 
@@ -37,6 +47,45 @@ async def report_pilots(tx: Tx, scope: Scope, asked: PilotReport) -> list[PilotS
     """Return the sums of pilots that a report asks for."""
     rows = await _sums(tx, scope, queries.PILOTS, asked)
     return [PilotSums(**_keyed(row, asked.by)) for row in rows]
+
+
+async def plot(
+    tx: Tx, scope: Scope, kind: queries.Kind, values: Mapping[str, Value], asked: JobSeries | PilotSeries
+) -> Series:
+    """Return the series that a plot asks for: every bucket of the period, also where nothing ended."""
+    value = values[asked.value]
+    if asked.normalised and value.by is not None:
+        raise BadSeries(f"{asked.value} is a quotient already: it has no parts to be normalised")
+    period = period_of(asked.start, asked.end)
+    buckets = buckets_of(*period, asked.bucket)
+    if len(buckets) > BUCKETS_MAX:
+        raise BadSeries(f"More than {BUCKETS_MAX:,} points a line: ask for a shorter time or a longer bucket")
+    question = queries.Plot(
+        # Sums are kept by the hour: the period begins with the bucket that its start lies in.
+        period=(buckets[0], period[1]),
+        by=asked.by,
+        bucket=asked.bucket,
+        where={str(name): chosen for name, chosen in asked.where.items()},
+        sums=list(dict.fromkeys(name for name in (value.sum, value.by) if name)),
+        rank=value.by or value.sum,
+        top=asked.top,
+    )
+    rows = await queries.select_series(tx, scope, kind, question)
+    lines = series_of(rows, value, buckets, is_split=asked.by is not None, normalised=asked.normalised)
+    return Series(
+        value=asked.value,
+        unit="" if asked.normalised else value.unit,
+        bucket=asked.bucket,
+        normalised=asked.normalised,
+        buckets=buckets,
+        series=[SeriesLine.model_validate(line) for line in lines],
+    )
+
+
+def series_csv(plotted: Series) -> bytes:
+    """Return series as CSV: a row for each bucket, a column for each line."""
+    rows = table_of([line.model_dump() for line in plotted.series], plotted.buckets)
+    return _csv([[_cell(value) for value in row] for row in rows])
 
 
 async def export(
