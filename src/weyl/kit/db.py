@@ -195,6 +195,10 @@ async def fetch(tx: Tx, statement: Executable) -> list[asyncpg.Record]:
     For hot reads only. Columns come as asyncpg gives them, so JSONB is text, and errors are asyncpg's. The compiled
     form is kept by the statement's shape, as `execute` does it; what is saved are the layers around the cursor.
     """
+    return await _fetch(tx, statement)
+
+
+async def _fetch(tx: Tx, statement: Executable, prefix: str = "") -> list[asyncpg.Record]:
     dialect = tx.sync_engine.dialect
     compiled, extracted, *_ = cast(Any, statement)._compile_w_cache(
         dialect, compiled_cache=_COMPILED, column_keys=[], for_executemany=False, schema_translate_map=None
@@ -204,7 +208,15 @@ async def fetch(tx: Tx, statement: Executable) -> list[asyncpg.Record]:
     arguments = [
         processors[name](values[name]) if name in processors else values[name] for name in compiled.positiontup or ()
     ]
-    return await fetch_text(tx, compiled.string, *arguments)
+    return await fetch_text(tx, prefix + compiled.string, *arguments)
+
+
+async def estimate(tx: Tx, statement: Executable) -> int:
+    """Return how many rows PostgreSQL expects of a statement."""
+    [(told,)] = await _fetch(tx, statement, "EXPLAIN (FORMAT JSON) ")
+    # As text or read already: connections differ in how they take JSON.
+    [plan] = json.loads(told) if isinstance(told, str | bytes) else told
+    return int(plan["Plan"]["Plan Rows"])
 
 
 _COMPILED: Any = LRUCache(512)

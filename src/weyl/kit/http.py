@@ -7,7 +7,7 @@ from email.utils import format_datetime, parsedate_to_datetime
 from functools import lru_cache
 from typing import Annotated, Any, Literal, Protocol, cast
 
-from fastapi import Depends, Header, Request, Response
+from fastapi import Depends, Header, Query, Request, Response
 from fastapi.security import OpenIdConnect
 
 from weyl.kit import json
@@ -15,6 +15,8 @@ from weyl.kit.clock import utcnow
 from weyl.kit.csrf import MULTIPART, SAFE_METHODS, body_problem, origin_of, origin_problem
 from weyl.kit.db import Database, Tx
 from weyl.kit.errors import BadRequest, Forbidden, LoginRequired, Unauthorized
+from weyl.kit.paging import CURSOR_LENGTH_MAX, Asked, Listed, Part, next_link, wanted_count
+from weyl.kit.search import PER_PAGE_MAX
 from weyl.kit.searching import SearchDesk
 
 JSON = "application/json"
@@ -233,6 +235,51 @@ def page_response(rows: Sequence[Any], *, page: int, per_page: int, total: int, 
         return json_response(rows)
     last = first + len(rows) - 1
     return json_response(rows, status=206, headers={"Content-Range": f"{unit} {first}-{last}/{total}"})
+
+
+def list_response(listed: Listed, part: Part, *, path: str, unit: str) -> Response:
+    """Return one page as `page_response` does; to clients that know of them, with a cursor, and `*` for no total."""
+    if not part.is_told and listed.total is not None:
+        return page_response(listed.rows, page=part.page, per_page=part.size, total=listed.total, unit=unit)
+    headers = {"Preference-Applied": f"count={part.count.value}"} if part.count else {}
+    if listed.following is not None:
+        headers["Link"] = next_link(path, listed.following, {"per_page": part.size})
+    total = "*" if listed.total is None else listed.total
+    if not listed.rows and part.first:
+        return json_response([], status=416, headers={**headers, "Content-Range": f"{unit} */{total}"})
+    if not part.first and not listed.has_more and listed.total in (None, len(listed.rows)):
+        return json_response(listed.rows, headers=headers)
+    last = part.first + len(listed.rows) - 1
+    return json_response(
+        listed.rows, status=206, headers={**headers, "Content-Range": f"{unit} {part.first}-{last}/{total}"}
+    )
+
+
+async def list_part(
+    page: Annotated[int, Query(ge=1)] = 1,
+    per_page: Annotated[int, Query(ge=1, le=PER_PAGE_MAX)] = 100,
+    cursor: Annotated[
+        str | None, Query(max_length=CURSOR_LENGTH_MAX, description="From the header Link, in place of page")
+    ] = None,
+    prefer: Annotated[str | None, Header(description="count=none, count=estimated or count=exact")] = None,
+) -> Asked:
+    """Return which page of a list is asked for."""
+    return Asked(page, per_page, wanted_count(prefer), cursor)
+
+
+CurrentPage = Annotated[Asked, Depends(list_part)]
+
+PART: dict[int | str, dict[str, Any]] = {
+    206: {
+        "description": "A part of what matches",
+        "model": list[dict[str, Any]],
+        "headers": {
+            "Content-Range": {"description": "Which part, of how many; * if not counted", "schema": {"type": "string"}},
+            "Link": {"description": "The next part, to clients that ask for counts", "schema": {"type": "string"}},
+        },
+    }
+}
+"""What a list says of answers that hold a part of it."""
 
 
 @dataclass(frozen=True, slots=True)

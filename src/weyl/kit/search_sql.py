@@ -34,6 +34,7 @@ from sqlalchemy.types import BigInteger
 
 from weyl.kit.db import sqlstate
 from weyl.kit.errors import BadRequest
+from weyl.kit.paging import NO_CURSOR, Cursor
 from weyl.kit.search import (
     Period,
     ScalarSearchOperator,
@@ -83,6 +84,50 @@ def order_by(sorts: Sequence[SortSpec], columns: Columns, *, last: str | None) -
     if last is not None and all(sort.parameter != last for sort in sorts):
         terms.append(columns[last].asc())
     return terms
+
+
+def behind(cursor: Cursor, columns: Columns) -> ColumnElement[bool]:
+    """Return the clause that keeps the rows behind a place in an order; nulls are the largest, as PostgreSQL has it."""
+    steps: list[ColumnElement[bool]] = []
+    same: list[ColumnElement[bool]] = []
+    for key, value in zip(cursor.keys, cursor.values, strict=True):
+        column = pick(columns, key.parameter)
+        held = _held(value, column)
+        steps.append(and_(*same, _beyond(column, held, key.direction)))
+        same.append(column.is_(None) if held is None else column == held)
+    first, value, column = cursor.keys[0], cursor.values[0], pick(columns, cursor.keys[0].parameter)
+    # Follows from the steps, and lets an index begin where the page does.
+    bound = true() if value is None else or_(_beyond(column, _held(value, column), first.direction), same[0])
+    return and_(bound, or_(*steps)) if len(steps) > 1 else steps[0]
+
+
+def _beyond(column: ColumnElement[Any], held: Any, direction: SortDirection) -> ColumnElement[bool]:
+    if direction is SortDirection.DESC:
+        return column.is_not(None) if held is None else column < held
+    if held is None:
+        return false()
+    return or_(column > held, column.is_(None)) if getattr(column, "nullable", True) else column > held
+
+
+def _held(value: Any, column: ColumnElement[Any]) -> Any:
+    """Return a value of a cursor as its column takes it; cursors are in the hands of clients."""
+    if value is None:
+        return None
+    kinds: tuple[type, ...] = (str,)
+    if isinstance(column.type, DateTime):
+        kinds = (datetime,)
+    elif isinstance(column.type, Boolean):
+        kinds = (bool,)
+    elif isinstance(column.type, Integer):
+        kinds = (int,)
+    elif isinstance(column.type, Numeric):
+        kinds = (int, float)
+    is_held = isinstance(value, kinds) and not (isinstance(value, datetime) and value.tzinfo is None)
+    if is_held and isinstance(column.type, Integer):
+        is_held = not isinstance(_integer(value, column.type, "cursor"), _Outside)
+    if not is_held:
+        raise BadRequest(NO_CURSOR)
+    return bindparam(None, value, type_=column.type)
 
 
 def pick(columns: Columns, name: str) -> ColumnElement[Any]:

@@ -9,7 +9,9 @@ from weyl.auth.routes.context import ClientAddress, CurrentAuthority
 from weyl.auth.service.attempts import admit
 from weyl.config.routes import CurrentConfig
 from weyl.kit.http import (
+    PART,
     CurrentActor,
+    CurrentPage,
     CurrentPilot,
     CurrentSearches,
     CurrentUser,
@@ -17,11 +19,12 @@ from weyl.kit.http import (
     ReadTx,
     WriteTx,
     json_response,
-    page_response,
+    list_response,
     state,
 )
 from weyl.kit.openapi import refusals
-from weyl.kit.search import PER_PAGE_MAX, SearchParams, SummaryParams
+from weyl.kit.paging import Count
+from weyl.kit.search import SearchParams, SummaryParams
 from weyl.pilots import policy
 from weyl.pilots.models import (
     Drained,
@@ -99,21 +102,19 @@ async def update_pilot_metadata(
     "/search",
     operation_id="pilots_search",
     response_model=list[dict[str, Any]],
-    responses={206: {"model": list[dict[str, Any]], "headers": {"Content-Range": {"schema": {"type": "string"}}}}},
+    responses=PART,
 )
 async def search(
-    user: CurrentUser,
-    searches: CurrentSearches,
-    page: Annotated[int, Query(ge=1)] = 1,
-    per_page: Annotated[int, Query(ge=1, le=PER_PAGE_MAX)] = 100,
-    body: SearchParams | None = None,
+    user: CurrentUser, searches: CurrentSearches, asked: CurrentPage, body: SearchParams | None = None
 ) -> Response:
     """Answer with the pilots that meet all conditions, one page of them."""
     scope = policy.may_read(user)
     params = body or SearchParams()
-    async with searches.connection(user.subject, is_scan=registry.search_may_scan(params)) as tx:
-        rows, total = await registry.search(tx, scope, params, page=page, per_page=per_page)
-    return page_response(rows, page=page, per_page=per_page, total=total, unit="pilots")
+    part = asked.part(registry.order_of(params), distinct=params.distinct)
+    is_scan = part.count is Count.EXACT or registry.search_may_scan(params)
+    async with searches.connection(user.subject, is_scan=is_scan) as tx:
+        found = await registry.search(tx, scope, params, part=part)
+    return list_response(found, part, path="/api/pilots/search", unit="pilots")
 
 
 @router.post("/summary", operation_id="pilots_summary")

@@ -10,8 +10,9 @@ from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from weyl.jobs.permits import Scope
 from weyl.jobs.tables import COUNTED, job_count_deltas, job_counts, job_pilots, jobs
-from weyl.kit.db import Tx, fetch
+from weyl.kit.db import Tx, estimate, fetch
 from weyl.kit.errors import BadRequest
+from weyl.kit.paging import Part, full_order
 from weyl.kit.search import (
     ScalarSearchOperator,
     ScalarSearchSpec,
@@ -20,7 +21,7 @@ from weyl.kit.search import (
     VectorSearchOperator,
     is_storable,
 )
-from weyl.kit.search_sql import BooleanOrText, Columns, order_by, pick, search_errors, where
+from weyl.kit.search_sql import BooleanOrText, Columns, behind, order_by, pick, search_errors, where
 
 COUNT_MAX = 100_000
 """Up to this many matches are counted one by one; beyond, a lower bound is told."""
@@ -28,7 +29,8 @@ COUNT_MAX = 100_000
 JOB_ID = "JobID"
 PILOT_STAMP = "PilotStamp"
 ACCOUNTED_FLAG = "AccountedFlag"
-INDEXED_NAMES = frozenset({JOB_ID, PILOT_STAMP, "JobGroup", "Owner", "Status"})
+FAILURE_SIGNATURE = "FailureSignature"
+INDEXED_NAMES = frozenset({JOB_ID, FAILURE_SIGNATURE, PILOT_STAMP, "JobGroup", "Owner", "Status"})
 """Columns by which jobs are found without looking at all of them."""
 
 _NAMES = {
@@ -61,7 +63,10 @@ def _column(name: str) -> sa.ColumnElement[Any]:
     return sa.type_coerce(column, BooleanOrText()) if name == "accounted_flag" else column
 
 
-COLUMNS: Columns = {wire_name: _column(name) for wire_name, name in _NAMES.items()}
+SHOWN = tuple(_NAMES)
+"""The columns that answers have where nobody chose: those of the wire contract, in its order."""
+
+COLUMNS: Columns = {wire_name: _column(name) for wire_name, name in {**_NAMES, FAILURE_SIGNATURE: "signature"}.items()}
 """Every column of a job that may be asked for, in the order of answers."""
 
 _LABELLED = {wire_name: column.label(wire_name) for wire_name, column in COLUMNS.items()}
@@ -98,8 +103,7 @@ class Page:
     names: Sequence[str]
     sort: Sequence[SortSpec]
     distinct: bool
-    first: int
-    size: int
+    part: Part
 
 
 def _scope_clauses(scope: Scope, columns: ReadOnlyColumnCollection[str, Any]) -> list[sa.ColumnElement[bool]]:
@@ -137,10 +141,14 @@ def _sorted(statement: sa.Select[Any], page: Page) -> sa.Select[Any]:
 
 async def select_page(tx: Tx, selection: Selection, page: Page) -> list[dict[str, Any]]:
     """Return one page of jobs, one row longer than asked for if there are more."""
-    statement = sa.select(*(_LABELLED[name] for name in page.names)).where(*selection.clauses())
-    statement = _sorted(statement, page).limit(page.size + 1).offset(page.first)
+    # A cursor is made of the keys of the order, which need not be shown.
+    keys = [] if page.distinct or not page.part.is_told else [key.parameter for key in full_order(page.sort, JOB_ID)]
+    names = [*page.names, *(name for name in keys if name not in page.names)]
+    statement = sa.select(*(_LABELLED[name] for name in names)).where(*selection.clauses())
+    cursor = page.part.cursor
+    statement = statement.offset(page.part.first) if cursor is None else statement.where(behind(cursor, COLUMNS))
     async with search_errors():
-        rows = await fetch(tx, statement)
+        rows = await fetch(tx, _sorted(statement, page).limit(page.part.size + 1))
     answer = [dict(row) for row in rows]
     return with_flags(answer) if ACCOUNTED_FLAG in page.names else answer
 
@@ -152,14 +160,22 @@ def with_flags(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-async def count_rows(tx: Tx, selection: Selection, distinct: Sequence[str] = ()) -> int:
-    """Count the selected jobs, or the distinct rows of some columns; stops counting above `COUNT_MAX`."""
+async def count_rows(
+    tx: Tx, selection: Selection, distinct: Sequence[str] = (), *, limit: int | None = COUNT_MAX + 1
+) -> int:
+    """Count the selected jobs, or the distinct rows of some columns; stops counting at a limit."""
     columns = [COLUMNS[name] for name in distinct] or [sa.literal(1)]
     found = sa.select(*columns).where(*selection.clauses())
-    found = (found.distinct() if distinct else found).limit(COUNT_MAX + 1)
+    found = (found.distinct() if distinct else found).limit(limit)
     async with search_errors():
         [(total,)] = await fetch(tx, sa.select(sa.func.count()).select_from(found.subquery()))
     return int(total)
+
+
+async def estimate_rows(tx: Tx, selection: Selection) -> int:
+    """Return how many jobs PostgreSQL expects to be selected; it looks at none of them."""
+    async with search_errors():
+        return await estimate(tx, sa.select(sa.literal(1)).select_from(jobs).where(*selection.clauses()))
 
 
 def _united_counters() -> sa.Subquery:

@@ -1,7 +1,6 @@
 """Searches and summaries: which columns, which total, and from counters wherever they know the answer."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from weyl.jobs.permits import Scope
@@ -10,19 +9,12 @@ from weyl.jobs.queries.status import select_history
 from weyl.jobs.states import HistoryRecord, fill
 from weyl.kit.db import Tx
 from weyl.kit.errors import BadRequest
-from weyl.kit.search import FIRST_MAX, SearchParams, SummaryParams, may_scan
+from weyl.kit.paging import Count, Cursor, Listed, Part, full_order
+from weyl.kit.search import SearchParams, SortSpec, SummaryParams, may_scan
 from weyl.kit.search_sql import pick
 
 LOGGING_INFO = "LoggingInfo"
 ROWS_MAX = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One page of jobs, and how many there are: a lower bound beyond the page where counting them would take long."""
-
-    rows: list[dict[str, Any]]
-    total: int
 
 
 def search_may_scan(params: SearchParams) -> bool:
@@ -37,23 +29,45 @@ def summary_may_scan(params: SummaryParams) -> bool:
     return has_pattern or not is_kept
 
 
-async def search(tx: Tx, params: SearchParams, *, scope: Scope, page: int, per_page: int) -> Found:
-    """Find the jobs of a page."""
+async def search(tx: Tx, params: SearchParams, *, scope: Scope, part: Part) -> Listed:
+    """Find the jobs of a page, and how many there are: by default a lower bound where counting them would take long."""
     asked = list(params.parameters or ())
     with_history = LOGGING_INFO in asked
     names = _names(asked)
     selection = queries.Selection(scope, params.search)
-    first = (page - 1) * per_page
-    shown = queries.Page(names, params.sort, params.distinct, min(first, FIRST_MAX), per_page)
+    shown = queries.Page(names, params.sort, params.distinct, part)
     rows = await queries.select_page(tx, selection, shown)
-    has_more = len(rows) > per_page
-    del rows[per_page:]
+    has_more = len(rows) > part.size
+    del rows[part.size :]
     total = await _total(tx, selection, shown, rows=len(rows), has_more=has_more)
+    following = _place(rows[-1], params, part, seen=len(rows)) if has_more and part.is_told else None
+    for name in rows[0].keys() - names if rows else ():
+        for row in rows:
+            del row[name]
     if with_history and rows:
         histories = await select_history(tx, [row[queries.JOB_ID] for row in rows])
         for row in rows:
             row[LOGGING_INFO] = wire_history(histories.get(row[queries.JOB_ID], ()))
-    return Found(rows, total)
+    return Listed(rows, total, following, has_more)
+
+
+def order_of(params: SearchParams) -> list[SortSpec]:
+    """Return the keys that order the jobs of a search, the last of which no two jobs share."""
+    for key in params.sort:
+        pick(queries.COLUMNS, key.parameter)
+    return full_order(params.sort, queries.JOB_ID)
+
+
+def _place(row: Mapping[str, Any], params: SearchParams, part: Part, *, seen: int) -> Cursor | None:
+    if params.distinct:
+        return None
+    keys = order_of(params)
+    return Cursor(tuple(keys), tuple(_kept(row[key.parameter], key.parameter) for key in keys), part.first + seen)
+
+
+def _kept(value: Any, name: str) -> Any:
+    """Return what the column holds: of the accounted flag the wire has another form."""
+    return str(value).lower() if name == queries.ACCOUNTED_FLAG and isinstance(value, bool) else value
 
 
 def _names(asked: Sequence[str]) -> list[str]:
@@ -64,19 +78,26 @@ def _names(asked: Sequence[str]) -> list[str]:
     wanted = {name for name in asked if name != LOGGING_INFO}
     if wanted and LOGGING_INFO in asked:
         wanted.add(queries.JOB_ID)
-    return [name for name in queries.COLUMNS if not wanted or name in wanted]
+    return [name for name in queries.COLUMNS if name in wanted] if wanted else list(queries.SHOWN)
 
 
-async def _total(tx: Tx, selection: queries.Selection, page: queries.Page, *, rows: int, has_more: bool) -> int:
-    seen = page.first + rows
-    if not has_more and (rows or not page.first):
+async def _total(tx: Tx, selection: queries.Selection, page: queries.Page, *, rows: int, has_more: bool) -> int | None:
+    part, seen = page.part, page.part.first + rows
+    if not part.is_counted:
+        return None
+    if not has_more and (rows or not part.first) and part.cursor is None:
         return seen
     if not page.distinct and selection.is_counted():
         total = await queries.count_from_counters(tx, selection)
+    elif part.count is Count.ESTIMATED and not page.distinct:
+        total = await queries.estimate_rows(tx, selection)
     else:
-        total = await queries.count_rows(tx, selection, page.names if page.distinct else ())
+        limit = None if part.count is Count.EXACT else queries.COUNT_MAX + 1
+        total = await queries.count_rows(tx, selection, page.names if page.distinct else (), limit=limit)
+    if part.cursor is not None:
+        return total
     # a job may have come or gone between the two statements
-    return max(total, seen + 1) if has_more else min(total, page.first)
+    return max(total, seen + 1) if has_more else min(total, part.first)
 
 
 def wire_history(records: Sequence[HistoryRecord]) -> list[dict[str, Any]]:
@@ -97,7 +118,7 @@ async def summarise(tx: Tx, params: SummaryParams, *, scope: Scope) -> list[dict
     """Count jobs by columns; without any, each job is a row."""
     for name in params.grouping:
         pick(queries.COLUMNS, name)
-    grouping = list(dict.fromkeys(params.grouping)) or list(queries.COLUMNS)
+    grouping = list(dict.fromkeys(params.grouping)) or list(queries.SHOWN)
     selection = queries.Selection(scope, params.search)
     if queries.counts_know(grouping) and selection.is_counted():
         return await queries.select_counts_from_counters(tx, selection, grouping)

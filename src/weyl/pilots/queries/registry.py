@@ -9,9 +9,10 @@ from sqlalchemy.dialects.postgresql import insert
 
 from weyl.jobs.tables import job_pilots
 from weyl.kit import json
-from weyl.kit.db import Tx
-from weyl.kit.search import FIRST_MAX, SearchParams
-from weyl.kit.search_sql import Columns, order_by, pick
+from weyl.kit.db import Tx, estimate
+from weyl.kit.paging import Part, full_order
+from weyl.kit.search import SearchParams
+from weyl.kit.search_sql import Columns, behind, order_by, pick
 from weyl.pilots.permits import PilotScope
 from weyl.pilots.tables import pilots
 
@@ -35,6 +36,7 @@ COLUMNS: Columns = {
 }
 """The columns of a pilot by their wire names, in the order of the wire."""
 
+PILOT_ID = "PilotID"
 COUNT_MAX = 100_000
 """Matches are counted exactly up to here."""
 
@@ -99,20 +101,36 @@ async def select_pilots(
     *,
     names: Sequence[str],
     params: SearchParams,
-    page: int,
-    per_page: int,
+    part: Part,
 ) -> list[dict[str, Any]]:
-    """Return one page of pilots as they go over the wire."""
-    statement = _matching(clauses, names, distinct=params.distinct)
-    statement = statement.order_by(*order_by(params.sort, COLUMNS, last=None if params.distinct else "PilotID"))
-    rows = await tx.execute(statement.offset(min((page - 1) * per_page, FIRST_MAX)).limit(per_page))
+    """Return one page of pilots as they go over the wire, one row longer than asked for if there are more.
+
+    To those who are told of cursors, with the keys of the order, of which cursors are made.
+    """
+    keys = [] if params.distinct or not part.is_told else [key.parameter for key in full_order(params.sort, PILOT_ID)]
+    statement = _matching(clauses, [*names, *(name for name in keys if name not in names)], distinct=params.distinct)
+    statement = statement.order_by(*order_by(params.sort, COLUMNS, last=None if params.distinct else PILOT_ID))
+    statement = statement.offset(part.first) if part.cursor is None else statement.where(behind(part.cursor, COLUMNS))
+    rows = await tx.execute(statement.limit(part.size + 1))
     return [dict(row) for row in rows.mappings()]
 
 
-async def count_pilots(tx: Tx, clauses: Sequence[ColumnElement[bool]], *, names: Sequence[str], distinct: bool) -> int:
-    """Count matches, up to one more than `COUNT_MAX`."""
-    matching = _matching(clauses, names, distinct=distinct).limit(COUNT_MAX + 1).subquery()
+async def count_pilots(
+    tx: Tx,
+    clauses: Sequence[ColumnElement[bool]],
+    *,
+    names: Sequence[str],
+    distinct: bool,
+    limit: int | None = COUNT_MAX + 1,
+) -> int:
+    """Count matches, up to a limit."""
+    matching = _matching(clauses, names, distinct=distinct).limit(limit).subquery()
     return (await tx.execute(select(func.count()).select_from(matching))).scalar_one()
+
+
+async def estimate_pilots(tx: Tx, clauses: Sequence[ColumnElement[bool]]) -> int:
+    """Return how many pilots PostgreSQL expects to match; it looks at none of them."""
+    return await estimate(tx, select(pilots.c.pilot_id).where(and_(true(), *clauses)))
 
 
 async def summarise_pilots(

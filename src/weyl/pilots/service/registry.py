@@ -1,14 +1,15 @@
 """The registry of pilots: registered, changed, searched; a pilot that ends lets its jobs go."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from weyl.config.models import Config
 from weyl.jobs.service.end_of_pilot import end_of_pilot
 from weyl.kit.db import Tx
-from weyl.kit.search import SearchParams, SummaryParams, may_scan
-from weyl.kit.search_sql import search_errors
+from weyl.kit.paging import Count, Cursor, Listed, Part, full_order
+from weyl.kit.search import SearchParams, SortSpec, SummaryParams, may_scan
+from weyl.kit.search_sql import pick, search_errors
 from weyl.pilots.errors import BadPilotRequest, PilotExists, PilotForbidden, PilotNotFound
 from weyl.pilots.models import FINAL_STATUSES, PilotMetadata, PilotRegistrationParams
 from weyl.pilots.permits import PilotScope, PilotWriter
@@ -91,19 +92,45 @@ def search_may_scan(params: SearchParams) -> bool:
     return params.distinct or may_scan(params.search, params.sort, indexed=INDEXED_NAMES, order="PilotID")
 
 
-async def search(
-    tx: Tx, scope: PilotScope, params: SearchParams, *, page: int, per_page: int
-) -> tuple[list[dict[str, Any]], int]:
+def order_of(params: SearchParams) -> list[SortSpec]:
+    """Return the keys that order the pilots of a search, the last of which no two pilots share."""
+    for key in params.sort:
+        pick(queries.COLUMNS, key.parameter)
+    return full_order(params.sort, queries.PILOT_ID)
+
+
+async def search(tx: Tx, scope: PilotScope, params: SearchParams, *, part: Part) -> Listed:
     """Return one page of pilots and how many match; above a limit the number is a bound that lets clients go on."""
     names = columns_shown(params)
     clauses = clauses_of(params.search, scope)
     async with search_errors():
-        rows = await queries.select_pilots(tx, clauses, names=names, params=params, page=page, per_page=per_page)
-        seen = (page - 1) * per_page + len(rows)
-        if rows and len(rows) < per_page:
-            return rows, seen
-        total = await queries.count_pilots(tx, clauses, names=names, distinct=params.distinct)
-    return rows, max(total, seen + 1) if total > queries.COUNT_MAX else total
+        rows = await queries.select_pilots(tx, clauses, names=names, params=params, part=part)
+        has_more = len(rows) > part.size
+        del rows[part.size :]
+        following = None
+        if has_more and part.is_told and not params.distinct:
+            keys = order_of(params)
+            values = tuple(rows[-1][key.parameter] for key in keys)
+            following = Cursor(tuple(keys), values, part.first + len(rows))
+        total = await _total(tx, clauses, params, part=part, names=names, seen=None if has_more else len(rows))
+    shown = [{name: row[name] for name in names} for row in rows] if part.is_told else rows
+    if has_more and total is not None:
+        total = max(total, part.first + len(rows) + 1)
+    return Listed(shown, total, following, has_more)
+
+
+async def _total(
+    tx: Tx, clauses: Sequence[Any], params: SearchParams, *, part: Part, names: Sequence[str], seen: int | None
+) -> int | None:
+    """Return how many pilots match; `seen` is the number of rows on a page that has no other behind it."""
+    if not part.is_counted:
+        return None
+    if seen is not None and (seen or not part.first) and part.cursor is None:
+        return part.first + seen
+    if part.count is Count.ESTIMATED and not params.distinct:
+        return await queries.estimate_pilots(tx, clauses)
+    limit = None if part.count is Count.EXACT else queries.COUNT_MAX + 1
+    return await queries.count_pilots(tx, clauses, names=names, distinct=params.distinct, limit=limit)
 
 
 async def summary(tx: Tx, scope: PilotScope, params: SummaryParams) -> list[dict[str, Any]]:
