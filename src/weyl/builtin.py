@@ -18,7 +18,18 @@ from weyl.config.routes import router as config_router
 from weyl.extension import Extension, ExtensionConflict, Services
 from weyl.file_catalog.drivers.known import CATALOGS
 from weyl.jobs import tasks as jobs_tasks
-from weyl.jobs.routes import bulk, details, heartbeat, metadata, peek, reschedule, search, status, submission
+from weyl.jobs.routes import (
+    bulk,
+    details,
+    failures,
+    heartbeat,
+    metadata,
+    peek,
+    reschedule,
+    search,
+    status,
+    submission,
+)
 from weyl.jobs.routes import sandboxes as jobs_sandboxes
 from weyl.jobs.service import figures as job_figures
 from weyl.jobs.service.feed import JobFeed
@@ -179,7 +190,7 @@ def _tasks(services: Services) -> Sequence[BoundTask]:
     ]
 
 
-_JOBS = (submission, search, status, heartbeat, metadata, reschedule, details, peek, bulk)
+_JOBS = (submission, search, status, heartbeat, metadata, reschedule, details, peek, bulk, failures)
 
 BUILTIN = Extension(
     name="weyl",

@@ -28,7 +28,8 @@ SEARCH: dict[str, Any] = {
     "distinct": True,
 }
 GOOD_QUERY = {"page": "1", "per_page": "9", "limit": "9", "first": "0", "chunk": "0", "force": "no", "pfn": PFN}
-GOOD_QUERY |= {"old": "master", "new": "master", "reset_jobs": "no", "everybody": "no", "stream": "output", "tail": "9"}
+GOOD_QUERY |= {"from": "master", "to": "master", "before": "master", "reset_jobs": "no", "everybody": "no"}
+GOOD_QUERY |= {"stream": "output", "tail": "9"}
 PATH_NAMES = {
     "jti": UUID,
     "secret_id": UUID,
@@ -39,6 +40,8 @@ PATH_NAMES = {
     "class_id": "1",
     "sandbox_type": "input",
     "name": "a.task",
+    "revision": "newest",
+    "signature": "0" * 16,
 }
 
 _SPECS: dict[tuple[str, str], list[Any]] = {
@@ -92,6 +95,8 @@ def samples(job_id: int) -> dict[str, Any]:
         "POST /api/jobs/sandbox": sandbox,
         "POST /api/jobs/sandbox/unassign": job_ids,
         "PATCH /api/jobs/{job_id}/sandbox/output": PFN,
+        "POST /api/config/changes": {"base": "0" * 40, "document": "DIRAC: {}", "message": "x", "dry_run": True},
+        "PUT /api/jobs/failures/{signature}/note": {"note": "x", "link": "https://example.org"},
         "POST /api/jobs/jdl": [JDL],
         "POST /api/jobs/json": [{"executable": "/bin/true", "requirements": {"wall_time": 60, "tags": "os:el9"}}],
         "POST /api/jobs/check": {"jdl": [JDL]},
@@ -124,6 +129,8 @@ def samples(job_id: int) -> dict[str, Any]:
         "POST /api/matcher/match": {"offer": offer, "count": 1, "fill": False, "wait_s": 0, "request_id": "x"},
         "POST /api/accounting/jobs/report": {**ever, "by": ["site"], "bucket": "day", "where": {"site": ["a"]}},
         "POST /api/accounting/pilots/report": {**ever, "by": ["ce"], "bucket": "hour", "where": {"ce": ["a"]}},
+        "POST /api/accounting/jobs/series": {**ever, "by": "site", "value": "core_s", "top": 3, "normalised": True},
+        "POST /api/accounting/pilots/series": {**ever, "by": "ce", "bucket": "month", "where": {"ce": ["a"]}},
         "PATCH /api/rss/status": [{**site, "status": "Banned", "reason": "x", "expires_at": "2030-01-01T00:00:00Z"}],
         "POST /api/rss/status/release": [site],
         "POST /api/rss/drain": [{**site, "reason": "x", "until": "2030-01-01T00:00:00Z"}],

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import Any, Literal, TypeVar
 
 from weyl.jobs import jdl, json_form, parametric
@@ -171,6 +172,12 @@ def text_of_job(text: str, document: Document, parameters: dict[str, Any] | None
     return text if parameters is None else jdl.render(parametric.fill(document, parameters, job_id))
 
 
+def previewed(description: Description, limit: int) -> Iterator[str]:
+    """Yield the first jobs of a description as they would be; their ids stay open."""
+    for values in islice(description.parameters() or [None], limit):
+        yield description.jdl if values is None else jdl.render(parametric.fill(description.document, values, "%j"))
+
+
 def variants(expansion: Expansion, document: Document, names: Sequence[str]) -> tuple[list[Document], list[int]]:
     """Return the distinct forms that the attributes `names` take among the jobs, and for each job which it is.
 
@@ -206,11 +213,13 @@ class _Reader:
         try:
             return self._description(text, jobs_max)
         except JDLSyntaxError as error:
-            raise BadSubmission(f"Job {index}: {error.detail}", extra={"index": index}) from error
+            place = {"line": error.line, "column": error.column}
+            raise BadSubmission(f"Job {index}: {error.detail}", extra={"index": index, **place}) from error
         except BadAttribute as error:
+            place = jdl.place_of(text, error.attribute) if self.form == "jdl" else {}
             raise BadSubmission(
                 f"Job {index}: {error.attribute}: {error.reason}",
-                extra={"index": index, "attribute": error.attribute, "reason": error.reason},
+                extra={"index": index, "attribute": error.attribute, "reason": error.reason, **place},
             ) from error
         except InvalidRequirements as error:
             raise BadSubmission(f"Job {index}: {error.detail}", extra={**error.extra, "index": index}) from error

@@ -64,3 +64,7 @@ class ImmutableColumn(BadRequest):
 
 class BadOrder(BadRequest):
     """An order about many jobs that cannot be understood; nothing was changed."""
+
+
+class FailureNotFound(NotFound):
+    """The VO has no failures of this kind."""

@@ -266,6 +266,20 @@ class _Parser:
         raise JDLSyntaxError(line=line, column=column, expected=expected, found=self._text[at : at + 20])
 
 
+_OUTSIDE = re.compile(r'"(?:[^"\\]|\\.)*"|#[^\n]*|//[^\n]*|/\*(?:[^*]|\*(?!/))*\*/', re.DOTALL)
+_ASSIGNED = re.compile(r"([A-Za-z_][A-Za-z0-9_.\-]*)\s*=(?![=?!])")
+
+
+def place_of(text: str, attribute: str) -> dict[str, int]:
+    """Return line and column of the last place where an attribute is given a value, counted from 1; none if nowhere."""
+    plain = _OUTSIDE.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text)
+    places = [found.start() for found in _ASSIGNED.finditer(plain) if canonical(found[1]) == attribute]
+    if not places:
+        return {}
+    at = places[-1]
+    return {"line": text.count("\n", 0, at) + 1, "column": at - text.rfind("\n", 0, at)}
+
+
 def _without_double_blanks(pieces: list[str]) -> Iterator[str]:
     before = ""
     for piece in pieces:

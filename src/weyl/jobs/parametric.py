@@ -126,7 +126,7 @@ def template(document: Document, count: int) -> Document:
     return {**kept, COUNT: count}
 
 
-def fill(document: Document, parameters: Mapping[str, Scalar] | None, job_id: int) -> Document:
+def fill(document: Document, parameters: Mapping[str, Scalar] | None, job_id: int | str) -> Document:
     """Return the description of one job, made from the stored one and the job's own values."""
     count = document.get(COUNT)
     values = _texts_by_placeholder(parameters, count if isinstance(count, int) else 1)

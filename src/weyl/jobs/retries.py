@@ -82,6 +82,24 @@ def rule_of(retry: Retry, error_class: ErrorClass, job_type: str) -> RetryRule |
     return getattr(retry, name) if rule is None else rule
 
 
+def why_not(run: FailedRun, retry: Retry, *, reschedulings_max: int) -> str:
+    """Say why a job stays failed after a run; in the words of those whose job it is."""
+    name, kind = _rule_name(run.error_class), run.error_class.value
+    rule = rule_of(retry, run.error_class, run.job_type)
+    tried = run.overrides.retries.get(name, 0)
+    if rule is None:
+        return f"Another run would not mend an error of class {kind}"
+    if not rule.max:
+        return f"Your VO has nothing run again after an error of class {kind}"
+    if isinstance(rule, PayloadRetry) and run.exit_code not in rule.exit_codes:
+        return f"The program itself ended with exit code {run.exit_code}, which your VO does not have run again"
+    if tried >= rule.max:
+        return f"It has been run again {tried} times after errors of class {kind}, which is the limit"
+    if name != "host" and run.counter + 1 > reschedulings_max:
+        return f"It has been rescheduled {run.counter} times, which is the limit"
+    return f"It was not run again after an error of class {kind}, although the rules of today allow it: reschedule it"
+
+
 def _rule_name(error_class: ErrorClass) -> str:
     return "host" if error_class is ErrorClass.PILOT else error_class.value
 

@@ -58,6 +58,8 @@ jobs = sa.Table(
     # Where it was last matched to; limits of a computing element count by it.
     sa.Column("ce", sa.String(128)),
     sa.Column("description_id", sa.BigInteger, nullable=False),
+    # What its failure has in common with others (see weyl.jobs.failures); set by a trigger while it is Failed.
+    sa.Column("signature", sa.String(16)),
     # Values of a parametric job ({"Parameter": .., "ParameterNumber": ..}), null for a plain one.
     sa.Column("parameters", JSONB),
     sa.Index("ix_jobs_vo_status", "vo", "status", "job_id"),
@@ -95,6 +97,8 @@ jobs = sa.Table(
         "job_id",
         postgresql_where=sa.text("status = 'Deleted'"),
     ),
+    sa.Index("ix_jobs_signature", "vo", "signature", "job_id", postgresql_where=sa.text("signature IS NOT NULL")),
+    sa.Index("ix_jobs_unsigned", "job_id", postgresql_where=sa.text("status = 'Failed' AND signature IS NULL")),
     postgresql_with={"fillfactor": 80},
 )
 
@@ -280,4 +284,58 @@ submissions = sa.Table(
     sa.Column("job_ids", ARRAY(sa.BigInteger), nullable=False),
     sa.Column("submitted_at", Timestamp, nullable=False),
     sa.Index("ix_submissions_submitted_at", "submitted_at"),
+)
+
+# Every failure, written by the trigger on `jobs` (see the migration) and folded into the hours by a task; the truth at
+# any moment is the sum of both. A failure that turns out to be another one is taken back with a delta of -1.
+failure_deltas = sa.Table(
+    "failure_deltas",
+    metadata,
+    sa.Column("vo", sa.String(32), nullable=False),
+    sa.Column("signature", sa.String(16), nullable=False),
+    sa.Column("at", Timestamp, nullable=False),
+    sa.Column("site", sa.String(100), nullable=False),
+    sa.Column("owner", sa.String(64), nullable=False),
+    sa.Column("job_id", sa.BigInteger, nullable=False),
+    sa.Column("delta", sa.Integer, nullable=False),
+    sa.Column("text", sa.Text),
+    sa.Column("example", sa.Text),
+)
+
+failure_hours = sa.Table(
+    "failure_hours",
+    metadata,
+    sa.Column("vo", sa.String(32), primary_key=True),
+    sa.Column("hour", Timestamp, primary_key=True),
+    sa.Column("signature", sa.String(16), primary_key=True),
+    sa.Column("site", sa.String(100), primary_key=True),
+    sa.Column("owner", sa.String(64), primary_key=True),
+    sa.Column("count", sa.BigInteger, nullable=False),
+    sa.Column("first_at", Timestamp, nullable=False),
+    sa.Column("last_at", Timestamp, nullable=False),
+    sa.Index("ix_failure_hours_hour", "hour"),
+)
+
+# The first failure of each kind stands for all of them.
+failure_signatures = sa.Table(
+    "failure_signatures",
+    metadata,
+    sa.Column("vo", sa.String(32), primary_key=True),
+    sa.Column("signature", sa.String(16), primary_key=True),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("example", sa.Text, nullable=False),
+    sa.Column("job_id", sa.BigInteger, nullable=False),
+    sa.Column("first_seen", Timestamp, nullable=False),
+    sa.Column("last_seen", Timestamp, nullable=False),
+)
+
+failure_notes = sa.Table(
+    "failure_notes",
+    metadata,
+    sa.Column("vo", sa.String(32), primary_key=True),
+    sa.Column("signature", sa.String(16), primary_key=True),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("link", sa.Text),
+    sa.Column("author", sa.String(64), nullable=False),
+    sa.Column("at", Timestamp, nullable=False),
 )

@@ -11,13 +11,14 @@ from weyl.config.service import ConfigStore
 from weyl.jobs.additions import JobReferences
 from weyl.jobs.preparation import PreparationRules
 from weyl.jobs.queries import commands as command_queries
+from weyl.jobs.queries import failures as failure_queries
 from weyl.jobs.queries import holds as hold_queries
 from weyl.jobs.queries import search as search_queries
 from weyl.jobs.queries import staging as staging_queries
 from weyl.jobs.queries import submission as submission_queries
 from weyl.jobs.queries.hosts import forget_health
 from weyl.jobs.queries.removal import select_job_types
-from weyl.jobs.service import checks, cleaning, holds, staging, stalled
+from weyl.jobs.service import checks, cleaning, failures, holds, staging, stalled
 from weyl.jobs.service.bulk import BULK, bulk_handler
 from weyl.jobs.service.check_queue import CHECK_JOBS
 from weyl.jobs.service.hosts import FORGET_AFTER
@@ -30,6 +31,8 @@ from weyl.tasks.models import BoundTask, Handler, Task
 from weyl.tasks.operations import in_batches
 
 FOLD_COUNTS = Task("jobs.fold_counts", every=timedelta(seconds=10), lock="jobs.fold_counts")
+FOLD_FAILURES = Task("jobs.fold_failures", every=timedelta(seconds=10), lock="jobs.fold_failures")
+SIGN_FAILURES = Task("jobs.sign_failures", every=timedelta(seconds=60), lock="jobs.sign_failures")
 STALLED_JOBS = Task("jobs.stalled_jobs", every=timedelta(seconds=60), lock="jobs.stalled_jobs")
 HOUSEKEEPING = Task("jobs.housekeeping", every=timedelta(hours=1), lock="jobs.housekeeping")
 
@@ -67,6 +70,7 @@ def tasks(
             await forget_health(tx, before=now - FORGET_AFTER)
             await hold_queries.delete_stale(tx)
             await staging_queries.delete_old(tx, now - STAGE_REQUESTS_KEPT)
+            await failure_queries.delete_failures(tx, before=now - timedelta(days=failures.KEPT_DAYS * 2))
 
     async def forget(_: object) -> None:
         now = utcnow()
@@ -81,6 +85,16 @@ def tasks(
         async with db.transaction() as tx:
             await search_queries.fold_counts(tx)
 
+    async def fold_failures(_: object) -> None:
+        async with db.transaction() as tx:
+            await failure_queries.fold_failures(tx)
+
+    async def sign_failures(_: object) -> None:
+        signed = failures.SIGNED_AT_ONCE
+        while signed == failures.SIGNED_AT_ONCE:
+            async with db.transaction() as tx:
+                signed = await failure_queries.sign_jobs(tx, limit=failures.SIGNED_AT_ONCE)
+
     async def look_for_stalled_jobs(_: object) -> None:
         for rule in (stalled.fail_lost, stalled.mark_stalled, stalled.release_unstarted):
             async with db.transaction() as tx:
@@ -91,6 +105,8 @@ def tasks(
         HOUSEKEEPING.bind(keep_house),
         FORGET.bind(forget),
         FOLD_COUNTS.bind(fold_counts, is_needed=search_queries.has_changes),
+        FOLD_FAILURES.bind(fold_failures, is_needed=failure_queries.has_failures),
+        SIGN_FAILURES.bind(sign_failures, is_needed=failure_queries.has_unsigned),
         STALLED_JOBS.bind(look_for_stalled_jobs),
         CLEAN.bind(_cleaning(db, config, references)),
         BULK.bind_run(in_batches(db, bulk_handler(config, references))),

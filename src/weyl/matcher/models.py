@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from weyl.jobs.models.failures import FailureExplained
+
 CORES_MAX = 65_535
 WALL_TIME_MAX = 31_536_000
 RAM_MB_MAX = 2**31
@@ -226,6 +228,21 @@ class HoldShown(BaseModel):
     tries: int
 
 
+class Finding(BaseModel):
+    """What was found of one thing that may have made a job fail."""
+
+    condition: str
+    wanted: Any
+    offered: Any = None
+
+
+class Suggestion(BaseModel):
+    """What may be done, and the action of the jobs' page that does it, if one does."""
+
+    text: str
+    action: str | None = None
+
+
 class Explanation(BaseModel):
     """Why a job waits: condition by condition, the nearest misses, limits, its place in the queue, and a sentence."""
 
@@ -235,11 +252,13 @@ class Explanation(BaseModel):
     waiting_s: int | None = None
     position: int | None = None
     jobs_in_class: int | None = None
-    steps: list[Step] = []
+    steps: list[Step] | list[Finding] = []
+    suggestions: list[Suggestion] = []
     nearest: list[Near] = []
     limits: list[LimitShown] = []
     share: ShareShown | None = None
     hold: HoldShown | None = None
+    failure: FailureExplained | None = None
     verdict: str
 
 

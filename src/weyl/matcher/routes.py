@@ -7,6 +7,8 @@ from pydantic import ValidationError
 
 from weyl.config.routes import CurrentConfig
 from weyl.jobs.policy import may_read
+from weyl.jobs.routes.search import scope_of
+from weyl.jobs.service import failures
 from weyl.kit.http import CurrentActor, CurrentPilot, CurrentUser, Now, ReadTx, current_pilot, state
 from weyl.kit.route_index import answered_by
 from weyl.matcher.errors import JobNotBound
@@ -65,11 +67,15 @@ async def match(request: Request, body: MatchRequest, pilot: CurrentPilot, match
 
 @explain_router.get("/{job_id}/explain", operation_id="matcher_explain_job", response_model=Explanation)
 async def explain_job(
-    job_id: int, actor: CurrentActor, tx: ReadTx, *, explainer: CurrentExplainer, now: Now
+    job_id: int, actor: CurrentActor, tx: ReadTx, *, explainer: CurrentExplainer, config: CurrentConfig, now: Now
 ) -> Response:
-    """Explain why a job waits: condition by condition, against the pilots of the last day."""
+    """Explain why a job waits, condition by condition against the pilots of the last day, or why it has failed."""
     permit = await may_read(tx, actor, [job_id])
     explanation = await explainer.explain(tx, permit, job_id, now=now)
+    if explanation.status == "Failed":
+        scope = scope_of(actor, config) if actor.kind == "user" else None
+        failure = await failures.explain(tx, permit, job_id, scope=scope, config=config, now=now)
+        explanation = explainer.with_failure(explanation, failure) if failure else explanation
     return Response(explanation.model_dump_json(), media_type="application/json")
 
 

@@ -50,7 +50,7 @@ COLUMNS = Columns(
         "LastUpdateTime",
     ),
     only_shown=("LoggingInfo",),
-    only_searched=("PilotStamp",),
+    only_searched=("PilotStamp", "FailureSignature"),
 )
 # Ids in one request.
 BATCH = 5_000

@@ -12,12 +12,13 @@ from weyl.jobs.calls import lists
 from weyl.jobs.cli.selection import job_ids
 
 JOBS_MAX = 100
+_PLACES = ("sites", "users")
 
 JobArguments = Annotated[list[str], typer.Argument(metavar="ID", help="Ids of jobs, ranges such as 12..20.")]
 
 
 def why(context: typer.Context, jobs: JobArguments) -> Result:
-    """Explains why jobs wait: what each condition leaves of the pilots of the last day, and who came nearest.
+    """Explains why jobs wait (what each condition leaves of the pilots of the last day, who came nearest) or failed.
 
     Example: weyl jobs why 4711
     """
@@ -40,10 +41,12 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
         yield f"Its group {share['group']} is {place} in line, by what each has used of its share."
     for limit in told["limits"]:
         yield f"Limit on {limit['limit']}: {_used(limit)}{'' if limit['open'] else ', reached'}."
-    if told["steps"]:
+    if told.get("failure"):
+        yield from _failure(told["failure"])
+    elif told["steps"]:
         yield ""
         yield f"{'condition':14}{'wanted':>28}{'best offered':>28}{'pilots left':>13}{'sites left':>12}"
-    for step in told["steps"]:
+    for step in () if told.get("failure") else told["steps"]:
         wanted, offered = _short(step["wanted"]), _short(step["best_offered"])
         yield f"{step['condition']:14}{wanted:>28}{offered:>28}{step['pilots_left']:>13,}{step['sites_left']:>12}"
     if told["nearest"]:
@@ -53,6 +56,27 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
         [failing] = near["fails"]
         offered = _short(failing["offered"])
         yield f"  {near['site']}, {near['pilots']:,} pilots: {failing['condition']} {offered}"
+    if told.get("failure"):
+        yield from _suggestions(told)
+
+
+def _failure(failure: Mapping[str, Any]) -> Iterator[str]:
+    yield f"Signature {failure['signature']}: {failure['text']}"
+    if elsewhere := failure["elsewhere"]:
+        sites, users = ("; ".join(f"{name} {count:,}" for name, count in elsewhere[key].items()) for key in _PLACES)
+        yield f"The same in the last day: {elsewhere['count']:,} times (sites: {sites}; users: {users})."
+    if host := failure["host"]:
+        known = f"gets {host['standing']} ({host['reason']})" if host["standing"] else "nothing bad is known of it"
+        yield f"Host {host['host']} at {host['site']}: {known}."
+    yield f"{failure['retry']}."
+
+
+def _suggestions(told: Mapping[str, Any]) -> Iterator[str]:
+    if told.get("suggestions"):
+        yield ""
+        yield "What may be done:"
+    for suggestion in told.get("suggestions") or ():
+        yield f"  {suggestion['text']}"
 
 
 def _used(limit: Mapping[str, Any]) -> str:

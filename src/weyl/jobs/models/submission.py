@@ -44,3 +44,6 @@ class CheckedJob(BaseModel):
     jobs: int = Field(alias="Jobs")
     warnings: list[str] = Field(alias="Warnings")
     requirements: list[dict[str, Any]] = Field(alias="Requirements")
+    preview: list[str] = Field(
+        default=[], alias="Preview", description="The first ten jobs as they would be, in JDL; their ids are %j"
+    )

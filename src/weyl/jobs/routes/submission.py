@@ -11,7 +11,7 @@ from fastapi.responses import PlainTextResponse
 from pydantic import FailFast, TypeAdapter, ValidationError
 
 from weyl.config.routes import CurrentConfig
-from weyl.jobs.descriptions import text_of_job
+from weyl.jobs.descriptions import previewed, text_of_job
 from weyl.jobs.errors import BadSubmission
 from weyl.jobs.models.submission import CheckedJob, CheckedTexts, InsertedJob, InsertedJSONJob
 from weyl.jobs.overrides import Overrides
@@ -33,6 +33,7 @@ T = TypeVar("T")
 _TEXTS = TypeAdapter(Annotated[list[str], FailFast()])
 _DOCUMENTS = TypeAdapter(Annotated[list[dict[str, Any]], FailFast()])
 _KEY_LENGTH_MAX = 255
+PREVIEWED_MAX = 10
 
 
 def _body(item: str) -> dict[str, Any]:
@@ -138,6 +139,7 @@ async def check_jobs(
                 "Jobs": description.count,
                 "Warnings": description.warnings,
                 "Requirements": [made.document["requirements"] for made in description.classes],
+                "Preview": list(previewed(description, PREVIEWED_MAX)),
             }
             for description in described
         ]

@@ -9,15 +9,17 @@ from typing import Any
 from cachetools import LRUCache
 
 from weyl.jobs.errors import JobNotFound
+from weyl.jobs.models.failures import FailureExplained
 from weyl.jobs.permits import Readable
 from weyl.jobs.queries.holds import select_hold
 from weyl.kit.db import Tx
 from weyl.matcher import queries
 from weyl.matcher.evaluation import Needs, needs_of
 from weyl.matcher.explanation import Candidate, Findings, examine, shown_hold, verdict, verdict_of_hold
-from weyl.matcher.models import Explanation, LimitShown, Offer, ShareShown
+from weyl.matcher.models import Explanation, LimitShown, Offer, ShareShown, Suggestion
 from weyl.matcher.offers import PilotOffer, Place, PlaceFacts, facts_of, pilot_offer, time_until
 from weyl.matcher.service.matcher import Matcher
+from weyl.matcher.suggestions import findings_of, for_failed, for_waiting, verdict_of
 from weyl.resource_status.service.board import StatusBoard
 from weyl.task_queues.gates import has_room
 from weyl.task_queues.queries import select_classes
@@ -73,6 +75,7 @@ class Explainer:
             status=row["status"],
             waiting_s=max(0, int((now - row["last_update_time"]).total_seconds())),
             verdict="It waits in no class: `weyl task-queues rebuild` puts it back",
+            suggestions=[Suggestion(text="Let an administrator rebuild the queue: weyl task-queues rebuild")],
         )
         if not found:
             return explanation
@@ -90,9 +93,23 @@ class Explainer:
                 "jobs_in_class": place["jobs"],
                 "steps": nearest.steps,
                 "nearest": nearest.nearest,
+                "suggestions": for_waiting(nearest.nearest, limits, blocked=nearest.blocked_by is not None),
                 "limits": limits,
                 "share": share,
                 "verdict": sentence,
+            }
+        )
+
+    @staticmethod
+    def with_failure(explanation: Explanation, failure: FailureExplained) -> Explanation:
+        """Add to what a failed job does what is known of its failure."""
+        minor_status = explanation.verdict.partition("(")[2].removesuffix(")")
+        return explanation.model_copy(
+            update={
+                "verdict": verdict_of(failure, minor_status),
+                "steps": findings_of(failure),
+                "suggestions": for_failed(failure),
+                "failure": failure,
             }
         )
 

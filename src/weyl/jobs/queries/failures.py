@@ -1,0 +1,181 @@
+"""SQL of failures that are alike: sums by the hour, what each signature stands for, and notes on them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from weyl.jobs.failures import Tally, Window
+from weyl.jobs.permits import Scope
+from weyl.jobs.tables import failure_deltas, failure_notes, failure_signatures
+from weyl.kit.db import Tx, fetch_text
+
+PLACES = ("site", "owner")
+"""By what the buckets of a signature can be told apart."""
+
+# Sums of the most frequent signatures: all of it, by bucket, by site, by owner, and by place and bucket.
+_TALLIES = {
+    place: f"""
+WITH seen AS (
+  SELECT vo, signature, hour, site, owner, count, first_at, last_at FROM failure_hours
+  WHERE hour >= $1 AND ($3::text IS NULL OR vo = $3) AND ($4::text IS NULL OR owner = $4)
+  UNION ALL
+  SELECT vo, signature, date_trunc('hour', at, 'UTC'), site, owner, delta, at, at FROM failure_deltas
+  WHERE at >= $1 AND ($3::text IS NULL OR vo = $3) AND ($4::text IS NULL OR owner = $4)
+), most AS (
+  SELECT vo, signature, sum(count) FILTER (WHERE hour >= $2) AS jobs,
+    coalesce(sum(count) FILTER (WHERE hour < $2), 0) AS before
+  FROM seen GROUP BY vo, signature HAVING sum(count) FILTER (WHERE hour >= $2) > 0
+  ORDER BY jobs DESC, signature LIMIT $6
+), placed AS (
+  SELECT s.*, m.before, CAST(floor(extract(epoch FROM s.hour - $2) / $5) AS integer) AS bucket
+  FROM seen s JOIN most m USING (vo, signature) WHERE s.hour >= $2
+)
+SELECT vo, signature, CAST(sum(count) AS bigint) AS count, bucket, site, owner, CAST(max(before) AS bigint) AS before,
+  min(first_at) AS first, max(last_at) AS last
+FROM placed GROUP BY GROUPING SETS (
+  (vo, signature), (vo, signature, bucket), (vo, signature, site), (vo, signature, owner),
+  (vo, signature, {place}, bucket))
+HAVING sum(count) > 0
+"""
+    for place in PLACES
+}
+
+
+async def select_tallies(tx: Tx, scope: Scope, window: Window, *, by: str, limit: int) -> list[Tally]:
+    """Count the failures of the most frequent signatures of a window."""
+    rows = await fetch_text(
+        tx,
+        _TALLIES[by],
+        window.before,
+        window.start,
+        scope.vo,
+        scope.owner,
+        window.bucket.total_seconds(),
+        limit,
+    )
+    return [Tally(**row) for row in rows]
+
+
+_SAID = """
+SELECT k.vo, k.signature, coalesce(s.text, d.text) AS text, coalesce(s.example, d.example) AS example,
+  coalesce(s.job_id, d.job_id) AS job_id, coalesce(s.first_seen, d.at) AS first_seen,
+  n.note, n.link, n.author, n.at
+FROM unnest($1::text[], $2::text[]) AS k (vo, signature)
+LEFT JOIN failure_signatures s USING (vo, signature)
+LEFT JOIN LATERAL (
+  SELECT f.text, f.example, f.job_id, f.at FROM failure_deltas f
+  WHERE s.signature IS NULL AND f.vo = k.vo AND f.signature = k.signature AND f.delta > 0 ORDER BY f.at LIMIT 1
+) d ON true
+LEFT JOIN failure_notes n USING (vo, signature)
+"""
+
+
+async def select_said(tx: Tx, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return what signatures stand for, by VO and signature: text, example, when it was first seen, and the note."""
+    rows = await fetch_text(tx, _SAID, [vo for vo, _ in keys], [name for _, name in keys])
+    return {(row["vo"], row["signature"]): dict(row) for row in rows}
+
+
+_FAILED = """
+SELECT j.vo, j.signature, j.site, j.job_type, j.status, j.minor_status, j.application_status, j.owner, j.overrides,
+  j.reschedule_counter, j.allocated ->> 'host' AS host, CAST(j.allocated ->> 'ram_mb' AS integer) AS ram_mb,
+  c.value AS exit_code, e.value AS error_class, h.score, h.at, h.reason,
+  (SELECT count(*) FROM job_attempts a WHERE a.job_id = j.job_id) AS reruns
+FROM jobs j
+LEFT JOIN job_parameters c ON c.job_id = j.job_id AND c.name = 'PayloadExitCode'
+LEFT JOIN job_parameters e ON e.job_id = j.job_id AND e.name = 'ErrorClass'
+LEFT JOIN host_health h ON h.site = j.site AND h.host = j.allocated ->> 'host'
+WHERE j.job_id = $1 AND j.status = 'Failed'
+"""
+
+
+async def select_failed_job(tx: Tx, job_id: int) -> dict[str, Any] | None:
+    """Return what is known of the failure of one job, and of the health of its host; None if it has not failed."""
+    rows = await fetch_text(tx, _FAILED, job_id)
+    return dict(rows[0]) if rows else None
+
+
+_ONE = """
+SELECT site, owner, CAST(sum(count) AS bigint) AS count FROM (
+  SELECT site, owner, count FROM failure_hours
+  WHERE vo = $1 AND hour >= $3 AND signature = $2 AND ($4::text IS NULL OR owner = $4)
+  UNION ALL SELECT site, owner, delta FROM failure_deltas
+  WHERE vo = $1 AND at >= $3 AND signature = $2 AND ($4::text IS NULL OR owner = $4)
+) seen GROUP BY site, owner HAVING sum(count) > 0
+"""
+
+
+async def select_places(
+    tx: Tx, vo: str, signature: str, *, since: datetime, owner: str | None
+) -> list[tuple[str, str, int]]:
+    """Count the failures of one kind since a time by site and owner."""
+    rows = await fetch_text(tx, _ONE, vo, signature, since, owner)
+    return [(row["site"], row["owner"], row["count"]) for row in rows]
+
+
+async def upsert_note(tx: Tx, values: dict[str, Any]) -> None:
+    """Keep a note on a signature in place of the one before."""
+    statement = insert(failure_notes).values(values)
+    keys = ("vo", "signature")
+    changed = {name: statement.excluded[name] for name in values if name not in keys}
+    await tx.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed))
+
+
+async def delete_note(tx: Tx, vo: str, signature: str) -> None:
+    """Drop the note on a signature."""
+    notes = failure_notes.c
+    await tx.execute(sa.delete(failure_notes).where(notes.vo == vo, notes.signature == signature))
+
+
+_FOLD = sa.text(
+    "WITH fresh AS (DELETE FROM failure_deltas RETURNING *), signed AS ("
+    " INSERT INTO failure_signatures (vo, signature, text, example, job_id, first_seen, last_seen)"
+    " SELECT DISTINCT ON (vo, signature) vo, signature, text, example, job_id, at, max(at) OVER (PARTITION BY vo,"
+    "  signature) FROM fresh WHERE delta > 0 ORDER BY vo, signature, at"
+    " ON CONFLICT (vo, signature) DO UPDATE SET first_seen = least(failure_signatures.first_seen, excluded.first_seen),"
+    "  last_seen = greatest(failure_signatures.last_seen, excluded.last_seen))"
+    " INSERT INTO failure_hours (vo, hour, signature, site, owner, count, first_at, last_at)"
+    " SELECT vo, date_trunc('hour', at, 'UTC'), signature, site, owner, sum(delta), min(at), max(at) FROM fresh"
+    " GROUP BY 1, 2, 3, 4, 5 ON CONFLICT (vo, hour, signature, site, owner) DO UPDATE"
+    " SET count = failure_hours.count + excluded.count, first_at = least(failure_hours.first_at, excluded.first_at),"
+    "  last_at = greatest(failure_hours.last_at, excluded.last_at)"
+)
+
+
+async def has_failures(tx: Tx) -> bool:
+    """Tell whether anything failed since the hours were folded."""
+    return bool(await tx.scalar(sa.select(sa.exists(sa.select(failure_deltas.c.job_id)))))
+
+
+async def fold_failures(tx: Tx) -> None:
+    """Add to the hours what failed since the last time; readers see one sum before, during and after."""
+    await tx.execute(_FOLD)
+
+
+async def delete_failures(tx: Tx, *, before: datetime) -> None:
+    """Forget the hours before a time, and signatures that were not seen since and that nobody has written about."""
+    await tx.execute(sa.text("DELETE FROM failure_hours WHERE hour < :before"), {"before": before})
+    noted = sa.exists().where(
+        failure_notes.c.vo == failure_signatures.c.vo, failure_notes.c.signature == failure_signatures.c.signature
+    )
+    await tx.execute(sa.delete(failure_signatures).where(failure_signatures.c.last_seen < before, ~noted))
+
+
+_UNSIGNED = "SELECT job_id FROM jobs WHERE status = 'Failed' AND signature IS NULL"
+
+
+async def has_unsigned(tx: Tx) -> bool:
+    """Tell whether there are jobs that failed before failures were signed."""
+    return bool(await tx.scalar(sa.text(f"SELECT EXISTS ({_UNSIGNED})")))
+
+
+async def sign_jobs(tx: Tx, *, limit: int) -> int:
+    """Let the trigger sign some of the jobs that failed before there was one; returns how many."""
+    statement = (
+        f"UPDATE jobs SET signature = NULL WHERE job_id IN ({_UNSIGNED} ORDER BY job_id LIMIT :limit"
+        " FOR UPDATE SKIP LOCKED)"
+    )
+    return (await tx.execute(sa.text(statement), {"limit": limit})).rowcount

@@ -1,0 +1,42 @@
+"""Failures that are alike over HTTP, and what people say of them."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Query, Response
+
+from weyl.config.routes import CurrentConfig
+from weyl.jobs.models.failures import Failures, NoteOrder
+from weyl.jobs.policy import may_annotate
+from weyl.jobs.routes.search import scope_of
+from weyl.jobs.service import failures as service
+from weyl.kit.http import CurrentUser, Now, ReadTx, WriteTx
+
+router = APIRouter(prefix="/api/jobs", tags=["jobs"])
+
+Signature = Annotated[str, Path(pattern="^[0-9a-f]{16}$", description="As a cluster has it")]
+
+
+@router.get("/failures", operation_id="jobs_get_failures")
+async def get_failures(
+    user: CurrentUser,
+    config: CurrentConfig,
+    tx: ReadTx,
+    *,
+    since: Annotated[datetime | None, Query(description="By default a day ago; 90 days are kept")] = None,
+    by: Annotated[Literal["site", "owner"], Query(description="What `split` tells apart")] = "site",
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    now: Now,
+) -> Failures:
+    """Answer with the most frequent kinds of failures since a time: how many, where, whose, and whether it is new."""
+    scope = scope_of(user, config)
+    return await service.clusters(tx, scope, since=since, by=by, limit=limit, now=now)
+
+
+@router.put("/failures/{signature}/note", operation_id="jobs_annotate_failure", status_code=204)
+async def annotate_failure(
+    signature: Signature, order: NoteOrder, user: CurrentUser, tx: WriteTx, now: Now
+) -> Response:
+    """Say what is known of a kind of failure, to everybody in your VO; an empty note takes back what was said."""
+    await service.annotate(tx, may_annotate(user), signature, order, now=now)
+    return Response(status_code=204)
