@@ -124,6 +124,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/accounting/jobs/series": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Plot Jobs
+         * @description Answer with a value of jobs that ended over time, for a plot: your own, or those of your VO.
+         */
+        post: operations["accounting_plot_jobs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/accounting/pilots/records": {
         parameters: {
             query?: never;
@@ -158,6 +178,26 @@ export interface paths {
          * @description Sum up the pilots of your VO that ended in a period.
          */
         post: operations["accounting_report_pilots"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/accounting/pilots/series": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Plot Pilots
+         * @description Answer with a value of the pilots of your VO that ended over time, for a plot.
+         */
+        post: operations["accounting_plot_pilots"];
         delete?: never;
         options?: never;
         head?: never;
@@ -528,6 +568,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/config/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change Config
+         * @description Commit a new document under the caller's name, or with `dry_run` say what is wrong and what would change.
+         *
+         *     409 if `base` is no longer the newest revision, 400 with `problems` if the document is no configuration.
+         */
+        post: operations["config_change"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/config/diff": {
         parameters: {
             query?: never;
@@ -557,9 +619,49 @@ export interface paths {
         };
         /**
          * Get History
-         * @description Answer with the newest commits of the configuration.
+         * @description Answer with the newest commits of the configuration; the header Link leads to those before them.
          */
         get: operations["config_get_history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/config/revisions/{revision}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Revision
+         * @description Answer with one revision, `newest` for the newest, as it is written and with what is wrong with it.
+         */
+        get: operations["config_get_revision"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/config/schema": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Schema
+         * @description Answer with what a document may say, as JSON Schema.
+         */
+        get: operations["config_get_schema"];
         put?: never;
         post?: never;
         delete?: never;
@@ -646,6 +748,46 @@ export interface paths {
          * @description Delete jobs; those that live are killed first.
          */
         post: operations["jobs_delete_jobs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/jobs/failures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Failures
+         * @description Answer with the most frequent kinds of failures since a time: how many, where, whose, and whether it is new.
+         */
+        get: operations["jobs_get_failures"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/jobs/failures/{signature}/note": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Annotate Failure
+         * @description Say what is known of a kind of failure, to everybody in your VO; an empty note takes back what was said.
+         */
+        put: operations["jobs_annotate_failure"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -885,7 +1027,7 @@ export interface paths {
         };
         /**
          * Explain Job
-         * @description Explain why a job waits: condition by condition, against the pilots of the last day.
+         * @description Explain why a job waits, condition by condition against the pilots of the last day, or why it has failed.
          */
         get: operations["matcher_explain_job"];
         put?: never;
@@ -2450,6 +2592,61 @@ export interface components {
             undo_s: number;
         };
         /**
+         * ChangeMade
+         * @description What became of a change, or would.
+         */
+        ChangeMade: {
+            /** Base */
+            base: string;
+            /** Diff */
+            diff: string;
+            /**
+             * Is Current
+             * @description Whether `base` was the newest revision; if not, the change is refused
+             */
+            is_current: boolean;
+            /**
+             * Newest
+             * @description The newest revision, after the change if it was made
+             */
+            newest: string;
+            /** Problems */
+            problems: components["schemas"]["FaultShown"][];
+            /**
+             * Revision
+             * @description The new revision; null if none was made
+             */
+            revision: string | null;
+        };
+        /**
+         * ChangeOrder
+         * @description A new document in place of the one that `base` has.
+         */
+        ChangeOrder: {
+            /**
+             * Base
+             * @description The revision that the change was made of, in full
+             */
+            base: string;
+            /**
+             * Document
+             * @description The whole document as YAML
+             */
+            document: string;
+            /**
+             * Dry Run
+             * @description Only say what is wrong, and what would change
+             * @default false
+             */
+            dry_run: boolean;
+            /**
+             * Message
+             * @description Why it is changed; not needed to try
+             * @default
+             */
+            message: string;
+        };
+        /**
          * Changed
          * @description An element for a VO, of which something was said or taken back.
          */
@@ -2479,6 +2676,12 @@ export interface components {
         CheckedJob: {
             /** Jobs */
             Jobs: number;
+            /**
+             * Preview
+             * @description The first ten jobs as they would be, in JDL; their ids are %j
+             * @default []
+             */
+            Preview: string[];
             /** Requirements */
             Requirements: {
                 [key: string]: unknown;
@@ -2627,6 +2830,14 @@ export interface components {
             value?: (string | number) | null;
             /** Values */
             values?: (string[] | number[]) | null;
+        };
+        /**
+         * ConfigDiff
+         * @description The difference between two revisions, as git writes it.
+         */
+        ConfigDiff: {
+            /** Diff */
+            diff: string;
         };
         /**
          * Cpu
@@ -2908,6 +3119,27 @@ export interface components {
             status: string;
         };
         /**
+         * Elsewhere
+         * @description How often the same failure was seen in the last day, where and whose, and since when it is known.
+         */
+        Elsewhere: {
+            /** Count */
+            count: number;
+            /**
+             * First Seen
+             * Format: date-time
+             */
+            first_seen: string | null;
+            /** Sites */
+            sites: {
+                [key: string]: number;
+            };
+            /** Users */
+            users: {
+                [key: string]: number;
+            };
+        };
+        /**
          * Enqueued
          * @description The task that was enqueued.
          */
@@ -2922,6 +3154,7 @@ export interface components {
         Explanation: {
             /** Class Id */
             class_id?: number | null;
+            failure?: components["schemas"]["FailureExplained"] | null;
             hold?: components["schemas"]["HoldShown"] | null;
             /** Job Id */
             job_id: number;
@@ -2946,7 +3179,12 @@ export interface components {
              * Steps
              * @default []
              */
-            steps: components["schemas"]["Step"][];
+            steps: components["schemas"]["Step"][] | components["schemas"]["Finding"][];
+            /**
+             * Suggestions
+             * @default []
+             */
+            suggestions: components["schemas"]["Suggestion"][];
             /** Verdict */
             verdict: string;
             /** Waiting S */
@@ -2984,6 +3222,166 @@ export interface components {
             condition: string;
             /** Offered */
             offered: unknown;
+            /** Wanted */
+            wanted: unknown;
+        };
+        /**
+         * FailureCluster
+         * @description Failures with one signature, of the time that was asked for; `text` names nobody, `example` is one as it was.
+         */
+        FailureCluster: {
+            /**
+             * Before
+             * @description How many there were in a time as long, just before
+             */
+            before: number;
+            /** Count */
+            count: number;
+            /**
+             * Example
+             * @description Empty for those who see their own jobs only
+             */
+            example: string;
+            /** Example Job Id */
+            example_job_id: number | null;
+            /**
+             * First Seen
+             * Format: date-time
+             */
+            first_seen: string | null;
+            /**
+             * Is New
+             * @description Whether there were none then
+             */
+            is_new: boolean;
+            /**
+             * Last Seen
+             * Format: date-time
+             */
+            last_seen: string | null;
+            note: components["schemas"]["FailureNote"] | null;
+            /** Signature */
+            signature: string;
+            /**
+             * Sites
+             * @description The ten with most failures
+             */
+            sites: {
+                [key: string]: number;
+            };
+            /** Sites Total */
+            sites_total: number;
+            /**
+             * Split
+             * @description The same for each of these sites or users
+             */
+            split: {
+                [key: string]: number[];
+            };
+            /** Text */
+            text: string;
+            /**
+             * Trend
+             * @description Failures in each bucket of time
+             */
+            trend: number[];
+            /**
+             * Users
+             * @description The ten with most failures
+             */
+            users: {
+                [key: string]: number;
+            };
+            /** Users Total */
+            users_total: number;
+            /** Vo */
+            vo: string;
+        };
+        /**
+         * FailureExplained
+         * @description What is known of the failure of one job.
+         */
+        FailureExplained: {
+            /** @description Null for those who see one job only, as a pilot */
+            elsewhere: components["schemas"]["Elsewhere"] | null;
+            /** Error Class */
+            error_class: string | null;
+            /** Exit Code */
+            exit_code: number | null;
+            /** Exit Meaning */
+            exit_meaning: string | null;
+            host: components["schemas"]["HostHistory"] | null;
+            note: components["schemas"]["FailureNote"] | null;
+            /**
+             * Reruns
+             * @description How often it has been run again already
+             */
+            reruns: number;
+            /** Retry */
+            retry: string;
+            /** Signature */
+            signature: string;
+            /** Text */
+            text: string;
+        };
+        /**
+         * FailureNote
+         * @description What people know of a kind of failure.
+         */
+        FailureNote: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Author */
+            author: string;
+            /** Link */
+            link: string | null;
+            /** Note */
+            note: string;
+        };
+        /**
+         * Failures
+         * @description Kinds of failures, the most frequent first, and the buckets of time that their trends are in.
+         */
+        Failures: {
+            /** Bucket S */
+            bucket_s: number;
+            /** Clusters */
+            clusters: components["schemas"]["FailureCluster"][];
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /**
+             * Until
+             * Format: date-time
+             */
+            until: string;
+        };
+        /**
+         * FaultShown
+         * @description One fault of a document; lines count from 1, 0 means all of it.
+         */
+        FaultShown: {
+            /** Line */
+            line: number;
+            /** Message */
+            message: string;
+            /** Path */
+            path: string;
+        };
+        /**
+         * Finding
+         * @description What was found of one thing that may have made a job fail.
+         */
+        Finding: {
+            /** Condition */
+            condition: string;
+            /** Offered */
+            offered?: unknown;
             /** Wanted */
             wanted: unknown;
         };
@@ -3169,6 +3567,25 @@ export interface components {
             until: string | null;
             /** Waits For */
             waits_for: string[];
+        };
+        /**
+         * HostHistory
+         * @description What has become of jobs on the host lately; nothing is known of most hosts, which is good news.
+         */
+        HostHistory: {
+            /** Host */
+            host: string;
+            /** Reason */
+            reason: string | null;
+            /**
+             * Score
+             * @description From 0, nothing succeeds there, to 1
+             */
+            score: number | null;
+            /** Site */
+            site: string;
+            /** Standing */
+            standing: string | null;
         };
         /**
          * InitiateDeviceFlowResponse
@@ -3370,6 +3787,57 @@ export interface components {
              * Format: date-time
              */
             start: string;
+            /**
+             * Where
+             * @default {}
+             */
+            where: {
+                [key: string]: string[];
+            };
+        };
+        /**
+         * JobSeries
+         * @description A question for a value of jobs over time, for the `top` largest of a key by themselves and the others as one.
+         */
+        JobSeries: {
+            /**
+             * Bucket
+             * @default day
+             * @enum {string}
+             */
+            bucket: "hour" | "day" | "month";
+            /**
+             * By
+             * @enum {string|null}
+             */
+            by?: "vo" | "owner" | "owner_group" | "job_type" | "site" | "status" | null;
+            /**
+             * End
+             * Format: date-time
+             */
+            end: string;
+            /**
+             * Normalised
+             * @description As parts of the sum of each bucket
+             * @default false
+             */
+            normalised: boolean;
+            /**
+             * Start
+             * Format: date-time
+             */
+            start: string;
+            /**
+             * Top
+             * @default 10
+             */
+            top: number;
+            /**
+             * Value
+             * @default jobs
+             * @enum {string}
+             */
+            value: "jobs" | "wall_s" | "cpu_s" | "core_s" | "efficiency" | "mean_wall_s";
             /**
              * Where
              * @default {}
@@ -3636,6 +4104,16 @@ export interface components {
             pilots: number;
             /** Site */
             site: string;
+        };
+        /**
+         * NoteOrder
+         * @description What is to be said of a kind of failure, in place of what is said now; an empty note takes it back.
+         */
+        NoteOrder: {
+            /** Link */
+            link?: string | null;
+            /** Note */
+            note: string;
         };
         /**
          * Offer
@@ -3991,6 +4469,57 @@ export interface components {
             stamp?: string | null;
         };
         /**
+         * PilotSeries
+         * @description A question for a value of pilots over time, for the `top` largest of a key by themselves, the others as one.
+         */
+        PilotSeries: {
+            /**
+             * Bucket
+             * @default day
+             * @enum {string}
+             */
+            bucket: "hour" | "day" | "month";
+            /**
+             * By
+             * @enum {string|null}
+             */
+            by?: "vo" | "site" | "ce" | "queue" | "status" | null;
+            /**
+             * End
+             * Format: date-time
+             */
+            end: string;
+            /**
+             * Normalised
+             * @description As parts of the sum of each bucket
+             * @default false
+             */
+            normalised: boolean;
+            /**
+             * Start
+             * Format: date-time
+             */
+            start: string;
+            /**
+             * Top
+             * @default 10
+             */
+            top: number;
+            /**
+             * Value
+             * @default pilots
+             * @enum {string}
+             */
+            value: "pilots" | "empty" | "jobs" | "wall_s" | "job_wall_s" | "efficiency" | "empty_fraction";
+            /**
+             * Where
+             * @default {}
+             */
+            where: {
+                [key: string]: string[];
+            };
+        };
+        /**
          * PilotStatus
          * @description Where a pilot is in its life.
          * @enum {string}
@@ -4151,6 +4680,51 @@ export interface components {
             ids: number[];
         };
         /**
+         * RevisionListed
+         * @description One commit of the configuration.
+         */
+        RevisionListed: {
+            /** Author */
+            Author: string;
+            /** Message */
+            Message: string;
+            /** Revision */
+            Revision: string;
+            /**
+             * Time
+             * Format: date-time
+             */
+            Time: string;
+        };
+        /**
+         * RevisionShown
+         * @description One commit with its document as it is written, what that says, and what is wrong with it.
+         */
+        RevisionShown: {
+            /** Author */
+            Author: string;
+            /**
+             * Document
+             * @description The text as JSON; null if it cannot be read
+             */
+            Document: unknown;
+            /** Isnewest */
+            IsNewest: boolean;
+            /** Message */
+            Message: string;
+            /** Problems */
+            Problems: components["schemas"]["FaultShown"][];
+            /** Revision */
+            Revision: string;
+            /** Text */
+            Text: string;
+            /**
+             * Time
+             * Format: date-time
+             */
+            Time: string;
+        };
+        /**
          * Revoked
          * @description What was revoked.
          */
@@ -4286,6 +4860,47 @@ export interface components {
              * @default []
              */
             sort: components["schemas"]["SortSpec"][];
+        };
+        /**
+         * Series
+         * @description What a plot shows: its buckets, of which each has its start, and its lines, the largest first.
+         */
+        Series: {
+            /**
+             * Bucket
+             * @enum {string}
+             */
+            bucket: "hour" | "day" | "month";
+            /** Buckets */
+            buckets: string[];
+            /** Normalised */
+            normalised: boolean;
+            /** Series */
+            series: components["schemas"]["SeriesLine"][];
+            /** Unit */
+            unit: string;
+            /** Value */
+            value: string;
+        };
+        /**
+         * SeriesLine
+         * @description One line of a plot.
+         */
+        SeriesLine: {
+            /**
+             * Is Other
+             * @description Whether this stands for all that are not among the largest
+             */
+            is_other: boolean;
+            /** Name */
+            name: string;
+            /** Total */
+            total: number | null;
+            /**
+             * Values
+             * @description One for each bucket; null where there is nothing to divide by
+             */
+            values: (number | null)[];
         };
         /**
          * SessionChange
@@ -4606,6 +5221,16 @@ export interface components {
             vo: string;
             /** Waiting */
             waiting: number;
+        };
+        /**
+         * Suggestion
+         * @description What may be done, and the action of the jobs' page that does it, if one does.
+         */
+        Suggestion: {
+            /** Action */
+            action?: string | null;
+            /** Text */
+            text: string;
         };
         /**
          * SummaryParams
@@ -5381,6 +6006,114 @@ export interface operations {
             };
         };
     };
+    accounting_plot_jobs: {
+        parameters: {
+            query?: {
+                format?: "json" | "csv";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JobSeries"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Series"];
+                    "text/csv": string;
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is accepted */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     accounting_export_pilots: {
         parameters: {
             query: {
@@ -5487,6 +6220,114 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PilotSums"][];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is accepted */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    accounting_plot_pilots: {
+        parameters: {
+            query?: {
+                format?: "json" | "csv";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PilotSeries"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Series"];
+                    "text/csv": string;
                 };
             };
             /** @description Understood, but wrong */
@@ -7185,11 +8026,125 @@ export interface operations {
             };
         };
     };
+    config_change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeOrder"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeMade"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is accepted */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A service behind this one failed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     config_get_diff: {
         parameters: {
             query?: {
-                old?: string | null;
-                new?: string | null;
+                from?: string | null;
+                to?: string | null;
             };
             header?: never;
             path?: never;
@@ -7203,7 +8158,103 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["ConfigDiff"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A service behind this one failed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    config_get_history: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description Only commits before this one */
+                before?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RevisionListed"][];
                 };
             };
             /** @description Understood, but wrong */
@@ -7271,13 +8322,13 @@ export interface operations {
             };
         };
     };
-    config_get_history: {
+    config_get_revision: {
         parameters: {
-            query?: {
-                limit?: number;
-            };
+            query?: never;
             header?: never;
-            path?: never;
+            path: {
+                revision: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
@@ -7288,7 +8339,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["RevisionShown"];
                 };
             };
             /** @description Understood, but wrong */
@@ -7327,6 +8378,15 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
+            /** @description A service behind this one failed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             /** @description This cannot be served now, and nothing was done; see Retry-After */
             503: {
                 headers: {
@@ -7347,6 +8407,73 @@ export interface operations {
             };
             /** @description The request is malformed (422), or something else went wrong */
             default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    config_get_schema: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7703,6 +8830,201 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["SetJobStatusReturn"];
                 };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is accepted */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    jobs_get_failures: {
+        parameters: {
+            query?: {
+                /** @description By default a day ago; 90 days are kept */
+                since?: string | null;
+                /** @description What `split` tells apart */
+                by?: "site" | "owner";
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failures"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    jobs_annotate_failure: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description As a cluster has it */
+                signature: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NoteOrder"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Understood, but wrong */
             400: {
@@ -8721,8 +10043,13 @@ export interface operations {
             query?: {
                 page?: number;
                 per_page?: number;
+                /** @description From the header Link, in place of page */
+                cursor?: string | null;
             };
-            header?: never;
+            header?: {
+                /** @description count=none, count=estimated or count=exact */
+                prefer?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -8743,11 +10070,13 @@ export interface operations {
                     }[];
                 };
             };
-            /** @description A part of the matching jobs */
+            /** @description A part of what matches */
             206: {
                 headers: {
-                    /** @description Which part */
+                    /** @description Which part, of how many; * if not counted */
                     "Content-Range"?: string;
+                    /** @description The next part, to clients that ask for counts */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8813,8 +10142,10 @@ export interface operations {
             /** @description The page begins behind the last element */
             416: {
                 headers: {
-                    /** @description Which part */
+                    /** @description Which part, of how many; * if not counted */
                     "Content-Range"?: string;
+                    /** @description The next part, to clients that ask for counts */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -11209,8 +12540,13 @@ export interface operations {
             query?: {
                 page?: number;
                 per_page?: number;
+                /** @description From the header Link, in place of page */
+                cursor?: string | null;
             };
-            header?: never;
+            header?: {
+                /** @description count=none, count=estimated or count=exact */
+                prefer?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -11231,10 +12567,13 @@ export interface operations {
                     }[];
                 };
             };
-            /** @description Partial Content */
+            /** @description A part of what matches */
             206: {
                 headers: {
+                    /** @description Which part, of how many; * if not counted */
                     "Content-Range"?: string;
+                    /** @description The next part, to clients that ask for counts */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -11300,7 +12639,10 @@ export interface operations {
             /** @description The page begins behind the last element */
             416: {
                 headers: {
+                    /** @description Which part, of how many; * if not counted */
                     "Content-Range"?: string;
+                    /** @description The next part, to clients that ask for counts */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
