@@ -81,20 +81,6 @@ def tasks(
             if dropped:
                 log.info("jobs.partitions_dropped", table=table, partitions=dropped)
 
-    async def fold_counts(_: object) -> None:
-        async with db.transaction() as tx:
-            await search_queries.fold_counts(tx)
-
-    async def fold_failures(_: object) -> None:
-        async with db.transaction() as tx:
-            await failure_queries.fold_failures(tx)
-
-    async def sign_failures(_: object) -> None:
-        signed = failures.SIGNED_AT_ONCE
-        while signed == failures.SIGNED_AT_ONCE:
-            async with db.transaction() as tx:
-                signed = await failure_queries.sign_jobs(tx, limit=failures.SIGNED_AT_ONCE)
-
     async def look_for_stalled_jobs(_: object) -> None:
         for rule in (stalled.fail_lost, stalled.mark_stalled, stalled.release_unstarted):
             async with db.transaction() as tx:
@@ -104,9 +90,7 @@ def tasks(
         *_before_waiting(db, config, rules),
         HOUSEKEEPING.bind(keep_house),
         FORGET.bind(forget),
-        FOLD_COUNTS.bind(fold_counts, is_needed=search_queries.has_changes),
-        FOLD_FAILURES.bind(fold_failures, is_needed=failure_queries.has_failures),
-        SIGN_FAILURES.bind(sign_failures, is_needed=failure_queries.has_unsigned),
+        *_folding(db),
         STALLED_JOBS.bind(look_for_stalled_jobs),
         CLEAN.bind(_cleaning(db, config, references)),
         BULK.bind_run(in_batches(db, bulk_handler(config, references))),
@@ -133,6 +117,30 @@ def _before_waiting(db: Database, config: ConfigStore, rules: PreparationRules) 
         CHECK_JOBS.bind(check_jobs),
         staging.STAGE.bind(stage),
         HELD_JOBS.bind(look_for_held_jobs, is_needed=hold_queries.has_holds),
+    ]
+
+
+def _folding(db: Database) -> list[BoundTask]:
+    """Return the tasks that add up what writes leave behind: counts of jobs, and of failures that are alike."""
+
+    async def fold_counts(_: object) -> None:
+        async with db.transaction() as tx:
+            await search_queries.fold_counts(tx)
+
+    async def fold_failures(_: object) -> None:
+        async with db.transaction() as tx:
+            await failure_queries.fold_failures(tx)
+
+    async def sign_failures(_: object) -> None:
+        signed = failures.SIGNED_AT_ONCE
+        while signed == failures.SIGNED_AT_ONCE:
+            async with db.transaction() as tx:
+                signed = await failure_queries.sign_jobs(tx, limit=failures.SIGNED_AT_ONCE)
+
+    return [
+        FOLD_COUNTS.bind(fold_counts, is_needed=search_queries.has_changes),
+        FOLD_FAILURES.bind(fold_failures, is_needed=failure_queries.has_failures),
+        SIGN_FAILURES.bind(sign_failures, is_needed=failure_queries.has_unsigned),
     ]
 
 
