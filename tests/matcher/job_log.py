@@ -1,7 +1,9 @@
 """What the job log proves afterwards: how many jobs ran behind each limit at any moment, and what was matched twice."""
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import text
@@ -18,7 +20,7 @@ _LOG = text(
     "SELECT h.at, h.job_id, h.status, h.source = 'Matcher' AS is_match, j.job_type, j.owner_group, j.owner,"
     " p.pilot_stamp FROM job_history h JOIN jobs j USING (job_id)"
     " LEFT JOIN job_pilots p ON h.source = 'Matcher' AND p.job_id = h.job_id AND p.at = h.at"
-    " ORDER BY h.at, h.history_id"
+    " ORDER BY h.history_id"
 )
 _RUNNING = text(
     "SELECT site, coalesce(ce, '') AS ce, job_type, owner_group, owner, CAST(allocated ->> 'cores' AS integer) AS cores"
@@ -44,40 +46,60 @@ class Proof:
     """Jobs that came to run without a match, which no limit could keep out."""
 
 
+@dataclass(slots=True)
+class _Run:
+    """One attempt of a job, from its match on, with the gates that it went through and their limits."""
+
+    began: datetime
+    gates: list[tuple[str, int]]
+    ended: datetime | None = None
+
+
 async def prove(db: Database, rules: Iterable[Rule], where: Where) -> Proof:
-    """Walk through the log in the order of its times.
+    """Read the runs of each job in the order in which they were written, then go through all of them in time.
 
     A match is dated after its gates were locked and an end before it is committed, so that the log never shows more at
-    once than there was.
+    once than there was. Of one job the lines are in order, as its row is locked when they are written.
     """
     async with db.read() as tx:
         lines = (await tx.execute(_LOG)).all()
     limited = [rule for rule in rules if rule.max_jobs is not None]
-    proof, counts = Proof(), {}
-    active: dict[int, list[str]] = {}
-    attempts: dict[int, int] = {}
+    proof = Proof()
+    runs: dict[int, list[_Run]] = {}
     for line in lines:
+        mine = runs.setdefault(line.job_id, [])
+        is_running = bool(mine) and mine[-1].ended is None
         if line.is_match:
-            if line.job_id in active:
+            if is_running:
                 proof.twice.append(_told(lines, line.job_id))
-                continue
+            elif mine and mine[-1].ended is not None:
+                mine[-1].ended = min(mine[-1].ended, line.at)
             values = dict(zip(DIMENSIONS, (*where(line.pilot_stamp), *line[4:7]), strict=True))
-            gates = [(rule.key(values), rule.max_jobs or 0) for rule in limited if rule.applies(values)]
-            active[line.job_id] = [key for key, _ in gates]
-            attempts[line.job_id] = attempts.get(line.job_id, 0) + 1
-            proof.matches += 1
-            for key, most in gates:
-                counts[key] = counts.get(key, 0) + 1
-                proof.peaks[key] = max(counts[key], proof.peaks.get(key, (0, 0))[0]), most
-                if counts[key] > most:
-                    proof.exceeded.append(f"{key}: {counts[key]} of {most} at {line.at}")
+            mine.append(
+                _Run(line.at, [(rule.key(values), rule.max_jobs or 0) for rule in limited if rule.applies(values)])
+            )
         elif line.status not in ACTIVE:
-            for key in active.pop(line.job_id, ()):
-                counts[key] -= 1
-        elif line.job_id not in active:
+            if is_running:
+                mine[-1].ended = line.at
+        elif not is_running:
             proof.unmatched.append(_told(lines, line.job_id))
-    proof.attempts_most = max(attempts.values(), default=0)
+    proof.matches = sum(map(len, runs.values()))
+    proof.attempts_most = max(map(len, runs.values()), default=0)
+    _walk(proof, [run for each in runs.values() for run in each])
     return proof
+
+
+def _walk(proof: Proof, runs: Sequence[_Run]) -> None:
+    """Count what runs behind each gate from change to change; what ends at a moment makes room for what begins."""
+    changes = [(run.began, 1, run.gates) for run in runs]
+    changes += [(max(run.began, run.ended), -1, run.gates) for run in runs if run.ended is not None]
+    counts: Counter[str] = Counter()
+    for at, change, gates in sorted(changes, key=lambda each: each[:2]):
+        for key, most in gates:
+            counts[key] += change
+            proof.peaks[key] = max(counts[key], proof.peaks.get(key, (0, 0))[0]), most
+            if change > 0 and counts[key] > most:
+                proof.exceeded.append(f"{key}: {counts[key]} of {most} at {at}")
 
 
 def _told(lines: Iterable[Any], job_id: int) -> str:
