@@ -13,6 +13,7 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     DateTime,
+    Float,
     Integer,
     Numeric,
     SmallInteger,
@@ -261,7 +262,7 @@ def _convert(value: str | int, column: ColumnElement[Any], parameter: str) -> An
         return _boolean(value, parameter)
     if isinstance(column.type, Integer):
         return _integer(value, column.type, parameter)
-    if isinstance(column.type, Numeric):
+    if isinstance(column.type, Float | Numeric):
         return _number(value, parameter)
     if isinstance(column.type, BooleanOrText):
         return _boolean_or_text(value, parameter)
