@@ -1,5 +1,6 @@
 """What web pages show of jobs."""
 
+from weyl.jobs.models.bulk import UNDO_S
 from weyl.jobs.states import FINAL, SCOUTING, JobStatus
 from weyl.kit.views import (
     CHOICE_OPERATORS,
@@ -112,15 +113,32 @@ def _on_ids(verb: str) -> ApiCall:
     return ApiCall(method="POST", path=f"/api/jobs/{verb}", body={"job_ids": "{$ids}"})
 
 
+def _plan(verb: str, **fields: str) -> ApiCall:
+    return ApiCall(
+        method="POST",
+        path="/api/jobs/bulk",
+        body={
+            "action": verb,
+            "ids": "{$ids}",
+            "search": "{$search}",
+            "fields": fields,
+            "dry_run": "{$dry_run}",
+            "plan_token": "{$plan_token}",
+        },
+    )
+
+
 _ACTIONS = (
     Action(
         name="kill",
         title="Kill",
         icon="ban",
         call=_on_ids("kill"),
+        plan=_plan("kill"),
         needs=("NormalUser", "JobAdministrator"),
-        bulk="ids",
+        bulk="filter",
         destructive=True,
+        undo_s=UNDO_S,
         when=_ALIVE,
         cli="weyl jobs kill {$ids}",
         help="Those that wait leave the queue; a running payload is stopped at its next sign of life.",
@@ -135,8 +153,9 @@ _ACTIONS = (
             query={"reset_jobs": "{form.reset}"},
             body={"job_ids": "{$ids}"},
         ),
+        plan=_plan("reschedule", reset="{form.reset}"),
         needs=("NormalUser", "JobAdministrator"),
-        bulk="ids",
+        bulk="filter",
         fields={
             "type": "object",
             "properties": {
@@ -155,9 +174,11 @@ _ACTIONS = (
         title="Delete",
         icon="trash",
         call=_on_ids("delete"),
+        plan=_plan("delete"),
         needs=("NormalUser", "JobAdministrator"),
-        bulk="ids",
+        bulk="filter",
         destructive=True,
+        undo_s=UNDO_S,
         cli="weyl jobs delete {$ids}",
         help="Removes them and their sandboxes; those that still live are killed first.",
     ),

@@ -1,22 +1,13 @@
 /** What an action would do, before it does it. */
 
-import type { Row } from "@/kit/api";
+import type { components } from "@/generated/api";
 import { countOf, formatNumber } from "@/kit/formats";
 import { lookUp } from "@/kit/templates";
 import { Value } from "@/kit/Value";
 import type { View } from "@/kit/views";
 
-export type Plan = {
-  count: number;
-  by: Record<string, Record<string, number>>;
-  sample: Row[];
-  not_allowed: number;
-  not_possible?: number;
-  missing?: number;
-  plan_token: string;
-  expires_in: number;
-  undo_s?: number;
-};
+/** Plans of jobs; other rooms answer alike. */
+export type Plan = components["schemas"]["BulkPlan"];
 
 const KINDS_MAX = 8;
 

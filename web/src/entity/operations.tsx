@@ -3,6 +3,7 @@
 import { Button, CloseButton } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
+import type { components } from "@/generated/api";
 import { ask } from "@/kit/api";
 import { formatNumber } from "@/kit/formats";
 import { Store, useStore } from "@/kit/store";
@@ -10,15 +11,7 @@ import { sayFault } from "@/kit/toasts";
 
 type Followed = { id: string; title: string; undoS: number; onEnd: () => void };
 
-type Operation = {
-  state: "waiting" | "running" | "done" | "cancelled" | "failed";
-  done: number;
-  failed: number;
-  total: number;
-  errors: { id: number | string; reason: string }[];
-  detail?: string | null;
-  starts_at: string;
-};
+type Operation = components["schemas"]["Operation"];
 
 const ASK_MS = 1500;
 const followed = new Store<Followed[]>([]);
