@@ -300,10 +300,17 @@ def logs(stack: Stack) -> dict[str, bytes]:
     }
     # The token of a job lies where its payload finds it, and nobody else.
     return {
-        name: path.read_bytes()
+        name: _content(path)
         for name, path in found.items()
         if not name.startswith(kept) and not name.endswith("/token/token")
     }
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:  # a pilot has cleared it away since it was listed
+        return b""
 
 
 def metrics(stack: Stack) -> str:

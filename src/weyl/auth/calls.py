@@ -62,9 +62,9 @@ def browser_sessions() -> Call[list[dict[str, Any]]]:
     return Call("GET", "/api/auth/web/sessions", returns=list[dict[str, Any]])
 
 
-def end_browser_session(session_id: str) -> Call[Any]:
+def end_browser_session(session_id: str) -> Call[None]:
     """Log a browser out by the id of its session."""
-    return Call("DELETE", f"/api/auth/web/sessions/{segment(session_id)}", returns=Any)
+    return Call("DELETE", f"/api/auth/web/sessions/{segment(session_id)}")
 
 
 def revoke_refresh_token(token: str) -> Call[str]:
