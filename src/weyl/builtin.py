@@ -45,6 +45,7 @@ from weyl.matcher import tasks as matcher_tasks
 from weyl.matcher.routes import explain_router
 from weyl.matcher.routes import router as matcher_router
 from weyl.matcher.service.explain import Explainer
+from weyl.matcher.service.explain_offers import OfferExplainer
 from weyl.matcher.service.matcher import running_matcher
 from weyl.pilots import tasks as pilots_tasks
 from weyl.pilots.compute_elements.known import DRIVERS
@@ -115,6 +116,7 @@ async def _state(services: Services) -> AsyncIterator[Mapping[str, object]]:
             "submission_rules": replace(services.submission, outlook=explainer.outlook),
             "matcher": matcher,
             "explainer": explainer,
+            "offer_explainer": OfferExplainer(services.db, board, matcher),
             "before_stop": [matcher.send_away, hub.close],
             "pilot_yard": _yard(services),
             "view_shelf": ViewShelf(services.views, version("weyl")),

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import text
 from tests.infra.app import Application
 from tests.infra.routes import operations
+from tests.matcher.conftest import OFFER
 
 from weyl.app import create_app
 from weyl.kit.db import Database
@@ -182,6 +183,7 @@ CASES = {
     "GET /api/operations/{operation_id}": Case(NOTHING, path=lambda world: {"operation_id": world.operation_id}),
     "DELETE /api/operations/{operation_id}": Case(NOTHING, path=lambda world: {"operation_id": world.operation_id}),
     "POST /api/matcher/match": Case({403}, body=lambda _: {"offer": {}}),
+    "POST /api/matcher/explain": Case({403}, body=lambda _: {"offer": {**OFFER, "vo": "voa", "site": "LCG.Alpha.org"}}),
     "POST /api/matcher/jobs/{job_id}/token": of_job(403, 404),
     "POST /api/pilots/search": Case({200}, body=lambda _: {"search": []}),
     "POST /api/pilots/summary": Case({200}, body=lambda _: {"grouping": ["PilotStamp"], "search": []}),
@@ -193,6 +195,7 @@ CASES = {
     "POST /api/pilots/drain": Case(NOTHING, body=lambda _: {"stamps": [STAMP]}),
     "POST /api/pilots/logs": Case({403}),
     "GET /api/pilots/{stamp}/logs": Case(NOTHING, path=lambda _: {"stamp": STAMP}),
+    "GET /api/pilots/{stamp}/explain": Case(NOTHING, path=lambda _: {"stamp": STAMP}),
     "GET /api/pilots/{stamp}/output": Case(NOTHING, path=lambda _: {"stamp": STAMP}),
     "GET /api/pilots/submission": Case({200, 403}),
     "GET /api/pilots/hosts": Case({200, 403}),

@@ -51,6 +51,7 @@ CASES = {
     "pilots summary": "pilots summary --by Status",
     "pilots show": "pilots show {stamp}",
     "pilots submission": "pilots submission",
+    "pilots why": "pilots why {stamp}",
     "task-queues list": "task-queues list",
     "task-queues show": "task-queues show {queue}",
     "sites list": "sites list",

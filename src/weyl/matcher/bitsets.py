@@ -111,6 +111,11 @@ class PrefixMasks:
         place = bisect.bisect_right(self._amounts, amount)
         return self._masks[place - 1] if place else 0
 
+    def least(self, mask: int) -> int | None:
+        """Return the smallest amount that anybody of a mask wants; the masks grow, so that it is found by halves."""
+        place = bisect.bisect_left(self._masks, True, key=lambda reached: bool(reached & mask))
+        return self._amounts[place] if place < len(self._amounts) else None
+
 
 class MemoMasks(Generic[V, K]):
     """For each offered key, whose value the predicate accepts; each distinct pair is judged once."""

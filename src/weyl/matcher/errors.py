@@ -1,6 +1,6 @@
 """What a pilot may be told instead of jobs."""
 
-from weyl.kit.errors import Conflict, Forbidden, NotFound
+from weyl.kit.errors import BadRequest, Conflict, Forbidden, NotFound
 
 
 class PlaceForbidden(Forbidden):
@@ -17,3 +17,11 @@ class JobNotBound(NotFound):
 
 class RequestRepeated(Conflict):
     """Another question with this request id was answered already."""
+
+
+class OfferUnreadable(Forbidden):
+    """What pilots could get is for operators."""
+
+
+class OfferWithoutPlace(BadRequest):
+    """The offer to be explained does not say where the pilot would be."""

@@ -10,10 +10,9 @@ from typing import Any
 from weyl.matcher.evaluation import CONDITIONS, Needs, failures
 from weyl.matcher.models import Failing, HoldShown, Near, Step
 from weyl.matcher.offers import PilotOffer
-from weyl.task_queues import tags
+from weyl.matcher.wording import OFFERED, SHOWN_MAX, WANTED, false_atoms, joined
 
 NEAREST_MAX = 10
-SHOWN_MAX = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ def verdict(findings: Findings, *, alternatives: int = 1) -> str:
         pilots, places = _size(findings.left), sorted({one.offer.place.site for one in findings.left})
         if not places:
             return f"No pilot of {findings.needs.vo} has asked for work in the last 24 h"
-        where = _and(places) if len(places) <= SHOWN_MAX else f"{len(places)} sites"
+        where = joined(places) if len(places) <= SHOWN_MAX else f"{len(places)} sites"
         return f"{_pilots(pilots)} of the last 24 h, at {where}, could run it: it waits for its turn"
     several = f"None of its {alternatives} alternatives fits. The one that comes nearest: " if alternatives > 1 else ""
     return several + _SENTENCES[findings.blocked_by](findings.needs, findings.removed_last)
@@ -91,7 +90,7 @@ def _step(condition: str, needs: Needs, removed: Sequence[Candidate], kept: Sequ
     sites_kept = {one.offer.place.site for one in kept}
     return Step(
         condition=condition,
-        wanted=_WANTED[condition](needs),
+        wanted=WANTED[condition](needs),
         best_offered=_best(condition, needs, removed),
         sites_removed=len({one.offer.place.site for one in removed} - sites_kept),
         pilots_removed=_size(removed),
@@ -102,7 +101,7 @@ def _step(condition: str, needs: Needs, removed: Sequence[Candidate], kept: Sequ
 
 def _best(condition: str, needs: Needs, candidates: Sequence[Candidate]) -> Any:
     """Return the largest number that was offered, or the most frequent other things."""
-    offered = [(_OFFERED[condition](needs, one.offer), one.pilots) for one in candidates]
+    offered = [(OFFERED[condition](needs, one.offer), one.pilots) for one in candidates]
     numbers = [value for value, _ in offered if isinstance(value, int | float)]
     if numbers:
         return max(numbers)
@@ -116,7 +115,7 @@ def _nearest(needs: Needs, near: Iterable[tuple[Candidate, str]]) -> list[Near]:
     grouped: Counter[tuple[str, str, str]] = Counter()
     values: dict[tuple[str, str, str], Any] = {}
     for candidate, condition in near:
-        offered = _OFFERED[condition](needs, candidate.offer)
+        offered = OFFERED[condition](needs, candidate.offer)
         key = (candidate.offer.place.site, condition, str(offered))
         grouped[key] += candidate.pilots
         values[key] = offered
@@ -124,80 +123,10 @@ def _nearest(needs: Needs, near: Iterable[tuple[Candidate, str]]) -> list[Near]:
         Near(
             site=key[0],
             pilots=pilots,
-            fails=[Failing(condition=key[1], wanted=_WANTED[key[1]](needs), offered=values[key])],
+            fails=[Failing(condition=key[1], wanted=WANTED[key[1]](needs), offered=values[key])],
         )
         for key, pilots in grouped.most_common(NEAREST_MAX)
     ]
-
-
-def false_atoms(expression: tags.Expression, offered: frozenset[str]) -> list[str]:
-    """Name the tags that make an expression false for an offer: absent ones, and with `~` those that must not be."""
-    if tags.evaluate(expression, offered):
-        return []
-    if not expression.parts:
-        return [str(expression)]
-    found = (name for part in expression.parts for name in false_atoms(part, offered))
-    return sorted(set(found))
-
-
-def _gpu_text(needs: Needs) -> str:
-    if needs.gpu is None:
-        return "a node without GPUs"
-    gpu = needs.gpu
-    details = [text for text in (gpu.vendor, gpu.arch) if text]
-    details += [f"{gpu.vram_mb} MiB each"] if gpu.vram_mb else []
-    details += [f"runtime {'.'.join(map(str, gpu.runtime))}"] if gpu.runtime else []
-    return f"{max(gpu.count_min, 1)} GPU(s): {', '.join(details) or 'any'}"
-
-
-def _gpu_offered(offer: PilotOffer) -> str:
-    gpu = offer.gpu
-    return "no GPU" if gpu.count == 0 else f"{gpu.count} GPU(s): {gpu.vendor}, {gpu.arch}, {gpu.vram_mb} MiB each"
-
-
-def _sites_text(needs: Needs) -> Any:
-    if needs.sites is not None:
-        return sorted(needs.sites)
-    return {"not": sorted(needs.banned_sites | needs.avoided_hosts)}
-
-
-_WANTED: Mapping[str, Callable[[Needs], Any]] = {
-    "vo": lambda needs: needs.vo,
-    "site": _sites_text,
-    "site_status": lambda _: "open",
-    "accept": lambda needs: f"job type {needs.job_type}, group {needs.group}, owner {needs.owner}",
-    "os": lambda needs: needs.system,
-    "architecture": lambda needs: needs.architecture,
-    "features": lambda needs: sorted(needs.features),
-    "cores": lambda needs: f"a whole node of {needs.cores_min} or more" if needs.whole_node else needs.cores_min,
-    "ram": lambda needs: None if needs.ram is None else needs.ram.at(needs.cores_min),
-    "wall_time": lambda needs: needs.wall_time_s,
-    "cpu_work": lambda needs: needs.work,
-    "gpu": _gpu_text,
-    "scratch": lambda needs: needs.scratch_mb,
-    "tags": lambda needs: str(needs.expression),
-}
-
-_OFFERED: Mapping[str, Callable[[Needs, PilotOffer], Any]] = {
-    "vo": lambda _, offer: offer.place.vo,
-    "site": lambda _, offer: offer.place.site,
-    "site_status": lambda _, offer: "closed" if offer.closed else "open",
-    "accept": lambda _, offer: "other jobs only",
-    "os": lambda _, offer: offer.system,
-    "architecture": lambda _, offer: offer.architecture,
-    "features": lambda needs, offer: "without " + ", ".join(sorted(needs.features - offer.features)[:SHOWN_MAX]),
-    "cores": lambda _, offer: offer.cores,
-    "ram": lambda _, offer: offer.ram_mb,
-    "wall_time": lambda _, offer: offer.wall_time_s,
-    "cpu_work": lambda _, offer: int(offer.wall_time_s * offer.power * offer.cores),
-    "gpu": lambda _, offer: _gpu_offered(offer),
-    "scratch": lambda _, offer: offer.scratch_mb,
-    "tags": lambda needs, offer: "not " + ", ".join(false_atoms(needs.expression, offer.tags)),
-}
-
-
-def _and(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _pilots(count: int) -> str:
@@ -207,12 +136,12 @@ def _pilots(count: int) -> str:
 def _where(candidates: Sequence[Candidate]) -> str:
     """Say where the last ones were: `at SITE`, or how many sites."""
     sites = sorted({one.offer.place.site for one in candidates})
-    return f"at {_and(sites)}" if len(sites) <= 3 else f"at the {len(sites)} sites that are left"
+    return f"at {joined(sites)}" if len(sites) <= 3 else f"at the {len(sites)} sites that are left"
 
 
 def _too_little(what: str, unit: str, condition: str) -> Callable[[Needs, Sequence[Candidate]], str]:
     def sentence(needs: Needs, last: Sequence[Candidate]) -> str:
-        wanted, best = _WANTED[condition](needs), _best(condition, needs, last)
+        wanted, best = WANTED[condition](needs), _best(condition, needs, last)
         told = f"{best:,}{unit}" if isinstance(best, int | float) else "nothing known"
         asked = f"{wanted:,}{unit}" if isinstance(wanted, int) else str(wanted)
         return f"No pilot of the last 24 h {_where(last)} offers {what} {asked}; the most was {told}"
@@ -236,10 +165,12 @@ def _site_sentence(needs: Needs, last: Sequence[Candidate]) -> str:
     seen = sorted({one.offer.place.site for one in last})
     if needs.sites is None:
         excluded = needs.banned_sites | needs.avoided_hosts
-        return f"Pilots came from {_and(seen[:SHOWN_MAX])} only, and the job must not run at {_and(sorted(excluded))}"
+        return (
+            f"Pilots came from {joined(seen[:SHOWN_MAX])} only, and the job must not run at {joined(sorted(excluded))}"
+        )
     wanted = sorted(needs.sites)
-    named = _and(wanted) if len(wanted) <= SHOWN_MAX else f"any of its {len(wanted)} sites"
-    return f"No pilot came from {named} in the last 24 h; pilots came from {_and(seen[:SHOWN_MAX])}"
+    named = joined(wanted) if len(wanted) <= SHOWN_MAX else f"any of its {len(wanted)} sites"
+    return f"No pilot came from {named} in the last 24 h; pilots came from {joined(seen[:SHOWN_MAX])}"
 
 
 def _tags_sentence(needs: Needs, last: Sequence[Candidate]) -> str:
@@ -258,25 +189,25 @@ def _tags_sentence(needs: Needs, last: Sequence[Candidate]) -> str:
 
 def _features_sentence(needs: Needs, last: Sequence[Candidate]) -> str:
     fewest = min((needs.features - one.offer.features for one in last), key=len)
-    return f"No pilot of the last 24 h {_where(last)} has processors with {_and(sorted(fewest)[:SHOWN_MAX])}"
+    return f"No pilot of the last 24 h {_where(last)} has processors with {joined(sorted(fewest)[:SHOWN_MAX])}"
 
 
 def _gpu_sentence(needs: Needs, last: Sequence[Candidate]) -> str:
     if needs.gpu is None:
         return f"Every pilot left {_where(last)} has GPUs, and jobs that ask for none are kept off such nodes"
-    offered = _and([str(text) for text in _best("gpu", needs, last)])
-    return f"No pilot of the last 24 h {_where(last)} offers {_gpu_text(needs)}; offered: {offered}"
+    offered = joined([str(text) for text in _best("gpu", needs, last)])
+    return f"No pilot of the last 24 h {_where(last)} offers {WANTED['gpu'](needs)}; offered: {offered}"
 
 
 _SENTENCES: Mapping[str, Callable[[Needs, Sequence[Candidate]], str]] = {
     "vo": lambda needs, _: f"No pilot of {needs.vo} has asked for work in the last 24 h",
     "site": _site_sentence,
-    "site_status": lambda _, last: f"Closed for jobs: {_and(sorted({str(one.closed_because) for one in last}))}",
-    "accept": lambda needs, last: f"The pilots {_where(last)} take other jobs only, not {_WANTED['accept'](needs)}",
+    "site_status": lambda _, last: f"Closed for jobs: {joined(sorted({str(one.closed_because) for one in last}))}",
+    "accept": lambda needs, last: f"The pilots {_where(last)} take other jobs only, not {WANTED['accept'](needs)}",
     "os": lambda needs, last: f"No pilot of the last 24 h {_where(last)} runs {needs.system}",
     "architecture": lambda needs, last: (
         f"No pilot of the last 24 h {_where(last)} has {needs.architecture} processors; "
-        f"offered: {_and([str(text) for text in _best('architecture', needs, last)])}"
+        f"offered: {joined([str(text) for text in _best('architecture', needs, last)])}"
     ),
     "features": _features_sentence,
     "cores": _too_little("cores:", "", "cores"),

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from weyl.matcher.index import Entry, Index
 from weyl.matcher.offers import Place
-from weyl.task_queues.gates import ANY, DIMENSIONS, GateState, Rule, has_room
+from weyl.task_queues.gates import ANY, DIMENSIONS, SEPARATOR, GateState, Rule, has_room
 
 CLASSES_KEPT = 200_000
 
@@ -96,6 +96,16 @@ class GateBook:
                 self._gates.clear()
             found = self._gates[key] = tuple(self._found(entry, place))
         return found
+
+    def shut(self, place: Place, now: datetime) -> list[Gate]:
+        """Return the gates of the place through which no further job may start now, whoever has met them."""
+        found = []
+        for key, state in self._states.items():
+            rule = self.rules.get(key.split(SEPARATOR)[0])
+            if rule is not None and not has_room(rule, state, cores=1, now=now):
+                values = rule.values(key)
+                found.append(Gate(key, rule, tuple(values.get(name, ANY) for name in DIMENSIONS)))
+        return [gate for gate in found if gate.is_at(place)]
 
     def closed(self, place: Place, index: Index) -> int:
         """Return the mask of the classes that some gate keeps from the place now."""

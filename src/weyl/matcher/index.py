@@ -212,6 +212,19 @@ class Index:
                 return name
         return None
 
+    def waiting_of(self, vo: str) -> int:
+        """Return the mask of the classes of a VO that have jobs."""
+        return self._active & self._masks.vo.of(vo)
+
+    def least(self, condition: str, mask: int) -> int | None:
+        """Return the smallest amount that a class of the mask wants; None for conditions that are no amounts."""
+        masks = getattr(self._masks, _AMOUNTS.get(condition, ""), None)
+        return None if masks is None else masks.least(mask)
+
+    def hangs_on_cores(self, offer: PilotOffer) -> int:
+        """Return the mask of the classes that `steps` may let pass though they do not fit: cores decide for them."""
+        return self._masks.whole_node.of(True) | ~self._masks.work.up_to(offer.wall_time_s * offer.power)
+
     def steps(self, offer: PilotOffer) -> Iterator[tuple[str, int]]:
         """Yield the conditions in their fixed order, each with the mask of the classes that pass it."""
         masks, place = self._masks, offer.place
@@ -390,6 +403,8 @@ class _Maker:
             value = frozenset(map(sys.intern, value))
         return self._known.setdefault(value, value)
 
+
+_AMOUNTS = {"cores": "cores", "ram": "ram", "wall_time": "wall_time", "cpu_work": "work", "scratch": "scratch"}
 
 _SHARED = (
     *("vo", "group", "owner", "job_type", "sites", "banned_sites", "avoided_hosts"),

@@ -312,3 +312,76 @@ class SiteLoad(BaseModel):
     jobs_max: int | None
     """The strictest limit on all jobs of the site."""
     limits: list[LimitLoad]
+
+
+class OfferQuestion(BaseModel):
+    """An offer to be explained; its `site`, and `ce` and `queue` if they matter, say where the pilot would be."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    offer: Offer
+
+
+class OfferStep(BaseModel):
+    """What one condition removed of the classes of waiting jobs.
+
+    `wanted` is the least of the removed classes for amounts, and what the one with the most jobs wants for the others.
+    """
+
+    condition: str
+    offered: Any
+    wanted: Any
+    classes_removed: int
+    jobs_removed: int
+    classes_left: int
+    jobs_left: int
+
+
+class NearClass(BaseModel):
+    """Classes that a single condition keeps from an offer; the one with the most jobs is named."""
+
+    condition: str
+    wanted: Any
+    offered: Any
+    classes: int
+    jobs: int
+    class_id: int
+    group: str
+    job_type: str
+
+
+class PilotHistory(BaseModel):
+    """What a pilot has asked for and got; `last_miss` is the condition that left no job when it last got none."""
+
+    stamp: str
+    status: str
+    status_reason: str
+    is_draining: bool
+    asked: int
+    hits: int
+    last_asked_at: datetime | None = None
+    last_miss: str | None = None
+    last_miss_at: datetime | None = None
+
+
+class OfferExplanation(BaseModel):
+    """What an offer could get: condition by condition, what comes nearest, limits, and a sentence."""
+
+    vo: str
+    site: str
+    ce: str | None
+    queue: str | None
+    host: str
+    closed: str | None
+    """Why no job but a test starts at the place now; null: it is open."""
+    host_standing: str
+    """What its host may get: `open`, `one job at a time` or `no jobs`."""
+    classes: int
+    jobs: int
+    steps: list[OfferStep]
+    nearest: list[NearClass]
+    limits: list[LimitShown]
+    classes_left: int
+    jobs_left: int
+    pilot: PilotHistory | None = None
+    verdict: str

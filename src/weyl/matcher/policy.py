@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from weyl.jobs.permits import Scope
 from weyl.kit.errors import Forbidden
 from weyl.kit.http import User
-from weyl.matcher.errors import NoPlace, PlaceForbidden
+from weyl.matcher.errors import NoPlace, OfferUnreadable, PlaceForbidden
 from weyl.matcher.models import Offer
 from weyl.matcher.offers import Place
+from weyl.matcher.permits import OfferReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +47,12 @@ def may_watch_sites(user: User, *, global_jobs_info: bool) -> Scope:
         raise Forbidden(f"Jobs by site are for holders of NormalUser or {', '.join(WATCHERS)}")
     is_whole = global_jobs_info or user.has(*WATCHERS)
     return Scope(user.vo, None if is_whole else user.preferred_username)
+
+
+def may_explain_offers(user: User) -> OfferReader:
+    """Admit administrators of services for any VO, operators for their own."""
+    if user.kind == "user" and user.has("ServiceAdministrator"):
+        return OfferReader(None)
+    if user.kind == "user" and user.has("Operator"):
+        return OfferReader(user.vo)
+    raise OfferUnreadable("What pilots could get is told to holders of Operator and of ServiceAdministrator")

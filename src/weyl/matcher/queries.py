@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, delete, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from weyl.kit.db import Tx, fetch_text
-from weyl.matcher.tables import match_request, offer
+from weyl.matcher.tables import match_request, offer, pilot_question
 from weyl.task_queues.health import SINGLE_BELOW, Health
 
 # Rows popped are found again by their place (`ctid`, held by the lock), so that the plan cannot become a scan of a
@@ -94,6 +94,17 @@ _COUNT_OFFERS = text(
     " AS seen WHERE o.offer_id = seen.offer_id"
 )
 _DELETE_OFFERS = delete(offer).where(offer.c.last_seen < bindparam("before"))
+_RECORD_QUESTIONS = text(
+    "INSERT INTO pilot_question AS q (pilot_stamp, doc, asked, hits, at, miss, miss_at)"
+    " SELECT stamp, CAST(doc AS jsonb), asked, hits, at, miss, miss_at FROM unnest(CAST(:stamp AS text[]),"
+    " CAST(:doc AS text[]), CAST(:asked AS bigint[]), CAST(:hits AS bigint[]), CAST(:at AS timestamptz[]),"
+    " CAST(:miss AS text[]), CAST(:miss_at AS timestamptz[])) AS n(stamp, doc, asked, hits, at, miss, miss_at)"
+    " ORDER BY stamp ON CONFLICT (pilot_stamp) DO UPDATE SET doc = coalesce(excluded.doc, q.doc),"
+    " asked = q.asked + excluded.asked, hits = q.hits + excluded.hits, at = greatest(q.at, excluded.at),"
+    " miss = coalesce(excluded.miss, q.miss), miss_at = coalesce(excluded.miss_at, q.miss_at)"
+)
+_SELECT_QUESTION = select(pilot_question).where(pilot_question.c.pilot_stamp == bindparam("stamp"))
+_DELETE_QUESTIONS = delete(pilot_question).where(pilot_question.c.at < bindparam("before"))
 
 
 async def claim(
@@ -149,6 +160,21 @@ async def count_offers(tx: Tx, columns: Mapping[str, Sequence[object]], now: dat
 async def delete_offers(tx: Tx, before: datetime) -> None:
     """Forget offers that no pilot has made for long."""
     await tx.execute(_DELETE_OFFERS, {"before": before})
+
+
+async def record_questions(tx: Tx, columns: Mapping[str, Sequence[object]]) -> None:
+    """Add what pilots asked to their rows; an offer that is null stays as it is."""
+    await tx.execute(_RECORD_QUESTIONS, columns)
+
+
+async def select_question(tx: Tx, stamp: str) -> Any | None:
+    """Return what a pilot has asked, and its last offer; None if it never has."""
+    return (await tx.execute(_SELECT_QUESTION, {"stamp": stamp})).first()
+
+
+async def delete_questions(tx: Tx, before: datetime) -> None:
+    """Forget what pilots asked that have not asked since."""
+    await tx.execute(_DELETE_QUESTIONS, {"before": before})
 
 
 async def select_waiting_job(tx: Tx, job_id: int) -> Mapping[str, Any] | None:

@@ -11,12 +11,24 @@ from weyl.jobs.routes.search import scope_of
 from weyl.jobs.service import failures
 from weyl.kit.http import CurrentActor, CurrentPilot, CurrentUser, Now, ReadTx, current_pilot, state
 from weyl.kit.route_index import answered_by
-from weyl.matcher.errors import JobNotBound
-from weyl.matcher.models import Explanation, GroupShare, JobToken, LimitLoad, MatchAnswer, MatchRequest, SiteLoad
-from weyl.matcher.policy import may_match, may_match_here, may_watch_sites
+from weyl.matcher.errors import JobNotBound, OfferWithoutPlace
+from weyl.matcher.models import (
+    Explanation,
+    GroupShare,
+    JobToken,
+    LimitLoad,
+    MatchAnswer,
+    MatchRequest,
+    OfferExplanation,
+    OfferQuestion,
+    SiteLoad,
+)
+from weyl.matcher.offers import Place
+from weyl.matcher.policy import may_explain_offers, may_match, may_match_here, may_watch_sites
 from weyl.matcher.service import looks
 from weyl.matcher.service.answers import body_of
 from weyl.matcher.service.explain import Explainer
+from weyl.matcher.service.explain_offers import OfferExplainer
 from weyl.matcher.service.matcher import Matcher
 from weyl.resource_status.models import Kind
 from weyl.resource_status.policy import may_view
@@ -40,8 +52,14 @@ async def explainer_of(request: Request) -> Explainer:
     return cast(Explainer, state(request).explainer)
 
 
+async def offer_explainer_of(request: Request) -> OfferExplainer:
+    """Return what explains offers, as it was wired for this process."""
+    return cast(OfferExplainer, state(request).offer_explainer)
+
+
 CurrentMatcher = Annotated[Matcher, Depends(matcher_of)]
 CurrentExplainer = Annotated[Explainer, Depends(explainer_of)]
+CurrentOfferExplainer = Annotated[OfferExplainer, Depends(offer_explainer_of)]
 
 
 async def match_directly(request: Request) -> Response | None:
@@ -99,6 +117,20 @@ async def list_sites(user: CurrentUser, config: CurrentConfig, board: Board, tx:
     scope = may_watch_sites(user, global_jobs_info=is_open)
     shown = list_elements(config, board.claims, may_view(user), Kind.SITE, now=now)
     return await looks.sites(tx, scope, shown, config=config, now=now)
+
+
+@router.post("/explain", operation_id="matcher_explain_offer", response_model=OfferExplanation)
+async def explain_offer(
+    body: OfferQuestion, user: CurrentUser, explainer: CurrentOfferExplainer, *, now: Now
+) -> Response:
+    """Explain what a pilot with this offer could get: condition by condition, against the jobs that wait."""
+    permit = may_explain_offers(user)
+    offer = body.offer
+    if offer.site is None:
+        raise OfferWithoutPlace("The offer names no site: add `site`, and `ce` and `queue` if you know them")
+    place = Place(offer.vo or user.vo, offer.site, offer.ce, offer.queue)
+    explanation = await explainer.explain(permit, offer, place, now=now)
+    return Response(explanation.model_dump_json(), media_type="application/json")
 
 
 @router.post("/jobs/{job_id}/token", operation_id="matcher_get_job_token")

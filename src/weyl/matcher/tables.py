@@ -1,4 +1,4 @@
-"""The tables of the matcher: offers seen, and answers kept for repeated questions."""
+"""The tables of the matcher: offers seen, what pilots asked last, and answers kept for repeated questions."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import BYTEA, JSONB
@@ -32,4 +32,19 @@ match_request = sa.Table(
     sa.Column("at", Timestamp, nullable=False),
     sa.Column("jobs", JSONB, nullable=False),
     sa.Index("ix_match_request_at", "at"),
+)
+
+# A row a pilot, written over and over: not logged, for after a crash of the database the next question makes it anew.
+pilot_question = sa.Table(
+    "pilot_question",
+    metadata,
+    sa.Column("pilot_stamp", sa.String(32), primary_key=True),
+    sa.Column("doc", JSONB),
+    sa.Column("asked", sa.BigInteger, nullable=False),
+    sa.Column("hits", sa.BigInteger, nullable=False),
+    sa.Column("at", Timestamp, nullable=False),
+    sa.Column("miss", sa.String(32)),
+    sa.Column("miss_at", Timestamp),
+    prefixes=["UNLOGGED"],
+    postgresql_with={"fillfactor": "50"},
 )

@@ -11,6 +11,7 @@ from weyl.matcher.service.matcher import REQUEST_KEPT_FOR
 from weyl.tasks.models import BoundTask, Task
 
 FORGET = Task("matcher.forget", every=timedelta(minutes=1), lock="matcher.forget")
+FORGET_PILOTS = Task("matcher.forget_pilots", every=timedelta(hours=1), lock="matcher.forget_pilots")
 EXPIRE = Task("matcher.expire", every=timedelta(minutes=5), lock="matcher.expire")
 OFFER_KEPT_FOR = timedelta(days=7)
 
@@ -24,7 +25,11 @@ def tasks(db: Database, config: ConfigStore) -> list[BoundTask]:
             await queries.delete_requests(tx, now - REQUEST_KEPT_FOR)
             await queries.delete_offers(tx, now - OFFER_KEPT_FOR)
 
+    async def forget_pilots(_: object) -> None:
+        async with db.transaction() as tx:
+            await queries.delete_questions(tx, utcnow() - OFFER_KEPT_FOR)
+
     async def give_up(_: object) -> None:
         await expire(db, config.current().config, utcnow())
 
-    return [FORGET.bind(forget), EXPIRE.bind(give_up)]
+    return [FORGET.bind(forget), FORGET_PILOTS.bind(forget_pilots), EXPIRE.bind(give_up)]

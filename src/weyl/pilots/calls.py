@@ -6,6 +6,7 @@ from weyl.kit.call import Call, segment
 from weyl.kit.search import SearchParams, SummaryParams
 from weyl.pilots.models import (
     Drained,
+    OfferDocument,
     PilotDrain,
     PilotOutput,
     PilotRevocation,
@@ -45,6 +46,18 @@ def get_hosts() -> Call[list[dict[str, Any]]]:
 def get_submission() -> Call[list[dict[str, Any]]]:
     """Ask how submission to each queue stands."""
     return Call("GET", "/api/pilots/submission", returns=list[dict[str, Any]])
+
+
+def explain_pilot(stamp: str) -> Call[dict[str, Any]]:
+    """Ask what a pilot could get with what it last offered, and what it has asked for."""
+    return Call("GET", f"/api/pilots/{segment(stamp)}/explain", returns=dict[str, Any])
+
+
+def explain_offer(offer: dict[str, Any]) -> Call[dict[str, Any]]:
+    """Ask what a pilot with this offer could get; the offer says by `site`, `ce` and `queue` where it would be."""
+    return Call(
+        "POST", "/api/matcher/explain", returns=dict[str, Any], body=OfferDocument(offer=offer), repeatable=True
+    )
 
 
 def get_log(stamp: str, *, first: int = 0) -> Call[str]:

@@ -1,7 +1,10 @@
-"""`weyl pilots`: find pilots, count them, read what they wrote, and drain them."""
+"""`weyl pilots`: find pilots, count them, read what they wrote, ask what they could get, and drain them."""
 
+import json
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -22,6 +25,7 @@ from weyl.client.columns import (
 from weyl.client.command import Session, session_of
 from weyl.client.errors import NotFound, Refused, UsageFault
 from weyl.client.results import Document, Ids, Result, Rows, Text
+from weyl.jobs.cli.why import short, used
 from weyl.kit.search import ScalarSearchSpec, SearchParams
 from weyl.kit.search import SummaryParams as Summary
 from weyl.pilots import calls
@@ -158,6 +162,32 @@ def hosts(context: typer.Context) -> Result:
 
 
 @app.command()
+def why(
+    context: typer.Context,
+    stamp: Annotated[str | None, typer.Argument(metavar="[STAMP]", help="Stamp of the pilot.")] = None,
+    *,
+    offer: Annotated[str | None, typer.Option("--offer", metavar="FILE", help="An offer as JSON; - reads it.")] = None,
+    site: Annotated[str | None, typer.Option("--site", metavar="S", help="Where a pilot with it would be.")] = None,
+    ce: Annotated[str | None, typer.Option("--ce", metavar="C", help="On which computing element.")] = None,
+    queue: Annotated[str | None, typer.Option("--queue", metavar="Q", help="In which queue.")] = None,
+) -> Result:
+    """Explains what a pilot could get: what each condition leaves of the jobs that wait, and what comes nearest.
+
+    Example: weyl pilots why 4f6d2a...
+    """
+    session = session_of(context)
+    if (stamp is None) == (offer is None):
+        raise UsageFault("Say which pilot.", hint="give its stamp, or with --offer what it offers")
+    if stamp is not None:
+        told = session.client.send(calls.explain_pilot(stamp))
+    else:
+        place = {"site": site, "ce": ce, "queue": queue}
+        document = _offer(offer or "") | {name: value for name, value in place.items() if value is not None}
+        told = session.client.send(calls.explain_offer(document))
+    return Document(told, text="\n".join(_explained(told)))
+
+
+@app.command()
 def drain(
     context: typer.Context,
     stamps: Annotated[list[str] | None, typer.Argument(metavar="[STAMP]...", help="Stamps; `-` reads them.")] = None,
@@ -181,6 +211,41 @@ def drain(
     done = session.client.send(calls.drain_pilots(wanted))
     word = "go on" if undo else "take no more jobs"
     return Ids(done.stamps, f"{len(done.stamps):,} pilots {word}", id_column="PilotStamp", document=done.model_dump())
+
+
+def _offer(name: str) -> dict[str, Any]:
+    try:
+        document = json.loads(sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageFault(f"The offer {name} cannot be read: {error}") from error
+    if not isinstance(document, dict):
+        raise UsageFault(f"The offer {name} is no JSON object.")
+    return document
+
+
+def _explained(told: Mapping[str, Any]) -> Iterator[str]:
+    where = "/".join(name for name in (told["site"], told["ce"], told["queue"]) if name)
+    yield f"{where}: {told['verdict']}."
+    if pilot := told.get("pilot"):
+        last = f", the last time for `{pilot['last_miss']}`" if pilot["last_miss"] else ""
+        missed = pilot["asked"] - pilot["hits"]
+        yield f"It has asked {pilot['asked']:,} times and got nothing {missed:,} times{last}; it is {pilot['status']}."
+    if told["host_standing"] != "open":
+        yield f"Its host {told['host']} breaks jobs: {told['host_standing']}."
+    for limit in told["limits"]:
+        yield f"Limit on {limit['limit']}: {used(limit)}{'' if limit['open'] else ', reached'}."
+    if told["steps"]:
+        yield ""
+        yield f"{'condition':14}{'offered':>28}{'wanted':>28}{'jobs left':>13}{'kinds left':>12}"
+    for step in told["steps"]:
+        offered, wanted = short(step["offered"]), short(step["wanted"])
+        yield f"{step['condition']:14}{offered:>28}{wanted:>28}{step['jobs_left']:>13,}{step['classes_left']:>12,}"
+    if told["nearest"]:
+        yield ""
+        yield "Kept away by one condition only:"
+    for near in told["nearest"]:
+        most = f"most of {near['group']}, class {near['class_id']}: {short(near['wanted'])}"
+        yield f"  {near['jobs']:,} jobs of {near['classes']:,} kinds: {near['condition']} ({most})"
 
 
 def _log(session: Session, stamp: str, *, follow: bool) -> Iterator[str]:

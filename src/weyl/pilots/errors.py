@@ -16,6 +16,10 @@ class PilotNotFound(NotFound):
     """There is no such pilot, as far as the caller can tell."""
 
 
+class PilotNeverAsked(Conflict):
+    """The pilot has not asked for a job, so nobody knows what it would offer."""
+
+
 class PilotExists(Conflict):
     """The stamp is taken."""
 

@@ -188,3 +188,9 @@ class PilotOutput(BaseModel):
     stderr: str | None = None
     log: str | None = None
     exit_code: int | None = None
+
+
+class OfferDocument(BaseModel):
+    """A question about an offer as a client sends it: the server checks what is in it."""
+
+    offer: dict[str, Any]

@@ -25,6 +25,9 @@ from weyl.kit.http import (
 from weyl.kit.openapi import refusals
 from weyl.kit.paging import Count
 from weyl.kit.search import SearchParams, SummaryParams
+from weyl.matcher.models import OfferExplanation
+from weyl.matcher.policy import may_explain_offers
+from weyl.matcher.routes import CurrentOfferExplainer
 from weyl.pilots import policy
 from weyl.pilots.models import (
     Drained,
@@ -43,7 +46,7 @@ from weyl.pilots.models import (
     UnhealthyHost,
 )
 from weyl.pilots.queries.submission import select_plans
-from weyl.pilots.service import credentials, draining, hosts, logs, polling, registry
+from weyl.pilots.service import credentials, draining, hosts, logs, polling, registry, why
 from weyl.pilots.service.credentials import Issuer, Refusal
 from weyl.pilots.service.yard import Yard
 
@@ -218,6 +221,20 @@ async def get_log(
     """Answer with the log of a pilot as text, from a piece on; a header names the piece to ask for next."""
     text, following = await logs.read_log(tx, policy.may_read(user), stamp, first=first)
     return Response(text, media_type="text/plain; charset=utf-8", headers={NEXT_PIECE: str(following)})
+
+
+@router.get(
+    "/{stamp}/explain",
+    operation_id="pilots_explain_pilot",
+    response_model=OfferExplanation,
+    responses=refusals(409),
+)
+async def explain_pilot(
+    stamp: str, user: CurrentUser, tx: ReadTx, *, explainer: CurrentOfferExplainer, now: Now
+) -> Response:
+    """Explain what a pilot could get with what it last offered, and what it has asked for until now."""
+    told = await why.explain(tx, explainer, may_explain_offers(user), stamp, now=now)
+    return Response(told.model_dump_json(), media_type="application/json")
 
 
 @router.get("/{stamp}/output", operation_id="pilots_get_output")

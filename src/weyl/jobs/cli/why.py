@@ -40,21 +40,21 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
         place = f"number {share['rank']} of {share['of']}"
         yield f"Its group {share['group']} is {place} in line, by what each has used of its share."
     for limit in told["limits"]:
-        yield f"Limit on {limit['limit']}: {_used(limit)}{'' if limit['open'] else ', reached'}."
+        yield f"Limit on {limit['limit']}: {used(limit)}{'' if limit['open'] else ', reached'}."
     if told.get("failure"):
         yield from _failure(told["failure"])
     elif told["steps"]:
         yield ""
         yield f"{'condition':14}{'wanted':>28}{'best offered':>28}{'pilots left':>13}{'sites left':>12}"
     for step in () if told.get("failure") else told["steps"]:
-        wanted, offered = _short(step["wanted"]), _short(step["best_offered"])
+        wanted, offered = short(step["wanted"]), short(step["best_offered"])
         yield f"{step['condition']:14}{wanted:>28}{offered:>28}{step['pilots_left']:>13,}{step['sites_left']:>12}"
     if told["nearest"]:
         yield ""
         yield "Kept away by one condition only:"
     for near in told["nearest"]:
         [failing] = near["fails"]
-        offered = _short(failing["offered"])
+        offered = short(failing["offered"])
         yield f"  {near['site']}, {near['pilots']:,} pilots: {failing['condition']} {offered}"
     if told.get("failure"):
         yield from _suggestions(told)
@@ -79,7 +79,8 @@ def _suggestions(told: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {suggestion['text']}"
 
 
-def _used(limit: Mapping[str, Any]) -> str:
+def used(limit: Mapping[str, Any]) -> str:
+    """Return how much of a limit is used."""
     said = [
         f"{limit[what]:,} of {limit[f'{what}_max']:,} {what}"
         for what in ("jobs", "cores")
@@ -89,7 +90,8 @@ def _used(limit: Mapping[str, Any]) -> str:
     return ", ".join(said)
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """Return a value of a condition as a column shows it."""
     match value:
         case None:
             text = "-"

@@ -16,12 +16,13 @@ from weyl.kit.db import Tx
 from weyl.matcher import queries
 from weyl.matcher.evaluation import Needs, needs_of
 from weyl.matcher.explanation import Candidate, Findings, examine, shown_hold, verdict, verdict_of_hold
+from weyl.matcher.gate_book import Gate
 from weyl.matcher.models import Explanation, LimitShown, Offer, ShareShown, Suggestion
 from weyl.matcher.offers import PilotOffer, Place, PlaceFacts, facts_of, pilot_offer, time_until
 from weyl.matcher.service.matcher import Matcher
 from weyl.matcher.suggestions import findings_of, for_failed, for_waiting, verdict_of
 from weyl.resource_status.service.board import StatusBoard
-from weyl.task_queues.gates import has_room
+from weyl.task_queues.gates import GateState, has_room
 from weyl.task_queues.queries import select_classes
 
 OFFERS_SINCE = timedelta(hours=24)
@@ -132,20 +133,7 @@ class Explainer:
             return []
         gates = {gate.key: gate for one in left for gate in book.gates(entry, one.offer.place)}
         cores = entry.needs.cores_min
-        shown = []
-        for key, gate in gates.items():
-            state, rule = book.state(key), gate.rule
-            shown.append(
-                LimitShown(
-                    limit=rule.shown(key),
-                    jobs=state.used_jobs,
-                    jobs_max=rule.max_jobs,
-                    cores=state.used_cores,
-                    cores_max=rule.max_cores,
-                    delay_s=rule.delay_s,
-                    open=has_room(rule, state, cores=cores, now=now),
-                )
-            )
+        shown = [limit_shown(gate, book.state(key), cores=cores, now=now) for key, gate in gates.items()]
         return sorted(shown, key=lambda each: (each.open, each.limit))
 
     def _reasons(self, findings: Findings, share: ShareShown, ahead: int) -> Iterator[str]:
@@ -203,6 +191,20 @@ class Explainer:
         facts = facts_of(self._board.config.current().config, place, told)
         offer = pilot_offer(said, place, replace(facts, ends_at=None), now=now)
         return _Seen(said, place, replace(offer, host=""), facts)
+
+
+def limit_shown(gate: Gate, state: GateState, *, cores: int, now: datetime) -> LimitShown:
+    """Return a limit as people see it, and whether a job of so many cores may start."""
+    rule = gate.rule
+    return LimitShown(
+        limit=rule.shown(gate.key),
+        jobs=state.used_jobs,
+        jobs_max=rule.max_jobs,
+        cores=state.used_cores,
+        cores_max=rule.max_cores,
+        delay_s=rule.delay_s,
+        open=has_room(rule, state, cores=cores, now=now),
+    )
 
 
 def _place(row: Mapping[str, Any]) -> Place:

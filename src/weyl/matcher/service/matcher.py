@@ -28,6 +28,7 @@ from weyl.matcher.service.hosts import Hosts
 from weyl.matcher.service.limits import Limits
 from weyl.matcher.service.offer_book import OfferBook
 from weyl.matcher.service.parking import Parking
+from weyl.matcher.service.pilot_book import PilotBook
 from weyl.matcher.service.replay import Replay
 from weyl.matcher.service.usage import Usage
 from weyl.resource_status.service.board import StatusBoard
@@ -87,6 +88,7 @@ class Matcher:
         )
         self._replay = Replay(db, self._claims, tokens)
         self._offers = OfferBook()
+        self._pilots = PilotBook()
         self._facts: dict[Place, PlaceFacts] = {}
         self._equipment: dict[object, Equipment] = {}
         self._revision = ""
@@ -164,6 +166,7 @@ class Matcher:
             return answers.dismissed(action)
         standing = self.hosts.standing(pilot.place.site, request.offer.host)
         if standing is Standing.CLOSED:
+            self._pilots.note(pilot.stamp, request.offer, answers.HOST_HEALTH, self._clock())
             return answers.resting(is_single_slot=request.count == 1 and request.offer.cpu.num_cores == 1)
         attempt = Attempt(
             stamp=pilot.stamp,
@@ -174,12 +177,15 @@ class Matcher:
         )
         if standing is Standing.SINGLE and not await self.hosts.may_start(pilot.place.site, request.offer.host):
             attempt.miss = answers.HOST_HEALTH
+            self._pilots.note(pilot.stamp, request.offer, attempt.miss, self._clock())
             return answers.missed(attempt, has_waited=False)
         try:
             has_waited = await self._try_until(attempt, request, is_gone, place=pilot.place)
         except RequestRepeated:
             return await self._replay.answer(pilot.stamp, request.request_id or "", self._clock(), REQUEST_KEPT_FOR)
         self._offers.note(request.offer, pilot.place, is_hit=bool(attempt.bound))
+        miss = None if attempt.bound else attempt.miss or "busy"
+        self._pilots.note(pilot.stamp, request.offer, miss, self._clock())
         if attempt.bound:
             return answers.hit(pilot.stamp, attempt.bound, self._tokens, self._clock())
         if (action := self._action(pilot.stamp)) != "continue":
@@ -254,6 +260,11 @@ class Matcher:
 
     async def _write_offers(self) -> None:
         await self._offers.write(self._db, self._clock())
+        await self.write_questions()
+
+    async def write_questions(self) -> None:
+        """Write down what each pilot asked and got last."""
+        await self._pilots.write(self._db)
 
 
 @asynccontextmanager

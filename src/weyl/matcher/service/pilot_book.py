@@ -1,0 +1,80 @@
+"""Remembers what each pilot asked and got last, and writes it down now and then: never on the way of an answer."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from weyl.kit.db import Database
+from weyl.matcher import queries
+from weyl.matcher.models import Offer
+from weyl.matcher.offers import distinct_parts
+
+OFFERS_KEPT = 50_000
+
+
+@dataclass(slots=True)
+class _Asked:
+    """What one pilot has asked since it was last written down."""
+
+    offer: Offer
+    asked: int = 0
+    hits: int = 0
+    at: datetime = datetime.min
+    miss: str | None = None
+    miss_at: datetime | None = None
+
+    def count(self, other: "_Asked") -> None:
+        """Add what came before."""
+        self.asked += other.asked
+        self.hits += other.hits
+        if self.miss is None:
+            self.miss, self.miss_at = other.miss, other.miss_at
+
+
+class PilotBook:
+    """The questions of each pilot since they were last written."""
+
+    def __init__(self) -> None:
+        self._asked: dict[str, _Asked] = {}
+        # The offers that the table has: most pilots make the same one all their life.
+        self._written: dict[str, int] = {}
+
+    def note(self, stamp: str, offer: Offer, miss: str | None, now: datetime) -> None:
+        """Count one question; without a miss it got jobs."""
+        asked = self._asked.get(stamp)
+        if asked is None:
+            asked = self._asked[stamp] = _Asked(offer)
+        asked.offer, asked.at = offer, now
+        asked.asked += 1
+        if miss is None:
+            asked.hits += 1
+        else:
+            asked.miss, asked.miss_at = miss, now
+
+    async def write(self, db: Database) -> None:
+        """Add the counts to the table; what cannot be written is kept for the next time."""
+        taken, self._asked = self._asked, {}
+        if not taken:
+            return
+        kinds = {stamp: hash(distinct_parts(asked.offer)) for stamp, asked in taken.items()}
+        columns: dict[str, list[object]] = {
+            "stamp": list(taken),
+            "doc": [
+                None if self._written.get(stamp) == kinds[stamp] else asked.offer.model_dump_json()
+                for stamp, asked in taken.items()
+            ],
+            "asked": [asked.asked for asked in taken.values()],
+            "hits": [asked.hits for asked in taken.values()],
+            "at": [asked.at for asked in taken.values()],
+            "miss": [asked.miss for asked in taken.values()],
+            "miss_at": [asked.miss_at for asked in taken.values()],
+        }
+        try:
+            async with db.transaction() as tx:
+                await queries.record_questions(tx, columns)
+        except BaseException:
+            for stamp, before in taken.items():
+                self._asked.setdefault(stamp, _Asked(before.offer, at=before.at)).count(before)
+            raise
+        if len(self._written) + len(kinds) > OFFERS_KEPT:
+            self._written.clear()
+        self._written.update(kinds)
