@@ -245,6 +245,8 @@ MEANINGS: dict[str, dict[str, str]] = {
         "MaxWaiting": "Pilots that may wait in the queue.",
         "MaxTotal": "Pilots that may wait and run.",
         "Payload": "What payloads are given.",
+        "Mode": "`pull`: pilots ask for jobs. `push`: the worker does it for [nodes without a network](push.md).",
+        "Level": "Level of the oldest processors, as `x86-64-v3`; in push mode nobody looks before the job is there.",
     },
     "Payload": {
         "Environment": "Variables of every payload.",

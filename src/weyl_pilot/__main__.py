@@ -8,29 +8,20 @@ import signal
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import List, Optional
 
-from weyl_pilot import batch, logs, probe
-from weyl_pilot.cgroups import Groups, find_groups
+from weyl_pilot import bundle, logs, probe
 from weyl_pilot.connection import Connections, Refused, Unreachable
-from weyl_pilot.gpus import find_gpus
-from weyl_pilot.isolation import IsolationUnavailable, Walls, find_walls
+from weyl_pilot.isolation import IsolationUnavailable
 from weyl_pilot.loop import Loop, Rules
-from weyl_pilot.offer import WALL_DEFAULT_S, Allocation, Node
-from weyl_pilot.processes import adopt_orphans, hide_memory
+from weyl_pilot.processes import hide_memory
 from weyl_pilot.sandbox import Sandboxes
 from weyl_pilot.server import AGENT, Server, Welcome
 from weyl_pilot.settings import Settings, parse_arguments
-from weyl_pilot.shares import Shares, own_cpus
-from weyl_pilot.watchdog import Watchdog
-from weyl_pilot.wrapper import Shop, Wrapper, remove_tree
+from weyl_pilot.workshop import Told, Workshop, wall_s
+from weyl_pilot.wrapper import Wrapper
 
 log = logging.getLogger("weyl_pilot")
-
-REPORT_EVERY_S = 120.0
-POWER_DB12 = 10.0
-DISK_RESERVE_MB = 600
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
@@ -39,6 +30,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
     settings = parse_arguments(sys.argv[1:] if arguments is None else arguments)
     os.umask(0o022)
     hide_memory()
+    if settings.bundle is not None:
+        return bundle.run(settings, settings.bundle, started=started)
     server = Server(settings.url, Connections(settings.ca_file))
     formatter = logs.set_up(lambda: server.secrets)
     shipper = logs.Shipper(server.send_log)
@@ -53,9 +46,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
         return 1
     shipper.start()
     try:
-        is_good, reason = _work(
-            settings, server, welcome=welcome, ends_at=started + _wall_s(settings, welcome.settings)
-        )
+        is_good, reason = _work(settings, server, welcome=welcome, ends_at=started + wall_s(settings, welcome.settings))
     except IsolationUnavailable as error:
         is_good, reason = False, str(error)
     except Exception as error:
@@ -80,40 +71,11 @@ def _redeem(settings: Settings, server: Server) -> Welcome:
 
 
 def _work(settings: Settings, server: Server, *, welcome: Welcome, ends_at: float) -> "tuple[bool, str]":
-    options = welcome.settings
-    private, jobs_dir = _directories(settings.work_dir)
-    walls = find_walls(
-        settings.isolation,
-        settings.work_dir,
-        hide=[*settings.hide, *_texts(options, "hide")],
-        software=[*settings.software, *_texts(options, "payload_software")],
-        scratch=jobs_dir,
+    told = Told(
+        server, welcome.stamp, welcome.settings, ends_at=ends_at, sandboxes=lambda cache: Sandboxes(server, cache)
     )
-    groups = find_groups()
-    log.info(
-        "payloads are isolated by level %r; control groups: %s", walls.level, ", ".join(groups.controllers) or "none"
-    )
-    if walls.level == "namespace":
-        adopt_orphans()
-    node = _node(settings, options, tags=probe.feature_tags(walls.level, limits_memory=groups.limits_memory))
-    log.info("offer: %s", node.allocation)
-    watchdog = Watchdog(settings.report_every_s or float(options.get("report_every_s") or REPORT_EVERY_S))
-    watchdog.start()
-    shop = Shop(
-        server=server,
-        sandboxes=Sandboxes(server, private / "cache"),
-        walls=walls,
-        watchdog=watchdog,
-        jobs_dir=jobs_dir,
-        spool=private / "spool",
-        facts=_facts(settings, welcome, node=node, walls=walls),
-        environment={str(k): str(v) for k, v in (options.get("payload_environment") or {}).items()},
-        commands=options.get("payload_commands") or {},
-        mask=lambda text: logs.mask(text, list(server.secrets)),
-        power_db12=node.power_db12,
-        ends_at=ends_at,
-        shares=_shares(settings, node, groups),
-    )
+    workshop = Workshop(settings, told)
+    log.info("offer: %s", workshop.node.allocation)
     rules = Rules(
         ends_at=ends_at,
         idle_s=settings.idle_s,
@@ -122,87 +84,13 @@ def _work(settings: Settings, server: Server, *, welcome: Welcome, ends_at: floa
         long_poll_s=max(0, min(30, settings.long_poll_s)),
         work_dir=settings.work_dir,
     )
-    loop = Loop(server, node, rules=rules, make=lambda work: Wrapper(work, replace(shop, drain=loop.drain)))
+    shop = workshop.shop
+    loop = Loop(server, workshop.node, rules=rules, make=lambda work: Wrapper(work, replace(shop, drain=loop.drain)))
     loop.install_signals()
     try:
         return loop.run()
     finally:
-        watchdog.close()
-        remove_tree(jobs_dir)
-        remove_tree(private / "cache")
-
-
-def _directories(work_dir: Path) -> "tuple[Path, Path]":
-    """The pilot's own directory, which nobody else can enter, and the one of the jobs, beside it."""
-    work_dir.mkdir(parents=True, exist_ok=True)
-    private, jobs_dir = work_dir / "private", work_dir / "jobs"
-    for directory in (private, private / "cache", private / "spool"):
-        directory.mkdir(mode=0o700, exist_ok=True)
-        directory.chmod(0o700)
-    jobs_dir.mkdir(exist_ok=True)
-    jobs_dir.chmod(0o711)
-    return private, jobs_dir
-
-
-def _shares(settings: Settings, node: Node, groups: Groups) -> Shares:
-    cpus = own_cpus(
-        node.allocation.cores,
-        is_whole_node=settings.whole_node,
-        usable=sorted(os.sched_getaffinity(0)),
-        online=os.cpu_count() or 1,
-    )
-    return Shares(cpus=cpus, gpus=node.gpus.ids, groups=groups, memory_mb=node.allocation.ram_mb)
-
-
-def _node(settings: Settings, options: Mapping[str, Any], *, tags: Sequence[str]) -> Node:
-    cores, memory_mb = settings.cores, settings.memory_mb
-    if settings.whole_node:  # nodes differ, and all of this one is ours, whatever was expected
-        cores = memory_mb = 0
-    cores = cores or int(options.get("cores") or 0) or probe.usable_cores()
-    cpu, gpus = probe.processor(), find_gpus(os.environ).first(settings.gpus)
-    tags = [*settings.tags, *_texts(options, "tags"), *tags]
-    system = probe.os_tag()
-    return Node(
-        host=probe.host_name(),
-        model=str(cpu["model"]),
-        features=tuple(cpu["features"]),
-        tags=tuple(sorted({*tags, system} if system else set(tags))),
-        power_db12=settings.power_db12 or float(options.get("power_db12") or POWER_DB12),
-        gpus=gpus,
-        is_whole=settings.whole_node,
-        allocation=Allocation(
-            cores=cores,
-            ram_mb=memory_mb or int(options.get("memory_mb") or 0) or probe.usable_memory_mb(),
-            scratch_mb=settings.scratch_mb
-            or int(options.get("scratch_mb") or 0)
-            or max(1, probe.free_disk_mb(settings.work_dir) - DISK_RESERVE_MB),
-            slots=settings.slots or int(options.get("slots") or 0) or cores,
-            gpus=len(gpus.ids),
-        ),
-    )
-
-
-def _wall_s(settings: Settings, options: Mapping[str, Any]) -> float:
-    told = [int(options.get(name) or 0) for name in ("wall_s", "token_life_s")]
-    limits = [settings.wall_s, *told, batch.seconds_left(os.environ) or 0]
-    known = [limit for limit in limits if limit > 0]
-    return float(min(known)) if known else float(WALL_DEFAULT_S)
-
-
-def _facts(settings: Settings, welcome: Welcome, *, node: Node, walls: Walls) -> Dict[str, Any]:
-    return {
-        "HostName": node.host,
-        "ModelName": node.model,
-        "LocalAccount": probe.account(),
-        "Pilot_Reference": welcome.stamp,
-        "PilotAgent": AGENT,
-        "Isolation": walls.level,
-        "WeylURL": settings.url,
-    }
-
-
-def _texts(options: Mapping[str, Any], name: str) -> List[str]:
-    return [str(value) for value in options.get(name) or ()]
+        workshop.close()
 
 
 def _say_goodbye(server: Server, welcome: Welcome, *, is_good: bool, reason: str) -> None:

@@ -28,9 +28,11 @@ class SandboxFailure(Exception):
 class Sandboxes:
     """Moves sandboxes for all jobs of this pilot, and keeps inputs that several jobs share."""
 
-    def __init__(self, server: Server, cache: Path) -> None:
+    def __init__(self, server: Server, cache: Path, *, reads_zstd: Optional[bool] = None) -> None:
+        """What is for another machine, which perhaps cannot read zstd, is fetched with `reads_zstd` False."""
         self._server = server
         self._cache = cache
+        self._reads_zstd = can_read_zstd() if reads_zstd is None else reads_zstd
         self._lock = threading.Lock()
 
     def download(
@@ -42,19 +44,20 @@ class Sandboxes:
             if "/S3/" not in pfn:
                 continue  # a file name: it is inside one of the sandboxes
             try:
-                unpack(self._fetch(job_id, pfn, patience_s=patience_s), directory, bytes_max=bytes_max)
+                unpack(self.fetch(job_id, pfn, patience_s=patience_s), directory, bytes_max=bytes_max)
             except (BadArchive, Refused, OSError) as error:
                 raise SandboxFailure("%s: %s" % (pfn.rpartition("/")[2][:24], error)) from error
             count += 1
         return count
 
-    def _fetch(self, job_id: int, pfn: str, *, patience_s: float) -> Path:
+    def fetch(self, job_id: int, pfn: str, *, patience_s: float) -> Path:
+        """Brings one sandbox as it is packed."""
         name = SANDBOX_NAME.search(pfn)
         if name is None:
             raise BadArchive("not the name of a sandbox: " + pfn)
         digest, kind = name.group(1).lower(), name.group(2)
         # A repacked copy is a different file: its digest is not the one in the name.
-        repack = "tar.bz2" if kind == "tar.zst" and not can_read_zstd() else None
+        repack = "tar.bz2" if kind == "tar.zst" and not self._reads_zstd else None
         # Asked even when the file is here: the server decides whether this job may have it.
         url = self._server.sandbox_url(job_id, pfn, archive_format=repack, patience_s=patience_s)
         path = self._cache / ("%s.%s" % (digest, repack or kind))

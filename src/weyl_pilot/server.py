@@ -57,6 +57,9 @@ class Welcome:
 class Server:
     """Every call that a pilot makes. Safe to use from several threads."""
 
+    has_tokens = True
+    """Whether payloads can be given tokens of their own."""
+
     def __init__(self, url: str, connections: Connections) -> None:
         self._url = url
         self.connections = connections

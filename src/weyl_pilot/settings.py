@@ -38,12 +38,17 @@ class Settings:
     software: Tuple[str, ...] = ()
     hide: Tuple[str, ...] = ()
     ca_file: Optional[str] = None
+    bundle: Optional[Path] = None
+    """The job to run where there is no network; everything that is needed of the server lies beside it."""
 
 
 def parse_arguments(arguments: Sequence[str], environment: Optional[dict] = None) -> Settings:  # type: ignore[type-arg]
     """Turns the command line into settings; the stamp may also come from `WEYL_PILOT_STAMP`."""
     environment = dict(os.environ) if environment is None else environment
-    options = _parser().parse_args(list(arguments))
+    parser = _parser()
+    options = parser.parse_args(list(arguments))
+    if not options.bundle and not (options.url and options.secret_file):
+        parser.error("--url and --secret-file are needed, or else --bundle")
     return Settings(
         url=options.url.rstrip("/"),
         secret_file=Path(options.secret_file).absolute(),
@@ -68,6 +73,7 @@ def parse_arguments(arguments: Sequence[str], environment: Optional[dict] = None
         software=tuple(options.software),
         hide=tuple(options.hide) + _hidden_by_environment(environment.get("WEYL_PILOT_HIDE", "")),
         ca_file=options.ca_file,
+        bundle=Path(options.bundle).absolute() if options.bundle else None,
     )
 
 
@@ -85,7 +91,8 @@ def _parser() -> argparse.ArgumentParser:
         ("--secret-file", "file with the pilot's secret; it is deleted once it has been used"),
     ]
     for name, text in required:
-        parser.add_argument(name, required=True, help=text)
+        parser.add_argument(name, default="", help=text)
+    parser.add_argument("--bundle", help="run this one job without a network, and leave its results here")
     parser.add_argument("--work-dir", default=".", help="directory for jobs and the pilot's own files [.]")
     parser.add_argument("--stamp", help="identity of this pilot [$WEYL_PILOT_STAMP, else the server gives one]")
     parser.add_argument("--site", help="name of the site, for the log only: the server knows it from the secret")

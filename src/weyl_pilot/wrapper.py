@@ -170,8 +170,9 @@ class Wrapper:
         try:
             if work.token:
                 shop.server.accept_job_token(work.job_id, work.token)
-            write_token(cell, shop.server.job_token(work.job_id))
-            shop.server.watch_job_token(work.job_id, lambda text: write_token(cell, text))
+            if shop.server.has_tokens:
+                write_token(cell, shop.server.job_token(work.job_id))
+                shop.server.watch_job_token(work.job_id, lambda text: write_token(cell, text))
             if any("/S3/" in name for name in work.input_sandbox):
                 self.outbox.state(minor="Downloading InputSandbox")
                 shop.sandboxes.download(
@@ -202,10 +203,10 @@ class Wrapper:
         facts = {
             "HOME": walls.run_path(cell),
             "TMPDIR": walls.tmp_path(cell),
-            "WEYL_JOB_TOKEN_FILE": token,
             "WEYL_JOB_FILE": os.path.join(os.path.dirname(token), "job.json"),
-            "WEYL_URL": str(self._shop.facts.get("WeylURL", "")),
         }
+        if self._shop.server.has_tokens:
+            facts.update(WEYL_JOB_TOKEN_FILE=token, WEYL_URL=str(self._shop.facts.get("WeylURL", "")))
         facts.update(self._share.environment())
         return payload_environment(self.work, queue=self._shop.environment, facts=facts)
 

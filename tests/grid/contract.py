@@ -37,7 +37,7 @@ class Grid:
 
     def __init__(self, site: GridSite, directory: Path) -> None:
         self.site = site
-        self._gate = directory / "gate"
+        self.gate = directory / "gate"
         self._sent: list[str] = []
 
     @property
@@ -49,7 +49,7 @@ class Grid:
         """A pilot that prints who it is and, if `gated`, runs until the gate opens."""
         environment = {"COMMON": "a 'quoted' $value"}
         if gated:
-            environment["WEYL_TEST_GATE"] = str(self._gate)
+            environment["WEYL_TEST_GATE"] = str(self.gate)
         return PilotSpec(
             executable=EXECUTABLE,
             arguments=arguments,
@@ -67,8 +67,8 @@ class Grid:
 
     def open_gate(self) -> None:
         """Let the gated pilots of this test go on."""
-        self._gate.write_text("")
-        self._gate.chmod(0o644)
+        self.gate.write_text("")
+        self.gate.chmod(0o644)
 
     async def send(self, spec: PilotSpec, wanted: Collection[Copy] | int = 1) -> Submitted:
         """Submit and demand that every copy was taken."""

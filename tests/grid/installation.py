@@ -115,8 +115,8 @@ asyncio.run(main())
 
 
 @contextmanager
-def installation_with(site: GridSite) -> Iterator[GridInstallation]:
-    """Run an installation that sends pilots to a system of the grid and nowhere else."""
+def installation_with(site: GridSite, **changes: object) -> Iterator[GridInstallation]:
+    """Run an installation that sends pilots to a system of the grid and nowhere else; `changes` are of its queue."""
 
     def configuration(idp_url: str) -> Document:
         made = document(idp_url, Path("/nonexistent"))
@@ -128,6 +128,7 @@ def installation_with(site: GridSite) -> Iterator[GridInstallation]:
             "PowerDB12": 10.0,
             "MaxWaiting": 3,
             "MaxTotal": 3,
+            **changes,
         }
         element = {**site.element, "Queues": {site.queue or "default": queue}}
         made["Resources"]["Sites"] = {SITE: {"CEs": {CE: element}}}

@@ -7,7 +7,7 @@ import pytest
 
 from tests.grid.contract import Grid, copies, names, refusal
 from weyl.kit.ids import new_stamp
-from weyl.pilots.compute_elements.driver import CEState, Output
+from weyl.pilots.compute_elements.driver import Carrier, CEState, Output
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -159,6 +159,35 @@ async def test_output_is_read_while_the_pilot_runs(grid: Grid) -> None:
     assert (await grid.driver.output(handle)).exit_code is None
     grid.open_gate()
     assert await grid.ended([handle]) == {handle: CEState.DONE}
+
+
+async def test_files_are_carried_back_while_the_pilot_runs_and_links_are_not_followed(grid: Grid) -> None:
+    if not isinstance(grid.driver, Carrier):
+        pytest.skip("this driver carries nothing: push mode is refused for it")
+    # Where a system has pilots work elsewhere, it names the place from which is carried.
+    script = b"""#!/bin/sh
+cd "${WEYL_PLACE:-.}" && printf 'one\\ntwo\\0' >report && printf 123456 >large && ln -s /etc/passwd link && : >empty
+while [ ! -e "$1" ]; do sleep 0.2; done
+"""
+    spec = grid.spec(str(grid.gate))
+    submitted = await grid.send(replace(spec, inputs={"pilot.sh": script}), 2)
+    handles = list(submitted.handles.values())
+    wanted = ["report", "large", "link", "empty", "missing"]
+    found: dict[str, dict[str, bytes | None]] = {}
+
+    async def are_there() -> bool:
+        found.update(await grid.driver.carry([*handles, "nonsense"], wanted, bytes_max=5))
+        return all("empty" in found[handle] for handle in handles)
+
+    await grid.until(are_there)
+    for handle in handles:
+        assert found[handle] == {"report": b"one\ntwo\0", "large": None, "empty": b""}
+    assert not found.get("nonsense")
+    grid.open_gate()
+    await grid.ended(handles)
+    assert (await grid.driver.carry(handles[:1], ["report"], bytes_max=99))[handles[0]] == {"report": b"one\ntwo\0"}
+    await grid.driver.cleanup(handles)
+    assert not (await grid.driver.carry(handles, ["report"], bytes_max=99)).get(handles[0])
 
 
 async def test_cleaning_twice_is_cleaning_once_and_spares_what_runs(grid: Grid) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from weyl.config.section import LossySection, OpenSection, Section, StringSet
 from weyl.config.status import StatusSetting, StorageStatus
@@ -17,6 +17,10 @@ class Computing(LossySection):
     @classmethod
     def _reflexive(cls, platforms: dict[str, frozenset[str]]) -> dict[str, frozenset[str]]:
         return {platform: runs | {platform} for platform, runs in platforms.items()}
+
+
+CARRIES_NOTHING = frozenset({"arc", "htcondor", "kubernetes"})
+"""Drivers, and systems behind SSH, that do not bring back what a job has written."""
 
 
 class Payload(Section):
@@ -43,6 +47,16 @@ class Queue(Section):
     max_waiting: int = Field(default=100, ge=0)
     max_total: int = Field(default=2000, ge=0)
     payload: Payload = Payload()
+    # `pull`: pilots ask for jobs. `push`: the worker does it for nodes without a network, and carries all files.
+    mode: Literal["pull", "push"] = "pull"
+    # Level of the oldest processors, such as x86-64-v3. In push mode nobody looks before the job is there.
+    level: str | None = Field(default=None, pattern=r"^x86-64-v[1-4]$")
+
+    @model_validator(mode="after")
+    def _can_be_offered(self) -> "Queue":
+        if self.mode == "push" and self.gpus:
+            raise ValueError("Mode push offers no GPUs: leave GPUs out, or let pilots pull")
+        return self
 
 
 class ComputingElement(Section):
@@ -55,6 +69,17 @@ class ComputingElement(Section):
     status: StatusSetting | None = None
     driver_options: dict[str, Any] = Field(default_factory=dict)
     queues: dict[str, Queue] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _can_push(self) -> "ComputingElement":
+        pushed = [name for name, queue in self.queues.items() if queue.mode == "push"]
+        system = self.driver_options.get("Scheduler", "direct") if self.driver == "ssh" else self.driver
+        if pushed and system in CARRIES_NOTHING:
+            raise ValueError(
+                f"Queue {pushed[0]} has Mode push, for which the driver must carry files back: local, slurm, and ssh "
+                f"with Scheduler direct or slurm can, {system} cannot"
+            )
+        return self
 
 
 class Site(Section):

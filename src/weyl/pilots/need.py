@@ -19,6 +19,8 @@ from weyl.resource_status.claims import Claims
 from weyl.resource_status.statuses import usable
 
 POWER_DB12_ASSUMED = 10.0
+PUSH_MARGIN_S = 600
+"""What a job that is pushed leaves of its time for its own beginning and end."""
 
 
 class QueueKey(NamedTuple):
@@ -36,6 +38,14 @@ class QueueKey(NamedTuple):
     def lock(self) -> str:
         """Return the name of the lock under which pilots are sent to the queue."""
         return f"pilots.submit:{self.vo}:{self.site}:{self.ce}:{self.queue}"
+
+
+def is_pushed(config: Config, key: QueueKey) -> bool:
+    """Tell whether the worker plays the pilots of a queue."""
+    site = config.resources.sites.get(key.site)
+    element = site.ces.get(key.ce) if site else None
+    queue = element.queues.get(key.queue) if element else None
+    return queue is not None and queue.mode == "push"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +119,9 @@ def targets(
                 facts = PlaceFacts(tags=tags, compatibility=config.resources.computing.os_compatibility)
                 read = partial(pilot_offer, place=Place(*key), facts=facts, now=now)
                 offers = seen.get(key, ())
-                offer = read(template(queue, offers))
+                is_pushed = queue.mode == "push"
+                offers = () if is_pushed else offers  # those would be our own
+                offer = read(pushed_offer(queue) if is_pushed else template(queue, offers))
                 late = _ends_too_soon(told.until, queue.wall_time, now)
                 found.append(Target(key, site, ce, queue, offer, reason or late, tuple(map(read, offers))))
     return found
@@ -149,6 +161,29 @@ def template(queue: Queue, seen: Sequence[Offer]) -> Offer:
     )
 
 
+def pushed_offer(queue: Queue) -> Offer:
+    """Return what is offered for a node that nobody has looked at: what the configuration vouches for, and no more."""
+    return Offer.model_validate(
+        {
+            "wall_time": max(0, queue.wall_time - PUSH_MARGIN_S),
+            "cpu_power_db12": queue.power_db12 or POWER_DB12_ASSUMED,
+            "cpu": {
+                "num_cores": queue.cores,
+                "whole_node": queue.whole_node,
+                "ram_mb": queue.memory_mb,
+                "architecture": {"name": queue.architecture, "features": _flags_of(queue.level)},
+            },
+            "gpu": {"count": 0},
+            "io": {"scratch_mb": queue.scratch_mb},
+        }
+    )
+
+
+def _flags_of(level: str | None) -> list[str]:
+    number = int(level[-1]) if level else 1
+    return _BEST_FLAGS["x86_64"][: _FLAGS_UP_TO[number]]
+
+
 def _gpus(queue: Queue, seen: Sequence[Offer]) -> dict[str, Any]:
     if not queue.gpus:
         return {"count": 0}
@@ -167,6 +202,8 @@ _BEST_FLAGS = {
         *("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"),
     ],
 }
+_FLAGS_UP_TO = {1: 0, 2: 7, 3: 16, 4: 21}
+"""How many of them the processors of a level have."""
 
 
 def slots(allocation: Allocation, offer: PilotOffer) -> int:
@@ -196,7 +233,7 @@ def demands(
     open_places = [place for place in places if place.reason is None]
     for class_id, document in documents.items():
         fitting = [
-            (place.key, slots(allocation, place.offer))
+            (place.key, 1 if place.queue.mode == "push" else slots(allocation, place.offer))
             for place in open_places
             if document["vo"] == place.key.vo
             and (allocation := allocate(document, place.offer)) is not None
@@ -220,7 +257,8 @@ def plan(
     target: Target, demand: float, presence: Presence, *, site_total: int, options: Operations, now: datetime
 ) -> Plan:
     """Return how many pilots to send to a queue now."""
-    usable = presence.usable(target.queue.cores)
+    # What waits in a queue in push mode has its job already.
+    usable = 0.0 if target.queue.mode == "push" else presence.usable(target.queue.cores)
     if target.reason is not None:
         return Plan(demand, usable, 0, target.reason)
     wanted = math.ceil(round(demand - usable, 6))
@@ -235,6 +273,8 @@ def plan(
     reason, room = min(limits.items(), key=lambda item: item[1])
     need = max(0, min(wanted, room))
     told = reason if need < wanted else None
+    if target.queue.mode == "push":  # what is sent has its job already: nothing comes back empty
+        return Plan(demand, usable, need, told)
     allowed, why = throttled(wanted, presence.record, waiting=presence.waiting, now=now)
     # The stricter of the two is told; of a throttle also when it takes nothing now: somebody should look at that queue.
     return Plan(demand, usable, min(need, allowed), why if why and (allowed <= need or told is None) else told)

@@ -1,7 +1,7 @@
 """The tables of the pilots room: the registry, secrets and what became of them, sessions, logs, submission."""
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import BYTEA, UUID
+from sqlalchemy.dialects.postgresql import BYTEA, JSONB, UUID
 
 from weyl.kit.db import Timestamp, metadata
 
@@ -137,4 +137,44 @@ pilot_queues = sa.Table(
     sa.Column("reason", sa.Text),
     sa.Column("failures", sa.Integer, nullable=False, server_default="0"),
     sa.Column("skip_until", Timestamp),
+)
+
+# Numbers the pilots that the worker plays for queues in push mode; their stamps are made of it.
+push_number = sa.Sequence("push_number", metadata=metadata)
+
+# One job of a computing element that runs one of our jobs where there is no network. Kept until it is cleared away.
+pushed_jobs = sa.Table(
+    "pushed_jobs",
+    metadata,
+    sa.Column("stamp", sa.String(32), primary_key=True),
+    sa.Column("pilot_stamp", sa.String(32), nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("vo", sa.String(128), nullable=False),
+    sa.Column("site", sa.String(128), nullable=False),
+    sa.Column("ce", sa.String(128), nullable=False),
+    sa.Column("queue", sa.String(128), nullable=False),
+    sa.Column("job_id", sa.BigInteger, nullable=False),
+    # The job as the matcher gave it out, without its token.
+    sa.Column("job", JSONB, nullable=False),
+    sa.Column("created_at", Timestamp, nullable=False),
+    # When its submission began; with it and without a handle it may run without our knowing.
+    sa.Column("sent_at", Timestamp),
+    sa.Column("handle", sa.Text),
+    sa.Column("checked_at", Timestamp),
+    sa.Column("started_at", Timestamp),
+    sa.Column("told_at", Timestamp),
+    sa.Column("unknown_since", Timestamp),
+    sa.Column("cancelled_at", Timestamp),
+    # How many lines of its reports have been passed on, up to when, and by how much the clock of its node is wrong.
+    sa.Column("lines_told", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("told_until", Timestamp),
+    sa.Column("shift_s", sa.Double),
+    sa.Column("closed_at", Timestamp),
+    sa.Column("reason", sa.Text),
+    sa.Column("cleaned_at", Timestamp),
+    sa.Index("ix_pushed_jobs_open", "site", "ce", "queue", postgresql_where=sa.text("closed_at IS NULL")),
+    sa.Index("ix_pushed_jobs_pilot_stamp", "pilot_stamp"),
+    sa.Index(
+        "ix_pushed_jobs_uncleaned", "closed_at", postgresql_where=sa.text("handle IS NOT NULL AND cleaned_at IS NULL")
+    ),
 )

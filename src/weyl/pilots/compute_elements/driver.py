@@ -6,12 +6,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from weyl.pilots.compute_elements.credentials import CredentialProvider, NoCredentials
 
 JOB_NAME_PREFIX = "weyl"
 STAMP_VARIABLE = "WEYL_PILOT_STAMP"
+PLACE_VARIABLE = "WEYL_PLACE"
+"""Names the directory that files are carried from, where pilots work elsewhere on their node."""
 
 
 class CEState(StrEnum):
@@ -154,6 +156,20 @@ class ComputeElementDriver(Protocol):
 
     async def capacity(self) -> Capacity | None:
         """How full the computing element is, or None where it cannot say."""
+        ...
+
+
+@runtime_checkable
+class Carrier(Protocol):
+    """What a driver can that fetches files of pilots, as queues in push mode need it."""
+
+    async def carry(
+        self, handles: Collection[str], files: Sequence[str], *, bytes_max: int
+    ) -> dict[str, dict[str, bytes | None]]:
+        """Return what pilots wrote into files beside their inputs, by handle and name, also while they run.
+
+        What is not there is left out; None stands for a file that is larger than the limit.
+        """
         ...
 
 

@@ -24,6 +24,7 @@ from weyl.pilots.compute_elements.reach import ReachOptions
 from weyl.pilots.compute_elements.transport import Finished, Transport
 
 UPLOAD_BYTES_A_SECOND = 200_000
+DOWNLOAD_BYTES_A_SECOND = 1_000_000
 
 
 class PlaceOptions(ReachOptions):
@@ -171,6 +172,23 @@ class FarSide:
             files.get(places.LOG) or None,
             int(code) if code.isdecimal() else None,
         )
+
+    async def carry(
+        self, handles: Collection[str], files: Sequence[str], *, bytes_max: int
+    ) -> dict[str, dict[str, bytes | None]]:
+        """Fetch files of pilots' work directories in one go."""
+        known = _parsed(handles)
+        lines = "".join(f"{name}\n" for name, _ in known.values()).encode()
+        if not lines:
+            return {}
+        finished = await self._transport.run(
+            places.CARRY,
+            *(self._options.directory, str(bytes_max), *files),
+            stdin=lines,
+            timeout_s=self._options.timeout + len(known) * bytes_max / DOWNLOAD_BYTES_A_SECOND,
+        )
+        found = places.parse_carried(_good(finished).out)
+        return {handle: found.get(name, {}) for handle, (name, _) in known.items()}
 
     async def cleanup(self, handles: Collection[str]) -> None:
         """Remove the directories of pilots that the batch system does not run any more."""

@@ -88,6 +88,14 @@ class LocalComputeElement:
         """Read what there is so far."""
         return await asyncio.to_thread(self._output, handle)
 
+    async def carry(
+        self, handles: Collection[str], files: Sequence[str], *, bytes_max: int
+    ) -> dict[str, dict[str, bytes | None]]:
+        """Read files of pilots' work directories."""
+        return await asyncio.to_thread(
+            lambda: {handle: self._carry(handle, files, bytes_max=bytes_max) for handle in handles}
+        )
+
     async def cleanup(self, handles: Collection[str]) -> None:
         """Remove the directories of pilots that are over."""
         await asyncio.to_thread(self._cleanup, handles)
@@ -200,6 +208,13 @@ class LocalComputeElement:
         for handle in handles:
             if self._place(handle) and not _is_running(handle):
                 self._remove(handle.partition(":")[0])
+
+    def _carry(self, handle: str, files: Sequence[str], *, bytes_max: int) -> dict[str, bytes | None]:
+        place = self._place(handle)
+        found = {} if place is None else {name: place / "work" / name for name in files}
+        # A link could lead to what is not the pilot's.
+        there = {name: path for name, path in found.items() if path.is_file() and not path.is_symlink()}
+        return {name: path.read_bytes() if path.stat().st_size <= bytes_max else None for name, path in there.items()}
 
     def _remove(self, name: str) -> None:
         shutil.rmtree(self._directory / name, ignore_errors=True)

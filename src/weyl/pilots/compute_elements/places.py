@@ -6,7 +6,7 @@ import tarfile
 from collections.abc import Mapping, Sequence
 from shlex import quote
 
-from weyl.pilots.compute_elements.driver import STAMP_VARIABLE, Copy, DriverError, PilotSpec, job_name
+from weyl.pilots.compute_elements.driver import PLACE_VARIABLE, STAMP_VARIABLE, Copy, DriverError, PilotSpec, job_name
 
 JOB, EXIT_CODE, CANCELLED, IDENTITY = "job.sh", "exit-code", "cancelled", "id"
 STDOUT, STDERR, LOG = "stdout.txt", "stderr.txt", "log.txt"
@@ -30,7 +30,8 @@ USER=${{USER:-$(id -un)}}
 HOME=${{HOME:-$(getent passwd "$USER" | cut -d: -f6)}}
 LOGNAME=$USER
 {hide_variable}=${{place%/*}}
-export PATH USER HOME LOGNAME {hide_variable}
+{place_variable}=$place/work
+export PATH USER HOME LOGNAME {hide_variable} {place_variable}
 {exports}
 {identity}
 [ -e "$place/id" ] || {{ printf '%s\\n' "$identity" >"$place/id.own" && mv "$place/id.own" "$place/id"; }}
@@ -120,6 +121,29 @@ for file in stdout.txt stderr.txt log.txt exit-code; do
 done
 """
 
+# Prints "name file size", a line break and that many bytes for each file of each pilot; "-" is the size of what is too
+# large. A file may grow meanwhile; a link could lead anywhere.
+CARRY = """
+cd -- "$1" 2>/dev/null || exit 0
+max=$2
+shift 2
+while read -r name; do
+    for file in "$@"; do
+        path=$name/work/$file
+        [ -f "$path" ] && ! [ -h "$path" ] || continue
+        size=$(wc -c <"$path")
+        size=$((size))
+        if [ "$size" -gt "$max" ]; then
+            echo "$name $file -"
+        else
+            echo "$name $file $size"
+            head -c "$size" <"$path"
+        fi
+    done
+done
+exit 0
+"""
+
 
 def is_name(text: str) -> bool:
     """Tell whether a text can be the name of a pilot's directory."""
@@ -151,6 +175,7 @@ def job_program(spec: PilotSpec, *, identity: str, scratch: str | None) -> str:
     """Return the program that runs a pilot; `identity` is shell that sets the batch system's name for the job."""
     return _JOB.format(
         hide_variable=HIDE_VARIABLE,
+        place_variable=PLACE_VARIABLE,
         exports=_exports(spec.environment),
         identity=identity,
         scratch=f'"{scratch}"' if scratch else "",
@@ -168,6 +193,22 @@ def parse_files(content: bytes) -> dict[str, bytes]:
             raise DriverError("The files of the pilot could not be read to their end")
         files[name], content = rest[: int(size)], rest[int(size) :]
     return files
+
+
+def parse_carried(content: bytes) -> dict[str, dict[str, bytes | None]]:
+    """Read what CARRY printed: files by name of pilot and file, None for those that are too large."""
+    found: dict[str, dict[str, bytes | None]] = {}
+    while content:
+        head, _, rest = content.partition(b"\n")
+        words = head.decode(errors="replace").split(" ")
+        if len(words) != 3 or not (words[2] == "-" or words[2].isdecimal()):
+            raise DriverError("The files of pilots could not be read to their end")
+        size = 0 if words[2] == "-" else int(words[2])
+        if len(rest) < size:
+            raise DriverError("The files of pilots could not be read to their end")
+        found.setdefault(words[0], {})[words[1]] = None if words[2] == "-" else rest[:size]
+        content = rest[size:]
+    return found
 
 
 def _exports(environment: Mapping[str, str]) -> str:

@@ -86,9 +86,10 @@ async def set_failures(
 
 
 async def insert_pilots(tx: Tx, rows: Sequence[Mapping[str, object]], secrets: Sequence[Mapping[str, object]]) -> None:
-    """Register pilots that are about to be submitted, with their secrets."""
+    """Register pilots that are about to be submitted, with their secrets, if they have any yet."""
     await tx.execute(insert(pilots), [dict(row) for row in rows])
-    await tx.execute(insert(pilot_secrets), [dict(secret) for secret in secrets])
+    if secrets:
+        await tx.execute(insert(pilot_secrets), [dict(secret) for secret in secrets])
 
 
 _RECORD = text("""
@@ -149,21 +150,28 @@ async def select_orphans(tx: Tx, key: Mapping[str, str], *, before: datetime) ->
     return {row.pilot_stamp: row.spoke_at is not None for row in rows}
 
 
-async def count_present(tx: Tx, key: Mapping[str, str]) -> tuple[int, int]:
-    """Return how many live pilots a queue has, and how many of them wait."""
-    rows = await tx.execute(
-        select(
-            func.count(),
-            func.count().filter(pilots.c.status.in_(("Submitted", "Waiting"))),
-        ).where(
-            pilots.c.grid_site == key["site"],
-            pilots.c.destination_site == key["ce"],
-            pilots.c.queue == key["queue"],
-            pilots.c.status.in_(LIVE_STATUSES),
-        )
-    )
-    total, waiting = rows.one()
-    return total, waiting
+async def hold_site(tx: Tx, site: str) -> None:
+    """Let nobody else register pilots of a site until `tx` ends: they would be counted too late for its limits."""
+    await tx.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('pilots/' || :site, 0))"), {"site": site})
+
+
+# Of queues in push mode the jobs count, not the pilots that are played for them.
+_COUNT = text(f"""
+    SELECT count(*) FILTER (WHERE ce = :ce AND queue = :queue) AS total,
+        count(*) FILTER (WHERE ce = :ce AND queue = :queue AND waits) AS waiting,
+        count(*) AS at_site
+    FROM (
+        SELECT destination_site AS ce, queue, status IN ('Submitted', 'Waiting') AS waits FROM pilots
+        WHERE grid_site = :site AND status IN {_LIVE} AND origin <> 'pushed'
+        UNION ALL
+        SELECT ce, queue, started_at IS NULL FROM pushed_jobs WHERE site = :site AND closed_at IS NULL
+    ) p
+""")
+
+
+async def count_present(tx: Tx, key: Mapping[str, str]) -> Any:
+    """Return how many live pilots a queue has, how many of them wait, and how many its site has, of all VOs."""
+    return (await tx.execute(_COUNT, {name: key[name] for name in ("site", "ce", "queue")})).one()
 
 
 async def select_unchecked(
@@ -218,7 +226,12 @@ async def select_overdue(tx: Tx, *, now: datetime, limit: int) -> list[str]:
     """Return pilots that are thought to run though their time is over and that no computing element answers for."""
     rows = await tx.execute(
         select(pilots.c.pilot_stamp)
-        .where(pilots.c.status == "Running", pilots.c.handle.is_(None), pilots.c.not_after < now)
+        .where(
+            pilots.c.status == "Running",
+            pilots.c.handle.is_(None),
+            pilots.c.not_after < now,
+            pilots.c.origin != "pushed",  # the worker itself speaks for them, for as long as they have jobs
+        )
         .limit(limit)
     )
     return list(rows.scalars())

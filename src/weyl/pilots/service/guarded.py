@@ -8,10 +8,12 @@ import structlog
 
 from weyl.pilots.compute_elements.driver import (
     Capacity,
+    Carrier,
     CEState,
     CEStatus,
     ComputeElementDriver,
     Copy,
+    DriverError,
     OutcomeUnknown,
     Output,
     PilotSpec,
@@ -69,6 +71,20 @@ class GuardedElement:
     async def output(self, handle: str) -> Output:
         """Fetch what there is."""
         return await self._bounded(self._driver.output(handle), self._question_s)
+
+    @property
+    def can_carry(self) -> bool:
+        """Whether files of pilots can be fetched, as push mode needs it."""
+        return isinstance(self._driver, Carrier)
+
+    async def carry(
+        self, handles: Collection[str], files: Sequence[str], *, bytes_max: int
+    ) -> dict[str, dict[str, bytes | None]]:
+        """Fetch files of pilots; raises `DriverError` where the driver cannot."""
+        if not isinstance(self._driver, Carrier):
+            raise DriverError(f"The driver of {self._name} cannot carry files back, which push mode needs")
+        found = await self._bounded(self._driver.carry(handles, files, bytes_max=bytes_max), self._submission_s)
+        return {handle: found.get(handle, {}) for handle in handles}
 
     async def cleanup(self, handles: Collection[str]) -> None:
         """Remove what pilots left."""

@@ -12,6 +12,7 @@ from weyl.kit.db import Tx
 from weyl.matcher.models import Offer
 from weyl.pilots.need import Plan, Presence, QueueKey, Target, demands, plan, targets
 from weyl.pilots.permits import PilotScope
+from weyl.pilots.queries import push
 from weyl.pilots.queries import submission as queries
 from weyl.pilots.queries.records import select_records
 from weyl.pilots.throttle import Record
@@ -35,7 +36,7 @@ async def plan_due(tx: Tx, config: Config, drivers: Collection[str], *, now: dat
     due = [vo for vo in config.registry if _is_due(vo, config, before, now=now)]
     if not due:
         return
-    counts = await queries.select_present(tx, orphaned_before=now - ORPHANED_AFTER)
+    counts = [*await queries.select_present(tx, orphaned_before=now - ORPHANED_AFTER), *await push.select_present(tx)]
     seen = await _offers_seen(tx, due, now=now)
     find = partial(targets, config, drivers=drivers, seen=seen, claims=await read_claims(tx, now), now=now)
     places = [target for vo in due for target in find(vo)]

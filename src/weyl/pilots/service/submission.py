@@ -9,6 +9,7 @@ import structlog
 from weyl.config.models import Config
 from weyl.config.operations import Operations
 from weyl.kit.clock import utcnow
+from weyl.kit.db import Tx
 from weyl.kit.ids import new_stamp, uuid7
 from weyl.pilots.compute_elements.driver import Copy, DriverError, Submitted, job_name
 from weyl.pilots.errors import ComputingElementFailed
@@ -41,11 +42,8 @@ async def submit(yard: Yard, key: QueueKey, count: int) -> None:
     then they are sent, then it is recorded what became of them. A crash in between leaves rows without a handle,
     which the next submission looks up on the computing element by name.
     """
-    config, now = yard.config.current().config, utcnow()
-    async with yard.db.read() as tx:
-        claims = await read_claims(tx, now)
-    places = targets(config, key.vo, drivers=yard.drivers, seen={}, claims=claims, now=now)
-    target = next((place for place in places if place.key == key), None)
+    config = yard.config.current().config
+    target = await find_target(yard, config, key)
     if target is None:
         return
     if target.reason is not None:  # closed since it was planned
@@ -66,9 +64,18 @@ async def submit(yard: Yard, key: QueueKey, count: int) -> None:
             sent = Submitted(failures=dict.fromkeys(range(len(copies)), str(error)))
     except (ComputingElementFailed, DriverError, OSError) as error:
         log.warning("pilots.submission_failed", **key.fields(), error=str(error))
-        await _note_failure(yard, config, key, str(error))
+        await note_failure(yard, config, key, str(error))
         return
     await _record(yard, key, fresh, sent, config=config)
+
+
+async def find_target(yard: Yard, config: Config, key: QueueKey) -> Target | None:
+    """Return a queue as it is now; None if it is not configured any more."""
+    now = utcnow()
+    async with yard.db.read() as tx:
+        claims = await read_claims(tx, now)
+    places = targets(config, key.vo, drivers=yard.drivers, seen={}, claims=claims, now=now)
+    return next((place for place in places if place.key == key), None)
 
 
 async def adopt_orphans(yard: Yard, config: Config, key: QueueKey) -> None:
@@ -98,20 +105,34 @@ async def _register(yard: Yard, target: Target, count: int) -> list[_Fresh]:
     """Register pilots and their secrets, as many as the queue still has room for, and commit."""
     now = utcnow()
     async with yard.db.transaction() as tx:
-        total, waiting = await queries.count_present(tx, target.key.fields())
-        room = min(count, target.queue.max_waiting - waiting, target.queue.max_total - total)
+        room = min(count, await room_for(tx, target))
         if room <= 0:
             return []
         minted = [(new_stamp(), *yard.ring.mint()) for _ in range(room)]
         await queries.insert_pilots(
             tx,
-            [_pilot_row(target, stamp, now=now) for stamp, _, _ in minted],
-            [_secret_row(target.key, stamp, mac, now=now, lifetime=yard.secret_lifetime) for stamp, _, mac in minted],
+            [pilot_row(target, stamp, now=now) for stamp, _, _ in minted],
+            [secret_row(target.key, stamp, mac, now=now, lifetime=yard.secret_lifetime) for stamp, _, mac in minted],
         )
     return [_Fresh(stamp, secret) for stamp, secret, _ in minted]
 
 
-def _pilot_row(target: Target, stamp: str, *, now: datetime) -> dict[str, object]:
+async def room_for(tx: Tx, target: Target) -> int:
+    """Return how many more the queue and its site may have, as it is until `tx` ends.
+
+    What was planned may be late: plans of several VOs do not know of each other's orders.
+    """
+    await queries.hold_site(tx, target.key.site)
+    there = await queries.count_present(tx, target.key.fields())
+    return min(
+        target.queue.max_waiting - there.waiting,
+        target.queue.max_total - there.total,
+        target.site.max_pilots - there.at_site,
+    )
+
+
+def pilot_row(target: Target, stamp: str, *, now: datetime) -> dict[str, object]:
+    """Return the row of a pilot that is about to be sent."""
     return {
         "pilot_stamp": stamp,
         "pilot_job_reference": stamp,
@@ -127,7 +148,8 @@ def _pilot_row(target: Target, stamp: str, *, now: datetime) -> dict[str, object
     }
 
 
-def _secret_row(key: QueueKey, stamp: str, mac: bytes, *, now: datetime, lifetime: timedelta) -> dict[str, object]:
+def secret_row(key: QueueKey, stamp: str, mac: bytes, *, now: datetime, lifetime: timedelta) -> dict[str, object]:
+    """Return the row of the secret with which such a pilot begins."""
     return {
         "secret_id": uuid7(),
         "mac": mac,
@@ -160,10 +182,10 @@ async def _record(yard: Yard, key: QueueKey, fresh: Sequence[_Fresh], sent: Subm
         log.warning("pilots.doubtful", **key.fields(), reason=next(iter(sent.doubtful.values())))
     if not handles:
         reasons = [*(reason for _, reason in failed.values()), *sent.doubtful.values()]
-        await _note_failure(yard, config, key, next(iter(reasons), "nothing was sent"))
+        await note_failure(yard, config, key, next(iter(reasons), "nothing was sent"))
 
 
-async def _note_failure(yard: Yard, config: Config, key: QueueKey, fault: str) -> None:
+async def note_failure(yard: Yard, config: Config, key: QueueKey, fault: str) -> None:
     """Leave a failing queue alone for 1, 2, 4 ... cycles, ten at most, and keep the reason for people to see."""
     every = config.operations.get(key.vo, Operations()).pilots.submit_every
     async with yard.db.transaction() as tx:

@@ -12,7 +12,7 @@ from weyl.kit.db import Database
 from weyl.pilots.archive import pilot_archive
 from weyl.pilots.compute_elements.credential_files import credentials_of
 from weyl.pilots.compute_elements.directory import default_directory, make_trusted
-from weyl.pilots.compute_elements.driver import ComputeElementDriver, DriverContext, DriverFactory
+from weyl.pilots.compute_elements.driver import DriverContext, DriverFactory
 from weyl.pilots.errors import ComputingElementFailed
 from weyl.pilots.secrets import PepperRing
 from weyl.pilots.service.guarded import GuardedElement
@@ -50,7 +50,7 @@ class Yard:
             credentials=settings.credentials_directory,
         )
 
-    def driver(self, config: Config, site: str, ce: str) -> ComputeElementDriver:
+    def driver(self, config: Config, site: str, ce: str) -> GuardedElement:
         """Return the driver of a configured computing element."""
         place = config.resources.sites.get(site)
         element = place.ces.get(ce) if place else None

@@ -1,0 +1,166 @@
+"""What is sent to nodes without a network and what comes back from them: pure."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from weyl.kit import json
+from weyl.pilots.compute_elements.driver import CEStatus
+from weyl.pilots.need import QueueKey
+
+BUNDLE, REPORTS, HEARTBEAT, OUTPUT = "bundle.json", "reports.jsonl", "heartbeat.json", "output.tar.bz2"
+"""The names by which the program on the node knows its files."""
+
+WALL_MARGIN_S = 900
+MEMORY_MARGIN_MB = 256
+UPLOADING = "Uploading Output Sandbox"
+FINAL = frozenset({"Done", "Failed", "Completed"})
+SOURCE = "JobWrapper"
+
+
+class Demand(NamedTuple):
+    """What one job asks of its computing element; jobs that ask for the same are sent together."""
+
+    cores: int
+    memory_mb: int | None
+    wall_s: int
+    scratch_mb: int | None
+    inputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """What a job has reported: states by time, parameters, and how many lines that were."""
+
+    states: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    lines: int = 0
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether a final state is among the reports."""
+        return any(state.get("Status") in FINAL for state in self.states.values())
+
+    def before_upload(self) -> "Journal":
+        """Return the states that hold whatever becomes of the output; parameters come with the rest."""
+        at = next((at for at, state in sorted(self.states.items()) if state.get("MinorStatus") == UPLOADING), None)
+        final = next((at for at, state in sorted(self.states.items()) if state.get("Status") in FINAL), None)
+        limit = min((time for time in (at, final) if time is not None), default="9")
+        return Journal({at: state for at, state in self.states.items() if at < limit}, {}, self.lines)
+
+    def after(self, until: datetime | None) -> "Journal":
+        """Return the states that are later than what has been told: a wrapper's times only rise."""
+        if until is None:
+            return self
+        return Journal(
+            {at: state for at, state in self.states.items() if at > wire(until)}, self.parameters, self.lines
+        )
+
+    @property
+    def last(self) -> str | None:
+        """The time of the latest state."""
+        return max(self.states, default=None)
+
+
+def pilot_stamp(key: QueueKey, number: int) -> str:
+    """Return the stamp of the n-th pilot that is played for a queue."""
+    return hashlib.sha256(f"{'/'.join(key)}/{number}".encode()).hexdigest()[:32]
+
+
+def job_stamp(pilot: str, number: int) -> str:
+    """Return the stamp of the n-th job of such a pilot: its name on the computing element."""
+    return hashlib.sha256(f"{pilot}/{number}".encode()).hexdigest()[:32]
+
+
+def demand_of(job: Mapping[str, Any], *, memory_mb: int | None, wall_s: int) -> Demand:
+    """Return what a matched job asks of a computing element whose queue gives so much."""
+    allocated, limits = job.get("allocated") or {}, job.get("limits") or {}
+    limit_mb = limits.get("ram_mb")
+    asked_mb = None if limit_mb is None else limit_mb + MEMORY_MARGIN_MB
+    known = [mb for mb in (asked_mb, memory_mb) if mb is not None]
+    return Demand(
+        cores=allocated.get("cores") or 1,
+        memory_mb=min(known, default=None),
+        wall_s=min(wall_s, (limits.get("wall_s") or wall_s) + WALL_MARGIN_S),
+        scratch_mb=allocated.get("scratch_mb") or None,
+        inputs=tuple(pfn for pfn in (job.get("work") or {}).get("input_sandbox") or () if "/S3/" in pfn),
+    )
+
+
+def bundle_of(job: Mapping[str, Any], *, stamp: str, inputs: Sequence[str], options: Mapping[str, Any]) -> bytes:
+    """Return the document by which a node runs a job."""
+    return json.dumps({"stamp": stamp, "job": dict(job), "inputs": list(inputs), "options": dict(options)})
+
+
+def read_journal(content: bytes | None, *, shift_s: float = 0.0) -> Journal:
+    """Read reports as far as whole lines have been written; what is no report is passed over."""
+    states: dict[str, dict[str, str]] = {}
+    parameters: dict[str, Any] = {}
+    whole, _, _ = (content or b"").rpartition(b"\n")
+    lines = whole.splitlines()
+    for line in lines:
+        try:
+            document = json.loads(line)
+            for at, state in (document.get("status") or {}).items():
+                states[_shifted(at, shift_s)] = {str(name): str(value)[:255] for name, value in state.items()}
+            parameters.update(document.get("parameters") or {})
+        except (ValueError, AttributeError, TypeError):
+            continue
+    return Journal(states, parameters, len(lines))
+
+
+def shift_of(journal: Journal, *, sent_at: datetime, now: datetime) -> float | None:
+    """Return by how many seconds the clock of a node is behind ours: it cannot have started before it was sent."""
+    if not journal.states:
+        return None
+    times = sorted(datetime.fromisoformat(at) for at in journal.states)
+    if times[0] < sent_at:
+        return (sent_at - times[0]).total_seconds()
+    return min(0.0, (now - times[-1]).total_seconds())
+
+
+def lost(status: CEStatus, *, now: datetime) -> dict[str, dict[str, str]]:
+    """Return the report of a job that is over on its computing element and has left none of its own."""
+    detail = status.detail or status.state.value
+    word = detail.upper()
+    minor, error_class = "Job stalled: pilot not running", "pilot"
+    if "OUT_OF_MEMORY" in word or "OOM" in word:
+        minor, error_class = "Job has exceeded its memory limit", "memory"
+    elif "TIMEOUT" in word or "DEADLINE" in word:
+        minor, error_class = "Job has exceeded maximum wall clock time", "time"
+    return _failed(minor, f"Its computing element says: {detail}", error_class, now)
+
+
+def upload_failed(journal: Journal, reason: str, *, now: datetime) -> dict[str, dict[str, str]]:
+    """Return the last report of a job whose output could not be stored: what failed before stays as it was."""
+    ends = {at: state for at, state in journal.states.items() if state.get("Status") in FINAL}
+    if any(state.get("Status") == "Failed" for state in ends.values()):
+        return {at: dict(state) for at, state in ends.items()}
+    return _failed(UPLOADING, reason, "output_upload", now)
+
+
+def input_failed(reason: str, *, now: datetime) -> dict[str, dict[str, str]]:
+    """Return the report of a job whose input could not be had."""
+    return _failed("Failed Downloading InputSandbox", reason, "site", now)
+
+
+def queued(word: str, *, now: datetime) -> dict[str, dict[str, str]]:
+    """Return the report of a job that waits in its batch system; it also says that the job is not forgotten."""
+    text = f"Queued at the computing element{': ' + word if word else ''}"
+    return {wire(now): {"Source": SOURCE, "ApplicationStatus": text[:255]}}
+
+
+def _failed(minor: str, text: str, error_class: str, now: datetime) -> dict[str, dict[str, str]]:
+    state = {"Status": "Failed", "MinorStatus": minor, "ApplicationStatus": text[:255], "ErrorClass": error_class}
+    return {wire(now): {"Source": SOURCE, **state}}
+
+
+def wire(at: datetime) -> str:
+    """Return a time as reports carry it."""
+    return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _shifted(at: str, shift_s: float) -> str:
+    return wire(datetime.fromisoformat(at) + timedelta(seconds=shift_s)) if shift_s else at

@@ -1,0 +1,288 @@
+"""Looks after jobs on nodes without a network: passes on what they report, carries their results back, ends them."""
+
+import gzip
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from weyl.config.models import Config
+from weyl.config.operations import Operations
+from weyl.kit import json
+from weyl.kit.clock import utcnow
+from weyl.pilots import bundles
+from weyl.pilots.bundles import HEARTBEAT, OUTPUT, REPORTS, Journal
+from weyl.pilots.compute_elements.driver import CEState, CEStatus, DriverError, job_name
+from weyl.pilots.errors import ComputingElementFailed
+from weyl.pilots.need import QueueKey
+from weyl.pilots.queries import push as queries
+from weyl.pilots.queries.submission import settle_pilots
+from weyl.pilots.service.guarded import GuardedElement
+from weyl.pilots.service.planning import ORPHANED_AFTER
+from weyl.pilots.service.polling import LOCAL_EVERY, UNKNOWN_FOR
+from weyl.pilots.service.push import Pushing, give_up, let_go, send
+from weyl.pilots.service.push_doors import DOOR_FAULTS, Door, Refused, SandboxFailure, Unreachable
+from weyl.pilots.service.submission import find_target
+
+log = structlog.get_logger(__name__)
+
+OURS = frozenset({"Matched", "Running", "Stalled", "Completing"})
+REPORT_BYTES_MAX = 1 << 20
+OUTPUT_BYTES_MAX = 100 << 20
+LOOKED_AT_MAX = 500
+# A job in a batch system's queue is shown to be alive well within the time after which it would be taken back.
+QUEUED_SHARE = 3
+Change = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """One look at one queue."""
+
+    pushing: Pushing
+    key: QueueKey
+    config: Config
+    driver: GuardedElement
+    now: datetime
+
+    @property
+    def options(self) -> Operations:
+        return self.config.operations.get(self.key.vo, Operations())
+
+    def is_time(self, row: Any) -> bool:
+        element = self.config.resources.sites[self.key.site].ces[self.key.ce]
+        pause = timedelta(seconds=self.options.pilots.status_every)
+        if element.driver == "local":
+            pause = min(pause, LOCAL_EVERY)
+        return bool(self.now - (row.checked_at or row.created_at) >= pause)
+
+    async def door(self, row: Any) -> Door:
+        return await self.pushing.doors.open(self.key, row.pilot_stamp)
+
+
+async def tend(pushing: Pushing, key: QueueKey) -> None:
+    """Look at everything that is under way in a queue; the caller holds the queue's lock."""
+    yard = pushing.yard
+    config = yard.config.current().config
+    try:
+        driver = yard.driver(config, key.site, key.ce)
+        turn = _Turn(pushing, key, config, driver, utcnow())
+        async with yard.db.read() as tx:
+            pilots = await queries.select_pilots(tx, key.fields())
+            rows = await queries.select_open(tx, key.fields())
+        await _send_what_is_left(turn, [row for row in rows if row.sent_at is None])
+        await _find_doubtful(turn, [row for row in rows if row.sent_at is not None and row.handle is None])
+        known = [row for row in rows if row.handle is not None]
+        await _cancel(turn, [row for row in known if _is_to_end(row, pilots) and row.cancelled_at is None])
+        await _look(turn, [row for row in known if turn.is_time(row)][:LOOKED_AT_MAX])
+        await _end_pilots(turn, pilots)
+    except (ComputingElementFailed, DriverError, OSError) as error:
+        log.warning("push.not_tended", **key.fields(), error=str(error))
+
+
+async def clean(pushing: Pushing, *, limit: int = LOOKED_AT_MAX) -> None:
+    """Remove what jobs that are over left on their computing elements."""
+    yard = pushing.yard
+    async with yard.db.read() as tx:
+        rows = await queries.select_uncleaned(tx, limit=limit)
+    by_element: dict[tuple[str, str], list[Any]] = {}
+    for row in rows:
+        by_element.setdefault((row.site, row.ce), []).append(row)
+    for element, theirs in by_element.items():
+        try:
+            await yard.driver(yard.config.current().config, *element).cleanup([row.handle for row in theirs])
+        except (ComputingElementFailed, DriverError, OSError) as error:
+            log.warning("push.not_cleaned", site=element[0], ce=element[1], error=str(error))
+            continue
+        async with yard.db.transaction() as tx:
+            await queries.change_jobs(tx, {row.stamp: {"cleaned_at": utcnow()} for row in theirs})
+
+
+def _is_to_end(row: Any, pilots: Mapping[str, Any]) -> bool:
+    """Tell whether nobody waits for a job any more: it was killed, given to others, or its pilot was revoked."""
+    pilot = pilots.get(row.pilot_stamp)
+    is_ours = row.job_pilot == row.pilot_stamp and row.job_status in OURS
+    return not is_ours or pilot is None or pilot.revoked_at is not None
+
+
+async def _send_what_is_left(turn: _Turn, rows: Sequence[Any]) -> None:
+    """Send what a crash kept from being sent; what others have by now is closed."""
+    wanted = [row for row in rows if row.job_pilot == row.pilot_stamp and row.job_status in OURS]
+    stale = [row for row in rows if row not in wanted]
+    target = await find_target(turn.pushing.yard, turn.config, turn.key) if wanted else None
+    if target is None:
+        stale += wanted
+    if stale:
+        await let_go(turn.pushing.yard, turn.config, stale, {row.stamp: "It was never sent" for row in stale})
+    if target is not None:
+        await send(turn.pushing, target, wanted, config=turn.config)
+
+
+async def _find_doubtful(turn: _Turn, rows: Sequence[Any]) -> None:
+    """Look for jobs whose submission was cut short: those that run are adopted, the others go back."""
+    late = [row for row in rows if turn.now - row.sent_at >= ORPHANED_AFTER]
+    if not late:
+        return
+    found = await turn.driver.find([job_name(row.stamp) for row in late])
+    handles = {row.stamp: found[job_name(row.stamp)] for row in late if job_name(row.stamp) in found}
+    async with turn.pushing.yard.db.transaction() as tx:
+        await queries.change_jobs(tx, {stamp: {"handle": handle} for stamp, handle in handles.items()})
+    lost = [row for row in late if row.stamp not in handles]
+    if lost:
+        reasons = {row.stamp: "Its submission was cut short" for row in lost}
+        await let_go(turn.pushing.yard, turn.config, lost, reasons)
+    log.warning("push.orphans", **turn.key.fields(), adopted=len(handles), let_go=len(lost))
+
+
+async def _cancel(turn: _Turn, rows: Sequence[Any]) -> None:
+    if not rows:
+        return
+    kept = await turn.driver.cancel([row.handle for row in rows])
+    done = {row.stamp: {"cancelled_at": turn.now} for row in rows if kept.get(row.handle) is None}
+    async with turn.pushing.yard.db.transaction() as tx:
+        await queries.change_jobs(tx, done)
+
+
+async def _look(turn: _Turn, rows: Sequence[Any]) -> None:
+    if not rows:
+        return
+    said = await turn.driver.status([row.handle for row in rows])
+    seen = [row for row in rows if said[row.handle].state is not CEState.WAITING]
+    files = await turn.driver.carry([row.handle for row in seen], [REPORTS, HEARTBEAT], bytes_max=REPORT_BYTES_MAX)
+    for row in rows:
+        try:
+            change = await _tend_one(turn, row, said[row.handle], files.get(row.handle, {}))
+        except Refused as error:
+            change = _refused(turn, row, error)
+        except (Unreachable, OSError) as error:
+            log.warning("push.server_away", job=row.job_id, error=str(error))
+            return
+        async with turn.pushing.yard.db.transaction() as tx:
+            await queries.change_jobs(tx, {row.stamp: change})
+
+
+def _refused(turn: _Turn, row: Any, error: Refused) -> Change:
+    """The server does not hear this pilot about the job: its session is over, or the job is not its any more."""
+    turn.pushing.doors.close(row.pilot_stamp)
+    log.warning("push.refused", job=row.job_id, error=str(error))
+    if row.cancelled_at is not None:
+        return {"closed_at": turn.now, "reason": f"It was ended: {error}"}
+    return {"checked_at": turn.now}
+
+
+async def _tend_one(turn: _Turn, row: Any, status: CEStatus, files: Mapping[str, bytes | None]) -> Change:
+    change: Change = {"checked_at": turn.now, "is_unknown": status.state is CEState.UNKNOWN}
+    if status.state is CEState.WAITING:
+        return change | await _tell_that_it_waits(turn, row, status)
+    raw = bundles.read_journal(files.get(REPORTS))
+    shift_s = row.shift_s if row.shift_s is not None else bundles.shift_of(raw, sent_at=row.sent_at, now=turn.now)
+    journal = bundles.read_journal(files.get(REPORTS), shift_s=shift_s or 0.0)
+    if shift_s is not None:
+        change["shift_s"] = shift_s
+    if journal.is_finished:
+        return change | await _finish(turn, row, journal)
+    if status.state is CEState.UNKNOWN:
+        is_lost = row.unknown_since is not None and turn.now - row.unknown_since >= UNKNOWN_FOR
+        return change | (await _lose(turn, row, status) if is_lost else {})
+    if status.state.is_final:
+        return change | await _lose(turn, row, status)
+    return change | await _tell_that_it_runs(turn, row, journal, files.get(HEARTBEAT))
+
+
+async def _tell_that_it_waits(turn: _Turn, row: Any, status: CEStatus) -> Change:
+    pause = timedelta(seconds=turn.options.job_health.matched_timeout / QUEUED_SHARE)
+    if turn.now - (row.told_at or turn.now - pause) < pause:
+        return {}
+    door = await turn.door(row)
+    await door.tell(row.job_id, bundles.queued(status.detail, now=turn.now), {})
+    return {"told_at": turn.now}
+
+
+async def _tell_that_it_runs(turn: _Turn, row: Any, journal: Journal, beat: bytes | None) -> Change:
+    """Pass on reports that are new, and a heartbeat: what the wrapper measured last, or that the job runs."""
+    door, change = await turn.door(row), Change(started_at=turn.now)
+    if journal.lines > row.lines_told:
+        new = journal.before_upload().after(row.told_until)
+        await door.tell(row.job_id, new.states, journal.parameters)
+        change |= {"lines_told": journal.lines, "told_until": new.last}
+    pause = timedelta(seconds=turn.options.job_health.report_every)
+    if row.started_at is not None and turn.now - (row.told_at or row.started_at) < pause:
+        return change
+    commands = await door.beat(row.job_id, _sample(beat))
+    if "Kill" in commands:
+        await _cancel(turn, [row])
+    return change | {"told_at": turn.now}
+
+
+def _sample(beat: bytes | None) -> Mapping[str, Any]:
+    try:
+        return dict(json.loads(beat)["sample"]) if beat else {}
+    except (ValueError, KeyError, TypeError):
+        return {}
+
+
+async def _finish(turn: _Turn, row: Any, journal: Journal) -> Change:
+    """Do what a wrapper does last: store the output, then report the end; done again it changes nothing."""
+    if row.job_pilot != row.pilot_stamp:
+        return {"closed_at": turn.now, "reason": "Others have the job by now"}
+    if row.job_status in bundles.FINAL:  # said before a crash, and not noted
+        return {"closed_at": turn.now, "reason": "It ended"}
+    door = await turn.door(row)
+    new = journal.after(row.told_until)
+    states: Mapping[str, Mapping[str, str]] = new.states
+    parameters = journal.parameters
+    carried = (await turn.driver.carry([row.handle], [OUTPUT], bytes_max=OUTPUT_BYTES_MAX))[row.handle]
+    try:
+        if OUTPUT in carried:
+            content = carried[OUTPUT]
+            if content is None:
+                raise SandboxFailure(f"its output is larger than {OUTPUT_BYTES_MAX >> 20} MiB")
+            await door.upload(row.job_id, content)
+    except SandboxFailure as error:
+        early = new.before_upload().states
+        states = {**early, **bundles.upload_failed(journal, str(error), now=turn.now)}
+        parameters = {**parameters, "OutputSandboxProblem": str(error)[:255]}
+    await _keep_log(turn, door, row)
+    await door.tell(row.job_id, states, parameters)
+    return {"started_at": turn.now, "lines_told": journal.lines, "closed_at": turn.now, "reason": "It ended"}
+
+
+async def _lose(turn: _Turn, row: Any, status: CEStatus) -> Change:
+    """Report for a job that is over and has not done so itself."""
+    if row.job_pilot == row.pilot_stamp and row.job_status in OURS:
+        door = await turn.door(row)
+        await _keep_log(turn, door, row)
+        await door.tell(row.job_id, bundles.lost(status, now=turn.now), {})
+    return {"closed_at": turn.now, "reason": f"It left no reports: {status.state}, {status.detail}"}
+
+
+async def _keep_log(turn: _Turn, door: Door, row: Any) -> None:
+    left = await turn.driver.output(row.handle)
+    text = b"".join(part for part in (left.log, left.stdout, left.stderr) if part)
+    if text:
+        head = f"---- job {row.job_id}, {job_name(row.stamp)} ----\n".encode()
+        try:
+            await door.log(row.number, gzip.compress(head + text[-REPORT_BYTES_MAX // 4 :], mtime=0))
+        except DOOR_FAULTS as error:
+            log.warning("push.no_log", job=row.job_id, error=str(error))
+
+
+async def _end_pilots(turn: _Turn, pilots: Mapping[str, Any]) -> None:
+    """End pilots of which nothing is left; one that was cut short before it wrote down its jobs lets them go."""
+    yard = turn.pushing.yard
+    async with yard.db.read() as tx:
+        now_open = {row.pilot_stamp for row in await queries.select_open(tx, turn.key.fields())}
+    for stamp, pilot in pilots.items():
+        if stamp in now_open:
+            continue
+        turn.pushing.doors.close(stamp)
+        if pilot.revoked_at is not None:
+            await give_up(yard, turn.config, stamp, "It was revoked", status="Deleted")
+        elif not pilot.jobs:
+            await give_up(yard, turn.config, stamp, "It was cut short before it wrote down its jobs")
+        else:
+            async with yard.db.transaction() as tx:
+                reason = f"{pilot.jobs} {'job' if pilot.jobs == 1 else 'jobs'} pushed"
+                await settle_pilots(tx, {stamp: ("Done", reason)}, now=turn.now)

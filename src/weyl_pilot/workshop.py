@@ -1,0 +1,159 @@
+"""What jobs need of this machine, made ready once: directories, walls, what there is to offer, and who looks on."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Mapping, Sequence
+
+from weyl_pilot import batch, logs, probe
+from weyl_pilot.cgroups import Groups, find_groups
+from weyl_pilot.gpus import find_gpus
+from weyl_pilot.isolation import Walls, find_walls
+from weyl_pilot.offer import WALL_DEFAULT_S, Allocation, Node
+from weyl_pilot.processes import adopt_orphans
+from weyl_pilot.sandbox import Sandboxes
+from weyl_pilot.server import AGENT, Server
+from weyl_pilot.settings import Settings
+from weyl_pilot.shares import Shares, own_cpus
+from weyl_pilot.watchdog import Watchdog
+from weyl_pilot.wrapper import Shop, remove_tree
+
+log = logging.getLogger("weyl_pilot.workshop")
+
+REPORT_EVERY_S = 120.0
+POWER_DB12 = 10.0
+DISK_RESERVE_MB = 600
+
+
+@dataclass(frozen=True)
+class Told:
+    """What this machine cannot know by itself: who speaks for its jobs, under which stamp, and what the queue gives."""
+
+    server: Server
+    stamp: str
+    options: Mapping[str, Any]
+    ends_at: float
+    """By the monotonic clock: when the allocation is over."""
+    sandboxes: Callable[[Path], Sandboxes]
+    """Makes what moves sandboxes, from the directory of its cache."""
+
+
+class Workshop:
+    """The shop of all jobs here, and the node that it stands on; `close` clears away what jobs left."""
+
+    def __init__(self, settings: Settings, told: Told) -> None:
+        options = told.options
+        self._private, self._jobs_dir = _directories(settings.work_dir)
+        walls = find_walls(
+            settings.isolation,
+            settings.work_dir,
+            hide=[*settings.hide, *_texts(options, "hide")],
+            software=[*settings.software, *_texts(options, "payload_software")],
+            scratch=self._jobs_dir,
+        )
+        groups = find_groups()
+        names = ", ".join(groups.controllers) or "none"
+        log.info("payloads are isolated by level %r; control groups: %s", walls.level, names)
+        if walls.level == "namespace":
+            adopt_orphans()
+        self.node = _node(settings, options, tags=probe.feature_tags(walls.level, limits_memory=groups.limits_memory))
+        self._watchdog = Watchdog(settings.report_every_s or float(options.get("report_every_s") or REPORT_EVERY_S))
+        self._watchdog.start()
+        self.shop = Shop(
+            server=told.server,
+            sandboxes=told.sandboxes(self._private / "cache"),
+            walls=walls,
+            watchdog=self._watchdog,
+            jobs_dir=self._jobs_dir,
+            spool=self._private / "spool",
+            facts=_facts(settings, told.stamp, node=self.node, walls=walls),
+            environment={str(k): str(v) for k, v in (options.get("payload_environment") or {}).items()},
+            commands=options.get("payload_commands") or {},
+            mask=lambda text: logs.mask(text, list(told.server.secrets)),
+            power_db12=self.node.power_db12,
+            ends_at=told.ends_at,
+            shares=_shares(settings, self.node, groups),
+        )
+
+    def close(self) -> None:
+        """Ends the watch, and removes what is not needed any more."""
+        self._watchdog.close()
+        remove_tree(self._jobs_dir)
+        remove_tree(self._private / "cache")
+
+
+def wall_s(settings: Settings, options: Mapping[str, Any]) -> float:
+    """The least number of seconds that anybody gives us."""
+    told = [int(options.get(name) or 0) for name in ("wall_s", "token_life_s")]
+    limits = [settings.wall_s, *told, batch.seconds_left(os.environ) or 0]
+    known = [limit for limit in limits if limit > 0]
+    return float(min(known)) if known else float(WALL_DEFAULT_S)
+
+
+def _directories(work_dir: Path) -> "tuple[Path, Path]":
+    """The pilot's own directory, which nobody else can enter, and the one of the jobs, beside it."""
+    work_dir.mkdir(parents=True, exist_ok=True)
+    private, jobs_dir = work_dir / "private", work_dir / "jobs"
+    for directory in (private, private / "cache", private / "spool"):
+        directory.mkdir(mode=0o700, exist_ok=True)
+        directory.chmod(0o700)
+    jobs_dir.mkdir(exist_ok=True)
+    jobs_dir.chmod(0o711)
+    return private, jobs_dir
+
+
+def _shares(settings: Settings, node: Node, groups: Groups) -> Shares:
+    cpus = own_cpus(
+        node.allocation.cores,
+        is_whole_node=settings.whole_node,
+        usable=sorted(os.sched_getaffinity(0)),
+        online=os.cpu_count() or 1,
+    )
+    return Shares(cpus=cpus, gpus=node.gpus.ids, groups=groups, memory_mb=node.allocation.ram_mb)
+
+
+def _node(settings: Settings, options: Mapping[str, Any], *, tags: Sequence[str]) -> Node:
+    cores, memory_mb = settings.cores, settings.memory_mb
+    if settings.whole_node:  # nodes differ, and all of this one is ours, whatever was expected
+        cores = memory_mb = 0
+    cores = cores or int(options.get("cores") or 0) or probe.usable_cores()
+    cpu, gpus = probe.processor(), find_gpus(os.environ).first(settings.gpus)
+    tags = [*settings.tags, *_texts(options, "tags"), *tags]
+    system = probe.os_tag()
+    return Node(
+        host=probe.host_name(),
+        model=str(cpu["model"]),
+        features=tuple(cpu["features"]),
+        tags=tuple(sorted({*tags, system} if system else set(tags))),
+        power_db12=settings.power_db12 or float(options.get("power_db12") or POWER_DB12),
+        gpus=gpus,
+        is_whole=settings.whole_node,
+        allocation=Allocation(
+            cores=cores,
+            ram_mb=memory_mb or int(options.get("memory_mb") or 0) or probe.usable_memory_mb(),
+            scratch_mb=settings.scratch_mb
+            or int(options.get("scratch_mb") or 0)
+            or max(1, probe.free_disk_mb(settings.work_dir) - DISK_RESERVE_MB),
+            slots=settings.slots or int(options.get("slots") or 0) or cores,
+            gpus=len(gpus.ids),
+        ),
+    )
+
+
+def _facts(settings: Settings, stamp: str, *, node: Node, walls: Walls) -> Dict[str, Any]:
+    return {
+        "HostName": node.host,
+        "ModelName": node.model,
+        "LocalAccount": probe.account(),
+        "Pilot_Reference": stamp,
+        "PilotAgent": AGENT,
+        "Isolation": walls.level,
+        "WeylURL": settings.url,
+    }
+
+
+def _texts(options: Mapping[str, Any], name: str) -> List[str]:
+    return [str(value) for value in options.get(name) or ()]

@@ -1,0 +1,145 @@
+"""What is pushed and what comes back: pure, and what no configuration may ask for."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from weyl.config.resources import ComputingElement, Queue
+from weyl.pilots import bundles
+from weyl.pilots.compute_elements.driver import CEState, CEStatus, DriverError
+from weyl.pilots.compute_elements.places import parse_carried
+from weyl.pilots.need import QueueKey, pushed_offer
+
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+KEY = QueueKey("voa", "LCG.Alpha.org", "ce.alpha.org", "grid")
+
+
+def _at(seconds: float) -> str:
+    return (NOW + timedelta(seconds=seconds)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _lines(*documents: Any) -> bytes:
+    return b"".join(json.dumps(document).encode() + b"\n" for document in documents)
+
+
+RUNNING = {"status": {_at(1): {"Status": "Running", "MinorStatus": "Application"}}}
+UPLOADING = {"status": {_at(5): {"MinorStatus": bundles.UPLOADING}, _at(6): {"MinorStatus": "Output Sandbox Uploaded"}}}
+DONE = {"status": {_at(7): {"Status": "Done", "MinorStatus": "Execution Complete"}}}
+FAILED = {"status": {_at(7): {"Status": "Failed", "MinorStatus": "Application Finished With Errors"}}}
+
+
+@pytest.mark.parametrize("driver", ["arc", "htcondor", "kubernetes"])
+def test_drivers_that_carry_nothing_back_are_refused(driver: str) -> None:
+    with pytest.raises(ValidationError, match="local, slurm, and ssh with Scheduler direct or slurm can, " + driver):
+        ComputingElement.model_validate({"Driver": driver, "Queues": {"q": {"Mode": "push"}}})
+    ComputingElement.model_validate({"Driver": driver, "Queues": {"q": {"Mode": "pull"}}})
+
+
+def test_what_is_behind_ssh_decides_and_gpus_cannot_be_pushed() -> None:
+    queues = {"q": {"Mode": "push"}}
+    with pytest.raises(ValidationError, match="htcondor cannot"):
+        ComputingElement.model_validate({"Driver": "ssh", "DriverOptions": {"Scheduler": "htcondor"}, "Queues": queues})
+    for options in ({}, {"Scheduler": "slurm"}):
+        ComputingElement.model_validate({"Driver": "ssh", "DriverOptions": options, "Queues": queues})
+    with pytest.raises(ValidationError, match="offers no GPUs"):
+        Queue.model_validate({"Mode": "push", "GPUs": 1})
+    with pytest.raises(ValidationError):
+        Queue.model_validate({"Mode": "throw"})
+
+
+def test_only_what_the_configuration_vouches_for_is_offered() -> None:
+    assert pushed_offer(Queue()).cpu.architecture.features == ()
+    offer = pushed_offer(Queue.model_validate({"Mode": "push", "Level": "x86-64-v3", "WallTime": 3600, "Cores": 4}))
+    assert {"avx2", "movbe"} <= set(offer.cpu.architecture.features)
+    assert "avx512f" not in offer.cpu.architecture.features
+    assert (offer.wall_time, offer.cpu.num_cores, offer.gpu.count, offer.tags) == (3000, 4, 0, ())
+
+
+def test_stamps_are_made_of_the_queue_and_a_number() -> None:
+    first, second = bundles.pilot_stamp(KEY, 1), bundles.pilot_stamp(KEY, 2)
+    assert first != second
+    assert first == bundles.pilot_stamp(KEY, 1)
+    assert len({first, *(bundles.job_stamp(first, number) for number in range(9))}) == 10
+    assert len(bundles.job_stamp(first, 0)) == 32
+
+
+def test_a_job_asks_for_its_allocation_and_no_more_than_the_queue_has() -> None:
+    job = {"allocated": {"cores": 2, "scratch_mb": 500}, "limits": {"ram_mb": 3000, "wall_s": 600}}
+    asked = bundles.demand_of(job, memory_mb=16_000, wall_s=86_400)
+    assert asked == bundles.Demand(2, 3256, 1500, 500)
+    assert bundles.demand_of(job, memory_mb=2000, wall_s=1000)[1:3] == (2000, 1000)
+    bare = bundles.demand_of({"work": {"input_sandbox": ["a.txt", "SB:X|/S3/b/x"]}}, memory_mb=None, wall_s=60)
+    assert bare == bundles.Demand(1, None, 60, None, ("SB:X|/S3/b/x",))
+
+
+def test_a_bundle_holds_no_token() -> None:
+    document = json.loads(bundles.bundle_of({"job_id": 1}, stamp="a", inputs=["input-0.tar.bz2"], options={}))
+    assert document == {"stamp": "a", "job": {"job_id": 1}, "inputs": ["input-0.tar.bz2"], "options": {}}
+
+
+def test_reports_are_read_as_far_as_they_are_whole() -> None:
+    content = _lines(RUNNING, {"parameters": {"HostName": "wn1"}}, "odd", {"status": 3}) + b'{"status": {"2026'
+    journal = bundles.read_journal(content)
+    assert (list(journal.states), journal.parameters, journal.lines) == ([_at(1)], {"HostName": "wn1"}, 4)
+    assert not journal.is_finished
+    assert bundles.read_journal(None) == bundles.Journal()
+
+
+def test_what_depends_on_the_upload_is_held_back() -> None:
+    journal = bundles.read_journal(_lines(RUNNING, UPLOADING, DONE))
+    assert journal.is_finished
+    assert list(journal.before_upload().states) == [_at(1)]
+    assert list(bundles.read_journal(_lines(RUNNING, DONE)).before_upload().states) == [_at(1)]
+    assert list(bundles.read_journal(_lines(RUNNING)).before_upload().states) == [_at(1)]
+    assert list(journal.after(NOW + timedelta(seconds=5)).states) == [_at(6), _at(7)]
+    assert (journal.last, journal.after(None)) == (_at(7), journal)
+    [(_, said)] = bundles.upload_failed(journal, "too large", now=NOW).items()
+    assert (said["Status"], said["MinorStatus"], said["ErrorClass"]) == ("Failed", bundles.UPLOADING, "output_upload")
+    failed = bundles.read_journal(_lines(RUNNING, UPLOADING, FAILED))
+    assert bundles.upload_failed(failed, "too large", now=NOW) == FAILED["status"]
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "shift_s"),
+    [(0, 0.0), (-3600, 3599.0), (7200, -7193.0)],
+)
+def test_a_clock_that_is_wrong_is_put_right(ahead_s: int, shift_s: float) -> None:
+    states = {_at(ahead_s + 1): {"Status": "Running"}, _at(ahead_s + 7): {"Status": "Done"}}
+    journal = bundles.read_journal(_lines({"status": states}))
+    found = bundles.shift_of(journal, sent_at=NOW, now=NOW + timedelta(seconds=14))
+    assert found == pytest.approx(shift_s)
+    moved = bundles.read_journal(_lines({"status": states}), shift_s=found or 0.0)
+    times = sorted(datetime.fromisoformat(at) for at in moved.states)
+    assert NOW <= times[0] < times[1] <= NOW + timedelta(seconds=14)
+    assert bundles.shift_of(bundles.Journal(), sent_at=NOW, now=NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "detail", "error_class", "minor"),
+    [
+        (CEState.FAILED, "exit code 137, OUT_OF_MEMORY", "memory", "Job has exceeded its memory limit"),
+        (CEState.FAILED, "TIMEOUT", "time", "Job has exceeded maximum wall clock time"),
+        (CEState.FAILED, "NODE_FAIL", "pilot", "Job stalled: pilot not running"),
+        (CEState.UNKNOWN, "", "pilot", "Job stalled: pilot not running"),
+    ],
+)
+def test_a_job_without_reports_is_told_of_in_the_words_of_its_computing_element(
+    state: CEState, detail: str, error_class: str, minor: str
+) -> None:
+    [(at, said)] = bundles.lost(CEStatus(state, detail), now=NOW).items()
+    assert (at, said["Status"], said["ErrorClass"], said["MinorStatus"]) == (_at(0), "Failed", error_class, minor)
+    assert (detail or "Unknown") in said["ApplicationStatus"]
+
+
+def test_carried_files_are_taken_apart_and_half_of_one_is_noticed() -> None:
+    content = b"weyl-a reports.jsonl 3\na\nbweyl-a output.tar.bz2 -\nweyl-b heartbeat.json 0\n"
+    assert parse_carried(content) == {
+        "weyl-a": {"reports.jsonl": b"a\nb", "output.tar.bz2": None},
+        "weyl-b": {"heartbeat.json": b""},
+    }
+    for bad in (b"weyl-a reports.jsonl 9\nabc", b"weyl-a x\n", b"weyl-a x y\n"):
+        with pytest.raises(DriverError, match="to their end"):
+            parse_carried(bad)

@@ -1,0 +1,120 @@
+"""The wrapper where there is no network: a bundle in, reports and a packed output out, by the program as it is sent."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from weyl.pilots.archive import ARCHIVE_NAME, pilot_archive
+
+TIMEOUT_S = 120
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A directory as a driver lays it out."""
+    (tmp_path / ARCHIVE_NAME).write_bytes(pilot_archive().content)
+    return tmp_path
+
+
+def _bundle(place: Path, command: str, *, has_network: bool = False, **limits: Any) -> list[str]:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:bz2") as tar:
+        entry = tarfile.TarInfo("input.txt")
+        entry.size = 5
+        tar.addfile(entry, io.BytesIO(b"input"))
+    (place / "input-0.tar.bz2").write_bytes(stream.getvalue())
+    work = {
+        "executable": "/bin/sh",
+        "arguments": ["-c", command],
+        "std_output": "std.out",
+        "input_sandbox": ["SB:X|/S3/x"],
+        "output_sandbox": ["std.out", "result.txt"],
+    }
+    job = {"job_id": 7, "allocated": {"cores": 1}, "limits": {"wall_s": 600, **limits}, "work": work}
+    (place / "bundle.json").write_text(
+        json.dumps({"stamp": "a" * 32, "job": job, "inputs": ["input-0.tar.bz2"], "options": {}})
+    )
+    options = ["--bundle", "bundle.json", "--cores", "1", "--wall-s", "1800", "--report-every-s", "0.5"]
+    # No network at all, as on the nodes that this is for.
+    walls = ["bwrap", "--unshare-net", "--dev-bind", "/", "/"] if os.geteuid() == 0 and not has_network else []
+    return [*walls, sys.executable, ARCHIVE_NAME, *options]
+
+
+def _reports(place: Path) -> tuple[list[dict[str, str]], dict[str, Any]]:
+    states, parameters = {}, {}
+    for line in (place / "reports.jsonl").read_text().splitlines():
+        document = json.loads(line)
+        states.update(document.get("status") or {})
+        parameters.update(document.get("parameters") or {})
+    return [states[at] for at in sorted(states)], parameters
+
+
+def _output(place: Path) -> dict[str, bytes]:
+    with tarfile.open(place / "output.tar.bz2") as tar:
+        return {member.name: tar.extractfile(member).read() for member in tar if member.isfile()}  # type: ignore[union-attr]
+
+
+def test_a_job_runs_and_leaves_everything_as_files(place: Path) -> None:
+    command = "cat input.txt; echo x >result.txt; env; awk 'NR > 1 { print \"has a route\" }' /proc/net/route"
+    done = subprocess.run(_bundle(place, command), cwd=place, timeout=TIMEOUT_S, check=False)
+    assert done.returncode == 0
+    states, parameters = _reports(place)
+    assert [state["Status"] for state in states if "Status" in state] == ["Running", "Running", "Completing", "Done"]
+    assert parameters["PayloadExitCode"] == 0
+    text = _output(place)["std.out"].decode()
+    assert text.startswith("input")
+    assert "WEYL_JOB_TOKEN_FILE" not in text
+    assert os.geteuid() != 0 or "has a route" not in text
+    assert _output(place)["result.txt"] == b"x\n"
+    assert not (place / "jobs").exists()
+
+
+def test_a_failure_and_a_limit_of_time_are_reported_and_the_exit_code_is_good(place: Path) -> None:
+    done = subprocess.run(_bundle(place, "echo so far; exit 3"), cwd=place, timeout=TIMEOUT_S, check=False)
+    assert done.returncode == 0
+    states, parameters = _reports(place)
+    assert (states[-1]["Status"], states[-1]["ErrorClass"], parameters["PayloadExitCode"]) == ("Failed", "payload", 3)
+    assert "weyl-wrapper.txt" in _output(place)
+
+
+def test_memory_is_kept_with_the_reason(place: Path) -> None:
+    hog = "python3 -c 'x = bytearray(600 << 20); x[::4096] = b\"1\" * len(x[::4096]); import time; time.sleep(60)'"
+    done = subprocess.run(_bundle(place, hog, ram_mb=128), cwd=place, timeout=TIMEOUT_S, check=False)
+    assert done.returncode == 0
+    states, _ = _reports(place)
+    assert states[-1]["Status"] == "Failed"
+    assert states[-1].get("ErrorClass") in ("memory", "payload")
+
+
+def test_whoever_ends_it_gets_reports_and_output_nevertheless(place: Path) -> None:
+    process = subprocess.Popen(_bundle(place, "echo begun; sleep 300", has_network=True), cwd=place)
+    try:
+        deadline = time.monotonic() + TIMEOUT_S
+        while not (place / "heartbeat.json").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        beat = json.loads((place / "heartbeat.json").read_text())
+        assert beat["number"] >= 1
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(TIMEOUT_S) == 0
+    finally:
+        process.kill()
+        process.wait()
+    states, _ = _reports(place)
+    assert (states[-1]["Status"], states[-1]["MinorStatus"]) == ("Failed", "Received Kill signal")
+    assert _output(place)["std.out"] == b"begun\n"
+
+
+def test_a_bundle_or_an_address_is_needed(place: Path) -> None:
+    done = subprocess.run([sys.executable, ARCHIVE_NAME], cwd=place, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "--url and --secret-file are needed, or else --bundle" in done.stderr
