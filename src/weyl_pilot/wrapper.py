@@ -254,7 +254,7 @@ class Wrapper:
         )
 
     def _judge(self, exit_code: int) -> Outcome:
-        complaint = self._share.memory_complaint() if exit_code else None
+        complaint = self._memory_complaint(exit_code) if exit_code else None
         with self._lock:
             if complaint is not None and self._verdict is None:
                 self._verdict = Verdict(MEMORY_EXCEEDED, complaint, error_class="memory")
@@ -267,15 +267,15 @@ class Wrapper:
         self.outbox.state("Completing", minor=BAD if exit_code else GOOD, application=application)
         if exit_code == 0:
             return Outcome("Done", "Execution Complete")
-        return Outcome("Failed", BAD, application, self._class_of(exit_code))
+        return Outcome("Failed", BAD, application, "payload")
 
-    def _class_of(self, exit_code: int) -> str:
-        """Whose fault it is: who is killed near its limit of memory was killed for it, also by the kernel."""
+    def _memory_complaint(self, exit_code: int) -> Optional[str]:
+        """What to say of a payload that had too much: who is killed near its limit was killed for it, by whomever."""
         result, limit_mb = self._result, self.work.ram_limit_mb
         was_killed = exit_code in (-signal.SIGKILL, 128 + signal.SIGKILL)
         if was_killed and limit_mb and result is not None and result.memory_kb >= MEMORY_NEAR * limit_mb * 1024:
-            return "memory"
-        return "payload"
+            return "Memory limit exceeded: killed at %d MB of %d MB" % (result.memory_kb // 1024, limit_mb)
+        return self._share.memory_complaint()
 
     def _ruled(self, otherwise: Outcome) -> Outcome:
         """The verdict that was passed on the job, if there is one."""

@@ -166,7 +166,7 @@ async def test_files_are_carried_back_while_the_pilot_runs_and_links_are_not_fol
         pytest.skip("this driver carries nothing: push mode is refused for it")
     # Where a system has pilots work elsewhere, it names the place from which is carried.
     script = b"""#!/bin/sh
-cd "${WEYL_PLACE:-.}" && printf 'one\\ntwo\\0' >report && printf 123456 >large && ln -s /etc/passwd link && : >empty
+cd "${WEYL_PLACE:-.}" && printf 'one\\ntwo\\0' >report && printf 1234567890 >large && ln -s /etc/passwd link && : >empty
 while [ ! -e "$1" ]; do sleep 0.2; done
 """
     spec = grid.spec(str(grid.gate))
@@ -176,7 +176,7 @@ while [ ! -e "$1" ]; do sleep 0.2; done
     found: dict[str, dict[str, bytes | None]] = {}
 
     async def are_there() -> bool:
-        found.update(await grid.driver.carry([*handles, "nonsense"], wanted, bytes_max=5))
+        found.update(await grid.driver.carry([*handles, "nonsense"], wanted, bytes_max=9))
         return all("empty" in found[handle] for handle in handles)
 
     await grid.until(are_there)

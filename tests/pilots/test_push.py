@@ -153,3 +153,20 @@ async def test_what_is_under_way_counts_against_the_limits_and_not_as_room(
     plan = await _one(db, "SELECT * FROM pilot_queues WHERE vo = 'voa' AND site = 'LCG.Alpha.org'")
     # Two wait, and two queues share them; the one that is sent has its job already.
     assert (plan.demand, plan.usable, plan.need, plan.waiting, plan.total) == (1.0, 0.0, 1, 1, 1)
+
+
+async def test_what_nobody_can_be_asked_about_for_a_day_is_let_go(
+    pushing: Pushing,
+    db: Database,
+    submit: Submit,  # noqa: F811
+) -> None:
+    [job_id] = await submit(1)
+    gone = KEY._replace(ce="ce.gone.org")
+    await _play(db, [job_id], destination_site=gone.ce)
+    await _write_down(db, job_id, ce=gone.ce, handle="x:1:1", sent_at=utcnow())
+    await push_tending.tend(pushing, gone)
+    assert (await _one(db, "SELECT closed_at FROM pushed_jobs"))[0] is None
+    async with db.transaction() as tx:
+        await tx.execute(text("UPDATE pushed_jobs SET created_at = now() - interval '25 hours'"))
+    await push_tending.tend(pushing, gone)
+    assert (await _one(db, "SELECT j.pilot_stamp, p.status FROM jobs j, pilots p")) == (None, "Failed")

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.weyl_pilot.test_shares import needs_memory_groups
 from weyl.pilots.archive import ARCHIVE_NAME, pilot_archive
 
 TIMEOUT_S = 120
@@ -86,13 +87,14 @@ def test_a_failure_and_a_limit_of_time_are_reported_and_the_exit_code_is_good(pl
     assert "weyl-wrapper.txt" in _output(place)
 
 
+@needs_memory_groups
 def test_memory_is_kept_with_the_reason(place: Path) -> None:
     hog = "python3 -c 'x = bytearray(600 << 20); x[::4096] = b\"1\" * len(x[::4096]); import time; time.sleep(60)'"
     done = subprocess.run(_bundle(place, hog, ram_mb=128), cwd=place, timeout=TIMEOUT_S, check=False)
     assert done.returncode == 0
     states, _ = _reports(place)
-    assert states[-1]["Status"] == "Failed"
-    assert states[-1].get("ErrorClass") in ("memory", "payload")
+    assert (states[-1]["Status"], states[-1]["ErrorClass"]) == ("Failed", "memory")
+    assert states[-1]["MinorStatus"] == "Job has exceeded its memory limit"
 
 
 def test_whoever_ends_it_gets_reports_and_output_nevertheless(place: Path) -> None:

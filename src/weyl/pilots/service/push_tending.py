@@ -31,6 +31,7 @@ log = structlog.get_logger(__name__)
 OURS = frozenset({"Matched", "Running", "Stalled", "Completing"})
 REPORT_BYTES_MAX = 1 << 20
 OUTPUT_BYTES_MAX = 100 << 20
+LOG_BYTES_MAX = 256 << 10
 LOOKED_AT_MAX = 500
 # A job in a batch system's queue is shown to be alive well within the time after which it would be taken back.
 QUEUED_SHARE = 3
@@ -80,6 +81,19 @@ async def tend(pushing: Pushing, key: QueueKey) -> None:
         await _end_pilots(turn, pilots)
     except (ComputingElementFailed, DriverError, OSError) as error:
         log.warning("push.not_tended", **key.fields(), error=str(error))
+        await _give_up_late(pushing, key, config)
+
+
+async def _give_up_late(pushing: Pushing, key: QueueKey, config: Config) -> None:
+    """Let go what nobody could be asked about for a day: the element may be gone from the configuration for good."""
+    async with pushing.yard.db.read() as tx:
+        rows = await queries.select_open(tx, key.fields())
+    late = [row for row in rows if utcnow() - (row.checked_at or row.created_at) >= UNKNOWN_FOR]
+    if late:
+        reasons = {row.stamp: "Its computing element could not be asked for a day" for row in late}
+        await let_go(pushing.yard, config, late, reasons)
+        for stamp in {row.pilot_stamp for row in late} - {row.pilot_stamp for row in rows if row not in late}:
+            await give_up(pushing.yard, config, stamp, "Its computing element could not be asked for a day")
 
 
 async def clean(pushing: Pushing, *, limit: int = LOOKED_AT_MAX) -> None:
@@ -156,6 +170,9 @@ async def _look(turn: _Turn, rows: Sequence[Any]) -> None:
             change = await _tend_one(turn, row, said[row.handle], files.get(row.handle, {}))
         except Refused as error:
             change = _refused(turn, row, error)
+        except DriverError as error:  # one job whose files cannot be had keeps no other waiting
+            log.warning("push.not_carried", job=row.job_id, error=str(error))
+            change = {"checked_at": turn.now}
         except (Unreachable, OSError) as error:
             log.warning("push.server_away", job=row.job_id, error=str(error))
             return
@@ -259,14 +276,15 @@ async def _lose(turn: _Turn, row: Any, status: CEStatus) -> Change:
 
 
 async def _keep_log(turn: _Turn, door: Door, row: Any) -> None:
-    left = await turn.driver.output(row.handle)
-    text = b"".join(part for part in (left.log, left.stdout, left.stderr) if part)
-    if text:
-        head = f"---- job {row.job_id}, {job_name(row.stamp)} ----\n".encode()
-        try:
-            await door.log(row.number, gzip.compress(head + text[-REPORT_BYTES_MAX // 4 :], mtime=0))
-        except DOOR_FAULTS as error:
-            log.warning("push.no_log", job=row.job_id, error=str(error))
+    """Keep what the wrapper wrote as a piece of its pilot's log; the job ends also where that cannot be had."""
+    head = f"---- job {row.job_id}, {job_name(row.stamp)} ----\n".encode()
+    try:
+        left = await turn.driver.output(row.handle)
+        text = b"".join(part for part in (left.log, left.stdout, left.stderr) if part)
+        if text:
+            await door.log(row.number, gzip.compress(head + text[-LOG_BYTES_MAX:], mtime=0))
+    except (DriverError, *DOOR_FAULTS) as error:
+        log.warning("push.no_log", job=row.job_id, error=str(error))
 
 
 async def _end_pilots(turn: _Turn, pilots: Mapping[str, Any]) -> None:

@@ -124,11 +124,12 @@ async def room_for(tx: Tx, target: Target) -> int:
     """
     await queries.hold_site(tx, target.key.site)
     there = await queries.count_present(tx, target.key.fields())
-    return min(
+    left = (
         target.queue.max_waiting - there.waiting,
         target.queue.max_total - there.total,
         target.site.max_pilots - there.at_site,
     )
+    return int(min(left))
 
 
 def pilot_row(target: Target, stamp: str, *, now: datetime) -> dict[str, object]:
