@@ -14,14 +14,9 @@ from weyl.kit import json
 from weyl.matcher.bitsets import MemoMasks, PrefixMasks, ValueMasks, bits_of, mask_of
 from weyl.matcher.evaluation import JOB_TYPE_OF_CLOSED_SITES, GpuNeed, Needs, gpu_fits, needs_of
 from weyl.matcher.offers import GpuOffer, PilotOffer
-from weyl.task_queues import tags
-from weyl.task_queues.tags import Expression
+from weyl.matcher.wanted_tags import TagKey, Wanted, tags_accept, wanted_of
 
 DEAD_BITS_MIN = 1_024
-
-TagKey = tuple[frozenset[str], frozenset[str]]
-# An expression, and if it only asks for tags, which: most do, and that is told by one operation on sets.
-Wanted = tuple[frozenset[str] | None, Expression]
 
 
 @dataclass(slots=True, eq=False)
@@ -54,20 +49,6 @@ Person = list[tuple[int, int, int, Entry]]
 """The active classes of one owner as (- priority, oldest job, class, entry), in the order in which they are served."""
 
 
-def _tags_accept(wanted: Wanted, key: TagKey) -> bool:
-    (asked, expression), (offered, required) = wanted, key
-    if not (tags.evaluate(expression, offered) if asked is None else asked <= offered):
-        return False
-    return not required or all(tags.requires(expression, tag) for tag in required)
-
-
-def _wanted(expression: Expression) -> Wanted:
-    parts = (expression,) if expression.kind == "atom" else expression.parts if expression.kind == "and" else None
-    if parts is None or any(part.kind != "atom" for part in parts):
-        return None, expression
-    return frozenset(part.name for part in parts), expression
-
-
 @dataclass(slots=True)
 class _Masks:
     """The masks of everything by which classes are told apart."""
@@ -90,7 +71,7 @@ class _Masks:
         default_factory=lambda: MemoMasks(lambda wanted, offered: wanted <= offered)
     )
     gpu: MemoMasks[GpuNeed | None, GpuOffer] = field(default_factory=lambda: MemoMasks(gpu_fits))
-    tags: MemoMasks[Wanted, TagKey] = field(default_factory=lambda: MemoMasks(_tags_accept))
+    tags: MemoMasks[Wanted, TagKey] = field(default_factory=lambda: MemoMasks(tags_accept))
 
 
 def _values(needs: Needs) -> Iterator[tuple[str, Any]]:
@@ -114,7 +95,7 @@ def _values(needs: Needs) -> Iterator[tuple[str, Any]]:
     yield "scratch", needs.scratch_mb
     yield "features", needs.features
     yield "gpu", needs.gpu
-    yield "tags", _wanted(needs.expression)
+    yield "tags", wanted_of(needs.expression)
 
 
 class Index:
