@@ -1202,6 +1202,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/matcher/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Explain Offer
+         * @description Explain what a pilot with this offer could get: condition by condition, against the jobs that wait.
+         */
+        post: operations["matcher_explain_offer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/matcher/jobs/{job_id}/token": {
         parameters: {
             query?: never;
@@ -1600,6 +1620,26 @@ export interface paths {
          * @description Exchange a refresh token for the next; one that was used before ends the session, unless the answer got lost.
          */
         post: operations["pilots_refresh_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/pilots/{stamp}/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Explain Pilot
+         * @description Explain what a pilot could get with what it last offered, and what it has asked for until now.
+         */
+        get: operations["pilots_explain_pilot"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -4106,6 +4146,28 @@ export interface components {
             site: string;
         };
         /**
+         * NearClass
+         * @description Classes that a single condition keeps from an offer; the one with the most jobs is named.
+         */
+        NearClass: {
+            /** Class Id */
+            class_id: number;
+            /** Classes */
+            classes: number;
+            /** Condition */
+            condition: string;
+            /** Group */
+            group: string;
+            /** Job Type */
+            job_type: string;
+            /** Jobs */
+            jobs: number;
+            /** Offered */
+            offered: unknown;
+            /** Wanted */
+            wanted: unknown;
+        };
+        /**
          * NoteOrder
          * @description What is to be said of a kind of failure, in place of what is said now; an empty note takes it back.
          */
@@ -4159,6 +4221,72 @@ export interface components {
             vo?: string | null;
             /** Wall Time */
             wall_time: number;
+        };
+        /**
+         * OfferExplanation
+         * @description What an offer could get: condition by condition, what comes nearest, limits, and a sentence.
+         */
+        OfferExplanation: {
+            /** Ce */
+            ce: string | null;
+            /** Classes */
+            classes: number;
+            /** Classes Left */
+            classes_left: number;
+            /** Closed */
+            closed: string | null;
+            /** Host */
+            host: string;
+            /** Host Standing */
+            host_standing: string;
+            /** Jobs */
+            jobs: number;
+            /** Jobs Left */
+            jobs_left: number;
+            /** Limits */
+            limits: components["schemas"]["LimitShown"][];
+            /** Nearest */
+            nearest: components["schemas"]["NearClass"][];
+            pilot?: components["schemas"]["PilotHistory"] | null;
+            /** Queue */
+            queue: string | null;
+            /** Site */
+            site: string;
+            /** Steps */
+            steps: components["schemas"]["OfferStep"][];
+            /** Verdict */
+            verdict: string;
+            /** Vo */
+            vo: string;
+        };
+        /**
+         * OfferQuestion
+         * @description An offer to be explained; its `site`, and `ce` and `queue` if they matter, say where the pilot would be.
+         */
+        OfferQuestion: {
+            offer: components["schemas"]["Offer"];
+        };
+        /**
+         * OfferStep
+         * @description What one condition removed of the classes of waiting jobs.
+         *
+         *     `wanted` is the least of the removed classes for amounts, and what the one with the most jobs wants for the others.
+         */
+        OfferStep: {
+            /** Classes Left */
+            classes_left: number;
+            /** Classes Removed */
+            classes_removed: number;
+            /** Condition */
+            condition: string;
+            /** Jobs Left */
+            jobs_left: number;
+            /** Jobs Removed */
+            jobs_removed: number;
+            /** Offered */
+            offered: unknown;
+            /** Wanted */
+            wanted: unknown;
         };
         /**
          * OpenIDConfiguration
@@ -4285,6 +4413,36 @@ export interface components {
             undo: boolean;
             /** Vo */
             vo?: string | null;
+        };
+        /**
+         * PilotHistory
+         * @description What a pilot has asked for and got; `last_miss` is the condition that left no job when it last got none.
+         */
+        PilotHistory: {
+            /** Asked */
+            asked: number;
+            /** Hits */
+            hits: number;
+            /** Is Draining */
+            is_draining: boolean;
+            /**
+             * Last Asked At
+             * Format: date-time
+             */
+            last_asked_at?: string | null;
+            /** Last Miss */
+            last_miss?: string | null;
+            /**
+             * Last Miss At
+             * Format: date-time
+             */
+            last_miss_at?: string | null;
+            /** Stamp */
+            stamp: string;
+            /** Status */
+            status: string;
+            /** Status Reason */
+            status_reason: string;
         };
         /**
          * PilotMetadata
@@ -11290,6 +11448,111 @@ export interface operations {
             };
         };
     };
+    matcher_explain_offer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OfferQuestion"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OfferExplanation"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is accepted */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     matcher_get_job_token: {
         parameters: {
             query?: never;
@@ -13212,6 +13475,100 @@ export interface operations {
             };
             /** @description The body is larger than is accepted */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pilots_explain_pilot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                stamp: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OfferExplanation"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

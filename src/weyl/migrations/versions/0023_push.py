@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0023_push"
-down_revision = "0027_failures"
+down_revision = "0022_operations"
 branch_labels = None
 depends_on = None
 

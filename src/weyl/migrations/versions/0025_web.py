@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 revision = "0025_web"
-down_revision = "0022_operations"
+down_revision = "0023_push"
 branch_labels = None
 depends_on = None
 
