@@ -270,11 +270,12 @@ class Wrapper:
         return Outcome("Failed", BAD, application, "payload")
 
     def _memory_complaint(self, exit_code: int) -> Optional[str]:
-        """What to say of a payload that had too much: who is killed near its limit was killed for it, by whomever."""
+        """What to say of a payload that had too much: what the kernel tells, else who was killed near its limit."""
         result, limit_mb = self._result, self.work.ram_limit_mb
         was_killed = exit_code in (-signal.SIGKILL, 128 + signal.SIGKILL)
         if was_killed and limit_mb and result is not None and result.memory_kb >= MEMORY_NEAR * limit_mb * 1024:
-            return "Memory limit exceeded: killed at %d MB of %d MB" % (result.memory_kb // 1024, limit_mb)
+            near = "Memory limit exceeded: killed at %d MB of %d MB" % (result.memory_kb // 1024, limit_mb)
+            return self._share.memory_complaint() or near
         return self._share.memory_complaint()
 
     def _ruled(self, otherwise: Outcome) -> Outcome:

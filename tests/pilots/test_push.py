@@ -148,7 +148,9 @@ async def test_what_is_under_way_counts_against_the_limits_and_not_as_room(
     async with db.transaction() as tx:
         await tx.execute(text("INSERT INTO queue SELECT unnest(class_ids), job_id FROM jobs WHERE status = 'Waiting'"))
         await tx.execute(text("DELETE FROM class_count"))
-        await tx.execute(text("INSERT INTO class_count SELECT class_id, count(*) FROM queue GROUP BY class_id"))
+        await tx.execute(
+            text("INSERT INTO class_count (class_id, delta) SELECT class_id, count(*) FROM queue GROUP BY class_id")
+        )
         await plan_due(tx, config, pushing.yard.drivers, now=utcnow() + timedelta(minutes=2))
     plan = await _one(db, "SELECT * FROM pilot_queues WHERE vo = 'voa' AND site = 'LCG.Alpha.org'")
     # Two wait, and two queues share them; the one that is sent has its job already.
