@@ -162,7 +162,7 @@ class Chaos:
                 body = {str(job_id): {now: {"Status": what, "Source": "Chaos"}} for job_id in chosen}
                 answer = await self.send("PATCH", "/api/jobs/status", headers=headers, body=body)
             self.counted[f"{what}: jobs"] += len(chosen) if answer.status_code == 200 else 0
-            if what in ("Running", "Stalled"):
+            if what in ("Running", "Stalled", "kill"):  # a killed one keeps its place until its pilot has ended it
                 self.running += chosen
 
     async def kill_servers(self, slots: "list[ExitStack]") -> None:
