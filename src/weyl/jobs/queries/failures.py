@@ -80,9 +80,10 @@ async def select_said(tx: Tx, keys: Sequence[tuple[str, str]]) -> dict[tuple[str
 
 
 _FAILED = """
-SELECT j.vo, j.signature, j.site, j.job_type, j.status, j.minor_status, j.application_status, j.owner, j.overrides,
+SELECT j.vo, j.signature, j.site, j.job_type, j.status, j.minor_status, j.application_status, j.owner,
+  CAST(j.overrides AS text) AS overrides,
   j.reschedule_counter, j.allocated ->> 'host' AS host, CAST(j.allocated ->> 'ram_mb' AS integer) AS ram_mb,
-  c.value AS exit_code, e.value AS error_class, h.score, h.at, h.reason,
+  CAST(c.value AS text) AS exit_code, CAST(e.value AS text) AS error_class, h.score, h.at, h.reason,
   (SELECT count(*) FROM job_attempts a WHERE a.job_id = j.job_id) AS reruns
 FROM jobs j
 LEFT JOIN job_parameters c ON c.job_id = j.job_id AND c.name = 'PayloadExitCode'
