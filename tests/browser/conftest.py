@@ -137,7 +137,12 @@ def logged_in(open_context: Callable[..., BrowserContext]) -> Login:
         page.locator("#login").fill(user)
         page.locator("#password").fill(user)
         page.get_by_role("button", name="Log in").click()
-        page.locator(".shell").wait_for()
+        # The provider asks once whether the installation may know who it is.
+        consent = page.get_by_role("button", name="Allow")
+        page.locator(".shell").or_(consent).first.wait_for()
+        if consent.is_visible():
+            consent.click()
+            page.locator(".shell").wait_for()
         return page
 
     return log_in

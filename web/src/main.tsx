@@ -23,6 +23,9 @@ const queries = new QueryClient({
   },
 });
 
+// What locks the page behind a dialogue puts in a style of its own, and takes its nonce from here.
+Object.assign(globalThis, { __webpack_nonce__: styleNonce() });
+
 const place = document.getElementById("root");
 if (place) {
   createRoot(place).render(

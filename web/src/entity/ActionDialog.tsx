@@ -118,6 +118,7 @@ export default function ActionDialog(props: Props) {
       onClose={onClose}
       title={action.view ? action.title : `${action.title} ${target}`}
       centered
+      size={plan ? "lg" : "md"}
       closeOnClickOutside={!isBusy}
     >
       <form

@@ -75,20 +75,20 @@ export function FilterBar(props: Given) {
             trapFocus
             withinPortal
           >
-            <Popover.Target>
-              <span className="chip">
+            <span className="chip">
+              <Popover.Target>
                 <button type="button" onClick={() => setEditing(index)} title={renderCondition(condition)}>
                   {shorten(described(condition, view))}
                 </button>
-                <button
-                  type="button"
-                  aria-label={`Take away ${renderCondition(condition)}`}
-                  onClick={() => set(conditions.filter((_, i) => i !== index))}
-                >
-                  <IconX size={13} />
-                </button>
-              </span>
-            </Popover.Target>
+              </Popover.Target>
+              <button
+                type="button"
+                aria-label={`Take away ${renderCondition(condition)}`}
+                onClick={() => set(conditions.filter((_, i) => i !== index))}
+              >
+                <IconX size={13} />
+              </button>
+            </span>
             <Popover.Dropdown>
               <Suspense fallback={<Waiting />}>
                 {editing === index && (

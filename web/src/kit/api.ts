@@ -140,7 +140,7 @@ export async function reach(input: string | Request, init: RequestInit, quiet = 
 }
 
 export async function faultOf(answer: Response, tried: string): Promise<ApiFault> {
-  const requestId = answer.headers.get("X-Request-ID") ?? undefined;
+  const requestId = answer.headers.get("X-Request-ID")?.split(",")[0];
   const retryAfter = Number(answer.headers.get("Retry-After"));
   let message = "";
   let id = requestId;

@@ -39,6 +39,7 @@ export const theme = createTheme({
   defaultRadius: "sm",
   cursorType: "pointer",
   focusRing: "auto",
+  components: { Modal: { defaultProps: { closeButtonProps: { "aria-label": "Close" } } } },
 });
 
 /** Return the nonce under which this page may put in styles; browsers hide it from selectors, not from us. */

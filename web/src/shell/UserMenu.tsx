@@ -49,10 +49,10 @@ export function UserMenu() {
   return (
     <Menu position="bottom-end" width={240}>
       <Menu.Target>
-        <UnstyledButton className="user" aria-label={`${me.preferred_username} ${me.vo} · ${me.group}`}>
+        <UnstyledButton className="user">
           <IconUser size={18} />
           <span>
-            <b>{me.preferred_username}</b>
+            <b>{me.preferred_username}</b>{" "}
             <span className="faint">
               {me.vo} · {me.group}
             </span>
