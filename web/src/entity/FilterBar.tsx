@@ -1,6 +1,6 @@
 /** The filter of a list: its conditions as parts that can be changed, and a field that takes the filter language. */
 
-import { ActionIcon, Button, Popover, Tooltip } from "@mantine/core";
+import { ActionIcon, Button, Popover } from "@mantine/core";
 import { IconAdjustmentsHorizontal, IconFilter, IconX } from "@tabler/icons-react";
 import { lazy, Suspense, useEffect, useState } from "react";
 import { type Condition, FilterFault, literal, parse, render, renderCondition } from "@/kit/filters";
@@ -147,18 +147,17 @@ export function FilterBar(props: Given) {
           </Suspense>
         </Popover.Dropdown>
       </Popover>
-      <Tooltip label={isWhole ? "Show the parts" : "Write the filter as text"} openDelay={300}>
-        <ActionIcon
-          size="sm"
-          variant={isWhole ? "light" : "subtle"}
-          color="gray"
-          aria-label="Write the filter as text"
-          aria-pressed={isWhole}
-          onClick={() => setWhole(!isWhole)}
-        >
-          <IconAdjustmentsHorizontal size={16} />
-        </ActionIcon>
-      </Tooltip>
+      <ActionIcon
+        title={isWhole ? "Show the parts" : "Write the filter as text"}
+        size="sm"
+        variant={isWhole ? "light" : "subtle"}
+        color="gray"
+        aria-label="Write the filter as text"
+        aria-pressed={isWhole}
+        onClick={() => setWhole(!isWhole)}
+      >
+        <IconAdjustmentsHorizontal size={16} />
+      </ActionIcon>
       {view.default_filter && view.default_filter.length > 0 && (
         <span className="either">
           <button

@@ -1,6 +1,6 @@
 /** The head of a list: what it is, how many, whether it is live, and what can be done with the list itself. */
 
-import { ActionIcon, Button, Menu, Tooltip } from "@mantine/core";
+import { ActionIcon, Button, Menu } from "@mantine/core";
 import {
   IconBookmark,
   IconColumns3,
@@ -94,11 +94,9 @@ function Tool({
   children: React.ReactNode;
 }) {
   return (
-    <Tooltip label={label} openDelay={300}>
-      <ActionIcon variant="subtle" color="gray" aria-label={label} onClick={onClick}>
-        {children}
-      </ActionIcon>
-    </Tooltip>
+    <ActionIcon variant="subtle" color="gray" aria-label={label} title={label} onClick={onClick}>
+      {children}
+    </ActionIcon>
   );
 }
 

@@ -1,6 +1,6 @@
 /** What is around every page: navigation, who is logged in, messages, and what to do when the server is away. */
 
-import { ActionIcon, Tooltip, useMantineColorScheme } from "@mantine/core";
+import { ActionIcon, useMantineColorScheme } from "@mantine/core";
 import { IconMenu2, IconSearch } from "@tabler/icons-react";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Outlet, useLocation, useNavigate } from "@tanstack/react-router";
@@ -72,11 +72,15 @@ export function Shell() {
           <kbd>Ctrl K</kbd>
         </button>
         <span className="grow" />
-        <Tooltip label="Keys" openDelay={400}>
-          <ActionIcon variant="subtle" color="gray" aria-label="Keys" onClick={() => setOver("help")}>
-            <b>?</b>
-          </ActionIcon>
-        </Tooltip>
+        <ActionIcon
+          variant="subtle"
+          color="gray"
+          aria-label="Keys"
+          title="Keys (?)"
+          onClick={() => setOver("help")}
+        >
+          <b>?</b>
+        </ActionIcon>
         <UserMenu />
       </header>
       <Navigation />
