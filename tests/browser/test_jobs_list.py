@@ -53,6 +53,7 @@ def test_a_journey_by_keyboard_alone(logged_in: Login, job: int) -> None:
     page.keyboard.press("Escape")
     expect(page.get_by_role("heading", name=f"Job {job}")).to_have_count(0)
     page.keyboard.press("Control+k")
+    expect(page.get_by_role("combobox", name="Find")).to_be_focused()
     page.keyboard.type(str(job))
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(f"/jobs/{job}$"))

@@ -142,6 +142,8 @@ function useSecondLook(isRemembered: boolean): void {
           void queries.refetchQueries({ queryKey: meOptions.queryKey });
           void queries.refetchQueries({ queryKey: viewsOptions.queryKey });
         }
+        // Whoever presses Ctrl-K goes on typing at once.
+        void import("./Palette");
         loadPreferences().then(
           ({ theme }) => theme && setColorScheme(theme),
           () => undefined,
