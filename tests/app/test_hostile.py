@@ -24,7 +24,10 @@ ANSWER_S_MAX = 2.0
 FORMS = {"POST /api/auth/token", "POST /api/auth/revoke"}
 # Meant for whoever has no token yet: what they are shown is judged by its content, never by a header.
 OPEN = {*FORMS, "POST /api/auth/device", "POST /api/pilots/token", "POST /api/pilots/token/refresh"}
+# It ends what its cookie says, and no token.
+OPEN |= {"POST /api/auth/web/logout"}
 OPEN_STARTS = ("GET /api/auth/device", "GET /api/auth/authorize", "GET /.well-known")
+OPEN_STARTS += ("GET /api/auth/web/login", "GET /api/auth/web/complete")
 # Where headers decide anything: what is cached, who is counted, whether it is a repetition.
 HEADERS_MATTER = {
     *("GET /api/config/", "GET /api/rss/site", "GET /.well-known/security.txt", "GET /api/auth/device"),
@@ -54,7 +57,7 @@ def declared(operation: str) -> dict[str, Any]:
 
 def who_gets_in(operation: str) -> str:
     """Return whose token comes furthest."""
-    if "matcher" in operation:
+    if "matcher" in operation and not operation.endswith("/explain"):
         return "pilot"
     service = ("PATCH /api/pilots/metadata", "POST /api/tasks")
     return "service" if operation == "POST /api/pilots/" or operation.startswith(service) else "admin"

@@ -71,6 +71,7 @@ async def test_the_figures_of_the_installation_are_there(start_application) -> N
     assert {labels[0][1]: value for (name, labels), value in found.items() if name == "weyl_figures_up"} == {
         "jobs": 1,
         "pilots": 1,
+        "hosts": 1,
         "tasks": 1,
     }
     assert found["process_resident_memory_bytes", ()] > 0

@@ -127,6 +127,8 @@ def samples(job_id: int) -> dict[str, Any]:
         "POST /api/ui/dashboards": {**dashboard, "kind": "view"},
         "PUT /api/ui/dashboards/{dashboard_id}": {**dashboard, "kind": "view", "revision": 1},
         "POST /api/matcher/match": {"offer": offer, "count": 1, "fill": False, "wait_s": 0, "request_id": "x"},
+        "POST /api/matcher/explain": {"offer": offer},
+        "POST /api/auth/web/switch": {"vo": "voa", "group": "user", "properties": ["NormalUser"]},
         "POST /api/accounting/jobs/report": {**ever, "by": ["site"], "bucket": "day", "where": {"site": ["a"]}},
         "POST /api/accounting/pilots/report": {**ever, "by": ["ce"], "bucket": "hour", "where": {"ce": ["a"]}},
         "POST /api/accounting/jobs/series": {**ever, "by": "site", "value": "core_s", "top": 3, "normalised": True},

@@ -32,9 +32,12 @@ def period_of(start: datetime, end: datetime) -> tuple[datetime, datetime]:
     """Return a period in UTC; raises `BadPeriod`."""
     if start.tzinfo is None or end.tzinfo is None:
         raise BadPeriod("start and end need a time zone, such as 2026-11-01T00:00:00Z")
-    if not start < end <= start + PERIOD_MAX:
+    if not timedelta(0) < end - start <= PERIOD_MAX:
         raise BadPeriod("end must lie behind start, and at most ten years")
-    return start.astimezone(UTC), end.astimezone(UTC)
+    try:
+        return start.astimezone(UTC), end.astimezone(UTC)
+    except OverflowError as error:
+        raise BadPeriod("start and end must lie between the years 1 and 9999, in UTC") from error
 
 
 async def report_jobs(tx: Tx, scope: Scope, asked: JobReport) -> list[JobSums]:

@@ -48,10 +48,13 @@ async def submitted_texts(request: Request) -> Sequence[str]:
 
 async def submitted_documents(request: Request) -> Sequence[str]:
     """Return the job descriptions of the body, each as a text of its own; equal ones have equal texts."""
-    documents = _validated(_DOCUMENTS, await request.body())
+    return _written(_validated(_DOCUMENTS, await request.body()))
+
+
+def _written(documents: Sequence[dict[str, Any]]) -> Sequence[str]:
     try:
         return [json.dumps_text(document) for document in documents]
-    except TypeError as error:  # the body may have numbers of any size
+    except TypeError as error:  # the body may have numbers of any size, and single surrogates
         raise BadSubmission(f"The descriptions cannot be kept: {error}") from error
 
 
@@ -129,7 +132,7 @@ async def check_jobs(
     body: CheckedTexts, user: CurrentUser, *, tx: ReadTx, config: CurrentConfig, now: Now, rules: Rules
 ) -> Response:
     """Read job descriptions as a submission would, store nothing, and say whether something could run the jobs."""
-    texts = body.jdl if body.json_ is None else [json.dumps_text(document) for document in body.json_]
+    texts = body.jdl if body.json_ is None else _written(body.json_)
     submission = Submission(texts, form="jdl" if body.json_ is None else "json")
     prepared = await read_only(tx, submission, submitter=may_submit(user), config=config, now=now, rules=rules)
     described = (prepared.descriptions[index] for index in prepared.order)
