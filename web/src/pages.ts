@@ -20,4 +20,13 @@ export type Page = {
 
 export const PAGES: Page[] = [
   { path: "/", title: "Home", icon: "home", order: 0, load: () => import("./home/Home") },
+  {
+    path: "/submit",
+    title: "Submit",
+    icon: "send",
+    group: "Work",
+    order: 5,
+    needs: ["NormalUser"],
+    load: () => import("./submit/Submit"),
+  },
 ];
