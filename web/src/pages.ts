@@ -29,4 +29,12 @@ export const PAGES: Page[] = [
     needs: ["NormalUser"],
     load: () => import("./submit/Submit"),
   },
+  {
+    path: "/failures",
+    title: "Failures",
+    icon: "alert-triangle",
+    group: "Work",
+    order: 15,
+    load: () => import("./failures/Failures"),
+  },
 ];

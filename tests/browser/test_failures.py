@@ -1,0 +1,58 @@
+"""Failures that are alike are found in a browser, and from them their jobs."""
+
+import re
+from contextlib import suppress
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Login, accessibility_problems
+from weyl.demo.main_job import User
+from weyl.demo.processes import ComponentFailed
+
+TEXT = "Exited With Status 1"
+
+
+@pytest.fixture(scope="module")
+def failed(alice: User) -> int:
+    """A job that has failed."""
+    (job_id,) = alice.submit('[ Executable = "/bin/false"; JobGroup = "failing"; ]', "failing")
+    with suppress(ComponentFailed):  # the command fails as the job does
+        alice.run("jobs", "wait", str(job_id))
+    assert alice.jobs([job_id])[0]["Status"] == "Failed"
+    return job_id
+
+
+def test_a_kind_of_failure_leads_to_its_jobs(logged_in: Login, failed: int) -> None:
+    page = logged_in("/failures")
+    page.get_by_label("Kinds of failures").get_by_role("link", name=TEXT).click()
+    expect(page).to_have_url(re.compile("/jobs.f=FailureSignature:eq:[0-9a-f]{16}"))
+    expect(page.get_by_role("row", name=str(failed))).to_be_visible()
+
+
+def test_what_is_chosen_is_in_the_address(logged_in: Login, failed: int) -> None:
+    page = logged_in("/failures")
+    page.get_by_label("Of the last").select_option("7 days")
+    page.get_by_text("By owner").click()
+    page.get_by_label("Only what is new").check()
+    expect(page).to_have_url(re.compile("since=-7d.*by=owner.*new=1"))
+    page.reload()
+    expect(page.get_by_label("Failures by owner")).to_contain_text("alice")
+
+
+def test_administrators_keep_a_note_that_others_read(logged_in: Login, failed: int) -> None:
+    page = logged_in("/failures", user="ada", group="admin")
+    page.get_by_role("button", name="note on").first.click()
+    page.get_by_label("Note", exact=True).fill("<b>Known</b>, being mended")
+    page.get_by_role("button", name="Keep").click()
+    expect(page.get_by_text("<b>Known</b>, being mended")).to_be_visible()
+    others = logged_in("/failures")
+    expect(others.get_by_text("<b>Known</b>, being mended")).to_be_visible()
+    expect(others.get_by_role("button", name="note on")).to_have_count(0)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_everybody_can_use_the_page_of_failures(logged_in: Login, failed: int, width: int) -> None:
+    page = logged_in("/failures", color_scheme="dark", viewport={"width": width, "height": 800})
+    expect(page.get_by_label("Kinds of failures")).to_contain_text(TEXT)
+    assert accessibility_problems(page) == []

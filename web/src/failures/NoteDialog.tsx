@@ -1,0 +1,76 @@
+/** Says what is known of a kind of failure, to everybody in the VO. */
+
+import { Button, Group, Modal } from "@mantine/core";
+import { useState } from "react";
+import { ask } from "@/kit/api";
+import { Fault } from "@/kit/Panel";
+import { say } from "@/kit/toasts";
+import type { Cluster } from "./clusters";
+
+type Props = { cluster: Cluster; onClose: () => void; onDone: () => void };
+
+export default function NoteDialog({ cluster, onClose, onDone }: Props) {
+  const [note, setNote] = useState(cluster.note?.note ?? "");
+  const [link, setLink] = useState(cluster.note?.link ?? "");
+  const [error, setError] = useState<unknown>();
+  const [isSending, setSending] = useState(false);
+  const save = async () => {
+    setSending(true);
+    setError(undefined);
+    try {
+      await ask("PUT", `/api/jobs/failures/${cluster.signature}/note`, {
+        body: { note, ...(link.trim() && { link: link.trim() }) },
+      });
+      say(note.trim() ? "The note is kept." : "The note is taken back.");
+      onDone();
+    } catch (problem) {
+      setError(problem);
+    } finally {
+      setSending(false);
+    }
+  };
+  return (
+    <Modal opened onClose={onClose} title="What is known of this failure" size="lg">
+      <form
+        className="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void save();
+        }}
+      >
+        <p className="mono">{cluster.text}</p>
+        <label>
+          Note
+          <textarea
+            className="field"
+            rows={5}
+            maxLength={2000}
+            value={note}
+            onChange={(event) => setNote(event.target.value)}
+            data-autofocus
+          />
+        </label>
+        <label>
+          Link, for example to a ticket
+          <input
+            className="field"
+            type="url"
+            placeholder="https://"
+            value={link}
+            onChange={(event) => setLink(event.target.value)}
+          />
+        </label>
+        <p className="faint">Everybody in your VO reads it. An empty note takes back what was said.</p>
+        {error !== undefined && <Fault error={error} what="The note as you want it" />}
+        <Group justify="end">
+          <Button variant="default" onClick={onClose}>
+            Close
+          </Button>
+          <Button type="submit" loading={isSending}>
+            Keep
+          </Button>
+        </Group>
+      </form>
+    </Modal>
+  );
+}
