@@ -37,4 +37,12 @@ export const PAGES: Page[] = [
     order: 15,
     load: () => import("./failures/Failures"),
   },
+  {
+    path: "/config",
+    title: "Configuration",
+    icon: "settings",
+    group: "Administration",
+    order: 60,
+    load: () => import("./config/Configuration"),
+  },
 ];

@@ -1,0 +1,223 @@
+/** Changes the configuration as YAML: what is wrong by line, what would change, then a commit with a reason. */
+
+import { Button } from "@mantine/core";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useEffect, useRef, useState } from "react";
+import type { components } from "@/generated/api";
+import { ask } from "@/kit/api";
+import { type Attempt, attempt } from "@/kit/attempt";
+import { useDraft } from "@/kit/drafts";
+import { Editor, type EditorHandle } from "@/kit/Editor";
+import { Fault, Waiting } from "@/kit/Panel";
+import { say } from "@/kit/toasts";
+import { Diff } from "./Diff";
+
+type Shown = components["schemas"]["RevisionShown"];
+type Made = components["schemas"]["ChangeMade"];
+type FaultShown = components["schemas"]["FaultShown"];
+type Draft = { base: string; text: string; message: string };
+
+const EMPTY: Draft = { base: "", text: "", message: "" };
+
+export function Edit({ onDone }: { onDone: () => void }) {
+  const [draft, change] = useDraft("config", EMPTY);
+  const newest = useQuery({
+    queryKey: ["config", "newest"],
+    queryFn: ({ signal }) => ask<Shown>("GET", "/api/config/revisions/newest", { signal }),
+  });
+  useEffect(() => {
+    if (newest.data && draft.base === "") {
+      change({ base: newest.data.Revision, text: newest.data.Text });
+    }
+  }, [newest.data, draft.base, change]);
+  if (newest.error && draft.base === "") {
+    return <Fault error={newest.error} what="The configuration" onRetry={() => newest.refetch()} />;
+  }
+  if (draft.base === "") {
+    return <Waiting />;
+  }
+  return <EditDraft draft={draft} change={change} newest={newest.data} onDone={onDone} />;
+}
+
+type Props = {
+  draft: Draft;
+  change: (changes: Partial<Draft>) => void;
+  newest: Shown | undefined;
+  onDone: () => void;
+};
+
+function EditDraft({ draft, change, newest, onDone }: Props) {
+  const editor = useRef<EditorHandle>(null);
+  const queries = useQueryClient();
+  const [tried, setTried] = useState<{ of: string; got: Attempt<Made> }>();
+  const [error, setError] = useState<unknown>();
+  const [doing, setDoing] = useState("");
+  const order = { base: draft.base, document: draft.text, message: draft.message };
+  const run = async (isTrial: boolean) => {
+    setDoing(isTrial ? "look" : "commit");
+    setError(undefined);
+    try {
+      const got = await attempt<Made>("/api/config/changes", { ...order, dry_run: isTrial });
+      setTried({ of: draft.text, got });
+      if (!isTrial && got.isDone) {
+        await queries.invalidateQueries({ queryKey: ["config"] });
+        change(EMPTY);
+        say(got.answer.revision ? "The configuration is changed." : "Nothing differs: nothing was changed.");
+        onDone();
+      }
+    } catch (problem) {
+      setError(problem);
+    } finally {
+      setDoing("");
+    }
+  };
+  const shown = tried?.of === draft.text ? tried.got : undefined;
+  const problems = shown ? problemsOf(shown) : [];
+  const isStale =
+    newest !== undefined &&
+    doing !== "commit" &&
+    (newest.Revision !== draft.base || (shown?.isDone ? !shown.answer.is_current : shown?.status === 409));
+  const mayCommit = shown?.isDone && problems.length === 0 && shown.answer.diff !== "" && !isStale;
+  return (
+    <div className="sides">
+      <div className="stack">
+        <Editor
+          value={draft.text}
+          onChange={(text) => change({ text })}
+          label="The configuration as YAML"
+          wrong={problems.map((each) => each.line)}
+          describedBy="change"
+          handle={editor}
+        />
+        <div className="controls">
+          <Button size="compact-sm" loading={doing === "look"} onClick={() => run(true)}>
+            Look at the change
+          </Button>
+          <Button
+            size="compact-sm"
+            variant="default"
+            onClick={async () => {
+              await queries.invalidateQueries({ queryKey: ["config", "newest"] });
+              change(EMPTY);
+            }}
+          >
+            Drop the change
+          </Button>
+          <span className="faint">
+            made of <span className="mono">{draft.base.slice(0, 10)}</span>
+          </span>
+        </div>
+      </div>
+      <section id="change" className="stack" aria-label="The change" aria-live="polite">
+        {isStale && (
+          <Stale
+            base={draft.base}
+            onTake={(taken) => {
+              queries.setQueryData(["config", "newest"], taken);
+              setTried(undefined);
+              change({ base: taken.Revision });
+            }}
+          />
+        )}
+        {shown && !shown.isDone && shown.status !== 409 && problems.length === 0 && (
+          <p className="note tone-danger" role="alert">
+            {shown.fault.message}
+          </p>
+        )}
+        {problems.length > 0 && (
+          <Problems problems={problems} goTo={(line) => editor.current?.goTo({ line })} />
+        )}
+        {shown?.isDone && problems.length === 0 && (
+          <Diff diff={shown.answer.diff} label="What would change" />
+        )}
+        {!shown && (
+          <p className="faint">
+            Look at the change before you make it: it is checked, and shown as a difference.
+          </p>
+        )}
+        {mayCommit && (
+          <form
+            className="stack"
+            onSubmit={(event) => {
+              event.preventDefault();
+              void run(false);
+            }}
+          >
+            <label>
+              Why it is changed
+              <textarea
+                className="field"
+                rows={3}
+                required
+                value={draft.message}
+                onChange={(event) => change({ message: event.target.value })}
+              />
+            </label>
+            <Button type="submit" loading={doing === "commit"} disabled={draft.message.trim() === ""}>
+              Change the configuration
+            </Button>
+          </form>
+        )}
+        {error !== undefined && <Fault error={error} what="What becomes of the change" />}
+      </section>
+    </div>
+  );
+}
+
+function problemsOf(got: Attempt<Made>): FaultShown[] {
+  if (got.isDone) {
+    return got.answer.problems;
+  }
+  return Array.isArray(got.said.problems) ? (got.said.problems as FaultShown[]) : [];
+}
+
+function Problems({ problems, goTo }: { problems: readonly FaultShown[]; goTo: (line: number) => void }) {
+  return (
+    <div className="note tone-danger" role="alert">
+      <strong>This is no configuration yet.</strong>
+      <ul>
+        {problems.map((each) => (
+          <li key={`${each.line} ${each.path} ${each.message}`}>
+            {each.line > 0 && (
+              <button type="button" className="place" onClick={() => goTo(each.line)}>
+                Line {each.line}
+              </button>
+            )}{" "}
+            {each.path && <code>{each.path}</code>} {each.message}
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+/** Somebody was faster: what they changed, and the text stays. */
+function Stale({ base, onTake }: { base: string; onTake: (newest: Shown) => void }) {
+  const since = useQuery({
+    queryKey: ["config", "since", base],
+    queryFn: async ({ signal }) => {
+      const newest = await ask<Shown>("GET", "/api/config/revisions/newest", { signal });
+      const query = { from: base, to: newest.Revision };
+      const { diff } = await ask<{ diff: string }>("GET", "/api/config/diff", { query, signal });
+      return { newest, diff };
+    },
+  });
+  return (
+    <div className="note tone-warning stack" role="alert">
+      <strong>Somebody has changed the configuration since you began.</strong>
+      <p>Your text is kept. Below is what they changed: put it into your text too, or it would be undone.</p>
+      {since.error && <Fault error={since.error} what="What they changed" onRetry={() => since.refetch()} />}
+      {since.data && (
+        <>
+          <p>
+            {since.data.newest.Author}: {since.data.newest.Message}
+          </p>
+          <Diff diff={since.data.diff} label="What others changed meanwhile" />
+          <Button size="compact-sm" variant="default" onClick={() => onTake(since.data.newest)}>
+            My text has it: go on from there
+          </Button>
+        </>
+      )}
+    </div>
+  );
+}
