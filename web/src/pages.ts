@@ -38,6 +38,14 @@ export const PAGES: Page[] = [
     load: () => import("./failures/Failures"),
   },
   {
+    path: "/accounting",
+    title: "Accounting",
+    icon: "chart-bar",
+    group: "Work",
+    order: 50,
+    load: () => import("./accounting/Accounting"),
+  },
+  {
     path: "/config",
     title: "Configuration",
     icon: "settings",

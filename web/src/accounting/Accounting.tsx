@@ -1,0 +1,139 @@
+/** Plots of what was used: of which jobs or pilots, by what, over which time; as picture, table and files. */
+
+import { useQuery } from "@tanstack/react-query";
+import { lazy } from "react";
+import { ask } from "@/kit/api";
+import { Fault, Panel, Waiting } from "@/kit/Panel";
+import { mayUse, useMe } from "@/kit/session";
+import { useAddress } from "@/kit/useAddress";
+import { useTitle } from "@/kit/useTitle";
+import {
+  type Asked,
+  type Bucket,
+  isQuotient,
+  KEYS,
+  type Plot,
+  questionOf,
+  RANGES,
+  type Subject,
+  usualBucket,
+  VALUES,
+} from "./plots";
+import "@/kit/written.css";
+
+const Drawn = lazy(() => import("./Drawn"));
+
+const WATCHERS = ["AccountingMonitor", "JobAdministrator", "Operator", "ServiceAdministrator"];
+
+export default function Accounting() {
+  useTitle("Accounting");
+  const isWatcher = mayUse(useMe(), WATCHERS);
+  const { word, change } = useAddress();
+  const subject = word("of", "jobs", isWatcher ? ["jobs", "pilots"] : ["jobs"]) as Subject;
+  const range = word("range", "-30d", Object.keys(RANGES));
+  const asked: Asked = {
+    subject,
+    range,
+    value: word("value", subject, Object.keys(VALUES[subject])),
+    by: word("by", "site", ["", ...Object.keys(KEYS[subject])]),
+    bucket: word("bucket", usualBucket(range), ["hour", "day", "month"]) as Bucket,
+    parts: word("parts", "") === "1",
+  };
+  const isStacked = !isQuotient(asked.value) && word("as", "stack", ["stack", "lines"]) === "stack";
+  const plot = useQuery({
+    queryKey: ["accounting", asked],
+    queryFn: ({ signal }) =>
+      ask<Plot>("POST", `/api/accounting/${subject}/series`, { body: questionOf(asked, new Date()), signal }),
+  });
+  const key = asked.by ? ` by ${KEYS[subject][asked.by]?.toLowerCase()}` : "";
+  const title = `${VALUES[subject][asked.value]}${key}, last ${RANGES[range]}`;
+  return (
+    <div className="written">
+      <div className="head">
+        <h1>Accounting</h1>
+        {!isWatcher && <span className="faint">of your own jobs</span>}
+      </div>
+      <div className="controls">
+        {isWatcher && (
+          <Choice
+            label="Of"
+            value={subject}
+            options={{ jobs: "Jobs", pilots: "Pilots" }}
+            onChange={(of) => change({ of, value: undefined, by: undefined })}
+          />
+        )}
+        <Choice
+          label="Value"
+          value={asked.value}
+          options={VALUES[subject]}
+          onChange={(value) => change({ value })}
+        />
+        <Choice
+          label="Split by"
+          value={asked.by}
+          options={{ "": "nothing", ...KEYS[subject] }}
+          onChange={(by) => change({ by })}
+        />
+        <Choice
+          label="Of the last"
+          value={range}
+          options={RANGES}
+          onChange={(value) => change({ range: value, bucket: undefined })}
+        />
+        <Choice
+          label="In steps of"
+          value={asked.bucket}
+          options={{ hour: "an hour", day: "a day", month: "a month" }}
+          onChange={(bucket) => change({ bucket })}
+        />
+        {!isQuotient(asked.value) && (
+          <>
+            <Choice
+              label="Drawn as"
+              value={isStacked ? "stack" : "lines"}
+              options={{ stack: "stack", lines: "lines" }}
+              onChange={(as) => change({ as })}
+            />
+            <label className="inline">
+              <input
+                type="checkbox"
+                checked={asked.parts}
+                onChange={(event) => change({ parts: event.target.checked ? "1" : undefined })}
+              />
+              As parts of the whole
+            </label>
+          </>
+        )}
+      </div>
+      {plot.error && <Fault error={plot.error} what="The plot" onRetry={() => plot.refetch()} />}
+      {plot.isPending && <Waiting />}
+      {plot.data && !plot.error && (
+        <Panel what="The plot" key={title}>
+          <Drawn plot={plot.data} title={title} isStacked={isStacked} />
+        </Panel>
+      )}
+    </div>
+  );
+}
+
+type ChoiceProps = {
+  label: string;
+  value: string;
+  options: Record<string, string>;
+  onChange: (value: string) => void;
+};
+
+function Choice({ label, value, options, onChange }: ChoiceProps) {
+  return (
+    <label>
+      {label}
+      <select value={value} onChange={(event) => onChange(event.target.value)}>
+        {Object.entries(options).map(([name, title]) => (
+          <option key={name} value={name}>
+            {title}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}

@@ -1,0 +1,97 @@
+/** A plot with its numbers below, and both as files. */
+
+import { Button } from "@mantine/core";
+import { useMemo, useRef } from "react";
+import { Nothing } from "@/kit/Panel";
+import { TimeChart } from "@/kit/TimeChart";
+import { sayFault } from "@/kit/toasts";
+import { pictureOf, saveFile } from "./picture";
+import { csvOf, formatOf, isQuotient, type Plot } from "./plots";
+
+export default function Drawn({ plot, title, isStacked }: { plot: Plot; title: string; isStacked: boolean }) {
+  const place = useRef<HTMLDivElement>(null);
+  const times = useMemo(() => plot.buckets.map((at) => new Date(at).getTime() / 1000), [plot]);
+  const series = useMemo(() => plot.series.map(({ name, values }) => ({ name, values })), [plot]);
+  const format = useMemo(() => formatOf(plot), [plot]);
+  if (plot.series.length === 0) {
+    return (
+      <Nothing>
+        Nothing ended in this time. Choose a longer one; what runs now is counted when it ends.
+      </Nothing>
+    );
+  }
+  const name = title.replaceAll(/[^A-Za-z0-9]+/g, "-").toLowerCase();
+  const savePicture = async () => {
+    try {
+      if (place.current) {
+        saveFile(`${name}.png`, await pictureOf(place.current, title));
+      }
+    } catch (error) {
+      sayFault(error, "The picture");
+    }
+  };
+  return (
+    <div className="stack">
+      <div className="head">
+        <h2>{title}</h2>
+        <span className="grow" />
+        <Button size="compact-sm" variant="default" onClick={savePicture}>
+          PNG
+        </Button>
+        <Button
+          size="compact-sm"
+          variant="default"
+          onClick={() => saveFile(`${name}.csv`, new Blob([csvOf(plot)], { type: "text/csv" }))}
+        >
+          CSV
+        </Button>
+      </div>
+      <div ref={place}>
+        <TimeChart
+          times={times}
+          series={series}
+          label={title}
+          height={320}
+          isStacked={isStacked}
+          format={format}
+        />
+      </div>
+      <Totals plot={plot} format={format} />
+    </div>
+  );
+}
+
+function Totals({ plot, format }: { plot: Plot; format: (value: number) => string }) {
+  const written = (value: number | null | undefined) =>
+    value === null || value === undefined ? "–" : format(value);
+  return (
+    <div className="sheet-scroll" tabIndex={0} role="region" aria-label="The numbers of the plot">
+      <table className="sheet">
+        <thead>
+          <tr>
+            <th scope="col">Name</th>
+            {[isQuotient(plot.value) ? "Over all" : "Sum", "Lowest", "Highest", "Latest"].map((head) => (
+              <th key={head} scope="col" className="number">
+                {head}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {plot.series.map((each) => {
+            const known = each.values.filter((value) => value !== null);
+            return (
+              <tr key={each.name}>
+                <th scope="row">{each.is_other ? "all others" : each.name}</th>
+                <td className="number">{written(plot.normalised ? null : each.total)}</td>
+                <td className="number">{written(known.length ? Math.min(...known) : null)}</td>
+                <td className="number">{written(known.length ? Math.max(...known) : null)}</td>
+                <td className="number">{written(each.values.at(-1))}</td>
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+    </div>
+  );
+}

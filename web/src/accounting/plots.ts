@@ -1,0 +1,98 @@
+/** What a plot is of, in words and as it is asked for. */
+
+import type { components } from "@/generated/api";
+import { csvLine } from "@/kit/exports";
+import { formatDuration, formatNumber, formatPercent } from "@/kit/formats";
+import { momentBefore, spanSeconds } from "@/kit/times";
+
+export type Plot = components["schemas"]["Series"];
+export type Subject = "jobs" | "pilots";
+export type Bucket = "hour" | "day" | "month";
+
+export const VALUES: Record<Subject, Record<string, string>> = {
+  jobs: {
+    jobs: "Jobs that ended",
+    wall_s: "Wall time",
+    cpu_s: "CPU time",
+    core_s: "Core time",
+    efficiency: "CPU efficiency",
+    mean_wall_s: "Mean wall time of a job",
+  },
+  pilots: {
+    pilots: "Pilots that ended",
+    empty: "Pilots that ran nothing",
+    jobs: "Jobs that pilots ran",
+    wall_s: "Wall time of pilots",
+    job_wall_s: "Wall time of their jobs",
+    efficiency: "Part of their time in jobs",
+    empty_fraction: "Part of pilots that ran nothing",
+  },
+};
+
+export const KEYS: Record<Subject, Record<string, string>> = {
+  jobs: {
+    site: "Site",
+    owner: "Owner",
+    owner_group: "Owner's group",
+    job_type: "Type",
+    status: "Status",
+    vo: "VO",
+  },
+  pilots: { site: "Site", ce: "Computing element", queue: "Queue", status: "Status", vo: "VO" },
+};
+
+export const RANGES: Record<string, string> = {
+  "-1d": "day",
+  "-7d": "7 days",
+  "-30d": "30 days",
+  "-90d": "90 days",
+  "-365d": "365 days",
+};
+
+/** Return the bucket that a range is drawn in unless somebody chooses: not so many that nobody can tell them apart. */
+export function usualBucket(range: string): Bucket {
+  const days = (spanSeconds(range) ?? 0) / 86_400;
+  return days <= 7 ? "hour" : days <= 120 ? "day" : "month";
+}
+
+/** Quotients are no parts of a whole: they are lines and never stacks. */
+export function isQuotient(value: string): boolean {
+  return ["efficiency", "mean_wall_s", "empty_fraction"].includes(value);
+}
+
+export type Asked = {
+  subject: Subject;
+  value: string;
+  by: string;
+  range: string;
+  bucket: Bucket;
+  parts: boolean;
+};
+
+export function questionOf({ value, by, range, bucket, parts }: Asked, now: Date): Record<string, unknown> {
+  return {
+    start: `${momentBefore(now, range)}Z`,
+    end: `${now.toISOString().slice(0, 19)}Z`,
+    value,
+    by: by || null,
+    bucket,
+    normalised: parts && !isQuotient(value),
+  };
+}
+
+/** Return how the numbers of a plot are written: times as times, parts as percent. */
+export function formatOf(plot: Pick<Plot, "unit" | "value" | "normalised">): (value: number) => string {
+  if (plot.normalised || ["efficiency", "empty_fraction"].includes(plot.value)) {
+    return (value) => formatPercent(value * 100);
+  }
+  return plot.unit === "s" ? formatDuration : formatNumber;
+}
+
+/** Write a plot as CSV: a line for each bucket, a column for each series. */
+export function csvOf(plot: Plot): string {
+  const head = csvLine(["time", ...plot.series.map((each) => each.name)]);
+  const lines = plot.buckets.map((at, index) =>
+    csvLine([at, ...plot.series.map((each) => each.values[index])]),
+  );
+  return head + lines.join("");
+}
