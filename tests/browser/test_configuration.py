@@ -70,7 +70,9 @@ def test_of_two_who_change_it_the_slower_is_told_and_keeps_the_text(logged_in: L
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_everybody_can_use_the_page_of_the_configuration(logged_in: Login, width: int) -> None:
-    page = logged_in("/config?tab=history", "ada", "admin", color_scheme="dark", viewport={"width": width, "height": 800})
+    page = logged_in(
+        "/config?tab=history", "ada", "admin", color_scheme="dark", viewport={"width": width, "height": 800}
+    )
     expect(page.get_by_role("listitem").first).to_be_visible()
     assert accessibility_problems(page) == []
     page.goto("/config?tab=edit")
