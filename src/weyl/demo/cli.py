@@ -5,6 +5,7 @@ import signal
 import sys
 import tempfile
 import time
+import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,6 +61,9 @@ def demo(
     stay: Annotated[
         bool | None, typer.Option("--stay/--no-stay", help="Stay up after the job; by default on a terminal only.")
     ] = None,
+    open_page: Annotated[
+        bool, typer.Option("--open", help="Open the web pages in a browser before the jobs run, and stay up.")
+    ] = False,
 ) -> None:
     """Runs the whole system on this machine, and 21 real jobs through it; leaves nothing behind.
 
@@ -67,9 +71,12 @@ def demo(
     """
     directory = Path(tempfile.mkdtemp(prefix="weyl-demo-"))
     directory.chmod(0o755)
-    staying = sys.stdout.isatty() if stay is None else stay
+    staying = (open_page or sys.stdout.isatty()) if stay is None else stay
     try:
         with stop_signals(), _stack(directory) as stack:
+            say(f"The web pages are at {stack.url}: log in as alice, password alice")
+            if open_page and not webbrowser.open(stack.url):
+                say("There is no browser here that could be opened")
             run_main_job(stack, say, events=events)
             if staying:
                 _explain(stack, "Ctrl-C ends everything and removes it; `weyl up` keeps what it has.")
@@ -116,7 +123,8 @@ def guide(url: str, logs: Path, *, ending: str, on_path: bool) -> str:
     """Return what to try next, in words to be copied into another terminal."""
     path = "" if on_path else f"\n  export PATH={sys.prefix}/bin:$PATH"
     return f"""
-weyl is up at {url}; its logs are in {logs}. In another terminal:
+weyl is up at {url}; its logs are in {logs}.
+The web pages are there: log in as alice, password alice. Or in another terminal:
 {path}
   export WEYL_URL={url}
   weyl login hep                              log in as alice, password alice
