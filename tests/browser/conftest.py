@@ -131,8 +131,8 @@ def logged_in(open_context: Callable[..., BrowserContext]) -> Login:
     def log_in(path: str = "/", user: str = "alice", group: str = "user", **options: Any) -> Page:
         page = open_context(**options).new_page()
         page.goto(path)
-        page.get_by_label("Virtual organisation").select_option("hep")
-        page.get_by_label("Group").select_option(group)
+        page.get_by_role("combobox", name="Virtual organisation").select_option("hep")
+        page.get_by_role("combobox", name="Group").select_option(group)
         page.get_by_role("button", name="Log in").click()
         page.locator("#login").fill(user)
         page.locator("#password").fill(user)
