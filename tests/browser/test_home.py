@@ -1,0 +1,33 @@
+"""The first page shows people their own jobs."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Login, accessibility_problems
+from weyl.demo.main_job import User
+
+
+@pytest.fixture(scope="module")
+def job(alice: User) -> int:
+    """A job that has ended."""
+    (job_id,) = alice.submit('[ Executable = "/bin/echo"; JobName = "at home"; ]', "home")
+    alice.run("jobs", "wait", str(job_id))
+    return job_id
+
+
+def test_the_newest_jobs_and_their_counts_lead_to_the_jobs(logged_in: Login, job: int) -> None:
+    page = logged_in("/")
+    expect(page.get_by_label("Your newest jobs").get_by_role("row", name=str(job))).to_contain_text("at home")
+    expect(page.get_by_label("Since your last visit")).to_contain_text("All failures")
+    page.get_by_label("Your jobs").get_by_role("link", name="Done").click()
+    expect(page).to_have_url(re.compile("/jobs.f=Owner:eq:alice&f=Status:eq:Done"))
+    expect(page.get_by_role("row", name=str(job))).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_everybody_can_use_the_first_page(logged_in: Login, job: int, width: int) -> None:
+    page = logged_in("/", color_scheme="dark", viewport={"width": width, "height": 800})
+    expect(page.get_by_label("Your newest jobs")).to_be_visible()
+    assert accessibility_problems(page) == []
