@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 from tools import web
 
 from weyl.demo.installation import InstallationFiles
@@ -27,6 +27,7 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 WAIT_MS = 20_000
+expect.set_options(timeout=WAIT_MS)
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 SERIOUS = ("serious", "critical")
 
@@ -146,6 +147,11 @@ def logged_in(open_context: Callable[..., BrowserContext]) -> Login:
         return page
 
     return log_in
+
+
+def row_of(page: Page, job_id: int) -> Locator:
+    """The row of a job, which may have its digits in common with other jobs and with times."""
+    return page.get_by_role("row").filter(has=page.get_by_text(str(job_id), exact=True))
 
 
 def accessibility_problems(page: Page) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Login, accessibility_problems
+from tests.browser.conftest import Login, accessibility_problems, row_of
 from weyl.demo.main_job import User
 from weyl.demo.processes import ComponentFailed
 
@@ -27,7 +27,7 @@ def test_a_kind_of_failure_leads_to_its_jobs(logged_in: Login, failed: int) -> N
     page = logged_in("/failures")
     page.get_by_label("Kinds of failures").get_by_role("link", name=TEXT).click()
     expect(page).to_have_url(re.compile("/jobs.f=FailureSignature:eq:[0-9a-f]{16}"))
-    expect(page.get_by_role("row", name=str(failed))).to_be_visible()
+    expect(row_of(page, failed)).to_be_visible()
 
 
 def test_what_is_chosen_is_in_the_address(logged_in: Login, failed: int) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Login, accessibility_problems
+from tests.browser.conftest import Login, accessibility_problems, row_of
 from weyl.demo.main_job import User
 
 NAME = "<script>alert(1)</script>"
@@ -23,7 +23,7 @@ def job(alice: User) -> int:
 def test_a_stranger_is_asked_to_log_in_and_comes_back_to_the_same_address(logged_in: Login, job: int) -> None:
     page = logged_in(f"/jobs?f=JobID:eq:{job}&cols=JobID,JobName")
     expect(page).to_have_url(re.compile(rf"/jobs\?f=JobID:eq:{job}&cols=JobID,JobName$"))
-    expect(page.get_by_role("row", name=str(job))).to_contain_text(NAME)
+    expect(row_of(page, job)).to_contain_text(NAME)
 
 
 def test_a_filter_is_kept_in_the_address_and_said_in_words_where_it_cannot_be_read(logged_in: Login, job: int) -> None:
@@ -37,12 +37,12 @@ def test_a_filter_is_kept_in_the_address_and_said_in_words_where_it_cannot_be_re
     field.press("Enter")
     expect(page).to_have_url(re.compile("f=JobGroup:eq:shown"))
     page.reload()
-    expect(page.get_by_role("row", name=str(job))).to_be_visible()
+    expect(row_of(page, job)).to_be_visible()
 
 
 def test_a_journey_by_keyboard_alone(logged_in: Login, job: int) -> None:
     page = logged_in(f"/jobs?f=JobID:eq:{job}")
-    expect(page.get_by_role("row", name=str(job))).to_be_visible()
+    expect(row_of(page, job)).to_be_visible()
     page.keyboard.press("j")
     page.keyboard.press("x")
     expect(page.get_by_text("1 job chosen")).to_be_visible()
@@ -63,7 +63,7 @@ def test_a_journey_by_keyboard_alone(logged_in: Login, job: int) -> None:
 @pytest.mark.parametrize("width", [1280, 390])
 def test_everybody_can_use_the_list_and_the_page_of_a_job(logged_in: Login, job: int, scheme: Any, width: int) -> None:
     page = logged_in("/jobs?f=", color_scheme=scheme, viewport={"width": width, "height": 800})
-    expect(page.get_by_role("row", name=str(job))).to_be_visible()
+    expect(row_of(page, job)).to_be_visible()
     assert accessibility_problems(page) == []
     page.goto(f"/jobs/{job}")
     expect(page.get_by_role("tab", name="Overview")).to_be_visible()
@@ -72,11 +72,11 @@ def test_everybody_can_use_the_list_and_the_page_of_a_job(logged_in: Login, job:
 
 def test_a_warm_list_takes_three_requests_until_its_rows_are_there(logged_in: Login, job: int) -> None:
     page = logged_in("/jobs?f=")
-    expect(page.get_by_role("row", name=str(job))).to_be_visible()
+    expect(row_of(page, job)).to_be_visible()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.reload()
-    expect(page.get_by_role("row", name=str(job))).to_be_visible()
+    expect(row_of(page, job)).to_be_visible()
     first = [url for url in asked if "/assets/" not in url and not url.endswith("icon.svg")]
     until_rows = first[: next(i for i, url in enumerate(first) if "/search" in url) + 1]
     assert len(until_rows) <= 3, asked
