@@ -71,9 +71,9 @@ def alice(stack: Stack) -> User:
     return user
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """The browser."""
+    """The browser; one a module, since its event loop would be in the way of tests that have one of their own."""
     if not Path(CHROMIUM).exists():
         pytest.skip("The pages are NOT tested in a browser: as root, apt-get install chromium")
     with sync_playwright() as playwright:
