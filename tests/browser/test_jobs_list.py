@@ -84,7 +84,7 @@ def test_a_warm_list_takes_three_requests_until_its_rows_are_there(logged_in: Lo
 
 def test_logging_out_ends_the_login(logged_in: Login) -> None:
     page = logged_in("/jobs")
-    page.get_by_role("button", name="alice").click()
+    page.get_by_role("button", name="alice hep").click()
     page.get_by_role("menuitem", name="Log out").click()
     expect(page).to_have_url(re.compile("/login$"))
     page.goto("/jobs")

@@ -69,6 +69,8 @@ CASES = {
     "config dump": "config dump",
     "config show": "config show DIRAC",
     "config history": "config history",
+    "operations list": "operations list",
+    "jobs failures list": "jobs failures list",
     # The last, for others look at the job that waits.
     "jobs kill": "jobs kill {waiting} --yes",
 }
@@ -76,13 +78,14 @@ CASES = {
 DEPTHS = {"config dump": 1, "config show": 1, "task-queues list": 1, "task-queues show": 1, "whoami": 1}
 DEPTHS |= {"jobs submit --dry-run": 1, "jobs show --params": 1}
 # Nothing of this kind exists on a healthy small installation.
-EMPTY = {"tasks locks", "tasks dead list", "ses list", "fts list"}
+EMPTY = {"tasks locks", "tasks dead list", "ses list", "fts list", "operations list", "jobs failures list"}
 WITHOUT = {
     "jobs peek": "prints text",
     "ses show": "no storage elements are here: tests/cli/test_resources.py has the row",
     **dict.fromkeys(["ses why", "fts why"], "neither is here: the document is that of a site"),
     "fts show": "no transfer servers are here: the row is that of a site",
     **dict.fromkeys([f"{noun} history" for noun in ("sites", "ces", "ses", "fts")], "nothing was ever closed here"),
+    "operations show": "nothing was done to many jobs here: tests/cli/test_bulk.py has the document",
     "tasks dead show": "nothing is dead here: tests/cli/test_tasks.py has the document",
 }
 JDL = """Executable = "hello.sh"; InputSandbox = {"hello.sh"}; JobName = "hello";
