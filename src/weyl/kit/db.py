@@ -48,6 +48,8 @@ ABANDONED_AFTER_S = 60
 _SERIALIZATION_FAILURES = {"40001", "40P01"}
 # No connection, no room, a limit of time reached: the transaction did nothing, and may do better later.
 _UNAVAILABLE = re.compile(r"^(08|57P0|53|57014|55P03)")
+# No such table, no such column.
+_NOT_THERE = frozenset({"42P01", "42703"})
 
 
 def sqlstate(error: BaseException) -> str | None:
@@ -69,6 +71,11 @@ def is_unavailable(error: BaseException) -> bool:
         return True
     state = sqlstate(error)
     return state is not None and _UNAVAILABLE.match(state) is not None
+
+
+def is_behind(error: BaseException) -> bool:
+    """Tell whether the database lacks a table or a column: its schema is older than this process."""
+    return sqlstate(error) in _NOT_THERE
 
 
 def _async_url(url: str) -> URL:

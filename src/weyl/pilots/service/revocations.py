@@ -12,7 +12,7 @@ import structlog
 
 from weyl.kit.background import end_task
 from weyl.kit.clock import utcnow
-from weyl.kit.db import Database, Listener, is_unavailable
+from weyl.kit.db import Database, Listener, is_behind, is_unavailable
 from weyl.kit.http import User, Verifier
 from weyl.pilots.errors import RevokedPilot
 from weyl.pilots.queries.draining import select_draining
@@ -61,7 +61,7 @@ class RevocationGuard:
                 self._stamps = await select_revoked_stamps(tx, since=utcnow() - self._remembered_for)
                 self._draining = await select_draining(tx)
         except Exception as error:
-            if not is_unavailable(error):
+            if not (is_unavailable(error) or is_behind(error)):
                 raise
             log.warning("revocations.not_read", error=repr(error))
 

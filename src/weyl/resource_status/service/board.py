@@ -11,7 +11,7 @@ from weyl.config.service import ConfigStore, Snapshot
 from weyl.kit import json
 from weyl.kit.background import end_task
 from weyl.kit.clock import utcnow
-from weyl.kit.db import Database, Listener, is_unavailable
+from weyl.kit.db import Database, Listener, is_behind, is_unavailable
 from weyl.kit.http import Document
 from weyl.kit.ids import sha256_hex
 from weyl.resource_status import queries
@@ -49,9 +49,14 @@ class StatusBoard:
         self._listener = Listener(db, {CHANNEL: lambda _: self._news.set()}, on_reconnect=self._news.set)
 
     async def __aenter__(self) -> "StatusBoard":
-        """Load all claims, and follow them from now on."""
+        """Load all claims, and follow them from now on; one that is away or not migrated yet is asked again."""
         await self._listener.start()
-        await self._load()
+        try:
+            await self._load()
+        except Exception as error:
+            if not (is_unavailable(error) or is_behind(error)):
+                raise
+            log.warning("resource_status.not_read", error=repr(error))
         self._task = asyncio.create_task(self._follow(), name="weyl-resource-status")
         return self
 
@@ -109,7 +114,7 @@ class StatusBoard:
             try:
                 await self._load()
             except Exception as error:
-                if not is_unavailable(error):
+                if not (is_unavailable(error) or is_behind(error)):
                     raise
                 log.warning("resource_status.not_read", error=repr(error))
             before = self._turn
