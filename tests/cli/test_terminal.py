@@ -134,7 +134,7 @@ def test_more_than_a_thousand_have_to_be_typed(weyl: Program, terminal) -> None:
     question.read_until(r"Type 1001 to go on: ")
     question.type("y\n")
     assert question.end() == 2
-    question = terminal("kill", "--where", "JobGroup = asked-many")
+    question = terminal("kill", "--where", "JobGroup = asked-many", "--no-wait")
     question.read_until(r"Type 1001 to go on: ")
     question.type("1001\n")
     assert question.end() == 0

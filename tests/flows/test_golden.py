@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,10 @@ def reader(stack: Stack) -> Reader:
     reader.names = {"job": str(job["JobID"]), "waiting": str(waiting["JobID"])}
     reader.read("jobs wait {job} --timeout 5m")
     reader.read("jobs wait {waiting} --for Waiting --timeout 5m")
+    # What pilots offer is written down every few seconds; until then nothing is known that could run a job.
+    deadline = time.monotonic() + 60
+    while reader.read("jobs submit hello.jdl --dry-run")[0]["warnings"]:
+        assert time.monotonic() < deadline, "no offer was written down"
     [pilot] = reader.read("pilots search --where JobID={job}")
     [queue, *_] = reader.read("task-queues list")
     reader.names |= {"stamp": pilot["PilotStamp"], "queue": str(queue["class_id"])}
