@@ -59,7 +59,10 @@ RUNBENCHMARKS = False
 MAIL = /bin/true
 # The schedd is no child of the master here.
 SEC_USE_FAMILY_SESSION = False
-USE_PROCD = False
+# Without it the daemons look at all processes themselves, and fall over one that ends meanwhile.
+USE_PROCD = True
+PROCD_ADDRESS = $(RUN)/procd_pipe
+SCHEDD.PROCD_ADDRESS = $(RUN)/schedd_procd_pipe
 BASE_CGROUP =
 PERIODIC_EXPR_INTERVAL = 1
 """

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 
+import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
@@ -190,3 +191,10 @@ async def test_a_batch_is_not_tried_one_by_one_when_the_database_is_away() -> No
     results = await asyncio.gather(*(coalescer.submit(number) for number in (8, 9)), return_exceptions=True)
     assert [type(result) for result in results] == [CommitInDoubt] * 2
     assert flushed == [3, 2]
+
+
+def test_what_the_driver_says_of_a_connection_that_ends_between_two_of_its_steps_is_no_bug_of_ours() -> None:
+    """asyncpg has an error for it that belongs to none of its families; a closing connection raises it now and then."""
+    ended = asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is in progress")
+    assert is_unavailable(ended)
+    assert isinstance(ended, pool.DRIVER_ERRORS)

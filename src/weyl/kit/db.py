@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from weyl.kit import json
 from weyl.kit.background import end_task
-from weyl.kit.pool import CommitInDoubt, Idle, commit, driver_of, roll_back
+from weyl.kit.pool import DRIVER_ERRORS, CommitInDoubt, Idle, commit, driver_of, roll_back
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +48,14 @@ ABANDONED_AFTER_S = 60
 _SERIALIZATION_FAILURES = {"40001", "40P01"}
 # No connection, no room, a limit of time reached: the transaction did nothing, and may do better later.
 _UNAVAILABLE = re.compile(r"^(08|57P0|53|57014|55P03)")
+_AWAY = (
+    ConnectionError,
+    TimeoutError,
+    socket.gaierror,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    CommitInDoubt,
+)
 # No such table, no such column.
 _NOT_THERE = frozenset({"42P01", "42703"})
 
@@ -67,7 +75,7 @@ def is_unavailable(error: BaseException) -> bool:
     """Tell whether the database could not be reached or had no room, as opposed to refusing the statement."""
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
-    if isinstance(error, ConnectionError | TimeoutError | socket.gaierror | asyncpg.InterfaceError | CommitInDoubt):
+    if isinstance(error, _AWAY):
         return True
     state = sqlstate(error)
     return state is not None and _UNAVAILABLE.match(state) is not None
@@ -295,7 +303,7 @@ class Listener:
             try:
                 await self._listen_until_lost()
                 delay_s = 0.1
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except DRIVER_ERRORS as error:
                 log.warning("listener.lost", error=str(error), retry_in_s=delay_s)
             self.listening.clear()
             await asyncio.sleep(delay_s)

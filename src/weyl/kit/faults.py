@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any
 
 import structlog
-from asyncpg.exceptions import InterfaceError, PostgresError
+from asyncpg.exceptions import InterfaceError, InternalClientError, PostgresError
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DBAPIError
@@ -42,6 +42,7 @@ def install(app: FastAPI) -> None:
         DBAPIError,
         PostgresError,
         InterfaceError,
+        InternalClientError,
         PoolTimeout,
         ConnectionError,
         TimeoutError,

@@ -16,6 +16,10 @@ from weyl.kit.errors import WeylError
 
 log = structlog.get_logger(__name__)
 
+DRIVER_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What asyncpg raises; the last one too where a connection ends between two of its steps."""
+_LOST = (ConnectionError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
 ROLLBACK_TIMEOUT_S = 5.0
 # The event loop reads the end of a connection and tells the driver of it in a few turns.
 _TURNS_TO_READ = 5
@@ -59,7 +63,7 @@ class Idle:
             try:
                 transaction = driver.transaction()
                 await transaction.start()
-            except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, ConnectionError):
+            except _LOST:
                 await _give_back(connection, driver)
                 continue
             except BaseException:
@@ -133,7 +137,7 @@ async def roll_back(driver: asyncpg.Connection, transaction: Transaction) -> Non
     try:
         async with asyncio.timeout(ROLLBACK_TIMEOUT_S):
             await transaction.rollback()
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except DRIVER_ERRORS as error:
         log.warning("database.not_rolled_back", error=repr(error))
         driver.terminate()
 
@@ -144,13 +148,7 @@ async def commit(driver: asyncpg.Connection, transaction: Transaction) -> None:
         raise ConnectionError("The database was lost before the commit")
     try:
         await transaction.commit()
-    except (
-        OSError,
-        asyncpg.PostgresConnectionError,
-        asyncpg.InterfaceError,
-        asyncpg.AdminShutdownError,
-        asyncpg.CrashShutdownError,
-    ) as error:
+    except (OSError, *_LOST, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError) as error:
         log.warning("database.commit_in_doubt", error=repr(error))
         driver.terminate()
         raise CommitInDoubt from error
@@ -166,7 +164,7 @@ async def _give_back(connection: AsyncConnection, driver: asyncpg.Connection, *,
         if is_bad and not connection.invalidated:
             await connection.invalidate()
         await connection.close()
-    except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except (SQLAlchemyError, *DRIVER_ERRORS) as error:
         log.warning("database.connection_dropped", error=repr(error))
         driver.terminate()
 

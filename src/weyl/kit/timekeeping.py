@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-import asyncpg
 import structlog
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -14,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from weyl.kit.background import end_task
 from weyl.kit.clock import Anchor, go_by, machine_ahead_s, utcnow
 from weyl.kit.db import Database
+from weyl.kit.pool import DRIVER_ERRORS
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +59,7 @@ class Timekeeper:
                 began = time.monotonic()
                 at = await tx.scalar(text("SELECT clock_timestamp()"))
                 round_trip_s = time.monotonic() - began
-        except (OSError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (SQLAlchemyError, *DRIVER_ERRORS) as error:
             log.warning("clock.not_asked", error=repr(error)[:200])
             return
         assert at is not None

@@ -1,8 +1,8 @@
 """Runs tasks and schedules in a worker, on pgqueuer."""
 
 import asyncio
-from collections.abc import Collection, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 HEARTBEAT = timedelta(seconds=5)
 DEQUEUE_TIMEOUT = timedelta(seconds=2)
 BATCH = 50
+CLOSE_TIMEOUT_S = 5.0
 
 
 async def _reset_if_needed(connection: Any) -> None:
@@ -123,8 +124,9 @@ class Worker:
                 heartbeat_timeout=HEARTBEAT,
             )
 
-    def _open_pool(self) -> asyncpg.Pool:
-        return asyncpg.create_pool(
+    @asynccontextmanager
+    async def _open_pool(self) -> AsyncIterator[asyncpg.Pool]:
+        pool = await asyncpg.create_pool(
             libpq_dsn(self._db.url),
             min_size=2,
             max_size=4,
@@ -134,6 +136,12 @@ class Worker:
             server_settings={"timezone": "UTC", "application_name": "weyl-worker"},
             reset=_reset_if_needed,
         )
+        try:
+            yield pool
+        finally:
+            # A connection that was lost on its way back is waited for without end; nothing is under way any more.
+            with suppress(*DATABASE_AWAY):
+                await asyncio.wait_for(pool.close(), CLOSE_TIMEOUT_S)
 
     def _register(self, engine: QueueManager, bound: BoundTask, repository: TaskRepository) -> None:
         async def unused(_: Job) -> None:

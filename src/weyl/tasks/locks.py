@@ -6,13 +6,12 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-import asyncpg
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from weyl.kit.db import Database, Tx
 from weyl.kit.ids import uuid7
-from weyl.kit.pool import CommitInDoubt
+from weyl.kit.pool import DRIVER_ERRORS, CommitInDoubt
 from weyl.tasks.claims import Claim
 from weyl.tasks.errors import LockLost
 from weyl.tasks.queries import locks as queries
@@ -20,7 +19,7 @@ from weyl.tasks.queries import locks as queries
 log = structlog.get_logger(__name__)
 
 TTL = timedelta(seconds=30)
-DATABASE_AWAY = (OSError, CommitInDoubt, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError)
+DATABASE_AWAY = (CommitInDoubt, SQLAlchemyError, *DRIVER_ERRORS)
 
 
 class NotTaken(Exception):
