@@ -9,22 +9,24 @@ import pytest
 
 from tests.grid.contract import Grid
 from tests.grid.site import GridSite, open_directory
-from tests.grid.systems import SYSTEMS
+from tests.grid.systems import ALL, SYSTEMS
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run every test that asks for a `system` over all of them, or over those that its module names in `SYSTEMS_HERE`.
 
-    Those of one group stay in one process.
+    Left out are those that lack what the test needs of them. Those of one group stay in one process.
     """
     if "system" in metafunc.fixturenames:
         usual = [
             name for name, system in SYSTEMS.items() if not system.is_slow or "WEYL_TEST_SLOW_SYSTEMS" in os.environ
         ]
+        needs = {each for mark in metafunc.definition.iter_markers("grid_needs") for each in mark.args}
+        assert needs <= ALL, f"{needs - ALL}: see tests/grid/systems.py"
         marked = [
             pytest.param(name, marks=pytest.mark.xdist_group(f"grid-{system.group or name}"))
             for name, system in SYSTEMS.items()
-            if name in getattr(metafunc.module, "SYSTEMS_HERE", usual)
+            if name in getattr(metafunc.module, "SYSTEMS_HERE", usual) and not needs & system.lacks
         ]
         metafunc.parametrize("system", marked, scope="session")
 

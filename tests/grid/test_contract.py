@@ -70,9 +70,9 @@ async def test_a_program_that_does_not_exist_is_never_done(grid: Grid) -> None:
         assert set(ended.values()) <= {CEState.FAILED, CEState.ABORTED}
 
 
+@pytest.mark.grid_needs("limit")
 async def test_part_of_a_submission_may_fail(grid: Grid) -> None:
-    if grid.site.limited is None:
-        pytest.skip("this system has no limit that the suite could set")
+    assert grid.site.limited is not None
     submitted = await grid.submit(grid.site.limited(2), grid.spec(gated=True), copies(3))
     assert sorted(submitted.handles) == [0, 1]
     assert list(submitted.failures) == [2]
@@ -105,9 +105,9 @@ async def test_unknown_and_known_handles_are_answered_for_together(grid: Grid) -
     }
 
 
+@pytest.mark.grid_needs("forgetting")
 async def test_an_ended_pilot_is_answered_for_when_its_system_has_forgotten_it(grid: Grid) -> None:
-    if grid.site.forget is None:
-        pytest.skip("this system forgets nothing that the suite could wait for")
+    assert grid.site.forget is not None
     submitted = await grid.send(grid.spec("3"))
     handle = submitted.handles[0]
     await grid.ended([handle])
@@ -127,9 +127,9 @@ async def test_cancelling_running_pilots_twice_is_cancelling_once(grid: Grid) ->
     assert set((await grid.states(handles)).values()) == {CEState.DELETED}
 
 
+@pytest.mark.grid_needs("waiting")
 async def test_a_pilot_that_waits_is_waiting_and_can_be_cancelled(grid: Grid) -> None:
-    if grid.site.waiting is None:
-        pytest.skip("pilots never wait here")
+    assert grid.site.waiting is not None
     submitted = await grid.send(grid.waiting_spec(), 2)
     handles = list(submitted.handles.values())
     assert set((await grid.reach(handles, CEState.WAITING)).values()) == {CEState.WAITING}
@@ -161,9 +161,9 @@ async def test_output_is_read_while_the_pilot_runs(grid: Grid) -> None:
     assert await grid.ended([handle]) == {handle: CEState.DONE}
 
 
+@pytest.mark.grid_needs("carrying")
 async def test_files_are_carried_back_while_the_pilot_runs_and_links_are_not_followed(grid: Grid) -> None:
-    if not isinstance(grid.driver, Carrier):
-        pytest.skip("this driver carries nothing: push mode is refused for it")
+    assert isinstance(grid.driver, Carrier)
     # Where a system has pilots work elsewhere, it names the place from which is carried.
     script = b"""#!/bin/sh
 cd "${WEYL_PLACE:-.}" && printf 'one\\ntwo\\0' >report && printf 1234567890 >large && ln -s /etc/passwd link && : >empty
@@ -239,8 +239,7 @@ async def test_a_submission_that_is_cut_short_leaves_nothing_that_cannot_be_foun
 
 async def test_capacity_counts_what_is_there(grid: Grid) -> None:
     before = await grid.driver.capacity()
-    if before is None:
-        pytest.skip("this system cannot say how full it is")
+    assert before is not None
     submitted = await grid.send(grid.spec(gated=True), 2)
     await grid.reach(list(submitted.handles.values()), CEState.RUNNING)
     now = await grid.driver.capacity()
@@ -249,9 +248,9 @@ async def test_capacity_counts_what_is_there(grid: Grid) -> None:
     assert now.free is None or now.free >= 0
 
 
+@pytest.mark.grid_needs("outage")
 async def test_a_computing_element_that_is_down_says_why_and_comes_back(grid: Grid) -> None:
-    if grid.site.down is None:
-        pytest.skip("this system cannot be stopped")
+    assert grid.site.down is not None
     submitted = await grid.send(grid.spec(gated=True))
     handle = submitted.handles[0]
     await grid.reach([handle], CEState.RUNNING)
@@ -266,9 +265,9 @@ async def test_a_computing_element_that_is_down_says_why_and_comes_back(grid: Gr
     assert set((await grid.ended(list(again.handles.values()))).values()) == {CEState.DONE}
 
 
+@pytest.mark.grid_needs("hanging")
 async def test_a_computing_element_that_hangs_is_given_up_in_bounded_time(grid: Grid) -> None:
-    if grid.site.frozen is None:
-        pytest.skip("this system cannot be frozen")
+    assert grid.site.frozen is not None
     submitted = await grid.send(grid.spec(gated=True))
     handle = submitted.handles[0]
     await grid.reach([handle], CEState.RUNNING)
