@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -24,6 +25,9 @@ settings.register_profile("steady", derandomize=True, deadline=None, suppress_he
 settings.register_profile("thorough", settings.get_profile("steady"), derandomize=False, max_examples=2_000)
 settings.load_profile("steady")
 
+MEMORY = Path("/dev/shm")
+MEMORY_BYTES_MIN = 4 * 1024**3
+
 _numbers = itertools.count()
 
 
@@ -36,10 +40,17 @@ def run_directory() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def postgres(run_directory: Path) -> Iterator[RunningPostgres]:
-    """The PostgreSQL of this run."""
-    with start_postgres(run_directory / "pg", fast=True) as running:
-        yield running
+def postgres() -> Iterator[RunningPostgres]:
+    """The PostgreSQL of this run; in memory where there is room.
+
+    Each database is some 700 files that live for a second. Before ext4 makes a file it looks at every inode that it
+    freed within the last five seconds, and so took as much time for that as the tests took for everything else.
+    """
+    has_room = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_BYTES_MIN
+    with tempfile.TemporaryDirectory(prefix="weyl-t-", dir=MEMORY if has_room else None) as directory:
+        Path(directory).chmod(0o755)
+        with start_postgres(Path(directory) / "pg", fast=True) as running:
+            yield running
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,7 @@ def assert_same(index: Index, known: Classes, asked: Iterable[PilotOffer]) -> No
         assert condition in (None, "queue", *CONDITIONS)
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(classes(), min_size=1, max_size=30), st.lists(offers(), min_size=1, max_size=30))
 def test_the_index_agrees_with_brute_force(made: list[RequirementClass], asked: list[PilotOffer]) -> None:
     known = dict(enumerate(made, start=1))
@@ -49,7 +49,7 @@ def test_the_index_agrees_with_brute_force(made: list[RequirementClass], asked: 
     assert_same(grown, known, asked)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(classes(), min_size=4, max_size=20),
     st.lists(offers(), min_size=1, max_size=8),

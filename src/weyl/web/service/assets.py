@@ -3,6 +3,7 @@
 import gzip
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import PurePosixPath
@@ -48,7 +49,7 @@ class Asset:
         suffix = PurePosixPath(path).suffix.lower()
         packed = None
         if suffix in PACKED and len(body) >= PACKED_BYTES_MIN:
-            packed = gzip.compress(body, compresslevel=9, mtime=0)
+            packed = _pack(body)
         kind = TYPES.get(suffix, "application/octet-stream")
         return cls(body, kind, sha256_hex(body)[:32], packed if packed and len(packed) < len(body) else None)
 
@@ -69,6 +70,12 @@ class Assets:
     def index(self) -> str | None:
         """The page that all addresses show; none if the pages were not built."""
         return self.own[INDEX].body.decode() if INDEX in self.own else None
+
+
+@lru_cache(maxsize=1024)
+def _pack(body: bytes) -> bytes:
+    # Kept, since a process may start several applications: the suites do so thousands of times.
+    return gzip.compress(body, compresslevel=9, mtime=0)
 
 
 def _read(place: str) -> dict[str, Asset]:
