@@ -92,7 +92,7 @@ class GridInstallation:
             if PILOT not in " ".join(process.info["cmdline"] or []):
                 continue
             with suppress(psutil.Error):
-                if process.environ().get(STAMP_VARIABLE) in stamps:
+                if _stamp(process) in stamps:
                     process.kill()
                     killed += 1
         return killed
@@ -112,6 +112,15 @@ asyncio.run(main())
 """
         url = libpq_dsn(self.stack.environment["WEYL_DATABASE_URL"])
         subprocess.run([sys.executable, "-c", script, url, statement], check=True, timeout=60)
+
+
+def _stamp(pilot: psutil.Process) -> str | None:
+    """Return the stamp of a pilot; it hides its environment from everybody but root, its launcher does not."""
+    try:
+        return pilot.environ().get(STAMP_VARIABLE)
+    except psutil.AccessDenied:
+        launcher = pilot.parent()
+        return launcher.environ().get(STAMP_VARIABLE) if launcher is not None else None
 
 
 @contextmanager

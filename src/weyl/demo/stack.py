@@ -270,8 +270,13 @@ class Stack:
 
 
 def processes_below(directory: Path) -> list[psutil.Process]:
-    """Return the processes that work in a directory or below it; a pilot's command line does not name its place."""
-    return [process for process in psutil.process_iter() if directory in _working_directory(process).parents]
+    """Return the processes that work in a directory or below it, and all that they started.
+
+    A pilot's command line does not name its place, and the pilot itself hides it, with its memory, from everybody but
+    root: it is found below its launcher.
+    """
+    found = {process for process in psutil.process_iter() if directory in _working_directory(process).parents}
+    return list(found.union(*map(_descendants, found)))
 
 
 def _working_directory(process: psutil.Process) -> Path:
@@ -279,6 +284,13 @@ def _working_directory(process: psutil.Process) -> Path:
         return Path(process.cwd())
     except psutil.Error:
         return Path()
+
+
+def _descendants(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.Error:
+        return []
 
 
 def _lives(process: psutil.Process) -> bool:
