@@ -92,6 +92,8 @@ class Siege:
     tokens: Mapping[str, dict[str, str]]
     logs: list[Any]
     problems: list[str] = field(default_factory=list)
+    digested: str = ""
+    digested_before: str | None = None
 
     def path(self, operation: str, **changes: str) -> str:
         """Return the path of an operation, of things that exist where they can, with some parts replaced."""
@@ -134,7 +136,14 @@ class Siege:
             self.problems.append(f"{operation}: a refusal changed something")
 
     async def digest(self) -> str:
-        """Return a digest of every table."""
+        """Return a digest of every table; the last one while no transaction has written anything since."""
+        async with self.db.read() as tx:
+            next_writer = await tx.scalar(text("SELECT pg_snapshot_xmax(pg_current_snapshot())::text"))
+            if next_writer != self.digested_before:
+                self.digested, self.digested_before = await self._digest(), next_writer
+        return self.digested
+
+    async def _digest(self) -> str:
         async with self.db.read() as tx:
             names = await tx.execute(
                 text("SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace")
