@@ -1,9 +1,10 @@
 """`make bench-matcher`: matches over authenticated HTTP on queues of a real shape; figures go to build/bench.
 
-python -m tests.bench.matcher [--jobs 100000,1000000] [--classes 5000] [--sites 1000] [--seconds 20] [--runs 1]
-    [--servers 1] [--only rate,bulk,clients,miss,explain,index,memory,fairness] [--directory DIR]
+python -m tests.bench.matcher [--jobs 100000,1000000] [--classes 5000] [--sites 1000] [--seconds 20] [--runs 3]
+    [--servers 1] [--only rate,bulk,clients,miss,explain,index,memory,fairness] [--directory DIR [--prepare]] [--add]
 
-Prints, asserts nothing. One database a size: filled with COPY, made a queue by `rebuild`, measured, emptied.
+Prints and judges, asserts nothing. One database a size: filled with COPY, made a queue by `rebuild`, measured. In a
+directory of yours they are kept, and measured again without being filled.
 """
 
 import argparse
@@ -13,10 +14,12 @@ import http.client
 import json
 import os
 import random
+import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -26,6 +29,7 @@ import structlog
 
 from tests.bench import matcher_shape as shape
 from tests.bench.matcher_load import Load, Pilot, administrator, cuts_ms, make_pilots
+from tests.bench.matcher_report import Line, added, table
 from tests.bench.matcher_stack import (
     Fleet,
     Machine,
@@ -34,6 +38,8 @@ from tests.bench.matcher_stack import (
     fleet,
     machine,
     rebuild,
+    settle,
+    upgrade,
     value,
     waiting_jobs,
 )
@@ -56,9 +62,8 @@ FAIR_SECONDS_MAX = 90
 INDEX_CLASSES = 100_000
 EXPLAINED = 200
 OFFERS_WRITTEN_AFTER_S = 20.0
-MISS_WORK = 1
-
-Row = tuple[str, str, str]
+# The least part of its jobs that a kept queue still has when it is measured again.
+KEPT_MIN = 0.7
 
 
 class Bench:
@@ -80,23 +85,36 @@ class Bench:
         if self.has("index"):
             self.figures["index"] = measure_index(self.options.sites)
             print(f"index: {self.figures['index']}", flush=True)
-        with machine(self.directory, sites=self.options.sites, tags=self.tags) as on:
-            if self.has("rate", "bulk", "clients", "miss", "explain"):
-                for jobs in [int(size) for size in self.options.jobs.split(",")]:
+        if self.has("rate", "bulk", "clients", "miss", "explain"):
+            for jobs in [int(size) for size in self.options.jobs.split(",")]:
+                with self._machine(str(jobs)) as on:
                     self.figures["sizes"][str(jobs)] = self._size(on, jobs)
-            if self.has("memory"):
-                self.figures["memory"] = self._memory(on)
-                print(f"memory: {self.figures['memory']}", flush=True)
-            if self.has("fairness"):
-                self.figures["fairness"] = self._fairness(on)
-                print(f"fairness: {self.figures['fairness']}", flush=True)
+        for name, measure in (("memory", self._memory), ("fairness", self._fairness)):
+            if self.has(name):
+                with self._machine(name) as on:
+                    self.figures[name] = measure(on)
+                print(f"{name}: {self.figures[name]}", flush=True)
         self.figures["load_after"] = os.getloadavg()
+
+    @contextlib.contextmanager
+    def _machine(self, name: str) -> Iterator[Machine]:
+        """Start the database of one queue, with a directory of its own: a kept one is measured many times."""
+        own = self.directory / name
+        own.mkdir(mode=0o711, exist_ok=True)
+        try:
+            with machine(own, sites=self.options.sites, tags=self.tags) as on:
+                yield on
+        finally:
+            if self.options.directory is None:
+                shutil.rmtree(own)
 
     def _size(self, on: Machine, jobs: int) -> dict[str, Any]:
         chance = random.Random(SEED)
         waiting = shape.scaled(chance, classes=self.options.classes, jobs=jobs, sites=self.options.sites)
         found: dict[str, Any] = {"jobs": jobs, "classes": len(waiting), "load": os.getloadavg()}
         self._filled(on, waiting, found, shape.runs_of(chance, waiting))
+        if self.options.prepare:
+            return found
         parts: list[tuple[str, int, Callable[[Machine, Fleet, list[Pilot]], Any]]] = []
         for servers in self.options.servers:
             for name, count in (("rate", 1), ("bulk", 50)):
@@ -113,13 +131,33 @@ class Bench:
         return found
 
     def _filled(
-        self, on: Machine, waiting: Sequence[shape.Waiting], found: dict[str, Any], runs: list[tuple[int, int]]
+        self,
+        on: Machine,
+        waiting: Sequence[shape.Waiting],
+        found: dict[str, Any],
+        runs: list[tuple[int, int]],
+        *,
+        may_be_kept: bool = True,
     ) -> None:
+        """Fill the queue, unless the directory has it from an earlier time with enough jobs left."""
+        note, digest = on.directory / "filled.json", shape.digest(waiting)
+        kept = json.loads(note.read_text()) if note.exists() and may_be_kept else {}
+        if kept.get("digest") == digest:
+            asyncio.run(upgrade(on.postgres.url))
+            left = asyncio.run(value(on.postgres.url, "SELECT count(*) FROM queue"))
+            if left >= KEPT_MIN * kept["queued"]:
+                asyncio.run(settle(on.postgres.url))
+                found.update(fill_s=kept["fill_s"], rebuild_s=kept["rebuild_s"], queued=left)
+                print(f"{left:,} jobs in {len(waiting):,} classes: kept from an earlier run", flush=True)
+                return
+        note.unlink(missing_ok=True)
         began = time.perf_counter()
         asyncio.run(fill(on.postgres.url, waiting, runs))
         found["fill_s"] = round(time.perf_counter() - began, 1)
         rebuild_s, queued = asyncio.run(rebuild(on.postgres.url))
         found["rebuild_s"], found["queued"] = round(rebuild_s, 1), queued
+        filled = {name: found[name] for name in ("fill_s", "rebuild_s", "queued")}
+        note.write_text(json.dumps({"digest": digest, **filled}))
         print(f"{queued:,} jobs in {len(waiting):,} classes: filled in {found['fill_s']} s, rebuilt in", end=" ")
         print(f"{found['rebuild_s']} s", flush=True)
 
@@ -147,7 +185,11 @@ class Bench:
             runs.append(found)
         runs.sort(key=lambda run: run["jobs_per_s"])
         middle = dict(runs[len(runs) // 2])
-        middle["runs_jobs_per_s"] = [run["jobs_per_s"] for run in runs]
+        hits = [run["hit_ms"] or {"p50": None, "p99": None} for run in runs]
+        middle["runs"] = [
+            {"jobs_per_s": run["jobs_per_s"], "p50": hit["p50"], "p99": hit["p99"], "load": run["load"]}
+            for run, hit in zip(runs, hits, strict=True)
+        ]
         middle["server_mb"] = round(serving.memory_mb)
         return middle
 
@@ -199,6 +241,8 @@ class Bench:
         waiting = shape.scaled(chance, classes=INDEX_CLASSES, jobs=3 * INDEX_CLASSES, sites=self.options.sites)
         found: dict[str, Any] = {"classes": len(waiting)}
         self._filled(on, waiting, found, shape.runs_of(chance, waiting))
+        if self.options.prepare:
+            return found
         began = time.perf_counter()
         with fleet(on, self.options.servers[0]) as serving:
             found["start_s"] = round(time.perf_counter() - began, 1)
@@ -216,7 +260,7 @@ class Bench:
         sites = len(shape.SHAPE["sites"])
         waiting = shape.snapshot(chance, sites)
         found: dict[str, Any] = {"classes": len(waiting)}
-        self._filled(on, waiting, found, shape.runs_of(chance, waiting, last="lhcb_user"))
+        self._filled(on, waiting, found, shape.runs_of(chance, waiting, last="lhcb_user"), may_be_kept=False)
         wanted = asyncio.run(value(on.postgres.url, "SELECT count(*) FROM jobs WHERE owner_group = 'lhcb_user'"))
         seen: list[float] = []
         with fleet(on, self.options.servers[0]) as serving:
@@ -267,61 +311,6 @@ def _measure_explain(chance: random.Random, index: Index, jobs: Sequence[int], s
     }
 
 
-def _rows_of_size(jobs: str, size: dict[str, Any]) -> Iterator[Row]:
-    waiting = f"{int(jobs):,} jobs"
-    for name, run in size.items():
-        part, _, servers = name.partition("_")
-        by = f", {servers.replace('_', ' ')}" if servers else ""
-        if part == "rate":
-            yield (f"matches/s, 32 pilots, count 1, {waiting}{by}", ">= 2,000", f"{run['jobs_per_s']:,.0f}")
-            hit = run["hit_ms"] or {"p50": 0, "p99": 0}
-            yield (f"p50 / p99 ms, same, {waiting}{by}", "< 12 / < 40", f"{hit['p50']} / {hit['p99']}")
-        elif part == "bulk":
-            yield (f"jobs/s, count 50, {waiting}{by}", ">= 15,000", f"{run['jobs_per_s']:,.0f}")
-    for clients, run in (size.get("clients") or {}).items():
-        hit = run["hit_ms"] or {"p50": 0, "p99": 0}
-        seen = f"{run['jobs_per_s']:,.0f}; {hit['p50']} / {hit['p99']} ms"
-        yield (f"matches/s; p50 / p99, {clients} pilots, {waiting}", "", seen)
-    if (miss := size.get("miss")) and miss["miss_ms"]:
-        yield (f"unmatched request, p50 ms, {waiting}", "< 5", f"{miss['miss_ms']['p50']}")
-    if (explain := size.get("explain")) and explain["ms"]:
-        yield (f"explain, p50 / p99 ms, {waiting}", "< 50", f"{explain['ms']['p50']} / {explain['ms']['p99']}")
-    if "rebuild_s" in size:
-        yield (f"rebuild of the queue, {waiting}", "< 120 s at 10^7", f"{size['rebuild_s']} s")
-
-
-def table(figures: dict[str, Any]) -> list[Row]:
-    """Return the lines of the specification: what is wanted, the target, what was seen."""
-    rows = [row for jobs, size in figures["sizes"].items() for row in _rows_of_size(jobs, size)]
-    rates = [size["rate"] for size in figures["sizes"].values() if "rate" in size]
-    if len(rates) > 1:
-        spread = max(r["jobs_per_s"] for r in rates) / min(r["jobs_per_s"] for r in rates) - 1
-        medians = [r["hit_ms"]["p50"] for r in rates]
-        rows.append(("flat in depth: rate, p50", "within 20 %", f"{spread:.0%}, {max(medians) / min(medians) - 1:.0%}"))
-    if index := figures.get("index"):
-        rows.append(("index of 10^5 classes built", "< 10 s", f"{index['build_s']} s"))
-        told = index["explain_ms"]
-        rows.append(("an offer explained at 10^5 classes, p50 / max ms", "< 50", f"{told['p50']} / {told['max']}"))
-    if memory := figures.get("memory"):
-        seen = f"{memory['at_start_mb']} MB at start, {memory['after_matching_mb']} MB after matching"
-        rows.append(("server's memory at 10^5 classes", "< 600 MB", seen))
-        if memory["miss"]["miss_ms"]:
-            rows.append(("unmatched request at 10^5 classes, p50 ms", "< 5", f"{memory['miss']['miss_ms']['p50']}"))
-        if explain := memory["explain"]["ms"]:
-            rows.append(("explain at 10^5 classes, p50 / p99 ms", "< 50", f"{explain['p50']} / {explain['p99']}"))
-        rows.append(("matches/s at 10^5 classes", "", f"{memory['rate']['jobs_per_s']:,.0f}"))
-    if fair := figures.get("fairness"):
-        seen = f"{fair['matched']} of {fair['user_jobs']} after {fair['seconds']} s"
-        rows.append(("23 users' jobs among 871,973, 100 requests/s", "<= 60 s", seen))
-    return rows
-
-
-def show(rows: Sequence[Row]) -> None:
-    """Print the table."""
-    for what, target, seen in rows:
-        print(f"{what:<66} {target:>16}   {seen}")
-
-
 @contextlib.contextmanager
 def _directory(chosen: str | None) -> Iterator[Path]:
     if chosen is not None:
@@ -337,6 +326,14 @@ def _numbers(text: str) -> list[int]:
     return [int(number) for number in text.split(",")]
 
 
+def keep(figures: dict[str, Any], out: Path, earlier: dict[str, Any]) -> list[Line]:
+    """Write the figures down, beside earlier ones where these are to stay; returns the table of all of them."""
+    every = added(earlier, figures)
+    lines = table(every)
+    out.write_text(json.dumps({**every, "table": [asdict(line) for line in lines]}, indent=1) + "\n")
+    return lines
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(prog="make bench-matcher", description=__doc__)
@@ -347,19 +344,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--servers", type=_numbers, default=[1], help="server processes, with commas: rates of each")
     parser.add_argument("--only", default="", help=f"parts, with commas: {','.join(PARTS)}")
-    parser.add_argument("--directory", help="keep the database here")
+    parser.add_argument("--directory", help="keep the databases here, and use those that are here")
+    parser.add_argument("--prepare", action="store_true", help="fill the databases of --directory, measure nothing")
+    parser.add_argument("--add", action="store_true", help="keep the figures of earlier runs beside those of this one")
     options = parser.parse_args(arguments)
+    if options.prepare and options.directory is None:
+        parser.error("--prepare needs a --directory")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     OUT.mkdir(parents=True, exist_ok=True)
+    out = OUT / "matcher.json"
+    earlier = json.loads(out.read_text()) if options.add and out.exists() else {}
     with _directory(options.directory) as directory:
         bench = Bench(options, directory)
         try:
             bench.run()
         finally:
-            rows = table(bench.figures)
-            (OUT / "matcher.json").write_text(json.dumps({**bench.figures, "table": rows}, indent=1) + "\n")
-    show(rows)
-    print(f"The figures are in {(OUT / 'matcher.json').relative_to(ROOT)}")
+            lines = [] if options.prepare else keep(bench.figures, out, earlier)
+    for line in lines:
+        print(line.text())
+    print(f"The figures are in {out.relative_to(ROOT)}")
     return 0
 
 

@@ -4,6 +4,7 @@ Seeded: the same arguments make the same classes, sizes and pilots. What the rea
 memory, Arm) comes from the `synthetic_tail` of the document, and so do further classes beyond those of the snapshot.
 """
 
+import hashlib
 import json
 import random
 from collections.abc import Iterator, Sequence
@@ -97,6 +98,14 @@ def runs_of(chance: random.Random, waiting: Sequence[Waiting], *, last: str | No
             left -= RUN_MAX
     chance.shuffle(early)
     return early + late
+
+
+def digest(waiting: Sequence[Waiting]) -> str:
+    """Return what tells this queue apart from every other one."""
+    content = hashlib.sha256()
+    for each in waiting:
+        content.update(each.made.hash + each.jobs.to_bytes(8))
+    return content.hexdigest()
 
 
 def site_tags(chance: random.Random, sites: int) -> list[list[str]]:
@@ -250,10 +259,11 @@ def _synthetic_class(chance: random.Random, stratum: dict[str, Any], *, classes:
 def _expression(chance: random.Random) -> str:
     tail = SHAPE["synthetic_tail"]
     count = int(_weighted(chance, tail["atoms_per_expression"]))
-    atoms = [
-        _tag(chance.randrange(tail["common_tags"] if chance.random() < 0.8 else tail["tag_vocabulary"]))
-        for _ in range(count)
-    ]
+    atoms: list[str] = []
+    while len(atoms) < count:
+        atom = _tag(chance.randrange(tail["common_tags"] if chance.random() < 0.8 else tail["tag_vocabulary"]))
+        if atom not in atoms:  # `a & ~a` contradicts itself, and is refused
+            atoms.append(atom)
     if atoms and chance.random() < tail["not_expressions"]:
         atoms[0] = f"~{atoms[0]}"
     return (" | " if chance.random() < tail["or_expressions"] else " & ").join(atoms)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from weyl.kit.db import Database, libpq_dsn
 from weyl.migrations import migrate
 from weyl.task_queues import service as task_queues
 from weyl.task_queues.permits import QueueKeeper
+from weyl.task_queues.queries import fold_counts
 
 # As an administrator would set a database of this size; commits stay synced.
 POSTGRES_OPTIONS = (
@@ -102,12 +104,16 @@ def machine(
     directory: Path, *, sites: int, tags: Sequence[Sequence[str]], matching: dict[str, object] | None = None
 ) -> Iterator[Machine]:
     """Start the database and write the configuration; `matching` is what the VO says about it."""
-    installation = Installation.create(directory / f"installation-{os.getpid()}")
+    own = directory / f"installation-{os.getpid()}"
+    installation = Installation.create(own)
     document = _configuration(sites, tags)
     document["Operations"] = {"Defaults": {}, VO: {"Matching": matching or {}}}
     installation.commit_config(document, "Sites of the benchmark")
-    with start_postgres(directory / "pg", options=POSTGRES_OPTIONS) as postgres:
-        yield Machine(directory, postgres, installation, sites)
+    try:
+        with start_postgres(directory / "pg", options=POSTGRES_OPTIONS) as postgres:
+            yield Machine(directory, postgres, installation, sites)
+    finally:
+        shutil.rmtree(own)
 
 
 @contextmanager
@@ -169,17 +175,22 @@ def cpu_s(pid: int) -> float:
     return total
 
 
-async def fill(url: str, waiting: Sequence[Waiting], runs: Sequence[tuple[int, int]]) -> None:
-    """Empty the tables and load classes and jobs with COPY; the queue itself is made by `rebuild`."""
+async def upgrade(url: str) -> None:
+    """Bring the tables of a new or a kept database up to this code."""
     db = Database(url, pool_size=1, statement_timeout_s=3600)
     await migrate.upgrade(db)
     await db.close()
+
+
+async def fill(url: str, waiting: Sequence[Waiting], runs: Sequence[tuple[int, int]]) -> None:
+    """Empty the tables and load classes and jobs with COPY; the queue itself is made by `rebuild`."""
+    await upgrade(url)
     connection = await asyncpg.connect(libpq_dsn(url))
     try:
         await connection.execute("SET statement_timeout = 0")
         await connection.execute(
             "TRUNCATE jobs, job_history, job_pilots, job_descriptions, queue, class_count, requirement_class,"
-            " job_counts, job_count_deltas, offer, match_request RESTART IDENTITY"
+            " job_counts, job_count_deltas, offer, match_request, pilot_question, share_usage RESTART IDENTITY"
         )
         await _copy_classes(connection, waiting)
         await _copy_jobs(connection, waiting, runs)
@@ -195,8 +206,17 @@ async def rebuild(url: str) -> tuple[float, int]:
         queued = await task_queues.rebuild(tx, QueueKeeper("bench"))
     passed_s = time.perf_counter() - began
     await db.close()
-    await execute(url, "VACUUM (ANALYZE) queue", "VACUUM (ANALYZE) class_count", "CHECKPOINT")
+    await settle(url)
     return passed_s, sum(queued.values())
+
+
+async def settle(url: str) -> None:
+    """Do what time does to a queue by itself: the journal is folded, dead rows are gone, all is on the disk."""
+    db = Database(url, pool_size=1, statement_timeout_s=3600)
+    async with db.transaction() as tx:
+        await fold_counts(tx)
+    await db.close()
+    await execute(url, "VACUUM (ANALYZE) queue", "VACUUM (ANALYZE) class_count", "CHECKPOINT")
 
 
 async def execute(url: str, *statements: str) -> None:
