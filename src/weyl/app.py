@@ -17,7 +17,7 @@ from weyl.kit.db import Database
 from weyl.kit.metrics import Metrics
 from weyl.kit.middleware import RequestGuard
 from weyl.kit.request_watch import RequestWatch, Traces
-from weyl.kit.route_index import RouteIndex
+from weyl.kit.route_index import DirectAnswers, RouteIndex
 from weyl.kit.s3 import ObjectStore
 from weyl.kit.searching import SearchDesk
 from weyl.kit.timekeeping import keeping_time
@@ -103,10 +103,12 @@ def create_app(settings: Settings, extensions: Sequence[Extension] | None = None
     routers = list(routers_of(active))
     for router in routers:
         app.include_router(router)
-    app.router.routes.insert(0, RouteIndex(routers))
+    index = RouteIndex(routers)
+    app.router.routes.insert(0, index)
     app.router.routes.append(SiteRoute())
     faults.install(app)
     openapi.install(app)
+    app.add_middleware(DirectAnswers, index=index)
     _add_middleware(app, settings, metrics=metrics, traces=traces)
     return app
 

@@ -5,7 +5,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 
 from weyl.kit import faults
 from weyl.kit.errors import Forbidden
-from weyl.kit.route_index import RouteIndex, answered_by
+from weyl.kit.route_index import DirectAnswers, RouteIndex, answered_by
 
 
 async def _refuse() -> None:
@@ -35,7 +35,9 @@ def _client() -> httpx2.AsyncClient:
     router.add_api_route("/things", _slowly, methods=["POST"])
     app = FastAPI()
     app.include_router(router)
-    app.router.routes.insert(0, RouteIndex([router]))
+    index = RouteIndex([router])
+    app.router.routes.insert(0, index)
+    app.add_middleware(DirectAnswers, index=index)
     faults.install(app)
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://here")
 

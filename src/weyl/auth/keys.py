@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import orjson
 import structlog
 from cachetools import LRUCache
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -157,7 +158,7 @@ class KeySet:
         private = key.private_key if isinstance(key, OKPKey) else None
         if not isinstance(private, Ed25519PrivateKey):
             return jwt.encode(self._header, body, key, algorithms=[*ALGORITHMS])
-        signed = self._head + b"." + _base64url(json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode())
+        signed = self._head + b"." + _base64url(_written(body))
         return (signed + b"." + _base64url(private.sign(signed))).decode()
 
 
@@ -180,6 +181,14 @@ def write_keys(path: Path, text: str) -> None:
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
     temporary.replace(path)
+
+
+def _written(body: Claims) -> bytes:
+    """Write claims as JSON; numbers and texts that are not for everybody's JSON take the library's slow way."""
+    try:
+        return orjson.dumps(body)
+    except TypeError:
+        return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def _base64url(content: bytes) -> bytes:

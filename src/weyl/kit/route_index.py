@@ -8,13 +8,13 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Match
 
 from weyl.kit.http import Conditional
-from weyl.kit.middleware import Message, Receive, Scope, Send
+from weyl.kit.middleware import App, Message, Receive, Scope, Send
 
 Answer = Callable[[Request], Awaitable[Response | None]]
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 _ATTRIBUTE = "weyl_direct_answer"
-_ANSWER = "weyl.answer"
+_FAILURE = "weyl.failure"
 
 
 def answered_by(answer: Answer) -> Callable[[Endpoint], Endpoint]:
@@ -51,20 +51,51 @@ class RouteIndex(BaseRoute):
         found = self._routes.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
         if found is None:
             return Match.NONE, {}
-        route, answer = found
-        return Match.FULL, {"route": route, "endpoint": route.endpoint, "path_params": {}, _ANSWER: answer}
+        route = found[0]
+        return Match.FULL, {"route": route, "endpoint": route.endpoint, "path_params": {}}
+
+    def answer_of(self, scope: Scope) -> tuple[APIRoute, Answer] | None:
+        """Return the route of a request with what stands in for it, if something does."""
+        found = self._routes.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        if found is None or found[1] is None:
+            return None
+        return found[0], found[1]
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand the request to the route that was found, or to the answer that stands in for it."""
-        answer: Answer | None = scope[_ANSWER]
-        if answer is not None:
-            request = Request(scope, receive)
-            response = await answer(request)
-            if response is not None:
-                await response(scope, receive, send)
-                return
-            receive = _again(request, receive)
+        """Hand the request to the route that was found; what an answer in its stead has raised is raised here."""
+        failure: Exception | None = scope.get(_FAILURE)
+        if failure is not None:
+            raise failure
         await scope["route"].handle(scope, receive, send)
+
+
+class DirectAnswers:
+    """Answers what has a direct answer before the layers that FastAPI puts around its routes.
+
+    Errors are raised where a route would have raised them, so that the same handlers see them.
+    """
+
+    def __init__(self, app: App, *, index: RouteIndex) -> None:
+        self._app = app
+        self._index = index
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request, or pass it on."""
+        found = self._index.answer_of(scope)
+        if found is None:
+            await self._app(scope, receive, send)
+            return
+        scope["route"], answer = found
+        request = Request(scope, receive)
+        try:
+            response = await answer(request)
+        except Exception as failure:  # noqa: BLE001 - raised again by the index, inside the handlers of errors
+            scope[_FAILURE] = failure
+            response = None
+        if response is None:
+            await self._app(scope, _again(request, receive), send)
+        else:
+            await response(scope, receive, send)
 
 
 def _again(request: Request, receive: Receive) -> Receive:

@@ -8,7 +8,7 @@ import bisect
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from weyl.kit import json
 from weyl.matcher.bitsets import MemoMasks, PrefixMasks, ValueMasks, bits_of, mask_of
@@ -286,7 +286,7 @@ class Index:
 
     def chosen(self, mask: int) -> Iterator[Entry]:
         """Yield the entries of a mask, the lowest bit first."""
-        return (self.entry(bit) for bit in bits_of(mask))
+        return cast(Iterator[Entry], map(self._by_bit.__getitem__, bits_of(mask)))
 
     def _add(self, class_id: int, document: Mapping[str, Any]) -> Entry:
         if self._free:

@@ -47,10 +47,10 @@ _CLAIM = (
 _CLAIM_WANT = ("class_ids", "counts", "floors")
 _CLAIM_SLOTS = ("slot_classes", "slot_ranks", "stamps", "sites", "ces", "allocations")
 
-_KEEP_REQUESTS = text(
+_KEEP_REQUESTS = (
     "INSERT INTO match_request (pilot_stamp, request_id, at, jobs)"
-    " SELECT stamp, request, :now, CAST(jobs AS jsonb) FROM unnest(CAST(:stamps AS text[]), CAST(:requests AS text[]),"
-    " CAST(:jobs AS text[])) AS kept(stamp, request, jobs) ORDER BY stamp, request ON CONFLICT DO NOTHING"
+    " SELECT stamp, request, $4, CAST(jobs AS jsonb) FROM unnest($1::text[], $2::text[], $3::text[])"
+    " AS kept(stamp, request, jobs) ORDER BY stamp, request ON CONFLICT DO NOTHING RETURNING request_id"
 )
 _SELECT_REQUEST = select(match_request.c.jobs).where(
     match_request.c.pilot_stamp == bindparam("stamp"),
@@ -123,10 +123,7 @@ async def claim(
 async def keep_requests(tx: Tx, requests: Sequence[tuple[str, str, str]], now: datetime) -> int:
     """Keep what (stamp, request id) got, as JSON text; returns how many of them are new."""
     stamps, names, jobs = zip(*requests, strict=True)
-    kept = await tx.execute(
-        _KEEP_REQUESTS, {"stamps": list(stamps), "requests": list(names), "jobs": list(jobs), "now": now}
-    )
-    return int(kept.rowcount)
+    return len(await fetch_text(tx, _KEEP_REQUESTS, list(stamps), list(names), list(jobs), now))
 
 
 async def select_request(tx: Tx, *, stamp: str, request_id: str, since: datetime) -> list[dict[str, Any]] | None:

@@ -8,7 +8,6 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 
-from weyl.matcher.bitsets import bits_of
 from weyl.matcher.index import Entry, Index
 from weyl.matcher.shares import Ledger, OwnerQueue, drawn
 
@@ -105,48 +104,66 @@ class Order:
             eligible = members.to_bytes((members.bit_length() + 7) // 8, "little")
             if is_one_queue:
                 every = [key for keys in self._index.owners(self._vo, group).values() for key in keys]
-                return _GroupQueue(entries=[key[-1] for key in sorted(every, key=_age) if _has(eligible, key[-1].bit)])
+                return _GroupQueue(entries=list(_those_of(sorted(every, key=_age), eligible)))
             names = self._index.owners(self._vo, group)
             owners = self._ledger.owners(self._vo, group, names, edition=self._index.edition)
             return _GroupQueue(owners=owners, eligible=eligible)
-        found = [self._index.entry(bit) for bit in bits_of(members)]
+        found = list(self._index.chosen(members))
         if is_one_queue:
             return _GroupQueue(entries=sorted(found, key=lambda entry: (entry.head, entry.class_id)))
-        by_owner: dict[str, list[Entry]] = {}
+        owned: dict[str, list[Entry]] = {}
         for entry in found:
-            by_owner.setdefault(entry.needs.owner, []).append(entry)
-        for entries in by_owner.values():
-            # priorities count only among the jobs of one owner: nobody gains over another by them
-            entries.sort(key=lambda entry: (-entry.needs.user_priority, entry.head, entry.class_id))
-        owners = OwnerQueue(by_owner, self._ledger, vo=self._vo, group=group)
-        return _GroupQueue(owners=owners, by_owner=by_owner)
+            owned.setdefault(entry.needs.owner, []).append(entry)
+        owners = OwnerQueue(owned, self._ledger, vo=self._vo, group=group)
+        return _GroupQueue(owners=owners, members=owned)
 
     def _of_owner(self, queue: "_GroupQueue", group: str, owner: str) -> "list[Entry] | Iterator[Entry]":
         known = queue.by_owner.get(owner)
-        if known is not None or not queue.eligible:
-            return known or []
+        if known is not None:
+            return known
+        if not queue.eligible:
+            found = queue.by_owner[owner] = _in_turn(queue.members.get(owner, []))
+            return found
         keys = self._index.owners(self._vo, group)[owner]
-        eligible = queue.eligible
         if len(keys) > FEW:
-            return (key[-1] for key in tuple(keys) if _has(eligible, key[-1].bit))
-        found = queue.by_owner[owner] = [key[-1] for key in keys if _has(eligible, key[-1].bit)]
+            return _those_of(tuple(keys), queue.eligible)
+        found = queue.by_owner[owner] = list(_those_of(keys, queue.eligible))
         return found
 
 
 @dataclass(slots=True)
 class _GroupQueue:
-    """The classes of a group: in one line, or by owner, which a large group sorts only as far as it is walked."""
+    """The classes of a group: in one line, or by owner, of whom only those who are walked past have theirs sorted.
+
+    A small group has `members`, each owner's classes in any order; a large one the mask of those that are `eligible`.
+    """
 
     entries: list[Entry] | None = None
     owners: OwnerQueue | None = None
     by_owner: dict[str, list[Entry]] = field(default_factory=dict)
+    members: dict[str, list[Entry]] = field(default_factory=dict)
     eligible: bytes = b""
+
+
+def _in_turn(entries: list[Entry]) -> list[Entry]:
+    """Sort classes of one owner; priorities count only among these: nobody gains over another by them."""
+    if len(entries) < 2:
+        return entries
+    places = [(-entry.needs.user_priority, entry.head, entry.class_id, entry) for entry in entries]
+    places.sort()
+    return [place[-1] for place in places]
+
+
+def _those_of(keys: Iterable[tuple[int, int, int, Entry]], eligible: bytes) -> Iterator[Entry]:
+    """Yield the classes of a line that are in a mask; long lines are walked a thousand times a second."""
+    size = len(eligible)
+    for key in keys:
+        entry = key[-1]
+        bit = entry.bit
+        place = bit >> 3
+        if place < size and eligible[place] >> (bit & 7) & 1:
+            yield entry
 
 
 def _age(key: tuple[int, int, int, Entry]) -> tuple[int, int]:
     return key[1], key[2]
-
-
-def _has(eligible: bytes, bit: int) -> bool:
-    place = bit >> 3
-    return place < len(eligible) and bool(eligible[place] >> (bit & 7) & 1)

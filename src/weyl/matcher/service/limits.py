@@ -73,6 +73,8 @@ class Limits:
 
     async def prepare(self, slots: Sequence[Slot]) -> None:
         """Make the gates that nobody has met yet; apart from the claim, which must not wait for somebody's insert."""
+        if self.book.is_empty:
+            return
         unseen = self.book.unseen([gate for slot in slots for gate in self._gates(slot)])
         if unseen:
             async with self._db.transaction() as tx:
@@ -102,6 +104,8 @@ class Limits:
 
     async def delay(self, tx: Tx, bound: Sequence[Slot]) -> None:
         """Note what has started: in the book, and where the next start has to wait, in the database."""
+        if self.book.is_empty:
+            return
         by_key: dict[str, tuple[Rule, int, int]] = {}
         for slot in bound:
             for gate in self._gates(slot):
