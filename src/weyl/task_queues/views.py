@@ -119,7 +119,7 @@ _SHARES = View(
             type="float",
             operators=ORDER_OPERATORS,
             unit="DB12 core-seconds",
-            width=140,
+            width=220,
             help="Decayed until now.",
         ),
         Column(name="usage_by_share", title="Used by share", type="float", operators=ORDER_OPERATORS, width=120),

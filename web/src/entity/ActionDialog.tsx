@@ -2,7 +2,7 @@
 
 import { Button, Checkbox, Group, Modal, TextInput } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { ApiFault, askCall, type Row, send } from "@/kit/api";
 import type { Spec } from "@/kit/filters";
 import { countOf, formatNumber } from "@/kit/formats";
@@ -41,6 +41,16 @@ export default function ActionDialog(props: Props) {
   const [isSure, setSure] = useState(false);
   const [isBusy, setBusy] = useState(false);
   const [fault, setFault] = useState<string>();
+
+  const element = useRef<HTMLFormElement>(null);
+  // A button that is busy loses the keyboard: whoever pressed it by key goes on with what is to be done next.
+  useEffect(() => {
+    if (!isBusy && document.activeElement === document.body) {
+      element.current
+        ?.querySelector<HTMLElement>("input[type=text], button[type=submit]:not(:disabled)")
+        ?.focus();
+    }
+  }, [isBusy]);
 
   const isPlanned = Boolean(action.plan) && !action.view && (search !== undefined || ids.length > 0);
   const count = plan?.count ?? (search ? undefined : ids.length);
@@ -122,6 +132,7 @@ export default function ActionDialog(props: Props) {
       closeOnClickOutside={!isBusy}
     >
       <form
+        ref={element}
         onSubmit={(event) => {
           event.preventDefault();
           void (isPlanned && !plan ? makePlan() : carryOut());

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { countsOf, patched } from "./useRows";
+import { countsOf, opposite, patched } from "./useRows";
 
 describe("rows that change", () => {
   const page = {
@@ -46,5 +46,17 @@ describe("rows that change", () => {
       total: 6,
     });
     expect(countsOf({} as never, "Status").total).toBe(0);
+  });
+});
+
+describe("the opposite of an order", () => {
+  it("turns the key round that the API adds, too", () => {
+    expect(opposite([{ column: "Status", descending: false }], "JobID")).toEqual([
+      { column: "Status", descending: true },
+      { column: "JobID", descending: true },
+    ]);
+    expect(opposite([{ column: "JobID", descending: true }], "JobID")).toEqual([
+      { column: "JobID", descending: false },
+    ]);
   });
 });

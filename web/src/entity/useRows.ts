@@ -2,15 +2,18 @@
 
 import { keepPreviousData, useQueries, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useMemo } from "react";
+import type { Sort } from "@/kit/address";
 import { contentOf, type Row, rangeOf, send } from "@/kit/api";
 import { type Asked, valuesOf } from "@/kit/listing";
 import { counted, matching, sorted } from "@/kit/local";
 import type { Me } from "@/kit/session";
 import { isMapping } from "@/kit/templates";
 import type { View } from "@/kit/views";
-import { pagesOf } from "@/kit/window";
+import { fromTheEnd, pagesOf } from "@/kit/window";
 
 export const PER_PAGE = 100;
+/** Longer lists are read from their end where that is nearer. */
+const LONG = 10_000;
 const NO_COUNT = { Prefer: "count=none" };
 
 type Page = { rows: Row[]; total?: number };
@@ -58,6 +61,9 @@ function usePages(
     queries: numbers.map((page) => ({
       queryKey: [...key, page],
       queryFn: async ({ signal }: { signal: AbortSignal }): Promise<Page> => {
+        if (total !== undefined && total > LONG && isBehindTheMiddle(page, total)) {
+          return { rows: await readFromTheEnd(view, asked, me, { page, total, signal }) };
+        }
         const query = { page, per_page: PER_PAGE };
         const answer = await send(view.search, valuesOf(asked, me), { query, headers: NO_COUNT, signal });
         const content = await contentOf(view.search, answer);
@@ -89,6 +95,37 @@ function usePages(
     error: found.find((each) => each.isError)?.error,
     loaded: [...pages.values()].flatMap((data) => data?.rows ?? []),
   };
+}
+
+function isBehindTheMiddle(page: number, total: number): boolean {
+  const start = (page - 1) * PER_PAGE;
+  return start > total / 2 && start < total;
+}
+
+/** Read a page in the opposite order; the same key is the last of both, so that rows of equal keys turn round as well. */
+async function readFromTheEnd(
+  view: View,
+  asked: Asked,
+  me: Me | undefined,
+  { page, total, signal }: { page: number; total: number; signal: AbortSignal },
+): Promise<Row[]> {
+  const start = (page - 1) * PER_PAGE;
+  const place = fromTheEnd({ start, end: start + PER_PAGE }, total);
+  const query = { page: place.page, per_page: place.perPage };
+  const values = valuesOf({ ...asked, sort: opposite(asked.sort, lastKeyOf(view)) }, me);
+  const answer = await send(view.search, values, { query, headers: NO_COUNT, signal });
+  const rows = (await contentOf(view.search, answer)) as Row[];
+  return rows.slice(place.skip, place.skip + Math.min(PER_PAGE, total - start)).reverse();
+}
+
+/** The column that no two rows share, by which the API ends every order, upwards. */
+function lastKeyOf(view: View): string {
+  return view.default_sort?.at(-1)?.parameter ?? view.id_column;
+}
+
+export function opposite(sort: readonly Sort[], last: string): Sort[] {
+  const own = sort.some((key) => key.column === last) ? sort : [...sort, { column: last, descending: false }];
+  return own.map((key) => ({ ...key, descending: !key.descending }));
 }
 
 function wholeOptions(view: View, me: Me | undefined) {

@@ -37,7 +37,12 @@ export function SchemaForm({ schema, values, problems, onChange }: Props) {
         }
         const value = String(values[name] ?? "");
         if (field.enum) {
-          const data = [...(schema.required?.includes(name) ? [] : [""]), ...field.enum.map(String)];
+          const own = field.enum.map((each, at) => ({
+            value: String(each),
+            label: field["x-labels"]?.[at] ?? String(each),
+          }));
+          const isOpen = schema.required?.includes(name) || own.some((each) => each.value === "");
+          const data = [...(isOpen ? [] : [{ value: "", label: "" }]), ...own];
           return (
             <NativeSelect
               key={name}

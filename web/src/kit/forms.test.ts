@@ -10,6 +10,7 @@ const schema: Schema = {
     until: { type: "string", format: "date-time" },
     count: { type: "integer", minimum: 1 },
     reset: { type: "boolean", default: false },
+    payload: { type: "object" },
   },
 };
 
@@ -23,6 +24,9 @@ describe("a form from a schema", () => {
       count: "Write a whole number.",
     });
     expect(problemsOf(schema, { reason: "tape broken", until: "soon" })).toEqual({ until: "Write a time." });
+    expect(problemsOf(schema, { reason: "tape broken", payload: "[1]" })).toEqual({
+      payload: 'Write an object in JSON, such as {"name": 1}.',
+    });
   });
 
   it("sends values of the right type, and none for what is empty", () => {
@@ -31,8 +35,15 @@ describe("a form from a schema", () => {
       until: "2026-03-10T12:00:00Z",
       count: "3",
       reset: false,
+      payload: '{"a": 1}',
     });
-    expect(sent).toEqual({ reason: "tape", until: "2026-03-10T12:00:00.000Z", count: 3, reset: false });
+    expect(sent).toEqual({
+      reason: "tape",
+      until: "2026-03-10T12:00:00.000Z",
+      count: 3,
+      reset: false,
+      payload: { a: 1 },
+    });
     expect(sentValues(schema, { reason: "tape", until: "", count: "" })).toEqual({ reason: "tape" });
   });
 });

@@ -1,5 +1,6 @@
 /** What a form made from a JSON Schema asks for, and whether what was typed will do. */
 
+import { isMapping } from "./templates";
 import type { Schema } from "./views";
 
 export type Values = Record<string, unknown>;
@@ -47,6 +48,8 @@ function problemOf(field: Schema, value: unknown): string | undefined {
     if (field.maximum !== undefined && number > field.maximum) {
       return `At most ${field.maximum}.`;
     }
+  } else if (field.type === "object" && !isMapping(parsed(text))) {
+    return 'Write an object in JSON, such as {"name": 1}.';
   } else if (field.minLength !== undefined && text.trim().length < field.minLength) {
     return `At least ${field.minLength} characters.`;
   } else if (field.maxLength !== undefined && text.length > field.maxLength) {
@@ -57,7 +60,7 @@ function problemOf(field: Schema, value: unknown): string | undefined {
   return undefined;
 }
 
-/** Return what was typed as the API wants it: numbers as numbers, times in UTC, nothing for what was left empty. */
+/** Return what was typed as the API wants it: numbers as numbers, objects as objects, times in UTC, nothing for what was left empty. */
 export function sentValues(schema: Schema | null | undefined, values: Values): Values {
   const sent: Values = {};
   for (const [name, field] of Object.entries(schema?.properties ?? {})) {
@@ -67,6 +70,8 @@ export function sentValues(schema: Schema | null | undefined, values: Values): V
     }
     if (isNumber(field)) {
       sent[name] = Number(value);
+    } else if (field.type === "object") {
+      sent[name] = parsed(String(value));
     } else if (field.format === "date-time") {
       sent[name] = new Date(String(value)).toISOString();
     } else {
@@ -74,6 +79,14 @@ export function sentValues(schema: Schema | null | undefined, values: Values): V
     }
   }
   return sent;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 export function isNumber(field: Schema): boolean {

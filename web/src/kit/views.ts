@@ -20,6 +20,8 @@ export type Schema = {
   properties?: Record<string, Schema>;
   required?: string[];
   enum?: (string | number)[];
+  /** What people read in place of each of the values. */
+  "x-labels"?: string[];
   format?: string;
   default?: unknown;
   items?: Schema;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { HEIGHT_MAX, pagesOf, scrollTo, windowOf } from "./window";
+import { fromTheEnd, HEIGHT_MAX, pagesOf, scrollTo, windowOf } from "./window";
 
 const place = { count: 1_000_000, rowHeight: 30, viewport: 600 };
 
@@ -47,5 +47,20 @@ describe("the window of a long list", () => {
     expect(pagesOf({ start: 95, end: 130 }, 100)).toEqual([1, 2]);
     expect(pagesOf({ start: 0, end: 0 }, 100)).toEqual([1]);
     expect(pagesOf({ start: 199, end: 200 }, 100)).toEqual([2]);
+  });
+});
+
+describe("a page from the other end", () => {
+  it.each([
+    [999_900, 1_000_000, 1_000_000],
+    [999_900, 1_000_000, 1_000_037],
+    [600_000, 600_100, 1_000_037],
+    [1_000_000, 1_000_100, 1_000_037],
+  ])("holds the rows %i to %i of %i", (start, end, count) => {
+    const { page, perPage, skip } = fromTheEnd({ start, end }, count);
+    const size = Math.min(end, count) - start;
+    expect((page - 1) * perPage + skip).toBe(Math.max(0, count - end));
+    expect(skip + size).toBeLessThanOrEqual(perPage);
+    expect(perPage).toBeLessThan(1_000);
   });
 });

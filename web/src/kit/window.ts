@@ -69,3 +69,21 @@ export function pagesOf(window: { start: number; end: number }, perPage: number)
   }
   return pages;
 }
+
+/**
+ * Return the page that holds rows of a list in its opposite order, and how many rows of it come before them there.
+ *
+ * What is behind the middle is nearer from the other end: a database walks over all rows before a page.
+ */
+export function fromTheEnd(
+  rows: { start: number; end: number },
+  count: number,
+): { page: number; perPage: number; skip: number } {
+  const first = Math.max(0, count - rows.end);
+  const size = count - rows.start - first;
+  let perPage = size;
+  while ((first % perPage) + size > perPage) {
+    perPage += 1;
+  }
+  return { page: Math.floor(first / perPage) + 1, perPage, skip: first % perPage };
+}
