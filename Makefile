@@ -5,7 +5,7 @@ VENV  := .venv/bin
 JOBS  ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench bench-matcher docs build web web-types lock clean
+.PHONY: help setup demo test check format bench bench-matcher bench-web screenshots docs build web web-types lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -43,6 +43,12 @@ bench: setup  ## measure, and print figures to build/bench
 
 bench-matcher: setup  ## measure the matcher on queues of up to ten million jobs: MATCHER="--jobs 10000000"
 	@$(VENV)/python -m tests.bench.matcher $(MATCHER)
+
+bench-web: setup  ## measure the pages on a million jobs in Chromium, beside their budgets: WEB="--jobs 100000"
+	@$(VENV)/python -m tests.bench.web $(WEB)
+
+screenshots: setup  ## the pictures of the documentation, from the pages as they are
+	@$(VENV)/python tools/screenshots.py
 
 docs: setup  ## the documentation as a site in build/site
 	@$(VENV)/python tools/reference.py

@@ -37,7 +37,7 @@ NEWEST = [{"parameter": "JobID", "direction": "desc"}]
 CHANGED = [{"parameter": "LastUpdateTime", "direction": "desc"}]
 
 
-def rows(count: int) -> Iterator[tuple[object, ...]]:
+def rows(count: int, vo: str) -> Iterator[tuple[object, ...]]:
     """Yield jobs of a month: 200 owners, 60 sites, 400 kinds of failures."""
     chance, now = random.Random(1), utcnow()
     for number in range(count):
@@ -47,7 +47,7 @@ def rows(count: int) -> Iterator[tuple[object, ...]]:
         application = said if status == "Failed" else "Unknown"
         ended = at + timedelta(hours=1)
         yield (
-            f"group{number // 5_000}", f"LCG.Site{chance.randrange(60)}.org", f"job {number}", owner, "user", "voa",
+            f"group{number // 5_000}", f"LCG.Site{chance.randrange(60)}.org", f"job {number}", owner, "user", vo,
             at, ended, at, ended, status, "Application Finished With Errors", application, 1,
         )  # fmt: skip
 
@@ -56,14 +56,14 @@ def _word(chance: random.Random) -> str:
     return "".join("ghijklmnop"[int(digit)] for digit in f"{int(400 * chance.random() ** 3):03}")
 
 
-async def load(url: str, count: int) -> dict[str, float]:
+async def load(url: str, count: int, *, vo: str = "voa") -> dict[str, float]:
     """Fill the database; returns how long that took."""
     db = Database(url, pool_size=1, statement_timeout_s=600)
     await migrate.upgrade(db)
     began = time.perf_counter()
     async with db.transaction() as tx:
         await tx.execute(text("SET LOCAL statement_timeout = 0"))
-        await copy_rows(tx, jobs, COLUMNS, rows(count))
+        await copy_rows(tx, jobs, COLUMNS, rows(count, vo))
     loaded = time.perf_counter()
     async with db.transaction() as tx:
         await failures.fold_failures(tx)

@@ -1,21 +1,26 @@
 """Chromium in front of a whole running system: who is logged in, and what the pages complain of."""
 
+import asyncio
 import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from sqlalchemy import text
 from tools import web
 
 from weyl.demo.installation import InstallationFiles
 from weyl.demo.main_job import User
 from weyl.demo.stack import Stack, remove_directory
+from weyl.kit.db import Database
 
 ROOT = Path(__file__).resolve().parents[2]
+PICTURES = ROOT / "build" / "browser"
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 # `--no-sandbox` because tests may run as root; the rest keeps the browser from talking to anybody but us.
 ARGUMENTS = [
@@ -125,28 +130,47 @@ def open_context(stack: Stack, chromium: Browser, complaints: Complaints) -> Ite
         context.close()
 
 
-@pytest.fixture
-def logged_in(open_context: Callable[..., BrowserContext]) -> Login:
-    """Logs in as people do and returns the page that was wanted: `logged_in("/jobs", user="ada", group="admin")`."""
+@pytest.fixture(scope="session")
+def kept_logins() -> dict[tuple[str, str], Any]:
+    """The cookies of those who have logged in once, by user and group."""
+    return {}
 
-    def log_in(path: str = "/", user: str = "alice", group: str = "user", **options: Any) -> Page:
-        page = open_context(**options).new_page()
+
+@pytest.fixture
+def logged_in(open_context: Callable[..., BrowserContext], kept_logins: dict[tuple[str, str], Any]) -> Login:
+    """Return the page that was wanted, as somebody: `logged_in("/jobs", user="ada", group="admin")`.
+
+    `fresh`: with a login of its own, through the forms, which the test may end.
+    """
+
+    def log_in(path: str = "/", user: str = "alice", group: str = "user", *, fresh: bool = False, **more: Any) -> Page:
+        kept = None if fresh else kept_logins.get((user, group))
+        page = open_context(storage_state=kept, **more).new_page()
         page.goto(path)
-        page.get_by_role("combobox", name="Virtual organisation").select_option("hep")
-        page.get_by_role("combobox", name="Group").select_option(group)
-        page.get_by_role("button", name="Log in").click()
-        page.locator("#login").fill(user)
-        page.locator("#password").fill(user)
-        page.get_by_role("button", name="Log in").click()
-        # The provider asks once whether the installation may know who it is.
-        consent = page.get_by_role("button", name="Allow")
-        page.locator(".shell").or_(consent).first.wait_for()
-        if consent.is_visible():
-            consent.click()
-            page.locator(".shell").wait_for()
+        if kept is None:
+            fill_the_forms(page, user, group)
+            if not fresh:
+                kept_logins[user, group] = page.context.storage_state()
+        page.locator(".shell").wait_for()
         return page
 
     return log_in
+
+
+def fill_the_forms(page: Page, user: str, group: str) -> None:
+    """Log in as people do, from where a page asks for it."""
+    page.get_by_role("combobox", name="Virtual organisation").select_option("hep")
+    page.get_by_role("combobox", name="Group").select_option(group)
+    page.get_by_role("button", name="Log in").click()
+    page.locator("#login").fill(user)
+    page.locator("#password").fill(user)
+    page.get_by_role("button", name="Log in").click()
+    # The provider asks once whether the installation may know who it is.
+    consent = page.get_by_role("button", name="Allow")
+    page.locator(".shell").or_(consent).first.wait_for()
+    if consent.is_visible():
+        consent.click()
+        page.locator(".shell").wait_for()
 
 
 def row_of(page: Page, job_id: int) -> Locator:
@@ -164,3 +188,18 @@ def accessibility_problems(page: Page) -> list[dict[str, Any]]:
         for each in json.loads(found)
         if each["impact"] in SERIOUS
     ]
+
+
+def store(stack: Stack, *statements: str) -> None:
+    """Write into the stack's database what takes hours or faults to come about by itself."""
+
+    async def run() -> None:
+        db = Database(stack.environment["WEYL_DATABASE_URL"], pool_size=1)
+        async with db.transaction() as tx:
+            for statement in statements:
+                await tx.execute(text(statement))
+        await db.close()
+
+    # The browser has an event loop in this thread.
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, run()).result()

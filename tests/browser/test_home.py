@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Login, accessibility_problems
+from tests.browser.conftest import Login
 from weyl.demo.main_job import User
 
 
@@ -26,10 +26,3 @@ def test_the_newest_jobs_and_their_counts_lead_to_the_jobs(logged_in: Login, job
     page.get_by_label("Your jobs").get_by_role("link", name="Done").click()
     expect(page).to_have_url(re.compile("/jobs.f=Owner:eq:alice&f=Status:eq:Done"))
     expect(page.get_by_role("row").filter(has_text="at home")).to_be_visible()
-
-
-@pytest.mark.parametrize("width", [1280, 390])
-def test_everybody_can_use_the_first_page(logged_in: Login, job: int, width: int) -> None:
-    page = logged_in("/", color_scheme="dark", viewport={"width": width, "height": 800})
-    expect(page.get_by_label("Your newest jobs")).to_be_visible()
-    assert accessibility_problems(page) == []

@@ -2,10 +2,9 @@
 
 import re
 
-import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Login, accessibility_problems
+from tests.browser.conftest import Login
 
 EDITOR = "Job description in JDL"
 THREE = '[ Executable = "/bin/echo"; Arguments = "%s"; Parameters = {"a", "b", "c"}; Site = "LCG.Nowhere.xx"; ]'
@@ -47,10 +46,3 @@ def test_a_parametric_description_is_previewed_and_submitted_by_keyboard(logged_
     page.get_by_role("link", name="Look at them").click()
     expect(page).to_have_url(re.compile("/jobs.f=JobID:gt:"))
     expect(page.get_by_role("row").filter(has_text="LCG.Nowhere.xx")).to_have_count(3)
-
-
-@pytest.mark.parametrize("width", [1280, 390])
-def test_everybody_can_use_the_page_for_submission(logged_in: Login, width: int) -> None:
-    page = logged_in("/submit", color_scheme="dark", viewport={"width": width, "height": 800})
-    expect(page.get_by_label("What it would become")).to_contain_text("it would make 1 job")
-    assert accessibility_problems(page) == []

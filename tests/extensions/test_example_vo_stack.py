@@ -13,8 +13,11 @@ from pathlib import Path
 import asyncpg
 import httpx2
 import pytest
+from playwright.sync_api import expect, sync_playwright
+from tests.browser.conftest import ARGUMENTS, CHROMIUM, accessibility_problems, fill_the_forms
 from tests.extensions.tutorial import block, files, install, path_of, programs, seen, steps, write
 from tests.infra.stack import ConfiguredFiles, login
+from tools import web
 
 from weyl.config.administration import Document
 from weyl.demo.installation import CE, SITE, document
@@ -124,3 +127,27 @@ def test_the_replaced_route_is_for_those_who_may_see_it_as_the_one_before(reader
     answer = httpx2.get(path, headers={"Authorization": f"Bearer {token}"})
     assert (answer.status_code, answer.headers["X-Example-View"]) == (200, "hep")
     assert answer.json() == {SITE: {"all": {"allowed": True, "warnings": None}}}
+
+
+def test_a_view_of_one_file_is_a_page_with_its_list_its_action_and_a_tab_on_jobs(reader: Reader) -> None:
+    try:
+        web.build()
+    except web.NotPossible as problem:
+        pytest.skip(f"The page is NOT tested in a browser: {problem}")
+    if not Path(CHROMIUM).exists():
+        pytest.skip("The page is NOT tested in a browser: as root, apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        page = browser.new_context(base_url=reader.stack.url).new_page()
+        page.goto("/")
+        fill_the_forms(page, "ada", "admin")
+        page.get_by_role("link", name="Campaigns", exact=True).first.click()
+        page.get_by_role("link", name="MC26").click()
+        page.get_by_role("button", name="Add a note").click()
+        page.get_by_label("Note").fill("Written <i>in a browser</i>")
+        page.get_by_role("dialog").get_by_role("button", name="Add a note").click()
+        expect(page.get_by_role("tabpanel")).to_contain_text("Written <i>in a browser</i>")
+        assert accessibility_problems(page) == []
+        page.goto("/jobs/1?tab=campaign")
+        expect(page.get_by_role("tab", name="Campaign")).to_be_visible()
+        browser.close()

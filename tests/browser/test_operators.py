@@ -1,0 +1,205 @@
+"""What operators and administrators do in a browser: sites, pilots, hosts, queues, tasks, logins."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Login, row_of, store
+from weyl.demo.installation import SITE
+from weyl.demo.main_job import User
+from weyl.demo.stack import Stack
+
+LETTERS = (990_001, 990_002)
+HOST = "wn66.bad.xx"
+
+
+@pytest.fixture(scope="module")
+def troubles(stack: Stack, alice: User) -> Iterator[None]:
+    """A pilot that has run a job, two tasks that failed for good, and a worker node that breaks jobs."""
+    (job_id,) = alice.submit('[ Executable = "/bin/echo"; ]', "tried")
+    letters = ", ".join(
+        f"({number}, 'jobs.housekeeping', NULL, 0, NULL, 5, 'OSError: <b>disk full</b>', 'Traceback of {number}',"
+        " '[]', now(), now())"
+        for number in LETTERS
+    )
+    store(
+        stack,
+        "INSERT INTO task_dead_letters (id, task, vo, priority, payload, attempts, error, traceback, history,"
+        f" enqueued_at, died_at) VALUES {letters} ON CONFLICT DO NOTHING",
+        "INSERT INTO host_health (site, host, score, at, quick_failures, reason)"
+        f" VALUES ('{SITE}', '{HOST}', 0.1, now(), 9, 'Quick failures in a row') ON CONFLICT DO NOTHING",
+    )
+    alice.run("jobs", "wait", str(job_id))
+    yield
+    store(stack, f"DELETE FROM host_health WHERE host = '{HOST}'")
+
+
+def _operator(logged_in: Login, path: str) -> Page:
+    return logged_in(path, user="ada", group="admin")
+
+
+def _act(page: Page, name: str) -> None:
+    """Press a button of what is open or chosen; those that are needed less are in a menu."""
+    shown = page.get_by_role("button", name=name, exact=True)
+    more = page.get_by_role("button", name="More", exact=True)
+    expect(more).to_be_visible()
+    if not shown.is_visible():
+        more.click()
+        page.get_by_role("menuitem", name=name, exact=True).click()
+    else:
+        shown.click()
+
+
+def _confirm(page: Page, name: str | re.Pattern[str]) -> None:
+    dialogue = page.get_by_role("dialog")
+    dialogue.get_by_role("button", name=name).click()
+    expect(dialogue).to_have_count(0)
+
+
+def test_those_without_the_property_see_no_order_and_no_page_of_administrators(
+    logged_in: Login, troubles: None
+) -> None:
+    page = logged_in(f"/sites/{SITE}")
+    expect(page.get_by_role("heading", name=f"Site {SITE}")).to_be_visible()
+    expect(page.get_by_role("tab", name="History")).to_be_visible()
+    expect(page.get_by_role("button", name="Ban")).to_have_count(0)
+    expect(page.get_by_role("link", name="Dead letters")).to_have_count(0)
+    page.goto("/dead-letters")
+    expect(page.get_by_role("heading", name="There is no such page")).to_be_visible()
+
+
+def test_a_site_is_banned_with_a_reason_until_a_time_and_taken_back(logged_in: Login, troubles: None) -> None:
+    page = _operator(logged_in, f"/sites/{SITE}")
+    _act(page, "Ban")
+    dialogue = page.get_by_role("dialog")
+    dialogue.get_by_label("I know that this cannot be undone").check()
+    dialogue.get_by_role("button", name="Ban").click()
+    expect(dialogue).to_contain_text("This is needed.")
+    dialogue.get_by_label("Reason").fill("<b>Cooling</b> is being repaired")
+    dialogue.get_by_label("Until").fill("2031-05-06T07:08")
+    expect(dialogue.get_by_label("For").locator("option")).to_have_text(["Your VO", "Every VO"])
+    _confirm(page, re.compile("^Ban"))
+    expect(page.get_by_text("Banned", exact=True).first).to_be_visible()
+    expect(page.get_by_role("tabpanel")).to_contain_text("<b>Cooling</b> is being repaired")
+    page.get_by_role("tab", name="What is said of it").click()
+    expect(page.get_by_role("row").filter(has_text="Cooling")).to_contain_text("ada")
+    page.goto("/sites")
+    expect(page.get_by_role("row").filter(has_text=SITE)).to_contain_text("2031")
+    page.goto(f"/sites/{SITE}?tab=history")
+    _act(page, "Take back")
+    _confirm(page, "Take back")
+    expect(page.get_by_text("Active", exact=True).first).to_be_visible()
+
+
+def test_a_site_runs_empty_until_it_is_used_again(logged_in: Login, troubles: None) -> None:
+    page = _operator(logged_in, "/sites")
+    page.get_by_role("checkbox", name=f"Choose {SITE}").check()
+    chosen = page.get_by_label("Chosen rows")
+    chosen.get_by_role("button", name="Let it run empty").click()
+    page.get_by_label("Reason").fill("A new kernel")
+    _confirm(page, "Let it run empty")
+    page.goto(f"/sites/{SITE}")
+    expect(page.get_by_role("tabpanel")).to_contain_text("Runs emptyyes")
+    page.get_by_role("tab", name="History").click()
+    expect(page.get_by_role("tabpanel")).to_contain_text("A new kernel")
+    page.get_by_role("tab", name="Overview").click()
+    _act(page, "Use it again")
+    _confirm(page, "Use it again")
+    expect(page.get_by_role("tabpanel")).to_contain_text("Runs emptyno")
+
+
+def test_a_pilot_shows_its_jobs_and_its_log_and_is_drained(logged_in: Login, troubles: None) -> None:
+    page = _operator(logged_in, "/pilots?f=Status:eq:Running")
+    page.get_by_role("row").nth(1).get_by_role("link").first.click()
+    expect(page).to_have_url(re.compile("/pilots/[0-9a-f]{32}"))
+    page.get_by_role("tab", name="Jobs").click()
+    expect(page.get_by_role("tabpanel").get_by_role("row").nth(1)).to_contain_text("alice")
+    page.get_by_role("tab", name="Log", exact=True).click()
+    expect(page.get_by_role("tabpanel")).not_to_be_empty()
+    _act(page, "Drain")
+    _confirm(page, "Drain")
+    expect(page.get_by_role("status").filter(has_text="Drain: done.")).to_be_visible()
+    _act(page, "Take a drain back")
+    _confirm(page, "Take a drain back")
+
+
+def test_a_host_that_breaks_jobs_is_found_and_its_pilots_are_drained(logged_in: Login, troubles: None) -> None:
+    page = _operator(logged_in, "/hosts")
+    row = page.get_by_role("row").filter(has_text=HOST)
+    expect(row).to_contain_text("no jobs")
+    row.get_by_text(HOST).click()
+    expect(page.get_by_role("tabpanel")).to_contain_text("Quick failures in a row")
+    _act(page, "Drain its pilots")
+    _confirm(page, "Drain its pilots")
+    expect(page.get_by_role("status").filter(has_text="Drain its pilots: done.")).to_be_visible()
+
+
+def test_waiting_jobs_are_found_by_what_they_need_and_by_whose_turn_it_is(
+    logged_in: Login, alice: User, troubles: None
+) -> None:
+    (job_id,) = alice.submit('[ Executable = "/bin/echo"; NumberOfProcessors = 500; JobType = "Test"; ]', "queued")
+    page = _operator(logged_in, "/task-queues?f=owner:eq:alice&f=job_type:eq:Test")
+    row = page.get_by_role("row").filter(has_text="Test")
+    expect(row).to_contain_text("alice")
+    row.get_by_text("Test").click()
+    page.get_by_role("tab", name="Why?").click()
+    expect(page.get_by_role("tabpanel")).to_contain_text(re.compile("core|processor", re.IGNORECASE))
+    page.get_by_role("tab", name="Waiting jobs of its owner").click()
+    expect(page.get_by_role("tabpanel").get_by_text(str(job_id), exact=True)).to_be_visible()
+    page.goto("/shares")
+    page.get_by_role("row").filter(has_text="user").first.get_by_text("user").click()
+    page.get_by_role("tab", name="Waiting jobs").click()
+    expect(page.get_by_role("tabpanel").get_by_text(str(job_id), exact=True)).to_be_visible()
+    page.goto("/limits")
+    expect(page.get_by_text("Nothing matches.")).to_be_visible()
+    alice.run("jobs", "kill", str(job_id), "--yes")
+
+
+def test_what_failed_for_good_is_read_run_again_and_discarded(logged_in: Login, troubles: None) -> None:
+    page = _operator(logged_in, "/dead-letters")
+    replayed, discarded = LETTERS
+    expect(row_of(page, replayed)).to_contain_text("OSError: <b>disk full</b>")
+    row_of(page, replayed).get_by_text("jobs.housekeeping").click()
+    page.get_by_role("tab", name="Traceback").click()
+    expect(page.get_by_role("tabpanel")).to_contain_text(f"Traceback of {replayed}")
+    _act(page, "Run again")
+    _confirm(page, "Run again")
+    expect(row_of(page, replayed)).to_have_count(0)
+    page.goto("/dead-letters")
+    page.get_by_role("checkbox", name=f"Choose {discarded}").check()
+    page.get_by_label("Chosen rows").get_by_role("button", name="Discard").click()
+    page.get_by_label("I know that this cannot be undone").check()
+    _confirm(page, re.compile("^Discard"))
+    expect(row_of(page, discarded)).to_have_count(0)
+
+
+def test_a_task_is_run_now_and_what_it_gets_is_checked(logged_in: Login, troubles: None) -> None:
+    page = _operator(logged_in, "/tasks/jobs.housekeeping")
+    _act(page, "Run now")
+    dialogue = page.get_by_role("dialog")
+    dialogue.get_by_label("What it gets").fill("nothing")
+    dialogue.get_by_role("button", name="Run now").click()
+    expect(dialogue).to_contain_text("Write an object in JSON")
+    dialogue.get_by_label("What it gets").fill("")
+    _confirm(page, "Run now")
+    expect(page.get_by_role("status").filter(has_text="Run now: done.")).to_be_visible()
+    page.get_by_role("tab", name="Schedules").click()
+    expect(page.get_by_role("tabpanel").get_by_role("row").nth(1)).to_contain_text("jobs.housekeeping")
+
+
+def test_a_login_is_ended_from_another_browser(logged_in: Login) -> None:
+    lost = logged_in("/jobs", fresh=True)
+    page = logged_in("/browsers", fresh=True)
+    page.get_by_role("columnheader", name="Since").get_by_role("button").click()
+    page.get_by_role("columnheader", name="Since").get_by_role("button").click()
+    others = page.get_by_role("row").filter(has=page.get_by_text("no", exact=True))
+    others.first.get_by_role("checkbox").check()
+    page.get_by_label("Chosen rows").get_by_role("button", name="Log out").click()
+    page.get_by_label("I know that this cannot be undone").check()
+    _confirm(page, re.compile("^Log out"))
+    lost.reload()
+    expect(lost.get_by_role("dialog", name="Your login has ended")).to_be_visible()
+    page.goto("/logins")
+    expect(page.get_by_role("row").nth(1)).to_contain_text("group:user")
