@@ -281,20 +281,52 @@ async def test_old_hours_are_forgotten_and_notes_are_not(
     async with db.transaction() as tx:
         await queries.delete_failures(tx, before=utcnow() - timedelta(days=180))
         left = [
-            await tx.scalar(text(f"SELECT count(*) FROM {name}")) for name in ("failure_hours", "failure_signatures")
+            await tx.scalar(text(f"SELECT count(*) FROM {name}"))
+            for name in ("failure_hours", "failure_days", "failure_signatures")
         ]
-    assert left == [0, 0]
+    assert left == [0, 0, 0]
 
 
-def test_a_window_has_whole_hours_and_few_buckets() -> None:
+async def test_months_are_counted_by_the_day_and_say_the_same(
+    application: Application, make_jobs: MakeJobs, db: Database
+) -> None:
+    now = utcnow()
+    for days, site, owner in (
+        (40, "LCG.Alpha.org", "bob"),
+        (12, "LCG.Alpha.org", "bob"),
+        (12, "LCG.Beta.org", "alice"),
+    ):
+        values = {"status": "Failed", "minor_status": ERROR, "site": site, "owner": owner}
+        await make_jobs(2, at=now - timedelta(days=days), **values)
+    moved = await make_jobs(1, site="LCG.Beta.org")
+    await fail(db, moved, "exit 1")
+    await fold(db)
+    await fail(db, moved, "gone", minor="Uploading")
+    since, seen = (now - timedelta(days=20)).isoformat(), []
+    for by in ("site", "site", "owner"):  # before and after the deltas are folded
+        first, second = await clusters(application, since=since, by=by)
+        assert (first["count"], first["before"], first["is_new"]) == (4, 2, False)
+        assert first["sites"] == {"LCG.Alpha.org": 2, "LCG.Beta.org": 2}
+        assert first["users"] == {"alice": 2, "bob": 2}
+        assert sum(first["trend"]) == 4
+        assert {place: sum(row) for place, row in first["split"].items()} == first["sites" if by == "site" else "users"]
+        assert (second["text"], second["count"], second["is_new"]) == ("uploading: gone", 1, True)
+        seen.append(first)
+        await fold(db)
+    assert seen[0] == seen[1]
+    assert len(await clusters(application)) == 1
+
+
+def test_a_window_has_whole_hours_or_days_and_few_buckets() -> None:
     now = utcnow().replace(minute=30)
-    for hours in (0, 1, 23, 24, 25, 2_000):
+    for hours in (0, 1, 23, 24, 25, 240, 241, 2_000):
         window = window_of(now - timedelta(hours=hours), now)
         assert 1 <= len(window.starts) <= 24
         assert window.start <= now - timedelta(hours=hours)
         assert window.end > now
         assert window.starts[-1] < window.end
         assert window.start - window.before == window.end - window.start
+        assert window.is_daily == (hours > 240)
 
 
 async def test_times_that_make_no_sense_are_refused(application: Application) -> None:

@@ -2,16 +2,18 @@
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 TEXT_LENGTH_MAX = 200
 HASH_LENGTH = 16
 BUCKETS_MAX = 24
 TOP = 10
-HOUR = timedelta(hours=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+HOURLY_DAYS_MAX = 10
 
 # The database has the same steps (migration 0027) and signs with them whatever fails: a test compares the two. So the
 # patterns keep to what both kinds of regular expressions read alike: no words' ends, no classes but those spelled out.
@@ -69,7 +71,7 @@ def failure_text(minor_status: str, application_status: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The time that is looked at, in buckets of whole hours, and before it one as long to compare with."""
+    """The time that is looked at, in buckets of whole hours or days, and before it one as long to compare with."""
 
     start: datetime
     end: datetime
@@ -81,6 +83,11 @@ class Window:
         return self.start - (self.end - self.start)
 
     @property
+    def is_daily(self) -> bool:
+        """Whether it is made of whole days."""
+        return self.bucket % DAY == timedelta(0)
+
+    @property
     def starts(self) -> list[datetime]:
         """When each bucket starts."""
         count = -(-(self.end - self.start) // self.bucket)
@@ -88,10 +95,17 @@ class Window:
 
 
 def window_of(since: datetime, now: datetime) -> Window:
-    """Return the window from an hour to this one, in at most `BUCKETS_MAX` buckets."""
-    start, end = (at.replace(minute=0, second=0, microsecond=0) for at in (since, now))
-    hours = max(1, (end + HOUR - start) // HOUR)
-    return Window(start, start + hours * HOUR, -(-hours // BUCKETS_MAX) * HOUR)
+    """Return the window from an hour, or a day if that is long ago, to this one, in at most `BUCKETS_MAX` buckets."""
+    since, now = since.astimezone(UTC), now.astimezone(UTC)
+    unit = HOUR if now - since <= HOURLY_DAYS_MAX * DAY else DAY
+    start, end = (_floor(at, unit) for at in (since, now))
+    units = max(1, (end + unit - start) // unit)
+    return Window(start, start + units * unit, -(-units // BUCKETS_MAX) * unit)
+
+
+def _floor(at: datetime, unit: timedelta) -> datetime:
+    hour = at.replace(minute=0, second=0, microsecond=0)
+    return hour.replace(hour=0) if unit == DAY else hour
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +121,46 @@ class Tally:
     before: int = 0
     first: datetime | None = None
     last: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Daily:
+    """The failures of one signature on one day, by site and by owner."""
+
+    vo: str
+    signature: str
+    day: datetime
+    sites: Mapping[str, int]
+    owners: Mapping[str, int]
+    before: int
+    first: datetime
+    last: datetime
+
+
+def tallies_of(days: Iterable[Daily], window: Window, *, by: str) -> list[Tally]:
+    """Sum days up: all of a signature, by bucket, by site, by owner, and by place and bucket."""
+    sums: Counter[tuple[str, str, int | None, str | None, str | None]] = Counter()
+    known: dict[tuple[str, str], tuple[int, datetime, datetime]] = {}
+    for each in days:
+        key, bucket = (each.vo, each.signature), (each.day - window.start) // window.bucket
+        before, first, last = known.get(key, (each.before, each.first, each.last))
+        known[key] = (before, min(first, each.first), max(last, each.last))
+        total = sum(each.sites.values())
+        sums[*key, None, None, None] += total
+        sums[*key, bucket, None, None] += total
+        for site, count in each.sites.items():
+            sums[*key, None, site, None] += count
+            if by == "site":
+                sums[*key, bucket, site, None] += count
+        for owner, count in each.owners.items():
+            sums[*key, None, None, owner] += count
+            if by == "owner":
+                sums[*key, bucket, None, owner] += count
+    return [
+        Tally(vo, name, count, bucket, site, owner, *known[vo, name])
+        for (vo, name, bucket, site, owner), count in sums.items()
+        if count > 0
+    ]
 
 
 def clusters_of(

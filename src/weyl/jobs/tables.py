@@ -316,6 +316,21 @@ failure_hours = sa.Table(
     sa.Index("ix_failure_hours_hour", "hour"),
 )
 
+# The same by the day, with the counts of each site and of each owner in one row: months are read from here.
+failure_days = sa.Table(
+    "failure_days",
+    metadata,
+    sa.Column("vo", sa.String(32), primary_key=True),
+    sa.Column("day", Timestamp, primary_key=True),
+    sa.Column("signature", sa.String(16), primary_key=True),
+    sa.Column("count", sa.BigInteger, nullable=False),
+    sa.Column("sites", JSONB, nullable=False),
+    sa.Column("owners", JSONB, nullable=False),
+    sa.Column("first_at", Timestamp, nullable=False),
+    sa.Column("last_at", Timestamp, nullable=False),
+    sa.Index("ix_failure_days_day", "day"),
+)
+
 # The first failure of each kind stands for all of them.
 failure_signatures = sa.Table(
     "failure_signatures",

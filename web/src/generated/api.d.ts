@@ -9075,7 +9075,7 @@ export interface operations {
     jobs_get_failures: {
         parameters: {
             query?: {
-                /** @description By default a day ago; 90 days are kept */
+                /** @description By default a day ago; more than ten days ago: from that day's start in UTC; 90 days are kept */
                 since?: string | null;
                 /** @description What `split` tells apart */
                 by?: "site" | "owner";

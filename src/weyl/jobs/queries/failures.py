@@ -1,15 +1,16 @@
-"""SQL of failures that are alike: sums by the hour, what each signature stands for, and notes on them."""
+"""SQL of failures that are alike: sums by hour and day, what each signature stands for, and notes on them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from weyl.jobs.failures import Tally, Window
+from weyl.jobs.failures import Daily, Tally, Window, tallies_of
 from weyl.jobs.permits import Scope
 from weyl.jobs.tables import failure_deltas, failure_notes, failure_signatures
+from weyl.kit import json
 from weyl.kit.db import Tx, fetch_text
 
 PLACES = ("site", "owner")
@@ -30,7 +31,8 @@ WITH seen AS (
   FROM seen GROUP BY vo, signature HAVING sum(count) FILTER (WHERE hour >= $2) > 0
   ORDER BY jobs DESC, signature LIMIT $6
 ), placed AS (
-  SELECT s.*, m.before, CAST(floor(extract(epoch FROM s.hour - $2) / $5) AS integer) AS bucket
+  SELECT s.*, m.before,
+    CAST(floor((date_part('epoch', s.hour) - date_part('epoch', $2::timestamptz)) / $5::float8) AS integer) AS bucket
   FROM seen s JOIN most m USING (vo, signature) WHERE s.hour >= $2
 )
 SELECT vo, signature, CAST(sum(count) AS bigint) AS count, bucket, site, owner, CAST(max(before) AS bigint) AS before,
@@ -45,7 +47,10 @@ HAVING sum(count) > 0
 
 
 async def select_tallies(tx: Tx, scope: Scope, window: Window, *, by: str, limit: int) -> list[Tally]:
-    """Count the failures of the most frequent signatures of a window."""
+    """Count the failures of the most frequent signatures of a window; those of all owners over weeks from the days."""
+    if window.is_daily and scope.owner is None:
+        days = await fetch_text(tx, _DAILY, window.before, window.start, scope.vo, limit)
+        return tallies_of([_daily(row) for row in days], window, by=by)
     rows = await fetch_text(
         tx,
         _TALLIES[by],
@@ -57,6 +62,32 @@ async def select_tallies(tx: Tx, scope: Scope, window: Window, *, by: str, limit
         limit,
     )
     return [Tally(**row) for row in rows]
+
+
+# The days of the most frequent signatures, and what is not folded yet as days of one failure or some.
+_DAILY = """
+WITH seen AS (
+  SELECT vo, signature, day, count, sites, owners, first_at, last_at FROM failure_days
+  WHERE day >= $1 AND ($3::text IS NULL OR vo = $3)
+  UNION ALL
+  SELECT vo, signature, date_trunc('day', at, 'UTC'), sum(delta), jsonb_build_object(site, sum(delta)),
+    jsonb_build_object(owner, sum(delta)), min(at), max(at) FROM failure_deltas
+  WHERE at >= $1 AND ($3::text IS NULL OR vo = $3) GROUP BY 1, 2, 3, site, owner
+), most AS (
+  SELECT vo, signature, sum(count) FILTER (WHERE day >= $2) AS jobs,
+    CAST(coalesce(sum(count) FILTER (WHERE day < $2), 0) AS bigint) AS before
+  FROM seen GROUP BY vo, signature HAVING sum(count) FILTER (WHERE day >= $2) > 0
+  ORDER BY jobs DESC, signature LIMIT $4
+)
+SELECT vo, signature, day, CAST(sites AS text) AS sites, CAST(owners AS text) AS owners, before, first_at, last_at
+FROM seen JOIN most USING (vo, signature) WHERE day >= $2
+"""
+
+
+def _daily(row: Mapping[str, Any]) -> Daily:
+    sites, owners = json.loads(row["sites"]), json.loads(row["owners"])
+    vo, name, day, before = row["vo"], row["signature"], row["day"], row["before"]
+    return Daily(vo, name, day, sites, owners, before=before, first=row["first_at"], last=row["last_at"])
 
 
 _SAID = """
@@ -137,7 +168,23 @@ _FOLD = sa.text(
     " SELECT DISTINCT ON (vo, signature) vo, signature, text, example, job_id, at, max(at) OVER (PARTITION BY vo,"
     "  signature) FROM fresh WHERE delta > 0 ORDER BY vo, signature, at"
     " ON CONFLICT (vo, signature) DO UPDATE SET first_seen = least(failure_signatures.first_seen, excluded.first_seen),"
-    "  last_seen = greatest(failure_signatures.last_seen, excluded.last_seen))"
+    "  last_seen = greatest(failure_signatures.last_seen, excluded.last_seen)), cells AS ("
+    " SELECT vo, date_trunc('day', at, 'UTC') AS day, signature, site, owner, sum(delta) AS count,"
+    "  min(at) AS first_at, max(at) AS last_at FROM fresh GROUP BY 1, 2, 3, 4, 5), daily AS ("
+    " INSERT INTO failure_days (vo, day, signature, count, sites, owners, first_at, last_at)"
+    " SELECT vo, day, signature, s.count, s.sites, o.owners, s.first_at, s.last_at FROM ("
+    "  SELECT vo, day, signature, sum(count) AS count, jsonb_object_agg(site, count) AS sites,"
+    "   min(first_at) AS first_at, max(last_at) AS last_at FROM ("
+    "   SELECT vo, day, signature, site, sum(count) AS count, min(first_at) AS first_at, max(last_at) AS last_at"
+    "   FROM cells GROUP BY 1, 2, 3, 4) one GROUP BY 1, 2, 3) s"
+    " JOIN (SELECT vo, day, signature, jsonb_object_agg(owner, count) AS owners FROM ("
+    "   SELECT vo, day, signature, owner, sum(count) AS count FROM cells GROUP BY 1, 2, 3, 4) one GROUP BY 1, 2, 3) o"
+    " USING (vo, day, signature) ON CONFLICT (vo, day, signature) DO UPDATE"
+    " SET count = failure_days.count + excluded.count,"
+    "  sites = failure_counts_sum(failure_days.sites, excluded.sites),"
+    "  owners = failure_counts_sum(failure_days.owners, excluded.owners),"
+    "  first_at = least(failure_days.first_at, excluded.first_at),"
+    "  last_at = greatest(failure_days.last_at, excluded.last_at))"
     " INSERT INTO failure_hours (vo, hour, signature, site, owner, count, first_at, last_at)"
     " SELECT vo, date_trunc('hour', at, 'UTC'), signature, site, owner, sum(delta), min(at), max(at) FROM fresh"
     " GROUP BY 1, 2, 3, 4, 5 ON CONFLICT (vo, hour, signature, site, owner) DO UPDATE"
@@ -152,13 +199,14 @@ async def has_failures(tx: Tx) -> bool:
 
 
 async def fold_failures(tx: Tx) -> None:
-    """Add to the hours what failed since the last time; readers see one sum before, during and after."""
+    """Add to the hours and the days what failed since the last time; readers see one sum before, during and after."""
     await tx.execute(_FOLD)
 
 
 async def delete_failures(tx: Tx, *, before: datetime) -> None:
-    """Forget the hours before a time, and signatures that were not seen since and that nobody has written about."""
+    """Forget hours and days before a time, and signatures not seen since that nobody has written about."""
     await tx.execute(sa.text("DELETE FROM failure_hours WHERE hour < :before"), {"before": before})
+    await tx.execute(sa.text("DELETE FROM failure_days WHERE day < :before"), {"before": before})
     noted = sa.exists().where(
         failure_notes.c.vo == failure_signatures.c.vo, failure_notes.c.signature == failure_signatures.c.signature
     )

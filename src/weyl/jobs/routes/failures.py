@@ -23,7 +23,12 @@ async def get_failures(
     config: CurrentConfig,
     tx: ReadTx,
     *,
-    since: Annotated[datetime | None, Query(description="By default a day ago; 90 days are kept")] = None,
+    since: Annotated[
+        datetime | None,
+        Query(
+            description="By default a day ago; more than ten days ago: from that day's start in UTC; 90 days are kept"
+        ),
+    ] = None,
     by: Annotated[Literal["site", "owner"], Query(description="What `split` tells apart")] = "site",
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     now: Now,
