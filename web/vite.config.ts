@@ -14,6 +14,9 @@ export default defineConfig({
     emptyOutDir: true,
     target: "es2022",
     modulePreload: { polyfill: false },
+    // The application, and the API's own page, which only those load who look at it.
+    rolldownOptions: { input: ["index.html", "docs.html", "docs-login.html"] },
+    chunkSizeWarningLimit: 2_000,
     license: { fileName: "licenses.md" },
   },
   server: { proxy: { "/api": server, "/.well-known": server, "/ext": server } },

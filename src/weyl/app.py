@@ -92,10 +92,9 @@ def create_app(settings: Settings, extensions: Sequence[Extension] | None = None
         title="Dirac",
         version="0.1.0",
         openapi_url="/api/openapi.json",
-        docs_url="/api/docs",
+        # The pages show it themselves: FastAPI's own page takes its scripts from a public network.
+        docs_url=None,
         redoc_url=None,
-        swagger_ui_oauth2_redirect_url="/api/docs/oauth2-redirect",
-        swagger_ui_init_oauth={"clientId": "myDIRACClientID", "usePkceWithAuthorizationCodeGrant": True},
         redirect_slashes=False,
         lifespan=lifespan,
     )

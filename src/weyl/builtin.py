@@ -72,7 +72,7 @@ from weyl.tasks.models import BoundTask
 from weyl.tasks.routes import operations_router
 from weyl.tasks.routes import router as tasks_router
 from weyl.tasks.views import VIEWS as TASK_VIEWS
-from weyl.web.routes import events, ui
+from weyl.web.routes import docs, events, ui
 from weyl.web.service.assets import Assets
 from weyl.web.service.hub import Hub
 from weyl.web.service.shelf import ViewShelf
@@ -210,6 +210,7 @@ BUILTIN = Extension(
         pilots_router,
         tasks_router,
         ui.router,
+        docs.router,
         events.router,
         operations_router,
     ],

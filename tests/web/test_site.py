@@ -83,6 +83,26 @@ async def test_the_headers_keep_foreign_content_out(application: Application, bu
     assert "strict-transport-security" not in answer.headers
 
 
+@pytest.mark.parametrize("path", ["/api/docs", "/api/docs/oauth2-redirect"])
+async def test_the_page_of_the_api_takes_nothing_from_elsewhere(
+    application: Application, built: httpx2.AsyncClient, path: str
+) -> None:
+    unbuilt = await built.get(path)
+    assert "make web" in unbuilt.text
+    assert "/api/openapi.json" in unbuilt.text
+    page = b'<script nonce="__NONCE__" src="/assets/docs-abc.js"></script>'
+    own = {name: Asset.of(name, page) for name in ("docs.html", "docs-login.html")}
+    application.app.state.site = Site(Assets(own=own, extensions={}), application.settings)
+    answer = await built.get(path)
+    policy = answer.headers["content-security-policy"]
+    [nonce] = re.findall(r'nonce="([\w-]+)"', answer.text)
+    assert f"script-src 'self' 'nonce-{nonce}'" in policy
+    assert "connect-src 'self';" in policy
+    assert "unsafe" not in policy
+    assert answer.headers["cross-origin-opener-policy"] == "same-origin-allow-popups"
+    assert "make web" in (await built.get("/docs.html")).text, "without its nonce it is no file"
+
+
 async def test_browsers_that_came_by_tls_stay_with_it(application: Application) -> None:
     application.app.state.site = site(application, public_url="https://weyl.example.org")
     answer = await application.client.get("/")
@@ -151,4 +171,4 @@ def test_files_are_read_from_packages_and_hidden_ones_left_out(tmp_path: Path, m
     found = Assets.installed({"test": "pages_of_test:static", "none": "pages_of_test:absent"})
     assert list(found.extensions["test"]) == ["deep/a.mjs"]
     assert found.extensions["none"] == {}
-    assert replace(found, own={}).index is None
+    assert replace(found, own={}).page("index.html") is None

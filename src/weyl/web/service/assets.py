@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from weyl.kit.ids import sha256_hex
 
 NONCE_MARK = "__NONCE__"
-INDEX = "index.html"
+INDEX, DOCS, DOCS_LOGIN = PAGES = ("index.html", "docs.html", "docs-login.html")
 HASHED = "assets/"
 """Below it the names of files hold a digest of their content."""
 
@@ -66,10 +66,9 @@ class Assets:
         """Read the files of this installation; `extensions` says where each has its own, as `package:folder`."""
         return cls(_read("weyl.web:static"), {name: _read(place) for name, place in extensions.items()})
 
-    @property
-    def index(self) -> str | None:
-        """The page that all addresses show; none if the pages were not built."""
-        return self.own[INDEX].body.decode() if INDEX in self.own else None
+    def page(self, name: str) -> str | None:
+        """Return a page; none if the pages were not built."""
+        return self.own[name].body.decode() if name in self.own else None
 
 
 @lru_cache(maxsize=1024)

@@ -1,14 +1,17 @@
 """The pages as one process serves them: the files, the page for all addresses, and what its browser may reach."""
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from weyl.kit.page_headers import content_policy, origin_of, page_headers
 from weyl.settings import Settings
-from weyl.web.service.assets import HASHED, INDEX, NONCE_MARK, Asset, Assets
+from weyl.web.service.assets import HASHED, INDEX, NONCE_MARK, PAGES, Asset, Assets
 
 FOR_GOOD = "public, max-age=31536000, immutable"
 ASK_EACH_TIME = "no-cache"
+# A login at the identity provider opens in a window of its own, which has to find the way back to the page.
+OPENS_WINDOWS = {"Cross-Origin-Opener-Policy": "same-origin-allow-popups"}
 
 UNBUILT = """<!doctype html>
 <html lang="en">
@@ -25,8 +28,9 @@ pre { padding: .75rem 1rem; border: 1px solid currentcolor; border-radius: .375r
 <body>
 <main>
 <h1>The pages are not built</h1>
-<p>This server runs from a source tree in which the web pages were not made yet. The API and the command line work
-without them. To build the pages, run in the source tree</p>
+<p>This server runs from a source tree in which the web pages were not made yet. The API, with
+<a href="/api/openapi.json">its document</a>, and the command line work without them. To build the pages, run in the
+source tree</p>
 <pre>make web</pre>
 <p>and start the server again. A wheel has them built in: nobody who installs weyl needs this step.</p>
 </main>
@@ -48,7 +52,7 @@ class Site:
 
     def __init__(self, assets: Assets, settings: Settings) -> None:
         self._assets = assets
-        self._html = assets.index or UNBUILT
+        self._html = {name: assets.page(name) or UNBUILT for name in PAGES}
         self._public_url = settings.public_url
         # Browsers take sandboxes to and from the object store themselves, by requests that we sign.
         store = origin_of(settings.s3_public_endpoint or settings.s3_endpoint)
@@ -56,13 +60,21 @@ class Site:
 
     def page(self) -> Page:
         """Return the page for any address."""
+        return self._guarded(self._html[INDEX], self._connect)
+
+    def docs(self, name: str) -> Page:
+        """Return a page about the API's document: the one that shows it, or the one at which a login there ends."""
+        page = self._guarded(self._html[name])
+        return Page(page.html, {**page.headers, **OPENS_WINDOWS})
+
+    def _guarded(self, html: str, connect: Sequence[str] = ()) -> Page:
         nonce = secrets.token_urlsafe(18)
-        headers = page_headers(self._public_url, policy=content_policy(nonce, self._connect))
-        return Page(self._html.replace(NONCE_MARK, nonce), {**headers, "Cache-Control": ASK_EACH_TIME})
+        headers = page_headers(self._public_url, policy=content_policy(nonce, connect))
+        return Page(html.replace(NONCE_MARK, nonce), {**headers, "Cache-Control": ASK_EACH_TIME})
 
     def asset(self, path: str) -> Asset | None:
-        """Return one of our own files; the page itself is none, it needs its nonce."""
-        return None if path == INDEX else self._assets.own.get(path)
+        """Return one of our own files; the pages themselves are none, they need their nonce."""
+        return None if path in PAGES else self._assets.own.get(path)
 
     def extension_asset(self, path: str) -> Asset | None:
         """Return a file of an extension by `<extension>/<path>`."""
