@@ -4,8 +4,7 @@ import { Button } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import type { components } from "@/generated/api";
-import { ask } from "@/kit/api";
-import { type Attempt, attempt } from "@/kit/attempt";
+import { type ApiFault, ask, refusalOf } from "@/kit/api";
 import { useDraft } from "@/kit/drafts";
 import { Editor, type EditorHandle } from "@/kit/Editor";
 import { Fault, Waiting } from "@/kit/Panel";
@@ -15,6 +14,7 @@ import { Diff } from "./Diff";
 type Shown = components["schemas"]["RevisionShown"];
 type Made = components["schemas"]["ChangeMade"];
 type FaultShown = components["schemas"]["FaultShown"];
+type Tried = { of: string; made?: Made; refusal?: ApiFault };
 type Draft = { base: string; text: string; message: string };
 
 const EMPTY: Draft = { base: "", text: "", message: "" };
@@ -49,7 +49,7 @@ type Props = {
 function EditDraft({ draft, change, newest, onDone }: Props) {
   const editor = useRef<EditorHandle>(null);
   const queries = useQueryClient();
-  const [tried, setTried] = useState<{ of: string; got: Attempt<Made> }>();
+  const [tried, setTried] = useState<Tried>();
   const [error, setError] = useState<unknown>();
   const [doing, setDoing] = useState("");
   const order = { base: draft.base, document: draft.text, message: draft.message };
@@ -57,27 +57,33 @@ function EditDraft({ draft, change, newest, onDone }: Props) {
     setDoing(isTrial ? "look" : "commit");
     setError(undefined);
     try {
-      const got = await attempt<Made>("/api/config/changes", { ...order, dry_run: isTrial });
-      setTried({ of: draft.text, got });
-      if (!isTrial && got.isDone) {
+      const made = await ask<Made>("POST", "/api/config/changes", { body: { ...order, dry_run: isTrial } });
+      setTried({ of: draft.text, made });
+      if (!isTrial) {
         await queries.invalidateQueries({ queryKey: ["config"] });
         change(EMPTY);
-        say(got.answer.revision ? "The configuration is changed." : "Nothing differs: nothing was changed.");
+        say(made.revision ? "The configuration is changed." : "Nothing differs: nothing was changed.");
         onDone();
       }
     } catch (problem) {
-      setError(problem);
+      const refusal = refusalOf(problem);
+      if (refusal) {
+        setTried({ of: draft.text, refusal });
+      } else {
+        setError(problem);
+      }
     } finally {
       setDoing("");
     }
   };
-  const shown = tried?.of === draft.text ? tried.got : undefined;
+  const shown = tried?.of === draft.text ? tried : undefined;
   const problems = shown ? problemsOf(shown) : [];
   const isStale =
     newest !== undefined &&
     doing !== "commit" &&
-    (newest.Revision !== draft.base || (shown?.isDone ? !shown.answer.is_current : shown?.status === 409));
-  const mayCommit = shown?.isDone && problems.length === 0 && shown.answer.diff !== "" && !isStale;
+    (newest.Revision !== draft.base ||
+      (shown?.made ? !shown.made.is_current : shown?.refusal?.status === 409));
+  const mayCommit = shown?.made && problems.length === 0 && shown.made.diff !== "" && !isStale;
   return (
     <div className="sides">
       <div className="stack">
@@ -119,17 +125,15 @@ function EditDraft({ draft, change, newest, onDone }: Props) {
             }}
           />
         )}
-        {shown && !shown.isDone && shown.status !== 409 && problems.length === 0 && (
+        {shown?.refusal && shown.refusal.status !== 409 && problems.length === 0 && (
           <p className="note tone-danger" role="alert">
-            {shown.fault.message}
+            {shown.refusal.message}
           </p>
         )}
         {problems.length > 0 && (
           <Problems problems={problems} goTo={(line) => editor.current?.goTo({ line })} />
         )}
-        {shown?.isDone && problems.length === 0 && (
-          <Diff diff={shown.answer.diff} label="What would change" />
-        )}
+        {shown?.made && problems.length === 0 && <Diff diff={shown.made.diff} label="What would change" />}
         {!shown && (
           <p className="faint">
             Look at the change before you make it: it is checked, and shown as a difference.
@@ -164,11 +168,9 @@ function EditDraft({ draft, change, newest, onDone }: Props) {
   );
 }
 
-function problemsOf(got: Attempt<Made>): FaultShown[] {
-  if (got.isDone) {
-    return got.answer.problems;
-  }
-  return Array.isArray(got.said.problems) ? (got.said.problems as FaultShown[]) : [];
+function problemsOf({ made, refusal }: Tried): FaultShown[] {
+  const said = refusal?.said.problems;
+  return made?.problems ?? (Array.isArray(said) ? (said as FaultShown[]) : []);
 }
 
 function Problems({ problems, goTo }: { problems: readonly FaultShown[]; goTo: (line: number) => void }) {

@@ -12,9 +12,16 @@ export class ApiFault extends Error {
     message: string,
     readonly requestId?: string,
     readonly retryAfterS?: number,
+    /** All that the answer says beside the sentence, such as the line and column of what is wrong. */
+    readonly said: Values = {},
   ) {
     super(message);
   }
+}
+
+/** Return the fault if it lies in what was sent, so that something else may be right; none for all others. */
+export function refusalOf(error: unknown): ApiFault | undefined {
+  return error instanceof ApiFault && [400, 409, 413, 422].includes(error.status) ? error : undefined;
 }
 
 export type Connection = "fine" | "offline" | "unavailable";
@@ -144,14 +151,23 @@ export async function faultOf(answer: Response, tried: string): Promise<ApiFault
   const retryAfter = Number(answer.headers.get("Retry-After"));
   let message = "";
   let id = requestId;
+  let said: Values = {};
   try {
     const body: unknown = await answer.json();
     message = detailOf(body);
+    said = isMapping(body) ? body : {};
     id ??= isMapping(body) && typeof body.request_id === "string" ? body.request_id : undefined;
   } catch {
     message = "";
   }
-  return new ApiFault(answer.status, tried, message || words(answer.status), id, retryAfter || undefined);
+  return new ApiFault(
+    answer.status,
+    tried,
+    message || words(answer.status),
+    id,
+    retryAfter || undefined,
+    said,
+  );
 }
 
 /** Return what an answer says is wrong; a 422 names the places. */

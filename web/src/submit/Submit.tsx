@@ -6,7 +6,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useMemo, useRef, useState } from "react";
 import type { components } from "@/generated/api";
-import { attempt } from "@/kit/attempt";
+import { ask, refusalOf } from "@/kit/api";
 import { useDraft } from "@/kit/drafts";
 import { Editor, type EditorHandle } from "@/kit/Editor";
 import { plural } from "@/kit/formats";
@@ -171,24 +171,21 @@ function useChecked(form: Form, text: string) {
     queryKey: ["check", askedForm, asked],
     enabled: asked.trim() !== "" && read.isRead,
     queryFn: ({ signal }) =>
-      attempt<Checked[]>("/api/jobs/check", { [askedForm]: read.isRead ? read.documents : [] }, { signal }),
+      ask<Checked[]>("POST", "/api/jobs/check", {
+        body: { [askedForm]: read.isRead ? read.documents : [] },
+        signal,
+      }),
     gcTime: 0,
   });
   const isOld = asked !== text || askedForm !== form;
-  const result = isOld ? undefined : query.data;
+  const refusal = isOld ? undefined : refusalOf(query.error);
   const wrong: Wrong | undefined =
-    isOld || asked.trim() === ""
-      ? undefined
-      : !read.isRead
-        ? read.wrong
-        : result && !result.isDone
-          ? wrongOf(asked, result.fault.message, result.said)
-          : undefined;
+    isOld || asked.trim() === "" ? undefined : !read.isRead ? read.wrong : refusal && wrongOf(asked, refusal);
   return {
     wrong,
-    answer: result?.isDone ? result.answer : undefined,
+    answer: isOld ? undefined : query.data,
     isPending: text.trim() !== "" && (isOld || query.isPending),
-    error: query.error,
+    error: refusalOf(query.error) ? undefined : query.error,
     retry: () => void query.refetch(),
   };
 }
@@ -211,17 +208,15 @@ function useSubmission(draft: Draft, change: (changes: Partial<Draft>) => void) 
     setSending(true);
     setState({});
     try {
-      const made = await attempt<Inserted[]>(`/api/jobs/${draft.form}`, read.documents, {
+      const inserted = await ask<Inserted[]>("POST", `/api/jobs/${draft.form}`, {
+        body: read.documents,
         headers: { "Idempotency-Key": key },
       });
-      if (made.isDone) {
-        change({ key: "", keyOf: "" });
-        setState({ inserted: made.answer });
-      } else {
-        setState({ wrong: wrongOf(text, made.fault.message, made.said), of: text });
-      }
+      change({ key: "", keyOf: "" });
+      setState({ inserted });
     } catch (error) {
-      setState({ error });
+      const refusal = refusalOf(error);
+      setState(refusal ? { wrong: wrongOf(text, refusal), of: text } : { error });
     } finally {
       setSending(false);
     }

@@ -28,11 +28,11 @@ describe("descriptions", () => {
   });
 
   it("believes the server where it names a place", () => {
-    expect(wrongOf("[", "bad", { line: 1, column: 2 })).toEqual({
+    expect(wrongOf("[", { message: "bad", said: { line: 1, column: 2 } })).toEqual({
       message: "bad",
       place: { line: 1, column: 2 },
     });
-    expect(wrongOf("{}", "bad", {})).toEqual({ message: "bad", place: undefined });
+    expect(wrongOf("{}", { message: "bad", said: {} })).toEqual({ message: "bad", place: undefined });
   });
 
   it("finds places that lie behind the end", () => {

@@ -1,7 +1,8 @@
 /** Job descriptions as people write them: what is sent of a text, and where in it something is wrong. */
 
+import type { ApiFault } from "@/kit/api";
 import type { Place } from "@/kit/Editor";
-import { isMapping, type Values } from "@/kit/templates";
+import { isMapping } from "@/kit/templates";
 
 export type Form = "jdl" | "json";
 export type Wrong = { message: string; place?: Place };
@@ -49,7 +50,7 @@ export function placeAt(text: string, offset: number): Place {
 }
 
 /** Return what a refusal says is wrong, and where: as the server says, or where the attribute is written. */
-export function wrongOf(text: string, message: string, said: Values): Wrong {
+export function wrongOf(text: string, { message, said }: Pick<ApiFault, "message" | "said">): Wrong {
   if (typeof said.line === "number") {
     const column = typeof said.column === "number" ? said.column : undefined;
     return { message, place: { line: said.line, column } };
