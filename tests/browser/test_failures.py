@@ -30,6 +30,18 @@ def test_a_kind_of_failure_leads_to_its_jobs(logged_in: Login, failed: int) -> N
     expect(row_of(page, failed)).to_be_visible()
 
 
+def test_a_job_leads_to_failures_like_its_own(logged_in: Login, failed: int) -> None:
+    page = logged_in(f"/jobs?f=JobID:eq:{failed}")
+    page.get_by_role("button", name="Columns").click()
+    page.get_by_role("checkbox", name="Kind of failure").click()
+    page.get_by_role("button", name="Show these").click()
+    row_of(page, failed).get_by_role("link", name=re.compile("^[0-9a-f]{16}$")).click()
+    expect(page).to_have_url(re.compile("/failures/[0-9a-f]{16}"))
+    expect(page.get_by_label("Kinds of failures").get_by_role("row")).to_have_count(2)
+    page.get_by_role("link", name="Show all failures").click()
+    expect(page).to_have_url(re.compile("/failures$"))
+
+
 def test_what_is_chosen_is_in_the_address(logged_in: Login, failed: int) -> None:
     page = logged_in("/failures")
     page.get_by_label("Of the last").select_option("7 days")

@@ -186,6 +186,12 @@ async def test_a_cluster_says_how_many_where_whose_and_whether_it_is_new(
         [by_owner, _] = await clusters(application, by="owner")
         assert {place: sum(row) for place, row in by_owner["split"].items()} == by_owner["users"]
         await fold(db)
+    [only] = await clusters(application, signature=second["signature"])
+    assert only == second
+    [only] = await clusters(
+        application, signature=second["signature"], since=(utcnow() - timedelta(days=20)).isoformat()
+    )
+    assert only["count"] == 1
     [most] = await clusters(application, limit=1)
     assert most == first
 
@@ -331,7 +337,13 @@ def test_a_window_has_whole_hours_or_days_and_few_buckets() -> None:
 
 async def test_times_that_make_no_sense_are_refused(application: Application) -> None:
     late = (utcnow() + timedelta(days=1)).isoformat()
-    for query, status in (({"since": late}, 400), ({"since": "x"}, 422), ({"by": "x"}, 422), ({"limit": 201}, 422)):
+    for query, status in (
+        ({"since": late}, 400),
+        ({"since": "x"}, 422),
+        ({"by": "x"}, 422),
+        ({"limit": 201}, 422),
+        ({"signature": "x"}, 422),
+    ):
         answer = await application.client.get(URL, params=query, headers=application.login())
         assert answer.status_code == status, answer.text
     assert (

@@ -37,6 +37,7 @@ export const PAGES: Page[] = [
     order: 15,
     load: () => import("./failures/Failures"),
   },
+  { path: "/failures/$signature", load: () => import("./failures/Failures") },
   {
     path: "/accounting",
     title: "Accounting",

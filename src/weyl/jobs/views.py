@@ -93,6 +93,14 @@ COLUMNS = (
         width=90,
         help="Among the jobs of its group; the higher, the earlier.",
     ),
+    Column(
+        name="FailureSignature",
+        title="Kind of failure",
+        operators=("eq", "neq"),
+        width=150,
+        link="/failures/{FailureSignature}",
+        help="What its failure has in common with others, which the link shows; of jobs that have failed.",
+    ),
     Column(name="VerifiedFlag", title="Checked", type="bool", operators=("eq", "neq"), width=90),
     Column(name="AccountedFlag", title="Accounted", operators=("eq", "neq"), width=100),
 )

@@ -2,7 +2,7 @@
 
 import { Button, SegmentedControl } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
+import { Link, useParams } from "@tanstack/react-router";
 import { lazy, useState } from "react";
 import { ask } from "@/kit/api";
 import { formatNumber } from "@/kit/formats";
@@ -28,19 +28,23 @@ const PERIODS: Record<string, string> = {
   "-30d": "30 days",
 };
 
+const ALL: string = "/failures";
+
 export default function Failures() {
   useTitle("Failures");
   const me = useMe();
   const { word, change } = useAddress();
-  const since = word("since", "-1d", Object.keys(PERIODS));
+  // One kind of failure has an address of its own: jobs lead there.
+  const { signature } = useParams({ strict: false }) as { signature?: string };
+  const since = word("since", signature ? "-30d" : "-1d", Object.keys(PERIODS));
   const by = word("by", "site", ["site", "owner"]) as "site" | "owner";
   const onlyNew = word("new", "") === "1";
   const [noted, setNoted] = useState<Cluster>();
   const found = useQuery({
-    queryKey: ["failures", since, by],
+    queryKey: ["failures", since, by, signature],
     queryFn: ({ signal }) =>
       ask<Found>("GET", "/api/jobs/failures", {
-        query: { since: `${momentBefore(new Date(), since)}Z`, by },
+        query: { since: `${momentBefore(new Date(), since)}Z`, by, signature },
         signal,
       }),
   });
@@ -94,6 +98,11 @@ export default function Failures() {
           />
           Only what is new: none in the {PERIODS[since]} before
         </label>
+        {signature && (
+          <span>
+            Only <code>{signature}</code>. <Link to={ALL}>Show all failures</Link>
+          </span>
+        )}
       </div>
       {found.isPending && <Waiting />}
       {found.error && <Fault error={found.error} what="The failures" onRetry={() => found.refetch()} />}

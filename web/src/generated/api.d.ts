@@ -9080,6 +9080,8 @@ export interface operations {
                 /** @description What `split` tells apart */
                 by?: "site" | "owner";
                 limit?: number;
+                /** @description Only failures of this kind */
+                signature?: string | null;
             };
             header?: never;
             path?: never;

@@ -22,9 +22,11 @@ _TALLIES = {
 WITH seen AS (
   SELECT vo, signature, hour, site, owner, count, first_at, last_at FROM failure_hours
   WHERE hour >= $1 AND ($3::text IS NULL OR vo = $3) AND ($4::text IS NULL OR owner = $4)
+    AND ($7::text IS NULL OR signature = $7)
   UNION ALL
   SELECT vo, signature, date_trunc('hour', at, 'UTC'), site, owner, delta, at, at FROM failure_deltas
   WHERE at >= $1 AND ($3::text IS NULL OR vo = $3) AND ($4::text IS NULL OR owner = $4)
+    AND ($7::text IS NULL OR signature = $7)
 ), most AS (
   SELECT vo, signature, sum(count) FILTER (WHERE hour >= $2) AS jobs,
     coalesce(sum(count) FILTER (WHERE hour < $2), 0) AS before
@@ -46,10 +48,12 @@ HAVING sum(count) > 0
 }
 
 
-async def select_tallies(tx: Tx, scope: Scope, window: Window, *, by: str, limit: int) -> list[Tally]:
-    """Count the failures of the most frequent signatures of a window; those of all owners over weeks from the days."""
+async def select_tallies(
+    tx: Tx, scope: Scope, window: Window, *, by: str, limit: int, signature: str | None = None
+) -> list[Tally]:
+    """Count the failures of the most frequent signatures, or of one; those of all owners over weeks from the days."""
     if window.is_daily and scope.owner is None:
-        days = await fetch_text(tx, _DAILY, window.before, window.start, scope.vo, limit)
+        days = await fetch_text(tx, _DAILY, window.before, window.start, scope.vo, limit, signature)
         return tallies_of([_daily(row) for row in days], window, by=by)
     rows = await fetch_text(
         tx,
@@ -60,6 +64,7 @@ async def select_tallies(tx: Tx, scope: Scope, window: Window, *, by: str, limit
         scope.owner,
         window.bucket.total_seconds(),
         limit,
+        signature,
     )
     return [Tally(**row) for row in rows]
 
@@ -68,11 +73,12 @@ async def select_tallies(tx: Tx, scope: Scope, window: Window, *, by: str, limit
 _DAILY = """
 WITH seen AS (
   SELECT vo, signature, day, count, sites, owners, first_at, last_at FROM failure_days
-  WHERE day >= $1 AND ($3::text IS NULL OR vo = $3)
+  WHERE day >= $1 AND ($3::text IS NULL OR vo = $3) AND ($5::text IS NULL OR signature = $5)
   UNION ALL
   SELECT vo, signature, date_trunc('day', at, 'UTC'), sum(delta), jsonb_build_object(site, sum(delta)),
     jsonb_build_object(owner, sum(delta)), min(at), max(at) FROM failure_deltas
-  WHERE at >= $1 AND ($3::text IS NULL OR vo = $3) GROUP BY 1, 2, 3, site, owner
+  WHERE at >= $1 AND ($3::text IS NULL OR vo = $3) AND ($5::text IS NULL OR signature = $5)
+  GROUP BY 1, 2, 3, site, owner
 ), most AS (
   SELECT vo, signature, sum(count) FILTER (WHERE day >= $2) AS jobs,
     CAST(coalesce(sum(count) FILTER (WHERE day < $2), 0) AS bigint) AS before

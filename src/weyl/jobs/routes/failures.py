@@ -31,11 +31,13 @@ async def get_failures(
     ] = None,
     by: Annotated[Literal["site", "owner"], Query(description="What `split` tells apart")] = "site",
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    signature: Annotated[str | None, Query(pattern="^[0-9a-f]{16}$", description="Only failures of this kind")] = None,
     now: Now,
 ) -> Failures:
     """Answer with the most frequent kinds of failures since a time: how many, where, whose, and whether it is new."""
     scope = scope_of(user, config)
-    return await service.clusters(tx, scope, since=since, by=by, limit=limit, now=now)
+    asked = service.Asked(since=since, by=by, limit=limit, signature=signature)
+    return await service.clusters(tx, scope, asked, now=now)
 
 
 @router.put("/failures/{signature}/note", operation_id="jobs_annotate_failure", status_code=204)

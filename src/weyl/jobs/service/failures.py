@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,14 +26,24 @@ SINCE_DEFAULT = timedelta(days=1)
 SIGNED_AT_ONCE = 1_000
 
 
-async def clusters(tx: Tx, scope: Scope, *, since: datetime | None, by: str, limit: int, now: datetime) -> Failures:
-    """Return the most frequent kinds of failures since a time, by default of the last day."""
-    asked = since or now - SINCE_DEFAULT
-    asked = asked if asked.tzinfo else asked.replace(tzinfo=UTC)
-    if asked > now:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which failures are asked for, and by what their course is told apart."""
+
+    since: datetime | None
+    by: str
+    limit: int
+    signature: str | None = None
+
+
+async def clusters(tx: Tx, scope: Scope, asked: Asked, *, now: datetime) -> Failures:
+    """Return the most frequent kinds of failures, or one kind, since a time, by default of the last day."""
+    since = asked.since or now - SINCE_DEFAULT
+    since = since if since.tzinfo else since.replace(tzinfo=UTC)
+    if since > now:
         raise BadRequest("`since` lies in the future: give a time that has been")
-    window = window_of(max(asked, now - timedelta(days=KEPT_DAYS)), now)
-    tallies = await queries.select_tallies(tx, scope, window, by=by, limit=limit)
+    window = window_of(max(since, now - timedelta(days=KEPT_DAYS)), now)
+    tallies = await queries.select_tallies(tx, scope, window, by=asked.by, limit=asked.limit, signature=asked.signature)
     keys = sorted({(each.vo, each.signature) for each in tallies})
     said = await queries.select_said(tx, keys) if keys else {}
     shown = {key: _shown(row, scope) for key, row in said.items()}
@@ -40,7 +51,7 @@ async def clusters(tx: Tx, scope: Scope, *, since: datetime | None, by: str, lim
         since=window.start,
         until=window.end,
         bucket_s=int(window.bucket.total_seconds()),
-        clusters=[FailureCluster.model_validate(each) for each in clusters_of(tallies, shown, window, by=by)],
+        clusters=[FailureCluster.model_validate(each) for each in clusters_of(tallies, shown, window, by=asked.by)],
     )
 
 
