@@ -34,6 +34,22 @@ def test_a_plot_is_built_and_its_address_shows_it_again(logged_in: Login, done: 
     expect(page.get_by_role("heading", name="Jobs that ended by status, last 7 days")).to_be_visible()
 
 
+def test_a_plot_is_of_free_dates_and_narrowed_by_its_legend(logged_in: Login, done: int) -> None:
+    page = logged_in("/accounting")
+    page.get_by_label("Of the last").select_option("dates …")
+    page.get_by_label("From", exact=True).fill("2026-01-01")
+    expect(page).to_have_url(re.compile("from=2026-01-01.*to=20"))
+    page.locator(".u-legend .u-series").filter(has_text=SITE).click()
+    expect(page).to_have_url(re.compile(f"only_site={re.escape(SITE)}"))
+    page.get_by_label("Split by").select_option("Owner")
+    page.get_by_label("The numbers of the plot").get_by_role("button", name="alice").click()
+    expect(page.get_by_role("heading", name=f"of {SITE} of alice by owner, 2026-01-01 to")).to_be_visible()
+    page.get_by_role("button", name=f"No longer only {SITE}").click()
+    expect(page).not_to_have_url(re.compile("only_site"))
+    page.reload()
+    expect(page.get_by_label("From", exact=True)).to_have_value("2026-01-01")
+
+
 def test_a_plot_is_taken_home(logged_in: Login, done: int) -> None:
     page = logged_in("/accounting")
     expect(_plot(page)).to_be_visible()

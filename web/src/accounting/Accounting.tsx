@@ -1,5 +1,6 @@
 /** Plots of what was used: of which jobs or pilots, by what, over which time; as picture, table and files. */
 
+import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { lazy } from "react";
 import { ask } from "@/kit/api";
@@ -10,6 +11,8 @@ import { useTitle } from "@/kit/useTitle";
 import {
   type Asked,
   type Bucket,
+  datesBefore,
+  datesOf,
   isQuotient,
   KEYS,
   type Plot,
@@ -23,6 +26,7 @@ import "@/kit/written.css";
 
 const Drawn = lazy(() => import("./Drawn"));
 
+const DATES = "dates";
 const WATCHERS = ["AccountingMonitor", "JobAdministrator", "Operator", "ServiceAdministrator"];
 
 export default function Accounting() {
@@ -31,12 +35,20 @@ export default function Accounting() {
   const { word, change } = useAddress();
   const subject = word("of", "jobs", isWatcher ? ["jobs", "pilots"] : ["jobs"]) as Subject;
   const range = word("range", "-30d", Object.keys(RANGES));
+  const dates = datesOf(word("from", ""), word("to", ""));
+  const only = Object.fromEntries(
+    Object.keys(KEYS[subject])
+      .map((key) => [key, word(`only_${key}`, "")] as const)
+      .filter(([, name]) => name !== ""),
+  );
   const asked: Asked = {
     subject,
     range,
+    dates,
+    only,
     value: word("value", subject, Object.keys(VALUES[subject])),
     by: word("by", "site", ["", ...Object.keys(KEYS[subject])]),
-    bucket: word("bucket", usualBucket(range), ["hour", "day", "month"]) as Bucket,
+    bucket: word("bucket", usualBucket(range, dates), ["hour", "day", "month"]) as Bucket,
     parts: word("parts", "") === "1",
   };
   const isStacked = !isQuotient(asked.value) && word("as", "stack", ["stack", "lines"]) === "stack";
@@ -46,7 +58,10 @@ export default function Accounting() {
       ask<Plot>("POST", `/api/accounting/${subject}/series`, { body: questionOf(asked, new Date()), signal }),
   });
   const key = asked.by ? ` by ${KEYS[subject][asked.by]?.toLowerCase()}` : "";
-  const title = `${VALUES[subject][asked.value]}${key}, last ${RANGES[range]}`;
+  const names = Object.values(only).map((name) => ` of ${name}`);
+  const time = dates ? `${dates.from} to ${dates.to}` : `last ${RANGES[range]}`;
+  const title = `${VALUES[subject][asked.value]}${names.join("")}${key}, ${time}`;
+  const pick = asked.by ? (name: string) => change({ [`only_${asked.by}`]: name }) : undefined;
   return (
     <div className="written">
       <div className="head">
@@ -59,7 +74,7 @@ export default function Accounting() {
             label="Of"
             value={subject}
             options={{ jobs: "Jobs", pilots: "Pilots" }}
-            onChange={(of) => change({ of, value: undefined, by: undefined })}
+            onChange={(of) => change({ of, value: undefined, by: undefined, ...noneOf(only) })}
           />
         )}
         <Choice
@@ -76,10 +91,22 @@ export default function Accounting() {
         />
         <Choice
           label="Of the last"
-          value={range}
-          options={RANGES}
-          onChange={(value) => change({ range: value, bucket: undefined })}
+          value={dates ? DATES : range}
+          options={{ ...RANGES, [DATES]: "dates …" }}
+          onChange={(value) =>
+            change(
+              value === DATES
+                ? { ...datesBefore(new Date(), range), bucket: undefined }
+                : { range: value, from: undefined, to: undefined, bucket: undefined },
+            )
+          }
         />
+        {dates && (
+          <>
+            <Day label="From" value={dates.from} max={dates.to} onChange={(from) => change({ from })} />
+            <Day label="To" value={dates.to} min={dates.from} onChange={(to) => change({ to })} />
+          </>
+        )}
         <Choice
           label="In steps of"
           value={asked.bucket}
@@ -105,14 +132,58 @@ export default function Accounting() {
           </>
         )}
       </div>
+      {Object.keys(only).length > 0 && (
+        <div className="head">
+          {Object.entries(only).map(([key, name]) => (
+            <Button
+              key={key}
+              size="compact-xs"
+              variant="light"
+              aria-label={`No longer only ${name}`}
+              onClick={() => change({ [`only_${key}`]: undefined })}
+            >
+              {KEYS[subject][key]}: {name} ×
+            </Button>
+          ))}
+        </div>
+      )}
       {plot.error && <Fault error={plot.error} what="The plot" onRetry={() => plot.refetch()} />}
       {plot.isPending && <Waiting />}
       {plot.data && !plot.error && (
         <Panel what="The plot" key={title}>
-          <Drawn plot={plot.data} title={title} isStacked={isStacked} />
+          <Drawn plot={plot.data} title={title} isStacked={isStacked} onPick={pick} />
         </Panel>
       )}
     </div>
+  );
+}
+
+function noneOf(only: Record<string, string>): Record<string, undefined> {
+  return Object.fromEntries(Object.keys(only).map((key) => [`only_${key}`, undefined]));
+}
+
+type DayProps = {
+  label: string;
+  value: string;
+  min?: string;
+  max?: string;
+  onChange: (day: string) => void;
+};
+
+/** A day; what is half typed, or lies behind the other one, changes nothing yet. */
+function Day({ label, value, min, max, onChange }: DayProps) {
+  return (
+    <label>
+      {label}
+      <input
+        type="date"
+        className="field"
+        value={value}
+        min={min}
+        max={max}
+        onChange={({ target }) => target.value && target.validity.valid && onChange(target.value)}
+      />
+    </label>
   );
 }
 

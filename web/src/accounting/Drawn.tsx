@@ -1,17 +1,36 @@
 /** A plot with its numbers below, and both as files. */
 
 import { Button } from "@mantine/core";
-import { useMemo, useRef } from "react";
+import { useCallback, useMemo, useRef } from "react";
 import { Nothing } from "@/kit/Panel";
 import { TimeChart } from "@/kit/TimeChart";
 import { sayFault } from "@/kit/toasts";
 import { pictureOf, saveFile } from "./picture";
 import { csvOf, formatOf, isQuotient, type Plot } from "./plots";
 
-export default function Drawn({ plot, title, isStacked }: { plot: Plot; title: string; isStacked: boolean }) {
+type Props = {
+  plot: Plot;
+  title: string;
+  isStacked: boolean;
+  /** Narrows the plot to one of its series. */
+  onPick?: (name: string) => void;
+};
+
+export default function Drawn({ plot, title, isStacked, onPick }: Props) {
   const place = useRef<HTMLDivElement>(null);
   const times = useMemo(() => plot.buckets.map((at) => new Date(at).getTime() / 1000), [plot]);
   const series = useMemo(() => plot.series.map(({ name, values }) => ({ name, values })), [plot]);
+  // The chart is drawn anew when what it gets differs: it keeps one function, which does what is right now.
+  const picked = useRef(onPick);
+  picked.current = onPick;
+  const pick = useCallback(
+    (name: string) => {
+      if (plot.series.some((each) => each.name === name && !each.is_other)) {
+        picked.current?.(name);
+      }
+    },
+    [plot],
+  );
   const format = useMemo(() => formatOf(plot), [plot]);
   if (plot.series.length === 0) {
     return (
@@ -54,14 +73,17 @@ export default function Drawn({ plot, title, isStacked }: { plot: Plot; title: s
           height={320}
           isStacked={isStacked}
           format={format}
+          onPick={pick}
         />
       </div>
-      <Totals plot={plot} format={format} />
+      <Totals plot={plot} format={format} onPick={onPick} />
     </div>
   );
 }
 
-function Totals({ plot, format }: { plot: Plot; format: (value: number) => string }) {
+type TotalsProps = Pick<Props, "plot" | "onPick"> & { format: (value: number) => string };
+
+function Totals({ plot, format, onPick }: TotalsProps) {
   const written = (value: number | null | undefined) =>
     value === null || value === undefined ? "–" : format(value);
   return (
@@ -82,7 +104,24 @@ function Totals({ plot, format }: { plot: Plot; format: (value: number) => strin
             const known = each.values.filter((value) => value !== null);
             return (
               <tr key={each.name}>
-                <th scope="row">{each.is_other ? "all others" : each.name}</th>
+                <th scope="row">
+                  {each.is_other || !onPick ? (
+                    each.is_other ? (
+                      "all others"
+                    ) : (
+                      each.name
+                    )
+                  ) : (
+                    <button
+                      type="button"
+                      className="place"
+                      title={`Only ${each.name}`}
+                      onClick={() => onPick(each.name)}
+                    >
+                      {each.name}
+                    </button>
+                  )}
+                </th>
                 <td className="number">{written(plot.normalised ? null : each.total)}</td>
                 <td className="number">{written(known.length ? Math.min(...known) : null)}</td>
                 <td className="number">{written(known.length ? Math.max(...known) : null)}</td>

@@ -1,21 +1,63 @@
 import { describe, expect, it } from "vitest";
-import { type Asked, csvOf, formatOf, type Plot, questionOf, usualBucket } from "./plots";
+import {
+  type Asked,
+  csvOf,
+  datesBefore,
+  datesOf,
+  formatOf,
+  type Plot,
+  questionOf,
+  usualBucket,
+} from "./plots";
 
-const ASKED: Asked = { subject: "jobs", value: "jobs", by: "site", range: "-7d", bucket: "day", parts: true };
+const ASKED: Asked = {
+  subject: "jobs",
+  value: "jobs",
+  by: "site",
+  range: "-7d",
+  only: {},
+  bucket: "day",
+  parts: true,
+};
 
 describe("plots", () => {
   it("are drawn in as many buckets as one can look at", () => {
-    expect(["-1d", "-7d", "-30d", "-365d"].map(usualBucket)).toEqual(["hour", "hour", "day", "month"]);
+    expect(["-1d", "-7d", "-30d", "-365d"].map((range) => usualBucket(range))).toEqual([
+      "hour",
+      "hour",
+      "day",
+      "month",
+    ]);
   });
 
   it("are asked for with a start and an end", () => {
     expect(questionOf(ASKED, new Date("2026-03-08T10:00:00Z"))).toEqual({
       start: "2026-03-01T10:00:00Z",
       end: "2026-03-08T10:00:00Z",
+      where: {},
       value: "jobs",
       by: "site",
       bucket: "day",
       normalised: true,
+    });
+  });
+
+  it("are of any days, the last one included, and of one site or owner", () => {
+    const dates = datesOf("2026-02-27", "2026-02-28");
+    expect(questionOf({ ...ASKED, dates, only: { site: "A" } }, new Date())).toMatchObject({
+      start: "2026-02-27T00:00:00Z",
+      end: "2026-03-01T00:00:00Z",
+      where: { site: ["A"] },
+    });
+    expect(usualBucket("-365d", dates)).toBe("hour");
+    expect([datesOf("2026-02-28", "2026-02-27"), datesOf("x", "2026-02-27"), datesOf("", "")]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ]);
+    expect(datesBefore(new Date("2026-03-08T10:00:00Z"), "-7d")).toEqual({
+      from: "2026-03-01",
+      to: "2026-03-08",
     });
   });
 

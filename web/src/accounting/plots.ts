@@ -49,9 +49,27 @@ export const RANGES: Record<string, string> = {
   "-365d": "365 days",
 };
 
-/** Return the bucket that a range is drawn in unless somebody chooses: not so many that nobody can tell them apart. */
-export function usualBucket(range: string): Bucket {
-  const days = (spanSeconds(range) ?? 0) / 86_400;
+/** From one day to another, both of them included, in UTC. */
+export type Dates = { from: string; to: string };
+
+const DAY_MS = 86_400_000;
+
+/** Return the dates of an address, if they are two days in their order. */
+export function datesOf(from: string, to: string): Dates | undefined {
+  const isDay = (text: string) => /^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(Date.parse(text));
+  return isDay(from) && isDay(to) && from <= to ? { from, to } : undefined;
+}
+
+/** Return the dates that a range has now, as a start for those who want others. */
+export function datesBefore(now: Date, range: string): Dates {
+  return { from: momentBefore(now, range).slice(0, 10), to: now.toISOString().slice(0, 10) };
+}
+
+/** Return the bucket that a time is drawn in unless somebody chooses: not so many that nobody can tell them apart. */
+export function usualBucket(range: string, dates?: Dates): Bucket {
+  const days = dates
+    ? (Date.parse(dates.to) - Date.parse(dates.from)) / DAY_MS + 1
+    : (spanSeconds(range) ?? 0) / 86_400;
   return days <= 7 ? "hour" : days <= 120 ? "day" : "month";
 }
 
@@ -65,14 +83,20 @@ export type Asked = {
   value: string;
   by: string;
   range: string;
+  dates?: Dates;
+  /** What it is narrowed to, by key. */
+  only: Record<string, string>;
   bucket: Bucket;
   parts: boolean;
 };
 
-export function questionOf({ value, by, range, bucket, parts }: Asked, now: Date): Record<string, unknown> {
+export function questionOf(asked: Asked, now: Date): Record<string, unknown> {
+  const { value, by, range, dates, only, bucket, parts } = asked;
+  const behind = dates ? new Date(Date.parse(dates.to) + DAY_MS) : now;
   return {
-    start: `${momentBefore(now, range)}Z`,
-    end: `${now.toISOString().slice(0, 19)}Z`,
+    start: dates ? `${dates.from}T00:00:00Z` : `${momentBefore(now, range)}Z`,
+    end: `${behind.toISOString().slice(0, 19)}Z`,
+    where: Object.fromEntries(Object.entries(only).map(([key, name]) => [key, [name]])),
     value,
     by: by || null,
     bucket,

@@ -14,6 +14,8 @@ type Props = {
   height?: number;
   isStacked?: boolean;
   format?: (value: number) => string;
+  /** Told which series somebody points at, in the legend or in the stack. */
+  onPick?: (name: string) => void;
 };
 
 const COLOURS = {
@@ -21,7 +23,7 @@ const COLOURS = {
   dark: ["#6fadec", "#4fc3cb", "#e8a54b", "#6cc486", "#ef8077", "#b49be6", "#cdb25c", "#98a4b2"],
 };
 
-export function TimeChart({ times, series, label, height = 240, isStacked = false, format }: Props) {
+export function TimeChart({ times, series, label, height = 240, isStacked = false, format, onPick }: Props) {
   const place = useRef<HTMLDivElement>(null);
   const scheme = useComputedColorScheme("light");
   useEffect(() => {
@@ -65,11 +67,25 @@ export function TimeChart({ times, series, label, height = 240, isStacked = fals
     );
     const observer = new ResizeObserver(() => chart.setSize({ width: element.clientWidth, height }));
     observer.observe(element);
+    const point = (event: MouseEvent) => {
+      const legend = (event.target as Element).closest(".u-legend .u-series");
+      const index = legend ? [...(legend.parentElement?.children ?? [])].indexOf(legend) - 1 : -1;
+      const y = chart.posToVal(chart.cursor.top ?? -1, "y");
+      const isInPlot = isStacked && (event.target as Element).closest(".u-over") !== null;
+      const name = legend ? shown[index]?.name : isInPlot ? hit(shown, chart.cursor.idx, y) : undefined;
+      if (onPick && name !== undefined) {
+        event.stopPropagation();
+        onPick(name);
+      }
+    };
+    // Before the chart's own listener, which hides a series by its entry in the legend.
+    element.addEventListener("click", point, true);
     return () => {
+      element.removeEventListener("click", point, true);
       observer.disconnect();
       chart.destroy();
     };
-  }, [times, series, scheme, height, isStacked, format]);
+  }, [times, series, scheme, height, isStacked, format, onPick]);
   return (
     <div
       className="chart"
@@ -78,6 +94,16 @@ export function TimeChart({ times, series, label, height = 240, isStacked = fals
       aria-label={`${label}: ${series.map((each) => each.name).join(", ")} over time`}
     />
   );
+}
+
+/** Return the series of a stack, from the highest to the lowest, that is drawn at a height. */
+export function hit(
+  shown: readonly Series[],
+  index: number | null | undefined,
+  y: number,
+): string | undefined {
+  const at = (each: Series) => (index === null || index === undefined ? -1 : (each.values[index] ?? -1));
+  return y < 0 ? undefined : shown.findLast((each) => at(each) >= y)?.name;
 }
 
 /** Each series on top of those before it; drawn from the highest to the lowest. */
