@@ -26,3 +26,13 @@ def test_the_newest_jobs_and_their_counts_lead_to_the_jobs(logged_in: Login, job
     page.get_by_label("Your jobs").get_by_role("link", name="Done").click()
     expect(page).to_have_url(re.compile("/jobs.f=Owner:eq:alice&f=Status:eq:Done"))
     expect(page.get_by_role("row").filter(has_text="at home")).to_be_visible()
+
+
+def test_operators_see_what_needs_their_eye_and_nobody_else_does(logged_in: Login, job: int) -> None:
+    page = logged_in("/", user="ada", group="admin")
+    trouble = page.get_by_label("What needs your eye")
+    for title in ("Closed and draining sites", "Hosts that break their jobs", "Dead letters", "Queues that wait"):
+        expect(trouble.get_by_label(title)).to_be_visible()
+    user = logged_in("/")
+    expect(user.get_by_label("Your newest jobs")).to_be_visible()
+    expect(user.get_by_label("What needs your eye")).to_have_count(0)

@@ -2,12 +2,12 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { useEffect, useState } from "react";
+import { lazy, useEffect, useState } from "react";
 import type { components } from "@/generated/api";
 import { ask, type Row } from "@/kit/api";
 import { formatAgo, formatNumber, plural } from "@/kit/formats";
 import { NamedIcon } from "@/kit/icons";
-import { Fault, Waiting } from "@/kit/Panel";
+import { Fault, Panel, Waiting } from "@/kit/Panel";
 import { StatusMark } from "@/kit/Status";
 import { type Me, mayUse, useMe, useView, useViews } from "@/kit/session";
 import { kept } from "@/kit/store";
@@ -20,7 +20,10 @@ type Failures = components["schemas"]["Failures"];
 
 const SUBMIT: string = "/submit";
 const FAILURES: string = "/failures";
+const OPERATORS = ["Operator", "SiteManager", "JobAdministrator", "ServiceAdministrator"];
 const NEWEST = 8;
+
+const Trouble = lazy(() => import("./Trouble"));
 
 export default function Home() {
   useTitle("Home");
@@ -35,6 +38,11 @@ export default function Home() {
           <OwnJobs me={me} />
           <SinceLastVisit me={me} />
         </div>
+      )}
+      {mayUse(me, OPERATORS) && (
+        <Panel what="What needs your eye">
+          <Trouble />
+        </Panel>
       )}
       <h2>Everything here</h2>
       <ul className="cards">
