@@ -144,7 +144,7 @@ def test_a_view_of_one_file_is_a_page_with_its_list_its_action_and_a_tab_on_jobs
         page.get_by_role("link", name="Campaigns", exact=True).first.click()
         page.get_by_role("link", name="MC26").click()
         page.get_by_role("button", name="Add a note").click()
-        page.get_by_label("Note").fill("Written <i>in a browser</i>")
+        page.get_by_role("textbox", name="Note").fill("Written <i>in a browser</i>")
         page.get_by_role("dialog").get_by_role("button", name="Add a note").click()
         expect(page.get_by_role("tabpanel")).to_contain_text("Written <i>in a browser</i>")
         assert accessibility_problems(page) == []
