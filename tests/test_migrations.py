@@ -1,15 +1,19 @@
 """Migrations lead to the schema that the tables declare, and back to nothing."""
 
 import re
+import subprocess
+import sys
 
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 import weyl.builtin  # noqa: F401 - imports every room, so that its tables are declared
 from weyl.kit.db import Database, metadata
-from weyl.migrations import migrate
+from weyl.migrations import migrate, revisions
 
 _PARTITION = re.compile(r".+_(\d{4}_\d\d|default)")
 
@@ -36,12 +40,12 @@ async def test_migrations_and_tables_agree(db: Database) -> None:
 
 
 async def test_the_database_is_at_the_newest_revision(db: Database) -> None:
-    assert await migrate.current_revision(db) == migrate.head_revision()
+    assert await revisions.current_revision(db) == revisions.needed_revision()
 
 
 async def test_upgrading_twice_changes_nothing(db: Database) -> None:
     await migrate.upgrade(db)
-    assert await migrate.current_revision(db) == migrate.head_revision()
+    assert await revisions.current_revision(db) == revisions.needed_revision()
 
 
 async def test_every_migration_can_be_taken_back_and_applied_again(db: Database) -> None:
@@ -52,4 +56,18 @@ async def test_every_migration_can_be_taken_back_and_applied_again(db: Database)
     assert left == ["alembic_version"]
     assert functions == 0
     await migrate.upgrade(db)
-    assert await migrate.current_revision(db) == migrate.head_revision()
+    assert await revisions.current_revision(db) == revisions.needed_revision()
+
+
+def test_revisions_are_called_like_their_files_and_follow_each_other_by_name() -> None:
+    """So that whoever only asks which schema is needed does without Alembic."""
+    config = Config()
+    config.set_main_option("script_location", "weyl:migrations")
+    walked = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+    assert list(revisions.known_revisions()) == walked[::-1]
+
+
+def test_a_server_and_a_worker_do_without_alembic() -> None:
+    """It is 5 MB in each of their processes."""
+    code = "import sys, weyl.commands, weyl.worker, weyl.server; sys.exit('alembic' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0

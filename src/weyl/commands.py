@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from alembic.util import CommandError
 from pydantic import ValidationError
 
 from weyl.activation import activate, claim, problems
@@ -25,7 +24,7 @@ from weyl.config.source import parse_config
 from weyl.extension import Extension, ExtensionConflict
 from weyl.kit.db import Database
 from weyl.kit.telemetry import configure_logging
-from weyl.migrations import migrate
+from weyl.migrations import revisions
 from weyl.server import cookie_problem, listen, run_server
 from weyl.settings import Settings
 from weyl.tasks.cli import parse_payload
@@ -195,9 +194,9 @@ async def _migrate(settings: Settings, revision: str) -> Result:
     db = Database(settings.database_url, pool_size=1)
     branches = activate(active_extensions()).branches
     try:
-        before = await migrate.current_revision(db)
-        await migrate.upgrade(db, revision, branches=branches)
-        after = await migrate.current_revision(db)
+        before = await revisions.current_revision(db)
+        await revisions.migrate().upgrade(db, revision, branches=branches)
+        after = await revisions.current_revision(db)
     finally:
         await db.close()
     return Done(f"The schema is at {after}" + (f", it was at {before or 'nothing'}" if before != after else ""))
@@ -207,8 +206,8 @@ async def _check(settings: Settings) -> Result:
     db = Database(settings.database_url, pool_size=1)
     branches = activate(active_extensions()).branches
     try:
-        found, needed = await migrate.current_revision(db), migrate.head_revision()
-        behind = await migrate.branches_behind(db, branches)
+        found, needed = await revisions.current_revision(db), revisions.needed_revision()
+        behind = await revisions.migrate().branches_behind(db, branches)
     finally:
         await db.close()
     if found != needed:
@@ -278,8 +277,8 @@ def _migration_problems(extensions: Sequence[Extension]) -> Iterator[str]:
     for each in extensions:
         if each.migrations is not None:
             try:
-                migrate.head_revision((each.name, each.migrations))
-            except (CommandError, ImportError, LookupError) as error:
+                revisions.migrate().head_revision((each.name, each.migrations))
+            except (ImportError, LookupError) as error:
                 yield f"{each.name}: the migrations in {each.migrations} cannot be used: {error}"
 
 

@@ -2,9 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import cache
 from importlib import import_module
 from types import ModuleType
 from typing import Any, cast
@@ -18,7 +17,7 @@ from weyl.kit.errors import Unavailable
 from weyl.kit.health import Check
 from weyl.kit.metrics import serve_metrics
 from weyl.kit.timekeeping import judge_clock
-from weyl.migrations import migrate
+from weyl.migrations import revisions
 from weyl.settings import Settings
 
 # Load balancers ask every second or so; the store is asked less often, and never keeps them waiting for long.
@@ -35,8 +34,9 @@ def health_checks(services: Services) -> dict[str, Check]:
         return []
 
     async def schema() -> list[str]:
-        warnings = judge_schema(await migrate.current_revision(services.db), _head(), _known())
-        if behind := await migrate.branches_behind(services.db, services.branches):
+        found = await revisions.current_revision(services.db)
+        warnings = judge_schema(found, revisions.needed_revision(), revisions.known_revisions())
+        if behind := await _behind(services):
             raise Unavailable(f"The tables of {', '.join(behind)} are not up to date: run weyl db migrate")
         return warnings
 
@@ -53,7 +53,7 @@ def health_checks(services: Services) -> dict[str, Check]:
     }
 
 
-def judge_schema(found: str | None, needed: str, known: frozenset[str]) -> list[str]:
+def judge_schema(found: str | None, needed: str, known: Collection[str]) -> list[str]:
     """Return warnings about the schema; raises if this release cannot work with it.
 
     A revision that we do not know comes from a newer release: during an upgrade servers of both serve, so that is a
@@ -96,14 +96,12 @@ def _store_check(services: Services) -> Check:
     return check
 
 
-@cache
-def _head() -> str:
-    return migrate.head_revision()
-
-
-@cache
-def _known() -> frozenset[str]:
-    return migrate.known_revisions()
+async def _behind(services: Services) -> list[str]:
+    # Alembic knows the order of an extension's revisions; without such an extension nobody needs it here.
+    behind: list[str] = []
+    if services.branches:
+        behind = await revisions.migrate().branches_behind(services.db, services.branches)
+    return behind
 
 
 def open_traces(settings: Settings, service: str) -> Any:

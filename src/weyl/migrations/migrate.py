@@ -1,14 +1,15 @@
-"""Bring a database to the schema of this release, and tell which schema it has."""
+"""Bring a database to the schema of this release, or back."""
 
 from collections.abc import Mapping
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
 from weyl.kit.db import Database
+from weyl.migrations.revisions import current_revision, version_table
 
 # Two processes that start together must not migrate at the same time; the number is arbitrary but fixed.
 _LOCK = 0x7765796C
@@ -28,11 +29,6 @@ def _config(connection: Connection | None = None, branch: tuple[str, str] | None
     config.attributes["connection"] = connection
     config.attributes["version_table"] = version_table(branch[0] if branch is not None else None)
     return config
-
-
-def version_table(extension: str | None) -> str:
-    """Return the table that holds the revision of weyl's schema, or of an extension's."""
-    return "alembic_version" if extension is None else f"alembic_version_{extension}"
 
 
 async def upgrade(db: Database, revision: str = "head", *, branches: Branches | None = None) -> None:
@@ -67,24 +63,13 @@ async def downgrade(db: Database, revision: str, *, branch: tuple[str, str] | No
 
 def head_revision(branch: tuple[str, str] | None = None) -> str:
     """Return the schema revision that this release, or one extension of it, needs."""
-    head = ScriptDirectory.from_config(_config(branch=branch)).get_current_head()
+    try:
+        head = ScriptDirectory.from_config(_config(branch=branch)).get_current_head()
+    except CommandError as error:
+        raise LookupError(str(error)) from error
     if head is None:
         raise LookupError(f"There is no migration in {branch[1] if branch else 'weyl:migrations'}")
     return head
-
-
-def known_revisions() -> frozenset[str]:
-    """Return every revision that this release can migrate from or to."""
-    return frozenset(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
-
-
-async def current_revision(db: Database, extension: str | None = None) -> str | None:
-    """Return the revision of weyl's schema in the database, or of an extension's; none if nothing was ever applied."""
-    options = {"version_table": version_table(extension)}
-    async with db.read() as tx:
-        return await tx.run_sync(
-            lambda connection: MigrationContext.configure(connection, opts=options).get_current_revision()
-        )
 
 
 async def branches_behind(db: Database, branches: Branches) -> list[str]:

@@ -1,0 +1,42 @@
+"""Which schema a database has and which this release needs, without Alembic: those who only look can spare it."""
+
+from functools import cache
+from importlib import import_module
+from importlib.resources import files
+from typing import Any
+
+from sqlalchemy import text
+
+from weyl.kit.db import Database
+
+
+def migrate() -> Any:
+    """Return `weyl.migrations.migrate`; it is loaded with Alembic, 5 MB, by those who need it and nobody else."""
+    return import_module("weyl.migrations.migrate")
+
+
+def version_table(extension: str | None) -> str:
+    """Return the table that holds the revision of weyl's schema, or of an extension's."""
+    return "alembic_version" if extension is None else f"alembic_version_{extension}"
+
+
+@cache
+def known_revisions() -> tuple[str, ...]:
+    """Return every revision that this release can migrate from or to, in order: they are called like their files."""
+    names = (entry.name for entry in files("weyl.migrations").joinpath("versions").iterdir())
+    return tuple(sorted(name.removesuffix(".py") for name in names if name[0].isdigit() and name.endswith(".py")))
+
+
+def needed_revision() -> str:
+    """Return the schema revision that this release needs."""
+    return known_revisions()[-1]
+
+
+async def current_revision(db: Database, extension: str | None = None) -> str | None:
+    """Return the revision of weyl's schema in the database, or of an extension's; none if nothing was ever applied."""
+    table = version_table(extension)
+    async with db.read() as tx:
+        if await tx.scalar(text("SELECT to_regclass(:name)"), {"name": f'"{table}"'}) is None:
+            return None
+        revision: str | None = await tx.scalar(text(f'SELECT version_num FROM "{table}"'))
+        return revision
