@@ -51,12 +51,7 @@ class StatusBoard:
     async def __aenter__(self) -> "StatusBoard":
         """Load all claims, and follow them from now on; one that is away or not migrated yet is asked again."""
         await self._listener.start()
-        try:
-            await self._load()
-        except Exception as error:
-            if not (is_unavailable(error) or is_behind(error)):
-                raise
-            log.warning("resource_status.not_read", error=repr(error))
+        await self._load_if_possible()
         self._task = asyncio.create_task(self._follow(), name="weyl-resource-status")
         return self
 
@@ -111,16 +106,19 @@ class StatusBoard:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), self._patience_s())
             self._news.clear()
-            try:
-                await self._load()
-            except Exception as error:
-                if not (is_unavailable(error) or is_behind(error)):
-                    raise
-                log.warning("resource_status.not_read", error=repr(error))
+            await self._load_if_possible()
             before = self._turn
             _ = self.revision
             if self._turn != before:
                 self._tell()
+
+    async def _load_if_possible(self) -> None:
+        try:
+            await self._load()
+        except Exception as error:
+            if not (is_unavailable(error) or is_behind(error)):
+                raise
+            log.warning("resource_status.not_read", error=repr(error))
 
     def _patience_s(self) -> float:
         """Return how long nothing can change unless somebody tells us."""
