@@ -57,12 +57,13 @@ def way(site: GridSite) -> Way:
     return Way(site)
 
 
-def masters() -> set[int]:
-    """Return the processes that hold connections of ours."""
-    directory = str(private_directory())
+def masters(way: Way) -> set[int]:
+    """Return the processes that hold connections of ours to that machine; other tests have theirs to others."""
+    directory, port = str(private_directory()), str(SSHAddress.parse(way.site.element["Endpoint"]).port)
     found = set()
     for process in psutil.process_iter(["cmdline", "name"]):
-        if process.info["name"] == "ssh" and directory in " ".join(process.info["cmdline"] or []):
+        words = process.info["cmdline"] or []
+        if process.info["name"] == "ssh" and port in words and directory in " ".join(words):
             found.add(process.pid)
     return found
 
@@ -152,20 +153,20 @@ async def test_what_is_left_of_old_keys_is_forgotten(way: Way) -> None:
 
 
 async def test_many_scripts_at_once_share_one_connection_whatever_the_host_allows(way: Way) -> None:
-    before = masters()
+    before = masters(way)
     transport = way.open(ConnectTimeout=14)
     finished = await asyncio.gather(
         *(transport.run("sleep 0.3; echo $1", str(number), timeout_s=60) for number in range(30))
     )
     assert [each.out.decode().strip() for each in finished] == [str(number) for number in range(30)]
-    assert len(masters() - before) == 1
+    assert len(masters(way) - before) == 1
 
 
 async def test_a_connection_whose_process_was_killed_is_made_anew(way: Way) -> None:
-    before = masters()
+    before = masters(way)
     transport = way.open(ConnectTimeout=13)
     assert (await transport.run("echo 1", timeout_s=TIMEOUT_S)).out == b"1\n"
-    (mine,) = masters() - before
+    (mine,) = masters(way) - before
     os.kill(mine, signal.SIGKILL)
     assert (await transport.run("echo 2", timeout_s=TIMEOUT_S)).out == b"2\n"
 
