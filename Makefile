@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 VENV  := .venv/bin
 # More test processes than cores: most of the time is spent waiting for the real components.
-JOBS  ?= 3
+JOBS  ?= 4
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format bench bench-matcher bench-web screenshots docs build web web-types lock clean

@@ -16,7 +16,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 from weyl_pilot.connection import Refused, Unreachable
 from weyl_pilot.offer import SAFETY_S, Node
 from weyl_pilot.server import Server
-from weyl_pilot.watchdog import Verdict
+from weyl_pilot.watchdog import DISK_RESERVE_MB, Verdict
 from weyl_pilot.work import Work
 from weyl_pilot.wrapper import Outcome, Wrapper
 
@@ -29,8 +29,7 @@ BUSY_POLL_S = 5
 PAUSE_FIRST_S, PAUSE_MAX_S = 30.0, 300.0
 DRAIN_LOOK_S = 2.0
 COUNT_MAX = 1000
-# Without room for its own files no job would come further than its set-up.
-ROOM_MIN_MB, ROOM_LOOK_S = 50, 10.0
+ROOM_LOOK_S = 10.0
 
 Event = Tuple[str, Any]
 
@@ -149,7 +148,7 @@ class Loop:
             free_mb = shutil.disk_usage(str(self._rules.work_dir)).free >> 20
         except OSError:
             return False
-        if free_mb >= ROOM_MIN_MB:
+        if free_mb >= DISK_RESERVE_MB:
             return False
         log.warning("no job is asked for: only %d MB are free in %s", free_mb, self._rules.work_dir)
         return True

@@ -24,6 +24,8 @@ log = logging.getLogger("weyl_pilot.watchdog")
 SAMPLE_EVERY_S = 10.0
 FIRST_REPORT_SHARE = 0.4
 FREE_DISK_MIN_MB = 500
+# Neither offered nor used up: with less at its start a job would soon be stopped.
+DISK_RESERVE_MB = FREE_DISK_MIN_MB + 100
 MEMORY_MARGIN = 1.1
 MEMORY_EXCEEDED = "Job has exceeded its memory limit"
 IDLE_WINDOW_S = 1800.0

@@ -18,14 +18,13 @@ from weyl_pilot.sandbox import Sandboxes
 from weyl_pilot.server import AGENT, Server
 from weyl_pilot.settings import Settings
 from weyl_pilot.shares import Shares, own_cpus
-from weyl_pilot.watchdog import Watchdog
+from weyl_pilot.watchdog import DISK_RESERVE_MB, Watchdog
 from weyl_pilot.wrapper import Shop, remove_tree
 
 log = logging.getLogger("weyl_pilot.workshop")
 
 REPORT_EVERY_S = 120.0
 POWER_DB12 = 10.0
-DISK_RESERVE_MB = 600
 
 
 @dataclass(frozen=True)

@@ -74,9 +74,10 @@ async def test_a_program_that_does_not_exist_is_never_done(grid: Grid) -> None:
 async def test_part_of_a_submission_may_fail(grid: Grid) -> None:
     assert grid.site.limited is not None
     submitted = await grid.submit(grid.site.limited(2), grid.spec(gated=True), copies(3))
-    assert sorted(submitted.handles) == [0, 1]
-    assert list(submitted.failures) == [2]
-    assert submitted.failures[2]
+    assert len(submitted.handles) == 2
+    [refused] = {0, 1, 2} - set(submitted.handles)
+    assert list(submitted.failures) == [refused]
+    assert submitted.failures[refused]
 
 
 @pytest.mark.parametrize("handle", STRANGE)
