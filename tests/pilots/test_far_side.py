@@ -1,6 +1,7 @@
 """What is sent to the far side and read from it, without a far side: archives, wrappers, marks, files, handles."""
 
 import io
+import os
 import subprocess
 import tarfile
 import time
@@ -10,13 +11,13 @@ import pytest
 
 from weyl.kit.ids import new_stamp
 from weyl.pilots.compute_elements import places
-from weyl.pilots.compute_elements.direct import taken
-from weyl.pilots.compute_elements.driver import Copy, DriverContext, DriverError, OutcomeUnknown, PilotSpec
-from weyl.pilots.compute_elements.far_side import FarSide
+from weyl.pilots.compute_elements.direct import DirectScheduler, taken
+from weyl.pilots.compute_elements.driver import CEState, Copy, DriverContext, DriverError, OutcomeUnknown, PilotSpec
+from weyl.pilots.compute_elements.far_side import FarSide, PlaceOptions
 from weyl.pilots.compute_elements.htcondor import HTCondorComputeElement
 from weyl.pilots.compute_elements.slurm import slurm_element
 from weyl.pilots.compute_elements.ssh import ssh_element
-from weyl.pilots.compute_elements.transport import Framed
+from weyl.pilots.compute_elements.transport import Framed, LocalTransport
 
 SPEC = PilotSpec(executable="./pilot.sh", arguments=("a b", "$HOME", "it's"), inputs={"pilot.sh": b"#!/bin/sh\n"})
 
@@ -187,3 +188,25 @@ def test_options_that_cannot_be_meant_are_refused(
 def test_what_is_behind_ssh_is_a_machine_or_a_batch_system(tmp_path: Path, scheduler: str, kind: type) -> None:
     element = ssh_element(DriverContext("S", "ce", tmp_path, "ssh://pilots@node", {"Scheduler": scheduler}))
     assert isinstance(element, kind)
+
+
+# Whoever sends pilots is slow to look at them; the programs of the pilots themselves are not.
+_SLOW_UNAME = """#!/bin/sh
+tr '\\0' ' ' </proc/$PPID/cmdline | grep -q job.sh || sleep 1
+exec /bin/uname "$@"
+"""
+
+
+async def test_a_pilot_that_has_ended_before_it_is_looked_at_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "uname").write_text(_SLOW_UNAME)
+    (tmp_path / "uname").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    options = PlaceOptions.model_validate({"Directory": str(tmp_path / "pilots")})
+    scheduler = DirectScheduler(LocalTransport(), directory=options.directory, running_max=None, timeout_s=30)
+    far_side = FarSide(LocalTransport(), scheduler, options)
+    sent = await far_side.submit(PilotSpec(executable="/bin/false"), [Copy(new_stamp(), {}, {})])
+    [handle] = sent.handles.values()
+    assert (await far_side.status([handle]))[handle].state is CEState.FAILED
+    assert await far_side.find([handle.partition(":")[0]]) == {handle.partition(":")[0]: handle}

@@ -21,7 +21,7 @@ start_of() {
 }
 is_alive() {
     rest=${1#*:}
-    [ "${1%%:*}" = "$(uname -n)" ] && [ "$(start_of "${rest%:*}")" = "${rest##*:}" ]
+    [ "${1%%:*}" = "$(uname -n)" ] && start=$(start_of "${rest%:*}") && [ "$start" = "${rest##*:}" ]
 }
 """
 _IDENTITY = _PROCESSES + "identity=$(uname -n):$$:$(start_of $$)"
@@ -48,6 +48,8 @@ while read -r name; do
     pid=$!
     id=$(uname -n):$pid:$(start_of $pid)
     [ -e "$place/id" ] || { echo "$id" >"$place/id.new" && mv "$place/id.new" "$place/id"; }
+    # What it wrote down itself counts: when it has ended already, its start can no longer be seen from here.
+    read -r id <"$place/id"
     echo "+ $name $id"
 done
 """
