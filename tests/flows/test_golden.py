@@ -18,6 +18,9 @@ from tests.infra.stack import login
 from weyl.cli.tree import ENTRIES, root_command
 from weyl.demo.stack import Stack
 
+# One installation for all of them.
+pytestmark = pytest.mark.xdist_group("golden")
+
 GOLDEN = Path(__file__).parent / "golden"
 GUIDE = Path(__file__).parents[2] / "docs" / "user"
 # Set it to write the files anew; then look at what git says has changed, and tell users.

@@ -12,6 +12,7 @@ from tests.infra.app import config_document
 from weyl.config.models import Config
 from weyl.jobs.ranges import batches, to_ranges
 from weyl.jobs.service.check_queue import CHECK_JOBS
+from weyl.jobs.service import checks
 from weyl.jobs.service.checks import check_jobs
 from weyl.jobs.tables import job_history, job_holds, jobs
 from weyl.jobs.tasks import FORGET, HOUSEKEEPING, tasks
@@ -65,6 +66,19 @@ async def _waiting(db: Database) -> list[tuple[int, dict[str, Any]]]:
 async def _held(db: Database) -> list[dict[str, Any]]:
     async with db.read() as tx:
         return [dict(row) for row in (await tx.execute(sa.select(job_holds))).mappings()]
+
+
+async def test_many_descriptions_are_checked_a_few_at_a_time(
+    db: Database, submitted: Flow, check: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "DESCRIPTIONS_MAX", 2)
+    job_ids = await submitted(*(PLAIN + f'JobName = "n{number}";' for number in range(5)))
+    job_ids += await submitted(PLAIN + "Parameters = 5;")
+    with db.count_statements() as count:
+        await check(job_ids)
+    assert len([statement for statement in count.statements if "FROM job_descriptions" in statement]) == 3
+    assert {job["status"] for job in (await _jobs(db)).values()} == {"Waiting"}
+    assert [job_id for job_id, _ in await _waiting(db)] == job_ids
 
 
 async def test_a_good_job_waits_in_its_class(db: Database, submitted: Flow, check: Any) -> None:

@@ -41,10 +41,10 @@ _LOCK = (
 )
 
 
-async def select_unchecked(tx: Tx, ranges: Ranges, now: datetime) -> list[sa.RowMapping]:
+async def select_unchecked(tx: Tx, ranges: Ranges, now: datetime) -> list[Mapping[str, Any]]:
     """Return those jobs of the ranges that are not checked yet and not held now."""
     bounds = {"firsts": [first for first, _ in ranges], "lasts": [last for _, last in ranges], "now": now}
-    return list((await tx.execute(_READ, bounds)).mappings())
+    return [dict(row) for row in (await tx.execute(_READ, bounds)).mappings()]
 
 
 async def lock_unchecked(tx: Tx, job_ids: Sequence[int]) -> list[sa.RowMapping]:

@@ -37,13 +37,16 @@ _DECIDING = (*ATTRIBUTES, "InputData", "InputSandbox", "TransformationID")
 _CHECKING = ("Checking", "JobSanity", "Unknown", "JobSanity")
 _SOURCE = "JobScheduling"
 NO_RULES = PreparationRules()
+DESCRIPTIONS_MAX = 500
+
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Jobs with the case that each of them is; a case without a VO in the configuration has a verdict already."""
 
-    rows: Sequence[Mapping[str, Any]]
+    rows: Sequence[Row]
     case_of: Sequence[int]
     cases: Sequence[Case | Verdict]
     claims: Claims
@@ -71,18 +74,31 @@ async def check_jobs(
 ) -> None:
     """Move jobs from Received to Waiting, Staging or Failed, or hold them."""
     async with db.read() as tx:
-        batch = await _read(tx, ranges, config=config, now=now, attributes=rules.attributes if rules.checks else ())
-    if not batch.rows:
-        return
-    judgement = await _decide(db, batch, rules)
-    async with db.transaction() as tx:
-        await _apply(tx, batch, judgement)
+        unchecked = await queries.select_unchecked(tx, ranges, now)
+    attributes = rules.attributes if rules.checks else ()
+    for rows in _portions(unchecked):
+        async with db.read() as tx:
+            batch = await _read(tx, rows, config=config, now=now, attributes=attributes)
+        judgement = await _decide(db, batch, rules)
+        async with db.transaction() as tx:
+            await _apply(tx, batch, judgement)
 
 
-async def _read(tx: Tx, ranges: Ranges, *, config: Config, now: datetime, attributes: Sequence[str]) -> Batch:
-    rows = await queries.select_unchecked(tx, ranges, now)
-    if not rows:
-        return Batch((), (), (), Claims(), config, now)
+def _portions(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """Split jobs so that no portion has many descriptions: each is read, and judged by itself, while others wait."""
+    portion: list[Row] = []
+    seen: set[int] = set()
+    for row in rows:
+        if row["description_id"] not in seen and len(seen) == DESCRIPTIONS_MAX:
+            yield portion
+            portion, seen = [], set()
+        portion.append(row)
+        seen.add(row["description_id"])
+    if portion:
+        yield portion
+
+
+async def _read(tx: Tx, rows: Sequence[Row], *, config: Config, now: datetime, attributes: Sequence[str]) -> Batch:
     documents = await queries.select_documents(tx, sorted({row["description_id"] for row in rows}))
     names = (*_DECIDING, *attributes)
     varying = {
@@ -103,9 +119,9 @@ async def _read(tx: Tx, ranges: Ranges, *, config: Config, now: datetime, attrib
         key = (row["description_id"], row["owner"], row["owner_group"], row["vo"], json.dumps(filled), changed)
         if key not in numbers:
             numbers[key] = len(cases)
-            cases.append(_case(dict(row), document | filled, config))
+            cases.append(_case(row, document | filled, config))
         case_of.append(numbers[key])
-    return Batch([dict(row) for row in rows], case_of, cases, await read_claims(tx, now), config, now)
+    return Batch(rows, case_of, cases, await read_claims(tx, now), config, now)
 
 
 def _case(row: Mapping[str, Any], document: dict[str, Any], config: Config) -> Case | Verdict:
