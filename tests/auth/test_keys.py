@@ -1,6 +1,7 @@
 """Keys: what is refused, what is signed, and how a rotation reaches a running process."""
 
 import base64
+import hmac
 import json
 import stat
 from pathlib import Path
@@ -238,3 +239,55 @@ def test_a_key_set_of_public_halves_is_refused_at_the_start() -> None:
     public = RSAKey.generate_key(2048, private=True).as_dict(private=False)
     with pytest.raises(InvalidKeys, match="sign"):
         keys(json.dumps({"keys": [public]}))
+
+
+def test_a_sealed_token_is_read_by_every_server_and_by_nobody_else() -> None:
+    token = keys().seal(CLAIMS)
+    assert keys().decode(token) == {**CLAIMS, "iss": ISSUER}
+    assert json.loads(base64.urlsafe_b64decode(token.partition(".")[0] + "=="))["alg"] == "HS256"
+    for others in (keys(generate_keys()), KeySet(DOCUMENT, issuer="https://elsewhere.example.org/", clock=Clock())):
+        with pytest.raises(InvalidToken):
+            others.decode(token)
+
+
+@pytest.mark.parametrize("part", range(3))
+def test_a_sealed_token_with_one_thing_changed_is_refused(part: int) -> None:
+    parts = keys().seal(CLAIMS).split(".")
+    for place in range(0, len(parts[part]), 7):
+        other = "A" if parts[part][place] != "A" else "B"
+        changed = [*parts[:part], parts[part][:place] + other + parts[part][place + 1 :], *parts[part + 1 :]]
+        with pytest.raises(InvalidToken):
+            keys().decode(".".join(changed))
+
+
+def test_what_is_public_of_a_key_seals_nothing() -> None:
+    head, body, _ = keys().seal(CLAIMS).split(".")
+    [public] = keys().public_jwks()["keys"]
+    for secret in (public["x"], base64.urlsafe_b64decode(public["x"] + "="), public["kid"]):
+        raw = secret if isinstance(secret, bytes) else secret.encode()
+        mac = hmac.digest(raw, f"{head}.{body}".encode(), "sha256")
+        forged = base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
+        with pytest.raises(InvalidToken):
+            keys().decode(f"{head}.{body}.{forged}")
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "Ed25519"])
+def test_what_was_sealed_before_a_rotation_is_read_after_it(tmp_path: Path, algorithm: str) -> None:
+    path, before = tmp_path / "keys.json", generate_keys(algorithm)
+    write_keys(path, before)
+    slow, quick = keys(str(path)), keys(str(path))
+    old = quick.seal(CLAIMS)
+    write_keys(path, rotate_keys(before))
+    assert keys(str(path)).decode(old)["sub"] == CLAIMS["sub"]
+    # A server that has not looked at the file since is told by the token.
+    assert slow.decode(keys(str(path)).seal(CLAIMS))["sub"] == CLAIMS["sub"]
+
+
+def test_a_sealed_token_expires() -> None:
+    clock = Clock()
+    ours = keys(clock=clock)
+    token = ours.seal(CLAIMS)
+    assert ours.decode(token)
+    clock.now = CLAIMS["exp"] + 1.0
+    with pytest.raises(InvalidToken):
+        ours.decode(token)

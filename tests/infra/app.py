@@ -170,7 +170,7 @@ class Application:
             now=int(time.time()),
             lifetime_s=1200,
         )
-        return bearer(self.keys.sign(claims))
+        return bearer(self.keys.seal(claims))
 
 
 def bearer(token: str) -> dict[str, str]:

@@ -11,8 +11,8 @@ from tests.infra.app import config_document
 
 from weyl.config.models import Config
 from weyl.jobs.ranges import batches, to_ranges
-from weyl.jobs.service.check_queue import CHECK_JOBS
 from weyl.jobs.service import checks
+from weyl.jobs.service.check_queue import CHECK_JOBS
 from weyl.jobs.service.checks import check_jobs
 from weyl.jobs.tables import job_history, job_holds, jobs
 from weyl.jobs.tasks import FORGET, HOUSEKEEPING, tasks

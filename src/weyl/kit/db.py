@@ -136,21 +136,22 @@ class Database:
         self._connections = Idle(autocommit, kept_max=max(1, pool_size // 2), opened_max=2 * pool_size)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Tx]:
+    async def transaction(self, *, opening: str = "") -> AsyncIterator[Tx]:
         """Open a transaction that commits when the block ends and rolls back when it raises.
 
-        asyncpg begins and ends it, on a connection that SQLAlchemy takes for one in autocommit: SQLAlchemy's own way
-        takes four times the CPU, and would send BEGIN only with the first statement that it executes itself.
+        It begins and ends on asyncpg's connection, which SQLAlchemy takes for one in autocommit: SQLAlchemy's own way
+        takes four times the CPU, and would send BEGIN only with the first statement that it executes itself. What a
+        hot transaction does first, and needs no answer to, may go along with BEGIN: `opening` is such SQL.
         """
-        connection, transaction = await self._connections.begin()
+        connection = await self._connections.begin(opening)
         driver = driver_of(connection)
         async with self._connections.lent(connection):
             try:
                 yield connection
             except BaseException:
-                await roll_back(driver, transaction)
+                await roll_back(driver)
                 raise
-            await commit(driver, transaction)
+            await commit(driver)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Tx]:

@@ -8,7 +8,6 @@ from typing import cast
 
 import asyncpg
 import structlog
-from asyncpg.transaction import Transaction
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -51,18 +50,17 @@ class Idle:
         self._idle: list[AsyncConnection] = []
         self._waiting = 0
 
-    async def begin(self) -> tuple[AsyncConnection, Transaction]:
-        """Take a connection and begin a transaction on it.
+    async def begin(self, opening: str = "") -> AsyncConnection:
+        """Take a connection and begin a transaction on it, in one round trip with `opening`, a read or a lock.
 
-        PostgreSQL may have closed a kept connection and nobody have noticed yet. BEGIN does nothing, so it is sent
-        again on another one, until all that were kept are used up and a new one is opened.
+        PostgreSQL may have closed a kept connection and nobody have noticed yet. What does nothing can be sent again
+        on another one, until all that were kept are used up and a new one is opened.
         """
         for _ in range(self._opened_max):
             connection = await self.take()
             driver = driver_of(connection)
             try:
-                transaction = driver.transaction()
-                await transaction.start()
+                await driver.execute(f"BEGIN; {opening}")
             except _LOST:
                 await _give_back(connection, driver)
                 continue
@@ -70,7 +68,7 @@ class Idle:
                 # BEGIN may still arrive: whoever used the connection next would be in a transaction that nobody ends.
                 await asyncio.shield(asyncio.ensure_future(_give_back(connection, driver, is_doubtful=True)))
                 raise
-            return connection, transaction
+            return connection
         raise ConnectionError("PostgreSQL closes every connection at once")
 
     @asynccontextmanager
@@ -130,24 +128,24 @@ async def _is_closed(driver: asyncpg.Connection) -> bool:
     return cast(bool, driver.is_closed())
 
 
-async def roll_back(driver: asyncpg.Connection, transaction: Transaction) -> None:
+async def roll_back(driver: asyncpg.Connection) -> None:
     """Undo a transaction; if the database does not answer, it does that itself once it misses us."""
     if driver.is_closed():
         return
     try:
         async with asyncio.timeout(ROLLBACK_TIMEOUT_S):
-            await transaction.rollback()
+            await driver.execute("ROLLBACK")
     except DRIVER_ERRORS as error:
         log.warning("database.not_rolled_back", error=repr(error))
         driver.terminate()
 
 
-async def commit(driver: asyncpg.Connection, transaction: Transaction) -> None:
+async def commit(driver: asyncpg.Connection) -> None:
     """Commit a transaction; raises `CommitInDoubt` if the connection broke in the middle of that."""
     if driver.is_closed():
         raise ConnectionError("The database was lost before the commit")
     try:
-        await transaction.commit()
+        await driver.execute("COMMIT")
     except (OSError, *_LOST, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError) as error:
         log.warning("database.commit_in_doubt", error=repr(error))
         driver.terminate()

@@ -118,9 +118,10 @@ REBUILD_TIMEOUT_S = 3_600.0
 LIMITS_LOCK = 7_142_001
 """Advisory lock: shared by whatever moves jobs (the trigger takes it), exclusive for who changes or counts anew."""
 
-_HOLD_LIMITS = (
+HOLD_LIMITS = (
     f"SELECT pg_advisory_xact_lock_shared({LIMITS_LOCK}), set_config('plan_cache_mode', 'force_generic_plan', true)"
 )
+"""What opens a transaction during which nobody changes the rules, and plans what comes once and for all."""
 _STOP_LIMITS = f"SELECT pg_advisory_xact_lock({LIMITS_LOCK})"
 _SELECT_EPOCH = "SELECT epoch, greatest(modified, 'epoch') AS modified FROM match_epoch"
 _SELECT_RULES = (
@@ -282,11 +283,6 @@ async def refill_queue(tx: Tx) -> dict[int, int]:
 
 def _pairs(rows: Iterable[Any]) -> dict[int, Any]:
     return {row[0]: row[1] for row in rows}
-
-
-async def hold_limits(tx: Tx) -> None:
-    """Let nobody change the rules until `tx` ends, and plan what comes once and for all."""
-    await fetch_text(tx, _HOLD_LIMITS)
 
 
 async def stop_limits(tx: Tx) -> None:

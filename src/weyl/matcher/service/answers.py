@@ -52,7 +52,7 @@ class Taken(Protocol):
 
 
 class JobTokens:
-    """Signs the tokens of payloads."""
+    """Writes the tokens of payloads."""
 
     def __init__(self, keys: KeySet, *, lifetime_s: int) -> None:
         self._keys = keys
@@ -64,7 +64,7 @@ class JobTokens:
 
     def signed(self, job: JobIdentity, now: int) -> str:
         """Return the text of a token alone."""
-        return self._keys.sign(job_claims(job, token_id=uuid7(), now=now, lifetime_s=self._lifetime_s))
+        return self._keys.seal(job_claims(job, token_id=uuid7(), now=now, lifetime_s=self._lifetime_s))
 
 
 def hit(stamp: str, bound: Sequence[Bound], tokens: JobTokens, now: datetime) -> MatchAnswer:

@@ -130,7 +130,7 @@ class Claims:
         touched: dict[int, _Touched] = {}
         charged = list(slots)
         try:
-            async with self._db.transaction() as tx:
+            async with self._db.transaction(opening=task_queues.HOLD_LIMITS) as tx:
                 await self._rounds(tx, batch, charged, touched)
         except BaseException:
             self._refund(charged)
@@ -155,7 +155,6 @@ class Claims:
     ) -> None:
         """Claim until everybody is served or nothing is left; notes every slot that was planned in `charged`."""
         slots: Sequence[Slot] = tuple(charged)
-        await task_queues.hold_limits(tx)
         for number in range(ROUNDS_MAX):
             if not self._limits.book.is_empty:
                 slots = await self._limits.admit(tx, slots, wait=number == 0)

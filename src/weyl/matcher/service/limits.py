@@ -60,8 +60,7 @@ class Limits:
 
     async def refresh(self) -> None:
         """Read rules, if there are newer ones, and gates."""
-        async with self._db.transaction() as tx:
-            await queries.hold_limits(tx)
+        async with self._db.transaction(opening=queries.HOLD_LIMITS) as tx:
             epoch, _ = await queries.select_epoch(tx)
             if epoch != self.book.epoch:
                 self.book.load(epoch, await queries.select_rules(tx))
