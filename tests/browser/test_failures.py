@@ -67,4 +67,5 @@ def test_administrators_keep_a_note_that_others_read(logged_in: Login, failed: i
 def test_everybody_can_use_the_page_of_failures(logged_in: Login, failed: int, width: int) -> None:
     page = logged_in("/failures", color_scheme="dark", viewport={"width": width, "height": 800})
     expect(page.get_by_label("Kinds of failures")).to_contain_text(TEXT)
+    expect(page.get_by_label("Failures by site")).to_contain_text(TEXT)
     assert accessibility_problems(page) == []

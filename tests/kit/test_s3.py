@@ -7,6 +7,8 @@ from uuid import uuid4
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from weyl.demo.seaweedfs import RunningStore
 from weyl.kit.clock import utcnow
@@ -101,6 +103,25 @@ async def test_pages_of_the_named_origins_may_use_the_bucket(store: ObjectStore)
     async with aiohttp.ClientSession() as session, session.options(url, headers=headers) as response:
         # SeaweedFS answers preflights with its own list of origins, which is everybody by default.
         assert response.headers["Access-Control-Allow-Origin"] in {"*", "https://weyl.example.org"}
+
+
+@pytest.mark.parametrize("status", [403, 405, 501])
+async def test_a_store_that_takes_no_rules_for_pages_serves_all_others(status: int) -> None:
+    """Against a fake that answers as MinIO does, which has no rules of single buckets."""
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.path_qs)
+        return web.Response(status=status if "cors" in request.query else 200)
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", answer)
+    async with TestServer(application) as server:
+        made = ObjectStore(f"http://127.0.0.1:{server.port}", bucket="b", access_key="a", secret_key="s")
+        made.origins = ["https://weyl.example.org"]
+        async with made:
+            await made.make_ready()
+    assert asked == ["/b", "/b?cors="]
 
 
 async def test_the_bucket_is_made_once_a_process(object_store: RunningStore) -> None:

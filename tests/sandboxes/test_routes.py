@@ -21,6 +21,7 @@ async def test_anonymous_callers_are_refused(application: Application, archive: 
     client = application.client
     assert (await client.post("/api/jobs/sandbox", json=archive.info())).status_code == 401
     assert (await client.get("/api/jobs/sandbox", params={"pfn": UNKNOWN_PFN})).status_code == 401
+    assert (await client.get("/api/jobs/sandbox/rules")).status_code == 401
     assert (await client.get("/api/jobs/1/sandbox")).status_code == 401
     assert (await client.get("/api/jobs/1/sandbox/input")).status_code == 401
     assert (await client.patch("/api/jobs/1/sandbox/output", json=UNKNOWN_PFN)).status_code == 401
@@ -34,6 +35,7 @@ async def test_other_properties_may_neither_announce_nor_read(
 ) -> None:
     headers = application.login(group=group)
     assert (await application.client.post("/api/jobs/sandbox", json=archive.info(), headers=headers)).status_code == 403
+    assert (await application.client.get("/api/jobs/sandbox/rules", headers=headers)).status_code == 403
     answer = await application.client.get("/api/jobs/sandbox", params={"pfn": UNKNOWN_PFN}, headers=headers)
     assert answer.status_code == 403
 
@@ -41,8 +43,20 @@ async def test_other_properties_may_neither_announce_nor_read(
 async def test_a_pilot_may_neither_announce_nor_read(application: Application, archive: Archive) -> None:
     headers = application.pilot(STAMP)
     assert (await application.client.post("/api/jobs/sandbox", json=archive.info(), headers=headers)).status_code == 403
+    assert (await application.client.get("/api/jobs/sandbox/rules", headers=headers)).status_code == 403
     answer = await application.client.get("/api/jobs/sandbox", params={"pfn": UNKNOWN_PFN}, headers=headers)
     assert answer.status_code == 403
+
+
+@pytest.mark.parametrize(("vo", "username"), [("voa", "alice"), ("voa", "bob"), ("vob", "alice")])
+async def test_the_name_of_a_sandbox_is_known_before_it_is_announced(
+    application: Application, archive: Archive, vo: str, username: str
+) -> None:
+    client, headers = application.client, application.login(username, vo=vo)
+    rules = (await client.get("/api/jobs/sandbox/rules", headers=headers)).json()
+    assert rules["bytes_max"] == application.settings.sandbox_bytes_max
+    announced = (await client.post("/api/jobs/sandbox", json=archive.info(), headers=headers)).json()
+    assert announced["pfn"] == f"{rules['area']}sha256:{archive.sha256}.{archive.format}"
 
 
 async def test_others_may_not_read(application: Application, stored: Store) -> None:

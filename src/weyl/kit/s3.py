@@ -14,6 +14,7 @@ from xml.sax.saxutils import escape
 
 import aiohttp
 import stamina
+import structlog
 from botocore.auth import S3SigV4Auth, S3SigV4PostAuth, S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
@@ -22,6 +23,8 @@ from yarl import URL
 
 from weyl.kit.clock import utcnow
 from weyl.kit.errors import Unavailable
+
+log = structlog.get_logger(__name__)
 
 ATTEMPTS_MAX = 4
 RETRY_TIMEOUT_S = 20.0
@@ -32,6 +35,8 @@ DELETE_BATCH_MAX = 1000
 """Keys that S3 takes in one request for deletion."""
 
 _TRANSIENT_STATUSES = frozenset({429, 500, 502, 503, 504})
+# Our key may set no rule, or the store has none for single buckets. Web pages need it; terminals and pilots do not.
+_NO_RULES = frozenset({403, 405, 501})
 _TIMEOUT = aiohttp.ClientTimeout(total=None, connect=5, sock_read=30)
 
 
@@ -243,7 +248,10 @@ class ObjectStore:
         methods = "".join(f"<AllowedMethod>{method}</AllowedMethod>" for method in ("GET", "HEAD", "POST"))
         rule = f"{allowed}{methods}<AllowedHeader>*</AllowedHeader><MaxAgeSeconds>3600</MaxAgeSeconds>"
         body = f"<CORSConfiguration><CORSRule>{rule}</CORSRule></CORSConfiguration>".encode()
-        await self._send("PUT", f"/{self.bucket}?cors=", body=body, headers=_md5_header(body), accept={200, 204})
+        accept = {200, 204, *_NO_RULES}
+        answer = await self._send("PUT", f"/{self.bucket}?cors=", body=body, headers=_md5_header(body), accept=accept)
+        if answer.status in _NO_RULES:
+            log.warning("store.no_cors_rule", status=answer.status, bucket=self.bucket)
 
     async def _send(
         self,

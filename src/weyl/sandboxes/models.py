@@ -39,6 +39,13 @@ class SandboxInfo(BaseModel):
     format: SandboxFormat
 
 
+class SandboxRules(BaseModel):
+    """What may be uploaded, and how it will be named: the area, the checksum (`sha256:…`), a dot and the format."""
+
+    bytes_max: int
+    area: str
+
+
 class SandboxUploadResponse(BaseModel):
     """The name of a sandbox, and where to upload it unless it is stored already."""
 

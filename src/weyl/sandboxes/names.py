@@ -6,10 +6,15 @@ from weyl.sandboxes.models import PFN_LENGTH_MAX, SandboxInfo, bare_pfn
 REPACKED_SUFFIX = ".tar.bz2"
 
 
+def make_area(bucket: str, *, vo: str, group: str, username: str) -> str:
+    """Return what the names of all sandboxes of a user in a group begin with, without their prefix."""
+    return f"/S3/{bucket}/" + "".join(f"{_segment(part)}/" for part in (vo, group, username))
+
+
 def make_pfn(bucket: str, *, vo: str, group: str, username: str, info: SandboxInfo) -> str:
     """Return the name of a sandbox without its prefix: the same content of the same user has the same name."""
-    area = "/".join(_segment(part) for part in (vo, group, username))
-    return f"/S3/{bucket}/{area}/{info.checksum_algorithm}:{info.checksum.lower()}.{info.format}"
+    area = make_area(bucket, vo=vo, group=group, username=username)
+    return f"{area}{info.checksum_algorithm}:{info.checksum.lower()}.{info.format}"
 
 
 def with_prefix(pfn: str, sandbox_se: str) -> str:

@@ -11,8 +11,10 @@ from weyl.sandboxes.models import (
     PFN_PATTERN,
     SandboxDownloadResponse,
     SandboxInfo,
+    SandboxRules,
     SandboxUploadResponse,
 )
+from weyl.sandboxes.names import make_area, with_prefix
 from weyl.sandboxes.policy import may_announce, may_read
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
@@ -26,6 +28,15 @@ async def initiate_sandbox_upload(
     held = state(request)
     rules = service.UploadRules(held.settings.sandbox_se, held.settings.sandbox_bytes_max)
     return await service.announce(held.db, held.store, announcer=may_announce(actor), info=info, rules=rules, now=now)
+
+
+@router.get("/sandbox/rules", operation_id="jobs_get_sandbox_rules")
+async def get_sandbox_rules(request: Request, actor: CurrentActor) -> SandboxRules:
+    """Say how large a sandbox may be, and what the names of the caller's begin with."""
+    held, announcer = state(request), may_announce(actor)
+    vo, username = announcer.owner
+    area = make_area(held.store.bucket, vo=vo, group=announcer.group, username=username)
+    return SandboxRules(bytes_max=held.settings.sandbox_bytes_max, area=with_prefix(area, held.settings.sandbox_se))
 
 
 @router.get("/sandbox", operation_id="jobs_get_sandbox_file")

@@ -13,7 +13,7 @@ import { momentBefore } from "@/kit/times";
 import { useAddress } from "@/kit/useAddress";
 import { useTitle } from "@/kit/useTitle";
 import { Time } from "@/kit/Value";
-import { type Cluster, changeOf, type Failures as Found, jobsOf } from "./clusters";
+import { type Cluster, changeOf, type Failures as Found, jobsOf, nameOf } from "./clusters";
 import { Matrix } from "./Matrix";
 import "@/kit/written.css";
 import "./failures.css";
@@ -180,7 +180,7 @@ function Clusters({ clusters, since, onNote }: ClustersProps) {
                   search={jobsOf(cluster.signature, since) as never}
                   title="Its jobs"
                 >
-                  {cluster.example || cluster.text}
+                  {nameOf(cluster)}
                 </Link>
                 <Said cluster={cluster} onNote={onNote} />
               </td>
@@ -225,7 +225,7 @@ function Said({ cluster, onNote }: { cluster: Cluster; onNote: ((cluster: Cluste
         <button
           type="button"
           className="place"
-          aria-label={`${note ? "Change" : "Add"} the note on ${cluster.text}`}
+          aria-label={`${note ? "Change" : "Add"} the note on ${nameOf(cluster)}`}
           onClick={() => onNote(cluster)}
         >
           {note ? "change the note" : "add a note"}

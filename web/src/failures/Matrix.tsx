@@ -2,7 +2,7 @@
 
 import { Link } from "@tanstack/react-router";
 import { formatNumber } from "@/kit/formats";
-import { type Cluster, columnsOf, countsOf, jobsOf, strength } from "./clusters";
+import { type Cluster, columnsOf, countsOf, jobsOf, nameOf, strength } from "./clusters";
 
 type Props = { clusters: readonly Cluster[]; by: "site" | "owner"; since: string };
 
@@ -25,8 +25,8 @@ export function Matrix({ clusters, by, since }: Props) {
         <tbody>
           {clusters.map((cluster) => (
             <tr key={`${cluster.vo} ${cluster.signature}`}>
-              <th scope="row" title={cluster.text}>
-                <span className="cut">{cluster.text}</span>
+              <th scope="row" title={nameOf(cluster)}>
+                <span className="cut">{nameOf(cluster)}</span>
               </th>
               {columns.map((name) => {
                 const count = countsOf(cluster, by)[name] ?? 0;

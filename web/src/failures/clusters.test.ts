@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Cluster, changeOf, columnsOf, jobsOf, strength } from "./clusters";
+import { type Cluster, changeOf, columnsOf, jobsOf, nameOf, strength } from "./clusters";
 
 const cluster = (sites: Record<string, number>) => ({ sites, users: { alice: 1 } }) as unknown as Cluster;
 
@@ -13,6 +13,14 @@ describe("clusters of failures", () => {
   it("have the places with most failures first", () => {
     expect(columnsOf([cluster({ A: 1, B: 2 }), cluster({ A: 5 })], "site")).toEqual(["A", "B"]);
     expect(columnsOf([cluster({ A: 1 })], "owner")).toEqual(["alice"]);
+  });
+
+  it("are called by one of them as it was", () => {
+    expect(nameOf({ example: "Exited With Status 3", text: "exited with status <n>" })).toBe(
+      "Exited With Status 3",
+    );
+    expect(nameOf({ example: "", text: "exited with status <n>" })).toBe("Exited with status <n>");
+    expect(nameOf({ example: "", text: "" })).toBe("");
   });
 
   it("are drawn by their size, and not at all where there are none", () => {

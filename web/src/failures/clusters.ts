@@ -21,6 +21,11 @@ export function jobsOf(signature: string, since: string, place?: { name: string;
   });
 }
 
+/** Return what a kind of failure is called: one as it was; those who may not see one get what all have in common. */
+export function nameOf({ example, text }: Pick<Cluster, "example" | "text">): string {
+  return example || text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 /** Return the sites or users with most failures over all clusters, and in how many of them there are more. */
 export function columnsOf(clusters: readonly Cluster[], by: "site" | "owner"): string[] {
   const sums = new Map<string, number>();

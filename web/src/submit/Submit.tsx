@@ -4,20 +4,21 @@ import { Button, SegmentedControl } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { useMemo, useRef, useState } from "react";
-import type { components } from "@/generated/api";
-import { ask, refusalOf } from "@/kit/api";
+import { useMemo, useRef } from "react";
+import { ApiFault, ask, refusalOf } from "@/kit/api";
 import { useDraft } from "@/kit/drafts";
 import { Editor, type EditorHandle } from "@/kit/Editor";
 import { plural } from "@/kit/formats";
 import { Fault, Waiting } from "@/kit/Panel";
 import { mayUse, useMe } from "@/kit/session";
 import { useTitle } from "@/kit/useTitle";
-import { type Form, idRanges, newKey, readDescriptions, type Wrong, wrongOf } from "./descriptions";
+import { type Form, idRanges, readDescriptions, type Wrong, wrongOf } from "./descriptions";
+import { InputFiles, useDrop } from "./InputFiles";
+import { chosenFiles } from "./inputs";
 import { type Checked, Outlook } from "./Outlook";
-
-type Inserted = components["schemas"]["InsertedJob"];
-type Draft = { form: Form; jdl: string; json: string; key: string; keyOf: string };
+import { type Sent, withSandbox } from "./sandbox";
+import { useInputs } from "./useInputs";
+import { type Draft, type Inserted, useSubmission } from "./useSubmission";
 
 const WAIT_MS = 400;
 const START: Draft = {
@@ -26,6 +27,7 @@ const START: Draft = {
   json: '{\n  "job_name": "hello",\n  "executable": "/bin/echo",\n  "arguments": "hello",\n  "std_output": "out.txt",\n  "output_sandbox": ["out.txt"]\n}\n',
   key: "",
   keyOf: "",
+  files: [],
 };
 
 export default function Submit() {
@@ -34,15 +36,26 @@ export default function Submit() {
   const [draft, change] = useDraft("submit", START);
   const editor = useRef<EditorHandle>(null);
   const text = draft[draft.form];
-  const checked = useChecked(draft.form, text);
-  const submission = useSubmission(draft, change);
+  const maySubmit = mayUse(me, ["NormalUser"]);
+  const inputs = useInputs(maySubmit);
+  const lost = draft.files.filter((name) => !inputs.files.some((file) => file.name === name));
+  const keep = (files: readonly File[], stillLost: readonly string[] = lost) => {
+    chosenFiles.set(files);
+    change({ files: [...new Set([...files.map((file) => file.name), ...stillLost])] });
+  };
+  const checked = useChecked(draft.form, text, inputs.reference);
+  const submission = useSubmission(draft, change, inputs);
+  const drop = useDrop({ files: inputs.files, onChange: keep, isSending: submission.isSending });
   const wrong = checked.wrong ?? submission.wrong;
   const lines = useMemo(() => (wrong?.place ? [wrong.place.line] : []), [wrong]);
-  const maySubmit = mayUse(me, ["NormalUser"]);
-  const isReady = maySubmit && checked.answer !== undefined && !checked.wrong && !submission.isSending;
+  const hasFiles = inputs.isReady && lost.length === 0;
+  const isReady =
+    maySubmit && hasFiles && checked.answer !== undefined && !checked.wrong && !submission.isSending;
   return (
     <div
       className="written"
+      data-over={drop.isOver || undefined}
+      {...drop.handlers}
       onKeyDown={(event) => {
         if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && isReady) {
           event.preventDefault();
@@ -66,7 +79,12 @@ export default function Submit() {
         <Button
           size="compact-sm"
           variant="default"
-          onClick={() => change({ [draft.form]: START[draft.form] })}
+          disabled={submission.isSending}
+          onClick={() => {
+            change({ [draft.form]: START[draft.form] });
+            keep([], []);
+            drop.forget();
+          }}
         >
           Start anew
         </Button>
@@ -97,11 +115,24 @@ export default function Submit() {
             handle={editor}
           />
           <p className="faint">
-            <kbd>Ctrl</kbd> <kbd>Enter</kbd> submits. What you write is kept while this tab is open. Files of
-            your own go into a sandbox: <code>weyl jobs submit</code> packs and uploads them; here, name one
-            that is stored already in <code>{draft.form === "jdl" ? "InputSandbox" : "input_sandbox"}</code>,
-            as <code>SB:…</code>.
+            <kbd>Ctrl</kbd> <kbd>Enter</kbd> submits. What you write is kept while this tab is open.
           </p>
+          <InputFiles
+            inputs={inputs}
+            lost={lost}
+            onForget={() => keep(inputs.files, [])}
+            refused={drop.refused}
+            onAdd={drop.add}
+            onRemove={(file) => {
+              drop.forget();
+              keep(inputs.files.filter((each) => each !== file));
+            }}
+            shown={checked.sent?.shown}
+            attribute={draft.form === "jdl" ? "InputSandbox" : "input_sandbox"}
+            isSending={submission.isSending}
+            progress={submission.progress}
+            onStop={submission.stop}
+          />
         </div>
         <section id="outlook" aria-label="What it would become" aria-live="polite" className="stack">
           {text.trim() === "" && <p className="faint">Describe a job, and this says what it would become.</p>}
@@ -110,6 +141,9 @@ export default function Submit() {
           {!wrong && !checked.answer && checked.isPending && <Waiting what="Reading it" />}
           {checked.error && (
             <Fault error={checked.error} what="What it would become" onRetry={checked.retry} />
+          )}
+          {submission.notStored !== undefined && (
+            <NotStored error={submission.notStored} onRetry={submission.submit} />
           )}
           {submission.error !== undefined && (
             <Fault
@@ -140,6 +174,20 @@ function WrongNote({ wrong, goTo }: { wrong: Wrong; goTo: EditorHandle["goTo"] }
   );
 }
 
+function NotStored({ error, onRetry }: { error: unknown; onRetry: () => void }) {
+  const fault = error instanceof ApiFault ? error : undefined;
+  return (
+    <div className="note tone-danger" role="alert">
+      <strong>Your files were not uploaded, and nothing was submitted.</strong>
+      <p>{error instanceof Error ? error.message : String(error)}</p>
+      {fault?.requestId && <p className="faint mono">request {fault.requestId}</p>}
+      <Button size="compact-sm" variant="default" onClick={onRetry}>
+        Try again
+      </Button>
+    </div>
+  );
+}
+
 function Done({ inserted }: { inserted: Inserted[] }) {
   const ids = inserted.map((each) => each.JobID);
   const [first, last] = [Math.min(...ids), Math.max(...ids)];
@@ -160,66 +208,36 @@ function Done({ inserted }: { inserted: Inserted[] }) {
   );
 }
 
-/** Ask what a text would become, a moment after somebody has stopped to type. */
-function useChecked(form: Form, text: string) {
-  const [{ asked, askedForm }] = useDebouncedValue(
-    useMemo(() => ({ asked: text, askedForm: form }), [text, form]),
-    WAIT_MS,
+/** Ask what a text would become with its files, a moment after somebody has stopped to type. */
+function useChecked(form: Form, text: string, reference: string | undefined) {
+  const now = useMemo(() => ({ form, text, reference }), [form, text, reference]);
+  const [asked] = useDebouncedValue(now, WAIT_MS);
+  const read = useMemo(() => readDescriptions(asked.form, asked.text), [asked]);
+  const sent = useMemo<Sent | undefined>(
+    () => (read.isRead ? withSandbox({ ...asked, documents: read.documents }, asked.reference) : undefined),
+    [read, asked],
   );
-  const read = useMemo(() => readDescriptions(askedForm, asked), [askedForm, asked]);
   const query = useQuery({
-    queryKey: ["check", askedForm, asked],
-    enabled: asked.trim() !== "" && read.isRead,
+    queryKey: ["check", asked.form, sent?.shown],
+    enabled: asked.text.trim() !== "" && sent !== undefined,
     queryFn: ({ signal }) =>
-      ask<Checked[]>("POST", "/api/jobs/check", {
-        body: { [askedForm]: read.isRead ? read.documents : [] },
-        signal,
-      }),
+      ask<Checked[]>("POST", "/api/jobs/check", { body: { [asked.form]: sent?.documents ?? [] }, signal }),
     gcTime: 0,
   });
-  const isOld = asked !== text || askedForm !== form;
+  const isOld = asked !== now;
   const refusal = isOld ? undefined : refusalOf(query.error);
   const wrong: Wrong | undefined =
-    isOld || asked.trim() === "" ? undefined : !read.isRead ? read.wrong : refusal && wrongOf(asked, refusal);
+    isOld || text.trim() === ""
+      ? undefined
+      : !read.isRead
+        ? read.wrong
+        : refusal && wrongOf(text, refusal, sent?.back);
   return {
     wrong,
     answer: isOld ? undefined : query.data,
+    sent: isOld || reference === undefined ? undefined : sent,
     isPending: text.trim() !== "" && (isOld || query.isPending),
     error: refusalOf(query.error) ? undefined : query.error,
     retry: () => void query.refetch(),
   };
-}
-
-/** Submit under a key: the same text twice, because the first answer was lost, makes its jobs once. */
-function useSubmission(draft: Draft, change: (changes: Partial<Draft>) => void) {
-  const [state, setState] = useState<{ inserted?: Inserted[]; wrong?: Wrong; of?: string; error?: unknown }>(
-    {},
-  );
-  const [isSending, setSending] = useState(false);
-  const text = draft[draft.form];
-  const submit = async () => {
-    const read = readDescriptions(draft.form, text);
-    if (!read.isRead || isSending) {
-      return;
-    }
-    const keyOf = JSON.stringify([draft.form, text]);
-    const key = draft.key && draft.keyOf === keyOf ? draft.key : newKey();
-    change({ key, keyOf });
-    setSending(true);
-    setState({});
-    try {
-      const inserted = await ask<Inserted[]>("POST", `/api/jobs/${draft.form}`, {
-        body: read.documents,
-        headers: { "Idempotency-Key": key },
-      });
-      change({ key: "", keyOf: "" });
-      setState({ inserted });
-    } catch (error) {
-      const refusal = refusalOf(error);
-      setState(refusal ? { wrong: wrongOf(text, refusal), of: text } : { error });
-    } finally {
-      setSending(false);
-    }
-  };
-  return { ...state, wrong: state.of === text ? state.wrong : undefined, isSending, submit };
 }

@@ -49,11 +49,18 @@ export function placeAt(text: string, offset: number): Place {
   return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
 }
 
-/** Return what a refusal says is wrong, and where: as the server says, or where the attribute is written. */
-export function wrongOf(text: string, { message, said }: Pick<ApiFault, "message" | "said">): Wrong {
+/**
+ * Return what a refusal says is wrong, and where: as the server says, or where the attribute is written. `back` leads
+ * from places in what was sent to those in the text.
+ */
+export function wrongOf(
+  text: string,
+  { message, said }: Pick<ApiFault, "message" | "said">,
+  back: (place: Place) => Place = (place) => place,
+): Wrong {
   if (typeof said.line === "number") {
     const column = typeof said.column === "number" ? said.column : undefined;
-    return { message, place: { line: said.line, column } };
+    return { message, place: back({ line: said.line, column }) };
   }
   const place = typeof said.attribute === "string" ? placeOfKey(text, said.attribute) : undefined;
   return { message, place };

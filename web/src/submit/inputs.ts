@@ -1,0 +1,90 @@
+/** The files that somebody has chosen for a job: which may be, how large they are together, and their archive. */
+
+import { formatBytes, formatNumber } from "@/kit/formats";
+import { Store } from "@/kit/store";
+import { type Bytes, PackFault, pack, packedSize, type Sized } from "./archive";
+
+export type Packed = { content: Bytes; checksum: string };
+
+export const FILES_MAX = 1_000;
+const NAME_BYTES_MAX = 255;
+
+/** Kept outside of the page, so that a look at another page loses none. */
+export const chosenFiles = new Store<readonly File[]>([]);
+
+/** Return the files with those of the new ones that may be added, and in words why the others may not. */
+export function added<T extends Sized>(
+  chosen: readonly T[],
+  files: readonly T[],
+): { files: T[]; refused: string[] } {
+  const found = new Map(chosen.map((file) => [file.name, file]));
+  const refused: string[] = [];
+  for (const file of files) {
+    const problem = problemOf(file.name, found);
+    if (problem) {
+      refused.push(problem);
+    } else {
+      found.set(file.name, file);
+    }
+  }
+  return { files: [...found.values()], refused };
+}
+
+function problemOf(name: string, found: ReadonlyMap<string, unknown>): string | undefined {
+  // Marks of control would end the name, or write over what is shown of it.
+  const isBad = /[/\\\p{Cc}\p{Cs}]/u.test(name) || ["", ".", ".."].includes(name);
+  if (isBad || new TextEncoder().encode(name).length > NAME_BYTES_MAX) {
+    return `“${name}” is no name that a file of a job can have: it may have no slashes, backslashes or control characters, and at most ${NAME_BYTES_MAX} bytes. Rename the file.`;
+  }
+  if (found.has(name)) {
+    return `A file named “${name}” is chosen already, and a job gets one of each name. Remove it first, or rename one of them.`;
+  }
+  if (found.size >= FILES_MAX) {
+    return `“${name}” is one too many: at most ${formatNumber(FILES_MAX)} files. Pack them into one archive that the job unpacks.`;
+  }
+  return undefined;
+}
+
+/** Say that files are too large together, before any of them is read. */
+export function tooLarge(files: readonly Sized[], bytesMax: number): string | undefined {
+  const size = packedSize(files);
+  return size > bytesMax
+    ? `The files are ${formatBytes(size)} together, and ${formatBytes(bytesMax)} (${formatNumber(bytesMax)} bytes) are allowed. Put large files on a storage element, and name them in InputData.`
+    : undefined;
+}
+
+/** Read files and return their archive with its SHA-256. */
+export async function packed(files: readonly File[]): Promise<Packed> {
+  if (!globalThis.crypto?.subtle) {
+    throw new PackFault(
+      "This browser computes checksums for pages by HTTPS only, and this page came without: tell your administrators, or use weyl jobs submit.",
+    );
+  }
+  try {
+    const content = await pack(files);
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", content));
+    return { content, checksum: [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("") };
+  } catch (error) {
+    if (error instanceof RangeError) {
+      throw new PackFault(
+        "Your browser has no memory for files of this size. Use weyl jobs submit for them.",
+      );
+    }
+    throw error;
+  }
+}
+
+/** Return the files that were dropped, and the names of folders, which cannot be read as files. */
+export function dropped(data: DataTransfer): { files: File[]; folders: string[] } {
+  const files: File[] = [];
+  const folders: string[] = [];
+  for (const item of data.items) {
+    const file = item.getAsFile();
+    if (item.webkitGetAsEntry?.()?.isDirectory) {
+      folders.push(file?.name ?? "This");
+    } else if (file) {
+      files.push(file);
+    }
+  }
+  return { files, folders };
+}
