@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.grid.installation import PILOT, GridInstallation, installation_with
+from tests.grid.installation import CE, PILOT, SITE, GridInstallation, installation_with
 from tests.grid.site import GridSite
 
 pytestmark = pytest.mark.timeout(600)
@@ -95,6 +95,16 @@ def test_jobs_come_home_fail_and_are_killed(installation: GridInstallation) -> N
     assert {pilot["GridType"] for pilot in pilots} == {installation.site.element["Driver"]}
     ended = next(pilot for pilot in pilots if pilot["Status"] == "Done" and "pushed" in pilot["StatusReason"])
     assert "stage payload took" in alice.run("pilots", "logs", ended["PilotStamp"])
+
+    # It is in the accounts as any other pilot, with the jobs that it has had.
+    def is_accounted() -> bool:
+        reasons = [p["StatusReason"] for p in installation.pilots() if p["Status"] == "Done"]
+        jobs = sum(int(reason.split()[0]) for reason in reasons if "pushed" in reason)
+        return {"site": SITE, "ce": CE, "status": "Done", "jobs": jobs} in [
+            {**row["keys"], "jobs": row["jobs"]} for row in installation.accounts_of_pilots()
+        ]
+
+    installation.until(is_accounted, "the pilots are not in the accounts")
 
     held = installation.submit("echo started; sleep 300")
     installation.await_jobs(held, "Running")
