@@ -239,6 +239,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "PowerDB12": "Power of one core; a pilot measures it itself if left out.",
         "PowerHS23": LATER,
         "GPUs": "GPUs of one pilot.",
+        "GPU": "What each of them is; must be said for [`Mode: push`](push.md), otherwise the pilot looks.",
         "Architecture": "As `uname -m` says.",
         "Tags": "Tags that pilots of the queue offer.",
         "VOs": "VOs that may use the queue; every VO of the site if empty.",
@@ -247,6 +248,12 @@ MEANINGS: dict[str, dict[str, str]] = {
         "Payload": "What payloads are given.",
         "Mode": "`pull`: pilots ask for jobs. `push`: the worker does it for [nodes without a network](push.md).",
         "Level": "Level of the oldest processors, as `x86-64-v3`; in push mode nobody looks before the job is there.",
+    },
+    "GpuKind": {
+        "Vendor": "Only `nvidia` for now.",
+        "Arch": "Compute capability: `sm_80` for 8.0.",
+        "MemoryMB": "Memory of one GPU.",
+        "Runtime": "The newest CUDA that its driver knows, such as `12.4`.",
     },
     "Payload": {
         "Environment": "Variables of every payload.",
