@@ -96,7 +96,9 @@ MEANINGS: dict[str, dict[str, str]] = {
         "Limits": "What may run at once, or start in a time: mappings with `Site`, `CE`, `JobType`, `Group`, `Owner` (a"
         " name or `*` for each by itself) and `Count`, `Cores`, `DelayS`, `Burst`.",
         "TTL": "A job that has waited for a match for so many seconds fails; off if not set.",
-        **dict.fromkeys(("RequireArchitecture", "WrapperMargin", "LocalDataFirst"), LATER),
+        **dict.fromkeys(("RequireArchitecture", "WrapperMargin"), LATER),
+        "LocalDataFirst": "Whether, of one owner's jobs of the same priority, those come first whose input data are all"
+        " on disk at the site of the pilot.",
     },
     "Retry": {
         "Memory": "The job used more memory than it had: it gets more.",

@@ -46,6 +46,11 @@ def test_the_index_agrees_with_the_evaluation_on_every_pair(seed: int) -> None:
             if first_failure(entry.needs, offer) is None and fit(entry.needs, offer) is not None
         }
         assert found == right, (seed, offer)
+        near = {entry.class_id for entry in index.chosen(index.eligible(offer) & index.with_data_at(offer.place.site))}
+        passing = [entry for entry in entries if first_failure(entry.needs, offer) is None]
+        at_least = {entry.class_id for entry in passing if offer.place.site in entry.needs.local_data}
+        assert at_least <= near, (seed, offer)
+        assert all(offer.place.site in documents[number].get("local_data", ()) for number in near), (seed, offer)
 
 
 def _class(chance: random.Random) -> RequirementClass:
@@ -85,6 +90,7 @@ def _class(chance: random.Random) -> RequirementClass:
         sites=sites,
         banned_sites=chance.sample(SITES, chance.randint(0, 1)) if sites is None else None,
         avoid={"hosts": chance.sample(HOSTS, chance.randint(0, 1))},
+        local_data=chance.sample(sites or SITES, chance.randint(0, 1)),
     )
 
 

@@ -67,6 +67,8 @@ class Needs:
     sites: frozenset[str] | None
     banned_sites: frozenset[str]
     avoided_hosts: frozenset[str]
+    # Where all input data are on disk.
+    local_data: frozenset[str]
     system: str
     architecture: str | None
     features: frozenset[str]
@@ -120,6 +122,7 @@ def needs_of(document: Mapping[str, Any]) -> Needs:
         sites=None if sites is None else frozenset(sites),
         banned_sites=frozenset(document.get("banned_sites") or ()) | frozenset(avoid.get("sites") or ()),
         avoided_hosts=frozenset(avoid.get("hosts") or ()),
+        local_data=frozenset(document.get("local_data") or ()),
         system=wanted["system"]["name"],
         architecture=(cpu.get("architecture") or {}).get("name"),
         features=frozenset(document.get("features") or ()),

@@ -1,6 +1,6 @@
 """What jobs want and pilots offer, condition by condition, in the words of explanations to either side."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from weyl.matcher.evaluation import Needs
@@ -13,6 +13,11 @@ SHOWN_MAX = 5
 def joined(names: Sequence[str]) -> str:
     """Return names as a sentence lists them."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def at_sites(names: Collection[str]) -> str:
+    """Name a few sites, or say how many they are."""
+    return joined(sorted(names)) if len(names) <= SHOWN_MAX else f"{len(names)} sites"
 
 
 def false_atoms(expression: tags.Expression, offered: frozenset[str]) -> list[str]:

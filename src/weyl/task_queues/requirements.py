@@ -38,6 +38,8 @@ class ClassContext(TypedDict, total=False):
     sites: NotRequired[Sequence[str] | None]
     banned_sites: NotRequired[Sequence[str] | None]
     avoid: NotRequired[Mapping[str, Sequence[str]] | None]
+    # The sites that have all input data on disk.
+    local_data: NotRequired[Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,8 @@ def make_class(requirements: Mapping[str, Any], *, at: str = "", **context: Unpa
         document["sites"] = sorted(set(sites) - banned)
     elif banned:
         document["banned_sites"] = sorted(banned)
+    if local_data := context.get("local_data"):
+        document["local_data"] = sorted(set(local_data))
     avoided = {name: sorted(set(entries)) for name, entries in (context.get("avoid") or {}).items() if entries}
     if avoided:
         document["avoid"] = avoided
