@@ -117,6 +117,10 @@ MEANINGS: dict[str, dict[str, str]] = {
         "Max": "How often a job is tried again after such an error, 8 at most; 0: never.",
         "Factor": "By what the requirement is multiplied each time.",
     },
+    "HostRetry": {
+        "Max": "How often a job is tried again after such an error, 8 at most; 0: never.",
+        "AvoidFor": "For how many seconds the job keeps off the host; 0: it may have it again at once.",
+    },
     "LaterRetry": {
         "Max": "How often a job is tried again after such an error, 8 at most; 0: never.",
         "After": "Seconds before the job is looked at again.",

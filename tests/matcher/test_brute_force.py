@@ -90,6 +90,7 @@ def _class(chance: random.Random) -> RequirementClass:
         sites=sites,
         banned_sites=chance.sample(SITES, chance.randint(0, 1)) if sites is None else None,
         avoid={"hosts": chance.sample(HOSTS, chance.randint(0, 1))},
+        avoid_hosts_until=chance.choice([None, 1_000, 2_000]),
         local_data=chance.sample(sites or SITES, chance.randint(0, 1)),
     )
 
@@ -124,4 +125,5 @@ def _offer(chance: random.Random) -> PilotOffer:
         tags=frozenset(chance.sample(TAGS, chance.randint(0, len(TAGS)))),
         accept=accept,
         closed=chance.random() < 0.1,
+        at=chance.choice([0, 1_000, 1_500, 3_000]),
     )

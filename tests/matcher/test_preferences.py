@@ -1,12 +1,15 @@
-"""Where a job would rather run: near its input data."""
+"""Where a job would rather run: near its input data, and for a while not on a host where it has failed."""
 
 from dataclasses import replace
+from datetime import timedelta
 
+from sqlalchemy import text
 from tests.infra.app import Application
 from tests.matcher.conftest import ALPHA, BETA, OFFER, StartMatcher, Submit, a_pilot, a_request
 from tests.matcher.factories import a_class
 from tests.matcher.test_situations import Grid
 
+from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.matcher.service.matcher import Matcher
 
@@ -62,3 +65,39 @@ async def test_explanations_tell_where_data_are(application: Application, db: Da
     answer = await application.client.post("/api/matcher/explain", json=asked, headers=headers)
     told = "of one owner's, those with their input data on disk there go first (1 job)"
     assert answer.json()["verdict"].endswith(told), answer.text
+
+
+async def test_the_only_host_gets_a_job_back_after_a_while(submit: Submit, start_matcher: StartMatcher) -> None:
+    now = utcnow()
+    until = int((now + timedelta(hours=1)).timestamp())
+    [job_id] = await submit(1, a_class(avoid={"hosts": ["wn1"]}, avoid_hosts_until=until))
+    matcher = await start_matcher(clock=lambda: now)
+    assert await _got(matcher) == []
+    now += timedelta(minutes=59)
+    assert await _got(matcher) == []
+    now += timedelta(minutes=2)
+    assert await _got(matcher) == [job_id]
+
+
+async def test_another_host_gets_it_at_once(submit: Submit, start_matcher: StartMatcher) -> None:
+    until = int((utcnow() + timedelta(hours=1)).timestamp())
+    [job_id] = await submit(1, a_class(avoid={"hosts": ["wn1"]}, avoid_hosts_until=until))
+    matcher = await start_matcher()
+    assert await _got(matcher, host="wn2") == [job_id]
+
+
+async def test_a_job_that_keeps_off_a_host_says_so_until_it_does_not(
+    application: Application, db: Database, submit: Submit
+) -> None:
+    await Grid(application, db, submit).see()
+    until = utcnow().replace(second=0, microsecond=0) + timedelta(minutes=30)
+    made = a_class(avoid={"hosts": ["wn1"]}, avoid_hosts_until=int(until.timestamp()))
+    [job_id] = await submit(1, made)
+    headers = application.login()
+    told = (await application.client.get(f"/api/jobs/{job_id}/explain", headers=headers)).json()["verdict"]
+    assert told.endswith(f"waits for its turn, not on wn1, where it has failed, before {until:%Y-%m-%d %H:%M} UTC")
+    async with db.transaction() as tx:
+        change = "UPDATE requirement_class SET document = jsonb_set(document, '{avoid,until}', '1000')"
+        await tx.execute(text(change))
+    told = (await application.client.get(f"/api/jobs/{job_id}/explain", headers=headers)).json()["verdict"]
+    assert told.endswith("waits for its turn")

@@ -151,6 +151,7 @@ def requirement_classes(
         sites=resolved.sites if sites is None else sites,
         banned_sites=resolved.banned_sites if sites is None else (),
         avoid=overrides.avoid,
+        avoid_hosts_until=None if overrides.hosts_until is None else int(overrides.hosts_until.timestamp()),
         local_data=local_data,
     )
     made: dict[bytes, RequirementClass] = {}

@@ -161,8 +161,10 @@ class Index:
         """Yield the conditions in their fixed order, each with the mask of the classes that pass it."""
         masks, place = self._masks, offer.place
         yield "vo", masks.vo.of(place.vo)
-        wanted = masks.site.of(None) | masks.site.of(place.site)
-        yield "site", wanted & ~masks.banned_site.of(place.site) & ~masks.avoided_host.of(offer.host)
+        wanted = (masks.site.of(None) | masks.site.of(place.site)) & ~masks.banned_site.of(place.site)
+        if failed_there := masks.avoided_host.of(offer.host):
+            wanted &= ~self._keeping_off(failed_there, offer)
+        yield "site", wanted
         if offer.closed:
             yield "site_status", masks.job_type.of(JOB_TYPE_OF_CLOSED_SITES)
         accept = offer.accept
@@ -289,6 +291,11 @@ class Index:
                 person.sort()
         self._by_bit = list(entries)
         self._free = []
+
+    def _keeping_off(self, failed_there: int, offer: PilotOffer) -> int:
+        """Return the classes of those that failed on the host that did so of late: few, and each has its own time."""
+        bits = (bit for bit in bits_of(failed_there) if self.entry(bit).needs.keeps_off(offer))
+        return mask_of(bits, failed_there.bit_length())
 
     def _of_owners(self, names: Iterable[str]) -> int:
         owned = (entry for name in names for entry in self._owned.get(name, ()))
