@@ -96,7 +96,9 @@ MEANINGS: dict[str, dict[str, str]] = {
         "Limits": "What may run at once, or start in a time: mappings with `Site`, `CE`, `JobType`, `Group`, `Owner` (a"
         " name or `*` for each by itself) and `Count`, `Cores`, `DelayS`, `Burst`.",
         "TTL": "A job that has waited for a match for so many seconds fails; off if not set.",
-        **dict.fromkeys(("RequireArchitecture", "WrapperMargin", "LocalDataFirst"), LATER),
+        **dict.fromkeys(("RequireArchitecture", "WrapperMargin"), LATER),
+        "LocalDataFirst": "Whether, of one owner's jobs of the same priority, those come first whose input data are all"
+        " on disk at the site of the pilot.",
     },
     "Retry": {
         "Memory": "The job used more memory than it had: it gets more.",
@@ -114,6 +116,10 @@ MEANINGS: dict[str, dict[str, str]] = {
     "GrowingRetry": {
         "Max": "How often a job is tried again after such an error, 8 at most; 0: never.",
         "Factor": "By what the requirement is multiplied each time.",
+    },
+    "HostRetry": {
+        "Max": "How often a job is tried again after such an error, 8 at most; 0: never.",
+        "AvoidFor": "For how many seconds the job keeps off the host; 0: it may have it again at once.",
     },
     "LaterRetry": {
         "Max": "How often a job is tried again after such an error, 8 at most; 0: never.",
@@ -239,6 +245,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "PowerDB12": "Power of one core; a pilot measures it itself if left out.",
         "PowerHS23": LATER,
         "GPUs": "GPUs of one pilot.",
+        "GPU": "What each of them is; must be said for [`Mode: push`](push.md), otherwise the pilot looks.",
         "Architecture": "As `uname -m` says.",
         "Tags": "Tags that pilots of the queue offer.",
         "VOs": "VOs that may use the queue; every VO of the site if empty.",
@@ -247,6 +254,12 @@ MEANINGS: dict[str, dict[str, str]] = {
         "Payload": "What payloads are given.",
         "Mode": "`pull`: pilots ask for jobs. `push`: the worker does it for [nodes without a network](push.md).",
         "Level": "Level of the oldest processors, as `x86-64-v3`; in push mode nobody looks before the job is there.",
+    },
+    "GpuKind": {
+        "Vendor": "Only `nvidia` for now.",
+        "Arch": "Compute capability: `sm_80` for 8.0.",
+        "MemoryMB": "Memory of one GPU.",
+        "Runtime": "The newest CUDA that its driver knows, such as `12.4`.",
     },
     "Payload": {
         "Environment": "Variables of every payload.",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
 import shutil
+import stat
 import subprocess
-from dataclasses import dataclass
-from typing import Any, Dict, Mapping, Optional, Tuple
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
 QUERY = ["--query-gpu=index,uuid,compute_cap,memory.total", "--format=csv,noheader,nounits"]
 TIMEOUT_S = 30
@@ -20,6 +24,8 @@ class Gpus:
     arch: str = ""
     vram_mb: int = 0
     runtime: str = ""
+    are_assigned: bool = False
+    """Whether somebody has given these to this pilot and to no other."""
 
     def offer(self, count: int) -> Dict[str, Any]:
         """So many of them in the words of a match request."""
@@ -33,9 +39,15 @@ class Gpus:
             "runtime_version": self.runtime,
         }
 
-    def first(self, count: int) -> Gpus:
-        """Only as many as the allocation has; a negative number means all."""
-        return self if count < 0 else Gpus(self.ids[:count], self.arch, self.vram_mb, self.runtime)
+    def taken(self, count: int, locks: Path) -> Gpus:
+        """As many as the allocation has, a negative number means all; those that other pilots here hold are not ours.
+
+        A batch system tells each pilot which are its own. Without one, whoever comes first holds a lock until it ends.
+        """
+        wanted = self.ids if count < 0 else self.ids[:count]
+        if not self.are_assigned and count:
+            wanted = tuple(_locked(self.ids, len(self.ids) if count < 0 else count, locks))
+        return replace(self, ids=wanted)
 
 
 def find_gpus(environment: Mapping[str, str]) -> Gpus:
@@ -65,7 +77,30 @@ def read_gpus(listed: str, header: str, *, visible: Optional[str]) -> Gpus:
     runtime = re.search(r"CUDA Version:\s*(\d+(?:\.\d+)*)", header)
     if not ids or runtime is None:
         return Gpus()
-    return Gpus(tuple(ids), "sm_%d" % min(archs), min(sizes), runtime.group(1))
+    return Gpus(tuple(ids), "sm_%d" % min(archs), min(sizes), runtime.group(1), are_assigned=wanted is not None)
+
+
+def _locked(ids: Sequence[str], count: int, directory: Path) -> Iterator[str]:
+    """Yields so many that nobody has locked; the locks are open files, which end with this process."""
+    try:
+        directory.mkdir(mode=0o700, exist_ok=True)
+        state = directory.lstat()
+    except OSError:
+        state = None
+    if state is None or not stat.S_ISDIR(state.st_mode) or state.st_uid != os.geteuid():
+        yield from ids[:count]  # no place of ours, and so no way to tell
+        return
+    for name in ids:
+        if count <= 0:
+            return
+        lock = os.open(str(directory / re.sub(r"[^\w-]", "_", name)), os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            continue
+        count -= 1
+        yield name
 
 
 def _run(command: "list[str]") -> Optional[str]:

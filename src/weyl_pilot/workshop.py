@@ -119,7 +119,7 @@ def _node(settings: Settings, options: Mapping[str, Any], *, tags: Sequence[str]
     if settings.whole_node:  # nodes differ, and all of this one is ours, whatever was expected
         cores = memory_mb = 0
     cores = cores or int(options.get("cores") or 0) or probe.usable_cores()
-    cpu, gpus = probe.processor(), find_gpus(os.environ).first(settings.gpus)
+    cpu, gpus = probe.processor(), find_gpus(os.environ).taken(settings.gpus, Path("/tmp/weyl-gpus-%d" % os.geteuid()))
     tags = [*settings.tags, *_texts(options, "tags"), *tags]
     system = probe.os_tag()
     return Node(

@@ -167,6 +167,9 @@ class Wrapper:
         prepare(cell)
         self._share = shop.shares.take(work)
         self._share.pin()
+        if len(self._share.gpus) < work.gpus:
+            text = "%d GPUs are its own, and %d of them are free here" % (work.gpus, len(self._share.gpus))
+            raise _StageFailure("Job Wrapper Initialization", text, error_class="host")
         try:
             if work.token:
                 shop.server.accept_job_token(work.job_id, work.token)

@@ -11,13 +11,16 @@ import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
-from tests.infra.app import Application
+from tests.infra.app import Application, config_document
 from weyl.accounting import parquet
 from weyl.accounting.tables import job_hour_deltas, job_records, pilot_records
 from weyl.accounting.tasks import FOLD, HOUSEKEEPING, tasks
+from weyl.config.models import Config
 from weyl.jobs.tables import job_descriptions, job_heartbeats, job_pilots, jobs
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
+from weyl.pilots.queries.submission import settle_pilots
+from weyl.pilots.service.registry import let_jobs_go
 from weyl.pilots.tables import pilots
 from weyl.tasks.models import Run
 
@@ -179,6 +182,28 @@ async def test_a_pilot_that_ends_leaves_a_record_of_how_it_was_used(
     assert sums == {
         "bucket": None, "keys": {"ce": "ce"}, "pilots": 2, "empty": 1, "jobs": 1, "wall_s": 14_400, "job_wall_s": 3600,
     }  # fmt: skip
+
+
+async def test_jobs_that_are_lost_with_their_pilot_are_in_its_record(
+    application: Application, db: Database, make_job: MakeJob
+) -> None:
+    del application  # its configuration is not needed, the partitions of its tables are
+    config = Config.model_validate(config_document())
+    values = {"grid_site": "A", "destination_site": "ce", "queue": "q", "vo": "voa", "pilot_stamp": "a" * 32}
+    times = {"submission_time": BEGAN, "last_update_time": BEGAN, "spoke_at": BEGAN}
+    async with db.transaction() as tx:
+        await tx.execute(sa.insert(pilots).values({**values, **times, "status": "Running"}))
+    lost = await make_job(heart_beat_time=BEGAN + timedelta(minutes=20))
+    never_started = await make_job(status="Matched", start_exec_time=None)
+    now = BEGAN + timedelta(hours=1)
+    async with db.transaction() as tx:
+        moved = await settle_pilots(tx, {"a" * 32: ("Failed", "its node is gone")}, now=now)
+        await let_jobs_go(tx, moved, config=config, now=now)
+    [record] = await _records(db, pilot_records)
+    assert (record["status"], record["jobs"], record["job_wall_s"]) == ("Failed", 1, 1200)
+    [of_job] = [each for each in await _records(db) if each["job_id"] == lost]
+    assert (of_job["wall_s"], of_job["lost"]) == (1200, True)
+    assert never_started not in {each["job_id"] for each in await _records(db)}
 
 
 async def test_users_see_what_is_theirs_watchers_their_vo_and_nobody_another_one(

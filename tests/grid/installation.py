@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from weyl.demo.installation import document
 from weyl.demo.main_job import FINAL, User
 from weyl.demo.processes import log_excerpt
 from weyl.demo.stack import Stack
+from weyl.kit.clock import utcnow
 from weyl.kit.db import libpq_dsn
 from weyl.pilots.compute_elements.driver import STAMP_VARIABLE
 
@@ -74,6 +76,20 @@ class GridInstallation:
         headers = {"Authorization": f"Bearer {token}"}
         answer = httpx2.post(f"{self.stack.url}/api/pilots/revoke", headers=headers, json={"stamps": list(stamps)})
         assert answer.status_code == 200, answer.text
+
+    def accounts_of_pilots(self) -> list[dict[str, Any]]:
+        """Return what pilots used today, by how they ended."""
+        token = json.loads(self._ada.read_text())["access_token"]
+        now = utcnow()
+        period = {"start": (now - timedelta(hours=24)).isoformat(), "end": (now + timedelta(hours=1)).isoformat()}
+        answer = httpx2.post(
+            f"{self.stack.url}/api/accounting/pilots/report",
+            headers={"Authorization": f"Bearer {token}"},
+            json={**period, "by": ["site", "ce", "status"]},
+        )
+        assert answer.status_code == 200, answer.text
+        rows: list[dict[str, Any]] = answer.json()
+        return rows
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait for something to be seen from outside."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.grid.installation import PILOT, GridInstallation, installation_with
+from tests.grid.installation import CE, PILOT, SITE, GridInstallation, installation_with
 from tests.grid.site import GridSite
 
 pytestmark = pytest.mark.timeout(600)
@@ -96,6 +96,16 @@ def test_jobs_come_home_fail_and_are_killed(installation: GridInstallation) -> N
     ended = next(pilot for pilot in pilots if pilot["Status"] == "Done" and "pushed" in pilot["StatusReason"])
     assert "stage payload took" in alice.run("pilots", "logs", ended["PilotStamp"])
 
+    # It is in the accounts as any other pilot, with the jobs that it has had.
+    def is_accounted() -> bool:
+        reasons = [p["StatusReason"] for p in installation.pilots() if p["Status"] == "Done"]
+        jobs = sum(int(reason.split()[0]) for reason in reasons if "pushed" in reason)
+        return {"site": SITE, "ce": CE, "status": "Done", "jobs": jobs} in [
+            {**row["keys"], "jobs": row["jobs"]} for row in installation.accounts_of_pilots()
+        ]
+
+    installation.until(is_accounted, "the pilots are not in the accounts")
+
     held = installation.submit("echo started; sleep 300")
     installation.await_jobs(held, "Running")
     alice.run("jobs", "kill", str(held[0]), "--yes")
@@ -125,3 +135,35 @@ def test_a_worker_that_is_killed_loses_no_job_and_doubles_none(installation: Gri
     for job_id in ids:
         assert _history(installation, job_id).count("Execution Complete") == 1
     assert len(_outputs(installation, ids, "all")) >= len(ids)
+
+
+LISTED = """#!/bin/sh
+case $1 in
+    --query*) printf '0, GPU-push-aa, 8.0, 40960\\n1, GPU-push-bb, 8.0, 40960\\n' ;;
+    *) echo "| CUDA Version: 12.4 |" ;;
+esac
+"""
+GPU = {"Arch": "sm_80", "MemoryMB": 40_960, "Runtime": "12.4"}
+
+
+def test_jobs_get_gpus_of_their_own(site: GridSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node with two GPUs, as its own program lists them; two jobs run at once, and the third has to wait."""
+    if site.element["Driver"] != "local":
+        pytest.skip("the nodes of this Slurm have no GPUs that it could hand out")
+    program = tmp_path / "nvidia-smi"
+    program.write_text(LISTED)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    with installation_with(site, Mode="push", GPUs=1, GPU=GPU, MaxTotal=2) as installation:
+        alice = installation.alice
+        (alice.directory / "run.sh").write_text("#!/bin/sh\necho gpu $CUDA_VISIBLE_DEVICES >result.txt; sleep 6\n")
+        plain = installation.submit("true")
+        ids = alice.submit(JDL + 'Tags = {"GPU"};', "gpus.jdl")
+        installation.await_jobs(ids, "Done")
+        found = _outputs(installation, ids, "outputs")
+        seen = [text.strip() for name, text in found.items() if name.endswith("result.txt")]
+        assert len(seen) == 3
+        assert set(seen) == {"gpu GPU-push-aa", "gpu GPU-push-bb"}
+        # Jobs that ask for no GPU stay away from nodes that have some.
+        assert [job["Status"] for job in alice.jobs(plain)] == ["Waiting"]

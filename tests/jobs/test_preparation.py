@@ -40,12 +40,12 @@ async def _outcomes(db: Database) -> dict[int, tuple[str, str, str]]:
         return {row[0]: tuple(row[1:]) for row in await tx.execute(sa.select(*columns))}
 
 
-async def _sites(db: Database) -> dict[int, Any]:
+async def _sites(db: Database, field: str = "sites") -> dict[int, Any]:
     wanted = sa.select(queue.c.job_id, requirement_class.c.document).join(
         requirement_class, requirement_class.c.class_id == queue.c.class_id
     )
     async with db.read() as tx:
-        return {row.job_id: row.document.get("sites") for row in await tx.execute(wanted)}
+        return {row.job_id: row.document.get(field) for row in await tx.execute(wanted)}
 
 
 OUTCOMES = [
@@ -100,6 +100,25 @@ async def test_where_files_may_be_read_from_afar_new_sites_need_no_preparation(d
     job_ids = await submitted(data("/voa/alpha", "/voa/beta"), data("/voa/alpha", more=f'Site = "{BETA}";'))
     await _check(db, job_ids, grid(RemoteRead=True))
     assert await _sites(db) == {job_ids[0]: None, job_ids[1]: [BETA]}
+    assert await _sites(db, "local_data") == {job_ids[0]: None, job_ids[1]: None}
+
+
+@pytest.mark.parametrize("is_read_from_afar", [False, True])
+async def test_classes_tell_where_all_data_are_on_disk(db: Database, submitted: Flow, is_read_from_afar: bool) -> None:
+    texts = [data("/voa/alpha"), data("/voa/both"), data("/voa/both", more=f'Site = "{BETA}";'), PLAIN]
+    texts.append(PLAIN + 'InputSandbox = {"LFN:/voa/alpha"};')
+    job_ids = await submitted(*texts)
+    await _check(db, job_ids, grid(RemoteRead=is_read_from_afar))
+    found = await _sites(db, "local_data")
+    assert [found[job_id] for job_id in job_ids] == [[ALPHA], [ALPHA, BETA], [BETA], None, None]
+
+
+async def test_a_vo_that_does_not_look_at_where_data_are_has_fewer_classes(db: Database, submitted: Flow) -> None:
+    job_ids = await submitted(data("/voa/alpha"), data("/voa/both"), PLAIN)
+    await _check(db, job_ids, grid(RemoteRead=True, matching={"LocalDataFirst": False}))
+    assert set((await _sites(db, "local_data")).values()) == {None}
+    async with db.read() as tx:
+        assert await tx.scalar(sa.select(sa.func.count()).select_from(requirement_class)) == 1
 
 
 @pytest.mark.parametrize(("job_type", "status"), [("User", FAILED), ("Hospital", WAITING)])

@@ -1,7 +1,7 @@
 """Failed runs that are tried again by themselves: which, how often, with what changed, and what is shown of it."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -28,6 +28,7 @@ from weyl.kit.db import Database
 from weyl.task_queues.validation import AVOID_MAX
 
 STAMP = "a" * 32
+NOW = datetime(2026, 11, 25, 12, 1, tzinfo=UTC)
 RUN = {"status": "Running", "pilot": STAMP, "site": "LCG.Alpha.org", "allocated": {"host": "wn7", "ram_mb": 1000}}
 
 
@@ -46,7 +47,7 @@ def failed(word: str, **facts: Any) -> FailedRun:
 
 def decide(run: FailedRun, **retry: Any) -> Any:
     """Decide by these rules, three reschedulings at most."""
-    return next_run(run, Retry.model_validate(retry), reschedulings_max=3)
+    return next_run(run, Retry.model_validate(retry), reschedulings_max=3, now=NOW)
 
 
 async def fail(application: Application, job_id: int, word: str | None, **headers: Any) -> int:
@@ -64,7 +65,7 @@ async def fail(application: Application, job_id: int, word: str | None, **header
     [
         ("memory", False, {"memory": 1.5}),
         ("time", False, {"time": 1.5}),
-        ("host", True, {"avoid": {"hosts": ["wn7"]}}),
+        ("host", True, {"avoid": {"hosts": ["wn7"], "hosts_until": "2026-11-25T13:05:00Z"}}),
         ("pilot", True, {}),
         ("site", False, {"avoid": {"sites": ["LCG.Alpha.org"]}}),
         ("input_data", False, {}),
@@ -116,9 +117,21 @@ def test_no_more_places_are_avoided_than_a_class_may_name() -> None:
     overrides = NONE
     for number in range(AVOID_MAX + 2):
         run = failed("host", host=f"wn{number}", overrides=overrides)
-        overrides = next_run(run, Retry.model_validate({}), reschedulings_max=3).overrides  # type: ignore[union-attr]
+        overrides = decide(run).overrides
         overrides = Overrides.read(overrides.document() | {"retries": {}})
     assert overrides.hosts == tuple(f"wn{number}" for number in range(2, AVOID_MAX + 2))
+
+
+def test_a_host_is_avoided_for_as_long_as_the_vo_says() -> None:
+    rules = {"Host": {"Max": 5, "AvoidFor": 600}}
+    first = decide(failed("host"), **rules)
+    assert first.overrides.hosts_until == NOW + timedelta(minutes=14)
+    assert Overrides.read(first.overrides.document()) == first.overrides
+    again = decide(failed("host", host="wn8", overrides=first.overrides), Host={"Max": 5, "AvoidFor": 1200})
+    assert (again.overrides.hosts, again.overrides.hosts_until) == (("wn7", "wn8"), NOW + timedelta(minutes=24))
+    anywhere = decide(failed("host"), Host={"Max": 5, "AvoidFor": 0})
+    assert anywhere.overrides.document() == {"retries": {"host": 1}}
+    assert anywhere.reason.endswith("on any host")
 
 
 def test_a_class_with_overrides_asks_for_more_and_leaves_the_description_alone() -> None:
@@ -128,11 +141,11 @@ def test_a_class_with_overrides_asks_for_more_and_leaves_the_description_alone()
     }
     before = str(document)
     owner, limits = Owner("voa", "user", "alice"), Limits()
-    overrides = Overrides(memory=1.5, time=1.5, hosts=("wn7",), sites=("LCG.X",))
+    overrides = Overrides(memory=1.5, time=1.5, hosts=("wn7",), hosts_until=NOW, sites=("LCG.X",))
     (plain,), (made,) = (requirement_classes(document, owner, limits, each) for each in (NONE, overrides))
     assert "avoid" not in plain.document
     assert made.hash != plain.hash
-    assert made.document["avoid"] == {"hosts": ["wn7"], "sites": ["LCG.X"]}
+    assert made.document["avoid"] == {"hosts": ["wn7"], "sites": ["LCG.X"], "until": int(NOW.timestamp())}
     assert made.document["requirements"]["cpu"]["ram_mb"]["request"] == {"overhead": 1536, "per_core": 768}
     assert made.document["requirements"]["cpu_work_db12"] >= 1500
     assert str(document) == before
@@ -205,10 +218,10 @@ async def test_jobs_that_are_lost_with_their_host_run_again_free_of_charge(
     async with db.transaction() as tx:
         await end_of_pilot(tx, [STAMP], config=config(), now=utcnow(), reason="Job stalled: pilot not running")
         assert await fail_lost(tx, config=config(), now=utcnow()) == 1
-    for job_id, counter, avoid in ((lost, 3, None), (stalled, 0, {"hosts": ["wn7"]})):
+    for job_id, counter, hosts in ((lost, 3, None), (stalled, 0, ["wn7"])):
         found = await row(job_id)
         assert (found["status"], found["reschedule_counter"]) == ("Received", counter)
-        assert found["overrides"].get("avoid") == avoid
+        assert (found["overrides"].get("avoid") or {}).get("hosts") == hosts
     assert await commands(stalled) == ["Kill"]
     async with db.read() as tx:
         attempts = await tx.execute(sa.select(job_attempts.c.minor_status, job_attempts.c.error_class))

@@ -46,6 +46,11 @@ def test_the_index_agrees_with_the_evaluation_on_every_pair(seed: int) -> None:
             if first_failure(entry.needs, offer) is None and fit(entry.needs, offer) is not None
         }
         assert found == right, (seed, offer)
+        near = {entry.class_id for entry in index.chosen(index.eligible(offer) & index.with_data_at(offer.place.site))}
+        passing = [entry for entry in entries if first_failure(entry.needs, offer) is None]
+        at_least = {entry.class_id for entry in passing if offer.place.site in entry.needs.local_data}
+        assert at_least <= near, (seed, offer)
+        assert all(offer.place.site in documents[number].get("local_data", ()) for number in near), (seed, offer)
 
 
 def _class(chance: random.Random) -> RequirementClass:
@@ -85,6 +90,8 @@ def _class(chance: random.Random) -> RequirementClass:
         sites=sites,
         banned_sites=chance.sample(SITES, chance.randint(0, 1)) if sites is None else None,
         avoid={"hosts": chance.sample(HOSTS, chance.randint(0, 1))},
+        avoid_hosts_until=chance.choice([None, 1_000, 2_000]),
+        local_data=chance.sample(sites or SITES, chance.randint(0, 1)),
     )
 
 
@@ -118,4 +125,5 @@ def _offer(chance: random.Random) -> PilotOffer:
         tags=frozenset(chance.sample(TAGS, chance.randint(0, len(TAGS)))),
         accept=accept,
         closed=chance.random() < 0.1,
+        at=chance.choice([0, 1_000, 1_500, 3_000]),
     )

@@ -48,8 +48,8 @@ def an_index(*people: Class, job_types: tuple[str, ...] = ()) -> Index:
     return index
 
 
-def an_order(index: Index, ledger: Ledger) -> Order:
-    return Order(index, index.eligible(an_offer()), vo="voa", ledger=ledger)
+def an_order(index: Index, ledger: Ledger, near: int = 0) -> Order:
+    return Order(index, index.eligible(an_offer()), vo="voa", ledger=ledger, near=near)
 
 
 def order(index: Index, ledger: Ledger) -> list[int]:
@@ -167,7 +167,19 @@ def test_the_configuration_says_how() -> None:
     assert [tier.weights for tier in says.tiers] == [None, None, {"A": 1, "B": 2.5}]
 
 
-def slowly(index: Index, ledger: Ledger, passed: Counter[str]) -> Iterator[Entry]:
+def test_data_where_the_pilot_is_come_before_age_and_after_priority_and_gain_nothing_over_others() -> None:
+    index = an_index(("g", "o", 1, 10), ("g", "o", 1, 20), ("g", "o", 2, 30), ("g", "p", 1, 40))
+    near = sum(1 << index.get(class_id).bit for class_id in (2, 4))  # type: ignore[union-attr]
+    ledger = a_ledger()
+    found = [entry.class_id for entry in an_order(index, ledger, near).candidates()]
+    assert found == [3, 2, 1, 4]
+    ledger.charge("voa", "g", "o", 1.0)
+    assert next(an_order(index, ledger, near).candidates()).class_id == 4
+    shared = a_ledger(one_queue=frozenset(["g"]))
+    assert [entry.class_id for entry in an_order(index, shared, near).candidates()] == [2, 4, 1, 3]
+
+
+def slowly(index: Index, ledger: Ledger, passed: Counter[str], near: int) -> Iterator[Entry]:
     """Read the rules as they stand: sort everything by everything."""
     says = ledger.scheduling("voa")
     entries = list(index.entries())
@@ -178,7 +190,7 @@ def slowly(index: Index, ledger: Ledger, passed: Counter[str]) -> Iterator[Entry
 
     def key(entry: Entry) -> tuple[object, ...]:
         needs = entry.needs
-        inside: tuple[object, ...] = (entry.head, entry.class_id)
+        inside: tuple[object, ...] = (not near >> entry.bit & 1, entry.head, entry.class_id)
         if needs.group not in says.one_queue:
             inside = (ledger.of_owner("voa", needs.group, needs.owner), needs.owner, -needs.user_priority, *inside)
         return (ledger.of_group("voa", needs.group), needs.group, *inside)
@@ -214,12 +226,13 @@ def test_the_order_is_that_of_the_rules(
     ledger = a_ledger(tiers=tiers, every=every, one_queue=frozenset(["shared"]), shares={"h": 300})
     index.mark_old({"voa": oldest_young})
     passed: Counter[str] = Counter()
+    near = chance.choice([0, chance.getrandbits(len(people)), index.eligible(an_offer())])
     kept, ranking.FEW = ranking.FEW, few
     try:
         # one order for several rounds, as in a batch: it follows what is charged
-        one_order = an_order(index, ledger)
+        one_order = an_order(index, ledger, near)
         for _ in range(12):
-            expected = list(dict.fromkeys(slowly(index, ledger, passed)))
+            expected = list(dict.fromkeys(slowly(index, ledger, passed, near)))
             assert list(dict.fromkeys(one_order.candidates())) == expected
             first = one_order.first()
             assert first is expected[0]

@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from tests.matcher.factories import an_offer
 
-from weyl.config.resources import ComputingElement, Queue
+from weyl.config.operations import Operations
+from weyl.config.resources import ComputingElement, Queue, Site
 from weyl.pilots import bundles
 from weyl.pilots.compute_elements.driver import CEState, CEStatus, DriverError
 from weyl.pilots.compute_elements.places import parse_carried
-from weyl.pilots.need import QueueKey, pushed_offer
+from weyl.pilots.launch import bundle_spec
+from weyl.pilots.need import QueueKey, Target, pushed_offer
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 KEY = QueueKey("voa", "LCG.Alpha.org", "ce.alpha.org", "grid")
@@ -38,14 +41,18 @@ def test_drivers_that_carry_nothing_back_are_refused(driver: str) -> None:
     ComputingElement.model_validate({"Driver": driver, "Queues": {"q": {"Mode": "pull"}}})
 
 
-def test_what_is_behind_ssh_decides_and_gpus_cannot_be_pushed() -> None:
+KIND = {"Arch": "sm_80", "MemoryMB": 40_960, "Runtime": "12.4"}
+
+
+def test_what_is_behind_ssh_decides_and_gpus_are_pushed_where_it_is_known_what_they_are() -> None:
     queues = {"q": {"Mode": "push"}}
     with pytest.raises(ValidationError, match="htcondor cannot"):
         ComputingElement.model_validate({"Driver": "ssh", "DriverOptions": {"Scheduler": "htcondor"}, "Queues": queues})
     for options in ({}, {"Scheduler": "slurm"}):
         ComputingElement.model_validate({"Driver": "ssh", "DriverOptions": options, "Queues": queues})
-    with pytest.raises(ValidationError, match="offers no GPUs"):
-        Queue.model_validate({"Mode": "push", "GPUs": 1})
+    for wrong in ({"GPUs": 1}, {"GPU": KIND}, {"GPUs": 1, "GPU": {**KIND, "Arch": "best"}}):
+        with pytest.raises(ValidationError, match="GPU"):
+            Queue.model_validate({"Mode": "push", **wrong})
     with pytest.raises(ValidationError):
         Queue.model_validate({"Mode": "throw"})
 
@@ -56,6 +63,19 @@ def test_only_what_the_configuration_vouches_for_is_offered() -> None:
     assert {"avx2", "movbe"} <= set(offer.cpu.architecture.features)
     assert "avx512f" not in offer.cpu.architecture.features
     assert (offer.wall_time, offer.cpu.num_cores, offer.gpu.count, offer.tags) == (3000, 4, 0, ())
+
+
+def test_gpus_are_offered_as_they_are_configured_and_asked_for_as_they_are_allocated() -> None:
+    queue = Queue.model_validate({"Mode": "push", "GPUs": 4, "GPU": KIND})
+    told = pushed_offer(queue).gpu
+    assert (told.count, told.vendor, told.arch, told.vram_mb_per_gpu, told.runtime_version) == (
+        *(4, "nvidia", "sm_80", 40_960, "12.4"),
+    )
+    asked = bundles.demand_of({"allocated": {"cores": 1, "gpus": 2}}, memory_mb=None, wall_s=60)
+    target = Target(KEY, Site(), ComputingElement(driver="local"), queue, an_offer(), None)
+    spec = bundle_spec(target, asked, archive=b"", inputs={}, options=Operations())
+    assert spec.gpus == 2
+    assert spec.arguments[spec.arguments.index("--gpus") + 1] == "2"
 
 
 def test_stamps_are_made_of_the_queue_and_a_number() -> None:
@@ -72,7 +92,7 @@ def test_a_job_asks_for_its_allocation_and_no_more_than_the_queue_has() -> None:
     assert asked == bundles.Demand(2, 3256, 1500, 500)
     assert bundles.demand_of(job, memory_mb=2000, wall_s=1000)[1:3] == (2000, 1000)
     bare = bundles.demand_of({"work": {"input_sandbox": ["a.txt", "SB:X|/S3/b/x"]}}, memory_mb=None, wall_s=60)
-    assert bare == bundles.Demand(1, None, 60, None, ("SB:X|/S3/b/x",))
+    assert bare == bundles.Demand(1, None, 60, None, 0, ("SB:X|/S3/b/x",))
 
 
 def test_a_bundle_holds_no_token() -> None:

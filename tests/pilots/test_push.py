@@ -110,6 +110,42 @@ async def test_a_job_that_may_have_been_sent_is_looked_for_by_name_and_let_go(
     assert (await _one(db, "SELECT status, status_reason FROM pilots")) == ("Done", "1 job pushed")
 
 
+async def test_a_pilot_that_the_worker_plays_is_accounted_as_any_other(
+    pushing: Pushing,
+    db: Database,
+    submit: Submit,  # noqa: F811
+) -> None:
+    done, running = await submit(2)
+    began = utcnow() - timedelta(hours=1)
+    await _play(db, [done, running], submission_time=began, spoke_at=began)
+    await _write_down(db, done, sent_at=began, closed_at=utcnow())
+    record = "SELECT status, status_reason, site, ce, queue, jobs, round(wall_s / 60), round(job_wall_s / 60)"
+    async with db.transaction() as tx:
+        await tx.execute(text("UPDATE jobs SET status = 'Running', start_exec_time = :began"), {"began": began})
+        end = "UPDATE jobs SET status = 'Done', end_exec_time = :ended WHERE job_id = :done"
+        await tx.execute(text(end), {"ended": began + timedelta(minutes=30), "done": done})
+        await tx.execute(text("UPDATE jobs SET pilot_stamp = NULL WHERE job_id = :other"), {"other": running})
+    await push_tending.tend(pushing, KEY)
+    place = (KEY.site, KEY.ce, KEY.queue)
+    assert tuple(await _one(db, f"{record} FROM pilot_records")) == ("Done", "1 job pushed", *place, 1, 60, 30)
+
+
+async def test_what_a_given_up_pilot_ran_is_in_its_record(
+    pushing: Pushing,
+    db: Database,
+    submit: Submit,  # noqa: F811
+) -> None:
+    [job_id] = await submit(1)
+    began = utcnow() - timedelta(hours=1)
+    await _play(db, [job_id], submission_time=began, spoke_at=began, revoked_at=utcnow())
+    async with db.transaction() as tx:
+        change = "UPDATE jobs SET status = 'Running', start_exec_time = :began, heart_beat_time = :beat"
+        await tx.execute(text(change), {"began": began, "beat": began + timedelta(minutes=45)})
+    await push_tending.tend(pushing, KEY)
+    told = await _one(db, "SELECT status, status_reason, jobs, round(job_wall_s / 60) FROM pilot_records")
+    assert tuple(told) == ("Deleted", "It was revoked", 1, 45)
+
+
 async def test_what_was_killed_before_it_was_sent_is_never_sent(
     pushing: Pushing,
     db: Database,

@@ -26,7 +26,7 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _bundle(place: Path, command: str, *, has_network: bool = False, **limits: Any) -> list[str]:
+def _bundle(place: Path, command: str, *, has_network: bool = False, gpus: int = 0, **limits: Any) -> list[str]:
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:bz2") as tar:
         entry = tarfile.TarInfo("input.txt")
@@ -40,11 +40,22 @@ def _bundle(place: Path, command: str, *, has_network: bool = False, **limits: A
         "input_sandbox": ["SB:X|/S3/x"],
         "output_sandbox": ["std.out", "result.txt"],
     }
-    job = {"job_id": 7, "allocated": {"cores": 1}, "limits": {"wall_s": 600, **limits}, "work": work}
+    job = {"job_id": 7, "allocated": {"cores": 1, "gpus": gpus}, "limits": {"wall_s": 600, **limits}, "work": work}
     (place / "bundle.json").write_text(
         json.dumps({"stamp": "a" * 32, "job": job, "inputs": ["input-0.tar.bz2"], "options": {}})
     )
-    options = ["--bundle", "bundle.json", "--cores", "1", "--wall-s", "1800", "--report-every-s", "0.5"]
+    options = [
+        "--bundle",
+        "bundle.json",
+        "--cores",
+        "1",
+        "--wall-s",
+        "1800",
+        "--report-every-s",
+        "0.5",
+        "--gpus",
+        str(gpus),
+    ]
     # No network at all, as on the nodes that this is for.
     walls = ["bwrap", "--unshare-net", "--dev-bind", "/", "/"] if os.geteuid() == 0 and not has_network else []
     return [*walls, sys.executable, ARCHIVE_NAME, *options]
@@ -77,6 +88,43 @@ def test_a_job_runs_and_leaves_everything_as_files(place: Path) -> None:
     assert os.geteuid() != 0 or "has a route" not in text
     assert _output(place)["result.txt"] == b"x\n"
     assert not (place / "jobs").exists()
+
+
+FAKE = """#!/bin/sh
+case $1 in --query*) printf '0, GPU-{name}, 8.0, 40960\\n';; *) echo "| CUDA Version: 12.4 |";; esac
+"""
+
+
+def _with_gpu(place: Path, command: list[str]) -> tuple[list[str], dict[str, str]]:
+    """A machine with one GPU, of which nobody has heard before: its device file, and the program that lists it."""
+    program, device = place / "bin" / "nvidia-smi", place / "nvidia0"
+    program.parent.mkdir()
+    program.write_text(FAKE.format(name=place.name))
+    program.chmod(0o755)
+    device.touch()
+    walls = ["bwrap", "--dev-bind", "/", "/", "--dev", "/dev", "--bind", str(device), "/dev/nvidia0"]
+    environment = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
+    return [*walls, *command], {**environment, "PATH": f"{program.parent}:{os.environ['PATH']}"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a machine a device file")
+def test_a_job_sees_its_gpus_and_one_without_sees_none(place: Path) -> None:
+    look = "echo $CUDA_VISIBLE_DEVICES; ls /dev/nvidia0"
+    command, environment = _with_gpu(place, _bundle(place, look, has_network=True, gpus=1))
+    assert subprocess.run(command, cwd=place, env=environment, timeout=TIMEOUT_S, check=False).returncode == 0
+    assert _output(place)["std.out"].decode().split() == [f"GPU-{place.name}", "/dev/nvidia0"]
+    (place / "reports.jsonl").unlink()
+    plain = _bundle(place, look + "; true", has_network=True)
+    assert subprocess.run([*command[: -len(plain)], *plain], cwd=place, env=environment, check=False).returncode == 0
+    assert _output(place)["std.out"].decode().split() == []
+
+
+def test_a_job_whose_gpus_are_not_there_fails_because_of_its_host(place: Path) -> None:
+    done = subprocess.run(_bundle(place, "true", gpus=2), cwd=place, timeout=TIMEOUT_S, check=False)
+    assert done.returncode == 0
+    states, _ = _reports(place)
+    assert (states[-1]["Status"], states[-1]["ErrorClass"]) == ("Failed", "host")
+    assert states[-1]["ApplicationStatus"] == "2 GPUs are its own, and 0 of them are free here"
 
 
 def test_a_failure_and_a_limit_of_time_are_reported_and_the_exit_code_is_good(place: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -108,7 +109,28 @@ def test_the_weakest_of_different_gpus_says_what_each_can_do() -> None:
     assert read_gpus(LISTED, HEADER, visible="0").ids == ("GPU-aa",)
     assert read_gpus(LISTED, HEADER, visible="GPU-bb").ids == ("GPU-bb",)
     assert read_gpus(LISTED, HEADER, visible="") == read_gpus("", HEADER, visible=None) == Gpus()
-    assert (found.first(1).ids, found.first(0).offer(0), found.first(-1)) == (("GPU-aa",), {"count": 0}, found)
+    assert read_gpus(LISTED, HEADER, visible="GPU-bb").are_assigned
+    assert found.taken(0, Path("/nowhere")).offer(0) == {"count": 0}
+
+
+def test_pilots_side_by_side_hold_different_gpus_until_they_end(tmp_path: Path) -> None:
+    gpus, locks = read_gpus(LISTED, HEADER, visible=None), tmp_path / "locks"
+    hold = (
+        "import sys; from pathlib import Path; from weyl_pilot.gpus import Gpus;"
+        "print(*Gpus(('GPU-aa', 'GPU-bb')).taken(1, Path(sys.argv[1])).ids, flush=True); sys.stdin.read()"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", hold, str(locks)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdout is not None
+    assert other.stdout.readline() == "GPU-aa\n"
+    assert gpus.taken(1, locks).ids == ("GPU-bb",)
+    assert gpus.taken(-1, locks).ids == ()
+    other.communicate()
+    assert gpus.taken(-1, locks).ids == ("GPU-aa",)
+    # Those that a batch system has handed out are nobody else's.
+    assigned = read_gpus(LISTED, HEADER, visible="0,1")
+    assert (assigned.taken(1, locks).ids, assigned.taken(-1, locks).ids) == (("GPU-aa",), ("GPU-aa", "GPU-bb"))
 
 
 def test_a_whole_node_is_offered_as_one_only_while_nothing_runs() -> None:

@@ -30,6 +30,15 @@ class Payload(Section):
     software: list[str] = Field(default_factory=list)
 
 
+class GpuKind(Section):
+    """What each GPU of a queue is, where nobody looks before a job is there."""
+
+    vendor: Literal["nvidia"] = "nvidia"
+    arch: str = Field(pattern=r"^sm_\d{2,3}[a-z]?$")
+    memory_mb: int = Field(gt=0)
+    runtime: str = Field(pattern=r"^\d+(\.\d+){0,3}$")
+
+
 class Queue(Section):
     """A queue of a computing element, with what one pilot of it gets and how many pilots it may hold."""
 
@@ -41,6 +50,7 @@ class Queue(Section):
     power_db12: float | None = Field(default=None, gt=0)
     power_hs23: float | None = Field(default=None, gt=0)
     gpus: int = Field(default=0, ge=0)
+    gpu: GpuKind | None = None
     architecture: str = "x86_64"
     tags: list[str] = Field(default_factory=list)
     vos: list[str] = Field(default_factory=list)
@@ -54,8 +64,10 @@ class Queue(Section):
 
     @model_validator(mode="after")
     def _can_be_offered(self) -> "Queue":
-        if self.mode == "push" and self.gpus:
-            raise ValueError("Mode push offers no GPUs: leave GPUs out, or let pilots pull")
+        if self.mode == "push" and self.gpus and self.gpu is None:
+            raise ValueError("Mode push offers only GPUs of which it is known what they are: give GPU, or no GPUs")
+        if self.gpu is not None and not self.gpus:
+            raise ValueError("GPU says what GPUs are, and the queue has none: give GPUs as well")
         return self
 
 

@@ -20,6 +20,12 @@ class GrowingRetry(RetryRule):
     factor: Number = Field(default=1.5, gt=1, le=10)
 
 
+class HostRetry(RetryRule):
+    """A retry elsewhere; the host may have the job again after a time, in seconds: it may be the only one."""
+
+    avoid_for: int = Field(default=3_600, ge=0, le=2_592_000)
+
+
 class LaterRetry(RetryRule):
     """A retry that waits before it looks again; time in seconds."""
 
@@ -43,7 +49,7 @@ class JobTypeRetry(Section):
 
     memory: GrowingRetry | None = None
     time: GrowingRetry | None = None
-    host: RetryRule | None = None
+    host: HostRetry | None = None
     site: RetryRule | None = None
     input_data: LaterRetry | None = None
     payload: PayloadRetry | None = None
@@ -54,7 +60,7 @@ class Retry(Section):
 
     memory: GrowingRetry = GrowingRetry(max=2)
     time: GrowingRetry = GrowingRetry(max=1)
-    host: RetryRule = RetryRule(max=5)
+    host: HostRetry = HostRetry(max=5)
     site: RetryRule = RetryRule(max=3)
     input_data: LaterRetry = LaterRetry(max=3)
     payload: PayloadRetry = PayloadRetry()

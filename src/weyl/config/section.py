@@ -14,6 +14,7 @@ _WORDS = {
     "dirac": "DIRAC",
     "dns": "DNs",
     "fts": "FTS",
+    "gpu": "GPU",
     "gpus": "GPUs",
     "hs23": "HS23",
     "id": "ID",

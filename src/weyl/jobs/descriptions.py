@@ -132,11 +132,12 @@ def requirement_classes(
     overrides: Overrides = NONE,
     *,
     sites: Sequence[str] | None = None,
+    local_data: Sequence[str] = (),
 ) -> tuple[RequirementClass, ...]:
     """Return the classes of jobs with this description, one an alternative; any of them may match.
 
     `overrides` are what retries have changed of it, `sites` the only ones where it may run, if that is known better
-    than from the description.
+    than from the description, and `local_data` those that have all its input data on disk.
 
     Raises `BadAttribute`, or `InvalidRequirements` with the problems of all alternatives.
     """
@@ -150,6 +151,8 @@ def requirement_classes(
         sites=resolved.sites if sites is None else sites,
         banned_sites=resolved.banned_sites if sites is None else (),
         avoid=overrides.avoid,
+        avoid_hosts_until=None if overrides.hosts_until is None else int(overrides.hosts_until.timestamp()),
+        local_data=local_data,
     )
     made: dict[bytes, RequirementClass] = {}
     problems: list[Problem] = []

@@ -46,9 +46,11 @@ class StageOrder:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """The sites that have all data; None: they are read from anywhere."""
+    """The sites where a job may run by its data; None: anywhere, as they are read over the network."""
 
     sites: frozenset[str] | None
+    local: frozenset[str] = frozenset()
+    """Those that have all data on disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +114,13 @@ def place(
             return Missing(f"{lfn}: the file has no replica")
     copies = {lfn: list(_copies(lfn, known[lfn], grid, on_disk)) for lfn in files.lfns}
     from_anywhere = _anywhere(files.lfns if remote_read else files.sandbox, copies, grid)
-    if isinstance(from_anywhere, Unreadable) or remote_read or not files.data:
+    if isinstance(from_anywhere, Unreadable) or not files.data:
         return from_anywhere
     local = _at_sites({lfn: copies[lfn] for lfn in files.data}, grid, scope)
+    if remote_read:
+        if isinstance(from_anywhere, Placed) and isinstance(local, Placed):
+            return Placed(None, local.local)
+        return from_anywhere
     match from_anywhere, local:
         case StageOrder(), StageOrder():
             return StageOrder(tuple(sorted({*from_anywhere.files, *local.files})))
@@ -168,7 +174,7 @@ def _at_sites(copies: Mapping[str, Sequence[_Copy]], grid: Grid, scope: frozense
     everything = set(copies)
     complete = frozenset(site for site, lfns in online.items() if lfns == everything)
     if complete:
-        return Placed(complete)
+        return Placed(complete, complete)
     staging = [site for site in taped if online.get(site, set()) | taped[site].keys() == everything]
     if staging:
         # least is staged where most is on disk already; a site that takes no work now is the last choice

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from weyl.task_queues.validation import AVOID_MAX, CPU_WORK_MAX, RAM_MB_MAX, WALL_TIME_MAX
@@ -18,6 +19,8 @@ class Overrides:
     # What a job without a need of memory is to get: the run before had less.
     memory_mb: int = 0
     hosts: tuple[str, ...] = ()
+    # When the hosts may have it again.
+    hosts_until: datetime | None = None
     sites: tuple[str, ...] = ()
     retries: Mapping[str, int] = field(default_factory=dict)
 
@@ -27,18 +30,22 @@ class Overrides:
         if not document:
             return NONE
         avoid = document.get("avoid") or {}
+        until = avoid.get("hosts_until")
         return cls(
             memory=document.get("memory", 1.0),
             time=document.get("time", 1.0),
             memory_mb=document.get("memory_mb", 0),
             hosts=tuple(avoid.get("hosts") or ()),
+            hosts_until=None if until is None else datetime.fromisoformat(until),
             sites=tuple(avoid.get("sites") or ()),
             retries=document.get("retries") or {},
         )
 
     def document(self) -> dict[str, Any]:
         """Return the form that is stored and shown; what is as authored is left out."""
-        avoid = {name: list(entries) for name, entries in (("hosts", self.hosts), ("sites", self.sites)) if entries}
+        avoid: dict[str, Any] = {name: list(entries) for name, entries in self.avoid.items() if entries}
+        if self.hosts and self.hosts_until is not None:
+            avoid["hosts_until"] = self.hosts_until.isoformat().replace("+00:00", "Z")
         said = {
             "memory": self.memory if self.memory != 1.0 else None,
             "time": self.time if self.time != 1.0 else None,

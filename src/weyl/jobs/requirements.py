@@ -75,6 +75,8 @@ class Limits:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     allow_invalid_sites: bool = True
     require_architecture: bool = False
+    # Whether classes tell where the input data are.
+    local_data_first: bool = True
 
     @classmethod
     def of(cls, operations: Operations) -> "Limits":
@@ -93,6 +95,7 @@ class Limits:
             defaults=matching.defaults,
             allow_invalid_sites=matching.allow_invalid_sites,
             require_architecture=matching.require_architecture,
+            local_data_first=matching.local_data_first,
         )
 
 

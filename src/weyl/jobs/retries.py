@@ -2,10 +2,14 @@
 
 import math
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 
-from weyl.config.retries import GrowingRetry, LaterRetry, PayloadRetry, Retry, RetryRule
+from weyl.config.retries import GrowingRetry, HostRetry, LaterRetry, PayloadRetry, Retry, RetryRule
 from weyl.jobs.overrides import Overrides, joined
+
+# Jobs that fail on a host within so many seconds have the host back at the same time, and so the same class.
+AVOID_STEP_S = 300
 
 
 class ErrorClass(StrEnum):
@@ -51,8 +55,8 @@ class NextRun:
     after_s: int = 0
 
 
-def next_run(run: FailedRun, retry: Retry, *, reschedulings_max: int) -> NextRun | None:
-    """Decide about one failed run; None: the job stays failed."""
+def next_run(run: FailedRun, retry: Retry, *, reschedulings_max: int, now: datetime) -> NextRun | None:
+    """Decide about one run that fails now; None: the job stays failed."""
     rule = rule_of(retry, run.error_class, run.job_type)
     name = _rule_name(run.error_class)
     tried = run.overrides.retries.get(name, 0)
@@ -63,7 +67,7 @@ def next_run(run: FailedRun, retry: Retry, *, reschedulings_max: int) -> NextRun
     is_free = name == "host"
     if not is_free and run.counter + 1 > reschedulings_max:
         return None
-    overrides, reason = _changed(run, rule)
+    overrides, reason = _changed(run, rule, now)
     return NextRun(
         replace(overrides, retries={**run.overrides.retries, name: tried + 1}),
         counter=run.counter if is_free else run.counter + 1,
@@ -104,7 +108,7 @@ def _rule_name(error_class: ErrorClass) -> str:
     return "host" if error_class is ErrorClass.PILOT else error_class.value
 
 
-def _changed(run: FailedRun, rule: RetryRule) -> tuple[Overrides, str]:
+def _changed(run: FailedRun, rule: RetryRule, now: datetime) -> tuple[Overrides, str]:
     known = run.overrides
     match run.error_class:
         case ErrorClass.MEMORY if isinstance(rule, GrowingRetry):
@@ -117,8 +121,11 @@ def _changed(run: FailedRun, rule: RetryRule) -> tuple[Overrides, str]:
         case ErrorClass.TIME if isinstance(rule, GrowingRetry):
             longer = replace(known, time=known.time * rule.factor)
             return longer, f"{longer.time:g} x the time"
+        case ErrorClass.HOST if isinstance(rule, HostRetry) and rule.avoid_for:
+            hosts, until = joined(known.hosts, run.host), _full_step(now.timestamp() + rule.avoid_for)
+            return replace(known, hosts=hosts, hosts_until=until), "on another host"
         case ErrorClass.HOST:
-            return replace(known, hosts=joined(known.hosts, run.host)), "on another host"
+            return known, "on any host"
         case ErrorClass.PILOT:
             return known, "with another pilot"
         case ErrorClass.SITE:
@@ -127,3 +134,7 @@ def _changed(run: FailedRun, rule: RetryRule) -> tuple[Overrides, str]:
             return known, "the files are looked for again"
         case _:
             return known, f"exit code {run.exit_code}"
+
+
+def _full_step(at: float) -> datetime:
+    return datetime.fromtimestamp(math.ceil(at / AVOID_STEP_S) * AVOID_STEP_S, UTC)

@@ -144,7 +144,7 @@ def _judged(case: Case, grid: Grid, files: Files, *, found: Found, narrowed: fro
         return refused
     scope = grid.sites if resolved.sites is None else grid.sites & set(resolved.sites)
     scope -= set(resolved.banned_sites)
-    sites = None
+    sites, local = None, frozenset[str]()
     if narrowed is not None:
         scope &= narrowed
         sites = scope
@@ -153,13 +153,19 @@ def _judged(case: Case, grid: Grid, files: Files, *, found: Found, narrowed: fro
         if isinstance(placed, Verdict):
             return placed
         sites = sites if placed.sites is None else placed.sites
+        local = placed.local if case.limits.local_data_first else local
     # without data the class names what the user named: a site that becomes known tomorrow is one of them
     candidates = resolved.sites if sites is None else tuple(sorted(sites))
     return _candidates(case, grid, candidates, resolved) or Verdict(
         "Waiting",
         "Pilot Agent Submission",
         classes=requirement_classes(
-            case.document, case.owner, case.limits, case.overrides, sites=None if sites is None else candidates
+            case.document,
+            case.owner,
+            case.limits,
+            case.overrides,
+            sites=None if sites is None else candidates,
+            local_data=sorted(local),
         ),
         warnings=tuple(_warnings(case, grid, unknown, resolved)),
     )

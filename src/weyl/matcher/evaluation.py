@@ -67,6 +67,10 @@ class Needs:
     sites: frozenset[str] | None
     banned_sites: frozenset[str]
     avoided_hosts: frozenset[str]
+    # Until when, as a Unix time; None: for as long as the class lives.
+    avoided_until: int | None
+    # Where all input data are on disk.
+    local_data: frozenset[str]
     system: str
     architecture: str | None
     features: frozenset[str]
@@ -80,6 +84,10 @@ class Needs:
     gpu: GpuNeed | None
     scratch_mb: int
     expression: Expression
+
+    def keeps_off(self, offer: PilotOffer) -> bool:
+        """Say whether a job of the class failed on the host of the offer not long ago."""
+        return offer.host in self.avoided_hosts and (self.avoided_until is None or offer.at < self.avoided_until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +128,8 @@ def needs_of(document: Mapping[str, Any]) -> Needs:
         sites=None if sites is None else frozenset(sites),
         banned_sites=frozenset(document.get("banned_sites") or ()) | frozenset(avoid.get("sites") or ()),
         avoided_hosts=frozenset(avoid.get("hosts") or ()),
+        avoided_until=avoid.get("until"),
+        local_data=frozenset(document.get("local_data") or ()),
         system=wanted["system"]["name"],
         architecture=(cpu.get("architecture") or {}).get("name"),
         features=frozenset(document.get("features") or ()),
@@ -203,9 +213,7 @@ def is_accepted(needs: Needs, accept: Acceptance) -> bool:
 def _site_is_wanted(needs: Needs, offer: PilotOffer) -> bool:
     site = offer.place.site
     return (
-        (needs.sites is None or site in needs.sites)
-        and site not in needs.banned_sites
-        and (not needs.avoided_hosts or offer.host not in needs.avoided_hosts)
+        (needs.sites is None or site in needs.sites) and site not in needs.banned_sites and not needs.keeps_off(offer)
     )
 
 

@@ -7,14 +7,14 @@ that is missing delays a job until the next notice or sweep. The pop and the job
 import bisect
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from weyl.kit import json
-from weyl.matcher.bitsets import MemoMasks, PrefixMasks, ValueMasks, bits_of, mask_of
-from weyl.matcher.evaluation import JOB_TYPE_OF_CLOSED_SITES, GpuNeed, Needs, gpu_fits, needs_of
-from weyl.matcher.offers import GpuOffer, PilotOffer
-from weyl.matcher.wanted_tags import TagKey, Wanted, tags_accept, wanted_of
+from weyl.matcher.bitsets import bits_of, mask_of
+from weyl.matcher.evaluation import JOB_TYPE_OF_CLOSED_SITES, Needs, needs_of
+from weyl.matcher.masks import Masks, values_of
+from weyl.matcher.offers import PilotOffer
 
 DEAD_BITS_MIN = 1_024
 
@@ -49,60 +49,11 @@ Person = list[tuple[int, int, int, Entry]]
 """The active classes of one owner as (- priority, oldest job, class, entry), in the order in which they are served."""
 
 
-@dataclass(slots=True)
-class _Masks:
-    """The masks of everything by which classes are told apart."""
-
-    vo: ValueMasks[str] = field(default_factory=ValueMasks)
-    site: ValueMasks[str | None] = field(default_factory=ValueMasks)
-    banned_site: ValueMasks[str] = field(default_factory=ValueMasks)
-    avoided_host: ValueMasks[str] = field(default_factory=ValueMasks)
-    job_type: ValueMasks[str] = field(default_factory=ValueMasks)
-    group: ValueMasks[str] = field(default_factory=ValueMasks)
-    system: ValueMasks[str] = field(default_factory=ValueMasks)
-    architecture: ValueMasks[str | None] = field(default_factory=ValueMasks)
-    whole_node: ValueMasks[bool] = field(default_factory=ValueMasks)
-    cores: PrefixMasks = field(default_factory=PrefixMasks)
-    ram: PrefixMasks = field(default_factory=PrefixMasks)
-    wall_time: PrefixMasks = field(default_factory=PrefixMasks)
-    work: PrefixMasks = field(default_factory=PrefixMasks)
-    scratch: PrefixMasks = field(default_factory=PrefixMasks)
-    features: MemoMasks[frozenset[str], frozenset[str]] = field(
-        default_factory=lambda: MemoMasks(lambda wanted, offered: wanted <= offered)
-    )
-    gpu: MemoMasks[GpuNeed | None, GpuOffer] = field(default_factory=lambda: MemoMasks(gpu_fits))
-    tags: MemoMasks[Wanted, TagKey] = field(default_factory=lambda: MemoMasks(tags_accept))
-
-
-def _values(needs: Needs) -> Iterator[tuple[str, Any]]:
-    """Yield every (mask, value) under which a class stands."""
-    yield "vo", needs.vo
-    for site in (None,) if needs.sites is None else needs.sites:
-        yield "site", site
-    for site in needs.banned_sites:
-        yield "banned_site", site
-    for host in needs.avoided_hosts:
-        yield "avoided_host", host
-    yield "job_type", needs.job_type
-    yield "group", needs.group
-    yield "system", needs.system
-    yield "architecture", needs.architecture
-    yield "whole_node", needs.whole_node
-    yield "cores", needs.cores_min
-    yield "ram", 0 if needs.ram is None else needs.ram.at(needs.cores_min)
-    yield "wall_time", needs.wall_time_s
-    yield "work", needs.work
-    yield "scratch", needs.scratch_mb
-    yield "features", needs.features
-    yield "gpu", needs.gpu
-    yield "tags", wanted_of(needs.expression)
-
-
 class Index:
     """The classes of one process; a bit a class, bits of retired classes are used again."""
 
     def __init__(self) -> None:
-        self._masks = _Masks()
+        self._masks = Masks()
         self._entries: dict[int, Entry] = {}
         self._by_bit: list[Entry | None] = []
         self._free: list[int] = []
@@ -152,7 +103,7 @@ class Index:
         self._leave(entry)
         self.old &= ~(1 << entry.bit)
         self._owned[entry.needs.owner].discard(entry)
-        for name, value in _values(entry.needs):
+        for name, value in values_of(entry.needs):
             getattr(self._masks, name).remove(entry.bit, value)
         self._by_bit[entry.bit] = None
         self._free.append(entry.bit)
@@ -210,8 +161,10 @@ class Index:
         """Yield the conditions in their fixed order, each with the mask of the classes that pass it."""
         masks, place = self._masks, offer.place
         yield "vo", masks.vo.of(place.vo)
-        wanted = masks.site.of(None) | masks.site.of(place.site)
-        yield "site", wanted & ~masks.banned_site.of(place.site) & ~masks.avoided_host.of(offer.host)
+        wanted = (masks.site.of(None) | masks.site.of(place.site)) & ~masks.banned_site.of(place.site)
+        if failed_there := masks.avoided_host.of(offer.host):
+            wanted &= ~self._keeping_off(failed_there, offer)
+        yield "site", wanted
         if offer.closed:
             yield "site_status", masks.job_type.of(JOB_TYPE_OF_CLOSED_SITES)
         accept = offer.accept
@@ -236,6 +189,10 @@ class Index:
         if offer.scratch_mb is not None:
             yield "scratch", masks.scratch.up_to(offer.scratch_mb)
         yield "tags", masks.tags.for_key((offer.tags, accept.required_tags))
+
+    def with_data_at(self, site: str) -> int:
+        """Return the mask of the classes whose input data are on disk at a site."""
+        return self._masks.local_data.of(site)
 
     def limited(self, vo: str, job_type: str, group: str, owner: str) -> int:
         """Return the mask of the classes with these values; an empty one stands for any."""
@@ -298,7 +255,7 @@ class Index:
         self._by_bit[bit] = entry
         self._entries[class_id] = entry
         self._owned.setdefault(entry.needs.owner, set()).add(entry)
-        for name, value in _values(entry.needs):
+        for name, value in values_of(entry.needs):
             getattr(self._masks, name).add(bit, value)
         self._join(entry)
         return entry
@@ -312,11 +269,11 @@ class Index:
 
     def _rebuild(self, entries: list[Entry], active: list[Entry]) -> None:
         """Build every mask from its whole set of members: one by one, 10^5 classes would take minutes."""
-        found: dict[str, dict[Any, list[int]]] = {name: {} for name in _Masks.__slots__}
+        found: dict[str, dict[Any, list[int]]] = {name: {} for name in Masks.__slots__}
         for entry in entries:
-            for name, value in _values(entry.needs):
+            for name, value in values_of(entry.needs):
                 found[name].setdefault(value, []).append(entry.bit)
-        self._masks = _Masks()
+        self._masks = Masks()
         for name, members in found.items():
             getattr(self._masks, name).build(members, len(entries))
         self._entries = {entry.class_id: entry for entry in entries}
@@ -334,6 +291,11 @@ class Index:
                 person.sort()
         self._by_bit = list(entries)
         self._free = []
+
+    def _keeping_off(self, failed_there: int, offer: PilotOffer) -> int:
+        """Return the classes of those that failed on the host that did so of late: few, and each has its own time."""
+        bits = (bit for bit in bits_of(failed_there) if self.entry(bit).needs.keeps_off(offer))
+        return mask_of(bits, failed_there.bit_length())
 
     def _of_owners(self, names: Iterable[str]) -> int:
         owned = (entry for name in names for entry in self._owned.get(name, ()))
@@ -388,6 +350,6 @@ class _Maker:
 _AMOUNTS = {"cores": "cores", "ram": "ram", "wall_time": "wall_time", "cpu_work": "work", "scratch": "scratch"}
 
 _SHARED = (
-    *("vo", "group", "owner", "job_type", "sites", "banned_sites", "avoided_hosts"),
+    *("vo", "group", "owner", "job_type", "sites", "banned_sites", "avoided_hosts", "local_data"),
     *("system", "architecture", "features", "ram", "ram_limit", "gpu", "expression"),
 )

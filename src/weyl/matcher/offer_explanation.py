@@ -41,6 +41,8 @@ class OfferFindings:
     nearest: list[NearClass]
     classes_left: int
     jobs_left: int
+    # Of those left, the jobs that go first because their input data are on disk at the site.
+    jobs_near: int = 0
     blocked_by: str | None = None
     # The class with the most jobs of those that the blocking condition removed.
     example: Entry | None = None
@@ -53,6 +55,7 @@ class Circumstances:
     host_is_closed: bool = False
     shut: int = 0
     """The mask of the classes that a limit keeps from the place."""
+    local_data_first: bool = True
 
 
 @dataclass(slots=True)
@@ -101,6 +104,7 @@ def examine_offer(queue: Queue, offer: PilotOffer, circumstances: Circumstances)
         nearest=_nearest(queue, offer, scales),
         classes_left=left.bit_count(),
         jobs_left=waiting.jobs(left),
+        jobs_near=waiting.jobs(left & index.with_data_at(offer.place.site)) if circumstances.local_data_first else 0,
         blocked_by=blocked_by,
         example=example,
     )
@@ -111,9 +115,10 @@ def offer_verdict(findings: OfferFindings, queue: Queue, offer: PilotOffer, *, c
     if not findings.classes:
         return f"No job of {offer.place.vo} waits"
     if findings.blocked_by is None:
+        near = f"; of one owner's, those with their input data on disk there go first ({_jobs(findings.jobs_near)})"
         return (
             f"{_jobs(findings.jobs_left)} of the {findings.jobs:,} that wait could run there: "
-            "a pilot with this offer gets one when it asks"
+            f"a pilot with this offer gets one when it asks{near if findings.jobs_near else ''}"
         )
     assert findings.example is not None
     because = _because(findings, queue, offer, closed_because=closed_because)

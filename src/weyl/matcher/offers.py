@@ -81,6 +81,8 @@ class PilotOffer:
     tags: frozenset[str] = frozenset()
     accept: Acceptance = Acceptance()
     closed: bool = False
+    at: int = 0
+    """When it was made, as a Unix time."""
 
     def without(self, *, cores: int, ram_mb: int | None, gpus: int, scratch_mb: int) -> "PilotOffer | None":
         """Return what is left beside a job; None when no core is."""
@@ -142,6 +144,7 @@ def pilot_offer(
         tags=equipment.tags,
         accept=_acceptance(offer.accept),
         closed=facts.closed is not None,
+        at=int(now.timestamp()),
     )
 
 

@@ -98,7 +98,7 @@ class _Chooser:
         self._ledger = ledger
         self._book = book
         self._planned: Counter[int] = Counter()
-        self._orders: dict[tuple[str, int], Order] = {}
+        self._orders: dict[tuple[str, int, int], Order] = {}
         self._is_kept_out = False
 
     def slots(self, attempt: Attempt) -> list[Slot]:
@@ -137,9 +137,12 @@ class _Chooser:
             open_ = mask & ~self._book.closed(offer.place, self._index)
             self._is_kept_out = open_ != mask
             mask = open_
-        order = self._orders.get((vo, mask))
+        near = mask & self._index.with_data_at(offer.place.site)
+        if near and not self._ledger.scheduling(vo).local_data_first:
+            near = 0
+        order = self._orders.get((vo, mask, near))
         if order is None:
-            order = self._orders[vo, mask] = Order(self._index, mask, vo=vo, ledger=self._ledger)
+            order = self._orders[vo, mask, near] = Order(self._index, mask, vo=vo, ledger=self._ledger, near=near)
         return order
 
     def _best(self, order: Order, offer: PilotOffer) -> tuple[Entry, Allocation] | None:

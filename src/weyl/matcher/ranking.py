@@ -1,12 +1,14 @@
 """Which of the classes that fit comes first.
 
 The order is lexicographic: gates and site status (masks, before this), guaranteed progress, job-type tiers, the group
-and then the owner with the least usage by share, the owner's own priority, first come first served.
+and then the owner with the least usage by share, the owner's own priority, data on disk where the pilot is, first come
+first served.
 """
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from weyl.matcher.index import Entry, Index
 from weyl.matcher.shares import Ledger, OwnerQueue, drawn
@@ -20,15 +22,19 @@ OWNERS_LOOKED_AT_MAX = 1_000
 class Order:
     """The order of the classes of one mask while a batch is planned; it follows what is charged meanwhile.
 
+    Those of `near` have their input data on disk where the pilot is: each owner's come before his others of the same
+    priority, so that no owner gains over another by them.
+
     Many questions of a batch see the same classes; what is sorted for one is sorted for all, and only as far as they
     come to it.
     """
 
-    def __init__(self, index: Index, mask: int, *, vo: str, ledger: Ledger) -> None:
+    def __init__(self, index: Index, mask: int, *, vo: str, ledger: Ledger, near: int = 0) -> None:
         self._index = index
         self._vo = vo
         self._ledger = ledger
         self._mask = mask
+        self._near = near
         self._scheduling = ledger.scheduling(vo)
         self._groups = dict(index.groups(mask))
         self._queues: dict[tuple[str, int], _GroupQueue] = {}
@@ -88,7 +94,7 @@ class Order:
         assert queue.owners is not None
         with closing(queue.owners.walk()) as owners:
             for looked_at, owner in enumerate(owners):
-                if queue.eligible and (walked >= OWNERS_WALKED_MAX or looked_at >= OWNERS_LOOKED_AT_MAX):
+                if queue.parts and (walked >= OWNERS_WALKED_MAX or looked_at >= OWNERS_LOOKED_AT_MAX):
                     break
                 if entries := self._of_owner(queue, group, owner):
                     walked += 1
@@ -100,17 +106,21 @@ class Order:
     def _queue_of(self, group: str, members: int) -> "_GroupQueue":
         is_one_queue = group in self._scheduling.one_queue
         few = members.bit_count() <= FEW
+        near = members & self._near
         if not few:
-            eligible = members.to_bytes((members.bit_length() + 7) // 8, "little")
+            far = members & ~near if near else members
+            parts = (_held(near), _held(far)) if near and far else (_held(members),)
             if is_one_queue:
                 every = [key for keys in self._index.owners(self._vo, group).values() for key in keys]
-                return _GroupQueue(entries=list(_those_of(sorted(every, key=_age), eligible)))
+                every.sort(key=_age)
+                return _GroupQueue(entries=[entry for part in parts for entry in _those_of(every, part)])
             names = self._index.owners(self._vo, group)
             owners = self._ledger.owners(self._vo, group, names, edition=self._index.edition)
-            return _GroupQueue(owners=owners, eligible=eligible)
+            return _GroupQueue(owners=owners, parts=parts)
         found = list(self._index.chosen(members))
         if is_one_queue:
-            return _GroupQueue(entries=sorted(found, key=lambda entry: (entry.head, entry.class_id)))
+            found.sort(key=lambda entry: (not near >> entry.bit & 1, entry.head, entry.class_id))
+            return _GroupQueue(entries=found)
         owned: dict[str, list[Entry]] = {}
         for entry in found:
             owned.setdefault(entry.needs.owner, []).append(entry)
@@ -121,13 +131,16 @@ class Order:
         known = queue.by_owner.get(owner)
         if known is not None:
             return known
-        if not queue.eligible:
-            found = queue.by_owner[owner] = _in_turn(queue.members.get(owner, []))
+        if not queue.parts:
+            found = queue.by_owner[owner] = _in_turn(queue.members.get(owner, []), self._near)
             return found
         keys = self._index.owners(self._vo, group)[owner]
-        if len(keys) > FEW:
-            return _those_of(tuple(keys), queue.eligible)
-        found = queue.by_owner[owner] = list(_those_of(keys, queue.eligible))
+        line = keys if len(keys) <= FEW else tuple(keys)
+        several = len(queue.parts) > 1
+        entries = _level_by_level(line, queue.parts) if several else _those_of(line, queue.parts[0])
+        if len(line) > FEW:
+            return entries
+        found = queue.by_owner[owner] = list(entries)
         return found
 
 
@@ -135,23 +148,38 @@ class Order:
 class _GroupQueue:
     """The classes of a group: in one line, or by owner, of whom only those who are walked past have theirs sorted.
 
-    A small group has `members`, each owner's classes in any order; a large one the mask of those that are `eligible`.
+    A small group has `members`, each owner's classes in any order; a large one the masks of those that are eligible,
+    first of those that come first.
     """
 
     entries: list[Entry] | None = None
     owners: OwnerQueue | None = None
     by_owner: dict[str, list[Entry]] = field(default_factory=dict)
     members: dict[str, list[Entry]] = field(default_factory=dict)
-    eligible: bytes = b""
+    parts: tuple[bytes, ...] = ()
 
 
-def _in_turn(entries: list[Entry]) -> list[Entry]:
+def _held(mask: int) -> bytes:
+    return mask.to_bytes((mask.bit_length() + 7) // 8, "little")
+
+
+def _in_turn(entries: list[Entry], near: int) -> list[Entry]:
     """Sort classes of one owner; priorities count only among these: nobody gains over another by them."""
     if len(entries) < 2:
         return entries
     places = [(-entry.needs.user_priority, entry.head, entry.class_id, entry) for entry in entries]
     places.sort()
+    if near:
+        places.sort(key=lambda place: (place[0], not near >> place[-1].bit & 1))
     return [place[-1] for place in places]
+
+
+def _level_by_level(keys: Sequence[tuple[int, int, int, Entry]], parts: Sequence[bytes]) -> Iterator[Entry]:
+    """Yield the classes of an owner's line that are in a part, of each priority those of the first part first."""
+    for _, level in groupby(keys, key=_priority):
+        equals = list(level)
+        for part in parts:
+            yield from _those_of(equals, part)
 
 
 def _those_of(keys: Iterable[tuple[int, int, int, Entry]], eligible: bytes) -> Iterator[Entry]:
@@ -163,6 +191,10 @@ def _those_of(keys: Iterable[tuple[int, int, int, Entry]], eligible: bytes) -> I
         place = bit >> 3
         if place < size and eligible[place] >> (bit & 7) & 1:
             yield entry
+
+
+def _priority(key: tuple[int, int, int, Entry]) -> int:
+    return key[0]
 
 
 def _age(key: tuple[int, int, int, Entry]) -> tuple[int, int]:

@@ -41,6 +41,8 @@ class Scheduling:
     # Groups whose jobs form one queue, whoever owns them.
     one_queue: frozenset[str] = frozenset()
     share_default: float = 1_000.0
+    # Whether, of the jobs of one owner, those go first that have their input data where the pilot is.
+    local_data_first: bool = True
 
     def share(self, group: str) -> float:
         """Return the share of a group."""
@@ -58,6 +60,7 @@ def scheduling_of(config: Config, vo: str) -> Scheduling:
         every=matching.every,
         shares={name: float(group.job_share) for name, group in groups.items()},
         one_queue=frozenset(name for name, group in groups.items() if JOB_SHARING in group.properties),
+        local_data_first=matching.local_data_first,
     )
 
 

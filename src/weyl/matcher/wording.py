@@ -1,6 +1,7 @@
 """What jobs want and pilots offer, condition by condition, in the words of explanations to either side."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from weyl.matcher.evaluation import Needs
@@ -13,6 +14,20 @@ SHOWN_MAX = 5
 def joined(names: Sequence[str]) -> str:
     """Return names as a sentence lists them."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def at_sites(names: Collection[str]) -> str:
+    """Name a few sites, or say how many they are."""
+    return joined(sorted(names)) if len(names) <= SHOWN_MAX else f"{len(names)} sites"
+
+
+def hosts_kept_off(needs: Needs, now: datetime) -> str | None:
+    """Say on which hosts jobs of a class do not run now, as they failed there, and until when; None: on all."""
+    until = None if needs.avoided_until is None else datetime.fromtimestamp(needs.avoided_until, UTC)
+    if not needs.avoided_hosts or (until is not None and until <= now):
+        return None
+    named = f"not on {joined(sorted(needs.avoided_hosts))}, where it has failed"
+    return named if until is None else f"{named}, before {until:%Y-%m-%d %H:%M} UTC"
 
 
 def false_atoms(expression: tags.Expression, offered: frozenset[str]) -> list[str]:

@@ -27,6 +27,7 @@ class Demand(NamedTuple):
     memory_mb: int | None
     wall_s: int
     scratch_mb: int | None
+    gpus: int = 0
     inputs: tuple[str, ...] = ()
 
 
@@ -85,6 +86,7 @@ def demand_of(job: Mapping[str, Any], *, memory_mb: int | None, wall_s: int) -> 
         memory_mb=min(known, default=None),
         wall_s=min(wall_s, (limits.get("wall_s") or wall_s) + WALL_MARGIN_S),
         scratch_mb=allocated.get("scratch_mb") or None,
+        gpus=allocated.get("gpus") or 0,
         inputs=tuple(pfn for pfn in (job.get("work") or {}).get("input_sandbox") or () if "/S3/" in pfn),
     )
 

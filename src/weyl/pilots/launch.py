@@ -40,7 +40,7 @@ def bundle_spec(
         "--memory-mb": demand.memory_mb,
         "--scratch-mb": demand.scratch_mb,
         "--wall-s": demand.wall_s,
-        "--gpus": 0,
+        "--gpus": demand.gpus,
         "--power-db12": queue.power_db12,
         "--report-every-s": options.job_health.report_every,
     }
@@ -60,6 +60,7 @@ def bundle_spec(
         memory_mb=demand.memory_mb,
         wall_s=demand.wall_s,
         queue=target.key.queue,
+        gpus=demand.gpus,
         scratch_mb=demand.scratch_mb,
     )
 

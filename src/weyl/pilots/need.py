@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from weyl.config.models import Config
 from weyl.config.operations import Operations
-from weyl.config.resources import ComputingElement, Queue, Site
+from weyl.config.resources import ComputingElement, GpuKind, Queue, Site
 from weyl.matcher.evaluation import Allocation, allocate, failures, needs_of
 from weyl.matcher.models import Offer
 from weyl.matcher.offers import PilotOffer, Place, PlaceFacts, pilot_offer
@@ -173,7 +173,7 @@ def pushed_offer(queue: Queue) -> Offer:
                 "ram_mb": queue.memory_mb,
                 "architecture": {"name": queue.architecture, "features": _flags_of(queue.level)},
             },
-            "gpu": {"count": 0},
+            "gpu": _gpus(queue, ()),
             "io": {"scratch_mb": queue.scratch_mb},
         }
     )
@@ -190,8 +190,14 @@ def _gpus(queue: Queue, seen: Sequence[Offer]) -> dict[str, Any]:
     known = next((offer.gpu for offer in seen if offer.gpu.count), None)
     if known is not None:
         return known.model_dump() | {"count": queue.gpus}
-    best = {"vendor": "nvidia", "arch": "sm_999", "vram_mb_per_gpu": 2**20, "runtime_version": "999"}
-    return {"count": queue.gpus, **best}
+    kind = queue.gpu or GpuKind(arch="sm_999", memory_mb=2**20, runtime="999")
+    return {
+        "count": queue.gpus,
+        "vendor": kind.vendor,
+        "arch": kind.arch,
+        "vram_mb_per_gpu": kind.memory_mb,
+        "runtime_version": kind.runtime,
+    }
 
 
 # As /proc/cpuinfo writes them: everything up to x86-64-v4.

@@ -38,6 +38,10 @@ class ClassContext(TypedDict, total=False):
     sites: NotRequired[Sequence[str] | None]
     banned_sites: NotRequired[Sequence[str] | None]
     avoid: NotRequired[Mapping[str, Sequence[str]] | None]
+    # Until when hosts are avoided, as a Unix time; for as long as the class lives if it is not said.
+    avoid_hosts_until: NotRequired[int | None]
+    # The sites that have all input data on disk.
+    local_data: NotRequired[Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,13 @@ def make_class(requirements: Mapping[str, Any], *, at: str = "", **context: Unpa
         document["sites"] = sorted(set(sites) - banned)
     elif banned:
         document["banned_sites"] = sorted(banned)
-    avoided = {name: sorted(set(entries)) for name, entries in (context.get("avoid") or {}).items() if entries}
+    if local_data := context.get("local_data"):
+        document["local_data"] = sorted(set(local_data))
+    avoided: dict[str, Any] = {
+        name: sorted(set(entries)) for name, entries in (context.get("avoid") or {}).items() if entries
+    }
+    if "hosts" in avoided and (until := context.get("avoid_hosts_until")) is not None:
+        avoided["until"] = until
     if avoided:
         document["avoid"] = avoided
     return RequirementClass(hashlib.sha256(canonical_form(document)).digest(), document)

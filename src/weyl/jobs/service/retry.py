@@ -47,7 +47,7 @@ async def settle(tx: Tx, ended: Mapping[int, ErrorClass | None], *, config: Conf
             continue
         run = _failed_run(row, failed[job_id], exit_codes.get(job_id))
         reschedulings_max = operations.services.job_scheduling.max_rescheduling
-        found = next_run(run, operations.matching.retry, reschedulings_max=reschedulings_max)
+        found = next_run(run, operations.matching.retry, reschedulings_max=reschedulings_max, now=now)
         if found is not None:
             runs[job_id] = found
     await _run_again(tx, {job_id: rows[job_id] for job_id in runs}, runs, failed=failed, config=config, now=now)

@@ -21,6 +21,7 @@ from weyl.matcher.models import Explanation, LimitShown, Offer, ShareShown, Sugg
 from weyl.matcher.offers import PilotOffer, Place, PlaceFacts, facts_of, pilot_offer, time_until
 from weyl.matcher.service.matcher import Matcher
 from weyl.matcher.suggestions import findings_of, for_failed, for_waiting, verdict_of
+from weyl.matcher.wording import at_sites, hosts_kept_off
 from weyl.resource_status.service.board import StatusBoard
 from weyl.task_queues.gates import GateState, has_room
 from weyl.task_queues.queries import select_classes
@@ -86,7 +87,9 @@ class Explainer:
         limits, share = self._limits(class_id, nearest.left, now), self._share(nearest.needs)
         sentence = verdict(nearest, alternatives=len(found))
         if nearest.left:
-            sentence = _closed_limit(limits) or ", ".join([sentence, *self._reasons(nearest, share, place["ahead"])])
+            sentence = _closed_limit(limits) or ", ".join(
+                [sentence, *self._reasons(nearest, share, place["ahead"], now)]
+            )
         return explanation.model_copy(
             update={
                 "class_id": class_id,
@@ -136,8 +139,13 @@ class Explainer:
         shown = [limit_shown(gate, book.state(key), cores=cores, now=now) for key, gate in gates.items()]
         return sorted(shown, key=lambda each: (each.open, each.limit))
 
-    def _reasons(self, findings: Findings, share: ShareShown, ahead: int) -> Iterator[str]:
+    def _reasons(self, findings: Findings, share: ShareShown, ahead: int, now: datetime) -> Iterator[str]:
         """Say what a job that could run waits for: jobs before it, groups before its own, hosts that get nothing."""
+        needs = findings.needs
+        if (kept_off := hosts_kept_off(needs, now)) is not None:
+            yield kept_off
+        if needs.local_data and self._matcher.usage.ledger.scheduling(needs.vo).local_data_first:
+            yield f"which comes sooner at {at_sites(needs.local_data)}, where its input data are on disk"
         if ahead:
             yield f"behind {ahead:,} {'job' if ahead == 1 else 'jobs'} of the same kind"
         if share.rank > 1:

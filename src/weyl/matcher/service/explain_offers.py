@@ -49,7 +49,8 @@ class OfferExplainer:
         for _, mask in masks:
             kept_out |= mask
         queue = Queue(index, waiting)
-        found = examine_offer(queue, asked, Circumstances(standing is Standing.CLOSED, kept_out))
+        near_first = self._matcher.usage.ledger.scheduling(place.vo).local_data_first
+        found = examine_offer(queue, asked, Circumstances(standing is Standing.CLOSED, kept_out, near_first))
         limits: list[LimitShown] = [
             limit_shown(gate, book.state(gate.key), cores=1, now=now)
             for gate, mask in masks
