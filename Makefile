@@ -5,7 +5,7 @@ VENV  := .venv/bin
 JOBS  ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench bench-matcher bench-web screenshots docs build web web-types lock clean
+.PHONY: help setup demo test check format bench bench-matcher bench-web journeys screenshots docs build web web-types lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -46,6 +46,10 @@ bench-matcher: setup  ## measure the matcher on queues of up to ten million jobs
 
 bench-web: setup  ## measure the pages on a million jobs in Chromium, beside their budgets: WEB="--jobs 100000"
 	@$(VENV)/python -m tests.bench.web $(WEB)
+
+journeys: setup  ## walk through every page in Chromium beside a million jobs of others: WEYL_BROWSER_JOBS=100000
+	@python3 tools/setup.py --system
+	@WEYL_BROWSER_JOBS=$${WEYL_BROWSER_JOBS:-1000000} $(VENV)/python -m pytest tests/browser -n0 -rA
 
 screenshots: setup  ## the pictures of the documentation, from the pages as they are
 	@$(VENV)/python tools/screenshots.py

@@ -227,6 +227,7 @@ async def test_what_a_browser_says_of_itself_is_kept_as_text_and_short(browser: 
     (row,) = (await browser.get("/api/auth/web/sessions")).json()
     assert row["user_agent"].startswith("Odd[31mxx")
     assert len(row["user_agent"]) == 200
+    assert row["user"] == "alice"
 
 
 async def test_starts_are_counted_by_address(start_application: object, browser: Browser) -> None:

@@ -6,73 +6,25 @@ A database of its own with commits synced, filled with COPY; the application in 
 import argparse
 import asyncio
 import json
-import random
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import text
-
 from tests.infra.app import Application, Installation, running_application
+from tests.infra.many_jobs import load
 from weyl.demo.postgres import start_postgres
 from weyl.demo.seaweedfs import start_seaweedfs
-from weyl.jobs.queries import failures, search
-from weyl.jobs.tables import jobs
 from weyl.kit.clock import utcnow
-from weyl.kit.db import Database, copy_rows
-from weyl.migrations import migrate
 
 OUT = Path(__file__).resolve().parent.parent.parent / "build" / "bench"
 TIMES = 15
-COLUMNS = ("job_group", "site", "job_name", "owner", "owner_group", "vo", "submission_time", "last_update_time")
-COLUMNS += ("start_exec_time", "end_exec_time", "status", "minor_status", "application_status", "description_id")
 SHOWN = ["JobID", "Status", "MinorStatus", "ApplicationStatus", "JobGroup", "Site", "JobName", "Owner"]
 SHOWN += ["LastUpdateTime"]
-STATUSES = ["Done"] * 60 + ["Failed"] * 15 + ["Waiting"] * 15 + ["Running"] * 8 + ["Killed"] * 2
 NEWEST = [{"parameter": "JobID", "direction": "desc"}]
 CHANGED = [{"parameter": "LastUpdateTime", "direction": "desc"}]
-
-
-def rows(count: int, vo: str) -> Iterator[tuple[object, ...]]:
-    """Yield jobs of a month: 200 owners, 60 sites, 400 kinds of failures."""
-    chance, now = random.Random(1), utcnow()
-    for number in range(count):
-        at = now - timedelta(days=30) * (1 - number / count)
-        status, owner = chance.choice(STATUSES), f"user{int(200 * chance.random() ** 2):03}"
-        said = f"Exited With Status {chance.randint(1, 200)} on wn{number}.site.org: cause {_word(chance)}"
-        application = said if status == "Failed" else "Unknown"
-        ended = at + timedelta(hours=1)
-        yield (
-            f"group{number // 5_000}", f"LCG.Site{chance.randrange(60)}.org", f"job {number}", owner, "user", vo,
-            at, ended, at, ended, status, "Application Finished With Errors", application, 1,
-        )  # fmt: skip
-
-
-def _word(chance: random.Random) -> str:
-    return "".join("ghijklmnop"[int(digit)] for digit in f"{int(400 * chance.random() ** 3):03}")
-
-
-async def load(url: str, count: int, *, vo: str = "voa") -> dict[str, float]:
-    """Fill the database; returns how long that took."""
-    db = Database(url, pool_size=1, statement_timeout_s=600)
-    await migrate.upgrade(db)
-    began = time.perf_counter()
-    async with db.transaction() as tx:
-        await tx.execute(text("SET LOCAL statement_timeout = 0"))
-        await copy_rows(tx, jobs, COLUMNS, rows(count, vo))
-    loaded = time.perf_counter()
-    async with db.transaction() as tx:
-        await failures.fold_failures(tx)
-        await search.fold_counts(tx)
-    folded = time.perf_counter()
-    async with db.transaction() as tx:
-        await tx.execute(text("ANALYZE"))
-    await db.close()
-    return {"load_s": loaded - began, "fold_s": folded - loaded}
 
 
 async def measure(application: Application, count: int) -> dict[str, Any]:

@@ -18,9 +18,9 @@ import asyncpg
 from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 from tools import web
 
-from tests.bench.lists import load
 from tests.bench.stack import BenchStack, bench_stack
 from tests.browser.conftest import ARGUMENTS, CHROMIUM, fill_the_forms
+from tests.infra.many_jobs import load
 from tests.web.test_build import STATIC, first_scripts, packed
 from weyl.kit.db import libpq_dsn
 

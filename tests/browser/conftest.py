@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,10 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, 
 from sqlalchemy import text
 from tools import web
 
-from weyl.demo.installation import InstallationFiles
+from tests.infra.many_jobs import load
+from weyl.config.administration import Document
+from weyl.demo.idp import USERS
+from weyl.demo.installation import InstallationFiles, document
 from weyl.demo.main_job import User
 from weyl.demo.stack import Stack, remove_directory
 from weyl.kit.db import Database
@@ -35,6 +41,17 @@ WAIT_MS = 20_000
 expect.set_options(timeout=WAIT_MS)
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 SERIOUS = ("serious", "critical")
+CONFIGURATION = "The configuration as YAML"
+
+# How many jobs of others there are beside those of the journeys: `make journeys` wants a million.
+JOBS = int(os.environ.get("WEYL_BROWSER_JOBS", "2000"))
+# The demo's administrators may do everything; here each kind has a group, so that a page cannot borrow from another.
+GROUPS = {
+    "operator": ("max", ["NormalUser", "Operator"]),
+    "jobs-admin": ("ada", ["JobAdministrator"]),
+    "config-admin": ("ada", ["CSAdministrator"]),
+    "services-admin": ("ada", ["ServiceAdministrator"]),
+}
 
 Login = Callable[..., Page]
 
@@ -44,7 +61,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/browser" in str(item.path):
             item.add_marker(pytest.mark.xdist_group("browser"))
-            item.add_marker(pytest.mark.timeout(300))
+            # The first one waits until the jobs of others are loaded.
+            item.add_marker(pytest.mark.timeout(300 + JOBS // 1_000))
 
 
 @pytest.fixture(scope="session")
@@ -56,13 +74,35 @@ def pages() -> None:
         pytest.skip(f"The pages are NOT tested in a browser: {problem}")
 
 
+class LoadedStack(Stack):
+    """The demo's stack, whose worker finds jobs of others when it starts."""
+
+    def _launch(self, name: str, arguments: list[str], *sockets: socket.socket) -> None:
+        if name == "worker" and JOBS:
+            taken = asyncio.run(load(self.environment["WEYL_DATABASE_URL"], JOBS, vo="hep"))
+            print(f"{JOBS:,} jobs are loaded: {taken}")
+        super()._launch(name, arguments, *sockets)
+
+
+def _document(idp_url: str, directory: Path) -> Document:
+    """Return the demo's configuration with a group for each kind of administrator; old jobs stay."""
+    changed = document(idp_url, directory)
+    subjects = {user.name: user.subject for user in USERS}
+    changed["Registry"]["hep"]["Groups"] |= {
+        group: {"Properties": properties, "Users": [subjects[user]]} for group, (user, properties) in GROUPS.items()
+    }
+    changed["Operations"]["Defaults"]["JobCleaning"] = {"Enabled": False}
+    return changed
+
+
 @pytest.fixture(scope="session")
 def stack(pages: None) -> Iterator[Stack]:
     """The running system, with a computing element that runs jobs."""
     directory = Path(tempfile.mkdtemp(prefix="weyl-b-"))
     directory.chmod(0o755)
     try:
-        with Stack(InstallationFiles(directory), say=print) as running:
+        files = InstallationFiles(directory, first_document=partial(_document, directory=directory))
+        with LoadedStack(files, say=print) as running:
             yield running
     finally:
         remove_directory(directory)
@@ -171,6 +211,26 @@ def fill_the_forms(page: Page, user: str, group: str) -> None:
     if consent.is_visible():
         consent.click()
         page.locator(".shell").wait_for()
+
+
+def settle(page: Page) -> None:
+    """Wait until a page waits for nothing any more."""
+    expect(page.locator(".waiting, .skeleton, [aria-busy=true]")).to_have_count(0)
+
+
+def begin_change(page: Page) -> str:
+    """Return the text of the configuration from its editor, once it is there."""
+    field = page.get_by_label(CONFIGURATION, exact=True)
+    expect(field).not_to_have_value("")
+    return field.input_value()
+
+
+def commit_change(page: Page, text: str, message: str) -> None:
+    """Write another configuration and commit it, as administrators do."""
+    page.get_by_label(CONFIGURATION, exact=True).fill(text)
+    page.get_by_role("button", name="Look at the change").click()
+    page.get_by_label("Why it is changed").fill(message)
+    page.get_by_role("button", name="Change the configuration").click()
 
 
 def row_of(page: Page, job_id: int) -> Locator:

@@ -1,24 +1,10 @@
 """The configuration is read, changed and turned back in a browser."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from tests.browser.conftest import Login, accessibility_problems
-
-EDITOR = "The configuration as YAML"
-
-
-def _begin(page: Page) -> str:
-    field = page.get_by_label(EDITOR, exact=True)
-    expect(field).not_to_have_value("")
-    return field.input_value()
-
-
-def _commit(page: Page, text: str, message: str) -> None:
-    page.get_by_label(EDITOR, exact=True).fill(text)
-    page.get_by_role("button", name="Look at the change").click()
-    page.get_by_label("Why it is changed").fill(message)
-    page.get_by_role("button", name="Change the configuration").click()
+from tests.browser.conftest import CONFIGURATION as EDITOR
+from tests.browser.conftest import Login, accessibility_problems, begin_change, commit_change
 
 
 def test_those_who_do_not_administer_it_read_it_only(logged_in: Login) -> None:
@@ -29,8 +15,8 @@ def test_those_who_do_not_administer_it_read_it_only(logged_in: Login) -> None:
 
 
 def test_a_document_that_is_no_configuration_is_not_committed_and_says_where(logged_in: Login) -> None:
-    page = logged_in("/config?tab=edit", user="ada", group="admin")
-    text = _begin(page)
+    page = logged_in("/config?tab=edit", user="ada", group="config-admin")
+    text = begin_change(page)
     page.get_by_label(EDITOR, exact=True).fill("Nonsense: 1\n" + text)
     page.get_by_role("button", name="Look at the change").click()
     expect(page.get_by_role("alert")).to_contain_text("This is no configuration yet")
@@ -40,9 +26,9 @@ def test_a_document_that_is_no_configuration_is_not_committed_and_says_where(log
 
 
 def test_a_change_is_looked_at_committed_and_turned_back(logged_in: Login) -> None:
-    page = logged_in("/config?tab=edit", user="ada", group="admin")
-    text = _begin(page)
-    _commit(page, text + "# looked after\n", "Say that somebody looks after it")
+    page = logged_in("/config?tab=edit", user="ada", group="config-admin")
+    text = begin_change(page)
+    commit_change(page, text + "# looked after\n", "Say that somebody looks after it")
     expect(page.get_by_role("button", name="Say that somebody looks after it")).to_be_visible()
     page.get_by_role("button", name="Say that somebody looks after it").click()
     expect(page.get_by_label("What it changed")).to_contain_text("+# looked after")
@@ -51,11 +37,11 @@ def test_a_change_is_looked_at_committed_and_turned_back(logged_in: Login) -> No
 
 
 def test_of_two_who_change_it_the_slower_is_told_and_keeps_the_text(logged_in: Login) -> None:
-    slow = logged_in("/config?tab=edit", user="ada", group="admin")
-    text = _begin(slow)
-    fast = logged_in("/config?tab=edit", user="ada", group="admin")
-    _begin(fast)
-    _commit(fast, text + "# the faster\n", "Be faster")
+    slow = logged_in("/config?tab=edit", user="ada", group="config-admin")
+    text = begin_change(slow)
+    fast = logged_in("/config?tab=edit", user="ada", group="config-admin")
+    begin_change(fast)
+    commit_change(fast, text + "# the faster\n", "Be faster")
     expect(fast.get_by_role("button", name="Be faster")).to_be_visible()
     slow.get_by_label(EDITOR, exact=True).fill("# the slower\n" + text)
     slow.get_by_role("button", name="Look at the change").click()
@@ -71,10 +57,10 @@ def test_of_two_who_change_it_the_slower_is_told_and_keeps_the_text(logged_in: L
 @pytest.mark.parametrize("width", [1280, 390])
 def test_everybody_can_use_the_page_of_the_configuration(logged_in: Login, width: int) -> None:
     page = logged_in(
-        "/config?tab=history", "ada", "admin", color_scheme="dark", viewport={"width": width, "height": 800}
+        "/config?tab=history", "ada", "config-admin", color_scheme="dark", viewport={"width": width, "height": 800}
     )
     expect(page.get_by_role("listitem").first).to_be_visible()
     assert accessibility_problems(page) == []
     page.goto("/config?tab=edit")
-    _begin(page)
+    begin_change(page)
     assert accessibility_problems(page) == []

@@ -5,7 +5,7 @@ import json
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import PICTURES, Login, accessibility_problems, store
+from tests.browser.conftest import PICTURES, Login, accessibility_problems, settle, store
 from weyl.demo.installation import SITE
 from weyl.demo.main_job import User
 from weyl.demo.stack import Stack
@@ -61,10 +61,6 @@ def job(alice: User, stack: Stack) -> int:
     return job_id
 
 
-def _settle(page: Page) -> None:
-    expect(page.locator(".waiting, [aria-busy=true]")).to_have_count(0)
-
-
 def _look(page: Page, name: str) -> list[str]:
     """Keep a picture of a page in both widths and schemes; returns what is wrong with it."""
     PICTURES.mkdir(parents=True, exist_ok=True)
@@ -74,7 +70,7 @@ def _look(page: Page, name: str) -> list[str]:
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
             expect(page.locator("html")).to_have_attribute("data-mantine-color-scheme", scheme)
-            _settle(page)
+            settle(page)
             page.screenshot(path=PICTURES / f"{name}-{width}-{scheme}.png", animations="disabled")
             where = f"{name}, {width}, {scheme}"
             wrong += [f"{where}: {json.dumps(each)}" for each in accessibility_problems(page)]

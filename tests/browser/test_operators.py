@@ -47,7 +47,11 @@ def given_back(logged_in: Login, stack: Stack) -> Iterator[None]:
 
 
 def _operator(logged_in: Login, path: str) -> Page:
-    return logged_in(path, user="ada", group="admin")
+    return logged_in(path, user="max", group="operator")
+
+
+def _keeper(logged_in: Login, path: str) -> Page:
+    return logged_in(path, user="ada", group="services-admin")
 
 
 def _act(page: Page, name: str) -> None:
@@ -96,7 +100,7 @@ def test_a_site_is_banned_with_a_reason_until_a_time_and_taken_back(
     expect(page.get_by_text("Banned", exact=True).first).to_be_visible()
     expect(page.get_by_role("tabpanel")).to_contain_text("<b>Cooling</b> is being repaired")
     page.get_by_role("tab", name="What is said of it").click()
-    expect(page.get_by_role("row").filter(has_text="Cooling")).to_contain_text("ada")
+    expect(page.get_by_role("row").filter(has_text="Cooling")).to_contain_text("max")
     page.goto("/sites")
     expect(page.get_by_role("row").filter(has_text=SITE)).to_contain_text("2031")
     page.goto(f"/sites/{SITE}?tab=history")
@@ -137,6 +141,16 @@ def test_a_pilot_shows_its_jobs_and_its_log_and_is_drained(logged_in: Login, tro
     _confirm(page, "Take a drain back")
 
 
+def test_a_pilot_that_is_revoked_ends(logged_in: Login, troubles: None) -> None:
+    page = _operator(logged_in, "/pilots?f=Status:eq:Running")
+    page.get_by_role("row").nth(1).get_by_role("link").first.click()
+    _act(page, "Revoke")
+    page.get_by_role("dialog").get_by_label("I know that this cannot be undone").check()
+    _confirm(page, re.compile("^Revoke"))
+    expect(page.get_by_role("status").filter(has_text="Revoke: done.")).to_be_visible()
+    expect(page.get_by_role("button", name="Revoke", exact=True)).to_have_count(0)
+
+
 def test_a_host_that_breaks_jobs_is_found_and_its_pilots_are_drained(logged_in: Login, troubles: None) -> None:
     page = _operator(logged_in, "/hosts")
     row = page.get_by_role("row").filter(has_text=HOST)
@@ -152,7 +166,7 @@ def test_waiting_jobs_are_found_by_what_they_need_and_by_whose_turn_it_is(
     logged_in: Login, alice: User, troubles: None
 ) -> None:
     (job_id,) = alice.submit('[ Executable = "/bin/echo"; NumberOfProcessors = 500; JobType = "Test"; ]', "queued")
-    page = _operator(logged_in, "/task-queues?f=owner:eq:alice&f=job_type:eq:Test")
+    page = logged_in("/task-queues?f=owner:eq:alice&f=job_type:eq:Test", "ada", "jobs-admin")
     row = page.get_by_role("row").filter(has_text="Test")
     expect(row).to_contain_text("alice")
     row.get_by_text("Test").click()
@@ -169,8 +183,20 @@ def test_waiting_jobs_are_found_by_what_they_need_and_by_whose_turn_it_is(
     alice.run("jobs", "kill", str(job_id), "--yes")
 
 
+def test_the_queue_is_made_anew(logged_in: Login, alice: User) -> None:
+    (job_id,) = alice.submit('[ Executable = "/bin/echo"; NumberOfProcessors = 500; JobType = "Hospital"; ]', "anew")
+    page = _keeper(logged_in, "/task-queues?f=job_type:eq:Hospital")
+    expect(row_of(page, job_id)).to_be_visible()
+    page.get_by_role("button", name="Make the queue anew").click()
+    page.get_by_role("dialog").get_by_label("I know that this cannot be undone").check()
+    _confirm(page, re.compile("^Make the queue anew"))
+    expect(page.get_by_role("status").filter(has_text="Make the queue anew: done.")).to_be_visible()
+    expect(row_of(page, job_id)).to_be_visible()
+    alice.run("jobs", "kill", str(job_id), "--yes")
+
+
 def test_what_failed_for_good_is_read_run_again_and_discarded(logged_in: Login, troubles: None) -> None:
-    page = _operator(logged_in, "/dead-letters")
+    page = _keeper(logged_in, "/dead-letters")
     replayed, discarded = LETTERS
     expect(row_of(page, replayed)).to_contain_text("OSError: <b>disk full</b>")
     row_of(page, replayed).get_by_text("jobs.housekeeping").click()
@@ -188,7 +214,7 @@ def test_what_failed_for_good_is_read_run_again_and_discarded(logged_in: Login, 
 
 
 def test_a_task_is_run_now_and_what_it_gets_is_checked(logged_in: Login, troubles: None) -> None:
-    page = _operator(logged_in, "/tasks/jobs.housekeeping")
+    page = _keeper(logged_in, "/tasks/jobs.housekeeping")
     _act(page, "Run now")
     dialogue = page.get_by_role("dialog")
     dialogue.get_by_label("What it gets").fill("nothing")

@@ -24,10 +24,10 @@ class FaultProxy:
 
     `delay`: what the component says arrives half a second late. `reset`: connections are reset, new ones at once.
     `black hole`: connections stand and nothing passes; what was said meanwhile arrives once the fault is over, as
-    TCP would repeat it.
+    TCP would repeat it. `host` is where it listens; by default a loopback address of its own.
     """
 
-    def __init__(self, upstream: Address | None = None) -> None:
+    def __init__(self, upstream: Address | None = None, *, host: str | None = None) -> None:
         self.upstream = upstream
         self.delay_s = DELAY_S
         self._fault: Fault = "none"
@@ -35,7 +35,7 @@ class FaultProxy:
         self._open.set()
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._listener = socket.create_server((loopback_address(), 0), backlog=512)
+        self._listener = socket.create_server((host or loopback_address(), 0), backlog=512)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="fault-proxy", daemon=True)
 

@@ -194,6 +194,8 @@ async def test_a_cluster_says_how_many_where_whose_and_whether_it_is_new(
     assert only["count"] == 1
     [most] = await clusters(application, limit=1)
     assert most == first
+    # What is new may be rare: it is looked for among all kinds, not among the most frequent.
+    assert await clusters(application, limit=1, new=True) == [second]
 
 
 async def test_every_way_to_fail_signs_the_job_and_running_again_takes_it_off(
@@ -321,6 +323,7 @@ async def test_months_are_counted_by_the_day_and_say_the_same(
         await fold(db)
     assert seen[0] == seen[1]
     assert len(await clusters(application)) == 1
+    assert await clusters(application, since=since, by="owner", limit=1, new=True) == [second]
 
 
 def test_a_window_has_whole_hours_or_days_and_few_buckets() -> None:

@@ -2,9 +2,14 @@
 
 import gzip
 import json
+import os
 import re
+import shutil
 import subprocess
+import sys
+import tempfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,6 +36,18 @@ def built() -> Path:
     except web.NotPossible as problem:
         pytest.skip(str(problem))
     return STATIC
+
+
+@pytest.fixture
+def bare_sources() -> Iterator[Path]:
+    """What the pages are made of, on a machine of its own; removed at once, since a Node and its modules are large."""
+    with tempfile.TemporaryDirectory(prefix="weyl-n-") as directory:
+        place = Path(directory) / "weyl"
+        shutil.copytree(ROOT / "web", place / "web", ignore=shutil.ignore_patterns("node_modules", "dist"))
+        (place / "tools").mkdir()
+        shutil.copy(ROOT / "tools" / "web.py", place / "tools")
+        (place / ".venv").symlink_to(ROOT / ".venv")
+        yield place
 
 
 def packed(path: Path) -> int:
@@ -74,6 +91,21 @@ def test_a_second_build_does_nothing(built: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(web, "run", refuse)
     web.build()
+
+
+def test_where_there_is_no_node_one_from_pypi_builds_them(bare_sources: Path) -> None:
+    programs = bare_sources.parent / "bin"
+    programs.mkdir()
+    (programs / "sh").symlink_to("/bin/sh")
+    command = [sys.executable, "tools/web.py", "build"]
+    environment = {**os.environ, "PATH": str(programs)}
+    built = subprocess.run(command, cwd=bare_sources, env=environment, capture_output=True, text=True, check=False)
+    if "could not be installed from PyPI" in built.stderr or "is the registry of npm reachable?" in built.stderr:
+        pytest.skip(f"Building without a node is NOT tested: {built.stderr}")
+    assert built.returncode == 0, built.stderr
+    assert f"Installing {web.NODE_WHEEL}" in built.stderr
+    made = bare_sources / "src" / "weyl" / "web" / "static"
+    assert {path.name for path in made.iterdir()} >= {"index.html", "docs.html", "assets"}
 
 
 def test_what_a_list_needs_first_is_within_its_budget(built: Path) -> None:

@@ -14,15 +14,20 @@ export type Page = {
   icon?: string;
   group?: string;
   order?: number;
+  /** What it is for, in a sentence. */
+  doc?: string;
   /** Properties of which one is needed; none: everybody. */
   needs?: string[];
 };
+
+const WHO_RUN_JOBS = ["NormalUser", "JobAdministrator"];
 
 export const PAGES: Page[] = [
   { path: "/", title: "Home", icon: "home", order: 0, load: () => import("./home/Home") },
   {
     path: "/submit",
     title: "Submit",
+    doc: "Describe jobs, see what they would become, and submit them.",
     icon: "send",
     group: "Work",
     order: 5,
@@ -32,26 +37,36 @@ export const PAGES: Page[] = [
   {
     path: "/failures",
     title: "Failures",
+    doc: "Failures that are alike: how many, since when, where and whose.",
     icon: "alert-triangle",
     group: "Work",
     order: 15,
+    needs: WHO_RUN_JOBS,
     load: () => import("./failures/Failures"),
   },
-  { path: "/failures/$signature", load: () => import("./failures/Failures") },
+  { path: "/failures/$signature", needs: WHO_RUN_JOBS, load: () => import("./failures/Failures") },
   {
     path: "/accounting",
     title: "Accounting",
+    doc: "What was used, by whom and where, as plots and numbers.",
     icon: "chart-bar",
     group: "Work",
     order: 50,
+    needs: [...WHO_RUN_JOBS, "AccountingMonitor", "Operator", "ServiceAdministrator"],
     load: () => import("./accounting/Accounting"),
   },
   {
     path: "/config",
     title: "Configuration",
+    doc: "What this installation is told, and how it came to be so.",
     icon: "settings",
     group: "Administration",
     order: 60,
     load: () => import("./config/Configuration"),
   },
 ];
+
+/** Return the page written by hand that an address leads to. */
+export function pageAt(path: string): Page | undefined {
+  return PAGES.find((page) => page.path.split("/")[1] === path.split("/")[1]);
+}

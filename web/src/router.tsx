@@ -2,7 +2,7 @@
 
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { readSearch, writeSearch } from "./kit/address";
-import { Fault } from "./kit/Panel";
+import { Fault, Waiting } from "./kit/Panel";
 import { PAGES } from "./pages";
 import { LoginPage } from "./shell/Login";
 import { NotHere } from "./shell/NotHere";
@@ -44,6 +44,9 @@ export const router = createRouter({
   stringifySearch: (search) => writeSearch(search),
   defaultPreload: "intent",
   scrollRestoration: false,
+  // Where the page itself is slow to come, whoever pressed a link sees that it was pressed.
+  defaultPendingComponent: () => <Waiting what="Loading the page" />,
+  defaultPendingMs: 500,
   defaultErrorComponent: ({ error }) => (
     <Fault error={error} what="This page" onRetry={() => window.location.reload()} />
   ),

@@ -122,6 +122,8 @@ class BrowserSession(BaseModel):
 
     session_id: str
     sub: str
+    user: str
+    """What the person is called; empty if the configuration does not know them any more."""
     vo: str
     group: str
     properties: list[str]

@@ -53,7 +53,8 @@ _BROWSERS = View(
     columns=(
         Column(name="session_id", title="Number", width=280),
         Column(name="current", title="This one", type="bool", operators=("eq", "neq"), width=90),
-        Column(name="sub", title="Whose", width=220),
+        Column(name="user", title="Whose", width=120),
+        Column(name="sub", title="Subject", width=220, help="What the identity provider calls the person."),
         Column(name="vo", title="VO", operators=CHOICE_OPERATORS, width=100),
         Column(name="group", title="Group", width=120),
         Column(name="properties", title="Asked for beyond", type="list", sortable=False, filterable=False, width=200),
@@ -63,9 +64,9 @@ _BROWSERS = View(
         _time("last_used_at", "Last used"),
         _time("expires_at", "Until"),
     ),
-    default_columns=("current", "sub", "group", "user_agent", "address", "created_at", "last_used_at", "expires_at"),
+    default_columns=("current", "user", "group", "user_agent", "address", "created_at", "last_used_at", "expires_at"),
     default_sort=(SortKey(parameter="last_used_at", direction="desc"),),
-    groupings=("sub", "vo", "group", "address"),
+    groupings=("user", "vo", "group", "address"),
     actions=(
         Action(
             name="end",

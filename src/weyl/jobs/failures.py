@@ -70,6 +70,17 @@ def failure_text(minor_status: str, application_status: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """Which failures are asked for, and by what their course is told apart."""
+
+    since: datetime | None
+    by: str
+    limit: int
+    signature: str | None = None
+    only_new: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """The time that is looked at, in buckets of whole hours or days, and before it one as long to compare with."""
 

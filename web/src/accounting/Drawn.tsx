@@ -6,7 +6,7 @@ import { Nothing } from "@/kit/Panel";
 import { TimeChart } from "@/kit/TimeChart";
 import { sayFault } from "@/kit/toasts";
 import { pictureOf, saveFile } from "./picture";
-import { csvOf, formatOf, isQuotient, type Plot } from "./plots";
+import { bucketSeconds, csvOf, formatOf, isCount, isQuotient, type Plot } from "./plots";
 
 type Props = {
   plot: Plot;
@@ -54,16 +54,18 @@ export default function Drawn({ plot, title, isStacked, onPick }: Props) {
       <div className="head">
         <h2>{title}</h2>
         <span className="grow" />
-        <Button size="compact-sm" variant="default" onClick={savePicture}>
-          PNG
-        </Button>
-        <Button
-          size="compact-sm"
-          variant="default"
-          onClick={() => saveFile(`${name}.csv`, new Blob([csvOf(plot)], { type: "text/csv" }))}
-        >
-          CSV
-        </Button>
+        <Button.Group>
+          <Button size="compact-sm" variant="default" onClick={savePicture}>
+            PNG
+          </Button>
+          <Button
+            size="compact-sm"
+            variant="default"
+            onClick={() => saveFile(`${name}.csv`, new Blob([csvOf(plot)], { type: "text/csv" }))}
+          >
+            CSV
+          </Button>
+        </Button.Group>
       </div>
       <div ref={place}>
         <TimeChart
@@ -72,6 +74,8 @@ export default function Drawn({ plot, title, isStacked, onPick }: Props) {
           label={title}
           height={320}
           isStacked={isStacked}
+          bucket_s={bucketSeconds(plot)}
+          isCount={isCount(plot)}
           format={format}
           onPick={pick}
         />

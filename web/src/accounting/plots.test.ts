@@ -1,10 +1,12 @@
 import { describe, expect, it } from "vitest";
 import {
   type Asked,
+  bucketSeconds,
   csvOf,
   datesBefore,
   datesOf,
   formatOf,
+  isCount,
   type Plot,
   questionOf,
   usualBucket,
@@ -80,5 +82,13 @@ describe("plots", () => {
       ],
     } as unknown as Plot;
     expect(csvOf(plot)).toBe("time,'=A,B\r\n2026-03-01T00:00:00Z,1,\r\n");
+  });
+
+  it("count things in whole numbers, and draw the last bucket to its end", () => {
+    expect(isCount({ value: "jobs", unit: "jobs", normalised: false })).toBe(true);
+    expect(isCount({ value: "jobs", unit: "jobs", normalised: true })).toBe(false);
+    expect(isCount({ value: "wall_s", unit: "s", normalised: false })).toBe(false);
+    expect(bucketSeconds({ bucket: "month", buckets: ["2026-02-01T00:00:00Z"] })).toBe(28 * 86_400);
+    expect(bucketSeconds({ bucket: "hour", buckets: ["2026-02-01T00:00:00Z"] })).toBe(3600);
   });
 });

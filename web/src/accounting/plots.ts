@@ -112,6 +112,18 @@ export function formatOf(plot: Pick<Plot, "unit" | "value" | "normalised">): (va
   return plot.unit === "s" ? formatDuration : formatNumber;
 }
 
+/** Tell whether the values of a plot are numbers of things. */
+export function isCount(plot: Pick<Plot, "unit" | "value" | "normalised">): boolean {
+  return plot.unit !== "s" && !plot.normalised && !isQuotient(plot.value);
+}
+
+/** Return how long the last bucket of a plot is: it is drawn to its end. */
+export function bucketSeconds({ bucket, buckets }: Pick<Plot, "bucket" | "buckets">): number {
+  const last = new Date(buckets.at(-1) ?? 0);
+  const end = Date.UTC(last.getUTCFullYear(), last.getUTCMonth() + 1, 1);
+  return bucket === "hour" ? 3600 : bucket === "day" ? DAY_MS / 1000 : (end - last.getTime()) / 1000;
+}
+
 /** Write a plot as CSV: a line for each bucket, a column for each series. */
 export function csvOf(plot: Plot): string {
   const head = csvLine(["time", ...plot.series.map((each) => each.name)]);

@@ -4,6 +4,7 @@ import { Button, Checkbox, Group, Modal, TextInput } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { ApiFault, askCall, type Row, send } from "@/kit/api";
+import { useIsCovered } from "@/kit/covers";
 import type { Spec } from "@/kit/filters";
 import { countOf, formatNumber } from "@/kit/formats";
 import { defaultsOf, problemsOf, sentValues } from "@/kit/forms";
@@ -42,6 +43,7 @@ export default function ActionDialog(props: Props) {
   const [isBusy, setBusy] = useState(false);
   const [fault, setFault] = useState<string>();
 
+  const isCovered = useIsCovered();
   const element = useRef<HTMLFormElement>(null);
   // A button that is busy loses the keyboard: whoever pressed it by key goes on with what is to be done next.
   useEffect(() => {
@@ -130,6 +132,7 @@ export default function ActionDialog(props: Props) {
       centered
       size={plan ? "lg" : "md"}
       closeOnClickOutside={!isBusy}
+      closeOnEscape={!isCovered}
     >
       <form
         ref={element}

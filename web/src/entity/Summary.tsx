@@ -18,7 +18,7 @@ export function Summary({ view, counts, by, change, conditions, isPending, error
     return null;
   }
   if (!counts) {
-    return isPending ? <Skeleton height={52} /> : null;
+    return isPending ? <Skeleton height={48} /> : null;
   }
   const isStatus = by === view.status_column;
   const shown = counts.rows.slice(0, SHOWN_MAX);

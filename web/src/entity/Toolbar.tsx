@@ -53,6 +53,9 @@ export function Toolbar(props: Props) {
         <Button
           key={each.name}
           size="compact-sm"
+          variant={each.destructive ? "default" : "filled"}
+          className={each.destructive ? "destructive" : undefined}
+          title={each.help}
           leftSection={<NamedIcon name={each.icon ?? "plus"} />}
           onClick={() => setAction(each)}
         >

@@ -5,7 +5,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
 import { lazy, useState } from "react";
 import { ask } from "@/kit/api";
-import { formatNumber } from "@/kit/formats";
+import { formatNumber, plural } from "@/kit/formats";
 import { Fault, Nothing, Panel, Waiting } from "@/kit/Panel";
 import { Sparkline } from "@/kit/Sparkline";
 import { mayUse, useMe } from "@/kit/session";
@@ -29,6 +29,7 @@ const PERIODS: Record<string, string> = {
 };
 
 const ALL: string = "/failures";
+const KINDS_MAX = 50;
 
 export default function Failures() {
   useTitle("Failures");
@@ -41,22 +42,31 @@ export default function Failures() {
   const onlyNew = word("new", "") === "1";
   const [noted, setNoted] = useState<Cluster>();
   const found = useQuery({
-    queryKey: ["failures", since, by, signature],
+    queryKey: ["failures", since, by, signature, onlyNew],
     queryFn: ({ signal }) =>
       ask<Found>("GET", "/api/jobs/failures", {
-        query: { since: `${momentBefore(new Date(), since)}Z`, by, signature },
+        query: {
+          since: `${momentBefore(new Date(), since)}Z`,
+          by,
+          signature,
+          new: onlyNew || undefined,
+          limit: KINDS_MAX,
+        },
         signal,
       }),
   });
-  const clusters = (found.data?.clusters ?? []).filter((each) => !onlyNew || each.is_new);
+  const clusters = found.data?.clusters ?? [];
   const total = clusters.reduce((sum, each) => sum + each.count, 0);
   return (
     <div className="written">
       <div className="head">
         <h1>Failures</h1>
-        {found.data && (
+        {clusters.length > 0 && (
           <span className="faint" role="status">
-            {formatNumber(total)} in {formatNumber(clusters.length)} kinds
+            {plural(total, "failure")} in{" "}
+            {clusters.length < KINDS_MAX
+              ? plural(clusters.length, "kind")
+              : `the ${KINDS_MAX} most frequent kinds`}
           </span>
         )}
         <span className="grow" />
@@ -225,7 +235,7 @@ function Said({ cluster, onNote }: { cluster: Cluster; onNote: ((cluster: Cluste
         <button
           type="button"
           className="place"
-          aria-label={`${note ? "Change" : "Add"} the note on ${nameOf(cluster)}`}
+          aria-label={`${note ? "change the note" : "add a note"} on ${nameOf(cluster)}`}
           onClick={() => onNote(cluster)}
         >
           {note ? "change the note" : "add a note"}

@@ -3,6 +3,7 @@
 import { Button, Group, Modal } from "@mantine/core";
 import { useState } from "react";
 import { ask } from "@/kit/api";
+import { useIsCovered } from "@/kit/covers";
 import { Fault } from "@/kit/Panel";
 import { say } from "@/kit/toasts";
 import type { Cluster } from "./clusters";
@@ -14,6 +15,7 @@ export default function NoteDialog({ cluster, onClose, onDone }: Props) {
   const [link, setLink] = useState(cluster.note?.link ?? "");
   const [error, setError] = useState<unknown>();
   const [isSending, setSending] = useState(false);
+  const isCovered = useIsCovered();
   const save = async () => {
     setSending(true);
     setError(undefined);
@@ -30,7 +32,13 @@ export default function NoteDialog({ cluster, onClose, onDone }: Props) {
     }
   };
   return (
-    <Modal opened onClose={onClose} title="What is known of this failure" size="lg">
+    <Modal
+      opened
+      onClose={onClose}
+      title="What is known of this failure"
+      size="lg"
+      closeOnEscape={!isCovered}
+    >
       <form
         className="stack"
         onSubmit={(event) => {

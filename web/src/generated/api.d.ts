@@ -2570,6 +2570,8 @@ export interface components {
             session_id: string;
             /** Sub */
             sub: string;
+            /** User */
+            user: string;
             /** User Agent */
             user_agent: string;
             /** Vo */
@@ -9112,6 +9114,8 @@ export interface operations {
                 limit?: number;
                 /** @description Only failures of this kind */
                 signature?: string | null;
+                /** @description Only kinds of which there were none in a time as long, just before */
+                new?: boolean;
             };
             header?: never;
             path?: never;

@@ -9,15 +9,17 @@ import { formatAgo, formatNumber, plural } from "@/kit/formats";
 import { NamedIcon } from "@/kit/icons";
 import { Fault, Panel, Waiting } from "@/kit/Panel";
 import { StatusMark } from "@/kit/Status";
-import { type Me, mayUse, useMe, useView, useViews } from "@/kit/session";
+import { type Me, mayUse, useMe, useView } from "@/kit/session";
 import { kept } from "@/kit/store";
 import { useTitle } from "@/kit/useTitle";
 import { Time } from "@/kit/Value";
+import { useGroups } from "@/shell/Navigation";
 import { type Visit, visitAt } from "./visits";
 import "@/kit/written.css";
 
 type Failures = components["schemas"]["Failures"];
 
+const HOME = "/";
 const SUBMIT: string = "/submit";
 const FAILURES: string = "/failures";
 const OPERATORS = ["Operator", "SiteManager", "JobAdministrator", "ServiceAdministrator"];
@@ -28,7 +30,9 @@ const Trouble = lazy(() => import("./Trouble"));
 export default function Home() {
   useTitle("Home");
   const me = useMe();
-  const views = useViews();
+  const entries = useGroups()
+    .flatMap((group) => group.entries)
+    .filter((entry) => entry.to !== HOME);
   const hasJobs = mayUse(me, ["NormalUser", "JobAdministrator"]);
   return (
     <div className="written">
@@ -44,18 +48,20 @@ export default function Home() {
           <Trouble />
         </Panel>
       )}
-      <h2>Everything here</h2>
-      <ul className="cards">
-        {views.map((view) => (
-          <li key={view.name}>
-            <Link to="/$view" params={{ view: view.name }} className="card">
-              <NamedIcon name={view.icon} size={20} />
-              <strong>{view.title}</strong>
-              <span className="faint">{view.doc}</span>
-            </Link>
-          </li>
-        ))}
-      </ul>
+      <section className="stack">
+        <h2>Everything here</h2>
+        <ul className="cards">
+          {entries.map((entry) => (
+            <li key={entry.to}>
+              <Link to={entry.to} className="card">
+                <NamedIcon name={entry.icon} size={20} />
+                <strong>{entry.title}</strong>
+                <span className="faint">{entry.doc}</span>
+              </Link>
+            </li>
+          ))}
+        </ul>
+      </section>
     </div>
   );
 }
@@ -155,23 +161,25 @@ function SinceLastVisit({ me }: { me: Me }) {
       )}
       {failures.isPending && <Waiting />}
       {failures.data?.clusters.length === 0 && <p className="faint">Nothing has failed.</p>}
-      <ul className="revisions">
-        {failures.data?.clusters.map((each) => (
-          <li key={`${each.vo} ${each.signature}`}>
-            <Link
-              to="/$view"
-              params={{ view: "jobs" }}
-              search={{ f: `FailureSignature:eq:${each.signature}` } as never}
-            >
-              {each.example || each.text}
-            </Link>{" "}
-            <span className="faint">
-              {plural(each.count, "job")}
-              {each.is_new ? ", new" : ""}
-            </span>
-          </li>
-        ))}
-      </ul>
+      {failures.data && failures.data.clusters.length > 0 && (
+        <ul className="revisions">
+          {failures.data.clusters.map((each) => (
+            <li key={`${each.vo} ${each.signature}`}>
+              <Link
+                to="/$view"
+                params={{ view: "jobs" }}
+                search={{ f: `FailureSignature:eq:${each.signature}` } as never}
+              >
+                {each.example || each.text}
+              </Link>{" "}
+              <span className="faint">
+                {plural(each.count, "job")}
+                {each.is_new ? ", new" : ""}
+              </span>
+            </li>
+          ))}
+        </ul>
+      )}
       <Link to={FAILURES}>All failures</Link>
     </section>
   );

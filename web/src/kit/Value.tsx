@@ -12,7 +12,8 @@ type Props = { column: Column; row: Row; view?: View; isShort?: boolean };
 
 export function Value({ column, row, view, isShort }: Props) {
   const value = lookUp(row, column.name);
-  if (value === null || value === undefined || value === "") {
+  // Nothing has the number 0: it stands for none.
+  if (value === null || value === undefined || value === "" || (value === 0 && isId(column))) {
     return isShort ? null : <span className="faint">–</span>;
   }
   const type = column.type ?? "text";

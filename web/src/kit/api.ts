@@ -30,6 +30,8 @@ export type Connection = "fine" | "offline" | "unavailable";
 export const connection = new Store<Connection>("fine");
 /** Whether the login has ended while the page was open. */
 export const expired = new Store(false);
+/** What the server says if it knows who is logged in and does not let them go on as before. */
+export const denied = new Store<string | undefined>(undefined);
 
 export type Row = Record<string, unknown>;
 
@@ -38,7 +40,7 @@ export type Options = {
   body?: unknown;
   headers?: Record<string, string>;
   signal?: AbortSignal;
-  /** Answers 401 without asking the person to log in again. */
+  /** Fails without asking the person to log in again. */
   quiet?: boolean;
 };
 
@@ -60,7 +62,12 @@ export async function request(method: string, path: string, options: Options = {
     options.quiet,
   );
   if (!answer.ok && answer.status !== 304) {
-    throw await faultOf(answer, `${method} ${path}`);
+    const fault = await faultOf(answer, `${method} ${path}`);
+    // Taken out of the group, suspended: whatever is asked for in this login is refused from now on.
+    if (fault.said.error === "access_denied" && !options.quiet) {
+      denied.set(fault.message);
+    }
+    throw fault;
   }
   return answer;
 }

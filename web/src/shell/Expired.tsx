@@ -1,18 +1,27 @@
-/** Over the page when the login has ended: nothing that was typed is lost, and the way back leads to the same address. */
+/**
+ * Over the page when the login has ended, or is refused since somebody was taken out of a group: nothing that was typed
+ * is lost, and the way back leads to the same address.
+ */
 
 import { Button, Group, Modal } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
-import { expired, request } from "@/kit/api";
+import { denied, expired, request } from "@/kit/api";
+import { useStore } from "@/kit/store";
 import { say, sayFault } from "@/kit/toasts";
 import { LoginForm } from "./Login";
 
 export default function Expired() {
   const queries = useQueryClient();
+  const why = useStore(denied);
   const here = `${window.location.pathname}${window.location.search}`;
+  const close = () => {
+    expired.set(false);
+    denied.set(undefined);
+  };
   const check = async () => {
     try {
       await request("GET", "/api/auth/web/me", { quiet: true });
-      expired.set(false);
+      close();
       await queries.invalidateQueries();
       say("You are logged in again.");
     } catch (error) {
@@ -20,9 +29,19 @@ export default function Expired() {
     }
   };
   return (
-    <Modal opened onClose={() => expired.set(false)} title="Your login has ended" centered>
+    <Modal
+      opened
+      onClose={close}
+      title={why ? "You cannot go on in this group" : "Your login has ended"}
+      centered
+    >
+      {why && (
+        <p className="fault" role="alert">
+          {why}
+        </p>
+      )}
       <p>
-        What you typed is still here. Log in in{" "}
+        What you typed is still here. Log in{why && " in another group"} in{" "}
         <a href={`/login?return_to=%2F`} target="_blank" rel="noreferrer">
           another tab
         </a>{" "}

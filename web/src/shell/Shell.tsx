@@ -6,16 +6,18 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Outlet, useLocation, useNavigate } from "@tanstack/react-router";
 import { lazy, Suspense, useEffect, useState } from "react";
 import { Operations } from "@/entity/operations";
-import { expired } from "@/kit/api";
+import { denied, expired } from "@/kit/api";
 import { useKeys } from "@/kit/keys";
 import { Panel, Waiting } from "@/kit/Panel";
 import { loadPreferences } from "@/kit/preferences";
-import { meOptions, viewsOptions } from "@/kit/session";
+import { mayUse, meOptions, viewsOptions } from "@/kit/session";
 import { useStore } from "@/kit/store";
 import { Toasts } from "@/kit/toasts";
+import { pageAt } from "@/pages";
 import { Banner } from "./Banner";
 import { Mark } from "./Mark";
 import { Navigation } from "./Navigation";
+import { NotHere } from "./NotHere";
 import { UserMenu } from "./UserMenu";
 
 const Palette = lazy(() => import("./Palette"));
@@ -29,6 +31,7 @@ export function Shell() {
   const [over, setOver] = useState<"palette" | "help">();
   const location = useLocation();
   const isExpired = useStore(expired);
+  const isDenied = useStore(denied) !== undefined;
   const me = useQuery(meOptions);
   const views = useQuery({ ...viewsOptions, enabled: !me.isError });
   useSecondLook(me.data !== undefined);
@@ -99,7 +102,7 @@ export function Shell() {
           <Waiting />
         ) : (
           <Panel key={path} what="This page">
-            <Outlet />
+            {me.data && !mayUse(me.data, pageAt(path)?.needs) ? <NotHere name={path.slice(1)} /> : <Outlet />}
           </Panel>
         )}
       </main>
@@ -110,7 +113,7 @@ export function Shell() {
       <Suspense fallback={null}>
         {over === "palette" && <Palette onClose={() => setOver(undefined)} />}
         {over === "help" && <Help onClose={() => setOver(undefined)} />}
-        {isExpired && !isStranger && <Expired />}
+        {((isExpired && !isStranger) || isDenied) && <Expired />}
       </Suspense>
     </div>
   );

@@ -28,7 +28,7 @@ export function UserMenu() {
 
   const switchTo = async (vo: string, group: string) => {
     try {
-      await request("POST", "/api/auth/web/switch", { body: { vo, group } });
+      await request("POST", "/api/auth/web/switch", { body: { vo, group }, quiet: true });
       forget();
       window.location.reload();
     } catch (error) {

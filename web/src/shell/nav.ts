@@ -3,7 +3,7 @@
 import type { View } from "@/kit/views";
 import type { Page } from "@/pages";
 
-export type Entry = { to: string; title: string; icon: string; order: number };
+export type Entry = { to: string; title: string; icon: string; order: number; doc?: string };
 export type Group = { title: string; entries: Entry[] };
 
 /** Return the groups in the order in which their first entries come; entries without a group come before all. */
@@ -17,6 +17,7 @@ export function grouped(views: readonly View[], pages: readonly Page[]): Group[]
         title: page.title,
         icon: page.icon ?? "file",
         order: page.order ?? 100,
+        doc: page.doc,
       });
     }
   }
@@ -29,6 +30,7 @@ export function grouped(views: readonly View[], pages: readonly Page[]): Group[]
         title: view.title,
         icon: view.icon,
         order: view.nav_order ?? 100,
+        doc: view.doc,
       });
     }
   }

@@ -12,7 +12,8 @@ from weyl.auth.routes.context import ClientAddress, CurrentAuthority
 from weyl.auth.service import browser_login
 from weyl.auth.service.attempts import admit
 from weyl.auth.service.browser_login import Return, WebLogin
-from weyl.auth.service.sessions import Session, Sessions, Visitor, subject_of
+from weyl.auth.service.sessions import Session, Sessions, Visitor, name_of, subject_of
+from weyl.config.routes import CurrentConfig
 from weyl.kit.http import (
     CurrentDatabase,
     CurrentUser,
@@ -155,7 +156,7 @@ async def end_web_session(request: Request, known: CurrentSessions) -> Response:
 
 @router.get("/sessions", operation_id="auth_list_web_sessions", response_model=list[BrowserSession])
 async def list_web_sessions(
-    request: Request, user: CurrentUser, known: CurrentSessions, *, tx: ReadTx, now: Now
+    request: Request, user: CurrentUser, known: CurrentSessions, config: CurrentConfig, *, tx: ReadTx, now: Now
 ) -> Response:
     """List the caller's browsers that are logged in; with ProxyManagement those of everybody in the VO."""
     session: Session | None = request.scope.get("weyl.session")
@@ -166,6 +167,7 @@ async def list_web_sessions(
             {
                 "session_id": str(row.session_id),
                 "sub": row.subject,
+                "user": name_of(config, row),
                 "vo": row.vo,
                 "group": row.group_name,
                 "properties": row.properties,

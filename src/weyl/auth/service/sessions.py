@@ -87,6 +87,13 @@ def subject_of(row: SessionRow) -> str:
     return row.subject.removeprefix(f"{row.vo}:")
 
 
+def name_of(config: Config, row: SessionRow) -> str:
+    """Return what the person is called now; nothing if they are not registered any more."""
+    organisation = config.registry.get(row.vo)
+    user = organisation.users.get(subject_of(row)) if organisation else None
+    return user.preferred_username if user else ""
+
+
 def new_cookie() -> str:
     """Return the value of a cookie: 256 random bits."""
     return new_secret(COOKIE_BYTES)

@@ -42,9 +42,11 @@ def history(job_id: int) -> Call[list[LoggingRecord]]:
     return Call("GET", f"/api/jobs/{job_id}/history", list[LoggingRecord])
 
 
-def failures(*, since: datetime | None = None, by: str = "site", limit: int = 50) -> Call[Failures]:
+def failures(
+    *, since: datetime | None = None, by: str = "site", limit: int = 50, only_new: bool = False
+) -> Call[Failures]:
     """Ask which kinds of failures there were since a time, by default in the last day."""
-    query = {"since": since.isoformat() if since else None, "by": by, "limit": limit}
+    query = {"since": since.isoformat() if since else None, "by": by, "limit": limit, "new": only_new or None}
     return Call("GET", "/api/jobs/failures", Failures, query=query)
 
 

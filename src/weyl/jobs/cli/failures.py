@@ -31,6 +31,9 @@ def list_failures(
     *,
     since: Annotated[str, typer.Option("--since", metavar="SPAN", help="How far back, as 6h or 2d.")] = "1d",
     by: Annotated[str, typer.Option("--by", help="What `Split` of the JSON form tells apart: site or owner.")] = "site",
+    new: Annotated[
+        bool, typer.Option("--new", help="Only those that there were not in a time as long before.")
+    ] = False,
     number: Annotated[int, typer.Option("--number", "-n", min=1, max=200, help="How many.")] = 20,
 ) -> Result:
     """Lists the most frequent kinds of failures; find their jobs with --where "FailureSignature = SIGNATURE".
@@ -41,7 +44,7 @@ def list_failures(
         raise UsageFault(f"Failures are told apart by site or owner, not by {by}.")
     session = session_of(context)
     start = datetime.now(UTC) - parse_span(since)
-    found = session.client.send(lists.failures(since=start, by=by, limit=number))
+    found = session.client.send(lists.failures(since=start, by=by, limit=number, only_new=new))
     rows = [_row(each) for each in found.clusters]
     return Rows(rows, columns=COLUMNS, id_column="Signature", unit="kinds of failures")
 

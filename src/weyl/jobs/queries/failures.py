@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from weyl.jobs.failures import Daily, Tally, Window, tallies_of
+from weyl.jobs.failures import Asked, Daily, Tally, Window, tallies_of
 from weyl.jobs.permits import Scope
 from weyl.jobs.tables import failure_deltas, failure_notes, failure_signatures
 from weyl.kit import json
@@ -31,6 +31,7 @@ WITH seen AS (
   SELECT vo, signature, sum(count) FILTER (WHERE hour >= $2) AS jobs,
     coalesce(sum(count) FILTER (WHERE hour < $2), 0) AS before
   FROM seen GROUP BY vo, signature HAVING sum(count) FILTER (WHERE hour >= $2) > 0
+    AND (NOT $8::boolean OR coalesce(sum(count) FILTER (WHERE hour < $2), 0) = 0)
   ORDER BY jobs DESC, signature LIMIT $6
 ), placed AS (
   SELECT s.*, m.before,
@@ -48,16 +49,15 @@ HAVING sum(count) > 0
 }
 
 
-async def select_tallies(
-    tx: Tx, scope: Scope, window: Window, *, by: str, limit: int, signature: str | None = None
-) -> list[Tally]:
+async def select_tallies(tx: Tx, scope: Scope, window: Window, asked: Asked) -> list[Tally]:
     """Count the failures of the most frequent signatures, or of one; those of all owners over weeks from the days."""
+    limit, signature, only_new = asked.limit, asked.signature, asked.only_new
     if window.is_daily and scope.owner is None:
-        days = await fetch_text(tx, _DAILY, window.before, window.start, scope.vo, limit, signature)
-        return tallies_of([_daily(row) for row in days], window, by=by)
+        days = await fetch_text(tx, _DAILY, window.before, window.start, scope.vo, limit, signature, only_new)
+        return tallies_of([_daily(row) for row in days], window, by=asked.by)
     rows = await fetch_text(
         tx,
-        _TALLIES[by],
+        _TALLIES[asked.by],
         window.before,
         window.start,
         scope.vo,
@@ -65,6 +65,7 @@ async def select_tallies(
         window.bucket.total_seconds(),
         limit,
         signature,
+        only_new,
     )
     return [Tally(**row) for row in rows]
 
@@ -83,6 +84,7 @@ WITH seen AS (
   SELECT vo, signature, sum(count) FILTER (WHERE day >= $2) AS jobs,
     CAST(coalesce(sum(count) FILTER (WHERE day < $2), 0) AS bigint) AS before
   FROM seen GROUP BY vo, signature HAVING sum(count) FILTER (WHERE day >= $2) > 0
+    AND (NOT $6::boolean OR coalesce(sum(count) FILTER (WHERE day < $2), 0) = 0)
   ORDER BY jobs DESC, signature LIMIT $4
 )
 SELECT vo, signature, day, CAST(sites AS text) AS sites, CAST(owners AS text) AS owners, before, first_at, last_at

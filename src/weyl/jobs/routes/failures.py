@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query, Response
 
 from weyl.config.routes import CurrentConfig
+from weyl.jobs.failures import Asked
 from weyl.jobs.models.failures import Failures, NoteOrder
 from weyl.jobs.policy import may_annotate
 from weyl.jobs.routes.search import scope_of
@@ -32,11 +33,14 @@ async def get_failures(
     by: Annotated[Literal["site", "owner"], Query(description="What `split` tells apart")] = "site",
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     signature: Annotated[str | None, Query(pattern="^[0-9a-f]{16}$", description="Only failures of this kind")] = None,
+    new: Annotated[
+        bool, Query(description="Only kinds of which there were none in a time as long, just before")
+    ] = False,
     now: Now,
 ) -> Failures:
     """Answer with the most frequent kinds of failures since a time: how many, where, whose, and whether it is new."""
     scope = scope_of(user, config)
-    asked = service.Asked(since=since, by=by, limit=limit, signature=signature)
+    asked = Asked(since=since, by=by, limit=limit, signature=signature, only_new=new)
     return await service.clusters(tx, scope, asked, now=now)
 
 

@@ -2,14 +2,13 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from weyl.config.models import Config
 from weyl.jobs.errors import FailureNotFound
 from weyl.jobs.exits import meaning_of
-from weyl.jobs.failures import TOP, clusters_of, failure_text, signature, window_of
+from weyl.jobs.failures import TOP, Asked, clusters_of, failure_text, signature, window_of
 from weyl.jobs.models.failures import Elsewhere, FailureCluster, FailureExplained, Failures, HostHistory, NoteOrder
 from weyl.jobs.overrides import Overrides
 from weyl.jobs.permits import Readable, Scope
@@ -26,16 +25,6 @@ SINCE_DEFAULT = timedelta(days=1)
 SIGNED_AT_ONCE = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Which failures are asked for, and by what their course is told apart."""
-
-    since: datetime | None
-    by: str
-    limit: int
-    signature: str | None = None
-
-
 async def clusters(tx: Tx, scope: Scope, asked: Asked, *, now: datetime) -> Failures:
     """Return the most frequent kinds of failures, or one kind, since a time, by default of the last day."""
     since = asked.since or now - SINCE_DEFAULT
@@ -43,7 +32,7 @@ async def clusters(tx: Tx, scope: Scope, asked: Asked, *, now: datetime) -> Fail
     if since > now:
         raise BadRequest("`since` lies in the future: give a time that has been")
     window = window_of(max(since, now - timedelta(days=KEPT_DAYS)), now)
-    tallies = await queries.select_tallies(tx, scope, window, by=asked.by, limit=asked.limit, signature=asked.signature)
+    tallies = await queries.select_tallies(tx, scope, window, asked)
     keys = sorted({(each.vo, each.signature) for each in tallies})
     said = await queries.select_said(tx, keys) if keys else {}
     shown = {key: _shown(row, scope) for key, row in said.items()}

@@ -1,6 +1,6 @@
 """The descriptions of all views, and what of them each caller may use."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from weyl.kit.ids import sha256_hex
 from weyl.kit.views import View
@@ -23,19 +23,24 @@ class ViewShelf:
         if properties not in self._written:
             if len(self._written) >= KEPT_MAX:
                 self._written.clear()
-            views = [allowed(view, properties) for view in self.views if _is_met(view.needs, properties)]
+            hidden = {view.name for view in self.views if not _is_met(view.needs, properties)}
+            views = [allowed(view, properties, hidden) for view in self.views if view.name not in hidden]
             body = Views(version=self._version, views=views).model_dump_json().encode()
             self._written[properties] = body, sha256_hex(body)[:16]
         body, digest = self._written[properties]
         return body, f"{revision[:12]}-{digest}"
 
 
-def allowed(view: View, properties: frozenset[str]) -> View:
-    """Return a view without the actions and tabs that these properties do not give."""
+def allowed(view: View, properties: frozenset[str], hidden: Collection[str]) -> View:
+    """Return a view without the actions and tabs that these properties do not give.
+
+    Tabs of views that are `hidden` are left out, and so are the changes of what only those show.
+    """
     return view.model_copy(
         update={
+            "events_topic": None if view.events_topic in hidden else view.events_topic,
             "actions": tuple(action for action in view.actions if _is_met(action.needs, properties)),
-            "tabs": tuple(tab for tab in view.tabs if _is_met(tab.needs, properties)),
+            "tabs": tuple(tab for tab in view.tabs if _is_met(tab.needs, properties) and tab.view not in hidden),
         }
     )
 

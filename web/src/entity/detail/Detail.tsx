@@ -47,6 +47,8 @@ export default function Detail({ view, id, tab, onTab, onClose, isPage }: Props)
     }
   }, []);
 
+  // Where an id has several parts, what is open is called by its own; the fields below have the others.
+  const name = String(partsOf(view, id)[view.id_column] ?? id);
   const Heading = isPage ? "h1" : "h2";
   const row = found.data;
   const status = view.status_column ? row?.[view.status_column] : undefined;
@@ -58,7 +60,7 @@ export default function Detail({ view, id, tab, onTab, onClose, isPage }: Props)
     <article className="detail">
       <header className="detail-head">
         <Heading tabIndex={-1} ref={head}>
-          {singular(view)} {id}
+          {singular(view)} {name}
         </Heading>
         {status !== undefined && <StatusMark view={view} value={status} large />}
         <span className="grow" />
@@ -149,6 +151,10 @@ function Gone({ error, view, id, onRetry }: { error: unknown; view: View; id: st
 
 /** Tabs by the keyboard as people know them: arrows move, and what is reached is shown. */
 function Tabs({ tabs, shown, onTab }: { tabs: Tab[]; shown: Tab; onTab: (tab: string) => void }) {
+  // On a narrow screen the row of tabs scrolls: the one that is shown is in sight.
+  useEffect(() => {
+    document.getElementById(`tab-${shown.name}`)?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [shown.name]);
   const move = (event: React.KeyboardEvent) => {
     const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
     const next = tabs[(tabs.indexOf(shown) + step + tabs.length) % tabs.length];
