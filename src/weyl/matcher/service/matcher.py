@@ -208,6 +208,8 @@ class Matcher:
             if attempt.bound or attempt.miss is not None:
                 break
             await self._try(attempt)
+        if not attempt.bound and await self._replay.knows(attempt):
+            raise RequestRepeated("A question with this request_id was answered already")
         while not attempt.bound and not self._is_closing:
             left_s = deadline - loop.time()
             if left_s <= 0:
@@ -235,7 +237,8 @@ class Matcher:
 
     def _offer_of(self, offer: Offer, place: Place) -> PilotOffer:
         facts = self._facts_of(place)
-        kind = (place, offer.cpu.architecture, offer.tags)
+        architecture = offer.cpu.architecture
+        kind = (place, architecture.name, architecture.features, offer.tags)
         equipment = self._equipment.get(kind)
         if equipment is None:
             if len(self._equipment) >= KINDS_OF_NODES_KEPT:
