@@ -2,13 +2,12 @@
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
-
-from cachetools import TTLCache
 
 from weyl.auth.keys import KeySet
 from weyl.auth.tokens import JobIdentity
@@ -93,9 +92,8 @@ class Matcher:
         self._equipment: dict[object, Equipment] = {}
         self._revision = ""
         self._questions: dict[tuple[str, str], _Question] = {}
-        self._answered: TTLCache[tuple[str, str], MatchAnswer] = TTLCache(
-            REQUESTS_KEPT, REQUEST_KEPT_FOR.total_seconds()
-        )
+        # With the time of each answer, the oldest first.
+        self._answered: OrderedDict[tuple[str, str], tuple[datetime, MatchAnswer]] = OrderedDict()
         self._is_closing = False
 
     async def start(self) -> None:
@@ -125,8 +123,9 @@ class Matcher:
         if request.request_id is None:
             return await self._answer(pilot, request, is_gone)
         key = (pilot.stamp, request.request_id)
-        if (known := self._answered.get(key)) is not None:
-            return known
+        known = self._answered.get(key)
+        if known is not None and self._clock() - known[0] < REQUEST_KEPT_FOR:
+            return known[1]
         question = self._questions.get(key)
         if question is None:
             question = self._ask(key, pilot, request, is_gone)
@@ -156,7 +155,9 @@ class Matcher:
         def done(finished: "asyncio.Task[MatchAnswer]") -> None:
             del self._questions[key]
             if not finished.cancelled() and finished.exception() is None and finished.result().jobs:
-                self._answered[key] = finished.result()
+                self._answered[key] = self._clock(), finished.result()
+                if len(self._answered) > REQUESTS_KEPT:
+                    self._answered.popitem(last=False)
 
         task.add_done_callback(done)
         return question
