@@ -33,7 +33,7 @@ from weyl.matcher.service.usage import Usage
 from weyl.resource_status.service.board import StatusBoard
 from weyl.task_queues.health import Standing
 
-REQUESTS_KEPT = 20_000
+JOBS_REMEMBERED = 20_000
 KINDS_OF_NODES_KEPT = 8_000
 REQUEST_KEPT_FOR = timedelta(minutes=10)
 BUSY_TRIES_MAX = 3
@@ -92,8 +92,9 @@ class Matcher:
         self._equipment: dict[object, Equipment] = {}
         self._revision = ""
         self._questions: dict[tuple[str, str], _Question] = {}
-        # With the time of each answer, the oldest first.
+        # Who asks again soon is answered from here: with the time of each answer, the oldest first.
         self._answered: OrderedDict[tuple[str, str], tuple[datetime, MatchAnswer]] = OrderedDict()
+        self._remembered = 0
         self._is_closing = False
 
     async def start(self) -> None:
@@ -155,12 +156,17 @@ class Matcher:
         def done(finished: "asyncio.Task[MatchAnswer]") -> None:
             del self._questions[key]
             if not finished.cancelled() and finished.exception() is None and finished.result().jobs:
-                self._answered[key] = self._clock(), finished.result()
-                if len(self._answered) > REQUESTS_KEPT:
-                    self._answered.popitem(last=False)
+                self._remember(key, finished.result())
 
         task.add_done_callback(done)
         return question
+
+    def _remember(self, key: tuple[str, str], answer: MatchAnswer) -> None:
+        self._answered[key] = self._clock(), answer
+        self._remembered += len(answer.jobs)
+        while self._remembered > JOBS_REMEMBERED:
+            _, (_, oldest) = self._answered.popitem(last=False)
+            self._remembered -= len(oldest.jobs)
 
     async def _answer(self, pilot: MatchingPilot, request: MatchRequest, is_gone: IsGone) -> MatchAnswer:
         if (action := self._action(pilot.stamp)) != "continue":
