@@ -5023,6 +5023,8 @@ export interface components {
             next_at: string | null;
             /** Rule */
             rule: string;
+            /** Runs */
+            runs: string;
             /** Task */
             task: string;
             /** Vo */
@@ -5523,6 +5525,8 @@ export interface components {
             rule: string | null;
             /** Running */
             running: number;
+            /** Runs */
+            runs: string | null;
             /**
              * Seen At
              * Format: date-time
