@@ -32,7 +32,7 @@ from weyl.jobs.routes import (
 )
 from weyl.jobs.routes import sandboxes as jobs_sandboxes
 from weyl.jobs.service import figures as job_figures
-from weyl.jobs.service.feed import JobFeed
+from weyl.jobs.service.feed import JobFeed, QueueFeed
 from weyl.jobs.service.holds import Waker
 from weyl.jobs.service.moves import fail
 from weyl.jobs.service.writes import JobWrites
@@ -129,6 +129,7 @@ def _hub(services: Services, board: StatusBoard) -> Hub:
     settings = services.settings
     feeds: dict[str, Feed] = {
         "jobs": JobFeed(services.db, services.config),
+        "queues": QueueFeed(services.db, services.config),
         "pilots": PilotFeed(services.db),
         "sites": StatusFeed(board),
     }

@@ -193,8 +193,8 @@ async def test_everybody_sees_what_they_may_use(client: httpx2.AsyncClient, logi
     # Nor the jobs of a site: a tab of a list that is not theirs is not there either.
     assert [tab["name"] for tab in keeper["sites"]["tabs"]] == ["overview", "said", "history", "pilots", "ces"]
     assert "jobs" in {tab["name"] for tab in user["sites"]["tabs"]}
-    # They would be refused the changes of jobs.
-    assert keeper["task-queues"]["events_topic"] is None
+    # They would be refused the changes of jobs, and have those of the queues.
+    assert {keeper[name]["events_topic"] for name in ("task-queues", "shares", "limits")} == {"queues"}
     assert user["jobs"]["events_topic"] == "jobs"
     assert [action["name"] for action in user["jobs"]["actions"]] == ["kill", "reschedule", "delete"]
     assert user["sites"]["actions"] == []

@@ -8680,7 +8680,7 @@ export interface operations {
     ui_follow_events: {
         parameters: {
             query: {
-                /** @description jobs, pilots, sites, ... */
+                /** @description jobs, queues, pilots, sites, ... */
                 topic: string[];
             };
             header?: {
