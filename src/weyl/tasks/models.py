@@ -232,6 +232,8 @@ class Operation(BaseModel):
     done: int
     failed: int
     total: int
+    progress: float
+    """How much of it is behind it, done or failed, in percent."""
     errors: list[OperationError]
     """The first ten things to which it could not be done."""
     detail: str | None = None

@@ -1,4 +1,4 @@
-"""What web pages show of background work: kinds of tasks, their schedules, and what failed for the last time."""
+"""What web pages show of operations on many things, and of tasks: kinds, schedules, and what failed for good."""
 
 from weyl.kit.views import (
     CHOICE_OPERATORS,
@@ -9,11 +9,26 @@ from weyl.kit.views import (
     Column,
     Condition,
     SortKey,
+    Status,
     Tab,
     View,
 )
+from weyl.tasks.models import OperationState
 
 _KEEPERS = ("ServiceAdministrator",)
+
+OPERATION_STATES = (
+    Status(
+        value=OperationState.WAITING,
+        tone="info",
+        icon="clock",
+        help="It has not begun: stopped now, it changes nothing.",
+    ),
+    Status(value=OperationState.RUNNING, tone="progress", icon="player-play"),
+    Status(value=OperationState.DONE, tone="success", icon="check", terminal=True),
+    Status(value=OperationState.CANCELLED, tone="warning", icon="ban", terminal=True),
+    Status(value=OperationState.FAILED, tone="danger", icon="x", terminal=True),
+)
 
 
 def _number(name: str, title: str, width: int = 90) -> Column:
@@ -197,4 +212,69 @@ _DEAD = View(
     doc="Tasks that failed for the last time: why, and what to do with them.",
 )
 
-VIEWS = (_KINDS, _SCHEDULES, _DEAD)
+_ONE_OPERATION = "/api/operations/{operation_id}"
+
+_OPERATIONS = View(
+    name="operations",
+    title="Operations",
+    icon="list-check",
+    nav_group="Work",
+    nav_order=15,
+    id_column="operation_id",
+    search=ApiCall(method="GET", path="/api/operations", query={"everybody": True, "limit": 1_000}),
+    get=ApiCall(method="GET", path=_ONE_OPERATION),
+    columns=(
+        Column(name="kind", title="What", width=150, link="/operations/{operation_id}", help="As jobs.kill."),
+        Column(
+            name="state",
+            title="State",
+            type="status",
+            operators=CHOICE_OPERATORS,
+            values=[status.value for status in OPERATION_STATES],
+            width=110,
+        ),
+        Column(name="progress", title="Progress", type="progress", operators=ORDER_OPERATORS, width=160),
+        _number("done", "Done"),
+        _number("failed", "Failed"),
+        _number("total", "Of"),
+        Column(name="created_by", title="Ordered by", width=130),
+        _time("created", "Ordered"),
+        _time("starts_at", "Begins"),
+        _time("ended_at", "Ended"),
+        Column(name="detail", title="Said of its end", width=260),
+        Column(name="operation_id", title="Operation", width=290, link="/operations/{operation_id}"),
+    ),
+    default_columns=("kind", "state", "progress", "done", "failed", "total", "created_by", "created", "ended_at"),
+    default_sort=(SortKey(parameter="created", direction="desc"),),
+    groupings=("kind", "state", "created_by"),
+    time_column="created",
+    status_column="state",
+    statuses=OPERATION_STATES,
+    actions=(
+        Action(
+            name="cancel",
+            title="Stop",
+            icon="ban",
+            call=ApiCall(method="DELETE", path=_ONE_OPERATION),
+            when=("waiting", "running"),
+            cli="weyl operations cancel {operation_id}",
+            help="Before it begins nothing is changed; later what was done stays done.",
+        ),
+    ),
+    tabs=(
+        Tab(name="overview", title="Overview", kind="fields"),
+        Tab(
+            name="errors",
+            title="What failed",
+            kind="table",
+            call=ApiCall(method="GET", path=_ONE_OPERATION, under="errors"),
+            columns=(Column(name="id", title="Number", type="int"), Column(name="reason", title="Why")),
+        ),
+    ),
+    events_topic="operations",
+    needs=("NormalUser", "JobAdministrator"),
+    cli="weyl operations list --everybody",
+    doc="What was ordered for many jobs at once: how far it is, and to which it could not be done.",
+)
+
+VIEWS = (_OPERATIONS, _KINDS, _SCHEDULES, _DEAD)

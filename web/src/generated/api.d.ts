@@ -4374,6 +4374,8 @@ export interface components {
              * Format: uuid
              */
             operation_id: string;
+            /** Progress */
+            progress: number;
             /**
              * Starts At
              * Format: date-time
@@ -8680,7 +8682,7 @@ export interface operations {
     ui_follow_events: {
         parameters: {
             query: {
-                /** @description jobs, queues, pilots, sites, ... */
+                /** @description jobs, operations, queues, pilots, sites, ... */
                 topic: string[];
             };
             header?: {
