@@ -58,20 +58,29 @@ class PatientProtocol(HttpToolsProtocol):
     """Closes connections on which no head of a request arrives in time: some thousand of them cost a sender nothing."""
 
     _deadline: asyncio.TimerHandle | None = None
+    _is_in_head = True
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
         super().connection_made(transport)
         self._wait()
 
+    def data_received(self, data: bytes) -> None:
+        """Wait for the rest of a head that has begun; most come in one piece, and no timer is set for them."""
+        super().data_received(data)
+        if not self._is_in_head:
+            self._wait_no_longer()
+        elif self._deadline is None:
+            self._wait()
+
     def on_message_begin(self) -> None:
-        """Wait for the head of a request that has begun."""
+        """Note that a head has begun."""
         super().on_message_begin()
-        self._wait()
+        self._is_in_head = True
 
     def on_headers_complete(self) -> None:
-        """Wait no longer."""
-        self._wait_no_longer()
+        """Note that a head is whole."""
+        self._is_in_head = False
         super().on_headers_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -80,7 +89,6 @@ class PatientProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def _wait(self) -> None:
-        self._wait_no_longer()
         self._deadline = self.loop.call_later(HEAD_S, self.transport.close)
 
     def _wait_no_longer(self) -> None:

@@ -69,7 +69,7 @@ def read_gpus(listed: str, header: str, *, visible: Optional[str]) -> Gpus:
         fields = [field.strip() for field in line.split(",")]
         if len(fields) != 4 or not re.fullmatch(r"\d+\.\d+", fields[2]) or not fields[3].isdigit():
             continue
-        if wanted is not None and not any(name in (fields[0], fields[1]) for name in wanted):
+        if wanted is not None and not any(_names(name, fields[0], fields[1]) for name in wanted):
             continue
         ids.append(fields[1])
         archs.append(int(fields[2].replace(".", "")))
@@ -78,6 +78,11 @@ def read_gpus(listed: str, header: str, *, visible: Optional[str]) -> Gpus:
     if not ids or runtime is None:
         return Gpus()
     return Gpus(tuple(ids), "sm_%d" % min(archs), min(sizes), runtime.group(1), are_assigned=wanted is not None)
+
+
+def _names(name: str, index: str, uuid: str) -> bool:
+    """Whether CUDA takes a name for this GPU: HTCondor gives only the first digits of its UUID."""
+    return name == index or (name.startswith("GPU-") and uuid.startswith(name))
 
 
 def _locked(ids: Sequence[str], count: int, directory: Path) -> Iterator[str]:

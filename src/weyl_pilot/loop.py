@@ -74,6 +74,7 @@ class Loop:
         self._closing: List[Wrapper] = []
         self._tally = Tally()
         self._is_asking = False
+        self._is_short = False
         self._ask_at = 0.0
         self._stop_reason: Optional[str] = None
         self._is_terminated = False
@@ -148,10 +149,13 @@ class Loop:
             free_mb = shutil.disk_usage(str(self._rules.work_dir)).free >> 20
         except OSError:
             return False
-        if free_mb >= DISK_RESERVE_MB:
-            return False
-        log.warning("no job is asked for: only %d MB are free in %s", free_mb, self._rules.work_dir)
-        return True
+        was_short, self._is_short = self._is_short, free_mb < DISK_RESERVE_MB
+        if self._is_short and not was_short:
+            log.warning("no job is asked for: only %d MB are free in %s", free_mb, self._rules.work_dir)
+        if self._is_short:
+            # What it ends for if this goes on: that nothing waits would be a good reason to send the next pilot here.
+            self._tally.miss = "scratch"
+        return self._is_short
 
     def _ask(self, request: Mapping[str, Any]) -> None:
         start = time.monotonic()

@@ -208,7 +208,13 @@ class Server:
         except Refused as refused:
             if refused.status != 401:
                 raise
-        return self._send(method, path, body, token=self.job_token(job_id, renew=True), limits=limits)
+        try:
+            return self._send(method, path, body, token=self.job_token(job_id, renew=True), limits=limits)
+        except Refused as refused:
+            if refused.status != 401:
+                raise
+            # One server has just issued it: another that cannot read it lags behind, after a change of keys or release.
+            raise Unreachable("a new token of job %d is refused: %s" % (job_id, refused)) from refused
 
     def _pilot_token(self, *, renew: bool = False) -> str:
         # One thread at a time: a refresh token used twice revokes the whole family.

@@ -241,6 +241,13 @@ def test_a_key_set_of_public_halves_is_refused_at_the_start() -> None:
         keys(json.dumps({"keys": [public]}))
 
 
+def test_two_keys_of_one_name_are_refused_at_the_start() -> None:
+    """Of two such, tokens would be signed with one and looked at with the other."""
+    pair = [json.loads(generate_keys(algorithm))["keys"][0] | {"kid": "1"} for algorithm in ("Ed25519", "RS256")]
+    with pytest.raises(InvalidKeys, match="two keys have the id 1"):
+        keys(json.dumps({"keys": pair}))
+
+
 def test_a_sealed_token_is_read_by_every_server_and_by_nobody_else() -> None:
     token = keys().seal(CLAIMS)
     assert keys().decode(token) == {**CLAIMS, "iss": ISSUER}

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import secrets
 import selectors
 import socket
 import statistics
@@ -37,7 +38,8 @@ class Pilot:
     def request(self, count: int, used_s: int) -> bytes:
         """Return a question for so many jobs, made after the pilot has used some of its time."""
         left_s = b"%d" % (self.wall_time - used_s)
-        body = b'{"count":%d,"offer":%s}' % (count, self.offer.replace(b"987654321", left_s, 1))
+        offer = self.offer.replace(b"987654321", left_s, 1)
+        body = b'{"count":%d,"request_id":"%s","offer":%s}' % (count, secrets.token_hex(16).encode(), offer)
         return self.head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
 
 

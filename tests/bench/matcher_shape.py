@@ -58,10 +58,15 @@ def site_name(number: int) -> str:
 
 def snapshot(chance: random.Random, sites: int = 60) -> list[Waiting]:
     """Return the classes of the real queue; the user's jobs come last."""
-    found = []
+    found: list[Waiting] = []
+    seen: set[bytes] = set()
     for stratum in sorted(SHAPE["strata"], key=lambda each: each["group"] == "lhcb_user"):
-        sizes = _sizes_within(chance, stratum)
-        found += [Waiting(_real_class(chance, stratum, number, sites), size) for number, size in enumerate(sizes)]
+        for number, size in enumerate(_sizes_within(chance, stratum)):
+            made = _real_class(chance, stratum, number, sites)
+            while made.hash in seen:  # another stratum of the group, whose work is nearly the same
+                made = _real_class(chance, stratum, number, sites)
+            seen.add(made.hash)
+            found.append(Waiting(made, size))
     return found
 
 

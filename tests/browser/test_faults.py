@@ -95,6 +95,26 @@ def test_a_login_that_somebody_ends_loses_nothing_that_was_typed(logged_in: Logi
     expect(page.get_by_role("status").filter(has_text="1 job submitted")).to_be_visible()
 
 
+def test_somebody_else_who_logs_in_over_an_ended_login_gets_a_page_of_their_own(
+    logged_in: Login, alice: User, job: int
+) -> None:
+    page = logged_in("/jobs?cols=JobID,Owner", fresh=True)
+    expect(row_of(page, job)).to_contain_text("alice")
+    alice.run("logins", "revoke", _session_of(page), "--yes")
+    _wait_until_refused(page)
+    page.get_by_role("button", name="Refresh").click()
+    ended = page.get_by_role("dialog", name="Your login has ended")
+    with page.expect_popup() as other:
+        ended.get_by_role("link", name="another tab").click()
+    again = other.value
+    fill_the_forms(again, "max", "user")
+    page.evaluate("window.isOld = true")
+    ended.get_by_role("button", name="I have logged in, go on").click()
+    expect(page.get_by_role("button", name="max hep · user")).to_be_visible()
+    assert page.evaluate("window.isOld === undefined")
+    expect(row_of(page, job)).to_have_count(0)
+
+
 def test_what_was_written_comes_back_after_a_new_login_where_the_old_one_ran_out(
     logged_in: Login, stack: Stack
 ) -> None:

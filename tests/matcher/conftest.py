@@ -104,8 +104,8 @@ async def start_matcher(db: Database, config: ConfigStore, tokens: JobTokens) ->
     """Return a function that starts a matcher with a pool of its own, as one more server process would."""
     async with AsyncExitStack() as stack:
 
-        async def start(**options: object) -> Matcher:
-            pool = Database(db.url, pool_size=2)
+        async def start(*, lock_timeout_s: float = 10, **options: object) -> Matcher:
+            pool = Database(db.url, pool_size=2, lock_timeout_s=lock_timeout_s)
             stack.push_async_callback(pool.close)
             board = await stack.enter_async_context(StatusBoard(pool, config))
             matcher = Matcher(pool, board, tokens=tokens, **options)  # type: ignore[arg-type]

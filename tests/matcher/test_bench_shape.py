@@ -10,6 +10,7 @@ from weyl.task_queues.tags import parse
 
 def test_the_snapshot_has_the_classes_and_jobs_of_its_strata() -> None:
     waiting = shape.snapshot(random.Random(1))
+    assert len({each.made.hash for each in waiting}) == len(waiting)
     strata = shape.SHAPE["strata"]
     assert len(waiting) == sum(stratum["queues"] for stratum in strata)
     assert sum(each.jobs for each in waiting) == sum(stratum["jobs"] for stratum in strata)

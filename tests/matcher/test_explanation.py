@@ -33,6 +33,13 @@ SITUATIONS: list[tuple[dict[str, Any], dict[str, Any], list[Candidate], str, str
         "No pilot came from S9 in the last 24 h; pilots came from S1",
     ),
     ({}, {"banned_sites": ["S1"]}, [_seen()], "site", "Pilots came from S1 only, and the job must not run at S1"),
+    (
+        {},
+        {"banned_sites": ["S1"], "avoid": {"hosts": ["wn7"]}},
+        [_seen()],
+        "site",
+        "Pilots came from S1 only, and the job must not run at S1",
+    ),
     ({}, {}, [_seen(closed="S1: flooded")], "site_status", "Closed for jobs: S1: flooded"),
     (
         {"cpu": {"ram_mb": {"request": {"overhead": 32_768}}}},

@@ -168,6 +168,38 @@ async def test_a_repeated_request_gets_the_same_jobs_also_from_another_process(
     assert len(other_pilot.jobs) == 1
 
 
+async def test_what_a_later_round_cannot_get_does_not_cost_what_an_earlier_one_got(
+    db: Database, submit: Submit, start_matcher: StartMatcher
+) -> None:
+    first, killed = await submit(2)
+    [locked] = await submit(1, a_class({"cpu": {"num_cores": {"min": 1, "max": 2}}}))
+    matcher = await start_matcher(lock_timeout_s=0.5)
+    async with db.transaction() as tx:
+        await tx.execute(text("UPDATE jobs SET status = 'Killed' WHERE job_id = :id"), {"id": killed})
+    async with db.transaction() as tx:
+        await tx.execute(text("SELECT FROM jobs WHERE job_id = :id FOR UPDATE"), {"id": locked})
+        answer = await matcher.match(a_pilot(), a_request(request_id="r1", count=2))
+        assert [job.job_id for job in answer.jobs] == [first]
+    again = await (await start_matcher()).match(a_pilot(), a_request(request_id="r1", count=2))
+    assert [job.job_id for job in again.jobs] == [first]
+    later = await matcher.match(a_pilot(), a_request(request_id="r2", count=2))
+    assert [job.job_id for job in later.jobs] == [locked]
+
+
+async def test_what_several_rounds_got_is_kept_together(
+    db: Database, submit: Submit, start_matcher: StartMatcher
+) -> None:
+    first, killed = await submit(2)
+    [other] = await submit(1, a_class({"cpu": {"num_cores": {"min": 1, "max": 2}}}))
+    matcher = await start_matcher()
+    async with db.transaction() as tx:
+        await tx.execute(text("UPDATE jobs SET status = 'Killed' WHERE job_id = :id"), {"id": killed})
+    answer = await matcher.match(a_pilot(), a_request(request_id="r1", count=2))
+    assert [job.job_id for job in answer.jobs] == [first, other]
+    again = await (await start_matcher()).match(a_pilot(), a_request(request_id="r1", count=2))
+    assert [job.job_id for job in again.jobs] == [first, other]
+
+
 async def test_a_job_that_moved_on_is_not_handed_out_again(
     db: Database, submit: Submit, start_matcher: StartMatcher
 ) -> None:

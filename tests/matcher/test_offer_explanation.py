@@ -64,6 +64,9 @@ GPU_BLOCK = {"vendor": "nvidia", "arch": "sm_80", "count": {"min": 1, "max": 1}}
     ("requirements", "context", "offer", "sentence"),
     [
         ({}, {"sites": ["S2", "S3"]}, {}, "Those left want other sites than S1, the most of them S2 and S3"),
+        ({}, {"banned_sites": ["S1"]}, {}, "Those left must not run at S1"),
+        ({}, {"avoid": {"hosts": ["wn1"]}}, {}, "Those left have failed on wn1, and keep off it for a time"),
+        ({}, {"sites": ["S1"], "avoid": {"hosts": ["wn1"]}}, {}, "Those left have failed on wn1"),
         ({}, {}, {"closed": True}, "Only test jobs start there: S1 is being repaired"),
         (
             {},

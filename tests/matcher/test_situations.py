@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 from tests.infra.app import Application
+from tests.jobs.grids import PLAIN, STATIC, grid
 from tests.matcher.conftest import OFFER, Submit
 from tests.matcher.factories import a_class
 
 from weyl.config.operations import MatchLimit
+from weyl.jobs.ranges import to_ranges
+from weyl.jobs.service.checks import check_jobs
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.matcher import queries
@@ -256,3 +259,30 @@ async def test_the_sentence_names_the_cause(
     told = answer.json()["verdict"]
     print(f"{situation}: {told}")
     assert re.match(".*".join(re.escape(part) for part in sentence.split(".*")), told), told
+
+
+BANNED = {"ALPHA-DISK": "disks are being replaced"}
+HELD = {
+    "held for input data": (
+        "/voa/alpha",
+        "It does not wait for a pilot yet. /voa/alpha cannot be read now: ALPHA-DISK: disks are being replaced; "
+        "it goes on as soon as the storage element ALPHA-DISK can be used, at ",
+    ),
+    "held for a tape": (
+        "/voa/tape",
+        "It does not wait for a pilot yet. /voa/tape is on tape at ALPHA-TAPE, and your VO has no stager",
+    ),
+}
+
+
+@pytest.mark.parametrize("situation", HELD)
+async def test_the_sentence_says_what_a_job_is_held_for(application: Application, db: Database, situation: str) -> None:
+    lfn, sentence = HELD[situation]
+    jdl = PLAIN + f'InputData = "{lfn}";'
+    answer = await application.client.post("/api/jobs/jdl", json=[jdl], headers=application.login())
+    [job_id] = [job["JobID"] for job in answer.json()]
+    await check_jobs(db, to_ranges([job_id]), config=grid(banned=BANNED), now=utcnow(), rules=STATIC)
+    answer = await application.client.get(f"/api/jobs/{job_id}/explain", headers=application.login())
+    told = answer.json()["verdict"]
+    print(f"{situation}: {told}")
+    assert told.startswith(sentence), told

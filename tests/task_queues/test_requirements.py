@@ -44,10 +44,32 @@ def test_equal_meaning_has_an_equal_hash() -> None:
         {"sites": ["S"]},
         {"banned_sites": ["S"]},
         {"avoid": {"hosts": ["wn1"]}},
+        {"local_data": ["S"]},
     ],
 )
 def test_everything_that_decides_is_in_the_hash(context: dict[str, Any]) -> None:
     assert a_class().hash != a_class(**context).hash
+
+
+def test_the_time_for_which_a_host_is_avoided_is_in_the_hash() -> None:
+    for_ever, *until = [a_class(avoid={"hosts": ["wn1"]}, avoid_hosts_until=at) for at in (None, 300, 600)]
+    assert len({for_ever.hash, *(each.hash for each in until)}) == 3
+    assert a_class(avoid_hosts_until=300).hash == a_class().hash
+
+
+@pytest.mark.parametrize(
+    ("made", "digest"),
+    [
+        (a_class(), "081859b6df467bc12237347a6941a108d833d94436dfbd93f85960160221a60c"),
+        (
+            a_class(banned_sites=["S1"], avoid={"hosts": ["wn1"]}),
+            "7d2abc503be264c3e8b1d883c031d79c9249aa4edcb666eee05f7ef7ee2277b2",
+        ),
+    ],
+)
+def test_a_class_keeps_its_hash_from_release_to_release(made: RequirementClass, digest: str) -> None:
+    """With another, jobs that come after an upgrade would not stand in line behind those that wait for the same."""
+    assert made.hash.hex() == digest
 
 
 def test_the_canonical_form_reads_back_and_has_integers_only() -> None:

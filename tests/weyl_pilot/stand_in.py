@@ -61,6 +61,8 @@ class StandIn:
         self.log: list[str] = []
         self.action = "continue"
         self.is_down = False
+        self.unread_tokens = 0
+        """How many tokens of jobs are still to be refused."""
         self.refreshes = 0
         self.pilot_token = "pilot-token-0"
         self.url = ""
@@ -154,6 +156,9 @@ class StandIn:
         owner = re.fullmatch(r"job-token-(\d+)", token)
         if owner is None:
             return 401, {"detail": "not a job's token"}
+        if self.unread_tokens:
+            self.unread_tokens -= 1
+            return 401, {"detail": "Invalid JWT"}
         job_id = owner.group(1)
         job = self.jobs[int(job_id)]
         if path == "/api/jobs/status":

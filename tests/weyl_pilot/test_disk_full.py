@@ -43,6 +43,15 @@ def test_no_job_is_asked_for_until_there_is_room(server: StandIn, disk: Path, st
     assert (job.last("Status"), job.last("MinorStatus")) == ("Done", "Execution Complete")
 
 
+def test_a_pilot_that_never_has_room_does_not_say_that_nothing_waits(server: StandIn, disk: Path, start: Start) -> None:
+    job = server.add(1, executable="/bin/true")
+    with full(disk, but_mb=550):
+        log = finish(start("--idle-s", "1"))
+    assert log.count("no job is asked for") == 1
+    assert "no job in 1 s, the last for `scratch`" in log
+    assert job.states == []
+
+
 def test_a_payload_that_fills_the_disk_is_stopped_and_the_next_one_runs(
     server: StandIn, disk: Path, start: Start
 ) -> None:

@@ -166,6 +166,16 @@ def test_reports_that_the_server_does_not_take_are_repeated_in_order(server: Sta
     assert not spool.exists()
 
 
+def test_a_server_that_cannot_read_new_tokens_yet_loses_no_report(server: StandIn, start: Start) -> None:
+    """As while servers are restarted one by one with a new release, or get a new key one after the other."""
+    server.unread_tokens = 5
+    job = server.add(1, executable="/bin/true")
+    finish(start())
+    assert server.unread_tokens == 0
+    assert (job.last("Status"), job.last("MinorStatus")) == ("Done", "Execution Complete")
+    assert "Job Initialization" in job.minors()
+
+
 def test_sigterm_ends_payloads_and_reports_the_pilot_failed(server: StandIn, start: Start) -> None:
     job = server.add(1, executable="/bin/sh", arguments="-c 'echo out; sleep 60'")
     pilot = start()

@@ -108,6 +108,9 @@ def test_the_weakest_of_different_gpus_says_what_each_can_do() -> None:
     assert found == Gpus(("GPU-aa", "GPU-bb"), "sm_75", 16384, "12.4")
     assert read_gpus(LISTED, HEADER, visible="0").ids == ("GPU-aa",)
     assert read_gpus(LISTED, HEADER, visible="GPU-bb").ids == ("GPU-bb",)
+    # As HTCondor names them.
+    assert read_gpus(LISTED, HEADER, visible="GPU-b").ids == ("GPU-bb",)
+    assert read_gpus(LISTED, HEADER, visible="GPU-bb1,2").ids == ()
     assert read_gpus(LISTED, HEADER, visible="") == read_gpus("", HEADER, visible=None) == Gpus()
     assert read_gpus(LISTED, HEADER, visible="GPU-bb").are_assigned
     assert found.taken(0, Path("/nowhere")).offer(0) == {"count": 0}

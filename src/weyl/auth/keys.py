@@ -236,6 +236,8 @@ def _parse(text: str) -> list[Key]:
         if not isinstance(key, OKPKey | RSAKey):
             raise InvalidKeys(f"key {key.kid} is of type {key.key_type}; use Ed25519 or RSA")
         key.ensure_kid()
+        if any(key.kid == other.kid for other in usable):
+            raise InvalidKeys(f"two keys have the id {key.kid}: a token names its key by that")
         usable.append(key)
     if not usable:
         raise InvalidKeys("the key set is empty")

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from weyl.kit import json
 from weyl.kit.background import end_task
-from weyl.kit.pool import DRIVER_ERRORS, CommitInDoubt, Idle, commit, driver_of, roll_back
+from weyl.kit.pool import DRIVER_ERRORS, LOST, CommitInDoubt, Idle, commit, driver_of, roll_back
 
 log = structlog.get_logger(__name__)
 
@@ -159,6 +159,18 @@ class Database:
         connection = await self._connections.take()
         async with self._connections.lent(connection):
             yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[Tx]:
+        """Open a connection in autocommit for statements that each write all there is to write: one round trip each.
+
+        Raises `CommitInDoubt` if the connection broke under one of them.
+        """
+        async with self.read() as tx:
+            try:
+                yield tx
+            except LOST as error:
+                raise CommitInDoubt from error
 
     async def connect(self) -> asyncpg.Connection:
         """Open a connection outside the pool, for listening and for the task engine."""

@@ -17,7 +17,9 @@ log = structlog.get_logger(__name__)
 
 DRIVER_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What asyncpg raises; the last one too where a connection ends between two of its steps."""
-_LOST = (ConnectionError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+_GONE = (ConnectionError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+LOST = (OSError, *_GONE, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError)
+"""What is raised where a connection breaks under a statement: nobody can tell here whether it was done."""
 
 ROLLBACK_TIMEOUT_S = 5.0
 # The event loop reads the end of a connection and tells the driver of it in a few turns.
@@ -61,7 +63,7 @@ class Idle:
             driver = driver_of(connection)
             try:
                 await driver.execute(f"BEGIN; {opening}")
-            except _LOST:
+            except _GONE:
                 await _give_back(connection, driver)
                 continue
             except BaseException:
@@ -146,7 +148,7 @@ async def commit(driver: asyncpg.Connection) -> None:
         raise ConnectionError("The database was lost before the commit")
     try:
         await driver.execute("COMMIT")
-    except (OSError, *_LOST, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError) as error:
+    except LOST as error:
         log.warning("database.commit_in_doubt", error=repr(error))
         driver.terminate()
         raise CommitInDoubt from error

@@ -164,10 +164,8 @@ def _too_short(what: str, unit: str, condition: str) -> Callable[[Needs, Sequenc
 def _site_sentence(needs: Needs, last: Sequence[Candidate]) -> str:
     seen = sorted({one.offer.place.site for one in last})
     if needs.sites is None:
-        excluded = needs.banned_sites | needs.avoided_hosts
-        return (
-            f"Pilots came from {joined(seen[:SHOWN_MAX])} only, and the job must not run at {joined(sorted(excluded))}"
-        )
+        banned = joined(sorted(needs.banned_sites))
+        return f"Pilots came from {joined(seen[:SHOWN_MAX])} only, and the job must not run at {banned}"
     wanted = sorted(needs.sites)
     named = joined(wanted) if len(wanted) <= SHOWN_MAX else f"any of its {len(wanted)} sites"
     return f"No pilot came from {named} in the last 24 h; pilots came from {joined(seen[:SHOWN_MAX])}"

@@ -221,9 +221,12 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _site(needs: Needs, offer: PilotOffer) -> str:
-    if needs.sites is None:
-        return f"Those left must not run at {offer.place.site} or on this host"
-    return f"Those left want other sites than {offer.place.site}, the most of them {_listed(sorted(needs.sites))}"
+    site = offer.place.site
+    if site in needs.banned_sites:
+        return f"Those left must not run at {site}"
+    if needs.sites is not None and site not in needs.sites:
+        return f"Those left want other sites than {site}, the most of them {_listed(sorted(needs.sites))}"
+    return f"Those left have failed on {offer.host}, and keep off it for a time"
 
 
 def _gpu(needs: Needs, offer: PilotOffer) -> str:

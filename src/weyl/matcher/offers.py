@@ -156,9 +156,13 @@ def time_until(ends_at: datetime | None, wall_time_s: int, *, now: datetime) -> 
 
 
 def distinct_parts(offer: Offer) -> tuple[object, ...]:
-    """Return what an offer is told apart by when it is remembered."""
-    hours = offer.wall_time // WALL_TIME_STEP_S
-    return (offer.cpu, offer.tags, offer.gpu, offer.io, offer.accept, offer.system, _power(offer), hours)
+    """Return what an offer is told apart by when it is remembered: plain values, which compare fast."""
+    cpu, hours = offer.cpu, offer.wall_time // WALL_TIME_STEP_S
+    return (
+        *(cpu.num_nodes, cpu.num_cores, cpu.whole_node, cpu.ram_mb, cpu.architecture.name, cpu.architecture.features),
+        *(offer.tags, offer.gpu if offer.gpu.count else None, offer.io.scratch_mb),
+        *(offer.accept if offer.accept.model_fields_set else None, offer.system.name, _power(offer), hours),
+    )
 
 
 def registered_form(offer: Offer) -> tuple[bytes, dict[str, Any]]:

@@ -8,50 +8,55 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import asyncpg
 from sqlalchemy import bindparam, delete, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from weyl.kit.db import Tx, fetch_text
+from weyl.matcher.errors import RequestRepeated
 from weyl.matcher.tables import match_request, offer, pilot_question
 from weyl.task_queues.health import SINGLE_BELOW, Health
 
 # Rows popped are found again by their place (`ctid`, held by the lock), so that the plan cannot become a scan of a
 # queue of ten million. Jobs are probed one by one: an array of them beside the join is sorted anew for each probe. The
 # two conditions on the jobs row decide between processes, kills and alternatives; a queue row whose job has moved on
-# is just dropped.
+# is just dropped. The row of the edition is locked: nobody changes the rules until the claim is committed. What a
+# question with an id got is kept for its repetition, by all rounds of a batch together, which began at one time; the
+# null that comes of another time undoes the claim.
 _CLAIM = (
     "WITH want AS (SELECT * FROM unnest($1::integer[], $2::integer[], $3::bigint[]) AS w(class_id, n, floor)"
-    "   WHERE EXISTS (SELECT FROM match_epoch WHERE epoch = $11)),"
+    "   WHERE EXISTS (SELECT FROM match_epoch WHERE epoch = $13 FOR SHARE)),"
     " pick AS MATERIALIZED (SELECT q.place, q.class_id, q.job_id FROM want w CROSS JOIN LATERAL ("
     "   SELECT ctid AS place, class_id, job_id FROM queue WHERE class_id = w.class_id AND job_id >= w.floor"
     "   ORDER BY job_id LIMIT w.n FOR UPDATE SKIP LOCKED) q),"
     " gone AS (DELETE FROM queue WHERE ctid = ANY(ARRAY(SELECT place FROM pick)) RETURNING class_id, job_id),"
-    " slot AS (SELECT * FROM unnest($4::integer[], $5::integer[], $6::text[], $7::text[], $8::text[], $9::text[])"
-    "   WITH ORDINALITY AS s(class_id, rank, stamp, site, ce, allocated, slot)),"
+    " slot AS (SELECT * FROM unnest($4::integer[], $5::integer[], $6::text[], $7::text[], $8::text[], $9::text[],"
+    "   $10::text[], $11::text[]) WITH ORDINALITY"
+    "   AS s(class_id, rank, stamp, site, ce, allocated, request, kept, slot)),"
     " given AS MATERIALIZED (SELECT r.class_id, r.job_id, s.stamp, s.site, s.ce, s.allocated, s.slot FROM"
     "   (SELECT class_id, job_id, row_number() OVER (PARTITION BY class_id ORDER BY job_id) AS rank FROM gone) r"
     "   JOIN slot s ON s.class_id = r.class_id AND s.rank = r.rank),"
     " bound AS (UPDATE jobs j SET status = 'Matched', minor_status = 'Assigned', site = g.site, ce = g.ce,"
-    "   pilot_stamp = g.stamp, allocated = CAST(g.allocated AS jsonb), last_update_time = $10 FROM given g"
+    "   pilot_stamp = g.stamp, allocated = CAST(g.allocated AS jsonb), last_update_time = $12 FROM given g"
     "   WHERE j.job_id = g.job_id AND j.status = 'Waiting' AND g.class_id = ANY(j.class_ids)"
     "   RETURNING g.slot, g.stamp, j.job_id, j.owner, j.owner_group, j.vo, j.application_status, j.description_id,"
     "   j.parameters),"
     " told AS (INSERT INTO job_history (job_id, at, status, minor_status, application_status, source)"
-    "   SELECT job_id, $10, 'Matched', 'Assigned', application_status, 'Matcher' FROM bound),"
-    " mapped AS (INSERT INTO job_pilots (job_id, pilot_stamp, at) SELECT job_id, stamp, $10 FROM bound"
+    "   SELECT job_id, $12, 'Matched', 'Assigned', application_status, 'Matcher' FROM bound),"
+    " mapped AS (INSERT INTO job_pilots (job_id, pilot_stamp, at) SELECT job_id, stamp, $12 FROM bound"
     "   ON CONFLICT DO NOTHING),"
+    " kept AS (INSERT INTO match_request AS m (pilot_stamp, request_id, at, jobs)"
+    "   SELECT s.stamp, s.request, $14, jsonb_agg(CAST(s.kept AS jsonb) || jsonb_build_object('job_id', b.job_id))"
+    "   FROM bound b JOIN slot s USING (slot) WHERE s.request IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2"
+    "   ON CONFLICT (pilot_stamp, request_id) DO UPDATE"
+    "   SET jobs = CASE WHEN m.at = excluded.at THEN m.jobs || excluded.jobs END),"
     " counted AS (INSERT INTO class_count (class_id, delta) SELECT class_id, -count(*) FROM gone GROUP BY class_id)"
     " SELECT p.class_id, p.job_id, b.slot, b.owner, b.owner_group, b.vo, b.description_id, b.parameters"
     " FROM gone p LEFT JOIN bound b ON b.job_id = p.job_id ORDER BY b.slot, p.job_id"
 )
 _CLAIM_WANT = ("class_ids", "counts", "floors")
-_CLAIM_SLOTS = ("slot_classes", "slot_ranks", "stamps", "sites", "ces", "allocations")
+_CLAIM_SLOTS = ("slot_classes", "slot_ranks", "stamps", "sites", "ces", "allocations", "requests", "kept")
 
-_KEEP_REQUESTS = (
-    "INSERT INTO match_request (pilot_stamp, request_id, at, jobs)"
-    " SELECT stamp, request, $4, CAST(jobs AS jsonb) FROM unnest($1::text[], $2::text[], $3::text[])"
-    " AS kept(stamp, request, jobs) ORDER BY stamp, request ON CONFLICT DO NOTHING RETURNING request_id"
-)
 _SELECT_REQUEST = select(match_request.c.jobs).where(
     match_request.c.pilot_stamp == bindparam("stamp"),
     match_request.c.request_id == bindparam("request"),
@@ -108,22 +113,26 @@ _DELETE_QUESTIONS = delete(pilot_question).where(pilot_question.c.at < bindparam
 
 
 async def claim(
-    tx: Tx, *, want: Mapping[str, Sequence[object]], slots: Mapping[str, Sequence[object]], now: datetime, epoch: int
+    tx: Tx,
+    *,
+    want: Mapping[str, Sequence[object]],
+    slots: Mapping[str, Sequence[object]],
+    now: datetime,
+    began: datetime,
+    epoch: int,
 ) -> Sequence[Any]:
     """Pop jobs and bind them to pilots.
 
     `want` says by columns how many jobs of which class, from which id on; `slots` to whom the first, second, ... job of
-    a class goes. Returns every popped row, those that were bound with the number of their slot, counted from 1; nothing
-    if another edition of the limits holds than `epoch`.
+    a class goes, for which request, and what is kept for its repetition. Returns every popped row, those that were
+    bound with the number of their slot, counted from 1; nothing if another edition of the limits holds than `epoch`.
+    Raises `RequestRepeated`, and claims nothing, if a request got its answer from a batch that began at another time.
     """
     columns = [*(want[name] for name in _CLAIM_WANT), *(slots[name] for name in _CLAIM_SLOTS)]
-    return await fetch_text(tx, _CLAIM, *columns, now, epoch)
-
-
-async def keep_requests(tx: Tx, requests: Sequence[tuple[str, str, str]], now: datetime) -> int:
-    """Keep what (stamp, request id) got, as JSON text; returns how many of them are new."""
-    stamps, names, jobs = zip(*requests, strict=True)
-    return len(await fetch_text(tx, _KEEP_REQUESTS, list(stamps), list(names), list(jobs), now))
+    try:
+        return await fetch_text(tx, _CLAIM, *columns, now, epoch, began)
+    except asyncpg.NotNullViolationError as error:
+        raise RequestRepeated("A question with this request_id was answered already") from error
 
 
 async def select_request(tx: Tx, *, stamp: str, request_id: str, since: datetime) -> list[dict[str, Any]] | None:
@@ -131,6 +140,14 @@ async def select_request(tx: Tx, *, stamp: str, request_id: str, since: datetime
     found = await tx.execute(_SELECT_REQUEST, {"stamp": stamp, "request": request_id, "since": since})
     jobs: list[dict[str, Any]] | None = found.scalar_one_or_none()
     return jobs
+
+
+_HAS_REQUEST = "SELECT FROM match_request WHERE pilot_stamp = $1 AND request_id = $2"
+
+
+async def has_request(tx: Tx, *, stamp: str, request_id: str) -> bool:
+    """Say whether a question with this id was answered."""
+    return bool(await fetch_text(tx, _HAS_REQUEST, stamp, request_id))
 
 
 async def delete_requests(tx: Tx, before: datetime) -> None:

@@ -58,7 +58,11 @@ def _gpu_offered(offer: PilotOffer) -> str:
 def _sites_text(needs: Needs) -> Any:
     if needs.sites is not None:
         return sorted(needs.sites)
-    return {"not": sorted(needs.banned_sites | needs.avoided_hosts)}
+    return {"not": sorted(needs.banned_sites)} if needs.banned_sites else None
+
+
+def _site_offered(needs: Needs, offer: PilotOffer) -> str:
+    return f"{offer.host}, where it has failed" if needs.keeps_off(offer) else offer.place.site
 
 
 WANTED: Mapping[str, Callable[[Needs], Any]] = {
@@ -80,7 +84,7 @@ WANTED: Mapping[str, Callable[[Needs], Any]] = {
 
 OFFERED: Mapping[str, Callable[[Needs, PilotOffer], Any]] = {
     "vo": lambda _, offer: offer.place.vo,
-    "site": lambda _, offer: offer.place.site,
+    "site": _site_offered,
     "site_status": lambda _, offer: "closed" if offer.closed else "open",
     "accept": lambda _, offer: "other jobs only",
     "os": lambda _, offer: offer.system,

@@ -118,11 +118,14 @@ REBUILD_TIMEOUT_S = 3_600.0
 LIMITS_LOCK = 7_142_001
 """Advisory lock: shared by whatever moves jobs (the trigger takes it), exclusive for who changes or counts anew."""
 
+# Who claims holds the row of the edition, who changes the rules wants it for himself, and whoever takes both locks
+# takes the row first.
 HOLD_LIMITS = (
     f"SELECT pg_advisory_xact_lock_shared({LIMITS_LOCK}), set_config('plan_cache_mode', 'force_generic_plan', true)"
+    " FROM (SELECT FROM match_epoch FOR SHARE) AS edition"
 )
 """What opens a transaction during which nobody changes the rules, and plans what comes once and for all."""
-_STOP_LIMITS = f"SELECT pg_advisory_xact_lock({LIMITS_LOCK})"
+_STOP_LIMITS = f"SELECT pg_advisory_xact_lock({LIMITS_LOCK}) FROM (SELECT FROM match_epoch FOR UPDATE) AS edition"
 _SELECT_EPOCH = "SELECT epoch, greatest(modified, 'epoch') AS modified FROM match_epoch"
 _SELECT_RULES = (
     "SELECT vo, site, ce, job_type, owner_group, owner, max_jobs, max_cores, delay_s, burst FROM match_rule"

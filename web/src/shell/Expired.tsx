@@ -5,7 +5,8 @@
 
 import { Button, Group, Modal } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
-import { denied, expired, request } from "@/kit/api";
+import { ask, denied, expired } from "@/kit/api";
+import { forget, type Me, meOptions } from "@/kit/session";
 import { useStore } from "@/kit/store";
 import { say, sayFault } from "@/kit/toasts";
 import { LoginForm } from "./Login";
@@ -20,7 +21,14 @@ export default function Expired() {
   };
   const check = async () => {
     try {
-      await request("GET", "/api/auth/web/me", { quiet: true });
+      const now = await ask<Me>("GET", "/api/auth/web/me", { quiet: true });
+      const before = queries.getQueryData(meOptions.queryKey);
+      if (before && (before.vo !== now.vo || before.sub !== now.sub)) {
+        // Whoever it is sees nothing of what was loaded or chosen for somebody else.
+        forget();
+        window.location.reload();
+        return;
+      }
       close();
       await queries.invalidateQueries();
       say("You are logged in again.");

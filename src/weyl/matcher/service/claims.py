@@ -3,7 +3,8 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence, Set
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -14,7 +15,6 @@ from weyl.jobs.queries.checks import select_documents
 from weyl.kit.coalesce import Coalescer
 from weyl.kit.db import Database, Tx, is_transient
 from weyl.matcher import queries
-from weyl.matcher.errors import RequestRepeated
 from weyl.matcher.evaluation import Allocation
 from weyl.matcher.index import Entry, Index
 from weyl.matcher.planning import Attempt, Bound, Slot, plan
@@ -45,6 +45,18 @@ class _Touched:
     entry: Entry
     notices: int
     last_popped: int = 0
+
+
+@dataclass(slots=True)
+class _Bind:
+    """What is known of one batch while it is bound: its start, the edition of the limits, and what to put right."""
+
+    began: datetime
+    epoch: int
+    is_limited: bool
+    # Every slot that was planned, for its usage was charged.
+    charged: list[Slot] = field(default_factory=list)
+    touched: dict[int, _Touched] = field(default_factory=dict)
 
 
 class Claims:
@@ -126,52 +138,62 @@ class Claims:
         slots = self._plan(batch)
         if not slots:
             return
+        bind = _Bind(self._clock(), epoch=self._limits.book.epoch, is_limited=not self._limits.book.is_empty)
         await self._limits.prepare(slots)
-        touched: dict[int, _Touched] = {}
-        charged = list(slots)
+        bind.charged.extend(slots)
         try:
-            async with self._db.transaction(opening=task_queues.HOLD_LIMITS) as tx:
-                await self._rounds(tx, batch, charged, touched)
+            async with self._opened(bind) as tx:
+                await self._rounds(tx, batch, bind)
         except BaseException:
-            self._refund(charged)
+            self._refund(bind.charged)
             # whatever was popped is back in the queue
-            for touch in touched.values():
+            for touch in bind.touched.values():
                 touch.entry.floor, touch.entry.waiting = 0, None
                 self._index.activate(touch.entry)
             raise
-        self._refund(slot for slot in charged if not slot.is_bound)
-        for touch in touched.values():
+        self._refund(slot for slot in bind.charged if not slot.is_bound)
+        for touch in bind.touched.values():
             if touch.last_popped and touch.entry.notices == touch.notices:
                 touch.entry.floor = touch.last_popped
                 self._index.set_head(touch.entry, touch.last_popped)
+
+    def _opened(self, bind: _Bind) -> AbstractAsyncContextManager[Tx]:
+        """Open what a batch is bound in: where no limit holds, each claim commits itself, in one round trip."""
+        if bind.is_limited:
+            return self._db.transaction(opening=task_queues.HOLD_LIMITS)
+        return self._db.writing()
 
     def _refund(self, slots: Iterable[Slot]) -> None:
         for slot in slots:
             needs = slot.entry.needs
             self._ledger.charge(needs.vo, needs.group, needs.owner, -slot.charged)
 
-    async def _rounds(
-        self, tx: Tx, batch: Sequence[Attempt], charged: list[Slot], touched: dict[int, _Touched]
-    ) -> None:
-        """Claim until everybody is served or nothing is left; notes every slot that was planned in `charged`."""
-        slots: Sequence[Slot] = tuple(charged)
+    async def _rounds(self, tx: Tx, batch: Sequence[Attempt], bind: _Bind) -> None:
+        """Claim until everybody is served or nothing is left."""
+        slots: Sequence[Slot] = tuple(bind.charged)
         for number in range(ROUNDS_MAX):
-            if not self._limits.book.is_empty:
+            if bind.is_limited:
                 slots = await self._limits.admit(tx, slots, wait=number == 0)
                 self._limits.book.start_round()
             if slots:
-                await self._claim(tx, slots, touched)
+                try:
+                    await self._claim(tx, slots, bind)
+                except Exception as error:
+                    if number == 0 or bind.is_limited:
+                        raise
+                    # What earlier rounds got is committed, and goes out; who has nothing yet asks again.
+                    log.warning("matcher.round_failed", attempts=len(batch), round=number, reason=str(error))
+                    break
                 await self._limits.delay(tx, [slot for slot in slots if slot.is_bound])
             slots = self._plan([attempt for attempt in batch if not attempt.is_satisfied and not attempt.miss])
             if not slots:
                 break
-            charged.extend(slots)
+            bind.charged.extend(slots)
         bound = [job for attempt in batch for job in attempt.bound]
         if bound:
             forms = await self.forms(tx, {job.description_id for job in bound})
             for job in bound:
                 job.work = work_of(job, forms[job.description_id])
-            await self._keep(tx, batch)
 
     def _plan(self, attempts: Sequence[Attempt]) -> list[Slot]:
         heard = self._heard()
@@ -181,16 +203,15 @@ class Claims:
                 attempt.missed_at = heard
         return slots
 
-    async def _claim(self, tx: Tx, slots: Sequence[Slot], touched: dict[int, _Touched]) -> None:
+    async def _claim(self, tx: Tx, slots: Sequence[Slot], bind: _Bind) -> None:
+        touched = bind.touched
         wanted = Counter(slot.entry.class_id for slot in slots)
         for slot in slots:
             touched.setdefault(slot.entry.class_id, _Touched(slot.entry, slot.notices))
         floors = {class_id: touched[class_id].entry.floor for class_id in wanted}
-        epoch = self._limits.book.epoch
-        rows = await queries.claim(
-            tx, want=_want(wanted, floors), slots=_slot_columns(slots), now=self._clock(), epoch=epoch
-        )
-        if not rows and (await task_queues.select_epoch(tx))[0] != epoch:
+        want, columns = _want(wanted, floors), _slot_columns(slots)
+        rows = await queries.claim(tx, want=want, slots=columns, now=self._clock(), began=bind.began, epoch=bind.epoch)
+        if not rows and (await task_queues.select_epoch(tx))[0] != bind.epoch:
             raise StaleLimits
         popped: Counter[int] = Counter()
         for row in rows:
@@ -216,16 +237,6 @@ class Claims:
         else:
             self._index.deactivate(entry)
 
-    async def _keep(self, tx: Tx, batch: Sequence[Attempt]) -> None:
-        """Write what each question got, so that a repeated one gets the same; a known id undoes the batch."""
-        named = [
-            (attempt.stamp, attempt.request_id, json.dumps([_kept(job) for job in attempt.bound]))
-            for attempt in batch
-            if attempt.request_id is not None and attempt.bound
-        ]
-        if named and await queries.keep_requests(tx, named, self._clock()) < len(named):
-            raise RequestRepeated("A question with this request_id was answered already")
-
 
 def _want(wanted: Counter[int], floors: dict[int, int]) -> dict[str, list[int]]:
     ordered = sorted(wanted)
@@ -239,7 +250,7 @@ def _want(wanted: Counter[int], floors: dict[int, int]) -> dict[str, list[int]]:
 def _slot_columns(slots: Sequence[Slot]) -> dict[str, list[object]]:
     ranks: Counter[int] = Counter()
     columns: dict[str, list[object]] = {
-        name: [] for name in ("slot_classes", "slot_ranks", "stamps", "sites", "ces", "allocations")
+        name: [] for name in ("slot_classes", "slot_ranks", "stamps", "sites", "ces", "allocations", "requests", "kept")
     }
     for slot in slots:
         ranks[slot.entry.class_id] += 1
@@ -249,6 +260,9 @@ def _slot_columns(slots: Sequence[Slot]) -> dict[str, list[object]]:
         columns["sites"].append(slot.attempt.offer.place.site)
         columns["ces"].append(slot.attempt.offer.place.ce)
         columns["allocations"].append(_allocated(slot.allocation, slot.attempt.offer.host))
+        request = slot.attempt.request_id
+        columns["requests"].append(request)
+        columns["kept"].append(None if request is None else _kept(slot.entry.class_id, slot.allocation))
     return columns
 
 
@@ -274,10 +288,8 @@ def _bind_to(slot: Slot, row: Any) -> None:
     )
 
 
-def _kept(job: Bound) -> dict[str, Any]:
-    return {
-        "job_id": job.job_id,
-        "class_id": job.entry.class_id,
-        "allocated": job.allocation.allocated(),
-        "limits": {"ram_mb": job.allocation.limit_ram_mb, "wall_s": job.allocation.limit_wall_s},
-    }
+@lru_cache(maxsize=10_000)
+def _kept(class_id: int, allocation: Allocation) -> str:
+    """What is kept of a job for a repetition of the question, but its id."""
+    limits = {"ram_mb": allocation.limit_ram_mb, "wall_s": allocation.limit_wall_s}
+    return json.dumps({"class_id": class_id, "allocated": allocation.allocated(), "limits": limits})

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -9,7 +10,6 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 import structlog
-from cachetools import TTLCache
 
 from weyl.auth.keys import KeySet
 from weyl.auth.tokens import JobIdentity
@@ -100,9 +100,8 @@ class Matcher:
         self._equipment: dict[object, Equipment] = {}
         self._revision = ""
         self._questions: dict[tuple[str, str], _Question] = {}
-        self._answered: TTLCache[tuple[str, str], MatchAnswer] = TTLCache(
-            REQUESTS_KEPT, REQUEST_KEPT_FOR.total_seconds()
-        )
+        # With the time of each answer, the oldest first.
+        self._answered: OrderedDict[tuple[str, str], tuple[datetime, MatchAnswer]] = OrderedDict()
         self._is_closing = False
 
     async def start(self) -> None:
@@ -134,8 +133,9 @@ class Matcher:
         if request.request_id is None:
             return await self._answer(pilot, request, is_gone)
         key = (pilot.stamp, request.request_id)
-        if (known := self._answered.get(key)) is not None:
-            return known
+        known = self._answered.get(key)
+        if known is not None and self._clock() - known[0] < REQUEST_KEPT_FOR:
+            return known[1]
         question = self._questions.get(key)
         if question is None:
             question = self._ask(key, pilot, request, is_gone)
@@ -165,7 +165,9 @@ class Matcher:
         def done(finished: "asyncio.Task[MatchAnswer]") -> None:
             del self._questions[key]
             if not finished.cancelled() and finished.exception() is None and finished.result().jobs:
-                self._answered[key] = finished.result()
+                self._answered[key] = self._clock(), finished.result()
+                if len(self._answered) > REQUESTS_KEPT:
+                    self._answered.popitem(last=False)
 
         task.add_done_callback(done)
         return question
@@ -217,6 +219,8 @@ class Matcher:
             if attempt.bound or attempt.miss is not None:
                 break
             await self._try(attempt)
+        if not attempt.bound and await self._replay.knows(attempt):
+            raise RequestRepeated("A question with this request_id was answered already")
         if not attempt.bound and request.wait_s > 0:
             self._offers.meet(request.offer, place)
         while not attempt.bound and not self._is_closing:
@@ -246,7 +250,8 @@ class Matcher:
 
     def _offer_of(self, offer: Offer, place: Place) -> PilotOffer:
         facts = self._facts_of(place)
-        kind = (place, offer.cpu.architecture, offer.tags)
+        architecture = offer.cpu.architecture
+        kind = (place, architecture.name, architecture.features, offer.tags)
         equipment = self._equipment.get(kind)
         if equipment is None:
             if len(self._equipment) >= KINDS_OF_NODES_KEPT:

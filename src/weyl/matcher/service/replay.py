@@ -7,6 +7,7 @@ from weyl.kit.db import Database
 from weyl.matcher import queries
 from weyl.matcher.errors import RequestRepeated
 from weyl.matcher.models import TOKENS_INLINE_MAX, Allocated, Limits, MatchAnswer, MatchedJob, Miss
+from weyl.matcher.planning import Attempt
 from weyl.matcher.service.answers import RETRY_BUSY_S, JobTokens, identity, work_of
 from weyl.matcher.service.claims import Claims
 from weyl.matcher.work_forms import WorkForms
@@ -23,6 +24,13 @@ class Replay:
         self._db = db
         self._claims = claims
         self._tokens = tokens
+
+    async def knows(self, attempt: Attempt) -> bool:
+        """Say whether a question was answered before; one that gets jobs now is told by its claim."""
+        if attempt.request_id is None:
+            return False
+        async with self._db.read() as tx:
+            return await queries.has_request(tx, stamp=attempt.stamp, request_id=attempt.request_id)
 
     async def answer(self, stamp: str, request_id: str, now: datetime, kept_for: timedelta) -> MatchAnswer:
         """Return the jobs of the earlier answer that are still the pilot's and not started."""
