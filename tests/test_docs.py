@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 from tools import reference
-from tools.meanings import MEANINGS
+from tools.meanings import LATER, MEANINGS
 from typer.core import TyperGroup
 
 from weyl.app import create_app
@@ -146,6 +146,21 @@ def test_every_key_of_the_configuration_has_a_meaning(section: str) -> None:
     if model is Operations:
         keys = {key for key in keys if not isinstance(model.model_fields[_field(model, key)].default, type(None))}
     assert set(MEANINGS[section]) == keys
+
+
+def test_what_is_said_to_be_unused_is_used_nowhere() -> None:
+    unused = {
+        _field(models()[section], key) for section, told in MEANINGS.items() for key in told if told[key] == LATER
+    }
+    used = re.compile(rf"\.({'|'.join(sorted(unused))})\b")
+    rooms = [path for path in (ROOT / "src").rglob("*.py") if path.parent.name != "config"]
+    assert {found for path in rooms for found in used.findall(path.read_text())} == set()
+
+
+def test_a_choice_is_written_by_its_words() -> None:
+    page = (DOCS / "admin" / "configuration-reference.md").read_text()
+    assert "| `Mode` | one of `pull`, `push` |" in page
+    assert "typing." not in page
 
 
 def _field(model: Any, key: str) -> str:

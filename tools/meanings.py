@@ -40,7 +40,8 @@ MEANINGS: dict[str, dict[str, str]] = {
     "Group": {
         "Properties": "What members may do while they act in the group.",
         "Users": "Subjects of the members.",
-        "JobShare": LATER,
+        "JobShare": "Share of the VO's resources that the group's jobs get, measured against those of the other groups:"
+        " the group that has used least of its own comes first.",
         "AllowBackgroundTQs": LATER,
         **dict.fromkeys(
             ("Quota", "VOMSRole", "AutoAddVOMS", "AutoUploadPilotProxy", "AutoUploadProxy", "AutoSyncVOMS"), KEPT
@@ -96,7 +97,8 @@ MEANINGS: dict[str, dict[str, str]] = {
         "Limits": "What may run at once, or start in a time: mappings with `Site`, `CE`, `JobType`, `Group`, `Owner` (a"
         " name or `*` for each by itself) and `Count`, `Cores`, `DelayS`, `Burst`.",
         "TTL": "A job that has waited for a match for so many seconds fails; off if not set.",
-        **dict.fromkeys(("RequireArchitecture", "WrapperMargin"), LATER),
+        "RequireArchitecture": "Whether a job is refused at submission that names no CPU architecture.",
+        "WrapperMargin": LATER,
         "LocalDataFirst": "Whether, of one owner's jobs of the same priority, those come first whose input data are all"
         " on disk at the site of the pilot.",
     },

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
@@ -139,7 +139,8 @@ def _type_name(annotation: Any) -> str:
         return "section" if _is_section(annotation) else "mapping"
     if annotation in TYPES:
         return TYPES[annotation]
-    return "one of " + ", ".join(f"`{word}`" for word in annotation)
+    words = get_args(annotation) if get_origin(annotation) is Literal else annotation
+    return "one of " + ", ".join(f"`{word}`" for word in words)
 
 
 def _is_section(annotation: Any) -> bool:

@@ -32,7 +32,7 @@ from weyl.jobs.routes import (
 )
 from weyl.jobs.routes import sandboxes as jobs_sandboxes
 from weyl.jobs.service import figures as job_figures
-from weyl.jobs.service.feed import JobFeed
+from weyl.jobs.service.feed import JobFeed, QueueFeed
 from weyl.jobs.service.holds import Waker
 from weyl.jobs.service.moves import fail
 from weyl.jobs.service.writes import JobWrites
@@ -68,6 +68,7 @@ from weyl.task_queues.routes import router as task_queues_router
 from weyl.task_queues.views import VIEWS as QUEUE_VIEWS
 from weyl.tasks import figures as task_figures
 from weyl.tasks import tasks as tasks_tasks
+from weyl.tasks.feed import OperationFeed
 from weyl.tasks.models import BoundTask
 from weyl.tasks.routes import operations_router
 from weyl.tasks.routes import router as tasks_router
@@ -129,6 +130,8 @@ def _hub(services: Services, board: StatusBoard) -> Hub:
     settings = services.settings
     feeds: dict[str, Feed] = {
         "jobs": JobFeed(services.db, services.config),
+        "queues": QueueFeed(services.db, services.config),
+        "operations": OperationFeed(services.db),
         "pilots": PilotFeed(services.db),
         "sites": StatusFeed(board),
     }

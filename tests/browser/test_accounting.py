@@ -34,6 +34,12 @@ def test_a_plot_is_built_and_its_address_shows_it_again(logged_in: Login, done: 
     expect(page.get_by_role("heading", name="Jobs that ended by status, last 7 days")).to_be_visible()
 
 
+def test_statuses_have_the_colours_that_they_have_in_lists(logged_in: Login, done: int) -> None:
+    page = logged_in("/accounting?by=status&as=stack")
+    marker = page.locator(".u-legend .u-series").filter(has_text="Done").locator(".u-marker")
+    expect(marker).to_have_css("border-top-color", "rgb(90, 171, 111)")
+
+
 def test_a_plot_is_of_free_dates_and_narrowed_by_its_legend(logged_in: Login, done: int) -> None:
     page = logged_in("/accounting")
     page.get_by_label("Of the last").select_option("dates …")
@@ -55,7 +61,7 @@ def test_a_plot_is_taken_home(logged_in: Login, done: int) -> None:
     expect(_plot(page)).to_be_visible()
     with page.expect_download() as numbers:
         page.get_by_role("button", name="CSV").click()
-    assert numbers.value.path().read_text().startswith(f"time,{SITE}")
+    assert SITE in numbers.value.path().read_text().splitlines()[0].split(",")
     with page.expect_download() as picture:
         page.get_by_role("button", name="PNG").click()
     assert picture.value.suggested_filename == "jobs-that-ended-by-site-last-30-days.png"

@@ -15,6 +15,7 @@ PAGES = {
     "home": "/",
     "submit": "/submit",
     "jobs": "/jobs?f=",
+    "operations": "/operations",
     "failures": "/failures",
     "accounting": "/accounting",
     "task-queues": "/task-queues",

@@ -1,12 +1,14 @@
 """The first page shows people their own jobs."""
 
 import re
+from contextlib import suppress
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import Login
 from weyl.demo.main_job import User
+from weyl.demo.processes import ComponentFailed
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +28,24 @@ def test_the_newest_jobs_and_their_counts_lead_to_the_jobs(logged_in: Login, job
     page.get_by_label("Your jobs").get_by_role("link", name="Done").click()
     expect(page).to_have_url(re.compile("/jobs.f=Owner:eq:alice&f=Status:eq:Done"))
     expect(page.get_by_role("row").filter(has_text="at home")).to_be_visible()
+
+
+def test_failures_of_others_are_named_with_a_capital(logged_in: Login, alice: User) -> None:
+    (job_id,) = alice.submit('[ Executable = "/bin/false"; ]', "failed")
+    with suppress(ComponentFailed):  # the command fails as the job does
+        alice.run("jobs", "wait", str(job_id))
+    page = logged_in("/jobs")
+
+    def private(route: Route) -> None:
+        """Answer as to somebody who may see the kind of failure, but none of the jobs."""
+        found = route.fetch()
+        clusters = [{**each, "example": ""} for each in found.json()["clusters"]]
+        route.fulfill(response=found, json={**found.json(), "clusters": clusters})
+
+    page.route("**/api/jobs/failures?*", private)
+    page.goto("/")
+    failed = page.get_by_label("Since your last visit").get_by_role("listitem").first
+    expect(failed).to_have_text(re.compile("^[A-Z]"))
 
 
 def test_operators_see_what_needs_their_eye_and_nobody_else_does(logged_in: Login, job: int) -> None:

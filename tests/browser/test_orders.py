@@ -43,6 +43,15 @@ def test_many_jobs_are_killed_after_a_look_at_them_and_are_followed_to_the_end(l
     expect(progress).to_contain_text(re.compile("begins in|of 3|done: 3"))
     expect(progress).to_contain_text("done: 3")
     expect(page.get_by_role("row").filter(has_text="Killed")).to_have_count(3)
+    # It is found again after the page was left.
+    page.goto("/operations")
+    expect(page.get_by_role("button", name=re.compile("^live: "))).to_be_visible()
+    order = page.get_by_role("row").filter(has_text="jobs.kill").first
+    expect(order).to_contain_text("100 %")
+    order.get_by_role("link", name="jobs.kill").click()
+    expect(page).to_have_url(re.compile("/operations/[0-9a-f-]{36}$"))
+    page.get_by_role("tab", name="What failed").click()
+    expect(page.get_by_role("tabpanel")).to_contain_text("There is nothing here")
 
 
 def test_an_order_is_taken_back_while_there_is_time(logged_in: Login, alice: User) -> None:

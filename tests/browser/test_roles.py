@@ -20,7 +20,7 @@ ROLES = {
     "admin": ("ada", "admin"),
 }
 EVERYBODY = {"/", "/ces", "/ses", "/fts", "/pilots", "/submission", "/hosts", "/config", "/logins", "/browsers"}
-OF_JOBS = {"/jobs", "/failures", "/accounting", "/sites"}
+OF_JOBS = {"/jobs", "/operations", "/failures", "/accounting", "/sites"}
 OF_QUEUES = {"/task-queues", "/shares", "/limits"}
 OF_SERVICES = {"/tasks", "/schedules", "/dead-letters"}
 SEEN = {

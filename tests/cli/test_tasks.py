@@ -54,6 +54,9 @@ def test_background_work_is_for_administrators_of_services(weyl_as: Callable[...
 def test_tasks_and_schedules_are_listed(keeper: Program, dead_ids: list[str]) -> None:
     rows = json.loads(keeper("tasks", "list").stdout)
     assert [row["rule"] for row in rows if row["name"] == "cli.breaks"] == ["every 86400 s"]
+    for command in ("list", "schedules"):
+        table = keeper("tasks", command, "--output", "table").stdout.splitlines()
+        assert all("every day" in line for line in table if "cli.breaks" in line)
     assert "cli.breaks" in keeper("tasks", "schedules", "-q").stdout.split()
     assert json.loads(keeper("tasks", "locks").stdout) == []
 

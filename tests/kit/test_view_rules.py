@@ -70,6 +70,10 @@ NAME = Column(name="name", title="Name")
         ({"time_column": "age"}, "has age in the column of times"),
         ({"needs": ("King",)}, "needs King, which is no property"),
         ({"actions": (an_action(needs=("King",)),)}, "needs King, which is no property"),
+        (
+            {"actions": (an_action(fields={"properties": {"vo": {"enum": ["a"], "x-needs": {"a": ["King"]}}}}),)},
+            "needs King, which is no property",
+        ),
         ({"actions": (an_action(when=("bad",)),)}, "has mend for the status bad, which is none of its statuses"),
         ({"actions": (an_action(fields=None),)}, "has {form.why} in the action mend, which nothing fills in"),
         ({"actions": (an_action(), an_action())}, "has two of the action mend"),

@@ -241,6 +241,22 @@ async def test_a_parked_pilot_is_woken_by_a_class_that_had_run_dry(
     assert [job.job_id for job in (await asyncio.wait_for(asked, 10)).jobs] == [job_id]
 
 
+@pytest.mark.parametrize("wait_s", [0, 30])
+async def test_a_new_offer_is_known_within_seconds_also_while_its_pilot_is_parked(
+    db: Database, start_matcher: StartMatcher, wait_s: int
+) -> None:
+    matcher = await start_matcher(sweep_every_s=QUIET_S)
+    asked = asyncio.create_task(matcher.match(a_pilot(), a_request(wait_s=wait_s)))
+    async with asyncio.timeout(10):
+        while not (known := await rows(db, "SELECT site, hits + misses FROM offer")):
+            await asyncio.sleep(0.05)
+    assert known == [(ALPHA.site, 0 if wait_s else 1)]
+    matcher.send_away()
+    await asked
+    await matcher.stop()
+    assert await rows(db, "SELECT site, hits + misses FROM offer") == [(ALPHA.site, 1)]
+
+
 async def test_waiting_ends_when_its_time_is_over_or_the_server_stops(start_matcher: StartMatcher) -> None:
     matcher = await start_matcher()
     answer = await matcher.match(a_pilot(), a_request(wait_s=0.05))

@@ -1,12 +1,13 @@
 """Operations: who sees them, batch after batch, cancelled before and in the middle, failed for good and replayed."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 from tests.infra.app import Application
+from tests.web.streams import page
 
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database, Tx
@@ -100,6 +101,23 @@ async def test_others_know_nothing_of_an_operation_and_administrators_of_the_vo_
     assert (await cancel(application, operation_id, **admin))[0] == 200
 
 
+async def test_who_ordered_is_told_how_far_it_is_and_nobody_else(
+    start_application: Callable[..., Awaitable[Application]], db: Database
+) -> None:
+    quick = await start_application(events_every_s=0.05)
+    assert (await quick.client.get("/api/events?topic=operations")).status_code == 401
+    alice, bob = quick.login(), quick.login("bob", group="admin")
+    async with page(quick, alice, "topic=operations") as hers, page(quick, bob, "topic=operations") as his:
+        await hers.next("ready")
+        await his.next("ready")
+        operation_id = await take(db, order())
+        assert (await hers.next())["changed"] == [operation_id]
+        await work(db, Counter())
+        assert (await hers.next())["counters"] == {"done": 1}
+        own = await take(db, order(subject="voa:bob-sub"))
+        assert (await his.next())["changed"] == [own]
+
+
 async def test_named_things_are_done_in_batches_and_the_first_ten_refusals_told(
     application: Application, db: Database
 ) -> None:
@@ -111,6 +129,7 @@ async def test_named_things_are_done_in_batches_and_the_first_ten_refusals_told(
     after = await get(application, operation_id)
     assert [len(batch.items or ()) for batch in counter.batches] == [BATCH, BATCH, 1]
     assert (after["state"], after["done"], after["failed"]) == ("done", 2 * BATCH + 1 - 15, 15)
+    assert (before["progress"], after["progress"]) == (0, 100)
     assert after["errors"] == [{"id": each, "reason": "odd"} for each in range(5, 15)]
     assert after["ended_at"] is not None
 

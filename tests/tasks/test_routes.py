@@ -80,6 +80,7 @@ async def test_tasks_are_listed_with_what_waits_and_what_is_dead(
     breaks, each = await _get(client, "/api/tasks", keeper)
     assert (breaks["name"], breaks["waiting"], breaks["running"], breaks["dead"]) == ("r.breaks", 2, 0, 1)
     assert (each["size"], each["priority"], each["rule"], each["per_vo"]) == ("large", 5, "cron 0 3 * * *", True)
+    assert each["runs"] == "daily at 03:00 UTC"
 
 
 async def test_schedules_are_listed_for_the_installation_and_each_vo(

@@ -11,6 +11,10 @@ from tests.infra.app import USERS, Application, Installation, bearer, config_doc
 from tests.web.streams import page
 
 from weyl.auth.tokens import Identity, access_claims
+from weyl.config.models import Config
+from weyl.jobs.ranges import to_ranges
+from weyl.jobs.service.checks import check_jobs
+from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.kit.ids import uuid7
 from weyl.web.service import hub as hub_module
@@ -42,7 +46,13 @@ async def until(page: Any, wanted: set[int]) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     ("query", "group", "status"),
-    [("topic=jobs", None, 401), ("topic=jobs", "cs", 403), ("topic=fish", "user", 400), ("", "user", 422)],
+    [
+        ("topic=jobs", None, 401),
+        ("topic=jobs", "cs", 403),
+        ("topic=queues", "user", 403),
+        ("topic=fish", "user", 400),
+        ("", "user", 422),
+    ],
 )
 async def test_who_may_not_look_is_refused_before_the_stream(
     application: Application, query: str, group: str | None, status: int
@@ -93,6 +103,22 @@ async def test_where_jobs_are_private_others_in_the_vo_learn_nothing(
             assert [event["changed"] for event in events] == [own]
     finally:
         installation.commit_config(document, "Open again")
+
+
+async def test_who_sees_queues_but_no_jobs_is_told_which_queues_have_changed(quick: Application, db: Database) -> None:
+    keeper, other = quick.login(group="service"), quick.login("bob", vo="vob", properties=["ServiceAdministrator"])
+    async with page(quick, keeper, "topic=queues") as hers, page(quick, other, "topic=queues") as his:
+        await hers.next("ready")
+        await his.next("ready")
+        job_ids = [*await submit(quick, quick.login(), 2), *await submit(quick, quick.login("bob", vo="vob"))]
+        config = Config.model_validate(config_document())
+        await check_jobs(db, to_ranges(job_ids), config=config, now=utcnow())
+        for opened, headers in ((hers, keeper), (his, other)):
+            queues = (await quick.client.get("/api/task-queues", headers=headers)).json()
+            wanted = {queue["class_id"] for queue in queues}
+            assert len(wanted) == 1
+            [event] = await until(opened, wanted)
+            assert (event["topic"], set(event["changed"]), event["counters"]) == ("queues", wanted, {})
 
 
 async def test_pilots_and_sites_have_topics_of_their_own(quick: Application) -> None:

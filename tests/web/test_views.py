@@ -179,6 +179,11 @@ async def served(client: httpx2.AsyncClient, headers: dict[str, str]) -> dict[st
     return {view["name"]: view for view in answer.json()["views"]}
 
 
+def _ban_form(views: Mapping[str, Any]) -> Mapping[str, Any]:
+    [ban] = [action for action in views["sites"]["actions"] if action["name"] == "ban"]
+    return dict(ban["fields"]["properties"])
+
+
 async def test_everybody_sees_what_they_may_use(client: httpx2.AsyncClient, login: Login) -> None:
     user, keeper = await served(client, login()), await served(client, login(group="service"))
     assert {"jobs", "pilots", "sites"} <= user.keys()
@@ -188,13 +193,19 @@ async def test_everybody_sees_what_they_may_use(client: httpx2.AsyncClient, logi
     # Nor the jobs of a site: a tab of a list that is not theirs is not there either.
     assert [tab["name"] for tab in keeper["sites"]["tabs"]] == ["overview", "said", "history", "pilots", "ces"]
     assert "jobs" in {tab["name"] for tab in user["sites"]["tabs"]}
-    # They would be refused the changes of jobs.
-    assert keeper["task-queues"]["events_topic"] is None
+    # They would be refused the changes of jobs, and have those of the queues.
+    assert {keeper[name]["events_topic"] for name in ("task-queues", "shares", "limits")} == {"queues"}
     assert user["jobs"]["events_topic"] == "jobs"
     assert [action["name"] for action in user["jobs"]["actions"]] == ["kill", "reschedule", "delete"]
     assert user["sites"]["actions"] == []
     operator = await served(client, login(properties=["Operator"]))
     assert [action["name"] for action in operator["sites"]["actions"]] == ["ban", "allow", "drain", "undrain"]
+    # Only who may speak for every VO is asked for which.
+    assert list(_ban_form(operator)) == ["reason", "expires_at"]
+    manager = await served(client, login(properties=["SiteManager"]))
+    for views in (keeper, manager):
+        assert _ban_form(views)["vo"]["enum"] == ["", "all"]
+        assert _ban_form(views)["vo"]["x-labels"] == ["Your VO", "Every VO"]
     assert list(user) == [view.name for view in sorted(VIEWS.values(), key=_place) if view.name in user]
 
 

@@ -99,6 +99,11 @@ def _form(action: Action) -> frozenset[str]:
     return frozenset(f"form.{name}" for name in fields)
 
 
+def _needed_by_choices(action: Action) -> Iterator[str]:
+    for field in (action.fields or {}).get("properties", {}).values():
+        yield from chain.from_iterable(field.get("x-needs", {}).values())
+
+
 def _wrong_names(view: View, views: frozenset[str], properties: frozenset[str]) -> Iterator[str]:
     columns = frozenset(column.name for column in view.columns)
     named: dict[str, Iterable[str]] = {
@@ -115,6 +120,7 @@ def _wrong_names(view: View, views: frozenset[str], properties: frozenset[str]) 
         yield from (f"has {name} in {place}, which is no column of it" for name in names if name not in columns)
     parts: list[Action | Tab] = [*view.actions, *view.tabs]
     needed = {*view.needs, *(name for part in parts for name in part.needs)}
+    needed |= {name for action in view.actions for name in _needed_by_choices(action)}
     yield from (f"needs {name}, which is no property" for name in sorted(needed - properties))
     statuses = {status.value for status in view.statuses}
     for part in parts:

@@ -156,7 +156,8 @@ class Action(Described):
     destructive: bool = False
     undo_s: int | None = None
     fields: dict[str, Any] | None = None
-    """JSON Schema of the form that is filled in before."""
+    """JSON Schema of the form that is filled in before; for choices, `x-labels` has what people read in place of each
+    value, and `x-needs` for a value the properties of which one is needed to choose it."""
     when: tuple[str, ...] = ()
     """Statuses in which it can be done; none: in all."""
     cli: str | None = None

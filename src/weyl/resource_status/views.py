@@ -33,6 +33,7 @@ _VO = {
     "title": "For",
     "enum": ["", "all"],
     "x-labels": ["Your VO", "Every VO"],
+    "x-needs": {"all": ["ServiceAdministrator", "SiteManager"]},
     "default": "",
 }
 

@@ -28,8 +28,8 @@ Example: weyl operations list
 )
 
 LIMIT_MAX = 10_000
-KINDS = ("name", "size", "priority", "rule", "waiting", "running", "dead")
-SCHEDULES = ("task", "vo", "rule", "enabled", "next_at", "last_at")
+KINDS = ("name", "size", "priority", "runs", "waiting", "running", "dead")
+SCHEDULES = ("task", "vo", "runs", "enabled", "next_at", "last_at")
 LOCKS = ("key", "mode", "task", "since", "expires_at", "fencing")
 OPERATIONS = ("operation_id", "kind", "state", "done", "failed", "total", "created", "created_by")
 OPERATIONS_MAX = 1_000

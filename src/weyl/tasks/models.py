@@ -117,6 +117,8 @@ class TaskKind(BaseModel):
     priority: int
     attempts_max: int
     rule: str | None
+    runs: str | None
+    """The rule in words."""
     per_vo: bool
     waiting: int
     running: int
@@ -130,6 +132,8 @@ class Schedule(BaseModel):
     task: str
     vo: str | None
     rule: str
+    runs: str
+    """The rule in words."""
     enabled: bool
     next_at: datetime | None
     last_at: datetime | None
@@ -228,6 +232,8 @@ class Operation(BaseModel):
     done: int
     failed: int
     total: int
+    progress: float
+    """How much of it is behind it, done or failed, in percent."""
     errors: list[OperationError]
     """The first ten things to which it could not be done."""
     detail: str | None = None

@@ -1,5 +1,6 @@
 """Background work over HTTP: tasks for administrators of services, operations for those who ordered them."""
 
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from weyl.tasks.models import (
 from weyl.tasks.policy import may_keep, may_view_operations
 from weyl.tasks.queries import locks, outcomes, schedules
 from weyl.tasks.queries import operations as operation_queries
+from weyl.tasks.wording import rule_in_words
 
 router = APIRouter(prefix="/api/tasks", tags=["tasks"])
 operations_router = APIRouter(prefix="/api/operations", tags=["operations"])
@@ -36,14 +38,18 @@ LetterId = Annotated[int, Path(ge=1, lt=2**63)]
 async def list_tasks(user: CurrentUser, tx: ReadTx) -> Response:
     """Answer with the tasks that workers know, and how many of each wait, run and are dead."""
     may_keep(user)
-    return json_response(await schedules.select_kinds(tx))
+    return json_response(_with_words(await schedules.select_kinds(tx)))
 
 
 @router.get("/schedules", operation_id="tasks_list_schedules", response_model=list[Schedule])
 async def list_schedules(user: CurrentUser, tx: ReadTx, limit: Limit = 1000) -> Response:
     """Answer with when tasks run by themselves, for the installation and for each VO."""
     may_keep(user)
-    return json_response(await schedules.select_schedules(tx, limit=limit))
+    return json_response(_with_words(await schedules.select_schedules(tx, limit=limit)))
+
+
+def _with_words(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{**row, "runs": rule_in_words(row["rule"])} for row in rows]
 
 
 @router.get("/locks", operation_id="tasks_list_locks", response_model=list[HeldLock])

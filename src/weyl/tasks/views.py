@@ -1,4 +1,4 @@
-"""What web pages show of background work: kinds of tasks, their schedules, and what failed for the last time."""
+"""What web pages show of operations on many things, and of tasks: kinds, schedules, and what failed for good."""
 
 from weyl.kit.views import (
     CHOICE_OPERATORS,
@@ -9,11 +9,26 @@ from weyl.kit.views import (
     Column,
     Condition,
     SortKey,
+    Status,
     Tab,
     View,
 )
+from weyl.tasks.models import OperationState
 
 _KEEPERS = ("ServiceAdministrator",)
+
+OPERATION_STATES = (
+    Status(
+        value=OperationState.WAITING,
+        tone="info",
+        icon="clock",
+        help="It has not begun: stopped now, it changes nothing.",
+    ),
+    Status(value=OperationState.RUNNING, tone="progress", icon="player-play"),
+    Status(value=OperationState.DONE, tone="success", icon="check", terminal=True),
+    Status(value=OperationState.CANCELLED, tone="warning", icon="ban", terminal=True),
+    Status(value=OperationState.FAILED, tone="danger", icon="x", terminal=True),
+)
 
 
 def _number(name: str, title: str, width: int = 90) -> Column:
@@ -45,16 +60,17 @@ _KINDS = View(
         _number("waiting", "Waiting"),
         _number("running", "Running"),
         _number("dead", "Dead"),
-        Column(name="rule", title="Runs", width=160),
+        Column(name="runs", title="Runs", width=160),
+        Column(name="rule", title="Rule", width=160, help="As it is stored."),
         Column(name="per_vo", title="For each VO", type="bool", operators=("eq", "neq"), width=100),
         Column(name="size", title="Size", operators=CHOICE_OPERATORS, values=["small", "medium", "large"], width=90),
         _number("priority", "Priority"),
         _number("attempts_max", "Attempts"),
         _time("seen_at", "Seen"),
     ),
-    default_columns=("name", "waiting", "running", "dead", "rule", "size", "priority", "seen_at"),
+    default_columns=("name", "waiting", "running", "dead", "runs", "size", "priority", "seen_at"),
     default_sort=(SortKey(parameter="name"),),
-    groupings=("size", "rule"),
+    groupings=("size", "runs"),
     actions=(
         Action(
             name="run",
@@ -104,13 +120,14 @@ _SCHEDULES = View(
     columns=(
         Column(name="task", title="Task", width=220, link="/tasks/{task}"),
         Column(name="vo", title="VO", width=120, help="Empty: for the installation."),
-        Column(name="rule", title="Runs", width=160),
+        Column(name="runs", title="Runs", width=160),
+        Column(name="rule", title="Rule", width=160, help="As it is stored."),
         Column(name="enabled", title="Enabled", type="bool", operators=("eq", "neq"), width=90),
         _time("next_at", "Next"),
         _time("last_at", "Last"),
         Column(name="arguments", title="Gets", type="json", sortable=False, filterable=False, width=200),
     ),
-    default_columns=("task", "vo", "rule", "enabled", "next_at", "last_at"),
+    default_columns=("task", "vo", "runs", "enabled", "next_at", "last_at"),
     default_sort=(SortKey(parameter="next_at"),),
     groupings=("task", "vo", "enabled"),
     tabs=(Tab(name="overview", title="Overview", kind="fields"),),
@@ -195,4 +212,69 @@ _DEAD = View(
     doc="Tasks that failed for the last time: why, and what to do with them.",
 )
 
-VIEWS = (_KINDS, _SCHEDULES, _DEAD)
+_ONE_OPERATION = "/api/operations/{operation_id}"
+
+_OPERATIONS = View(
+    name="operations",
+    title="Operations",
+    icon="bolt",
+    nav_group="Work",
+    nav_order=15,
+    id_column="operation_id",
+    search=ApiCall(method="GET", path="/api/operations", query={"everybody": True, "limit": 1_000}),
+    get=ApiCall(method="GET", path=_ONE_OPERATION),
+    columns=(
+        Column(name="kind", title="What", width=150, link="/operations/{operation_id}", help="As jobs.kill."),
+        Column(
+            name="state",
+            title="State",
+            type="status",
+            operators=CHOICE_OPERATORS,
+            values=[status.value for status in OPERATION_STATES],
+            width=110,
+        ),
+        Column(name="progress", title="Progress", type="progress", operators=ORDER_OPERATORS, width=160),
+        _number("done", "Done"),
+        _number("failed", "Failed"),
+        _number("total", "Of"),
+        Column(name="created_by", title="Ordered by", width=130),
+        _time("created", "Ordered"),
+        _time("starts_at", "Begins"),
+        _time("ended_at", "Ended"),
+        Column(name="detail", title="Said of its end", width=260),
+        Column(name="operation_id", title="Operation", width=290, link="/operations/{operation_id}"),
+    ),
+    default_columns=("kind", "state", "progress", "done", "failed", "total", "created_by", "created", "ended_at"),
+    default_sort=(SortKey(parameter="created", direction="desc"),),
+    groupings=("kind", "state", "created_by"),
+    time_column="created",
+    status_column="state",
+    statuses=OPERATION_STATES,
+    actions=(
+        Action(
+            name="cancel",
+            title="Stop",
+            icon="ban",
+            call=ApiCall(method="DELETE", path=_ONE_OPERATION),
+            when=("waiting", "running"),
+            cli="weyl operations cancel {operation_id}",
+            help="Before it begins nothing is changed; later what was done stays done.",
+        ),
+    ),
+    tabs=(
+        Tab(name="overview", title="Overview", kind="fields"),
+        Tab(
+            name="errors",
+            title="What failed",
+            kind="table",
+            call=ApiCall(method="GET", path=_ONE_OPERATION, under="errors"),
+            columns=(Column(name="id", title="Number", type="int"), Column(name="reason", title="Why")),
+        ),
+    ),
+    events_topic="operations",
+    needs=("NormalUser", "JobAdministrator"),
+    cli="weyl operations list --everybody",
+    doc="What was ordered for many jobs at once: how far it is, and to which it could not be done.",
+)
+
+VIEWS = (_OPERATIONS, _KINDS, _SCHEDULES, _DEAD)

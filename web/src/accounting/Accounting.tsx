@@ -5,7 +5,7 @@ import { useQuery } from "@tanstack/react-query";
 import { lazy } from "react";
 import { ask } from "@/kit/api";
 import { Fault, Panel, Waiting } from "@/kit/Panel";
-import { mayUse, useMe } from "@/kit/session";
+import { mayUse, useMe, useView } from "@/kit/session";
 import { useAddress } from "@/kit/useAddress";
 import { useTitle } from "@/kit/useTitle";
 import {
@@ -57,6 +57,7 @@ export default function Accounting() {
     queryFn: ({ signal }) =>
       ask<Plot>("POST", `/api/accounting/${subject}/series`, { body: questionOf(asked, new Date()), signal }),
   });
+  const list = useView(subject);
   const key = asked.by ? ` by ${KEYS[subject][asked.by]?.toLowerCase()}` : "";
   const names = Object.values(only).map((name) => ` of ${name}`);
   const time = dates ? `${dates.from} to ${dates.to}` : `last ${RANGES[range]}`;
@@ -151,7 +152,13 @@ export default function Accounting() {
       {plot.isPending && <Waiting />}
       {plot.data && !plot.error && (
         <Panel what="The plot" key={title}>
-          <Drawn plot={plot.data} title={title} isStacked={isStacked} onPick={pick} />
+          <Drawn
+            plot={plot.data}
+            title={title}
+            isStacked={isStacked}
+            statuses={asked.by === "status" ? list : undefined}
+            onPick={pick}
+          />
         </Panel>
       )}
     </div>

@@ -5,21 +5,28 @@ import { useCallback, useMemo, useRef } from "react";
 import { Nothing } from "@/kit/Panel";
 import { TimeChart } from "@/kit/TimeChart";
 import { sayFault } from "@/kit/toasts";
+import type { View } from "@/kit/views";
 import { pictureOf, saveFile } from "./picture";
-import { bucketSeconds, csvOf, formatOf, isCount, isQuotient, type Plot } from "./plots";
+import { bucketSeconds, coloursOf, csvOf, formatOf, isCount, isQuotient, type Plot } from "./plots";
 
 type Props = {
   plot: Plot;
   title: string;
   isStacked: boolean;
+  /** The list whose statuses the series are, which then have its colours. */
+  statuses?: View;
   /** Narrows the plot to one of its series. */
   onPick?: (name: string) => void;
 };
 
-export default function Drawn({ plot, title, isStacked, onPick }: Props) {
+export default function Drawn({ plot, title, isStacked, statuses, onPick }: Props) {
   const place = useRef<HTMLDivElement>(null);
   const times = useMemo(() => plot.buckets.map((at) => new Date(at).getTime() / 1000), [plot]);
-  const series = useMemo(() => plot.series.map(({ name, values }) => ({ name, values })), [plot]);
+  const series = useMemo(() => {
+    const names = plot.series.map(({ name }) => name);
+    const colours = coloursOf(names, statuses);
+    return plot.series.map(({ name, values }, index) => ({ name, values, colour: colours[index] }));
+  }, [plot, statuses]);
   // The chart is drawn anew when what it gets differs: it keeps one function, which does what is right now.
   const picked = useRef(onPick);
   picked.current = onPick;

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
+import type { View } from "@/kit/views";
 import {
   type Asked,
   bucketSeconds,
+  coloursOf,
   csvOf,
   datesBefore,
   datesOf,
@@ -23,6 +25,22 @@ const ASKED: Asked = {
 };
 
 describe("plots", () => {
+  it("have the colours of statuses, and no two the same", () => {
+    const statuses = [
+      { value: "Done", tone: "success" },
+      { value: "Completed", tone: "success" },
+      { value: "Failed", tone: "danger" },
+    ];
+    const view = { statuses } as unknown as View;
+    expect(coloursOf(["Done", "Failed", "Completed", "Of an extension"], view)).toEqual([
+      "--success-fill",
+      "--danger-fill",
+      "--success",
+      undefined,
+    ]);
+    expect(coloursOf(["Done"], undefined)).toEqual([undefined]);
+  });
+
   it("are drawn in as many buckets as one can look at", () => {
     expect(["-1d", "-7d", "-30d", "-365d"].map((range) => usualBucket(range))).toEqual([
       "hour",

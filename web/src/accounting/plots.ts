@@ -4,6 +4,7 @@ import type { components } from "@/generated/api";
 import { csvLine } from "@/kit/exports";
 import { formatDuration, formatNumber, formatPercent } from "@/kit/formats";
 import { momentBefore, spanSeconds } from "@/kit/times";
+import type { View } from "@/kit/views";
 
 export type Plot = components["schemas"]["Series"];
 export type Subject = "jobs" | "pilots";
@@ -122,6 +123,20 @@ export function bucketSeconds({ bucket, buckets }: Pick<Plot, "bucket" | "bucket
   const last = new Date(buckets.at(-1) ?? 0);
   const end = Date.UTC(last.getUTCFullYear(), last.getUTCMonth() + 1, 1);
   return bucket === "hour" ? 3600 : bucket === "day" ? DAY_MS / 1000 : (end - last.getTime()) / 1000;
+}
+
+/** Return the colours of statuses as lists have them; of several that mean the same, no two have the same colour. */
+export function coloursOf(statuses: readonly string[], view: View | undefined): (string | undefined)[] {
+  const seen = new Map<string, number>();
+  return statuses.map((name) => {
+    const tone = view?.statuses?.find(({ value }) => value === name)?.tone;
+    if (!tone) {
+      return undefined;
+    }
+    const nth = seen.get(tone) ?? 0;
+    seen.set(tone, nth + 1);
+    return [`--${tone}-fill`, `--${tone}`][nth];
+  });
 }
 
 /** Write a plot as CSV: a line for each bucket, a column for each series. */

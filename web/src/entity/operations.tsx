@@ -2,6 +2,7 @@
 
 import { Button, CloseButton } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 import type { components } from "@/generated/api";
 import { ask } from "@/kit/api";
@@ -64,7 +65,9 @@ function OneOperation({ operation, onClose }: { operation: Followed; onClose: ()
   return (
     <div className="operation" role="status">
       <div>
-        <strong>{operation.title}</strong>
+        <Link to="/$view/$id" params={{ view: "operations", id: operation.id }}>
+          <strong>{operation.title}</strong>
+        </Link>
         <div className="faint">
           {!found && "…"}
           {state === "waiting" && (left > 0 ? `begins in ${left} s` : "begins now")}

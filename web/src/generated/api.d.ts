@@ -4374,6 +4374,8 @@ export interface components {
              * Format: uuid
              */
             operation_id: string;
+            /** Progress */
+            progress: number;
             /**
              * Starts At
              * Format: date-time
@@ -5023,6 +5025,8 @@ export interface components {
             next_at: string | null;
             /** Rule */
             rule: string;
+            /** Runs */
+            runs: string;
             /** Task */
             task: string;
             /** Vo */
@@ -5523,6 +5527,8 @@ export interface components {
             rule: string | null;
             /** Running */
             running: number;
+            /** Runs */
+            runs: string | null;
             /**
              * Seen At
              * Format: date-time
@@ -8676,7 +8682,7 @@ export interface operations {
     ui_follow_events: {
         parameters: {
             query: {
-                /** @description jobs, pilots, sites, ... */
+                /** @description jobs, operations, queues, pilots, sites, ... */
                 topic: string[];
             };
             header?: {

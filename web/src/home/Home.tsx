@@ -3,7 +3,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { lazy, useEffect, useState } from "react";
-import type { components } from "@/generated/api";
+import { type Failures, nameOf } from "@/failures/clusters";
 import { ask, type Row } from "@/kit/api";
 import { formatAgo, formatNumber, plural } from "@/kit/formats";
 import { NamedIcon } from "@/kit/icons";
@@ -16,8 +16,6 @@ import { Time } from "@/kit/Value";
 import { useGroups } from "@/shell/Navigation";
 import { type Visit, visitAt } from "./visits";
 import "@/kit/written.css";
-
-type Failures = components["schemas"]["Failures"];
 
 const HOME = "/";
 const SUBMIT: string = "/submit";
@@ -170,7 +168,7 @@ function SinceLastVisit({ me }: { me: Me }) {
                 params={{ view: "jobs" }}
                 search={{ f: `FailureSignature:eq:${each.signature}` } as never}
               >
-                {each.example || each.text}
+                {nameOf(each)}
               </Link>{" "}
               <span className="faint">
                 {plural(each.count, "job")}

@@ -9,7 +9,12 @@ import uPlot from "uplot";
 import { type Clock, LOCAL, tickText, timeText, UTC } from "./clocks";
 import "uplot/dist/uPlot.min.css";
 
-export type Series = { name: string; values: (number | null)[]; fill?: string };
+export type Series = {
+  name: string;
+  values: (number | null)[];
+  /** The name of the theme's colour that it has, if it means something: `--success-fill`. */
+  colour?: string;
+};
 type Props = {
   /** In seconds since 1970. */
   times: number[];
@@ -80,7 +85,8 @@ export function TimeChart(props: Props) {
         series: [
           { label: clock.label, value: (_, at) => (at === null ? "–" : timeText(at, clock)) },
           ...shown.map((each, index) => {
-            const colour = each.fill ?? COLOURS[scheme][index % COLOURS[scheme].length] ?? "#888";
+            const own = each.colour && read(each.colour);
+            const colour = own || COLOURS[scheme][index % COLOURS[scheme].length] || "#888";
             return {
               label: each.name,
               // In a stack it is drawn where it stands, and says what it is by itself.

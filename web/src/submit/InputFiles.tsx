@@ -4,7 +4,7 @@ import { Button } from "@mantine/core";
 import { type DragEvent, useRef, useState } from "react";
 import { formatBytes, plural } from "@/kit/formats";
 import { Fault } from "@/kit/Panel";
-import { added, dropped } from "./inputs";
+import { added, dropped, folderText } from "./inputs";
 import type { Inputs } from "./useInputs";
 import type { Progress } from "./useSubmission";
 import "./submit.css";
@@ -163,10 +163,7 @@ export function useDrop({ files, onChange, isSending }: Drop) {
   const add = (more: readonly File[], folders: readonly string[] = []) => {
     const outcome = added(files, more);
     onChange(outcome.files);
-    setRefused([
-      ...folders.map((name) => `“${name}” is a folder. Choose the files in it, or pack it into an archive.`),
-      ...outcome.refused,
-    ]);
+    setRefused([...folders.map(folderText), ...outcome.refused]);
   };
   // Whatever the page is doing: a file that nobody takes would be opened in its place.
   const take = (event: DragEvent, isNowOver: boolean) => {

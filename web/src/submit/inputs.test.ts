@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { added, FILES_MAX, packed, tooLarge } from "./inputs";
+import { added, FILES_MAX, folderText, packed, tooLarge } from "./inputs";
 import { refusalText, unreachableText } from "./upload";
 
 const named = (...names: string[]) => names.map((name) => ({ name, size: 1 }));
@@ -22,6 +22,10 @@ describe("input files", () => {
       expect(refused).toEqual([expect.stringContaining("is no name that a file of a job can have")]);
     },
   );
+
+  it("are files: folders are for the command line", () => {
+    expect(folderText("data")).toMatch(/“data” is a folder.*weyl jobs submit/);
+  });
 
   it("may have names that look like markup or options", () => {
     const names = ["<script>alert(1)", "-rf", "a b", "größe.txt", "$(id)"];

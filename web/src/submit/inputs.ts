@@ -88,3 +88,8 @@ export function dropped(data: DataTransfer): { files: File[]; folders: string[] 
   }
   return { files, folders };
 }
+
+/** Say what to do with a folder. */
+export function folderText(name: string): string {
+  return `“${name}” is a folder. Choose the files in it, or name it in InputSandbox and use weyl jobs submit.`;
+}

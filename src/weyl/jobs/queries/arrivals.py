@@ -11,7 +11,8 @@ _SELECT_ARRIVED = (
     " (SELECT history_id, job_id FROM job_history WHERE history_id > $1 ORDER BY history_id LIMIT $2)"
     " UNION ALL SELECT h.history_id, h.job_id FROM unnest($3::bigint[], $4::bigint[]) AS gap(low, high)"
     " JOIN job_history h ON h.history_id BETWEEN gap.low AND gap.high)"
-    " SELECT a.history_id, a.job_id, j.vo, j.owner, j.status FROM arrived a LEFT JOIN jobs j USING (job_id)"
+    " SELECT a.history_id, a.job_id, j.vo, j.owner, j.status, j.class_ids"
+    " FROM arrived a LEFT JOIN jobs j USING (job_id)"
 )
 
 

@@ -1,7 +1,8 @@
-"""Tells which jobs have changed: one statement a look, whatever the number of those who look on."""
+"""Tells which jobs and task queues have changed: one statement a look, whatever the number of those who look on."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from weyl.config.service import ConfigStore
 from weyl.jobs.arrivals import Gap, follow
@@ -10,6 +11,7 @@ from weyl.jobs.queries.arrivals import select_arrived, select_history_end
 from weyl.kit.changes import Change, News, Reach
 from weyl.kit.db import Database
 from weyl.kit.http import User
+from weyl.task_queues.policy import may_see
 
 RECORDS_MAX = 20_000
 """Of one look; when there are more, those who look on are told that much has changed, and read anew."""
@@ -57,6 +59,20 @@ class JobFeed:
                 return News((), self._position, is_whole=False)
         numbers = [row["history_id"] for row in rows]
         self._position, self._gaps = follow(self._position, self._gaps, numbers, now_s=self._clock())
-        found = {row["job_id"]: row for row in rows if row["vo"] is not None}
-        changes = [Change(job_id, row["vo"], row["owner"], row["status"]) for job_id, row in found.items()]
-        return News(changes, self._position)
+        return News(self._changes([row for row in rows if row["vo"] is not None]), self._position)
+
+    def _changes(self, rows: Sequence[Any]) -> list[Change]:
+        found = {row["job_id"]: row for row in rows}
+        return [Change(job_id, row["vo"], row["owner"], row["status"]) for job_id, row in found.items()]
+
+
+class QueueFeed(JobFeed):
+    """Follows the same, and tells of task queues: for those who may see them, but perhaps no job."""
+
+    def reach(self, user: User) -> Reach:
+        """Let those know who may look at the task queues."""
+        return Reach(may_see(user).vo)
+
+    def _changes(self, rows: Sequence[Any]) -> list[Change]:
+        found = {class_id: row["vo"] for row in rows for class_id in row["class_ids"] or ()}
+        return [Change(class_id, vo, None, "") for class_id, vo in found.items()]

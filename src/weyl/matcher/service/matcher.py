@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+import structlog
+
 from weyl.auth.keys import KeySet
 from weyl.auth.tokens import JobIdentity
+from weyl.kit.background import end_task
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.matcher import queries
@@ -33,10 +36,14 @@ from weyl.matcher.service.usage import Usage
 from weyl.resource_status.service.board import StatusBoard
 from weyl.task_queues.health import Standing
 
+log = structlog.get_logger(__name__)
+
 JOBS_REMEMBERED = 20_000
 KINDS_OF_NODES_KEPT = 8_000
 REQUEST_KEPT_FOR = timedelta(minutes=10)
 BUSY_TRIES_MAX = 3
+NEW_OFFERS_AFTER_S = 1.0
+"""Those that come until then are written together; counts of known ones wait for a sweep."""
 
 Action = Literal["continue", "drain", "stop"]
 IsGone = Callable[[], Awaitable[bool]]
@@ -86,7 +93,8 @@ class Matcher:
             db, self.index, self.limits, self.usage.ledger, heard=lambda: self.freshness.heard, clock=clock
         )
         self._replay = Replay(db, self._claims, tokens)
-        self._offers = OfferBook()
+        self._offers = OfferBook(on_new=self._write_soon)
+        self._writing: asyncio.Task[None] | None = None
         self._pilots = PilotBook()
         self._facts: dict[Place, PlaceFacts] = {}
         self._equipment: dict[object, Equipment] = {}
@@ -117,6 +125,8 @@ class Matcher:
         await self.limits.stop()
         await self.usage.stop()
         await self.hosts.stop()
+        if self._writing is not None:
+            await end_task(self._writing)
         await self._write_offers()
 
     async def match(self, pilot: MatchingPilot, request: MatchRequest, *, is_gone: IsGone = _is_here) -> MatchAnswer:
@@ -217,6 +227,8 @@ class Matcher:
             await self._try(attempt)
         if not attempt.bound and await self._replay.knows(attempt):
             raise RequestRepeated("A question with this request_id was answered already")
+        if not attempt.bound and request.wait_s > 0:
+            self._offers.meet(request.offer, place)
         while not attempt.bound and not self._is_closing:
             left_s = deadline - loop.time()
             if left_s <= 0:
@@ -263,6 +275,18 @@ class Matcher:
             told = self._board.usable(place.vo, site=place.site, ce=place.ce)
             known = self._facts[place] = facts_of(self._board.config.current().config, place, told)
         return known
+
+    def _write_soon(self) -> None:
+        """Write down, in a moment, an offer that is new: whoever asks what there is to run a job shall not miss it."""
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write_new_offers(), name="weyl-new-offers")
+
+    async def _write_new_offers(self) -> None:
+        await asyncio.sleep(NEW_OFFERS_AFTER_S)
+        try:
+            await self._offers.write(self._db, self._clock())
+        except Exception:  # the next sweep tries again
+            log.exception("matcher.offers_not_written")
 
     async def _on_sweep(self) -> None:
         await self.usage.see_ages()

@@ -1,6 +1,6 @@
 """Remembers the offers that pilots make, and writes them down now and then: never on the way of an answer."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -26,7 +26,8 @@ DIGESTS_KEPT = 20_000
 class OfferBook:
     """Hits and misses of each distinct offer since they were last written."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_new: Callable[[], None]) -> None:
+        self._on_new = on_new
         self._seen: dict[tuple[bytes, Place], _Seen] = {}
         # Of offers that were met before, by their parts; forgotten all at once, which is cheaper than by age.
         self._digests: dict[object, bytes] = {}
@@ -39,6 +40,10 @@ class OfferBook:
             seen.hits += 1
         else:
             seen.misses += 1
+
+    def meet(self, offer: Offer, place: Place) -> None:
+        """Remember an offer whose question is not answered yet."""
+        self._seen_of(offer, place)
 
     def _seen_of(self, offer: Offer, place: Place) -> _Seen:
         """Find an offer by its parts; its document, which takes long to make, is made for the first write only."""
@@ -54,6 +59,7 @@ class OfferBook:
             self._digests.clear()
         digest, document = registered_form(offer)
         self._digests[parts] = digest
+        self._on_new()
         return self._seen.setdefault((digest, place), _Seen(document))
 
     async def write(self, db: Database, now: datetime) -> None:

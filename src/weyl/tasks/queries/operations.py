@@ -13,9 +13,16 @@ from weyl.tasks.permits import OperationViewer
 from weyl.tasks.tables import operations
 
 _o = operations.c
+_SEEN = sa.cast(_o.done + _o.failed, sa.Double)
+# A filter may find more than when it was planned, or nothing at all.
+_PROGRESS = sa.case(
+    (_o.state == "done", 100.0),
+    else_=sa.func.coalesce(sa.func.least(100.0 * _SEEN / sa.func.nullif(_o.total, 0), 100.0), 0.0),
+)
 _SHOWN = (
     sa.cast(_o.operation_id, sa.Text).label("operation_id"),
     *(_o[name] for name in ("kind", "state", "done", "failed", "total", "errors", "detail")),
+    _PROGRESS.label("progress"),
     *(_o.created_by, _o.created_at.label("created"), _o.starts_at, _o.ended_at),
 )
 # Arrays count from one; of the items, those that the batches have not come to yet.
@@ -71,6 +78,15 @@ async def select_operation(tx: Tx, viewer: OperationViewer, operation_id: UUID) 
     statement = sa.select(*_SHOWN).where(_o.operation_id == operation_id, _may_see(viewer))
     row = (await tx.execute(statement)).mappings().one_or_none()
     return None if row is None else dict(row)
+
+
+async def select_moving(tx: Tx, *, ended_after: datetime) -> list[dict[str, Any]]:
+    """Return how far the operations of all VOs are that are under way, or have ended since a time."""
+    statement = sa.select(
+        sa.cast(_o.operation_id, sa.Text).label("operation_id"),
+        *(_o.vo, _o.subject, _o.state, (_o.done + _o.failed).label("behind")),
+    ).where(sa.or_(_o.ended_at.is_(None), _o.ended_at > ended_after))
+    return [dict(row) for row in (await tx.execute(statement)).mappings()]
 
 
 async def lock_visible(tx: Tx, viewer: OperationViewer, operation_id: UUID) -> dict[str, Any] | None:

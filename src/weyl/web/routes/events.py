@@ -40,7 +40,9 @@ async def follow_events(
     request: Request,
     user: CurrentUser,
     hub: CurrentHub,
-    topic: Annotated[list[str], Query(min_length=1, max_length=10, description="jobs, pilots, sites, ...")],
+    topic: Annotated[
+        list[str], Query(min_length=1, max_length=10, description="jobs, operations, queues, pilots, sites, ...")
+    ],
     last_event_id: Annotated[str | None, Header(description="The id of the last event, to go on from there")] = None,
 ) -> Response:
     """Tell what changes, as server-sent events: the ids that the caller may know of, every few seconds."""

@@ -1,6 +1,7 @@
 """The descriptions of all views, and what of them each caller may use."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from weyl.kit.ids import sha256_hex
 from weyl.kit.views import View
@@ -32,17 +33,43 @@ class ViewShelf:
 
 
 def allowed(view: View, properties: frozenset[str], hidden: Collection[str]) -> View:
-    """Return a view without the actions and tabs that these properties do not give.
+    """Return a view without the actions, choices in their forms, and tabs that these properties do not give.
 
     Tabs of views that are `hidden` are left out, and so are the changes of what only those show.
     """
     return view.model_copy(
         update={
             "events_topic": None if view.events_topic in hidden else view.events_topic,
-            "actions": tuple(action for action in view.actions if _is_met(action.needs, properties)),
+            "actions": tuple(
+                action.model_copy(update={"fields": _form(action.fields, properties)})
+                for action in view.actions
+                if _is_met(action.needs, properties)
+            ),
             "tabs": tuple(tab for tab in view.tabs if _is_met(tab.needs, properties) and tab.view not in hidden),
         }
     )
+
+
+def _form(fields: Mapping[str, Any] | None, properties: frozenset[str]) -> dict[str, Any] | None:
+    """Return a form without the choices that these properties do not give; where one is left, nothing is asked."""
+    if fields is None:
+        return None
+    left = {name: _choices(field, properties) for name, field in fields.get("properties", {}).items()}
+    asked = {name: field for name, field in left.items() if field is not None}
+    return {**fields, "properties": asked} if asked else None
+
+
+def _choices(field: Mapping[str, Any], properties: frozenset[str]) -> dict[str, Any] | None:
+    rest = dict(field)
+    needs = rest.pop("x-needs", None)
+    if needs is None:
+        return rest
+    labels = rest.get("x-labels", rest["enum"])
+    given = [pair for pair in zip(rest["enum"], labels, strict=True) if _is_met(needs.get(pair[0], ()), properties)]
+    if len(given) < 2:
+        return None
+    values, words = zip(*given, strict=True)
+    return {**rest, "enum": list(values), "x-labels": list(words)}
 
 
 def _is_met(needs: Sequence[str], properties: frozenset[str]) -> bool:
