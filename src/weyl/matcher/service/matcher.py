@@ -172,6 +172,8 @@ class Matcher:
         return question
 
     def _remember(self, key: tuple[str, str], answer: MatchAnswer) -> None:
+        if (before := self._answered.pop(key, None)) is not None:
+            self._remembered -= len(before[1].jobs)
         self._answered[key] = self._clock(), answer
         self._remembered += len(answer.jobs)
         while self._remembered > JOBS_REMEMBERED:
