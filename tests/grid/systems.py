@@ -15,21 +15,26 @@ from tests.grid.slurmd import missing_slurm
 from tests.grid.ssh import running_ssh
 from tests.grid.sshd import missing_ssh
 
-ALL = frozenset({"limit", "forgetting", "waiting", "carrying", "outage", "hanging"})
+ALL = frozenset({"limit", "forgetting", "waiting", "carrying", "outage", "hanging", "gpus"})
 
 SYSTEMS = {
     "arc": System(running_arc, missing=missing_arc, group="arc", is_slow=True, lacks=ALL),
     "htcondor": System(
-        running_htcondor, missing=missing_htcondor, group="htcondor", lacks=frozenset({"limit", "carrying"})
+        running_htcondor, missing=missing_htcondor, group="htcondor", lacks=frozenset({"limit", "carrying", "gpus"})
     ),
     "kubernetes": System(
-        running_kubernetes, missing=missing_kubernetes, group="kubernetes", lacks=frozenset({"forgetting", "carrying"})
+        running_kubernetes,
+        missing=missing_kubernetes,
+        group="kubernetes",
+        lacks=frozenset({"forgetting", "carrying", "gpus"}),
     ),
     "local": System(running_local, group="local", lacks=frozenset({"forgetting", "waiting", "outage", "hanging"})),
-    "ssh": System(running_ssh, missing=missing_ssh, group="ssh", lacks=frozenset({"forgetting", "waiting"})),
-    "slurm": System(running_slurm_commands, missing=missing_slurm, group="slurm", lacks=frozenset({"limit"})),
+    "ssh": System(running_ssh, missing=missing_ssh, group="ssh", lacks=frozenset({"forgetting", "waiting", "gpus"})),
+    "slurm": System(running_slurm_commands, missing=missing_slurm, group="slurm", lacks=frozenset({"limit", "gpus"})),
     "slurm-ssh": System(
-        running_slurm_behind_ssh, missing=missing_slurm_and_ssh, group="slurm", lacks=frozenset({"limit"})
+        running_slurm_behind_ssh, missing=missing_slurm_and_ssh, group="slurm", lacks=frozenset({"limit", "gpus"})
     ),
-    "slurm-rest": System(running_slurm_rest, missing=missing_slurm_and_ssh, group="slurm", lacks=frozenset({"limit"})),
+    "slurm-rest": System(
+        running_slurm_rest, missing=missing_slurm_and_ssh, group="slurm", lacks=frozenset({"limit", "gpus"})
+    ),
 }

@@ -146,10 +146,9 @@ esac
 GPU = {"Arch": "sm_80", "MemoryMB": 40_960, "Runtime": "12.4"}
 
 
+@pytest.mark.grid_needs("gpus")
 def test_jobs_get_gpus_of_their_own(site: GridSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A node with two GPUs, as its own program lists them; two jobs run at once, and the third has to wait."""
-    if site.element["Driver"] != "local":
-        pytest.skip("the nodes of this Slurm have no GPUs that it could hand out")
     program = tmp_path / "nvidia-smi"
     program.write_text(LISTED)
     program.chmod(0o755)
