@@ -156,6 +156,7 @@ CASES = {
     "GET /api/jobs/{job_id}/sandbox/{sandbox_type}": of_job(403, 404, sandbox_type="input"),
     "PATCH /api/jobs/{job_id}/sandbox/output": of_job(403, 404, body=lambda world: world.pfn),
     "POST /api/jobs/sandbox/unassign": by_ids(403, 404),
+    "GET /api/jobs/sandbox/rules": Case({200}),
     "GET /api/jobs/sandbox": Case({403}, query=lambda world: {"pfn": world.pfn}),
     "POST /api/jobs/sandbox": Case(
         {200},

@@ -30,6 +30,9 @@ from weyl.app import create_app
 from weyl.kit.db import Database
 from weyl.settings import Settings
 
+# Of the client that asks.
+MAX_URL_LENGTH = 65_536
+
 APP = create_app(Settings())
 OPERATIONS = operations(APP)
 CHECKS = [
@@ -73,6 +76,8 @@ class Inspection:
         """Send one request as everybody and judge the answers."""
         self.examples += 1
         request = requests.Request(**_arguments(case)).prepare()
+        if len(request.url or "") > MAX_URL_LENGTH:  # our client sends none so long, and no server takes it
+            return
         for who, headers in self.household.tokens.items():
             future = asyncio.run_coroutine_threadsafe(self._send(request, headers), self.loop)
             self._judge(who, case, request, future.result())
