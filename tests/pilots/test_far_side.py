@@ -1,5 +1,6 @@
 """What is sent to the far side and read from it, without a far side: archives, wrappers, marks, files, handles."""
 
+import asyncio
 import io
 import os
 import subprocess
@@ -12,7 +13,15 @@ import pytest
 from weyl.kit.ids import new_stamp
 from weyl.pilots.compute_elements import places
 from weyl.pilots.compute_elements.direct import DirectScheduler, taken
-from weyl.pilots.compute_elements.driver import CEState, Copy, DriverContext, DriverError, OutcomeUnknown, PilotSpec
+from weyl.pilots.compute_elements.driver import (
+    CEState,
+    CEStatus,
+    Copy,
+    DriverContext,
+    DriverError,
+    OutcomeUnknown,
+    PilotSpec,
+)
 from weyl.pilots.compute_elements.far_side import FarSide, PlaceOptions
 from weyl.pilots.compute_elements.htcondor import HTCondorComputeElement
 from weyl.pilots.compute_elements.slurm import slurm_element
@@ -208,5 +217,22 @@ async def test_a_pilot_that_has_ended_before_it_is_looked_at_is_known(
     far_side = FarSide(LocalTransport(), scheduler, options)
     sent = await far_side.submit(PilotSpec(executable="/bin/false"), [Copy(new_stamp(), {}, {})])
     [handle] = sent.handles.values()
-    assert (await far_side.status([handle]))[handle].state is CEState.FAILED
+    while (status := (await far_side.status([handle]))[handle]).state is CEState.RUNNING:
+        await asyncio.sleep(0.1)
+    assert status == CEStatus(CEState.FAILED, "exit code 1")
     assert await far_side.find([handle.partition(":")[0]]) == {handle.partition(":")[0]: handle}
+
+
+async def test_a_pilot_that_ends_while_it_is_looked_at_is_not_aborted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its directory says nothing yet, a second later its process is gone."""
+    options = PlaceOptions.model_validate({"Directory": str(tmp_path / "pilots")})
+    scheduler = DirectScheduler(LocalTransport(), directory=options.directory, running_max=None, timeout_s=30)
+    far_side = FarSide(LocalTransport(), scheduler, options)
+    sent = await far_side.submit(PilotSpec(executable="/bin/sleep", arguments=("0.5",)), [Copy(new_stamp(), {}, {})])
+    [handle] = sent.handles.values()
+    (tmp_path / "uname").write_text(_SLOW_UNAME)
+    (tmp_path / "uname").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert (await far_side.status([handle]))[handle].state is CEState.DONE

@@ -134,6 +134,9 @@ class FarSide:
         traces = await self._look([name for name, _ in known.values()])
         unsure = {name: id_ for name, id_ in known.values() if not _is_certain(traces.get(name))}
         said = await self._scheduler.states(unsure) if unsure else {}
+        # Who has ended since the first look has written down how.
+        if over := [name for name, word in said.items() if word.state.is_final and name in traces]:
+            traces |= await self._look(over)
         return {
             handle: _status(*known[handle], traces, said)
             if handle in known
