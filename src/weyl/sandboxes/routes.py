@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 
-from weyl.kit.http import CurrentActor, Now, state
+from weyl.kit.http import CurrentActor, CurrentUser, Now, state
 from weyl.sandboxes import service
 from weyl.sandboxes.models import (
     PFN_LENGTH_MAX,
@@ -31,9 +31,9 @@ async def initiate_sandbox_upload(
 
 
 @router.get("/sandbox/rules", operation_id="jobs_get_sandbox_rules")
-async def get_sandbox_rules(request: Request, actor: CurrentActor) -> SandboxRules:
+async def get_sandbox_rules(request: Request, user: CurrentUser) -> SandboxRules:
     """Say how large a sandbox may be, and what the names of the caller's begin with."""
-    held, announcer = state(request), may_announce(actor)
+    held, announcer = state(request), may_announce(user)
     vo, username = announcer.owner
     area = make_area(held.store.bucket, vo=vo, group=announcer.group, username=username)
     return SandboxRules(bytes_max=held.settings.sandbox_bytes_max, area=with_prefix(area, held.settings.sandbox_se))
