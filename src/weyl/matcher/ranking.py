@@ -127,7 +127,7 @@ class Order:
         owners = OwnerQueue(owned, self._ledger, vo=self._vo, group=group)
         return _GroupQueue(owners=owners, members=owned)
 
-    def _of_owner(self, queue: "_GroupQueue", group: str, owner: str) -> "list[Entry] | Iterator[Entry]":
+    def _of_owner(self, queue: "_GroupQueue", group: str, owner: str) -> "list[Entry] | _Line":
         known = queue.by_owner.get(owner)
         if known is not None:
             return known
@@ -138,10 +138,9 @@ class Order:
         line = keys if len(keys) <= FEW else tuple(keys)
         several = len(queue.parts) > 1
         entries = _level_by_level(line, queue.parts) if several else _those_of(line, queue.parts[0])
-        if len(line) > FEW:
-            return entries
-        found = queue.by_owner[owner] = list(entries)
-        return found
+        made: list[Entry] | _Line = list(entries) if len(line) <= FEW else _Line(entries)
+        queue.by_owner[owner] = made
+        return made
 
 
 @dataclass(slots=True)
@@ -154,9 +153,23 @@ class _GroupQueue:
 
     entries: list[Entry] | None = None
     owners: OwnerQueue | None = None
-    by_owner: dict[str, list[Entry]] = field(default_factory=dict)
+    by_owner: "dict[str, list[Entry] | _Line]" = field(default_factory=dict)
     members: dict[str, list[Entry]] = field(default_factory=dict)
     parts: tuple[bytes, ...] = ()
+
+
+class _Line:
+    """The classes of a long line: found once for a whole batch, and only as far as somebody comes."""
+
+    def __init__(self, rest: Iterator[Entry]) -> None:
+        self._found: list[Entry] = []
+        self._rest = rest
+
+    def __iter__(self) -> Iterator[Entry]:
+        yield from self._found
+        for entry in self._rest:
+            self._found.append(entry)
+            yield entry
 
 
 def _held(mask: int) -> bytes:
