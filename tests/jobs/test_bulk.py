@@ -292,14 +292,8 @@ async def test_only_deleted_jobs_are_removed_with_everything_that_there_is_of_th
         )
 
 
-async def test_a_worker_that_is_killed_in_the_middle_loses_nothing_and_does_nothing_twice(
-    application: Application, db: Database, make_jobs: MakeJobs
-) -> None:
-    for _ in range(2):
-        await make_jobs(1_250, status="Failed", job_group="g")
-    body = {"action": "reschedule", "search": OF_GROUP}
-    token = (await plan(application, body))["plan_token"]
-    operation_id = await confirm(application, body, token)
+async def run_until_killed(application: Application, db: Database) -> None:
+    """Let a worker die in the middle of its second batch."""
     config = application.settings.config_url
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.jobs.bulk_worker", db.url, config, "1"), cwd=Path(__file__).parents[2]
@@ -309,10 +303,26 @@ async def test_a_worker_that_is_killed_in_the_middle_loses_nothing_and_does_noth
     finally:
         if process.returncode is None:
             process.kill()
+
+
+async def notice_the_dead(db: Database) -> None:
+    """Let the time be over in which a dead worker is noticed."""
+    async with db.transaction() as tx:
+        await tx.execute(text("UPDATE pgqueuer SET status = 'queued', queue_manager_id = NULL WHERE status = 'picked'"))
+
+
+async def test_a_worker_that_is_killed_in_the_middle_loses_nothing_and_does_nothing_twice(
+    application: Application, db: Database, make_jobs: MakeJobs
+) -> None:
+    for _ in range(2):
+        await make_jobs(1_250, status="Failed", job_group="g")
+    body = {"action": "reschedule", "search": OF_GROUP}
+    token = (await plan(application, body))["plan_token"]
+    operation_id = await confirm(application, body, token)
+    await run_until_killed(application, db)
     middle = await outcome(application, operation_id)
     assert (middle["state"], middle["done"]) == ("running", 1_000)
-    async with db.transaction() as tx:  # as if the time in which a dead worker is noticed were over
-        await tx.execute(text("UPDATE pgqueuer SET status = 'queued', queue_manager_id = NULL WHERE status = 'picked'"))
+    await notice_the_dead(db)
     await work(application, db)
     ended = await outcome(application, operation_id)
     assert (ended["state"], ended["done"], ended["failed"], ended["total"]) == ("done", 2_500, 0, 2_500)

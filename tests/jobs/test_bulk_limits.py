@@ -1,17 +1,14 @@
 """Limits of running jobs when very many are killed or deleted at once: given back once, whoever dies or speaks late."""
 
 import asyncio
-import signal
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 from tests.infra.app import Application
 from tests.jobs.conftest import MakeJobs, iso
-from tests.jobs.test_bulk import confirm, outcome, plan, work
+from tests.jobs.test_bulk import confirm, notice_the_dead, outcome, plan, run_until_killed, work
 from tests.matcher.conftest import (
     ALPHA,
     OFFER,
@@ -68,21 +65,6 @@ async def report(application: Application, job_ids: Sequence[int], stamp: str, *
     return seen
 
 
-async def run_until_killed(application: Application, db: Database) -> None:
-    """Let a worker die in the middle of its second batch, and let it be noticed."""
-    config = application.settings.config_url
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.jobs.bulk_worker", db.url, config, "1"), cwd=Path(__file__).parents[2]
-    )
-    try:
-        assert await asyncio.wait_for(process.wait(), 60) == -signal.SIGKILL
-    finally:
-        if process.returncode is None:
-            process.kill()
-    async with db.transaction() as tx:
-        await tx.execute(text("UPDATE pgqueuer SET status = 'queued', queue_manager_id = NULL WHERE status = 'picked'"))
-
-
 @pytest.mark.parametrize("action", ["kill", "delete"])
 async def test_what_a_bulk_order_ends_is_given_back_once(
     application: Application,
@@ -102,6 +84,7 @@ async def test_what_a_bulk_order_ends_is_given_back_once(
     token = (await plan(application, body))["plan_token"]
     operation_id = await confirm(application, body, token)
     await run_until_killed(application, db)
+    await notice_the_dead(db)
     assert await used(db) == (RUNNING - BATCH, CORES * (RUNNING - BATCH))
     # Some speak before the order is done, of which those that still run do.
     await report(application, mine[STAMPS[0]][:5], STAMPS[0], Status="Failed", MinorStatus="x", ErrorClass="user")
