@@ -4,6 +4,9 @@ VENV  := .venv/bin
 # More test processes than cores: most of the time is spent waiting for the real components.
 JOBS  ?= 4
 
+# Every target starts Python anew, tests thousands of times: without compiled files each start takes twice as long.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format bench bench-matcher bench-web journeys screenshots docs build web web-types lock clean
 

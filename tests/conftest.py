@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -15,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from sqlalchemy.engine import make_url
 
 from tests.infra.app import Application, Installation, running_application
+from tests.infra.directories import forget, memory
 from weyl.demo.postgres import RunningPostgres, start_postgres
 from weyl.demo.seaweedfs import RunningStore, start_seaweedfs
 from weyl.kit.db import Database, Tx, driver_connection, libpq_dsn
@@ -25,10 +25,12 @@ settings.register_profile("steady", derandomize=True, deadline=None, suppress_he
 settings.register_profile("thorough", settings.get_profile("steady"), derandomize=False, max_examples=2_000)
 settings.load_profile("steady")
 
-MEMORY = Path("/dev/shm")
-MEMORY_BYTES_MIN = 4 * 1024**3
-
 _numbers = itertools.count()
+
+
+def pytest_sessionfinish() -> None:
+    """Leave nothing of what fixtures have shared."""
+    forget()
 
 
 @pytest.fixture(scope="session")
@@ -41,13 +43,8 @@ def run_directory() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[RunningPostgres]:
-    """The PostgreSQL of this run; in memory where there is room.
-
-    Each database is some 700 files that live for a second. Before ext4 makes a file it looks at every inode that it
-    freed within the last five seconds, and so took as much time for that as the tests took for everything else.
-    """
-    has_room = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_BYTES_MIN
-    with tempfile.TemporaryDirectory(prefix="weyl-t-", dir=MEMORY if has_room else None) as directory:
+    """The PostgreSQL of this run."""
+    with tempfile.TemporaryDirectory(prefix="weyl-t-", dir=memory()) as directory:
         Path(directory).chmod(0o755)
         with start_postgres(Path(directory) / "pg", fast=True) as running:
             yield running

@@ -42,6 +42,9 @@ CHECKS = [
     checks.response_schema_conformance,
 ]
 PROBLEMS_MAX = 20
+# Those who make requests by hand; pilots, payloads and services are asked with every so manieth example.
+PEOPLE = {"nobody", "user", "admin"}
+PROGRAMS_EVERY = 5
 # What the fields of bodies and of logins must say to come further than the first look at them.
 FIELDS = {"vo": "voa", "site": "LCG.Alpha.org", "client_id": "myDIRACClientID", "grant_type": "refresh_token"}
 FIELDS |= {"scope": "vo:voa", "pilot_stamp": STAMP, "wait_s": 0}
@@ -71,14 +74,17 @@ class Inspection:
     loop: asyncio.AbstractEventLoop
     examples: int = 0
     problems: dict[str, None] = field(default_factory=dict)
+    judged: set[tuple[object, ...]] = field(default_factory=set)
 
     def ask(self, case: Case) -> None:
-        """Send one request as everybody and judge the answers."""
+        """Send one request and judge the answers: each as people, some as programs of ours too."""
         self.examples += 1
         request = requests.Request(**_arguments(case)).prepare()
         if len(request.url or "") > MAX_URL_LENGTH:  # our client sends none so long, and no server takes it
             return
         for who, headers in self.household.tokens.items():
+            if who not in PEOPLE and self.examples % PROGRAMS_EVERY != 1:
+                continue
             future = asyncio.run_coroutine_threadsafe(self._send(request, headers), self.loop)
             self._judge(who, case, request, future.result())
 
@@ -87,6 +93,11 @@ class Inspection:
         return await self.application.client.request(request.method, request.url, content=request.body, headers=sent)
 
     def _judge(self, who: str, case: Case, request: requests.PreparedRequest, answer: httpx2.Response) -> None:
+        # Which answers an operation may give does not hang on the request: most say the same as one before.
+        said = (answer.status_code, answer.headers.get("content-type"), frozenset(answer.headers), answer.content)
+        if said in self.judged:
+            return
+        self.judged.add(said)
         found = [f"status {answer.status_code}"] if answer.status_code >= 500 else []
         headers = {name: answer.headers.get_list(name) for name in answer.headers}
         response = Response(answer.status_code, headers, answer.content, request, elapsed=0, verify=False)

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import socket
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -17,12 +16,13 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, 
 from sqlalchemy import text
 from tools import web
 
+from tests.infra.directories import stack_directory
 from tests.infra.many_jobs import load
 from weyl.config.administration import Document
 from weyl.demo.idp import USERS
 from weyl.demo.installation import InstallationFiles, document
 from weyl.demo.main_job import User
-from weyl.demo.stack import Stack, remove_directory
+from weyl.demo.stack import Stack
 from weyl.kit.db import Database
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,14 +98,10 @@ def _document(idp_url: str, directory: Path) -> Document:
 @pytest.fixture(scope="session")
 def stack(pages: None) -> Iterator[Stack]:
     """The running system, with a computing element that runs jobs."""
-    directory = Path(tempfile.mkdtemp(prefix="weyl-b-"))
-    directory.chmod(0o755)
-    try:
+    with stack_directory("weyl-b-") as directory:
         files = InstallationFiles(directory, first_document=partial(_document, directory=directory))
         with LoadedStack(files, say=print) as running:
             yield running
-    finally:
-        remove_directory(directory)
 
 
 @pytest.fixture(scope="session")
@@ -116,9 +112,9 @@ def alice(stack: Stack) -> User:
     return user
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    """The browser; one a module, since its event loop would be in the way of tests that have one of their own."""
+    """The browser; it ends with the journeys: its event loop would be in the way of tests that have their own."""
     if not Path(CHROMIUM).exists():
         pytest.skip("The pages are NOT tested in a browser: as root, apt-get install chromium")
     with sync_playwright() as playwright:

@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -17,6 +16,7 @@ import psutil
 from sqlalchemy.engine import make_url
 
 from tests.faults.proxy import FaultProxy
+from tests.infra.directories import stack_directory
 from tests.infra.stack import ConfiguredFiles, device_tokens
 from weyl.client import Client, MemoryCredentials, TokenSet
 from weyl.config.administration import Document
@@ -24,7 +24,7 @@ from weyl.demo.installation import document
 from weyl.demo.postgres import RunningPostgres, start_postgres
 from weyl.demo.processes import log_excerpt
 from weyl.demo.seaweedfs import RunningStore, launch_seaweedfs, start_seaweedfs, wait_for_seaweedfs
-from weyl.demo.stack import Stack, processes_below, remove_directory
+from weyl.demo.stack import Stack, processes_below
 
 SLOTS = 6
 STATEMENT_TIMEOUT_S = 2.0
@@ -258,14 +258,10 @@ def running_installation(
     *, program_environment: ProgramEnvironment = lambda _: {}, **settings: str
 ) -> Iterator[FaultyStack]:
     """Run an installation for the length of the block; each program may get an environment of its own."""
-    directory = Path(tempfile.mkdtemp(prefix="weyl-x-"))
-    directory.chmod(0o755)
-    try:
+    with stack_directory("weyl-x-") as directory:
         files = ConfiguredFiles(directory, first_document=partial(faulty_document, directory=directory))
         with FaultyStack(files, program_environment=program_environment, settings=settings) as stack:
             yield stack
-    finally:
-        remove_directory(directory)
 
 
 @contextmanager

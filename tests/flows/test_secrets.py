@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
@@ -22,12 +21,13 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from tests.infra.browser import COMPLETE, Browser
+from tests.infra.directories import stack_directory
 from tests.infra.login import CLIENT_ID, DEVICE_GRANT, browse
 from tests.infra.stack import ConfiguredFiles
 from weyl.auth.drivers.idp import code_challenge
 from weyl.demo.installation import SITE
 from weyl.demo.main_job import FINAL, User
-from weyl.demo.stack import Stack, remove_directory
+from weyl.demo.stack import Stack
 from weyl.kit.db import libpq_dsn
 from weyl.pilots.archive import SHEBANG, pilot_archive
 
@@ -110,21 +110,17 @@ def forms(value: str) -> set[bytes]:
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    directory = Path(tempfile.mkdtemp(prefix="weyl-f-"))
-    directory.chmod(0o755)
-    (directory / "noted").mkdir(mode=0o700)
-    archive = directory / "noted" / "pilot.pyz"
-    archive.write_bytes(noting_archive(directory / "noted" / "secrets"))
-    settings = {
-        "WEYL_PILOT_ARCHIVE": str(archive),
-        "WEYL_LOG_REQUESTS": "true",
-        "WEYL_METRICS_PORT": "0",
-    }
-    try:
+    with stack_directory("weyl-f-") as directory:
+        (directory / "noted").mkdir(mode=0o700)
+        archive = directory / "noted" / "pilot.pyz"
+        archive.write_bytes(noting_archive(directory / "noted" / "secrets"))
+        settings = {
+            "WEYL_PILOT_ARCHIVE": str(archive),
+            "WEYL_LOG_REQUESTS": "true",
+            "WEYL_METRICS_PORT": "0",
+        }
         with Stack(ConfiguredFiles(directory, settings=settings), say=print) as running:
             yield running
-    finally:
-        remove_directory(directory)
 
 
 def noting_archive(path: Path) -> bytes:

@@ -1,15 +1,16 @@
 """A whole installation whose only computing element is one of the grid's systems."""
 
+import asyncio
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx2
 import psutil
 
@@ -20,12 +21,16 @@ from weyl.demo.installation import document
 from weyl.demo.main_job import FINAL, User
 from weyl.demo.processes import log_excerpt
 from weyl.demo.stack import Stack
+from weyl.jobs.calls.lists import history
 from weyl.kit.clock import utcnow
 from weyl.kit.db import libpq_dsn
+from weyl.kit.search import SearchParams, SortDirection, SortSpec
+from weyl.pilots.calls import search_pilots
 from weyl.pilots.compute_elements.driver import STAMP_VARIABLE
 
 SITE, CE = "LCG.Grid.org", "ce.grid.org"
 PILOT = "weyl-pilot.pyz"
+OLDEST_FIRST = SortSpec(parameter="PilotID", direction=SortDirection.ASC)
 OVERDUE = "UPDATE pilots SET checked_at = now() - interval '1 hour'"
 
 
@@ -61,10 +66,12 @@ class GridInstallation:
 
     def pilots(self) -> list[dict[str, Any]]:
         """Return all pilots."""
-        rows: list[dict[str, Any]] = json.loads(
-            self.alice.run("pilots", "search", "--all", "-o", "json", "--limit", "0", "--sort", "PilotID")
-        )
-        return rows
+        return self.alice.rows(search_pilots(SearchParams(sort=[OLDEST_FIRST])))
+
+    def statuses(self, job_id: int) -> list[str]:
+        """Return the statuses that a job has had, oldest first."""
+        with self.alice.client() as client:
+            return [record.Status for record in client.send(history(job_id))]
 
     def ask(self) -> None:
         """Make it time to ask the computing element about every pilot: of those that speak it is asked seldom."""
@@ -118,16 +125,13 @@ class GridInstallation:
         return f"{self.pilots()}\n{plan}\n{log_excerpt(self.stack.program('worker').log)}"
 
     def _sql(self, statement: str) -> None:
-        script = """
-import asyncio, asyncpg, sys
-async def main():
-    connection = await asyncpg.connect(sys.argv[1])
-    await connection.execute(sys.argv[2])
-    await connection.close()
-asyncio.run(main())
-"""
-        url = libpq_dsn(self.stack.environment["WEYL_DATABASE_URL"])
-        subprocess.run([sys.executable, "-c", script, url, statement], check=True, timeout=60)
+        async def execute() -> None:
+            connection = await asyncpg.connect(libpq_dsn(self.stack.environment["WEYL_DATABASE_URL"]))
+            await connection.execute(statement)
+            await connection.close()
+
+        with ThreadPoolExecutor(1) as pool:  # this thread has the event loop of the tests
+            pool.submit(asyncio.run, execute()).result()
 
 
 def _stamp(pilot: psutil.Process) -> str | None:

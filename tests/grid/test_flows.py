@@ -42,7 +42,7 @@ def test_jobs_run_to_done_and_what_goes_wrong_is_told(installation: GridInstalla
 
     def is_over() -> bool:
         installation.ask()
-        return "Rescheduled" in installation.alice.run("jobs", "show", str(lost[0]), "--history")
+        return "Rescheduled" in installation.statuses(lost[0])
 
     installation.until(is_over, "the job of a lost node does not begin anew")
     installation.alice.run("jobs", "kill", str(lost[0]), "--yes")

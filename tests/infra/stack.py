@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,11 +11,12 @@ from uuid import uuid4
 
 import httpx2
 
+from tests.infra.directories import stack_directory
 from tests.infra.login import CLIENT_ID, DEVICE_GRANT
 from weyl.config.administration import Document
 from weyl.demo.browser import walk_through_forms
 from weyl.demo.installation import InstallationFiles
-from weyl.demo.stack import Stack, remove_directory
+from weyl.demo.stack import Stack
 
 CLIENT_GRACE_S = 15
 """What the DIRAC client takes off a token's life when it writes its credentials file."""
@@ -43,15 +43,10 @@ def running_stack(document: Callable[[str], Document], **settings: object) -> It
         f"WEYL_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
         for name, value in settings.items()
     }
-    # Not pytest's directory: paths of sockets are short, and PostgreSQL's account must be able to pass.
-    directory = Path(tempfile.mkdtemp(prefix="weyl-s-"))
-    directory.chmod(0o755)
-    try:
+    with stack_directory("weyl-s-") as directory:
         files = ConfiguredFiles(directory, first_document=document, settings=environment)
         with Stack(files, say=print) as stack:
             yield stack
-    finally:
-        remove_directory(directory)
 
 
 def device_tokens(stack: Stack, scope: str, user: str) -> dict[str, object]:

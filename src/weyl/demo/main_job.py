@@ -10,10 +10,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from weyl.client import Client, CredentialFile
 from weyl.demo.browser import walk_through_forms
 from weyl.demo.examples import example_directory
 from weyl.demo.processes import ComponentFailed, log_excerpt
 from weyl.demo.stack import Stack
+from weyl.jobs.calls.lists import search
+from weyl.kit.call import Call
+from weyl.kit.search import SearchParams, VectorSearchOperator, VectorSearchSpec
 
 VO, USER = "hep", "alice"
 JOBS = 20
@@ -35,11 +39,12 @@ class User:
         home.mkdir(mode=0o700, exist_ok=True)
         self.directory = home
         keep = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL") if name in os.environ}
+        self._credentials = home / "credentials.json"
         self._environment = {
             **keep,
             "HOME": str(home),
             "WEYL_URL": stack.url,
-            "WEYL_CREDENTIALS_PATH": str(home / "credentials.json"),
+            "WEYL_CREDENTIALS_PATH": str(self._credentials),
         }
 
     def run(self, *arguments: str) -> str:
@@ -89,12 +94,21 @@ class User:
         return [int(line) for line in self.run("jobs", "submit", str(file), "-q").split()]
 
     def jobs(self, ids: Sequence[int]) -> list[dict[str, Any]]:
-        """Return the jobs as they are now."""
-        condition = f"JobID in ({', '.join(map(str, ids))})"
-        rows: list[dict[str, Any]] = json.loads(
-            self.run("jobs", "search", "--where", condition, "--limit", "0", "-o", "json", "--all")
-        )
-        return rows
+        """Return the jobs as they are now.
+
+        Not by a command: it is asked every second, and each would take from the jobs what it costs to start.
+        """
+        meant = VectorSearchSpec(parameter="JobID", operator=VectorSearchOperator.IN, values=list(ids))
+        return self.rows(search(SearchParams(search=[meant])))
+
+    def rows(self, call: Call[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+        """Return all rows of a search."""
+        with self.client() as client:
+            return list(client.rows(call, limit=0))
+
+    def client(self) -> Client:
+        """Return a client with this person's login."""
+        return Client(self._stack.url, CredentialFile(self._credentials))
 
 
 def run_main_job(stack: Stack, say: Say, *, events: int) -> None:
