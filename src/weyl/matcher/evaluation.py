@@ -1,8 +1,10 @@
 """One class against one offer: may the job run there, and what does it get? The index must always agree with this."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import compress
+from operator import not_
 from typing import Any
 
 from weyl.matcher.offers import Acceptance, GpuOffer, PilotOffer, version_of
@@ -148,10 +150,10 @@ def needs_of(document: Mapping[str, Any]) -> Needs:
 
 def first_failure(needs: Needs, offer: PilotOffer) -> str | None:
     """Name the first condition that keeps the class from the offer."""
-    return next(failures(needs, offer), None)
+    return next(iter(failures(needs, offer)), None)
 
 
-def failures(needs: Needs, offer: PilotOffer) -> Iterator[str]:
+def failures(needs: Needs, offer: PilotOffer) -> tuple[str, ...]:
     """Name every condition that keeps the class from the offer, in their fixed order."""
     checks = (
         needs.vo == offer.place.vo,
@@ -170,7 +172,7 @@ def failures(needs: Needs, offer: PilotOffer) -> Iterator[str]:
         offer.scratch_mb is None or needs.scratch_mb <= offer.scratch_mb,
         tags.evaluate(needs.expression, offer.tags),
     )
-    return (condition for condition, holds in zip(CONDITIONS, checks, strict=True) if not holds)
+    return () if all(checks) else tuple(compress(CONDITIONS, map(not_, checks)))
 
 
 def fit(needs: Needs, offer: PilotOffer) -> Allocation | None:
@@ -206,7 +208,7 @@ def is_accepted(needs: Needs, accept: Acceptance) -> bool:
         and (accept.groups is None or needs.group in accept.groups)
         and (accept.owners is None or needs.owner in accept.owners)
         and needs.job_type not in accept.banned_job_types
-        and all(tags.requires(needs.expression, tag) for tag in accept.required_tags)
+        and (not accept.required_tags or all(tags.requires(needs.expression, tag) for tag in accept.required_tags))
     )
 
 

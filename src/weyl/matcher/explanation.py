@@ -47,23 +47,27 @@ class Findings:
 
 def examine(needs: Needs, candidates: Sequence[Candidate]) -> Findings:
     """Apply the conditions one at a time; those that remove nobody are left out of the steps."""
-    failed = [set(failures(needs, candidate.offer)) for candidate in candidates]
-    steps: list[Step] = []
-    left = list(range(len(candidates)))
-    blocked_by, removed_last = None, []
-    for condition in CONDITIONS:
-        removed = [index for index in left if condition in failed[index]]
-        if not removed:
+    left: list[Candidate] = []
+    removed: dict[str, list[Candidate]] = {condition: [] for condition in CONDITIONS}
+    near: list[tuple[Candidate, str]] = []
+    for candidate in candidates:
+        failed = failures(needs, candidate.offer)
+        if not failed:
+            left.append(candidate)
             continue
-        kept = [index for index in left if condition not in failed[index]]
-        steps.append(_step(condition, needs, _chosen(candidates, removed), _chosen(candidates, kept)))
-        if not kept:
-            blocked_by, removed_last = condition, _chosen(candidates, removed)
-        left = kept
-        if not left:
-            break
-    near = [(one, next(iter(names))) for one, names in zip(candidates, failed, strict=True) if len(names) == 1]
-    return Findings(needs, steps, _nearest(needs, near), _chosen(candidates, left), blocked_by, removed_last)
+        removed[failed[0]].append(candidate)
+        if len(failed) == 1:
+            near.append((candidate, failed[0]))
+    removing = [condition for condition in CONDITIONS if removed[condition]]
+    blocked_by = removing[-1] if removing and not left else None
+    return Findings(
+        needs=needs,
+        steps=_steps(needs, [(condition, removed[condition]) for condition in removing], left),
+        nearest=_nearest(needs, near),
+        left=left,
+        blocked_by=blocked_by,
+        removed_last=removed[blocked_by] if blocked_by else [],
+    )
 
 
 def verdict(findings: Findings, *, alternatives: int = 1) -> str:
@@ -78,25 +82,34 @@ def verdict(findings: Findings, *, alternatives: int = 1) -> str:
     return several + _SENTENCES[findings.blocked_by](findings.needs, findings.removed_last)
 
 
-def _chosen(candidates: Sequence[Candidate], indexes: Iterable[int]) -> list[Candidate]:
-    return [candidates[index] for index in indexes]
-
-
 def _size(candidates: Iterable[Candidate]) -> int:
     return sum(candidate.pilots for candidate in candidates)
 
 
-def _step(condition: str, needs: Needs, removed: Sequence[Candidate], kept: Sequence[Candidate]) -> Step:
-    sites_kept = {one.offer.place.site for one in kept}
-    return Step(
-        condition=condition,
-        wanted=WANTED[condition](needs),
-        best_offered=_best(condition, needs, removed),
-        sites_removed=len({one.offer.place.site for one in removed} - sites_kept),
-        pilots_removed=_size(removed),
-        sites_left=len(sites_kept),
-        pilots_left=_size(kept),
-    )
+def _steps(needs: Needs, removals: Sequence[tuple[str, Sequence[Candidate]]], left: Sequence[Candidate]) -> list[Step]:
+    """Return the steps in their order; from the last to the first, since all that a later one removes is left yet."""
+    sites_left, pilots_left = _sites(left), _size(left)
+    steps = []
+    for condition, removed in reversed(removals):
+        sites, pilots = _sites(removed), _size(removed)
+        steps.append(
+            Step(
+                condition=condition,
+                wanted=WANTED[condition](needs),
+                best_offered=_best(condition, needs, removed),
+                sites_removed=len(sites - sites_left),
+                pilots_removed=pilots,
+                sites_left=len(sites_left),
+                pilots_left=pilots_left,
+            )
+        )
+        sites_left |= sites
+        pilots_left += pilots
+    return steps[::-1]
+
+
+def _sites(candidates: Iterable[Candidate]) -> set[str]:
+    return {candidate.offer.place.site for candidate in candidates}
 
 
 def _best(condition: str, needs: Needs, candidates: Sequence[Candidate]) -> Any:

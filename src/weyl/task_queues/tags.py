@@ -110,9 +110,12 @@ def evaluate(expression: Expression, tags: frozenset[str]) -> bool:
         return expression.name in tags
     if expression.kind == "not":
         return expression.name not in tags
-    if expression.kind == "and":
-        return all(evaluate(part, tags) for part in expression.parts)
-    return any(evaluate(part, tags) for part in expression.parts)
+    # Plain loops: a generator for each expression takes longer than what it does, thousands of times a question.
+    wanted = expression.kind == "or"
+    for part in expression.parts:
+        if evaluate(part, tags) is wanted:
+            return wanted
+    return not wanted
 
 
 def requires(expression: Expression, atom: str) -> bool:

@@ -5,12 +5,12 @@ import contextlib
 import fcntl
 import os
 import re
+import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit, urlunsplit
 
 from weyl.config.errors import (
@@ -288,42 +288,31 @@ class GitRepository:
     async def _execute(
         self, arguments: Sequence[str], environment: Mapping[str, str], stdin: str
     ) -> tuple[int, str, str]:
-        # Not a pipe: git may end before it is written, which event loops answer in ways of their own.
-        with tempfile.TemporaryFile() as file:
-            file.write(stdin.encode())
-            file.seek(0)
-            return await self._started(arguments, environment, file)
-
-    async def _started(
-        self, arguments: Sequence[str], environment: Mapping[str, str], stdin: IO[bytes]
-    ) -> tuple[int, str, str]:
         quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C.UTF-8"}
+        # Not by asyncio: uvloop forks for it, and a fork copies the page tables of a server with a large index and
+        # takes every page that is written afterwards once more. This takes a millisecond whatever the server holds.
         try:
-            process = await asyncio.create_subprocess_exec(
-                "git",
-                *_OPTIONS,
-                *arguments,
+            process = subprocess.Popen(  # noqa: ASYNC220
+                ["git", *_OPTIONS, *arguments],
                 cwd=self.directory,
                 env={**_inherited(), **quiet, **self._login, **environment},
-                stdin=stdin,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
             )
         except FileNotFoundError as error:
             if self.directory.exists():
                 raise RepositoryFailed("The program git is not installed; the configuration needs it") from error
             raise RepositoryFailed(f"The configuration repository {self.directory} does not exist") from error
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                output, complaint = await process.communicate()
-        except TimeoutError as error:
-            raise RepositoryFailed(f"git {arguments[0]} of {self._name} took over {self._timeout_s:g} s") from error
-        finally:
-            if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
-        return process.returncode or 0, output.decode(errors="replace"), complaint.decode(errors="replace")
+        with process:
+            try:
+                output, complaint = await asyncio.to_thread(process.communicate, stdin.encode(), self._timeout_s)
+            except subprocess.TimeoutExpired as error:
+                reason = f"git {arguments[0]} of {self._name} took over {self._timeout_s:g} s"
+                raise RepositoryFailed(reason) from error
+            finally:
+                process.kill()
+        return process.returncode, output.decode(errors="replace"), complaint.decode(errors="replace")
 
 
 def without_secrets(text: str, secrets: Sequence[str] = ()) -> str:
