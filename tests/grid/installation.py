@@ -21,7 +21,7 @@ from weyl.demo.installation import document
 from weyl.demo.main_job import FINAL, User
 from weyl.demo.processes import log_excerpt
 from weyl.demo.stack import Stack
-from weyl.jobs.calls.lists import history
+from weyl.jobs.calls.lists import history, search
 from weyl.kit.clock import utcnow
 from weyl.kit.db import libpq_dsn
 from weyl.kit.search import SearchParams, SortDirection, SortSpec
@@ -30,6 +30,8 @@ from weyl.pilots.compute_elements.driver import STAMP_VARIABLE
 
 SITE, CE = "LCG.Grid.org", "ce.grid.org"
 PILOT = "weyl-pilot.pyz"
+# Of the system's patience: after a crash a minute passes until pilots count as lost, half of one until a lock is free.
+PATIENCES = 2
 OLDEST_FIRST = SortSpec(parameter="PilotID", direction=SortDirection.ASC)
 OVERDUE = "UPDATE pilots SET checked_at = now() - interval '1 hour'"
 
@@ -100,7 +102,7 @@ class GridInstallation:
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait for something to be seen from outside."""
-        deadline = time.monotonic() + self.site.patience_s
+        deadline = time.monotonic() + PATIENCES * self.site.patience_s
         while not condition():
             self.stack.check()
             if time.monotonic() > deadline:
@@ -122,7 +124,8 @@ class GridInstallation:
 
     def _circumstances(self) -> str:
         plan = self.alice.run("pilots", "submission", "-o", "json")
-        return f"{self.pilots()}\n{plan}\n{log_excerpt(self.stack.program('worker').log)}"
+        jobs = self.alice.rows(search(SearchParams()))
+        return f"{jobs}\n{self.pilots()}\n{plan}\n{log_excerpt(self.stack.program('worker').log)}"
 
     def _sql(self, statement: str) -> None:
         async def execute() -> None:

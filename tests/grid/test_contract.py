@@ -181,6 +181,7 @@ while [ ! -e "$1" ]; do sleep 0.2; done
         return all("empty" in found[handle] for handle in handles)
 
     await grid.until(are_there)
+    await are_there()  # the first look may have come between two of the files
     for handle in handles:
         assert found[handle] == {"report": b"one\ntwo\0", "large": None, "empty": b""}
     assert not found.get("nonsense")

@@ -7,7 +7,7 @@ import pytest
 from tests.grid.installation import GridInstallation, installation_with
 from tests.grid.site import GridSite
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture
