@@ -2,11 +2,14 @@
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
+
+from weyl.demo.stack import processes_below
 from weyl.pilots.compute_elements.credential_files import credentials_of
 from weyl.pilots.compute_elements.driver import ComputeElementDriver, DriverContext, DriverFactory
 
@@ -89,7 +92,12 @@ class System:
 
 @contextmanager
 def open_directory(prefix: str) -> Iterator[Path]:
-    """A short directory that every user may walk through."""
+    """A short directory that every user may walk through; what still works below it at the end is ended."""
     with tempfile.TemporaryDirectory(prefix=f"weyl-{prefix}-", ignore_cleanup_errors=True) as name:
         Path(name).chmod(0o755)
-        yield Path(name)
+        try:
+            yield Path(name)
+        finally:
+            for process in processes_below(Path(name)):
+                with suppress(psutil.Error):
+                    process.kill()
