@@ -75,7 +75,8 @@ _RECORD_OFFERS = text(
     " CAST(:vo AS text[]), CAST(:site AS text[]), CAST(:ce AS text[]), CAST(:queue AS text[]), CAST(:doc AS text[]),"
     " CAST(:hits AS bigint[]), CAST(:misses AS bigint[])) AS seen(hash, vo, site, ce, queue, doc, hits, misses)"
     " ORDER BY hash, vo, site, ce, queue ON CONFLICT (hash, vo, site, ce, queue) DO UPDATE SET"
-    " last_seen = greatest(o.last_seen, excluded.last_seen),"
+    " last_seen = CASE WHEN o.last_seen < excluded.last_seen - interval '1 minute' THEN excluded.last_seen"
+    "  ELSE o.last_seen END,"
     " hits = o.hits + excluded.hits, misses = o.misses + excluded.misses"
 )
 _SELECT_WAITING_JOB = text(
@@ -91,7 +92,10 @@ _SELECT_PLACE = text(
     " AS ahead, (SELECT CAST(coalesce(sum(delta), 0) AS bigint) FROM class_count WHERE class_id = :class_id) AS jobs"
 )
 _COUNT_OFFERS = text(
-    "UPDATE offer o SET last_seen = greatest(o.last_seen, :now), hits = o.hits + seen.hits,"
+    "UPDATE offer o SET"
+    " last_seen = CASE WHEN o.last_seen < CAST(:now AS timestamptz) - interval '1 minute' THEN :now"
+    "  ELSE o.last_seen END,"
+    " hits = o.hits + seen.hits,"
     " misses = o.misses + seen.misses FROM (SELECT o.offer_id, s.hits, s.misses FROM unnest(CAST(:hash AS bytea[]),"
     "  CAST(:vo AS text[]), CAST(:site AS text[]), CAST(:ce AS text[]), CAST(:queue AS text[]),"
     "  CAST(:hits AS bigint[]), CAST(:misses AS bigint[])) AS s(hash, vo, site, ce, queue, hits, misses)"

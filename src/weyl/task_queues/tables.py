@@ -33,11 +33,11 @@ queue = sa.Table(
     postgresql_with={"autovacuum_vacuum_scale_factor": "0.01", "autovacuum_vacuum_cost_delay": "0"},
 )
 
-# A journal: each change adds a row, a task folds them. The number of waiting jobs of a class is the sum of its rows.
+# A journal: each change adds a row, a task folds them. The number of waiting jobs of a class is the sum of its rows;
+# nobody names a row, so that it has no key.
 class_count = sa.Table(
     "class_count",
     metadata,
-    sa.Column("entry_id", sa.BigInteger, sa.Identity(), primary_key=True),
     sa.Column("class_id", sa.Integer, nullable=False),
     sa.Column("delta", sa.BigInteger, nullable=False),
     sa.Column("at", Timestamp, nullable=False, server_default=sa.func.now()),

@@ -286,7 +286,7 @@ class Matcher:
     async def _write_new_offers(self) -> None:
         await asyncio.sleep(NEW_OFFERS_AFTER_S)
         try:
-            await self._offers.write(self._db, self._clock())
+            await self._offers.write(self._db, self._clock(), only_new=True)
         except Exception:  # the next sweep tries again
             log.exception("matcher.offers_not_written")
 

@@ -62,15 +62,19 @@ class OfferBook:
         self._on_new()
         return self._seen.setdefault((digest, place), _Seen(document))
 
-    async def write(self, db: Database, now: datetime) -> None:
-        """Add the counts to the table; what cannot be written is kept for the next time."""
-        taken, self._seen = self._seen, {}
+    async def write(self, db: Database, now: datetime, *, only_new: bool = False) -> None:
+        """Add the counts to the table, if so asked of new offers only; what cannot be written is kept for later."""
+        new = {key: seen for key, seen in self._seen.items() if seen.document is not None}
+        known = {key: seen for key, seen in self._seen.items() if seen.document is None}
+        if only_new:
+            known, self._seen = {}, known
+        else:
+            self._seen = {}
+        taken = {**new, **known}
         if not taken:
             return
         try:
             async with db.transaction() as tx:
-                new = {key: seen for key, seen in taken.items() if seen.document is not None}
-                known = {key: seen for key, seen in taken.items() if seen.document is None}
                 if known and await queries.count_offers(tx, _columns(known), now) < len(known):
                     self._written.clear()
                 if new:

@@ -9,6 +9,7 @@ from weyl.matcher.models import Offer
 from weyl.matcher.offers import distinct_parts
 
 OFFERS_KEPT = 50_000
+PORTION = 200
 
 
 @dataclass(slots=True)
@@ -51,30 +52,36 @@ class PilotBook:
             asked.miss, asked.miss_at = miss, now
 
     async def write(self, db: Database) -> None:
-        """Add the counts to the table; what cannot be written is kept for the next time."""
-        taken, self._asked = self._asked, {}
-        if not taken:
-            return
-        kinds = {stamp: hash(distinct_parts(asked.offer)) for stamp, asked in taken.items()}
-        columns: dict[str, list[object]] = {
-            "stamp": list(taken),
-            "doc": [
-                None if self._written.get(stamp) == kinds[stamp] else asked.offer.model_dump_json()
-                for stamp, asked in taken.items()
-            ],
-            "asked": [asked.asked for asked in taken.values()],
-            "hits": [asked.hits for asked in taken.values()],
-            "at": [asked.at for asked in taken.values()],
-            "miss": [asked.miss for asked in taken.values()],
-            "miss_at": [asked.miss_at for asked in taken.values()],
-        }
+        """Add the counts to the table; what cannot be written is kept for the next time.
+
+        A portion at a time: thousands of offers take a third of a second to write down, and pilots wait meanwhile.
+        """
+        taken, self._asked = list(self._asked.items()), {}
         try:
-            async with db.transaction() as tx:
-                await queries.record_questions(tx, columns)
+            while taken:
+                await self._write(db, dict(taken[:PORTION]))
+                del taken[:PORTION]
         except BaseException:
-            for stamp, before in taken.items():
+            for stamp, before in taken:
                 self._asked.setdefault(stamp, _Asked(before.offer, at=before.at)).count(before)
             raise
+
+    async def _write(self, db: Database, portion: dict[str, _Asked]) -> None:
+        kinds = {stamp: hash(distinct_parts(asked.offer)) for stamp, asked in portion.items()}
+        columns: dict[str, list[object]] = {
+            "stamp": list(portion),
+            "doc": [
+                None if self._written.get(stamp) == kinds[stamp] else asked.offer.model_dump_json()
+                for stamp, asked in portion.items()
+            ],
+            "asked": [asked.asked for asked in portion.values()],
+            "hits": [asked.hits for asked in portion.values()],
+            "at": [asked.at for asked in portion.values()],
+            "miss": [asked.miss for asked in portion.values()],
+            "miss_at": [asked.miss_at for asked in portion.values()],
+        }
+        async with db.transaction() as tx:
+            await queries.record_questions(tx, columns)
         if len(self._written) + len(kinds) > OFFERS_KEPT:
             self._written.clear()
         self._written.update(kinds)
