@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -38,7 +37,6 @@ from weyl.task_queues.health import Standing
 
 log = structlog.get_logger(__name__)
 
-JOBS_REMEMBERED = 20_000
 KINDS_OF_NODES_KEPT = 8_000
 REQUEST_KEPT_FOR = timedelta(minutes=10)
 BUSY_TRIES_MAX = 3
@@ -100,9 +98,6 @@ class Matcher:
         self._equipment: dict[object, Equipment] = {}
         self._revision = ""
         self._questions: dict[tuple[str, str], _Question] = {}
-        # Who asks again soon is answered from here: with the time of each answer, the oldest first.
-        self._answered: OrderedDict[tuple[str, str], tuple[datetime, MatchAnswer]] = OrderedDict()
-        self._remembered = 0
         self._is_closing = False
 
     async def start(self) -> None:
@@ -134,9 +129,6 @@ class Matcher:
         if request.request_id is None:
             return await self._answer(pilot, request, is_gone)
         key = (pilot.stamp, request.request_id)
-        known = self._answered.get(key)
-        if known is not None and self._clock() - known[0] < REQUEST_KEPT_FOR:
-            return known[1]
         question = self._questions.get(key)
         if question is None:
             question = self._ask(key, pilot, request, is_gone)
@@ -165,20 +157,11 @@ class Matcher:
 
         def done(finished: "asyncio.Task[MatchAnswer]") -> None:
             del self._questions[key]
-            if not finished.cancelled() and finished.exception() is None and finished.result().jobs:
-                self._remember(key, finished.result())
+            if not finished.cancelled():
+                finished.exception()  # who asked has it, unless nobody waits any more
 
         task.add_done_callback(done)
         return question
-
-    def _remember(self, key: tuple[str, str], answer: MatchAnswer) -> None:
-        if (before := self._answered.pop(key, None)) is not None:
-            self._remembered -= len(before[1].jobs)
-        self._answered[key] = self._clock(), answer
-        self._remembered += len(answer.jobs)
-        while self._remembered > JOBS_REMEMBERED:
-            _, (_, oldest) = self._answered.popitem(last=False)
-            self._remembered -= len(oldest.jobs)
 
     async def _answer(self, pilot: MatchingPilot, request: MatchRequest, is_gone: IsGone) -> MatchAnswer:
         if (action := self._action(pilot.stamp)) != "continue":
