@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from cachetools import LRUCache
+from cachetools import LRUCache, TTLCache
 
 from weyl.jobs.errors import JobNotFound
 from weyl.jobs.models.failures import FailureExplained
@@ -29,6 +29,11 @@ from weyl.task_queues.queries import select_classes
 OFFERS_SINCE = timedelta(hours=24)
 OFFERS_MAX = 5_000
 OFFERS_KEPT = 20_000
+# Who looks into one job often looks into the next: for so long the pilots of a VO with many kinds of them are taken to
+# be the same. Few are looked up anew.
+CANDIDATES_KEPT_S = 1.0
+MANY = 500
+VOS_KEPT = 8
 WAITING = "Waiting"
 BEFORE_WAITING = {"Received", "Checking", "Staging"}
 FINAL = {"Done", "Completed", "Failed", "Killed", "Deleted"}
@@ -48,7 +53,7 @@ class _Seen:
 
 
 class Explainer:
-    """Keeps what it has read of offers: they never change, and reading one takes longer than judging it."""
+    """Keeps what it has read of offers, which never change: reading one takes longer than judging it."""
 
     def __init__(self, board: StatusBoard, matcher: Matcher, pilots_seen: PilotsSeen) -> None:
         self._board = board
@@ -56,6 +61,7 @@ class Explainer:
         self._pilots_seen = pilots_seen
         self._seen: LRUCache[int, _Seen] = LRUCache(OFFERS_KEPT)
         self._revision = ""
+        self._candidates: TTLCache[tuple[str, str], list[Candidate]] = TTLCache(VOS_KEPT, CANDIDATES_KEPT_S)
 
     async def explain(self, tx: Tx, permit: Readable, job_id: int, *, now: datetime) -> Explanation:
         """Say why a job waits; for one that does not wait, say what it does instead. Raises `JobNotFound`."""
@@ -165,6 +171,15 @@ class Explainer:
 
     async def candidates(self, tx: Tx, vo: str, now: datetime) -> list[Candidate]:
         """Return the kinds of pilots that asked for work of a VO in the last day."""
+        key = vo, self._board.revision
+        found = self._candidates.get(key)
+        if found is None:
+            found = await self._find_candidates(tx, vo, now)
+            if len(found) >= MANY:
+                self._candidates[key] = found
+        return found
+
+    async def _find_candidates(self, tx: Tx, vo: str, now: datetime) -> list[Candidate]:
         since = now - OFFERS_SINCE
         questions = await queries.select_offers(tx, vo=vo, since=since, limit=OFFERS_MAX)
         pilots = await self._pilots_seen(tx, vo, since) if questions else {}
