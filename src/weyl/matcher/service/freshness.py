@@ -20,6 +20,7 @@ START_PATIENCE_S = 5.0
 # Sweeps after which a class without jobs leaves the index; it comes back with its next job.
 IDLE_SWEEPS_MAX = 40
 CORRECTED_AT_ONCE = 500
+CLASSES_READ_AT_ONCE = 2_000
 
 
 class Freshness:
@@ -126,14 +127,19 @@ class Freshness:
         self._tell(entries)
 
     async def _add(self, class_ids: set[int], heads: dict[int, int] | None = None) -> list[Entry]:
-        async with self._db.read() as tx:
-            documents = await task_queues.select_classes(tx, sorted(class_ids))
-            heads = await task_queues.select_heads_of(tx, sorted(class_ids)) if heads is None else heads
-        # added in the order of their numbers: bits are then in the order of age
-        entries = self._index.add(dict(sorted(documents.items())))
-        for entry in entries:
-            self._index.set_head(entry, heads.get(entry.class_id, 0))
-        return entries
+        """Read classes into the index, a portion at a time: a document takes ten times the room of what is kept."""
+        ids, added = sorted(class_ids), []
+        for first in range(0, len(ids), CLASSES_READ_AT_ONCE):
+            portion = ids[first : first + CLASSES_READ_AT_ONCE]
+            async with self._db.read() as tx:
+                documents = await task_queues.select_classes(tx, portion)
+                found = await task_queues.select_heads_of(tx, portion) if heads is None else heads
+            # added in the order of their numbers: bits are then in the order of age
+            entries = self._index.add(dict(sorted(documents.items())))
+            for entry in entries:
+                self._index.set_head(entry, found.get(entry.class_id, 0))
+            added += entries
+        return added
 
     async def _sweep(self) -> None:
         """Take the heads of all classes as the truth, except where a notice came while they were read."""
