@@ -290,7 +290,7 @@ class GitRepository:
     ) -> tuple[int, str, str]:
         quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C.UTF-8"}
         # Not by asyncio: uvloop forks for it, and a fork copies the page tables of a server with a large index and
-        # takes every page that is written afterwards once more. This takes a millisecond whatever the server holds.
+        # takes every page that is written afterwards once more. What this takes does not hang on what the server holds.
         try:
             process = subprocess.Popen(  # noqa: ASYNC220
                 ["git", *_OPTIONS, *arguments],
