@@ -10,6 +10,7 @@ from tests.matcher.factories import an_offer
 
 from weyl.config.operations import Operations
 from weyl.config.resources import ComputingElement, Queue, Site
+from weyl.kit.ids import new_stamp
 from weyl.pilots import bundles
 from weyl.pilots.compute_elements.driver import CEState, CEStatus, DriverError
 from weyl.pilots.compute_elements.places import parse_carried
@@ -78,11 +79,9 @@ def test_gpus_are_offered_as_they_are_configured_and_asked_for_as_they_are_alloc
     assert spec.arguments[spec.arguments.index("--gpus") + 1] == "2"
 
 
-def test_stamps_are_made_of_the_queue_and_a_number() -> None:
-    first, second = bundles.pilot_stamp(KEY, 1), bundles.pilot_stamp(KEY, 2)
-    assert first != second
-    assert first == bundles.pilot_stamp(KEY, 1)
-    assert len({first, *(bundles.job_stamp(first, number) for number in range(9))}) == 10
+def test_each_job_of_a_pilot_has_a_stamp_of_its_own() -> None:
+    first, second = new_stamp(), new_stamp()
+    assert len({first, second, *(bundles.job_stamp(each, n) for each in (first, second) for n in range(9))}) == 20
     assert len(bundles.job_stamp(first, 0)) == 32
 
 

@@ -172,6 +172,23 @@ async def test_a_server_that_is_away_gives_no_jobs_and_leaves_no_pilot(
     assert (await _one(db, "SELECT count(*) FROM pushed_jobs"))[0] == 0
 
 
+async def test_a_restored_database_gives_no_stamp_that_it_gave_before(
+    pushing: Pushing, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batch systems find jobs by it, and remember for longer."""
+    monkeypatch.setattr("weyl.pilots.service.push_doors.PATIENCE_S", 0.1)
+    unreachable = replace(pushing.yard, url="http://127.0.0.1:1")
+    stamps = []
+    for _ in range(2):
+        await take(Pushing(unreachable, Doors(unreachable)), KEY, 3)
+        stamps += await _one(db, "SELECT pilot_stamp FROM pilots")
+        async with db.transaction() as tx:
+            await tx.execute(text("TRUNCATE pilots RESTART IDENTITY CASCADE"))
+            for name in (await tx.scalars(text("SELECT sequencename FROM pg_sequences"))).all():
+                await tx.execute(text(f"ALTER SEQUENCE {name} RESTART"))
+    assert len(set(stamps)) == 2
+
+
 async def test_what_is_under_way_counts_against_the_limits_and_not_as_room(
     pushing: Pushing,
     db: Database,

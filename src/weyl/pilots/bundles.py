@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from weyl.kit import json
 from weyl.pilots.compute_elements.driver import CEStatus
-from weyl.pilots.need import QueueKey
 
 BUNDLE, REPORTS, HEARTBEAT, OUTPUT = "bundle.json", "reports.jsonl", "heartbeat.json", "output.tar.bz2"
 """The names by which the program on the node knows its files."""
@@ -65,13 +64,8 @@ class Journal:
         return max(self.states, default=None)
 
 
-def pilot_stamp(key: QueueKey, number: int) -> str:
-    """Return the stamp of the n-th pilot that is played for a queue."""
-    return hashlib.sha256(f"{'/'.join(key)}/{number}".encode()).hexdigest()[:32]
-
-
 def job_stamp(pilot: str, number: int) -> str:
-    """Return the stamp of the n-th job of such a pilot: its name on the computing element."""
+    """Return the stamp of the n-th job of a pilot that the worker plays: its name on the computing element."""
     return hashlib.sha256(f"{pilot}/{number}".encode()).hexdigest()[:32]
 
 

@@ -139,9 +139,6 @@ pilot_queues = sa.Table(
     sa.Column("skip_until", Timestamp),
 )
 
-# Numbers the pilots that the worker plays for queues in push mode; their stamps are made of it.
-push_number = sa.Sequence("push_number", metadata=metadata)
-
 # One job of a computing element that runs one of our jobs where there is no network. Kept until it is cleared away.
 pushed_jobs = sa.Table(
     "pushed_jobs",

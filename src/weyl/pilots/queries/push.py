@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from weyl.kit import json
 from weyl.kit.db import Tx
-from weyl.pilots.tables import LIVE_STATUSES, push_number, pushed_jobs
+from weyl.pilots.tables import LIVE_STATUSES, pushed_jobs
 
 PUSHED = "pushed"
 """The origin of pilots that the worker plays."""
@@ -28,11 +28,6 @@ _PRESENT = text("""
 async def select_present(tx: Tx) -> list[Any]:
     """Count what is under way in every queue: all, and those that have not started."""
     return list(await tx.execute(_PRESENT))
-
-
-async def next_number(tx: Tx) -> int:
-    """Return a number that no pilot of push mode has had."""
-    return int((await tx.execute(select(push_number.next_value()))).scalar_one())
 
 
 _BUSY = text(f"""

@@ -18,6 +18,7 @@ from weyl.config.models import Config
 from weyl.config.operations import Operations
 from weyl.jobs.service.end_of_pilot import take_back
 from weyl.kit.clock import utcnow
+from weyl.kit.ids import new_stamp
 from weyl.pilots import bundles
 from weyl.pilots.bundles import BUNDLE, Demand
 from weyl.pilots.compute_elements.driver import Copy, DriverError, Submitted
@@ -113,7 +114,7 @@ async def _register(yard: Yard, target: Target, count: int) -> tuple[str | None,
         room = min(count, COUNT_MAX, await room_for(tx, target))
         if room <= 0:
             return None, 0
-        stamp = bundles.pilot_stamp(target.key, await queries.next_number(tx))
+        stamp = new_stamp()
         await insert_pilots(tx, [{**pilot_row(target, stamp, now=now), "origin": queries.PUSHED}], [])
     return stamp, room
 

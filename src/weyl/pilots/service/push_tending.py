@@ -201,6 +201,8 @@ async def _tend_one(turn: _Turn, row: Any, status: CEStatus, files: Mapping[str,
     if journal.is_finished:
         return change | await _finish(turn, row, journal)
     if status.state is CEState.UNKNOWN:
+        if row.unknown_since is None:
+            log.warning("push.unknown", **turn.key.fields(), job=row.job_id, handle=row.handle, detail=status.detail)
         is_lost = row.unknown_since is not None and turn.now - row.unknown_since >= UNKNOWN_FOR
         return change | (await _lose(turn, row, status) if is_lost else {})
     if status.state.is_final:
