@@ -16,6 +16,7 @@ from weyl.kit.db import (
     copy_rows,
     drop_month_partitions,
     ensure_month_partitions,
+    fetch_text,
     is_unavailable,
     libpq_dsn,
     month_start,
@@ -86,6 +87,24 @@ async def test_statements_are_counted(db: Database) -> None:
             await tx.execute(text("SELECT 1"))
             await tx.execute(text("SELECT 2"))
     assert len(count) == 2
+
+
+async def test_statements_of_what_the_block_starts_are_counted_and_not_those_of_tasks_beside_it(db: Database) -> None:
+    async def ask(number: int) -> None:
+        async with db.read() as tx:
+            await fetch_text(tx, f"SELECT {number}")
+
+    async def beside() -> None:
+        await begun.wait()
+        await ask(1)
+
+    begun = asyncio.Event()
+    other = asyncio.create_task(beside())
+    with db.count_statements() as count:
+        begun.set()
+        await other
+        await asyncio.create_task(ask(2))
+    assert count.statements == ["SELECT 2"]
 
 
 async def test_a_notice_comes_with_the_commit_and_also_after_a_lost_connection(db: Database) -> None:

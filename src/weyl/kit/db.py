@@ -5,6 +5,7 @@ import re
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Any, cast
 
@@ -192,24 +193,30 @@ class Database:
 
 
 class StatementCount:
-    """Counts the statements of features that are sent while the block runs."""
+    """Counts the statements of features that the block sends, and what it starts; not those of tasks beside it."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine.sync_engine
         self.statements: list[str] = []
 
     def _record(self, conn: object, cursor: object, statement: str, *_: object) -> None:
-        self.statements.append(statement)
+        if _COUNTING.get() is self:
+            self.statements.append(statement)
 
     def __enter__(self) -> "StatementCount":
         event.listen(self._engine, "before_cursor_execute", self._record)
+        self._before = _COUNTING.set(self)
         return self
 
     def __exit__(self, *_: object) -> None:
+        _COUNTING.reset(self._before)
         event.remove(self._engine, "before_cursor_execute", self._record)
 
     def __len__(self) -> int:
         return len(self.statements)
+
+
+_COUNTING: ContextVar[StatementCount | None] = ContextVar("weyl_counting", default=None)
 
 
 async def driver_connection(tx: Tx) -> asyncpg.Connection:
