@@ -1,6 +1,8 @@
 """The index must say what brute force says, however it came to its present content."""
 
+import gc
 import random
+import weakref
 from collections.abc import Iterable
 
 from hypothesis import HealthCheck, given, settings
@@ -9,7 +11,7 @@ from tests.matcher.factories import a_class, an_offer, classes, offers
 
 from weyl.matcher.bitsets import MemoMasks, PrefixMasks, bits_of, mask_of
 from weyl.matcher.evaluation import CONDITIONS, allocate, first_failure, fit
-from weyl.matcher.index import DEAD_BITS_MIN, Index
+from weyl.matcher.index import DEAD_BITS_MIN, SHARED_MIN, Index
 from weyl.matcher.offers import PilotOffer
 from weyl.task_queues.requirements import RequirementClass
 
@@ -94,6 +96,22 @@ def test_the_gaps_of_retired_classes_are_closed() -> None:
     assert len(index) == 5
     assert last.bit < DEAD_BITS_MIN + 10
     assert found(index, an_offer()) == set(range(count - 5, count - 1))
+
+
+def test_classes_share_what_they_have_in_common_and_nothing_stays_of_those_that_are_gone() -> None:
+    index = Index()
+    made = [a_class(banned_sites=["S1", "S2"], user_priority=number).document for number in (1, 2)]
+    first, second = index.add(dict(enumerate(made)))
+    assert first.needs.owner is second.needs.owner
+    shared = weakref.ref(first.needs.banned_sites)
+    assert shared() is second.needs.banned_sites
+    del first, second
+    for number in range(SHARED_MIN + 100):
+        index.retire(number)
+        index.add({number + 2: {**a_class().document, "sites": [f"S{number}"]}})
+    assert len(index) == 2
+    gc.collect()
+    assert shared() is None
 
 
 def test_a_miss_names_the_first_condition_that_leaves_nothing() -> None:

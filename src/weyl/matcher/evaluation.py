@@ -66,7 +66,8 @@ class Needs:
     owner: str
     job_type: str
     user_priority: int
-    sites: frozenset[str] | None
+    # In order, and no set: there may be thousands of different ones, and a set of ten takes 700 bytes.
+    sites: tuple[str, ...] | None
     banned_sites: frozenset[str]
     avoided_hosts: frozenset[str]
     # Until when, as a Unix time; None: for as long as the class lives.
@@ -127,7 +128,7 @@ def needs_of(document: Mapping[str, Any]) -> Needs:
         owner=document["owner"],
         job_type=document["job_type"],
         user_priority=document["user_priority"],
-        sites=None if sites is None else frozenset(sites),
+        sites=None if sites is None else tuple(sorted(set(sites))),
         banned_sites=frozenset(document.get("banned_sites") or ()) | frozenset(avoid.get("sites") or ()),
         avoided_hosts=frozenset(avoid.get("hosts") or ()),
         avoided_until=avoid.get("until"),

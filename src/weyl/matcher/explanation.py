@@ -179,7 +179,7 @@ def _site_sentence(needs: Needs, last: Sequence[Candidate]) -> str:
     if needs.sites is None:
         banned = joined(sorted(needs.banned_sites))
         return f"Pilots came from {joined(seen[:SHOWN_MAX])} only, and the job must not run at {banned}"
-    wanted = sorted(needs.sites)
+    wanted = list(needs.sites)
     named = joined(wanted) if len(wanted) <= SHOWN_MAX else f"any of its {len(wanted)} sites"
     return f"No pilot came from {named} in the last 24 h; pilots came from {joined(seen[:SHOWN_MAX])}"
 

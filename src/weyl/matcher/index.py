@@ -17,6 +17,7 @@ from weyl.matcher.masks import Masks, values_of
 from weyl.matcher.offers import PilotOffer
 
 DEAD_BITS_MIN = 1_024
+SHARED_MIN = 10_000
 
 
 @dataclass(slots=True, eq=False)
@@ -54,6 +55,7 @@ class Index:
 
     def __init__(self) -> None:
         self._masks = Masks()
+        self._maker = _Maker()
         self._entries: dict[int, Entry] = {}
         self._by_bit: list[Entry | None] = []
         self._free: list[int] = []
@@ -84,8 +86,8 @@ class Index:
 
     def build(self, documents: Mapping[int, Mapping[str, Any]]) -> None:
         """Take all classes at once, every one active; what was here before is forgotten."""
-        made = _Maker()
-        entries = [made.entry(class_id, document, bit) for bit, (class_id, document) in enumerate(documents.items())]
+        self._maker = _Maker()
+        entries = [self._maker.entry(number, document, bit) for bit, (number, document) in enumerate(documents.items())]
         self._rebuild(entries, entries)
 
     def add(self, documents: Mapping[int, Mapping[str, Any]]) -> list[Entry]:
@@ -251,7 +253,9 @@ class Index:
         else:
             bit = len(self._by_bit)
             self._by_bit.append(None)
-        entry = _Maker().entry(class_id, document, bit)
+        if len(self._maker) > SHARED_MIN + 2 * len(self._entries):
+            self._maker = _Maker()  # it keeps what classes had that are gone
+        entry = self._maker.entry(class_id, document, bit)
         self._by_bit[bit] = entry
         self._entries[class_id] = entry
         self._owned.setdefault(entry.needs.owner, set()).add(entry)
@@ -333,6 +337,9 @@ class _Maker:
     def __init__(self) -> None:
         self._known: dict[object, Any] = {}
 
+    def __len__(self) -> int:
+        return len(self._known)
+
     def entry(self, class_id: int, document: Mapping[str, Any], bit: int) -> Entry:
         """Return the entry of a class."""
         needs = needs_of(document)
@@ -342,8 +349,8 @@ class _Maker:
         return Entry(class_id, text, replace(needs, **shared), bit)
 
     def _shared(self, value: Any) -> Any:
-        if isinstance(value, frozenset) and value not in self._known:
-            value = frozenset(map(sys.intern, value))
+        if isinstance(value, frozenset | tuple) and value not in self._known:
+            value = type(value)(map(sys.intern, value))
         return self._known.setdefault(value, value)
 
 

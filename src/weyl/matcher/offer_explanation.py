@@ -225,7 +225,7 @@ def _site(needs: Needs, offer: PilotOffer) -> str:
     if site in needs.banned_sites:
         return f"Those left must not run at {site}"
     if needs.sites is not None and site not in needs.sites:
-        return f"Those left want other sites than {site}, the most of them {_listed(sorted(needs.sites))}"
+        return f"Those left want other sites than {site}, the most of them {_listed(needs.sites)}"
     return f"Those left have failed on {offer.host}, and keep off it for a time"
 
 

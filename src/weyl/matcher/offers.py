@@ -15,6 +15,7 @@ from weyl.task_queues import architectures, platforms
 
 WALL_TIME_STEP_S = 3_600
 DRAIN_MARGIN_S = 900
+KINDS_OF_NODES_KEPT = 8_000
 SERVER_MADE = ("platform:", "ce:")
 
 
@@ -118,6 +119,34 @@ def equipment_of(offer: Offer, place: Place, facts: PlaceFacts) -> Equipment:
     if place.ce is not None:
         made.add(f"ce:{place.ce}")
     return Equipment(features, frozenset(said | made | facts.tags))
+
+
+class EquipmentBook:
+    """The equipment of nodes that were met: those of a kind share one, and kinds share the names that they have."""
+
+    def __init__(self) -> None:
+        self._known: dict[object, Equipment] = {}
+        self._names: dict[frozenset[str], frozenset[str]] = {}
+
+    def of(self, offer: Offer, place: Place, facts: PlaceFacts) -> Equipment:
+        """Return what the node of an offer has; `facts` are taken to be the same until `clear`."""
+        architecture = offer.cpu.architecture
+        kind = (place, architecture.name, architecture.features, offer.tags)
+        known = self._known.get(kind)
+        if known is None:
+            if len(self._known) >= KINDS_OF_NODES_KEPT:
+                self.clear()
+            made = equipment_of(offer, place, facts)
+            known = self._known[kind] = Equipment(self._shared(made.features), self._shared(made.tags))
+        return known
+
+    def clear(self) -> None:
+        """Forget all: what is known of places has changed."""
+        self._known.clear()
+        self._names.clear()
+
+    def _shared(self, names: frozenset[str]) -> frozenset[str]:
+        return self._names.setdefault(names, names)
 
 
 def pilot_offer(

@@ -86,7 +86,9 @@ _SELECT_OFFERS = (
     "SELECT offer_id, hits + misses AS questions FROM offer WHERE vo = $1 AND last_seen >= $2"
     " ORDER BY last_seen DESC LIMIT $3"
 )
-_SELECT_OFFER_DOCUMENTS = "SELECT offer_id, vo, site, ce, queue, doc FROM offer WHERE offer_id = ANY($1::integer[])"
+_SELECT_OFFER_DOCUMENTS = (
+    "SELECT offer_id, vo, site, ce, queue, CAST(doc AS text) FROM offer WHERE offer_id = ANY($1::integer[])"
+)
 _SELECT_PLACE = text(
     "SELECT (SELECT count(*) FROM (SELECT FROM queue WHERE class_id = :class_id AND job_id < :job_id LIMIT 100000) f)"
     " AS ahead, (SELECT CAST(coalesce(sum(delta), 0) AS bigint) FROM class_count WHERE class_id = :class_id) AS jobs"
@@ -208,7 +210,7 @@ async def select_offers(tx: Tx, *, vo: str, since: datetime, limit: int) -> dict
 
 
 async def select_offer_documents(tx: Tx, offer_ids: Sequence[int]) -> list[Any]:
-    """Return offers with their places and documents."""
+    """Return offers with their places and documents, which are JSON text."""
     return await fetch_text(tx, _SELECT_OFFER_DOCUMENTS, list(offer_ids))
 
 

@@ -135,10 +135,9 @@ class Order:
             found = queue.by_owner[owner] = _in_turn(queue.members.get(owner, []), self._near)
             return found
         keys = self._index.owners(self._vo, group)[owner]
-        line = keys if len(keys) <= FEW else tuple(keys)
         several = len(queue.parts) > 1
-        entries = _level_by_level(line, queue.parts) if several else _those_of(line, queue.parts[0])
-        made: list[Entry] | _Line = list(entries) if len(line) <= FEW else _Line(entries)
+        entries = _level_by_level(keys, queue.parts) if several else _those_of(keys, queue.parts[0])
+        made: list[Entry] | _Line = list(entries) if len(keys) <= FEW else _Line(entries)
         queue.by_owner[owner] = made
         return made
 

@@ -57,7 +57,7 @@ def _gpu_offered(offer: PilotOffer) -> str:
 
 def _sites_text(needs: Needs) -> Any:
     if needs.sites is not None:
-        return sorted(needs.sites)
+        return list(needs.sites)
     return {"not": sorted(needs.banned_sites)} if needs.banned_sites else None
 
 

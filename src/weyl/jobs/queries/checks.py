@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from weyl.jobs.ranges import Ranges
-from weyl.jobs.tables import job_descriptions, jobs
+from weyl.jobs.tables import jobs
 from weyl.kit.db import Tx
 
 _UNCHECKED = ("Received", "Checking")
@@ -39,6 +39,10 @@ _LOCK = (
     .bindparams(sa.bindparam("unchecked", list(_UNCHECKED), expanding=True))
     .columns(overrides=JSONB)
 )
+_DOCUMENTS = sa.text(
+    "SELECT description_id, document FROM job_descriptions"
+    " WHERE description_id = ANY(CAST(:description_ids AS bigint[]))"
+).columns(document=JSONB)
 
 
 async def select_unchecked(tx: Tx, ranges: Ranges, now: datetime) -> list[Mapping[str, Any]]:
@@ -54,10 +58,8 @@ async def lock_unchecked(tx: Tx, job_ids: Sequence[int]) -> list[sa.RowMapping]:
 
 async def select_documents(tx: Tx, description_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
     """Return the documents of descriptions by id."""
-    statement = sa.select(job_descriptions.c.description_id, job_descriptions.c.document).where(
-        job_descriptions.c.description_id == sa.any_(sa.literal(list(description_ids), ARRAY(sa.BigInteger)))
-    )
-    return {row.description_id: row.document for row in await tx.execute(statement)}
+    rows = await tx.execute(_DOCUMENTS, {"description_ids": list(description_ids)})
+    return {row.description_id: row.document for row in rows}
 
 
 async def select_parameters(tx: Tx, job_ids: Sequence[int]) -> dict[int, dict[str, Any]]:

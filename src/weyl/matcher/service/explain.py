@@ -18,7 +18,7 @@ from weyl.matcher.evaluation import Needs, needs_of
 from weyl.matcher.explanation import Candidate, Findings, examine, shown_hold, verdict, verdict_of_hold
 from weyl.matcher.gate_book import Gate
 from weyl.matcher.models import Explanation, LimitShown, Offer, ShareShown, Suggestion
-from weyl.matcher.offers import PilotOffer, Place, PlaceFacts, facts_of, pilot_offer, time_until
+from weyl.matcher.offers import EquipmentBook, PilotOffer, Place, PlaceFacts, facts_of, pilot_offer, time_until
 from weyl.matcher.service.matcher import Matcher
 from weyl.matcher.suggestions import findings_of, for_failed, for_waiting, verdict_of
 from weyl.matcher.wording import at_sites, hosts_kept_off
@@ -44,12 +44,17 @@ PilotsSeen = Callable[[Tx, str, datetime], Awaitable[Mapping[Place, int]]]
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """An offer as it was made, where, and as it is matched there, with all its time."""
+    """An offer as it was made, where, and as it is matched there, with all its time.
 
-    said: Offer
+    What was said is kept as text: as objects it takes five times the room.
+    """
+
+    said: str
     place: Place
     offer: PilotOffer
     facts: PlaceFacts
+    # Of what is said of places.
+    revision: str
 
 
 class Explainer:
@@ -60,6 +65,7 @@ class Explainer:
         self._matcher = matcher
         self._pilots_seen = pilots_seen
         self._seen: LRUCache[int, _Seen] = LRUCache(OFFERS_KEPT)
+        self._equipment = EquipmentBook()
         self._revision = ""
         self._candidates: TTLCache[tuple[str, str], list[Candidate]] = TTLCache(VOS_KEPT, CANDIDATES_KEPT_S)
 
@@ -198,22 +204,29 @@ class Explainer:
 
     async def _read(self, tx: Tx, offer_ids: Iterable[int], now: datetime) -> dict[int, _Seen]:
         """Return offers as they are matched by what is said of their places now; unknown ones are read."""
-        if (revision := self._board.revision) != self._revision:
-            self._revision = revision
-            for offer_id, old in list(self._seen.items()):
-                self._seen[offer_id] = self._matched(old.said, old.place, now)
-        found = {offer_id: each for offer_id in offer_ids if (each := self._seen.get(offer_id)) is not None}
+        found = {}
+        for offer_id in offer_ids:
+            each = self._seen.get(offer_id)
+            if each is not None and each.revision != self._board.revision:
+                each = self._seen[offer_id] = self._matched(each.said, each.place, now)
+            if each is not None:
+                found[offer_id] = each
         if missing := [offer_id for offer_id in offer_ids if offer_id not in found]:
             for row in await queries.select_offer_documents(tx, missing):
-                said = Offer.model_validate(row["doc"])
-                found[row["offer_id"]] = self._seen[row["offer_id"]] = self._matched(said, _place(row), now)
+                each = self._matched(row["doc"], _place(row), now)
+                found[row["offer_id"]] = self._seen[row["offer_id"]] = each
         return found
 
-    def _matched(self, said: Offer, place: Place, now: datetime) -> _Seen:
+    def _matched(self, text: str, place: Place, now: datetime) -> _Seen:
+        if (revision := self._board.revision) != self._revision:
+            self._revision = revision
+            self._equipment.clear()
+        said = Offer.model_validate_json(text)
         told = self._board.usable(place.vo, site=place.site, ce=place.ce)
         facts = facts_of(self._board.config.current().config, place, told)
-        offer = pilot_offer(said, place, replace(facts, ends_at=None), now=now)
-        return _Seen(said, place, replace(offer, host=""), facts)
+        equipment = self._equipment.of(said, place, facts)
+        offer = pilot_offer(said, place, replace(facts, ends_at=None), equipment, now=now)
+        return _Seen(text, place, replace(offer, host=""), facts, revision)
 
 
 def limit_shown(gate: Gate, state: GateState, *, cores: int, now: datetime) -> LimitShown:

@@ -19,7 +19,7 @@ from weyl.matcher import queries
 from weyl.matcher.errors import JobNotBound, RequestRepeated
 from weyl.matcher.index import Index
 from weyl.matcher.models import JobToken, MatchAnswer, MatchRequest, Offer
-from weyl.matcher.offers import Equipment, PilotOffer, Place, PlaceFacts, equipment_of, facts_of, pilot_offer
+from weyl.matcher.offers import EquipmentBook, PilotOffer, Place, PlaceFacts, facts_of, pilot_offer
 from weyl.matcher.planning import Attempt
 from weyl.matcher.policy import MatchingPilot
 from weyl.matcher.service import answers
@@ -37,7 +37,6 @@ from weyl.task_queues.health import Standing
 
 log = structlog.get_logger(__name__)
 
-KINDS_OF_NODES_KEPT = 8_000
 REQUEST_KEPT_FOR = timedelta(minutes=10)
 BUSY_TRIES_MAX = 3
 NEW_OFFERS_AFTER_S = 1.0
@@ -95,7 +94,7 @@ class Matcher:
         self._writing: asyncio.Task[None] | None = None
         self._pilots = PilotBook()
         self._facts: dict[Place, PlaceFacts] = {}
-        self._equipment: dict[object, Equipment] = {}
+        self._equipment = EquipmentBook()
         self._revision = ""
         self._questions: dict[tuple[str, str], _Question] = {}
         self._is_closing = False
@@ -241,14 +240,7 @@ class Matcher:
 
     def _offer_of(self, offer: Offer, place: Place) -> PilotOffer:
         facts = self._facts_of(place)
-        architecture = offer.cpu.architecture
-        kind = (place, architecture.name, architecture.features, offer.tags)
-        equipment = self._equipment.get(kind)
-        if equipment is None:
-            if len(self._equipment) >= KINDS_OF_NODES_KEPT:
-                self._equipment.clear()
-            equipment = self._equipment[kind] = equipment_of(offer, place, facts)
-        return pilot_offer(offer, place, facts, equipment, now=self._clock())
+        return pilot_offer(offer, place, facts, self._equipment.of(offer, place, facts), now=self._clock())
 
     def _facts_of(self, place: Place) -> PlaceFacts:
         if (revision := self._board.revision) != self._revision:
