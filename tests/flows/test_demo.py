@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import psutil
 import pytest
 
@@ -64,18 +65,27 @@ def test_the_demo_runs_21_jobs_fits_the_z_and_leaves_nothing(workspace: Path) ->
     assert _left(workspace) == []
 
 
-def test_a_demo_that_is_interrupted_ends_with_0_and_leaves_nothing(workspace: Path) -> None:
+def test_a_demo_opens_its_pages_and_ends_with_0_when_it_is_interrupted_and_leaves_nothing(workspace: Path) -> None:
+    browser, opened = workspace / "browser", workspace / "opened"
+    browser.write_text(f'#!/bin/sh\nprintf %s "$1" >"{opened}"\n')
+    browser.chmod(0o755)
     with subprocess.Popen(
-        [sys.executable, "-m", "weyl", "demo", "--stay"],
+        [sys.executable, "-m", "weyl", "demo", "--open"],
         cwd=workspace,
-        env=_environment(workspace),
+        env={**_environment(workspace), "BROWSER": str(browser)},
         stdout=subprocess.PIPE,
         text=True,
     ) as demo:
         assert demo.stdout is not None
+        told = ""
         for line in demo.stdout:
+            told += line
             if "Submitted one JDL" in line:
                 break
+        url = opened.read_text()
+        assert f"The web pages are at {url}: log in" in told
+        page = httpx2.get(url)
+        assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
         demo.send_signal(signal.SIGINT)
         demo.stdout.read()
         assert demo.wait(60) == 0
