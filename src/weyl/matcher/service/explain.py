@@ -204,10 +204,13 @@ class Explainer:
 
     async def _read(self, tx: Tx, offer_ids: Iterable[int], now: datetime) -> dict[int, _Seen]:
         """Return offers as they are matched by what is said of their places now; unknown ones are read."""
+        if (revision := self._board.revision) != self._revision:
+            self._revision = revision
+            self._equipment.clear()
         found = {}
         for offer_id in offer_ids:
             each = self._seen.get(offer_id)
-            if each is not None and each.revision != self._board.revision:
+            if each is not None and each.revision != revision:
                 each = self._seen[offer_id] = self._matched(each.said, each.place, now)
             if each is not None:
                 found[offer_id] = each
@@ -218,15 +221,12 @@ class Explainer:
         return found
 
     def _matched(self, text: str, place: Place, now: datetime) -> _Seen:
-        if (revision := self._board.revision) != self._revision:
-            self._revision = revision
-            self._equipment.clear()
         said = Offer.model_validate_json(text)
         told = self._board.usable(place.vo, site=place.site, ce=place.ce)
         facts = facts_of(self._board.config.current().config, place, told)
         equipment = self._equipment.of(said, place, facts)
         offer = pilot_offer(said, place, replace(facts, ends_at=None), equipment, now=now)
-        return _Seen(text, place, replace(offer, host=""), facts, revision)
+        return _Seen(text, place, replace(offer, host=""), facts, self._revision)
 
 
 def limit_shown(gate: Gate, state: GateState, *, cores: int, now: datetime) -> LimitShown:
