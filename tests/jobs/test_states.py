@@ -1,6 +1,7 @@
 """The machine of states and the merge of dated reports, without a database."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise, permutations
 from pathlib import Path
@@ -21,6 +22,7 @@ from weyl.jobs.states import (
     follow,
     is_allowed,
     merge,
+    not_before_match,
     not_late,
 )
 
@@ -33,6 +35,11 @@ ALL = sorted(MOVES)
 def at(minute: int) -> datetime:
     """Return a time that many minutes after the start."""
     return START + timedelta(minutes=minute)
+
+
+def second(seconds: float) -> datetime:
+    """Return a time that many seconds after the start."""
+    return START + timedelta(seconds=seconds)
 
 
 def state(status: str, *, last: int = 0) -> JobState:
@@ -142,6 +149,31 @@ def test_open_fields_are_read_back_as_the_value_before() -> None:
         ("Received", "Job accepted", "step 1"),
         ("Running", "Job accepted", "step 1"),
     ]
+
+
+def test_a_run_reports_nothing_from_before_its_match() -> None:
+    matched = JobState("Matched", last=second(100))
+    quick = [
+        Report(second(99.9), "Running"),
+        Report(second(99.95), minor_status="Application"),
+        Report(second(100.2), "Completing"),
+        Report(second(100.3), "Done"),
+    ]
+    assert merge(matched, quick, second(101)).status == "Matched"
+    moved = not_before_match(matched, quick)
+    assert [report.at for report in moved] == [second(100.000001), second(100.000002), second(100.2), second(100.3)]
+    change = merge(matched, moved, second(101))
+    assert (change.status, change.start_exec_time, change.end_exec_time) == ("Done", second(100.000001), second(100.3))
+    # All of it may seem to be from before.
+    early = [replace(report, at=report.at - timedelta(seconds=2)) for report in reversed(quick)]
+    assert merge(matched, not_before_match(matched, early), second(101)).status == "Done"
+
+
+def test_what_is_much_older_than_a_match_is_of_another_run() -> None:
+    matched, old = JobState("Matched", last=second(100)), [Report(second(90), "Running"), Report(second(95.9), "Done")]
+    assert not_before_match(matched, old) == old
+    running = JobState("Running", last=second(100))
+    assert not_before_match(running, [Report(second(99.9), "Done")]) == [Report(second(99.9), "Done")]
 
 
 def test_what_the_server_says_is_never_late() -> None:

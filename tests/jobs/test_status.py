@@ -253,6 +253,25 @@ async def test_a_pilot_and_a_payload_report_on_their_own_run_only(
     assert (await application.client.patch(URL, json={job_id: report("Done")}, headers=stranger)).status_code == 403
 
 
+async def test_a_short_run_on_a_node_whose_clock_is_behind_is_done(
+    application: Application, make_jobs: MakeJobs, row: Rows, history: Rows
+) -> None:
+    """Its start seems to be from before the match; from a person such a report is late, as the contract has it."""
+    matched = utcnow() - timedelta(minutes=1)
+    theirs, hers = await make_jobs(2, status="Matched", pilot=STAMP, at=matched)
+
+    def run(began: datetime) -> dict[str, Any]:
+        steps = ("Running", "Completing", "Done")
+        return {iso(began + timedelta(seconds=0.1 * n)): {"Status": each} for n, each in enumerate(steps)}
+
+    for job_id, headers in ((theirs, application.payload(theirs, stamp=STAMP)), (hers, application.login())):
+        body = {job_id: run(matched - timedelta(seconds=0.15))}
+        assert (await application.client.patch(URL, json=body, headers=headers)).status_code == 200
+    assert await row(theirs, "status") == "Done"
+    assert [line[0] for line in await history(theirs)] == ["Matched", "Running", "Completing", "Done"]
+    assert await row(hers, "status") == "Matched"
+
+
 async def test_a_run_that_is_over_cannot_move_the_job(application: Application, make_jobs: MakeJobs, row: Rows) -> None:
     (job_id,) = await make_jobs(status="Running", pilot=STAMP)
     admin = application.login("bob", group="admin")

@@ -63,6 +63,7 @@ async def test_without_the_database_time_goes_on() -> None:
 
 async def test_small_differences_are_not_followed(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     keeper = Timekeeper(db)
+    monkeypatch.setattr(timekeeping, "PRECISION_S", 0.5)
     await keeper.look()
     known = clock._Clock.anchor
     await keeper.look()

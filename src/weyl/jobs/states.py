@@ -9,6 +9,8 @@ SOURCE_CHARACTERS_MAX = 32
 MINOR_CHARACTERS_MAX = 128
 APPLICATION_CHARACTERS_MAX = 255
 REFUSED_SUFFIX = "(SM)"
+CLOCK_ERROR_MAX = timedelta(seconds=4)
+"""How far a pilot's clock may be behind ours: it corrects itself from 3 s on, by times that are known to a second."""
 
 
 class JobStatus(StrEnum):
@@ -164,6 +166,21 @@ def not_late(state: JobState, reports: Sequence[Report]) -> list[Report]:
     """Move reports behind the newest known one: for what the server itself observes or orders."""
     late = state.last + timedelta(microseconds=1) - min(report.at for report in reports)
     return [replace(report, at=report.at + max(late, timedelta())) for report in reports]
+
+
+def not_before_match(state: JobState, reports: Sequence[Report]) -> Sequence[Report]:
+    """Move what a run reports from shortly before its match right behind it: the clock of its node is a little behind.
+
+    Otherwise the start of a short job is late, its end then no move that exists, and the job never counts as run.
+    """
+    if state.status != "Matched":
+        return reports
+    moved, least = [], state.last
+    for report in sorted(reports, key=lambda each: each.at):
+        is_early = timedelta() < least - report.at <= CLOCK_ERROR_MAX
+        moved.append(replace(report, at=least + timedelta(microseconds=1)) if is_early else report)
+        least = max(least, moved[-1].at)
+    return moved
 
 
 def follow(state: JobState, change: Change) -> JobState:

@@ -27,7 +27,9 @@ async def set_job_statuses(
         may_force(manager.user)
     dated = read_reports(reports)
     permit = await manager.admit(dated)
-    return _answer(await writes.set_statuses(StatusRequest(permit, dated, now, force=force)))
+    is_of_run = manager.user.kind != "user"
+    request = StatusRequest(permit, dated, now, force=force, is_of_run=is_of_run)
+    return _answer(await writes.set_statuses(request))
 
 
 @router.post("/kill", operation_id="jobs_kill_jobs", response_model=SetJobStatusReturn)

@@ -8,7 +8,18 @@ from typing import Any
 from weyl.jobs.permits import Managed
 from weyl.jobs.queries import commands as command_queries
 from weyl.jobs.queries import status as queries
-from weyl.jobs.states import ENDED_BY_HAND, FINAL, MOVES, Change, JobState, Report, follow, merge, not_late
+from weyl.jobs.states import (
+    ENDED_BY_HAND,
+    FINAL,
+    MOVES,
+    Change,
+    JobState,
+    Report,
+    follow,
+    merge,
+    not_before_match,
+    not_late,
+)
 from weyl.kit.db import Tx
 from weyl.sandboxes import service as sandboxes
 from weyl.task_queues import service as task_queues
@@ -27,6 +38,8 @@ class StatusRequest:
     force: bool = False
     # Made by this server: never late, whatever a wrapper with a fast clock has written into the history.
     is_ours: bool = False
+    # Made by the pilot or the payload itself: never from before its match.
+    is_of_run: bool = False
 
 
 @dataclass(slots=True)
@@ -94,7 +107,7 @@ class _Batch:
             elif state is None or job_id not in request.permit.runs:
                 outcome.failed[job_id] = NOT_FOUND
             else:
-                made = not_late(state, reports) if request.is_ours else reports
+                made = _dated(state, reports, request)
                 change = merge(state, made, request.now, force=request.force)
                 self.states[job_id] = follow(state, change)
                 self.changes.setdefault(job_id, []).append(change)
@@ -102,6 +115,12 @@ class _Batch:
                 if change.status in FINAL and state.status not in FINAL:
                     outcome.ended[job_id] = _error_class(made)
         return outcome
+
+
+def _dated(state: JobState, reports: Sequence[Report], request: StatusRequest) -> Sequence[Report]:
+    if request.is_ours:
+        return not_late(state, reports)
+    return not_before_match(state, reports) if request.is_of_run else reports
 
 
 def _error_class(reports: Sequence[Report]) -> str | None:
