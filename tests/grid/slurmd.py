@@ -79,10 +79,14 @@ class Slurm:
         try:
             yield
         finally:
-            # A node that still answers may have come back by itself.
-            if "down" in self.command("sinfo", "-h", "-o", "%T"):
-                self.command("scontrol", "update", f"NodeName={self.host}", "State=RESUME")
-            until(lambda: "down" not in self.command("sinfo", "-h", "-o", "%T"), "the node stays away", self.config)
+            until(self._is_node_back, "the node stays away", self.config)
+
+    def _is_node_back(self) -> bool:
+        if "down" not in self.command("sinfo", "-h", "-o", "%T"):
+            return True
+        # This fails where a node that still answers has come back by itself since the question.
+        _answers(["scontrol", "update", f"NodeName={self.host}", "State=RESUME"], "", {"SLURM_CONF": str(self.config)})
+        return False
 
     def token(self, lifespan_s: int = 3600) -> str:
         """Return a token of the test user."""

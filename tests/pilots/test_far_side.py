@@ -6,9 +6,11 @@ import os
 import subprocess
 import tarfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from weyl.kit.ids import new_stamp
 from weyl.pilots.compute_elements import places
@@ -26,7 +28,7 @@ from weyl.pilots.compute_elements.far_side import FarSide, PlaceOptions
 from weyl.pilots.compute_elements.htcondor import HTCondorComputeElement
 from weyl.pilots.compute_elements.slurm import slurm_element
 from weyl.pilots.compute_elements.ssh import ssh_element
-from weyl.pilots.compute_elements.transport import Framed, LocalTransport
+from weyl.pilots.compute_elements.transport import Finished, Framed, LocalTransport
 
 SPEC = PilotSpec(executable="./pilot.sh", arguments=("a b", "$HOME", "it's"), inputs={"pilot.sh": b"#!/bin/sh\n"})
 
@@ -221,6 +223,24 @@ async def test_a_pilot_that_has_ended_before_it_is_looked_at_is_known(
         await asyncio.sleep(0.1)
     assert status == CEStatus(CEState.FAILED, "exit code 1")
     assert await far_side.find([handle.partition(":")[0]]) == {handle.partition(":")[0]: handle}
+
+
+@pytest.mark.parametrize("event_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+@pytest.mark.parametrize("stdin", [b"", b"names\n"])
+def test_a_script_that_ends_before_a_busy_server_writes_to_it_has_its_answer(
+    event_loop: Callable[[], asyncio.AbstractEventLoop], stdin: bytes
+) -> None:
+    async def run_beside_other_work() -> Finished:
+        async with asyncio.TaskGroup() as group:
+            script = group.create_task(LocalTransport().run("echo answer; exit 3", stdin=stdin, timeout_s=30))
+            while not script.done():
+                time.sleep(0.05)  # noqa: ASYNC251 - the server is busy
+                await asyncio.sleep(0)
+        return script.result()
+
+    with asyncio.Runner(loop_factory=event_loop) as runner:
+        finished = runner.run(run_beside_other_work())
+    assert (finished.code, finished.out) == (3, b"answer\n")
 
 
 async def test_a_pilot_that_ends_while_it_is_looked_at_is_not_aborted(

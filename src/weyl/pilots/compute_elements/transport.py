@@ -160,10 +160,11 @@ async def _read(stream: asyncio.StreamReader, bytes_max: int, *, is_cut: bool = 
 
 
 async def _write(stream: asyncio.StreamWriter, content: bytes) -> None:
-    # A program may end without having read all: its exit code and its complaint tell why.
-    with suppress(BrokenPipeError, ConnectionResetError):
-        stream.write(content)
-        await stream.drain()
+    # A program may end without having read all, even before this is called: its exit code and complaint tell why.
+    if not stream.is_closing():  # uvloop refuses to write then
+        with suppress(BrokenPipeError, ConnectionResetError):
+            stream.write(content)
+            await stream.drain()
     stream.close()
     with suppress(BrokenPipeError, ConnectionResetError):
         await stream.wait_closed()
