@@ -30,7 +30,7 @@ SYSTEM_PACKAGES = {
     " nordugrid-arc-plugins-needed nordugrid-arc-test-utils iptables",
     "bwrap": "bubblewrap",
     "caddy": "caddy",
-    "chromium": "chromium",
+    "chromium-headless-shell": "chromium-headless-shell",
     "faketime": "faketime",
     "condor_submit": "minicondor",
     "git": "git",

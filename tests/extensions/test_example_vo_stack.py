@@ -135,7 +135,7 @@ def test_a_view_of_one_file_is_a_page_with_its_list_its_action_and_a_tab_on_jobs
     except web.NotPossible as problem:
         pytest.skip(f"The page is NOT tested in a browser: {problem}")
     if not Path(CHROMIUM).exists():
-        pytest.skip("The page is NOT tested in a browser: as root, apt-get install chromium")
+        pytest.skip("The page is NOT tested in a browser: as root, apt-get install chromium-headless-shell")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         page = browser.new_context(base_url=reader.stack.url).new_page()

@@ -33,7 +33,7 @@ class GridSite:
     """A queue in which pilots start at once."""
     waiting: Mapping[str, Any] | None = None
     """Changes of a spec with which a pilot waits until it is cancelled; None where nothing ever waits."""
-    bulk: int = 200
+    bulk: int = 100
     """Pilots in the largest submission of the suite."""
     patience_s: float = 120
     """How long the end of `bulk` pilots may take on a loaded machine."""

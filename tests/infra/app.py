@@ -36,7 +36,7 @@ GROUPS = {
 
 def config_document(vos: Iterable[str] = ("voa", "vob")) -> dict[str, object]:
     """Return the suite's configuration: two VOs, two sites, all of it small."""
-    queue = {"WallTime": 86400, "Cores": 4, "MemoryMB": 8000, "ScratchMB": 10000, "PowerDB12": 10.0}
+    queue = {"WallTime": 86400, "Cores": 4, "MemoryMB": 8000, "ScratchMB": 10000, "PowerDB12": 10.0, "MaxWaiting": 20}
     return {
         "DIRAC": {},
         "Registry": {

@@ -180,10 +180,10 @@ async def test_what_pilots_have_offered_decides_which_jobs_count(yard: Yard, db:
 
 
 async def test_the_limits_of_a_queue_hold_at_submission_too(yard: Yard, db: Database) -> None:
-    await submission.submit(yard, KEY, 150)
-    assert len(await pilots(db)) == 100
+    await submission.submit(yard, KEY, 30)
+    assert len(await pilots(db)) == 20
     await submission.submit(yard, KEY, 1)
-    assert len(await pilots(db)) == 100
+    assert len(await pilots(db)) == 20
     await until_ended(yard, db)
 
 
@@ -380,14 +380,14 @@ async def test_people_see_how_submission_stands_in_their_vo(application: Applica
 
 
 async def test_pilots_that_come_back_empty_throttle_their_queue_within_five(yard: Yard, db: Database) -> None:
-    await jobs_wait(db, 40)
+    await jobs_wait(db, 16)
     await submission.submit(yard, KEY, 5)
     await until_ended(yard, db)
     reason = "no job in 10 requests, the last for `tags`; 0 jobs"
     await write(db, "UPDATE pilots SET status = 'Done', status_reason = :reason, spoke_at = now()", reason=reason)
     await plan(yard)
     (row,) = await rows(db, "SELECT * FROM pilot_queues WHERE site = 'LCG.Alpha.org' AND vo = 'voa'")
-    assert (row.need, row.demand) == (0, 40.0)
+    assert (row.need, row.demand) == (0, 16.0)
     assert row.reason.startswith("The last 5 pilots found no job, nearly all for lack of what jobs want in `tags`")
     await plan(yard, later=timedelta(minutes=11))
     assert (await needs(db))["voa", "LCG.Alpha.org"] == 1
@@ -395,4 +395,4 @@ async def test_pilots_that_come_back_empty_throttle_their_queue_within_five(yard
         db, "INSERT INTO job_pilots SELECT 1, pilot_stamp FROM pilots ORDER BY ended_at DESC, pilot_id DESC LIMIT 1"
     )
     await plan(yard, later=timedelta(minutes=22))
-    assert (await needs(db))["voa", "LCG.Alpha.org"] == 40
+    assert (await needs(db))["voa", "LCG.Alpha.org"] == 16
