@@ -29,6 +29,10 @@ class Refused(Exception):
         self.detail = detail
 
 
+class Dismissed(Refused):
+    """The server does not know this pilot any more, and hears nothing that it or its jobs say."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """One HTTP answer, read completely."""

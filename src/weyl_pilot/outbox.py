@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
-from weyl_pilot.connection import Refused, Unreachable
+from weyl_pilot.connection import Dismissed, Refused, Unreachable
 from weyl_pilot.server import Server
 
 log = logging.getLogger("weyl_pilot.outbox")
@@ -180,15 +180,22 @@ class Outbox:
         except Refused as refused:
             # The server has read it and will not have it: a repetition changes nothing.
             log.error("job %d: report refused: %s; it was %s", self._job_id, refused, what)
+            self._end_if_dismissed(refused)
 
     def _beat(self, sample: Mapping[str, Any]) -> None:
         try:
             commands = self._server.heartbeat(self._job_id, sample, patience_s=0)
         except Refused as refused:
             log.error("job %d: heartbeat refused: %s", self._job_id, refused)
+            self._end_if_dismissed(refused)
             return
         for command in commands:
             self._on_command(command)
+
+    def _end_if_dismissed(self, refused: Refused) -> None:
+        # What the job comes to will not be heard either, and others have it, or will.
+        if isinstance(refused, Dismissed):
+            self._on_command({"command": "Kill"})
 
     def _put_back(self, left: Batch) -> None:
         states, parameters, heartbeats = left

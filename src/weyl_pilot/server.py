@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional
 from urllib.parse import quote
 
 from weyl_pilot.clock import ServerClock
-from weyl_pilot.connection import Answer, Connections, Refused, Request, Unreachable, persist
+from weyl_pilot.connection import Answer, Connections, Dismissed, Refused, Request, Unreachable, persist
 
 log = logging.getLogger("weyl_pilot.server")
 
@@ -206,12 +206,12 @@ class Server:
         try:
             return self._send(method, path, body, token=self.job_token(job_id), limits=limits)
         except Refused as refused:
-            if refused.status != 401:
+            if refused.status != 401 or isinstance(refused, Dismissed):
                 raise
         try:
             return self._send(method, path, body, token=self.job_token(job_id, renew=True), limits=limits)
         except Refused as refused:
-            if refused.status != 401:
+            if refused.status != 401 or isinstance(refused, Dismissed):
                 raise
             # One server has just issued it: another that cannot read it lags behind, after a change of keys or release.
             raise Unreachable("a new token of job %d is refused: %s" % (job_id, refused)) from refused
@@ -223,7 +223,12 @@ class Server:
                 raise Unreachable("the pilot has no token yet")
             if renew or self._pilot.is_stale():
                 body = {"refresh_token": self._refresh}
-                answer = self._send("POST", "/api/pilots/token/refresh", body, token=None, limits=Limits(60))
+                try:
+                    answer = self._send("POST", "/api/pilots/token/refresh", body, token=None, limits=Limits(60))
+                except Refused as refused:
+                    if refused.status != 401:
+                        raise
+                    raise Dismissed(refused.status, refused.detail) from refused
                 self._keep_tokens(answer.json())
             return self._pilot.text
 

@@ -6,7 +6,9 @@ from typing import Any
 import httpx2
 import pytest
 from sqlalchemy import text
+from tests.infra import samples
 from tests.infra.app import Application
+from tests.infra.household import settle
 
 from weyl.kit.db import Database
 
@@ -197,6 +199,27 @@ async def test_null_leaves_a_field_as_it_is(client: httpx2.AsyncClient, login: L
     assert (row["Status"], row["BenchMark"], row["StatusReason"]) == ("Running", 11.5, "fine")
     assert (row["InitialJobID"], row["CurrentJobID"], row["AccountingSent"]) == (7, 8, True)
     assert row["GridSite"] == "LCG.Alpha.org"
+
+
+async def test_a_pilot_is_shown_with_the_job_that_it_has_and_its_first_one(
+    client: httpx2.AsyncClient, application: Application, db: Database, login: Login
+) -> None:
+    household = await settle(application, db)
+    (job_id, tokens) = (household.job_id, household.tokens)
+    await register(client, tokens["service"], "b" * 32)
+    for search in ([], [eq("CurrentJobID", job_id)], [eq("InitialJobID", job_id)], [eq("CurrentJobID", 0, "gt")]):
+        row = (await found(client, login(), *search))[-1 if search else 0]
+        assert (row["PilotStamp"], row["InitialJobID"], row["CurrentJobID"]) == (samples.STAMP, job_id, job_id)
+    for grouping in ("CurrentJobID", "InitialJobID"):
+        answer = await client.post("/api/pilots/summary", headers=login(), json={"grouping": [grouping]})
+        assert sorted((row[grouping], row["count"]) for row in answer.json()) == [(0, 1), (job_id, 1)]
+    by_job = {"sort": [{"parameter": "CurrentJobID", "direction": "desc"}]}
+    answer = await client.post("/api/pilots/search", headers=login(), json=by_job)
+    assert [row["CurrentJobID"] for row in answer.json()] == [job_id, 0]
+    async with db.transaction() as tx:
+        await tx.execute(text("UPDATE jobs SET status = 'Done'"))
+    row = (await found(client, login()))[0]
+    assert (row["InitialJobID"], row["CurrentJobID"]) == (job_id, 0)
 
 
 async def test_one_unknown_pilot_stops_all_changes(client: httpx2.AsyncClient, login: Login) -> None:

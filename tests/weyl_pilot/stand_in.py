@@ -63,6 +63,7 @@ class StandIn:
         self.is_down = False
         self.unread_tokens = 0
         """How many tokens of jobs are still to be refused."""
+        self.is_revoked = False
         self.refreshes = 0
         self.pilot_token = "pilot-token-0"
         self.url = ""
@@ -125,6 +126,8 @@ class StandIn:
 
     def _token(self, path: str, document: dict[str, Any]) -> tuple[int, Any]:
         if path.endswith("/refresh"):
+            if self.is_revoked:
+                return 401, {"detail": "The pilot secret or refresh token is not valid"}
             if document["refresh_token"] != f"refresh-{self.refreshes:08}":
                 return 401, {"detail": "reused"}
             self.refreshes += 1
@@ -136,6 +139,8 @@ class StandIn:
         return 200, {**answer, "stamp": stamp, "site": "Here", "vo": "vo", "settings": self.settings}
 
     def _pilot_route(self, path: str, token: str, document: Any) -> tuple[int, Any]:
+        if self.is_revoked:
+            return 401, {"detail": "This pilot was revoked"}
         if token != self.pilot_token:
             return 401, {"detail": "expired"}
         if path == "/api/pilots/metadata":
@@ -156,6 +161,8 @@ class StandIn:
         owner = re.fullmatch(r"job-token-(\d+)", token)
         if owner is None:
             return 401, {"detail": "not a job's token"}
+        if self.is_revoked:
+            return 401, {"detail": "This pilot was revoked"}
         if self.unread_tokens:
             self.unread_tokens -= 1
             return 401, {"detail": "Invalid JWT"}

@@ -176,6 +176,21 @@ def test_a_server_that_cannot_read_new_tokens_yet_loses_no_report(server: StandI
     assert "Job Initialization" in job.minors()
 
 
+@pytest.mark.parametrize("nap_s", [60, 2])
+def test_a_revoked_pilot_ends_its_payload_and_does_not_repeat_what_nobody_hears(
+    server: StandIn, start: Start, nap_s: int
+) -> None:
+    """It learns of it by a heartbeat, or by the end of its job, whichever comes first."""
+    job = server.add(1, executable="/bin/sleep", arguments=str(nap_s))
+    pilot = start()
+    server.wait(lambda: job.heartbeats)
+    with server.changed:
+        server.is_revoked = True
+    log = finish(pilot, timeout_s=20)
+    assert "the server no longer knows this pilot" in log
+    assert job.last("Status") == "Running"
+
+
 def test_sigterm_ends_payloads_and_reports_the_pilot_failed(server: StandIn, start: Start) -> None:
     job = server.add(1, executable="/bin/sh", arguments="-c 'echo out; sleep 60'")
     pilot = start()

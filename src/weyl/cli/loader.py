@@ -1,5 +1,6 @@
 """The lazy part of the program: a command's module is imported when it runs (the documented late import of the CLI)."""
 
+import gc
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -33,8 +34,13 @@ class Entry:
 
 
 def load(name: str) -> ModuleType:
-    """Import a module by name."""
-    return import_module(name)
+    """Import a module by name; what it brings stays, and the garbage collector never looks through it."""
+    gc.disable()
+    try:
+        return import_module(name)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def load_command(name: str, entry: Entry, words: Sequence[str] | None = None) -> Any:

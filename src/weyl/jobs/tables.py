@@ -66,9 +66,9 @@ jobs = sa.Table(
     sa.Index("ix_jobs_vo_owner", "vo", "owner", "job_id"),
     sa.Index("ix_jobs_job_group", "job_group", "vo"),
     sa.Index(
-        "ix_jobs_pilot_stamp",
+        "ix_jobs_pilot_stamp_live",
         "pilot_stamp",
-        postgresql_where=sa.text("pilot_stamp IS NOT NULL"),
+        postgresql_where=sa.text("status IN ('Matched', 'Running', 'Completing', 'Stalled')"),
     ),
     sa.Index(
         "ix_jobs_heart_beat_time_live",

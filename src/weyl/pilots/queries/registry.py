@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, select, text, true
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, func, literal_column, select, text, true
 from sqlalchemy.dialects.postgresql import insert
 
 from weyl.jobs.tables import job_pilots
@@ -16,10 +16,17 @@ from weyl.kit.search_sql import Columns, behind, order_by, pick
 from weyl.pilots.permits import PilotScope
 from weyl.pilots.tables import pilots
 
+# Pilots of ours do not say which jobs they have: their jobs do. What others have said stands where no job does.
+_JOB_NOW = (
+    "(SELECT max(jobs.job_id) FROM jobs WHERE jobs.pilot_stamp = pilots.pilot_stamp"
+    " AND jobs.status IN ('Matched', 'Running', 'Completing', 'Stalled'))"
+)
+_FIRST_JOB = "(SELECT job_id FROM job_pilots WHERE job_pilots.pilot_stamp = pilots.pilot_stamp ORDER BY at LIMIT 1)"
+
 COLUMNS: Columns = {
     "PilotID": pilots.c.pilot_id,
-    "InitialJobID": pilots.c.initial_job_id,
-    "CurrentJobID": pilots.c.current_job_id,
+    "InitialJobID": literal_column(f"COALESCE(NULLIF(pilots.initial_job_id, 0), {_FIRST_JOB}, 0)", BigInteger),
+    "CurrentJobID": literal_column(f"COALESCE({_JOB_NOW}, pilots.current_job_id)", BigInteger),
     "PilotJobReference": pilots.c.pilot_job_reference,
     "PilotStamp": pilots.c.pilot_stamp,
     "DestinationSite": pilots.c.destination_site,
