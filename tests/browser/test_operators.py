@@ -56,7 +56,7 @@ def at_work(alice: User) -> Iterator[str]:
     (job_id,) = alice.submit('[ Executable = "/bin/sleep"; Arguments = "30"; ]', "long")
     deadline = time.monotonic() + STARTS_WITHIN_S
     while alice.jobs([job_id])[0]["Status"] != "Running":
-        assert time.monotonic() < deadline, alice.jobs([job_id])
+        assert time.monotonic() < deadline, alice.run("pilots", "submission")
         time.sleep(0.2)
     yield f"/pilots?f=CurrentJobID:eq:{job_id}"
     alice.run("jobs", "delete", str(job_id), "--yes")

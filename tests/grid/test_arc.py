@@ -72,7 +72,11 @@ async def test_a_certificate_is_taken_in_place_of_a_token(grid: Grid, site: Grid
         submitted = await grid.driver.submit(grid.spec(gated=True), wanted)
         assert submitted.failures == {}
         handle = submitted.handles[0]
-        assert await grid.driver.find(names([copy])) == {f"weyl-{copy.stamp}": handle}
+
+        async def found() -> bool:
+            return await grid.driver.find(names([copy])) == {f"weyl-{copy.stamp}": handle}
+
+        await grid.until(found)
         assert await grid.driver.cancel([handle]) == {handle: None}
     finally:
         site.element["Credentials"] = CREDENTIALS

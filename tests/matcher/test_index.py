@@ -4,6 +4,7 @@ import gc
 import random
 import weakref
 from collections.abc import Iterable
+from dataclasses import fields, replace
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -38,13 +39,20 @@ def assert_same(index: Index, known: Classes, asked: Iterable[PilotOffer]) -> No
         assert condition in (None, "queue", *CONDITIONS)
 
 
+def of_its_kind(offer: PilotOffer) -> PilotOffer:
+    """Return what another node of the kind offers; the index looks at the kind once."""
+    other = replace(offer, host="wn-other", wall_time_s=offer.wall_time_s // 3, power=offer.power / 7)
+    assert other.kind() == offer.kind()
+    return other
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(classes(), min_size=1, max_size=30), st.lists(offers(), min_size=1, max_size=30))
 def test_the_index_agrees_with_brute_force(made: list[RequirementClass], asked: list[PilotOffer]) -> None:
     known = dict(enumerate(made, start=1))
     built, grown = Index(), Index()
     built.build(documents(known))
-    assert_same(built, known, asked)
+    assert_same(built, known, [*asked, *map(of_its_kind, asked)])
     for class_id, each in known.items():
         grown.add({class_id: each.document})
         grown.eligible(asked[class_id % len(asked)])
@@ -71,6 +79,11 @@ def test_retired_bits_are_used_again_without_a_trace(
         known[class_id] = chance.choice(made)
         index.add({class_id: known[class_id].document})
     assert_same(index, known, asked)
+
+
+def test_a_kind_of_nodes_is_all_that_an_offer_says_but_four_things() -> None:
+    """What is added to offers is looked at for each kind, unless it is named here."""
+    assert len(an_offer().kind()) == len(fields(PilotOffer)) - len({"host", "wall_time_s", "power", "at"})
 
 
 def test_inactive_classes_are_left_out_until_they_are_active_again() -> None:

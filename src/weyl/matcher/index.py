@@ -17,6 +17,8 @@ from weyl.matcher.masks import Masks, values_of
 from weyl.matcher.offers import PilotOffer
 
 DEAD_BITS_MIN = 1_024
+KINDS_BYTES_MAX = 1 << 23
+FOREVER_S = 1 << 62
 SHARED_MIN = 10_000
 
 
@@ -62,6 +64,8 @@ class Index:
         self._active = 0
         self._people: dict[tuple[str, str], dict[str, Person]] = {}
         self._owned: dict[str, set[Entry]] = {}
+        # What the nodes of a kind may run, whatever their name and the time that they have left.
+        self._kinds: dict[tuple[object, ...], int] = {}
         self.edition = 0
         """Changes whenever somebody comes who owned nothing here."""
         self.old = 0
@@ -103,6 +107,7 @@ class Index:
         if entry is None:
             return
         self._leave(entry)
+        self._kinds.clear()
         self.old &= ~(1 << entry.bit)
         self._owned[entry.needs.owner].discard(entry)
         for name, value in values_of(entry.needs):
@@ -128,11 +133,16 @@ class Index:
 
     def eligible(self, offer: PilotOffer) -> int:
         """Return the mask of classes that may run there; arithmetic that depends on the allocation is left to `fit`."""
-        mask = self._active
-        for _, condition in self.steps(offer):
-            mask &= condition
-            if not mask:
-                break
+        kind = offer.kind()
+        mask = self._kinds.get(kind)
+        if mask is None:
+            mask = self._kinds[kind] = self._of_kind(offer)
+            if len(self._kinds) * len(self._by_bit) > 8 * KINDS_BYTES_MAX:
+                self._kinds = {kind: mask}
+        masks = self._masks
+        mask &= self._active & masks.wall_time.up_to(offer.wall_time_s) & masks.work.up_to(_work_of(offer))
+        if mask and (failed_there := mask & masks.avoided_host.of(offer.host)):
+            mask &= ~self._keeping_off(failed_there, offer)
         return mask
 
     def first_empty(self, offer: PilotOffer) -> str | None:
@@ -186,7 +196,7 @@ class Index:
         if offer.ram_mb is not None:
             yield "ram", masks.ram.up_to(offer.ram_mb)
         yield "wall_time", masks.wall_time.up_to(offer.wall_time_s)
-        yield "cpu_work", masks.work.up_to(offer.wall_time_s * offer.power * offer.cores)
+        yield "cpu_work", masks.work.up_to(_work_of(offer))
         yield "gpu", masks.gpu.for_key(offer.gpu)
         if offer.scratch_mb is not None:
             yield "scratch", masks.scratch.up_to(offer.scratch_mb)
@@ -247,6 +257,15 @@ class Index:
         """Yield the entries of a mask, the lowest bit first."""
         return cast(Iterator[Entry], map(self._by_bit.__getitem__, bits_of(mask)))
 
+    def _of_kind(self, offer: PilotOffer) -> int:
+        """Return what a node of the kind may run that has any name, and all the time of the world."""
+        mask = -1
+        for _, condition in self.steps(replace(offer, host="", wall_time_s=FOREVER_S)):
+            mask &= condition
+            if not mask:
+                break
+        return mask
+
     def _add(self, class_id: int, document: Mapping[str, Any]) -> Entry:
         if self._free:
             bit = self._free.pop()
@@ -256,6 +275,7 @@ class Index:
         if len(self._maker) > SHARED_MIN + 2 * len(self._entries):
             self._maker = _Maker()  # it keeps what classes had that are gone
         entry = self._maker.entry(class_id, document, bit)
+        self._kinds.clear()
         self._by_bit[bit] = entry
         self._entries[class_id] = entry
         self._owned.setdefault(entry.needs.owner, set()).add(entry)
@@ -278,6 +298,7 @@ class Index:
             for name, value in values_of(entry.needs):
                 found[name].setdefault(value, []).append(entry.bit)
         self._masks = Masks()
+        self._kinds.clear()
         for name, members in found.items():
             getattr(self._masks, name).build(members, len(entries))
         self._entries = {entry.class_id: entry for entry in entries}
@@ -325,6 +346,10 @@ class Index:
             self._active &= ~(1 << entry.bit)
             person = self._person(entry)
             del person[bisect.bisect_left(person, _place_of(entry))]
+
+
+def _work_of(offer: PilotOffer) -> float:
+    return offer.wall_time_s * offer.power * offer.cores
 
 
 def _place_of(entry: Entry) -> tuple[int, int, int, Entry]:

@@ -145,7 +145,7 @@ async def summarise_pilots(
 ) -> list[dict[str, Any]]:
     """Count pilots by columns."""
     columns = [pick(COLUMNS, name).label(name) for name in grouping]
-    statement = select(*columns, func.count().label("count")).where(and_(true(), *clauses))
+    statement = select(*columns, func.count().label("count")).select_from(pilots).where(and_(true(), *clauses))
     rows = await tx.execute(statement.group_by(*(COLUMNS[name] for name in grouping)).limit(limit))
     return [dict(row) for row in rows.mappings()]
 
@@ -161,7 +161,8 @@ def ran_jobs(job_ids: Sequence[int]) -> ColumnElement[bool]:
 
 
 def _matching(clauses: Sequence[ColumnElement[bool]], names: Sequence[str], *, distinct: bool) -> Select[Any]:
-    statement = select(*(pick(COLUMNS, name).label(name) for name in names)).where(and_(true(), *clauses))
+    columns = (pick(COLUMNS, name).label(name) for name in names)
+    statement = select(*columns).select_from(pilots).where(and_(true(), *clauses))
     return statement.distinct() if distinct else statement
 
 
