@@ -14,7 +14,8 @@ from weyl.demo.stack import Stack
 
 LETTERS = (990_001, 990_002)
 HOST = "wn66.bad.xx"
-STARTS_WITHIN_S = 60.0
+# A pilot that met a closed site comes back after a minute.
+STARTS_WITHIN_S = 120.0
 # A pilot with a job learns of it when it reports next, at the latest when the job ends.
 ENDS_WITHIN_MS = 60_000
 

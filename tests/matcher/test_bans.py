@@ -5,13 +5,14 @@ from datetime import timedelta
 from typing import Any
 
 from tests.infra.app import Application
-from tests.matcher.conftest import OFFER, Submit
+from tests.matcher.conftest import OFFER, Submit, a_pilot, a_request
 from tests.matcher.factories import a_class
 
 from weyl.kit.clock import utcnow
 
 ALPHA = {"kind": "site", "name": "LCG.Alpha.org"}
 STAMP = "a" * 32
+ASKING_MAX = 2_000
 
 
 async def _say(application: Application, method: str, path: str, **more: Any) -> None:
@@ -57,6 +58,26 @@ async def test_a_banned_site_gets_no_job_and_its_parked_pilot_wakes_when_the_ban
     await _say(application, "POST", "status/release")
     answer = await asyncio.wait_for(parked, 20)
     assert [job["job_id"] for job in answer["jobs"]] == [job_id]
+
+
+async def test_who_asks_while_a_site_opens_does_not_wait_in_vain(application: Application, submit: Submit) -> None:
+    """Of those who ask all the time some have made their offer before it opens, and are looked at afterwards."""
+    matcher, board = application.app.state.matcher, application.app.state.status_board
+    await _say(application, "PATCH", "status", status="Banned", reason="flood")
+    while board.usable("voa", site="LCG.Alpha.org", ce=None).allowed:
+        await asyncio.sleep(0.01)
+    await submit(ASKING_MAX)
+    await _misses(application, "site_status")
+    opening = asyncio.create_task(_say(application, "POST", "status/release"))
+    asking = []
+    while len(asking) < ASKING_MAX and not board.usable("voa", site="LCG.Alpha.org", ce=None).allowed:
+        pilot = a_pilot(f"{len(asking):032x}")
+        asking.append(asyncio.create_task(matcher.match(pilot, a_request(wait_s=20))))
+        await asyncio.sleep(0)
+    await opening
+    answers = await asyncio.wait_for(asyncio.gather(*asking), 10)
+    assert len(asking) < ASKING_MAX
+    assert all(len(answer.jobs) == 1 for answer in answers)
 
 
 async def test_a_draining_site_still_gets_what_ends_in_time(application: Application, submit: Submit) -> None:

@@ -129,7 +129,7 @@ async def test_a_site_that_is_not_configured_gets_test_jobs_only(submit: Submit,
     assert [answer.classes[job.class_id]["job_type"] for job in answer.jobs] == ["Test"]
     again = await matcher.match(a_pilot(place=Place("voa", "LCG.Gone.org")), a_request())
     assert again.miss is not None
-    assert (again.miss.condition, again.miss.retry_after_s) == ("site_status", 300)
+    assert (again.miss.condition, again.miss.retry_after_s) == ("site_status", 60)
 
 
 async def test_filling_places_jobs_side_by_side_and_serial_ones_over_each_other(

@@ -76,6 +76,19 @@ async def test_a_ban_that_expires_ends_by_itself_in_every_process(application: A
     assert await _until(application, allowed=True) < 5
 
 
+async def test_whoever_looks_first_after_a_ban_has_expired_keeps_nobody_from_being_told(
+    application: Application,
+) -> None:
+    board, told = application.app.state.status_board, asyncio.Event()
+    await _ban(application, ALPHA, expires_at=(utcnow() + timedelta(seconds=1.5)).isoformat())
+    await _until(application, allowed=False)
+    board.on_change(told.set)
+    banned = board.revision
+    while board.revision == banned:
+        await asyncio.sleep(0)
+    await asyncio.wait_for(told.wait(), 8)
+
+
 @pytest.mark.parametrize(
     ("who", "place", "status"),
     [

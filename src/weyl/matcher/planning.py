@@ -42,6 +42,8 @@ class Attempt:
     miss: str | None = None
     # Notices that this process had heard when the index was last asked in vain.
     missed_at: int = 0
+    # How often a place or a limit had opened when the offer was made: it may say that a place is closed.
+    openings: int = 0
 
     def forget(self) -> None:
         """Take back what a round decided: its transaction did not commit, or it is to be asked again."""

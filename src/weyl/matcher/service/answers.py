@@ -16,7 +16,8 @@ from weyl.matcher.models import TOKENS_INLINE_MAX, Allocated, JobToken, Limits, 
 from weyl.matcher.planning import Attempt, Bound
 from weyl.matcher.work_forms import WorkForms
 
-RETRY_CLOSED_S = 300
+# An idle pilot counts as one that takes the next job: where a place opens again, that is to be true before long.
+RETRY_CLOSED_S = 60
 RETRY_EMPTY_S = 10
 RETRY_UNFIT_S = 30
 RETRY_BUSY_S = 1

@@ -93,6 +93,7 @@ class Matcher:
         self._offers = OfferBook(on_new=self._write_soon)
         self._writing: asyncio.Task[None] | None = None
         self._pilots = PilotBook()
+        self._openings = 0
         self._facts: dict[Place, PlaceFacts] = {}
         self._equipment = EquipmentBook()
         self._revision = ""
@@ -175,6 +176,7 @@ class Matcher:
             wanted=request.count if standing is Standing.OPEN else 1,
             fill=request.fill,
             request_id=request.request_id,
+            openings=self._openings,
         )
         if standing is Standing.SINGLE and not await self.hosts.may_start(pilot.place.site, request.offer.host):
             attempt.miss = answers.HOST_HEALTH
@@ -217,14 +219,16 @@ class Matcher:
             left_s = deadline - loop.time()
             if left_s <= 0:
                 break
-            if attempt.missed_at == self.freshness.heard and not await self.parking.wait(attempt.offer, left_s):
+            is_up_to_date = attempt.missed_at == self.freshness.heard and attempt.openings == self._openings
+            if is_up_to_date and not await self.parking.wait(attempt.offer, left_s):
                 break
             if self._is_closing or self._action(attempt.stamp) != "continue" or await is_gone():
                 break
             if self.hosts.standing(place.site, request.offer.host) is Standing.CLOSED:
                 break
             attempt.forget()
-            attempt.offer = self._offer_of(request.offer, place)  # what is said of its place may have changed
+            # What is said of its place may have changed.
+            attempt.offer, attempt.openings = self._offer_of(request.offer, place), self._openings
             await self._try(attempt)
         return request.wait_s > 0 and loop.time() >= deadline
 
@@ -236,6 +240,7 @@ class Matcher:
     def _on_open(self) -> None:
         """A limit has room again, or a site was opened: whoever waits may ask once more."""
         self.freshness.heard += 1
+        self._openings += 1
         self.parking.wake_all()
 
     def _offer_of(self, offer: Offer, place: Place) -> PilotOffer:

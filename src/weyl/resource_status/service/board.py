@@ -40,7 +40,7 @@ class StatusBoard:
         self._loaded = -1
         self._changed_at: datetime | None = None
         self._next_change: datetime | None = None
-        self._turn = 0
+        self._turn = self._told = 0
         self._listeners: list[Callable[[], None]] = []
         self._documents: dict[tuple[str, Kind], Document] = {}
         self._documents_of = ""
@@ -107,9 +107,8 @@ class StatusBoard:
                 await asyncio.wait_for(self._news.wait(), self._patience_s())
             self._news.clear()
             await self._load_if_possible()
-            before = self._turn
             _ = self.revision
-            if self._turn != before:
+            if self._turn != self._told:  # it may have been turned by whoever looked first after an expiry
                 self._tell()
 
     async def _load_if_possible(self) -> None:
@@ -145,5 +144,6 @@ class StatusBoard:
         self._next_change = self._claims.next_change(now)
 
     def _tell(self) -> None:
+        self._told = self._turn
         for tell in self._listeners:
             tell()
