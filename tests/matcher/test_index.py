@@ -12,7 +12,7 @@ from tests.matcher.factories import a_class, an_offer, classes, offers
 
 from weyl.matcher.bitsets import MemoMasks, PrefixMasks, bits_of, mask_of
 from weyl.matcher.evaluation import CONDITIONS, allocate, first_failure, fit
-from weyl.matcher.index import DEAD_BITS_MIN, SHARED_MIN, Index
+from weyl.matcher.index import DEAD_BITS_MIN, KINDS_MAX, SHARED_MIN, Index
 from weyl.matcher.offers import PilotOffer
 from weyl.task_queues.requirements import RequirementClass
 
@@ -41,7 +41,8 @@ def assert_same(index: Index, known: Classes, asked: Iterable[PilotOffer]) -> No
 
 def of_its_kind(offer: PilotOffer) -> PilotOffer:
     """Return what another node of the kind offers; the index looks at the kind once."""
-    other = replace(offer, host="wn-other", wall_time_s=offer.wall_time_s // 3, power=offer.power / 7)
+    amounts = {name: (getattr(offer, name) or 3_000) // 3 for name in ("wall_time_s", "ram_mb", "scratch_mb")}
+    other = replace(offer, host="wn-other", power=offer.power / 7, **amounts)
     assert other.kind() == offer.kind()
     return other
 
@@ -81,9 +82,19 @@ def test_retired_bits_are_used_again_without_a_trace(
     assert_same(index, known, asked)
 
 
-def test_a_kind_of_nodes_is_all_that_an_offer_says_but_four_things() -> None:
+def test_a_kind_of_nodes_is_all_that_an_offer_says_but_its_name_and_amounts() -> None:
     """What is added to offers is looked at for each kind, unless it is named here."""
-    assert len(an_offer().kind()) == len(fields(PilotOffer)) - len({"host", "wall_time_s", "power", "at"})
+    of_each = {"host", "power", "wall_time_s", "ram_mb", "scratch_mb", "at"}
+    assert len(an_offer().kind()) == len(fields(PilotOffer)) - len(of_each)
+
+
+def test_kinds_without_end_take_no_memory_without_end() -> None:
+    index = Index()
+    index.add({1: a_class().document})
+    for number in range(KINDS_MAX + 10):
+        index.eligible(replace(an_offer(), tags=frozenset({f"t{number}"})))
+    assert index.kinds <= KINDS_MAX
+    assert found(index, an_offer()) == {1}
 
 
 def test_inactive_classes_are_left_out_until_they_are_active_again() -> None:

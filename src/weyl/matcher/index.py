@@ -17,7 +17,7 @@ from weyl.matcher.masks import Masks, values_of
 from weyl.matcher.offers import PilotOffer
 
 DEAD_BITS_MIN = 1_024
-KINDS_BYTES_MAX = 1 << 23
+KINDS_MAX, KINDS_BYTES_MAX = 10_000, 1 << 23
 FOREVER_S = 1 << 62
 SHARED_MIN = 10_000
 
@@ -64,7 +64,7 @@ class Index:
         self._active = 0
         self._people: dict[tuple[str, str], dict[str, Person]] = {}
         self._owned: dict[str, set[Entry]] = {}
-        # What the nodes of a kind may run, whatever their name and the time that they have left.
+        # What the nodes of a kind may run, whatever their name and however much time, memory and disk they have.
         self._kinds: dict[tuple[object, ...], int] = {}
         self.edition = 0
         """Changes whenever somebody comes who owned nothing here."""
@@ -73,6 +73,11 @@ class Index:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    @property
+    def kinds(self) -> int:
+        """How many kinds of nodes are remembered."""
+        return len(self._kinds)
 
     def get(self, class_id: int) -> Entry | None:
         """Return the entry of a class, if it is here."""
@@ -136,11 +141,16 @@ class Index:
         kind = offer.kind()
         mask = self._kinds.get(kind)
         if mask is None:
-            mask = self._kinds[kind] = self._of_kind(offer)
-            if len(self._kinds) * len(self._by_bit) > 8 * KINDS_BYTES_MAX:
-                self._kinds = {kind: mask}
+            mask = self._of_kind(offer)
+            if len(self._kinds) >= min(KINDS_MAX, 1 + 8 * KINDS_BYTES_MAX // max(1, len(self._by_bit))):
+                self._kinds.clear()
+            self._kinds[kind] = mask
         masks = self._masks
         mask &= self._active & masks.wall_time.up_to(offer.wall_time_s) & masks.work.up_to(_work_of(offer))
+        if offer.ram_mb is not None:
+            mask &= masks.ram.up_to(offer.ram_mb)
+        if offer.scratch_mb is not None:
+            mask &= masks.scratch.up_to(offer.scratch_mb)
         if mask and (failed_there := mask & masks.avoided_host.of(offer.host)):
             mask &= ~self._keeping_off(failed_there, offer)
         return mask
@@ -258,9 +268,9 @@ class Index:
         return cast(Iterator[Entry], map(self._by_bit.__getitem__, bits_of(mask)))
 
     def _of_kind(self, offer: PilotOffer) -> int:
-        """Return what a node of the kind may run that has any name, and all the time of the world."""
+        """Return what a node of the kind may run that has no name, and all the time, memory and disk of the world."""
         mask = -1
-        for _, condition in self.steps(replace(offer, host="", wall_time_s=FOREVER_S)):
+        for _, condition in self.steps(replace(offer, host="", wall_time_s=FOREVER_S, ram_mb=None, scratch_mb=None)):
             mask &= condition
             if not mask:
                 break

@@ -86,10 +86,10 @@ class PilotOffer:
     """When it was made, as a Unix time."""
 
     def kind(self) -> tuple[object, ...]:
-        """Return what all nodes of a kind have in common: all but their name, their speed and the time left."""
+        """Return what nodes of a kind have in common: all but their name, their speed, and amounts that change."""
         return (
             *(self.place, self.closed, self.accept, self.system, self.architecture, self.features),
-            *(self.cores, self.whole_node, self.ram_mb, self.scratch_mb, self.gpu, self.tags),
+            *(self.cores, self.whole_node, self.gpu, self.tags),
         )
 
     def without(self, *, cores: int, ram_mb: int | None, gpus: int, scratch_mb: int) -> "PilotOffer | None":
