@@ -96,6 +96,8 @@ def create_app(settings: Settings, extensions: Sequence[Extension] | None = None
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # Requests are watched by RequestWatch; FastAPI would look for providers of its own at each.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         lifespan=lifespan,
     )
     app.include_router(health.router)

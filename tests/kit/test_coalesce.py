@@ -37,20 +37,6 @@ async def test_items_that_arrive_during_a_flush_share_the_next_one() -> None:
     assert flush.batches == [[1], [2, 3, 4]]
 
 
-async def test_what_comes_in_the_turns_before_a_batch_comes_along() -> None:
-    flush = Flush()
-    flush.go.set()
-    coalescer = Coalescer(flush, gathering_turns=4)
-
-    async def soon(item: int, turns: int) -> int:
-        for _ in range(turns):
-            await asyncio.sleep(0)
-        return await coalescer.submit(item)
-
-    assert await asyncio.gather(coalescer.submit(1), soon(2, 1), soon(3, 3), soon(4, 20)) == [2, 4, 6, 8]
-    assert flush.batches == [[1, 2, 3], [4]]
-
-
 async def test_a_batch_is_never_larger_than_its_limit() -> None:
     flush = Flush()
     flush.go.set()

@@ -14,7 +14,8 @@ from tests.matcher.factories import a_class, an_offer
 
 from weyl.config.models import Config
 from weyl.matcher import ranking
-from weyl.matcher.index import Entry, Index
+from weyl.matcher.entries import Entry
+from weyl.matcher.index import Index
 from weyl.matcher.ranking import Order
 from weyl.matcher.shares import JobTypes, Ledger, Scheduling, drawn, scheduling_of
 
@@ -214,11 +215,11 @@ CLASSES = st.lists(
 )
 
 
-@pytest.mark.parametrize("few", [0, 1_000], ids=["walking the owners", "one by one"])
+@pytest.mark.parametrize(("few", "per_owner"), [(0, 1), (1_000, 1_000)], ids=["walking the owners", "one by one"])
 @settings(max_examples=60, deadline=None)
 @given(CLASSES, st.integers(0, 60), st.integers(1, 6), st.randoms(use_true_random=False))
 def test_the_order_is_that_of_the_rules(
-    few: int, people: list[Class], oldest_young: int, every: int, chance: random.Random
+    few: int, per_owner: int, people: list[Class], oldest_young: int, every: int, chance: random.Random
 ) -> None:
     types = tuple(chance.choice(["Test", "User", "Merge", "Other"]) for _ in people)
     index = an_index(*people, job_types=types)
@@ -227,7 +228,8 @@ def test_the_order_is_that_of_the_rules(
     index.mark_old({"voa": oldest_young})
     passed: Counter[str] = Counter()
     near = chance.choice([0, chance.getrandbits(len(people)), index.eligible(an_offer())])
-    kept, ranking.FEW = ranking.FEW, few
+    kept = ranking.FEW, ranking.CLASSES_PER_OWNER_LOOKED_AT
+    ranking.FEW, ranking.CLASSES_PER_OWNER_LOOKED_AT = few, per_owner
     try:
         # one order for several rounds, as in a batch: it follows what is charged
         one_order = an_order(index, ledger, near)
@@ -241,4 +243,4 @@ def test_the_order_is_that_of_the_rules(
             for group in waited:
                 passed[group] = 0 if group == first.needs.group else passed[group] + 1
     finally:
-        ranking.FEW = kept
+        ranking.FEW, ranking.CLASSES_PER_OWNER_LOOKED_AT = kept

@@ -17,9 +17,6 @@ class Coalescer(Generic[Item, Result]):
     is an exception is raised for that caller alone. If `flush` itself raises, every item of the batch is tried by
     itself, so that a bad one fails alone; but not when the database is away, which is no item's fault: each would wait
     for it in turn, and what was perhaps committed would be done twice.
-
-    Before a batch is taken the event loop makes `gathering_turns` turns, and what arrives in them comes along. Without
-    them who comes first goes alone, and all others wait for that.
     """
 
     def __init__(
@@ -27,11 +24,9 @@ class Coalescer(Generic[Item, Result]):
         flush: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]],
         *,
         batch_max: int = 256,
-        gathering_turns: int = 0,
     ) -> None:
         self._flush = flush
         self._batch_max = batch_max
-        self._gathering_turns = gathering_turns
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._runner: asyncio.Task[None] | None = None
 
@@ -45,8 +40,6 @@ class Coalescer(Generic[Item, Result]):
 
     async def _run(self) -> None:
         while self._waiting:
-            for _ in range(self._gathering_turns):
-                await asyncio.sleep(0)
             batch, self._waiting = self._waiting[: self._batch_max], self._waiting[self._batch_max :]
             live = [entry for entry in batch if not entry[1].done()]
             if live:

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from weyl.matcher.index import Entry, Index
+from weyl.matcher.entries import Entry
+from weyl.matcher.index import Index
 from weyl.matcher.offers import Place
 from weyl.task_queues.gates import ANY, DIMENSIONS, SEPARATOR, GateState, Rule, has_room
 

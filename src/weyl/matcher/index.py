@@ -4,15 +4,14 @@ The index may be behind the database, never in its place: a bit that is set too 
 that is missing delays a job until the next notice or sweep. The pop and the jobs row decide.
 """
 
-import bisect
-import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast
 
-from weyl.kit import json
 from weyl.matcher.bitsets import bits_of, mask_of
-from weyl.matcher.evaluation import JOB_TYPE_OF_CLOSED_SITES, Needs, needs_of
+from weyl.matcher.entries import Entry, EntryMaker
+from weyl.matcher.evaluation import JOB_TYPE_OF_CLOSED_SITES
+from weyl.matcher.lines import Line, Turn, turn_of
 from weyl.matcher.masks import Masks, values_of
 from weyl.matcher.offers import PilotOffer
 
@@ -22,47 +21,17 @@ FOREVER_S = 1 << 62
 SHARED_MIN = 10_000
 
 
-@dataclass(slots=True, eq=False)
-class Entry:
-    """One class in the index, with what this process believes of its jobs."""
-
-    class_id: int
-    # The document as JSON: parsed it would take ten times the room, and it is wanted only when a job is given out.
-    text: bytes
-    needs: Needs
-    bit: int
-    # The oldest waiting job when last seen, and how many waited; None: not known.
-    head: int = 0
-    waiting: int | None = None
-    # The last job popped here: the index of the queue holds dead entries below it. 0: start at the beginning.
-    floor: int = 0
-    # Whether it takes part, and stands in the line of its owner: the many that have run dry are not walked past.
-    is_in_line: bool = False
-    # Notices heard for this class, to tell whether one came while a pop was under way.
-    notices: int = 0
-    idle_sweeps: int = 0
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """Return the document of the class."""
-        return json.loads(self.text)  # type: ignore[no-any-return]
-
-
-Person = list[tuple[int, int, int, Entry]]
-"""The active classes of one owner as (- priority, oldest job, class, entry), in the order in which they are served."""
-
-
 class Index:
     """The classes of one process; a bit a class, bits of retired classes are used again."""
 
     def __init__(self) -> None:
         self._masks = Masks()
-        self._maker = _Maker()
+        self._maker = EntryMaker()
         self._entries: dict[int, Entry] = {}
         self._by_bit: list[Entry | None] = []
         self._free: list[int] = []
         self._active = 0
-        self._people: dict[tuple[str, str], dict[str, Person]] = {}
+        self._lines: dict[tuple[str, str], dict[str, Line]] = {}
         self._owned: dict[str, set[Entry]] = {}
         # What the nodes of a kind may run, whatever their name and however much time, memory and disk they have.
         self._kinds: dict[tuple[object, ...], int] = {}
@@ -95,7 +64,7 @@ class Index:
 
     def build(self, documents: Mapping[int, Mapping[str, Any]]) -> None:
         """Take all classes at once, every one active; what was here before is forgotten."""
-        self._maker = _Maker()
+        self._maker = EntryMaker()
         entries = [self._maker.entry(number, document, bit) for bit, (number, document) in enumerate(documents.items())]
         self._rebuild(entries, entries)
 
@@ -228,9 +197,9 @@ class Index:
         """Return the mask of the classes of some job types."""
         return self._masks.job_type.of_any(job_types)
 
-    def owners(self, vo: str, group: str) -> Mapping[str, Person]:
+    def lines(self, vo: str, group: str) -> Mapping[str, Line]:
         """Return the classes of each owner of a group, in the order in which they are served."""
-        return self._people.get((vo, group), {})
+        return self._lines.get((vo, group), {})
 
     def active_groups(self) -> list[tuple[str, str]]:
         """Return the groups of every VO that have classes with jobs."""
@@ -245,10 +214,10 @@ class Index:
         if not entry.is_in_line:
             entry.head = head
             return
-        person = self._person(entry)
-        del person[bisect.bisect_left(person, _place_of(entry))]
+        line = self._line(entry)
+        line.remove(turn_of(entry))
         entry.head = head
-        bisect.insort(person, _place_of(entry))
+        line.add(turn_of(entry))
 
     def mark_old(self, oldest_young: Mapping[str, int]) -> None:
         """Note which classes have jobs that have waited for long: of each VO those up to the given one."""
@@ -283,7 +252,7 @@ class Index:
             bit = len(self._by_bit)
             self._by_bit.append(None)
         if len(self._maker) > SHARED_MIN + 2 * len(self._entries):
-            self._maker = _Maker()  # it keeps what classes had that are gone
+            self._maker = EntryMaker()  # it keeps what classes had that are gone
         entry = self._maker.entry(class_id, document, bit)
         self._kinds.clear()
         self._by_bit[bit] = entry
@@ -312,18 +281,18 @@ class Index:
         for name, members in found.items():
             getattr(self._masks, name).build(members, len(entries))
         self._entries = {entry.class_id: entry for entry in entries}
-        self._people, self._owned = {}, {}
+        self._lines, self._owned = {}, {}
         self.edition += 1
         self.old = 0
         for entry in entries:
             self._owned.setdefault(entry.needs.owner, set()).add(entry)
+        turns: dict[tuple[str, str, str], list[Turn]] = {}
         for entry in active:
             entry.is_in_line = True
-            self._person(entry).append(_place_of(entry))
+            turns.setdefault((entry.needs.vo, entry.needs.group, entry.needs.owner), []).append(turn_of(entry))
+        for (vo, group, owner), theirs in turns.items():
+            self._lines.setdefault((vo, group), {})[owner] = Line(theirs)
         self._active = mask_of((entry.bit for entry in active), len(entries))
-        for people in self._people.values():
-            for person in people.values():
-                person.sort()
         self._by_bit = list(entries)
         self._free = []
 
@@ -336,62 +305,29 @@ class Index:
         owned = (entry for name in names for entry in self._owned.get(name, ()))
         return mask_of((entry.bit for entry in owned), len(self._by_bit))
 
-    def _person(self, entry: Entry) -> Person:
-        group = self._people.setdefault((entry.needs.vo, entry.needs.group), {})
-        if entry.needs.owner not in group:
+    def _line(self, entry: Entry) -> Line:
+        lines = self._lines.setdefault((entry.needs.vo, entry.needs.group), {})
+        if entry.needs.owner not in lines:
             self.edition += 1
-            group[entry.needs.owner] = []
-        return group[entry.needs.owner]
+            lines[entry.needs.owner] = Line()
+        return lines[entry.needs.owner]
 
     def _join(self, entry: Entry) -> None:
         if not entry.is_in_line:
             entry.is_in_line = True
             self._active |= 1 << entry.bit
-            bisect.insort(self._person(entry), _place_of(entry))
+            self._line(entry).add(turn_of(entry))
 
     def _leave(self, entry: Entry) -> None:
         """Take a class out of the line; the name of its owner stays, as most come back."""
         if entry.is_in_line:
             entry.is_in_line = False
             self._active &= ~(1 << entry.bit)
-            person = self._person(entry)
-            del person[bisect.bisect_left(person, _place_of(entry))]
+            self._line(entry).remove(turn_of(entry))
 
 
 def _work_of(offer: PilotOffer) -> float:
     return offer.wall_time_s * offer.power * offer.cores
 
 
-def _place_of(entry: Entry) -> tuple[int, int, int, Entry]:
-    return -entry.needs.user_priority, entry.head, entry.class_id, entry
-
-
-class _Maker:
-    """Makes entries; what many classes have in common is kept once."""
-
-    def __init__(self) -> None:
-        self._known: dict[object, Any] = {}
-
-    def __len__(self) -> int:
-        return len(self._known)
-
-    def entry(self, class_id: int, document: Mapping[str, Any], bit: int) -> Entry:
-        """Return the entry of a class."""
-        needs = needs_of(document)
-        shared = {name: self._shared(getattr(needs, name)) for name in _SHARED}
-        # A copy of just its size: what orjson returns keeps the room that it was written in, five times as much.
-        text = bytes(memoryview(json.dumps(document)))
-        return Entry(class_id, text, replace(needs, **shared), bit)
-
-    def _shared(self, value: Any) -> Any:
-        if isinstance(value, frozenset | tuple) and value not in self._known:
-            value = type(value)(map(sys.intern, value))
-        return self._known.setdefault(value, value)
-
-
 _AMOUNTS = {"cores": "cores", "ram": "ram", "wall_time": "wall_time", "cpu_work": "work", "scratch": "scratch"}
-
-_SHARED = (
-    *("vo", "group", "owner", "job_type", "sites", "banned_sites", "avoided_hosts", "local_data"),
-    *("system", "architecture", "features", "ram", "ram_limit", "gpu", "expression"),
-)

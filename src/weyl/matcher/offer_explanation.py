@@ -9,8 +9,9 @@ from itertools import islice
 from typing import Any
 
 from weyl.matcher.bitsets import bits_of, mask_of
+from weyl.matcher.entries import Entry
 from weyl.matcher.evaluation import CONDITIONS, Needs, failures
-from weyl.matcher.index import Entry, Index
+from weyl.matcher.index import Index
 from weyl.matcher.models import NearClass, OfferStep
 from weyl.matcher.offers import PilotOffer
 from weyl.matcher.waiting import Waiting

@@ -6,9 +6,10 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
+from weyl.matcher.entries import Entry
 from weyl.matcher.evaluation import Allocation, Needs, fit
 from weyl.matcher.gate_book import GateBook
-from weyl.matcher.index import Entry, Index
+from weyl.matcher.index import Index
 from weyl.matcher.offers import PilotOffer
 from weyl.matcher.ranking import Order
 from weyl.matcher.shares import Ledger

@@ -5,18 +5,23 @@ and then the owner with the least usage by share, the owner's own priority, data
 first served.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import groupby
+from heapq import merge
+from operator import itemgetter
 
-from weyl.matcher.index import Entry, Index
+from weyl.matcher.entries import Entry
+from weyl.matcher.index import Index
+from weyl.matcher.lines import Chosen, Line, Turn
 from weyl.matcher.shares import Ledger, OwnerQueue, drawn
 
-# With so few classes of a group they are looked at one by one; with more, the queues of its owners are walked.
+# With so few classes of a group the order is exact; they are looked at one by one where that is less work than to walk
+# past its owners, every (owners / classes)th of whom has one. Of more classes the order is cut where it takes too long.
 FEW = 96
-OWNERS_WALKED_MAX = 64
-OWNERS_LOOKED_AT_MAX = 1_000
+CLASSES_PER_OWNER_LOOKED_AT = 2
+OWNERS_WALKED_MAX = FEW
+OWNERS_LOOKED_AT_MAX = FEW * FEW // CLASSES_PER_OWNER_LOOKED_AT
 
 
 class Order:
@@ -105,17 +110,15 @@ class Order:
 
     def _queue_of(self, group: str, members: int) -> "_GroupQueue":
         is_one_queue = group in self._scheduling.one_queue
-        few = members.bit_count() <= FEW
         near = members & self._near
-        if not few:
-            far = members & ~near if near else members
-            parts = (_held(near), _held(far)) if near and far else (_held(members),)
+        lines, count = self._index.lines(self._vo, group), members.bit_count()
+        if count > FEW or count * count > CLASSES_PER_OWNER_LOOKED_AT * len(lines):
+            far = members & ~near
+            parts = (Chosen(near), Chosen(far)) if near and far else (Chosen(members),)
             if is_one_queue:
-                every = [key for keys in self._index.owners(self._vo, group).values() for key in keys]
-                every.sort(key=_age)
-                return _GroupQueue(entries=[entry for part in parts for entry in _those_of(every, part)])
-            names = self._index.owners(self._vo, group)
-            owners = self._ledger.owners(self._vo, group, names, edition=self._index.edition)
+                entries = [entry for part in parts for entry in _by_age(lines.values(), part)]
+                return _GroupQueue(entries=entries)
+            owners = self._ledger.owners(self._vo, group, lines, edition=self._index.edition)
             return _GroupQueue(owners=owners, parts=parts)
         found = list(self._index.chosen(members))
         if is_one_queue:
@@ -127,17 +130,16 @@ class Order:
         owners = OwnerQueue(owned, self._ledger, vo=self._vo, group=group)
         return _GroupQueue(owners=owners, members=owned)
 
-    def _of_owner(self, queue: "_GroupQueue", group: str, owner: str) -> "list[Entry] | _Line":
+    def _of_owner(self, queue: "_GroupQueue", group: str, owner: str) -> "list[Entry] | _Found":
         known = queue.by_owner.get(owner)
         if known is not None:
             return known
         if not queue.parts:
             found = queue.by_owner[owner] = _in_turn(queue.members.get(owner, []), self._near)
             return found
-        keys = self._index.owners(self._vo, group)[owner]
-        several = len(queue.parts) > 1
-        entries = _level_by_level(keys, queue.parts) if several else _those_of(keys, queue.parts[0])
-        made: list[Entry] | _Line = list(entries) if len(keys) <= FEW else _Line(entries)
+        line = self._index.lines(self._vo, group)[owner]
+        in_turn = line.of(queue.parts[0]) if len(queue.parts) == 1 else _level_by_level(line, queue.parts)
+        made: list[Entry] | _Found = list(map(_entry, in_turn)) if len(line) <= FEW else _Found(map(_entry, in_turn))
         queue.by_owner[owner] = made
         return made
 
@@ -152,13 +154,13 @@ class _GroupQueue:
 
     entries: list[Entry] | None = None
     owners: OwnerQueue | None = None
-    by_owner: "dict[str, list[Entry] | _Line]" = field(default_factory=dict)
+    by_owner: "dict[str, list[Entry] | _Found]" = field(default_factory=dict)
     members: dict[str, list[Entry]] = field(default_factory=dict)
-    parts: tuple[bytes, ...] = ()
+    parts: tuple[Chosen, ...] = ()
 
 
-class _Line:
-    """The classes of a long line: found once for a whole batch, and only as far as somebody comes."""
+class _Found:
+    """The eligible classes of a long line: found once for a whole batch, and only as far as somebody comes."""
 
     def __init__(self, rest: Iterator[Entry]) -> None:
         self._found: list[Entry] = []
@@ -169,10 +171,6 @@ class _Line:
         for entry in self._rest:
             self._found.append(entry)
             yield entry
-
-
-def _held(mask: int) -> bytes:
-    return mask.to_bytes((mask.bit_length() + 7) // 8, "little")
 
 
 def _in_turn(entries: list[Entry], near: int) -> list[Entry]:
@@ -186,28 +184,14 @@ def _in_turn(entries: list[Entry], near: int) -> list[Entry]:
     return [place[-1] for place in places]
 
 
-def _level_by_level(keys: Sequence[tuple[int, int, int, Entry]], parts: Sequence[bytes]) -> Iterator[Entry]:
-    """Yield the classes of an owner's line that are in a part, of each priority those of the first part first."""
-    for _, level in groupby(keys, key=_priority):
-        equals = list(level)
-        for part in parts:
-            yield from _those_of(equals, part)
+def _level_by_level(line: Line, parts: Sequence[Chosen]) -> Iterable[Turn]:
+    """Return the classes of a line that are in a part, of each priority those of the first part first."""
+    return merge(*(line.of(part) for part in parts), key=itemgetter(0))
 
 
-def _those_of(keys: Iterable[tuple[int, int, int, Entry]], eligible: bytes) -> Iterator[Entry]:
-    """Yield the classes of a line that are in a mask; long lines are walked a thousand times a second."""
-    size = len(eligible)
-    for key in keys:
-        entry = key[-1]
-        bit = entry.bit
-        place = bit >> 3
-        if place < size and eligible[place] >> (bit & 7) & 1:
-            yield entry
+def _by_age(lines: Iterable[Line], chosen: Chosen) -> list[Entry]:
+    """Return the classes of several lines that were chosen, the oldest job first."""
+    return [turn[-1] for turn in sorted((turn for line in lines for turn in line.of(chosen)), key=itemgetter(1, 2))]
 
 
-def _priority(key: tuple[int, int, int, Entry]) -> int:
-    return key[0]
-
-
-def _age(key: tuple[int, int, int, Entry]) -> tuple[int, int]:
-    return key[1], key[2]
+_entry: Callable[[Turn], Entry] = itemgetter(-1)

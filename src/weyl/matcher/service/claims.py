@@ -15,8 +15,9 @@ from weyl.jobs.queries.checks import select_documents
 from weyl.kit.coalesce import Coalescer
 from weyl.kit.db import Database, Tx, is_transient
 from weyl.matcher import queries
+from weyl.matcher.entries import Entry
 from weyl.matcher.evaluation import Allocation
-from weyl.matcher.index import Entry, Index
+from weyl.matcher.index import Index
 from weyl.matcher.planning import Attempt, Bound, Slot, plan
 from weyl.matcher.service.answers import work_of
 from weyl.matcher.service.limits import Limits, StaleLimits
@@ -27,12 +28,9 @@ from weyl.task_queues import queries as task_queues
 log = structlog.get_logger(__name__)
 
 BATCH_MAX = 256
-LANES = 3
-# A further lane is for what would make a batch of its own: small batches cost as much as large ones.
-QUESTIONS_PER_LANE = 8
-# The event loop's turns from an answer to the pilot's next question in a lane: its bytes, its task, what it asks. With
-# fewer, a lane takes who comes first alone, and then all others, who came while that one was under way.
-GATHERING_TURNS = 4
+# One batch is planned and answered while the other one is committed. Whoever asks meanwhile makes up the next batch: to
+# wait for more would leave the processor idle, and with a third lane batches are smaller, which cost nearly as much.
+LANES = 2
 ROUNDS_MAX = 8
 TRIES_MAX = 3
 DESCRIPTIONS_KEPT = 10_000
@@ -79,30 +77,20 @@ class Claims:
         self._clock = clock
         self._ledger = ledger
         self._forms: dict[int, WorkForms] = {}
-        self._lanes = [
-            Coalescer[Attempt, None](self._flush, batch_max=BATCH_MAX, gathering_turns=GATHERING_TURNS)
-            for _ in range(LANES)
-        ]
+        self._lanes = [Coalescer[Attempt, None](self._flush, batch_max=BATCH_MAX) for _ in range(LANES)]
         self._loads = [0] * LANES
 
     async def submit(self, attempt: Attempt) -> None:
         """Bind jobs to the attempt, or note why there are none.
 
-        Some batches may be under way, so that one is planned and answered while others are committed; where there are
-        limits it is one, because a gate that one holds would only keep the others waiting.
+        Where there are limits one batch is under way at a time: a gate that it holds would only keep others waiting.
         """
-        lane = self._lane()
+        lane = self._loads.index(min(self._loads)) if self._limits.book.is_empty else 0
         self._loads[lane] += 1
         try:
             await self._lanes[lane].submit(attempt)
         finally:
             self._loads[lane] -= 1
-
-    def _lane(self) -> int:
-        if not self._limits.book.is_empty:
-            return 0
-        loads = self._loads[: 1 + sum(self._loads) // QUESTIONS_PER_LANE]
-        return loads.index(min(loads))
 
     async def forms(self, tx: Tx, description_ids: Set[int]) -> dict[int, WorkForms]:
         """Return the forms of descriptions, which never change; that of a bulk submission is read once."""

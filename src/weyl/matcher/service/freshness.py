@@ -8,7 +8,8 @@ import structlog
 
 from weyl.kit.background import end_task
 from weyl.kit.db import Database, Listener
-from weyl.matcher.index import Entry, Index
+from weyl.matcher.entries import Entry
+from weyl.matcher.index import Index
 from weyl.task_queues import queries as task_queues
 from weyl.task_queues.service import CHANNEL
 

@@ -52,10 +52,36 @@ async def _is_here() -> bool:
 
 @dataclass(slots=True)
 class _Question:
-    """A question under way; a repetition of it takes over the line to the pilot."""
+    """A question under way; a repetition of it takes over the line to the pilot, and waits for the same answer."""
 
-    answer: "asyncio.Task[MatchAnswer]"
-    is_gone: IsGone
+    line: IsGone
+    answer: "asyncio.Future[MatchAnswer] | None" = None
+
+    async def is_gone(self) -> bool:
+        """Say whether whoever asked last has hung up."""
+        return await self.line()
+
+    async def repeated(self, line: IsGone) -> MatchAnswer:
+        """Wait for the answer in the place of whoever asked before."""
+        self.line = line
+        if self.answer is None:
+            self.answer = asyncio.get_running_loop().create_future()
+        return await asyncio.shield(self.answer)
+
+    def end(self, answer: MatchAnswer) -> None:
+        """Give the answer to those who have repeated the question, if anybody has."""
+        if self.answer is not None and not self.answer.done():
+            self.answer.set_result(answer)
+
+    def fail(self, error: BaseException) -> None:
+        """Tell them that there is none."""
+        if self.answer is None or self.answer.done():
+            return
+        if isinstance(error, Exception):
+            self.answer.set_exception(error)
+            self.answer.exception()  # nobody may be left to hear of it
+        else:
+            self.answer.cancel()
 
 
 class Matcher:
@@ -129,12 +155,18 @@ class Matcher:
         if request.request_id is None:
             return await self._answer(pilot, request, is_gone)
         key = (pilot.stamp, request.request_id)
-        question = self._questions.get(key)
-        if question is None:
-            question = self._ask(key, pilot, request, is_gone)
-        else:
-            question.is_gone = is_gone
-        return await asyncio.shield(question.answer)
+        if (question := self._questions.get(key)) is not None:
+            return await question.repeated(is_gone)
+        question = self._questions[key] = _Question(is_gone)
+        try:
+            answer = await self._answer(pilot, request, question.is_gone)
+        except BaseException as error:
+            question.fail(error)
+            raise
+        finally:
+            del self._questions[key]
+        question.end(answer)
+        return answer
 
     async def job_token(self, pilot: MatchingPilot, job_id: int) -> JobToken:
         """Sign a token for a job that is bound to this pilot."""
@@ -147,21 +179,6 @@ class Matcher:
             job_id=job_id, pilot_stamp=pilot.stamp, vo=job.vo, group=job.owner_group, owner=job.owner
         )
         return self._tokens.token(identity, self._clock())
-
-    def _ask(self, key: tuple[str, str], pilot: MatchingPilot, request: MatchRequest, is_gone: IsGone) -> _Question:
-        async def still_gone() -> bool:
-            return await self._questions[key].is_gone()
-
-        task = asyncio.create_task(self._answer(pilot, request, still_gone), name="weyl-match")
-        question = self._questions[key] = _Question(task, is_gone)
-
-        def done(finished: "asyncio.Task[MatchAnswer]") -> None:
-            del self._questions[key]
-            if not finished.cancelled():
-                finished.exception()  # who asked has it, unless nobody waits any more
-
-        task.add_done_callback(done)
-        return question
 
     async def _answer(self, pilot: MatchingPilot, request: MatchRequest, is_gone: IsGone) -> MatchAnswer:
         if (action := self._action(pilot.stamp)) != "continue":

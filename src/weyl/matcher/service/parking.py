@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
+from weyl.matcher.entries import Entry
 from weyl.matcher.evaluation import first_failure, fit
-from weyl.matcher.index import Entry
 from weyl.matcher.offers import PilotOffer
 
 # With more news than this everybody is woken: looking at each pair would cost more than asking again.
