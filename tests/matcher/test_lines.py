@@ -5,6 +5,7 @@ import random
 import pytest
 from tests.matcher.factories import a_class
 
+from weyl.matcher import lines
 from weyl.matcher.bitsets import mask_of
 from weyl.matcher.entries import Entry, EntryMaker
 from weyl.matcher.lines import BLOCK, Chosen, Line, Turn, turn_of
@@ -27,10 +28,15 @@ def assert_same(line: Line, expected: list[Turn], chance: random.Random) -> None
     wanted = {turn[-1].bit for turn in expected if chance.random() < 0.1}
     found = line.of(Chosen(mask_of(wanted, 10_000)))
     assert list(found) == [turn for turn in expected if turn[-1].bit in wanted]
+    assert line.may_have(mask_of(wanted, 10_000)) >= bool(wanted)
+    if len(expected) > 2 * BLOCK:
+        assert not line.may_have(mask_of(set(range(10_000)) - {turn[-1].bit for turn in expected}, 10_000))
 
 
 @pytest.mark.parametrize("start", [0, 1, BLOCK, BLOCK + 1, 10 * BLOCK])
-def test_a_line_is_a_sorted_list(start: int) -> None:
+@pytest.mark.parametrize("masked_max", [10, 10_000], ids=["many classes", "few classes"])
+def test_a_line_is_a_sorted_list(monkeypatch: pytest.MonkeyPatch, masked_max: int, start: int) -> None:
+    monkeypatch.setattr(lines, "MASKED_BITS_MAX", masked_max)
     chance = random.Random(start)
     known = entries(12 * BLOCK, chance)
     inside = known[:start]

@@ -244,3 +244,17 @@ def test_the_order_is_that_of_the_rules(
                 passed[group] = 0 if group == first.needs.group else passed[group] + 1
     finally:
         ranking.FEW, ranking.CLASSES_PER_OWNER_LOOKED_AT = kept
+
+
+def test_the_queue_of_owners_follows_whatever_changes_their_usage() -> None:
+    chance, ledger, names = random.Random(5), a_ledger(), [f"o{number}" for number in range(20)]
+    queue = ledger.owners("voa", "g", names, edition=1)
+    for _ in range(300):
+        owner = chance.choice([*names, "nobody"])
+        if chance.random() < 0.2:
+            ledger.see_usage([(("voa", "g", owner), chance.choice([0.0, 5.0, 50.0]), NOW)])
+        else:
+            ledger.charge("voa", "g", owner, chance.choice([-10.0, 1.0, 10.0]))
+        assert list(queue) == ledger.in_order("voa", "g", names)
+    assert ledger.owners("voa", "g", names, edition=1) is queue
+    assert list(ledger.owners("voa", "g", names[:3], edition=2)) == ledger.in_order("voa", "g", names[:3])

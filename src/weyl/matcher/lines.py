@@ -14,6 +14,8 @@ Turn = tuple[int, int, int, Entry]
 """Who comes first: (- priority, oldest job, class, entry)."""
 
 BLOCK = 64
+ANY = -1
+MASKED_BITS_MAX = 20_000
 
 
 def turn_of(entry: Entry) -> Turn:
@@ -34,14 +36,15 @@ class Chosen:
 class Line:
     """Turns in their order, in blocks, each with its last turn and the mask of its classes.
 
-    A line of one block has no mask: there are as many as owners, and each would be as long as there are classes.
+    Where there are many classes a line of one block has no mask (-1 stands for any class): there are as many such lines
+    as owners, and each mask is as long as there are classes.
     """
 
     def __init__(self, turns: Iterable[Turn] = ()) -> None:
         ordered = sorted(turns)
         self._blocks = [ordered[start : start + BLOCK] for start in range(0, len(ordered), BLOCK)]
         self._lasts = [block[-1] for block in self._blocks]
-        self._masks = [_mask(block) for block in self._blocks] if len(self._blocks) > 1 else [-1] * len(self._blocks)
+        self._masks = [self._mask(block) for block in self._blocks]
 
     def __len__(self) -> int:
         return sum(map(len, self._blocks))
@@ -49,18 +52,16 @@ class Line:
     def add(self, turn: Turn) -> None:
         """Let a class stand in line."""
         if not self._blocks:
-            self._blocks, self._lasts, self._masks = [[turn]], [turn], [-1]
+            self._put(0, [turn])
             return
         place = min(bisect_left(self._lasts, turn), len(self._blocks) - 1)
         block = self._blocks[place]
         insort(block, turn)
         if len(block) > 2 * BLOCK:
-            self._take(place)
-            self._put(place, block[BLOCK:])
-            self._put(place, block[:BLOCK])
+            self._put(place, block[:BLOCK], block[BLOCK:], instead_of=1)
         else:
             self._lasts[place] = block[-1]
-            if len(self._blocks) > 1:
+            if self._masks[place] != ANY:
                 self._masks[place] |= 1 << turn[-1].bit
 
     def remove(self, turn: Turn) -> None:
@@ -70,10 +71,14 @@ class Line:
         del block[bisect_left(block, turn)]
         if block:
             self._lasts[place] = block[-1]
-            if len(self._blocks) > 1:
+            if self._masks[place] != ANY:
                 self._masks[place] &= ~(1 << turn[-1].bit)
         else:
-            self._take(place)
+            self._put(place, instead_of=1)
+
+    def may_have(self, mask: int) -> bool:
+        """Say whether some of a mask may be here; in a line of several blocks they are."""
+        return any(map(mask.__and__, self._masks))
 
     def of(self, chosen: Chosen) -> Iterator[Turn]:
         """Yield those that were chosen in their order; the line must not change meanwhile."""
@@ -86,15 +91,13 @@ class Line:
                     if byte < size and held[byte] >> (bit & 7) & 1:
                         yield turn
 
-    def _put(self, place: int, block: list[Turn]) -> None:
-        self._blocks.insert(place, block)
-        self._lasts.insert(place, block[-1])
-        self._masks.insert(place, _mask(block))
+    def _put(self, place: int, *blocks: list[Turn], instead_of: int = 0) -> None:
+        where = slice(place, place + instead_of)
+        self._blocks[where] = blocks
+        self._lasts[where] = [block[-1] for block in blocks]
+        self._masks[where] = [self._mask(block) for block in blocks]
 
-    def _take(self, place: int) -> None:
-        del self._blocks[place], self._lasts[place], self._masks[place]
-
-
-def _mask(block: list[Turn]) -> int:
-    bits = [turn[-1].bit for turn in block]
-    return mask_of(bits, max(bits))
+    def _mask(self, block: list[Turn]) -> int:
+        bits = [turn[-1].bit for turn in block]
+        largest = max(bits)
+        return ANY if len(self._blocks) == 1 and largest >= MASKED_BITS_MAX else mask_of(bits, largest)

@@ -14,7 +14,7 @@ from operator import itemgetter
 from weyl.matcher.entries import Entry
 from weyl.matcher.index import Index
 from weyl.matcher.lines import Chosen, Line, Turn
-from weyl.matcher.shares import Ledger, OwnerQueue, drawn
+from weyl.matcher.shares import Ledger, drawn
 
 # With so few classes of a group the order is exact; they are looked at one by one where that is less work than to walk
 # past its owners, every (owners / classes)th of whom has one. Of more classes the order is cut where it takes too long.
@@ -94,18 +94,25 @@ class Order:
             queue = self._queues[group, members] = self._queue_of(group, members)
         if queue.entries is not None:
             yield from queue.entries
+        elif queue.parts:
+            yield from self._along(queue, group, members)
+        else:
+            for owner in self._ledger.in_order(self._vo, group, queue.by_owner):
+                yield from queue.by_owner[owner]
+
+    def _along(self, queue: "_GroupQueue", group: str, members: int) -> Iterator[Entry]:
+        """Walk along the owners of a group; what nobody offers to run keeps its owner at the front, to be passed by."""
+        lines, walked = self._index.lines(self._vo, group), 0
+        owners = self._ledger.owners(self._vo, group, lines, edition=self._index.edition)
+        for looked_at, owner in enumerate(owners):
+            if walked >= OWNERS_WALKED_MAX or looked_at >= OWNERS_LOOKED_AT_MAX:
+                break
+            line = lines[owner]
+            if line.may_have(members) and (entries := self._of_line(queue, owner, line)):
+                walked += 1
+                yield from entries
+        else:
             return
-        walked = 0
-        assert queue.owners is not None
-        with closing(queue.owners.walk()) as owners:
-            for looked_at, owner in enumerate(owners):
-                if queue.parts and (walked >= OWNERS_WALKED_MAX or looked_at >= OWNERS_LOOKED_AT_MAX):
-                    break
-                if entries := self._of_owner(queue, group, owner):
-                    walked += 1
-                    yield from entries
-            else:
-                return
         yield from self._index.chosen(members)
 
     def _queue_of(self, group: str, members: int) -> "_GroupQueue":
@@ -118,8 +125,7 @@ class Order:
             if is_one_queue:
                 entries = [entry for part in parts for entry in _by_age(lines.values(), part)]
                 return _GroupQueue(entries=entries)
-            owners = self._ledger.owners(self._vo, group, lines, edition=self._index.edition)
-            return _GroupQueue(owners=owners, parts=parts)
+            return _GroupQueue(parts=parts)
         found = list(self._index.chosen(members))
         if is_one_queue:
             found.sort(key=lambda entry: (not near >> entry.bit & 1, entry.head, entry.class_id))
@@ -127,35 +133,27 @@ class Order:
         owned: dict[str, list[Entry]] = {}
         for entry in found:
             owned.setdefault(entry.needs.owner, []).append(entry)
-        owners = OwnerQueue(owned, self._ledger, vo=self._vo, group=group)
-        return _GroupQueue(owners=owners, members=owned)
+        return _GroupQueue(by_owner={owner: _in_turn(entries, near) for owner, entries in owned.items()})
 
-    def _of_owner(self, queue: "_GroupQueue", group: str, owner: str) -> "list[Entry] | _Found":
+    def _of_line(self, queue: "_GroupQueue", owner: str, line: Line) -> "Sequence[Entry] | _Found":
         known = queue.by_owner.get(owner)
-        if known is not None:
-            return known
-        if not queue.parts:
-            found = queue.by_owner[owner] = _in_turn(queue.members.get(owner, []), self._near)
-            return found
-        line = self._index.lines(self._vo, group)[owner]
-        in_turn = line.of(queue.parts[0]) if len(queue.parts) == 1 else _level_by_level(line, queue.parts)
-        made: list[Entry] | _Found = list(map(_entry, in_turn)) if len(line) <= FEW else _Found(map(_entry, in_turn))
-        queue.by_owner[owner] = made
-        return made
+        if known is None:
+            in_turn = line.of(queue.parts[0]) if len(queue.parts) == 1 else _level_by_level(line, queue.parts)
+            entries = map(_entry, in_turn)
+            known = queue.by_owner[owner] = list(entries) if len(line) <= FEW else _Found(entries)
+        return known
 
 
 @dataclass(slots=True)
 class _GroupQueue:
-    """The classes of a group: in one line, or by owner, of whom only those who are walked past have theirs sorted.
+    """The classes of a group: in one line, or by owner.
 
-    A small group has `members`, each owner's classes in any order; a large one the masks of those that are eligible,
-    first of those that come first.
+    A small group has those of all its owners; a large one the classes that are eligible, first of those that come
+    first, of which each owner's are found when somebody comes to it.
     """
 
     entries: list[Entry] | None = None
-    owners: OwnerQueue | None = None
-    by_owner: "dict[str, list[Entry] | _Found]" = field(default_factory=dict)
-    members: dict[str, list[Entry]] = field(default_factory=dict)
+    by_owner: "dict[str, Sequence[Entry] | _Found]" = field(default_factory=dict)
     parts: tuple[Chosen, ...] = ()
 
 

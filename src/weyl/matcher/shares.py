@@ -1,11 +1,12 @@
 """Who is to be served next: usage that decays, divided by the share that the configuration gives."""
 
-import heapq
 import math
 import random
-from collections.abc import Collection, Generator, Iterable, Mapping
+from bisect import bisect_left, insort
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import itemgetter
 
 from weyl.config.models import Config
 from weyl.config.operations import Operations, Tier
@@ -108,9 +109,7 @@ class Ledger:
         self._lifts: dict[GroupKey, float] = {}
         self._scales: dict[str, float] = {}
         self._plain_scale = 1.0
-        self._queues: dict[GroupKey, tuple[tuple[int, int], OwnerQueue]] = {}
-        # Counts what may have made somebody's usage less than it was.
-        self._relieved = 0
+        self._queues: dict[GroupKey, tuple[int, OwnerQueue]] = {}
 
     def configure(self, scheduling: Mapping[str, Scheduling]) -> None:
         """Take what the VOs say."""
@@ -141,8 +140,7 @@ class Ledger:
         account = self._accounts.setdefault((vo, group, owner), _Account())
         account.pending += inflated
         self._groups[vo, group] = self._groups.get((vo, group), 0.0) + inflated
-        if amount < 0:
-            self._relieved += 1
+        self._move(vo, group, owner, account)
 
     def owners(self, vo: str, group: str, names: Collection[str], *, edition: int) -> "OwnerQueue":
         """Return the queue of all owners of a group, which is kept: a thousand owners are not sorted for a question.
@@ -150,10 +148,14 @@ class Ledger:
         `edition` changes when the names do.
         """
         known = self._queues.get((vo, group))
-        if known is None or known[0] != (edition, self._relieved):
-            queue = OwnerQueue(names, self, vo=vo, group=group)
-            known = self._queues[vo, group] = ((edition, self._relieved), queue)
+        if known is None or known[0] != edition:
+            queue = OwnerQueue((self.of_owner(vo, group, name), name) for name in names)
+            known = self._queues[vo, group] = (edition, queue)
         return known[1]
+
+    def in_order(self, vo: str, group: str, names: Iterable[str]) -> list[str]:
+        """Return some owners of a group, the least served one first."""
+        return sorted(names, key=lambda name: (self.of_owner(vo, group, name), name))
 
     def due(self, vo: str, groups: Iterable[str]) -> list[str]:
         """Return those of the groups that were passed by as often as they may be, the most patient one first."""
@@ -220,7 +222,12 @@ class Ledger:
             group = key[:2]
             self._groups[group] = self._groups.get(group, 0.0) + told - account.told
             account.told = told
-            self._relieved += 1
+            self._move(*key, account)
+
+    def _move(self, vo: str, group: str, owner: str, account: _Account) -> None:
+        known = self._queues.get((vo, group))
+        if known is not None:
+            known[1].move(owner, account.total)
 
     def _scale(self, vo: str) -> float:
         return self._scales.get(vo, self._plain_scale)
@@ -235,26 +242,19 @@ def _scale(elapsed_s: float, half_life_s: float) -> float:
 
 
 class OwnerQueue:
-    """The owners of a group, the least served one first; follows what is charged while it is walked."""
+    """The owners of a group, the least served one first; nobody moves while it is walked."""
 
-    def __init__(self, owners: Iterable[str], ledger: Ledger, *, vo: str, group: str) -> None:
-        self._ledger = ledger
-        self._vo, self._group = vo, group
-        self._heap = [(ledger.of_owner(vo, group, owner), owner) for owner in owners]
-        heapq.heapify(self._heap)
+    def __init__(self, usages: Iterable[tuple[float, str]]) -> None:
+        self._order = sorted(usages)
+        self._usage = {owner: usage for usage, owner in self._order}
 
-    def walk(self) -> Generator[str, None, None]:
-        """Yield the owners in order; those that were tried are put back when the walk ends."""
-        heap, tried = self._heap, []
-        try:
-            while heap:
-                noted, owner = heap[0]
-                usage = self._ledger.of_owner(self._vo, self._group, owner)
-                if usage != noted:
-                    heapq.heapreplace(heap, (usage, owner))
-                    continue
-                tried.append(heapq.heappop(heap))
-                yield owner
-        finally:
-            for entry in tried:
-                heapq.heappush(heap, entry)
+    def __iter__(self) -> Iterator[str]:
+        return map(itemgetter(1), self._order)
+
+    def move(self, owner: str, usage: float) -> None:
+        """Let an owner, if it is one of these, stand where it belongs with so much usage."""
+        before = self._usage.get(owner)
+        if before is not None:
+            del self._order[bisect_left(self._order, (before, owner))]
+            insort(self._order, (usage, owner))
+            self._usage[owner] = usage
