@@ -13,7 +13,7 @@ from operator import itemgetter
 
 from weyl.matcher.entries import Entry
 from weyl.matcher.index import Index
-from weyl.matcher.lines import Chosen, Line, Turn
+from weyl.matcher.lines import Chosen, Line, Turn, turn_of
 from weyl.matcher.shares import Ledger, drawn
 
 # With so few classes of a group the order is exact; they are looked at one by one where that is less work than to walk
@@ -175,11 +175,10 @@ def _in_turn(entries: list[Entry], near: int) -> list[Entry]:
     """Sort classes of one owner; priorities count only among these: nobody gains over another by them."""
     if len(entries) < 2:
         return entries
-    places = [(-entry.needs.user_priority, entry.head, entry.class_id, entry) for entry in entries]
-    places.sort()
+    turns = sorted(map(turn_of, entries))
     if near:
-        places.sort(key=lambda place: (place[0], not near >> place[-1].bit & 1))
-    return [place[-1] for place in places]
+        turns.sort(key=lambda turn: (turn[0], not near >> turn[-1].bit & 1))
+    return [turn[-1] for turn in turns]
 
 
 def _level_by_level(line: Line, parts: Sequence[Chosen]) -> Iterable[Turn]:
