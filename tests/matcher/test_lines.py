@@ -73,3 +73,15 @@ def test_what_nobody_can_run_at_the_front_is_passed_in_blocks() -> None:
     chosen.held = Watched(chosen.held)
     assert [turn[-1] for turn in line.of(chosen)] == [last]
     assert 0 < looked_at <= 2 * BLOCK
+
+
+def test_among_many_classes_a_short_line_takes_no_room_for_a_mask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "MASKED_BITS_MAX", 1_000)
+    early, late, last = entries(3, random.Random(2))
+    early.bit, late.bit, last.bit = 5, 2_000, 7
+    line = Line([turn_of(early)])
+    assert not line.may_have(1 << 2_000)
+    for entry in (late, last):
+        line.add(turn_of(entry))
+        assert line.may_have(1 << 3_000), "it says no more than that it may"
+    assert [turn[-1] for turn in line.of(Chosen(1 << 2_000))] == [late]

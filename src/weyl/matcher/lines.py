@@ -61,7 +61,9 @@ class Line:
             self._put(place, block[:BLOCK], block[BLOCK:], instead_of=1)
         else:
             self._lasts[place] = block[-1]
-            if self._masks[place] != ANY:
+            if len(self._blocks) == 1 and turn[-1].bit >= MASKED_BITS_MAX:
+                self._masks[place] = ANY
+            elif self._masks[place] != ANY:
                 self._masks[place] |= 1 << turn[-1].bit
 
     def remove(self, turn: Turn) -> None:
