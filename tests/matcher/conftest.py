@@ -1,5 +1,6 @@
 """Waiting jobs, and matchers as several server processes would hold them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
@@ -41,6 +42,17 @@ StartMatcher = Callable[..., Awaitable[Matcher]]
 def a_pilot(stamp: str = "a" * 32, place: Place = ALPHA) -> MatchingPilot:
     """Return a pilot at the first site."""
     return MatchingPilot(stamp, place)
+
+
+async def hung_up() -> bool:
+    """Say of a pilot that it has hung up."""
+    return True
+
+
+async def parked(matcher: Matcher) -> None:
+    """Wait until a pilot waits for a job."""
+    while not len(matcher.parking):
+        await asyncio.sleep(0)
 
 
 def a_request(**changes: object) -> MatchRequest:

@@ -4,7 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 
 from sqlalchemy import text
-from tests.matcher.conftest import StartMatcher, Submit, a_pilot, a_request
+from tests.matcher.conftest import StartMatcher, Submit, a_pilot, a_request, hung_up, parked
 
 from weyl.kit.db import Database
 from weyl.matcher import queries
@@ -34,14 +34,10 @@ async def test_a_claim_is_planned_once_however_long_its_batches_are(db: Database
 async def test_a_question_that_is_repeated_while_it_waits_gets_one_answer(
     db: Database, submit: Submit, start_matcher: StartMatcher
 ) -> None:
-    async def is_gone() -> bool:
-        return True
-
     matcher = await start_matcher()
     request = a_request(wait_s=30, request_id="r")
-    first = asyncio.create_task(matcher.match(a_pilot(), request, is_gone=is_gone))
-    while not len(matcher.parking):
-        await asyncio.sleep(0)
+    first = asyncio.create_task(matcher.match(a_pilot(), request, is_gone=hung_up))
+    await parked(matcher)
     second = asyncio.create_task(matcher.match(a_pilot(), request))
     await asyncio.sleep(0)
     [job_id, _] = await submit(2)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 from tests.infra.app import Installation, config_document
-from tests.matcher.conftest import ALPHA, BETA, StartMatcher, Submit, a_pilot, a_request
+from tests.matcher.conftest import ALPHA, BETA, StartMatcher, Submit, a_pilot, a_request, parked
 from tests.matcher.factories import a_class
 from tests.matcher.job_log import exceeded_now, out_of_queue, prove
 from tests.matcher.limit_process import place_of
@@ -149,8 +149,7 @@ async def test_a_parked_pilot_is_woken_when_a_limit_has_room_again(
     matcher = await start_matcher(sweep_every_s=600.0)
     [job] = (await matcher.match(a_pilot(), a_request(count=2))).jobs
     asked = asyncio.create_task(matcher.match(a_pilot("b" * 32), a_request(wait_s=30)))
-    while not len(matcher.parking):
-        await asyncio.sleep(0)
+    await parked(matcher)
     await end(db, [job.job_id])
     assert len((await asyncio.wait_for(asked, 20)).jobs) == 1
 

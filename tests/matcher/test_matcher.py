@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
-from tests.matcher.conftest import ALPHA, OFFER, StartMatcher, Submit, a_pilot, a_request
+from tests.matcher.conftest import ALPHA, OFFER, StartMatcher, Submit, a_pilot, a_request, hung_up, parked
 from tests.matcher.factories import a_class
 
 from weyl.kit.db import Database
@@ -218,8 +218,7 @@ async def test_a_parked_pilot_is_woken_by_a_job_of_a_class_never_seen_before(
 ) -> None:
     matcher = await start_matcher(sweep_every_s=QUIET_S)
     asked = asyncio.create_task(matcher.match(a_pilot(), a_request(wait_s=30)))
-    while not len(matcher.parking):
-        await asyncio.sleep(0)
+    await parked(matcher)
     [job_id] = await submit(1)
     answer = await asyncio.wait_for(asked, 10)
     assert [job.job_id for job in answer.jobs] == [job_id]
@@ -235,8 +234,7 @@ async def test_a_parked_pilot_is_woken_by_a_class_that_had_run_dry(
     async with db.transaction() as tx:
         await task_queues.deactivate_drained(tx)
     asked = asyncio.create_task(matcher.match(a_pilot(), a_request(wait_s=30)))
-    while not len(matcher.parking):
-        await asyncio.sleep(0)
+    await parked(matcher)
     [job_id] = await submit(1)
     assert [job.job_id for job in (await asyncio.wait_for(asked, 10)).jobs] == [job_id]
 
@@ -263,8 +261,7 @@ async def test_waiting_ends_when_its_time_is_over_or_the_server_stops(start_matc
     assert answer.miss is not None
     assert answer.miss.retry_after_s == 0
     asked = asyncio.create_task(matcher.match(a_pilot(), a_request(wait_s=30)))
-    while not len(matcher.parking):
-        await asyncio.sleep(0)
+    await parked(matcher)
     await matcher.stop()
     assert (await asyncio.wait_for(asked, 10)).jobs == []
 
@@ -272,13 +269,9 @@ async def test_waiting_ends_when_its_time_is_over_or_the_server_stops(start_matc
 async def test_a_pilot_that_hung_up_while_parked_gets_no_job(
     db: Database, submit: Submit, start_matcher: StartMatcher
 ) -> None:
-    async def is_gone() -> bool:
-        return True
-
     matcher = await start_matcher()
-    asked = asyncio.create_task(matcher.match(a_pilot(), a_request(wait_s=30, request_id="r"), is_gone=is_gone))
-    while not len(matcher.parking):
-        await asyncio.sleep(0)
+    asked = asyncio.create_task(matcher.match(a_pilot(), a_request(wait_s=30, request_id="r"), is_gone=hung_up))
+    await parked(matcher)
     await submit(1)
     assert (await asyncio.wait_for(asked, 10)).jobs == []
     assert len(await rows(db, "SELECT * FROM queue")) == 1

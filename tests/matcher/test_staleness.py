@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from sqlalchemy import text
-from tests.matcher.conftest import StartMatcher, Submit, a_pilot, a_request
+from tests.matcher.conftest import StartMatcher, Submit, a_pilot, a_request, parked
 from tests.matcher.factories import a_class
 
 from weyl.kit.db import Database, Tx
@@ -49,8 +49,7 @@ async def test_what_was_not_heard_while_the_line_was_down_is_looked_for(
     assert len((await matcher.match(a_pilot(), a_request())).jobs) == 1
     assert (await matcher.match(a_pilot(), a_request())).jobs == []
     asked = asyncio.create_task(matcher.match(a_pilot("b" * 32), a_request(wait_s=30)))
-    while not len(matcher.parking):
-        await asyncio.sleep(0)
+    await parked(matcher)
     await unannounced(db, [job_id])
     async with db.transaction() as tx:
         await tx.execute(
