@@ -5,7 +5,7 @@ python -m tests.bench.matcher [--jobs 100000,1000000] [--classes 5000] [--sites 
 
 Prints and judges, asserts nothing. One database a size: filled with COPY, made a queue by `rebuild`, read into
 PostgreSQL's memory, measured. In a directory of yours they are kept, and measured again without being filled. Each has
-30,000 jobs more than was asked for: they are gone when the clock starts.
+30,000 jobs more than was asked for: they are gone when the clock starts. The rates of all sizes are taken in turn.
 """
 
 import argparse
@@ -19,9 +19,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -31,10 +30,10 @@ import structlog
 from tests.bench import matcher_shape as shape
 from tests.bench.matcher_load import Load, Pilot, administrator, cuts_ms, make_pilots
 from tests.bench.matcher_report import Line, added, table
+from tests.bench.matcher_runs import WARM_UP_JOBS, Track, in_turn
 from tests.bench.matcher_stack import (
     Fleet,
     Machine,
-    cpu_s,
     fill,
     fleet,
     machine,
@@ -55,11 +54,6 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 OUT = ROOT / "build" / "bench"
 PARTS = ("rate", "bulk", "clients", "miss", "explain", "index", "memory", "fairness")
 SEED = 20260328
-# A queue that is nearly empty is another thing: no run takes more than this part of it.
-DRAINED_MAX = 0.3
-# Pilots are met, their tokens verified, documents read: with fewer, what is new costs most of a run of a small queue.
-WARM_UP_JOBS = 30_000
-WARM_UP_S = 60.0
 FAIR_REQUESTS_PER_S = 100
 FAIR_SECONDS_MAX = 90
 INDEX_CLASSES = 100_000
@@ -89,9 +83,10 @@ class Bench:
             self.figures["index"] = measure_index(self.options.sites)
             print(f"index: {self.figures['index']}", flush=True)
         if self.has("rate", "bulk", "clients", "miss", "explain"):
-            for jobs in [int(size) for size in self.options.jobs.split(",")]:
-                with self._machine(str(jobs)) as on:
-                    self.figures["sizes"][str(jobs)] = self._size(on, jobs)
+            with contextlib.ExitStack() as stack:
+                sizes = [int(size) for size in self.options.jobs.split(",")]
+                queues = {size: stack.enter_context(self._machine(str(size))) for size in sizes}
+                self._sizes(queues)
         for name, measure in (("memory", self._memory), ("fairness", self._fairness)):
             if self.has(name):
                 with self._machine(name) as on:
@@ -111,27 +106,36 @@ class Bench:
             if self.options.directory is None:
                 shutil.rmtree(own)
 
-    def _size(self, on: Machine, jobs: int) -> dict[str, Any]:
+    def _sizes(self, queues: Mapping[int, Machine]) -> None:
+        for jobs, on in queues.items():
+            self.figures["sizes"][str(jobs)] = self._queue(on, jobs)
+        if self.options.prepare:
+            return
+        first, *further = self.options.servers
+        for servers in (first, *further):
+            part = "rate" if servers == first else f"rate_{servers}_servers"
+            if self.has("rate"):
+                self._note(part, self._rates(queues, servers))
+            if self.has("bulk"):
+                each = {jobs: self._rates({jobs: on}, servers, count=50)[jobs] for jobs, on in queues.items()}
+                self._note(part.replace("rate", "bulk"), each)
+        for name, measure in (("clients", self._clients), ("miss", self._miss), ("explain", self._explain)):
+            if self.has(name):
+                for jobs, on in queues.items():
+                    with fleet(on, first) as serving:
+                        self._note(name, {jobs: measure(on, serving, self._pilots(on, serving))})
+
+    def _note(self, part: str, found: Mapping[int, Any]) -> None:
+        for jobs, figures in found.items():
+            self.figures["sizes"][str(jobs)][part] = figures
+            print(f"{jobs:,} jobs, {part}: {json.dumps(figures)}", flush=True)
+
+    def _queue(self, on: Machine, jobs: int) -> dict[str, Any]:
         chance = random.Random(SEED)
         more = jobs + WARM_UP_JOBS  # which are gone when the clock starts
         waiting = shape.scaled(chance, classes=self.options.classes, jobs=more, sites=self.options.sites)
         found: dict[str, Any] = {"jobs": jobs, "classes": len(waiting), "load": os.getloadavg()}
         self._filled(on, waiting, found, shape.runs_of(chance, waiting))
-        if self.options.prepare:
-            return found
-        parts: list[tuple[str, int, Callable[[Machine, Fleet, list[Pilot]], Any]]] = []
-        for servers in self.options.servers:
-            for name, count in (("rate", 1), ("bulk", 50)):
-                if self.has(name):
-                    shown = name if servers == self.options.servers[0] else f"{name}_{servers}_servers"
-                    parts.append((shown, servers, partial(self._runs, clients=32, count=count)))
-        for name, measure in (("clients", self._clients), ("miss", self._miss), ("explain", self._explain)):
-            if self.has(name):
-                parts.append((name, self.options.servers[0], measure))
-        for name, servers, measure in parts:
-            with fleet(on, servers) as serving:
-                found[name] = measure(on, serving, self._pilots(on, serving))
-            print(f"{jobs:,} jobs, {name}: {json.dumps(found[name])}", flush=True)
         return found
 
     def _filled(
@@ -170,34 +174,23 @@ class Bench:
         made = shape.offers(chance, sites=sites or on.sites, tags=self.tags)
         return make_pilots(on.keys, list(made), vo=shape.VO, host="{}:{}".format(*serving.addresses[0]))
 
-    def _runs(self, on: Machine, serving: Fleet, pilots: list[Pilot], *, clients: int, count: int) -> dict[str, Any]:
-        """Warm up, then run as often as was asked for; the median by rate is the figure."""
-        waiting = asyncio.run(value(on.postgres.url, "SELECT count(*) FROM queue"))
-        jobs_max = max(0, waiting - WARM_UP_JOBS) * DRAINED_MAX / self.options.runs
-        load = Load(serving.addresses, pilots)
-        load.run(clients=clients, count=1, seconds=WARM_UP_S, jobs_max=WARM_UP_JOBS)
-        runs = []
-        for _ in range(self.options.runs):
-            before = serving.cpu_s(), self._database_cpu_s(on)
-            figures = load.run(clients=clients, count=count, seconds=self.options.seconds, jobs_max=jobs_max)
-            found = figures.summary()
-            after = serving.cpu_s(), self._database_cpu_s(on)
-            for name, spent in zip(("server", "postgres"), zip(before, after, strict=True), strict=True):
-                found[f"{name}_cpu_ms_per_answer"] = round((spent[1] - spent[0]) / max(1, figures.answers) * 1e3, 3)
-            found["load"] = os.getloadavg()[0]
-            runs.append(found)
-        runs.sort(key=lambda run: run["jobs_per_s"])
-        middle = dict(runs[len(runs) // 2])
-        hits = [run["hit_ms"] or {"p50": None, "p99": None} for run in runs]
-        middle["runs"] = [
-            {"jobs_per_s": run["jobs_per_s"], "p50": hit["p50"], "p99": hit["p99"], "load": run["load"]}
-            for run, hit in zip(runs, hits, strict=True)
-        ]
-        middle["server_mb"] = round(serving.memory_mb)
-        return middle
+    def _rates(self, queues: Mapping[int, Machine], servers: int, *, count: int = 1) -> dict[int, Any]:
+        """Measure several queues in turn, each with servers of its own."""
+        with contextlib.ExitStack() as stack:
+            serving = {jobs: stack.enter_context(fleet(on, servers)) for jobs, on in queues.items()}
+            tracks = [
+                Track(on, serving[jobs], self._pilots(on, serving[jobs]), count=count) for jobs, on in queues.items()
+            ]
+            in_turn(tracks, runs=self.options.runs, seconds=self.options.seconds)
+            return {jobs: track.figures() for jobs, track in zip(queues, tracks, strict=True)}
+
+    def _runs(self, on: Machine, serving: Fleet, pilots: list[Pilot], *, clients: int = 32) -> dict[str, Any]:
+        track = Track(on, serving, pilots, clients=clients, count=1)
+        in_turn([track], runs=self.options.runs, seconds=self.options.seconds)
+        return track.figures()
 
     def _clients(self, on: Machine, serving: Fleet, pilots: list[Pilot]) -> dict[str, Any]:
-        return {str(clients): self._runs(on, serving, pilots, clients=clients, count=1) for clients in (1, 8, 32, 64)}
+        return {str(clients): self._runs(on, serving, pilots, clients=clients) for clients in (1, 8, 32, 64)}
 
     def _miss(self, on: Machine, serving: Fleet, pilots: list[Pilot]) -> dict[str, Any]:
         """Ask as pilots that have no time left for anything, one after the other."""
@@ -251,7 +244,7 @@ class Bench:
             found["start_s"] = round(time.perf_counter() - began, 1)
             found["at_start_mb"] = round(serving.memory_mb)
             pilots = self._pilots(on, serving)
-            found["rate"] = self._runs(on, serving, pilots, clients=32, count=1)
+            found["rate"] = self._runs(on, serving, pilots)
             found["miss"] = self._miss(on, serving, pilots)
             found["explain"] = self._explain(on, serving, pilots)
             found["after_matching_mb"] = round(serving.memory_mb)
@@ -279,10 +272,6 @@ class Bench:
         found.update(user_jobs=wanted, matched=len(seen), seconds=round(max(seen, default=0.0), 1))
         found["others"] = asyncio.run(value(on.postgres.url, "SELECT count(*) FROM jobs WHERE status = 'Matched'"))
         return found
-
-    @staticmethod
-    def _database_cpu_s(on: Machine) -> float:
-        return cpu_s(on.postgres.pid) if on.postgres.pid is not None else 0.0
 
 
 def measure_index(sites: int) -> dict[str, Any]:
