@@ -62,16 +62,16 @@ def a_request(**changes: object) -> MatchRequest:
 
 @pytest.fixture
 def submit(db: Database) -> Submit:
-    """Return `submit(count, requirement_class)` -> ids of jobs that wait, committed."""
+    """Return `submit(count, requirement_class)` -> ids of jobs that wait, with one description, committed."""
 
-    async def submit(count: int, made: RequirementClass | None = None) -> list[int]:
+    async def submit(count: int, made: RequirementClass | None = None, *, executable: str = "true") -> list[int]:
         wanted = a_class() if made is None else made
         now = utcnow()
         async with db.transaction() as tx:
             await ensure_month_partitions(tx, "job_history", now)
             description = await tx.execute(
                 insert(job_descriptions)
-                .values(jdl='Executable = "true";', document={"Executable": "true", "Arguments": "%n"})
+                .values(jdl=f'Executable = "{executable}";', document={"Executable": executable, "Arguments": "%n"})
                 .returning(job_descriptions.c.description_id)
             )
             common = {
@@ -116,9 +116,10 @@ async def start_matcher(db: Database, config: ConfigStore, tokens: JobTokens) ->
     """Return a function that starts a matcher with a pool of its own, as one more server process would."""
     async with AsyncExitStack() as stack:
 
-        async def start(*, lock_timeout_s: float = 10, **options: object) -> Matcher:
-            pool = Database(db.url, pool_size=2, lock_timeout_s=lock_timeout_s)
-            stack.push_async_callback(pool.close)
+        async def start(*, lock_timeout_s: float = 10, pool: Database | None = None, **options: object) -> Matcher:
+            if pool is None:
+                pool = Database(db.url, pool_size=2, lock_timeout_s=lock_timeout_s)
+                stack.push_async_callback(pool.close)
             board = await stack.enter_async_context(StatusBoard(pool, config))
             matcher = Matcher(pool, board, tokens=tokens, **options)  # type: ignore[arg-type]
             await matcher.start()

@@ -63,3 +63,18 @@ async def test_questions_that_could_not_be_written_are_kept_and_none_is_counted_
     async with db.read() as tx:
         asked = (await tx.execute(text("SELECT asked FROM pilot_question"))).scalars().all()
     assert list(asked) == [1] * len(stamps)
+
+
+async def test_the_last_offer_of_a_pilot_is_written_once_until_it_makes_another(db: Database) -> None:
+    book, stamp = PilotBook(), "a" * 32
+    seen = []
+    for offers in ((SMALL,), (SMALL,), (LARGE, SMALL), (SMALL, LARGE)):
+        for offer in offers:
+            book.note(stamp, offer, None, NOW)
+        async with db.transaction() as tx:
+            await tx.execute(text("UPDATE pilot_question SET doc = jsonb_build_object('wall_time', 'as it was')"))
+        await book.write(db)
+        async with db.read() as tx:
+            row = (await tx.execute(text("SELECT asked, doc ->> 'wall_time' AS wall_time FROM pilot_question"))).one()
+        seen.append((row.asked, row.wall_time))
+    assert seen == [(1, "86400"), (2, "as it was"), (4, "as it was"), (6, "172800")]

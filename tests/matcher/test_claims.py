@@ -9,7 +9,8 @@ from tests.matcher.conftest import StartMatcher, Submit, a_pilot, a_request, hun
 from weyl.kit.db import Database
 from weyl.matcher import queries
 
-NOBODY = ("stamps", "sites", "ces", "allocations", "requests", "kept")
+QUIET_S = 600.0
+NOBODY = ("stamps", "sites", "ces", "allocations", "requests", "kept", "met")
 
 
 async def test_a_claim_is_planned_once_however_long_its_batches_are(db: Database) -> None:
@@ -29,6 +30,82 @@ async def test_a_claim_is_planned_once_however_long_its_batches_are(db: Database
         ).one()
     # PostgreSQL looks at five plans before it keeps one.
     assert tuple(planned) == (5, 9)
+
+
+async def test_a_match_is_one_statement_also_of_a_job_whose_description_was_never_met(
+    db: Database, submit: Submit, start_matcher: StartMatcher
+) -> None:
+    jobs = [*await submit(1, executable="a"), *await submit(1, executable="b"), *await submit(1, executable="c")]
+    async with db.transaction() as tx:
+        await tx.execute(
+            text(
+                "UPDATE jobs SET description_id = (SELECT min(description_id) FROM job_descriptions) WHERE job_id = :id"
+            ),
+            {"id": jobs[2]},
+        )
+    matcher = await start_matcher(pool=db, sweep_every_s=QUIET_S)
+    ran = []
+    for wanted in (1, 2):
+        with db.count_statements() as count:
+            answer = await matcher.match(a_pilot(), a_request(count=wanted))
+        assert len(count) == 1, count.statements
+        ran += [(job.job_id, job.work["executable"]) for job in answer.jobs]
+    assert ran == list(zip(jobs, ["a", "b", "a"], strict=True))
+
+
+async def test_a_class_that_is_empty_is_not_looked_into_to_know_it(
+    db: Database, submit: Submit, start_matcher: StartMatcher
+) -> None:
+    first, second = await submit(2)
+    matcher = await start_matcher(pool=db, sweep_every_s=QUIET_S)
+    [entry] = matcher.index.entries()
+    assert [job.job_id for job in (await matcher.match(a_pilot(), a_request())).jobs] == [first]
+    assert (entry.waiting, matcher.index.is_active(entry)) == (1, True)
+    assert [job.job_id for job in (await matcher.match(a_pilot(), a_request())).jobs] == [second]
+    with db.count_statements() as count:
+        answer = await matcher.match(a_pilot(), a_request())
+    assert answer.miss is not None
+    assert (answer.miss.condition, len(count)) == ("queue", 0)
+    [third] = await submit(1)
+    assert [job.job_id for job in (await matcher.match(a_pilot(), a_request(wait_s=10))).jobs] == [third]
+
+
+async def test_a_job_that_another_batch_is_about_to_take_is_not_asked_for_again(
+    db: Database, submit: Submit, start_matcher: StartMatcher
+) -> None:
+    """The first batch waits for a kill that is under way; the second one takes what the first cannot get."""
+    [held] = await submit(1)
+    matcher = await start_matcher(pool=db, sweep_every_s=QUIET_S)
+    [entry] = matcher.index.entries()
+    async with db.transaction() as kill:
+        await kill.execute(text("SELECT FROM jobs WHERE job_id = :id FOR UPDATE"), {"id": held})
+        first = asyncio.create_task(matcher.match(a_pilot(), a_request()))
+        while not entry.under_way:
+            await asyncio.sleep(0)
+        with db.count_statements() as count:
+            answer = await matcher.match(a_pilot("b" * 32), a_request())
+        assert (answer.jobs, len(count)) == ([], 0)
+        await matcher.freshness.refresh()  # counts the job that is about to go
+        assert entry.waiting is None
+    assert [job.job_id for job in (await first).jobs] == [held]
+    assert entry.under_way == 0
+
+
+async def test_jobs_beyond_those_believed_to_wait_are_found(
+    db: Database, submit: Submit, start_matcher: StartMatcher
+) -> None:
+    jobs = await submit(3)
+    matcher = await start_matcher(sweep_every_s=QUIET_S)
+    [entry] = matcher.index.entries()
+    entry.waiting = 0
+    got = [(await matcher.match(a_pilot(), a_request())).jobs[0].job_id]
+    assert (entry.waiting, matcher.index.is_active(entry)) == (None, True)
+    entry.waiting = 1
+    got.append((await matcher.match(a_pilot(), a_request())).jobs[0].job_id)
+    assert not matcher.index.is_active(entry)
+    await matcher.freshness.refresh()
+    got.append((await matcher.match(a_pilot(), a_request())).jobs[0].job_id)
+    assert got == jobs
 
 
 async def test_a_question_that_is_repeated_while_it_waits_gets_one_answer(

@@ -61,6 +61,21 @@ async def test_what_was_not_heard_while_the_line_was_down_is_looked_for(
     assert [job.job_id for job in (await asyncio.wait_for(asked, 30)).jobs] == [job_id]
 
 
+async def test_what_was_told_of_a_class_that_a_sweep_was_just_bringing_is_not_forgotten(
+    submit: Submit, start_matcher: StartMatcher
+) -> None:
+    """The sweep read how many jobs there were before the one came of which the notice tells."""
+    matcher = await start_matcher(sweep_every_s=QUIET_S)
+    await submit(2)
+    assert len((await matcher.match(a_pilot(), a_request(wait_s=10))).jobs) == 1
+    [known] = matcher.index.entries()
+    matcher.index.retire(known.class_id)
+    matcher.freshness._hear(str(known.class_id))
+    [brought] = matcher.index.add({known.class_id: known.document})
+    matcher.index.deactivate(brought)
+    assert len((await matcher.match(a_pilot("b" * 32), a_request(wait_s=10))).jobs) == 1
+
+
 async def test_a_class_that_drains_while_a_job_enters_stays_active(
     db: Database, submit: Submit, start_matcher: StartMatcher
 ) -> None:

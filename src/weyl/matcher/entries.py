@@ -21,6 +21,8 @@ class Entry:
     # The oldest waiting job when last seen, and how many waited; None: not known.
     head: int = 0
     waiting: int | None = None
+    # How many of them claims that are under way ask for.
+    under_way: int = 0
     # The last job popped here: the index of the queue holds dead entries below it. 0: start at the beginning.
     floor: int = 0
     # Whether it takes part, and stands in the line of its owner: the many that have run dry are not walked past.

@@ -25,7 +25,6 @@ class Bound:
     owner: str
     owner_group: str
     vo: str
-    description_id: int
     parameters: dict[str, Any] | None
     work: dict[str, Any] = field(default_factory=dict)
 
@@ -92,8 +91,8 @@ def plan(attempts: Sequence[Attempt], index: Index, ledger: Ledger, book: GateBo
 class _Chooser:
     """Chooses for one batch.
 
-    A class is not chosen more often than it is believed to have jobs, so that the tail of small classes does not cost a
-    round each.
+    A class is not chosen more often than it is believed to have jobs that no other batch is about to take, so that the
+    tail of small classes does not cost a round each.
     """
 
     def __init__(self, index: Index, ledger: Ledger, book: GateBook) -> None:
@@ -151,8 +150,10 @@ class _Chooser:
     def _best(self, order: Order, offer: PilotOffer) -> tuple[Entry, Allocation] | None:
         with closing(order.candidates()) as candidates:
             for entry in candidates:
-                if entry.waiting is not None and self._planned[entry.class_id] >= max(1, entry.waiting):
-                    continue
+                if entry.waiting is not None:
+                    taken = self._planned[entry.class_id] + entry.under_way
+                    if taken >= max(1, entry.waiting):
+                        continue
                 allocation = fit(entry.needs, offer)
                 if allocation is None:
                     continue

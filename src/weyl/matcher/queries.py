@@ -23,42 +23,45 @@ from weyl.task_queues.health import SINGLE_BELOW, Health
 # is just dropped. The row of the edition is locked: nobody changes the rules until the claim is committed. What a
 # question with an id got is kept for its repetition, by all rounds of a batch together, which began at one time; the
 # null that comes of another time undoes the claim. The arrays stand in queries of their own, so that the planner does
-# not see how long they are: it would make a new plan for each short batch, which is a fifth of what that costs.
+# not see how long they are: it would make a new plan for each short batch, which is a fifth of what that costs. The
+# description of a job comes along, unless it is the one that whoever asks has met last among the jobs of the class.
 _CLAIM = (
     "WITH want AS (SELECT * FROM unnest((SELECT $1::integer[]), (SELECT $2::integer[]), (SELECT $3::bigint[]))"
     "   AS w(class_id, n, floor)"
-    "   WHERE EXISTS (SELECT FROM match_epoch WHERE epoch = $13 FOR SHARE)),"
+    "   WHERE EXISTS (SELECT FROM match_epoch WHERE epoch = $14 FOR SHARE)),"
     " pick AS MATERIALIZED (SELECT q.place, q.class_id, q.job_id FROM want w CROSS JOIN LATERAL ("
     "   SELECT ctid AS place, class_id, job_id FROM queue WHERE class_id = w.class_id AND job_id >= w.floor"
     "   ORDER BY job_id LIMIT w.n FOR UPDATE SKIP LOCKED) q),"
     " gone AS (DELETE FROM queue WHERE ctid = ANY(ARRAY(SELECT place FROM pick)) RETURNING class_id, job_id),"
     " slot AS (SELECT * FROM unnest((SELECT $4::integer[]), (SELECT $5::integer[]), (SELECT $6::text[]),"
-    "   (SELECT $7::text[]), (SELECT $8::text[]), (SELECT $9::text[]), (SELECT $10::text[]), (SELECT $11::text[]))"
-    "   WITH ORDINALITY"
-    "   AS s(class_id, rank, stamp, site, ce, allocated, request, kept, slot)),"
-    " given AS MATERIALIZED (SELECT r.class_id, r.job_id, s.stamp, s.site, s.ce, s.allocated, s.slot FROM"
+    "   (SELECT $7::text[]), (SELECT $8::text[]), (SELECT $9::text[]), (SELECT $10::text[]), (SELECT $11::text[]),"
+    "   (SELECT $12::bigint[])) WITH ORDINALITY"
+    "   AS s(class_id, rank, stamp, site, ce, allocated, request, kept, met, slot)),"
+    " given AS MATERIALIZED (SELECT r.class_id, r.job_id, s.stamp, s.site, s.ce, s.allocated, s.met, s.slot FROM"
     "   (SELECT class_id, job_id, row_number() OVER (PARTITION BY class_id ORDER BY job_id) AS rank FROM gone) r"
     "   JOIN slot s ON s.class_id = r.class_id AND s.rank = r.rank),"
     " bound AS (UPDATE jobs j SET status = 'Matched', minor_status = 'Assigned', site = g.site, ce = g.ce,"
-    "   pilot_stamp = g.stamp, allocated = CAST(g.allocated AS jsonb), last_update_time = $12 FROM given g"
+    "   pilot_stamp = g.stamp, allocated = CAST(g.allocated AS jsonb), last_update_time = $13 FROM given g"
     "   WHERE j.job_id = g.job_id AND j.status = 'Waiting' AND g.class_id = ANY(j.class_ids)"
-    "   RETURNING g.slot, g.stamp, j.job_id, j.owner, j.owner_group, j.vo, j.application_status, j.description_id,"
-    "   j.parameters),"
+    "   RETURNING g.slot, g.stamp, g.met, j.job_id, j.owner, j.owner_group, j.vo, j.application_status,"
+    "   j.description_id, j.parameters),"
     " told AS (INSERT INTO job_history (job_id, at, status, minor_status, application_status, source)"
-    "   SELECT job_id, $12, 'Matched', 'Assigned', application_status, 'Matcher' FROM bound),"
-    " mapped AS (INSERT INTO job_pilots (job_id, pilot_stamp, at) SELECT job_id, stamp, $12 FROM bound"
+    "   SELECT job_id, $13, 'Matched', 'Assigned', application_status, 'Matcher' FROM bound),"
+    " mapped AS (INSERT INTO job_pilots (job_id, pilot_stamp, at) SELECT job_id, stamp, $13 FROM bound"
     "   ON CONFLICT DO NOTHING),"
     " kept AS (INSERT INTO match_request AS m (pilot_stamp, request_id, at, jobs)"
-    "   SELECT s.stamp, s.request, $14, jsonb_agg(CAST(s.kept AS jsonb) || jsonb_build_object('job_id', b.job_id))"
+    "   SELECT s.stamp, s.request, $15, jsonb_agg(CAST(s.kept AS jsonb) || jsonb_build_object('job_id', b.job_id))"
     "   FROM bound b JOIN slot s USING (slot) WHERE s.request IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2"
     "   ON CONFLICT (pilot_stamp, request_id) DO UPDATE"
     "   SET jobs = CASE WHEN m.at = excluded.at THEN m.jobs || excluded.jobs END),"
     " counted AS (INSERT INTO class_count (class_id, delta) SELECT class_id, -count(*) FROM gone GROUP BY class_id)"
-    " SELECT p.class_id, p.job_id, b.slot, b.owner, b.owner_group, b.vo, b.description_id, b.parameters"
+    " SELECT p.class_id, p.job_id, b.slot, b.owner, b.owner_group, b.vo, b.description_id, b.parameters,"
+    " CASE WHEN b.description_id <> b.met THEN"
+    "   (SELECT document FROM job_descriptions d WHERE d.description_id = b.description_id) END AS document"
     " FROM gone p LEFT JOIN bound b ON b.job_id = p.job_id ORDER BY b.slot, p.job_id"
 )
-_CLAIM_WANT = ("class_ids", "counts", "floors")
-_CLAIM_SLOTS = ("slot_classes", "slot_ranks", "stamps", "sites", "ces", "allocations", "requests", "kept")
+CLAIM_WANT = ("class_ids", "counts", "floors")
+CLAIM_SLOTS = ("slot_classes", "slot_ranks", "stamps", "sites", "ces", "allocations", "requests", "kept", "met")
 
 _SELECT_REQUEST = select(match_request.c.jobs).where(
     match_request.c.pilot_stamp == bindparam("stamp"),
@@ -133,11 +136,12 @@ async def claim(
     """Pop jobs and bind them to pilots.
 
     `want` says by columns how many jobs of which class, from which id on; `slots` to whom the first, second, ... job of
-    a class goes, for which request, and what is kept for its repetition. Returns every popped row, those that were
-    bound with the number of their slot, counted from 1; nothing if another edition of the limits holds than `epoch`.
-    Raises `RequestRepeated`, and claims nothing, if a request got its answer from a batch that began at another time.
+    a class goes, for which request, what is kept for its repetition, and the description that is known already. Returns
+    every popped row, those that were bound with the number of their slot, counted from 1, and with the document of
+    their description unless it is known; nothing if another edition of the limits holds than `epoch`. Raises
+    `RequestRepeated`, and claims nothing, if a request got its answer from a batch that began at another time.
     """
-    columns = [*(want[name] for name in _CLAIM_WANT), *(slots[name] for name in _CLAIM_SLOTS)]
+    columns = [*(want[name] for name in CLAIM_WANT), *(slots[name] for name in CLAIM_SLOTS)]
     try:
         return await fetch_text(tx, _CLAIM, *columns, now, epoch, began)
     except asyncpg.NotNullViolationError as error:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, Protocol
 
 import orjson
@@ -11,7 +10,6 @@ from weyl.auth.keys import KeySet
 from weyl.auth.tokens import JobIdentity, job_claims
 from weyl.kit import json
 from weyl.kit.ids import uuid7
-from weyl.matcher.evaluation import Allocation
 from weyl.matcher.models import TOKENS_INLINE_MAX, Allocated, JobToken, Limits, MatchAnswer, MatchedJob, Miss
 from weyl.matcher.planning import Attempt, Bound
 from weyl.matcher.work_forms import WorkForms
@@ -79,8 +77,8 @@ def hit(stamp: str, bound: Sequence[Bound], tokens: JobTokens, now: datetime) ->
             MatchedJob.model_construct(
                 job_id=job.job_id,
                 class_id=job.entry.class_id,
-                allocated=_allocated(job.allocation),
-                limits=_limits(job.allocation),
+                allocated=Allocated(**job.allocation.allocated()),
+                limits=Limits(ram_mb=job.allocation.limit_ram_mb, wall_s=job.allocation.limit_wall_s),
                 work=job.work,
                 token=tokens.signed(identity(job, stamp), at) if has_tokens else None,
             )
@@ -109,16 +107,6 @@ def _written(value: object) -> object:
     if isinstance(value, Miss):
         return value.__dict__
     raise TypeError(f"{type(value).__name__} has no JSON form")
-
-
-@lru_cache(maxsize=10_000)
-def _allocated(allocation: Allocation) -> Allocated:
-    return Allocated.model_validate(allocation.allocated())
-
-
-@lru_cache(maxsize=10_000)
-def _limits(allocation: Allocation) -> Limits:
-    return Limits(ram_mb=allocation.limit_ram_mb, wall_s=allocation.limit_wall_s)
 
 
 def work_of(job: Taken, forms: WorkForms) -> dict[str, Any]:

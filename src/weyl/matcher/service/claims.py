@@ -1,17 +1,15 @@
 """Claims of one process: questions that arrive together are planned together and bound in one transaction."""
 
-import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 import structlog
 
-from weyl.jobs.queries.checks import select_documents
+from weyl.kit import json
 from weyl.kit.coalesce import Coalescer
 from weyl.kit.db import Database, Tx, is_transient
 from weyl.matcher import queries
@@ -76,7 +74,8 @@ class Claims:
         self._heard = heard
         self._clock = clock
         self._ledger = ledger
-        self._forms: dict[int, WorkForms] = {}
+        # The description that was met last among the jobs of a class: it never changes, and a bulk has one.
+        self._met: dict[int, tuple[int, WorkForms]] = {}
         self._lanes = [Coalescer[Attempt, None](self._flush, batch_max=BATCH_MAX) for _ in range(LANES)]
         self._loads = [0] * LANES
 
@@ -91,18 +90,6 @@ class Claims:
             await self._lanes[lane].submit(attempt)
         finally:
             self._loads[lane] -= 1
-
-    async def forms(self, tx: Tx, description_ids: Set[int]) -> dict[int, WorkForms]:
-        """Return the forms of descriptions, which never change; that of a bulk submission is read once."""
-        known = {number: self._forms[number] for number in description_ids if number in self._forms}
-        missing = sorted(description_ids - known.keys())
-        if missing:
-            documents = await select_documents(tx, missing)
-            known.update({number: WorkForms(documents.get(number, {})) for number in missing})
-            if len(self._forms) >= DESCRIPTIONS_KEPT:
-                self._forms.clear()
-            self._forms.update({number: known[number] for number in documents})
-        return known
 
     async def _flush(self, batch: Sequence[Attempt]) -> list[Exception | None]:
         for tries_left in reversed(range(TRIES_MAX)):
@@ -177,11 +164,6 @@ class Claims:
             if not slots:
                 break
             bind.charged.extend(slots)
-        bound = [job for attempt in batch for job in attempt.bound]
-        if bound:
-            forms = await self.forms(tx, {job.description_id for job in bound})
-            for job in bound:
-                job.work = work_of(job, forms[job.description_id])
 
     def _plan(self, attempts: Sequence[Attempt]) -> list[Slot]:
         heard = self._heard()
@@ -197,33 +179,53 @@ class Claims:
         for slot in slots:
             touched.setdefault(slot.entry.class_id, _Touched(slot.entry, slot.notices))
         floors = {class_id: touched[class_id].entry.floor for class_id in wanted}
-        want, columns = _want(wanted, floors), _slot_columns(slots)
-        rows = await queries.claim(tx, want=want, slots=columns, now=self._clock(), began=bind.began, epoch=bind.epoch)
+        met = {class_id: self._met[class_id] for class_id in wanted if class_id in self._met}
+        want, columns = _want(wanted, floors), _slot_columns(slots, met)
+        for slot in slots:
+            slot.entry.under_way += 1
+        try:
+            rows = await queries.claim(
+                tx, want=want, slots=columns, now=self._clock(), began=bind.began, epoch=bind.epoch
+            )
+        finally:
+            for slot in slots:
+                slot.entry.under_way -= 1
         if not rows and (await task_queues.select_epoch(tx))[0] != bind.epoch:
             raise StaleLimits
+        forms = dict(met.values())
         popped: Counter[int] = Counter()
         for row in rows:
             class_id, job_id, slot = row["class_id"], row["job_id"], row["slot"]
             popped[class_id] += 1
             touched[class_id].last_popped = max(touched[class_id].last_popped, job_id)
             if slot is not None:
-                _bind_to(slots[slot - 1], row)
+                _bind_to(slots[slot - 1], row, self._form_of(row, forms))
         notices = {slot.entry.class_id: slot.notices for slot in slots}
         for class_id, count in wanted.items():
             entry = touched[class_id].entry
-            if entry.waiting is not None:
-                entry.waiting = max(0, entry.waiting - popped[class_id])
-            if popped[class_id] < count:
-                self._came_up_short(entry, floors[class_id], notices[class_id])
+            if entry.notices == notices[class_id]:
+                self._note_popped(entry, popped[class_id], wanted=count, floor=floors[class_id])
 
-    def _came_up_short(self, entry: Entry, floor: int, notices: int) -> None:
-        """Look from the beginning once more; a class that is empty from there is left out, if there was no news."""
-        if entry.notices != notices:
-            return
-        if floor > 0:
+    def _form_of(self, row: Any, forms: dict[int, WorkForms]) -> WorkForms:
+        """Return the form of a job's description, which was met before or came with the job."""
+        number = row["description_id"]
+        if number not in forms:
+            forms[number] = WorkForms(row["document"] or {})
+            if len(self._met) >= DESCRIPTIONS_KEPT:
+                self._met.clear()
+            self._met[row["class_id"]] = (number, forms[number])
+        return forms[number]
+
+    def _note_popped(self, entry: Entry, popped: int, *, wanted: int, floor: int) -> None:
+        """Leave a class out that has no jobs any more; one that has fewer than believed is looked at from its start."""
+        if entry.waiting is not None:
+            entry.waiting -= popped
+        if popped < wanted and floor > 0:
             entry.floor = 0
-        else:
+        elif popped < wanted or entry.waiting == 0:
             self._index.deactivate(entry)
+        elif entry.waiting is not None and entry.waiting < 0:
+            entry.waiting = None
 
 
 def _want(wanted: Counter[int], floors: dict[int, int]) -> dict[str, list[int]]:
@@ -235,11 +237,9 @@ def _want(wanted: Counter[int], floors: dict[int, int]) -> dict[str, list[int]]:
     }
 
 
-def _slot_columns(slots: Sequence[Slot]) -> dict[str, list[object]]:
+def _slot_columns(slots: Sequence[Slot], met: Mapping[int, tuple[int, WorkForms]]) -> dict[str, list[object]]:
     ranks: Counter[int] = Counter()
-    columns: dict[str, list[object]] = {
-        name: [] for name in ("slot_classes", "slot_ranks", "stamps", "sites", "ces", "allocations", "requests", "kept")
-    }
+    columns: dict[str, list[object]] = {name: [] for name in queries.CLAIM_SLOTS}
     for slot in slots:
         ranks[slot.entry.class_id] += 1
         columns["slot_classes"].append(slot.entry.class_id)
@@ -251,33 +251,31 @@ def _slot_columns(slots: Sequence[Slot]) -> dict[str, list[object]]:
         request = slot.attempt.request_id
         columns["requests"].append(request)
         columns["kept"].append(None if request is None else _kept(slot.entry.class_id, slot.allocation))
+        columns["met"].append(met[slot.entry.class_id][0] if slot.entry.class_id in met else 0)
     return columns
 
 
-@lru_cache(maxsize=10_000)
 def _allocated(allocation: Allocation, host: str) -> str:
     """What the jobs row keeps of a run; its host is asked for when the run has failed."""
-    return json.dumps({**allocation.allocated(), "host": host} if host else allocation.allocated())
+    return json.dumps_text({**allocation.allocated(), "host": host} if host else allocation.allocated())
 
 
-def _bind_to(slot: Slot, row: Any) -> None:
+def _bind_to(slot: Slot, row: Any, form: WorkForms) -> None:
     slot.is_bound = True
-    slot.attempt.bound.append(
-        Bound(
-            job_id=row["job_id"],
-            entry=slot.entry,
-            allocation=slot.allocation,
-            owner=row["owner"],
-            owner_group=row["owner_group"],
-            vo=row["vo"],
-            description_id=row["description_id"],
-            parameters=row["parameters"],
-        )
+    job = Bound(
+        job_id=row["job_id"],
+        entry=slot.entry,
+        allocation=slot.allocation,
+        owner=row["owner"],
+        owner_group=row["owner_group"],
+        vo=row["vo"],
+        parameters=row["parameters"],
     )
+    job.work = work_of(job, form)
+    slot.attempt.bound.append(job)
 
 
-@lru_cache(maxsize=10_000)
 def _kept(class_id: int, allocation: Allocation) -> str:
     """What is kept of a job for a repetition of the question, but its id."""
     limits = {"ram_mb": allocation.limit_ram_mb, "wall_s": allocation.limit_wall_s}
-    return json.dumps({"class_id": class_id, "allocated": allocation.allocated(), "limits": limits})
+    return json.dumps_text({"class_id": class_id, "allocated": allocation.allocated(), "limits": limits})

@@ -88,15 +88,18 @@ class Freshness:
             if entry is None:
                 self._unknown.add(int(word))
                 continue
-            entry.notices += 1
-            entry.floor, entry.waiting, entry.idle_sweeps = 0, None, 0
-            self._index.activate(entry)
+            self._has_news(entry)
             known.append(entry)
         self.heard += 1
         if known:
             self._on_news(known)
         if self._unknown:
             self._wake.set()
+
+    def _has_news(self, entry: Entry) -> None:
+        entry.notices += 1
+        entry.floor, entry.waiting, entry.idle_sweeps = 0, None, 0
+        self._index.activate(entry)
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -120,14 +123,20 @@ class Freshness:
 
     async def _load_unknown(self) -> None:
         wanted, self._unknown = self._unknown, set()
+        # a sweep may have brought them before it could see the jobs of which the notice told
+        entries = [entry for entry in map(self._index.get, wanted) if entry is not None]
+        for entry in entries:
+            self._has_news(entry)
         try:
-            entries = await self._add(wanted)
+            entries += await self._add(wanted)
         except BaseException:
             self._unknown |= wanted
             raise
         self._tell(entries)
 
-    async def _add(self, class_ids: set[int], heads: dict[int, int] | None = None) -> list[Entry]:
+    async def _add(
+        self, class_ids: set[int], heads: dict[int, int] | None = None, waiting: dict[int, int] | None = None
+    ) -> list[Entry]:
         """Read classes into the index, a portion at a time: a document takes ten times the room of what is kept."""
         ids, added = sorted(class_ids), []
         for first in range(0, len(ids), CLASSES_READ_AT_ONCE):
@@ -139,6 +148,7 @@ class Freshness:
             entries = self._index.add(dict(sorted(documents.items())))
             for entry in entries:
                 self._index.set_head(entry, found.get(entry.class_id, 0))
+                entry.waiting = None if waiting is None else waiting.get(entry.class_id)
             added += entries
         return added
 
@@ -149,7 +159,7 @@ class Freshness:
             heads = await task_queues.select_heads(tx)
             waiting = await task_queues.select_waiting(tx)
         unknown = heads.keys() - before.keys()
-        news = await self._add(unknown, heads) if unknown else []
+        news = await self._add(unknown, heads, waiting) if unknown else []
         for number, entry in enumerate(list(self._index.entries()), start=1):
             if before.get(entry.class_id) == entry.notices and self._correct(entry, heads, waiting):
                 news.append(entry)
@@ -170,7 +180,8 @@ class Freshness:
         self._index.set_head(entry, head)
         entry.idle_sweeps = 0
         entry.floor = min(entry.floor, head)
-        entry.waiting = waiting.get(entry.class_id)
+        # those that are just being claimed may be counted or not
+        entry.waiting = waiting.get(entry.class_id) if not entry.under_way else None
         self._index.activate(entry)
         return not was_active
 

@@ -115,7 +115,7 @@ class Matcher:
         self._claims = Claims(
             db, self.index, self.limits, self.usage.ledger, heard=lambda: self.freshness.heard, clock=clock
         )
-        self._replay = Replay(db, self._claims, tokens)
+        self._replay = Replay(db, tokens)
         self._offers = OfferBook(on_new=self._write_soon)
         self._writing: asyncio.Task[None] | None = None
         self._pilots = PilotBook()

@@ -16,7 +16,10 @@ PORTION = 200
 class _Asked:
     """What one pilot has asked since it was last written down."""
 
-    offer: Offer
+    # What its last offer is told apart by, and the offer if the table does not have it: of thousands of pilots that
+    # make the same one again and again nothing is kept that the garbage collector would have to walk over.
+    kind: int = 0
+    offer: Offer | None = None
     asked: int = 0
     hits: int = 0
     at: datetime = datetime.min
@@ -41,10 +44,12 @@ class PilotBook:
 
     def note(self, stamp: str, offer: Offer, miss: str | None, now: datetime) -> None:
         """Count one question; without a miss it got jobs."""
-        asked = self._asked.get(stamp)
+        asked, kind = self._asked.get(stamp), hash(distinct_parts(offer))
         if asked is None:
-            asked = self._asked[stamp] = _Asked(offer)
-        asked.offer, asked.at = offer, now
+            asked = self._asked[stamp] = _Asked()
+        if asked.kind != kind:
+            asked.kind, asked.offer = kind, None if self._written.get(stamp) == kind else offer
+        asked.at = now
         asked.asked += 1
         if miss is None:
             asked.hits += 1
@@ -63,17 +68,13 @@ class PilotBook:
                 del taken[:PORTION]
         except BaseException:
             for stamp, before in taken:
-                self._asked.setdefault(stamp, _Asked(before.offer, at=before.at)).count(before)
+                self._asked.setdefault(stamp, _Asked(before.kind, before.offer, at=before.at)).count(before)
             raise
 
     async def _write(self, db: Database, portion: dict[str, _Asked]) -> None:
-        kinds = {stamp: hash(distinct_parts(asked.offer)) for stamp, asked in portion.items()}
         columns: dict[str, list[object]] = {
             "stamp": list(portion),
-            "doc": [
-                None if self._written.get(stamp) == kinds[stamp] else asked.offer.model_dump_json()
-                for stamp, asked in portion.items()
-            ],
+            "doc": [None if asked.offer is None else asked.offer.model_dump_json() for asked in portion.values()],
             "asked": [asked.asked for asked in portion.values()],
             "hits": [asked.hits for asked in portion.values()],
             "at": [asked.at for asked in portion.values()],
@@ -82,6 +83,6 @@ class PilotBook:
         }
         async with db.transaction() as tx:
             await queries.record_questions(tx, columns)
-        if len(self._written) + len(kinds) > OFFERS_KEPT:
+        if len(self._written) + len(portion) > OFFERS_KEPT:
             self._written.clear()
-        self._written.update(kinds)
+        self._written.update({stamp: asked.kind for stamp, asked in portion.items()})

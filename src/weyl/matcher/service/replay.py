@@ -3,13 +3,13 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from weyl.jobs.queries.checks import select_documents
 from weyl.kit.db import Database
 from weyl.matcher import queries
 from weyl.matcher.errors import RequestRepeated
 from weyl.matcher.models import TOKENS_INLINE_MAX, Allocated, Limits, MatchAnswer, MatchedJob, Miss
 from weyl.matcher.planning import Attempt
 from weyl.matcher.service.answers import RETRY_BUSY_S, JobTokens, identity, work_of
-from weyl.matcher.service.claims import Claims
 from weyl.matcher.work_forms import WorkForms
 from weyl.task_queues import queries as task_queues
 
@@ -20,9 +20,8 @@ UNHEARD = "Matched"
 class Replay:
     """Puts an earlier answer together again from what was kept of it."""
 
-    def __init__(self, db: Database, claims: Claims, tokens: JobTokens) -> None:
+    def __init__(self, db: Database, tokens: JobTokens) -> None:
         self._db = db
-        self._claims = claims
         self._tokens = tokens
 
     async def knows(self, attempt: Attempt) -> bool:
@@ -40,10 +39,10 @@ class Replay:
                 raise RequestRepeated(f"The request {request_id} was answered too long ago: ask with a new request_id")
             rows = await queries.select_bound(tx, stamp=stamp, job_ids=[job["job_id"] for job in kept])
             unheard = {row.job_id: row for row in rows if row.status == UNHEARD}
-            forms = await self._claims.forms(tx, {row.description_id for row in unheard.values()})
+            documents = await select_documents(tx, sorted({row.description_id for row in unheard.values()}))
             classes = await task_queues.select_classes(tx, sorted({job["class_id"] for job in kept}))
         jobs = [
-            self._job(job, unheard[job["job_id"]], forms, stamp=stamp, now=now)
+            self._job(job, unheard[job["job_id"]], documents, stamp=stamp, now=now)
             for job in kept
             if job["job_id"] in unheard
         ]
@@ -53,13 +52,13 @@ class Replay:
         return MatchAnswer(jobs=jobs, classes=classes if jobs else {}, miss=miss, action="continue")
 
     def _job(
-        self, kept: dict[str, Any], row: Any, forms: dict[int, WorkForms], *, stamp: str, now: datetime
+        self, kept: dict[str, Any], row: Any, documents: dict[int, dict[str, Any]], *, stamp: str, now: datetime
     ) -> MatchedJob:
         return MatchedJob(
             job_id=row.job_id,
             class_id=kept["class_id"],
             allocated=Allocated.model_validate(kept["allocated"]),
             limits=Limits.model_validate(kept["limits"]),
-            work=work_of(row, forms[row.description_id]),
+            work=work_of(row, WorkForms(documents.get(row.description_id, {}))),
             token=self._tokens.token(identity(row, stamp), now).access_token,
         )
