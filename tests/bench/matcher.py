@@ -111,8 +111,8 @@ class Bench:
             self.figures["sizes"][str(jobs)] = self._queue(on, jobs)
         if self.options.prepare:
             return
-        first, *further = self.options.servers
-        for servers in (first, *further):
+        first = self.options.servers[0]
+        for servers in self.options.servers:
             part = "rate" if servers == first else f"rate_{servers}_servers"
             if self.has("rate"):
                 self._note(part, self._rates(queues, servers))

@@ -8,7 +8,7 @@ from typing import Any
 from tests.bench.matcher_load import Load, Pilot
 from tests.bench.matcher_stack import Fleet, Machine, cpu_s, value
 
-# A queue that is nearly empty is another thing: no queue loses more than this part of it.
+# A queue that is nearly empty is another thing: all runs of a track together take no more than this part of it.
 DRAINED_MAX = 0.3
 # Pilots are met, their tokens verified, documents read: with fewer, what is new costs most of a run of a small queue.
 WARM_UP_JOBS = 30_000

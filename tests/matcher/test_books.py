@@ -1,5 +1,6 @@
 """What pilots offered and asked is written down beside their answers: when, how often, and what a failure leaves."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -78,3 +79,19 @@ async def test_the_last_offer_of_a_pilot_is_written_once_until_it_makes_another(
             row = (await tx.execute(text("SELECT asked, doc ->> 'wall_time' AS wall_time FROM pilot_question"))).one()
         seen.append((row.asked, row.wall_time))
     assert seen == [(1, "86400"), (2, "as it was"), (4, "as it was"), (6, "172800")]
+
+
+async def test_an_offer_that_a_pilot_takes_up_again_while_another_one_is_written_is_its_last(db: Database) -> None:
+    book, stamp = PilotBook(), "a" * 32
+    book.note(stamp, SMALL, None, NOW)
+    await book.write(db)
+    book.note(stamp, LARGE, None, NOW)
+    async with db.transaction() as tx:
+        await tx.execute(text("LOCK TABLE pilot_question"))
+        writing = asyncio.create_task(book.write(db))
+        await asyncio.sleep(0)
+        book.note(stamp, SMALL, None, NOW)
+    await writing
+    await book.write(db)
+    async with db.read() as tx:
+        assert (await tx.execute(text("SELECT doc ->> 'wall_time' FROM pilot_question"))).scalar_one() == "86400"

@@ -3,13 +3,17 @@
 import asyncio
 from datetime import UTC, datetime
 
+import asyncpg
+import pytest
 from sqlalchemy import text
 from tests.matcher.conftest import StartMatcher, Submit, a_pilot, a_request, hung_up, parked
+from tests.matcher.factories import a_class
 
 from weyl.kit.db import Database
 from weyl.matcher import queries
 
 QUIET_S = 600.0
+SMALL = a_class({"cpu": {"num_cores": {"min": 1, "max": 2}}})
 NOBODY = ("stamps", "sites", "ces", "allocations", "requests", "kept", "met")
 
 
@@ -84,11 +88,77 @@ async def test_a_job_that_another_batch_is_about_to_take_is_not_asked_for_again(
             await asyncio.sleep(0)
         with db.count_statements() as count:
             answer = await matcher.match(a_pilot("b" * 32), a_request())
-        assert (answer.jobs, len(count)) == ([], 0)
-        await matcher.freshness.refresh()  # counts the job that is about to go
-        assert entry.waiting is None
+        assert answer.miss is not None
+        assert (answer.miss.condition, len(count)) == ("busy", 0)
+        await matcher.freshness.refresh()  # the job that is about to go is counted still
+        assert entry.waiting == 2
     assert [job.job_id for job in (await first).jobs] == [held]
-    assert entry.under_way == 0
+    assert (entry.waiting, entry.under_way) == (1, 0)
+    assert (await matcher.match(a_pilot(), a_request())).jobs == []
+    assert not matcher.index.is_active(entry)
+
+
+async def test_who_comes_after_the_last_job_is_not_told_that_it_does_not_fit(
+    submit: Submit, start_matcher: StartMatcher
+) -> None:
+    await submit(1)
+    matcher = await start_matcher(sweep_every_s=QUIET_S)
+    answers = await asyncio.gather(*(matcher.match(a_pilot(f"{number:032x}"), a_request()) for number in range(6)))
+    misses = {answer.miss.condition for answer in answers if answer.miss is not None}
+    assert sum(len(answer.jobs) for answer in answers) == 1
+    assert misses <= {"queue", "busy"}
+
+
+async def test_who_waits_is_told_when_another_batch_fails_to_take_the_job(
+    db: Database, submit: Submit, start_matcher: StartMatcher
+) -> None:
+    [job_id] = await submit(1)
+    matcher = await start_matcher(lock_timeout_s=0.5, sweep_every_s=QUIET_S)
+    [entry] = matcher.index.entries()
+    async with db.transaction() as kill:
+        await kill.execute(text("SELECT FROM jobs WHERE job_id = :id FOR UPDATE"), {"id": job_id})
+        first = asyncio.create_task(matcher.match(a_pilot(), a_request()))
+        while not entry.under_way:
+            await asyncio.sleep(0)
+        second = asyncio.create_task(matcher.match(a_pilot("b" * 32), a_request(wait_s=30)))
+        await parked(matcher)
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await first
+    assert [job.job_id for job in (await asyncio.wait_for(second, 10)).jobs] == [job_id]
+
+
+async def test_a_job_that_waits_in_two_classes_is_given_to_one_who_asks_for_two(
+    db: Database, submit: Submit, start_matcher: StartMatcher
+) -> None:
+    [job_id] = await submit(1)
+    [other] = await submit(1, SMALL)
+    async with db.transaction() as tx:
+        await tx.execute(text("UPDATE jobs SET class_ids = '{1,2}' WHERE job_id = :id"), {"id": job_id})
+        await tx.execute(text("DELETE FROM jobs WHERE job_id = :id"), {"id": other})
+        await tx.execute(text("UPDATE queue SET job_id = :id"), {"id": job_id})
+    matcher = await start_matcher(sweep_every_s=QUIET_S)
+    answer = await matcher.match(a_pilot(), a_request(count=2))
+    assert [job.job_id for job in answer.jobs] == [job_id]
+
+
+async def test_a_description_is_sent_once_in_a_claim_and_remembered_for_each_class(
+    db: Database, submit: Submit, start_matcher: StartMatcher
+) -> None:
+    await submit(2)
+    await submit(2, SMALL)
+    now = datetime.now(UTC)
+    want = {"class_ids": [1, 2], "counts": [1, 1], "floors": [0, 0]}
+    slots: dict[str, list[object]] = {"slot_classes": [1, 2], "slot_ranks": [1, 1], "requests": [None] * 2}
+    slots |= {"stamps": ["s", "s"], "sites": ["x", "x"], "ces": ["", ""], "allocations": ["{}", "{}"]}
+    slots |= {"kept": [None] * 2, "met": [0, 0]}
+    async with db.transaction() as tx:
+        await tx.execute(text("UPDATE jobs SET description_id = (SELECT min(description_id) FROM job_descriptions)"))
+        rows = await queries.claim(tx, want=want, slots=slots, now=now, began=now, epoch=0)
+    assert [row["document"] is None for row in rows] == [False, True]
+    matcher = await start_matcher(sweep_every_s=QUIET_S)
+    answer = await matcher.match(a_pilot(), a_request(count=2))
+    assert [job.work["executable"] for job in answer.jobs] == ["true", "true"]
+    assert set(matcher._claims._met) == {1, 2}
 
 
 async def test_jobs_beyond_those_believed_to_wait_are_found(

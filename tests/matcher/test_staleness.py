@@ -76,6 +76,39 @@ async def test_what_was_told_of_a_class_that_a_sweep_was_just_bringing_is_not_fo
     assert len((await matcher.match(a_pilot("b" * 32), a_request(wait_s=10))).jobs) == 1
 
 
+async def test_a_sweep_that_saw_the_last_job_before_it_went_wakes_nobody(
+    db: Database, submit: Submit, start_matcher: StartMatcher
+) -> None:
+    await submit(1)
+    matcher = await start_matcher(sweep_every_s=QUIET_S)
+    [entry] = matcher.index.entries()
+    await submit(1, a_class({"tags": "nowhere"}))
+    while len(matcher.index) < 2:
+        await asyncio.sleep(0)
+    matcher.index.retire(2)  # the sweep reads it anew, and is held up there
+    told: list[list[int]] = []
+    matcher.freshness._on_news = lambda entries: told.append([entry.class_id for entry in entries])
+    async with db.transaction() as tx:
+        await tx.execute(text("SELECT FROM requirement_class FOR UPDATE"))
+        await tx.execute(text("LOCK TABLE requirement_class IN ACCESS EXCLUSIVE MODE"))
+        sweep = asyncio.create_task(matcher.freshness.refresh())
+        while not await _waiting_for_locks(db):
+            await asyncio.sleep(0.01)
+        assert len((await matcher.match(a_pilot(), a_request())).jobs) == 1
+        assert not matcher.index.is_active(entry)
+    await sweep
+    assert told == [[2]]
+    assert matcher.index.is_active(entry)
+    assert (await matcher.match(a_pilot(), a_request())).jobs == []
+    assert not matcher.index.is_active(entry)
+
+
+async def _waiting_for_locks(db: Database) -> int:
+    async with db.read() as tx:
+        found = await tx.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+        return int(found.scalar_one())
+
+
 async def test_a_class_that_drains_while_a_job_enters_stays_active(
     db: Database, submit: Submit, start_matcher: StartMatcher
 ) -> None:

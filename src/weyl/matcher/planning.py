@@ -102,11 +102,13 @@ class _Chooser:
         self._planned: Counter[int] = Counter()
         self._orders: dict[tuple[str, int, int], Order] = {}
         self._is_kept_out = False
+        # What is believed to wait is for others: of another batch, or of this one, of whom a later round may tell more.
+        self._is_outrun = self._may_be_left = False
 
     def slots(self, attempt: Attempt) -> list[Slot]:
         """Return places for the jobs that an attempt still wants."""
         offer = attempt.left()
-        self._is_kept_out = self._book.met_busy = False
+        self._is_kept_out = self._is_outrun = self._may_be_left = self._book.met_busy = False
         slots: list[Slot] = []
         order: Order | None = None
         while offer is not None and len(attempt.bound) + len(slots) < attempt.wanted:
@@ -129,6 +131,8 @@ class _Chooser:
         """Say why there is nothing for an offer; None: there is, but others are at it just now."""
         if (condition := self._index.first_empty(offer)) is not None:
             return condition
+        if self._is_outrun:
+            return None if self._may_be_left else "busy"
         if self._is_kept_out:
             return None if self._book.met_busy else "gates"
         return "allocation"
@@ -150,10 +154,11 @@ class _Chooser:
     def _best(self, order: Order, offer: PilotOffer) -> tuple[Entry, Allocation] | None:
         with closing(order.candidates()) as candidates:
             for entry in candidates:
-                if entry.waiting is not None:
-                    taken = self._planned[entry.class_id] + entry.under_way
-                    if taken >= max(1, entry.waiting):
-                        continue
+                planned = self._planned[entry.class_id]
+                if entry.waiting is not None and planned + entry.under_way >= max(1, entry.waiting):
+                    self._is_outrun = True
+                    self._may_be_left |= planned > 0
+                    continue
                 allocation = fit(entry.needs, offer)
                 if allocation is None:
                     continue

@@ -24,7 +24,8 @@ from weyl.task_queues.health import SINGLE_BELOW, Health
 # question with an id got is kept for its repetition, by all rounds of a batch together, which began at one time; the
 # null that comes of another time undoes the claim. The arrays stand in queries of their own, so that the planner does
 # not see how long they are: it would make a new plan for each short batch, which is a fifth of what that costs. The
-# description of a job comes along, unless it is the one that whoever asks has met last among the jobs of the class.
+# description of a job comes along, unless it is that of the row before or the one that whoever asks has met last among
+# the jobs of the class. A job with alternatives may be popped from two of its classes at once: one of them has it.
 _CLAIM = (
     "WITH want AS (SELECT * FROM unnest((SELECT $1::integer[]), (SELECT $2::integer[]), (SELECT $3::bigint[]))"
     "   AS w(class_id, n, floor)"
@@ -43,8 +44,8 @@ _CLAIM = (
     " bound AS (UPDATE jobs j SET status = 'Matched', minor_status = 'Assigned', site = g.site, ce = g.ce,"
     "   pilot_stamp = g.stamp, allocated = CAST(g.allocated AS jsonb), last_update_time = $13 FROM given g"
     "   WHERE j.job_id = g.job_id AND j.status = 'Waiting' AND g.class_id = ANY(j.class_ids)"
-    "   RETURNING g.slot, g.stamp, g.met, j.job_id, j.owner, j.owner_group, j.vo, j.application_status,"
-    "   j.description_id, j.parameters),"
+    "   RETURNING g.slot, g.class_id, g.stamp, g.met, j.job_id, j.owner, j.owner_group, j.vo,"
+    "   j.application_status, j.description_id, j.parameters),"
     " told AS (INSERT INTO job_history (job_id, at, status, minor_status, application_status, source)"
     "   SELECT job_id, $13, 'Matched', 'Assigned', application_status, 'Matcher' FROM bound),"
     " mapped AS (INSERT INTO job_pilots (job_id, pilot_stamp, at) SELECT job_id, stamp, $13 FROM bound"
@@ -56,9 +57,10 @@ _CLAIM = (
     "   SET jobs = CASE WHEN m.at = excluded.at THEN m.jobs || excluded.jobs END),"
     " counted AS (INSERT INTO class_count (class_id, delta) SELECT class_id, -count(*) FROM gone GROUP BY class_id)"
     " SELECT p.class_id, p.job_id, b.slot, b.owner, b.owner_group, b.vo, b.description_id, b.parameters,"
-    " CASE WHEN b.description_id <> b.met THEN"
+    " CASE WHEN b.description_id <> b.met"
+    "   AND b.description_id IS DISTINCT FROM lag(b.description_id) OVER (ORDER BY b.slot, p.job_id) THEN"
     "   (SELECT document FROM job_descriptions d WHERE d.description_id = b.description_id) END AS document"
-    " FROM gone p LEFT JOIN bound b ON b.job_id = p.job_id ORDER BY b.slot, p.job_id"
+    " FROM gone p LEFT JOIN bound b USING (class_id, job_id) ORDER BY b.slot, p.job_id"
 )
 CLAIM_WANT = ("class_ids", "counts", "floors")
 CLAIM_SLOTS = ("slot_classes", "slot_ranks", "stamps", "sites", "ces", "allocations", "requests", "kept", "met")
@@ -138,13 +140,16 @@ async def claim(
     `want` says by columns how many jobs of which class, from which id on; `slots` to whom the first, second, ... job of
     a class goes, for which request, what is kept for its repetition, and the description that is known already. Returns
     every popped row, those that were bound with the number of their slot, counted from 1, and with the document of
-    their description unless it is known; nothing if another edition of the limits holds than `epoch`. Raises
-    `RequestRepeated`, and claims nothing, if a request got its answer from a batch that began at another time.
+    their description unless it is known or stands in the row before; nothing if another edition of the limits holds
+    than `epoch`. Raises `RequestRepeated`, and claims nothing, if a request got its answer from a batch that began at
+    another time.
     """
     columns = [*(want[name] for name in CLAIM_WANT), *(slots[name] for name in CLAIM_SLOTS)]
     try:
         return await fetch_text(tx, _CLAIM, *columns, now, epoch, began)
     except asyncpg.NotNullViolationError as error:
+        if error.table_name != match_request.name:
+            raise
         raise RequestRepeated("A question with this request_id was answered already") from error
 
 

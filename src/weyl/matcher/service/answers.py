@@ -69,7 +69,7 @@ class JobTokens:
 def hit(stamp: str, bound: Sequence[Bound], tokens: JobTokens, now: datetime) -> MatchAnswer:
     """Return the answer with jobs; many get their tokens when their payloads start.
 
-    Made without validation: every value is ours, and a bulk has fifty thousand of them a second.
+    The large parts are made without validation: every value is ours, and a bulk has many thousands of them a second.
     """
     has_tokens, at = len(bound) <= TOKENS_INLINE_MAX, int(now.timestamp())
     return MatchAnswer.model_construct(

@@ -18,6 +18,7 @@ from weyl.matcher.evaluation import Allocation
 from weyl.matcher.index import Index
 from weyl.matcher.planning import Attempt, Bound, Slot, plan
 from weyl.matcher.service.answers import work_of
+from weyl.matcher.service.freshness import Freshness
 from weyl.matcher.service.limits import Limits, StaleLimits
 from weyl.matcher.shares import Ledger
 from weyl.matcher.work_forms import WorkForms
@@ -64,14 +65,14 @@ class Claims:
         index: Index,
         limits: Limits,
         ledger: Ledger,
+        freshness: Freshness,
         *,
-        heard: Callable[[], int],
         clock: Callable[[], datetime],
     ) -> None:
         self._db = db
         self._index = index
         self._limits = limits
-        self._heard = heard
+        self._freshness = freshness
         self._clock = clock
         self._ledger = ledger
         # The description that was met last among the jobs of a class: it never changes, and a bulk has one.
@@ -125,6 +126,7 @@ class Claims:
             for touch in bind.touched.values():
                 touch.entry.floor, touch.entry.waiting = 0, None
                 self._index.activate(touch.entry)
+            self._freshness.tell([touch.entry for touch in bind.touched.values()])
             raise
         self._refund(slot for slot in bind.charged if not slot.is_bound)
         for touch in bind.touched.values():
@@ -166,7 +168,7 @@ class Claims:
             bind.charged.extend(slots)
 
     def _plan(self, attempts: Sequence[Attempt]) -> list[Slot]:
-        heard = self._heard()
+        heard = self._freshness.heard
         slots = plan(attempts, self._index, self._ledger, self._limits.book)
         for attempt in attempts:
             if attempt.miss is not None:
@@ -208,24 +210,23 @@ class Claims:
 
     def _form_of(self, row: Any, forms: dict[int, WorkForms]) -> WorkForms:
         """Return the form of a job's description, which was met before or came with the job."""
-        number = row["description_id"]
+        class_id, number = row["class_id"], row["description_id"]
         if number not in forms:
             forms[number] = WorkForms(row["document"] or {})
-            if len(self._met) >= DESCRIPTIONS_KEPT:
+        if self._met.get(class_id, (0,))[0] != number:
+            if class_id not in self._met and len(self._met) >= DESCRIPTIONS_KEPT:
                 self._met.clear()
-            self._met[row["class_id"]] = (number, forms[number])
+            self._met[class_id] = (number, forms[number])
         return forms[number]
 
     def _note_popped(self, entry: Entry, popped: int, *, wanted: int, floor: int) -> None:
         """Leave a class out that has no jobs any more; one that has fewer than believed is looked at from its start."""
         if entry.waiting is not None:
-            entry.waiting -= popped
+            entry.waiting = entry.waiting - popped if entry.waiting >= popped else None
         if popped < wanted and floor > 0:
             entry.floor = 0
         elif popped < wanted or entry.waiting == 0:
             self._index.deactivate(entry)
-        elif entry.waiting is not None and entry.waiting < 0:
-            entry.waiting = None
 
 
 def _want(wanted: Counter[int], floors: dict[int, int]) -> dict[str, list[int]]:

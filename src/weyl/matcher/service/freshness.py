@@ -88,7 +88,7 @@ class Freshness:
             if entry is None:
                 self._unknown.add(int(word))
                 continue
-            self._has_news(entry)
+            self._note_news(entry)
             known.append(entry)
         self.heard += 1
         if known:
@@ -96,7 +96,7 @@ class Freshness:
         if self._unknown:
             self._wake.set()
 
-    def _has_news(self, entry: Entry) -> None:
+    def _note_news(self, entry: Entry) -> None:
         entry.notices += 1
         entry.floor, entry.waiting, entry.idle_sweeps = 0, None, 0
         self._index.activate(entry)
@@ -126,13 +126,13 @@ class Freshness:
         # a sweep may have brought them before it could see the jobs of which the notice told
         entries = [entry for entry in map(self._index.get, wanted) if entry is not None]
         for entry in entries:
-            self._has_news(entry)
+            self._note_news(entry)
         try:
-            entries += await self._add(wanted)
+            entries += await self._add(wanted - {entry.class_id for entry in entries})
         except BaseException:
             self._unknown |= wanted
             raise
-        self._tell(entries)
+        self.tell(entries)
 
     async def _add(
         self, class_ids: set[int], heads: dict[int, int] | None = None, waiting: dict[int, int] | None = None
@@ -154,18 +154,20 @@ class Freshness:
 
     async def _sweep(self) -> None:
         """Take the heads of all classes as the truth, except where a notice came while they were read."""
-        before = {entry.class_id: entry.notices for entry in self._index.entries()}
+        before = {entry.class_id: (entry.notices, entry.is_in_line) for entry in self._index.entries()}
         async with self._db.read() as tx:
             heads = await task_queues.select_heads(tx)
             waiting = await task_queues.select_waiting(tx)
         unknown = heads.keys() - before.keys()
         news = await self._add(unknown, heads, waiting) if unknown else []
         for number, entry in enumerate(list(self._index.entries()), start=1):
-            if before.get(entry.class_id) == entry.notices and self._correct(entry, heads, waiting):
+            notices, was_active = before.get(entry.class_id, (None, False))
+            # one that a claim has left out meanwhile may be empty: it is looked into, and wakes nobody
+            if notices == entry.notices and self._correct(entry, heads, waiting) and not was_active:
                 news.append(entry)
             if number % CORRECTED_AT_ONCE == 0:
                 await asyncio.sleep(0)  # pilots are answered in between
-        self._tell(news)
+        self.tell(news)
 
     def _correct(self, entry: Entry, heads: dict[int, int], waiting: dict[int, int]) -> bool:
         """Bring one entry up to date; says whether jobs turned up that nobody had told of."""
@@ -180,12 +182,14 @@ class Freshness:
         self._index.set_head(entry, head)
         entry.idle_sweeps = 0
         entry.floor = min(entry.floor, head)
-        # those that are just being claimed may be counted or not
-        entry.waiting = waiting.get(entry.class_id) if not entry.under_way else None
+        count = waiting.get(entry.class_id)
+        # those that are just being claimed are counted or not; they are taken off once the claim is through
+        entry.waiting = None if count is None else count + entry.under_way
         self._index.activate(entry)
         return not was_active
 
-    def _tell(self, entries: Sequence[Entry]) -> None:
+    def tell(self, entries: Sequence[Entry]) -> None:
+        """Let those who wait know of jobs that nobody has told of."""
         if entries:
             self.heard += 1
             self._on_news(entries)

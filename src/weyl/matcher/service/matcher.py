@@ -112,9 +112,7 @@ class Matcher:
         self.limits = Limits(db, board.config, on_open=self._on_open)
         self.hosts = Hosts(db, clock=clock)
         self.usage = Usage(db, board.config, self.index, clock=clock)
-        self._claims = Claims(
-            db, self.index, self.limits, self.usage.ledger, heard=lambda: self.freshness.heard, clock=clock
-        )
+        self._claims = Claims(db, self.index, self.limits, self.usage.ledger, self.freshness, clock=clock)
         self._replay = Replay(db, tokens)
         self._offers = OfferBook(on_new=self._write_soon)
         self._writing: asyncio.Task[None] | None = None

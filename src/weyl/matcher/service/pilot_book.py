@@ -62,6 +62,9 @@ class PilotBook:
         A portion at a time: thousands of offers take a third of a second to write down, and pilots wait meanwhile.
         """
         taken, self._asked = list(self._asked.items()), {}
+        for stamp, asked in taken:
+            if asked.offer is not None:
+                self._written.pop(stamp, None)  # until it is written: a pilot may take up its old offer meanwhile
         try:
             while taken:
                 await self._write(db, dict(taken[:PORTION]))

@@ -41,8 +41,9 @@ class Replay:
             unheard = {row.job_id: row for row in rows if row.status == UNHEARD}
             documents = await select_documents(tx, sorted({row.description_id for row in unheard.values()}))
             classes = await task_queues.select_classes(tx, sorted({job["class_id"] for job in kept}))
+        forms = {row.description_id: WorkForms(documents.get(row.description_id, {})) for row in unheard.values()}
         jobs = [
-            self._job(job, unheard[job["job_id"]], documents, stamp=stamp, now=now)
+            self._job(job, unheard[job["job_id"]], forms, stamp=stamp, now=now)
             for job in kept
             if job["job_id"] in unheard
         ]
@@ -52,13 +53,13 @@ class Replay:
         return MatchAnswer(jobs=jobs, classes=classes if jobs else {}, miss=miss, action="continue")
 
     def _job(
-        self, kept: dict[str, Any], row: Any, documents: dict[int, dict[str, Any]], *, stamp: str, now: datetime
+        self, kept: dict[str, Any], row: Any, forms: dict[int, WorkForms], *, stamp: str, now: datetime
     ) -> MatchedJob:
         return MatchedJob(
             job_id=row.job_id,
             class_id=kept["class_id"],
             allocated=Allocated.model_validate(kept["allocated"]),
             limits=Limits.model_validate(kept["limits"]),
-            work=work_of(row, WorkForms(documents.get(row.description_id, {}))),
+            work=work_of(row, forms[row.description_id]),
             token=self._tokens.token(identity(row, stamp), now).access_token,
         )
