@@ -17,6 +17,8 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +28,10 @@ import structlog
 from tests.bench.matcher_load import administrator
 from tests.bench.matcher_shape import VO, Waiting, site_name
 from tests.bench.matcher_stack import Machine, Server, fill, machine, rebuild, server, value, worker
-from tests.matcher.job_log import Proof, exceeded_now, out_of_queue, prove
+from tests.matcher.job_log import ACTIVE, Proof, exceeded_now, out_of_queue, prove
 from weyl.auth.tokens import PilotIdentity, pilot_claims
 from weyl.config.operations import MatchLimit
+from weyl.kit.clock import iso_z, utcnow
 from weyl.kit.db import Database
 from weyl.kit.ids import uuid7
 from weyl.task_queues import service as task_queues
@@ -158,12 +161,16 @@ class Chaos:
                 path = f"/api/jobs/{what}" + ("?reset_jobs=true" if what == "reschedule" else "")
                 answer = await self.send("POST", path, headers=headers, body={"job_ids": chosen})
             else:
-                now = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{time.time_ns() // 1000 % 1_000_000:06}Z"
-                body = {str(job_id): {now: {"Status": what, "Source": "Chaos"}} for job_id in chosen}
+                # A job that stalls or ends has started before, or its report would be refused and its place kept.
+                now = utcnow()
+                moves = {now - timedelta(microseconds=1): "Running", now: what}
+                report = {iso_z(at): {"Status": status, "Source": "Chaos"} for at, status in moves.items()}
+                body = {str(job_id): report for job_id in chosen}
                 answer = await self.send("PATCH", "/api/jobs/status", headers=headers, body=body)
-            self.counted[f"{what}: jobs"] += len(chosen) if answer.status_code == 200 else 0
-            if what in ("Running", "Stalled", "kill"):  # a killed one keeps its place until its pilot has ended it
-                self.running += chosen
+            told = answer.json()["success"] if answer.status_code == 200 else {}
+            self.counted[f"{what}: jobs"] += len(told)
+            is_left = [str(job_id) not in told or told[str(job_id)]["Status"] in ACTIVE for job_id in chosen]
+            self.running += compress(chosen, is_left)
 
     async def kill_servers(self, slots: "list[ExitStack]") -> None:
         """`kill -9` one server now and then, and start it again."""

@@ -59,7 +59,8 @@ async def prove(db: Database, rules: Iterable[Rule], where: Where) -> Proof:
     """Read the runs of each job in the order in which they were written, then go through all of them in time.
 
     A match is dated after its gates were locked and an end before it is committed, so that the log never shows more at
-    once than there was. Of one job the lines are in order, as its row is locked when they are written.
+    once than there was. Of one job the lines are in order, as its row is locked when they are written, but for reports
+    that nobody answered: sent again, they are dated before the end of which they tell.
     """
     async with db.read() as tx:
         lines = (await tx.execute(_LOG)).all()
@@ -81,7 +82,7 @@ async def prove(db: Database, rules: Iterable[Rule], where: Where) -> Proof:
         elif line.status not in ACTIVE:
             if is_running:
                 mine[-1].ended = line.at
-        elif not is_running:
+        elif not is_running and not (mine and mine[-1].ended is not None and line.at <= mine[-1].ended):
             proof.unmatched.append(_told(lines, line.job_id))
     proof.matches = sum(map(len, runs.values()))
     proof.attempts_most = max(map(len, runs.values()), default=0)
