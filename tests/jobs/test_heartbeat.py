@@ -205,6 +205,21 @@ async def test_a_kill_from_before_a_match_does_not_reach_the_new_run(
     assert await beat(application, application.payload(job_id, stamp=STAMP), job_id) == []
 
 
+async def test_a_kill_that_waited_for_a_match_reaches_the_run_that_it_found(
+    application: Application, make_jobs: MakeJobs, db: Database
+) -> None:
+    """The order began before the match that it met: it is dated earlier, and the run is the one that it ended."""
+    (job_id,) = await make_jobs(status="Matched", pilot=STAMP)
+    for _ in range(2):  # an order for an earlier run, which nobody took, does not stand in the way of one for this one
+        async with db.transaction() as tx:
+            await tx.execute(
+                sa.insert(job_pilots).values(job_id=job_id, pilot_stamp=STAMP, at=utcnow() + timedelta(seconds=2))
+            )
+        await kill(application, job_id)
+    (command,) = await beat(application, application.payload(job_id, stamp=STAMP), job_id)
+    assert command["command"] == "Kill"
+
+
 async def test_an_old_command_is_not_delivered(application: Application, make_jobs: MakeJobs, db: Database) -> None:
     (job_id,) = await make_jobs(status="Running")
     async with db.transaction() as tx:

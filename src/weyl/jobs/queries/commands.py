@@ -10,27 +10,35 @@ from weyl.kit.db import Timestamp, Tx
 
 LIFETIME = timedelta(days=1)
 
+# A command is dated no earlier than the match of its run: an order that began before a match, and waited for it, is
+# for the run that it found.
 _INSERT_KILLS = sa.text(
     "INSERT INTO job_commands (job_id, command, created_at, pilot_stamp)"
-    " SELECT run.job_id, 'Kill', :now, run.pilot_stamp"
+    " SELECT run.job_id, 'Kill', greatest(:now, match.at), run.pilot_stamp"
     " FROM unnest(CAST(:job_ids AS bigint[]), CAST(:stamps AS text[])) AS run (job_id, pilot_stamp)"
+    " CROSS JOIN LATERAL (SELECT max(at) AS at FROM job_pilots"
+    "  WHERE job_id = run.job_id AND pilot_stamp = run.pilot_stamp) AS match"
     " WHERE NOT EXISTS (SELECT FROM job_commands AS pending WHERE pending.job_id = run.job_id"
     "  AND pending.command = 'Kill' AND pending.delivered_at IS NULL"
-    "  AND pending.pilot_stamp IS NOT DISTINCT FROM run.pilot_stamp)"
+    "  AND pending.pilot_stamp IS NOT DISTINCT FROM run.pilot_stamp"
+    "  AND pending.created_at >= coalesce(match.at, pending.created_at))"
 ).bindparams(sa.bindparam("now", type_=Timestamp))
 # Of all jobs of a pilot one that runs is enough.
 _INSERT_DRAINS = sa.text(
     "INSERT INTO job_commands (job_id, command, created_at, pilot_stamp)"
-    " SELECT max(job_id), 'Drain', :now, pilot_stamp FROM jobs"
-    " WHERE pilot_stamp = ANY(CAST(:stamps AS text[])) AND status IN ('Matched', 'Running', 'Stalled')"
-    " GROUP BY pilot_stamp"
+    " SELECT run.job_id, 'Drain', greatest(:now, (SELECT max(at) FROM job_pilots AS match"
+    "  WHERE match.job_id = run.job_id AND match.pilot_stamp = run.pilot_stamp)), run.pilot_stamp"
+    " FROM (SELECT max(job_id) AS job_id, pilot_stamp FROM jobs"
+    "  WHERE pilot_stamp = ANY(CAST(:stamps AS text[])) AND status IN ('Matched', 'Running', 'Stalled')"
+    "  GROUP BY pilot_stamp) AS run"
 ).bindparams(sa.bindparam("now", type_=Timestamp))
 # One that waits is enough for all who look.
 _ASK_TO_SHOW = sa.text(
-    "WITH run AS (SELECT job_id, pilot_stamp FROM jobs WHERE job_id = :job_id"
-    "  AND status IN ('Matched', 'Running', 'Stalled') AND pilot_stamp IS NOT NULL),"
+    "WITH run AS (SELECT job_id, pilot_stamp, (SELECT max(at) FROM job_pilots AS match"
+    "  WHERE match.job_id = jobs.job_id AND match.pilot_stamp = jobs.pilot_stamp) AS at FROM jobs"
+    "  WHERE job_id = :job_id AND status IN ('Matched', 'Running', 'Stalled') AND pilot_stamp IS NOT NULL),"
     " asked AS (INSERT INTO job_commands (job_id, command, created_at, pilot_stamp)"
-    "  SELECT run.job_id, 'Peek', :now, run.pilot_stamp FROM run"
+    "  SELECT run.job_id, 'Peek', greatest(:now, run.at), run.pilot_stamp FROM run"
     "  WHERE NOT EXISTS (SELECT FROM job_commands AS pending WHERE pending.job_id = run.job_id"
     "   AND pending.command = 'Peek' AND pending.delivered_at IS NULL AND pending.pilot_stamp = run.pilot_stamp)"
     "  RETURNING 1)"

@@ -154,16 +154,17 @@ class Freshness:
 
     async def _sweep(self) -> None:
         """Take the heads of all classes as the truth, except where a notice came while they were read."""
-        before = {entry.class_id: (entry.notices, entry.is_in_line) for entry in self._index.entries()}
+        before = {entry.class_id: entry.notices for entry in self._index.entries()}
+        active = {entry.class_id for entry in self._index.entries() if entry.is_in_line}
         async with self._db.read() as tx:
             heads = await task_queues.select_heads(tx)
             waiting = await task_queues.select_waiting(tx)
         unknown = heads.keys() - before.keys()
         news = await self._add(unknown, heads, waiting) if unknown else []
         for number, entry in enumerate(list(self._index.entries()), start=1):
-            notices, was_active = before.get(entry.class_id, (None, False))
+            has_jobs = before.get(entry.class_id) == entry.notices and self._correct(entry, heads, waiting)
             # one that a claim has left out meanwhile may be empty: it is looked into, and wakes nobody
-            if notices == entry.notices and self._correct(entry, heads, waiting) and not was_active:
+            if has_jobs and entry.class_id not in active:
                 news.append(entry)
             if number % CORRECTED_AT_ONCE == 0:
                 await asyncio.sleep(0)  # pilots are answered in between
