@@ -17,6 +17,7 @@ from weyl.kit.db import (
     drop_month_partitions,
     ensure_month_partitions,
     fetch_text,
+    is_gone,
     is_unavailable,
     libpq_dsn,
     month_start,
@@ -156,10 +157,17 @@ async def test_a_database_that_is_away_is_told_from_one_that_refuses(db: Databas
         async with away.read() as tx:
             await tx.execute(text("SELECT 1"))
     assert is_unavailable(caught.value)
+    assert is_gone(caught.value)
     with pytest.raises(DBAPIError) as refused:
         async with db.read() as tx:
             await tx.execute(text("SELECT nonsense"))
     assert not is_unavailable(refused.value)
+    with pytest.raises(DBAPIError) as slow:
+        async with db.transaction() as tx:
+            await tx.execute(text("SET LOCAL statement_timeout = 10"))
+            await tx.execute(text("SELECT pg_sleep(9)"))
+    assert is_unavailable(slow.value)
+    assert not is_gone(slow.value)
     await away.close()
 
 

@@ -13,7 +13,7 @@ from tests.faults.proxy import FaultProxy
 
 from weyl.kit import pool
 from weyl.kit.coalesce import Coalescer
-from weyl.kit.db import Database, Listener, driver_connection, is_unavailable, notify
+from weyl.kit.db import Database, Listener, driver_connection, is_gone, is_unavailable, notify
 from weyl.kit.pool import CommitInDoubt
 
 
@@ -98,6 +98,7 @@ async def test_a_statement_is_never_sent_again(db: Database, other: Database) ->
             await end_others(other)
             await tx.execute(text("INSERT INTO once VALUES (1)"))
     assert is_unavailable(lost.value)
+    assert is_gone(lost.value)
     async with db.read() as tx:
         assert await tx.scalar(text("SELECT to_regclass('once')")) is None
 

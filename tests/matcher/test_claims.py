@@ -1,6 +1,8 @@
 """What a claim costs the database, and what questions that are asked twice at once get."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import asyncpg
@@ -11,10 +13,24 @@ from tests.matcher.factories import a_class
 
 from weyl.kit.db import Database
 from weyl.matcher import queries
+from weyl.matcher.models import MatchAnswer
+from weyl.matcher.service.matcher import Matcher
 
 QUIET_S = 600.0
 SMALL = a_class({"cpu": {"num_cores": {"min": 1, "max": 2}}})
 NOBODY = ("stamps", "sites", "ces", "allocations", "requests", "kept", "met")
+
+
+@asynccontextmanager
+async def about_to_take(job_id: int, db: Database, matcher: Matcher) -> AsyncIterator[asyncio.Task[MatchAnswer]]:
+    """Have a pilot's batch wait for the only job, on which somebody else's hand is until the block ends."""
+    [entry] = matcher.index.entries()
+    async with db.transaction() as kill:
+        await kill.execute(text("SELECT FROM jobs WHERE job_id = :id FOR UPDATE"), {"id": job_id})
+        answer = asyncio.create_task(matcher.match(a_pilot(), a_request()))
+        while not entry.under_way:
+            await asyncio.sleep(0)
+        yield answer
 
 
 async def test_a_claim_is_planned_once_however_long_its_batches_are(db: Database) -> None:
@@ -81,11 +97,7 @@ async def test_a_job_that_another_batch_is_about_to_take_is_not_asked_for_again(
     [held] = await submit(1)
     matcher = await start_matcher(pool=db, sweep_every_s=QUIET_S)
     [entry] = matcher.index.entries()
-    async with db.transaction() as kill:
-        await kill.execute(text("SELECT FROM jobs WHERE job_id = :id FOR UPDATE"), {"id": held})
-        first = asyncio.create_task(matcher.match(a_pilot(), a_request()))
-        while not entry.under_way:
-            await asyncio.sleep(0)
+    async with about_to_take(held, db, matcher) as first:
         with db.count_statements() as count:
             answer = await matcher.match(a_pilot("b" * 32), a_request())
         assert answer.miss is not None
@@ -114,12 +126,7 @@ async def test_who_waits_is_told_when_another_batch_fails_to_take_the_job(
 ) -> None:
     [job_id] = await submit(1)
     matcher = await start_matcher(lock_timeout_s=0.5, sweep_every_s=QUIET_S)
-    [entry] = matcher.index.entries()
-    async with db.transaction() as kill:
-        await kill.execute(text("SELECT FROM jobs WHERE job_id = :id FOR UPDATE"), {"id": job_id})
-        first = asyncio.create_task(matcher.match(a_pilot(), a_request()))
-        while not entry.under_way:
-            await asyncio.sleep(0)
+    async with about_to_take(job_id, db, matcher) as first:
         second = asyncio.create_task(matcher.match(a_pilot("b" * 32), a_request(wait_s=30)))
         await parked(matcher)
         with pytest.raises(asyncpg.LockNotAvailableError):

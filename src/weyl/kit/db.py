@@ -49,6 +49,7 @@ ABANDONED_AFTER_S = 60
 _SERIALIZATION_FAILURES = {"40001", "40P01"}
 # No connection, no room, a limit of time reached: the transaction did nothing, and may do better later.
 _UNAVAILABLE = re.compile(r"^(08|57P0|53|57014|55P03)")
+_TOO_LONG = frozenset({"57014", "55P03"})
 _AWAY = (
     ConnectionError,
     TimeoutError,
@@ -80,6 +81,11 @@ def is_unavailable(error: BaseException) -> bool:
         return True
     state = sqlstate(error)
     return state is not None and _UNAVAILABLE.match(state) is not None
+
+
+def is_gone(error: BaseException) -> bool:
+    """Tell whether there was no database to speak to, as opposed to one that took too long or refused."""
+    return is_unavailable(error) and sqlstate(error) not in _TOO_LONG
 
 
 def is_behind(error: BaseException) -> bool:

@@ -11,7 +11,7 @@ import structlog
 
 from weyl.kit import json
 from weyl.kit.coalesce import Coalescer
-from weyl.kit.db import Database, Tx, is_transient
+from weyl.kit.db import Database, Tx, is_gone, is_transient
 from weyl.matcher import queries
 from weyl.matcher.entries import Entry
 from weyl.matcher.evaluation import Allocation
@@ -120,13 +120,14 @@ class Claims:
         try:
             async with self._opened(bind) as tx:
                 await self._rounds(tx, batch, bind)
-        except BaseException:
+        except BaseException as error:
             self._refund(bind.charged)
             # whatever was popped is back in the queue
             for touch in bind.touched.values():
                 touch.entry.floor, touch.entry.waiting = 0, None
                 self._index.activate(touch.entry)
-            self._freshness.tell([touch.entry for touch in bind.touched.values()])
+            if not is_gone(error):  # without a database those who wait would only fail as well
+                self._freshness.tell([touch.entry for touch in bind.touched.values()])
             raise
         self._refund(slot for slot in bind.charged if not slot.is_bound)
         for touch in bind.touched.values():
