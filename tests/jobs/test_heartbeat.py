@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from tests.infra.app import Application
 from tests.jobs.conftest import MakeJobs, Rows
 
+from weyl.jobs.queries import commands as command_queries
 from weyl.jobs.tables import job_commands, job_heartbeats, job_history, job_pilots
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
@@ -218,6 +219,20 @@ async def test_a_kill_that_waited_for_a_match_reaches_the_run_that_it_found(
         await kill(application, job_id)
     (command,) = await beat(application, application.payload(job_id, stamp=STAMP), job_id)
     assert command["command"] == "Kill"
+
+
+async def test_orders_to_drain_and_to_show_reach_a_run_that_was_matched_after_they_began(
+    application: Application, make_jobs: MakeJobs, db: Database
+) -> None:
+    (job_id,) = await make_jobs(status="Matched", pilot=STAMP)
+    async with db.transaction() as tx:
+        began = utcnow()
+        matched = sa.insert(job_pilots).values(job_id=job_id, pilot_stamp=STAMP, at=began + timedelta(seconds=2))
+        await tx.execute(matched)
+        await command_queries.insert_drains(tx, [STAMP], began)
+        assert await command_queries.ask_to_show(tx, job_id, began)
+    told = await beat(application, application.payload(job_id, stamp=STAMP), job_id)
+    assert [command["command"] for command in told] == ["Drain", "Peek"]
 
 
 async def test_an_old_command_is_not_delivered(application: Application, make_jobs: MakeJobs, db: Database) -> None:
