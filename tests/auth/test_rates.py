@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from sqlalchemy import text
 from tests.infra.app import Application, calling_from
-from tests.infra.login import CLIENT_ID
+from tests.infra.login import CLIENT_ID, addresses, sharing_addresses
 
 from weyl.auth.errors import TooManyLogins
 from weyl.auth.rates import AttemptLimiter
@@ -82,11 +82,21 @@ async def test_one_address_takes_nothing_from_another(
     start_application: Callable[..., Awaitable[Application]], db: Database
 ) -> None:
     application = await start_application(logins_per_minute=2)
-    for number in range(20):
-        async with calling_from(application, f"192.0.2.{number}") as client:
+    for address in addresses(application, 20):
+        async with calling_from(application, address) as client:
             assert [(await start(client)).status_code for _ in range(3)] == [200, 200, 429]
     async with db.read() as tx:
-        assert await tx.scalar(text("SELECT count(*) FROM login_attempts")) <= 20
+        assert await tx.scalar(text("SELECT count(*) FROM login_attempts")) == 20
+
+
+async def test_addresses_that_share_a_slot_share_their_attempts(
+    start_application: Callable[..., Awaitable[Application]],
+) -> None:
+    application = await start_application(logins_per_minute=2)
+    first, second = sharing_addresses(application)
+    for address, statuses in ((first, [200]), (second, [200, 429]), (first, [429])):
+        async with calling_from(application, address) as client:
+            assert [(await start(client)).status_code for _ in statuses] == statuses
 
 
 async def test_attempts_come_back_in_the_database_too(

@@ -2,15 +2,20 @@
 
 import asyncio
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from urllib.parse import urljoin
 
 import httpx2
 
+from tests.infra.app import Application
+from weyl.auth.service.attempts import slot_of
 from weyl.demo.browser import Form
 
 CLIENT_ID = "myDIRACClientID"
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 STEPS_MAX = 12
+ADDRESSES = IPv4Network("198.18.0.0/15")
+"""Addresses to call from, of those that are kept for tests (RFC 2544)."""
 
 
 @dataclass(frozen=True)
@@ -86,3 +91,23 @@ async def redeem_device(client: httpx2.AsyncClient, device_code: str) -> dict[st
 def browse_blocking(url: str, user: str) -> Page:
     """Does the same as `browse`, for tests without an event loop."""
     return asyncio.run(browse(url, user))
+
+
+def addresses(application: Application, number: int) -> list[str]:
+    """Return addresses each of which shares its attempts with none of the others, whatever the key of the hash is."""
+    found: dict[int, str] = {}
+    candidates = map(str, ADDRESSES)
+    while len(found) < number:
+        address = next(candidates)
+        found.setdefault(slot_of(application.app.state.auth, address), address)
+    return list(found.values())
+
+
+def sharing_addresses(application: Application) -> tuple[str, str]:
+    """Return two addresses that share their attempts."""
+    found: dict[int, str] = {}
+    for address in map(str, ADDRESSES):
+        other = found.setdefault(slot_of(application.app.state.auth, address), address)
+        if other != address:
+            return other, address
+    raise AssertionError("130,000 addresses, and no two share a slot")
