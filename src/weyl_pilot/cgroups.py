@@ -105,15 +105,32 @@ def find_groups(root: Path = Path("/")) -> Groups:
     return Groups(1, {name: base for name, base in separate.items() if _works(1, name, base)})
 
 
+def group_name(what: str, pid: Optional[int] = None) -> str:
+    """The name of a group of the pilot with a process id, of this one if none is given.
+
+    It names its namespace of processes, too: who comes later must know whether the pilot lives, and two in one group,
+    as where each has a container, may have ids of their own each.
+    """
+    return "weyl-%s-%d-%d" % (what, _namespace(), os.getpid() if pid is None else pid)
+
+
+def _namespace() -> int:
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        return 0
+
+
 def _sweep(base: Path) -> None:
-    """Removes the empty groups of pilots that were killed."""
-    for directory in base.glob("weyl-*-*"):
+    """Removes the groups of pilots that were killed, and what has outlived them.
+
+    That is a payload's first process, if it was killed just before it asked to die with the pilot: it waits for ever.
+    """
+    for directory in base.glob("weyl-*-%d-*" % _namespace()):
         owner = directory.name.rpartition("-")[2]
         if owner.isdigit() and not os.path.isdir("/proc/" + owner):
-            try:
-                directory.rmdir()
-            except OSError as error:
-                log.info("%s is left as it is: %s", directory, error)
+            _end_members(directory)
+            _remove(directory)
 
 
 def _own_groups(root: Path) -> Tuple[Optional[Path], Dict[str, Path]]:
@@ -170,7 +187,7 @@ def _move_into_leaf(base: Path) -> bool:
 
 def _works(version: int, controller: str, base: Path) -> bool:
     limits = Limits(memory_mb=PROBE_MEMORY_MB, cores=1, processes=64, cpus=tuple(sorted(os.sched_getaffinity(0)))[:1])
-    group = Group({controller: base / ("weyl-probe-%d" % os.getpid())}, version, limits)
+    group = Group({controller: base / group_name("probe")}, version, limits)
     directory = group.directories[controller]
     try:
         directory.mkdir()

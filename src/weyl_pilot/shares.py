@@ -8,7 +8,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import Dict, FrozenSet, List, Optional, Sequence, Tuple
 
-from weyl_pilot.cgroups import Group, Groups, Limits
+from weyl_pilot.cgroups import Group, Groups, Limits, group_name
 from weyl_pilot.work import Work
 
 PROCESSES_A_CORE, PROCESSES_MIN = 512, 1024
@@ -87,7 +87,7 @@ class Shares:
             self._taken[work.job_id] = share
         processes = max(PROCESSES_MIN, PROCESSES_A_CORE * work.cores)
         limits = Limits(limit_mb or None, work.cores, processes, cpus)
-        share.group = self.groups.make("weyl-%d-%d" % (work.job_id, os.getpid()), limits)
+        share.group = self.groups.make(group_name(str(work.job_id)), limits)
         share.is_held = share.group is not None and self.groups.limits_memory
         return share
 

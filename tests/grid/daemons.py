@@ -139,14 +139,6 @@ def run(*command: str | Path, environment: Mapping[str, str] | None = None) -> s
     return done.stdout
 
 
-def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def listens(port: int) -> bool:
     """Tell whether somebody takes connections on a port of loopback."""
     with socket.socket() as probe:

@@ -7,8 +7,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.grid.daemons import USER, Daemon, free_port, grid_user, needs, run
+from tests.grid.daemons import USER, Daemon, grid_user, needs, run
 from tests.grid.site import GridSite
+from weyl.demo.processes import free_ports
 from weyl.pilots.compute_elements.htcondor import HTCondorComputeElement
 
 CREDENTIALS = "condor"
@@ -102,7 +103,7 @@ def running_pool(directory: Path) -> Iterator[Pool]:
         os.chown(directory / name, condor.pw_uid, condor.pw_gid)
     for name in ("tokens.d", "passwords.d"):
         (directory / name).mkdir(mode=0o700)
-    config, port = directory / "condor_config", free_port()
+    config, [port] = directory / "condor_config", free_ports("127.0.0.1", 1)
     config.write_text(
         CONFIG.format(port=port, directory=directory, uid=condor.pw_uid, gid=condor.pw_gid, domain=DOMAIN)
     )

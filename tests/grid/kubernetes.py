@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.grid.daemons import Daemon, free_port, grid_user, listens, needs
+from tests.grid.daemons import Daemon, grid_user, listens, needs
 from tests.grid.site import GridSite
+from weyl.demo.processes import free_ports
 from weyl.pilots.compute_elements.kubernetes import KubernetesComputeElement
 
 CREDENTIALS, TOKEN = "cluster", "a-token-of-a-service-account"
@@ -22,7 +23,7 @@ def missing_kubernetes() -> str | None:
 def running_kubernetes(directory: Path) -> Iterator[GridSite]:
     """Start what imitates the API server, and what imitates the node."""
     user = grid_user()
-    objects, port = directory / "objects", free_port()
+    objects, [port] = directory / "objects", free_ports("127.0.0.1", 1)
     objects.mkdir(mode=0o755)
     server = Daemon(
         [sys.executable, HERE / "kubernetes_api.py", objects, str(port), TOKEN],

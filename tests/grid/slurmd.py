@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.grid.daemons import USER, Daemon, free_port, grid_user, listens, needs, run, until
+from tests.grid.daemons import USER, Daemon, grid_user, listens, needs, run, until
+from weyl.demo.processes import free_ports
 
 PARTITION, CLOSED = "pilots", "closed"
 CPUS = 64
@@ -109,7 +110,7 @@ def running_slurm(directory: Path) -> Iterator[Slurm]:
     host = socket.gethostname().partition(".")[0]
     for name in ("slurm.key", "jwt.key"):
         _write_key(directory / name)
-    port, node_port, rest_port = free_port(), free_port(), free_port()
+    port, node_port, rest_port = free_ports("127.0.0.1", 3)
     config = directory / "slurm.conf"
     config.write_text(
         CONFIG.format(

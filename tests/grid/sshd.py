@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.grid.daemons import USER, Daemon, free_port, grid_user, listens, needs, run
+from tests.grid.daemons import USER, Daemon, grid_user, listens, needs, run
+from weyl.demo.processes import free_ports
 
 SSHD = "/usr/sbin/sshd"
 CREDENTIALS = "ssh"
@@ -60,7 +61,7 @@ def running_sshd(directory: Path) -> Iterator[SSHServer]:
     authorized = directory / "authorized_keys"
     authorized.write_text((credentials / "ssh-key.pub").read_text())
     authorized.chmod(0o644)
-    port = free_port()
+    [port] = free_ports("127.0.0.1", 1)
     config = directory / "sshd_config"
     config.write_text(CONFIG.format(port=port, directory=directory))
     daemon = Daemon(

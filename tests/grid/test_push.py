@@ -156,7 +156,7 @@ def test_jobs_get_gpus_of_their_own(site: GridSite, tmp_path: Path, monkeypatch:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     with installation_with(site, Mode="push", GPUs=1, GPU=GPU, MaxTotal=2) as installation:
         alice = installation.alice
-        (alice.directory / "run.sh").write_text("#!/bin/sh\necho gpu $CUDA_VISIBLE_DEVICES >result.txt; sleep 6\n")
+        (alice.directory / "run.sh").write_text("#!/bin/sh\necho gpu $CUDA_VISIBLE_DEVICES >result.txt; sleep 20\n")
         plain = installation.submit("true")
         ids = alice.submit(JDL + 'Tags = {"GPU"};', "gpus.jdl")
         installation.await_jobs(ids, "Done")

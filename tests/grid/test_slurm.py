@@ -115,7 +115,7 @@ async def test_part_of_a_submission_is_taken(grid: Grid) -> None:
 async def test_garbage_and_silence_are_no_states(grid: Grid, answer: str) -> None:
     submitted = await grid.send(grid.waiting_spec())
     handle = submitted.handles[0]
-    driver = grid.site.make(**with_setup(grid.site, f"squeue() {{ {answer}; }}", Timeout=3))
+    driver = grid.site.make(**with_setup(grid.site, f"squeue() {{ {answer}; }}", Timeout=10))
     async with asyncio.timeout(60):
         assert await state_or_none(driver, handle) in (CEState.UNKNOWN, None)
     assert await grid.states([handle]) == {handle: CEState.WAITING}
@@ -124,7 +124,7 @@ async def test_garbage_and_silence_are_no_states(grid: Grid, answer: str) -> Non
 async def test_a_submission_that_gets_no_answer_is_in_doubt_and_found_later(grid: Grid) -> None:
     lines = ('sbatch() { command sbatch "$@"; sleep 1000; }',)
     wanted = copies(1)
-    driver = grid.site.make(**with_setup(grid.site, *lines, Timeout=3))
+    driver = grid.site.make(**with_setup(grid.site, *lines, Timeout=10))
     submitted = await driver.submit(grid.spec(gated=True), wanted)
     assert (submitted.handles, submitted.failures) == ({}, {})
     assert "No answer within" in submitted.doubtful[0]

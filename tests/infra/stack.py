@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import httpx2
+import psutil
 
 from tests.infra.directories import stack_directory
 from tests.infra.login import CLIENT_ID, DEVICE_GRANT
@@ -79,3 +80,11 @@ def write_credentials(path: Path, tokens: Mapping[str, object]) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         json.dump(content, file)
+
+
+def command_of(process: psutil.Process) -> str:
+    """Return the command line of a process; nothing of one that has ended meanwhile."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""

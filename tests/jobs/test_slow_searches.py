@@ -14,7 +14,7 @@ from weyl.kit.db import Database
 
 # Backtracks for ever on a row of equal letters.
 PATTERN = "^" + "(a*)" * 6 + "".join(rf"\{group}\{group}" for group in range(1, 7)) + "$"
-TIMEOUT_S = 0.5
+TIMEOUT_S = 2.0
 TRIES = 16
 
 _ACTIVE = (

@@ -49,15 +49,15 @@ async def far(database_url: str, link: FaultProxy):
     """A pool whose way to the database leads through the proxy, with short patience."""
     host, port = link.address
     url = make_url(database_url).set(host=host, port=port, query={}).render_as_string(hide_password=False)
-    database = Database(url, pool_size=2, statement_timeout_s=0.5)
+    database = Database(url, pool_size=2, statement_timeout_s=2)
     yield database
     await database.close()
 
 
 @pytest.fixture(autouse=True)
 def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weyl.kit.db.ANSWER_MARGIN_S", 0.5)
-    monkeypatch.setattr("weyl.kit.db.LISTENER_ANSWER_S", 0.3)
+    monkeypatch.setattr("weyl.kit.db.ANSWER_MARGIN_S", 1)
+    monkeypatch.setattr("weyl.kit.db.LISTENER_ANSWER_S", 1)
     monkeypatch.setattr(pool, "ROLLBACK_TIMEOUT_S", 0.5)
 
 
@@ -128,7 +128,7 @@ async def test_a_black_hole_keeps_nobody_for_long_and_is_over_when_it_is_over(fa
             with pytest.raises(TimeoutError) as lost:
                 await _one_unpooled(far)
             assert is_unavailable(lost.value)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 20
     assert await asyncio.gather(*(_one(far) for _ in range(4))) == [1] * 4
 
 
@@ -156,7 +156,7 @@ async def test_what_was_written_in_a_stray_transaction_is_not_taken_for_done(db:
 
 
 async def _one_unpooled(db: Database) -> None:
-    async with asyncio.timeout(3), db.transaction() as tx:
+    async with asyncio.timeout(5), db.transaction() as tx:
         await tx.execute(text("SELECT 1"))
 
 

@@ -85,7 +85,8 @@ async def test_a_search_that_takes_too_long_is_cancelled_in_the_database(db: Dat
                 await tx.exec_driver_sql("SELECT pg_sleep(60)")
     async with db.read() as tx:
         assert await tx.scalar(text(_RUNNING)) == 0
-    async with desk.connection("a", is_scan=True) as tx:
+    patient = SearchDesk(db, timeout_s=30, scans_max=1)
+    async with patient.connection("a", is_scan=True) as tx:
         assert (await tx.exec_driver_sql("SELECT 1")).scalar() == 1
 
 

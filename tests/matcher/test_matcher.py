@@ -307,8 +307,9 @@ async def test_a_retried_job_is_found_below_the_last_one_popped(
 
 
 async def test_offers_are_counted_without_being_written_on_the_way(
-    db: Database, submit: Submit, start_matcher: StartMatcher
+    db: Database, submit: Submit, start_matcher: StartMatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("weyl.matcher.service.matcher.NEW_OFFERS_AFTER_S", 600)
     await submit(1)
     matcher = await start_matcher()
     for host in ("wn1", "wn2", "wn3"):

@@ -203,7 +203,7 @@ def test_what_is_behind_ssh_is_a_machine_or_a_batch_system(tmp_path: Path, sched
 
 # Whoever sends pilots is slow to look at them; the programs of the pilots themselves are not.
 _SLOW_UNAME = """#!/bin/sh
-tr '\\0' ' ' </proc/$PPID/cmdline | grep -q job.sh || sleep 1
+tr '\\0' ' ' </proc/$PPID/cmdline | grep -q job.sh || sleep 3
 exec /bin/uname "$@"
 """
 
@@ -246,7 +246,7 @@ def test_a_script_that_ends_before_a_busy_server_writes_to_it_has_its_answer(
 async def test_a_pilot_that_ends_while_it_is_looked_at_is_not_aborted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its directory says nothing yet, a second later its process is gone."""
+    """Its directory says nothing yet, three seconds later its process is gone."""
     options = PlaceOptions.model_validate({"Directory": str(tmp_path / "pilots")})
     scheduler = DirectScheduler(LocalTransport(), directory=options.directory, running_max=None, timeout_s=30)
     far_side = FarSide(LocalTransport(), scheduler, options)

@@ -317,14 +317,15 @@ async def test_limits_hold_for_each_key_and_each_vo(db: Database) -> None:
 
 async def test_a_rate_lets_a_burst_through_and_then_one_at_a_time(db: Database) -> None:
     recorder = Recorder(enough=4)
-    options = Options(limits={"task:t.plain": Limit(rate=3600, per_s=3600, burst=2)})
+    options = Options(limits={"task:t.plain": Limit(rate=60, per_s=3600, burst=2)})
     async with db.transaction() as tx:
         await enqueue(tx, PLAIN, range(4))
     async with working(db, [PLAIN.bind_run(recorder)], options=options):
         await until(db, "SELECT count(*) FROM pgqueuer WHERE headers ? 'deferrals'", lambda count: count == 2)
         assert len(recorder.payloads) == 2
         async with db.transaction() as tx:  # as if the time had passed
-            await tx.execute(text("UPDATE task_buckets SET filled_at = filled_at - interval '1 minute'"))
+            await tx.execute(text("UPDATE task_buckets SET filled_at = filled_at - interval '3 hours'"))
+            await tx.execute(text("UPDATE pgqueuer SET execute_after = now()"))
         await recorder.wait()
     assert all(run.attempt == 1 for run in recorder.runs)
 

@@ -24,7 +24,7 @@ from weyl.tasks.locks import DATABASE_AWAY
 from weyl.tasks.models import Task
 from weyl.tasks.service import enqueue, enqueue_group
 
-TAKEN_OVER_S = 10
+TAKEN_OVER_S = 30
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 FOLLOW = Task("crash.follow")
 

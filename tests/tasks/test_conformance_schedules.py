@@ -72,7 +72,7 @@ def test_a_rule_that_cannot_be_understood_is_refused(rule: str) -> None:
         next_run(rule, NOW)
 
 
-@settings(max_examples=200, deadline=1000)
+@settings(max_examples=200)
 @given(
     st.sampled_from(["every", "cron", "rrule"]), st.text(alphabet="FREQ=DAILYHOUR;BY*/0123456789-, s:TZ", max_size=40)
 )

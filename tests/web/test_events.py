@@ -214,7 +214,7 @@ async def test_a_stream_ends_when_the_login_is_suspended(start_application: Star
 
 async def test_a_stream_ends_with_its_token(quick: Application) -> None:
     identity = Identity(f"voa:{USERS['alice']}", "voa", "alice", "user", frozenset(["NormalUser"]))
-    claims = access_claims(identity, token_id=uuid7(), now=int(time.time()), lifetime_s=2)
+    claims = access_claims(identity, token_id=uuid7(), now=int(time.time()), lifetime_s=6)
     async with page(quick, bearer(quick.keys.sign(claims))) as opened:
         await opened.next("ready")
         assert "log in again" in (await opened.next("end"))["reason"]

@@ -176,17 +176,18 @@ def test_a_server_that_cannot_read_new_tokens_yet_loses_no_report(server: StandI
     assert "Job Initialization" in job.minors()
 
 
-@pytest.mark.parametrize("nap_s", [60, 2])
+@pytest.mark.parametrize(("report_every_s", "nap_s"), [(0.3, 60), (300, 8)])
 def test_a_revoked_pilot_ends_its_payload_and_does_not_repeat_what_nobody_hears(
-    server: StandIn, start: Start, nap_s: int
+    server: StandIn, start: Start, report_every_s: float, nap_s: int
 ) -> None:
     """It learns of it by a heartbeat, or by the end of its job, whichever comes first."""
+    server.settings["report_every_s"] = report_every_s
     job = server.add(1, executable="/bin/sleep", arguments=str(nap_s))
     pilot = start()
-    server.wait(lambda: job.heartbeats)
+    server.wait(lambda: "Application" in job.minors())
     with server.changed:
         server.is_revoked = True
-    log = finish(pilot, timeout_s=20)
+    log = finish(pilot, timeout_s=30)
     assert "the server no longer knows this pilot" in log
     assert job.last("Status") == "Running"
 
@@ -194,7 +195,7 @@ def test_a_revoked_pilot_ends_its_payload_and_does_not_repeat_what_nobody_hears(
 def test_sigterm_ends_payloads_and_reports_the_pilot_failed(server: StandIn, start: Start) -> None:
     job = server.add(1, executable="/bin/sh", arguments="-c 'echo out; sleep 60'")
     pilot = start()
-    server.wait(lambda: job.heartbeats)
+    server.wait(lambda: any("out" in beat["StandardOutput"] for beat in job.heartbeats))
     pilot.send_signal(signal.SIGTERM)
     pilot.communicate(timeout=30)
     assert pilot.returncode == 1
@@ -238,10 +239,14 @@ def test_killing_the_pilot_ends_its_payloads(server: StandIn, start: Start, isol
     nap = f"{secrets.randbelow(10**9) + 10**6}"
     job = server.add(1, executable="/bin/sh", arguments=f"-c 'setsid sleep {nap} & sleep {nap}'")
     pilot = start("--isolation", isolation)
-    server.wait(lambda: len(job.heartbeats) >= 2)
+    pids = []
+
+    def both_sleep() -> bool:
+        pids[:] = [path.name for path in Path("/proc").glob("[0-9]*") if f"sleep\0{nap}".encode() in _command(path)]
+        return len(pids) >= 2 and len(job.heartbeats) >= 2
+
+    server.wait(both_sleep)
     family = os.pidfd_open(job.parameters["PayloadPID"]) if "PayloadPID" in job.parameters else None
-    pids = [path.name for path in Path("/proc").glob("[0-9]*") if f"sleep\0{nap}".encode() in _command(path)]
-    assert len(pids) >= 2
     watched = [os.pidfd_open(int(pid)) for pid in pids]
     pilot.kill()
     for descriptor in watched:

@@ -1,7 +1,9 @@
 """Several payloads side by side: each with processors, memory, processes and GPUs of its own, and held to them."""
 
 import os
+import secrets
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 
 from tests.weyl_pilot.conftest import Start, finish
 from tests.weyl_pilot.stand_in import StandIn
-from weyl_pilot.cgroups import Groups, Limits, find_groups
+from weyl_pilot.cgroups import Group, Groups, Limits, find_groups, group_name
 from weyl_pilot.gpus import Gpus, read_gpus
 from weyl_pilot.offer import Allocation, Node
 from weyl_pilot.shares import Share, Shares, own_cpus
@@ -169,7 +171,41 @@ def test_the_kernel_ends_a_payload_over_its_memory_and_nobody_beside_it(
     assert modest.last("Status") == "Done", modest.states
     assert "hostfeat:cgroup_memory" in server.matches[0]["offer"]["tags"]
     # Other tests have pilots of their own, whose groups are theirs to remove.
-    assert [path for path in Path("/sys/fs/cgroup").rglob(f"weyl-[12]-{pilot.pid}") if path.is_dir()] == []
+    assert [path for path in Path("/sys/fs/cgroup").rglob(f"weyl-[12]-*-{pilot.pid}") if path.is_dir()] == []
+
+
+@needs_memory_groups
+def test_what_outlives_a_pilot_that_was_killed_is_ended_by_the_next_one() -> None:
+    gone, left, other, elsewhere = (subprocess.Popen(["sleep", "600"]) for _ in range(4))
+    what = str(secrets.randbelow(10**9))
+    names = {
+        left: group_name(what, gone.pid),
+        other: group_name(what),
+        # Of another namespace, of whose processes nothing is known here.
+        elsewhere: f"weyl-{what}-1-{gone.pid}",
+    }
+    made = {process: GROUPS.make(name, Limits(memory_mb=100)) for process, name in names.items()}
+    try:
+        for process, group in made.items():
+            for entrance in group.entrances() if group else []:
+                Path(entrance).write_text(str(process.pid))
+        gone.kill()
+        gone.wait()
+        find_groups()
+        assert left.wait(10) == -signal.SIGKILL
+        assert [_is_there(group) for group in made.values()] == [False, True, True]
+        assert (other.poll(), elsewhere.poll()) == (None, None)
+    finally:
+        for process in (gone, *made):
+            process.kill()
+            process.wait()
+        for group in made.values():
+            if group:
+                group.close()
+
+
+def _is_there(group: Group | None) -> bool:
+    return group is not None and all(directory.exists() for directory in group.directories.values())
 
 
 @needs_memory_groups
