@@ -1,14 +1,16 @@
 """What `weyl up` and `weyl demo` say to whoever started them."""
 
 import shlex
+import signal
 import sys
+import weakref
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from weyl.cli.tree import root_command
-from weyl.demo.cli import guide
+from weyl.demo.cli import Stopped, guide, stop_signals
 from weyl.demo.installation import GROUPS, USERS, VOS
 
 
@@ -36,3 +38,23 @@ def test_the_people_of_the_guide_are_there_with_the_groups_that_it_says() -> Non
     assert "admin" in groups["ada"]
     assert "hep" in VOS
     assert "JobAdministrator" in GROUPS["admin"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_signal_that_comes_while_python_calls_back_is_heeded_at_the_next_look() -> None:
+    def interrupt(reference: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    class Thing:
+        pass
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(Stopped), stop_signals() as stopping:
+        stopping.check()
+        thing = Thing()
+        kept = weakref.ref(thing, interrupt)
+        del thing  # what `interrupt` raises is printed, and goes no further
+        assert kept() is None
+        signal.raise_signal(signal.SIGINT)  # a second one disturbs nobody
+        stopping.check()
+    assert signal.getsignal(signal.SIGINT) == before

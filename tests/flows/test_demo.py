@@ -77,17 +77,20 @@ def test_a_demo_opens_its_pages_and_ends_with_0_when_it_is_interrupted_and_leave
         stdout=subprocess.PIPE,
         text=True,
     ) as demo:
-        assert demo.stdout is not None
-        told = ""
-        for line in demo.stdout:
-            told += line
-            if "Submitted one JDL" in line:
-                break
-        url = opened.read_text()
-        assert f"The web pages are at {url}: log in" in told
-        page = httpx2.get(url)
-        assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
-        demo.send_signal(signal.SIGINT)
-        demo.stdout.read()
-        assert demo.wait(60) == 0
+        try:
+            assert demo.stdout is not None
+            told = ""
+            for line in demo.stdout:
+                told += line
+                if "Submitted one JDL" in line:
+                    break
+            url = opened.read_text()
+            assert f"The web pages are at {url}: log in" in told
+            page = httpx2.get(url)
+            assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+            demo.send_signal(signal.SIGINT)
+            demo.stdout.read()
+            assert demo.wait(60) == 0
+        finally:
+            demo.kill()
     assert _left(workspace) == []

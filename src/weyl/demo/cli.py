@@ -33,18 +33,32 @@ class Stopped(Exception):
     """Somebody asked us to end: Ctrl-C, or SIGTERM."""
 
 
+class Stopping:
+    """Whether somebody has asked us to end."""
+
+    def __init__(self) -> None:
+        self.is_asked = False
+
+    def check(self) -> None:
+        """Raise `Stopped` if so: what a handler raises is lost if Python was just calling one of its own callbacks."""
+        if self.is_asked:
+            raise Stopped
+
+
 @contextmanager
-def stop_signals() -> Iterator[None]:
+def stop_signals() -> Iterator[Stopping]:
     """Turn SIGINT, SIGTERM and a lost terminal into `Stopped` for the length of the block; later ones are ignored."""
+    stopping = Stopping()
 
     def stop(number: int, frame: FrameType | None) -> None:
         for other in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(other, signal.SIG_IGN)
+        stopping.is_asked = True
         raise Stopped
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
-        yield
+        yield stopping
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -73,14 +87,14 @@ def demo(
     directory.chmod(0o755)
     staying = (open_page or sys.stdout.isatty()) if stay is None else stay
     try:
-        with stop_signals(), _stack(directory) as stack:
+        with stop_signals() as stopping, _stack(directory) as stack:
             say(f"The web pages are at {stack.url}: log in as alice, password alice")
             if open_page and not webbrowser.open(stack.url):
                 say("There is no browser here that could be opened")
             run_main_job(stack, say, events=events)
             if staying:
                 _explain(stack, "Ctrl-C ends everything and removes it; `weyl up` keeps what it has.")
-                _watch(stack)
+                _watch(stack, stopping)
     except Stopped:
         say("Stopped")
     except ComponentFailed as error:
@@ -100,9 +114,9 @@ def up(
     Example: weyl up --dir /srv/weyl
     """
     try:
-        with stop_signals(), _stack(directory.expanduser()) as stack:
+        with stop_signals() as stopping, _stack(directory.expanduser()) as stack:
             _explain(stack, f"Ctrl-C ends everything; `weyl up --dir {directory}` goes on from there.")
-            _watch(stack)
+            _watch(stack, stopping)
     except Stopped:
         say(f"Stopped; everything is kept in {directory}")
     except ComponentFailed as error:
@@ -113,9 +127,10 @@ def _stack(directory: Path) -> Stack:
     return Stack(InstallationFiles(directory.resolve()), say=say, database_url=os.environ.get("WEYL_DATABASE_URL"))
 
 
-def _watch(stack: Stack) -> None:
+def _watch(stack: Stack, stopping: Stopping) -> None:
     while True:
         time.sleep(CHECK_EVERY_S)
+        stopping.check()
         stack.check()
 
 
