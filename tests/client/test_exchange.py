@@ -4,6 +4,7 @@ import json
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from weyl.client.exchange import (
     call_exchange,
     download_exchange,
     fresh_tokens,
+    upload_exchange,
 )
 from weyl.kit.call import Call
 
@@ -141,6 +143,17 @@ def test_a_token_file_is_read_for_every_call_and_never_refreshed(tmp_path) -> No
     path.unlink()
     with pytest.raises(NotLoggedIn):
         play(call_exchange(GET, setting(store)), [])
+
+
+def test_a_store_that_is_busy_with_itself_is_asked_again(tmp_path: Path) -> None:
+    url, file = "https://s3.test/x?sig=1", tmp_path / "f"
+    for exchange in (upload_exchange(url, {}, file, setting()), download_exchange(url, file, setting())):
+        result, actions = play(exchange, [received(500), received(200)])
+        assert result.status == 200
+        assert [type(action) for action in actions] == [Send, Sleep, Send]
+    # Of our own server 500 is a fault that stays.
+    with pytest.raises(Unreachable):
+        play(call_exchange(GET, setting()), [received(500)])
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])

@@ -24,6 +24,8 @@ from weyl.kit.oauth import CLIENT_ID, GRANT_REFRESH
 
 ATTEMPTS_MAX = 5
 RETRIED_STATUSES = frozenset({429, 502, 503, 504})
+# S3 answers 500 when it is busy with itself, and asks to be asked again.
+STORE_RETRIED_STATUSES = RETRIED_STATUSES | {500}
 RETRY_AFTER_MAX_S = 60.0
 LOCK_POLL_S = 0.05
 NO_ROUTE = (
@@ -101,7 +103,13 @@ def call_exchange(call: Call[Any], setting: Setting) -> Exchange[Received]:
     raise error_of(received, vo=vo)
 
 
-def attempts(request: Send, *, repeatable: bool, chance: Callable[[], float]) -> Exchange[Received]:
+def attempts(
+    request: Send,
+    *,
+    repeatable: bool,
+    chance: Callable[[], float],
+    retried: frozenset[int] = RETRIED_STATUSES,
+) -> Exchange[Received]:
     """Send until there is a lasting answer; what may not be repeated is sent again only if it cannot have arrived."""
     for attempt in range(ATTEMPTS_MAX):
         is_last = attempt == ATTEMPTS_MAX - 1
@@ -116,7 +124,7 @@ def attempts(request: Send, *, repeatable: bool, chance: Callable[[], float]) ->
         else:
             # 429 and 503 are given before anything was done; after 502 and 504 nobody knows.
             may_retry = repeatable or received.status in (429, 503)
-            if received.status not in RETRIED_STATUSES or is_last or not may_retry:
+            if received.status not in retried or is_last or not may_retry:
                 return received
             delay_s = retry_after_s(received.headers.get("retry-after"), delay_s)
         yield Sleep(delay_s)
@@ -187,7 +195,7 @@ def login_hint(vo: str | None) -> str:
 def upload_exchange(url: str, fields: Mapping[str, str], file: Path, setting: Setting) -> Exchange[Received]:
     """Post a file by a presigned form. It carries no token: the object store is not ours to trust with it."""
     request = Send("POST", url, form=fields, file=file)
-    received = yield from attempts(request, repeatable=True, chance=setting.chance)
+    received = yield from attempts(request, repeatable=True, chance=setting.chance, retried=STORE_RETRIED_STATUSES)
     if received.status < 300:
         return received
     raise store_error(received)
@@ -195,7 +203,9 @@ def upload_exchange(url: str, fields: Mapping[str, str], file: Path, setting: Se
 
 def download_exchange(url: str, sink: Path, setting: Setting) -> Exchange[Received]:
     """Fetch a presigned URL into a file, without a token."""
-    received = yield from attempts(Send("GET", url, sink=sink), repeatable=True, chance=setting.chance)
+    received = yield from attempts(
+        Send("GET", url, sink=sink), repeatable=True, chance=setting.chance, retried=STORE_RETRIED_STATUSES
+    )
     if received.status < 300:
         return received
     raise store_error(received)
