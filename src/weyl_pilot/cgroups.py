@@ -128,9 +128,20 @@ def _sweep(base: Path) -> None:
     """
     for directory in base.glob("weyl-*-%d-*" % _namespace()):
         owner = directory.name.rpartition("-")[2]
-        if owner.isdigit() and not os.path.isdir("/proc/" + owner):
+        if owner.isdigit() and _has_ended(int(owner)):
             _end_members(directory)
             _remove(directory)
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether there is no such process; /proc would not tell, as it may show nobody the processes of others."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _own_groups(root: Path) -> Tuple[Optional[Path], Dict[str, Path]]:
@@ -266,6 +277,8 @@ def _remove(directory: Path) -> None:
             return
         except FileNotFoundError:
             return
+        except PermissionError:
+            break
         except OSError:
             # Processes that were just killed still count for a moment.
             time.sleep(REMOVE_PAUSE_S)
