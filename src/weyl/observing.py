@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import import_module
 from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import QueuePool, text
+from sqlalchemy import text
 
 from weyl.client.errors import UsageFault
 from weyl.extension import Services
@@ -128,8 +128,12 @@ async def observed(services: Services, traces: Any, service: str) -> AsyncIterat
 
 
 def _show_process(services: Services) -> None:
-    pool, metrics, config = cast(QueuePool, services.db.engine.pool), services.metrics, services.config
-    metrics.gauge("weyl_db_connections_in_use", "Connections that requests and tasks hold now.", pool.checkedout)
+    db, metrics, config = services.db, services.metrics, services.config
+    metrics.gauge(
+        "weyl_db_connections_in_use",
+        "Connections that requests and tasks hold now.",
+        lambda: db.connections_in_use,
+    )
     metrics.gauge(
         "weyl_db_connections_limit",
         "Connections that this process opens at most.",

@@ -179,6 +179,43 @@ async def test_a_listener_notices_that_nothing_comes_through(far: Database, link
     await listener.stop()
 
 
+async def test_whoever_waits_for_a_connection_is_before_those_who_come_later(other: Database) -> None:
+    """With two connections: those who had one ask again at once, before who waits could run."""
+    used: list[str] = []
+
+    async def use(who: str, times: int) -> None:
+        for _ in range(times):
+            async with other.read() as tx:
+                await tx.scalar(text("SELECT 1"))
+                used.append(who)
+
+    busy = [asyncio.create_task(use("busy", 100)) for _ in range(2)]
+    while len(used) < 10:
+        await asyncio.sleep(0)
+    before = len(used)
+    await asyncio.gather(*(use(who, 1) for who in ("first", "second")))
+    assert [used.index(who) - before < 6 for who in ("first", "second")] == [True, True]
+    assert used.index("first") < used.index("second")
+    await asyncio.gather(*busy)
+
+
+async def test_nobody_waits_for_ever_and_no_connection_is_lost_with_those_who_give_up(
+    other: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "PLACE_TIMEOUT_S", 0.05)
+    async with other.read(), other.transaction():
+        assert other.connections_in_use == 2
+        waiting = [asyncio.create_task(_one(other)) for _ in range(3)]
+        await asyncio.sleep(0)
+        waiting[0].cancel()
+        cancelled, *late = await asyncio.gather(*waiting, return_exceptions=True)
+    assert isinstance(cancelled, asyncio.CancelledError)
+    assert [(type(each), is_unavailable(each)) for each in late] == [(TimeoutError, True)] * 2
+    assert other.connections_in_use == 0
+    monkeypatch.setattr(pool, "PLACE_TIMEOUT_S", 10)
+    assert await asyncio.gather(*(_one(other) for _ in range(20))) == [1] * 20
+
+
 async def test_a_batch_is_not_tried_one_by_one_when_the_database_is_away() -> None:
     flushed: list[int] = []
 

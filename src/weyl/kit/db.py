@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from weyl.kit import json
 from weyl.kit.background import end_task
-from weyl.kit.pool import DRIVER_ERRORS, LOST, CommitInDoubt, Idle, commit, driver_of, roll_back
+from weyl.kit.pool import DRIVER_ERRORS, LOST, CommitInDoubt, Connections, commit, driver_of, roll_back
 
 log = structlog.get_logger(__name__)
 
@@ -121,7 +121,6 @@ class Database:
             _async_url(url),
             pool_size=pool_size,
             max_overflow=pool_size,
-            pool_timeout=10,
             pool_pre_ping=False,
             # What a failing statement was given may be anything, and the error ends up in the log.
             hide_parameters=True,
@@ -140,7 +139,7 @@ class Database:
             },
         )
         autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._connections = Idle(autocommit, kept_max=max(1, pool_size // 2), opened_max=2 * pool_size)
+        self._connections = Connections(autocommit, kept_max=max(1, pool_size // 2), opened_max=2 * pool_size)
 
     @asynccontextmanager
     async def transaction(self, *, opening: str = "") -> AsyncIterator[Tx]:
@@ -150,9 +149,8 @@ class Database:
         takes four times the CPU, and would send BEGIN only with the first statement that it executes itself. What a
         hot transaction does first, and needs no answer to, may go along with BEGIN: `opening` is such SQL.
         """
-        connection = await self._connections.begin(opening)
-        driver = driver_of(connection)
-        async with self._connections.lent(connection):
+        async with self._connections.lent(opening) as connection:
+            driver = driver_of(connection)
             try:
                 yield connection
             except BaseException:
@@ -163,8 +161,7 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Tx]:
         """Open a connection in autocommit: one round trip for a read of one statement."""
-        connection = await self._connections.take()
-        async with self._connections.lent(connection):
+        async with self._connections.lent() as connection:
             yield connection
 
     @asynccontextmanager
@@ -187,6 +184,11 @@ class Database:
             command_timeout=self.command_timeout_s,
             server_settings={"timezone": "UTC"},
         )
+
+    @property
+    def connections_in_use(self) -> int:
+        """How many connections requests and tasks hold now."""
+        return self._connections.in_use
 
     async def close(self) -> None:
         """Close every connection."""

@@ -10,7 +10,6 @@ from asyncpg.exceptions import InterfaceError, InternalClientError, PostgresErro
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from weyl.kit.db import is_transient, is_unavailable, sqlstate
@@ -43,7 +42,6 @@ def install(app: FastAPI) -> None:
         PostgresError,
         InterfaceError,
         InternalClientError,
-        PoolTimeout,
         ConnectionError,
         TimeoutError,
         socket.gaierror,
@@ -126,7 +124,7 @@ async def _database_error(request: Request, error: Exception) -> Response:
         log.error("request.database_disk_full", path=request.url.path, error=repr(error)[:300])
         detail = "The disk of the database is full: nothing new can be kept until its administrators make room"
         return json_response({"detail": detail}, status=503, headers={"Retry-After": "60"})
-    if isinstance(error, PoolTimeout) or is_unavailable(error) or is_transient(error):
+    if is_unavailable(error) or is_transient(error):
         log.warning("request.database_unavailable", path=request.url.path, error=repr(error)[:300])
         detail = "The database cannot serve this now; try again in a moment"
         return json_response({"detail": detail}, status=503, headers={"Retry-After": "10"})

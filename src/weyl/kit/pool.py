@@ -22,6 +22,8 @@ LOST = (OSError, *_GONE, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError)
 """What is raised where a connection breaks under a statement: nobody can tell here whether it was done."""
 
 ROLLBACK_TIMEOUT_S = 5.0
+PLACE_TIMEOUT_S = 10.0
+"""How long anybody waits for a connection while all are in use."""
 # The event loop reads the end of a connection and tells the driver of it in a few turns.
 _TURNS_TO_READ = 5
 
@@ -38,11 +40,12 @@ class CommitInDoubt(WeylError):
         super().__init__("The database was lost in the middle: look whether this was done before you repeat it")
 
 
-class Idle:
-    """A few connections that stay checked out of the pool between uses.
+class Connections:
+    """At most `opened_max` connections, lent in the order of asking; some stay checked out of the pool between uses.
 
     Checking one out and in again, with greenlets, events and a reset of what is not set, takes SQLAlchemy twice as
-    long as a read of one row; more than `kept_max` at a time go that way.
+    long as a read of one row; more than `kept_max` at a time go that way. Nobody waits for SQLAlchemy's pool: who comes
+    just when a connection is back has it before those who wait are woken, and some waited for seconds.
     """
 
     def __init__(self, engine: AsyncEngine, *, kept_max: int, opened_max: int) -> None:
@@ -50,16 +53,63 @@ class Idle:
         self._kept_max = kept_max
         self._opened_max = opened_max
         self._idle: list[AsyncConnection] = []
-        self._waiting = 0
+        self._places = asyncio.Semaphore(opened_max)
+        self.in_use = 0
 
-    async def begin(self, opening: str = "") -> AsyncConnection:
-        """Take a connection and begin a transaction on it, in one round trip with `opening`, a read or a lock.
+    @asynccontextmanager
+    async def lent(self, opening: str | None = None) -> AsyncIterator[AsyncConnection]:
+        """Lend a connection, and begin a transaction on it if `opening`, a read or a lock, is given, in one round trip.
+
+        One that was used when something failed goes back to the pool, which resets it. Raises `TimeoutError` if all
+        are in use for longer than `PLACE_TIMEOUT_S`.
+        """
+        await self._enter()
+        self.in_use += 1
+        try:
+            connection = await self._take() if opening is None else await self._begin(opening)
+            driver = driver_of(connection)  # now: of one that SQLAlchemy gave up there is none to be had
+            try:
+                yield connection
+                if driver.is_in_transaction():
+                    # A BEGIN of somebody before arrived late, and with it all of this would be lost unseen.
+                    raise ConnectionError("The connection was left in a transaction")
+                if connection.in_transaction():  # what SQLAlchemy calls so in autocommit: nothing is sent
+                    await connection.rollback()
+            except BaseException as error:
+                is_doubtful = isinstance(error, TimeoutError | asyncio.CancelledError)
+                await asyncio.shield(asyncio.ensure_future(_give_back(connection, driver, is_doubtful=is_doubtful)))
+                raise
+            if len(self._idle) < self._kept_max:
+                self._idle.append(connection)
+            else:
+                await connection.close()
+        finally:
+            self.in_use -= 1
+            self._places.release()
+
+    async def close(self) -> None:
+        """Give back what is kept."""
+        while self._idle:
+            await self._idle.pop().close()
+
+    async def _enter(self) -> None:
+        if not self._places.locked():
+            await self._places.acquire()
+            return
+        try:
+            async with asyncio.timeout(PLACE_TIMEOUT_S):
+                await self._places.acquire()
+        except TimeoutError:
+            raise TimeoutError(f"all {self._opened_max} connections are in use, for {PLACE_TIMEOUT_S:g} s") from None
+
+    async def _begin(self, opening: str) -> AsyncConnection:
+        """Take a connection and begin a transaction on it.
 
         PostgreSQL may have closed a kept connection and nobody have noticed yet. What does nothing can be sent again
         on another one, until all that were kept are used up and a new one is opened.
         """
         for _ in range(self._opened_max):
-            connection = await self.take()
+            connection = await self._take()
             driver = driver_of(connection)
             try:
                 await driver.execute(f"BEGIN; {opening}")
@@ -73,48 +123,15 @@ class Idle:
             return connection
         raise ConnectionError("PostgreSQL closes every connection at once")
 
-    @asynccontextmanager
-    async def lent(self, connection: AsyncConnection) -> AsyncIterator[None]:
-        """Lend a connection; one that was used when something failed goes back to the pool, which resets it."""
-        driver = driver_of(connection)  # now: of one that SQLAlchemy gave up there is none to be had
-        try:
-            yield
-            if driver.is_in_transaction():
-                # A BEGIN of somebody before arrived late, and with it all of this would be lost unseen.
-                raise ConnectionError("The connection was left in a transaction")
-            if connection.in_transaction():  # what SQLAlchemy calls so in autocommit: nothing is sent
-                await connection.rollback()
-        except BaseException as error:
-            is_doubtful = isinstance(error, TimeoutError | asyncio.CancelledError)
-            await asyncio.shield(asyncio.ensure_future(_give_back(connection, driver, is_doubtful=is_doubtful)))
-            raise
-        # Not kept while somebody waits for the pool: whoever comes next would take it, again and again, before them.
-        if len(self._idle) < self._kept_max and not self._waiting:
-            self._idle.append(connection)
-        else:
-            await connection.close()
-
-    async def close(self) -> None:
-        """Give back what is kept."""
-        while self._idle:
-            await self._idle.pop().close()
-
-    async def take(self) -> AsyncConnection:
+    async def _take(self) -> AsyncConnection:
         """Return a connection that PostgreSQL has not closed, as far as this machine knows."""
         for _ in range(self._opened_max):
-            connection = self._idle.pop() if self._idle else await self._connect()
+            connection = self._idle.pop() if self._idle else await self._engine.connect()
             driver = driver_of(connection)
             if not await _is_closed(driver) and not driver.is_in_transaction():
                 return connection
             await _give_back(connection, driver)
-        return await self._connect()
-
-    async def _connect(self) -> AsyncConnection:
-        self._waiting += 1
-        try:
-            return await self._engine.connect()
-        finally:
-            self._waiting -= 1
+        return await self._engine.connect()
 
 
 async def _is_closed(driver: asyncpg.Connection) -> bool:
