@@ -13,7 +13,8 @@ from sqlalchemy import text
 from tests.infra.app import Application, calling_from
 from tests.infra.login import CLIENT_ID, DEVICE_GRANT, addresses
 
-from weyl.kit.db import Database, drop_month_partitions
+from weyl.kit.db import Database
+from weyl.kit.partitions import drop_month_partitions
 
 ADDRESSES, EACH = 100, 100
 AT_ONCE = 10

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 from weyl.auth.tasks import MONTHS_AHEAD, tasks
-from weyl.kit.db import Database, month_start
+from weyl.kit.db import Database
+from weyl.kit.partitions import month_start
 
 
 async def partitions(db: Database, table: str) -> list[str]:

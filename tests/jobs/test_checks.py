@@ -17,7 +17,8 @@ from weyl.jobs.service.checks import check_jobs
 from weyl.jobs.tables import job_history, job_holds, jobs
 from weyl.jobs.tasks import FORGET, HOUSEKEEPING, tasks
 from weyl.kit.clock import utcnow
-from weyl.kit.db import Database, ensure_month_partitions, month_start
+from weyl.kit.db import Database
+from weyl.kit.partitions import ensure_month_partitions, month_start
 from weyl.task_queues.tables import queue, requirement_class
 from weyl.tasks.models import Run
 

@@ -9,20 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from weyl.kit.db import (
-    Database,
-    Listener,
-    Tx,
-    copy_rows,
-    drop_month_partitions,
-    ensure_month_partitions,
-    fetch_text,
-    is_gone,
-    is_unavailable,
-    libpq_dsn,
-    month_start,
-    notify,
-)
+from weyl.kit.db import Database, Listener, Tx, copy_rows, fetch_text, is_gone, is_unavailable, libpq_dsn, notify
+from weyl.kit.partitions import drop_month_partitions, ensure_month_partitions, month_start
 
 things = sa.Table("things", sa.MetaData(), sa.Column("id", sa.BigInteger), sa.Column("name", sa.Text))
 

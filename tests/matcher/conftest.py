@@ -13,7 +13,8 @@ from weyl.auth.keys import KeySet
 from weyl.config.service import ConfigStore
 from weyl.jobs.tables import job_descriptions, jobs
 from weyl.kit.clock import utcnow
-from weyl.kit.db import Database, ensure_month_partitions
+from weyl.kit.db import Database
+from weyl.kit.partitions import ensure_month_partitions
 from weyl.matcher.models import MatchRequest
 from weyl.matcher.offers import Place
 from weyl.matcher.policy import MatchingPilot

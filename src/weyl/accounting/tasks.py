@@ -4,7 +4,8 @@ from datetime import timedelta
 
 from weyl.accounting import queries
 from weyl.kit.clock import utcnow
-from weyl.kit.db import Database, drop_month_partitions, ensure_month_partitions, month_start
+from weyl.kit.db import Database
+from weyl.kit.partitions import drop_month_partitions, ensure_month_partitions, month_start
 from weyl.tasks.models import BoundTask, Task
 
 FOLD = Task("accounting.fold", every=timedelta(seconds=30), lock="accounting.fold")

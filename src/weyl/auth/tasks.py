@@ -6,7 +6,8 @@ import structlog
 
 from weyl.auth.queries.sessions import delete_dead_sessions
 from weyl.kit.clock import utcnow
-from weyl.kit.db import Database, drop_month_partitions, ensure_month_partitions
+from weyl.kit.db import Database
+from weyl.kit.partitions import drop_month_partitions, ensure_month_partitions
 from weyl.tasks.models import BoundTask, Task
 
 PARTITIONS = Task("auth.partitions", every=timedelta(hours=6), lock="auth.partitions")

@@ -25,7 +25,8 @@ from weyl.jobs.service.hosts import FORGET_AFTER
 from weyl.jobs.service.submission import KEY_LIFETIME
 from weyl.jobs.tables import job_heartbeats, job_history
 from weyl.kit.clock import utcnow
-from weyl.kit.db import Database, drop_month_partitions, ensure_month_partitions, month_start
+from weyl.kit.db import Database
+from weyl.kit.partitions import drop_month_partitions, ensure_month_partitions, month_start
 from weyl.tasks.errors import RetryLater
 from weyl.tasks.models import BoundTask, Handler, Task
 from weyl.tasks.operations import in_batches

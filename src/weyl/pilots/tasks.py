@@ -5,7 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 from weyl.kit.clock import utcnow
-from weyl.kit.db import Tx, drop_month_partitions, ensure_month_partitions
+from weyl.kit.db import Tx
+from weyl.kit.partitions import drop_month_partitions, ensure_month_partitions
 from weyl.pilots.need import QueueKey, is_pushed
 from weyl.pilots.queries import credentials
 from weyl.pilots.queries import push as push_queries

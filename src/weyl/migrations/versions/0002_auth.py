@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from alembic import op
 
-from weyl.kit.db import month_start
+from weyl.kit.partitions import month_start
 
 revision = "0002_auth"
 down_revision = "0001_tasks"

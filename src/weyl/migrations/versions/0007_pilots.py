@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import BYTEA, UUID
 
-from weyl.kit.db import month_start
+from weyl.kit.partitions import month_start
 
 revision = "0007_pilots"
 down_revision = "0006_matcher"
