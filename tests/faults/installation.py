@@ -15,7 +15,7 @@ import httpx2
 import psutil
 from sqlalchemy.engine import make_url
 
-from tests.faults.proxy import FaultProxy
+from tests.faults.proxy import FaultProxy, url_through
 from tests.infra.directories import stack_directory
 from tests.infra.stack import ConfiguredFiles, command_of, device_tokens
 from weyl.client import Client, MemoryCredentials, TokenSet
@@ -65,8 +65,7 @@ class FaultyStack(Stack):
 
     def database_url(self) -> str:
         """Return the database's URL, by way of the proxy."""
-        host, port = self.postgres_link.address
-        return make_url(self.postgres.url).set(host=host, port=port, query={}).render_as_string(hide_password=False)
+        return url_through(self.postgres_link, self.postgres.url)
 
     def _start(self) -> None:
         self._exit.callback(self._supervisor.leave)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Literal, TypeVar
 
+from sqlalchemy.engine import make_url
+
 from weyl.demo.processes import loopback_address
 
 Fault = Literal["none", "delay", "reset", "black hole"]
@@ -151,6 +153,19 @@ class FaultProxy:
         if is_answer:
             # The component has closed: so do we, whatever the client still wants to say.
             raise ConnectionResetError
+
+
+def proxy_before(database_url: str) -> FaultProxy:
+    """Return a proxy before the database at `database_url`."""
+    url = make_url(database_url)
+    sockets = url.query.get("host")
+    return FaultProxy(f"{sockets}/.s.PGSQL.5432" if sockets else (str(url.host), int(url.port or 5432)))
+
+
+def url_through(proxy: FaultProxy, database_url: str) -> str:
+    """Return the URL of the same database by way of `proxy`."""
+    host, port = proxy.address
+    return make_url(database_url).set(host=host, port=port, query={}).render_as_string(hide_password=False)
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 import asyncpg
 import pytest
 from sqlalchemy import text
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
-from tests.faults.proxy import FaultProxy
+from tests.faults.proxy import FaultProxy, proxy_before, url_through
 
 from weyl.kit import pool
 from weyl.kit.coalesce import Coalescer
@@ -38,18 +37,14 @@ async def other(database_url: str):
 
 @pytest.fixture
 def link(database_url: str) -> Iterator[FaultProxy]:
-    url = make_url(database_url)
-    socket = url.query.get("host")
-    with FaultProxy(f"{socket}/.s.PGSQL.5432" if socket else (str(url.host), int(url.port or 5432))) as proxy:
+    with proxy_before(database_url) as proxy:
         yield proxy
 
 
 @pytest.fixture
 async def far(database_url: str, link: FaultProxy):
     """A pool whose way to the database leads through the proxy, with short patience."""
-    host, port = link.address
-    url = make_url(database_url).set(host=host, port=port, query={}).render_as_string(hide_password=False)
-    database = Database(url, pool_size=2, statement_timeout_s=2)
+    database = Database(url_through(link, database_url), pool_size=2, statement_timeout_s=2)
     yield database
     await database.close()
 

@@ -1,13 +1,16 @@
 """The task engine: enqueued with the change, retried, scheduled once across workers, locked, and taken over."""
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
+from tests.faults.proxy import proxy_before, url_through
+from tests.tasks.running import WAIT_S, working
 
 from weyl.kit.db import Database
-from weyl.tasks import locks
+from weyl.tasks import engine, locks
 from weyl.tasks.claims import retry_delay
 from weyl.tasks.engine import Worker
 from weyl.tasks.models import Task
@@ -134,6 +137,62 @@ async def test_the_worker_comes_back_when_the_database_drops_its_connections(db:
     await asyncio.wait_for(recorder.called.wait(), 30)
     worker.stop()
     await running
+
+
+async def test_a_task_that_fails_as_the_database_goes_away_has_its_other_attempts(
+    db: Database, database_url: str
+) -> None:
+    """It cannot be put back then; a task that ends later kept the engine up until the database was there again."""
+    failed, is_back, again = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def fail_once(_: object) -> None:
+        if failed.is_set():
+            again.set()
+            return
+        proxy.play("reset")
+        failed.set()
+        raise ConnectionError("away")
+
+    async def stay(_: object) -> None:
+        await is_back.wait()
+
+    long, short = Task("test.long", priority=1), Task("test.short", retry_delay_s=0.01)
+    async with db.transaction() as tx:
+        await enqueue(tx, long, [None])
+        await enqueue(tx, short, [None])
+    with proxy_before(database_url) as proxy:
+        far = Database(url_through(proxy, database_url), pool_size=2)
+        async with working(far, [long.bind(stay), short.bind(fail_once)]):
+            await asyncio.wait_for(failed.wait(), WAIT_S)
+            await asyncio.sleep(0.5)
+            proxy.play("none")
+            await asyncio.sleep(1)
+            is_back.set()
+            async with asyncio.timeout(WAIT_S):
+                while not again.is_set():
+                    assert await _failed(db) == 0
+                    await asyncio.sleep(0.1)
+        await far.close()
+
+
+async def test_a_worker_that_has_run_for_long_begins_again_at_once(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "RESTART_DELAY_S", 0.01)
+    monkeypatch.setattr(engine, "STABLE_S", 0.0)
+    began = time.monotonic()
+    seen: set[int] = set()
+    async with working(db, [GREET.bind(Recorder())]), db.read() as tx:
+        while len(seen) < 24:
+            assert time.monotonic() - began < 20
+            pids = await tx.scalars(
+                text("SELECT pid FROM pg_stat_activity WHERE application_name = 'weyl-worker' AND pid <> ALL(:seen)"),
+                {"seen": list(seen)},
+            )
+            for pid in pids:
+                seen.add(pid)
+                await tx.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+            await asyncio.sleep(0.01)
 
 
 def test_a_task_has_one_schedule_at_most() -> None:

@@ -1,6 +1,7 @@
 """Runs tasks and schedules in a worker, on pgqueuer."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -30,6 +31,10 @@ HEARTBEAT = timedelta(seconds=5)
 DEQUEUE_TIMEOUT = timedelta(seconds=2)
 BATCH = 50
 CLOSE_TIMEOUT_S = 5.0
+RESTART_DELAY_S = 0.2
+RESTART_DELAY_MAX_S = 10.0
+# What ran for so long before it was lost is begun again at once.
+STABLE_S = 60.0
 
 
 async def _reset_if_needed(connection: Any) -> None:
@@ -95,16 +100,18 @@ class Worker:
         await run_once(self._db, self._bound[name], payload, run=run, options=self._options)
 
     async def _run_engine_forever(self) -> None:
-        delay_s = 0.2
+        delay_s = RESTART_DELAY_S
         while not self._stopping.is_set():
+            began = time.monotonic()
             try:
                 await self._run_engine(QueueExecutionMode.continuous)
-                delay_s = 0.2
             except (*DATABASE_AWAY, PgqException) as error:
+                if time.monotonic() - began > STABLE_S:
+                    delay_s = RESTART_DELAY_S
                 log.warning("worker.engine_lost", error=repr(error), retry_in_s=delay_s)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), delay_s)
-            delay_s = min(delay_s * 2, 10)
+            delay_s = min(delay_s * 2, RESTART_DELAY_MAX_S)
 
     async def _run_engine(self, mode: QueueExecutionMode) -> None:
         async with self._open_pool() as pool:

@@ -11,6 +11,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import asyncpg
+import structlog
 from pgqueuer.adapters.drivers.asyncpg import AsyncpgPoolDriver
 from pgqueuer.adapters.persistence.queries import Queries
 from pgqueuer.domain.types import JOB_STATUS, HealthCheckId, QueueEntrypoint, QueueManagerId
@@ -22,8 +23,11 @@ from weyl.kit import json
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database, Tx, driver_connection
 from weyl.tasks.errors import WorkerDied
+from weyl.tasks.locks import DATABASE_AWAY
 from weyl.tasks.queries import outcomes
 from weyl.tasks.service import Entry, follow_up_payload, insert
+
+log = structlog.get_logger(__name__)
 
 Ended = tuple[Job, JOB_STATUS, TracebackRecord | None]
 
@@ -185,11 +189,16 @@ class TaskRepository(Queries):
     async def retry_job(self, job: Job, delay: timedelta, traceback_record: TracebackRecord | None) -> None:
         """Put a task back: as a failed attempt, or as one that was only put off."""
         deferrals = self._put_off.pop(job.id, None)
-        if deferrals is None:
-            await super().retry_job(job, delay, traceback_record)
-            return
-        async with self.db.transaction() as tx:
-            await outcomes.defer(tx, job.id, delay=delay, deferrals=deferrals)
+        try:
+            if deferrals is None:
+                await super().retry_job(job, delay, traceback_record)
+                return
+            async with self.db.transaction() as tx:
+                await outcomes.defer(tx, job.id, delay=delay, deferrals=deferrals)
+        except DATABASE_AWAY as error:
+            # The engine would take this for the task's last failure. As it is, nobody sends heartbeats for the task any
+            # more, and it is delivered again, as it would be if this worker had died.
+            log.warning("task.not_put_back", task=job.entrypoint, task_id=job.id, error=repr(error))
 
     async def log_jobs(self, job_status: list[Ended]) -> None:
         """Take what ended out of the queue; what follows from it is in the same transaction."""
