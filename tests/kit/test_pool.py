@@ -193,6 +193,19 @@ async def test_whoever_waits_for_a_connection_is_before_those_who_come_later(oth
     await asyncio.gather(*waiting)
 
 
+@pytest.mark.parametrize("host", ["/nowhere", "no-such-host.invalid"])
+async def test_a_database_without_its_socket_or_its_host_is_away(host: str) -> None:
+    """A PostgreSQL that is stopped takes its unix socket with it."""
+    nowhere = Database(f"postgresql://weyl@/weyl?host={host}", pool_size=1)
+    for lend in (nowhere.transaction, nowhere.read):
+        with pytest.raises(ConnectionError) as lost:
+            async with lend():
+                raise AssertionError("there is a connection")
+        assert is_unavailable(lost.value)
+    assert nowhere.connections_in_use == 0
+    await nowhere.close()
+
+
 async def test_nobody_waits_for_ever_and_no_connection_is_lost_with_those_who_give_up(
     other: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -14,6 +15,7 @@ from weyl.tasks import engine, locks
 from weyl.tasks.claims import retry_delay
 from weyl.tasks.engine import Worker
 from weyl.tasks.models import Task
+from weyl.tasks.repository import TaskRepository
 from weyl.tasks.schedule import first_run, next_run
 from weyl.tasks.service import enqueue
 
@@ -140,17 +142,25 @@ async def test_the_worker_comes_back_when_the_database_drops_its_connections(db:
 
 
 async def test_a_task_that_fails_as_the_database_goes_away_has_its_other_attempts(
-    db: Database, database_url: str
+    db: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It cannot be put back then; a task that ends later kept the engine up until the database was there again."""
-    failed, is_back, again = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    tried, is_back, again = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    retry_job = TaskRepository.retry_job
+
+    async def watched(*arguments: Any) -> None:
+        try:
+            await retry_job(*arguments)
+        finally:
+            tried.set()
+
+    monkeypatch.setattr(TaskRepository, "retry_job", watched)
 
     async def fail_once(_: object) -> None:
-        if failed.is_set():
+        if tried.is_set():
             again.set()
             return
         proxy.play("reset")
-        failed.set()
         raise ConnectionError("away")
 
     async def stay(_: object) -> None:
@@ -163,16 +173,12 @@ async def test_a_task_that_fails_as_the_database_goes_away_has_its_other_attempt
     with proxy_before(database_url) as proxy:
         far = Database(url_through(proxy, database_url), pool_size=2)
         async with working(far, [long.bind(stay), short.bind(fail_once)]):
-            await asyncio.wait_for(failed.wait(), WAIT_S)
-            await asyncio.sleep(0.5)
+            await asyncio.wait_for(tried.wait(), WAIT_S)
             proxy.play("none")
-            await asyncio.sleep(1)
             is_back.set()
-            async with asyncio.timeout(WAIT_S):
-                while not again.is_set():
-                    assert await _failed(db) == 0
-                    await asyncio.sleep(0.1)
+            await asyncio.wait_for(again.wait(), WAIT_S)
         await far.close()
+    assert await _failed(db) == 0
 
 
 async def test_a_worker_that_has_run_for_long_begins_again_at_once(

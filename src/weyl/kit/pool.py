@@ -123,15 +123,24 @@ class Connections:
             return connection
         raise ConnectionError("PostgreSQL closes every connection at once")
 
+    async def _open(self) -> AsyncConnection:
+        try:
+            return await self._engine.connect()
+        except (ConnectionError, TimeoutError):
+            raise
+        except OSError as error:
+            # No socket where a stopped PostgreSQL had one, no route to its host: it is away all the same.
+            raise ConnectionError(f"PostgreSQL cannot be reached: {error}") from error
+
     async def _take(self) -> AsyncConnection:
         """Return a connection that PostgreSQL has not closed, as far as this machine knows."""
         for _ in range(self._opened_max):
-            connection = self._idle.pop() if self._idle else await self._engine.connect()
+            connection = self._idle.pop() if self._idle else await self._open()
             driver = driver_of(connection)
             if not await _is_closed(driver) and not driver.is_in_transaction():
                 return connection
             await _give_back(connection, driver)
-        return await self._engine.connect()
+        return await self._open()
 
 
 async def _is_closed(driver: asyncpg.Connection) -> bool:

@@ -21,7 +21,7 @@ from pgqueuer.ports.repository import EntrypointExecutionParameter
 
 from weyl.kit import json
 from weyl.kit.clock import utcnow
-from weyl.kit.db import Database, Tx, driver_connection
+from weyl.kit.db import Database, Tx, driver_connection, is_unavailable
 from weyl.tasks.errors import WorkerDied
 from weyl.tasks.locks import DATABASE_AWAY
 from weyl.tasks.queries import outcomes
@@ -196,6 +196,8 @@ class TaskRepository(Queries):
             async with self.db.transaction() as tx:
                 await outcomes.defer(tx, job.id, delay=delay, deferrals=deferrals)
         except DATABASE_AWAY as error:
+            if not (isinstance(error, OSError) or is_unavailable(error)):
+                raise
             # The engine would take this for the task's last failure. As it is, nobody sends heartbeats for the task any
             # more, and it is delivered again, as it would be if this worker had died.
             log.warning("task.not_put_back", task=job.entrypoint, task_id=job.id, error=repr(error))
