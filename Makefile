@@ -8,7 +8,7 @@ JOBS  ?= 4
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench bench-matcher bench-web journeys screenshots docs build web web-types lock clean
+.PHONY: help setup demo test test-fast test-long check format bench bench-matcher bench-web journeys screenshots docs build web web-types lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -24,6 +24,14 @@ test:  ## every test, against the real components
 	@python3 tools/setup.py --system
 	@python3 tools/web.py build --if-possible
 	@$(VENV)/python -m pytest -n $(JOBS) --dist loadgroup
+
+test-fast: setup  ## what needs no database and starts no system: under a minute
+	@$(VENV)/python -m pytest -q -n $(JOBS) --dist loadgroup --fast
+
+test-long:  ## also what takes minutes: more examples, more systems, more kills; before a release
+	@python3 tools/setup.py --system
+	@python3 tools/web.py build --if-possible
+	@$(VENV)/python -m pytest -n $(JOBS) --dist loadgroup --long
 
 check: setup  ## format, lint, types, import contracts, architecture: under a minute
 	@$(VENV)/ruff format --check --output-format concise . || { echo 'Run make format'; exit 1; }

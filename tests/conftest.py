@@ -14,12 +14,15 @@ import pytest
 from hypothesis import HealthCheck, settings
 from sqlalchemy.engine import make_url
 
+from tests.infra import pace, selection
 from tests.infra.app import Application, Installation, running_application
 from tests.infra.directories import forget, memory
 from weyl.demo.postgres import RunningPostgres, start_postgres
 from weyl.demo.seaweedfs import RunningStore, start_seaweedfs
 from weyl.kit.db import Database, Tx, driver_connection, libpq_dsn
 from weyl.migrations import migrate
+
+pytest_plugins = ("tests.infra.second_try",)
 
 # The same examples in every run; `--hypothesis-profile thorough` looks for others (docs/developer/testing.md).
 settings.register_profile("steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -40,6 +43,27 @@ def pytest_collection() -> Iterator[None]:
     gc.freeze()
     gc.enable()
     gc.set_threshold(YOUNG_OBJECTS_MAX, *gc.get_threshold()[1:])
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Say which tests run: `make test` takes neither option."""
+    parser.addoption("--fast", action="store_true", help="only what needs no database and starts no system")
+    parser.addoption("--long", action="store_true", help="also what is marked `long`, and more examples")
+
+
+def pytest_configure() -> None:
+    """Measure the machine once, before there is load; the processes of the session inherit what was found."""
+    pace.factor()
+
+
+@pytest.hookimpl(trylast=True)  # fixtures are known then, and what other files have marked
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what was not asked for, and give every test as much time as the pace of the machine asks for."""
+    chosen, left_out = selection.choose(items, fast=config.getoption("--fast"), long=config.getoption("--long"))
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = chosen
+    selection.scale_timeouts(items, float(config.getini("timeout")))
 
 
 def pytest_sessionfinish() -> None:

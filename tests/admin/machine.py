@@ -9,9 +9,9 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.infra import waiting
 from tests.infra.app import Installation
 from weyl.demo.seaweedfs import RunningStore
 
@@ -67,12 +68,7 @@ def needed(program: str) -> str:
     return found
 
 
-def await_that(holds: Callable[[], bool], what: str, *, timeout_s: float = LONG_WAIT_S) -> None:
-    """Wait for a condition of programs that run beside us."""
-    deadline = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < deadline, f"in {timeout_s:g} s: not {what}"
-        time.sleep(0.1)
+await_that = partial(waiting.await_that, timeout_s=LONG_WAIT_S)
 
 
 def answers(url: str, verify: ssl.SSLContext | bool = True) -> bool:

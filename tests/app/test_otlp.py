@@ -15,6 +15,7 @@ from fastapi import APIRouter
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from tests.infra.app import Application, running_application
+from tests.infra.waiting import until
 
 from weyl.builtin import BUILTIN
 from weyl.demo.processes import free_ports, loopback_address
@@ -182,7 +183,7 @@ async def victoria_metrics(tmp_path: Path) -> AsyncIterator[str]:
     with subprocess.Popen([program, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             async with httpx2.AsyncClient() as http:
-                await until(lambda: answers(http, f"{url}/health"))
+                await until(lambda: answers(http, f"{url}/health"), "the collector answers")
             yield url
         finally:
             process.kill()
@@ -193,12 +194,6 @@ async def answers(http: httpx2.AsyncClient, url: str) -> bool:
         return (await http.get(url)).status_code == 200
     except httpx2.TransportError:
         return False
-
-
-async def until(holds) -> None:
-    async with asyncio.timeout(30):
-        while not await holds():
-            await asyncio.sleep(0.1)
 
 
 async def test_victoria_metrics_takes_and_answers_them(
@@ -216,7 +211,7 @@ async def test_victoria_metrics_takes_and_answers_them(
             found = (await http.get(f"{victoria_metrics}/api/v1/query", params=query)).json()["data"]["result"]
             return bool(found) and found[0]["value"][1] == "4"
 
-        await until(there)
+        await until(there, "the figures are there")
         bucket = {"query": 'histogram_quantile(0.5, weyl_http_request_duration_seconds_bucket{method="GET"})'}
         found = (await http.get(f"{victoria_metrics}/api/v1/query", params=bucket)).json()["data"]["result"]
         assert 0 < float(found[0]["value"][1]) < 60

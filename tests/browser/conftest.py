@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, sync_playwright
+from playwright.sync_api import expect as playwright_expect
 from sqlalchemy import text
 from tools import web
 
+from tests.infra import pace
 from tests.infra.directories import stack_directory
+from tests.infra.expectations import expect, expect_gone
 from tests.infra.many_jobs import load
 from weyl.config.administration import Document
 from weyl.demo.idp import USERS
@@ -38,8 +41,8 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-WAIT_MS = 60_000
-expect.set_options(timeout=WAIT_MS)
+WAIT_MS = int(60_000 * pace.factor())
+playwright_expect.set_options(timeout=WAIT_MS)
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 SERIOUS = ("serious", "critical")
 CONFIGURATION = "The configuration as YAML"
@@ -212,7 +215,7 @@ def fill_the_forms(page: Page, user: str, group: str) -> None:
 
 def settle(page: Page) -> None:
     """Wait until a page waits for nothing any more."""
-    expect(page.locator(".waiting, .skeleton, [aria-busy=true]")).to_have_count(0)
+    expect_gone(page.locator(".waiting, .skeleton, [aria-busy=true]"))
 
 
 def begin_change(page: Page) -> str:

@@ -4,9 +4,10 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 
 from tests.browser.conftest import Login, accessibility_problems
+from tests.infra.expectations import expect
 from weyl.demo.installation import SITE
 from weyl.demo.main_job import User
 

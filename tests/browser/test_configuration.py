@@ -1,10 +1,10 @@
 """The configuration is read, changed and turned back in a browser."""
 
 import pytest
-from playwright.sync_api import expect
 
 from tests.browser.conftest import CONFIGURATION as EDITOR
 from tests.browser.conftest import Login, accessibility_problems, begin_change, commit_change
+from tests.infra.expectations import expect
 
 
 def test_those_who_do_not_administer_it_read_it_only(logged_in: Login) -> None:

@@ -2,9 +2,8 @@
 
 from urllib.parse import urlsplit
 
-from playwright.sync_api import expect
-
 from tests.browser.conftest import Login
+from tests.infra.expectations import expect
 
 
 def test_the_page_of_the_api_asks_nobody_else_and_calls_with_the_browsers_login(logged_in: Login) -> None:

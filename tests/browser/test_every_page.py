@@ -3,9 +3,10 @@
 import json
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 
 from tests.browser.conftest import PICTURES, Login, accessibility_problems, settle, store
+from tests.infra.expectations import expect
 from weyl.demo.installation import SITE
 from weyl.demo.main_job import User
 from weyl.demo.stack import Stack

@@ -4,9 +4,9 @@ import re
 from contextlib import suppress
 
 import pytest
-from playwright.sync_api import expect
 
 from tests.browser.conftest import Login, accessibility_problems, row_of
+from tests.infra.expectations import expect
 from weyl.demo.main_job import User
 from weyl.demo.processes import ComponentFailed
 

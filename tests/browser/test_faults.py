@@ -2,14 +2,15 @@
 
 import re
 import signal
-import time
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 
 from tests.browser.conftest import Login, fill_the_forms, row_of, store
 from tests.faults.proxy import FaultProxy
+from tests.infra.expectations import expect
+from tests.infra.waiting import await_that
 from weyl.demo.main_job import User
 from weyl.demo.stack import Stack
 
@@ -44,9 +45,8 @@ def _session_of(page: Page) -> str:
 
 def _wait_until_refused(page: Page) -> None:
     """Wait until the server knows that a login has ended: it remembers for seconds who is logged in."""
-    deadline = time.monotonic() + ENDED_WITHIN_S
-    while page.context.request.get("/api/auth/web/me").status != 401:
-        assert time.monotonic() < deadline, "The login does not end"
+    me = "/api/auth/web/me"
+    await_that(lambda: page.context.request.get(me).status == 401, "the login ends", timeout_s=ENDED_WITHIN_S)
 
 
 def test_scripts_stay_text_wherever_a_job_shows_them(logged_in: Login, job: int) -> None:

@@ -4,9 +4,10 @@ import re
 from contextlib import suppress
 
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Route
 
 from tests.browser.conftest import Login
+from tests.infra.expectations import expect
 from weyl.demo.main_job import User
 from weyl.demo.processes import ComponentFailed
 

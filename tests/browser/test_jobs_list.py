@@ -3,9 +3,9 @@
 import re
 
 import pytest
-from playwright.sync_api import expect
 
 from tests.browser.conftest import Login, row_of
+from tests.infra.expectations import expect
 from weyl.demo.main_job import User
 
 NAME = "<script>alert(1)</script>"

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 import yaml
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 
 from tests.browser.conftest import Login, begin_change, commit_change, fill_the_forms
+from tests.infra.expectations import expect
 from weyl.demo.installation import SITE
 
 REASON = "A long reason that nobody wants to write twice"

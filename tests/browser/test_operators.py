@@ -1,13 +1,14 @@
 """What operators and administrators do in a browser: sites, pilots, hosts, queues, tasks, logins."""
 
 import re
-import time
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 
 from tests.browser.conftest import Login, row_of, store
+from tests.infra.expectations import expect
+from tests.infra.waiting import await_that
 from weyl.demo.installation import SITE
 from weyl.demo.main_job import User
 from weyl.demo.stack import Stack
@@ -55,10 +56,12 @@ def given_back(logged_in: Login, stack: Stack) -> Iterator[None]:
 def at_work(alice: User) -> Iterator[str]:
     """The page of the pilots that run a certain job now: one, until it is deleted."""
     (job_id,) = alice.submit('[ Executable = "/bin/sleep"; Arguments = "600"; ]', "long")
-    deadline = time.monotonic() + STARTS_WITHIN_S
-    while alice.jobs([job_id])[0]["Status"] != "Running":
-        assert time.monotonic() < deadline, alice.run("pilots", "submission")
-        time.sleep(0.2)
+    await_that(
+        lambda: alice.jobs([job_id])[0]["Status"] == "Running",
+        "the job runs",
+        timeout_s=STARTS_WITHIN_S,
+        explain=lambda: alice.run("pilots", "submission"),
+    )
     yield f"/pilots?f=CurrentJobID:eq:{job_id}"
     alice.run("jobs", "delete", str(job_id), "--yes")
 

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page
 
 from tests.browser.conftest import Login, row_of
+from tests.infra.expectations import expect
 from weyl.demo.main_job import User
 
 NUMBERS = count(1)

@@ -5,9 +5,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, Response, expect
+from playwright.sync_api import Page, Response
 
 from tests.browser.conftest import JOBS, PICTURES, Login, row_of, settle
+from tests.infra.expectations import expect
 from weyl.demo.installation import SITE
 from weyl.demo.main_job import User
 

@@ -2,9 +2,10 @@
 
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 
 from tests.browser.conftest import Login
+from tests.infra.expectations import expect
 
 EDITOR = "Job description in JDL"
 THREE = '[ Executable = "/bin/echo"; Arguments = "%s"; Parameters = {"a", "b", "c"}; Site = "LCG.Nowhere.xx"; ]'

@@ -10,9 +10,10 @@ import tarfile
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, Route
 
 from tests.browser.conftest import PICTURES, Complaints, Login, accessibility_problems, fill_the_forms
+from tests.infra.expectations import expect
 from weyl.demo.main_job import User
 
 if sys.version_info >= (3, 14):

@@ -7,12 +7,12 @@ import select
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 
 import pytest
 from tests.cli.conftest import Program
 from tests.cli.steps import rows, submit
+from tests.infra.waiting import await_that
 
 PATIENCE_S = 60
 
@@ -42,11 +42,9 @@ class Terminal:
 
     def read_until(self, pattern: str) -> None:
         """Reads what the program shows until it matches."""
-        deadline = time.monotonic() + PATIENCE_S
-        while re.search(pattern, self.seen) is None:
-            assert time.monotonic() < deadline, self.seen
-            if not self._read():
-                break
+        await_that(
+            lambda: re.search(pattern, self.seen) or not self._read(), pattern, poll_s=0, explain=lambda: self.seen
+        )
         assert re.search(pattern, self.seen), self.seen
 
     def type(self, text: str) -> None:

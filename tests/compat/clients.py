@@ -15,6 +15,7 @@ import httpx2
 
 from tests.compat.environment import ClientEnvironment
 from tests.infra.stack import login
+from tests.infra.waiting import await_that
 from weyl.demo.stack import Stack
 
 AGENT = Path(__file__).parent / "agent.py"
@@ -30,11 +31,7 @@ def model(name: str, **fields: object) -> Json:
 
 def eventually(look: Callable[[], T], *, timeout_s: float = 30, what: str = "it") -> T:
     """Look until there is something true to see: other processes give no signal that reaches us."""
-    end = time.monotonic() + timeout_s
-    while not (seen := look()):
-        assert time.monotonic() < end, f"{what} did not happen within {timeout_s:.0f} s"
-        time.sleep(0.1)
-    return seen
+    return await_that(look, what, timeout_s=timeout_s)
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,8 @@
 """The example in a whole running installation: a job through its computing element, its task in a worker, its route."""
 
-import asyncio
 import json
 import re
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -13,10 +11,12 @@ from pathlib import Path
 import asyncpg
 import httpx2
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import sync_playwright
 from tests.browser.conftest import ARGUMENTS, CHROMIUM, accessibility_problems, fill_the_forms
 from tests.extensions.tutorial import block, files, install, path_of, programs, seen, steps, write
+from tests.infra.expectations import expect
 from tests.infra.stack import ConfiguredFiles, login
+from tests.infra.waiting import await_that
 from tools import web
 
 from weyl.config.administration import Document
@@ -113,10 +113,7 @@ async def test_a_worker_runs_the_task_that_was_asked_for(reader: Reader) -> None
         await connection.close()
     asked = reader.see("weyl tasks run example_vo.forget_notes")
     assert "will run as task" in asked
-    deadline = time.monotonic() + 60
-    while "To be forgotten" in notes():
-        assert time.monotonic() < deadline, "the worker did not run the task"
-        await asyncio.sleep(0.2)
+    await_that(lambda: "To be forgotten" not in notes(), "the worker ran the task")
 
 
 def test_the_replaced_route_is_for_those_who_may_see_it_as_the_one_before(reader: Reader) -> None:

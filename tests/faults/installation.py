@@ -16,6 +16,7 @@ import psutil
 from sqlalchemy.engine import make_url
 
 from tests.faults.proxy import FaultProxy, url_through
+from tests.infra import waiting
 from tests.infra.directories import stack_directory
 from tests.infra.stack import ConfiguredFiles, command_of, device_tokens
 from weyl.client import Client, MemoryCredentials, TokenSet
@@ -29,7 +30,6 @@ from weyl.demo.stack import Stack, processes_below
 SLOTS = 6
 STATEMENT_TIMEOUT_S = 2.0
 PATIENCE_S = 120.0
-POLL_S = 0.1
 
 ProgramEnvironment = Callable[[str], Mapping[str, str]]
 
@@ -222,18 +222,7 @@ class Member:
         return [status for before, status in zip([None, *statuses], statuses, strict=False) if status != before]
 
 
-def await_that(
-    holds: Callable[[], bool],
-    what: str,
-    *,
-    timeout_s: float = PATIENCE_S,
-    explain: Callable[[], object] = lambda: "",
-) -> None:
-    """Wait for a condition of processes that run beside us."""
-    deadline = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < deadline, f"in {timeout_s:g} s: not {what}: {explain()}"
-        time.sleep(POLL_S)
+await_that = partial(waiting.await_that, timeout_s=PATIENCE_S)
 
 
 def faulty_document(idp_url: str, directory: Path) -> Document:

@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typer.core import TyperGroup
 
 from tests.flows.shapes import broken, shape
 from tests.infra.stack import login
+from tests.infra.waiting import await_that
 from weyl.cli.tree import ENTRIES, root_command
 from weyl.demo.stack import Stack
 
@@ -141,9 +141,9 @@ def reader(stack: Stack) -> Reader:
     reader.read("jobs wait {job} --timeout 5m")
     reader.read("jobs wait {waiting} --for Waiting --timeout 5m")
     # What pilots offer is written down every few seconds; until then nothing is known that could run a job.
-    deadline = time.monotonic() + 60
-    while reader.read("jobs submit hello.jdl --dry-run")[0]["warnings"]:
-        assert time.monotonic() < deadline, "no offer was written down"
+    await_that(
+        lambda: not reader.read("jobs submit hello.jdl --dry-run")[0]["warnings"], "an offer that is written down"
+    )
     [pilot] = reader.read("pilots search --where JobID={job}")
     [queue, *_] = reader.read("task-queues list")
     reader.names |= {"stamp": pilot["PilotStamp"], "queue": str(queue["class_id"])}
@@ -152,11 +152,12 @@ def reader(stack: Stack) -> Reader:
 
 @pytest.mark.parametrize("command", CASES)
 def test_the_json_of_a_command_is_as_scripts_know_it(reader: Reader, command: str) -> None:
-    found = shape(reader.read(CASES[command]), depth=DEPTHS.get(command, 9))
-    deadline = time.monotonic() + 60
-    while command in FLEETING and found:
-        assert time.monotonic() < deadline, found
-        found = shape(reader.read(CASES[command]), depth=DEPTHS.get(command, 9))
+    def read() -> object:
+        return shape(reader.read(CASES[command]), depth=DEPTHS.get(command, 9))
+
+    if command in FLEETING:
+        await_that(lambda: not read(), "an empty list")
+    found = read()
     path = GOLDEN / (re.sub(r"\W+", "-", command) + ".json")
     if WRITE:
         path.write_text(json.dumps(found, indent=2) + "\n")

@@ -3,13 +3,13 @@
 import json
 import os
 import signal
-import time
 from collections import Counter
 from collections.abc import Callable
 
 import pytest
 
 from tests.infra.stack import command_of
+from tests.infra.waiting import await_that
 from weyl.demo.main_job import FINAL, User
 from weyl.demo.stack import Stack, processes_below
 
@@ -23,11 +23,12 @@ Parameters = 16; StdOutput = "std.out"; OutputSandbox = {"std.out"};
 
 def _await(condition: Callable[[], bool], stack: Stack, *, timeout_s: float = 120) -> None:
     """Wait for a condition, as the supervisor of the stack does: what was killed is started again."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
+
+    def holds() -> bool:
         stack.check()
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.2)
+        return condition()
+
+    await_that(holds, "the condition", timeout_s=timeout_s)
 
 
 def _kill_program(name: str) -> Callable[[Stack], None]:

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import re
-import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
@@ -24,6 +23,7 @@ from tests.infra.browser import COMPLETE, Browser
 from tests.infra.directories import stack_directory
 from tests.infra.login import CLIENT_ID, DEVICE_GRANT, browse
 from tests.infra.stack import ConfiguredFiles
+from tests.infra.waiting import await_that
 from weyl.auth.drivers.idp import code_challenge
 from weyl.demo.installation import SITE
 from weyl.demo.main_job import FINAL, User
@@ -136,11 +136,11 @@ def noting_archive(path: Path) -> bytes:
 
 
 def wait_for(condition: Callable[[], bool], stack: Stack, timeout_s: float = 180) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
+    def holds() -> bool:
         stack.check()
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.3)
+        return condition()
+
+    await_that(holds, "the condition", timeout_s=timeout_s)
 
 
 def installation_secrets(stack: Stack, secrets: Secrets) -> None:

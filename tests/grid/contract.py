@@ -1,12 +1,11 @@
 """How the suites of `tests/grid` send pilots and follow them; the pilots print who they are and wait when told to."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
-from time import monotonic
 
 from tests.grid.site import GridSite
+from tests.infra.waiting import until
 from weyl.kit.ids import new_stamp
 from weyl.pilots.compute_elements.driver import (
     CEState,
@@ -29,7 +28,6 @@ fi
 exit "${1:-0}"
 """
 EXECUTABLE = "./pilot.sh"
-SLOWLY_S = 1.0
 
 
 class Grid:
@@ -110,11 +108,7 @@ class Grid:
 
     async def until(self, condition: Callable[[], Awaitable[bool]]) -> None:
         """Ask a computing element, which sends no signals, until it says so; slower the longer it takes."""
-        deadline, pause = monotonic() + self.site.patience_s, 0.05
-        while not await condition():
-            assert monotonic() < deadline, "it did not happen in time"
-            await asyncio.sleep(pause)
-            pause = min(pause * 1.5, SLOWLY_S)
+        await until(condition, "the condition", timeout_s=self.site.patience_s, poll_s=0.05)
 
     async def end_all(self) -> None:
         """Leave nothing behind for the next test."""

@@ -6,14 +6,14 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 
-from weyl.demo.processes import POLL_S, launch, log_excerpt, wait_until
+from tests.infra.waiting import await_that
+from weyl.demo.processes import launch, log_excerpt, wait_until
 
 USER = "weyltest"
 READY_S = 90.0
@@ -148,10 +148,7 @@ def listens(port: int) -> bool:
 
 def until(condition: Callable[[], bool], what: str, log: Path) -> None:
     """Wait for something that no daemon tells us of."""
-    deadline = time.monotonic() + READY_S
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}\n{log_excerpt(log)}"
-        time.sleep(POLL_S)
+    await_that(condition, what, timeout_s=READY_S, explain=lambda: log_excerpt(log))
 
 
 def owned_directory(path: Path) -> Path:

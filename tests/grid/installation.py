@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -16,6 +15,7 @@ import psutil
 
 from tests.grid.site import GridSite
 from tests.infra.stack import login, running_stack
+from tests.infra.waiting import await_that
 from weyl.config.administration import Document
 from weyl.demo.installation import document
 from weyl.demo.main_job import FINAL, User
@@ -102,12 +102,13 @@ class GridInstallation:
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait for something to be seen from outside."""
-        deadline = time.monotonic() + PATIENCES * self.site.patience_s
-        while not condition():
+
+        def holds() -> bool:
             self.stack.check()
-            if time.monotonic() > deadline:
-                raise AssertionError(f"{what}\n{self._circumstances()}")
-            time.sleep(0.5)
+            return condition()
+
+        timeout_s = PATIENCES * self.site.patience_s
+        await_that(holds, what, timeout_s=timeout_s, poll_s=0.5, explain=self._circumstances)
 
     def kill_pilots(self) -> int:
         """Do what the loss of a node does to the pilots on it: they go without a word."""

@@ -1,13 +1,13 @@
 """What only this machine does as a computing element; what is asked of every driver is in `tests/grid`."""
 
-import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.infra.waiting import until
 
 from weyl.kit.ids import new_stamp
 from weyl.pilots.compute_elements.driver import (
@@ -78,13 +78,6 @@ def release(element: Element) -> None:
         path.unlink()
 
 
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Asks a computing element, which sends no signals, until it says so."""
-    async with asyncio.timeout(30):
-        while not await condition():
-            await asyncio.sleep(0.02)
-
-
 async def ended(element: Element, submitted: Submitted) -> dict[str, CEState]:
     """States once all pilots are over."""
     handles = list(submitted.handles.values())
@@ -92,7 +85,7 @@ async def ended(element: Element, submitted: Submitted) -> dict[str, CEState]:
     async def all_over() -> bool:
         return all(status.state.is_final for status in (await element.driver.status(handles)).values())
 
-    await until(all_over)
+    await until(all_over, "all pilots are over")
     return {handle: status.state for handle, status in (await element.driver.status(handles)).items()}
 
 

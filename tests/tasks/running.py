@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import text
+from tests.infra import waiting
 
 from weyl.kit.db import Database
 from weyl.tasks.engine import Worker
@@ -81,13 +82,16 @@ async def working(
 
 async def until(db: Database, query: str, is_so: Callable[[Any], bool] = bool) -> Any:
     """Ask the database until the answer is as wanted."""
-    async with asyncio.timeout(WAIT_S):
-        while True:
-            async with db.read() as tx:
-                answer = await tx.scalar(text(query))
-            if is_so(answer):
-                return answer
-            await asyncio.sleep(0.02)
+    answer: Any = None
+
+    async def holds() -> bool:
+        nonlocal answer
+        async with db.read() as tx:
+            answer = await tx.scalar(text(query))
+        return is_so(answer)
+
+    await waiting.until(holds, query, timeout_s=WAIT_S, explain=lambda: answer)
+    return answer
 
 
 async def is_empty(db: Database) -> None:

@@ -7,12 +7,12 @@ import signal
 import subprocess
 import sys
 import tarfile
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.infra.waiting import await_that
 from tests.weyl_pilot.test_shares import needs_memory_groups
 from weyl.pilots.archive import ARCHIVE_NAME, pilot_archive
 
@@ -148,14 +148,9 @@ def test_memory_is_kept_with_the_reason(place: Path) -> None:
 def test_whoever_ends_it_gets_reports_and_output_nevertheless(place: Path) -> None:
     process = subprocess.Popen(_bundle(place, "echo begun; sleep 300", has_network=True), cwd=place)
     try:
-        deadline = time.monotonic() + TIMEOUT_S
-        beat = {"sample": {"StandardOutput": ""}}
-        while "begun" not in beat["sample"]["StandardOutput"]:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-            if (place / "heartbeat.json").exists():
-                beat = json.loads((place / "heartbeat.json").read_text())
-        assert beat["number"] >= 1
+        beat = place / "heartbeat.json"
+        await_that(lambda: beat.exists() and "begun" in beat.read_text(), "the first output", timeout_s=TIMEOUT_S)
+        assert json.loads(beat.read_text())["number"] >= 1
         process.send_signal(signal.SIGTERM)
         assert process.wait(TIMEOUT_S) == 0
     finally:

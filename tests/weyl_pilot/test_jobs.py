@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.infra.waiting import await_that
 from tests.weyl_pilot.conftest import Start, finish
 from tests.weyl_pilot.stand_in import SECRET, StandIn
 
@@ -156,9 +157,12 @@ def test_reports_that_the_server_does_not_take_are_repeated_in_order(server: Sta
         server.is_down = True
         job.commands.append("Kill")
     spool = Path(pilot.args[pilot.args.index("--work-dir") + 1]) / "private" / "spool" / "1.json"  # type: ignore[index,union-attr]
-    server.wait(spool.exists)
-    waiting = json.loads(spool.read_text())["1"]
-    assert waiting["heartbeats"] or waiting["states"]
+
+    def is_kept() -> bool:
+        kept = json.loads(spool.read_text())["1"] if spool.exists() else {}
+        return any(kept.get(kind) for kind in ("heartbeats", "states"))
+
+    await_that(is_kept, "reports that are kept for later")
     with server.changed:
         server.is_down = False
     finish(pilot)
