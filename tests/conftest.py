@@ -71,6 +71,13 @@ def pytest_sessionfinish() -> None:
     forget()
 
 
+@pytest.fixture
+def take_part(pytestconfig: pytest.Config) -> Callable[[int], selection.Share]:
+    """Return `take_part(8).of(things)`: every eighth of them, or all in `make test-long`."""
+    is_long = pytestconfig.getoption("--long")
+    return lambda one_of: selection.Share(1 if is_long else one_of)
+
+
 @pytest.fixture(scope="session")
 def run_directory() -> Iterator[Path]:
     """A short directory: paths of unix sockets are limited to about 100 bytes."""

@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from tests.infra.app import Application, bearer
 from tests.infra.household import settle
 from tests.infra.routes import operations
 from tests.infra.samples import GOOD_QUERY, PATH_NAMES, SEARCHES, samples
+from tests.infra.selection import Share
 
 from weyl.app import create_app
 from weyl.kit.db import Database
@@ -179,14 +180,15 @@ def test_every_json_operation_has_a_sample() -> None:
     assert set(samples(1)) <= set(OPERATIONS), "samples of routes that are gone"
 
 
-async def test_bodies_that_are_no_bodies(siege: Siege) -> None:
+async def test_bodies_that_are_no_bodies(siege: Siege, take_part: Callable[[int], Share]) -> None:
+    part = take_part(3)
     for operation in [*samples(1), *sorted(FORMS), "POST /api/pilots/logs", "POST /api/auth/device"]:
         path = siege.path(operation)
         for who, headers in siege.tokens.items():
             is_in = who == who_gets_in(operation)
             bodies = [*hostile.RAW_BODIES, *hostile.LARGE_BODIES] if is_in else hostile.RAW_BODIES[::4]
             as_json = {**headers, "Content-Type": "application/json"}
-            await siege.attack(operation, ((path, {"content": body, "headers": as_json}) for body in bodies))
+            await siege.attack(operation, ((path, {"content": body, "headers": as_json}) for body in part.of(bodies)))
 
 
 async def test_bodies_of_another_kind(siege: Siege) -> None:
@@ -205,10 +207,11 @@ async def test_bodies_of_another_kind(siege: Siege) -> None:
         )
 
 
-async def test_bodies_with_one_thing_wrong(siege: Siege) -> None:
+async def test_bodies_with_one_thing_wrong(siege: Siege, take_part: Callable[[int], Share]) -> None:
+    part = take_part(8)
     for operation, sample in samples(siege.job_id).items():
         headers = {**siege.tokens[who_gets_in(operation)], "Content-Type": "application/json"}
-        bodies = map(hostile.text_of, hostile.mutations(sample))
+        bodies = map(hostile.text_of, part.of(hostile.mutations(sample)))
         await siege.attack(
             operation, ((siege.path(operation), {"content": body, "headers": headers}) for body in bodies)
         )

@@ -13,7 +13,8 @@ from tests.infra.waiting import await_that
 from weyl.demo.main_job import FINAL, User
 from weyl.demo.stack import Stack, processes_below
 
-pytestmark = [pytest.mark.xdist_group("kill"), pytest.mark.timeout(400)]
+# What tests/faults/test_kill.py shows more of, here in the stack of `weyl up` as it is.
+pytestmark = [pytest.mark.xdist_group("kill"), pytest.mark.timeout(400), pytest.mark.long]
 
 JDL = """
 JobName = "survivor-%n"; Executable = "/bin/sh"; Arguments = "-c 'sleep 1; echo job %s'";

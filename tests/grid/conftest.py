@@ -1,6 +1,5 @@
 """Starts each real computing element when the first test asks for it, and keeps it for those that follow."""
 
-import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
@@ -15,18 +14,25 @@ from tests.grid.systems import ALL, SYSTEMS
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run every test that asks for a `system` over all of them, or over those that its module names in `SYSTEMS_HERE`.
 
-    Left out are those that lack what the test needs of them. Those of one group stay in one process.
+    Only `make test-long` takes slow ones that the module does not name, and those that its `SYSTEMS_OFTEN` lacks. Left
+    out are those that lack what the test needs of them. Those of one group stay in one process.
     """
     if "system" in metafunc.fixturenames:
-        usual = [
-            name for name, system in SYSTEMS.items() if not system.is_slow or "WEYL_TEST_SLOW_SYSTEMS" in os.environ
-        ]
+        usual = [name for name, system in SYSTEMS.items() if not system.is_slow]
+        here = getattr(metafunc.module, "SYSTEMS_HERE", SYSTEMS)
+        often = getattr(metafunc.module, "SYSTEMS_OFTEN", getattr(metafunc.module, "SYSTEMS_HERE", usual))
         needs = {each for mark in metafunc.definition.iter_markers("grid_needs") for each in mark.args}
         assert needs <= ALL, f"{needs - ALL}: see tests/grid/systems.py"
         marked = [
-            pytest.param(name, marks=pytest.mark.xdist_group(f"grid-{system.group or name}"))
+            pytest.param(
+                name,
+                marks=[
+                    pytest.mark.xdist_group(f"grid-{system.group or name}"),
+                    *([] if name in often else [pytest.mark.long]),
+                ],
+            )
             for name, system in SYSTEMS.items()
-            if name in getattr(metafunc.module, "SYSTEMS_HERE", usual) and not needs & system.lacks
+            if name in here and not needs & system.lacks
         ]
         metafunc.parametrize("system", marked, scope="session")
 

@@ -85,7 +85,7 @@ class System:
     group: str = ""
     """Systems of one group are tested in one process, and only one of them runs at a time."""
     is_slow: bool = False
-    """Whether only the modules that name it in `SYSTEMS_HERE` run over it, unless WEYL_TEST_SLOW_SYSTEMS is set."""
+    """Whether only the modules that name it in `SYSTEMS_HERE` run over it in `make test`."""
     lacks: frozenset[str] = frozenset()
     """What it cannot do or be made to do; tests that are marked with `grid_needs(..)` of any of it leave it out."""
 

@@ -1,11 +1,13 @@
 """What every computing element driver must do, run over each of them with the real system behind it."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from tests.grid.contract import Grid, copies, names, refusal
+from tests.infra.selection import Share
 from weyl.kit.ids import new_stamp
 from weyl.pilots.compute_elements.driver import Carrier, CEState, Output
 
@@ -48,8 +50,10 @@ async def test_a_pilot_that_fails_says_so(grid: Grid) -> None:
     assert (await grid.driver.output(handle)).exit_code == (3 if grid.site.has_exit_codes else None)
 
 
-async def test_many_pilots_are_sent_in_one_call_each_with_its_own_stamp_and_secret(grid: Grid) -> None:
-    wanted = copies(grid.site.bulk)
+async def test_many_pilots_are_sent_in_one_call_each_with_its_own_stamp_and_secret(
+    grid: Grid, take_part: Callable[[int], Share]
+) -> None:
+    wanted = copies(grid.site.bulk // take_part(4).one_of)
     submitted = await grid.send(grid.spec(), wanted)
     handles = list(submitted.handles.values())
     assert len(set(handles)) == len(wanted)

@@ -8,6 +8,8 @@ from tests.grid.installation import GridInstallation, installation_with
 from tests.grid.site import GridSite
 
 pytestmark = pytest.mark.timeout(600)
+# The way of a job is the same on every system; what differs is in the contract, which runs over all of them.
+SYSTEMS_OFTEN = ("htcondor", "slurm-rest")
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from tests.grid.site import GridSite
 
 pytestmark = pytest.mark.timeout(600)
 SYSTEMS_HERE = ("local", "slurm-ssh")
+SYSTEMS_OFTEN = ("slurm-ssh",)
 
 JDL = """
     JobName = "pushed-%n"; Executable = "run.sh"; InputSandbox = {"run.sh"}; Arguments = "%n"; Parameters = 3;

@@ -1,10 +1,13 @@
 """Which tests a run takes: `make test-fast`, `make test`, or `make test-long`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import pytest
 
 from tests.infra import pace
+
+T = TypeVar("T")
 
 # What these suites judge are running systems, whatever their fixtures are called.
 SYSTEM_SUITES = (
@@ -33,6 +36,21 @@ def choose(items: Sequence[pytest.Item], *, fast: bool, long: bool) -> tuple[lis
         is_left_out = (not long and _is_long(item)) or (fast and needs_a_system(item))
         (left_out if is_left_out else chosen).append(item)
     return chosen, left_out
+
+
+class Share:
+    """Takes a part of what is many and alike, the same part each time; all of it in `make test-long`."""
+
+    def __init__(self, one_of: int) -> None:
+        self.one_of = one_of
+        self._number = 0
+
+    def of(self, things: Iterable[T]) -> Iterator[T]:
+        """Yield every so manieth thing, counted over all calls: each call begins at another place."""
+        for thing in things:
+            if self._number % self.one_of == 0:
+                yield thing
+            self._number += 1
 
 
 def _is_long(item: pytest.Item) -> bool:

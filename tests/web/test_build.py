@@ -93,6 +93,7 @@ def test_a_second_build_does_nothing(built: Path, monkeypatch: pytest.MonkeyPatc
     web.build()
 
 
+@pytest.mark.long
 def test_where_there_is_no_node_one_from_pypi_builds_them(bare_sources: Path) -> None:
     programs = bare_sources.parent / "bin"
     programs.mkdir()
