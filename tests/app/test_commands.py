@@ -11,6 +11,8 @@ import pytest
 from weyl.server import cookie_problem, listen
 from weyl.settings import Settings
 
+pytestmark = pytest.mark.system
+
 
 @pytest.mark.parametrize("command", [["serve", "--port", "0"], ["worker"]])
 def test_a_start_without_keys_says_how_to_make_them(tmp_path: Path, command: list[str]) -> None:

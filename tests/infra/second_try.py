@@ -117,7 +117,7 @@ class SecondTry:
             self._correct(session, found)
 
     def _run_again(self, node: str) -> tuple[int, str]:
-        command = [sys.executable, "-m", "pytest", "-n0", "--one-try", "--long", "-q", node]
+        command = [sys.executable, "-m", "pytest", "--one-try", "--long", "-q", node]
         try:
             ended = subprocess.run(
                 command,

@@ -1,6 +1,7 @@
 """Which tests a run takes: `make test-fast`, `make test`, or `make test-long`."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from tests.infra import pace
 
 T = TypeVar("T")
+ROOT = Path(__file__).resolve().parents[2]
 
 # What these suites judge are running systems, whatever their fixtures are called.
 SYSTEM_SUITES = (
@@ -59,10 +61,9 @@ def _is_long(item: pytest.Item) -> bool:
 
 def needs_a_system(item: pytest.Item) -> bool:
     """Tell whether a test starts a database, a store or more."""
-    if not SYSTEM_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
+    if item.get_closest_marker("system") or not SYSTEM_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
         return True
-    parts = item.path.parts
-    return any(part == "tests" and parts[index + 1] in SYSTEM_SUITES for index, part in enumerate(parts[:-1]))
+    return item.path.relative_to(ROOT / "tests").parts[0] in SYSTEM_SUITES
 
 
 def scale_timeouts(items: Sequence[pytest.Item], usual_s: float) -> None:

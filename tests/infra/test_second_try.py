@@ -51,7 +51,7 @@ class Project:
         self.directory = directory
         (directory / "tests" / "flows").mkdir(parents=True)
         (directory / "tests" / "jobs").mkdir()
-        (directory / "pytest.ini").write_text("[pytest]\naddopts = --import-mode=importlib -p no:schemathesis\n")
+        (directory / "pytest.ini").write_text("[pytest]\naddopts = --import-mode=importlib\nmarkers = xdist_group\n")
         (directory / "conftest.py").write_text(CONFTEST)
 
     def write(self, suite: str, text: str) -> None:
@@ -61,7 +61,7 @@ class Project:
     def run(self, *options: str) -> tuple[int, str]:
         """Run everything; returns the exit status and what was printed."""
         command = [sys.executable, "-m", "pytest", *options]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         ended = subprocess.run(
             command, cwd=self.directory, env=environment, capture_output=True, text=True, check=False
         )
@@ -77,7 +77,7 @@ def project(tmp_path: Path) -> Project:
     return Project(tmp_path)
 
 
-@pytest.mark.parametrize("options", [(), ("-n1", "--dist", "loadgroup")])
+@pytest.mark.parametrize("options", [(), ("-p", "xdist", "-n1", "--dist", "loadgroup")])
 def test_what_was_too_late_passes_the_second_time(project: Project, options: tuple[str, ...]) -> None:
     project.write("flows", LATE.format(names="'one'"))
     status, output = project.run(*options)

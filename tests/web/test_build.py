@@ -25,7 +25,7 @@ STATIC = ROOT / "src" / "weyl" / "web" / "static"
 SCRIPTS_BYTES_MAX = 200_000
 STYLES_BYTES_MAX = 45_000
 
-pytestmark = pytest.mark.xdist_group("built-pages")
+pytestmark = [pytest.mark.xdist_group("built-pages"), pytest.mark.system]
 
 
 @pytest.fixture(scope="module")
