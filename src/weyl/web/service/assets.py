@@ -77,7 +77,8 @@ def _pack(body: bytes) -> bytes:
     return gzip.compress(body, compresslevel=9, mtime=0)
 
 
-def _read(place: str) -> dict[str, Asset]:
+@lru_cache(maxsize=16)
+def _read(place: str) -> Mapping[str, Asset]:
     package, _, folder = place.partition(":")
     root: Traversable = files(package).joinpath(folder) if folder else files(package)
     return {path: Asset.of(path, body) for path, body in _walk(root, "")} if root.is_dir() else {}
