@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from tests.infra.app import URL, Application, Installation, config_document
+from tests.infra.directories import PASSWORDS
 
 from weyl.demo.idp import USERS, DevProvider, open_socket, running_provider
 
@@ -36,7 +37,7 @@ def registry(issuer: str) -> dict[str, object]:
 async def provider() -> AsyncIterator[DevProvider]:
     """The identity provider of both VOs."""
     redirects = [f"{URL}/api/auth/{flow}/complete" for flow in ("device", "authorize", "web")]
-    async with running_provider(open_socket(), redirects=redirects) as running:
+    async with running_provider(open_socket(), redirects=redirects, passwords=PASSWORDS) as running:
         yield running
 
 

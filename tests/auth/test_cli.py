@@ -21,6 +21,7 @@ from sqlalchemy.engine import make_url
 from tests.auth.conftest import registry
 from tests.infra.app import Installation
 from tests.infra.browser import Browser
+from tests.infra.directories import write_passwords
 from tests.infra.login import browse, browse_blocking
 
 from weyl.demo.postgres import RunningPostgres
@@ -118,7 +119,8 @@ async def server(postgres: RunningPostgres, template: str, run_directory: Path) 
             "WEYL_STATE_KEY": installation.state_key,
         }
         redirects = [f"--redirect-uri={url}/api/auth/{flow}/complete" for flow in ("device", "authorize", "web")]
-        stack.enter_context(program(["dev-idp", *redirects], idp, environ, f"{issuer}/jwks"))
+        passwords = f"--passwords={write_passwords(run_directory / 'auth-cli-passwords.json')}"
+        stack.enter_context(program(["dev-idp", passwords, *redirects], idp, environ, f"{issuer}/jwks"))
         stack.enter_context(program(["serve"], listener, environ, f"{url}/api/health/live"))
         yield url
     await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")

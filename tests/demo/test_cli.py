@@ -11,11 +11,15 @@ import pytest
 
 from weyl.cli.tree import root_command
 from weyl.demo.cli import Stopped, guide, stop_signals
+from weyl.demo.idp import make_passwords
 from weyl.demo.installation import GROUPS, USERS, VOS
+
+PASSWORDS = make_passwords()
 
 
 def said(on_path: bool = True) -> str:
-    return guide("http://127.0.0.1:1", Path("/srv/weyl/logs"), ending="Ctrl-C ends it.", on_path=on_path)
+    logs = Path("/srv/weyl/logs")
+    return guide("http://127.0.0.1:1", logs, passwords=PASSWORDS, ending="Ctrl-C ends it.", on_path=on_path)
 
 
 def test_the_path_is_told_only_to_who_needs_it() -> None:
@@ -30,6 +34,11 @@ def test_every_command_that_is_told_exists(line: str) -> None:
     while words and not words[0].startswith("-") and hasattr(command, "get_command"):
         command = command.get_command(SimpleNamespace(obj=None), words.pop(0))
         assert command is not None, line
+
+
+@pytest.mark.parametrize("user", [user.name for user in USERS])
+def test_the_password_of_everybody_is_told(user: str) -> None:
+    assert any(line.split()[:2] == [user, PASSWORDS[user]] for line in said().splitlines())
 
 
 def test_the_people_of_the_guide_are_there_with_the_groups_that_it_says() -> None:

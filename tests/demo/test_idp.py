@@ -6,17 +6,21 @@ import subprocess
 import sys
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
+from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx2
 import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
+from tests.infra.directories import PASSWORDS, write_passwords
 from tests.infra.login import browse
 
-from weyl.demo.idp import USERS, DevProvider, NotLoopback, open_socket, running_provider
+from weyl.demo.idp import USERS, DevProvider, NotLoopback, make_passwords, open_socket, running_provider
 
 REDIRECT = "http://127.0.0.1:9/api/auth/device/complete"
 VERIFIER = "v" * 64
@@ -25,7 +29,7 @@ CHALLENGE = urlsafe_b64encode(sha256(VERIFIER.encode()).digest()).rstrip(b"=").d
 
 @pytest.fixture
 async def provider() -> AsyncIterator[DevProvider]:
-    async with running_provider(open_socket(), redirects=[REDIRECT]) as running:
+    async with running_provider(open_socket(), redirects=[REDIRECT], passwords=PASSWORDS) as running:
         yield running
 
 
@@ -154,6 +158,13 @@ async def test_the_whole_flow_ends_with_a_signed_identity(provider: DevProvider,
     assert userinfo["preferred_username"] == user
 
 
+def test_the_password_of_a_user_is_made_anew_for_every_installation() -> None:
+    first, second = make_passwords(), make_passwords()
+    assert set(first) == {user.name for user in USERS}
+    assert not set(first.values()) & (set(second.values()) | set(first))
+    assert all(len(password) == 14 for password in first.values())
+
+
 def test_there_are_a_user_an_admin_and_a_production_manager_with_subjects_that_stay() -> None:
     assert {group for user in USERS for group in user.groups} == {"user", "admin", "production"}
     assert USERS[0].subject == "889b1cad-7b2e-5e17-b195-c340046235b8"
@@ -171,15 +182,39 @@ def test_a_socket_that_others_could_reach_is_not_taken_over() -> None:
         open_socket(fd=bound.fileno())
 
 
-def test_the_program_takes_over_a_socket_says_where_it_is_and_ends_on_sigterm() -> None:
-    program = "import sys, typer; from weyl.demo.idp import run; typer.run(run)"
+@contextmanager
+def program(*options: str) -> Iterator[dict[str, Any]]:
+    """Run the provider as a program of its own; what it says when it listens."""
+    code = "import sys, typer; from weyl.demo.cli import dev_idp; typer.run(dev_idp)"
     with socket.create_server(("127.0.0.1", 0)) as bound:
-        command = [sys.executable, "-c", program, "--redirect-uri", REDIRECT, "--fd", str(bound.fileno())]
+        command = [sys.executable, "-c", code, "--redirect-uri", REDIRECT, "--fd", str(bound.fileno()), *options]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, pass_fds=[bound.fileno()]) as process:
             assert process.stdout is not None
             said = json.loads(process.stdout.readline())
             assert said["issuer"] == f"http://127.0.0.1:{bound.getsockname()[1]}"
-            answer = httpx2.get(f"{said['issuer']}/.well-known/openid-configuration")
-            assert answer.json()["issuer"] == said["issuer"]
+            yield said
             process.terminate()
             assert process.wait(timeout=20) == 0
+
+
+def test_the_program_takes_over_a_socket_says_where_it_is_and_ends_on_sigterm() -> None:
+    with program() as said:
+        answer = httpx2.get(f"{said['issuer']}/.well-known/openid-configuration")
+        assert answer.json()["issuer"] == said["issuer"]
+        assert set(said["passwords"]) == set(said["users"])
+
+
+def test_the_program_takes_passwords_from_a_file_and_does_not_print_them(tmp_path: Path) -> None:
+    with program("--passwords", str(write_passwords(tmp_path / "passwords.json"))) as said:
+        assert set(said) == {"issuer", "pid", "users"}
+
+
+@pytest.mark.parametrize("content", [None, "not JSON"])
+def test_the_program_names_a_file_of_passwords_that_it_cannot_read(tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "passwords.json"
+    if content is not None:
+        file.write_text(content)
+    command = [sys.executable, "-m", "weyl", "dev-idp", "--redirect-uri", REDIRECT, "--passwords", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "weyl dev-idp: " in done.stderr

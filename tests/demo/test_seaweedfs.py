@@ -36,7 +36,9 @@ def test_the_store_refuses_anonymous_requests_and_leaves_nothing(tmp_path: Path)
             urllib.request.urlopen(store.endpoint_url)
         with refused.value as answer:
             assert answer.code == 403
-        assert (tmp_path / "identities.json").stat().st_mode & 0o777 == 0o600
+        assert tmp_path.stat().st_mode & 0o777 == 0o700
+        for name in ("identities.json", "inner-key.pem"):
+            assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
         assert _sockets_of(int(port))
     assert store.process.returncode == -signal.SIGKILL
     assert not _sockets_of(int(port))

@@ -100,8 +100,8 @@ class FaultyStack(Stack):
         self._run_to_end("database schema", "db", "migrate")
         wait_for_seaweedfs(store)
         redirects = [f"--redirect-uri={self.url}/api/auth/{flow}/complete" for flow in ("device", "authorize", "web")]
-        provider = ["dev-idp", f"--fd={idp_listener.fileno()}", f"--issuer={self.idp_url}", *redirects]
-        self._launch("identity provider", provider, idp_listener)
+        options = [f"--issuer={self.idp_url}", f"--passwords={self.files.password_file}", *redirects]
+        self._launch("identity provider", ["dev-idp", f"--fd={idp_listener.fileno()}", *options], idp_listener)
         self._launch("server", ["serve", f"--fd={listener.fileno()}"], listener)
         self._exit.callback(self._end_pilots)
         self._launch("worker", ["worker"])

@@ -1,6 +1,7 @@
 """Where suites keep what lives for a minute: in memory where there is room, and with a database that is ready."""
 
 import asyncio
+import json
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+from weyl.demo.idp import USERS
 from weyl.demo.postgres import start_postgres
 from weyl.demo.stack import remove_directory
 from weyl.kit.db import Database
@@ -18,6 +20,8 @@ from weyl.migrations import migrate
 
 MEMORY = Path("/dev/shm")
 MEMORY_BYTES_MIN = 4 * 1024**3
+PASSWORDS = {user.name: user.name for user in USERS}
+"""What the users of the suites log in with at their identity provider."""
 
 
 def memory() -> Path | None:
@@ -32,17 +36,27 @@ def memory() -> Path | None:
 
 
 @contextmanager
-def stack_directory(prefix: str) -> Iterator[Path]:
+def stack_directory(prefix: str, *, known_passwords: bool = True) -> Iterator[Path]:
     """Make the directory of a stack for the length of the block; its database has every migration applied.
 
     Not pytest's own directory: paths of sockets are short, and PostgreSQL's account must be able to pass.
+    `known_passwords` says that its users have the passwords of the suites, in place of ones made at the first start.
     """
     directory = _new_directory(prefix)
     try:
         _furnish(directory / "pg")
+        if known_passwords:
+            write_passwords(directory / "secrets" / "passwords.json")
         yield directory
     finally:
         remove_directory(directory)
+
+
+def write_passwords(file: Path) -> Path:
+    """Write the passwords of the suites into a file for the identity provider; returns it."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file.write_text(json.dumps(PASSWORDS))
+    return file
 
 
 def forget() -> None:

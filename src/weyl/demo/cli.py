@@ -1,12 +1,15 @@
 """The commands that run the whole system on one machine: demo, up and dev-idp."""
 
+import asyncio
+import json
 import os
 import signal
+import socket
 import sys
 import tempfile
 import time
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -22,8 +25,6 @@ from weyl.demo.processes import ComponentFailed
 from weyl.demo.stack import Stack, remove_directory
 
 app = typer.Typer(help="Run the whole system on this machine.", no_args_is_help=True, rich_markup_mode=None)
-
-app.command("dev-idp")(idp.run)
 
 CHECK_EVERY_S = 0.5
 STATE_DIRECTORY = Path(os.environ.get("XDG_STATE_HOME", "~/.local/state")) / "weyl"
@@ -88,7 +89,7 @@ def demo(
     staying = (open_page or sys.stdout.isatty()) if stay is None else stay
     try:
         with stop_signals() as stopping, _stack(directory) as stack:
-            say(f"The web pages are at {stack.url}: log in as alice, password alice")
+            say(f"The web pages are at {stack.url}: log in as alice, password {stack.files.passwords()['alice']}")
             if open_page and not webbrowser.open(stack.url):
                 say("There is no browser here that could be opened")
             run_main_job(stack, say, events=events)
@@ -134,20 +135,26 @@ def _watch(stack: Stack, stopping: Stopping) -> None:
         stack.check()
 
 
-def guide(url: str, logs: Path, *, ending: str, on_path: bool) -> str:
+def guide(url: str, logs: Path, *, passwords: Mapping[str, str], ending: str, on_path: bool) -> str:
     """Return what to try next, in words to be copied into another terminal."""
     path = "" if on_path else f"\n  export PATH={sys.prefix}/bin:$PATH"
+    people = "\n".join(
+        f"  {user.name:<8}{passwords[user.name]:<18}{', '.join(user.groups) or 'no group'}" for user in idp.USERS
+    )
     return f"""
 weyl is up at {url}; its logs are in {logs}.
-The web pages are there: log in as alice, password alice. Or in another terminal:
+The web pages are there: log in as alice, password {passwords["alice"]}. Or in another terminal:
 {path}
   export WEYL_URL={url}
-  weyl login hep                              log in as alice, password alice
+  weyl login hep                              log in as alice
   weyl jobs submit cmd --wait -- /bin/hostname
   weyl jobs search --mine                     your jobs, and what became of them
   weyl jobs logs ID                           what a job wrote, by its number
-  weyl login hep --group admin                as ada, password ada: an administrator of the VO
+  weyl login hep --group admin                as ada: an administrator of the VO
   weyl --help                                 everything else
+
+Everybody who can log in, with password and groups:
+{people}
 
 The client of DiracX works too, with DIRACX_URL={url}
 The API's documentation: {url}/api/docs
@@ -157,4 +164,56 @@ The API's documentation: {url}/api/docs
 def _explain(stack: Stack, ending: str) -> None:
     here = Path(sys.prefix) / "bin"
     on_path = any(Path(entry) == here for entry in os.environ.get("PATH", "").split(os.pathsep))
-    say(guide(stack.url, stack.files.logs, ending=ending, on_path=on_path))
+    say(guide(stack.url, stack.files.logs, passwords=stack.files.passwords(), ending=ending, on_path=on_path))
+
+
+async def _provide(
+    bound: socket.socket,
+    redirects: Collection[str],
+    *,
+    client_id: str,
+    issuer: str | None,
+    passwords: Mapping[str, str],
+    shows: bool,
+) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    async with idp.running_provider(
+        bound, redirects=redirects, passwords=passwords, client_id=client_id, issuer=issuer
+    ) as provider:
+        users = {user.name: user.subject for user in idp.USERS}
+        shown = {"passwords": dict(passwords)} if shows else {}
+        typer.echo(json.dumps({"issuer": provider.issuer, "pid": os.getpid(), "users": users, **shown}))
+        await stopped.wait()
+
+
+@app.command("dev-idp")
+def dev_idp(
+    redirect_uri: Annotated[list[str], typer.Option(help="Redirect URI to accept, compared as text; repeat for more.")],
+    *,
+    host: Annotated[str, typer.Option(help="Loopback address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 0,
+    fd: Annotated[
+        int | None, typer.Option(help="Number of a listening socket to take over in place of a port.")
+    ] = None,
+    client_id: Annotated[str, typer.Option(help="The client that may log in.")] = idp.CLIENT_ID,
+    issuer: Annotated[
+        str | None, typer.Option(help="Its own URL, if a proxy stands before it; else the address it listens on.")
+    ] = None,
+    passwords: Annotated[
+        Path | None,
+        typer.Option(help="JSON file of passwords by user; without it, new ones are made and printed.", dir_okay=False),
+    ] = None,
+) -> None:
+    """Run a small identity provider for development, with a few users."""
+    try:
+        known = json.loads(passwords.read_text()) if passwords else idp.make_passwords()
+        bound = idp.open_socket(host, port=port, fd=fd)
+    except (idp.NotLoopback, OSError, ValueError) as error:
+        typer.echo(f"weyl dev-idp: {error}", err=True)
+        raise typer.Exit(2) from error
+    asyncio.run(
+        _provide(bound, redirect_uri, client_id=client_id, issuer=issuer, passwords=known, shows=passwords is None)
+    )

@@ -1,24 +1,19 @@
 """`weyl dev-idp`: a small, real OpenID provider for development, on the loopback interface only."""
 
-import asyncio
 import hashlib
 import ipaddress
-import json
 import os
 import secrets
-import signal
 import socket
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hmac import compare_digest
-from typing import Annotated
 from urllib.parse import urlencode
 from uuid import NAMESPACE_URL, uuid5
 
-import typer
 from aiohttp import web
 from joserfc import jwt
 from joserfc.jwk import RSAKey
@@ -30,15 +25,17 @@ INTERACTION_LIFE_S = 600
 TOKEN_LIFE_S = 300
 OPEN_INTERACTIONS_MAX = 10_000
 CLIENT_ID = "weyl"
+# Without those that look like another.
+PASSWORD_CHARACTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
 class NotLoopback(Exception):
-    """An address that others could reach: this provider lets everybody in."""
+    """An address that others could reach: this provider is for one machine."""
 
 
 @dataclass(frozen=True)
 class DevUser:
-    """Somebody who can log in; the password is the name, as the login page says."""
+    """Somebody who can log in."""
 
     name: str
     full_name: str
@@ -63,6 +60,14 @@ USERS = (
     DevUser("ada", "Ada Lovelace", ("user", "production", "admin")),
     DevUser("nobody", "Niels Nobody", ()),
 )
+
+
+def make_passwords() -> dict[str, str]:
+    """Return a new password for each user: easy to type, and more than any program can try."""
+    return {
+        user.name: "-".join("".join(secrets.choice(PASSWORD_CHARACTERS) for _ in range(4)) for _ in range(3))
+        for user in USERS
+    }
 
 
 @dataclass
@@ -91,13 +96,16 @@ class Grant:
 class DevProvider:
     """Discovery, login and consent forms, code with PKCE, tokens signed with RS256, userinfo; all state in memory."""
 
-    def __init__(self, issuer: str, *, redirects: Collection[str], client_id: str = CLIENT_ID) -> None:
+    def __init__(
+        self, issuer: str, *, redirects: Collection[str], passwords: Mapping[str, str], client_id: str = CLIENT_ID
+    ) -> None:
         self.issuer = issuer
         self.client_id = client_id
         self.redirects = frozenset(redirects)
         self._key = RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256"}, private=True)
         self._key.ensure_kid()
-        self._users = {user.name: user for user in USERS}
+        self._users = {user.name: user for user in USERS if passwords.get(user.name)}
+        self._passwords = passwords
         self._interactions: dict[str, Interaction] = {}
         self._grants: dict[str, Grant] = {}
         self._access: dict[str, tuple[DevUser, float]] = {}
@@ -172,7 +180,7 @@ class DevProvider:
         login, password = str(form.get("login", "")), str(form.get("password", ""))
         user = self._users.get(login)
         identifier = request.match_info["id"]
-        if user is None or not compare_digest(password.encode(), user.name.encode()):
+        if user is None or not compare_digest(password.encode(), self._passwords[login].encode()):
             page = idp_pages.login(f"/login/{identifier}", self._listing(), fault="Unknown user or wrong password")
             return _page(page, status=401)
         interaction.user = user
@@ -283,7 +291,7 @@ def open_socket(host: str = "127.0.0.1", *, port: int = 0, fd: int | None = None
     """Return a listening socket, or take over the one given; raises `NotLoopback` if others could reach it."""
     if fd is None:
         if not _is_loopback(host):
-            raise NotLoopback(f"{host} is not a loopback address: this provider would let anybody log in as anybody")
+            raise NotLoopback(f"{host} is not a loopback address: this provider is for development on one machine")
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         bound = socket.create_server((host, port), family=family)
     else:
@@ -309,10 +317,15 @@ def issuer_of(bound: socket.socket) -> str:
 
 @asynccontextmanager
 async def running_provider(
-    bound: socket.socket, *, redirects: Collection[str], client_id: str = CLIENT_ID, issuer: str | None = None
+    bound: socket.socket,
+    *,
+    redirects: Collection[str],
+    passwords: Mapping[str, str],
+    client_id: str = CLIENT_ID,
+    issuer: str | None = None,
 ) -> AsyncIterator[DevProvider]:
     """Serves a provider for the length of the block; `issuer` is its URL where a proxy stands before it."""
-    provider = DevProvider(issuer or issuer_of(bound), redirects=redirects, client_id=client_id)
+    provider = DevProvider(issuer or issuer_of(bound), redirects=redirects, passwords=passwords, client_id=client_id)
     runner = web.AppRunner(provider.app(), access_log=None, shutdown_timeout=1)
     await runner.setup()
     try:
@@ -320,36 +333,3 @@ async def running_provider(
         yield provider
     finally:
         await runner.cleanup()
-
-
-async def _serve(bound: socket.socket, redirects: Collection[str], *, client_id: str, issuer: str | None) -> None:
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
-    async with running_provider(bound, redirects=redirects, client_id=client_id, issuer=issuer) as provider:
-        users = {user.name: user.subject for user in USERS}
-        typer.echo(json.dumps({"issuer": provider.issuer, "pid": os.getpid(), "users": users}))
-        await stopped.wait()
-
-
-def run(
-    redirect_uri: Annotated[list[str], typer.Option(help="Redirect URI to accept, compared as text; repeat for more.")],
-    *,
-    host: Annotated[str, typer.Option(help="Loopback address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 0,
-    fd: Annotated[
-        int | None, typer.Option(help="Number of a listening socket to take over in place of a port.")
-    ] = None,
-    client_id: Annotated[str, typer.Option(help="The client that may log in.")] = CLIENT_ID,
-    issuer: Annotated[
-        str | None, typer.Option(help="Its own URL, if a proxy stands before it; else the address it listens on.")
-    ] = None,
-) -> None:
-    """Run a small identity provider for development: anybody can log in as any of its users."""
-    try:
-        bound = open_socket(host, port=port, fd=fd)
-    except (NotLoopback, OSError) as error:
-        typer.echo(f"weyl dev-idp: {error}", err=True)
-        raise typer.Exit(2) from error
-    asyncio.run(_serve(bound, redirect_uri, client_id=client_id, issuer=issuer))

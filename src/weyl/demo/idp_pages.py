@@ -50,7 +50,7 @@ def login(action: str, users: Iterable[tuple[str, str, str]], *, fault: str | No
         '<label for="password">Password</label>\n'
         '<input id="password" name="password" type="password" required autocomplete="current-password">\n'
         '<button type="submit">Log in</button>\n</form>\n'
-        "<p>For development only: the password of every user is the user's own name.</p>\n"
+        "<p>For development only. The passwords were printed where this installation was started.</p>\n"
         '<table>\n<thead>\n<tr><th scope="col">User</th><th scope="col">Name</th>'
         '<th scope="col">Groups</th></tr>\n</thead>\n'
         f"<tbody>\n{rows}\n</tbody>\n</table>",

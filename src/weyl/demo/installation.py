@@ -17,7 +17,7 @@ from cryptography.fernet import Fernet
 from weyl.auth.keys import generate_keys, write_keys
 from weyl.config.administration import Document, change_repository, create_repository
 from weyl.config.drivers.git import Author
-from weyl.demo.idp import CLIENT_ID, USERS
+from weyl.demo.idp import CLIENT_ID, USERS, make_passwords
 
 SITE = "DIRAC.Laptop.org"
 CE = "laptop"
@@ -64,6 +64,11 @@ class InstallationFiles:
         return self.directory / "secrets" / "keys.json"
 
     @property
+    def password_file(self) -> Path:
+        """The password of each user of the identity provider."""
+        return self.directory / "secrets" / "passwords.json"
+
+    @property
     def logs(self) -> Path:
         """Where every program of the stack writes its log."""
         return self.directory / "logs"
@@ -97,8 +102,15 @@ class InstallationFiles:
                     }
                 ),
             )
+        if not self.password_file.exists():
+            _write_private(self.password_file, json.dumps(make_passwords()))
         values: dict[str, str] = json.loads(stored.read_text())
         return values
+
+    def passwords(self) -> dict[str, str]:
+        """Return the password of each user of the identity provider."""
+        passwords: dict[str, str] = json.loads(self.password_file.read_text())
+        return passwords
 
     def configure(self, idp_url: str) -> None:
         """Commit the configuration if there is none yet, and the identity provider's address if it changed."""

@@ -82,7 +82,8 @@ class User:
             line = process.stdout.readline()
             if not line:
                 raise ComponentFailed(f"`weyl login` said nothing\n{process.stderr.read()}")
-            walk_through_forms(json.loads(line)["verification_uri_complete"], {"login": USER, "password": USER})
+            form = {"login": USER, "password": self._stack.files.passwords()[USER]}
+            walk_through_forms(json.loads(line)["verification_uri_complete"], form)
             _, complaint = process.communicate(timeout=60)
         if process.returncode:
             raise ComponentFailed(f"`weyl login` ended with {process.returncode}\n{complaint}")

@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
+from weyl.demo.certificates import Certificate, write_certificate
 from weyl.demo.processes import (
     ComponentFailed,
     end,
@@ -42,6 +44,7 @@ PORT_OPTIONS = (
 # The program puts the sockets of its parts there, whatever TMPDIR says, and leaves them.
 SOCKET_DIRECTORY = Path("/tmp")
 SOCKET_PARTS = ("s3", "master", "volume", "filer")
+INNER_PARTS = ("master", "volume", "filer")
 
 
 @dataclass
@@ -55,6 +58,7 @@ class RunningStore:
     dir: Path
     process: subprocess.Popen[bytes] = field(repr=False)
     sweeper: subprocess.Popen[bytes] = field(repr=False)
+    reserved: socket.socket = field(repr=False)
 
     def stop(self) -> None:
         """Stop the store; its objects stay in the directory."""
@@ -63,6 +67,7 @@ class RunningStore:
         if self.sweeper.stdin:
             self.sweeper.stdin.close()
         self.sweeper.wait()
+        self.reserved.close()
 
     def __enter__(self) -> "RunningStore":
         return self
@@ -97,10 +102,11 @@ def launch_seaweedfs(directory: Path) -> RunningStore:
     directory = directory.resolve()
     objects = directory / "objects"
     objects.mkdir(mode=0o700, parents=True, exist_ok=True)
+    directory.chmod(0o700)
     access_key, secret_key, identities = _keys(directory)
     address = loopback_address()
-    # A gRPC port that is not given is the HTTP port + 10000; ours are all given, but some checks still add.
-    ports = free_ports(address, len(PORT_OPTIONS), highest=55535)
+    (directory / "security.toml").write_text(_security(write_certificate(directory, address)))
+    ports, reserved = _choose_ports(address)
     command: Sequence[str | Path] = [
         find_weed(),
         "-logtostderr",
@@ -108,12 +114,16 @@ def launch_seaweedfs(directory: Path) -> RunningStore:
         f"-dir={objects}",
         f"-ip={address}",
         f"-ip.bind={address}",
+        # Master and filer answer to the other parts only, by gRPC.
+        "-disableHttp",
         "-filer",
         "-s3",
         f"-s3.config={identities}",
         *(f"{option}={port}" for option, port in zip(PORT_OPTIONS, ports, strict=True)),
         "-s3.port.iceberg=0",
         "-s3.port.lance=0",
+        "-s3.iam=false",
+        "-master.peers=none",
         "-master.volumeSizeLimitMB=128",
         "-volume.max=500",
         "-volume.preStopSeconds=1",
@@ -122,8 +132,16 @@ def launch_seaweedfs(directory: Path) -> RunningStore:
     sockets = [SOCKET_DIRECTORY / f"seaweedfs-{part}-grpc-{port}.sock" for part in SOCKET_PARTS for port in ports]
     sockets += [SOCKET_DIRECTORY / f"seaweedfs-{part}-{port}.sock" for part in SOCKET_PARTS for port in ports]
     process = launch(command, log=directory / "seaweedfs.log", env=_environment(directory))
-    endpoint_url = f"http://{address}:{ports[0]}"
-    return RunningStore(endpoint_url, access_key, secret_key, process.pid, directory, process, start_sweeper(sockets))
+    return RunningStore(
+        endpoint_url=f"http://{address}:{ports[0]}",
+        access_key=access_key,
+        secret_key=secret_key,
+        pid=process.pid,
+        dir=directory,
+        process=process,
+        sweeper=start_sweeper(sockets),
+        reserved=reserved,
+    )
 
 
 def wait_for_seaweedfs(store: RunningStore) -> None:
@@ -158,8 +176,41 @@ def _keys(directory: Path) -> tuple[str, str, Path]:
     return keys["accessKey"], keys["secretKey"], path
 
 
+def _security(certificate: Certificate) -> str:
+    """Return the settings by which the parts, which know no users, talk to holders of the certificate only."""
+    pair = f'cert = "{certificate.path}"\nkey = "{certificate.key}"\n'
+    authority = f'ca = "{certificate.path}"\n'
+    sections = [
+        f"[grpc]\n{authority}",
+        *(f"[grpc.{part}]\n{pair}" for part in (*INNER_PARTS, "s3", "client")),
+        *(f"[https.{part}]\n{pair}{authority}" for part in INNER_PARTS),
+        f"[https.client]\nenabled = true\n{pair}{authority}",
+    ]
+    return "\n".join(sections)
+
+
+def _choose_ports(address: str) -> tuple[list[int], socket.socket]:
+    """Return a port for each option, and a socket that keeps the master off 127.0.0.1 for as long as it is open.
+
+    The program listens on 127.0.0.1 too if it can, and the master answers there in plain text, whatever its settings.
+    """
+    while True:
+        # A gRPC port that is not given is the HTTP port + 10000; ours are all given, but some checks still add.
+        ports = free_ports(address, len(PORT_OPTIONS), highest=55535)
+        reserved = socket.socket()
+        if address == "127.0.0.1":  # it listens there once only
+            return ports, reserved
+        try:
+            reserved.bind(("127.0.0.1", ports[PORT_OPTIONS.index("-master.port")]))
+        except OSError:
+            reserved.close()
+        else:
+            return ports, reserved
+
+
 def _environment(directory: Path) -> dict[str, str]:
-    # No AWS_* of the user's shell: the program would take them for its own keys. It looks for settings at home.
+    # No AWS_* of the user's shell: the program would take them for its own keys. It looks for settings at home, and in
+    # the directory that it runs in.
     return {"PATH": os.environ.get("PATH", ""), "HOME": str(directory)}
 
 

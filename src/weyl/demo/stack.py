@@ -198,7 +198,8 @@ class Stack:
         wait_for_seaweedfs(store)
         self._say(f"Object store is up, {time.monotonic() - began:.1f} s")
         redirects = [f"--redirect-uri={self.url}/api/auth/{flow}/complete" for flow in ("device", "authorize", "web")]
-        self._launch("identity provider", ["dev-idp", f"--fd={idp_listener.fileno()}", *redirects], idp_listener)
+        provider = ["dev-idp", f"--fd={idp_listener.fileno()}", f"--passwords={self.files.password_file}", *redirects]
+        self._launch("identity provider", provider, idp_listener)
         self._launch("server", ["serve", f"--fd={listener.fileno()}"], listener)
         # They end in the opposite order: first the worker, so that no pilot starts any more, the server last.
         self._exit.callback(self._end_pilots)
