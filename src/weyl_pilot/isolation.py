@@ -7,21 +7,23 @@ A payload must never read what the pilot knows. The strongest wall that works is
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import pkgutil
 import pwd
 import shutil
+import stat
 import subprocess
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+
+from weyl_pilot.uids import NoFreeUid, Uids
 
 log = logging.getLogger("weyl_pilot.isolation")
 
-# The range that systemd gives to services without a user of their own: no person has such an id.
-FIRST_UID, UIDS = 61184, 4336
 ALWAYS_HIDDEN = ("/home", "/root", "/run", "/mnt", "/media")
 TOKEN_FILE = "token"
 # Where a payload finds its things behind a namespace. The way to the real directories may be closed to its user, and
@@ -42,7 +44,7 @@ class Cell:
     """Devices that the payload may use beside the harmless ones."""
 
     @classmethod
-    def below(cls, directory: Path, uid: Optional[int]) -> Cell:
+    def below(cls, directory: Path, uid: Optional[int] = None) -> Cell:
         """The usual names in a job's directory."""
         return cls(directory / "run", directory / "tmp", directory / "token", uid)
 
@@ -63,9 +65,10 @@ class Walls:
     setpriv: Optional[str] = None
     is_root: bool = field(default_factory=lambda: os.geteuid() == 0)
 
-    def uid(self, job_id: int) -> Optional[int]:
-        """User id that a job runs under; None is the pilot's own."""
-        return FIRST_UID + job_id % UIDS if self.is_root and self.level != "clean" else None
+    @property
+    def needs_uid(self) -> bool:
+        """Whether every payload runs under a user id of its own, and not under the pilot's."""
+        return self.is_root and self.level != "clean"
 
     def token_path(self, cell: Cell) -> str:
         """Where the payload finds its job token."""
@@ -120,7 +123,9 @@ class Walls:
         return [self.setpriv, *drop, "--inh-caps=-all", "--bounding-set=-all", "--"]
 
 
-def find_walls(level: str, pilot_dir: Path, *, hide: Iterable[str], software: Iterable[str], scratch: Path) -> Walls:
+def find_walls(
+    level: str, pilot_dir: Path, *, hide: Iterable[str], software: Iterable[str], scratch: Path, uids: Uids
+) -> Walls:
     """Takes the strongest level that works here, or checks the one that was asked for.
 
     Root falls back to another user, never to payloads that run as root, unless it was told so.
@@ -137,7 +142,7 @@ def find_walls(level: str, pilot_dir: Path, *, hide: Iterable[str], software: It
     wanted = levels if level == "auto" else (level,)
     for name in wanted:
         walls = replace(base, level=name)
-        trouble = _trouble(walls, scratch)
+        trouble = _trouble(walls, scratch, uids)
         if trouble is None:
             return walls
         log.warning("isolation level %r does not work here: %s", name, trouble)
@@ -148,47 +153,59 @@ class IsolationUnavailable(Exception):
     """Payloads cannot be run here as the pilot was told to."""
 
 
-def _trouble(walls: Walls, scratch: Path) -> Optional[str]:
+def _trouble(walls: Walls, scratch: Path, uids: Uids) -> Optional[str]:
     if walls.level == "namespace" and walls.bwrap is None:
         return "bubblewrap is not installed"
     if walls.level == "namespace" and walls.is_root and walls.setpriv is None:
         return "setpriv is not installed, and a payload must not run as root"
     if walls.level == "user" and not walls.is_root:
         return "only root can run payloads as another user"
-    return try_walls(walls, scratch)
+    return try_walls(walls, scratch, uids)
 
 
-def try_walls(walls: Walls, scratch: Path) -> Optional[str]:
+def try_walls(walls: Walls, scratch: Path, uids: Uids) -> Optional[str]:
     """Runs a small command behind the walls; returns what is wrong with them."""
-    cell = Cell.below(scratch / "probe", walls.uid(0))
     secret = scratch / "probe-secret"
     try:
-        prepare(cell)
-        hand_over(cell)
-        write_private(secret, b"not for the payload")
-        write_token(cell, "probe")
-        script = 'cd "$3" && cat "$1" >/dev/null && : >written && if cat "$2" >/dev/null 2>&1; then exit 7; fi'
-        command = ["/bin/sh", "-c", script, "sh", walls.token_path(cell), str(secret), walls.run_path(cell)]
-        done = subprocess.run(
-            walls.command(cell, command),
-            env={"PATH": "/usr/bin:/bin"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=PROBE_TIMEOUT_S,
-            check=False,
-        )
-        if done.returncode == 7 and walls.level == "clean":
-            return None  # the last resort: same user, so only the environment is clean
-        return (
-            None if done.returncode == 0 else "exit %d %s" % (done.returncode, done.stdout.decode("utf-8", "replace"))
-        )
-    except (OSError, subprocess.SubprocessError) as error:
+        with _probe_cell(walls, scratch / "probe", uids) as cell:
+            prepare(cell)
+            hand_over(cell)
+            write_private(secret, b"not for the payload")
+            write_token(cell, "probe")
+            return _run_probe(walls, cell, secret)
+    except (NoFreeUid, OSError, subprocess.SubprocessError) as error:
         return str(error)
     finally:
-        shutil.rmtree(str(scratch / "probe"), ignore_errors=True)
         if secret.exists():
             secret.unlink()
+
+
+@contextlib.contextmanager
+def _probe_cell(walls: Walls, directory: Path, uids: Uids) -> Iterator[Cell]:
+    lease = uids.lease(directory) if walls.needs_uid else None
+    try:
+        yield Cell.below(directory, None if lease is None else lease.uid)
+    finally:
+        remove_tree(directory)
+        if lease is not None:
+            lease.give_back()
+
+
+def _run_probe(walls: Walls, cell: Cell, secret: Path) -> Optional[str]:
+    script = 'cd "$3" && cat "$1" >/dev/null && : >written && if cat "$2" >/dev/null 2>&1; then exit 7; fi'
+    command = ["/bin/sh", "-c", script, "sh", walls.token_path(cell), str(secret), walls.run_path(cell)]
+    done = subprocess.run(
+        walls.command(cell, command),
+        env={"PATH": "/usr/bin:/bin"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=PROBE_TIMEOUT_S,
+        check=False,
+    )
+    if done.returncode == 7 and walls.level == "clean":
+        return None  # the last resort: same user, so only the environment is clean
+    return None if done.returncode == 0 else "exit %d %s" % (done.returncode, done.stdout.decode("utf-8", "replace"))
 
 
 def prepare(cell: Cell) -> None:
@@ -235,6 +252,20 @@ def write_private(path: Path, content: bytes, *, uid: Optional[int] = None) -> N
             # By descriptor: what a path means can change between two calls.
             os.fchown(descriptor, uid, uid)
         stream.write(content)
+
+
+def remove_tree(directory: Path) -> None:
+    """Removes a job's directory, also what its payload locked against itself.
+
+    Root needs no permission, and gives none: a payload of another job may put a link in the place of a directory.
+    """
+    for parent, directories, _ in os.walk(str(directory)) if os.geteuid() != 0 else ():
+        for name in directories:
+            path = os.path.join(parent, name)
+            if not os.path.islink(path):
+                with contextlib.suppress(OSError):
+                    os.chmod(path, stat.S_IRWXU)
+    shutil.rmtree(str(directory), ignore_errors=True)
 
 
 def hidden_paths(extra: Iterable[str]) -> Tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What each payload gets of the allocation for itself: processors, GPUs, and a control group with its limits."""
+"""What each payload gets for itself: processors, GPUs, a control group with its limits, and, of root, a user id."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import glob
 import os
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Dict, FrozenSet, List, Optional, Sequence, Tuple
 
 from weyl_pilot.cgroups import Group, Groups, Limits, group_name
+from weyl_pilot.isolation import remove_tree
+from weyl_pilot.uids import Lease, Uids
 from weyl_pilot.work import Work
 
 PROCESSES_A_CORE, PROCESSES_MIN = 512, 1024
@@ -31,6 +34,13 @@ class Share:
     memory_mb: int = 0
     is_held: bool = False
     """Whether the kernel holds it to its memory."""
+    lease: Optional[Lease] = None
+    """What holds the user id that it runs under."""
+
+    @property
+    def uid(self) -> Optional[int]:
+        """The user id that it runs under; None is the pilot's own."""
+        return None if self.lease is None else self.lease.uid
 
     def prefix(self) -> List[str]:
         """The words before a command that is to run inside."""
@@ -73,13 +83,15 @@ class Shares:
     groups: Groups = field(default_factory=lambda: Groups(1, {}))
     memory_mb: int = 0
     """The allocation's: the limit of jobs that have none of their own."""
+    uids: Optional[Uids] = None
+    """Where each payload gets a user of its own from."""
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self._taken: Dict[int, Share] = {}
 
-    def take(self, work: Work) -> Share:
-        """Gives a job its part; with too few processors left it goes unbound."""
+    def take(self, work: Work, directory: Path) -> Share:
+        """Gives a job its part, and notes its directory; with too few processors left it goes unbound."""
         limit_mb = work.ram_limit_mb or self.memory_mb
         with self._lock:
             cpus = self._free_cpus(work.cores)
@@ -89,14 +101,20 @@ class Shares:
         limits = Limits(limit_mb or None, work.cores, processes, cpus)
         share.group = self.groups.make(group_name(str(work.job_id)), limits)
         share.is_held = share.group is not None and self.groups.limits_memory
+        if self.uids is not None:
+            groups = share.group.directories.values() if share.group is not None else ()
+            share.lease = self.uids.lease(directory, sorted(map(str, groups)))
         return share
 
-    def give_back(self, job_id: int) -> None:
-        """Takes back what a job had."""
+    def give_back(self, job_id: int, directory: Path) -> None:
+        """Takes back what a job had: ends what runs of it, removes its files, and then lets others have its user."""
         with self._lock:
-            share = self._taken.pop(job_id, None)
-        if share is not None and share.group is not None:
+            share = self._taken.pop(job_id, Share())
+        if share.group is not None:
             share.group.close()
+        remove_tree(directory)
+        if share.lease is not None:
+            share.lease.give_back()
 
     def _free_cpus(self, wanted: int) -> Tuple[int, ...]:
         free = sorted(self.cpus.difference(*(share.cpus for share in self._taken.values())))

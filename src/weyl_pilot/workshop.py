@@ -6,20 +6,21 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Sequence
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from weyl_pilot import batch, logs, probe
 from weyl_pilot.cgroups import Groups, find_groups
 from weyl_pilot.gpus import find_gpus
-from weyl_pilot.isolation import Walls, find_walls
+from weyl_pilot.isolation import Walls, find_walls, remove_tree
 from weyl_pilot.offer import WALL_DEFAULT_S, Allocation, Node
 from weyl_pilot.processes import adopt_orphans
 from weyl_pilot.sandbox import Sandboxes
 from weyl_pilot.server import AGENT, Server
 from weyl_pilot.settings import Settings
 from weyl_pilot.shares import Shares, own_cpus
+from weyl_pilot.uids import Uids
 from weyl_pilot.watchdog import DISK_RESERVE_MB, Watchdog
-from weyl_pilot.wrapper import Shop, remove_tree
+from weyl_pilot.wrapper import Shop
 
 log = logging.getLogger("weyl_pilot.workshop")
 
@@ -46,12 +47,14 @@ class Workshop:
     def __init__(self, settings: Settings, told: Told) -> None:
         options = told.options
         self._private, self._jobs_dir = _directories(settings.work_dir)
+        uids = Uids()
         walls = find_walls(
             settings.isolation,
             settings.work_dir,
             hide=[*settings.hide, *_texts(options, "hide")],
             software=[*settings.software, *_texts(options, "payload_software")],
             scratch=self._jobs_dir,
+            uids=uids,
         )
         groups = find_groups()
         names = ", ".join(groups.controllers) or "none"
@@ -74,7 +77,7 @@ class Workshop:
             mask=lambda text: logs.mask(text, list(told.server.secrets)),
             power_db12=self.node.power_db12,
             ends_at=told.ends_at,
-            shares=_shares(settings, self.node, groups),
+            shares=_shares(settings, self.node, groups, uids=uids if walls.needs_uid else None),
         )
 
     def close(self) -> None:
@@ -104,14 +107,14 @@ def _directories(work_dir: Path) -> "tuple[Path, Path]":
     return private, jobs_dir
 
 
-def _shares(settings: Settings, node: Node, groups: Groups) -> Shares:
+def _shares(settings: Settings, node: Node, groups: Groups, *, uids: Optional[Uids]) -> Shares:
     cpus = own_cpus(
         node.allocation.cores,
         is_whole_node=settings.whole_node,
         usable=sorted(os.sched_getaffinity(0)),
         online=os.cpu_count() or 1,
     )
-    return Shares(cpus=cpus, gpus=node.gpus.ids, groups=groups, memory_mb=node.allocation.ram_mb)
+    return Shares(cpus=cpus, gpus=node.gpus.ids, groups=groups, memory_mb=node.allocation.ram_mb, uids=uids)
 
 
 def _node(settings: Settings, options: Mapping[str, Any], *, tags: Sequence[str]) -> Node:

@@ -6,9 +6,7 @@ import contextlib
 import json
 import logging
 import os
-import shutil
 import signal
-import stat
 import threading
 import time
 from dataclasses import dataclass, field, replace
@@ -23,6 +21,7 @@ from weyl_pilot.payload import Payload, Result, Streams
 from weyl_pilot.sandbox import Sandboxes, SandboxFailure
 from weyl_pilot.server import Server
 from weyl_pilot.shares import Share, Shares
+from weyl_pilot.uids import NoFreeUid
 from weyl_pilot.watchdog import MEMORY_EXCEEDED, Verdict, Watchdog, Watched
 from weyl_pilot.work import ApplicationNotFound, Work, payload_environment, resolve_command, safe_file_name
 
@@ -81,7 +80,7 @@ class Wrapper:
     def __init__(self, work: Work, shop: Shop) -> None:
         self.work = work
         self._shop = shop
-        self.cell = Cell.below(shop.jobs_dir / str(work.job_id), shop.walls.uid(work.job_id))
+        self.cell = Cell.below(shop.jobs_dir / str(work.job_id))
         self.outbox = Outbox(shop.server, work.job_id, spool=shop.spool, on_command=self._obey)
         self._verdict: Optional[Verdict] = None
         self._payload: Optional[Payload] = None
@@ -132,8 +131,7 @@ class Wrapper:
         self._shop.server.unwatch_job_token(self.work.job_id)
         if self._payload is not None:
             self._payload.close()
-        self._shop.shares.give_back(self.work.job_id)
-        remove_tree(self.cell.run.parent)
+        self._shop.shares.give_back(self.work.job_id, self.cell.run.parent)
         log.info("job %d: %s / %s", self.work.job_id, outcome.status or "as the server says", outcome.minor)
         return outcome
 
@@ -161,12 +159,16 @@ class Wrapper:
             log.info("job %d: stage %s took %.3f s", self.work.job_id, name, self._stages_s[name])
 
     def _set_up(self) -> List[str]:
-        work, cell, shop = self.work, self.cell, self._shop
+        work, shop = self.work, self._shop
         self.outbox.state("Running", minor="Job Initialization")
         self.outbox.parameters(shop.facts)
-        prepare(cell)
-        self._share = shop.shares.take(work)
+        try:
+            self._share = shop.shares.take(work, self.cell.run.parent)
+        except NoFreeUid as error:
+            raise _StageFailure("Job Wrapper Initialization", _short(error), error_class="host") from error
         self._share.pin()
+        cell = self.cell = replace(self.cell, uid=self._share.uid)
+        prepare(cell)
         if len(self._share.gpus) < work.gpus:
             text = "%d GPUs are its own, and %d of them are free here" % (work.gpus, len(self._share.gpus))
             raise _StageFailure("Job Wrapper Initialization", text, error_class="host")
@@ -386,14 +388,3 @@ class _StageFailure(Exception):
 
 def _short(error: object) -> str:
     return str(error)[:255] or type(error).__name__
-
-
-def remove_tree(directory: Path) -> None:
-    """Removes a job's directory, also what its payload locked against itself."""
-    for parent, directories, _ in os.walk(str(directory)):
-        for name in directories:
-            path = os.path.join(parent, name)
-            if not os.path.islink(path):
-                with contextlib.suppress(OSError):
-                    os.chmod(path, stat.S_IRWXU)
-    shutil.rmtree(str(directory), ignore_errors=True)

@@ -21,6 +21,7 @@ from weyl_pilot.work import Work
 GROUPS = find_groups()
 needs_memory_groups = pytest.mark.skipif(not GROUPS.limits_memory, reason="no control group of memory is ours here")
 GREED = "x = bytearray(300 << 20); print(len(x))"
+NOWHERE = Path("/nowhere")
 
 
 def a_work(job_id: int = 1, *, cores: int = 1, ram_limit_mb: int = 0, gpus: int = 0) -> Work:
@@ -68,7 +69,7 @@ def test_in_version_2_one_directory_holds_all_limits(tmp_path: Path) -> None:
 def test_a_machine_without_groups_of_ours_has_none_and_breaks_nothing(tmp_path: Path) -> None:
     groups = find_groups(tmp_path)
     assert (groups.controllers, groups.limits_memory) == ((), False)
-    share = Shares(groups=groups).take(a_work(ram_limit_mb=100))
+    share = Shares(groups=groups).take(a_work(ram_limit_mb=100), NOWHERE)
     assert (share.group, share.is_held, share.memory_complaint()) == (None, False, None)
     # What no group holds, the limit of the data segment does: at twice the job's limit.
     assert share.prefix()[-2:] == [str(100 * 1024 * 2), "--"]
@@ -77,13 +78,13 @@ def test_a_machine_without_groups_of_ours_has_none_and_breaks_nothing(tmp_path: 
 
 def test_payloads_get_processors_of_their_own_and_give_them_back() -> None:
     shares = Shares(cpus=frozenset({4, 5, 6, 7}))
-    first, second = shares.take(a_work(1, cores=2)), shares.take(a_work(2, cores=1))
+    first, second = shares.take(a_work(1, cores=2), NOWHERE), shares.take(a_work(2, cores=1), NOWHERE)
     assert (first.cpus, second.cpus) == ((4, 5), (6,))
     # Not enough is left for two: better unbound than crowded with somebody who is bound.
-    assert shares.take(a_work(3, cores=2)).cpus == ()
-    shares.give_back(1)
-    shares.give_back(1)
-    assert shares.take(a_work(4, cores=2)).cpus == (4, 5)
+    assert shares.take(a_work(3, cores=2), NOWHERE).cpus == ()
+    shares.give_back(1, NOWHERE)
+    shares.give_back(1, NOWHERE)
+    assert shares.take(a_work(4, cores=2), NOWHERE).cpus == (4, 5)
 
 
 def test_only_processors_that_are_certainly_ours_are_given_out() -> None:
@@ -96,9 +97,9 @@ def test_only_processors_that_are_certainly_ours_are_given_out() -> None:
 
 def test_gpus_are_given_out_one_to_one() -> None:
     shares = Shares(gpus=("a", "b", "c"))
-    assert shares.take(a_work(1, gpus=2)).environment() == {"CUDA_VISIBLE_DEVICES": "a,b"}
-    assert shares.take(a_work(2)).environment() == {"CUDA_VISIBLE_DEVICES": ""}
-    assert shares.take(a_work(3, gpus=1)).gpus == ("c",)
+    assert shares.take(a_work(1, gpus=2), NOWHERE).environment() == {"CUDA_VISIBLE_DEVICES": "a,b"}
+    assert shares.take(a_work(2), NOWHERE).environment() == {"CUDA_VISIBLE_DEVICES": ""}
+    assert shares.take(a_work(3, gpus=1), NOWHERE).gpus == ("c",)
 
 
 LISTED = "0, GPU-aa, 8.0, 40960\n1, GPU-bb, 7.5, 16384\nNo such thing\n"
