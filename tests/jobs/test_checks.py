@@ -13,7 +13,7 @@ from weyl.config.models import Config
 from weyl.jobs.ranges import batches, to_ranges
 from weyl.jobs.service import checks
 from weyl.jobs.service.check_queue import CHECK_JOBS
-from weyl.jobs.service.checks import check_jobs
+from weyl.jobs.service.checks import NotChecked, check_jobs
 from weyl.jobs.tables import job_history, job_holds, jobs
 from weyl.jobs.tasks import FORGET, HOUSEKEEPING, tasks
 from weyl.kit.clock import utcnow
@@ -124,7 +124,7 @@ async def test_a_check_that_breaks_leaves_nothing_behind(db: Database, submitted
     [job_id] = await submitted(PLAIN)
     async with db.transaction() as tx:
         await tx.execute(sa.text("ALTER TABLE job_history ADD CONSTRAINT refused CHECK (source <> 'JobSanity')"))
-    with pytest.raises(sa.exc.IntegrityError):
+    with pytest.raises(NotChecked, match=f"job {job_id}: IntegrityError"):
         await check_jobs(db, [[job_id, job_id]], config=_config(), now=utcnow())
     assert (await _jobs(db))[job_id]["status"] == "Received"
     assert await _waiting(db) == []

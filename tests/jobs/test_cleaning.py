@@ -131,9 +131,8 @@ async def test_a_job_that_somebody_holds_is_passed_over(db: Database, make_jobs:
     held, free = await make_jobs(2, status="Failed", at=utcnow() - 8 * DAY)
     async with db.transaction() as other:
         await other.execute(text("SELECT FROM jobs WHERE job_id = :id FOR UPDATE"), {"id": held})
-        async with db.transaction() as tx:
-            rule = Rule("ended", "voa", "user", 604_800)
-            cleaned = await cleaning.clean(tx, rule, after=cleaning.START, references=(), now=utcnow())
+        rule = Rule("ended", "voa", "user", 604_800)
+        cleaned = await cleaning.clean(db, rule, after=cleaning.START, references=(), now=utcnow())
     assert cleaned.changed == 1
     assert await statuses(db, [held, free]) == ["Failed", "Deleted"]
 
@@ -141,13 +140,11 @@ async def test_a_job_that_somebody_holds_is_passed_over(db: Database, make_jobs:
 async def test_a_batch_is_a_bounded_number_of_statements(db: Database, make_jobs: MakeJobs) -> None:
     await make_jobs(1_000, status="Done", at=utcnow() - 8 * DAY)
     await make_jobs(1_000, status="Deleted", at=utcnow() - 8 * DAY)
-    for step, most in (("ended", 11), ("deleted", 9)):
+    for step, most in (("ended", 12), ("deleted", 10)):
         with db.count_statements() as statements:
-            async with db.transaction() as tx:
-                rule = Rule(step, "voa", "user", 0)
-                assert (
-                    await cleaning.clean(tx, rule, after=cleaning.START, references=(), now=utcnow() - DAY)
-                ).changed == 1_000
+            rule = Rule(step, "voa", "user", 0)
+            cleaned = await cleaning.clean(db, rule, after=cleaning.START, references=(), now=utcnow() - DAY)
+            assert cleaned.changed == 1_000
         assert len(statements) <= most, statements.statements
 
 

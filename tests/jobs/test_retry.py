@@ -19,7 +19,7 @@ from weyl.jobs.retries import ErrorClass, FailedRun, error_class_of, next_run
 from weyl.jobs.service.checks import check_jobs
 from weyl.jobs.service.end_of_pilot import end_of_pilot
 from weyl.jobs.service.retry import report_statuses
-from weyl.jobs.service.stalled import fail_lost
+from weyl.jobs.service.stalled import FAIL_LOST, apply
 from weyl.jobs.service.status import StatusRequest
 from weyl.jobs.states import Report
 from weyl.jobs.tables import job_attempts, job_descriptions, job_parameters
@@ -217,7 +217,7 @@ async def test_jobs_that_are_lost_with_their_host_run_again_free_of_charge(
     (stalled,) = await make_jobs(**{**RUN, "status": "Stalled", "pilot": "b" * 32}, heart_beat_time=silent)
     async with db.transaction() as tx:
         await end_of_pilot(tx, [STAMP], config=config(), now=utcnow(), reason="Job stalled: pilot not running")
-        assert await fail_lost(tx, config=config(), now=utcnow()) == 1
+    assert await apply(db, FAIL_LOST, config=config(), now=utcnow()) == 1
     for job_id, counter, hosts in ((lost, 3, None), (stalled, 0, ["wn7"])):
         found = await row(job_id)
         assert (found["status"], found["reschedule_counter"]) == ("Received", counter)

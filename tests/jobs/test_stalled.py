@@ -12,7 +12,7 @@ from weyl.config.models import Config
 from weyl.jobs.queries.commands import delete_expired
 from weyl.jobs.service.end_of_pilot import end_of_pilot
 from weyl.jobs.service.moves import fail
-from weyl.jobs.service.stalled import fail_lost, mark_stalled, release_unstarted
+from weyl.jobs.service.stalled import FAIL_LOST, MARK_STALLED, RELEASE_UNSTARTED, Rule, apply
 from weyl.jobs.tables import job_commands, jobs
 from weyl.jobs.tasks import FOLD_COUNTS, STALLED_JOBS, tasks
 from weyl.kit.clock import utcnow
@@ -34,10 +34,9 @@ def ago(**span: float) -> datetime:
     return utcnow() - timedelta(**span)
 
 
-async def run(db: Database, rule: Any, rules: Config | None = None) -> int:
-    """Apply one rule in a transaction."""
-    async with db.transaction() as tx:
-        return int(await rule(tx, config=rules or config(), now=utcnow()))
+async def run(db: Database, rule: Rule, rules: Config | None = None) -> int:
+    """Apply one rule."""
+    return await apply(db, rule, config=rules or config(), now=utcnow())
 
 
 @pytest.mark.parametrize("status", ["Running", "Completing"])
@@ -48,7 +47,7 @@ async def test_a_silent_job_is_marked_after_the_limit(
     (alive,) = await make_jobs(status=status, heart_beat_time=ago(minutes=74), at=ago(days=1))
     (never_heard,) = await make_jobs(status=status, at=ago(hours=2))
     (waiting,) = await make_jobs(status="Waiting", at=ago(days=9))
-    assert await run(db, mark_stalled) == 2
+    assert await run(db, MARK_STALLED) == 2
     assert [await row(job_id, "status") for job_id in (silent, alive, never_heard, waiting)] == [
         "Stalled",
         status,
@@ -56,17 +55,17 @@ async def test_a_silent_job_is_marked_after_the_limit(
         "Waiting",
     ]
     assert (await history(silent))[-1] == ("Stalled", "idem", "idem", "StalledJobs")
-    assert await run(db, mark_stalled) == 0
+    assert await run(db, MARK_STALLED) == 0
 
 
 async def test_limits_are_a_vos_own_and_a_sites_own(db: Database, make_jobs: MakeJobs, row: Rows) -> None:
     rules = config(StalledAfter=600, ReportEvery=60, PerSite={"LCG.Slow": {"StalledAfter": 3600}})
     (quick,) = await make_jobs(status="Running", heart_beat_time=ago(minutes=20), site="LCG.Quick")
     (slow,) = await make_jobs(status="Running", heart_beat_time=ago(minutes=20), site="LCG.Slow")
-    assert await run(db, mark_stalled, rules) == 1
+    assert await run(db, MARK_STALLED, rules) == 1
     assert [await row(job_id, "status") for job_id in (quick, slow)] == ["Stalled", "Running"]
     patient = config(StalledAfter=600, ReportEvery=1800)
-    assert await run(db, mark_stalled, patient) == 0
+    assert await run(db, MARK_STALLED, patient) == 0
 
 
 async def test_a_job_that_stays_silent_fails_and_what_runs_of_it_is_killed(
@@ -74,7 +73,7 @@ async def test_a_job_that_stays_silent_fails_and_what_runs_of_it_is_killed(
 ) -> None:
     (lost,) = await make_jobs(status="Stalled", heart_beat_time=ago(hours=4), pilot=STAMP)
     (stalled,) = await make_jobs(status="Stalled", heart_beat_time=ago(hours=2))
-    assert await run(db, fail_lost) == 1
+    assert await run(db, FAIL_LOST) == 1
     found = await row(lost)
     assert (found["status"], found["minor_status"]) == ("Failed", "Watchdog identified this job as stalled")
     assert found["end_exec_time"] is not None
@@ -87,7 +86,7 @@ async def test_a_job_that_never_starts_goes_to_another_pilot_free_of_charge(
 ) -> None:
     (stuck,) = await make_jobs(status="Matched", pilot=STAMP, at=ago(hours=3), site="LCG.X", reschedule_counter=3)
     (fresh,) = await make_jobs(status="Matched", pilot=STAMP, at=ago(hours=1))
-    assert await run(db, release_unstarted) == 1
+    assert await run(db, RELEASE_UNSTARTED) == 1
     found = await row(stuck)
     assert (found["status"], found["minor_status"], found["reschedule_counter"]) == ("Received", "Job Rescheduled", 3)
     assert (found["pilot_stamp"], found["site"]) == (None, "ANY")
@@ -100,15 +99,15 @@ async def test_a_locked_job_is_passed_over(db: Database, make_jobs: MakeJobs) ->
     held, _ = await make_jobs(2, status="Running", heart_beat_time=ago(hours=2))
     async with db.transaction() as other:
         await other.execute(sa.select(jobs.c.job_id).where(jobs.c.job_id == held).with_for_update())
-        assert await run(db, mark_stalled) == 1
-    assert await run(db, mark_stalled) == 1
+        assert await run(db, MARK_STALLED) == 1
+    assert await run(db, MARK_STALLED) == 1
 
 
 async def test_many_silent_jobs_cost_a_handful_of_statements(db: Database, make_jobs: MakeJobs) -> None:
     await make_jobs(500, status="Running", heart_beat_time=ago(hours=2))
     with db.count_statements() as statements:
-        assert await run(db, mark_stalled) == 500
-    assert len(statements) == 4
+        assert await run(db, MARK_STALLED) == 500
+    assert len(statements) == 5
 
 
 async def test_a_pilot_that_ends_lets_its_jobs_go_at_once(db: Database, make_jobs: MakeJobs, row: Rows) -> None:

@@ -151,15 +151,19 @@ async def select_records(
     return [dict(row) for row in rows.mappings()]
 
 
-async def fold(tx: Tx, kind: Kind) -> None:
-    """Add to the sums what ended since the last time; readers see one sum before, during and after."""
+async def select_fresh_vos(tx: Tx, kind: Kind) -> list[str]:
+    """Return the VOs of which something ended since the last fold."""
+    return list((await tx.execute(sa.select(kind.deltas.c.vo).distinct().order_by(kind.deltas.c.vo))).scalars())
+
+
+async def fold(tx: Tx, kind: Kind, vos: Sequence[str]) -> None:
+    """Add to the sums of VOs what ended since the last time; readers see one sum before, during and after."""
     keys, sums = ", ".join(("hour", *kind.keys)), kind.sums
     added = ", ".join(f"{name} = {kind.hours.name}.{name} + excluded.{name}" for name in sums)
-    await tx.execute(
-        sa.text(
-            f"WITH fresh AS (DELETE FROM {kind.deltas.name} RETURNING *)"
-            f" INSERT INTO {kind.hours.name} ({keys}, {', '.join(sums)})"
-            f" SELECT {keys}, {', '.join(f'sum({name})' for name in sums)} FROM fresh GROUP BY {keys} ORDER BY {keys}"
-            f" ON CONFLICT ({keys}) DO UPDATE SET {added}"
-        )
+    statement = sa.text(
+        f"WITH fresh AS (DELETE FROM {kind.deltas.name} WHERE vo = ANY(CAST(:vos AS text[])) RETURNING *)"
+        f" INSERT INTO {kind.hours.name} ({keys}, {', '.join(sums)})"
+        f" SELECT {keys}, {', '.join(f'sum({name})' for name in sums)} FROM fresh GROUP BY {keys} ORDER BY {keys}"
+        f" ON CONFLICT ({keys}) DO UPDATE SET {added}"
     )
+    await tx.execute(statement, {"vos": list(vos)})

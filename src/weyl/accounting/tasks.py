@@ -1,10 +1,12 @@
 """Background work of accounting: sums are folded, partitions made in time, and old months dropped."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from weyl.accounting import queries
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
+from weyl.kit.isolation import isolate
 from weyl.kit.partitions import drop_month_partitions, ensure_month_partitions, month_start
 from weyl.tasks.models import BoundTask, Task
 
@@ -17,8 +19,7 @@ def tasks(db: Database, *, record_months: int) -> list[BoundTask]:
 
     async def fold(_: object) -> None:
         for kind in queries.KINDS:
-            async with db.transaction() as tx:
-                await queries.fold(tx, kind)
+            await _fold(db, kind)
 
     async def keep_house(_: object) -> None:
         now = utcnow()
@@ -29,3 +30,14 @@ def tasks(db: Database, *, record_months: int) -> list[BoundTask]:
                 await drop_month_partitions(tx, kind.records.name, month_start(now, -record_months))
 
     return [FOLD.bind(fold), HOUSEKEEPING.bind(keep_house)]
+
+
+async def _fold(db: Database, kind: queries.Kind) -> None:
+    async def of_vos(vos: Sequence[str]) -> int:
+        async with db.transaction() as tx:
+            await queries.fold(tx, kind, vos)
+        return len(vos)
+
+    async with db.read() as tx:
+        vos = await queries.select_fresh_vos(tx, kind)
+    await isolate(vos, of_vos, event=f"accounting.{kind.name}s_not_folded")

@@ -83,9 +83,8 @@ def tasks(
                 log.info("jobs.partitions_dropped", table=table, partitions=dropped)
 
     async def look_for_stalled_jobs(_: object) -> None:
-        for rule in (stalled.fail_lost, stalled.mark_stalled, stalled.release_unstarted):
-            async with db.transaction() as tx:
-                await rule(tx, config=config.current().config, now=utcnow())
+        for rule in stalled.RULES:
+            await stalled.apply(db, rule, config=config.current().config, now=utcnow())
 
     return [
         *_before_waiting(db, config, rules),
@@ -156,8 +155,7 @@ def _cleaning(db: Database, config: ConfigStore, references: Sequence[JobReferen
         for rule in cleaning.rules_of(options, vo, job_types):
             after: tuple[Any, int] | None = cleaning.START
             while after is not None:
-                async with db.transaction() as tx:
-                    cleaned = await cleaning.clean(tx, rule, after=after, references=references, now=utcnow())
+                cleaned = await cleaning.clean(db, rule, after=after, references=references, now=utcnow())
                 after, changed = cleaned.last, changed + cleaned.changed
                 # Only after some progress: what is kept is looked at anew each time, and would be without end.
                 if changed and time.monotonic() - began > CLEAN_TURN_S:

@@ -33,16 +33,21 @@ _DESCRIPTIONS = sa.text(
     "DELETE FROM job_descriptions WHERE description_id = ANY(CAST(:description_ids AS bigint[])) AND jobs <= 0"
 )
 # An index for each of the two: the first rows that it holds of a VO and type are the oldest.
-_OLD = (
-    "SELECT job_id, last_update_time, pilot_stamp FROM jobs WHERE vo = :vo AND job_type = :job_type AND {which}"
-    " AND last_update_time < :before AND (last_update_time, job_id) > (:after_time, :after_id)"
-    " ORDER BY last_update_time, job_id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED"
-)
-_RULES = {
-    name: sa.text(_OLD.format(which=which)).bindparams(
-        sa.bindparam("before", type_=Timestamp), sa.bindparam("after_time", type_=Timestamp)
-    )
-    for name, which in (("ended", "status IN ('Done', 'Failed', 'Killed')"), ("deleted", "status = 'Deleted'"))
+_WHICH = {"ended": "status IN ('Done', 'Failed', 'Killed')", "deleted": "status = 'Deleted'"}
+_OLD = {
+    name: sa.text(
+        f"SELECT job_id, last_update_time FROM jobs WHERE vo = :vo AND job_type = :job_type AND {which}"
+        " AND last_update_time < :before AND (last_update_time, job_id) > (:after_time, :after_id)"
+        " ORDER BY last_update_time, job_id LIMIT :limit"
+    ).bindparams(sa.bindparam("before", type_=Timestamp), sa.bindparam("after_time", type_=Timestamp))
+    for name, which in _WHICH.items()
+}
+_LOCK_OLD = {
+    name: sa.text(
+        f"SELECT job_id, pilot_stamp FROM jobs WHERE job_id = ANY(CAST(:job_ids AS bigint[])) AND {which}"
+        " AND last_update_time < :before ORDER BY job_id FOR NO KEY UPDATE SKIP LOCKED"
+    ).bindparams(sa.bindparam("before", type_=Timestamp))
+    for name, which in _WHICH.items()
 }
 _TYPES = sa.text("SELECT DISTINCT job_type FROM job_counts WHERE vo = :vo AND count > 0 ORDER BY job_type")
 
@@ -72,11 +77,17 @@ async def select_job_types(tx: Tx, vo: str) -> list[str]:
     return list((await tx.execute(_TYPES, {"vo": vo})).scalars())
 
 
-async def lock_old(
+async def select_old(
     tx: Tx, rule: str, *, of: tuple[str, str], before: datetime, after: tuple[datetime, int], limit: int
 ) -> list[sa.Row[Any]]:
-    """Lock jobs of a VO and type that have not changed since a time, the oldest first, passing over what is held."""
+    """Return jobs of a VO and type that have not changed since a time, the oldest first."""
     vo, job_type = of
     after_time, after_id = after
     values = {"vo": vo, "job_type": job_type, "before": before, "limit": limit}
-    return list((await tx.execute(_RULES[rule], {**values, "after_time": after_time, "after_id": after_id})).all())
+    return list((await tx.execute(_OLD[rule], {**values, "after_time": after_time, "after_id": after_id})).all())
+
+
+async def lock_old(tx: Tx, rule: str, job_ids: Sequence[int], *, before: datetime) -> dict[int, str | None]:
+    """Lock those of these jobs that are still old, passing over what is held; returns the pilot of each."""
+    rows = await tx.execute(_LOCK_OLD[rule], {"job_ids": list(job_ids), "before": before})
+    return {row.job_id: row.pilot_stamp for row in rows}

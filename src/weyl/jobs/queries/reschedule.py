@@ -52,28 +52,38 @@ _RESET = sa.text(
 ).bindparams(sa.bindparam("now", type_=Timestamp))
 
 _SILENT = (
-    f"SELECT {_ROW.replace('vo,', 'jobs.vo,', 1).replace('site,', 'jobs.site,', 1)} FROM jobs"
+    "FROM jobs"
     " JOIN unnest(CAST(:vos AS text[]), CAST(:vo_limits AS double precision[])) AS in_vo (vo, after_s)"
     "  ON in_vo.vo = jobs.vo"
     " LEFT JOIN unnest(CAST(:site_vos AS text[]), CAST(:sites AS text[]), CAST(:site_limits AS double precision[]))"
     "  AS at_site (vo, site, after_s) ON at_site.vo = jobs.vo AND at_site.site = jobs.site"
     " WHERE {condition} AND {since} < :now - make_interval(secs => coalesce(at_site.after_s, in_vo.after_s))"
-    " ORDER BY job_id LIMIT :limit FOR NO KEY UPDATE OF jobs SKIP LOCKED"
 )
 _LIFE = "coalesce(heart_beat_time, last_update_time)"
-
-
-def _silent(condition: str, since: str) -> Any:
-    statement = sa.text(_SILENT.replace("{condition}", condition).replace("{since}", since))
-    return statement.bindparams(sa.bindparam("now", type_=Timestamp)).columns(**_TYPES)
-
-
 # The conditions are spelled out, so that the planner sees that the index of live jobs holds them.
 _RULES = {
-    "stalled": _silent("status IN ('Running', 'Completing')", _LIFE),
-    "lost": _silent("status = 'Stalled'", _LIFE),
-    "not_started": _silent("status = 'Matched'", "last_update_time"),
+    "stalled": ("status IN ('Running', 'Completing')", _LIFE),
+    "lost": ("status = 'Stalled'", _LIFE),
+    "not_started": ("status = 'Matched'", "last_update_time"),
 }
+_SELECT_SILENT = {
+    rule: sa.text(
+        f"SELECT job_id {_SILENT.format(condition=condition, since=since)} ORDER BY job_id LIMIT :limit"
+    ).bindparams(sa.bindparam("now", type_=Timestamp))
+    for rule, (condition, since) in _RULES.items()
+}
+_LOCK_SILENT = {
+    rule: sa.text(
+        f"SELECT {', '.join(f'jobs.{name}' for name in _ROW.split(', '))}"
+        f" {_SILENT.format(condition=condition, since=since)} AND job_id = ANY(CAST(:job_ids AS bigint[]))"
+        " ORDER BY job_id FOR NO KEY UPDATE OF jobs SKIP LOCKED"
+    )
+    .bindparams(sa.bindparam("now", type_=Timestamp))
+    .columns(**_TYPES)
+    for rule, (condition, since) in _RULES.items()
+}
+Limits = dict[tuple[str, str | None], float]
+"""Seconds by VO (site None) and, where a site has a patience of its own, by VO and site."""
 
 
 async def lock_jobs(tx: Tx, job_ids: Iterable[int]) -> dict[int, sa.RowMapping]:
@@ -86,25 +96,30 @@ async def lock_jobs_of_pilots(tx: Tx, stamps: Sequence[str]) -> dict[int, sa.Row
     return _by_id(await tx.execute(_LOCK_BY_PILOT, {"stamps": list(stamps)}))
 
 
-async def lock_silent_jobs(
-    tx: Tx, rule: str, *, limits: Mapping[tuple[str, str | None], float], now: datetime, batch: int
-) -> dict[int, sa.RowMapping]:
-    """Lock jobs that one rule of health has found wanting, passing over those that somebody holds.
+async def select_silent_jobs(tx: Tx, rule: str, *, limits: Limits, now: datetime, limit: int) -> list[int]:
+    """Return jobs that one rule of health has found wanting."""
+    parameters = {**_patience(limits), "now": now, "limit": limit}
+    return list((await tx.execute(_SELECT_SILENT[rule], parameters)).scalars())
 
-    `limits` are seconds by VO (site None) and, where a site has a patience of its own, by VO and site.
-    """
+
+async def lock_silent_jobs(
+    tx: Tx, rule: str, job_ids: Sequence[int], *, limits: Limits, now: datetime
+) -> dict[int, sa.RowMapping]:
+    """Lock those of these jobs that a rule still finds wanting, passing over those that somebody holds."""
+    parameters = {**_patience(limits), "now": now, "job_ids": list(job_ids)}
+    return _by_id(await tx.execute(_LOCK_SILENT[rule], parameters))
+
+
+def _patience(limits: Limits) -> dict[str, list[Any]]:
     of_vos = [(vo, after_s) for (vo, site), after_s in limits.items() if site is None]
     of_sites = [(vo, site, after_s) for (vo, site), after_s in limits.items() if site is not None]
-    parameters = {
+    return {
         "vos": [vo for vo, _ in of_vos],
         "vo_limits": [after_s for _, after_s in of_vos],
         "site_vos": [vo for vo, _, _ in of_sites],
         "sites": [site for _, site, _ in of_sites],
         "site_limits": [after_s for _, _, after_s in of_sites],
-        "now": now,
-        "limit": batch,
     }
-    return _by_id(await tx.execute(_RULES[rule], parameters))
 
 
 async def select_descriptions(tx: Tx, description_ids: Iterable[int]) -> dict[int, sa.RowMapping]:

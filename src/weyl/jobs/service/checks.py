@@ -26,6 +26,7 @@ from weyl.jobs.service.replicas import look_up
 from weyl.jobs.verdicts import Case, Found, Verdict, check_sanity, judge
 from weyl.kit import json
 from weyl.kit.db import Database, Tx
+from weyl.kit.isolation import isolate
 from weyl.resource_status.claims import Claims
 from weyl.resource_status.service.looks import read_claims
 from weyl.task_queues import service as task_queues
@@ -40,6 +41,10 @@ NO_RULES = PreparationRules()
 DESCRIPTIONS_MAX = 500
 
 Row = Mapping[str, Any]
+
+
+class NotChecked(Exception):
+    """The checks of some jobs came to no end; the log says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +77,30 @@ class Judgement:
 async def check_jobs(
     db: Database, ranges: Ranges, *, config: Config, now: datetime, rules: PreparationRules = NO_RULES
 ) -> None:
-    """Move jobs from Received to Waiting, Staging or Failed, or hold them."""
+    """Move jobs from Received to Waiting, Staging or Failed, or hold them.
+
+    Raises `NotChecked` when all others are done if the checks of some have failed.
+    """
     async with db.read() as tx:
         unchecked = await queries.select_unchecked(tx, ranges, now)
     attributes = rules.attributes if rules.checks else ()
-    for rows in _portions(unchecked):
+
+    async def check(job_ids: Sequence[int]) -> int:
+        rows = [row_of[job_id] for job_id in job_ids]
         async with db.read() as tx:
             batch = await _read(tx, rows, config=config, now=now, attributes=attributes)
         judgement = await _decide(db, batch, rules)
         async with db.transaction() as tx:
             await _apply(tx, batch, judgement)
+        return len(rows)
+
+    row_of = {row["job_id"]: row for row in unchecked}
+    failed: dict[int, Exception] = {}
+    for portion in _portions(unchecked):
+        failed |= (await isolate([row["job_id"] for row in portion], check, event="jobs.not_checked")).failed
+    if failed:  # the others have been moved: another attempt is about these
+        job_id, error = next(iter(failed.items()))
+        raise NotChecked(f"{len(failed)} jobs could not be checked; job {job_id}: {error!r}") from error
 
 
 def _portions(rows: Sequence[Row]) -> Iterator[list[Row]]:

@@ -1,6 +1,6 @@
 """Retention: jobs that ended long ago are deleted, and deleted ones removed, by the rules of their VO and type."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +10,8 @@ from weyl.jobs.permits import Managed
 from weyl.jobs.queries import removal as queries
 from weyl.jobs.service import commands
 from weyl.jobs.service.removal import referred_to, remove
-from weyl.kit.db import Tx
+from weyl.kit.db import Database, Tx
+from weyl.kit.isolation import isolate
 
 SOURCE = "JobCleaning"
 BATCH = 1_000
@@ -50,25 +51,33 @@ def rules_of(options: JobCleaning, vo: str, job_types: Sequence[str]) -> list[Ru
 
 
 async def clean(
-    tx: Tx, rule: Rule, *, after: tuple[datetime, int], references: Sequence[JobReferences], now: datetime
+    db: Database, rule: Rule, *, after: tuple[datetime, int], references: Sequence[JobReferences], now: datetime
 ) -> Cleaned:
-    """Delete or remove one batch of the jobs that a rule is about, the oldest first."""
-    rows = await queries.lock_old(
-        tx,
-        rule.step,
-        of=(rule.vo, rule.job_type),
-        before=now - timedelta(seconds=rule.after_s),
-        after=after,
-        limit=BATCH,
-    )
+    """Delete or remove one batch of the jobs that a rule is about, the oldest first; one that fails is left alone."""
+    before = now - timedelta(seconds=rule.after_s)
+
+    async def among(job_ids: Sequence[int]) -> int:
+        async with db.transaction() as tx:
+            runs = await queries.lock_old(tx, rule.step, job_ids, before=before)
+            return await _apply(tx, rule, runs, references=references, now=now)
+
+    async with db.read() as tx:
+        of = (rule.vo, rule.job_type)
+        rows = await queries.select_old(tx, rule.step, of=of, before=before, after=after, limit=BATCH)
     last = (rows[-1].last_update_time, rows[-1].job_id) if len(rows) == BATCH else None
-    job_ids = sorted(row.job_id for row in rows)
-    runs = {row.job_id: row.pilot_stamp for row in rows}
-    if rule.step == "deleted" and job_ids:
-        kept = await remove(tx, Managed(runs, frozenset()), vo=rule.vo, references=references)
-        return Cleaned(len(rows) - len(kept), last)
-    kept = await referred_to(tx, rule.vo, job_ids, references)
+    cleaned = await isolate([row.job_id for row in rows], among, event="jobs.not_cleaned")
+    return Cleaned(cleaned.done, last)
+
+
+async def _apply(
+    tx: Tx, rule: Rule, runs: Mapping[int, str | None], *, references: Sequence[JobReferences], now: datetime
+) -> int:
+    if not runs:
+        return 0
+    if rule.step == "deleted":
+        return len(runs) - len(await remove(tx, Managed(runs, frozenset()), vo=rule.vo, references=references))
+    kept = await referred_to(tx, rule.vo, sorted(runs), references)
     going = {job_id: stamp for job_id, stamp in runs.items() if job_id not in kept}
     if going:
         await commands.delete(tx, Managed(going, frozenset()), now=now, source=SOURCE)
-    return Cleaned(len(going), last)
+    return len(going)

@@ -1,5 +1,6 @@
 """Gives up jobs that have waited for longer than their VO wants to wait."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from weyl.config.models import Config
@@ -7,6 +8,7 @@ from weyl.jobs.queries.status import lock_jobs
 from weyl.jobs.service.moves import move
 from weyl.jobs.states import Report
 from weyl.kit.db import Database
+from weyl.kit.isolation import isolate
 from weyl.matcher import queries
 from weyl.task_queues import service as task_queues
 
@@ -29,13 +31,15 @@ async def expire(db: Database, config: Config, now: datetime) -> int:
 
 
 async def _expire_some(db: Database, vo: str, before: datetime, now: datetime) -> int:
-    async with db.transaction() as tx:
+    async def give_up(job_ids: Sequence[int]) -> int:
+        async with db.transaction() as tx:
+            await task_queues.remove_jobs(tx, job_ids)
+            rows = await lock_jobs(tx, job_ids)
+            # somebody may have matched or moved one between the look and the lock
+            waiting = {job_id: row for job_id, row in rows.items() if row["status"] == "Waiting"}
+            await move(tx, waiting, Report(now, "Failed", MINOR_EXPIRED, source="Matcher"), now=now)
+        return len(waiting)
+
+    async with db.read() as tx:
         job_ids = await queries.select_expired(tx, vo, before=before, limit=BATCH)
-        if not job_ids:
-            return 0
-        await task_queues.remove_jobs(tx, job_ids)
-        rows = await lock_jobs(tx, job_ids)
-        # somebody may have matched or moved one between the look and the lock
-        waiting = {job_id: row for job_id, row in rows.items() if row["status"] == "Waiting"}
-        await move(tx, waiting, Report(now, "Failed", MINOR_EXPIRED, source="Matcher"), now=now)
-    return len(waiting)
+    return (await isolate(job_ids, give_up, event="matcher.not_expired")).done

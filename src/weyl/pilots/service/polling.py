@@ -11,6 +11,7 @@ from weyl.config.models import Config
 from weyl.config.operations import Operations
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Tx
+from weyl.kit.isolation import isolate
 from weyl.pilots.compute_elements.driver import CEState, CEStatus, DriverError
 from weyl.pilots.errors import BadPilotRequest, ComputingElementFailed, PilotNotFound
 from weyl.pilots.models import PilotOutput
@@ -133,16 +134,23 @@ async def _settle(
     unknown: Sequence[str],
 ) -> None:
     now = utcnow()
-    async with yard.db.transaction() as tx:
-        if checked:
-            await queries.mark_checked(tx, checked, unknown=unknown, now=now)
-        if not outcomes:
-            return
-        moved = await queries.settle_pilots(tx, outcomes, now=now)
-        ended = [stamp for stamp in moved if outcomes[stamp][0] != "Waiting"]
-        if ended:
-            await queries.revoke_secrets_of(tx, ended, now=now)
-            await let_jobs_go(tx, ended, config=config, now=now)
+
+    async def settle(stamps: Sequence[str]) -> int:
+        theirs = {stamp: outcomes[stamp] for stamp in stamps if stamp in outcomes}
+        async with yard.db.transaction() as tx:
+            if checked:
+                await queries.mark_checked(tx, stamps, unknown=unknown, now=now)
+            moved = await queries.settle_pilots(tx, theirs, now=now)
+            ended = [stamp for stamp in moved if theirs[stamp][0] != "Waiting"]
+            if ended:
+                await queries.revoke_secrets_of(tx, ended, now=now)
+                await let_jobs_go(tx, ended, config=config, now=now)
+        return len(moved)
+
+    settled = await isolate(sorted({*checked, *outcomes}), settle, event="pilots.not_settled")
+    if checked and settled.failed:  # they are asked about in their turn again, not at once
+        async with yard.db.transaction() as tx:
+            await queries.mark_checked(tx, list(settled.failed), unknown=unknown, now=now)
 
 
 async def clean(yard: Yard) -> None:

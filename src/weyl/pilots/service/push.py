@@ -19,6 +19,7 @@ from weyl.config.operations import Operations
 from weyl.jobs.service.end_of_pilot import take_back
 from weyl.kit.clock import utcnow
 from weyl.kit.ids import new_stamp
+from weyl.kit.isolation import isolate
 from weyl.pilots import bundles
 from weyl.pilots.bundles import BUNDLE, Demand
 from weyl.pilots.compute_elements.driver import Copy, DriverError, Submitted
@@ -94,18 +95,28 @@ async def send(pushing: Pushing, target: Target, rows: Sequence[Any], *, config:
 async def give_up(yard: Yard, config: Config, stamp: str, reason: str, *, status: str = "Failed") -> None:
     """End a pilot that the worker plays; jobs that it has go to others."""
     now = utcnow()
-    async with yard.db.transaction() as tx:
-        moved = await settle_pilots(tx, {stamp: (status, reason)}, now=now)
-        await let_jobs_go(tx, moved, config=config, now=now)
+
+    async def settle(stamps: Sequence[str]) -> int:
+        async with yard.db.transaction() as tx:
+            moved = await settle_pilots(tx, dict.fromkeys(stamps, (status, reason)), now=now)
+            await let_jobs_go(tx, moved, config=config, now=now)
+        return len(moved)
+
+    await isolate([stamp], settle, event="pilots.not_settled")
 
 
 async def let_go(yard: Yard, config: Config, rows: Sequence[Any], reasons: Mapping[str, str]) -> None:
     """Close rows whose jobs are not on the computing element, and give the jobs to others, free of charge."""
-    now = utcnow()
-    async with yard.db.transaction() as tx:
-        jobs = {row.job_id: row.pilot_stamp for row in rows}
-        await take_back(tx, jobs, config=config, now=now, reason=NOT_SENT)
-        await queries.change_jobs(tx, {row.stamp: {"closed_at": now, "reason": reasons[row.stamp]} for row in rows})
+    now, of_stamp = utcnow(), {row.stamp: row for row in rows}
+
+    async def close(stamps: Sequence[str]) -> int:
+        async with yard.db.transaction() as tx:
+            jobs = {of_stamp[stamp].job_id: of_stamp[stamp].pilot_stamp for stamp in stamps}
+            await take_back(tx, jobs, config=config, now=now, reason=NOT_SENT)
+            await queries.change_jobs(tx, {stamp: {"closed_at": now, "reason": reasons[stamp]} for stamp in stamps})
+        return len(stamps)
+
+    await isolate(list(of_stamp), close, event="push.not_let_go")
 
 
 async def _register(yard: Yard, target: Target, count: int) -> tuple[str | None, int]:

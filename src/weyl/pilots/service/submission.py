@@ -11,6 +11,7 @@ from weyl.config.operations import Operations
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Tx
 from weyl.kit.ids import new_stamp, uuid7
+from weyl.kit.isolation import isolate
 from weyl.pilots.compute_elements.driver import Copy, DriverError, Submitted, job_name
 from weyl.pilots.errors import ComputingElementFailed
 from weyl.pilots.launch import SECRET_FILE, pilot_spec
@@ -93,12 +94,18 @@ async def adopt_orphans(yard: Yard, config: Config, key: QueueKey) -> None:
         if stamp not in handles
     }
     now = utcnow()
+
+    async def write_off(stamps: Sequence[str]) -> int:
+        async with yard.db.transaction() as tx:
+            moved = await queries.settle_pilots(tx, {stamp: lost[stamp] for stamp in stamps}, now=now)
+            await queries.revoke_secrets_of(tx, stamps, now=now)
+            await let_jobs_go(tx, moved, config=config, now=now)
+        return len(stamps)
+
     async with yard.db.transaction() as tx:
         await queries.record_handles(tx, handles, now=now)
-        moved = await queries.settle_pilots(tx, lost, now=now)
-        await queries.revoke_secrets_of(tx, list(lost), now=now)
-        await let_jobs_go(tx, moved, config=config, now=now)
-    log.warning("pilots.orphans", **key.fields(), adopted=len(handles), written_off=len(lost))
+    written_off = await isolate(list(lost), write_off, event="pilots.not_settled")
+    log.warning("pilots.orphans", **key.fields(), adopted=len(handles), written_off=written_off.done)
 
 
 async def _register(yard: Yard, target: Target, count: int) -> list[_Fresh]:
