@@ -237,8 +237,8 @@ _PLAIN = Scheduling()
 
 
 def _scale(elapsed_s: float, half_life_s: float) -> float:
-    # A process that lives for a thousand half-lives would overflow; long before, what is old counts for nothing.
-    return float(2.0 ** min(1_000.0, elapsed_s / half_life_s))
+    # A process that lives for long would overflow, also by what is charged; long before, what is old is as nothing.
+    return float(2.0 ** min(800.0, elapsed_s / half_life_s))
 
 
 class OwnerQueue:

@@ -360,13 +360,15 @@ async def lock_idle_gates(tx: Tx) -> list[str]:
     return [row["key"] for row in await fetch_text(tx, _IDLE_GATES)]
 
 
+# After so many half-lives usage counts for nothing, and PostgreSQL refuses powers that are too small for a double.
 _DECAYED = (
-    "s.usage * power(0.5, greatest(extract(epoch FROM excluded.at - s.at), 0)"
-    " / (SELECT half_life FROM unnest($6::text[], $7::float8[]) AS h(vo, half_life) WHERE h.vo = s.vo LIMIT 1))"
+    "least(s.usage, 1e30) * power(0.5, least(200, greatest(extract(epoch FROM excluded.at - s.at), 0)"
+    " / (SELECT half_life FROM unnest($6::text[], $7::float8[]) AS h(vo, half_life) WHERE h.vo = s.vo LIMIT 1)))"
 )
 _WRITE_USAGE = (
     "INSERT INTO share_usage AS s (vo, owner_group, owner, usage, at)"
-    " SELECT vo, owner_group, owner, usage, $5 FROM unnest($1::text[], $2::text[], $3::text[], $4::float8[])"
+    " SELECT vo, owner_group, owner, least(usage, 1e30), $5"
+    " FROM unnest($1::text[], $2::text[], $3::text[], $4::float8[])"
     " AS u(vo, owner_group, owner, usage) ORDER BY vo, owner_group, owner"
     " ON CONFLICT (vo, owner_group, owner) DO UPDATE SET at = greatest(s.at, excluded.at), usage = "
 )
