@@ -16,6 +16,8 @@ from weyl.kit.db import Database
 
 DEBIAN_PROGRAMS = Path("/usr/lib/postgresql")
 MESSAGE_LENGTH_MAX = 1500
+SKIPPED_IDS = 1_000_000
+"""More than most installations give between two backups."""
 
 
 def find_program(name: str) -> Path:
@@ -51,18 +53,23 @@ def write_backup(database_url: str, file: Path) -> int:
     return file.stat().st_size
 
 
-def read_backup(database_url: str, file: Path, *, is_replacing: bool) -> None:
-    """Read a file that `write_backup` wrote into an empty database, or into one whose content may go."""
+def read_backup(database_url: str, file: Path, *, is_replacing: bool, skipped_ids: int) -> None:
+    """Read a file that `write_backup` wrote into an empty database, or into one whose content may go.
+
+    So many ids are left out after those of the backup, and none is given again that the replaced database gave: jobs
+    that were submitted after the backup may still run, and people have noted their numbers.
+    """
     if not file.exists():
         raise UsageFault(f"There is no file {file}.", hint="name the file that weyl db backup wrote")
     # Before anything is dropped: is it a backup at all?
     _run("pg_restore", None, "--list", str(file))
-    asyncio.run(_make_room(database_url, is_replacing=is_replacing))
+    given = asyncio.run(_make_room(database_url, is_replacing=is_replacing))
     _run("pg_restore", database_url, "--no-owner", "--no-privileges", "--single-transaction", str(file))
-    asyncio.run(_analyse(database_url))
+    asyncio.run(_finish(database_url, given, skipped_ids))
 
 
-async def _make_room(database_url: str, *, is_replacing: bool) -> None:
+async def _make_room(database_url: str, *, is_replacing: bool) -> dict[str, int]:
+    """Empty the database; returns the last number that each of its sequences has given."""
     db = Database(database_url, pool_size=1, statement_timeout_s=0)
     try:
         async with db.transaction() as tx:
@@ -77,9 +84,11 @@ async def _make_room(database_url: str, *, is_replacing: bool) -> None:
                     f"The database is not empty: it has {tables} tables.",
                     hint="restore into a new database, or add --replace to lose what is in this one",
                 )
+            given = {row.name: row.last for row in await tx.execute(text(_SEQUENCES))}
             # What extensions of PostgreSQL put there comes back with the backup.
             await tx.execute(text("DROP SCHEMA public CASCADE"))
             await tx.execute(text("CREATE SCHEMA public"))
+            return given
     finally:
         await db.close()
 
@@ -91,10 +100,28 @@ _OTHERS = (
 _TABLES = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
 
 
-async def _analyse(database_url: str) -> None:
-    """Let the planner know the new tables at once: until then every plan is a guess."""
+_SEQUENCES = (
+    "SELECT sequencename AS name, coalesce(last_value, start_value - 1) AS last FROM pg_sequences"
+    " WHERE schemaname = 'public'"
+)
+# One that would come to its end stays where it was.
+_MOVE_ON = (
+    "SELECT setval(format('public.%I', sequencename)::regclass, CASE WHEN last + :skipped < max_value"
+    "  THEN last + :skipped ELSE last END)"
+    " FROM pg_sequences, LATERAL (SELECT greatest(last_value, start_value,"
+    "  (SELECT given FROM unnest(CAST(:names AS text[]), CAST(:given AS bigint[])) AS g (name, given)"
+    "   WHERE name = sequencename)) AS last) AS told"
+    " WHERE schemaname = 'public'"
+)
+
+
+async def _finish(database_url: str, given: dict[str, int], skipped_ids: int) -> None:
+    """Move the sequences on, and let the planner know the new tables: until then every plan is a guess."""
     db = Database(database_url, pool_size=1, statement_timeout_s=0)
+    values = {"skipped": skipped_ids, "names": list(given), "given": list(given.values())}
     try:
+        async with db.transaction() as tx:
+            await tx.execute(text(_MOVE_ON), values)
         async with db.read() as tx:
             await tx.execute(text("ANALYZE"))
     finally:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from weyl.activation import activate, claim, problems
 from weyl.app import create_app
-from weyl.backup import read_backup, write_backup
+from weyl.backup import SKIPPED_IDS, read_backup, write_backup
 from weyl.builtin import BUILTIN, Installed, installed_extensions, load_extensions
 from weyl.cli.tree import ENTRIES
 from weyl.client.errors import ClientError, UsageFault
@@ -181,12 +181,16 @@ def db_backup(file: Annotated[Path, typer.Argument(help="File to write; it must 
 def db_restore(
     file: Annotated[Path, typer.Argument(help="File that `weyl db backup` wrote.")],
     replace: Annotated[bool, typer.Option("--replace", help="Lose what is in the database now.")] = False,
+    *,
+    skip_ids: Annotated[
+        int, typer.Option("--skip-ids", min=0, max=10**12, help="More ids than were given since the backup.")
+    ] = SKIPPED_IDS,
 ) -> Result:
     """Reads a backup into an empty database; servers and workers must not run.
 
     Example: weyl db restore weyl.dump
     """
-    read_backup(read_settings().database_url, file, is_replacing=replace)
+    read_backup(read_settings().database_url, file, is_replacing=replace, skipped_ids=skip_ids)
     return Done(f"Restored {file}; run: weyl db migrate")
 
 

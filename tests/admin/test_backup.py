@@ -84,12 +84,13 @@ async def test_the_page_is_followed_to_the_letter(
     assert stat.S_IMODE((tmp_path / "weyl.dump").stat().st_mode) == 0o600
     assert not list(tmp_path.glob("*.unfinished"))
     assert (await asyncio.to_thread(shell, backup, env)).returncode == 2, "a backup is not overwritten"
+    lost = await submit(installation, database_url, object_store)
 
     done = await asyncio.to_thread(shell, into_new, env | {"WEYL_DATABASE_URL": empty_url})
     assert done.returncode == 0, done.stderr
     assert await job_ids(installation, empty_url, object_store) == kept
     later = await submit(installation, empty_url, object_store)
-    assert min(later) > max(kept), "the numbers of jobs go on where they were"
+    assert min(later) > max(lost), "the number of a job that was lost never comes again"
 
     done = await asyncio.to_thread(shell, into_new, env | {"WEYL_DATABASE_URL": empty_url})
     assert (done.returncode, "--replace" in done.stderr) == (2, True)
@@ -98,6 +99,17 @@ async def test_the_page_is_followed_to_the_letter(
         done = await asyncio.to_thread(shell, lines, env | {"WEYL_DATABASE_URL": empty_url})
         assert done.returncode == 0, done.stderr
     assert await job_ids(installation, empty_url, object_store) == kept
+
+
+async def test_a_restore_gives_no_id_again_that_the_replaced_database_gave(
+    shell: Shell, installation, database_url: str, object_store
+) -> None:
+    env = environment(installation, database_url, object_store)
+    assert (await asyncio.to_thread(shell, "weyl db backup weyl.dump", env)).returncode == 0
+    lost = await submit(installation, database_url, object_store)
+    done = await asyncio.to_thread(shell, "weyl db restore weyl.dump --replace --skip-ids 0", env)
+    assert done.returncode == 0, done.stderr
+    assert min(await submit(installation, database_url, object_store)) == max(lost) + 1
 
 
 async def test_nothing_is_dropped_for_a_file_that_is_no_backup_or_while_a_server_runs(
