@@ -156,6 +156,8 @@ async def test_sites_and_priorities_may_be_parameters(submit: Submit, db: Databa
         ([PLAIN + "InputData = {" + ",".join(['"/voa/f"'] * 101) + "};"], ["Job 0", "InputData", "100"]),
         ([PLAIN + "NumberOfProcessors = 0;"], ["Job 0", "NumberOfProcessors"]),
         ([PLAIN + "MinRAM = 999999999999;"], ["Job 0", "ram_mb"]),
+        ([PLAIN + "StopSigNumber = 65;"], ["Job 0", "StopSigNumber", "between 0 and 64"]),
+        ([PLAIN + "StopSigFinishSeconds = 99999999999;"], ["Job 0", "StopSigFinishSeconds", "between"]),
         ([PLAIN, PLAIN + "Parameters = 3;"], ["Job 1", "Parameters", "alone"]),
         ([PLAIN + "Parameters = 0;"], ["Job 0", "Parameters"]),
         ([PLAIN + "Parameters = 2001;"], ["Job 0", "Parameters", "2000"]),

@@ -129,6 +129,6 @@ async def test_a_token_is_good_for_its_own_stamp_and_job_only(
     payload = application.payload(mine, stamp=STAMP)
     assert (await client.post("/api/matcher/match", json={"offer": OFFER}, headers=payload)).status_code == 403
     assert (await client.post(f"/api/matcher/jobs/{mine}/token", headers=payload)).status_code == 403
-    news = {other: {"2030-01-01T00:00:00Z": {"Status": "Failed"}}}
+    news = {other: {"2020-01-01T00:00:00Z": {"Status": "Failed"}}}
     assert (await client.patch("/api/jobs/status", json=news, headers=payload)).status_code in (403, 404)
     assert await statuses(db) == ["Matched", "Matched"]

@@ -162,3 +162,29 @@ def test_carried_files_are_taken_apart_and_half_of_one_is_noticed() -> None:
     for bad in (b"weyl-a reports.jsonl 9\nabc", b"weyl-a x\n", b"weyl-a x y\n"):
         with pytest.raises(DriverError, match="to their end"):
             parse_carried(bad)
+
+
+@pytest.mark.parametrize(
+    "at",
+    ["2026-11-25T12:00:00", "soon", "", "0001-01-01T00:00:00+14:00", "1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z"],
+)
+def test_a_report_whose_time_is_none_is_passed_over(at: str) -> None:
+    """A payload can write into the file: it was enough to keep the worker from looking after the whole queue."""
+    content = _lines(RUNNING, {"status": {at: {"Status": "Running"}}}, DONE)
+    raw = bundles.read_journal(content)
+    shift_s = bundles.shift_of(raw, sent_at=NOW, now=NOW + timedelta(seconds=10))
+    assert shift_s is not None
+    journal = bundles.read_journal(content, shift_s=shift_s)
+    assert journal.last is not None
+    datetime.fromisoformat(journal.last)
+    if not at.startswith("9999"):
+        assert (shift_s, list(journal.states)) == (0.0, [_at(1), _at(7)])
+
+
+@pytest.mark.parametrize("text", [None, b"", b"{", b"[]", b'{"sample": 1}', b'{"sample": {"CPUConsumed": 1.7e308}}'])
+def test_a_sample_that_the_server_does_not_take_is_a_sign_of_life(text: bytes | None) -> None:
+    assert bundles.read_sample(text) == {}
+    assert bundles.read_sample(b'{"sample": {"CPUConsumed": 7, "StandardOutput": "x"}}') == {
+        "CPUConsumed": 7.0,
+        "StandardOutput": "x",
+    }

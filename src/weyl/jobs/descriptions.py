@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, Literal, TypeVar
 
 from weyl.jobs import jdl, json_form, parametric
-from weyl.jobs.attributes import JobAttribute, added_value, respelled, text_of, texts_of
+from weyl.jobs.attributes import JobAttribute, added_value, integer_of, respelled, text_of, texts_of
 from weyl.jobs.errors import BadAttribute, BadSubmission, JDLSyntaxError
 from weyl.jobs.jdl import Document
 from weyl.jobs.overrides import NONE, Overrides
@@ -36,6 +36,8 @@ _TEXT_COLUMNS = {"JobType": (32, "user"), "JobGroup": (32, "00000000"), "JobName
 _COLUMN_NAMES = {"JobType": "job_type", "JobGroup": "job_group", "JobName": "job_name"}
 _SITE_LENGTH_MAX = 100
 _NUMBERS = ("CPUTime", "Priority")
+# Checked where a job is submitted only: what was stored before still runs.
+_STOP_SIGNAL_MAX = dict(zip(STOP_SIGNAL, (64, 31_536_000, 31_536_000), strict=True))
 USER_JOBS = "user"
 """The type of jobs, in small letters, whose number of files is bounded."""
 NO_ATTRIBUTES: Mapping[str, JobAttribute] = {}
@@ -258,7 +260,7 @@ class _Reader:
             expansion, document, ATTRIBUTES, lambda job: requirement_classes(job, self.owner, limits)
         )
         # what only the pilot reads must be readable, too: nobody could tell the user once a pilot has the job
-        _of_each_job(expansion, document, STOP_SIGNAL, read_work)
+        _of_each_job(expansion, document, STOP_SIGNAL, _check_work)
         columns: dict[str, list[str] | list[int]] = {
             column: _of_each_job(expansion, document, [name], partial(_text_column, name, limits=limits))
             for name, column in _COLUMN_NAMES.items()
@@ -312,6 +314,12 @@ def _of_each_job(
     forms, which = variants(expansion, document, names)
     values = [read(document | form) for form in forms]
     return values if len(values) == 1 else [values[form] for form in which]
+
+
+def _check_work(document: Document) -> None:
+    read_work(document)
+    for name, most in _STOP_SIGNAL_MAX.items():
+        integer_of(document, name, most=most)
 
 
 def _text_column(name: str, document: Document, limits: Limits) -> str:

@@ -1,25 +1,28 @@
 """Status reports from the wire's form into the machine's: every time with a zone, every job with a report."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from weyl.jobs.models.status import JobStatusUpdate, StatusReports
 from weyl.jobs.retries import error_class_of
 from weyl.jobs.states import Report
 from weyl.kit.errors import BadRequest
 
+AHEAD_MAX = timedelta(days=1)
+OLDEST = datetime(2000, 1, 1, tzinfo=UTC)
 
-def read_reports(reports: StatusReports) -> Mapping[int, list[Report]]:
+
+def read_reports(reports: StatusReports, now: datetime) -> Mapping[int, list[Report]]:
     """Return the reports of each job; raises `BadRequest` for all of them if one cannot be dated."""
-    return {job_id: _of_job(job_id, updates) for job_id, updates in reports.items()}
+    return {job_id: _of_job(job_id, updates, now) for job_id, updates in reports.items()}
 
 
-def _of_job(job_id: int, updates: Mapping[datetime, JobStatusUpdate]) -> list[Report]:
+def _of_job(job_id: int, updates: Mapping[datetime, JobStatusUpdate], now: datetime) -> list[Report]:
     if not updates:
         raise BadRequest(f"Job {job_id} has no report: give at least one, under its time")
     return [
         Report(
-            _in_utc(at),
+            _in_utc(at, now),
             update.status,
             update.minor_status,
             update.application_status,
@@ -30,10 +33,11 @@ def _of_job(job_id: int, updates: Mapping[datetime, JobStatusUpdate]) -> list[Re
     ]
 
 
-def _in_utc(at: datetime) -> datetime:
+def _in_utc(at: datetime, now: datetime) -> datetime:
     if at.tzinfo is None:
         raise BadRequest(f"The time {at.isoformat()} has no time zone: add Z or an offset")
-    try:
-        return at.astimezone(UTC)
-    except OverflowError:
-        raise BadRequest(f"The time {at.isoformat()} is outside the calendar") from None
+    if not OLDEST <= at <= now + AHEAD_MAX:
+        raise BadRequest(
+            f"The time {at.isoformat()} is before {OLDEST.year} or more than a day ahead: set the clock of the node"
+        )
+    return at.astimezone(UTC)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 SOURCE_CHARACTERS_MAX = 32
@@ -11,6 +11,7 @@ APPLICATION_CHARACTERS_MAX = 255
 REFUSED_SUFFIX = "(SM)"
 CLOCK_ERROR_MAX = timedelta(seconds=4)
 """How far a pilot's clock may be behind ours: it corrects itself from 3 s on, by times that are known to a second."""
+_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 class JobStatus(StrEnum):
@@ -164,8 +165,13 @@ def merge(state: JobState, reports: Iterable[Report], now: datetime, *, force: b
 
 def not_late(state: JobState, reports: Sequence[Report]) -> list[Report]:
     """Move reports behind the newest known one: for what the server itself observes or orders."""
-    late = state.last + timedelta(microseconds=1) - min(report.at for report in reports)
-    return [replace(report, at=report.at + max(late, timedelta())) for report in reports]
+    late = max(state.last - min(report.at for report in reports) + timedelta(microseconds=1), timedelta())
+    return [replace(report, at=_later(report.at, late)) for report in reports]
+
+
+def _later(at: datetime, by: timedelta) -> datetime:
+    """Return a later time, or the last of the calendar: histories of before may end there."""
+    return _END_OF_TIME if _END_OF_TIME - at < by else at + by
 
 
 def not_before_match(state: JobState, reports: Sequence[Report]) -> Sequence[Report]:
@@ -178,7 +184,7 @@ def not_before_match(state: JobState, reports: Sequence[Report]) -> Sequence[Rep
     moved, least = [], state.last
     for report in sorted(reports, key=lambda each: each.at):
         is_early = timedelta() < least - report.at <= CLOCK_ERROR_MAX
-        moved.append(replace(report, at=least + timedelta(microseconds=1)) if is_early else report)
+        moved.append(replace(report, at=_later(least, timedelta(microseconds=1))) if is_early else report)
         least = max(least, moved[-1].at)
     return moved
 

@@ -3,9 +3,11 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from weyl.jobs.models.heartbeat import HeartbeatData
+from weyl.jobs.reports import OLDEST
 from weyl.kit import json
 from weyl.pilots.compute_elements.driver import CEStatus
 
@@ -91,7 +93,10 @@ def bundle_of(job: Mapping[str, Any], *, stamp: str, inputs: Sequence[str], opti
 
 
 def read_journal(content: bytes | None, *, shift_s: float = 0.0) -> Journal:
-    """Read reports as far as whole lines have been written; what is no report is passed over."""
+    """Read reports as far as whole lines have been written; what is no report is passed over.
+
+    The file is the node's, and a payload may have written it: a time is one that the server would take, or no time.
+    """
     states: dict[str, dict[str, str]] = {}
     parameters: dict[str, Any] = {}
     whole, _, _ = (content or b"").rpartition(b"\n")
@@ -102,9 +107,18 @@ def read_journal(content: bytes | None, *, shift_s: float = 0.0) -> Journal:
             for at, state in (document.get("status") or {}).items():
                 states[_shifted(at, shift_s)] = {str(name): str(value)[:255] for name, value in state.items()}
             parameters.update(document.get("parameters") or {})
-        except (ValueError, AttributeError, TypeError):
+        except (ValueError, AttributeError, TypeError, OverflowError):
             continue
     return Journal(states, parameters, len(lines))
+
+
+def read_sample(content: bytes | None) -> dict[str, Any]:
+    """Return what the wrapper measured last, as the server takes it; a sign of life without figures if it does not."""
+    try:
+        data = HeartbeatData.model_validate(json.loads(content)["sample"]) if content else HeartbeatData()
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return data.model_dump(by_alias=True, exclude_none=True)
 
 
 def shift_of(journal: Journal, *, sent_at: datetime, now: datetime) -> float | None:
@@ -159,4 +173,8 @@ def wire(at: datetime) -> str:
 
 
 def _shifted(at: str, shift_s: float) -> str:
-    return wire(datetime.fromisoformat(at) + timedelta(seconds=shift_s)) if shift_s else at
+    """Return a time of the node as one of ours; raises `ValueError` or `OverflowError` for what is no time."""
+    time = datetime.fromisoformat(at)
+    if time.tzinfo is None or time < OLDEST:
+        raise ValueError(f"{at} is no time of a report")
+    return wire(time.astimezone(UTC) + timedelta(seconds=shift_s))

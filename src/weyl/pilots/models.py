@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from weyl.jobs.models.values import FiniteNumber, StorableText
+from weyl.jobs.models.values import Power, StorableText
 
 
 class PilotStatus(StrEnum):
@@ -47,13 +47,13 @@ class PilotMetadata(BaseModel):
 
     StatusReason: StorableText | None = Field(default=None, max_length=255)
     Status: PilotStatus | None = None
-    BenchMark: FiniteNumber | None = None
+    BenchMark: Power | None = Field(default=None, description="DB12")
     DestinationSite: StorableText | None = Field(default=None, max_length=128)
     Queue: StorableText | None = Field(default=None, max_length=128)
     GridSite: StorableText | None = Field(default=None, max_length=128)
     GridType: StorableText | None = Field(default=None, max_length=32)
     AccountingSent: bool | None = None
-    CurrentJobID: int | None = Field(default=None, ge=-(1 << 63), lt=1 << 63)
+    CurrentJobID: int | None = Field(default=None, ge=0, lt=1 << 63)
 
 
 class PilotSecretRedemption(BaseModel):

@@ -1013,7 +1013,7 @@ export interface paths {
         head?: never;
         /**
          * Set Job Statuses
-         * @description Report statuses of jobs, each with the time at which it was seen.
+         * @description Report statuses of jobs, each with the time at which it was seen: from the year 2000 to a day from now.
          */
         patch: operations["jobs_set_job_statuses"];
         trace?: never;
@@ -3526,21 +3526,36 @@ export interface components {
          * @description Figures of a running job; what is absent was not measured.
          */
         HeartbeatData: {
-            /** Availablediskspace */
+            /**
+             * Availablediskspace
+             * @description MB
+             */
             AvailableDiskSpace?: number | null;
-            /** Cpuconsumed */
+            /**
+             * Cpuconsumed
+             * @description Seconds, of all cores
+             */
             CPUConsumed?: number | null;
             /** Loadaverage */
             LoadAverage?: number | null;
-            /** Memoryused */
+            /**
+             * Memoryused
+             * @description KiB
+             */
             MemoryUsed?: number | null;
             /** Standarderror */
             StandardError?: string | null;
             /** Standardoutput */
             StandardOutput?: string | null;
-            /** Vsize */
+            /**
+             * Vsize
+             * @description KiB
+             */
             Vsize?: number | null;
-            /** Wallclocktime */
+            /**
+             * Wallclocktime
+             * @description Seconds
+             */
             WallClockTime?: number | null;
         };
         /**
@@ -4475,7 +4490,10 @@ export interface components {
         PilotMetadata: {
             /** Accountingsent */
             AccountingSent?: boolean | null;
-            /** Benchmark */
+            /**
+             * Benchmark
+             * @description DB12
+             */
             BenchMark?: number | null;
             /** Currentjobid */
             CurrentJobID?: number | null;

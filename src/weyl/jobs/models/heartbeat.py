@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_pascal
 
-from weyl.jobs.models.values import FiniteNumber, StorableText
+from weyl.jobs.models.values import Amount, CPUTime, Load, MemoryKiB, StorableText, WallTime
 
 
 class HeartbeatData(BaseModel):
@@ -11,12 +11,12 @@ class HeartbeatData(BaseModel):
 
     model_config = ConfigDict(extra="forbid", alias_generator=to_pascal)
 
-    load_average: FiniteNumber | None = None
-    memory_used: FiniteNumber | None = None
-    vsize: FiniteNumber | None = None
-    available_disk_space: FiniteNumber | None = None
-    cpu_consumed: FiniteNumber | None = Field(default=None, alias="CPUConsumed")
-    wall_clock_time: FiniteNumber | None = None
+    load_average: Load | None = None
+    memory_used: MemoryKiB | None = Field(default=None, description="KiB")
+    vsize: Amount | None = Field(default=None, description="KiB")
+    available_disk_space: Amount | None = Field(default=None, description="MB")
+    cpu_consumed: CPUTime | None = Field(default=None, alias="CPUConsumed", description="Seconds, of all cores")
+    wall_clock_time: WallTime | None = Field(default=None, description="Seconds")
     standard_output: StorableText | None = None
     standard_error: StorableText | None = None
 

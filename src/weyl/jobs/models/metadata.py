@@ -1,31 +1,39 @@
 """What may be noted about a job: the site, and parameters under free names."""
 
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_pascal
 from pydantic_core import PydanticCustomError
 
-from weyl.jobs.models.values import NAME_CHARACTERS_MAX, StorableText, check_document, check_number, check_text, whole
+from weyl.jobs.models.values import (
+    AMOUNT_MAX,
+    CPU_TIME_S_MAX,
+    MEMORY_MB_MAX,
+    NAME_CHARACTERS_MAX,
+    POWER_DB12_MAX,
+    PROCESS_ID_MAX,
+    StorableText,
+    check_document,
+    check_text,
+    whole,
+)
 
 SITE_CHARACTERS_MAX = 100
 
 # A whole number, also when it is written as text or with a fraction.
-_Counted = Annotated[int, BeforeValidator(whole), AfterValidator(check_number)]
+_Power = Annotated[int, Field(ge=0, le=POWER_DB12_MAX), BeforeValidator(whole)]
+_NormalisedTime = Annotated[int, Field(ge=0, le=AMOUNT_MAX), BeforeValidator(whole)]
+_CPUTime = Annotated[int, Field(ge=0, le=CPU_TIME_S_MAX), BeforeValidator(whole)]
+_Memory = Annotated[int, Field(ge=0, le=MEMORY_MB_MAX)]
+_Process = Annotated[int, Field(ge=0, le=PROCESS_ID_MAX)]
 
 
 def _check_site(site: str) -> str:
     if len(site) > SITE_CHARACTERS_MAX:
         raise PydanticCustomError("site", "a site has at most {limit} characters", {"limit": SITE_CHARACTERS_MAX})
     return check_text(site)
-
-
-def _check_whole(value: Any) -> Any:
-    return check_number(value) if isinstance(value, float) else value
-
-
-_Whole = Annotated[int, BeforeValidator(_check_whole), AfterValidator(check_number)]
 
 
 class JobMetaData(BaseModel):
@@ -54,11 +62,11 @@ class JobMetaData(BaseModel):
     verified_flag: bool | None = None
     accounted_flag: bool | str | None = None
 
-    cpu_normalization_factor: _Counted | None = Field(default=None, alias="CPUNormalizationFactor")
-    norm_cpu_time_s: _Counted | None = Field(default=None, alias="NormCPUTime(s)")
-    total_cpu_time_s: _Counted | None = Field(default=None, alias="TotalCPUTime(s)")
-    memory_mb: _Whole | None = Field(default=None, alias="Memory(MB)")
-    payload_pid: _Whole | None = Field(default=None, alias="PayloadPID")
+    cpu_normalization_factor: _Power | None = Field(default=None, alias="CPUNormalizationFactor")
+    norm_cpu_time_s: _NormalisedTime | None = Field(default=None, alias="NormCPUTime(s)")
+    total_cpu_time_s: _CPUTime | None = Field(default=None, alias="TotalCPUTime(s)")
+    memory_mb: _Memory | None = Field(default=None, alias="Memory(MB)")
+    payload_pid: _Process | None = Field(default=None, alias="PayloadPID")
     timestamp: datetime | None = Field(default=None, alias="timestamp")
     host_name: StorableText | None = None
     grid_ce: StorableText | None = Field(default=None, alias="GridCE")

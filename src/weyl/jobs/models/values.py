@@ -3,13 +3,22 @@
 import math
 from typing import Annotated, Any
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from weyl.kit.search import is_storable
 
 DEPTH_MAX = 100
 NAME_CHARACTERS_MAX = 255
+# The ranges of what nodes measure. They are far above what there is, and far below what sums could not hold.
+CPU_TIME_S_MAX = 10**13
+WALL_TIME_S_MAX = 10**9
+MEMORY_MB_MAX = 2**31
+LOAD_MAX = 10**6
+POWER_DB12_MAX = 10**6
+PROCESS_ID_MAX = 2**31
+# Whatever has no bound of its own is bounded by what a double holds exactly.
+AMOUNT_MAX = 2**53
 
 
 def check_text(text: str) -> str:
@@ -62,5 +71,23 @@ def whole(value: Any) -> Any:
     return int(check_number(number))
 
 
+def finite(value: Any) -> Any:
+    """Refuse what is no number among the numbers, also when written as text; leaves the rest to the type check."""
+    number = value
+    if isinstance(value, str):
+        try:
+            number = float(value)
+        except ValueError:
+            return value
+    if isinstance(number, int | float):
+        check_number(number)
+    return value
+
+
 StorableText = Annotated[str, AfterValidator(check_text)]
-FiniteNumber = Annotated[float, AfterValidator(check_number)]
+Load = Annotated[float, Field(ge=0, le=LOAD_MAX), BeforeValidator(finite)]
+CPUTime = Annotated[float, Field(ge=0, le=CPU_TIME_S_MAX), BeforeValidator(finite)]
+WallTime = Annotated[float, Field(ge=0, le=WALL_TIME_S_MAX), BeforeValidator(finite)]
+MemoryKiB = Annotated[float, Field(ge=0, le=MEMORY_MB_MAX * 1024), BeforeValidator(finite)]
+Amount = Annotated[float, Field(ge=0, le=AMOUNT_MAX), BeforeValidator(finite)]
+Power = Annotated[float, Field(ge=0, le=POWER_DB12_MAX), BeforeValidator(finite)]

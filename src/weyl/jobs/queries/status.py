@@ -1,7 +1,7 @@
 """SQL that moves jobs from status to status: lock, change and record whole batches at once."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
@@ -55,7 +55,8 @@ async def select_states(tx: Tx, rows: Mapping[int, sa.RowMapping]) -> dict[int, 
     return {
         job_id: JobState(
             status=row["status"],
-            last=newest.get(job_id, row["submission_time"]),
+            # The driver has the last instant of the calendar, which is its infinity, without a zone.
+            last=newest.get(job_id, row["submission_time"]).replace(tzinfo=UTC),
             start_exec_time=row["start_exec_time"],
             end_exec_time=row["end_exec_time"],
         )

@@ -22,10 +22,10 @@ JobIds = Annotated[list[int], Body(embed=True)]
 async def set_job_statuses(
     reports: StatusReports, manager: CurrentManager, writes: Writes, now: Now, force: bool = False
 ) -> Response:
-    """Report statuses of jobs, each with the time at which it was seen."""
+    """Report statuses of jobs, each with the time at which it was seen: from the year 2000 to a day from now."""
     if force:
         may_force(manager.user)
-    dated = read_reports(reports)
+    dated = read_reports(reports, now)
     permit = await manager.admit(dated)
     is_of_run = manager.user.kind != "user"
     request = StatusRequest(permit, dated, now, force=force, is_of_run=is_of_run)

@@ -10,8 +10,8 @@ import structlog
 
 from weyl.config.models import Config
 from weyl.config.operations import Operations
-from weyl.kit import json
 from weyl.kit.clock import utcnow
+from weyl.kit.db import is_unavailable
 from weyl.pilots import bundles
 from weyl.pilots.bundles import HEARTBEAT, OUTPUT, REPORTS, Journal
 from weyl.pilots.compute_elements.driver import CEState, CEStatus, DriverError, job_name
@@ -176,6 +176,12 @@ async def _look(turn: _Turn, rows: Sequence[Any]) -> None:
         except (Unreachable, OSError) as error:
             log.warning("push.server_away", job=row.job_id, error=str(error))
             return
+        except Exception as error:
+            if is_unavailable(error):
+                raise
+            # its files are the node's, and may hold anything: no other job of the queue has to wait for this one
+            log.exception("push.not_looked_at", job=row.job_id)
+            change = {"checked_at": turn.now}
         async with turn.pushing.yard.db.transaction() as tx:
             await queries.change_jobs(tx, {row.stamp: change})
 
@@ -229,17 +235,10 @@ async def _tell_that_it_runs(turn: _Turn, row: Any, journal: Journal, beat: byte
     pause = timedelta(seconds=turn.options.job_health.report_every)
     if row.started_at is not None and turn.now - (row.told_at or row.started_at) < pause:
         return change
-    commands = await door.beat(row.job_id, _sample(beat))
+    commands = await door.beat(row.job_id, bundles.read_sample(beat))
     if "Kill" in commands:
         await _cancel(turn, [row])
     return change | {"told_at": turn.now}
-
-
-def _sample(beat: bytes | None) -> Mapping[str, Any]:
-    try:
-        return dict(json.loads(beat)["sample"]) if beat else {}
-    except (ValueError, KeyError, TypeError):
-        return {}
 
 
 async def _finish(turn: _Turn, row: Any, journal: Journal) -> Change:
