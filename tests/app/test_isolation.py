@@ -151,6 +151,7 @@ CASES = {
     "GET /api/jobs/{job_id}/history": of_job(403, 404),
     "GET /api/jobs/{job_id}/explain": of_job(403, 404),
     "GET /api/jobs/{job_id}/peek": of_job(403, 404),
+    "POST /api/jobs/{job_id}/peek": of_job(403, 404),
     "GET /api/jobs/{job_id}/sandbox": of_job(403, 404),
     "DELETE /api/jobs/{job_id}/sandbox": of_job(403, 404),
     "GET /api/jobs/{job_id}/sandbox/{sandbox_type}": of_job(403, 404, sandbox_type="input"),

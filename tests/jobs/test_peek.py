@@ -28,7 +28,9 @@ async def test_who_may_not(application: Application, make_jobs: MakeJobs, comman
         (application.pilot(OTHER), 403),
         (application.payload(job_id, stamp=OTHER), 403),
     ):
-        assert (await application.client.get(f"/api/jobs/{job_id}/peek", headers=headers)).status_code == status
+        for method in ("GET", "POST"):
+            answer = await application.client.request(method, f"/api/jobs/{job_id}/peek", headers=headers)
+            assert answer.status_code == status
     assert await commands(job_id) == []
     admin = application.login("bob", group="admin")
     assert (await application.client.get(f"/api/jobs/{job_id + 1000}/peek", headers=admin)).status_code == 404
@@ -39,7 +41,7 @@ async def test_a_running_job_is_asked_once_by_all_who_look(
 ) -> None:
     (job_id,) = await make_jobs(status="Running", pilot=STAMP)
     headers, url = application.login(), f"/api/jobs/{job_id}/peek"
-    first = (await application.client.get(url, headers=headers)).json()
+    first = (await application.client.post(url, headers=headers)).json()
     assert first == {
         "job_id": job_id,
         "status": "Running",
@@ -48,12 +50,12 @@ async def test_a_running_job_is_asked_once_by_all_who_look(
         "heard_at": None,
         "is_asked": True,
     }
-    await application.client.get(url, headers=headers)
+    await application.client.post(url, headers=headers)
     assert await commands(job_id) == ["Peek"]
     (command,) = await beat(application, job_id, StandardOutput="a\nb\nc\n")
     assert command["command"] == "Peek"
     assert await beat(application, job_id, StandardError="oh\n") == []
-    seen = (await application.client.get(url, params={"tail": 2}, headers=headers)).json()
+    seen = (await application.client.post(url, params={"tail": 2}, headers=headers)).json()
     assert (seen["text"], seen["heard_at"] is not None) == ("b\nc\n", True)
     assert await commands(job_id) == ["Peek", "Peek"]
     error = await application.client.get(url, params={"stream": "error"}, headers=headers)
@@ -66,7 +68,7 @@ async def test_a_job_that_does_not_run_is_asked_nothing(
     application: Application, make_jobs: MakeJobs, commands: Rows, status: str
 ) -> None:
     (job_id,) = await make_jobs(status=status)
-    answer = await application.client.get(f"/api/jobs/{job_id}/peek", headers=application.login())
+    answer = await application.client.post(f"/api/jobs/{job_id}/peek", headers=application.login())
     assert (answer.status_code, answer.json()["is_asked"]) == (200, False)
     assert await commands(job_id) == []
 
@@ -76,15 +78,28 @@ async def test_the_next_run_is_asked_anew(
 ) -> None:
     (job_id,) = await make_jobs(status="Running", pilot=OTHER)
     headers = application.login()
-    await application.client.get(f"/api/jobs/{job_id}/peek", headers=headers)
+    await application.client.post(f"/api/jobs/{job_id}/peek", headers=headers)
     async with db.transaction() as tx:
         await tx.execute(sa.text("UPDATE jobs SET pilot_stamp = :stamp"), {"stamp": STAMP})
         await tx.execute(
             sa.text("INSERT INTO job_pilots VALUES (:job, :stamp, now())"), {"job": job_id, "stamp": STAMP}
         )
     assert await beat(application, job_id) == []
-    await application.client.get(f"/api/jobs/{job_id}/peek", headers=headers)
+    await application.client.post(f"/api/jobs/{job_id}/peek", headers=headers)
     assert [command["command"] for command in await beat(application, job_id)] == ["Peek"]
+
+
+async def test_reading_asks_for_nothing(application: Application, make_jobs: MakeJobs, commands: Rows) -> None:
+    (job_id,) = await make_jobs(status="Running", pilot=STAMP)
+    headers, url = application.login(), f"/api/jobs/{job_id}/peek"
+    await beat(application, job_id, StandardOutput="a\nb\n")
+    for is_asked in (False, True):
+        seen = (await application.client.get(url, params={"tail": 1}, headers=headers)).json()
+        assert (seen["text"], seen["is_asked"]) == ("b\n", is_asked)
+        assert await commands(job_id) == ["Peek"] * is_asked
+        await application.client.post(url, headers=headers)
+    await beat(application, job_id)
+    assert (await application.client.get(url, headers=headers)).json()["is_asked"] is False
 
 
 async def test_odd_questions_are_malformed(application: Application, make_jobs: MakeJobs) -> None:

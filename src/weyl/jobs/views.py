@@ -203,7 +203,7 @@ _TABS = (
         title="Output",
         kind="log",
         call=ApiCall(
-            method="GET", path="/api/jobs/{JobID}/peek", query={"stream": "output", "tail": 100_000}, under="text"
+            method="POST", path="/api/jobs/{JobID}/peek", query={"stream": "output", "tail": 100_000}, under="text"
         ),
         stream=True,
     ),
@@ -212,7 +212,7 @@ _TABS = (
         title="Error output",
         kind="log",
         call=ApiCall(
-            method="GET", path="/api/jobs/{JobID}/peek", query={"stream": "error", "tail": 100_000}, under="text"
+            method="POST", path="/api/jobs/{JobID}/peek", query={"stream": "error", "tail": 100_000}, under="text"
         ),
         stream=True,
     ),

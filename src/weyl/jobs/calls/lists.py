@@ -29,7 +29,7 @@ def parameters(job_id: int) -> Call[dict[str, Any]]:
 def peek(job_id: int, *, stream: Stream = Stream.OUTPUT, tail: int | None = None) -> Call[Glance]:
     """Ask for the last that a job has shown; one that runs then shows more."""
     query = {"stream": stream.value} | ({} if tail is None else {"tail": tail})
-    return Call("GET", f"/api/jobs/{job_id}/peek", Glance, query=query)
+    return Call("POST", f"/api/jobs/{job_id}/peek", Glance, query=query, repeatable=True)
 
 
 def requirements(job_id: int) -> Call[dict[str, Any]]:

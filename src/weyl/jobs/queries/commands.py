@@ -34,15 +34,13 @@ _INSERT_DRAINS = sa.text(
 ).bindparams(sa.bindparam("now", type_=Timestamp))
 # One that waits is enough for all who look.
 _ASK_TO_SHOW = sa.text(
-    "WITH run AS (SELECT job_id, pilot_stamp, (SELECT max(at) FROM job_pilots AS match"
-    "  WHERE match.job_id = jobs.job_id AND match.pilot_stamp = jobs.pilot_stamp) AS at FROM jobs"
-    "  WHERE job_id = :job_id AND status IN ('Matched', 'Running', 'Stalled') AND pilot_stamp IS NOT NULL),"
-    " asked AS (INSERT INTO job_commands (job_id, command, created_at, pilot_stamp)"
-    "  SELECT run.job_id, 'Peek', greatest(:now, run.at), run.pilot_stamp FROM run"
-    "  WHERE NOT EXISTS (SELECT FROM job_commands AS pending WHERE pending.job_id = run.job_id"
+    "INSERT INTO job_commands (job_id, command, created_at, pilot_stamp)"
+    " SELECT run.job_id, 'Peek', greatest(:now, (SELECT max(at) FROM job_pilots AS match"
+    "  WHERE match.job_id = run.job_id AND match.pilot_stamp = run.pilot_stamp)), run.pilot_stamp"
+    " FROM jobs AS run WHERE run.job_id = :job_id AND run.status IN ('Matched', 'Running', 'Stalled')"
+    "  AND run.pilot_stamp IS NOT NULL"
+    "  AND NOT EXISTS (SELECT FROM job_commands AS pending WHERE pending.job_id = run.job_id"
     "   AND pending.command = 'Peek' AND pending.delivered_at IS NULL AND pending.pilot_stamp = run.pilot_stamp)"
-    "  RETURNING 1)"
-    " SELECT EXISTS (SELECT FROM run)"
 ).bindparams(sa.bindparam("now", type_=Timestamp))
 _DELETE_DRAINS = sa.text(
     "DELETE FROM job_commands WHERE command = 'Drain' AND delivered_at IS NULL"
@@ -71,9 +69,9 @@ async def insert_kills(tx: Tx, runs: Mapping[int, str | None], now: datetime) ->
     await tx.execute(_INSERT_KILLS, {"job_ids": list(runs), "stamps": list(runs.values()), "now": now})
 
 
-async def ask_to_show(tx: Tx, job_id: int, now: datetime) -> bool:
-    """Ask the run of a job to show what it writes; tells whether there is one."""
-    return bool((await tx.execute(_ASK_TO_SHOW, {"job_id": job_id, "now": now})).scalar_one())
+async def ask_to_show(tx: Tx, job_id: int, now: datetime) -> None:
+    """Ask the run of a job, if there is one, to show what it writes."""
+    await tx.execute(_ASK_TO_SHOW, {"job_id": job_id, "now": now})
 
 
 async def insert_drains(tx: Tx, stamps: Sequence[str], now: datetime) -> None:

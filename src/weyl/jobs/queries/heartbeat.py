@@ -67,14 +67,16 @@ async def select_parameters(tx: Tx, job_id: int) -> dict[str, Any]:
 
 
 _SHOWN = sa.text(
-    "SELECT jobs.status, jobs.heart_beat_time, shown.value FROM jobs"
+    "SELECT jobs.status, jobs.heart_beat_time, shown.value,"
+    " EXISTS (SELECT FROM job_commands WHERE job_commands.job_id = jobs.job_id AND command = 'Peek'"
+    "  AND delivered_at IS NULL AND job_commands.pilot_stamp = jobs.pilot_stamp) AS is_asked FROM jobs"
     " LEFT JOIN job_parameters AS shown ON shown.job_id = jobs.job_id AND shown.name = :name"
     " WHERE jobs.job_id = :job_id"
 ).columns(value=JSONB, heart_beat_time=Timestamp)
 
 
 async def select_shown(tx: Tx, job_id: int, name: str) -> sa.RowMapping:
-    """Return a job's status, its last sign of life, and one of its parameters."""
+    """Return a job's status, its last sign of life, one of its parameters, and whether it is yet to hear of a look."""
     return (await tx.execute(_SHOWN, {"job_id": job_id, "name": name})).mappings().one()
 
 

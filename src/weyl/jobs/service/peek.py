@@ -1,4 +1,4 @@
-"""Looking at running jobs: what has arrived is shown at once, and the wrapper is asked for more."""
+"""Looking at running jobs: what has arrived is shown, and the wrapper is asked for more."""
 
 from datetime import datetime
 
@@ -12,10 +12,9 @@ from weyl.kit.db import Tx
 PARAMETERS = {Stream.OUTPUT: STANDARD_OUTPUT, Stream.ERROR: STANDARD_ERROR}
 
 
-async def peek(tx: Tx, permit: Readable, job_id: int, *, stream: Stream, tail: int | None, now: datetime) -> Glance:
-    """Return the end of a stream, so many lines of it; a job that runs gets the command to send more."""
+async def look(tx: Tx, permit: Readable, job_id: int, *, stream: Stream, tail: int | None) -> Glance:
+    """Return the end of a stream, so many lines of it."""
     row = await select_shown(tx, permit.one(job_id), PARAMETERS[stream])
-    is_asked = await command_queries.ask_to_show(tx, job_id, now)
     text = None if row["value"] is None else last_lines(str(row["value"]), tail)
     return Glance(
         job_id=job_id,
@@ -23,8 +22,13 @@ async def peek(tx: Tx, permit: Readable, job_id: int, *, stream: Stream, tail: i
         stream=stream,
         text=text,
         heard_at=row["heart_beat_time"],
-        is_asked=is_asked,
+        is_asked=row["is_asked"],
     )
+
+
+async def ask(tx: Tx, permit: Readable, job_id: int, *, now: datetime) -> None:
+    """Ask a job that runs to show more."""
+    await command_queries.ask_to_show(tx, permit.one(job_id), now)
 
 
 def last_lines(text: str, count: int | None) -> str:
