@@ -1,9 +1,17 @@
 """Every environment variable of the server and the worker: one documented field each, prefix `WEYL_`."""
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, SecretStr
+from packaging.version import Version
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _version(text: str) -> str:
+    """Refuse what is not a version."""
+    Version(text)
+    return text
 
 
 class Settings(BaseSettings):
@@ -90,7 +98,7 @@ class Settings(BaseSettings):
     """Jobs that one submission may create."""
     body_bytes_max: int = Field(default=256 * 1024 * 1024, ge=1024)
     """Largest request body that is read, in bytes; of a sender without a good token at most a megabyte is."""
-    client_version_min: str = "0.0.1a1"
+    client_version_min: Annotated[str, AfterValidator(_version)] = "0.0.1a1"
     """Oldest version of the DIRAC client that is served."""
     cors_origins: list[str] = []
     """Origins of other web pages that may call the API with a token, never with the cookie of a browser's login; JSON

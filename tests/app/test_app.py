@@ -25,11 +25,19 @@ async def test_a_token_that_we_did_not_sign_is_401(client: httpx2.AsyncClient) -
         assert (answer.status_code, answer.json()) == (401, {"detail": "Invalid JWT"}), token
 
 
-async def test_old_clients_and_nonsense_versions_are_refused(client: httpx2.AsyncClient) -> None:
-    for version in ("0.0.0", "x", "1"):
-        answer = await client.get("/api/health/live", headers={"DiracX-Client-Version": version})
-        assert answer.status_code == 400, version
-    answer = await client.get("/api/health/live", headers={"DiracX-Client-Version": "0.7.0"})
+@pytest.mark.parametrize("version", ["0.0.0", "0.0.dev123", "x", "not!valid", pytest.param("x" * 5_000, id="long")])
+async def test_a_refused_client_version_is_named_with_the_minimum(client: httpx2.AsyncClient, version: str) -> None:
+    answer = await client.get("/api/health/live", headers={"DiracX-Client-Version": version})
+    assert answer.status_code == 400
+    detail = answer.json()["detail"]
+    assert version[:100] in detail
+    assert "0.0.1a1" in detail
+    assert len(detail) < 300
+
+
+@pytest.mark.parametrize("version", ["0.7.0", "0.7", "1.0", "1", "v0.7.0", "0.7.1.dev12+g1f2e3d4"])
+async def test_client_versions_are_read_as_python_reads_them(client: httpx2.AsyncClient, version: str) -> None:
+    answer = await client.get("/api/health/live", headers={"DiracX-Client-Version": version})
     assert answer.status_code == 200
 
 

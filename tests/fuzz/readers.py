@@ -27,7 +27,7 @@ from weyl.kit import search_sql
 from weyl.kit.errors import BadRequest
 from weyl.kit.http import is_unchanged
 from weyl.kit.ids import uuid7
-from weyl.kit.middleware import version_key
+from weyl.kit.middleware import client_version
 from weyl.kit.search import SearchParams, parse_period
 from weyl.matcher.models import MatchRequest
 from weyl.matcher.offers import Place, PlaceFacts, pilot_offer, registered_form
@@ -92,7 +92,7 @@ def _filter(text: str) -> object:
 
 
 def _version(text: str) -> object:
-    return version_key(text.encode("latin-1", "replace"))
+    return client_version(text.encode("latin-1", "replace").decode("latin-1"))
 
 
 def _validators(text: str) -> object:

@@ -11,7 +11,7 @@ from weyl.kit.errors import BadRequest, TooManyRequests, Unauthorized
 from weyl.kit.faults import shown
 from weyl.kit.http import bearer_token, is_unchanged, page_response
 from weyl.kit.ids import new_stamp, sha256_hex, uuid7
-from weyl.kit.middleware import version_key
+from weyl.kit.middleware import client_version
 from weyl.kit.openapi import downgrade
 from weyl.kit.telemetry import mask
 
@@ -58,18 +58,26 @@ def test_json_takes_the_keys_and_sets_of_our_documents() -> None:
         ("0.7.0.dev3", "0.7.0a1"),
         ("0.7.0rc1", "0.7.0"),
         ("1.0.0", "1.0.0.post1"),
+        ("0.7.1.dev12+g1f2e3d4", "0.7.1"),
+        ("0.0.1a51.dev6", "0.0.1a51"),
+        ("0.0.dev123", "0.0.1a1"),
     ],
 )
 def test_versions_are_in_order(first: str, second: str) -> None:
-    earlier, later = version_key(first.encode()), version_key(second.encode())
+    earlier, later = client_version(first), client_version(second)
     assert earlier is not None
     assert later is not None
     assert earlier < later
 
 
-@pytest.mark.parametrize("text", ["", "x", "1", "1.2", "v1.2.3", "1.2.3 ; rm", "9" * 50])
+@pytest.mark.parametrize("text", ["0.7", "v0.7.0", "0.7.0.0", " 0.7.0"])
+def test_a_version_may_be_written_in_several_ways(text: str) -> None:
+    assert client_version(text) == client_version("0.7.0")
+
+
+@pytest.mark.parametrize("text", ["", "x", "1.x", "1.2.3 ; rm", "9" * 101])
 def test_what_is_no_version_is_none(text: str) -> None:
-    assert version_key(text.encode()) is None
+    assert client_version(text) is None
 
 
 def test_authorization_headers() -> None:

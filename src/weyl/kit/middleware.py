@@ -1,10 +1,11 @@
 """What every request passes: the client's version, and the limit of its body; plain ASGI for speed."""
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import lru_cache
 from typing import Any
 
+from packaging.version import InvalidVersion, Version
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
@@ -18,19 +19,18 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_VERSION = re.compile(
-    rb"(\d{1,6})\.(\d{1,6})\.(\d{1,6})(?:(a|b|rc|\.dev|\.post)(\d{1,6}))?(?:[.+-][0-9A-Za-z.+-]{0,80})?"
-)
-_STAGES = {b".dev": 0, b"a": 1, b"b": 2, b"rc": 3, None: 4, b".post": 5}
+_VERSION_LENGTH_MAX = 100
 
 
-def version_key(version: bytes) -> tuple[int, ...] | None:
-    """Return a version as a key that orders (PEP 440's common forms); none if it is not a version."""
-    match = _VERSION.fullmatch(version.strip())
-    if match is None:
+@lru_cache(maxsize=256)
+def client_version(text: str) -> Version | None:
+    """Return a version by the rules of PEP 440, so that `v0.7` is 0.7.0; none if it is not a version."""
+    if len(text) > _VERSION_LENGTH_MAX:
         return None
-    major, minor, patch, stage, number = match.groups()
-    return int(major), int(minor), int(patch), _STAGES[stage], int(number or 0)
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return None
 
 
 # JSON is parsed before a route asks who sent it, and takes many times its size: from strangers only a little is read.
@@ -49,7 +49,7 @@ class RequestGuard:
 
     def __init__(self, app: App, *, client_version_min: str, body_bytes_max: int) -> None:
         self._app = app
-        self._client_version_min = version_key(client_version_min.encode()) or (0,)
+        self._client_version_min = Version(client_version_min)
         self._body_bytes_max = body_bytes_max
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,11 +70,13 @@ class RequestGuard:
     def _problem(self, headers: dict[bytes, bytes], length: bytes) -> WeylError | None:
         version = headers.get(b"diracx-client-version")
         if version is not None:
-            key = version_key(version)
-            if key is None:
-                return BadRequest("Header DiracX-Client-Version is not a version")
-            if key < self._client_version_min:
-                return BadRequest("This client is too old for the server: upgrade it")
+            text = version.decode("latin-1").strip()
+            parsed, oldest = client_version(text), self._client_version_min
+            if parsed is None:
+                shown = text[:_VERSION_LENGTH_MAX]
+                return BadRequest(f"DiracX-Client-Version {shown} is not a version; one such as {oldest} is needed")
+            if parsed < oldest:
+                return BadRequest(f"Client version {text} is too old for this server: upgrade it to {oldest} or newer")
         if not length.isdigit() or len(length) > _DIGITS_MAX:
             return BadRequest("Header Content-Length is not a number of bytes")
         return None
