@@ -62,10 +62,14 @@ async def test_a_device_that_nobody_has_confirmed_waits_with_the_exact_answer(cl
 async def test_an_unknown_user_code_is_refused_as_json_or_as_a_page(client: httpx2.AsyncClient, user_code: str) -> None:
     answer = await client.get(START, params={"user_code": user_code})
     assert answer.status_code == 400
-    assert set(answer.json()) == {"detail"}
+    assert answer.json() == {
+        "detail": "No row was found when one was required",
+        "error_description": "This code is unknown, used or too old. Start the login again on your device",
+    }
     page = await client.get(START, params={"user_code": user_code}, headers=HTML)
     assert page.status_code == 400
     assert page.headers["content-type"].startswith("text/html")
+    assert "This code is unknown, used or too old" in page.text
 
 
 async def test_a_code_is_good_once(client: httpx2.AsyncClient) -> None:
@@ -144,6 +148,15 @@ async def test_who_may_not_have_what_the_scope_names_is_refused_at_the_end(
     answer = await poll(client, device["device_code"])
     assert answer.status_code == 403
     assert "access_token" not in answer.text
+
+
+async def test_refused_properties_are_named_in_the_words_of_the_contract(client: httpx2.AsyncClient) -> None:
+    device = (await start(client, "vo:voa property:NormalUser property:ProxyManagement")).json()
+    await browse(device["verification_uri_complete"], "alice", inside=client)
+    unallowed = (await poll(client, device["device_code"])).json()["detail"]
+    assert "ProxyManagement are not valid properties for user alice" in unallowed
+    unknown = (await start(client, "vo:voa property:Unheard property:NormalUser")).json()["detail"]
+    assert "{'Unheard'} are not valid properties" in unknown
 
 
 async def test_a_suspended_user_is_refused_at_login_and_with_a_token(
@@ -237,7 +250,7 @@ async def test_the_whole_way_ends_with_tokens_for_the_user(
     device = (await start(client, "vo:voa group:user")).json()
     page = await browse(device["verification_uri_complete"], "max", inside=client)
     assert page.url == f"{URL}{START}/complete/finished"
-    assert "go back to your device" in page.text
+    assert "Please close the window and go back to your device" in page.text
     answer = await poll(client, device["device_code"])
     assert answer.headers["cache-control"] == "no-store"
     tokens = answer.json()

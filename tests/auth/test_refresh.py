@@ -17,6 +17,8 @@ from weyl.kit.db import Database
 from weyl.kit.ids import uuid7
 
 FAR = 4_000_000_000
+REPLAYED = "Revoked refresh token reused: potential attack detected. You must authenticate again"
+CREATED, REVOKED = 1, 2
 
 
 async def refresh(client: httpx2.AsyncClient, token: str, client_id: str = CLIENT_ID) -> httpx2.Response:
@@ -55,6 +57,19 @@ async def test_garbage_a_foreign_key_an_access_token_and_an_expired_one_are_401(
         answer = await refresh(client, token)
         assert answer.status_code == 401, token
         assert answer.headers["www-authenticate"] == "Bearer"
+
+
+async def test_a_refused_refresh_token_says_what_is_wrong_in_the_words_of_the_contract(
+    client: httpx2.AsyncClient, application: Application
+) -> None:
+    foreign = KeySet(generate_keys(), issuer=application.settings.issuer)
+    expired = await refresh(client, application.keys.sign(refresh_claims(uuid7(), expires_at=1), issued=False))
+    assert expired.json()["detail"] == "expired_token: The token is expired"
+    unknown = await refresh(client, foreign.sign(refresh_claims(uuid7(), expires_at=FAR), issued=False))
+    assert "No key for kid" in unknown.json()["detail"]
+    assert (await refresh(client, "garbage")).json()["detail"] == "Invalid JWT"
+    access = await client.get("/api/auth/userinfo", headers=bearer(foreign.sign({"exp": FAR})))
+    assert access.json()["detail"] == "Invalid JWT"
 
 
 async def test_an_unknown_id_is_401(client: httpx2.AsyncClient, application: Application) -> None:
@@ -111,7 +126,7 @@ async def test_a_replay_ends_its_login_for_good_and_no_other(client: httpx2.Asyn
     second = (await refresh(client, first["refresh_token"])).json()
     replay = await refresh(client, first["refresh_token"])
     assert replay.status_code == 401
-    assert "log in again" in replay.json()["detail"]
+    assert replay.json()["detail"] == REPLAYED
     async with db.read() as tx:
         # really committed, not rolled back with the refusal
         rows = await tx.exec_driver_sql("SELECT status, count(*) FROM refresh_tokens GROUP BY status ORDER BY status")
@@ -171,7 +186,12 @@ async def test_hints_and_clients_of_revoke(client: httpx2.AsyncClient) -> None:
     tokens = await device_login(client, "vo:voa")
     token = tokens["refresh_token"]
     hinted = await revoke(client, token, token_type_hint="access_token")
-    assert (hinted.status_code, hinted.json()["error"]) == (400, "unsupported_token_type")
+    assert hinted.status_code == 400
+    assert hinted.json() == {
+        "error": "unsupported_token_type",
+        "detail": "unsupported_token_type",
+        "error_description": "Access tokens cannot be revoked: they end by themselves, soon",
+    }
     wrong = await revoke(client, token, client_id="other")
     assert (wrong.status_code, wrong.json()["detail"]) == (401, "Unrecognised client_id")
     assert (await client.post("/api/auth/revoke", data={})).status_code == 422
@@ -197,7 +217,7 @@ async def test_everybody_sees_their_own_living_logins(client: httpx2.AsyncClient
     assert rows == [
         {
             "JTI": claims_of(alice["refresh_token"])["jti"],
-            "Status": "CREATED",
+            "Status": CREATED,
             "Scope": "vo:voa group:user",
             "Sub": f"voa:{SUBJECTS['alice']}",
         }
@@ -219,6 +239,27 @@ async def test_proxy_management_sees_and_ends_all_of_its_own_vo_only(client: htt
         assert answer.status_code == expected
     assert (await refresh(client, foreign["refresh_token"])).status_code == 200
     assert (await refresh(client, alice["refresh_token"])).status_code == 401
+
+
+async def test_proxy_management_sees_rotated_tokens_too_unless_it_asks_for_living_ones(
+    client: httpx2.AsyncClient, db: Database
+) -> None:
+    async def listed(tokens: dict[str, str], **query: object) -> dict[str, int]:
+        answer = await client.get("/api/auth/refresh-tokens", headers=headers_of(tokens), params=query)
+        return {row["JTI"]: row["Status"] for row in answer.json()}
+
+    def jti(tokens: dict[str, str]) -> str:
+        return str(claims_of(tokens["refresh_token"])["jti"])
+
+    first = await device_login(client, "vo:voa")
+    admin = await device_login(client, "vo:voa group:admin", user="ada")
+    second = (await refresh(client, first["refresh_token"])).json()
+    assert await listed(second) == {jti(second): CREATED}
+    assert await listed(admin) == {jti(first): REVOKED, jti(second): CREATED, jti(admin): CREATED}
+    assert await listed(admin, living=True) == {jti(second): CREATED, jti(admin): CREATED}
+    async with db.transaction() as tx:
+        await tx.exec_driver_sql("UPDATE refresh_tokens SET expires_at = now() - interval '1 second'")
+    assert await listed(admin) == {}
 
 
 async def test_deleting_own_foreign_unknown_and_nonsense(client: httpx2.AsyncClient) -> None:

@@ -49,7 +49,7 @@ def userinfo() -> Call[dict[str, Any]]:
 
 def refresh_tokens() -> Call[list[dict[str, Any]]]:
     """Ask for the logins that may still be used."""
-    return Call("GET", "/api/auth/refresh-tokens", returns=list[dict[str, Any]])
+    return Call("GET", "/api/auth/refresh-tokens", returns=list[dict[str, Any]], query={"living": "true"})
 
 
 def revoke_login(jti: str) -> Call[str]:

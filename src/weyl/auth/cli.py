@@ -315,7 +315,7 @@ def _logins(session: Session) -> Rows:
         {**row, "Kind": "token", "Since": _made_at(row["JTI"]), "Current": row["JTI"] == here} for row in logins
     ]
     rows += [_browser_row(browser) for browser in session.client.send(calls.browser_sessions())]
-    columns = ("JTI", "Kind", "Since", "Current", "Scope", "Status", "Sub", "Browser")
+    columns = ("JTI", "Kind", "Since", "Current", "Scope", "Sub", "Browser")
     return Rows(rows, columns=columns, id_column="JTI", unit="logins")
 
 
@@ -331,7 +331,6 @@ def _browser_row(browser: Mapping[str, Any]) -> dict[str, Any]:
         "Since": _made_at(browser["session_id"]),
         "Current": browser["current"],
         "Scope": " ".join(words),
-        "Status": "CREATED",
         "Sub": browser["sub"],
         "Browser": f"{browser['address']} {browser['user_agent']}",
         "LastUsed": browser["last_used_at"],

@@ -38,6 +38,15 @@ class TokenRefused(BadRequest):
         super().__init__(detail, extra={"error": error})
 
 
+class UnsupportedTokenType(BadRequest):
+    """A token to revoke that says to be an access token; the contract has the word as `detail`."""
+
+    def __init__(self) -> None:
+        word = "unsupported_token_type"
+        description = "Access tokens cannot be revoked: they end by themselves, soon"
+        super().__init__(word, extra={"error": word, "error_description": description})
+
+
 class AuthorizationPending(BadRequest):
     """A device code whose user has not finished yet; the contract wants this answer without `detail`."""
 
@@ -50,7 +59,18 @@ class AuthorizationPending(BadRequest):
 
 
 class UnknownUserCode(BadRequest):
-    """A user code that nobody is waiting for, or that waited too long."""
+    """A user code that nobody is waiting for, or that waited too long; people read `detail` on a page."""
+
+    def body(self) -> dict[str, object]:
+        """Return the contract's sentence, with ours beside it."""
+        return {"detail": "No row was found when one was required", "error_description": self.detail}
+
+
+class LoginOver(BadRequest):
+    """A login on a device that was finished before, or took too long."""
+
+    def __init__(self) -> None:
+        super().__init__("This login was finished before, or took too long. Start it again on your device")
 
 
 class InvalidState(BadRequest):

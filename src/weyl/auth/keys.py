@@ -12,7 +12,7 @@ import structlog
 from cachetools import LRUCache
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc import jwt
-from joserfc.errors import JoseError
+from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import JWKRegistry, OKPKey, RSAKey
 from joserfc.jwk import KeySet as VerifyingKeys
 
@@ -26,6 +26,9 @@ VERDICTS_MAX = 50_000
 REFRESH_VERDICTS_MAX = 5_000
 LOOK_AT_FILE_EVERY_S = 2.0
 KEYS_KEPT = 3
+# In the contract's words, which its clients match.
+_EXPIRED = "expired_token: The token is expired"
+_UNKNOWN_KEY = "No key for kid: this refresh token was signed elsewhere, or with a key that is retired"
 
 Claims = dict[str, Any]
 Key = OKPKey | RSAKey
@@ -96,11 +99,16 @@ class KeySet:
     def decode_refresh(self, token: str, *, expired: bool = False) -> Mapping[str, Any]:
         """Return the claims of a refresh token that this installation signed; `expired` ones only when asked for."""
         self._look_at_file()
-        claims = self._refresh_verdicts.get(_digest(token)) or self._verify(token)
+        try:
+            claims = self._refresh_verdicts.get(_digest(token)) or self._verify(token)
+        except InvalidToken as error:
+            if isinstance(error.__cause__, InvalidKeyIdError):
+                raise InvalidToken(_UNKNOWN_KEY) from error
+            raise
         if "legacy_exchange" not in claims or not isinstance(claims.get("jti"), str):
             raise InvalidToken
         if claims["exp"] <= self._clock() and not expired:
-            raise InvalidToken
+            raise InvalidToken(_EXPIRED)
         return claims
 
     def public_jwks(self) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def enter_code_page(action: str, code: str = "") -> str:
 
 def finished_page() -> str:
     """Say that the browser has done its part."""
-    return _page("Login finished", '<p role="status">You can close this page and go back to your device.</p>')
+    return _page("Login finished", '<p role="status">Please close the window and go back to your device.</p>')
 
 
 def error_page(detail: str) -> str:

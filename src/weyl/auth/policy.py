@@ -24,7 +24,9 @@ def may_log_in(config: Config, scope: Scope, *, subject: str) -> Identity:
         raise NotGranted(f"You are not a member of group {scope.group} in VO {scope.vo}")
     held = frozenset[str]().union(*(each.properties for each in organisation.groups.values() if subject in each.users))
     if missing := sorted(scope.asked - held):
-        raise NotGranted(f"No group of yours in VO {scope.vo} gives: {', '.join(missing)}")
+        # In the contract's words, which its clients match.
+        wrong = f"{' '.join(missing)} are not valid properties for user {user.preferred_username}"
+        raise NotGranted(f"{wrong}: no group of yours in VO {scope.vo} gives them")
     return Identity(
         subject=f"{scope.vo}:{subject}",
         vo=scope.vo,

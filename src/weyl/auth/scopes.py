@@ -37,7 +37,9 @@ def parse_scope(text: str, *, registry: Mapping[str, Organisation], properties: 
     group = _only_group(words["group"], vo, registry[vo])
     asked = frozenset(words["property"])
     if unknown := sorted(asked.difference(properties)):
-        raise InvalidScope(f"Unknown properties: {', '.join(unknown)}")
+        # In the contract's words, which its clients match.
+        named = ", ".join(map(repr, unknown))
+        raise InvalidScope(f"{{{named}}} are not valid properties of this installation")
     return Scope(vo, group, asked)
 
 

@@ -16,14 +16,13 @@ _PROGRAMS = View(
     nav_group="Administration",
     nav_order=70,
     id_column="JTI",
-    search=ApiCall(method="GET", path="/api/auth/refresh-tokens"),
+    search=ApiCall(method="GET", path="/api/auth/refresh-tokens", query={"living": True}),
     columns=(
         Column(name="JTI", title="Number", width=280, help="Ordered by time: the newest is the highest."),
         Column(name="Sub", title="Whose", width=220),
         Column(name="Scope", title="VO, group and properties", width=320),
-        Column(name="Status", title="Status", operators=CHOICE_OPERATORS, width=110),
     ),
-    default_columns=("JTI", "Sub", "Scope", "Status"),
+    default_columns=("JTI", "Sub", "Scope"),
     default_sort=(SortKey(parameter="JTI", direction="desc"),),
     groupings=("Sub", "Scope"),
     actions=(

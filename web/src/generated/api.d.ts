@@ -317,7 +317,7 @@ export interface paths {
         };
         /**
          * Get Refresh Tokens
-         * @description List the caller's logins; with ProxyManagement those of everybody in the VO.
+         * @description List the caller's logins; with ProxyManagement those of everybody in the VO, used and revoked tokens included.
          */
         get: operations["auth_get_refresh_tokens"];
         put?: never;
@@ -7162,7 +7162,10 @@ export interface operations {
     };
     auth_get_refresh_tokens: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Only those that can still be used */
+                living?: boolean;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -7205,6 +7208,15 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             /** @description This cannot be served now, and nothing was done; see Retry-After */
             503: {
                 headers: {
@@ -7216,6 +7228,15 @@ export interface operations {
             };
             /** @description The database was lost while it committed: nobody knows whether this was done */
             504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Text, cast, func, insert, select, update
+from sqlalchemy import Text, case, cast, func, insert, select, update
 
 from weyl.auth.permits import TokenScope
 from weyl.auth.tables import refresh_tokens
@@ -18,6 +18,10 @@ class TokenStatus(StrEnum):
 
     CREATED = "CREATED"
     REVOKED = "REVOKED"
+
+
+WIRE_STATUS = {TokenStatus.CREATED: 1, TokenStatus.REVOKED: 2}
+"""The contract has numbers in lists."""
 
 
 @dataclass(frozen=True)
@@ -117,19 +121,24 @@ async def revoke_family(tx: Tx, family: UUID, *, expires_at: datetime) -> int:
     return (await tx.execute(statement)).rowcount
 
 
-async def select_refresh_tokens(tx: Tx, scope: TokenScope, *, now: datetime) -> list[dict[str, Any]]:
-    """Return the living refresh tokens in `scope`, newest first, by their wire names."""
+async def select_refresh_tokens(tx: Tx, scope: TokenScope, *, now: datetime, living: bool) -> list[dict[str, Any]]:
+    """Return the refresh tokens in `scope` that have not expired, newest first, by their wire names.
+
+    Those that were used or revoked are among them unless only `living` ones are asked for.
+    """
     columns = refresh_tokens.c
     statement = (
         select(
             cast(columns.jti, Text).label("JTI"),
-            columns.status.label("Status"),
+            case(WIRE_STATUS, value=columns.status).label("Status"),
             columns.scope.label("Scope"),
             columns.subject.label("Sub"),
         )
-        .where(columns.vo == scope.vo, columns.expires_at > now, columns.status == TokenStatus.CREATED)
+        .where(columns.vo == scope.vo, columns.expires_at > now)
         .order_by(columns.jti.desc())
     )
+    if living:
+        statement = statement.where(columns.status == TokenStatus.CREATED)
     if scope.subject is not None:
         statement = statement.where(columns.subject == scope.subject)
     return [dict(row) for row in (await tx.execute(statement)).mappings()]

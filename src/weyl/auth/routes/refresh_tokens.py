@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Response
+from fastapi import APIRouter, Form, Query, Response
 
 from weyl.auth.models import UserInfoResponse
 from weyl.auth.policy import own_tokens
@@ -31,9 +31,15 @@ async def userinfo(user: CurrentUser) -> UserInfoResponse:
 
 
 @router.get("/refresh-tokens", operation_id="auth_get_refresh_tokens", response_model=list[Any])
-async def get_refresh_tokens(tx: ReadTx, user: CurrentUser, now: Now) -> Response:
-    """List the caller's logins; with ProxyManagement those of everybody in the VO."""
-    return json_response(await select_refresh_tokens(tx, own_tokens(user), now=now))
+async def get_refresh_tokens(
+    tx: ReadTx,
+    user: CurrentUser,
+    now: Now,
+    living: Annotated[bool, Query(description="Only those that can still be used")] = False,
+) -> Response:
+    """List the caller's logins; with ProxyManagement those of everybody in the VO, used and revoked tokens included."""
+    scope = own_tokens(user)
+    return json_response(await select_refresh_tokens(tx, scope, now=now, living=living or scope.subject is not None))
 
 
 @router.delete("/refresh-tokens/{jti}", operation_id="auth_revoke_refresh_token_by_jti")

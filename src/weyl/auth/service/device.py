@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import NoReturn
 
-from weyl.auth.errors import AuthorizationPending, RefusedByProvider, TokenRefused, UnknownUserCode
+from weyl.auth.errors import AuthorizationPending, LoginOver, RefusedByProvider, TokenRefused, UnknownUserCode
 from weyl.auth.models import InitiateDeviceFlowResponse, TokenResponse
 from weyl.auth.queries import flows as queries
 from weyl.auth.queries.flows import DeviceFlow, FlowStatus
@@ -93,7 +93,7 @@ async def refuse(db: Database, authority: Authority, *, state: str, now: datetim
 
 async def _settle(tx: Tx, journey: Journey, *, status: FlowStatus, subject: str | None, now: datetime) -> None:
     if not await queries.update_device_flow(tx, journey.flow_id, status=status, subject=subject, now=now):
-        raise UnknownUserCode("This login was finished before, or took too long. Start it again on your device")
+        raise LoginOver
 
 
 async def redeem(tx: Tx, authority: Authority, *, device_code: str, client_id: str, now: datetime) -> TokenResponse:

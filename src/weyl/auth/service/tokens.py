@@ -15,6 +15,7 @@ from weyl.auth.errors import (
     TokenRefused,
     UnknownRefreshToken,
     UnrecognisedClient,
+    UnsupportedTokenType,
 )
 from weyl.auth.models import TokenResponse
 from weyl.auth.permits import TokenScope
@@ -30,6 +31,8 @@ from weyl.kit.oauth import CLIENT_ID
 
 # What the partitions of the refresh tokens reach ahead, with two months to spare.
 LOGIN_LIFE_MAX = timedelta(days=365)
+# In the contract's words, which its clients match.
+REPLAYED = "Revoked refresh token reused: potential attack detected. You must authenticate again"
 
 log = structlog.get_logger(__name__)
 
@@ -90,13 +93,13 @@ async def _replayed(tx: Tx, row: RefreshRow) -> WeylError:
     revoked = await queries.revoke_family(tx, row.family, expires_at=row.expires_at)
     if revoked:
         log.warning("refresh_token_replayed", subject=row.subject, family=str(row.family), revoked=revoked)
-    return InvalidRefreshToken("This refresh token was used before or revoked: its login has ended, log in again")
+    return InvalidRefreshToken(REPLAYED)
 
 
 async def revoke(tx: Tx, authority: Authority, *, token: str, client_id: str, hint: str | None) -> None:
     """End the login of a refresh token; anything else that is sent is none of our tokens, so it is revoked already."""
     if hint == "access_token":
-        raise TokenRefused("unsupported_token_type", "Access tokens cannot be revoked: they end by themselves, soon")
+        raise UnsupportedTokenType
     if client_id != CLIENT_ID:
         raise UnrecognisedClient
     try:
