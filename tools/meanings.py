@@ -33,7 +33,10 @@ MEANINGS: dict[str, dict[str, str]] = {
         "Message": "Sentence shown with the two.",
     },
     "User": {
-        "PreferedUsername": "Name under which the user owns jobs (spelt as in the published document).",
+        "PreferedUsername": "Name under which the user owns jobs (spelt as in the published document); no other user of"
+        " the VO may have it.",
+        "PreviousSubjects": "Subjects that had this name before: the user takes over the name and its jobs"
+        " ([how](configuration.md#names-of-users)).",
         "Suspended": "Put the name of the VO in this list to lock the user out, tokens in use included.",
         **dict.fromkeys(("DNs", "Email", "Quota"), KEPT),
     },

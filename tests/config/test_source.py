@@ -45,6 +45,28 @@ def test_a_fault_is_named_with_its_line_and_path(text: str, problem: str) -> Non
     assert problem in problems_of(text)
 
 
+def test_a_name_that_two_users_of_a_vo_have_is_refused_with_both_lines() -> None:
+    """Jobs belong to names: the second user would own the jobs of the first."""
+    doubled = VO.replace(
+        '"1f2": {PreferedUsername: alice}\n',
+        '"1f2": {PreferedUsername: alice}\n      "9a8": {PreferedUsername: bob}\n'
+        '      "7e6":\n        Email: alice@example.org\n        PreferedUsername: alice\n',
+    )
+    assert problems_of(doubled) == [
+        "line 11: Registry.voa.Users.7e6.PreferedUsername: user 1f2 is called alice already, and jobs belong to names: "
+        "each user of a VO needs a name of their own (see line 7)"
+    ]
+    vob = VO.partition("Registry:\n")[2].replace("voa", "vob")
+    assert len(parse_config(VO + vob).registry) == 2
+    assert json.loads(parse_config(VO).model_dump_json(by_alias=True))["Registry"]["voa"]["Users"]["1f2"] == {
+        "PreferedUsername": "alice",
+        "DNs": [],
+        "Email": None,
+        "Suspended": [],
+        "Quota": None,
+    }
+
+
 def test_text_that_is_not_yaml_is_refused_with_its_line() -> None:
     (problem,) = problems_of("DIRAC: {}\nRegistry: [\n")
     assert problem.startswith("line 3: This is not YAML:")

@@ -33,6 +33,7 @@ def may_log_in(config: Config, scope: Scope, *, subject: str) -> Identity:
         preferred_username=user.preferred_username,
         group=scope.group,
         properties=group.properties | scope.asked,
+        predecessors=frozenset(f"{scope.vo}:{previous}" for previous in user.previous_subjects),
     )
 
 

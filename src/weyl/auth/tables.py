@@ -1,5 +1,5 @@
 """The tables of the auth room: logins under way and refresh tokens, in partitions that are dropped when they expire;
-browsers that are logged in."""
+browsers that are logged in; whose a user name is."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, UUID
@@ -88,6 +88,18 @@ browser_sessions = sa.Table(
     sa.Column("expires_at", Timestamp, nullable=False),
     sa.Column("user_agent", sa.Text, nullable=False),
     sa.Column("address", sa.Text, nullable=False),
+    # Nothing where a release before this one has begun the session.
+    sa.Column("user_name", sa.Text),
     sa.Index(None, "cookie_hash", unique=True),
     sa.Index(None, "vo", "subject"),
+)
+
+# Jobs belong to names. Who has logged in with one keeps it, also where the configuration gives it to somebody else.
+user_names = sa.Table(
+    "user_names",
+    metadata,
+    sa.Column("vo", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("since", Timestamp, nullable=False),
 )

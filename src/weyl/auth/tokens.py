@@ -23,6 +23,8 @@ class Identity:
     preferred_username: str
     group: str
     properties: frozenset[str]
+    predecessors: frozenset[str] = frozenset()
+    """Subjects whose name it takes over if they had it."""
 
 
 @dataclass(frozen=True)

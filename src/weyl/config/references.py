@@ -1,29 +1,59 @@
-"""Names in the configuration that nothing has: what one section says of another's entries."""
+"""Names in the configuration that do not fit together: those that nothing has, and those that two users have."""
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from typing import NamedTuple
 
 from weyl.config.models import Config
 
-Dangling = tuple[tuple[int | str, ...], str]
-"""Where a name stands in the document, and what is wrong with it."""
+Place = tuple[int | str, ...]
 
 
-def dangling(config: Config) -> Iterator[Dangling]:
+class Misfit(NamedTuple):
+    """Where a name stands in the document, what is wrong with it, and where the one stands that it clashes with."""
+
+    at: Place
+    message: str
+    first: Place | None = None
+
+
+def misfits(config: Config) -> Iterator[Misfit]:
+    """Yield the names that do not fit together."""
+    yield from _dangling(config)
+    yield from _doubled(config)
+
+
+def _doubled(config: Config) -> Iterator[Misfit]:
+    """Yield the names of users that another user of their VO has: jobs belong to names."""
+    for vo, organisation in config.registry.items():
+        owners: dict[str, str] = {}
+        for subject, user in organisation.users.items():
+            first = owners.setdefault(user.preferred_username, subject)
+            if first != subject:
+                users = ("Registry", vo, "Users")
+                message = (
+                    f"user {first} is called {user.preferred_username} already, and jobs belong to names: "
+                    "each user of a VO needs a name of their own"
+                )
+                yield Misfit((*users, subject, "PreferedUsername"), message, first=(*users, first, "PreferedUsername"))
+
+
+def _dangling(config: Config) -> Iterator[Misfit]:
     """Yield the names of sites and storage elements that are used and not there."""
     resources = config.resources
     for name, storage in resources.storage_elements.items():
         for index, site in enumerate(storage.sites):
             if site not in resources.sites:
                 near = _nearest(site, resources.sites)
-                yield ("Resources", "StorageElements", name, "Sites", index), f"is no site of Resources.Sites{near}"
+                at = ("Resources", "StorageElements", name, "Sites", index)
+                yield Misfit(at, f"is no site of Resources.Sites{near}")
     for vo, operations in config.operations.items():
         for lfn, listed in operations.input_data.files.items():
             for index, name in enumerate(listed.storage_elements):
                 if name not in resources.storage_elements:
                     near = _nearest(name, resources.storage_elements)
-                    at = ("Operations", vo, "InputData", "Files", lfn, "StorageElements", index)
-                    yield at, f"is no storage element of Resources.StorageElements{near}"
+                    listed_at = ("Operations", vo, "InputData", "Files", lfn, "StorageElements", index)
+                    yield Misfit(listed_at, f"is no storage element of Resources.StorageElements{near}")
 
 
 def _nearest(name: str, known: Mapping[str, object]) -> str:

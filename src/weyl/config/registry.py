@@ -24,6 +24,8 @@ class User(Section):
     """One member of a VO, keyed by the subject that the identity provider gives them."""
 
     preferred_username: str
+    # Left out where nothing is said: the published document has no such key.
+    previous_subjects: list[str] = Field(default_factory=list, exclude_if=lambda value: not value)
     dns: list[str] = Field(default_factory=list)
     email: str | None = None
     suspended: list[str] = Field(default_factory=list)

@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from weyl.config.errors import InvalidConfig, Problem
 from weyl.config.models import DEFAULTS, Config
-from weyl.config.references import dangling
+from weyl.config.references import Misfit, misfits
 
 Location = tuple[int | str, ...]
 NODES_MAX = 500_000
@@ -65,10 +65,10 @@ def parse_config(text: str, model: type[Config] = Config) -> Config:
         found = error.errors(include_url=False, include_context=True)
         problems = [_problem(details, root, model) for details in found[:PROBLEMS_MAX]]
         raise _invalid(problems, left_out=len(found) - len(problems)) from error
-    lost = list(dangling(config))
-    if lost:
-        problems = [Problem(message, path_text(at), line_of(root, at)) for at, message in lost[:PROBLEMS_MAX]]
-        raise _invalid(problems, left_out=len(lost) - len(problems))
+    wrong = list(misfits(config))
+    if wrong:
+        problems = [_misfit_problem(each, root) for each in wrong[:PROBLEMS_MAX]]
+        raise _invalid(problems, left_out=len(wrong) - len(problems))
     return config
 
 
@@ -203,6 +203,11 @@ def _problem(details: ErrorDetails, root: yaml.Node, model: type[Config]) -> Pro
         guess = nearest(str(location[-1]), known)
         message = f"is not known here; did you mean {guess}?" if guess else _listing(known)
     return Problem(message, path_text(location), line_of(root, location))
+
+
+def _misfit_problem(misfit: Misfit, root: yaml.Node) -> Problem:
+    beside = f" (see line {line_of(root, misfit.first)})" if misfit.first else ""
+    return Problem(f"{misfit.message}{beside}", path_text(misfit.at), line_of(root, misfit.at))
 
 
 def _listing(known: Mapping[str, object]) -> str:

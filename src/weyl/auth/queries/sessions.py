@@ -29,6 +29,8 @@ class SessionRow:
     expires_at: datetime
     user_agent: str
     address: str
+    user_name: str | None
+    """The name that was kept for the person when they logged in."""
 
 
 _COLUMNS = ", ".join(SessionRow.__dataclass_fields__)
@@ -79,6 +81,7 @@ async def rotate_session(tx: Tx, row: SessionRow, *, was: bytes) -> bool:
             vo=row.vo,
             subject=row.subject,
             group_name=row.group_name,
+            user_name=row.user_name,
             properties=list(row.properties),
             last_used_at=row.last_used_at,
         )

@@ -17,6 +17,7 @@ from weyl.auth.policy import may_log_in
 from weyl.auth.queries import sessions as queries
 from weyl.auth.queries.sessions import SessionRow
 from weyl.auth.scopes import Scope
+from weyl.auth.service.names import hold_name
 from weyl.auth.tokens import Identity
 from weyl.config.models import Config
 from weyl.config.service import ConfigStore
@@ -62,9 +63,14 @@ class Session:
 
     @cached_property
     def user(self) -> User:
-        """The person, with what their group gives now; raises `NotGranted` if they are not in it any more."""
+        """The person, with what their group gives now; raises `NotGranted` if they are not in it any more.
+
+        Who is called otherwise now logs in again, which keeps the new name for them if it is nobody else's.
+        """
         row = self.row
         identity = may_log_in(self.config, self.scope, subject=subject_of(row))
+        if identity.preferred_username != row.user_name:
+            raise LoginRequired
         return User(
             kind="user",
             subject=identity.subject,
@@ -199,9 +205,11 @@ class Sessions:
             expires_at=now + self.life,
             user_agent=visitor.user_agent,
             address=visitor.address,
+            user_name=identity.preferred_username,
         )
         ended: list[bytes] = []
         async with self._db.transaction() as tx:
+            await hold_name(tx, identity, now=now)
             if not await queries.insert_session(tx, row):
                 return None
             if before is not None:
@@ -218,10 +226,12 @@ class Sessions:
             vo=identity.vo,
             subject=identity.subject,
             group_name=scope.group,
+            user_name=identity.preferred_username,
             properties=tuple(sorted(scope.asked)),
             last_used_at=now,
         )
         async with self._db.transaction() as tx:
+            await hold_name(tx, identity, now=now)
             if not await queries.rotate_session(tx, row, was=before.cookie_hash):
                 raise LoginRequired
         self._forget([before.cookie_hash])

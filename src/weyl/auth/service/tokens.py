@@ -23,6 +23,7 @@ from weyl.auth.queries import tokens as queries
 from weyl.auth.queries.tokens import RefreshRow, TokenStatus
 from weyl.auth.scopes import Scope
 from weyl.auth.service.authority import Authority, seconds
+from weyl.auth.service.names import hold_name
 from weyl.auth.tokens import Identity, access_claims, refresh_claims
 from weyl.kit.db import Tx
 from weyl.kit.errors import WeylError
@@ -60,6 +61,7 @@ async def begin_login(
         scope=scope.text,
         legacy=legacy_minutes is not None,
     )
+    await hold_name(tx, identity, now=now)
     await queries.insert_refresh_token(tx, row)
     return _pair(authority, identity, row=row, now=now)
 
@@ -75,18 +77,20 @@ async def refresh(
     following = await queries.rotate_token(tx, jti, expires_at=expires_at, following=uuid7(), now=now)
     if following is not None:
         # A user who is not granted the login any more keeps the old token: what raises here is rolled back.
-        return _pair(authority, _identity(authority, following), row=following, now=now)
+        return await _refreshed(tx, authority, following, now=now)
     row = await queries.select_refresh_token(tx, jti, expires_at=expires_at)
     if row is None:
         raise InvalidRefreshToken("This refresh token is unknown: log in again")
     if row.status == TokenStatus.REVOKED:
         return await _replayed(tx, row)
-    return _pair(authority, _identity(authority, row), row=row, now=now)
+    return await _refreshed(tx, authority, row, now=now)
 
 
-def _identity(authority: Authority, row: RefreshRow) -> Identity:
+async def _refreshed(tx: Tx, authority: Authority, row: RefreshRow, *, now: datetime) -> TokenResponse:
+    """Return the next pair of a login whose user has its group, properties and name still."""
     _, identity = authority.grant(row.scope, row.subject.removeprefix(f"{row.vo}:"))
-    return identity
+    await hold_name(tx, identity, now=now)
+    return _pair(authority, identity, row=row, now=now)
 
 
 async def _replayed(tx: Tx, row: RefreshRow) -> WeylError:

@@ -1,0 +1,28 @@
+"""Remembers whose a user name is, and under which name a browser has logged in."""
+
+from alembic import op
+
+revision = "0034_logins"
+down_revision = "0032_jobs_at_pilots"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add what is new; servers of the release before go on writing without it."""
+    op.execute("""
+        CREATE TABLE user_names (
+            vo TEXT NOT NULL,
+            name TEXT NOT NULL,
+            subject TEXT NOT NULL,
+            since TIMESTAMPTZ NOT NULL,
+            CONSTRAINT pk_user_names PRIMARY KEY (vo, name)
+        )
+    """)
+    op.execute("ALTER TABLE browser_sessions ADD COLUMN user_name TEXT")
+
+
+def downgrade() -> None:
+    """Forget it."""
+    op.execute("ALTER TABLE browser_sessions DROP COLUMN user_name")
+    op.execute("DROP TABLE user_names")
