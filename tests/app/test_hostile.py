@@ -22,7 +22,7 @@ from weyl.kit.db import Database
 from weyl.settings import Settings
 
 ANSWER_S_MAX = 2.0
-FORMS = {"POST /api/auth/token", "POST /api/auth/revoke"}
+FORMS = {"POST /api/auth/token", "POST /api/auth/revoke", "POST /api/auth/device/answer"}
 # Meant for whoever has no token yet: what they are shown is judged by its content, never by a header.
 OPEN = {*FORMS, "POST /api/auth/device", "POST /api/pilots/token", "POST /api/pilots/token/refresh"}
 # It ends what its cookie says, and no token.

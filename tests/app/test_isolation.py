@@ -80,6 +80,7 @@ UPDATE = {"2026-11-25T00:00:00Z": {"Status": "Killed", "MinorStatus": "Marked fo
 OPEN = {
     "POST /api/auth/device",
     "GET /api/auth/device",
+    "POST /api/auth/device/answer",
     "GET /api/auth/device/complete",
     "GET /api/auth/device/complete/finished",
     "GET /api/auth/authorize",

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx2
 import pytest
@@ -100,10 +100,14 @@ async def test_an_expired_login_says_so(client: httpx2.AsyncClient, db: Database
 
 async def test_a_login_that_comes_back_too_late_is_not_taken_up(client: httpx2.AsyncClient, db: Database) -> None:
     device = (await start(client)).json()
-    back = await browse(device["verification_uri_complete"], "alice", inside=client, stop_at=f"{URL}{START}/complete")
+    kept: dict[str, str] = {}
+    end = f"{URL}{START}/complete"
+    back = await browse(device["verification_uri_complete"], "alice", inside=client, stop_at=end, cookies=kept)
     async with db.transaction() as tx:
         await tx.exec_driver_sql("UPDATE device_flows SET expires_at = now() - interval '1 second'")
-    assert (await client.get(back.url)).status_code == 400
+    late = await browse(back.url, "alice", inside=client, cookies=kept)
+    assert late.status == 400
+    assert "took too long" in late.text
 
 
 @pytest.mark.parametrize("query", ["code=x&state=x", "code=x&state=", "error=access_denied&state=x"])
@@ -114,12 +118,14 @@ async def test_a_state_that_is_not_ours_is_refused(client: httpx2.AsyncClient, q
 
 async def test_a_code_that_the_provider_refuses_is_401(client: httpx2.AsyncClient) -> None:
     device = (await start(client)).json()
-    back = await browse(device["verification_uri_complete"], "alice", inside=client, stop_at=f"{URL}{START}/complete")
+    kept: dict[str, str] = {}
+    end = f"{URL}{START}/complete"
+    back = await browse(device["verification_uri_complete"], "alice", inside=client, stop_at=end, cookies=kept)
     (state,) = parse_qs(urlsplit(back.url).query)["state"]
-    answer = await client.get(f"{START}/complete", params={"code": "forged", "state": state})
-    assert answer.status_code == 401
+    forged = await browse(f"{end}?code=forged&state={quote(state)}", "alice", inside=client, cookies=kept)
+    assert forged.status == 401
     # and the login can still be finished
-    assert (await browse(back.url, "alice", inside=client)).status == 200
+    assert (await browse(back.url, "alice", inside=client, cookies=kept)).status == 200
 
 
 async def test_who_says_no_at_the_provider_ends_the_wait_of_the_device(client: httpx2.AsyncClient) -> None:
@@ -187,8 +193,8 @@ async def test_a_provider_that_cannot_be_reached_is_502(
     device = (await start(client)).json()
     answer = await client.get(device["verification_uri_complete"])
     assert answer.status_code == 502
-    page = await client.get(device["verification_uri_complete"], headers=HTML)
-    assert page.status_code == 502
+    page = await browse(device["verification_uri_complete"], "alice", inside=client)
+    assert page.status == 502
     assert "cannot be reached" in page.text
 
 

@@ -8,7 +8,6 @@ from tests.auth.test_authorization import REQUEST
 from tests.infra.app import URL
 from tests.infra.login import CLIENT_ID, DEVICE_GRANT, browse
 
-from weyl.auth.pages import CODE_LENGTH_MAX
 from weyl.demo.browser import Form
 from weyl.demo.idp import DevProvider
 
@@ -86,30 +85,13 @@ async def test_where_a_browser_is_sent_on_nothing_is_kept(client: httpx2.AsyncCl
         assert (answer.headers["cache-control"], answer.headers["referrer-policy"]) == ("no-store", "no-referrer")
 
 
-@pytest.mark.parametrize("sent_by", ["cross-site", "same-site"])
-async def test_another_site_cannot_finish_the_login_of_its_own_device(client: httpx2.AsyncClient, sent_by: str) -> None:
-    """Whoever is logged in at the provider would notice nothing: the other site's device would get their tokens."""
-    device = await begin(client)
-    page = await client.get(device["verification_uri_complete"], headers={**HTML, "Sec-Fetch-Site": sent_by})
-    assert page.status_code == 200
-    assert is_fenced(page)
-    form = Form()
-    form.feed(page.text)
-    assert form.fields["user_code"] == device["user_code"]
-    assert "only if you started this login yourself" in page.text
-    # Pressing the button of that page is a request of our own.
-    for own in ("same-origin", "none"):
-        answer = await client.get(device["verification_uri_complete"], headers={**HTML, "Sec-Fetch-Site": own})
-        assert answer.status_code == 307
-
-
-async def test_a_code_that_another_site_brings_is_shown_as_text(client: httpx2.AsyncClient) -> None:
+async def test_a_code_that_another_site_brings_is_not_shown_as_markup(client: httpx2.AsyncClient) -> None:
     headers = {**HTML, "Sec-Fetch-Site": "cross-site"}
-    for code in ('"><script>x', "x" * (CODE_LENGTH_MAX + 1)):
+    for code in ('"><script>x', "x" * 5_000):
         page = await client.get(START, params={"user_code": code}, headers=headers)
-        assert page.status_code == 200
+        assert page.status_code == 400
         assert "<script" not in page.text
-        assert "x" * (CODE_LENGTH_MAX + 1) not in page.text
+        assert "x" * 5_000 not in page.text
 
 
 @pytest.mark.parametrize("issuer", ["https://evil.example", "", None])
@@ -117,15 +99,17 @@ async def test_a_login_that_comes_back_from_another_provider_is_refused(
     client: httpx2.AsyncClient, issuer: str | None
 ) -> None:
     device = await begin(client)
-    back = await browse(device["verification_uri_complete"], "alice", inside=client, stop_at=f"{URL}{START}/complete")
+    kept: dict[str, str] = {}
+    end = f"{URL}{START}/complete"
+    back = await browse(device["verification_uri_complete"], "alice", inside=client, stop_at=end, cookies=kept)
     parts = urlsplit(back.url)
     query = dict(parse_qsl(parts.query))
     assert query.pop("iss")
     changed = query if issuer is None else {**query, "iss": issuer}
-    answer = await client.get(f"{parts.path}?{urlencode(changed)}")
-    assert answer.status_code == 401
-    assert "another identity provider" in answer.json()["detail"]
+    page = await browse(f"{URL}{parts.path}?{urlencode(changed)}", "alice", inside=client, cookies=kept)
+    assert page.status == 401
+    assert "another identity provider" in page.text
     form = {"grant_type": DEVICE_GRANT, "client_id": CLIENT_ID, "device_code": device["device_code"]}
     assert (await client.post("/api/auth/token", data=form)).json() == {"error": "authorization_pending"}
     # The code has not been handed to anybody: the real way back still works.
-    assert (await browse(back.url, "alice", inside=client)).status == 200
+    assert (await browse(back.url, "alice", inside=client, cookies=kept)).status == 200

@@ -159,10 +159,13 @@ def device_login(stack: Stack, http: httpx2.Client, secrets: Secrets, *, user: s
     secrets.note("device code", device["device_code"])
     secrets.note("user code", device["user_code"])
     callback = f"{stack.url}/api/auth/device/complete"
-    back = asyncio.run(browse(device["verification_uri_complete"], user, stop_at=f"{callback}?")).url
+    kept: dict[str, str] = {}
+    back = asyncio.run(browse(device["verification_uri_complete"], user, stop_at=f"{callback}?", cookies=kept)).url
+    for name, value in kept.items():
+        secrets.note(f"cookie {name}", value)
     query = parse_qs(urlsplit(back).query)
     secrets.note("code of the identity provider", query["code"][0])
-    assert http.get(back, follow_redirects=True).status_code == 200
+    assert asyncio.run(browse(back, user, cookies=kept)).status == 200
     form = {"grant_type": DEVICE_GRANT, "client_id": CLIENT_ID, "device_code": device["device_code"]}
     first = secrets.note_tokens(user, http.post("/api/auth/token", data=form).json())
     refresh = {"grant_type": "refresh_token", "client_id": CLIENT_ID, "refresh_token": first["refresh_token"]}

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from http.cookies import SimpleCookie
 from ipaddress import IPv4Network
 from urllib.parse import urljoin
 
@@ -35,12 +36,15 @@ async def browse(
     decision: str = "allow",
     inside: httpx2.AsyncClient | None = None,
     stop_at: str | None = None,
+    cookies: dict[str, str] | None = None,
 ) -> Page:
     """Follows redirects from `url` and fills in every form as `user` until a page without a form is reached.
 
     Requests to the base URL of `inside` go through that client (an application in this process). A redirect to an
-    address that begins with `stop_at` is not followed: that page is returned without text.
+    address that begins with `stop_at` is not followed: that page is returned without text. `cookies` are those that the
+    browser has, and gets: it keeps cookies marked `Secure` also from plain HTTP, as browsers do on this machine.
     """
+    kept = {} if cookies is None else cookies
     answers = {"login": user, "password": user if password is None else password, "decision": decision}
     headers = {"Accept": "text/html"}
     async with httpx2.AsyncClient() as outside:
@@ -49,7 +53,10 @@ async def browse(
             if stop_at is not None and url.startswith(stop_at):
                 return Page(url, 0, "")
             http = inside if inside is not None and url.startswith(str(inside.base_url).rstrip("/")) else outside
-            answer = await http.request(method, url, data=data, headers=headers, follow_redirects=False)
+            cookie = {"Cookie": "; ".join(f"{name}={value}" for name, value in kept.items())} if kept else {}
+            answer = await http.request(method, url, data=data, headers={**headers, **cookie}, follow_redirects=False)
+            http.cookies.clear()
+            kept.update(cookies_of(answer))
             method, data = "GET", None
             if answer.is_redirect:
                 # Joined as text unless relative: what follows a `#` must arrive untouched.
@@ -63,6 +70,14 @@ async def browse(
             url = urljoin(url, form.action)
             method, data = "POST", {name: answers.get(name, value) for name, value in form.fields.items()}
     raise AssertionError(f"no end after {STEPS_MAX} steps, at {url}")
+
+
+def cookies_of(answer: httpx2.Response) -> dict[str, str]:
+    """Return the cookies that an answer sets, by name."""
+    found: SimpleCookie = SimpleCookie()
+    for line in answer.headers.get_list("set-cookie"):
+        found.load(line)
+    return {name: morsel.value for name, morsel in found.items()}
 
 
 async def device_login(

@@ -1,11 +1,14 @@
-"""The two cookies of a browser's login: what they are called, and what is said of them to the browser."""
+"""The cookies of logins in a browser: what they are called, and what is said of them to the browser."""
 
+import re
 from dataclasses import dataclass
 
 # What the prefix wants keeps other hosts, other paths and plain HTTP away from a cookie of this name.
 _PREFIX = "__Host-"
 # Without `Secure` the prefix is refused; another name, so that nobody takes the one for the other.
 _INSECURE_PREFIX = "insecure-"
+# 256 random bits as base64url; of anything else in its place we made none.
+_VALUE = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,11 @@ class Cookie:
                 return value
         return None
 
+    def own_value_in(self, header: str | None) -> str | None:
+        """Return its value in a Cookie header if it is one that we could have made."""
+        value = self.value_in(header)
+        return value if value is not None and _VALUE.fullmatch(value) else None
+
 
 def session_cookie(*, is_secure: bool) -> Cookie:
     """Return the cookie of a browser that is logged in."""
@@ -47,3 +55,8 @@ def session_cookie(*, is_secure: bool) -> Cookie:
 def login_cookie(*, is_secure: bool) -> Cookie:
     """Return the cookie of a browser that has gone to the identity provider."""
     return Cookie("weyl-login", is_secure)
+
+
+def device_cookie(*, is_secure: bool) -> Cookie:
+    """Return the cookie of a browser that was asked whether a device may log in."""
+    return Cookie("weyl-device", is_secure)

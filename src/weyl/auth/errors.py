@@ -153,6 +153,15 @@ class NotThisBrowser(BadRequest):
         super().__init__("This login was not begun in this browser, or took too long: start it again")
 
 
+class NotAsked(BadRequest):
+    """A browser that comes back for a device and was never asked whether the device may log in."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Nobody was asked in this browser whether the device may log in: open the address that your device shows"
+        )
+
+
 class UnknownSession(NotFound):
     """The id of a browser session that does not exist for this user."""
 

@@ -1,22 +1,28 @@
 """The few pages that a browser sees during a device login: plain HTML that needs nothing from elsewhere."""
 
 from base64 import b64encode
+from collections.abc import Mapping
 from hashlib import sha256
 from html import escape
 
 _STYLE = """
 :root { color-scheme: light dark; }
-body { font: 1.125rem/1.5 system-ui, sans-serif; max-width: 34rem; margin: 15vh auto 0; padding: 0 1.25rem; }
+body { font: 1.125rem/1.5 system-ui, sans-serif; max-width: 34rem; margin: min(15vh, 4rem) auto 2rem;
+  padding: 0 1.25rem; }
 h1 { font-size: 1.5rem; line-height: 1.25; }
 label { display: block; font-weight: 600; margin-bottom: .375rem; }
 input { font: 1.5rem/1.5 ui-monospace, monospace; letter-spacing: .15em; text-transform: uppercase; width: 100%;
   box-sizing: border-box; padding: .375rem .75rem; border: 2px solid currentcolor; border-radius: .375rem; }
 button { font: inherit; font-weight: 600; margin-top: 1rem; padding: .5rem 1.25rem; border: 0; border-radius: .375rem;
   background: #14532d; color: #fff; cursor: pointer; }
+button.other { margin-left: .5rem; padding: .375rem 1.125rem; border: 2px solid currentcolor; background: none;
+  color: inherit; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.25rem; }
+dt { font-weight: 600; }
+dd { margin: 0; overflow-wrap: anywhere; }
+.code { font: 1.5rem/1.5 ui-monospace, monospace; letter-spacing: .15em; }
 :focus-visible { outline: 3px solid #f59e0b; outline-offset: 2px; }
 """
-
-CODE_LENGTH_MAX = 16
 
 # No `form-action`: browsers apply it to where a form is redirected to, and ours leads to the identity provider.
 HEADERS = {
@@ -39,19 +45,40 @@ def _page(title: str, body: str) -> str:
     )
 
 
-def enter_code_page(action: str, code: str = "") -> str:
-    """Ask for the code that the device shows, or whether it shows this one."""
-    shown = f' value="{escape(code)}"' if len(code) <= CODE_LENGTH_MAX else ""
+def enter_code_page(action: str) -> str:
+    """Ask for the code that the device shows."""
     return _page(
         "Connect a device",
         f'<form method="get" action="{escape(action)}">\n'
         '<label for="user_code">Code shown on your device</label>\n'
         '<input id="user_code" name="user_code" required minlength="8" '
-        f'maxlength="{CODE_LENGTH_MAX}"{shown} autocomplete="off" '
+        'maxlength="16" autocomplete="off" '
         'autocapitalize="characters" spellcheck="false" aria-describedby="hint">\n'
-        '<p id="hint">Eight letters. Go on only if you started this login yourself a moment ago.</p>\n'
+        '<p id="hint">Eight letters. The next page says what the device asks for.</p>\n'
         '<button type="submit">Continue</button>\n</form>',
     )
+
+
+def question_page(action: str, *, code: str, facts: Mapping[str, str], token: str) -> str:
+    """Ask whether the device that shows this code may log in, with all that is known of it."""
+    rows = "\n".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
+    return _page(
+        "Let this device act in your name?",
+        "<p>A program waits for your login. If you continue, it gets these permissions:</p>\n"
+        f"<dl>\n{rows}\n</dl>\n"
+        f'<p>Your device must show this code: <strong class="code">{escape(code[:4])}-{escape(code[4:])}</strong></p>\n'
+        '<p id="hint">Deny if you did not start this login yourself a moment ago, '
+        "for example if somebody sent you the link.</p>\n"
+        f'<form method="post" action="{escape(action)}">\n'
+        f'<input type="hidden" name="token" value="{escape(token)}">\n'
+        '<button type="submit" name="answer" value="continue" aria-describedby="hint">Continue to log in</button>\n'
+        '<button type="submit" name="answer" value="deny" class="other">Deny</button>\n</form>',
+    )
+
+
+def denied_page() -> str:
+    """Say that the device gets nothing."""
+    return _page("Login denied", '<p role="status">The device gets nothing. You can close this window.</p>')
 
 
 def finished_page() -> str:

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 from dataclasses import asdict, dataclass
+from hmac import compare_digest
 from typing import Literal
 from uuid import UUID
 
@@ -20,7 +21,7 @@ log = structlog.get_logger(__name__)
 class Journey:
     """A login that is on its way through the identity provider of `vo`."""
 
-    kind: Literal["device", "authorize", "web"]
+    kind: Literal["question", "device", "authorize", "web"]
     vo: str
     flow_id: UUID
     verifier: str
@@ -30,6 +31,15 @@ class Journey:
     """Where the browser goes afterwards, if no row says so."""
     browser: str = ""
     """The digest of what the browser that began it keeps, if it keeps something."""
+
+    def is_begun_with(self, kept: str | None) -> bool:
+        """Tell whether it began in the browser that keeps this."""
+        return kept is not None and compare_digest(digest_of_kept(kept), self.browser)
+
+
+def digest_of_kept(kept: str) -> str:
+    """Return what a journey says of the cookie of its browser."""
+    return hashlib.sha256(kept.encode("utf-8", "replace")).hexdigest()
 
 
 class Sealer:

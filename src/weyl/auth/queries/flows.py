@@ -33,6 +33,8 @@ class DeviceFlow:
     device_code_hash: bytes
     client_id: str
     scope: str
+    address: str
+    user_agent: str
     status: str = FlowStatus.PENDING
     subject: str | None = None
 

@@ -46,6 +46,11 @@ def _wants_page(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "")
 
 
+def is_browser(request: Request) -> bool:
+    """Tell whether a person may sit in front of what sends this; browsers say `Sec-Fetch-Site` with every request."""
+    return _wants_page(request) or "sec-fetch-site" in request.headers
+
+
 class BrowserRoute(APIRoute):
     """Answers people with pages and programs with the contract's JSON."""
 
@@ -73,9 +78,7 @@ class BrowserRoute(APIRoute):
         if request.url.path == DEVICE_PATH:
             # The bare address that the device shows beside its code.
             return page(enter_code_page(DEVICE_PATH))
-        return page(
-            error_page("The identity provider sent you back without a code. Start the login again."), status=422
-        )
+        return page(error_page("This address or form is not complete. Start the login again."), status=422)
 
 
 class ProviderCallback(BrowserRoute):

@@ -1,16 +1,21 @@
 """The device flow over HTTP."""
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi.responses import RedirectResponse
 
+from weyl.auth.cookies import Cookie, device_cookie
 from weyl.auth.models import InitiateDeviceFlowResponse
-from weyl.auth.pages import enter_code_page, finished_page
+from weyl.auth.pages import denied_page, finished_page, question_page
 from weyl.auth.routes.browser import (
     PAGE,
     SENT_ON,
+    SENT_ON_HEADERS,
     BrowserRoute,
     ProviderCallback,
+    is_browser,
     is_sent_by_another_site,
     page,
     send_on,
@@ -18,12 +23,26 @@ from weyl.auth.routes.browser import (
 from weyl.auth.routes.context import ClientAddress, CurrentAuthority
 from weyl.auth.service import device
 from weyl.auth.service.attempts import admit
+from weyl.auth.service.authority import Authority
+from weyl.auth.service.device import Question, Return
+from weyl.auth.service.sessions import Visitor, new_cookie
+from weyl.kit.errors import Forbidden
 from weyl.kit.http import CurrentDatabase, Now, WriteTx
 from weyl.kit.openapi import refusals
 
 router = APIRouter(prefix="/api/auth", tags=["auth"])
 _pages = APIRouter(route_class=BrowserRoute)
 _callbacks = APIRouter(route_class=ProviderCallback)
+
+ANSWER = f"{device.PATH}/answer"
+ANSWERED: dict[int | str, dict[str, Any]] = {
+    **PAGE,
+    303: {
+        "description": "The browser is sent to the identity provider",
+        "headers": {"Location": {"schema": {"type": "string"}}},
+    },
+    **refusals(400, 403, 502),
+}
 
 # Who says to have sent the browser back (RFC 9207); no part of the contract's document.
 Issuer = Annotated[str | None, Query(include_in_schema=False)]
@@ -33,6 +52,7 @@ Issuer = Annotated[str | None, Query(include_in_schema=False)]
 async def initiate_device_flow(
     tx: WriteTx,
     authority: CurrentAuthority,
+    request: Request,
     response: Response,
     *,
     address: ClientAddress,
@@ -43,7 +63,8 @@ async def initiate_device_flow(
     """Begin a login on a device: a code for its user and one for itself."""
     response.headers["Cache-Control"] = "no-store"
     await admit(tx, authority, address)
-    return await device.start(tx, authority, client_id=client_id, scope=scope, now=now)
+    visitor = Visitor.of(address, request.headers.get("user-agent"))
+    return await device.start(tx, authority, client_id=client_id, scope=scope, visitor=visitor, now=now)
 
 
 @_pages.get("/device", operation_id="auth_do_device_flow", response_model=None, responses=SENT_ON)
@@ -56,20 +77,66 @@ async def do_device_flow(
     now: Now,
     user_code: str,
 ) -> Response:
-    """Send the browser of whoever has the user code to the identity provider."""
-    if is_sent_by_another_site(request):
-        # It may bring the code of its own device, and whoever is logged in at the provider would notice nothing.
-        return page(enter_code_page(device.PATH, user_code))
+    """Ask whoever brings the user code in a browser whether the device may log in; send programs on at once."""
     # Counted so that nobody finds a stranger's code by trying.
     async with db.read() as tx:
         await admit(tx, authority, address)
-    return send_on(await device.login_url(db, authority, user_code=user_code, now=now))
+    if not is_browser(request):
+        return send_on(await device.login_url(db, authority, user_code=user_code, now=now))
+    cookie = _cookie(authority)
+    kept = cookie.own_value_in(request.headers.get("cookie")) or new_cookie()
+    question = await device.ask(db, authority, user_code=user_code, kept=kept, now=now)
+    response = page(question_page(ANSWER, code=question.user_code, facts=_facts(question, now), token=question.token))
+    response.headers.append("Set-Cookie", cookie.line(kept, age_max_s=authority.login_life_s()))
+    return response
+
+
+@_pages.post("/device/answer", operation_id="auth_answer_device_flow", response_model=None, responses=ANSWERED)
+async def answer_device_flow(
+    db: CurrentDatabase,
+    authority: CurrentAuthority,
+    request: Request,
+    *,
+    now: Now,
+    token: Annotated[str, Form(description="As the page has it")],
+    answer: Annotated[Literal["continue", "deny"], Form(description="Whether the device may log in")],
+) -> Response:
+    """Take the answer of a browser: send it to the identity provider, or end the login of the device."""
+    if is_sent_by_another_site(request):
+        raise Forbidden("This answer was sent by a page of another site: open the address that your device shows")
+    kept = _cookie(authority).value_in(request.headers.get("cookie"))
+    if answer == "continue":
+        url = await device.agree(authority, token=token, kept=kept)
+        return RedirectResponse(url, status_code=303, headers=SENT_ON_HEADERS)
+    async with db.transaction() as tx:
+        await device.deny(tx, authority, token=token, kept=kept, now=now)
+    return page(denied_page())
+
+
+def _cookie(authority: Authority) -> Cookie:
+    return device_cookie(is_secure=not authority.settings.insecure_cookies)
+
+
+def _facts(question: Question, now: datetime) -> dict[str, str]:
+    flow, scope = question.flow, question.scope
+    minutes = int((now - flow.created_at).total_seconds() // 60)
+    ago = f"{minutes} min ago" if minutes > 0 else "less than a minute ago"
+    return {
+        "VO": scope.vo,
+        "Group": scope.group,
+        "Properties": ", ".join(sorted(question.properties)) or "none",
+        "Client": flow.client_id,
+        "Program": flow.user_agent or "unknown",
+        "Started": f"{ago} ({flow.created_at:%Y-%m-%d %H:%M:%S} UTC)",
+        "From address": flow.address or "unknown",
+    }
 
 
 @_callbacks.get("/device/complete", operation_id="auth_finish_device_flow", response_model=None, responses=SENT_ON)
 async def finish_device_flow(
     db: CurrentDatabase,
     authority: CurrentAuthority,
+    request: Request,
     *,
     now: Now,
     code: str,
@@ -78,9 +145,11 @@ async def finish_device_flow(
     iss: Issuer = None,
 ) -> Response:
     """Take the browser back from the identity provider."""
+    kept = _cookie(authority).value_in(request.headers.get("cookie"))
+    back = Return(state, code, iss, kept, is_browser=is_browser(request))
     if error is not None:
-        await device.refuse(db, authority, state=state, now=now)
-    await device.finish(db, authority, code=code, state=state, iss=iss, now=now)
+        await device.refuse(db, authority, back=back, now=now)
+    await device.finish(db, authority, back=back, now=now)
     return send_on(authority.url(f"{device.PATH}/complete/finished"))
 
 

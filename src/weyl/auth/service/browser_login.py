@@ -2,15 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
-from hmac import compare_digest
 
 from weyl.auth.errors import InvalidScope, InvalidState, NotThisBrowser, RefusedByProvider
 from weyl.auth.local_paths import local_path
 from weyl.auth.models import SessionChange
 from weyl.auth.policy import may_change_vo, may_log_in
 from weyl.auth.scopes import Scope
-from weyl.auth.sealing import Journey
+from weyl.auth.sealing import Journey, digest_of_kept
 from weyl.auth.service.authority import Authority
 from weyl.auth.service.sessions import Session, Sessions, Visitor, new_cookie, subject_of
 from weyl.kit.ids import new_secret, uuid7
@@ -54,7 +52,7 @@ async def start(authority: Authority, *, login: WebLogin) -> tuple[str, str]:
         verifier=new_secret(48),
         scope=scope.text,
         return_to=return_to,
-        browser=_digest(kept),
+        browser=digest_of_kept(kept),
     )
     return await authority.login_page(journey, path=PATH), kept
 
@@ -80,7 +78,7 @@ async def finish(authority: Authority, sessions: Sessions, *, back: Return, now:
     except InvalidState as error:
         raise NotThisBrowser from error
     # Before the code is used: a browser that was sent here with somebody else's code must not spend it either.
-    if kept is None or not compare_digest(_digest(kept), journey.browser):
+    if not journey.is_begun_with(kept):
         raise NotThisBrowser
     if back.error is not None:
         raise RefusedByProvider("The identity provider did not let you in, or you did not agree")
@@ -92,10 +90,6 @@ async def finish(authority: Authority, sessions: Sessions, *, back: Return, now:
     if cookie is None:
         raise NotThisBrowser
     return cookie, journey.return_to
-
-
-def _digest(kept: str) -> str:
-    return sha256(kept.encode("utf-8", "replace")).hexdigest()
 
 
 async def switch(

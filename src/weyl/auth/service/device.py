@@ -2,16 +2,27 @@
 
 import re
 import secrets
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import NoReturn
 
-from weyl.auth.errors import AuthorizationPending, LoginOver, RefusedByProvider, TokenRefused, UnknownUserCode
+from weyl.auth.errors import (
+    AuthorizationPending,
+    LoginOver,
+    NotAsked,
+    NotThisBrowser,
+    RefusedByProvider,
+    TokenRefused,
+    UnknownUserCode,
+)
 from weyl.auth.models import InitiateDeviceFlowResponse, TokenResponse
 from weyl.auth.queries import flows as queries
 from weyl.auth.queries.flows import DeviceFlow, FlowStatus
-from weyl.auth.sealing import Journey
+from weyl.auth.scopes import Scope
+from weyl.auth.sealing import Journey, digest_of_kept
 from weyl.auth.service.authority import Authority
+from weyl.auth.service.sessions import Visitor
 from weyl.auth.service.tokens import begin_login
 from weyl.kit.db import Database, Tx
 from weyl.kit.errors import Unavailable
@@ -27,8 +38,31 @@ PATH = "/api/auth/device"
 POLL_EVERY_S = 2
 
 
+@dataclass(frozen=True)
+class Question:
+    """What people are told of a device before they let it log in, and the token that comes back with their answer."""
+
+    flow: DeviceFlow
+    scope: Scope
+    properties: frozenset[str]
+    """All that it gets: those of the group and those asked for beyond them."""
+    user_code: str
+    token: str
+
+
+@dataclass(frozen=True)
+class Return:
+    """What comes back from the identity provider: a browser, or a program that follows redirects."""
+
+    state: str
+    code: str
+    iss: str | None
+    kept: str | None
+    is_browser: bool
+
+
 async def start(
-    tx: Tx, authority: Authority, *, client_id: str, scope: str, now: datetime
+    tx: Tx, authority: Authority, *, client_id: str, scope: str, visitor: Visitor, now: datetime
 ) -> InitiateDeviceFlowResponse:
     """Begin a login on a device; nothing is asked of the identity provider yet."""
     if client_id != CLIENT_ID:
@@ -46,6 +80,8 @@ async def start(
             device_code_hash=sha256(device_code.encode()).digest(),
             client_id=client_id,
             scope=scope,
+            address=visitor.address,
+            user_agent=visitor.user_agent,
         )
         if await queries.insert_device_flow(tx, flow):
             break
@@ -62,30 +98,79 @@ async def start(
 
 
 async def login_url(db: Database, authority: Authority, *, user_code: str, now: datetime) -> str:
-    """Return where the browser that brings `user_code` logs in."""
-    code = "".join(letter for letter in user_code.upper() if letter not in " -")
-    flow = None
-    if USER_CODE.fullmatch(code):
-        async with db.read() as tx:
-            flow = await queries.select_waiting_device(tx, authority.sealer.hashes(code), now=now)
-    if flow is None:
-        raise UnknownUserCode("This code is unknown, used or too old. Start the login again on your device")
-    scope = authority.scope(flow.scope)
+    """Return where a program that brings `user_code` logs in; browsers are asked before."""
+    flow, scope = await _waiting(db, authority, user_code=_letters(user_code), now=now)
     journey = Journey("device", scope.vo, flow.flow_id, verifier=new_secret(48))
     return await authority.login_page(journey, path=PATH)
 
 
-async def finish(db: Database, authority: Authority, *, code: str, state: str, iss: str | None, now: datetime) -> None:
-    """Take up the browser that comes back from the identity provider; the device learns of it when it asks next."""
-    journey = authority.sealer.open(state, kind="device", age_max_s=authority.login_life_s())
-    subject = await authority.come_back(journey, path=PATH, code=code, iss=iss, now=now)
+async def ask(db: Database, authority: Authority, *, user_code: str, kept: str, now: datetime) -> Question:
+    """Return what the browser that brings `user_code` is asked; only this one, which keeps `kept`, can answer."""
+    letters = _letters(user_code)
+    flow, scope = await _waiting(db, authority, user_code=letters, now=now)
+    group = authority.config.current().config.registry[scope.vo].groups[scope.group]
+    journey = Journey("question", scope.vo, flow.flow_id, verifier="", browser=digest_of_kept(kept))
+    return Question(flow, scope, group.properties | scope.asked, letters, authority.sealer.seal(journey))
+
+
+async def agree(authority: Authority, *, token: str, kept: str | None) -> str:
+    """Take up a yes; returns where the browser logs in."""
+    asked = _asked(authority, token=token, kept=kept)
+    return await authority.login_page(replace(asked, kind="device", verifier=new_secret(48)), path=PATH)
+
+
+async def deny(tx: Tx, authority: Authority, *, token: str, kept: str | None, now: datetime) -> None:
+    """Take up a no: the device learns of it when it asks next."""
+    await _settle(tx, _asked(authority, token=token, kept=kept), status=FlowStatus.DENIED, subject=None, now=now)
+
+
+def _letters(user_code: str) -> str:
+    return "".join(letter for letter in user_code.upper() if letter not in " -")
+
+
+async def _waiting(db: Database, authority: Authority, *, user_code: str, now: datetime) -> tuple[DeviceFlow, Scope]:
+    flow = None
+    if USER_CODE.fullmatch(user_code):
+        async with db.read() as tx:
+            flow = await queries.select_waiting_device(tx, authority.sealer.hashes(user_code), now=now)
+    if flow is None:
+        raise UnknownUserCode("This code is unknown, used or too old. Start the login again on your device")
+    return flow, authority.scope(flow.scope)
+
+
+def _asked(authority: Authority, *, token: str, kept: str | None) -> Journey:
+    journey = authority.sealer.open(token, kind="question", age_max_s=authority.login_life_s())
+    if not journey.is_begun_with(kept):
+        raise NotThisBrowser
+    return journey
+
+
+def _on_its_way(authority: Authority, back: Return) -> Journey:
+    """Return the journey of what comes back; its code is not used yet.
+
+    Programs may come back without having been asked, but nobody can send a browser on a way that begins behind
+    the question, nor on one that another browser has agreed to.
+    """
+    journey = authority.sealer.open(back.state, kind="device", age_max_s=authority.login_life_s())
+    if journey.browser:
+        if not journey.is_begun_with(back.kept):
+            raise NotThisBrowser
+    elif back.is_browser:
+        raise NotAsked
+    return journey
+
+
+async def finish(db: Database, authority: Authority, *, back: Return, now: datetime) -> None:
+    """Take up what comes back from the identity provider; the device learns of it when it asks next."""
+    journey = _on_its_way(authority, back)
+    subject = await authority.come_back(journey, path=PATH, code=back.code, iss=back.iss, now=now)
     async with db.transaction() as tx:
         await _settle(tx, journey, status=FlowStatus.READY, subject=subject, now=now)
 
 
-async def refuse(db: Database, authority: Authority, *, state: str, now: datetime) -> NoReturn:
+async def refuse(db: Database, authority: Authority, *, back: Return, now: datetime) -> NoReturn:
     """Take up a browser whose user said no at the identity provider: the device learns of it, and the browser too."""
-    journey = authority.sealer.open(state, kind="device", age_max_s=authority.login_life_s())
+    journey = _on_its_way(authority, back)
     async with db.transaction() as tx:
         await _settle(tx, journey, status=FlowStatus.DENIED, subject=None, now=now)
     raise RefusedByProvider("The identity provider did not let you in, or you did not agree")
@@ -108,7 +193,7 @@ async def redeem(tx: Tx, authority: Authority, *, device_code: str, client_id: s
     if flow.expires_at <= now:
         raise TokenRefused("expired_token", "The device code has expired: start the login again")
     if flow.status == FlowStatus.DENIED:
-        raise TokenRefused("access_denied", "The login was refused at the identity provider")
+        raise TokenRefused("access_denied", "The login was denied in the browser or at the identity provider")
     if flow.status == FlowStatus.PENDING or flow.subject is None:
         raise AuthorizationPending
     scope, identity = authority.grant(flow.scope, flow.subject)

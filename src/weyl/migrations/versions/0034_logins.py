@@ -1,9 +1,9 @@
-"""Remembers whose a user name is, and under which name a browser has logged in."""
+"""Remembers whose a user name is, under which name a browser has logged in, and where the login of a device began."""
 
 from alembic import op
 
 revision = "0034_logins"
-down_revision = "0032_jobs_at_pilots"
+down_revision = "0033_bounded_figures"
 branch_labels = None
 depends_on = None
 
@@ -20,9 +20,13 @@ def upgrade() -> None:
         )
     """)
     op.execute("ALTER TABLE browser_sessions ADD COLUMN user_name TEXT")
+    for column in ("address", "user_agent"):
+        op.execute(f"ALTER TABLE device_flows ADD COLUMN {column} TEXT NOT NULL DEFAULT ''")
 
 
 def downgrade() -> None:
     """Forget it."""
+    for column in ("address", "user_agent"):
+        op.execute(f"ALTER TABLE device_flows DROP COLUMN {column}")
     op.execute("ALTER TABLE browser_sessions DROP COLUMN user_name")
     op.execute("DROP TABLE user_names")
