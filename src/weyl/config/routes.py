@@ -14,6 +14,7 @@ from weyl.kit.http import (
     CurrentActor,
     CurrentUser,
     Document,
+    User,
     cached_response,
     current_actor,
     json_response,
@@ -50,20 +51,23 @@ CurrentConfig = Annotated[Config, Depends(current_config)]
 
 async def config_document(request: Request) -> Response:
     """Answer as `serve_config` does; every pilot, server and client asks for this again and again."""
-    await current_actor(request, request.headers.get("authorization"))
-    return cached_response(request, _document(await current_snapshot(request)))
+    actor = await current_actor(request, request.headers.get("authorization"))
+    return cached_response(request, _document(await current_snapshot(request), actor))
 
 
 @router.get("", include_in_schema=False)
 @router.get("/", operation_id="config_serve_config", dependencies=[Conditional])
 @answered_by(config_document)
 async def serve_config(request: Request, actor: CurrentActor, snapshot: CurrentSnapshot) -> Response:
-    """Answer with the whole configuration, defaults filled in; its ETag is the commit."""
-    return cached_response(request, _document(snapshot))
+    """Answer with the configuration, defaults filled in; its ETag is the commit.
+
+    People get all of it; pilots and payloads get what concerns their VO, without its members.
+    """
+    return cached_response(request, _document(snapshot, actor))
 
 
-def _document(snapshot: Snapshot) -> Document:
-    return Document(snapshot.body, etag=snapshot.revision, modified=snapshot.modified)
+def _document(snapshot: Snapshot, actor: User) -> Document:
+    return snapshot.document if actor.kind == "user" else snapshot.part(actor.vo)
 
 
 @router.get("/schema", operation_id="config_get_schema", response_model=dict[str, Any])

@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +13,7 @@ import structlog
 from weyl.config.drivers.git import Author, Change, GitRepository
 from weyl.config.errors import ConfigChanged, ConfigNotLoaded, InvalidConfig, Problem
 from weyl.config.models import Config
+from weyl.config.parts import part_of
 from weyl.config.policy import ConfigReader, ConfigWriter, is_administrator
 from weyl.config.revisions import (
     ChangeMade,
@@ -27,6 +28,8 @@ from weyl.config.schema import schema_of
 from weyl.config.source import as_written, parse_config
 from weyl.kit.background import end_task
 from weyl.kit.errors import WeylError
+from weyl.kit.http import Document
+from weyl.kit.ids import sha256_hex
 
 log = structlog.get_logger(__name__)
 
@@ -42,11 +45,29 @@ class Snapshot:
     revision: str
     modified: datetime
     body: bytes
+    _parts: dict[str, Document] = field(default_factory=dict, repr=False)
+
+    @property
+    def document(self) -> Document:
+        """The whole document; its ETag is the commit, by contract."""
+        return Document(self.body, etag=self.revision, modified=self.modified)
+
+    def part(self, vo: str) -> Document:
+        """Return what programs on worker nodes see of it, written once; what changes nothing in it leaves its ETag."""
+        known = self._parts.get(vo)
+        if known is None:
+            body = _written(part_of(self.config, vo))
+            known = self._parts[vo] = Document(body, etag=sha256_hex(body)[:40], modified=self.modified)
+        return known
 
     @classmethod
     def of(cls, config: Config, *, revision: str, modified: datetime) -> "Snapshot":
         """Take a configuration with its place in history, and write its document once."""
-        return cls(config, revision, modified, config.model_dump_json(by_alias=True).encode())
+        return cls(config, revision, modified, _written(config))
+
+
+def _written(config: Config) -> bytes:
+    return config.model_dump_json(by_alias=True).encode()
 
 
 class ConfigStore:

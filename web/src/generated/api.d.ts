@@ -577,7 +577,9 @@ export interface paths {
         };
         /**
          * Serve Config
-         * @description Answer with the whole configuration, defaults filled in; its ETag is the commit.
+         * @description Answer with the configuration, defaults filled in; its ETag is the commit.
+         *
+         *     People get all of it; pilots and payloads get what concerns their VO, without its members.
          */
         get: operations["config_serve_config"];
         put?: never;
