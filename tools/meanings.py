@@ -137,7 +137,7 @@ MEANINGS: dict[str, dict[str, str]] = {
     "JobHealth": {
         "StalledAfter": "A running job without a sign of life for so long is Stalled; at least three `ReportEvery`.",
         "FailAfter": "A Stalled job whose pilot still runs is given up after so long.",
-        "MatchedTimeout": "A job that a pilot took and never started is rescheduled after so long.",
+        "MatchedTimeout": "A matched job whose start is not reported after so long counts as lost with its pilot.",
         "ReportEvery": "How often a pilot reports about its jobs.",
         "PerSite": "Other values for single sites, by name.",
     },

@@ -7,8 +7,8 @@ import os
 import signal
 import sys
 import time
-from dataclasses import replace
-from typing import List, Optional
+from dataclasses import dataclass, replace
+from typing import Any, Dict, FrozenSet, List, Optional
 
 from weyl_pilot import bundle, logs, probe
 from weyl_pilot.connection import Connections, Refused, Unreachable
@@ -22,6 +22,17 @@ from weyl_pilot.workshop import Told, Workshop, wall_s
 from weyl_pilot.wrapper import Wrapper
 
 log = logging.getLogger("weyl_pilot")
+
+STARTS_TOLD_MAX = 10_000
+
+
+@dataclass(frozen=True)
+class Farewell:
+    """How the pilot ended, and the payloads that it started; None: it cannot tell, and may start another."""
+
+    is_good: bool
+    reason: str
+    started: Optional[FrozenSet[int]] = None
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
@@ -46,17 +57,18 @@ def main(arguments: Optional[List[str]] = None) -> int:
         return 1
     shipper.start()
     try:
-        is_good, reason = _work(settings, server, welcome=welcome, ends_at=started + wall_s(settings, welcome.settings))
+        ends_at = started + wall_s(settings, welcome.settings)
+        farewell = _work(settings, server, welcome=welcome, ends_at=ends_at)
     except IsolationUnavailable as error:
-        is_good, reason = False, str(error)
+        farewell = Farewell(False, str(error))
     except Exception as error:
         log.exception("the pilot failed")
-        is_good, reason = False, "%s: %s" % (type(error).__name__, error)
-    log.info("end: %s", reason)
+        farewell = Farewell(False, "%s: %s" % (type(error).__name__, error))
+    log.info("end: %s", farewell.reason)
     if settings.work_dir.is_dir():
         shipper.flush_now()
-    _say_goodbye(server, welcome, is_good=is_good, reason=reason)
-    return 0 if is_good else 1
+    _say_goodbye(server, welcome, farewell)
+    return 0 if farewell.is_good else 1
 
 
 def _redeem(settings: Settings, server: Server) -> Welcome:
@@ -70,7 +82,7 @@ def _redeem(settings: Settings, server: Server) -> Welcome:
     return welcome
 
 
-def _work(settings: Settings, server: Server, *, welcome: Welcome, ends_at: float) -> "tuple[bool, str]":
+def _work(settings: Settings, server: Server, *, welcome: Welcome, ends_at: float) -> Farewell:
     told = Told(
         server, welcome.stamp, welcome.settings, ends_at=ends_at, sandboxes=lambda cache: Sandboxes(server, cache)
     )
@@ -88,13 +100,19 @@ def _work(settings: Settings, server: Server, *, welcome: Welcome, ends_at: floa
     loop = Loop(server, workshop.node, rules=rules, make=lambda work: Wrapper(work, replace(shop, drain=loop.drain)))
     loop.install_signals()
     try:
-        return loop.run()
+        is_good, reason = loop.run()
+        return Farewell(is_good, reason, workshop.starts.seal())
     finally:
         workshop.close()
 
 
-def _say_goodbye(server: Server, welcome: Welcome, *, is_good: bool, reason: str) -> None:
-    fields = {"Status": "Done" if is_good else "Failed", "StatusReason": reason[:255]}
+def _say_goodbye(server: Server, welcome: Welcome, farewell: Farewell) -> None:
+    fields: Dict[str, Any] = {
+        "Status": "Done" if farewell.is_good else "Failed",
+        "StatusReason": farewell.reason[:255],
+    }
+    if farewell.started is not None and len(farewell.started) <= STARTS_TOLD_MAX:
+        fields["StartedJobs"] = sorted(farewell.started)
     try:
         server.report_pilot(welcome.stamp, fields)
     except (Refused, Unreachable) as error:

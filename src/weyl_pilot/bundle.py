@@ -21,6 +21,7 @@ from weyl_pilot.isolation import IsolationUnavailable, write_private
 from weyl_pilot.sandbox import Sandboxes, SandboxFailure
 from weyl_pilot.server import Server
 from weyl_pilot.settings import Settings
+from weyl_pilot.starts import PLACE_VARIABLE
 from weyl_pilot.watchdog import Verdict
 from weyl_pilot.work import Work
 from weyl_pilot.workshop import Told, Workshop, wall_s
@@ -29,8 +30,6 @@ from weyl_pilot.wrapper import Wrapper
 log = logging.getLogger("weyl_pilot.bundle")
 
 REPORTS, HEARTBEAT, OUTPUT = "reports.jsonl", "heartbeat.json", "output.tar.bz2"
-PLACE_VARIABLE = "WEYL_PLACE"
-"""Where files are fetched from, if that is not where the job runs."""
 FAREWELL_S = 60.0
 
 

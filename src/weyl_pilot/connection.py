@@ -90,6 +90,14 @@ class Connections:
                 kept.close()
         return self._exchange(self._open(key, request.timeout_s), request, key=key)
 
+    def close(self) -> None:
+        """Closes those that are not in use."""
+        with self._lock:
+            idle, self._idle = self._idle, {}
+        for connections in idle.values():
+            for connection in connections:
+                connection.close()
+
     def _exchange(self, connection: http.client.HTTPConnection, request: Request, *, key: _Key) -> Answer:
         parts = urlsplit(request.url)
         target = (parts.path or "/") + ("?" + parts.query if parts.query else "")

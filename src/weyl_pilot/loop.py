@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from weyl_pilot.connection import Refused, Unreachable
 from weyl_pilot.offer import SAFETY_S, Node
-from weyl_pilot.server import Server
+from weyl_pilot.server import Server, new_request_id
 from weyl_pilot.watchdog import DISK_RESERVE_MB, Verdict
 from weyl_pilot.work import Work
 from weyl_pilot.wrapper import Outcome, Wrapper
@@ -26,7 +26,7 @@ TIME_LEFT_MIN_S = 600
 HOST_FAILURES_MAX = 3
 FINALLY_S = 60.0
 BUSY_POLL_S = 5
-PAUSE_FIRST_S, PAUSE_MAX_S = 30.0, 300.0
+PAUSE_MAX_S = 300.0
 DRAIN_LOOK_S = 2.0
 COUNT_MAX = 1000
 ROOM_LOOK_S = 10.0
@@ -44,6 +44,8 @@ class Rules:
     empty_matches_max: int = 10
     jobs_max: int = 0
     long_poll_s: int = 20
+    pause_first_s: float = 30.0
+    """After the first empty match, or one that failed; then twice as long each time."""
     work_dir: Optional[Path] = None
     """Holds the file `drain` when the pilot is to finish; when it goes away, so does the pilot."""
 
@@ -56,7 +58,7 @@ class Tally:
     empty: int = 0
     host_failures: int = 0
     last_job_at: float = field(default_factory=time.monotonic)
-    pause_s: float = PAUSE_FIRST_S
+    pause_s: float = 0.0
     miss: str = "queue"
     """Why the last request got no job, in the server's word."""
 
@@ -72,8 +74,9 @@ class Loop:
         self._events: "queue.SimpleQueue[Event]" = queue.SimpleQueue()
         self._running: Dict[int, Wrapper] = {}
         self._closing: List[Wrapper] = []
-        self._tally = Tally()
+        self._tally = Tally(pause_s=rules.pause_first_s)
         self._is_asking = False
+        self._request_id = ""
         self._is_short = False
         self._ask_at = 0.0
         self._stop_reason: Optional[str] = None
@@ -132,7 +135,10 @@ class Loop:
         count = min(left.slots, left.cores, COUNT_MAX)
         if self._rules.jobs_max:
             count = min(count, self._rules.jobs_max - self._tally.jobs)
+        # A question that nobody answered may have got jobs all the same: asked once more, it brings them.
+        self._request_id = self._request_id or new_request_id()
         request = {
+            "request_id": self._request_id,
             "offer": self._node.offer(self._works(), self._wall_left_s()),
             "count": max(1, count),
             "fill": True,
@@ -186,7 +192,7 @@ class Loop:
             self._stop_reason, self._is_terminated = str(what), True
 
     def _on_matched(self, answer: Mapping[str, Any], waited: bool) -> None:
-        self._is_asking = False
+        self._is_asking, self._request_id = False, ""
         for job_id in answer.get("kill") or ():
             if int(job_id) in self._running:
                 self._running[int(job_id)].stop(Verdict("Received Kill signal", status=None, error_class="user"))
@@ -194,7 +200,7 @@ class Loop:
         for job in jobs:
             self._start(Work.from_match(job))
         if jobs:
-            self._tally.empty, self._tally.pause_s, self._ask_at = 0, PAUSE_FIRST_S, 0.0
+            self._tally.empty, self._tally.pause_s, self._ask_at = 0, self._rules.pause_first_s, 0.0
         else:
             self._on_empty(answer.get("miss") or {}, waited)
         if answer.get("action") in ("drain", "stop"):
@@ -215,6 +221,8 @@ class Loop:
 
     def _on_unmatched(self, error: Exception) -> None:
         self._is_asking = False
+        if isinstance(error, Refused):
+            self._request_id = ""
         if isinstance(error, Refused) and error.status in (401, 403):
             self._stop("the server no longer knows this pilot: %s" % error)
             return

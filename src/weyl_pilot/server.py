@@ -19,6 +19,11 @@ log = logging.getLogger("weyl_pilot.server")
 AGENT = "weyl-pilot/0.1"
 
 
+def new_request_id() -> str:
+    """The id of a question that was not asked before."""
+    return str(uuid.uuid4())
+
+
 @dataclass
 class Token:
     """An access token and the moment, by the monotonic clock, when a new one should be asked for."""
@@ -93,7 +98,7 @@ class Server:
 
     def match(self, request: Mapping[str, Any], *, patience_s: float = 120) -> Dict[str, Any]:
         """Asks for jobs. A repeated request carries the same id, so that a lost answer loses no job."""
-        body = dict(request, request_id=str(uuid.uuid4()))
+        body = {"request_id": new_request_id(), **request}
         limits = Limits(patience_s, 60 + float(request.get("wait_s", 0)))
         return dict(self._as_pilot("POST", "/api/matcher/match", body, limits=limits).json())
 

@@ -18,6 +18,7 @@ from weyl_pilot.sandbox import Sandboxes
 from weyl_pilot.server import AGENT, Server
 from weyl_pilot.settings import Settings
 from weyl_pilot.shares import Shares, own_cpus
+from weyl_pilot.starts import PLACE_VARIABLE, Starts
 from weyl_pilot.uids import Uids
 from weyl_pilot.watchdog import DISK_RESERVE_MB, Watchdog
 from weyl_pilot.wrapper import Shop
@@ -64,11 +65,13 @@ class Workshop:
         self.node = _node(settings, options, tags=probe.feature_tags(walls.level, limits_memory=groups.limits_memory))
         self._watchdog = Watchdog(settings.report_every_s or float(options.get("report_every_s") or REPORT_EVERY_S))
         self._watchdog.start()
+        self.starts = Starts(Path(os.environ.get(PLACE_VARIABLE) or str(settings.work_dir)))
         self.shop = Shop(
             server=told.server,
             sandboxes=told.sandboxes(self._private / "cache"),
             walls=walls,
             watchdog=self._watchdog,
+            starts=self.starts,
             jobs_dir=self._jobs_dir,
             spool=self._private / "spool",
             facts=_facts(settings, told.stamp, node=self.node, walls=walls),
@@ -81,8 +84,9 @@ class Workshop:
         )
 
     def close(self) -> None:
-        """Ends the watch, and removes what is not needed any more."""
+        """Ends the watch, lets no further payload start, and removes what is not needed any more."""
         self._watchdog.close()
+        self.starts.seal()
         remove_tree(self._jobs_dir)
         remove_tree(self._private / "cache")
 

@@ -21,6 +21,7 @@ from weyl_pilot.payload import Payload, Result, Streams
 from weyl_pilot.sandbox import Sandboxes, SandboxFailure
 from weyl_pilot.server import Server
 from weyl_pilot.shares import Share, Shares
+from weyl_pilot.starts import Starts
 from weyl_pilot.uids import NoFreeUid
 from weyl_pilot.watchdog import MEMORY_EXCEEDED, Verdict, Watchdog, Watched
 from weyl_pilot.work import ApplicationNotFound, Work, payload_environment, resolve_command, safe_file_name
@@ -43,6 +44,7 @@ class Shop:
     sandboxes: Sandboxes
     walls: Walls
     watchdog: Watchdog
+    starts: Starts
     jobs_dir: Path
     spool: Path
     facts: Mapping[str, Any]
@@ -227,6 +229,11 @@ class Wrapper:
         with self._lock:
             if self._verdict is not None:
                 return self._ruled(Outcome("Failed", "Received Kill signal"))
+            try:
+                shop.starts.note(work.job_id)
+            except OSError as error:
+                text = "Its start cannot be noted: %s" % error
+                return Outcome("Failed", "Job Wrapper Initialization", _short(text), "host")
             self._payload = self._start(command, self._streams())
         self.outbox.parameters({"PayloadPID": self._payload.pid})
         shop.watchdog.add(

@@ -198,7 +198,7 @@ async def test_jobs_that_are_lost_with_their_pilot_are_in_its_record(
     now = BEGAN + timedelta(hours=1)
     async with db.transaction() as tx:
         moved = await settle_pilots(tx, {"a" * 32: ("Failed", "its node is gone")}, now=now)
-        await let_jobs_go(tx, moved, config=config, now=now)
+        await let_jobs_go(tx, moved, config=config, now=now, starts={"a" * 32: frozenset({lost})})
     [record] = await _records(db, pilot_records)
     assert (record["status"], record["jobs"], record["job_wall_s"]) == ("Failed", 1, 1200)
     [of_job] = [each for each in await _records(db) if each["job_id"] == lost]

@@ -9,9 +9,9 @@ from tests.faults.installation import FaultyStack, Member, logged_in, running_in
 
 
 @pytest.fixture(scope="module")
-def stack() -> Iterator[FaultyStack]:
-    """The installation of one module's tests."""
-    with running_installation() as running:
+def stack(request: pytest.FixtureRequest) -> Iterator[FaultyStack]:
+    """The installation of one module's tests; with `RUNS_ONCE` in the module no lost job runs again."""
+    with running_installation(runs_once=getattr(request.module, "RUNS_ONCE", False)) as running:
         yield running
         for log in sorted(running.files.logs.glob("*.log")):
             print(f"--- {log.name}", *log.read_text(errors="replace").splitlines()[-60:], sep="\n")

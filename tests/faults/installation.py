@@ -225,9 +225,14 @@ class Member:
 await_that = partial(waiting.await_that, timeout_s=PATIENCE_S)
 
 
-def faulty_document(idp_url: str, directory: Path) -> Document:
-    """Return the demo's configuration, with quick pilots and as many slots as light payloads can fill."""
+def faulty_document(idp_url: str, directory: Path, *, runs_once: bool = False) -> Document:
+    """Return the demo's configuration, with quick pilots and as many slots as light payloads can fill.
+
+    `runs_once`: no job that is lost with its pilot or host runs again.
+    """
     made = document(idp_url, directory)
+    if runs_once:
+        made["Operations"]["Defaults"].setdefault("Matching", {})["Retry"] = {"Host": {"Max": 0}}
     made["Operations"]["Defaults"]["Pilots"] |= {"StatusEvery": 2}
     queue = made["Resources"]["Sites"]["DIRAC.Laptop.org"]["CEs"]["laptop"]["Queues"]["default"]
     queue |= {"Cores": SLOTS}
@@ -236,11 +241,13 @@ def faulty_document(idp_url: str, directory: Path) -> Document:
 
 @contextmanager
 def running_installation(
-    *, program_environment: ProgramEnvironment = lambda _: {}, **settings: str
+    *, program_environment: ProgramEnvironment = lambda _: {}, runs_once: bool = False, **settings: str
 ) -> Iterator[FaultyStack]:
     """Run an installation for the length of the block; each program may get an environment of its own."""
     with stack_directory("weyl-x-") as directory:
-        files = ConfiguredFiles(directory, first_document=partial(faulty_document, directory=directory))
+        files = ConfiguredFiles(
+            directory, first_document=partial(faulty_document, directory=directory, runs_once=runs_once)
+        )
         with FaultyStack(files, program_environment=program_environment, settings=settings) as stack:
             yield stack
 

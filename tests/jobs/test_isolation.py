@@ -103,7 +103,7 @@ async def test_pushed_jobs_that_nobody_runs(application: Application, db: Databa
         SimpleNamespace(job_id=job_id, pilot_stamp=stamp, stamp=stamp)
         for job_id, stamp in zip(job_ids, STAMPS, strict=True)
     ]
-    await push.let_go(application.app.state.pilot_yard, config(), rows, dict.fromkeys(STAMPS, "gone"))
+    await push.let_go(application.app.state.pilot_yard, config(), rows, dict.fromkeys(STAMPS, "gone"), is_sent=False)
     assert await statuses(db) == ["Received", "Matched", "Received"]
 
 

@@ -12,7 +12,7 @@ from weyl.config.models import Config
 from weyl.jobs.queries.commands import delete_expired
 from weyl.jobs.service.end_of_pilot import end_of_pilot
 from weyl.jobs.service.moves import fail
-from weyl.jobs.service.stalled import FAIL_LOST, MARK_STALLED, RELEASE_UNSTARTED, Rule, apply
+from weyl.jobs.service.stalled import FAIL_LOST, FAIL_UNHEARD, MARK_STALLED, Rule, apply
 from weyl.jobs.tables import job_commands, jobs
 from weyl.jobs.tasks import FOLD_COUNTS, STALLED_JOBS, tasks
 from weyl.kit.clock import utcnow
@@ -22,10 +22,10 @@ STAMP, OTHER = "a" * 32, "b" * 32
 NOT_RUNNING = "Job stalled: pilot not running"
 
 
-def config(**health: Any) -> Config:
-    """Return the suite's configuration with these rules of health; what is lost is not tried again."""
+def config(*, retries: int = 0, **health: Any) -> Config:
+    """Return the suite's configuration with these rules of health; what is lost is not tried again unless so said."""
     document = config_document()
-    document["Operations"] = {"Defaults": {"JobHealth": health, "Matching": {"Retry": {"Host": {"Max": 0}}}}}
+    document["Operations"] = {"Defaults": {"JobHealth": health, "Matching": {"Retry": {"Host": {"Max": retries}}}}}
     return Config.model_validate(document)
 
 
@@ -81,18 +81,29 @@ async def test_a_job_that_stays_silent_fails_and_what_runs_of_it_is_killed(
     assert await row(stalled, "status") == "Stalled"
 
 
-async def test_a_job_that_never_starts_goes_to_another_pilot_free_of_charge(
+async def test_a_job_of_whose_start_nothing_is_heard_goes_to_another_pilot_where_it_may_run_again(
     db: Database, make_jobs: MakeJobs, row: Rows, history: Rows, commands: Rows
 ) -> None:
     (stuck,) = await make_jobs(status="Matched", pilot=STAMP, at=ago(hours=3), site="LCG.X", reschedule_counter=3)
     (fresh,) = await make_jobs(status="Matched", pilot=STAMP, at=ago(hours=1))
-    assert await run(db, RELEASE_UNSTARTED) == 1
+    assert await run(db, FAIL_UNHEARD, config(retries=5)) == 1
     found = await row(stuck)
     assert (found["status"], found["minor_status"], found["reschedule_counter"]) == ("Received", "Job Rescheduled", 3)
     assert (found["pilot_stamp"], found["site"]) == (None, "ANY")
-    assert [line[0] for line in await history(stuck)] == ["Matched", "Rescheduled", "Received"]
+    assert [line[0] for line in await history(stuck)] == ["Matched", "Failed", "Rescheduled", "Received"]
     assert await commands(stuck) == ["Kill"]
     assert await row(fresh, "status") == "Matched"
+
+
+async def test_a_job_of_whose_start_nothing_is_heard_fails_where_it_may_not_run_again(
+    db: Database, make_jobs: MakeJobs, row: Rows, commands: Rows
+) -> None:
+    """Its pilot may be cut off while the payload runs."""
+    (stuck,) = await make_jobs(status="Matched", pilot=STAMP, at=ago(hours=3))
+    assert await run(db, FAIL_UNHEARD) == 1
+    found = await row(stuck)
+    assert (found["status"], found["minor_status"]) == ("Failed", "Job may have started: no report from its pilot")
+    assert await commands(stuck) == ["Kill"]
 
 
 async def test_a_locked_job_is_passed_over(db: Database, make_jobs: MakeJobs) -> None:
@@ -118,7 +129,7 @@ async def test_a_pilot_that_ends_lets_its_jobs_go_at_once(db: Database, make_job
         await end_of_pilot(tx, [STAMP], config=config(), now=utcnow(), reason=NOT_RUNNING)
     after = {status: await row(job_id) for status, job_id in job_ids.items()}
     assert {status: found["status"] for status, found in after.items()} == {
-        "Matched": "Received",
+        "Matched": "Failed",
         "Running": "Failed",
         "Stalled": "Failed",
         "Completing": "Failed",
@@ -126,7 +137,7 @@ async def test_a_pilot_that_ends_lets_its_jobs_go_at_once(db: Database, make_job
         "Killed": "Killed",
     }
     assert after["Running"]["minor_status"] == NOT_RUNNING
-    assert (after["Matched"]["reschedule_counter"], after["Matched"]["minor_status"]) == (0, "Job Rescheduled")
+    assert after["Matched"]["minor_status"] == "Job may have started: pilot not running"
     assert await row(other, "status") == "Running"
     async with db.transaction() as tx:
         await end_of_pilot(tx, [STAMP], config=config(), now=utcnow(), reason=NOT_RUNNING)

@@ -221,7 +221,7 @@ async def test_a_pilot_that_has_ended_before_it_is_looked_at_is_known(
     [handle] = sent.handles.values()
     while (status := (await far_side.status([handle]))[handle]).state is CEState.RUNNING:
         await asyncio.sleep(0.1)
-    assert status == CEStatus(CEState.FAILED, "exit code 1")
+    assert status == CEStatus(CEState.FAILED, "exit code 1", 1)
     assert await far_side.find([handle.partition(":")[0]]) == {handle.partition(":")[0]: handle}
 
 

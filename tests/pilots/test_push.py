@@ -30,9 +30,13 @@ PILOT, COPY = "e" * 32, "f" * 32
 
 
 @pytest.fixture
-async def pushing(application: Application, installation: Installation, tmp_path: Path) -> AsyncIterator[Pushing]:
-    """A worker whose first queue is in push mode."""
+async def pushing(
+    application: Application, installation: Installation, tmp_path: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[Pushing]:
+    """A worker whose first queue is in push mode; a parameter says how often lost jobs run again."""
     document: Any = config_document()
+    if hasattr(request, "param"):
+        document["Operations"] = {"Defaults": {"Matching": {"Retry": {"Host": {"Max": request.param}}}}}
     document["Resources"]["Sites"]["LCG.Alpha.org"]["CEs"]["ce.alpha.org"]["Queues"]["default"]["Mode"] = "push"
     own = replace(installation, directory=tmp_path / "installation")
     own.commit_config(document, "Push")
@@ -108,6 +112,37 @@ async def test_a_job_that_may_have_been_sent_is_looked_for_by_name_and_let_go(
     row = await _one(db, "SELECT p.reason, p.closed_at IS NULL, j.pilot_stamp FROM pushed_jobs p, jobs j")
     assert row == ("Its submission was cut short", False, None)
     assert (await _one(db, "SELECT status, status_reason FROM pilots")) == ("Done", "1 job pushed")
+
+
+@pytest.mark.parametrize("pushing", [0], indirect=True)
+@pytest.mark.parametrize(
+    ("row", "status", "reason"),
+    [
+        (None, "Received", None),
+        ({"ce": "ce.gone.org"}, "Received", "Its computing element could not be asked for a day"),
+        ({"ce": "ce.gone.org", "sent_at": True}, "Failed", "Its computing element could not be asked for a day"),
+        ({"sent_at": True}, "Failed", "Its submission was cut short"),
+    ],
+)
+async def test_where_nothing_runs_twice_only_what_was_never_sent_waits_again(
+    pushing: Pushing,
+    db: Database,
+    submit: Submit,  # noqa: F811
+    row: dict[str, Any] | None,
+    status: str,
+    reason: str | None,
+) -> None:
+    [job_id] = await submit(1)
+    key = KEY._replace(ce=(row or {}).get("ce", KEY.ce))
+    await _play(db, [job_id], destination_site=key.ce)
+    long_ago = utcnow() - timedelta(hours=25)
+    if row is not None:
+        sent = {"sent_at": long_ago} if "sent_at" in row else {}
+        await _write_down(db, job_id, **{**row, **sent, "created_at": long_ago})
+    await push_tending.tend(pushing, key)
+    assert (await _one(db, "SELECT status FROM jobs"))[0] == status
+    if reason is not None:
+        assert (await _one(db, "SELECT reason FROM pushed_jobs"))[0] == reason
 
 
 async def test_a_pilot_that_the_worker_plays_is_accounted_as_any_other(

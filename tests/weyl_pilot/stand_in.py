@@ -64,6 +64,8 @@ class StandIn:
         self.log: list[str] = []
         self.action = "continue"
         self.is_down = False
+        self.goes_down_after_match = False
+        """Whether a match answer with jobs is the last answer that anybody gets."""
         self.unread_tokens = 0
         """How many tokens of jobs are still to be refused."""
         self.is_revoked = False
@@ -158,6 +160,7 @@ class StandIn:
         if not self.waiting and self.action == "continue":
             self.changed.wait_for(lambda: self.waiting or self.action != "continue", document["wait_s"])
         ids = [self.waiting.pop(0) for _ in range(min(document["count"], len(self.waiting)))]
+        self.is_down = self.is_down or bool(ids and self.goes_down_after_match)
         miss = None if ids else {"condition": "no job"}
         return 200, {"jobs": [self.jobs[i].document for i in ids], "classes": {}, "miss": miss, "action": self.action}
 

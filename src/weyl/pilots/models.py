@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -40,6 +40,9 @@ class PilotRegistrationParams(BaseModel):
     pilot_status: PilotStatus = PilotStatus.SUBMITTED
 
 
+JobId = Annotated[int, Field(ge=0, lt=1 << 63)]
+
+
 class PilotMetadata(BaseModel):
     """What may be changed of a pilot; null leaves a field as it is."""
 
@@ -53,7 +56,9 @@ class PilotMetadata(BaseModel):
     GridSite: StorableText | None = Field(default=None, max_length=128)
     GridType: StorableText | None = Field(default=None, max_length=32)
     AccountingSent: bool | None = None
-    CurrentJobID: int | None = Field(default=None, ge=0, lt=1 << 63)
+    CurrentJobID: JobId | None = None
+    StartedJobs: list[JobId] | None = Field(default=None, max_length=10_000)
+    """With a pilot's own last word: the jobs whose payloads it started. Others that it was given run nowhere."""
 
 
 class PilotSecretRedemption(BaseModel):

@@ -4545,6 +4545,8 @@ export interface components {
             GridType?: string | null;
             /** Queue */
             Queue?: string | null;
+            /** Startedjobs */
+            StartedJobs?: number[] | null;
             Status?: components["schemas"]["PilotStatus"] | null;
             /** Statusreason */
             StatusReason?: string | null;

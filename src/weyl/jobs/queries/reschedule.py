@@ -23,6 +23,10 @@ _LOCK_BY_PILOT = sa.text(
     f"SELECT {_ROW} FROM jobs WHERE pilot_stamp = ANY(CAST(:stamps AS text[]))"
     " AND status IN ('Matched', 'Running', 'Completing', 'Stalled') ORDER BY job_id FOR NO KEY UPDATE"
 ).columns(**_TYPES)
+_WITH_JOBS = sa.text(
+    "SELECT DISTINCT pilot_stamp FROM jobs WHERE pilot_stamp = ANY(CAST(:stamps AS text[]))"
+    " AND status IN ('Matched', 'Running', 'Completing', 'Stalled')"
+)
 _DESCRIPTIONS = sa.text(
     "SELECT description_id, jdl, document FROM job_descriptions"
     " WHERE description_id = ANY(CAST(:description_ids AS bigint[]))"
@@ -94,6 +98,11 @@ async def lock_jobs(tx: Tx, job_ids: Iterable[int]) -> dict[int, sa.RowMapping]:
 async def lock_jobs_of_pilots(tx: Tx, stamps: Sequence[str]) -> dict[int, sa.RowMapping]:
     """Lock the jobs that these pilots are thought to run."""
     return _by_id(await tx.execute(_LOCK_BY_PILOT, {"stamps": list(stamps)}))
+
+
+async def select_pilots_with_jobs(tx: Tx, stamps: Sequence[str]) -> set[str]:
+    """Return those of these pilots that are thought to run jobs."""
+    return set((await tx.execute(_WITH_JOBS, {"stamps": list(stamps)})).scalars())
 
 
 async def select_silent_jobs(tx: Tx, rule: str, *, limits: Limits, now: datetime, limit: int) -> list[int]:

@@ -1,6 +1,6 @@
 """A pilot has ended: the jobs that it had are resolved at once, without waiting for a timer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,30 +10,48 @@ from weyl.jobs.retries import ErrorClass
 from weyl.jobs.service.moves import move
 from weyl.jobs.service.reschedule import give_back
 from weyl.jobs.service.retry import settle
+from weyl.jobs.starts import MAY_HAVE_STARTED, NO_WORD, Start, Starts, start_of
 from weyl.jobs.states import Report
 from weyl.kit.db import Tx
 
 SOURCE = "PilotEnd"
 
 
-async def end_of_pilot(tx: Tx, stamps: Sequence[str], *, config: Config, now: datetime, reason: str) -> None:
-    """Let jobs that never started wait again, and fail those that ran, with the reason as minor status.
+async def end_of_pilot(
+    tx: Tx, stamps: Sequence[str], *, config: Config, now: datetime, reason: str, starts: Starts = NO_WORD
+) -> None:
+    """Let jobs that never started wait again, and fail those that did or may have, with the reason as minor status.
 
     A job that failed so runs again on another host, as often as its VO lets it.
     """
-    await _resolve(tx, await queries.lock_jobs_of_pilots(tx, stamps), config=config, now=now, reason=reason)
+    rows = await queries.lock_jobs_of_pilots(tx, stamps)
+    await _resolve(tx, rows, config=config, now=now, reason=reason, starts=starts)
 
 
-async def take_back(tx: Tx, job_ids: Mapping[int, str], *, config: Config, now: datetime, reason: str) -> None:
+async def take_back(
+    tx: Tx, job_ids: Mapping[int, str], *, config: Config, now: datetime, reason: str, starts: Starts = NO_WORD
+) -> None:
     """Do the same with some jobs of pilots, given with the pilot of each; those that others have by now stay."""
     rows = await queries.lock_jobs_of_pilots(tx, sorted(set(job_ids.values())))
     chosen = {job_id: row for job_id, row in rows.items() if job_ids.get(job_id) == row["pilot_stamp"]}
-    await _resolve(tx, chosen, config=config, now=now, reason=reason)
+    await _resolve(tx, chosen, config=config, now=now, reason=reason, starts=starts)
 
 
-async def _resolve(tx: Tx, rows: Mapping[int, Any], *, config: Config, now: datetime, reason: str) -> None:
-    never_started = {job_id: row for job_id, row in rows.items() if row["status"] == "Matched"}
-    await give_back(tx, never_started, config=config, now=now)
-    lost = {job_id: row for job_id, row in rows.items() if job_id not in never_started}
-    await move(tx, lost, Report(now, "Failed", reason, source=SOURCE), now=now)
-    await settle(tx, dict.fromkeys(lost, ErrorClass.PILOT), config=config, now=now)
+async def with_jobs(tx: Tx, stamps: Collection[str]) -> set[str]:
+    """Return those of these pilots that are thought to have jobs."""
+    return await queries.select_pilots_with_jobs(tx, sorted(stamps))
+
+
+async def _resolve(
+    tx: Tx, rows: Mapping[int, Any], *, config: Config, now: datetime, reason: str, starts: Starts
+) -> None:
+    found = {job_id: start_of(job_id, row["status"], starts.get(row["pilot_stamp"])) for job_id, row in rows.items()}
+    await give_back(tx, _of(rows, found, Start.NO), config=config, now=now)
+    for start, minor in ((Start.YES, reason), (Start.PERHAPS, MAY_HAVE_STARTED)):
+        lost = _of(rows, found, start)
+        await move(tx, lost, Report(now, "Failed", minor, source=SOURCE), now=now)
+        await settle(tx, dict.fromkeys(lost, ErrorClass.PILOT), config=config, now=now)
+
+
+def _of(rows: Mapping[int, Any], found: Mapping[int, Start], start: Start) -> dict[int, Any]:
+    return {job_id: row for job_id, row in rows.items() if found[job_id] is start}

@@ -10,8 +10,8 @@ from weyl.config.operations import JobHealth, SiteJobHealth
 from weyl.jobs.queries import reschedule as queries
 from weyl.jobs.retries import ErrorClass
 from weyl.jobs.service.moves import end_runs, move
-from weyl.jobs.service.reschedule import give_back
 from weyl.jobs.service.retry import settle
+from weyl.jobs.starts import NOT_HEARD_OF
 from weyl.jobs.states import Report
 from weyl.kit.db import Database, Tx
 from weyl.kit.isolation import isolate
@@ -45,9 +45,10 @@ async def _fail(tx: Tx, rows: Rows, config: Config, now: datetime) -> None:
     await settle(tx, dict.fromkeys(rows, ErrorClass.HOST), config=config, now=now)
 
 
-async def _release(tx: Tx, rows: Rows, config: Config, now: datetime) -> None:
+async def _fail_unheard(tx: Tx, rows: Rows, config: Config, now: datetime) -> None:
     await end_runs(tx, rows, now=now)
-    await give_back(tx, rows, config=config, now=now)
+    await move(tx, rows, Report(now, "Failed", NOT_HEARD_OF, source=SOURCE), now=now)
+    await settle(tx, dict.fromkeys(rows, ErrorClass.PILOT), config=config, now=now)
 
 
 MARK_STALLED = Rule(
@@ -59,11 +60,12 @@ MARK_STALLED = Rule(
 """Running jobs that have been silent are marked."""
 FAIL_LOST = Rule("lost", lambda health: health.fail_after, lambda site: site.fail_after, _fail)
 """Stalled jobs that stay silent are given up, also where the pilot seems to live."""
-RELEASE_UNSTARTED = Rule(
-    "not_started", lambda health: health.matched_timeout, lambda site: site.matched_timeout, _release
+FAIL_UNHEARD = Rule(
+    "not_started", lambda health: health.matched_timeout, lambda site: site.matched_timeout, _fail_unheard
 )
-"""Jobs are taken back from pilots that do not start them."""
-RULES = (FAIL_LOST, MARK_STALLED, RELEASE_UNSTARTED)
+"""Jobs of whose start nothing is heard fail: pilots may be cut off while payloads run, so they run again only as lost
+ones do."""
+RULES = (FAIL_LOST, MARK_STALLED, FAIL_UNHEARD)
 
 
 async def apply(db: Database, rule: Rule, *, config: Config, now: datetime) -> int:

@@ -89,6 +89,8 @@ class CEStatus:
 
     state: CEState
     detail: str = ""
+    exit_code: int | None = None
+    """What the program that ran the pilot on its node wrote down when it had ended; None: nobody saw that."""
 
 
 @dataclass(frozen=True)

@@ -284,10 +284,10 @@ def _status(name: str, id_: str, traces: Mapping[str, Trace], said: Mapping[str,
     word = said.get(name)
     is_over = word is None or word.state.is_final or (trace is not None and trace.code is not None)
     if trace is not None and trace.is_cancelled and is_over:
-        return CEStatus(CEState.DELETED, "cancelled")
+        return CEStatus(CEState.DELETED, "cancelled", trace.code)
     if trace is not None and trace.code is not None:
         why = f", {word.detail}" if trace.code and word is not None and word.state is CEState.FAILED else ""
-        return CEStatus(CEState.FAILED if trace.code else CEState.DONE, f"exit code {trace.code}{why}")
+        return CEStatus(CEState.FAILED if trace.code else CEState.DONE, f"exit code {trace.code}{why}", trace.code)
     if word is None or (trace is None and word.state.is_final):  # cleared away, or never ours
         return CEStatus(CEState.UNKNOWN, "no such pilot here")
     return word

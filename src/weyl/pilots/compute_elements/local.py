@@ -183,10 +183,10 @@ class LocalComputeElement:
             return CEStatus(CEState.RUNNING, "process runs")
         code = _exit_code(place)
         if (place / CANCELLED).exists():
-            return CEStatus(CEState.DELETED, "cancelled")
+            return CEStatus(CEState.DELETED, "cancelled", code)
         if code is None:
             return CEStatus(CEState.ABORTED, "the process is gone and left no exit code")
-        return CEStatus(CEState.DONE if code == 0 else CEState.FAILED, f"exit code {code}")
+        return CEStatus(CEState.DONE if code == 0 else CEState.FAILED, f"exit code {code}", code)
 
     def _terminate(self, handles: Collection[str]) -> list[str]:
         running = [handle for handle in handles if self._place(handle) and _is_running(handle)]

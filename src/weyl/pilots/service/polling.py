@@ -9,6 +9,7 @@ import structlog
 
 from weyl.config.models import Config
 from weyl.config.operations import Operations
+from weyl.jobs.starts import NO_WORD, Starts
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Tx
 from weyl.kit.isolation import isolate
@@ -19,6 +20,7 @@ from weyl.pilots.permits import PilotScope
 from weyl.pilots.queries import submission as queries
 from weyl.pilots.queries.registry import select_pilot
 from weyl.pilots.service.registry import let_jobs_go
+from weyl.pilots.service.starts import starts_left
 from weyl.pilots.service.yard import Yard
 
 log = structlog.get_logger(__name__)
@@ -100,7 +102,12 @@ async def _poll_element(yard: Yard, config: Config, element: tuple[str, str], ro
     }
     unknown = [by_handle[handle].pilot_stamp for handle, status in said.items() if status.state is CEState.UNKNOWN]
     settled = {stamp: outcome for stamp, outcome in outcomes.items() if outcome is not None}
-    await _settle(yard, config, settled, checked=[row.pilot_stamp for row in rows], unknown=unknown)
+    # A batch system that has lost a node calls its pilots failed while they may still run there: only those whose end
+    # was seen on their own node start nothing any more.
+    ended = {by_handle[handle].pilot_stamp: handle for handle, status in said.items() if status.exit_code is not None}
+    starts = await starts_left(yard, driver, ended) if ended else NO_WORD
+    checked = [row.pilot_stamp for row in rows]
+    await _settle(yard, config, settled, checked=checked, unknown=unknown, starts=starts)
 
 
 def judge(pilot: Any, status: CEStatus, *, now: datetime) -> tuple[str, str] | None:
@@ -132,6 +139,7 @@ async def _settle(
     *,
     checked: Sequence[str],
     unknown: Sequence[str],
+    starts: Starts = NO_WORD,
 ) -> None:
     now = utcnow()
 
@@ -144,7 +152,7 @@ async def _settle(
             ended = [stamp for stamp in moved if theirs[stamp][0] != "Waiting"]
             if ended:
                 await queries.revoke_secrets_of(tx, ended, now=now)
-                await let_jobs_go(tx, ended, config=config, now=now)
+                await let_jobs_go(tx, ended, config=config, now=now, starts=starts)
         return len(moved)
 
     settled = await isolate(sorted({*checked, *outcomes}), settle, event="pilots.not_settled")

@@ -17,6 +17,7 @@ import structlog
 from weyl.config.models import Config
 from weyl.config.operations import Operations
 from weyl.jobs.service.end_of_pilot import take_back
+from weyl.jobs.starts import NO_WORD, Starts
 from weyl.kit.clock import utcnow
 from weyl.kit.ids import new_stamp
 from weyl.kit.isolation import isolate
@@ -69,7 +70,7 @@ async def take(pushing: Pushing, key: QueueKey, count: int) -> None:
         door = await pushing.doors.open(key, stamp)
         jobs = await door.match(offer, room)
     except DOOR_FAULTS as error:
-        await give_up(yard, config, stamp, f"It could not ask for jobs: {error}")
+        await give_up(yard, config, stamp, f"It could not ask for jobs: {error}", starts={stamp: frozenset()})
         await note_failure(yard, config, key, str(error))
         return
     if not jobs:
@@ -92,27 +93,33 @@ async def send(pushing: Pushing, target: Target, rows: Sequence[Any], *, config:
         await _send_alike(pushing, target, demand, group, config=config)
 
 
-async def give_up(yard: Yard, config: Config, stamp: str, reason: str, *, status: str = "Failed") -> None:
-    """End a pilot that the worker plays; jobs that it has go to others."""
+async def give_up(
+    yard: Yard, config: Config, stamp: str, reason: str, *, status: str = "Failed", starts: Starts = NO_WORD
+) -> None:
+    """End a pilot that the worker plays; jobs that it has go to others, if they may run again or were never sent."""
     now = utcnow()
 
     async def settle(stamps: Sequence[str]) -> int:
         async with yard.db.transaction() as tx:
             moved = await settle_pilots(tx, dict.fromkeys(stamps, (status, reason)), now=now)
-            await let_jobs_go(tx, moved, config=config, now=now)
+            await let_jobs_go(tx, moved, config=config, now=now, starts=starts)
         return len(moved)
 
     await isolate([stamp], settle, event="pilots.not_settled")
 
 
-async def let_go(yard: Yard, config: Config, rows: Sequence[Any], reasons: Mapping[str, str]) -> None:
-    """Close rows whose jobs are not on the computing element, and give the jobs to others, free of charge."""
+async def let_go(yard: Yard, config: Config, rows: Sequence[Any], reasons: Mapping[str, str], *, is_sent: bool) -> None:
+    """Close rows of which the computing element runs no job, as far as is known, and let others have the jobs.
+
+    What was sent may have started, or may yet; what was not costs its job nothing.
+    """
     now, of_stamp = utcnow(), {row.stamp: row for row in rows}
+    starts = NO_WORD if is_sent else {row.pilot_stamp: frozenset[int]() for row in rows}
 
     async def close(stamps: Sequence[str]) -> int:
         async with yard.db.transaction() as tx:
             jobs = {of_stamp[stamp].job_id: of_stamp[stamp].pilot_stamp for stamp in stamps}
-            await take_back(tx, jobs, config=config, now=now, reason=NOT_SENT)
+            await take_back(tx, jobs, config=config, now=now, reason=NOT_SENT, starts=starts)
             await queries.change_jobs(tx, {stamp: {"closed_at": now, "reason": reasons[stamp]} for stamp in stamps})
         return len(stamps)
 
@@ -212,7 +219,7 @@ async def _record(pushing: Pushing, key: QueueKey, rows: Sequence[Any], sent: Su
         rows[index].stamp: sent.failures.get(index, "The computing element said nothing of it") for index in failed
     }
     if failed:
-        await let_go(yard, config, [rows[index] for index in failed], reasons)
+        await let_go(yard, config, [rows[index] for index in failed], reasons, is_sent=False)
     log.info("push.sent", **key.fields(), sent=len(sent.handles), failed=len(failed), doubtful=len(sent.doubtful))
     if not sent.handles:
         told = [*reasons.values(), *sent.doubtful.values(), "nothing was sent"]

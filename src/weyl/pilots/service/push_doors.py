@@ -109,4 +109,6 @@ class Doors:
 
     def close(self, stamp: str) -> None:
         """Forget a pilot whose tokens are of no use any more."""
-        self._open.pop(stamp, None)
+        door = self._open.pop(stamp, None)
+        if door is not None:
+            door.server.connections.close()

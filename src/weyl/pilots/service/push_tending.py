@@ -91,7 +91,9 @@ async def _give_up_late(pushing: Pushing, key: QueueKey, config: Config) -> None
     late = [row for row in rows if utcnow() - (row.checked_at or row.created_at) >= UNKNOWN_FOR]
     if late:
         reasons = {row.stamp: "Its computing element could not be asked for a day" for row in late}
-        await let_go(pushing.yard, config, late, reasons)
+        for is_sent in (False, True):
+            those = [row for row in late if (row.sent_at is not None) is is_sent]
+            await let_go(pushing.yard, config, those, reasons, is_sent=is_sent)
         for stamp in {row.pilot_stamp for row in late} - {row.pilot_stamp for row in rows if row not in late}:
             await give_up(pushing.yard, config, stamp, "Its computing element could not be asked for a day")
 
@@ -129,7 +131,8 @@ async def _send_what_is_left(turn: _Turn, rows: Sequence[Any]) -> None:
     if target is None:
         stale += wanted
     if stale:
-        await let_go(turn.pushing.yard, turn.config, stale, {row.stamp: "It was never sent" for row in stale})
+        reasons = {row.stamp: "It was never sent" for row in stale}
+        await let_go(turn.pushing.yard, turn.config, stale, reasons, is_sent=False)
     if target is not None:
         await send(turn.pushing, target, wanted, config=turn.config)
 
@@ -146,7 +149,7 @@ async def _find_doubtful(turn: _Turn, rows: Sequence[Any]) -> None:
     lost = [row for row in late if row.stamp not in handles]
     if lost:
         reasons = {row.stamp: "Its submission was cut short" for row in lost}
-        await let_go(turn.pushing.yard, turn.config, lost, reasons)
+        await let_go(turn.pushing.yard, turn.config, lost, reasons, is_sent=True)
     log.warning("push.orphans", **turn.key.fields(), adopted=len(handles), let_go=len(lost))
 
 
@@ -300,7 +303,8 @@ async def _end_pilots(turn: _Turn, pilots: Mapping[str, Any]) -> None:
         if pilot.revoked_at is not None:
             await give_up(yard, turn.config, stamp, "It was revoked", status="Deleted")
         elif not pilot.jobs:
-            await give_up(yard, turn.config, stamp, "It was cut short before it wrote down its jobs")
+            reason = "It was cut short before it wrote down its jobs"
+            await give_up(yard, turn.config, stamp, reason, starts={stamp: frozenset()})
         else:
             async with yard.db.transaction() as tx:
                 reason = f"{pilot.jobs} {'job' if pilot.jobs == 1 else 'jobs'} pushed"

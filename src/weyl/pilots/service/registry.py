@@ -6,6 +6,7 @@ from typing import Any
 
 from weyl.config.models import Config
 from weyl.jobs.service.end_of_pilot import end_of_pilot
+from weyl.jobs.starts import NO_WORD, Starts
 from weyl.kit.db import Tx
 from weyl.kit.paging import Count, Cursor, Listed, Part, full_order
 from weyl.kit.search import SearchParams, SortSpec, SummaryParams, may_scan
@@ -59,14 +60,23 @@ async def update(
         raise PilotNotFound(f"There is no pilot {', '.join(missing[:10])}")
     if writer.stamp is not None:
         _stay(known[writer.stamp], changes[writer.stamp])
-    fields = {stamp: change.model_dump(mode="json", exclude_none=True) for stamp, change in changes.items()}
+    fields = {
+        stamp: change.model_dump(mode="json", exclude_none=True, exclude={"StartedJobs"})
+        for stamp, change in changes.items()
+    }
     await queries.update_pilots(tx, fields, now=now)
     ended = [
         stamp
         for stamp, change in changes.items()
         if change.Status in FINAL_STATUSES and known[stamp].status not in FINAL_STATUSES
     ]
-    await let_jobs_go(tx, ended, config=config, now=now)
+    await let_jobs_go(tx, ended, config=config, now=now, starts=_own_word(writer, changes))
+
+
+def _own_word(writer: PilotWriter, changes: Mapping[str, PilotMetadata]) -> Starts:
+    """Return what the pilot that speaks says of the payloads that it started; nobody else can know."""
+    said = changes[writer.stamp].StartedJobs if writer.stamp is not None else None
+    return NO_WORD if writer.stamp is None or said is None else {writer.stamp: frozenset(said)}
 
 
 def _stay(pilot: Any, change: PilotMetadata) -> None:
@@ -81,10 +91,12 @@ def _stay(pilot: Any, change: PilotMetadata) -> None:
             raise PilotForbidden(f"A pilot does not move: its {name} is {known}")
 
 
-async def let_jobs_go(tx: Tx, stamps: Collection[str], *, config: Config, now: datetime) -> None:
+async def let_jobs_go(
+    tx: Tx, stamps: Collection[str], *, config: Config, now: datetime, starts: Starts = NO_WORD
+) -> None:
     """Tell the jobs room of pilots that ended, so that no job waits for a timer."""
     if stamps:
-        await end_of_pilot(tx, sorted(stamps), config=config, now=now, reason=NOT_RUNNING)
+        await end_of_pilot(tx, sorted(stamps), config=config, now=now, reason=NOT_RUNNING, starts=starts)
 
 
 def search_may_scan(params: SearchParams) -> bool:
