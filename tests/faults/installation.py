@@ -127,8 +127,9 @@ class FaultyStack(Stack):
     def kill(self, name: str) -> None:
         """`kill -9` one part; what is not supervised is started again on its data."""
         if name == "pilot":
-            pilots = self.pilots()
-            assert pilots, "a pilot that can be killed"
+            pilots: list[psutil.Process] = []
+            # One that becomes another program just now has no command line.
+            await_that(lambda: bool(pilots.extend(self.pilots()) or pilots), "a pilot")
             for pilot in pilots:
                 pilot.kill()
         elif name == "postgresql":

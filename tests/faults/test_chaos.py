@@ -100,10 +100,8 @@ def strike(stack: FaultyStack, executions: Executions, victim: str) -> None:
     """Kill one part now, or the pilot as soon as it has a payload that it could not report."""
     if victim == UNREPORTED:
         kill_with_an_unreported_end(stack, executions)
-        return
-    if victim == "pilot":
-        await_that(lambda: bool(stack.pilots()), "a pilot")
-    stack.kill(victim)
+    else:
+        stack.kill(victim)
 
 
 def kill_with_an_unreported_end(stack: FaultyStack, executions: Executions) -> None:

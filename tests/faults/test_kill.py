@@ -37,7 +37,7 @@ def test_every_job_ends_done_once(
     if point == "submission":
         if victim == "pilot":
             alice.submit(executions.jdl("first", jobs=1, seconds=0), "first")
-            await_that(lambda: bool(stack.pilots()), "a pilot")
+            await_that(lambda: bool(executions.counts("end", "first")), "a pilot at work")
         # What is killed here starts again in this thread: the kernel ends programs with the thread that started them.
         with ThreadPoolExecutor(1) as pool:
             submission = pool.submit(alice.submit, jdl, name)

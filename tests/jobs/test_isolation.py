@@ -37,7 +37,7 @@ async def statuses(db: Database) -> list[str]:
         return list((await tx.execute(sa.select(jobs.c.status).order_by(jobs.c.job_id))).scalars())
 
 
-@pytest.mark.parametrize(("before", "after"), [("Running", "Stalled"), ("Stalled", "Failed"), ("Matched", "Received")])
+@pytest.mark.parametrize(("before", "after"), [("Running", "Stalled"), ("Stalled", "Failed"), ("Matched", "Failed")])
 async def test_silent_jobs(db: Database, make_jobs: MakeJobs, before: str, after: str) -> None:
     _, bad, _ = await make_jobs(3, status=before, at=utcnow() - DAY)
     await poison(db, bad)

@@ -18,6 +18,7 @@ from weyl_pilot.bundle import REPORTS, Journal
 from weyl_pilot.isolation import Walls
 from weyl_pilot.sandbox import Sandboxes
 from weyl_pilot.shares import Shares
+from weyl_pilot.starts import Starts
 from weyl_pilot.uids import LOCK_DIRECTORY, NoFreeUid, Uids
 from weyl_pilot.watchdog import Watchdog
 from weyl_pilot.work import Work
@@ -33,6 +34,7 @@ SYSTEM_PYTHON = shutil.which("python3", path="/usr/bin:/bin") or sys.executable
 KILLED_PILOT = """
 import subprocess, sys, time
 from pathlib import Path
+from weyl_pilot.starts import Starts
 from weyl_pilot.uids import Uids
 lease = Uids([int(sys.argv[1])], [sys.argv[2]]).lease(Path("/nowhere"))
 payload = subprocess.Popen(["sleep", "600"], user=lease.uid, start_new_session=True)
@@ -199,6 +201,7 @@ def test_a_job_goes_back_with_an_error_of_the_host_where_no_user_is_free(tmp_pat
         sandboxes=Sandboxes(journal, tmp_path),
         walls=Walls(level="user", pilot_dir=tmp_path, is_root=True),
         watchdog=Watchdog(60),
+        starts=Starts(tmp_path),
         jobs_dir=tmp_path / "jobs",
         spool=tmp_path,
         facts={},
