@@ -39,7 +39,7 @@ async def open_services(
             statement_timeout_s=settings.database_statement_timeout_s,
         )
         stack.push_async_callback(db.close)
-        await stack.enter_async_context(keeping_time(db))
+        clock = await stack.enter_async_context(keeping_time(db))
         config = ConfigStore(settings.config_url, check_every_s=settings.config_check_every_s, model=merged.config)
         await config.start()
         stack.push_async_callback(config.stop)
@@ -59,6 +59,7 @@ async def open_services(
             preparation=merged.preparation(),
             metrics=metrics or Metrics(),
             views=merged.views,
+            followers=[clock, config.follower],
             assets=merged.assets,
         )
 
@@ -83,6 +84,7 @@ def create_app(settings: Settings, extensions: Sequence[Extension] | None = None
             app.state.store = services.store
             app.state.drivers = services.drivers
             app.state.metrics = metrics
+            app.state.followers = services.followers
             app.state.health_checks = health_checks(services)
             await _hold(app, active, services, stack)
             app.state.metrics_port = await stack.enter_async_context(observed(services, traces, "weyl-server"))

@@ -40,13 +40,14 @@ from weyl.jobs.views import VIEWS as JOB_VIEWS
 from weyl.kit.changes import Feed
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Tx
+from weyl.kit.following import following
 from weyl.kit.metrics import Figure, Source
 from weyl.matcher import tasks as matcher_tasks
 from weyl.matcher.routes import explain_router
 from weyl.matcher.routes import router as matcher_router
 from weyl.matcher.service.explain import Explainer
 from weyl.matcher.service.explain_offers import OfferExplainer
-from weyl.matcher.service.matcher import running_matcher
+from weyl.matcher.service.matcher import open_matcher
 from weyl.pilots import tasks as pilots_tasks
 from weyl.pilots.compute_elements.known import DRIVERS
 from weyl.pilots.routes import router as pilots_router
@@ -91,7 +92,7 @@ async def _state(services: Services) -> AsyncIterator[Mapping[str, object]]:
         token_lifetime=timedelta(minutes=services.settings.access_token_minutes),
     )
     board = StatusBoard(services.db, services.config)
-    matching = running_matcher(
+    matching = open_matcher(
         services.db,
         board,
         services.keys,
@@ -99,7 +100,9 @@ async def _state(services: Services) -> AsyncIterator[Mapping[str, object]]:
         advice=guard.advice,
     )
     waker = Waker(services.db, board)
-    async with authority as auth, board, waker, matching as matcher, guard as verifier, _hub(services, board) as hub:
+    async with authority as auth, matching as matcher, _hub(services, board) as hub:
+        followers = (board.follower, waker.follower, *matcher.followers, guard.follower, *hub.followers)
+        services.followers.extend(followers)
         explainer = Explainer(board, matcher, pilots_seen=pilot_figures.count_pilots)
         _show_figures(services)
         services.metrics.gauge(
@@ -108,22 +111,23 @@ async def _state(services: Services) -> AsyncIterator[Mapping[str, object]]:
         matcher.observe = services.metrics.histogram(
             "weyl_match_duration_seconds", "Time from a pilot's question to its claim, without the wait for jobs."
         )
-        yield {
-            "verifier": verifier,
-            "auth": auth,
-            "sessions": Sessions(services.db, services.config, services.settings),
-            "status_board": board,
-            "job_writes": JobWrites(services.db, services.config),
-            "submission_rules": replace(services.submission, outlook=explainer.outlook),
-            "matcher": matcher,
-            "explainer": explainer,
-            "offer_explainer": OfferExplainer(services.db, board, matcher),
-            "before_stop": [matcher.send_away, hub.close],
-            "pilot_yard": _yard(services),
-            "view_shelf": ViewShelf(services.views, version("weyl")),
-            "event_hub": hub,
-            "site": Site(Assets.installed(services.assets), services.settings),
-        }
+        async with following(*followers):
+            yield {
+                "verifier": guard,
+                "auth": auth,
+                "sessions": Sessions(services.db, services.config, services.settings),
+                "status_board": board,
+                "job_writes": JobWrites(services.db, services.config),
+                "submission_rules": replace(services.submission, outlook=explainer.outlook),
+                "matcher": matcher,
+                "explainer": explainer,
+                "offer_explainer": OfferExplainer(services.db, board, matcher),
+                "before_stop": [matcher.send_away, hub.close],
+                "pilot_yard": _yard(services),
+                "view_shelf": ViewShelf(services.views, version("weyl")),
+                "event_hub": hub,
+                "site": Site(Assets.installed(services.assets), services.settings),
+            }
 
 
 def _hub(services: Services, board: StatusBoard) -> Hub:

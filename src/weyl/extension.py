@@ -19,6 +19,7 @@ from weyl.jobs.additions import JobReferences, SubmissionCheck, SubmissionRules
 from weyl.jobs.attributes import JobAttribute
 from weyl.jobs.preparation import PreparationCheck, PreparationRules
 from weyl.kit.db import Database
+from weyl.kit.following import Follower
 from weyl.kit.http import User
 from weyl.kit.metrics import Metrics
 from weyl.kit.s3 import ObjectStore
@@ -51,6 +52,8 @@ class Services:
     metrics: Metrics = field(default_factory=Metrics)
     views: Sequence[View] = ()
     """What web pages show, with what extensions add."""
+    followers: list[Follower] = field(default_factory=list)
+    """What this process keeps a copy of; who holds another adds its follower, and health and figures tell of it."""
     assets: Mapping[str, str] = field(default_factory=dict)
     """Where extensions have files for web pages, by name."""
 

@@ -14,6 +14,7 @@ from weyl.client.errors import UsageFault
 from weyl.extension import Services
 from weyl.kit.clock import utcnow
 from weyl.kit.errors import Unavailable
+from weyl.kit.following import judge_followers
 from weyl.kit.health import Check
 from weyl.kit.metrics import serve_metrics
 from weyl.kit.timekeeping import judge_clock
@@ -44,12 +45,16 @@ def health_checks(services: Services) -> dict[str, Check]:
         services.config.current()
         return services.config.warnings
 
+    async def followers() -> list[str]:
+        return judge_followers(services.followers)
+
     return {
         "database": database,
         "schema": schema,
         "configuration": config,
         "object store": kept(_store_check(services), for_s=STORE_KEPT_S),
         "clock": judge_clock,
+        "followers": followers,
     }
 
 
@@ -143,6 +148,12 @@ def _show_process(services: Services) -> None:
         "weyl_config_revision_age_seconds",
         "Time since the commit of the configuration that is served.",
         lambda: _age_s(services),
+    )
+    metrics.gauges(
+        "weyl_follower_failing_seconds",
+        "For how long a copy that this process keeps could not be brought up to date; 0 if it is.",
+        "follower",
+        lambda: {follower.name: follower.failing_s for follower in services.followers},
     )
     metrics.gauge(
         "weyl_config_warnings", "What is wrong with the configuration's repository now.", lambda: len(config.warnings)

@@ -144,6 +144,11 @@ class Application:
         claims = access_claims(identity, token_id=uuid7(), now=int(time.time()), lifetime_s=1200)
         return bearer(self.keys.sign(claims))
 
+    async def seen(self) -> None:
+        """Return once this process has taken in all that was committed before."""
+        for follower in self.app.state.followers:
+            await follower.seen()
+
     def pilot(
         self,
         stamp: str,

@@ -111,8 +111,8 @@ async def test_what_a_bulk_order_ends_is_given_back_once(
     # The room is there, and no more of it than there was.
     await limit(db, 3)
     await submit(5)
-    await application.app.state.matcher.limits.refresh()
-    await application.app.state.matcher.freshness.refresh()
+    await application.app.state.matcher.limits.follower.seen()
+    await application.app.state.matcher.freshness.queue.seen()
     asked = {"offer": OFFER, "count": 5}
     answer = await application.client.post("/api/matcher/match", json=asked, headers=application.pilot("c" * 32))
     assert len(answer.json()["jobs"]) == 3, answer.text

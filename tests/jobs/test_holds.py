@@ -119,9 +119,8 @@ async def test_a_job_whose_sites_are_all_closed_is_held_and_goes_on_when_one_ope
     assert await _wake(db, config) == []
     order = {"kind": "site", "name": ALPHA, "status": "Active"}
     assert (await application.client.patch(url, json=[order], headers=headers)).status_code == 200
-    async with asyncio.timeout(10):
-        while await _enqueued(db) != [held]:
-            await asyncio.sleep(0.01)
+    await application.seen()
+    assert await _enqueued(db) == [held]
     await _check(db, [held], config)
     assert await _holds(db) == {}
 

@@ -14,6 +14,7 @@ from weyl.config.service import ConfigStore
 from weyl.jobs.tables import job_descriptions, jobs
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
+from weyl.kit.following import following
 from weyl.kit.partitions import ensure_month_partitions
 from weyl.matcher.models import MatchRequest
 from weyl.matcher.offers import Place
@@ -121,10 +122,10 @@ async def start_matcher(db: Database, config: ConfigStore, tokens: JobTokens) ->
             if pool is None:
                 pool = Database(db.url, pool_size=2, lock_timeout_s=lock_timeout_s)
                 stack.push_async_callback(pool.close)
-            board = await stack.enter_async_context(StatusBoard(pool, config))
+            board = StatusBoard(pool, config)
             matcher = Matcher(pool, board, tokens=tokens, **options)  # type: ignore[arg-type]
-            await matcher.start()
-            stack.push_async_callback(matcher.stop)
+            stack.push_async_callback(matcher.close)
+            await stack.enter_async_context(following(board.follower, *matcher.followers))
             return matcher
 
         yield start

@@ -15,6 +15,7 @@ from tests.matcher.conftest import ALPHA, BETA, a_pilot, a_request
 from weyl.auth.keys import KeySet
 from weyl.config.service import ConfigStore
 from weyl.kit.db import Database
+from weyl.kit.following import following
 from weyl.matcher.offers import Place
 from weyl.matcher.service.answers import JobTokens
 from weyl.matcher.service.matcher import Matcher
@@ -45,12 +46,12 @@ async def run(database_url: str, config_url: str, keys: str, seed: int) -> None:
     await config.start()
     tokens = JobTokens(KeySet(keys, issuer=URL + "/"), lifetime_s=1200)
     matcher = Matcher(db, StatusBoard(db, config), tokens=tokens, sweep_every_s=1)
-    await matcher.start()
     stop, chance = asyncio.Event(), random.Random(seed)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    print("ready", flush=True)
-    await asyncio.gather(*(ask(matcher, chance, stop) for _ in range(PILOTS)))
-    await matcher.stop()
+    async with following(*matcher.followers):
+        print("ready", flush=True)
+        await asyncio.gather(*(ask(matcher, chance, stop) for _ in range(PILOTS)))
+    await matcher.close()
     await config.stop()
     await db.close()
 

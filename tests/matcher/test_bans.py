@@ -32,25 +32,17 @@ async def _ask(application: Application, **more: Any) -> dict[str, Any]:
 
 
 async def _misses(application: Application, condition: str) -> None:
-    """Ask until the condition is named: the matcher may not have heard of the job yet."""
-    for _ in range(400):
-        answer = await _ask(application)
-        assert not answer["jobs"]
-        if answer["miss"]["condition"] == condition:
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError(f"{condition} is never named")
+    """Ask, and get no job for this reason."""
+    await application.seen()
+    answer = await _ask(application)
+    assert (answer["jobs"], answer["miss"]["condition"]) == ([], condition)
 
 
 async def test_a_banned_site_gets_no_job_and_its_parked_pilot_wakes_when_the_ban_is_taken_back(
     application: Application, submit: Submit
 ) -> None:
     await _say(application, "PATCH", "status", status="Banned", reason="flood")
-    board = application.app.state.status_board
-    for _ in range(400):
-        if not board.usable("voa", site="LCG.Alpha.org", ce=None).allowed:
-            break
-        await asyncio.sleep(0.01)
+    await application.seen()
     [job_id] = await submit(1)
     await _misses(application, "site_status")
     parked = asyncio.create_task(_ask(application, wait_s=30))
@@ -64,8 +56,7 @@ async def test_who_asks_while_a_site_opens_does_not_wait_in_vain(application: Ap
     """Of those who ask all the time some have made their offer before it opens, and are looked at afterwards."""
     matcher, board = application.app.state.matcher, application.app.state.status_board
     await _say(application, "PATCH", "status", status="Banned", reason="flood")
-    while board.usable("voa", site="LCG.Alpha.org", ce=None).allowed:
-        await asyncio.sleep(0.01)
+    await application.seen()
     await submit(ASKING_MAX)
     await _misses(application, "site_status")
     opening = asyncio.create_task(_say(application, "POST", "status/release"))
@@ -83,11 +74,7 @@ async def test_who_asks_while_a_site_opens_does_not_wait_in_vain(application: Ap
 async def test_a_draining_site_still_gets_what_ends_in_time(application: Application, submit: Submit) -> None:
     until = utcnow() + timedelta(hours=3)
     await _say(application, "POST", "drain", reason="downtime", until=until.isoformat())
-    board = application.app.state.status_board
-    for _ in range(400):
-        if board.usable("voa", site="LCG.Alpha.org", ce=None).until is not None:
-            break
-        await asyncio.sleep(0.01)
+    await application.seen()
     [long] = await submit(1, a_class({"wall_time": 4 * 3600}))
     [short] = await submit(1, a_class({"wall_time": 2 * 3600}))
     answer = await _ask(application, wait_s=10)

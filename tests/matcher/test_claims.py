@@ -102,7 +102,7 @@ async def test_a_job_that_another_batch_is_about_to_take_is_not_asked_for_again(
             answer = await matcher.match(a_pilot("b" * 32), a_request())
         assert answer.miss is not None
         assert (answer.miss.condition, len(count)) == ("busy", 0)
-        await matcher.freshness.refresh()  # the job that is about to go is counted still
+        await matcher.freshness.queue.seen()  # the job that is about to go is counted still
         assert entry.waiting == 2
     assert [job.job_id for job in (await first).jobs] == [held]
     assert (entry.waiting, entry.under_way) == (1, 0)
@@ -180,7 +180,7 @@ async def test_jobs_beyond_those_believed_to_wait_are_found(
     entry.waiting = 1
     got.append((await matcher.match(a_pilot(), a_request())).jobs[0].job_id)
     assert not matcher.index.is_active(entry)
-    await matcher.freshness.refresh()
+    await matcher.freshness.queue.seen()
     got.append((await matcher.match(a_pilot(), a_request())).jobs[0].job_id)
     assert got == jobs
 

@@ -27,7 +27,7 @@ async def _ask(application: Application, status: int = 200, **changes: Any) -> d
 
 
 async def _refresh(application: Application) -> None:
-    await application.app.state.matcher.freshness.refresh()
+    await application.app.state.matcher.freshness.queue.seen()
 
 
 async def test_who_is_no_operator_is_told_nothing(application: Application) -> None:
@@ -70,12 +70,12 @@ async def test_a_limit_that_is_reached_is_shown_to_whoever_never_met_it(
     async with db.transaction() as tx:
         await service.apply_limits(tx, rules, utcnow())
     matcher = application.app.state.matcher
-    await matcher.limits.refresh()
+    await matcher.limits.follower.seen()
     await _refresh(application)
     pilot = application.pilot("a" * 32)
     answer = await application.client.post("/api/matcher/match", json={"offer": OFFER, "wait_s": 5}, headers=pilot)
     assert [job["job_id"] for job in answer.json()["jobs"]] == [job_id]
-    await matcher.limits.refresh()
+    await matcher.limits.follower.seen()
     await _refresh(application)
     told = await _ask(application)
     assert told["verdict"] == (

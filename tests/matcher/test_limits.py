@@ -24,6 +24,7 @@ from weyl.jobs.service.moves import fail, move
 from weyl.jobs.states import Report
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
+from weyl.kit.following import following
 from weyl.matcher.service.limits import Limits
 from weyl.task_queues import queries, service
 from weyl.task_queues.gates import GateState, Rule, has_room, merged, rules_of, tat_after
@@ -66,7 +67,7 @@ async def test_no_more_jobs_run_than_the_limit_and_an_end_makes_room(
     assert refused.miss.condition == "gates"
     assert len((await matcher.match(a_pilot("c" * 32, BETA), a_request(count=2))).jobs) == 2
     await end(db, got[:1], "Failed")
-    await matcher.limits.refresh()
+    await matcher.limits.follower.seen()
     assert len((await matcher.match(a_pilot("d" * 32), a_request(count=5))).jobs) == 1
     assert await used(db) == {f"voa site={ALPHA.site}": (3, 3)}
 
@@ -80,11 +81,11 @@ async def test_a_job_keeps_its_place_until_it_has_ended(
     matcher = await start_matcher()
     [job] = (await matcher.match(a_pilot(), a_request(count=2))).jobs
     await end(db, [job.job_id], status)
-    await matcher.limits.refresh()
+    await matcher.limits.follower.seen()
     assert (await matcher.match(a_pilot(), a_request())).jobs == []
     async with db.transaction() as tx:
         await tx.execute(text("DELETE FROM jobs WHERE job_id = :id"), {"id": job.job_id})
-    await matcher.limits.refresh()
+    await matcher.limits.follower.seen()
     assert len((await matcher.match(a_pilot(), a_request())).jobs) == 1
 
 
@@ -121,7 +122,7 @@ async def test_jobs_start_no_faster_than_the_delay_says(
     assert (await second.match(a_pilot("b" * 32), a_request(count=9))).jobs == []
     async with db.transaction() as tx:
         await tx.execute(text("UPDATE match_gate SET tat = tat - interval '1 hour'"))
-    await second.limits.refresh()
+    await second.limits.follower.seen()
     assert len((await second.match(a_pilot("b" * 32), a_request(count=9))).jobs) == 1
 
 
@@ -136,7 +137,7 @@ async def test_a_change_of_the_rules_counts_what_runs_and_holds_at_once_everywhe
     await limit(db, {"group": "*", "count": 9}, at=LONG_AGO)
     assert (await first.match(a_pilot("c" * 32), a_request())).jobs == []
     await limit(db)
-    await first.limits.refresh()
+    await first.limits.follower.seen()
     assert len((await first.match(a_pilot("c" * 32), a_request(count=9))).jobs) == 5
     assert await used(db) == {}
 
@@ -177,21 +178,21 @@ async def test_limits_come_from_the_configuration(
     tmp_path: Path, db: Database, submit: Submit, start_matcher: StartMatcher
 ) -> None:
     own = Installation.create(tmp_path)
-    config = ConfigStore(f"git+file://{own.config_directory}", check_every_s=0.1)
+    config = ConfigStore(f"git+file://{own.config_directory}", check_every_s=60)
     await config.start()
     limits = Limits(db, config, on_open=lambda: None)
-    await limits.start()
     await submit(5)
     document = config_document()
     document["Operations"]["voa"] = {"Matching": {"Limits": [{"Group": "user", "Count": 2}]}}  # type: ignore[index]
-    own.commit_config(document, "Limit")
-    async with asyncio.timeout(60):
-        while not limits.book.rules:
-            await asyncio.sleep(0.02)
+    async with following(limits.follower):
+        assert not limits.book.rules
+        own.commit_config(document, "Limit")
+        await config.follower.seen()
+        await limits.follower.seen()
+        assert limits.book.rules
     # whoever still has an older configuration does not undo it
     matcher = await start_matcher()
     assert len((await matcher.match(a_pilot(), a_request(count=5))).jobs) == 2
-    await limits.stop()
     await config.stop()
 
 

@@ -80,7 +80,7 @@ async def test_a_miss_names_the_condition_and_when_to_come_back(submit: Submit, 
     assert empty is not None
     assert empty.condition == "queue"
     await submit(1, a_class({"tags": "cvmfs:lhcb.cern.ch"}))
-    await matcher.freshness.refresh()
+    await matcher.freshness.queue.seen()
     unfit = (await matcher.match(a_pilot(), a_request())).miss
     assert unfit is not None
     assert (unfit.condition, unfit.retry_after_s) == ("tags", 30)
@@ -251,7 +251,7 @@ async def test_a_new_offer_is_known_within_seconds_also_while_its_pilot_is_parke
     assert known == [(ALPHA.site, 0 if wait_s else 1)]
     matcher.send_away()
     await asked
-    await matcher.stop()
+    await matcher.close()
     assert await rows(db, "SELECT site, hits + misses FROM offer") == [(ALPHA.site, 1)]
 
 
@@ -262,7 +262,7 @@ async def test_waiting_ends_when_its_time_is_over_or_the_server_stops(start_matc
     assert answer.miss.retry_after_s == 0
     asked = asyncio.create_task(matcher.match(a_pilot(), a_request(wait_s=30)))
     await parked(matcher)
-    await matcher.stop()
+    await matcher.close()
     assert (await asyncio.wait_for(asked, 10)).jobs == []
 
 
@@ -286,9 +286,9 @@ async def test_a_sweep_finds_what_no_notice_told_of_and_drops_what_is_gone(
     matcher.index.deactivate(entry)
     entry.floor = 10**9
     assert (await matcher.match(a_pilot(), a_request())).jobs == []
-    await matcher.freshness.refresh()
+    await matcher.freshness.queue.seen()
     assert len((await matcher.match(a_pilot(), a_request())).jobs) == 1
-    await matcher.freshness.refresh()
+    await matcher.freshness.queue.seen()
     assert not matcher.index.is_active(entry)
 
 
@@ -315,7 +315,7 @@ async def test_offers_are_counted_without_being_written_on_the_way(
     for host in ("wn1", "wn2", "wn3"):
         await matcher.match(a_pilot(), a_request(offer={**OFFER, "host": host}))
     assert await rows(db, "SELECT * FROM offer") == []
-    await matcher.stop()
+    await matcher.close()
     assert [tuple(row) for row in await rows(db, "SELECT vo, site, ce, queue, hits, misses FROM offer")] == [
         ("voa", "LCG.Alpha.org", "ce.alpha.org", "default", 1, 2)
     ]

@@ -59,7 +59,7 @@ async def test_explanations_tell_where_data_are(application: Application, db: Da
     answer = await application.client.get(f"/api/jobs/{job_id}/explain", headers=application.login())
     told = f"it waits for its turn, which comes sooner at {ALPHA.site}, where its input data are on disk"
     assert answer.json()["verdict"].endswith(told)
-    await application.app.state.matcher.freshness.refresh()
+    await application.app.state.matcher.freshness.queue.seen()
     asked = {"offer": {**OFFER, "site": ALPHA.site, "ce": ALPHA.ce, "queue": ALPHA.queue}}
     headers = application.login(properties=["Operator"])
     answer = await application.client.post("/api/matcher/explain", json=asked, headers=headers)

@@ -1,6 +1,5 @@
 """`weyl jobs why` in the situations in which people ask: the sentence names the cause. `pytest -rP` shows them all."""
 
-import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable
@@ -52,19 +51,14 @@ class Grid:
             await queries.record_offers(tx, columns, utcnow())
 
     async def match(self) -> None:
-        """Let a pilot take a job; the matcher may not have heard of any yet."""
+        """Let a pilot take a job."""
+        await self.application.seen()
         pilot = self.application.pilot("a" * 32)
-        async with asyncio.timeout(30):
-            while True:
-                body = {"offer": OFFER, "wait_s": 5}
-                answer = await self.application.client.post("/api/matcher/match", json=body, headers=pilot)
-                if answer.json()["jobs"]:
-                    return
+        answer = await self.application.client.post("/api/matcher/match", json={"offer": OFFER}, headers=pilot)
+        assert answer.json()["jobs"], answer.text
 
     async def say(self, path: str, method: str, **more: Any) -> None:
         """Tell the resource status something of the site, and wait until the matcher knows it."""
-        board = self.application.app.state.status_board
-        before = board.revision
         answer = await self.application.client.request(
             method,
             f"/api/rss/{path}",
@@ -72,15 +66,13 @@ class Grid:
             headers=self.application.login(properties=["Operator"]),
         )
         assert len(answer.json()["success"]) == 1, answer.text
-        async with asyncio.timeout(30):
-            while board.revision == before:
-                await asyncio.sleep(0.01)
+        await self.application.seen()
 
     async def limit(self, **limit: Any) -> None:
         """Let a limit hold."""
         async with self.db.transaction() as tx:
             await service.apply_limits(tx, merged(rules_of("voa", [MatchLimit.model_validate(limit)])), utcnow())
-        await self.application.app.state.matcher.limits.refresh()
+        await self.application.app.state.matcher.limits.follower.seen()
 
 
 Setting = Callable[[Grid], Awaitable[None]]
@@ -118,7 +110,7 @@ async def _a_full_limit(grid: Grid) -> None:
     await grid.submit(1)
     await grid.limit(site=ALPHA, count=1)
     await grid.match()
-    await grid.application.app.state.matcher.limits.refresh()
+    await grid.application.app.state.matcher.limits.follower.seen()
 
 
 async def _a_delay(grid: Grid) -> None:
@@ -126,7 +118,7 @@ async def _a_delay(grid: Grid) -> None:
     await grid.submit(1)
     await grid.limit(job_type="User", delay_s=3600)
     await grid.match()
-    await grid.application.app.state.matcher.limits.refresh()
+    await grid.application.app.state.matcher.limits.follower.seen()
 
 
 async def _a_group_that_had_less(grid: Grid) -> None:
@@ -134,7 +126,7 @@ async def _a_group_that_had_less(grid: Grid) -> None:
     await grid.submit(1)
     await grid.match()
     await grid.submit(1, a_class(group="prod"))
-    await grid.application.app.state.matcher.freshness.refresh()
+    await grid.application.app.state.matcher.freshness.queue.seen()
 
 
 async def _an_unhealthy_host(grid: Grid) -> None:
@@ -144,7 +136,7 @@ async def _an_unhealthy_host(grid: Grid) -> None:
             text("INSERT INTO host_health (site, host, score, at, reason) VALUES (:site, 'wn1', 0.1, :at, 'x')"),
             {"site": ALPHA, "at": utcnow()},
         )
-    await grid.application.app.state.matcher.hosts.refresh()
+    await grid.application.app.state.matcher.hosts.follower.seen()
 
 
 async def _older_jobs(grid: Grid) -> None:

@@ -37,7 +37,7 @@ async def test_a_job_that_was_locked_when_it_was_looked_for_is_found_again(
         await tx.execute(text("SELECT FROM queue FOR UPDATE"))
         assert (await matcher.match(a_pilot(), a_request())).jobs == []
     assert (await matcher.match(a_pilot(), a_request())).jobs == []
-    await matcher.freshness.refresh()
+    await matcher.freshness.queue.seen()
     assert [job.job_id for job in (await matcher.match(a_pilot(), a_request())).jobs] == [job_id]
 
 
@@ -83,15 +83,14 @@ async def test_a_sweep_that_saw_the_last_job_before_it_went_wakes_nobody(
     matcher = await start_matcher(sweep_every_s=QUIET_S)
     [entry] = matcher.index.entries()
     await submit(1, a_class({"tags": "nowhere"}))
-    while len(matcher.index) < 2:
-        await asyncio.sleep(0)
+    await matcher.freshness.queue.seen()
     matcher.index.retire(2)  # the sweep reads it anew, and is held up there
     told: list[list[int]] = []
     matcher.freshness._on_news = lambda entries: told.append([entry.class_id for entry in entries])
     async with db.transaction() as tx:
         await tx.execute(text("SELECT FROM requirement_class FOR UPDATE"))
         await tx.execute(text("LOCK TABLE requirement_class IN ACCESS EXCLUSIVE MODE"))
-        sweep = asyncio.create_task(matcher.freshness.refresh())
+        sweep = asyncio.create_task(matcher.freshness.queue.seen())
         while not await _waiting_for_locks(db):
             await asyncio.sleep(0.01)
         assert len((await matcher.match(a_pilot(), a_request())).jobs) == 1

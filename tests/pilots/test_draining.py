@@ -90,13 +90,6 @@ async def action(application: Application, stamp: str, wait_s: float = 0) -> str
     return str(answer.json()["action"])
 
 
-async def until_told(application: Application, stamp: str, wanted: str) -> None:
-    """Ask until the process has heard the notice."""
-    async with asyncio.timeout(WAIT_S):
-        while await action(application, stamp) != wanted:
-            await asyncio.sleep(0.02)
-
-
 @pytest.mark.parametrize("group", ["user", "admin", "cs", "pilot"])
 async def test_only_operators_and_administrators_drain(
     application: Application, make_pilot: MakePilot, group: str
@@ -155,10 +148,12 @@ async def test_a_pilot_is_told_in_every_process_and_after_undo_goes_on(
     other = await start_application()
     assert await drain(application, stamps=[drained]) == [drained]
     for process in (application, other):
-        await until_told(process, drained, "drain")
+        await process.seen()
+        assert await action(process, drained) == "drain"
         assert await action(process, spared) == "continue"
     assert await drain(application, stamps=[drained, spared], undo=True) == [drained]
-    await until_told(other, drained, "continue")
+    await other.seen()
+    assert await action(other, drained) == "continue"
 
 
 async def test_a_pilot_that_waits_for_a_job_is_told_when_its_time_is_over_and_gets_none(
@@ -170,7 +165,8 @@ async def test_a_pilot_that_waits_for_a_job_is_told_when_its_time_is_over_and_ge
         while not application.app.state.matcher.parking:
             await asyncio.sleep(0.02)
     await drain(application, stamps=[stamp, other])
-    await until_told(application, other, "drain")
+    await application.seen()
+    assert await action(application, other) == "drain"
     assert await waiting == "drain"
 
 

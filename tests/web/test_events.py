@@ -252,13 +252,14 @@ async def test_streams_are_bounded(start_application: Start, monkeypatch: pytest
 
 
 async def test_nobody_who_looks_costs_nothing(quick: Application) -> None:
-    hub = quick.app.state.event_hub
-    assert hub._task is None
+    topic = quick.app.state.event_hub.topics["jobs"]
     async with page(quick, quick.login()) as opened:
         await opened.next("ready")
-        watching = hub._task
-        assert watching is not None
-    await asyncio.wait_for(watching, 10)
+        await until(opened, set(await submit(quick, quick.login())))
+        position = topic.position
+    await submit(quick, quick.login())
+    await topic.follower.seen()
+    assert topic.position == position
 
 
 async def test_however_many_look_on_changes_are_read_once(quick: Application) -> None:

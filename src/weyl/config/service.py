@@ -26,8 +26,8 @@ from weyl.config.revisions import (
 )
 from weyl.config.schema import schema_of
 from weyl.config.source import as_written, parse_config
-from weyl.kit.background import end_task
 from weyl.kit.errors import WeylError
+from weyl.kit.following import Follower
 from weyl.kit.http import Document
 from weyl.kit.ids import sha256_hex
 
@@ -82,12 +82,11 @@ class ConfigStore:
             self._temporary = tempfile.TemporaryDirectory(prefix="weyl-config-")
             mirror = Path(self._temporary.name)
         self._repository = GitRepository(url, mirror=mirror)
-        self._check_every_s = check_every_s
+        self.follower = Follower("configuration", self.refresh, every_s=check_every_s)
         self._snapshot: Snapshot | None = None
         self._schema: bytes | None = None
         self._rejected: str | None = None
         self._warning: str | None = None
-        self._task: asyncio.Task[None] | None = None
         self._refreshing = asyncio.Lock()
 
     def current(self) -> Snapshot:
@@ -103,13 +102,11 @@ class ConfigStore:
 
     async def start(self) -> None:
         """Load the configuration and look for new revisions from now on."""
-        await self.refresh()
-        self._task = asyncio.create_task(self._watch(), name="weyl-config")
+        await self.follower.start()
 
     async def stop(self) -> None:
         """Stop looking."""
-        if self._task is not None:
-            await end_task(self._task)
+        await self.follower.stop()
         if self._temporary is not None:
             self._temporary.cleanup()
 
@@ -192,11 +189,6 @@ class ConfigStore:
             return []
         problem = "you would no longer be CSAdministrator here and could not take this back; let another one do it"
         return faults_of((Problem(problem, f"Registry.{writer.vo}.Groups.{writer.group}"),))
-
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(self._check_every_s)
-            await self.refresh()
 
     async def _load(self, head: str) -> None:
         if self._snapshot is not None and head == self._snapshot.revision:

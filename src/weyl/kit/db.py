@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from weyl.kit import json
 from weyl.kit.background import end_task
-from weyl.kit.pool import DRIVER_ERRORS, LOST, CommitInDoubt, Connections, commit, driver_of, roll_back
+from weyl.kit.pool import LOST, CommitInDoubt, Connections, commit, driver_of, roll_back
 
 log = structlog.get_logger(__name__)
 
@@ -310,14 +310,14 @@ class Listener:
         self._channels = dict(channels)
         self._on_reconnect = on_reconnect
         self._task: asyncio.Task[None] | None = None
+        self.tried = asyncio.Event()
+        """The first connection stands, or could not be made."""
         self.listening = asyncio.Event()
 
     async def start(self) -> None:
-        """Begin to listen; returns once the first connection stands."""
+        """Begin to listen; returns once the first connection stands, or could not be made."""
         self._task = asyncio.create_task(self._run(), name="weyl-listener")
-        waiter = asyncio.create_task(self.listening.wait())
-        await asyncio.wait({waiter, self._task}, return_when=asyncio.FIRST_COMPLETED)
-        waiter.cancel()
+        await self.tried.wait()
 
     async def stop(self) -> None:
         """Close the connection."""
@@ -330,8 +330,9 @@ class Listener:
             try:
                 await self._listen_until_lost()
                 delay_s = 0.1
-            except DRIVER_ERRORS as error:
-                log.warning("listener.lost", error=str(error), retry_in_s=delay_s)
+            except Exception as error:  # noqa: BLE001 - the outermost loop: it must outlive everything
+                log.warning("listener.lost", error=repr(error), retry_in_s=delay_s)
+            self.tried.set()
             self.listening.clear()
             await asyncio.sleep(delay_s)
             delay_s = min(delay_s * 2, 5)
@@ -344,6 +345,7 @@ class Listener:
             for channel in self._channels:
                 await connection.add_listener(channel, self._deliver)
             self.listening.set()
+            self.tried.set()
             if self._on_reconnect is not None:
                 self._on_reconnect()
             await self._look_after(connection, lost)

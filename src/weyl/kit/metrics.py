@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -85,7 +85,16 @@ class Metrics:
 
     def gauge(self, name: str, meaning: str, value: Callable[[], float], **labels: str) -> None:
         """Show what `value` returns at each scrape; it must cost nothing."""
-        self.registry.register(cast(Any, _Live(name, meaning, value, labels)))
+        words = tuple(labels.values())
+        self.registry.register(cast(Any, _Live(name, meaning, tuple(labels), lambda: {words: value()})))
+
+    def gauges(self, name: str, meaning: str, label: str, values: Callable[[], Mapping[str, float]]) -> None:
+        """Show at each scrape what `values` returns, a number for each word of `label`; it must cost nothing."""
+
+        def rows() -> Mapping[tuple[str, ...], float]:
+            return {(word,): value for word, value in values().items()}
+
+        self.registry.register(cast(Any, _Live(name, meaning, (label,), rows)))
 
     def histogram(self, name: str, meaning: str) -> Callable[[float], None]:
         """Return a function that takes durations in seconds into a new histogram."""
@@ -138,14 +147,17 @@ class _Collected:
 
 
 class _Live:
-    """Gives the registry one number of this process."""
+    """Gives the registry numbers of this process as they are now."""
 
-    def __init__(self, name: str, meaning: str, value: Callable[[], float], labels: dict[str, str]) -> None:
-        self._name, self._meaning, self._value, self._labels = name, meaning, value, labels
+    def __init__(
+        self, name: str, meaning: str, labels: tuple[str, ...], rows: Callable[[], Mapping[tuple[str, ...], float]]
+    ) -> None:
+        self._name, self._meaning, self._labels, self._rows = name, meaning, labels, rows
 
     def collect(self) -> Iterable[Metric]:
-        family = GaugeMetricFamily(self._name, self._meaning, labels=tuple(self._labels))
-        family.add_metric(tuple(self._labels.values()), self._value())
+        family = GaugeMetricFamily(self._name, self._meaning, labels=self._labels)
+        for words, value in self._rows().items():
+            family.add_metric(words, value)
         return [family]
 
 

@@ -8,12 +8,10 @@ from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 
-from weyl.kit.background import end_task
 from weyl.kit.clock import Anchor, go_by, machine_ahead_s, utcnow
 from weyl.kit.db import Database, Tx
-from weyl.kit.pool import DRIVER_ERRORS
+from weyl.kit.following import Follower, following
 
 log = structlog.get_logger(__name__)
 
@@ -29,15 +27,13 @@ AHEAD_MAX_S = 5.0
 
 
 @asynccontextmanager
-async def keeping_time(db: Database) -> AsyncIterator[None]:
+async def keeping_time(db: Database) -> AsyncIterator[Follower]:
     """Go by the database's clock for the length of the block; without the database, go on from what was known."""
-    keeper = Timekeeper(db)
-    await keeper.look()
-    keeping = asyncio.create_task(keeper.run(), name="weyl-timekeeper")
+    follower = Follower("clock", Timekeeper(db).look, every_s=LOOK_EVERY_S)
     try:
-        yield
+        async with following(follower):
+            yield follower
     finally:
-        await end_task(keeping)
         go_by(None)
 
 
@@ -48,20 +44,10 @@ class Timekeeper:
         self._db = db
         self._knows = False
 
-    async def run(self) -> None:
-        """Ask again and again."""
-        while True:
-            await asyncio.sleep(LOOK_EVERY_S)
-            await self.look()
-
     async def look(self) -> None:
         """Ask once, and correct ourselves if need be."""
-        try:
-            async with asyncio.timeout(LOOK_TIMEOUT_S), self._db.read() as tx:
-                round_trip_s, began, at = min([await _ask(tx) for _ in range(QUESTIONS)])
-        except (SQLAlchemyError, *DRIVER_ERRORS) as error:
-            log.warning("clock.not_asked", error=repr(error)[:200])
-            return
+        async with asyncio.timeout(LOOK_TIMEOUT_S), self._db.read() as tx:
+            round_trip_s, began, at = min([await _ask(tx) for _ in range(QUESTIONS)])
         now = at + timedelta(seconds=round_trip_s / 2)
         wrong_by_s = abs((now - utcnow()).total_seconds())
         if self._knows and (round_trip_s > ROUND_TRIP_MAX_S or wrong_by_s < max(PRECISION_S, round_trip_s)):

@@ -1,6 +1,5 @@
 """Jobs that are held before they may wait: they stay visible, and go on when what they wait for is there again."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,9 +11,9 @@ from weyl.config.models import Config
 from weyl.jobs.holds import Hold, opened, tries_of
 from weyl.jobs.queries import holds as queries
 from weyl.jobs.service.check_queue import check_soon
-from weyl.kit.background import end_task
 from weyl.kit.clock import utcnow
-from weyl.kit.db import Database, Tx, is_unavailable
+from weyl.kit.db import Database, Tx
+from weyl.kit.following import Follower
 from weyl.resource_status.service.board import StatusBoard
 from weyl.resource_status.service.looks import read_claims
 
@@ -103,32 +102,10 @@ class Waker:
     """Wakes held jobs as soon as a site or a storage element may be used again; the worker's look is only the net."""
 
     def __init__(self, db: Database, board: StatusBoard) -> None:
+        self.follower = Follower("held jobs", self._wake, every_s=None)
         self._db = db
         self._board = board
-        self._news = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        board.on_change(self._news.set)
-
-    async def __aenter__(self) -> "Waker":
-        """Listen from now on."""
-        self._task = asyncio.create_task(self._run(), name="weyl-held-jobs")
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Stop listening."""
-        if self._task is not None:
-            await end_task(self._task)
-
-    async def _run(self) -> None:
-        while True:
-            await self._news.wait()
-            self._news.clear()
-            try:
-                await self._wake()
-            except Exception as error:
-                if not is_unavailable(error):
-                    raise
-                log.warning("jobs.held_not_woken", error=repr(error))
+        board.on_change(self.follower.wake)
 
     async def _wake(self) -> None:
         async with self._db.read() as tx:

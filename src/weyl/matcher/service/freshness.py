@@ -2,22 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 
-import structlog
-
-from weyl.kit.background import end_task
-from weyl.kit.db import Database, Listener
+from weyl.kit.db import Database
+from weyl.kit.following import Follower
 from weyl.matcher.entries import Entry
 from weyl.matcher.index import Index
 from weyl.task_queues import queries as task_queues
 from weyl.task_queues.service import CHANNEL
 
-log = structlog.get_logger(__name__)
-
 SWEEP_EVERY_S = 15.0
-RETRY_AFTER_S = 1.0
-START_PATIENCE_S = 5.0
 # Sweeps after which a class without jobs leaves the index; it comes back with its next job.
 IDLE_SWEEPS_MAX = 40
 CORRECTED_AT_ONCE = 500
@@ -42,42 +35,10 @@ class Freshness:
         self._index = index
         self._on_news = on_news
         self._on_sweep = on_sweep
-        self._sweep_every_s = sweep_every_s
         self._unknown: set[int] = set()
-        self._sweep_wanted = False
-        self._wake = asyncio.Event()
-        self._listener = Listener(db, {CHANNEL: self._hear}, on_reconnect=self._want_sweep)
-        self._task: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        """Listen first, then take what waits: what comes in between is heard.
-
-        A server starts without its database, too, and catches up when it is there.
-        """
-        with suppress(TimeoutError):
-            async with asyncio.timeout(START_PATIENCE_S):
-                await self._listener.start()
-        try:
-            await self.refresh()
-        except Exception:  # the loop tries again
-            log.exception("matcher.first_sweep_failed")
-            self._want_sweep()
-        self._task = asyncio.create_task(self._run(), name="weyl-matcher-freshness")
-
-    async def stop(self) -> None:
-        """Stop listening."""
-        await self._listener.stop()
-        if self._task is not None:
-            await end_task(self._task)
-
-    async def refresh(self) -> None:
-        """Sweep now."""
-        self._sweep_wanted = False
-        await self._sweep()
-
-    def _want_sweep(self) -> None:
-        self._sweep_wanted = True
-        self._wake.set()
+        self.queue = Follower("queue", self._sweep, every_s=sweep_every_s, db=db, channel=CHANNEL, hear=self._hear)
+        self.classes = Follower("requirement classes", self._load_unknown, every_s=None)
+        """Reads the classes that notices have named and that are not in the index yet."""
 
     def _hear(self, payload: str) -> None:
         known = []
@@ -94,32 +55,12 @@ class Freshness:
         if known:
             self._on_news(known)
         if self._unknown:
-            self._wake.set()
+            self.classes.wake()
 
     def _note_news(self, entry: Entry) -> None:
         entry.notices += 1
         entry.floor, entry.waiting, entry.idle_sweeps = 0, None, 0
         self._index.activate(entry)
-
-    async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        next_sweep = loop.time() + self._sweep_every_s
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout_at(next_sweep):
-                    await self._wake.wait()
-            self._wake.clear()
-            try:
-                if self._unknown:
-                    await self._load_unknown()
-                if self._sweep_wanted or loop.time() >= next_sweep:
-                    next_sweep = loop.time() + self._sweep_every_s
-                    await self.refresh()
-                    await self._on_sweep()
-            except Exception:  # the loop outlives a database that is away
-                log.exception("matcher.refresh_failed")
-                self._sweep_wanted = True
-                next_sweep = loop.time() + RETRY_AFTER_S
 
     async def _load_unknown(self) -> None:
         wanted, self._unknown = self._unknown, set()
@@ -169,6 +110,7 @@ class Freshness:
             if number % CORRECTED_AT_ONCE == 0:
                 await asyncio.sleep(0)  # pilots are answered in between
         self.tell(news)
+        await self._on_sweep()
 
     def _correct(self, entry: Entry, heads: dict[int, int], waiting: dict[int, int]) -> bool:
         """Bring one entry up to date; says whether jobs turned up that nobody had told of."""

@@ -1,24 +1,18 @@
 """Keeps limits exact: who matches locks the gates that its jobs go through, and gets no more than they have room."""
 
-import asyncio
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
-import structlog
-
-from weyl.config.service import ConfigStore, Snapshot
-from weyl.kit.background import end_task
+from weyl.config.service import ConfigStore
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database, Tx
+from weyl.kit.following import Follower
 from weyl.matcher.gate_book import Gate, GateBook
 from weyl.matcher.planning import Slot
 from weyl.task_queues import queries, service
 from weyl.task_queues.gates import GateState, Rule, has_room, merged, rules_of
 
-log = structlog.get_logger(__name__)
-
-LOOK_EVERY_S = 0.5
-REFRESH_EVERY = timedelta(seconds=1)
+LOOK_EVERY_S = 1.0
 
 
 class StaleLimits(Exception):
@@ -30,33 +24,11 @@ class Limits:
 
     def __init__(self, db: Database, config: ConfigStore, *, on_open: Callable[[], None]) -> None:
         self.book = GateBook()
+        self.follower = Follower("limits", self._read, every_s=LOOK_EVERY_S)
         self._db = db
         self._config = config
         self._on_open = on_open
         self._applied = ""
-        self._refreshed_at = datetime.min.replace(tzinfo=utcnow().tzinfo)
-        self._task: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        """Bring the database's rules up to the configuration, and follow both from now on."""
-        try:
-            await self.follow()
-        except Exception:  # the loop tries again
-            log.exception("matcher.limits_not_read")
-        self._task = asyncio.create_task(self._run(), name="weyl-matcher-limits")
-
-    async def stop(self) -> None:
-        """Follow no more."""
-        if self._task is not None:
-            await end_task(self._task)
-
-    async def follow(self) -> None:
-        """Apply a new revision of the configuration, and look at the gates if there are any."""
-        snapshot = self._config.current()
-        if snapshot.revision != self._applied:
-            await self._apply(snapshot)
-        if not self.book.is_empty and utcnow() - self._refreshed_at >= REFRESH_EVERY:
-            await self.refresh()
 
     async def refresh(self) -> None:
         """Read rules, if there are newer ones, and gates."""
@@ -65,9 +37,8 @@ class Limits:
             if epoch != self.book.epoch:
                 self.book.load(epoch, await queries.select_rules(tx))
             rows = [] if self.book.is_empty else await queries.select_gates(tx)
-        self._refreshed_at = utcnow()
         states = {row["key"]: GateState(row["used_jobs"], row["used_cores"], row["tat"]) for row in rows}
-        if self.book.opened(states, self._refreshed_at):
+        if self.book.opened(states, utcnow()):
             self._on_open()
 
     async def prepare(self, slots: Sequence[Slot]) -> None:
@@ -134,18 +105,13 @@ class Limits:
             states[gate.key] = states[gate.key].after(gate.rule, jobs=1, cores=cores, now=now)
         return True
 
-    async def _apply(self, snapshot: Snapshot) -> None:
-        limits = {vo: options.matching.limits for vo, options in snapshot.config.operations.items()}
-        rules = merged(rule for vo, found in limits.items() for rule in rules_of(vo, found))
-        async with self._db.transaction() as tx:
-            await service.apply_limits(tx, rules, snapshot.modified)
+    async def _read(self) -> None:
+        """Bring the database's rules up to the configuration, and look at the gates."""
+        snapshot = self._config.current()
+        if snapshot.revision != self._applied:
+            limits = {vo: options.matching.limits for vo, options in snapshot.config.operations.items()}
+            rules = merged(rule for vo, found in limits.items() for rule in rules_of(vo, found))
+            async with self._db.transaction() as tx:
+                await service.apply_limits(tx, rules, snapshot.modified)
+            self._applied = snapshot.revision
         await self.refresh()
-        self._applied = snapshot.revision
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_EVERY_S)
-            try:
-                await self.follow()
-            except Exception:  # the loop outlives a database that is away
-                log.exception("matcher.limits_not_read")

@@ -123,27 +123,24 @@ class Matcher:
         self._revision = ""
         self._questions: dict[tuple[str, str], _Question] = {}
         self._is_closing = False
-
-    async def start(self) -> None:
-        """Take the limits, what waits and who has had how much, and begin to listen."""
-        await self.limits.start()
-        await self.freshness.start()
-        await self.usage.start()
-        await self.hosts.start()
-        self._board.on_change(self._on_open)
+        self.followers = (
+            self.limits.follower,
+            self.freshness.queue,
+            self.freshness.classes,
+            self.usage.follower,
+            self.hosts.follower,
+        )
+        board.on_change(self._on_open)
 
     def send_away(self) -> None:
         """Answer every parked pilot now and park no more: the server is about to stop."""
         self._is_closing = True
         self.parking.wake_all()
 
-    async def stop(self) -> None:
+    async def close(self) -> None:
         """Send parked pilots away and write down what is remembered."""
         self.send_away()
-        await self.freshness.stop()
-        await self.limits.stop()
-        await self.usage.stop()
-        await self.hosts.stop()
+        await self.usage.write()
         if self._writing is not None:
             await end_task(self._writing)
         await self._write_offers()
@@ -299,7 +296,7 @@ class Matcher:
 
 
 @asynccontextmanager
-async def running_matcher(
+async def open_matcher(
     db: Database,
     board: StatusBoard,
     keys: KeySet,
@@ -307,12 +304,11 @@ async def running_matcher(
     token_lifetime_s: int,
     advice: Callable[[str], Action] | None = None,
 ) -> AsyncIterator[Matcher]:
-    """Run a matcher for the length of the block."""
+    """Hold a matcher for the length of the block; its followers are started by those who hold others, too."""
     tokens = answers.JobTokens(keys, lifetime_s=token_lifetime_s)
     matcher = Matcher(db, board, tokens=tokens, advice=advice)
-    await matcher.start()
     try:
         yield matcher
     finally:
         with suppress(OSError):  # a database that is gone keeps no process from stopping
-            await matcher.stop()
+            await matcher.close()

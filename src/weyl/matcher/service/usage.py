@@ -1,20 +1,15 @@
 """Shares of one process with those of all others: what is charged is written every few seconds, and totals are read."""
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-import structlog
-
 from weyl.config.service import ConfigStore
-from weyl.kit.background import end_task
 from weyl.kit.db import Database
+from weyl.kit.following import Follower
 from weyl.matcher import queries
 from weyl.matcher.index import Index
 from weyl.matcher.shares import NOBODY, Ledger, scheduling_of
 from weyl.task_queues import queries as task_queues
-
-log = structlog.get_logger(__name__)
 
 FLUSH_EVERY_S = 2.0
 # Clocks of processes differ a little, and a transaction that was begun first may end last.
@@ -26,39 +21,25 @@ class Usage:
 
     def __init__(self, db: Database, config: ConfigStore, index: Index, *, clock: Callable[[], datetime]) -> None:
         self.ledger = Ledger(clock())
+        self.follower = Follower("shares", self._exchange, every_s=FLUSH_EVERY_S)
         self._db = db
         self._config = config
         self._index = index
         self._clock = clock
         self._revision = ""
         self._read_until: datetime | None = None
-        self._task: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Take the totals, and keep them up to date from now on."""
-        try:
-            await self.exchange()
-            await self.see_ages()
-        except Exception:  # the loop tries again
-            log.exception("matcher.usage_not_read")
-        self._task = asyncio.create_task(self._run(), name="weyl-matcher-usage")
-
-    async def stop(self) -> None:
-        """Write what is pending, and stop."""
-        if self._task is not None:
-            await end_task(self._task)
-        await self._write()
-
-    async def exchange(self) -> None:
+    async def _exchange(self) -> None:
         """Write what was charged here and read what was charged everywhere."""
         self._configure()
         self.ledger.tick(self._clock())
         self.ledger.see_active(self._index.active_groups())
-        await self._write()
+        await self.write()
         await self._read()
 
     async def see_ages(self) -> None:
         """Note which classes have jobs that have waited for longer than their VO wants."""
+        self._configure()
         now = self._clock()
         oldest_young = {}
         async with self._db.read() as tx:
@@ -73,7 +54,8 @@ class Usage:
             self.ledger.configure({vo: scheduling_of(snapshot.config, vo) for vo in snapshot.config.registry})
             self._revision = snapshot.revision
 
-    async def _write(self) -> None:
+    async def write(self) -> None:
+        """Write what was charged here."""
         charged, lifts = self.ledger.take_pending()
         if not charged and not lifts:
             return
@@ -96,11 +78,3 @@ class Usage:
             rows = await task_queues.select_usage(tx, since=since)
         self.ledger.see_usage(((row["vo"], row["owner_group"], row["owner"]), row["usage"], row["at"]) for row in rows)
         self._read_until = now
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(FLUSH_EVERY_S)
-            try:
-                await self.exchange()
-            except Exception:  # the loop outlives a database that is away
-                log.exception("matcher.usage_not_exchanged")

@@ -1,17 +1,13 @@
 """Resource status as this process knows it: the configuration and all claims, in memory, at most a second old."""
 
-import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime
-
-import structlog
 
 from weyl.config.service import ConfigStore, Snapshot
 from weyl.kit import json
-from weyl.kit.background import end_task
 from weyl.kit.clock import utcnow
-from weyl.kit.db import Database, Listener, is_behind, is_unavailable
+from weyl.kit.db import Database
+from weyl.kit.following import Follower
 from weyl.kit.http import Document
 from weyl.kit.ids import sha256_hex
 from weyl.resource_status import queries
@@ -19,8 +15,6 @@ from weyl.resource_status.claims import NO_CLAIMS, Claims
 from weyl.resource_status.models import Kind
 from weyl.resource_status.policy import Viewer
 from weyl.resource_status.statuses import Usable, usable, view
-
-log = structlog.get_logger(__name__)
 
 CHANNEL = "weyl_status"
 """A notice on this channel says that claims have changed; the payload is the number of the change."""
@@ -34,6 +28,7 @@ class StatusBoard:
 
     def __init__(self, db: Database, config: ConfigStore, *, clock: Callable[[], datetime] = utcnow) -> None:
         self.config = config
+        self.follower = Follower("resource status", self._read, every_s=self._pause_s, db=db, channel=CHANNEL)
         self._db = db
         self._clock = clock
         self._claims = NO_CLAIMS
@@ -44,22 +39,6 @@ class StatusBoard:
         self._listeners: list[Callable[[], None]] = []
         self._documents: dict[tuple[str, Kind], Document] = {}
         self._documents_of = ""
-        self._news = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        self._listener = Listener(db, {CHANNEL: lambda _: self._news.set()}, on_reconnect=self._news.set)
-
-    async def __aenter__(self) -> "StatusBoard":
-        """Load all claims, and follow them from now on; one that is away or not migrated yet is asked again."""
-        await self._listener.start()
-        await self._load_if_possible()
-        self._task = asyncio.create_task(self._follow(), name="weyl-resource-status")
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Stop following."""
-        if self._task is not None:
-            await end_task(self._task)
-        await self._listener.stop()
 
     def on_change(self, tell: Callable[[], None]) -> None:
         """Call `tell` whenever something may be usable now that was not, or the other way round."""
@@ -101,25 +80,13 @@ class StatusBoard:
         modified = max(filter(None, (snapshot.modified, self._changed_at)))
         return Document(body, f"{digest}-{len(elements)}-{vo}", modified)
 
-    async def _follow(self) -> None:
-        while True:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), self._patience_s())
-            self._news.clear()
-            await self._load_if_possible()
-            _ = self.revision
-            if self._turn != self._told:  # it may have been turned by whoever looked first after an expiry
-                self._tell()
+    async def _read(self) -> None:
+        _ = self.revision
+        if self._turn != self._told:  # it may have been turned by whoever looked first after an expiry
+            self._tell()
+        await self._load()
 
-    async def _load_if_possible(self) -> None:
-        try:
-            await self._load()
-        except Exception as error:
-            if not (is_unavailable(error) or is_behind(error)):
-                raise
-            log.warning("resource_status.not_read", error=repr(error))
-
-    def _patience_s(self) -> float:
+    def _pause_s(self) -> float:
         """Return how long nothing can change unless somebody tells us."""
         if self._next_change is None:
             return LOOK_EVERY_S
@@ -130,8 +97,9 @@ class StatusBoard:
             if await queries.select_revision(tx) == self._loaded:
                 return
             is_first = self._loaded < 0
-            self._loaded, claims = await queries.select_claims(tx, self._clock())
+            revision, claims = await queries.select_claims(tx, self._clock())
         self._claims = Claims(claims)
+        self._loaded = revision
         self._turn_claims()
         if is_first:
             self._changed_at = max((claim.set_at for claim in claims), default=None)

@@ -3,20 +3,15 @@
 import asyncio
 import random
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-import structlog
-
-from weyl.kit.background import end_task
 from weyl.kit.changes import Change, Feed, News, Reach
-from weyl.kit.db import is_unavailable
 from weyl.kit.errors import BadRequest, TooManyRequests, Unavailable
+from weyl.kit.following import Follower
 from weyl.kit.http import User
-
-log = structlog.get_logger(__name__)
 
 IDS_MAX = 500
 """That one event names."""
@@ -84,8 +79,12 @@ class Batch:
 class Topic:
     """One feed, what it has told lately, and how many look on."""
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, name: str, feed: Feed, *, on_news: Callable[[], None], every_s: float) -> None:
+        self.follower = Follower(f"changes of {name}", self._look, every_s=self._pause_s)
         self.feed = feed
+        self._on_news = on_news
+        self._every_s = every_s
+        self._chance = random.Random()
         self.watchers = 0
         self.number = 0
         self.position = 0
@@ -101,9 +100,14 @@ class Topic:
                 self._kept = 0
                 self.position = await self.feed.start()
             self.watchers += 1
+        self.follower.wake()
 
-    async def look(self) -> None:
-        """Read what is new."""
+    def _pause_s(self) -> float | None:
+        return self._every_s * self._chance.uniform(1 - JITTER, 1 + JITTER) if self.watchers else None
+
+    async def _look(self) -> None:
+        if not self.watchers:
+            return
         async with self._lock:
             before, news = self.position, await self.feed.read()
         self.position = news.position
@@ -114,6 +118,7 @@ class Topic:
         self._kept += len(news.changes)
         while self._kept > KEPT_MAX and len(self.batches) > 1:
             self._kept -= self.batches.popleft().size
+        self._on_news()
 
     def known_since(self) -> int:
         """Return the position from which on every change is kept."""
@@ -172,21 +177,19 @@ class Hub:
     """Fans changes out to the open pages of one process."""
 
     def __init__(self, feeds: Mapping[str, Feed], *, every_s: float, streams_max: int) -> None:
-        self.topics = {name: Topic(feed) for name, feed in feeds.items()}
+        self.topics = {name: Topic(name, feed, on_news=self._tell, every_s=every_s) for name, feed in feeds.items()}
+        self.followers = tuple(topic.follower for topic in self.topics.values())
         self.every_s = every_s
         self.is_closed = False
         self.tick = asyncio.Event()
         self._streams_max = streams_max
         self._streams: Counter[str] = Counter()
-        self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "Hub":
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self.close()
-        if self._task is not None:
-            await end_task(self._task)
 
     def close(self) -> None:
         """End all streams: the process is about to stop."""
@@ -217,29 +220,14 @@ class Hub:
             for name in reaches:
                 await self.topics[name].join()
                 joined.append(name)
-            if self._task is None or self._task.done():
-                self._task = asyncio.create_task(self._look_now_and_then(), name="weyl-changes")
             yield Watch(self, reaches, since)
         finally:
             for name in joined:
                 self.topics[name].watchers -= 1
             self._streams -= Counter([who])
 
-    async def _look_now_and_then(self) -> None:
-        while not self.is_closed and any(topic.watchers for topic in self.topics.values()):
-            await asyncio.sleep(self.every_s * random.uniform(1 - JITTER, 1 + JITTER))
-            for name, topic in self.topics.items():
-                if topic.watchers:
-                    await self._look(name, topic)
+    def _tell(self) -> None:
+        """Let every page look whether there is something for it."""
+        if not self.is_closed:
             self.tick.set()
             self.tick = asyncio.Event()
-            if self.is_closed:
-                self.tick.set()
-
-    async def _look(self, name: str, topic: Topic) -> None:
-        try:
-            await topic.look()
-        except Exception as error:
-            if not is_unavailable(error):
-                raise
-            log.warning("changes.not_read", topic=name, error=repr(error))
