@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from weyl.demo import postgres
 from weyl.demo.postgres import start_postgres
-from weyl.demo.processes import ComponentFailed
+from weyl.demo.processes import ComponentFailed, service_account
 from weyl.kit.db import Database
 
 CHILD = """
@@ -105,6 +105,34 @@ def test_data_of_another_major_version_are_refused(directory: Path) -> None:
     (directory / "data/PG_VERSION").write_text("9\n")
     with pytest.raises(ComponentFailed, match="written by PostgreSQL 9"):
         start_postgres(directory, fast=True)
+
+
+def test_lock_files_whose_pid_is_another_programs_are_removed_and_that_program_stays(directory: Path) -> None:
+    start_postgres(directory, fast=True).stop()
+    # The server's account must see that there is such a process.
+    account = service_account()
+    stranger = subprocess.Popen(["/bin/sleep", "600"], user=account.uid if account else None)
+    locks = [directory / "data/postmaster.pid", directory / "sockets/.s.PGSQL.5432.lock"]
+    for lock in locks:
+        lock.write_text(f"{stranger.pid}\n{directory / 'data'}\n1\n5432\n{directory / 'sockets'}\n\n0 0\nready\n")
+    said: list[str] = []
+    try:
+        with start_postgres(directory, fast=True, say=said.append):
+            assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+    assert said == [
+        f"Removed {lock}, left by a PostgreSQL that was killed: process {stranger.pid} is sleep now, and stays"
+        for lock in locks
+    ]
+
+
+async def test_a_server_that_runs_on_the_data_already_is_named_and_stays(directory: Path) -> None:
+    with start_postgres(directory, fast=True) as running:
+        with pytest.raises(ComponentFailed, match=f"already, as process {running.pid}: stop it"):
+            start_postgres(directory, fast=True)
+        assert await _value(running.url, "SELECT 1") == 1
 
 
 def test_a_parent_that_is_killed_takes_the_server_along(directory: Path) -> None:

@@ -2,11 +2,13 @@
 
 import asyncio
 import base64
+import fcntl
 import json
 import os
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +20,7 @@ from weyl.auth.keys import generate_keys, write_keys
 from weyl.config.administration import Document, change_repository, create_repository
 from weyl.config.drivers.git import Author
 from weyl.demo.idp import CLIENT_ID, USERS, make_passwords
+from weyl.demo.processes import ComponentFailed
 
 SITE = "DIRAC.Laptop.org"
 CE = "laptop"
@@ -77,6 +80,18 @@ class InstallationFiles:
     def pilots(self) -> Path:
         """Where the local computing element keeps the directories of pilots."""
         return self.directory / "pilots"
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Keep the directory for us for the length of the block; the kernel forgets it with our process."""
+        with (self.directory / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ComponentFailed(
+                    f"another `weyl up` runs in {self.directory}: stop it, or choose another directory with --dir"
+                ) from None
+            yield
 
     def prepare(self) -> dict[str, str]:
         """Make what is missing; returns the secrets by the environment variable that takes each."""

@@ -8,12 +8,14 @@ import secrets
 import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote, urlencode
+
+import psutil
 
 from weyl.demo.processes import (
     Account,
@@ -60,6 +62,19 @@ class RunningPostgres:
     dir: Path
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     fast: bool = False
+    launch: Callable[[], subprocess.Popen[bytes]] | None = field(default=None, repr=False)
+    name: str = "PostgreSQL"
+
+    @property
+    def log(self) -> Path:
+        """What the server writes."""
+        return self.dir / "postgres.log"
+
+    def start(self) -> None:
+        """Start the server, at first or once more after it ended; one that was given to us is not ours to start."""
+        if self.launch is not None:
+            self.process = self.launch()
+            self.pid = self.process.pid
 
     def stop(self) -> None:
         """Stop the server; its data stay in the directory."""
@@ -99,7 +114,12 @@ class _Address:
 
 
 def start_postgres(
-    directory: Path, *, fast: bool = False, url: str | None = None, options: Sequence[str] = ()
+    directory: Path,
+    *,
+    fast: bool = False,
+    url: str | None = None,
+    options: Sequence[str] = (),
+    say: Callable[[str], None] = print,
 ) -> RunningPostgres:
     """Start the server whose data are in the directory, made at the first start, or hand out the one at `url` if given.
 
@@ -121,17 +141,24 @@ def start_postgres(
     address = _choose_address(directory, account)
     chosen = (*COMMON_OPTIONS, *(FAST_OPTIONS if fast else DURABLE_OPTIONS), *options, *address.options)
     settings = [part for option in chosen for part in ("-c", option)]
-    log = directory / "postgres.log"
-    process = launch(
-        [programs / "postgres", "-D", data, *settings],
-        log=log,
-        account=account,
-        on_parent_death=signal.SIGQUIT,
-        env=_environment(),
-    )
-    running = RunningPostgres(address.url(password), process.pid, directory, process, fast)
+    running = RunningPostgres(address.url(password), None, directory, fast=fast)
+
+    def start() -> subprocess.Popen[bytes]:
+        drop_stale_locks(data, address.sockets, say)
+        return launch(
+            [programs / "postgres", "-D", data, *settings],
+            log=running.log,
+            account=account,
+            on_parent_death=signal.SIGQUIT,
+            env=_environment(),
+        )
+
+    running.launch = start
+    running.start()
+    process = running.process
+    assert process is not None
     try:
-        wait_until(lambda: _is_ready(data, process.pid), process, log=log, timeout_s=START_TIMEOUT_S)
+        wait_until(lambda: _is_ready(data, process.pid), process, log=running.log, timeout_s=START_TIMEOUT_S)
         if not address.sockets and not owns_port(process.pid, address.host, address.port):
             raise ComponentFailed(f"another program owns {address.host}:{address.port}")
     except BaseException:
@@ -291,6 +318,28 @@ def _choose_address(directory: Path, account: Account | None) -> _Address:
         return _Address(_own_directory(sockets, account), "", SOCKET_PORT)
     host = loopback_address()
     return _Address(None, host, free_ports(host, 1)[0])
+
+
+def drop_stale_locks(data: Path, sockets: Path | None, say: Callable[[str], None]) -> None:
+    """Remove the lock files of a server that was killed if its pid is another program's by now: PostgreSQL would not.
+
+    Raises `ComponentFailed` if the server lives: then it works in the data. Neither is any process ended.
+    """
+    for lock in (data / "postmaster.pid", *(sockets.glob(".s.PGSQL.*.lock") if sockets else ())):
+        with suppress(FileNotFoundError, ValueError, IndexError, psutil.NoSuchProcess):
+            process = psutil.Process(int(lock.read_text().split()[0]))
+            name = process.name()
+            if name.startswith("postgres") and _works_in(process, data):
+                raise ComponentFailed(f"a PostgreSQL runs on {data} already, as process {process.pid}: stop it first")
+            lock.unlink()
+            say(f"Removed {lock}, left by a PostgreSQL that was killed: process {process.pid} is {name} now, and stays")
+
+
+def _works_in(process: psutil.Process, directory: Path) -> bool:
+    try:
+        return Path(process.cwd()) == directory
+    except psutil.AccessDenied:
+        return False  # of another account: ours has the directory to itself
 
 
 def _is_ready(data: Path, pid: int) -> bool:

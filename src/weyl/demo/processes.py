@@ -14,6 +14,8 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 LEASH = Path(__file__).with_name("leash.py")
 SWEEPER = Path(__file__).with_name("sweeper.py")
 POLL_S = 0.02
@@ -140,8 +142,10 @@ def end(process: subprocess.Popen[bytes], *steps: tuple[signal.Signals, float]) 
         process.send_signal(signal_number)
         with suppress(subprocess.TimeoutExpired):
             process.wait(patience_s)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    # The number of one that ended a while ago may be another program's by now.
+    if process.poll() is None or not psutil.pid_exists(process.pid):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 

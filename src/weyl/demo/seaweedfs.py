@@ -10,9 +10,10 @@ import socket
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -59,6 +60,18 @@ class RunningStore:
     process: subprocess.Popen[bytes] = field(repr=False)
     sweeper: subprocess.Popen[bytes] = field(repr=False)
     reserved: socket.socket = field(repr=False)
+    relaunch: Callable[[], subprocess.Popen[bytes]] = field(repr=False)
+    name: str = "object store"
+
+    @property
+    def log(self) -> Path:
+        """What the program writes."""
+        return self.dir / "seaweedfs.log"
+
+    def start(self) -> None:
+        """Start the program once more after it ended, at the same addresses."""
+        self.process = self.relaunch()
+        self.pid = self.process.pid
 
     def stop(self) -> None:
         """Stop the store; its objects stay in the directory."""
@@ -131,7 +144,8 @@ def launch_seaweedfs(directory: Path) -> RunningStore:
     ]
     sockets = [SOCKET_DIRECTORY / f"seaweedfs-{part}-grpc-{port}.sock" for part in SOCKET_PARTS for port in ports]
     sockets += [SOCKET_DIRECTORY / f"seaweedfs-{part}-{port}.sock" for part in SOCKET_PARTS for port in ports]
-    process = launch(command, log=directory / "seaweedfs.log", env=_environment(directory))
+    relaunch = partial(launch, command, log=directory / "seaweedfs.log", env=_environment(directory))
+    process = relaunch()
     return RunningStore(
         endpoint_url=f"http://{address}:{ports[0]}",
         access_key=access_key,
@@ -141,16 +155,16 @@ def launch_seaweedfs(directory: Path) -> RunningStore:
         process=process,
         sweeper=start_sweeper(sockets),
         reserved=reserved,
+        relaunch=relaunch,
     )
 
 
 def wait_for_seaweedfs(store: RunningStore) -> None:
     """Wait until the store answers, and make sure that it is ours which answers."""
     address, _, port = store.endpoint_url.removeprefix("http://").partition(":")
-    log = store.dir / "seaweedfs.log"
-    wait_until(lambda: _is_healthy(address, int(port)), store.process, log=log, timeout_s=START_TIMEOUT_S)
+    wait_until(lambda: _is_healthy(address, int(port)), store.process, log=store.log, timeout_s=START_TIMEOUT_S)
     if not owns_port(store.pid, address, int(port)):
-        raise ComponentFailed(f"another program owns {address}:{port}\n{log_excerpt(log)}")
+        raise ComponentFailed(f"another program owns {address}:{port}\n{log_excerpt(store.log)}")
 
 
 def find_weed() -> Path:

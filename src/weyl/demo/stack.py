@@ -7,12 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -22,108 +19,12 @@ import psutil
 
 from weyl.demo.installation import InstallationFiles
 from weyl.demo.postgres import start_postgres
-from weyl.demo.processes import POLL_S, ComponentFailed, end, launch, log_excerpt, wait_until
+from weyl.demo.processes import POLL_S, ComponentFailed, log_excerpt, wait_until
 from weyl.demo.seaweedfs import launch_seaweedfs, wait_for_seaweedfs
+from weyl.demo.supervision import Program, Say, Supervised, Supervisor
 
 READY_TIMEOUT_S = 60.0
-STOP_S = 28.0
 PILOTS_END_S = 5.0
-SUPERVISE_EVERY_S = 0.3
-RESTARTS_MAX = 5
-RESTART_WINDOW_S = 60.0
-
-Say = Callable[[str], None]
-
-
-@dataclass
-class Program:
-    """One of our own programs, which is started again when it ends unasked."""
-
-    name: str
-    command: list[str]
-    log: Path
-    environment: dict[str, str]
-    sockets: tuple[int, ...] = ()
-    process: subprocess.Popen[bytes] | None = None
-    restarts: list[float] = field(default_factory=list)
-
-    def start(self) -> None:
-        """Start it."""
-        self.process = launch(
-            self.command,
-            log=self.log,
-            on_parent_death=signal.SIGTERM,
-            env=self.environment,
-            pass_fds=self.sockets,
-        )
-
-    def restart_if_ended(self, say: Say) -> None:
-        """Start it again if it ended; raises `ComponentFailed` if that happens again and again."""
-        assert self.process is not None
-        code = self.process.poll()
-        if code is None:
-            return
-        now = time.monotonic()
-        self.restarts = [at for at in self.restarts if now - at < RESTART_WINDOW_S]
-        if len(self.restarts) >= RESTARTS_MAX:
-            raise ComponentFailed(f"{self.name} ended {RESTARTS_MAX} times in a minute\n{log_excerpt(self.log)}")
-        self.restarts.append(now)
-        say(f"{self.name} ended with {code}: started again")
-        self.start()
-
-    def stop(self) -> None:
-        """Ask it to finish, then end it."""
-        if self.process is not None:
-            end(self.process, (signal.SIGTERM, STOP_S))
-
-
-class Supervisor:
-    """Starts again what ended unasked, in a thread of its own: whoever uses the stack may be waiting for an answer.
-
-    The kernel ends programs with the thread that started them, so this one stays until all have ended.
-    """
-
-    def __init__(self, programs: Sequence[Program], say: Say) -> None:
-        self.failure: ComponentFailed | None = None
-        self._programs = programs
-        self._say = say
-        self._working = threading.Lock()
-        self._resting = threading.Event()
-        self._leaving = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="weyl-supervisor", daemon=True)
-
-    def start(self) -> None:
-        """Begin to look after the programs."""
-        self._thread.start()
-
-    def rest(self) -> None:
-        """Start nothing any more: the programs are about to be ended."""
-        self._resting.set()
-        with self._working:
-            return
-
-    def leave(self) -> None:
-        """End the thread, after the programs have ended."""
-        self._resting.set()
-        self._leaving.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _run(self) -> None:
-        while not self._resting.wait(SUPERVISE_EVERY_S):
-            with self._working:
-                self._restart()
-        self._leaving.wait()
-
-    def _restart(self) -> None:
-        if self._resting.is_set():
-            return
-        try:
-            for program in self._programs:
-                program.restart_if_ended(self._say)
-        except ComponentFailed as error:
-            self.failure = error
-            self._resting.set()
 
 
 class Stack:
@@ -134,7 +35,7 @@ class Stack:
         self.url = ""
         self.idp_url = ""
         self.environment: dict[str, str] = {}
-        self.programs: list[Program] = []
+        self.programs: list[Supervised] = []
         self._say = say
         self._database_url = database_url
         self._exit = ExitStack()
@@ -153,8 +54,8 @@ class Stack:
     ) -> None:
         self._exit.close()
 
-    def program(self, name: str) -> Program:
-        """Return one of our own programs: `server`, `worker` or `identity provider`."""
+    def program(self, name: str) -> Supervised:
+        """Return a program: `server`, `worker`, `identity provider`, `PostgreSQL` or `object store`."""
         return next(program for program in self.programs if program.name == name)
 
     def rest(self) -> None:
@@ -171,10 +72,12 @@ class Stack:
         self._exit.callback(self._supervisor.leave)
         directory = self.files.directory
         secrets = self.files.prepare()
+        self._exit.enter_context(self.files.claimed())
         store = launch_seaweedfs(directory / "s3")
         self._exit.callback(store.stop)
-        postgres = start_postgres(directory / "pg", url=self._database_url)
+        postgres = start_postgres(directory / "pg", url=self._database_url, say=self._say)
         self._exit.callback(postgres.stop)
+        self.programs += [store, postgres]
         self._say(f"PostgreSQL is up ({'given' if self._database_url else 'ours'}), {time.monotonic() - began:.1f} s")
         listener, idp_listener = self._sockets()
         self.url = _url_of(listener)
