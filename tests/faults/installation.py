@@ -161,6 +161,10 @@ class FaultyStack(Stack):
         """Return the processes of pilots."""
         return [each for each in processes_below(self.files.pilots) if "weyl-pilot.pyz" in command_of(each)]
 
+    def is_whole(self) -> bool:
+        """Tell whether every program of ours runs: what was killed often waits a moment before it is started again."""
+        return all(program.process is not None and program.process.poll() is None for program in self.programs)
+
     def pids(self) -> dict[str, int]:
         """Return the pid of every program of ours."""
         return {program.name: program.process.pid for program in self.programs if program.process is not None}

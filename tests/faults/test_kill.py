@@ -33,6 +33,7 @@ def test_every_job_ends_done_once(
 ) -> None:
     name = f"{victim}-{point}"
     jdl = executions.jdl(name, jobs=JOBS)
+    await_that(stack.is_whole, "what the last test has killed runs again")
     before = stack.pids()
     if point == "submission":
         if victim == "pilot":
