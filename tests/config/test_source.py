@@ -168,6 +168,37 @@ def test_a_dump_is_itself_a_configuration() -> None:
     assert parse_config(config.model_dump_json(by_alias=True)) == config
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        # The peer writes out what is not set: these two are free sections there.
+        "Operations: {voa: {Matching: null, ResourceStatus: null, Pilot: null, Services: {Catalogs: null}}}\n",
+        "Operations: {Defaults: {JobDescription: null}, voa: null}\n",
+        "Operations: {voa: {Services: {JobScheduling: null}, ResourceStatus: {Sites: null}}}\n",
+        "Resources: null\n",
+        "Resources: {Computing: null, Sites: null}\n",
+    ],
+)
+def test_a_section_without_content_has_its_defaults(text: str) -> None:
+    assert parse_config(VO + text) == parse_config(VO)
+
+
+def test_a_null_section_of_a_vo_keeps_the_defaults_of_all_vos() -> None:
+    text = "Operations: {Defaults: {Matching: {Every: 7}}, voa: {Matching: null}}\n"
+    assert parse_config(VO + text).operations["voa"].matching.every == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (VO.replace("{}", "null", 1), "DIRAC: must be a mapping"),
+        (VO + "Operations: {voa: {JobDescription: {MaxCPUTime: null}}}\n", "MaxCPUTime: must be a whole number"),
+    ],
+)
+def test_null_is_refused_where_something_must_be_written(text: str, problem: str) -> None:
+    assert problems_of(text)[0].endswith(problem)
+
+
 def test_each_platform_is_compatible_with_itself_and_other_keys_of_computing_are_dropped() -> None:
     text = VO + "Resources: {Computing: {OSCompatibility: {el9: [el8]}, Other: 1}}\n"
     computing = parse_config(text).resources.computing

@@ -1,9 +1,10 @@
 """The base of every section of the configuration: wire names made from Python names, unknown keys refused."""
 
 from collections.abc import Iterable
-from typing import Annotated, Any
+from functools import cache
+from typing import Annotated, Any, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, model_validator
 
 # Words that the document spells in its own way; every other word of a Python name is capitalised.
 _WORDS = {
@@ -52,6 +53,27 @@ class Section(BaseModel):
         validate_by_alias=True,
         validate_by_name=True,
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_null_sections(cls, document: Any) -> Any:
+        """Leave out the sections that hold nothing: other writers of the document say `null` for what is not set."""
+        if not isinstance(document, dict) or None not in document.values():
+            return document
+        names = _subsections(cls)
+        return {name: value for name, value in document.items() if value is not None or name not in names}
+
+
+@cache
+def _subsections(model: type[Section]) -> frozenset[str]:
+    """Return the names of the sections and mappings that a section can do without."""
+    names: set[str] = set()
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        is_mapping = get_origin(kind) is dict or (isinstance(kind, type) and issubclass(kind, Section))
+        if is_mapping and not field.is_required():
+            names |= {name, field.alias or name}
+    return frozenset(names)
 
 
 class OpenSection(Section):
