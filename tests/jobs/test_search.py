@@ -136,6 +136,17 @@ async def test_strings_serve_for_any_type(application: Application, make_jobs: M
     assert await ids(application, {"parameter": "JobID", "operator": "lt", "value": str(2**80)}, eq("VO", "voa"))
 
 
+async def test_an_id_that_is_not_a_number_is_the_id_of_no_job(application: Application, make_jobs: MakeJobs) -> None:
+    (job_id,) = await make_jobs()
+    answer = await application.client.post(URL, json={"search": [eq("JobID", "abc")]}, headers=application.login())
+    assert (answer.status_code, answer.json()) == (200, [])
+    assert await ids(application, {"parameter": "JobID", "operator": "neq", "value": "abc"}) == [job_id]
+    assert await ids(application, {"parameter": "JobID", "operator": "in", "values": ["abc", str(job_id)]}) == [job_id]
+    summary = {"grouping": ["Status"], "search": [eq("JobID", "abc")]}
+    answer = await application.client.post("/api/jobs/summary", json=summary, headers=application.login())
+    assert (answer.status_code, answer.json()) == (200, [])
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -146,7 +157,7 @@ async def test_strings_serve_for_any_type(application: Application, make_jobs: M
         {"search": [{"parameter": "Status", "operator": "is", "value": "Done"}]},
         {"search": [{"parameter": "Status", "operator": "regex", "value": "("}]},
         {"search": [{"parameter": "Status", "operator": "like", "value": "\\"}]},
-        {"search": [eq("JobID", "five")]},
+        {"search": [{"parameter": "JobID", "operator": "gt", "value": "five"}]},
         {"search": [eq("VerifiedFlag", "maybe")]},
         {"search": [eq("SubmissionTime", "2026-13")]},
         {"search": [eq("Owner", "a\x00b")]},

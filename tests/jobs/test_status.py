@@ -185,6 +185,20 @@ async def test_a_bad_report_spoils_the_whole_request(
     assert len(await history(good)) == 1
 
 
+async def test_a_time_without_zone_is_refused_in_the_words_that_clients_compare(
+    application: Application, make_jobs: MakeJobs
+) -> None:
+    (job_id,) = await make_jobs()
+    for sent, shown in (
+        ("2026-11-01 10:20:30.123456", "2026-11-01 10:20:30.123456"),
+        ("2026-11-01T10:20", "2026-11-01 10:20:00"),
+    ):
+        body = {job_id: {sent: {"Status": "Checking"}}}
+        answer = await application.client.patch(URL, json=body, headers=application.login())
+        refusal = {"detail": f"Timestamp {shown} is not timezone aware for job {job_id}"}
+        assert (answer.status_code, answer.json()) == (400, refusal)
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"null", b"[1]", b'{"x": {}}', b'{"1": NaN}', b'"\\ud800"'])
 async def test_a_malformed_body_is_422(application: Application, body: bytes) -> None:
     headers = application.login() | {"Content-Type": "application/json"}

@@ -18,18 +18,35 @@ async def test_other_users_and_vos_may_not_see_or_change(
 ) -> None:
     pfn, job_id = await stored(), await make_job()
     client = application.client
-    for headers, status in (
-        (application.login("bob"), 403),
-        (application.login(vo="vob"), 403),
-        (application.login(vo="vob", group="admin"), 404),
+    for headers, read, status in (
+        (application.login("bob"), 403, 403),
+        (application.login(vo="vob"), 403, 403),
+        (application.login(vo="vob", group="admin"), 200, 404),
     ):
-        assert (await client.get(f"/api/jobs/{job_id}/sandbox", headers=headers)).status_code == status
-        assert (await client.get(f"/api/jobs/{job_id}/sandbox/input", headers=headers)).status_code == status
+        assert (await client.get(f"/api/jobs/{job_id}/sandbox", headers=headers)).status_code == read
+        assert (await client.get(f"/api/jobs/{job_id}/sandbox/input", headers=headers)).status_code == read
         answer = await client.patch(f"/api/jobs/{job_id}/sandbox/output", json=pfn, headers=headers)
         assert answer.status_code == status
         assert (await client.delete(f"/api/jobs/{job_id}/sandbox", headers=headers)).status_code == status
         answer = await client.post("/api/jobs/sandbox/unassign", json={"job_ids": [job_id]}, headers=headers)
         assert answer.status_code == status
+
+
+async def test_administrators_see_no_sandboxes_of_unknown_jobs_nor_of_those_of_other_vos(
+    application: Application, stored: Store, make_job: MakeJob
+) -> None:
+    pfn, job_id, client = await stored(), await make_job(), application.client
+    answer = await client.patch(f"/api/jobs/{job_id}/sandbox/output", json=pfn, headers=application.login())
+    assert answer.status_code == 200
+    for number, headers in (
+        (job_id, application.login(vo="vob", group="admin")),
+        (999_999, application.login("bob", group="admin")),
+    ):
+        answer = await client.get(f"/api/jobs/{number}/sandbox", headers=headers)
+        assert (answer.status_code, answer.json()) == (200, {"Input": [], "Output": []})
+        answer = await client.get(f"/api/jobs/{number}/sandbox/output", headers=headers)
+        assert (answer.status_code, answer.json()) == (200, [])
+    assert (await client.get("/api/jobs/999999/sandbox", headers=application.login())).status_code == 403
 
 
 async def test_payloads_do_not_unassign(application: Application, make_job: MakeJob) -> None:

@@ -22,7 +22,7 @@ def _of_job(job_id: int, updates: Mapping[datetime, JobStatusUpdate], now: datet
         raise BadRequest(f"Job {job_id} has no report: give at least one, under its time")
     return [
         Report(
-            _in_utc(at, now),
+            _in_utc(job_id, at, now),
             update.status,
             update.minor_status,
             update.application_status,
@@ -33,9 +33,10 @@ def _of_job(job_id: int, updates: Mapping[datetime, JobStatusUpdate], now: datet
     ]
 
 
-def _in_utc(at: datetime, now: datetime) -> datetime:
+def _in_utc(job_id: int, at: datetime, now: datetime) -> datetime:
     if at.tzinfo is None:
-        raise BadRequest(f"The time {at.isoformat()} has no time zone: add Z or an offset")
+        # The contract's sentence, word for word: clients compare it.
+        raise BadRequest(f"Timestamp {at} is not timezone aware for job {job_id}")
     if not OLDEST <= at <= now + AHEAD_MAX:
         raise BadRequest(
             f"The time {at.isoformat()} is before {OLDEST.year} or more than a day ahead: set the clock of the node"

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -72,6 +72,10 @@ class _Outside:
     """A whole number that the column cannot hold; compared as a number of any size."""
 
     value: int
+
+
+class _NoNumber(BadRequest):
+    """A text beside a column of numbers: no row holds it, and it comes before and after none."""
 
 
 def where(specs: Sequence[SearchSpec], columns: Columns) -> list[ColumnElement[bool]]:
@@ -167,7 +171,14 @@ def _clause(spec: SearchSpec, column: ColumnElement[Any]) -> ColumnElement[bool]
         return _PATTERNS[spec.operator](_as_text(column), _pattern(spec))
     if isinstance(column.type, DateTime):
         return _time_clause(column, spec.operator, _period(spec.value, spec.parameter))
-    value = _convert(spec.value, column, spec.parameter)
+    try:
+        value = _convert(spec.value, column, spec.parameter)
+    except _NoNumber:
+        if spec.operator is ScalarSearchOperator.EQUAL:
+            return false()
+        if spec.operator is ScalarSearchOperator.NOT_EQUAL:
+            return column.is_not(None)
+        raise
     if isinstance(value, _Outside):
         return _COMPARISONS[spec.operator](cast(column, Numeric), literal(value.value, Numeric))
     return _COMPARISONS[spec.operator](column, bindparam(None, value, type_=column.type))
@@ -203,11 +214,19 @@ def _vector_clause(
         return false() if operator is VectorSearchOperator.IN else true()
     if isinstance(column.type, DateTime):
         return _times_clause(column, operator, [_period(value, parameter) for value in values])
-    converted = [_convert(value, column, parameter) for value in values]
     # What the column cannot hold is equal to nothing that it holds.
-    holdable = [value for value in converted if not isinstance(value, _Outside)]
-    among = column == _any(holdable, column)
+    among = column == _any(list(_holdable(values, column, parameter)), column)
     return among if operator is VectorSearchOperator.IN else not_(among)
+
+
+def _holdable(values: Sequence[str | int], column: ColumnElement[Any], parameter: str) -> Iterator[Any]:
+    for value in values:
+        try:
+            converted = _convert(value, column, parameter)
+        except _NoNumber:
+            continue
+        if not isinstance(converted, _Outside):
+            yield converted
 
 
 def _any(values: list[Any], column: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -289,7 +308,7 @@ def _integer(value: str | int, column_type: Integer, parameter: str) -> int | _O
     except ValueError:  # more digits than Python converts
         number = None
     if number is None:
-        raise BadRequest(f"{parameter}: {str(value)[:100]!r} is not a whole number")
+        raise _NoNumber(f"{parameter}: {str(value)[:100]!r} is not a whole number")
     bits = next(bits for kind, bits in _INTEGER_BITS if isinstance(column_type, kind))
     return number if -(1 << bits) <= number < 1 << bits else _Outside(number)
 
@@ -300,7 +319,7 @@ def _number(value: str | int, parameter: str) -> float:
     except (ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
-        raise BadRequest(f"{parameter}: {str(value)[:100]!r} is not a number")
+        raise _NoNumber(f"{parameter}: {str(value)[:100]!r} is not a number")
     return number
 
 

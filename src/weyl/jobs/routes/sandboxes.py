@@ -7,7 +7,8 @@ from fastapi import APIRouter, Body, Response
 from weyl.jobs.policy import may_read
 from weyl.jobs.queries.access import select_access
 from weyl.jobs.routes.access import CurrentManager
-from weyl.kit.http import CurrentActor, CurrentUser, ReadTx, WriteTx
+from weyl.kit.db import Tx
+from weyl.kit.http import CurrentActor, CurrentUser, ReadTx, User, WriteTx
 from weyl.sandboxes import service
 from weyl.sandboxes.models import PFN_LENGTH_MAX, PFN_PATTERN, SandboxType
 
@@ -28,15 +29,20 @@ async def unassign_bulk_jobs_sandboxes(
 @router.get("/{job_id}/sandbox", operation_id="jobs_get_job_sandboxes")
 async def get_job_sandboxes(actor: CurrentActor, tx: ReadTx, job_id: int) -> dict[str, list[Any]]:
     """Answer with the names of the job's input and output sandboxes."""
-    permit = await may_read(tx, actor, [job_id])
-    return (await service.job_sandboxes(tx, [permit.one(job_id)]))[job_id]
+    return await _readable(tx, actor, job_id)
 
 
 @router.get("/{job_id}/sandbox/{sandbox_type}", operation_id="jobs_get_job_sandbox")
 async def get_job_sandbox(actor: CurrentActor, tx: ReadTx, job_id: int, sandbox_type: SandboxType) -> list[Any]:
     """Answer with the names of the job's sandboxes of one kind."""
-    permit = await may_read(tx, actor, [job_id])
-    return (await service.job_sandboxes(tx, [permit.one(job_id)]))[job_id][sandbox_type.capitalize()]
+    return (await _readable(tx, actor, job_id))[sandbox_type.capitalize()]
+
+
+async def _readable(tx: Tx, user: User, job_id: int) -> dict[str, list[Any]]:
+    """Return the sandboxes of a job: none of one that an administrator asks for and that does not exist."""
+    permit = await may_read(tx, user, [job_id])
+    found = await service.job_sandboxes(tx, list(permit.job_ids))
+    return found.get(job_id, {"Input": [], "Output": []})
 
 
 @router.patch("/{job_id}/sandbox/output", operation_id="jobs_assign_sandbox_to_job")

@@ -1,5 +1,6 @@
 """From the filters of a search to SQL: the columns of a pilot, and the jobs that it ran."""
 
+import re
 from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement
@@ -20,6 +21,8 @@ JOB_ID = "JobID"
 INDEXED_NAMES = frozenset({JOB_ID, "PilotID", "PilotStamp", "Status"})
 """Columns by which pilots are found without looking at all of them."""
 JOB_ID_MAX = 2**63 - 1
+# What has another form, or is longer, is the id of no job.
+_WHOLE_NUMBER = re.compile(r"\+?[0-9]{1,30}")
 
 
 def clauses_of(specs: Sequence[SearchSpec], scope: PilotScope) -> list[ColumnElement[bool]]:
@@ -57,8 +60,5 @@ def _job_ids(spec: SearchSpec) -> list[int]:
         if spec.operator is not VectorSearchOperator.IN:
             raise BadPilotRequest(f"JobID can be filtered with eq and in, not with {spec.operator.value!r}")
         values = spec.values
-    try:
-        ids = [int(value) for value in values]
-    except ValueError:
-        raise BadPilotRequest("JobID is a whole number") from None
-    return [job_id for job_id in ids if 0 < job_id <= JOB_ID_MAX]
+    ids = {int(text) for value in values if _WHOLE_NUMBER.fullmatch(text := str(value).strip())}
+    return sorted(job_id for job_id in ids if 0 < job_id <= JOB_ID_MAX)
