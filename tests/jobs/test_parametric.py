@@ -1,11 +1,12 @@
 """A parametric description becomes its jobs, quickly and with the right values."""
 
+import json
 import time
 
 import pytest
 
 from weyl.jobs.errors import BadAttribute
-from weyl.jobs.jdl import parse
+from weyl.jobs.jdl import Expression, parse
 from weyl.jobs.parametric import Expansion, expand, fill, template, varies
 
 
@@ -65,7 +66,9 @@ def test_the_number_is_padded_to_the_width_of_the_last_one() -> None:
         ("Parameters = 999999999999;", "Parameters", "more than the 1000"),
         ("Parameters = {1,2}; Parameters.X = {1};", "Parameters.X", "has 1 values, but Parameters has 2"),
         ("Parameters = many + 1;", "Parameters", "number of values or the list"),
-        ("Parameters = {{1}};", "Parameters", "texts and numbers"),
+        ("Parameters = {{{1}}};", "Parameters", "texts, numbers"),
+        ("Parameters = {[a=1;]};", "Parameters", "texts, numbers"),
+        ("Parameters = {{[a=1;]}};", "Parameters", "texts, numbers"),
         ("Parameters = 2; ParameterStep = {1};", "ParameterStep", "must be a number"),
         ("Parameters = 1000; ParameterFactor = 3;", "Parameters", "too large"),
         ("Parameters = 900; ParameterStart = 0.5; ParameterFactor = 1e300;", "Parameters", "too large"),
@@ -99,6 +102,43 @@ def test_a_stored_description_is_filled_for_each_job() -> None:
         "Parameter.X": 1,
         "ParameterNumber": 3,
     }
+
+
+def _filled(text: str) -> list[dict[str, object]]:
+    document = parse(text)
+    expansion = expand(document, jobs_max=10)
+    assert expansion is not None
+    stored = template(document, expansion.count)
+    # The values travel as JSON between submission and the node.
+    return [fill(stored, json.loads(json.dumps(values)), 1) for values in expansion.parameters()]
+
+
+@pytest.mark.parametrize("form", ["%(InputData)s", '"%(InputData)s"', "{%(InputData)s}", '{"%(InputData)s"}'])
+def test_each_job_has_the_files_of_its_own_list(form: str) -> None:
+    jobs = _filled(f'Parameters.InputData = {{{{"/a","/b"}},{{"/c"}},{{}}}}; InputData = {form};')
+    assert [job["InputData"] for job in jobs] == [["/a", "/b"], ["/c"], []]
+    assert [job["Parameter.InputData"] for job in jobs] == [["/a", "/b"], ["/c"], []]
+
+
+def test_a_list_takes_the_place_of_its_item_and_stands_in_a_longer_text_as_in_jdl() -> None:
+    jobs = _filled('Parameters = {{a, 2}, "c", 4}; InputData = {"/z", %s, "%s.x"}; Arguments = "-i %s";')
+    assert [job["InputData"] for job in jobs] == [["/z", "a", 2, '{"a","2"}.x'], ["/z", "c", "c.x"], ["/z", "4", "4.x"]]
+    assert [job["Arguments"] for job in jobs] == ['-i {"a","2"}', "-i c", "-i 4"]
+
+
+def test_lists_differ_where_their_texts_would_not() -> None:
+    expansion = _expand('Parameters = {{"a"}, "{\\"a\\"}"};')
+    assert expansion.texts("%s") == [("a",), '{"a"}']
+    assert expansion.texts("%s.") == ['{"a"}.', '{"a"}.']
+    assert expansion.longest("%s") == 5
+
+
+def test_placeholders_may_stand_without_quotes_as_in_the_peer() -> None:
+    text = 'Parameters = 2; Parameters.F = {"/a, /b", "x y"}; InputData = %(F)s; P = /vo/%(F)s.dat; R = other.C > %s;'
+    first, second = _filled(text)
+    assert (first["InputData"], first["P"], first["R"]) == ("/a, /b", "/vo//a, /b.dat", "other.C > 1")
+    assert (second["InputData"], second["P"]) == ("x y", "/vo/x y.dat")
+    assert [type(first[name]) for name in ("InputData", "P", "R")] == [str, str, Expression]
 
 
 def test_the_id_is_filled_in_plain_jobs_and_nothing_else_is() -> None:

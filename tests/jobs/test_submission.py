@@ -13,6 +13,7 @@ from tests.infra.app import Application
 
 from weyl.jobs.jdl import parse
 from weyl.jobs.tables import job_count_deltas, job_counts, job_descriptions, job_history, jobs, submissions
+from weyl.jobs.work import work_document
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.sandboxes.tables import sandbox_jobs, sandboxes
@@ -140,6 +141,22 @@ async def test_sites_and_priorities_may_be_parameters(submit: Submit, db: Databa
     assert [(row["site"], row["user_priority"]) for row in await _rows(db, jobs)] == [("A", 3), ("B", 10)]
 
 
+async def test_each_parametric_job_may_have_its_own_list_of_files(
+    served: Application, submit: Submit, db: Database
+) -> None:
+    text = PLAIN + 'Parameters.InputData = {{"/voa/a", "/voa/b"}, {"/voa/c"}}; InputData = %(InputData)s;'
+    answer = await submit(text)
+    assert answer.status_code == 201, answer.text
+    first, second = [job["JobID"] for job in answer.json()]
+    rows = await _rows(db, jobs)
+    assert [row["parameters"]["Parameter.InputData"] for row in rows] == [["/voa/a", "/voa/b"], ["/voa/c"]]
+    document, own = (await _rows(db, job_descriptions))[0]["document"], [row["parameters"] for row in rows]
+    work = [work_document(document, own[number], job_id) for number, job_id in enumerate((first, second))]
+    assert [each["input_data"] for each in work] == [["/voa/a", "/voa/b"], ["/voa/c"]]
+    read = await served.client.get(f"/api/jobs/{first}/jdl", headers=served.login())
+    assert 'InputData = {"/voa/a", "/voa/b"};' in read.text
+
+
 @pytest.mark.parametrize(
     ("texts", "words"),
     [
@@ -162,6 +179,7 @@ async def test_sites_and_priorities_may_be_parameters(submit: Submit, db: Databa
         ([PLAIN + "Parameters = 0;"], ["Job 0", "Parameters"]),
         ([PLAIN + "Parameters = 2001;"], ["Job 0", "Parameters", "2000"]),
         ([PLAIN + 'Priority = %s; Parameters = {1, "x"};'], ["Job 0", "Priority", "whole number"]),
+        ([PLAIN + "InputData = %s; Parameters = {{a}, {" + ",".join(['"/voa/f"'] * 101) + "}};"], ["InputData", "100"]),
         ([PLAIN + 'InputSandbox = {"SB:SandboxSE|/S3/sandboxes/voa/user/alice/sha256:' + "0" * 64 + '.tar.zst"};'],
          ["andbox"]),
         ([PLAIN] * 2001, ["2001", "2000"]),

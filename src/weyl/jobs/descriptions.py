@@ -11,7 +11,7 @@ from weyl.jobs.attributes import JobAttribute, added_value, integer_of, respelle
 from weyl.jobs.errors import BadAttribute, BadSubmission, JDLSyntaxError
 from weyl.jobs.jdl import Document
 from weyl.jobs.overrides import NONE, Overrides
-from weyl.jobs.parametric import Expansion, Scalar
+from weyl.jobs.parametric import Expansion, Filled, Parameter
 from weyl.jobs.requirements import (
     ATTRIBUTES,
     Limits,
@@ -73,7 +73,7 @@ class Description:
         """Return the number of jobs."""
         return 1 if self.expansion is None else self.expansion.count
 
-    def parameters(self) -> Iterator[dict[str, Scalar]] | None:
+    def parameters(self) -> Iterator[dict[str, Parameter]] | None:
         """Return the parametric values job by job; None for a plain one."""
         return None if self.expansion is None else self.expansion.parameters()
 
@@ -194,7 +194,7 @@ def variants(expansion: Expansion, document: Document, names: Sequence[str]) -> 
     texts = list(dict.fromkeys(text for value in varying.values() for text in parametric.texts_in(value)))
     if expansion.count * sum(map(expansion.longest, texts)) > parametric.FILLED_TOTAL_MAX:
         raise BadAttribute(next(iter(varying)), "is too long to differ in that many jobs: submit fewer at a time")
-    forms: dict[tuple[str, ...], int] = {}
+    forms: dict[tuple[Filled, ...], int] = {}
     which: list[int] = []
     for filled in zip(*(expansion.texts(text) for text in texts), strict=True):
         which.append(forms.setdefault(filled, len(forms)))
@@ -240,11 +240,9 @@ class _Reader:
         _check_owner(document, self.owner)
         if text_of(document, "Executable") is None:
             raise BadAttribute("Executable", 'is missing: say which program to run, such as Executable = "/bin/date";')
-        job_type = text_of(document, "JobType") or USER_JOBS
-        if job_type.lower() == USER_JOBS and len(texts_of(document, "InputData")) > limits.input_data_max:
-            raise BadAttribute(
-                "InputData", f"names more than {limits.input_data_max} files, which is the limit of your VO"
-            )
+        # How many files a text names is the same in all jobs, unless it becomes a list.
+        of_lists = expansion if expansion is not None and expansion.has_lists else None
+        _of_each_job(of_lists, document, ["InputData"], partial(_check_input_data, limits=limits))
         authored = authored_requirements(document)
         if authored is not None and parametric.varies(document["Requirements"]):
             raise BadAttribute("Requirements", "must be the same for all jobs of one description: no placeholders")
@@ -297,6 +295,12 @@ def _check_owner(document: Document, owner: Owner) -> None:
     document["VirtualOrganization"] = owner.vo
     document["Owner"] = owner.name
     document["OwnerGroup"] = owner.group
+
+
+def _check_input_data(document: Document, limits: Limits) -> None:
+    job_type = text_of(document, "JobType") or USER_JOBS
+    if job_type.lower() == USER_JOBS and len(texts_of(document, "InputData")) > limits.input_data_max:
+        raise BadAttribute("InputData", f"names more than {limits.input_data_max} files, which is the limit of your VO")
 
 
 def _numbers(document: Document, limits: Limits) -> tuple[int, int]:

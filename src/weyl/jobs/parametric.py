@@ -4,6 +4,9 @@
 `ParameterStep`, the first is `ParameterStart`. `Parameters.X` names a further sequence, with the same companions. In
 any text `%s` becomes the job's value, `%(X)s` the one of sequence X, `%n` the job's index with leading zeros, and in
 every job, parametric or not, `%j` its id.
+
+A value may be a list, such as the files of one job. It takes the place of a text that is nothing but its placeholder;
+as an item of a list such a text becomes all items of the value. Within a longer text the value is written as in JDL.
 """
 
 import math
@@ -18,7 +21,14 @@ from weyl.jobs.errors import BadAttribute
 from weyl.jobs.jdl import Document, Expression, Value, parse_value
 
 Scalar = str | int | float
+Several = tuple[Scalar, ...] | list[Scalar]
+"""A value that is a list: a tuple where it is read, a list where it comes from the database."""
+
+Parameter = Scalar | Several
 """What a parameter may be."""
+
+Filled = str | Several
+"""What a text becomes in one job: a text, or the value whose placeholder is all of it."""
 
 COUNT = "ParameterCount"
 """Attribute that stands for the sequences in a stored description: how many jobs were made from it."""
@@ -26,6 +36,8 @@ COUNT = "ParameterCount"
 _FAMILIES = ("Parameters", "ParameterStart", "ParameterStep", "ParameterFactor")
 _OWN = ("Parameter", "ParameterNumber")
 _PLACEHOLDER = re.compile(r"(%s|%n|%j|%\(\w+\)s)", re.ASCII)
+# Names, numbers, paths and placeholders, as many descriptions write them without quotes.
+_WORDS = re.compile(r"(?:[\w.+:/@,-]|%[snj]|%\(\w+\)s)+", re.ASCII)
 _MARK = re.compile(r"%(?:[sn]|\(\w+\)s)", re.ASCII)
 _NUMBER = re.compile(r"[+-]?[\d.]{1,18}(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _LARGEST = 2**63
@@ -39,9 +51,14 @@ class Expansion:
     """The values of a parametric description: `sequences[""]` is the one without a name."""
 
     count: int
-    sequences: Mapping[str, Sequence[Scalar]]
+    sequences: Mapping[str, Sequence[Parameter]]
 
-    def parameters(self) -> Iterator[dict[str, Scalar]]:
+    @cached_property
+    def has_lists(self) -> bool:
+        """Whether a text may become a list in some of the jobs."""
+        return any(isinstance(value, tuple) for values in self.sequences.values() for value in values)
+
+    def parameters(self) -> Iterator[dict[str, Parameter]]:
         """Yield, job by job, the attributes that tell its values."""
         names = ["ParameterNumber", *(_attribute("Parameter", name) for name in self.sequences)]
         for values in zip(range(self.count), *self.sequences.values(), strict=True):
@@ -56,25 +73,33 @@ class Expansion:
 
     @cached_property
     def _longest_values(self) -> dict[str, int]:
-        named = {f"%({name})s" if name else "%s": values for name, values in self.sequences.items()}
-        lengths = {placeholder: max(len(_shown(value)) for value in values) for placeholder, values in named.items()}
-        return {"%n": number_width(self.count), **lengths}
+        return {
+            "%n": number_width(self.count),
+            **{mark: max(len(_shown(value)) for value in values) for mark, values in self._values.items()},
+        }
 
-    def texts(self, text: str) -> list[str]:
+    @cached_property
+    def _values(self) -> dict[str, Sequence[Parameter]]:
+        """The sequences by the placeholder for which their values stand."""
+        return {_placeholder(_attribute("Parameter", name)): values for name, values in self.sequences.items()}
+
+    def texts(self, text: str) -> list[Filled]:
         """Return `text` as each job has it; `%j` stays, because nobody has an id yet."""
         pieces = _pieces(text)
         if len(pieces) == 1:
             return [text] * self.count
+        if _is_lone(pieces) and pieces[1] in self._values:
+            return [value if isinstance(value, tuple) else _shown(value) for value in self._values[pieces[1]]]
         columns = [
             self._column(piece) if index % 2 else repeat(piece, self.count) for index, piece in enumerate(pieces)
         ]
-        return list(map("".join, zip(*columns, strict=True)))
+        return ["".join(filled) for filled in zip(*columns, strict=True)]
 
     def _column(self, placeholder: str) -> Sequence[str] | Iterator[str]:
         if placeholder == "%n":
             width = number_width(self.count)
             return [f"{number:0{width}}" for number in range(self.count)]
-        values = self.sequences.get(_sequence_name(placeholder)) if placeholder != "%j" else None
+        values = self._values.get(placeholder)
         return repeat(placeholder, self.count) if values is None else [_shown(value) for value in values]
 
 
@@ -122,23 +147,30 @@ def check_size(expansion: Expansion, document: Document) -> None:
 
 def template(document: Document, count: int) -> Document:
     """Return the description without its sequences: what all jobs made from it share."""
-    kept = {name: value for name, value in document.items() if name.partition(".")[0] not in (*_FAMILIES, *_OWN)}
+    left_out = (*_FAMILIES, *_OWN)
+    kept = {name: _with_quotes(value) for name, value in document.items() if name.partition(".")[0] not in left_out}
     return {**kept, COUNT: count}
 
 
-def fill(document: Document, parameters: Mapping[str, Scalar] | None, job_id: int | str) -> Document:
+def fill(document: Document, parameters: Mapping[str, Parameter] | None, job_id: int | str) -> Document:
     """Return the description of one job, made from the stored one and the job's own values."""
     count = document.get(COUNT)
-    values = _texts_by_placeholder(parameters, count if isinstance(count, int) else 1)
-    values["%j"] = str(job_id)
+    texts = _texts_by_placeholder(parameters, count if isinstance(count, int) else 1)
+    texts["%j"] = str(job_id)
+    own = {_placeholder(name): value for name, value in (parameters or {}).items()}
+    lists = {placeholder: value for placeholder, value in own.items() if isinstance(value, tuple | list)}
 
-    def filled(text: str) -> str:
+    def filled(text: str) -> Filled:
         pieces = _pieces(text)
-        return text if len(pieces) == 1 else "".join(values.get(piece, piece) for piece in pieces)
+        if len(pieces) == 1:
+            return text
+        if _is_lone(pieces) and pieces[1] in lists:
+            return lists[pieces[1]]
+        return "".join(texts.get(piece, piece) for piece in pieces)
 
     result = {name: mapped(value, filled) for name, value in document.items() if name != COUNT}
-    if parameters is not None:
-        result.update(parameters)
+    for name, value in (parameters or {}).items():
+        result[name] = list(value) if isinstance(value, tuple | list) else value
     return result
 
 
@@ -147,7 +179,7 @@ def varying(document: Document, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in names if varies(document.get(name)))
 
 
-def fill_some(document: Document, names: Sequence[str], parameters: Mapping[str, Scalar] | None) -> Document:
+def fill_some(document: Document, names: Sequence[str], parameters: Mapping[str, Parameter] | None) -> Document:
     """Return the attributes `names` of a stored description as one job has them, with 0 for its id."""
     if parameters is None or not names:
         return {}
@@ -156,14 +188,19 @@ def fill_some(document: Document, names: Sequence[str], parameters: Mapping[str,
     return {name: filled[name] for name in wanted}
 
 
-def mapped(value: Value, change: Callable[[str], str]) -> Value:
-    """Return `value` with every text in it changed."""
-    if isinstance(value, Expression):
-        return Expression(change(value))
+def mapped(value: Value, change: Callable[[str], Filled]) -> Value:
+    """Return `value` with every text in it changed; an item that becomes a list becomes the items of that list."""
     if isinstance(value, str):
-        return change(value)
+        changed = change(value)
+        if not isinstance(changed, str):
+            return list(changed)
+        return Expression(changed) if isinstance(value, Expression) else changed
     if isinstance(value, list):
-        return [mapped(item, change) for item in value]
+        items: list[Value] = []
+        for item in value:
+            new = mapped(item, change)
+            items += new if isinstance(item, str) and isinstance(new, list) else [new]
+        return items
     if isinstance(value, dict):
         return {name: mapped(item, change) for name, item in value.items()}
     return value
@@ -202,15 +239,18 @@ def _pieces(text: str) -> list[str]:
     return _PLACEHOLDER.split(text) if "%" in text else [text]
 
 
-def _texts_by_placeholder(parameters: Mapping[str, Scalar] | None, count: int) -> dict[str, str]:
-    texts: dict[str, str] = {}
-    for attribute, value in (parameters or {}).items():
-        if attribute == "ParameterNumber":
-            texts["%n"] = f"{value:0{number_width(count)}}"
-        else:
-            name = attribute.partition(".")[2]
-            texts[f"%({name})s" if name else "%s"] = _shown(value)
+def _texts_by_placeholder(parameters: Mapping[str, Parameter] | None, count: int) -> dict[str, str]:
+    texts = {_placeholder(attribute): _shown(value) for attribute, value in (parameters or {}).items()}
+    if "%n" in texts:
+        texts["%n"] = texts["%n"].zfill(number_width(count))
     return texts
+
+
+def _placeholder(attribute: str) -> str:
+    if attribute == "ParameterNumber":
+        return "%n"
+    name = attribute.partition(".")[2]
+    return f"%({name})s" if name else "%s"
 
 
 def _sequence_names(document: Document) -> list[str]:
@@ -234,21 +274,24 @@ def _declared(document: Document, name: str) -> list[Value] | int | None:
     raise BadAttribute(attribute, "must be the number of values or the list of them")
 
 
-def _checked(values: list[Value], name: str) -> list[Scalar]:
-    checked: list[Scalar] = []
-    for value in values:
-        if isinstance(value, bool):
-            checked.append("true" if value else "false")
-        elif isinstance(value, str):
-            checked.append(str(value))
-        elif isinstance(value, int | float):
-            checked.append(value)
-        else:
-            raise BadAttribute(_attribute("Parameters", name), "must be a list of texts and numbers")
-    return checked
+def _checked(values: list[Value], name: str) -> list[Parameter]:
+    return [
+        tuple(_scalar(item, name) for item in value) if isinstance(value, list) else _scalar(value, name)
+        for value in values
+    ]
 
 
-def _series(document: Document, name: str, count: int) -> list[Scalar]:
+def _scalar(value: Value, name: str) -> Scalar:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, int | float):
+        return value
+    raise BadAttribute(_attribute("Parameters", name), "must be a list of texts, numbers, or lists of these")
+
+
+def _series(document: Document, name: str, count: int) -> list[Parameter]:
     # Decimal, so that steps of 0.1 give 0.3 and not 0.30000000000000004.
     start, step, factor = (
         _companion(document, family, name, default)
@@ -262,7 +305,7 @@ def _series(document: Document, name: str, count: int) -> list[Scalar]:
             raise BadAttribute(attribute, f"value {count - 1} would be too large")
         return [int(start) + index * int(step) for index in range(count)]
     value, by, plus = Decimal(repr(start)), Decimal(repr(factor)), Decimal(repr(step))
-    values: list[Scalar] = []
+    values: list[Parameter] = []
     for index in range(count):
         if abs(value) >= _LARGEST if whole else not math.isfinite(float(value)):
             raise BadAttribute(attribute, f"value {index} would be too large")
@@ -288,9 +331,22 @@ def _attribute(family: str, name: str) -> str:
     return f"{family}.{name}" if name else family
 
 
-def _sequence_name(placeholder: str) -> str:
-    return "" if placeholder == "%s" else placeholder[2:-2]
+def _is_lone(pieces: Sequence[str]) -> bool:
+    return len(pieces) == 3 and not pieces[0] and not pieces[2]
 
 
-def _shown(value: Scalar) -> str:
+def _shown(value: Parameter) -> str:
+    if isinstance(value, tuple | list):
+        return "{" + ",".join(f'"{_shown(item)}"' for item in value) + "}"
     return value if isinstance(value, str) else repr(value)
+
+
+def _with_quotes(value: Value) -> Value:
+    """Return a value in which no placeholder makes an expression of what was meant as a text."""
+    if isinstance(value, Expression):
+        return str(value) if varies(value) and _WORDS.fullmatch(value) else value
+    if isinstance(value, list):
+        return [_with_quotes(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _with_quotes(item) for name, item in value.items()}
+    return value

@@ -133,7 +133,7 @@ def apply(document: Document, changes: Changes) -> Document:
 
 
 def parameter(text: str) -> Document:
-    """Read `k=1..20`, `k=a,b,c` or `k=["a", "b"]` into the attributes of a parametric description."""
+    """Read `k=1..20`, `k=a,b,c`, `k=["a", "b"]` or `k=[["a", "b"], ["c"]]` into the attributes of a parametric description."""
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():
         raise _parameter_fault(text)
@@ -156,7 +156,7 @@ def _values(text: str, value: str) -> list[Value]:
         values = json.loads(value)
     except ValueError as error:
         raise _parameter_fault(text) from error
-    if not all(isinstance(each, (str, int, float)) for each in values):
+    if not all(isinstance(each, (str, int, float, list)) for each in values):
         raise _parameter_fault(text)
     return list(values)
 
