@@ -88,7 +88,14 @@ def test_options_win_over_the_description(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "count"),
-    [("seed=1..20", 20), ("seed=20..1", 20), ("seed=5..5", 1), ("seed=a,b,c", 3), ('seed=["a, b", 2]', 2)],
+    [
+        ("seed=1..20", 20),
+        ("seed=20..1", 20),
+        ("seed=5..5", 1),
+        ("seed=a,b,c", 3),
+        ('seed=["a, b", 2]', 2),
+        ('seed=[["a", "b"], ["c"], []]', 3),
+    ],
 )
 def test_parameters_make_as_many_jobs_as_they_have_values(tmp_path: Path, text: str, count: int) -> None:
     assert read('Executable = "x";', tmp_path, parameters=(text,)).count() == count
