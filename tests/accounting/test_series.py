@@ -3,12 +3,14 @@
 import csv
 import io
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from tests.infra.app import Application
+from weyl.accounting.cli import write_csv
 from weyl.accounting.series import BUCKETS_MAX, JOB_VALUES, buckets_of, series_of, table_of
 from weyl.accounting.tables import job_hour_deltas, job_hours
 from weyl.kit.db import Database
@@ -86,15 +88,22 @@ async def test_quotients_are_of_sums(application: Application, db: Database) -> 
     assert refused.status_code == 400
 
 
-async def test_the_table_for_other_programs(application: Application, db: Database) -> None:
+async def test_the_table_for_spreadsheets_has_no_formulas(application: Application, db: Database) -> None:
     await used(db, "=a,b", jobs=1)
     answer = await application.client.post(
         URL, json={**PERIOD, "by": "site"}, params={"format": "csv"}, headers=application.login(group="admin")
     )
     assert answer.headers["Content-Type"].startswith("text/csv")
     rows = list(csv.reader(io.StringIO(answer.text)))
-    assert rows[0] == ["bucket", "=a,b"]
+    assert rows[0] == ["bucket", "'=a,b"]
     assert rows[1] == ["2026-03-01T00:00:00Z", "1.0"]
+
+
+def test_records_are_written_for_spreadsheets(tmp_path: Path) -> None:
+    pages = [b"job_group,wall_s\n=cmd(),-1.5\n", b'job_group,wall_s\n"a\x1b\r\nb",2.0\n']
+    assert write_csv(pages, tmp_path / "jobs.csv") == 2
+    written = (tmp_path / "jobs.csv").read_bytes()
+    assert written == b'job_group,wall_s\n\'=cmd(),-1.5\n"a\\x1b\r\nb",2.0\n'
 
 
 @pytest.mark.parametrize(

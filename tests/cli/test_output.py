@@ -3,12 +3,16 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from weyl.cli import screen
+from weyl.cli.errors import report
 from weyl.cli.output import print_result
 from weyl.cli.session import CommandSession
 from weyl.client.errors import NotFound, PartlyFailed, UsageFault
@@ -193,3 +197,50 @@ def test_done_says_its_sentence_and_has_its_exit_code(session, capsys) -> None:
 def test_something_unprintable_is_our_bug(session) -> None:
     with pytest.raises(TypeError):
         print_result({"a": 1}, session)
+
+
+HOSTILE = "=cmd()\x1b[31m\x1b]0;owned\x07\r\x9b2J\u202e"
+
+
+@pytest.mark.parametrize("output", ["table", "wide", "id", "csv", "tsv", "yaml", "json", "ndjson"])
+@pytest.mark.parametrize("kind", [Rows, Document, Ids, Done])
+def test_no_format_lets_others_command_the_terminal(session, capsys, output: str, kind: type) -> None:
+    session.options.output = output
+    row = {"Name": HOSTILE, HOSTILE: 1}
+    results: dict[type, list[Any]] = {
+        Rows: [Rows([row], id_column="Name")],
+        Document: [Document(row), Document([row], id_column="Name"), Document(row, text=HOSTILE, ids=[HOSTILE])],
+        Ids: [Ids([HOSTILE], HOSTILE), Ids([HOSTILE], id_column="Name", document=[row])],
+        Done: [Done(HOSTILE, document=row)],
+    }
+    for result in results[kind]:
+        out, err = printed(result, session, capsys)
+        assert all(char.isprintable() or char in "\n\t" for char in out + err), (out, err)
+        if output in ("csv", "tsv") and kind is Rows:
+            assert out.startswith("Name" + ("," if output == "csv" else "\t") + "'=cmd()")
+            assert out.splitlines()[1].startswith("'=cmd()\\x1b[31m")
+
+
+def test_no_word_to_the_person_commands_the_terminal(session, capsys) -> None:
+    session.options.output, session.options.debug = "table", True
+    session.say(HOSTILE)
+    with pytest.raises(UsageFault):
+        session.confirm(HOSTILE, 2)
+    for error in (NotFound(HOSTILE, hint=HOSTILE), PartlyFailed("x", details={HOSTILE: HOSTILE}), ValueError(HOSTILE)):
+        report(error, session)
+    captured = capsys.readouterr()
+    assert captured.err.count("\\x1b[31m") > 6
+    assert all(char.isprintable() or char == "\n" for char in captured.out + captured.err), captured
+
+
+def test_the_program_prints_through_one_door() -> None:
+    """What prints by itself could print what others wrote."""
+    door = Path(screen.__file__)
+    printing = re.compile(r"\bprint\(|\bsecho?\(|sys\.std(?:out|err)\.write")
+    others = [file for file in door.parent.rglob("*.py") if file != door and printing.search(file.read_text())]
+    assert others == []
+
+
+def test_text_that_goes_into_a_pipe_or_file_stays_as_it_is(session, capsysbinary) -> None:
+    print_result(Text(["\x1b[31mred\n", b"\x07", b"\xff\n"]), session)
+    assert capsysbinary.readouterr().out == b"\x1b[31mred\n\x07\xff\n"

@@ -8,11 +8,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from tests.cli.conftest import Program
-from tests.cli.steps import rows, submit
+from tests.cli.conftest import Program, Server
+from tests.cli.steps import move, rows, submit
 from tests.infra.waiting import await_that
+
+from weyl.cli.options import FORMATS
+from weyl.sandboxes import calls as sandbox_calls
+from weyl.sandboxes.transfer import upload
 
 PATIENCE_S = 60
 
@@ -100,6 +105,47 @@ def test_a_terminal_gets_a_table_with_colours_unless_told_otherwise(terminal) ->
         assert shown.end() == 0
         assert "Check" in shown.seen
         assert ("\x1b[" in shown.seen) is is_coloured
+
+
+def test_no_command_lets_the_names_of_jobs_command_the_terminal(weyl: Program, terminal) -> None:
+    hostile = "=x\x1b[31m\x1b]0;owned\x07\x9b2J\u202e"
+    weyl.file("hostile.jdl", f'Executable = "/bin/echo"; JobName = "{hostile}"; JobGroup = "\x1b[2J";')
+    submitted = terminal("jobs", "submit", "hostile.jdl")
+    assert submitted.end() == 0
+    [job_id] = [row["JobID"] for row in rows(weyl("jobs", "search", "--mine", "--where", "JobGroup = '\x1b[2J'"))]
+    number = str(job_id)
+    for words in (
+        ("jobs", "show", number),
+        ("jobs", "show", number, "--jdl"),
+        ("jobs", "show", number, "--history"),
+        ("jobs", "show", number, "--requirements"),
+        ("jobs", "why", number),
+        ("jobs", "logs", number),
+        ("jobs", "sandbox", "peek", number),
+        ("jobs", "summary", "--by", "JobName,JobGroup"),
+        ("api", "get", f"/api/jobs/{number}/jdl"),
+        *(("jobs", "search", "--mine", "--columns", "JobID,JobName,JobGroup", "-o", form) for form in FORMATS),
+    ):
+        shown = terminal(*words)
+        shown.end()
+        left = re.sub(r"\x1b\[(?:1|31|32|33|0)?m", "", shown.seen)
+        assert all(char.isprintable() or char in "\n\t" for char in left), (words, shown.seen)
+        assert "\x1b[31m\x1b" not in shown.seen, (words, shown.seen)
+
+
+def test_the_output_of_a_job_is_written_out_on_a_terminal_only(
+    weyl: Program, terminal, server: Server, tmp_path: Path
+) -> None:
+    [job_id] = submit(weyl, "coloured")
+    (tmp_path / "std.out").write_text("\x1b[31mred\x07\n")
+    with server.client("alice") as client:
+        client.send(sandbox_calls.assign_output(job_id, upload(client, [tmp_path / "std.out"])))
+    move(server, [job_id], "Running", "Done")
+    for words in (("jobs", "logs", str(job_id)), ("jobs", "sandbox", "peek", str(job_id), "std.out")):
+        shown = terminal(*words)
+        assert shown.end() == 0
+        assert shown.seen == "\\x1b[31mred\\x07\n"
+        assert weyl(*words).stdout == "\x1b[31mred\x07\n"
 
 
 def test_the_configuration_is_shown_as_it_is_written(terminal) -> None:

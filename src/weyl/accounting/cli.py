@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_args
@@ -16,6 +16,7 @@ from weyl.client.command import Session, session_of
 from weyl.client.errors import ClientError, UsageFault
 from weyl.client.results import Done, Result, Rows
 from weyl.client.times import parse_span
+from weyl.kit.plain_text import spreadsheet_cell
 
 app = typer.Typer(
     help="Sums up what jobs and pilots have used.\n\nExample: weyl accounting jobs --last 7d --by site\n",
@@ -163,7 +164,7 @@ def export(
     pages = _pages(session_of(context), kind, days)
     partial = file.with_name(file.name + ".part")
     try:
-        count = _write_csv(pages, partial) if file.suffix == ".csv" else _parquet().write(pages, partial)
+        count = write_csv(pages, partial) if file.suffix == ".csv" else _parquet().write(pages, partial)
         partial.replace(file)
     except OSError as error:
         raise ClientError(f"Cannot write {file}: {error.strerror}") from error
@@ -187,15 +188,17 @@ def _pages(session: Session, kind: str, days: list[tuple[datetime, datetime]]) -
         yield session.client.send(calls.export(kind, began, ended))
 
 
-def _write_csv(pages: Iterator[bytes], file: Path) -> int:
+def write_csv(pages: Iterable[bytes], file: Path) -> int:
+    """Write pages of CSV, each with its head, into one file for people's spreadsheets; returns how many records."""
     count = 0
-    with file.open("wb") as stream:
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
         for number, page in enumerate(pages):
-            head, _, rest = page.partition(b"\n")
+            head, *rows = csv.reader(io.StringIO(page.decode(), newline=""))
             if number == 0:
-                stream.write(head + b"\n")
-            stream.write(rest)
-            count += sum(1 for _ in csv.reader(io.StringIO(rest.decode())))
+                writer.writerow(head)
+            writer.writerows([spreadsheet_cell(value) for value in row] for row in rows)
+            count += len(rows)
     return count
 
 

@@ -22,6 +22,7 @@ from weyl.accounting.permits import Scope
 from weyl.accounting.series import BUCKETS_MAX, Value, buckets_of, series_of, table_of
 from weyl.kit.clock import iso_z
 from weyl.kit.db import Database, Tx
+from weyl.kit.plain_text import spreadsheet_cell
 
 ROWS_MAX = 100_000
 PERIOD_MAX = timedelta(days=3_660)
@@ -87,8 +88,8 @@ async def plot(
 
 def series_csv(plotted: Series) -> bytes:
     """Return series as CSV: a row for each bucket, a column for each line."""
-    rows = table_of([line.model_dump() for line in plotted.series], plotted.buckets)
-    return _csv([[_cell(value) for value in row] for row in rows])
+    names, *rows = table_of([line.model_dump() for line in plotted.series], plotted.buckets)
+    return _csv([[spreadsheet_cell(str(name)) for name in names], *([_cell(value) for value in row] for row in rows)])
 
 
 async def export(

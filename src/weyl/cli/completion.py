@@ -8,12 +8,14 @@ from typer.core import TyperGroup
 
 from weyl.cli.loader import load
 from weyl.cli.options import FORMATS
+from weyl.cli.screen import put_clean
 from weyl.cli.tree import ENTRIES, JOBS_ENTRIES
 from weyl.cli.words import Words, profiles
 from weyl.cli.words import load as load_words
 from weyl.client.environment import cache_directory, variable
 from weyl.client.errors import ClientError, UsageFault
 from weyl.client.results import Result, Text
+from weyl.kit.plain_text import one_line
 
 VARIABLE = "_WEYL_COMPLETE"
 
@@ -101,7 +103,7 @@ def answer(root: Any, environ: Mapping[str, str]) -> None:
         # A broken word earlier in the line: the shell shows nothing rather than our error.
         found = {}
     for word, help_text in found.items():
-        print(f"{word}\t{help_text}" if help_text else word)
+        put_clean(f"{one_line(word)}\t{one_line(help_text)}" if help_text else one_line(word))
 
 
 def remembered(line: Sequence[str], environ: Mapping[str, str]) -> Words:

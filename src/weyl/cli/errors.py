@@ -1,12 +1,12 @@
 """What the program says when it fails, and the exit code that scripts see."""
 
 import json
-import sys
 import traceback
 from typing import Any
 
 import typer
 
+from weyl.cli.screen import tell
 from weyl.cli.session import CommandSession
 from weyl.client.errors import ClientError, Unreachable
 
@@ -18,20 +18,20 @@ NO_ARGUMENTS = "NoArgsIsHelpError"
 def report(error: BaseException, session: CommandSession) -> int:
     """Print an error to stderr, as JSON if that format was asked for, and return the exit code."""
     if isinstance(error, KeyboardInterrupt):
-        print("\nInterrupted.", file=sys.stderr)
+        tell("\nInterrupted.")
         return EXIT_INTERRUPTED
     if type(error).__name__ == NO_ARGUMENTS and not _wants_json(session):
         # Somebody who types a bare `weyl jobs` asks what there is.
-        print(error, file=sys.stderr)
+        tell(str(error))
         return exit_code(error)
     document = describe(error)
     if session.options.debug and not isinstance(error, typer.TyperException):
-        traceback.print_exception(error, file=sys.stderr)
+        tell("".join(traceback.format_exception(error)), end="")
     if _wants_json(session):
-        print(json.dumps({"error": document}, default=str), file=sys.stderr)
+        tell(json.dumps({"error": document}, default=str))
     else:
         for line in _lines(document):
-            print(line, file=sys.stderr)
+            tell(line)
     return exit_code(error)
 
 

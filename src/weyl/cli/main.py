@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from weyl.cli import completion
 from weyl.cli.errors import report
 from weyl.cli.output import print_result
+from weyl.cli.screen import clear
 from weyl.cli.session import CommandSession
 from weyl.cli.tree import root_command
 from weyl.client.environment import load_dotenv
@@ -36,7 +37,7 @@ def run(words: Sequence[str]) -> int:
         while code == 0 and session.options.watch_s is not None:
             time.sleep(session.options.watch_s)
             if session.stdout_is_terminal:
-                print("\033[H\033[2J", end="")
+                clear()
             code = _once(words, session)
         return code
     except BrokenPipeError:

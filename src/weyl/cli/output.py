@@ -1,5 +1,6 @@
 """Prints what a command returned: data on stdout in the format asked for, everything else on stderr."""
 
+import codecs
 import csv
 import json
 import sys
@@ -9,10 +10,12 @@ from itertools import chain, islice
 from typing import Any, TextIO
 
 from weyl.cli.loader import did_you_mean, load
+from weyl.cli.screen import clear, put, put_clean
 from weyl.cli.session import CommandSession
 from weyl.cli.table import key_value_lines, table_lines, width_of_terminal
 from weyl.client.errors import NotFound, PartlyFailed, UsageFault
-from weyl.client.results import Document, Done, Events, Ids, Parts, Rows, Text
+from weyl.client.results import Cleared, Document, Done, Events, Ids, Parts, Rows, Text
+from weyl.kit.plain_text import spreadsheet_cell, visible
 
 
 def print_result(result: Any, session: CommandSession) -> int:
@@ -30,7 +33,7 @@ def print_result(result: Any, session: CommandSession) -> int:
             codes = [print_result(part, session) for part in result.parts]
             return max(codes, default=0)
         case Text():
-            _print_text(result)
+            _print_text(result, session)
         case Events():
             _print_events(result, session)
         case Done():
@@ -92,21 +95,21 @@ def _write_rows(
     match session.output:
         case "id":
             for row in rows:
-                print(row.get(result.id_column, next(iter(row.values()), "")), file=out)
+                put(str(row.get(result.id_column, next(iter(row.values()), ""))))
         case "ndjson":
             for row in rows:
-                print(json.dumps(_select(row, chosen), separators=(",", ":")), file=out)
+                put_clean(json.dumps(_select(row, chosen), separators=(",", ":")))
         case "json":
             _write_json_list((_select(row, chosen) for row in rows), out, pretty=session.stdout_is_terminal)
         case "yaml":
-            out.write(load("yaml").safe_dump([_select(row, chosen) for row in rows], sort_keys=False))
+            put_clean(load("yaml").safe_dump([_select(row, chosen) for row in rows], sort_keys=False), end="")
         case "csv" | "tsv" as kind:
             _write_separated(rows, names, out, separator="," if kind == "csv" else "\t", header=header)
         case kind:
             width = None if kind == "wide" else width_of_terminal()
             look: dict[str, Any] = {"width": width, "header": header, "color": session.has_color}
             for line in table_lines(list(rows), names, **look, whole=result.id_column):
-                print(line, file=out)
+                put_clean(line)
 
 
 def footer(count: int, result: Rows) -> str:
@@ -142,9 +145,9 @@ def _write_json_list(rows: Iterator[Mapping[str, Any]], out: TextIO, *, pretty: 
     for row in rows:
         text = json.dumps(row, indent=2) if pretty else json.dumps(row)
         text = "\n".join(f"  {line}" for line in text.splitlines()) if pretty else text
-        out.write((",\n" if written else "[\n" if pretty else "[") + text)
+        put_clean((",\n" if written else "[\n" if pretty else "[") + text, end="", out=out)
         written = True
-    out.write(("\n]\n" if pretty else "]\n") if written else "[]\n")
+    put_clean(("\n]" if pretty else "]") if written else "[]", out=out)
 
 
 def _write_separated(
@@ -152,7 +155,7 @@ def _write_separated(
 ) -> None:
     writer = csv.writer(out, delimiter=separator, lineterminator="\n")
     if header and names:
-        writer.writerow(names)
+        writer.writerow(map(spreadsheet_cell, names))
     for row in rows:
         writer.writerow([_cell(row.get(name)) for name in names])
 
@@ -160,7 +163,7 @@ def _write_separated(
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    return json.dumps(value) if isinstance(value, (dict, list, bool)) else str(value)
+    return spreadsheet_cell(json.dumps(value) if isinstance(value, (dict, list, bool)) else str(value))
 
 
 def _print_document(result: Document, session: CommandSession) -> None:
@@ -172,7 +175,7 @@ def _print_document(result: Document, session: CommandSession) -> None:
 def _write_document(result: Document, session: CommandSession) -> None:
     if session.output == "id" and result.ids:
         for each in result.ids:
-            print(each)
+            put(str(each))
         return
     content = plain(result.content)
     if isinstance(content, list) and session.output in ("csv", "tsv", "ndjson", "id"):
@@ -183,20 +186,27 @@ def _write_document(result: Document, session: CommandSession) -> None:
         content = _select(content, session.options.columns)
     match session.output:
         case "yaml":
-            sys.stdout.write(load("yaml").safe_dump(content, sort_keys=False, allow_unicode=True))
+            put_clean(_yaml(content), end="")
         case "table" | "wide" if result.text is not None:
-            print(result.text)
+            put(result.text)
         case "table" | "wide" if isinstance(content, dict):
             for line in key_value_lines(content, color=session.has_color):
-                print(line)
+                put_clean(line)
         case "csv" | "tsv" as kind if isinstance(content, dict):
             separator = "," if kind == "csv" else "\t"
             header = not session.options.no_header
             _write_separated(iter([dict(content)]), list(content), sys.stdout, separator=separator, header=header)
         case "ndjson":
-            print(json.dumps(content, separators=(",", ":")))
+            put_clean(json.dumps(content, separators=(",", ":")))
         case _:
-            print(json.dumps(content, indent=2))
+            put_clean(json.dumps(content, indent=2))
+
+
+def _yaml(content: Any) -> str:
+    """Return a document in YAML, with letters of all languages as they are where nothing has to be written out."""
+    dump = load("yaml").safe_dump
+    text: str = dump(content, sort_keys=False, allow_unicode=True)
+    return text if text == visible(text) else str(dump(content, sort_keys=False))
 
 
 def _print_ids(result: Ids, session: CommandSession) -> None:
@@ -212,7 +222,7 @@ def _print_ids(result: Ids, session: CommandSession) -> None:
     ids = counted()
     if session.output in ("table", "wide", "id"):
         for each in ids:
-            print(each)
+            put(str(each))
     else:
         document = ({result.id_column: each} for each in ids) if result.document is None else result.document
         if isinstance(document, Mapping):
@@ -233,13 +243,19 @@ def _tell_failed(failed: Mapping[Any, str], *, done: int) -> None:
         raise PartlyFailed(f"{len(failed):,} of {len(failed) + done:,} failed.", details=details, hint="")
 
 
-def _print_text(result: Text) -> None:
+def _print_text(result: Text, session: CommandSession) -> None:
+    """Print text exactly as it is into pipes and files; a terminal obeys what it gets, so there it is made visible."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
     for chunk in result.chunks:
-        if isinstance(chunk, bytes):
+        if isinstance(chunk, Cleared):
+            clear()
+        elif session.stdout_is_terminal:
+            put(decoder.decode(chunk) if isinstance(chunk, bytes) else chunk, end="")
+        elif isinstance(chunk, bytes):
             sys.stdout.flush()
             sys.stdout.buffer.write(chunk)
         else:
-            sys.stdout.write(chunk)
+            put_clean(chunk, end="")
         sys.stdout.flush()
 
 
@@ -250,4 +266,5 @@ def _print_events(result: Events, session: CommandSession) -> None:
             if line is not None:
                 session.say(line)
         else:
-            print(json.dumps(plain(event), separators=(",", ":")), flush=True)
+            put_clean(json.dumps(plain(event), separators=(",", ":")))
+            sys.stdout.flush()

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from weyl.cli.options import format_name
+from weyl.cli.screen import tell
 from weyl.cli.words import Learner
 from weyl.client import environment
 from weyl.client.command import GlobalOptions
@@ -82,7 +83,7 @@ class CommandSession:
     def say(self, message: str) -> None:
         """Write a line for the person to stderr; silent with --quiet."""
         if not self.options.quiet and message:
-            print(message, file=sys.stderr, flush=True)
+            tell(message)
 
     def confirm(self, action: str, count: int, *, breakdown: Mapping[str, int] | None = None) -> None:
         """Ask once before harm; raises UsageFault if refused or if nobody can be asked."""
@@ -94,7 +95,7 @@ class CommandSession:
             raise UsageFault(f"Will not {what} without being told so.", hint="Add --yes, or try --dry-run first.")
         expected = str(count) if count > TYPED_ABOVE else "y"
         question = f"About to {what}. " + (f"Type {count} to go on: " if count > TYPED_ABOVE else "Go on? [y/N] ")
-        print(question, end="", file=sys.stderr, flush=True)
+        tell(question, end="")
         reply = sys.stdin.readline().strip().replace(",", "").lower()
         if reply != expected and not (expected == "y" and reply == "yes"):
             raise UsageFault("Nothing was done.", hint="")
@@ -129,6 +130,4 @@ class CommandSession:
             f"{outcome.status}, {len(outcome.content)} bytes" if hasattr(outcome, "status") else f"no answer: {outcome}"
         )
         stamp = time.strftime("%H:%M:%S")
-        print(
-            f"{stamp} {send.method} {text}{'?' + query if query else ''} -> {result} ({seconds:.3f} s)", file=sys.stderr
-        )
+        tell(f"{stamp} {send.method} {text}{'?' + query if query else ''} -> {result} ({seconds:.3f} s)")

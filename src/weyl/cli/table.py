@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from unicodedata import east_asian_width
 
+from weyl.kit.plain_text import one_line
+
 GAP = "  "
 CELL_MIN = 6
 FRACTION = re.compile(r"(?<=\d\d\d\d-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+(?=Z$)")
@@ -38,18 +40,19 @@ def table_lines(
     """
     if not names or not rows:
         return []
+    titles = [one_line(name) for name in names]
     cells = [[cell_text(row.get(name)) for name in names] for row in rows]
     if width is not None:
         # Microseconds are for programs, and for `-o wide`.
         cells = [[FRACTION.sub("", cell) for cell in line] for line in cells]
     wanted = [
-        max([text_width(name) if header else 1, *(text_width(line[i]) for line in cells)])
-        for i, name in enumerate(names)
+        max([text_width(title) if header else 1, *(text_width(line[i]) for line in cells)])
+        for i, title in enumerate(titles)
     ]
     kept = names.index(whole) if whole in names else None
     widths = wanted if width is None else fit(wanted, width - len(GAP) * (len(names) - 1), kept)
     numeric = [_is_numeric(rows, name) for name in names]
-    lines = [_line(names, widths, numeric, color=BOLD if color else "")] if header else []
+    lines = [_line(titles, widths, numeric, color=BOLD if color else "")] if header else []
     for line in cells:
         text = _line(line, widths, numeric, color="")
         lines.append(_paint(text, line) if color else text)
@@ -58,9 +61,10 @@ def table_lines(
 
 def key_value_lines(content: Mapping[str, Any], *, color: bool) -> list[str]:
     """Return one line a key, values aligned."""
-    width = max((text_width(key) for key in content), default=0)
+    shown = {one_line(key): cell_text(value) for key, value in content.items()}
+    width = max(map(text_width, shown), default=0)
     start, end = (BOLD, RESET) if color else ("", "")
-    return [f"{start}{pad(key, width)}{end}{GAP}{cell_text(value)}".rstrip() for key, value in content.items()]
+    return [f"{start}{pad(key, width)}{end}{GAP}{value}".rstrip() for key, value in shown.items()]
 
 
 def fit(wanted: Sequence[int], room: int, kept: int | None = None) -> list[int]:
@@ -88,8 +92,7 @@ def cell_text(value: Any) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    text = json.dumps(value) if isinstance(value, (dict, list)) else str(value)
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split(" "))
+    return one_line(json.dumps(value) if isinstance(value, (dict, list)) else str(value))
 
 
 def text_width(text: str) -> int:

@@ -56,10 +56,18 @@ class Ids:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
-    """Text or bytes for stdout exactly as they are, whatever the format (a log, a JDL, a completion script)."""
+class Cleared:
+    """Stands between the chunks of a text where a terminal begins a new screen."""
 
-    chunks: Iterable[str | bytes]
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Text or bytes for stdout, whatever the format (a log, a JDL, a completion script).
+
+    Pipes and files get it exactly as it is; on a terminal control characters are written out.
+    """
+
+    chunks: Iterable[str | bytes | Cleared]
 
 
 @dataclass(frozen=True, slots=True)

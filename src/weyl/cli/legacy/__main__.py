@@ -13,6 +13,7 @@ from weyl.cli.legacy.jobs import description_of
 from weyl.cli.legacy.others import ALIASES as OTHERS
 from weyl.cli.legacy.others import replacement
 from weyl.cli.output import print_result
+from weyl.cli.screen import put
 from weyl.cli.session import CommandSession
 from weyl.cli.tree import ENTRIES, root_command
 from weyl.client.environment import load_dotenv
@@ -31,7 +32,7 @@ def run(name: str, arguments: Sequence[str]) -> int:
         alias = _known(name)
         given = parse(alias, arguments)
         if given.wants_help:
-            print(help_text(alias))
+            put(help_text(alias))
             return 0
         code = _perform(alias, given, session)
         sys.stdout.flush()
@@ -66,7 +67,7 @@ def _perform(alias: Alias, given: Given, session: CommandSession) -> int:
     if alias.show is None or isinstance(result, int):
         return result if isinstance(result, int) else print_result(result, session)
     for line in alias.show(result, given):
-        print(line)
+        put(line)
     failed = getattr(result, "failed", None)
     if failed:
         details = {str(key): str(reason) for key, reason in failed.items()}

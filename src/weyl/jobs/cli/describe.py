@@ -133,7 +133,7 @@ def apply(document: Document, changes: Changes) -> Document:
 
 
 def parameter(text: str) -> Document:
-    """Read `k=1..20`, `k=a,b,c`, `k=["a", "b"]` or `k=[["a", "b"], ["c"]]` into the attributes of a parametric description."""
+    """Read `k=1..20`, `k=a,b,c`, or values as JSON, into the attributes of a parametric description."""
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():
         raise _parameter_fault(text)

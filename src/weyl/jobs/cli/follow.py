@@ -10,7 +10,7 @@ import typer
 from weyl.client.columns import Where
 from weyl.client.command import Session, session_of
 from weyl.client.errors import EndedInFailure, Interrupted, NotFound, StillWaiting, Unreachable, UsageFault
-from weyl.client.results import Done, Events, Result, Text
+from weyl.client.results import Cleared, Done, Events, Result, Text
 from weyl.client.times import parse_span
 from weyl.jobs import jdl
 from weyl.jobs.attributes import text_of
@@ -20,6 +20,7 @@ from weyl.jobs.cli.outage import Outage
 from weyl.jobs.cli.selection import by_ids, conditions, find, job_ids
 from weyl.jobs.models.peek import Stream
 from weyl.jobs.states import FINAL, JobStatus
+from weyl.kit.plain_text import one_line
 from weyl.kit.search import ScalarSearchSpec, SearchParams, SearchSpec
 from weyl.sandboxes import calls as sandbox_calls
 from weyl.sandboxes.transfer import read
@@ -172,19 +173,21 @@ def _changes(session: Session, specs: list[SearchSpec], every_s: float) -> Itera
         seen = {row["JobID"]: row for row in rows}
 
 
-def _screens(session: Session, specs: list[SearchSpec], every_s: float) -> Iterator[str]:
+def _screens(session: Session, specs: list[SearchSpec], every_s: float) -> Iterator[str | Cleared]:
     seen: dict[int, dict[str, Any]] = {}
     recent: list[str] = []
     for rows in _looks(session, specs, every_s):
         changed = [row for row in rows if seen.get(row["JobID"]) != row]
         stamp = time.strftime("%H:%M:%S")
-        recent += [f"{stamp}  {row['JobID']}  {row['Status']}  {row['MinorStatus']}  {row['Site']}" for row in changed]
+        shown = [one_line(f"{row['JobID']}  {row['Status']}  {row['MinorStatus']}  {row['Site']}") for row in changed]
+        recent += [f"{stamp}  {line}" for line in shown]
         recent = recent[-15:]
         seen = {row["JobID"]: row for row in rows}
         counts = Counter(str(row["Status"]) for row in rows)
         table = "\n".join(f"{status:<12} {count:>7,}" for status, count in sorted(counts.items()))
         changes = "\n".join(recent)
-        yield f"\033[H\033[2J{len(rows):,} jobs, {stamp}\n\n{table}\n\nLast changes\n{changes}\n"
+        yield Cleared()
+        yield f"{len(rows):,} jobs, {stamp}\n\n{table}\n\nLast changes\n{changes}\n"
 
 
 def logs(

@@ -22,6 +22,7 @@ from weyl.client.errors import UsageFault
 from weyl.client.results import Document, Result, Rows, Text
 from weyl.jobs.calls import lists, submission
 from weyl.jobs.cli.selection import COLUMNS, conditions, find_most, job_ids
+from weyl.kit.plain_text import one_line
 from weyl.kit.search import SearchParams, SummaryParams
 
 STATUS_COLUMNS = ("JobID", "Status", "MinorStatus", "ApplicationStatus", "Site")
@@ -140,7 +141,8 @@ def _requirements(session: Session, wanted: list[int]) -> list[dict[str, Any]]:
 def _blocks(rows: list[dict[str, Any]]) -> str:
     width = max(len(name) for row in rows for name in row)
     blocks = [
-        "\n".join(f"{name:<{width}}  {'-' if value is None else value}" for name, value in row.items()) for row in rows
+        "\n".join(f"{name:<{width}}  {'-' if value is None else one_line(str(value))}" for name, value in row.items())
+        for row in rows
     ]
     return "\n\n".join(blocks)
 
