@@ -1,11 +1,11 @@
-"""The environment of DiracX's public client: made once a machine, never mixed with ours."""
+"""Environments of DiracX's public packages: made once per machine, never mixed with ours."""
 
 import fcntl
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ INSTALL_TIMEOUT_S = 300
 
 
 class NotInstallable(Exception):
-    """The public client cannot be had on this machine; says why."""
+    """A public package cannot be had on this machine; says why."""
 
 
 @dataclass(frozen=True)
@@ -39,20 +39,32 @@ class ClientEnvironment:
 
 
 def client_environment(directory: Path = DIRECTORY) -> ClientEnvironment:
-    """Return the environment, made anew if the list of versions changed; raises `NotInstallable`."""
+    """Return the environment of the client; raises `NotInstallable`."""
+    return ClientEnvironment(made_environment(directory, REQUIREMENTS))
+
+
+def made_environment(
+    directory: Path, requirements: Sequence[str], *, finish: Callable[[Path], None] = lambda venv: None
+) -> Path:
+    """Return a virtual environment below `directory`, made again if the list of versions changed.
+
+    `finish` is called once it is made, and adds to the directory what else belongs there. Raises `NotInstallable`.
+    """
     if shutil.which("git") is None:
         raise NotInstallable("DiracX's command line needs `git` on the path")
-    wanted = "\n".join([sys.version, *REQUIREMENTS])
+    wanted = "\n".join([sys.version, *requirements])
     made = directory / "made-of"
     venv = directory / "venv"
     with _locked(directory.with_name(f"{directory.name}.lock")):
         if not made.exists() or made.read_text() != wanted:
             shutil.rmtree(directory, ignore_errors=True)
             directory.mkdir(parents=True)
-            _uv("venv", "--python", sys.executable, str(venv))
-            _uv("pip", "install", "--python", str(venv / "bin" / "python"), *REQUIREMENTS)
+            uv = (sys.executable, "-m", "uv", "--quiet")
+            run_installer(*uv, "venv", "--python", sys.executable, str(venv))
+            run_installer(*uv, "pip", "install", "--python", str(venv / "bin" / "python"), *requirements)
+            finish(venv)
             made.write_text(wanted)
-    return ClientEnvironment(venv)
+    return venv
 
 
 def is_obligatory() -> bool:
@@ -69,8 +81,8 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _uv(*arguments: str) -> None:
-    command = [sys.executable, "-m", "uv", "--quiet", *arguments]
+def run_installer(*command: str) -> None:
+    """Run a command that gets something from PyPI; raises `NotInstallable`."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S, check=False)
     if done.returncode:
-        raise NotInstallable(f"`uv {' '.join(arguments)}` ended with {done.returncode}: {done.stderr[-2000:]}")
+        raise NotInstallable(f"`{' '.join(command)}` ended with {done.returncode}: {done.stderr[-2000:]}")

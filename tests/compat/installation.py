@@ -1,13 +1,14 @@
-"""The suite's configuration: two VOs with the same people, and a grid on which nothing runs."""
+"""The suite's configuration: two VOs with the same people, one for DiracX's tests, and a grid where nothing runs."""
 
 import hashlib
 from typing import Any
 from uuid import uuid4
 
+from tests.compat import dex
 from weyl.config.administration import Document
 from weyl.demo.idp import CLIENT_ID, USERS
 
-VOS = ("voa", "vob")
+VOS = (dex.VO, "voa", "vob")
 MEMBERS = ("alice", "bob")
 OUTSIDER = "max"
 """In the registry of both VOs, in no group."""
@@ -28,11 +29,15 @@ SETTINGS: dict[str, object] = {
 }
 
 
-def document(idp_url: str) -> Document:
-    """Return the configuration, given the identity provider's URL."""
+def document(idp_url: str, dex_url: str) -> Document:
+    """Return the configuration, given the URLs of the identity providers."""
     return {
         "DIRAC": {},
-        "Registry": {vo: _organisation(idp_url) for vo in VOS},
+        "Registry": {
+            dex.VO: _organisation_of_published_tests(dex_url),
+            "voa": _organisation(idp_url),
+            "vob": _organisation(idp_url),
+        },
         "Operations": {
             "Defaults": {"Services": {"JobScheduling": {"MaxRescheduling": RESCHEDULES_MAX}}},
             "voa": {"ResourceStatus": {"Sites": {"LCG.Beta.org": {"Status": "Banned", "Reason": "no disk left"}}}},
@@ -69,6 +74,15 @@ def _organisation(idp_url: str) -> dict[str, Any]:
             group: {"Properties": properties, "Users": [SUBJECTS[name] for name in MEMBERS]}
             for group, properties in GROUPS.items()
         },
+    }
+
+
+def _organisation_of_published_tests(dex_url: str) -> dict[str, Any]:
+    return {
+        "IdP": {"URL": dex_url, "ClientID": CLIENT_ID},
+        "DefaultGroup": "user",
+        "Users": {dex.ADMIN.subject: {"PreferedUsername": "admin"}},
+        "Groups": {"user": {"Properties": GROUPS["user"], "Users": [dex.ADMIN.subject]}},
     }
 
 

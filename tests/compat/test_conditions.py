@@ -205,7 +205,7 @@ def test_a_time_names_a_period_of_its_resolution(
         ("HeartBeatTime", "eq", "2022-13"),
         ("HeartBeatTime", "eq", "yesterday"),
         ("JobName", "regex", "("),
-        ("JobID", "eq", "many"),
+        ("JobID", "gt", "many"),
         ("VerifiedFlag", "eq", "perhaps"),
         ("NoSuchColumn", "eq", "1"),
     ],

@@ -90,6 +90,7 @@ MANAGING: dict[str, Attempt] = {
         m, "pilots.update_pilot_metadata", {t.stamp: model("PilotMetadata", status="Done")}
     ),
 }
+SANDBOXES_OF_JOBS = ("sandboxes", "input sandbox", "output sandbox")
 LOOKING: dict[str, Attempt] = {
     "search by id": lambda p, m, t: p.call(m, "jobs.search", search=[equal("JobID", t.job)]),
     "history": lambda p, m, t: p.call(m, "jobs.search", parameters=["LoggingInfo"], search=[equal("JobID", t.job)]),
@@ -120,7 +121,9 @@ def test_what_another_vo_owns_is_as_if_it_did_not_exist(
     alice = people("alice", "voa", group)
     unknown = of_bob_of_vob.unknown()
     real, none = (MANAGING[attempt](alice, mode, target) for target in (of_bob_of_vob, unknown))
-    assert real.status in ((400,) if attempt == "reschedule" and group != "user" else (403, 404)), real
+    refusals = (400,) if attempt == "reschedule" and group != "user" else (403, 404)
+    # To an administrator, as the contract has it, a job that does not exist has no sandboxes.
+    assert real.status in ((200,) if attempt in SANDBOXES_OF_JOBS and group == "admin" else refusals), real
     assert heard(real, of_bob_of_vob) == heard(none, unknown)
 
 
