@@ -94,3 +94,12 @@ async def test_a_body_that_does_not_go_on_is_given_up() -> None:
         answer = await asyncio.wait_for(reader.read(), 30)
         assert answer.startswith(b"HTTP/1.1 408")
         writer.close()
+
+
+async def test_the_rest_of_a_refused_body_is_not_awaited_for_ever() -> None:
+    async with serving() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n" + b"x" * 100_000)
+        answer = await asyncio.wait_for(reader.read(), 30)
+        assert answer.startswith(b"HTTP/1.1 413")
+        writer.close()
