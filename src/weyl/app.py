@@ -13,6 +13,7 @@ from weyl.config.service import ConfigStore
 from weyl.extension import Extension, ExtensionConflict, Services
 from weyl.jobs.additions import SubmissionRules
 from weyl.kit import faults, health, openapi
+from weyl.kit.body_limits import BodyLimits
 from weyl.kit.db import Database
 from weyl.kit.metrics import Metrics
 from weyl.kit.middleware import RequestGuard
@@ -110,9 +111,12 @@ def create_app(settings: Settings, extensions: Sequence[Extension] | None = None
     app.router.routes.insert(0, index)
     app.router.routes.append(SiteRoute())
     faults.install(app)
-    openapi.install(app)
+    limits = BodyLimits(app.routes)
+    openapi.install(
+        app, body_bytes_max=lambda method, path: min(limits.declared(method, path), settings.body_bytes_max)
+    )
     app.add_middleware(DirectAnswers, index=index)
-    _add_middleware(app, settings, metrics=metrics, traces=traces)
+    _add_middleware(app, settings, limits=limits, metrics=metrics, traces=traces)
     return app
 
 
@@ -129,11 +133,14 @@ async def _hold(app: FastAPI, extensions: Sequence[Extension], services: Service
             setattr(app.state, name, value)
 
 
-def _add_middleware(app: FastAPI, settings: Settings, *, metrics: Metrics, traces: Traces | None) -> None:
+def _add_middleware(
+    app: FastAPI, settings: Settings, *, limits: BodyLimits, metrics: Metrics, traces: Traces | None
+) -> None:
     app.add_middleware(
         RequestGuard,
         client_version_min=settings.client_version_min,
         body_bytes_max=settings.body_bytes_max,
+        limits=limits,
     )
     if settings.cors_origins:
         app.add_middleware(

@@ -94,10 +94,11 @@ class Settings(BaseSettings):
     """Months for which the figures that running jobs report are kept, whole months of the calendar."""
     accounting_months: int = Field(default=60, ge=1)
     """Months for which a record of each job and pilot is kept; their sums by the hour are kept for good."""
-    jobs_per_submission_max: int = Field(default=100_000, ge=1)
+    jobs_per_submission_max: int = Field(default=100_000, ge=1, le=100_000)
     """Jobs that one submission may create."""
     body_bytes_max: int = Field(default=256 * 1024 * 1024, ge=1024)
-    """Largest request body that is read, in bytes; of a sender without a good token at most a megabyte is."""
+    """Largest request body that is read, in bytes. Most routes take a megabyte (`x-body-bytes-max` in
+    `/api/openapi.json`), and of a sender without a good token at most 64 kB are read."""
     client_version_min: Annotated[str, AfterValidator(_version)] = "0.0.1a1"
     """Oldest version of the DIRAC client that is served."""
     cors_origins: list[str] = []

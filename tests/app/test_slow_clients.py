@@ -10,6 +10,7 @@ import uvicorn
 
 from weyl import server
 from weyl.kit import middleware
+from weyl.kit.body_limits import BodyLimits
 from weyl.kit.middleware import RequestGuard
 from weyl.server import PatientProtocol, listen
 
@@ -39,7 +40,7 @@ async def refusing(scope: Any, receive: Any, send: Any) -> None:
 
 @asynccontextmanager
 async def serving() -> AsyncIterator[int]:
-    app = RequestGuard(refusing, client_version_min="0.0.1a1", body_bytes_max=1 << 20)
+    app = RequestGuard(refusing, client_version_min="0.0.1a1", body_bytes_max=1 << 20, limits=BodyLimits([]))
     config = uvicorn.Config(app, http=PatientProtocol, lifespan="off", log_config=None, timeout_keep_alive=30)
     running = uvicorn.Server(config)
     listener = listen("127.0.0.1", 0)

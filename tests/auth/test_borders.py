@@ -107,7 +107,7 @@ async def test_an_address_is_not_changed_by_saying_so(
     assert statuses == [200, 200, 200, 429, 429]
 
 
-@pytest.mark.parametrize("verifier", ["", " ", "é" * 43, "x" * 100_000, "plain", REQUEST["code_challenge"]])
+@pytest.mark.parametrize("verifier", ["", " ", "é" * 43, "x" * 10_000, "plain", REQUEST["code_challenge"]])
 async def test_no_other_verifier_redeems_a_code(client: httpx2.AsyncClient, verifier: str) -> None:
     code = await code_for(client)
     answer = await redeem(client, code=code, code_verifier=verifier)

@@ -109,7 +109,7 @@ async def test_a_change_of_something_old_is_409_and_names_the_newest(own: Applic
     assert nowhere.status_code == 404
 
 
-@pytest.mark.parametrize("message", ["", "  \n", "a\x00b", "x" * 10_001])
+@pytest.mark.parametrize("message", ["", "  \n", "a\x00b"])
 async def test_a_change_says_why(own: Application, message: str) -> None:
     before = await newest(own)
     answer = await change(

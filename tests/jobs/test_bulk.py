@@ -15,8 +15,9 @@ from tests.jobs.conftest import MakeJobs, Rows
 
 from weyl.auth.plans import Plan, digest_of, seal
 from weyl.jobs import tasks as jobs_tasks
-from weyl.jobs.models.bulk import IDS_MAX, BulkOrder
+from weyl.jobs.models.bulk import BulkOrder
 from weyl.jobs.tables import jobs
+from weyl.kit.bounds import IDS_MAX
 from weyl.kit.clock import unix_now
 from weyl.kit.db import Database
 from weyl.kit.http import User
@@ -120,8 +121,7 @@ async def test_jobs_of_others_are_not_allowed_and_those_of_another_vo_do_not_exi
     [
         ({}, "either `ids` or `search`"),
         ({"ids": [1], "search": []}, "either `ids` or `search`"),
-        ({"ids": []}, "1 to 100,000"),
-        ({"ids": [1] * (IDS_MAX + 1)}, "1 to 100,000"),
+        ({"ids": []}, "at least one job"),
         ({"ids": [1], "fields": {"reset": True}}, "`reset` is for"),
         ({"ids": [1], "dry_run": False}, "Plan first"),
         ({"search": [{"parameter": "Nothing", "operator": "eq", "value": "x"}]}, "no column"),
@@ -137,7 +137,13 @@ async def test_what_is_no_order_is_refused_with_a_reason(
 
 
 async def test_malformed_orders_are_422(application: Application) -> None:
-    for body in ({"action": "burn", "ids": [1]}, {"action": "kill", "filter": []}, {"action": "kill", "undo_s": 61}):
+    many = {"action": "kill", "ids": [1] * (IDS_MAX + 1)}
+    for body in (
+        many,
+        {"action": "burn", "ids": [1]},
+        {"action": "kill", "filter": []},
+        {"action": "kill", "undo_s": 61},
+    ):
         assert (await send(application, body)).status_code == 422
 
 

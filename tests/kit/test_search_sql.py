@@ -1,15 +1,18 @@
 """Specs as SQL, against a real table: strings for any type, periods, patterns, and what only PostgreSQL can judge."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
 
 from weyl.kit.db import Database, Tx
 from weyl.kit.errors import BadRequest
 from weyl.kit.search import (
+    Period,
     ScalarSearchOperator,
     ScalarSearchSpec,
     SearchSpec,
@@ -17,6 +20,7 @@ from weyl.kit.search import (
     SortSpec,
     VectorSearchOperator,
     VectorSearchSpec,
+    edges,
 )
 from weyl.kit.search_sql import BooleanOrText, Columns, order_by, search_errors, where
 
@@ -173,7 +177,7 @@ async def test_all_conditions_must_hold(connection: Tx) -> None:
         scalar("I", "lt", "9" * 5000),
         scalar("Ok", "eq", "yes"),
         scalar("Name", "eq", "a\x00b"),
-        scalar("Name", "like", "\ud800"),
+        scalar("Name", "like", "a\x00b"),
         scalar("At", "eq", "2026-13"),
         scalar("At", "eq", "now"),
         scalar("At", "like", "2026%"),
@@ -207,3 +211,30 @@ async def test_rows_are_sorted_by_all_keys_and_at_last_by_the_one_that_tells_the
     assert await names(SortSpec(parameter="Ok", direction=up), SortSpec(parameter="I", direction=down)) == [4, 2, 3, 1]
     with pytest.raises(BadRequest):
         await names(SortSpec(parameter="Nothing", direction=up))
+
+
+@pytest.mark.parametrize("operator", VectorSearchOperator)
+async def test_ten_thousand_times_are_one_value_of_the_statement(
+    connection: Tx, operator: VectorSearchOperator
+) -> None:
+    start = datetime(2026, 1, 31, 23, 0, tzinfo=UTC)
+    times = [f"{start + timedelta(seconds=2 * number):%Y-%m-%d %H:%M:%S}" for number in range(10_000)]
+    spec = VectorSearchSpec(parameter="At", operator=operator, values=times)
+    [clause] = where([spec], COLUMNS)
+    assert len(clause.compile().params) <= 5
+    shown = await _find(connection, spec)
+    assert shown == ([2] if operator is VectorSearchOperator.IN else [1, 3])
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 10) | st.none()), max_size=8), st.integers(0, 60))
+def test_a_time_is_inside_where_the_number_of_edges_before_it_is_odd(
+    spans: list[tuple[int, int | None]], at: int
+) -> None:
+    def day(number: int) -> datetime:
+        return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=number)
+
+    periods = [Period(day(a), None if length is None else day(a + length), "day") for a, length in spans]
+    found = edges(periods)
+    assert found == sorted(set(found))
+    inside = any(a <= at and (length is None or at < a + length) for a, length in spans)
+    assert (sum(edge <= day(at) for edge in found) % 2 == 1) == inside

@@ -163,7 +163,7 @@ async def test_who_comes_back_after_too_long_reads_everything_anew(quick: Applic
         assert (await again.next())["more"] is True
 
 
-@pytest.mark.parametrize("last_id", ["", "nonsense", "jobs=x", "=", "jobs=" + "9" * 40_000])
+@pytest.mark.parametrize("last_id", ["", "nonsense", "jobs=x", "=", "jobs=" + "9" * 9_000])
 async def test_an_id_that_makes_no_sense_is_none(quick: Application, last_id: str) -> None:
     async with page(quick, quick.login(), last_id=last_id) as opened:
         await opened.next("ready")

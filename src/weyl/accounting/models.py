@@ -3,7 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
+
+from weyl.kit.bounds import ClosedModel, Entries
 
 Bucket = Literal["hour", "day", "month", "all"]
 JobKey = Literal["vo", "owner", "owner_group", "job_type", "site", "status"]
@@ -12,28 +14,24 @@ Word = Annotated[str, StringConstraints(max_length=128, pattern=r"^[^\x00]*$")]
 Values = Annotated[list[Word], Field(min_length=1, max_length=1_000)]
 
 
-class JobReport(BaseModel):
+class JobReport(ClosedModel):
     """A question for sums of jobs that ended from `start` on and before `end`."""
 
-    model_config = ConfigDict(extra="forbid")
-
     start: datetime
     end: datetime
-    by: Annotated[list[JobKey], Field(max_length=6)] = []
+    by: list[JobKey] = Field(default=[], max_length=6)
     bucket: Bucket = "all"
-    where: dict[JobKey, Values] = {}
+    where: Annotated[dict[JobKey, Values], Entries(6)] = Field(default={})
 
 
-class PilotReport(BaseModel):
+class PilotReport(ClosedModel):
     """A question for sums of pilots that ended from `start` on and before `end`."""
 
-    model_config = ConfigDict(extra="forbid")
-
     start: datetime
     end: datetime
-    by: Annotated[list[PilotKey], Field(max_length=5)] = []
+    by: list[PilotKey] = Field(default=[], max_length=5)
     bucket: Bucket = "all"
-    where: dict[PilotKey, Values] = {}
+    where: Annotated[dict[PilotKey, Values], Entries(5)] = Field(default={})
 
 
 JobValue = Literal["jobs", "wall_s", "cpu_s", "core_s", "efficiency", "mean_wall_s"]
@@ -42,10 +40,8 @@ SeriesBucket = Literal["hour", "day", "month"]
 Top = Annotated[int, Field(ge=1, le=50)]
 
 
-class JobSeries(BaseModel):
+class JobSeries(ClosedModel):
     """A question for a value of jobs over time, for the `top` largest of a key by themselves and the others as one."""
-
-    model_config = ConfigDict(extra="forbid")
 
     start: datetime
     end: datetime
@@ -54,13 +50,11 @@ class JobSeries(BaseModel):
     bucket: SeriesBucket = "day"
     top: Top = 10
     normalised: bool = Field(default=False, description="As parts of the sum of each bucket")
-    where: dict[JobKey, Values] = {}
+    where: Annotated[dict[JobKey, Values], Entries(6)] = Field(default={})
 
 
-class PilotSeries(BaseModel):
+class PilotSeries(ClosedModel):
     """A question for a value of pilots over time, for the `top` largest of a key by themselves, the others as one."""
-
-    model_config = ConfigDict(extra="forbid")
 
     start: datetime
     end: datetime
@@ -69,7 +63,7 @@ class PilotSeries(BaseModel):
     bucket: SeriesBucket = "day"
     top: Top = 10
     normalised: bool = Field(default=False, description="As parts of the sum of each bucket")
-    where: dict[PilotKey, Values] = {}
+    where: Annotated[dict[PilotKey, Values], Entries(5)] = Field(default={})
 
 
 class SeriesLine(BaseModel):

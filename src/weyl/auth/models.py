@@ -3,7 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
+
+from weyl.kit.bounds import ClosedModel
 
 Name = Annotated[str, Field(pattern=r"^\S+$", max_length=255)]
 """The name of a VO, a group or a property: one word."""
@@ -87,15 +89,13 @@ class OpenIDConfiguration(BaseModel):
     code_challenge_methods_supported: list[str]
 
 
-class SessionChange(BaseModel):
+class SessionChange(ClosedModel):
     """What the login of a browser is to be good for from now on."""
-
-    model_config = ConfigDict(extra="forbid")
 
     vo: Name | None = None
     """Another VO of the same identity provider; the present one if left out."""
     group: Name
-    properties: Annotated[list[Name], Field(max_length=100)] = []
+    properties: list[Name] = Field(default=[], max_length=100)
     """Properties beyond those of the group, which another group gives to the user."""
 
 

@@ -7,8 +7,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from weyl.config.errors import NoMessage, Problem
+from weyl.kit.bounds import ClosedModel
 
 MESSAGE_LENGTH_MAX = 10_000
+DOCUMENT_LENGTH_MAX = 8_000_000
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -40,14 +42,12 @@ class RevisionShown(RevisionListed):
     problems: list[FaultShown] = Field(alias="Problems")
 
 
-class ChangeOrder(BaseModel):
+class ChangeOrder(ClosedModel):
     """A new document in place of the one that `base` has."""
 
-    model_config = ConfigDict(extra="forbid")
-
     base: str = Field(min_length=1, max_length=64, description="The revision that the change was made of, in full")
-    document: str = Field(description="The whole document as YAML")
-    message: str = Field(default="", description="Why it is changed; not needed to try")
+    document: str = Field(max_length=DOCUMENT_LENGTH_MAX, description="The whole document as YAML")
+    message: str = Field(default="", max_length=MESSAGE_LENGTH_MAX, description="Why it is changed; not needed to try")
     dry_run: bool = Field(default=False, description="Only say what is wrong, and what would change")
 
 
@@ -84,6 +84,6 @@ def clean_message(message: str) -> str:
     cleaned = message.replace("\r\n", "\n").strip()
     if not cleaned:
         raise NoMessage("Say in `message` why the configuration is changed; those after you read it in its history")
-    if len(cleaned) > MESSAGE_LENGTH_MAX or _CONTROL.search(cleaned):
-        raise NoMessage(f"A message is plain text of at most {MESSAGE_LENGTH_MAX:,} characters")
+    if _CONTROL.search(cleaned):
+        raise NoMessage("A message is plain text, without control characters")
     return cleaned

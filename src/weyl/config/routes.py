@@ -8,6 +8,7 @@ from weyl.config.models import Config
 from weyl.config.policy import may_change_config, may_read_history
 from weyl.config.revisions import ChangeMade, ChangeOrder, ConfigDiff, RevisionListed, RevisionShown
 from weyl.config.service import ConfigStore, Snapshot
+from weyl.kit.bounds import DOCUMENTS_BYTES_MAX, Name
 from weyl.kit.http import (
     JSON,
     Conditional,
@@ -82,7 +83,7 @@ async def get_history(
     store: Store,
     *,
     limit: Annotated[int, Query(ge=1, le=1000)] = 20,
-    before: Annotated[str | None, Query(description="Only commits before this one")] = None,
+    before: Annotated[Name | None, Query(description="Only commits before this one")] = None,
 ) -> Response:
     """Answer with the newest commits of the configuration; the header Link leads to those before them."""
     reader = may_read_history(user)
@@ -95,7 +96,7 @@ async def get_history(
 
 
 @router.get("/revisions/{revision}", operation_id="config_get_revision", responses=refusals(502))
-async def get_revision(revision: str, user: CurrentUser, store: Store) -> RevisionShown:
+async def get_revision(revision: Name, user: CurrentUser, store: Store) -> RevisionShown:
     """Answer with one revision, `newest` for the newest, as it is written and with what is wrong with it."""
     reader = may_read_history(user)
     return await store.revision(reader, None if revision == NEWEST else revision)
@@ -106,15 +107,15 @@ async def get_diff(
     user: CurrentUser,
     store: Store,
     *,
-    old: Annotated[str | None, Query(alias="from")] = None,
-    new: Annotated[str | None, Query(alias="to")] = None,
+    old: Annotated[Name | None, Query(alias="from")] = None,
+    new: Annotated[Name | None, Query(alias="to")] = None,
 ) -> Response:
     """Answer with the difference between two revisions; by default what the newest one changed."""
     reader = may_read_history(user)
     return json_response({"diff": await store.diff(reader, old, new)})
 
 
-@router.post("/changes", operation_id="config_change", responses=refusals(502))
+@router.post("/changes", operation_id="config_change", responses=refusals(502), max_body_size=DOCUMENTS_BYTES_MAX)
 async def change_config(order: ChangeOrder, user: CurrentUser, store: Store) -> ChangeMade:
     """Commit a new document under the caller's name, or with `dry_run` say what is wrong and what would change.
 

@@ -11,6 +11,7 @@ from fastapi import Depends, Header, Query, Request, Response
 from fastapi.security import OpenIdConnect
 
 from weyl.kit import json
+from weyl.kit.bounds import Text
 from weyl.kit.clock import utcnow
 from weyl.kit.csrf import MULTIPART, SAFE_METHODS, body_problem, origin_of, origin_problem
 from weyl.kit.db import Database, Tx
@@ -261,7 +262,7 @@ async def list_part(
     cursor: Annotated[
         str | None, Query(max_length=CURSOR_LENGTH_MAX, description="From the header Link, in place of page")
     ] = None,
-    prefer: Annotated[str | None, Header(description="count=none, count=estimated or count=exact")] = None,
+    prefer: Annotated[Text | None, Header(description="count=none, count=estimated or count=exact")] = None,
 ) -> Asked:
     """Return which page of a list is asked for."""
     return Asked(page, per_page, wanted_count(prefer), cursor)
@@ -292,8 +293,8 @@ class Document:
 
 
 async def conditional_headers(
-    if_none_match: Annotated[str | None, Header()] = None,
-    if_modified_since: Annotated[str | None, Header()] = None,
+    if_none_match: Annotated[Text | None, Header()] = None,
+    if_modified_since: Annotated[Text | None, Header()] = None,
 ) -> None:
     """Declare what `cached_response` reads from the request, so that the API's document has it."""
 

@@ -1,10 +1,17 @@
 """The one JSON serialiser of the server: orjson with the contract's form of times."""
 
+import re
+from collections.abc import Iterator
 from decimal import Decimal
+from json import JSONDecodeError, JSONDecoder
 from typing import Any
 
 import orjson
 
+_DECODER = JSONDecoder()
+_SPACE = re.compile(r"[ \t\n\r]*")
+# Most items are shorter; the few that are not are read twice.
+_WINDOW = 8_192
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC | orjson.OPT_NON_STR_KEYS
 
 
@@ -31,3 +38,52 @@ def dumps_text(content: object) -> str:
 def loads(text: bytes | str) -> Any:
     """Return the document in `text`; raises `ValueError` if it is not JSON."""
     return orjson.loads(text)
+
+
+def items_of(body: bytes, *, length_max: int) -> Iterator[Any]:
+    """Yield the items of a JSON list one by one, so that whoever has seen enough stops the reading.
+
+    Raises `JSONDecodeError` for what is no list, and for an item of more than `length_max` characters: other readers
+    make objects of the whole text first, which takes up to thirty times its size.
+    """
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise JSONDecodeError("Not UTF-8", "", error.start) from None
+    at = _next(text, 0)
+    if text[at : at + 1] != "[":
+        raise JSONDecodeError("Expecting a list", text, at)
+    at = _next(text, at + 1)
+    is_first = True
+    while text[at : at + 1] != "]":
+        if not is_first:
+            if text[at : at + 1] != ",":
+                raise JSONDecodeError("Expecting ',' delimiter", text, at)
+            at = _next(text, at + 1)
+        is_first = False
+        item, at = _item(text, at, length_max)
+        yield item
+        at = _next(text, at)
+    if _next(text, at + 1) != len(text):
+        raise JSONDecodeError("Extra data", text, at + 1)
+
+
+def _next(text: str, at: int) -> int:
+    match = _SPACE.match(text, at)
+    assert match is not None
+    return match.end()
+
+
+def _item(text: str, at: int, length_max: int) -> tuple[Any, int]:
+    for length in (_WINDOW, length_max):
+        try:
+            item, used = _DECODER.raw_decode(text[at : at + length])
+            return item, at + used
+        except RecursionError:
+            raise JSONDecodeError("Too many nested lists and objects", text, at) from None
+        except JSONDecodeError as error:
+            if at + length >= len(text):
+                raise JSONDecodeError(error.msg, text, at + error.pos) from None
+        except ValueError:  # more digits than Python converts
+            raise JSONDecodeError("A number is too long", text, at) from None
+    raise JSONDecodeError(f"Not JSON, or an item has more than {length_max} characters", text, at)

@@ -10,8 +10,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from weyl.kit import json
+from weyl.kit.body_limits import BodyLimits
 from weyl.kit.errors import BadRequest, TooLarge, WeylError
-from weyl.kit.http import bearer_token, by_cookie
+from weyl.kit.http import User, Verifier, bearer_token, by_cookie
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -34,7 +35,7 @@ def client_version(text: str) -> Version | None:
 
 
 # JSON is parsed before a route asks who sent it, and takes many times its size: from strangers only a little is read.
-STRANGER_BODY_BYTES_MAX = 1 << 20
+STRANGER_BODY_BYTES_MAX = 64 * 1024
 _DIGITS_MAX = 18
 # How long the next piece of a body may take, over whatever line.
 PIECE_S = 30.0
@@ -47,10 +48,12 @@ class BodyRefused(HTTPException):
 class RequestGuard:
     """Refuses clients that are too old and bodies that are too large."""
 
-    def __init__(self, app: App, *, client_version_min: str, body_bytes_max: int) -> None:
+    def __init__(self, app: App, *, client_version_min: str, body_bytes_max: int, limits: BodyLimits) -> None:
         self._app = app
         self._client_version_min = Version(client_version_min)
         self._body_bytes_max = body_bytes_max
+        self._unasked_bytes_max = min(STRANGER_BODY_BYTES_MAX, body_bytes_max)
+        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it."""
@@ -58,50 +61,48 @@ class RequestGuard:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        length = headers.get(b"content-length", b"0")
-        problem = self._problem(headers, length)
-        if problem is None and int(length) > STRANGER_BODY_BYTES_MAX:
-            problem = await self._refusal(scope, int(length))
-        if problem is not None:
+        allowed = self._unasked_bytes_max
+        try:
+            size = self._checked(headers)
+            if size > allowed:
+                allowed = await self._allowed(scope, size)
+        except WeylError as problem:
             await _answer(send, problem)
             return
-        await self._app(scope, self._limited(scope, receive), send)
+        await self._app(scope, self._limited(scope, receive, allowed), send)
 
-    def _problem(self, headers: dict[bytes, bytes], length: bytes) -> WeylError | None:
+    def _checked(self, headers: dict[bytes, bytes]) -> int:
+        """Return how large the body is said to be; raises what is wrong with the headers."""
         version = headers.get(b"diracx-client-version")
         if version is not None:
             text = version.decode("latin-1").strip()
             parsed, oldest = client_version(text), self._client_version_min
             if parsed is None:
                 shown = text[:_VERSION_LENGTH_MAX]
-                return BadRequest(f"DiracX-Client-Version {shown} is not a version; one such as {oldest} is needed")
+                raise BadRequest(f"DiracX-Client-Version {shown} is not a version; one such as {oldest} is needed")
             if parsed < oldest:
-                return BadRequest(f"Client version {text} is too old for this server: upgrade it to {oldest} or newer")
+                raise BadRequest(f"Client version {text} is too old for this server: upgrade it to {oldest} or newer")
+        length = headers.get(b"content-length", b"0")
         if not length.isdigit() or len(length) > _DIGITS_MAX:
-            return BadRequest("Header Content-Length is not a number of bytes")
-        return None
+            raise BadRequest("Header Content-Length is not a number of bytes")
+        return int(length)
 
-    async def _refusal(self, scope: Scope, size: int) -> WeylError | None:
-        """Say why a body of this size is not read, if it is not."""
+    async def _allowed(self, scope: Scope, size: int) -> int:
+        """Return how large the body may become; raises why one of this size is not read, if it is not."""
         if size > self._body_bytes_max:
-            return TooLarge(f"The body is larger than {self._body_bytes_max} bytes: send it in several requests")
-        if size <= STRANGER_BODY_BYTES_MAX:
-            return None
-        header = dict(scope["headers"]).get(b"authorization")
-        try:
-            if header is None:
-                if await by_cookie(Request(scope)) is not None:
-                    return None
-                return TooLarge(
-                    f"The body is larger than {STRANGER_BODY_BYTES_MAX} bytes, and it is not known whose it is"
-                )
-            scope["app"].state.verifier.verify(bearer_token(header.decode("latin-1")))
-        except WeylError as error:
-            return error
-        return None
+            raise TooLarge(f"The body is larger than {self._body_bytes_max} bytes: send it in several requests")
+        sender = await _sender(scope)
+        if sender is None:
+            raise TooLarge(f"The body is larger than {STRANGER_BODY_BYTES_MAX} bytes, and it is not known whose it is")
+        allowed = min(self._limits.of(scope, sender), self._body_bytes_max)
+        if size > allowed:
+            raise TooLarge(
+                f"The body is larger than the {allowed} bytes that you may send here: send it in several requests"
+            )
+        return allowed
 
-    def _limited(self, scope: Scope, receive: Receive) -> Receive:
-        read, allowed, is_whole = 0, STRANGER_BODY_BYTES_MAX, False
+    def _limited(self, scope: Scope, receive: Receive, allowed: int) -> Receive:
+        read, is_whole = 0, False
 
         async def limited() -> Message:
             nonlocal read, allowed, is_whole
@@ -114,14 +115,23 @@ class RequestGuard:
                 raise BodyRefused(408, f"The rest of the body did not arrive within {PIECE_S:g} s") from None
             is_whole = not message.get("more_body", False)
             read += len(message.get("body", b""))
-            if read > min(allowed, self._body_bytes_max):
-                problem = await self._refusal(scope, read)
-                if problem is not None:
-                    raise BodyRefused(problem.status, str(problem.detail), problem.headers)
-                allowed = self._body_bytes_max
+            if read > allowed:
+                try:
+                    allowed = await self._allowed(scope, read)
+                except WeylError as problem:
+                    raise BodyRefused(problem.status, str(problem.detail), problem.headers) from None
             return message
 
         return limited
+
+
+async def _sender(scope: Scope) -> User | None:
+    """Return whose token or cookie the request brings, none if it has neither; raises if they are not accepted."""
+    header = dict(scope["headers"]).get(b"authorization")
+    if header is None:
+        return await by_cookie(Request(scope))
+    verifier: Verifier = scope["app"].state.verifier
+    return verifier.verify(bearer_token(header.decode("latin-1")))
 
 
 async def _answer(send: Send, problem: WeylError) -> None:

@@ -129,14 +129,20 @@ def _flatten_null(schema: dict[str, Any]) -> None:
     schema["nullable"] = True
 
 
-def install(app: FastAPI) -> None:
-    """Make `app` serve the rewritten document, built once at the first request."""
+def install(app: FastAPI, *, body_bytes_max: Callable[[str, str], int]) -> None:
+    """Make `app` serve the rewritten document, built once at the first request.
+
+    How many bytes a body may have, which OpenAPI has no word for, is `x-body-bytes-max` there.
+    """
     original: Callable[[], dict[str, Any]] = app.openapi
     rewritten: dict[str, Any] = {}
 
     def openapi() -> dict[str, Any]:
         if not rewritten:
             rewritten.update(downgrade(original()))
+            for path, operations in rewritten["paths"].items():
+                for method in operations.keys() & {"post", "put", "patch"}:
+                    operations[method]["x-body-bytes-max"] = body_bytes_max(method.upper(), path)
         return rewritten
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-from weyl.kit.http import WHO_CALLS
+from weyl.kit.http import WHO_CALLS, current_pilot
 
 Endpoint = Callable[..., Any]
 _ROUTE_ARGUMENTS = [name for name in inspect.signature(APIRoute.__init__).parameters if name != "self"]
@@ -33,8 +33,13 @@ def knows_user(route: APIRoute) -> bool:
     return _asks(route.dependant)
 
 
-def _asks(dependant: Dependant) -> bool:
-    return dependant.call in WHO_CALLS or any(map(_asks, dependant.dependencies))
+def is_for_pilots(route: APIRoute) -> bool:
+    """Tell whether a route is for pilots alone."""
+    return _asks(route.dependant, (current_pilot,))
+
+
+def _asks(dependant: Dependant, who: Sequence[Endpoint] = WHO_CALLS) -> bool:
+    return dependant.call in who or any(_asks(each, who) for each in dependant.dependencies)
 
 
 def asks_user(endpoint: Endpoint) -> bool:

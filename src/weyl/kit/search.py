@@ -1,17 +1,24 @@
 """What a client may ask of a list: specs, sorting, grouping, and the periods that time filters name."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, FailFast, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
+from weyl.kit.bounds import Name
 from weyl.kit.errors import BadRequest
 
 PER_PAGE_MAX = 10_000
+CONDITIONS_MAX = 100
+VALUES_MAX = 10_000
+SORTS_MAX = 20
+COLUMNS_MAX = 100
+VALUE_LENGTH_MAX = 10_000
 # No page begins behind this row: no table is that long, and the database takes no larger number.
 FIRST_MAX = 1 << 60
 
@@ -58,46 +65,65 @@ def _known_direction(name: object) -> object:
 _OPERATORS = [*ScalarSearchOperator, *VectorSearchOperator]
 
 
+Value = Annotated[str, StringConstraints(max_length=VALUE_LENGTH_MAX)]
+
+
 class ScalarSearchSpec(BaseModel):
     """One condition on a column: an operator and a value."""
 
-    parameter: str
+    parameter: Name
     operator: Annotated[ScalarSearchOperator, BeforeValidator(_known_operator)]
-    value: str | int
+    value: Value | int
 
 
 class VectorSearchSpec(BaseModel):
     """One condition on a column: an operator and a list of values."""
 
-    parameter: str
+    parameter: Name
     operator: Annotated[VectorSearchOperator, BeforeValidator(_known_operator)]
-    values: list[str] | list[int]
+    values: (
+        Annotated[list[Value], Field(max_length=VALUES_MAX), FailFast()]
+        | Annotated[list[int], Field(max_length=VALUES_MAX), FailFast()]
+    )
 
 
 SearchSpec = ScalarSearchSpec | VectorSearchSpec
 
 
+def _few_values(conditions: list[SearchSpec]) -> list[SearchSpec]:
+    number = sum(len(each.values) for each in conditions if isinstance(each, VectorSearchSpec))
+    if number > VALUES_MAX:
+        raise PydanticCustomError(
+            "too_long", "{number} values are more than the {most} of one search", {"number": number, "most": VALUES_MAX}
+        )
+    return conditions
+
+
+Conditions = Annotated[list[SearchSpec], Field(max_length=CONDITIONS_MAX), AfterValidator(_few_values)]
+Columns = Annotated[list[Name], Field(max_length=COLUMNS_MAX)]
+
+
 class SortSpec(BaseModel):
     """One key of the order of a list."""
 
-    parameter: str
+    parameter: Name
     direction: Annotated[SortDirection, BeforeValidator(_known_direction)]
 
 
 class SearchParams(BaseModel):
     """What to list: columns (none means all), conditions that must all hold, order."""
 
-    parameters: list[str] | None = None
-    search: list[SearchSpec] = []
-    sort: list[SortSpec] = []
+    parameters: Columns | None = None
+    search: Conditions = []
+    sort: Annotated[list[SortSpec], Field(max_length=SORTS_MAX)] = []
     distinct: bool = False
 
 
 class SummaryParams(BaseModel):
     """What to count: by which columns, under which conditions."""
 
-    grouping: list[str]
-    search: list[SearchSpec] = []
+    grouping: Columns
+    search: Conditions = []
 
 
 _FINDS = (ScalarSearchOperator.EQUAL, VectorSearchOperator.IN)
@@ -124,12 +150,10 @@ class Period:
 
 
 _PERIOD = re.compile(
-    r"(?P<year>\d{4})(?:-(?P<month>\d{2})(?:-(?P<day>\d{2})"
-    r"(?:[T ](?P<hour>\d{2})(?::(?P<minute>\d{2})(?::(?P<second>\d{2})(?P<fraction>\.\d{1,6})?)?)?"
-    r"(?P<zone>Z|[+-]\d{2}:?[0-5]\d)?)?)?)?",
+    r"(\d{4})(?:-(\d{2})(?:-(\d{2})(?:[T ](\d{2})(?::(\d{2})(?::(\d{2})(?:\.\d{1,6})?)?)?(Z|[+-]\d{2}:?[0-5]\d)?)?)?)?",
     re.ASCII,
 )
-_RESOLUTIONS = ("second", "minute", "hour", "day", "month", "year")
+_RESOLUTIONS = ("year", "month", "day", "hour", "minute", "second")
 _STEPS = {
     "second": timedelta(seconds=1),
     "minute": timedelta(minutes=1),
@@ -143,13 +167,31 @@ def parse_period(text: str) -> Period:
     match = _PERIOD.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not a time: write YYYY[-MM[-DD[ HH[:MM[:SS]]]]], in UTC or with an offset")
-    resolution = next(name for name in _RESOLUTIONS if match[name] is not None)
-    fields = {name: int(match[name]) for name in _RESOLUTIONS if match[name] is not None}
+    year, month, day, hour, minute, second, zone = match.groups()
+    resolution = _RESOLUTIONS[sum(part is not None for part in (month, day, hour, minute, second))]
     try:
-        start = datetime(**({"month": 1, "day": 1} | fields), tzinfo=_zone(match["zone"])).astimezone(UTC)
+        start = datetime(
+            int(year), int(month or 1), int(day or 1), int(hour or 0), int(minute or 0), int(second or 0), tzinfo=UTC
+        )
+        if zone is not None and zone != "Z":
+            start = start.replace(tzinfo=_zone(zone)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{text!r} is not a time: {error}") from None
     return Period(start, _end(start, resolution), resolution)
+
+
+def edges(periods: Iterable[Period]) -> list[datetime]:
+    """Return where any of the periods begins and where none goes on, in turns; without an end, the last goes on."""
+    found: list[datetime] = []
+    for period in sorted(periods, key=lambda each: each.start):
+        if len(found) % 2:  # the last one goes on to the end of the calendar
+            break
+        if found and period.start <= found[-1]:
+            end = found.pop()
+            found += [] if period.end is None else [max(end, period.end)]
+        else:
+            found += [period.start] if period.end is None else [period.start, period.end]
+    return found
 
 
 def is_storable(text: str) -> bool:
@@ -163,9 +205,7 @@ def is_storable(text: str) -> bool:
     return True
 
 
-def _zone(text: str | None) -> timezone:
-    if text is None or text == "Z":
-        return UTC
+def _zone(text: str) -> timezone:
     offset = timedelta(hours=int(text[1:3]), minutes=int(text[-2:]))
     return timezone(-offset if text[0] == "-" else offset)
 

@@ -24,6 +24,7 @@ from sqlalchemy import (
     bindparam,
     cast,
     false,
+    func,
     literal,
     not_,
     or_,
@@ -44,6 +45,7 @@ from weyl.kit.search import (
     SortDirection,
     SortSpec,
     VectorSearchOperator,
+    edges,
     is_storable,
     parse_period,
 )
@@ -251,8 +253,18 @@ def _times_clause(
 ) -> ColumnElement[bool]:
     if len({period.resolution for period in periods}) > 1:
         raise BadRequest("The times of one list must have one resolution: all days, or all hours, and so on")
-    inside = or_(*(_inside(column, period) for period in periods))
-    return inside if operator is VectorSearchOperator.IN else not_(inside)
+    found = edges(periods)
+    # The bucket of a time is the number of edges that are not after it; it is odd inside of a period. One array and one
+    # look-up of log n steps, where an `OR` of 10,000 ranges takes seconds to write down and as long for each row.
+    bucket = func.width_bucket(column, bindparam(None, found, type_=ARRAY(DateTime(timezone=True))), type_=Integer())
+    inside = bucket % 2 == 1
+    if operator is VectorSearchOperator.NOT_IN:
+        return not_(inside)
+    return (
+        and_(column >= _at(found[0]), inside)
+        if len(found) % 2
+        else and_(column >= _at(found[0]), column < _at(found[-1]), inside)
+    )
 
 
 def _inside(column: ColumnElement[Any], period: Period) -> ColumnElement[bool]:

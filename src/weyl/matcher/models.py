@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from weyl.jobs.models.failures import FailureExplained
+from weyl.kit.bounds import ClosedModel
 
 CORES_MAX = 65_535
 WALL_TIME_MAX = 31_536_000
@@ -63,7 +64,9 @@ class Gpu(Part):
     vendor: Word | None = None
     arch: Word | None = None
     vram_mb_per_gpu: int | None = Field(default=None, ge=0, le=RAM_MB_MAX)
-    runtime_version: Annotated[str, StringConstraints(pattern=r"^\d{1,6}(\.\d{1,6}){0,3}$")] | None = None
+    runtime_version: Annotated[str, StringConstraints(max_length=27, pattern=r"^\d{1,6}(\.\d{1,6}){0,3}$")] | None = (
+        None
+    )
 
     @model_validator(mode="after")
     def _described(self) -> "Gpu":
@@ -107,10 +110,10 @@ class Offer(Part):
     vo: Word | None = None
 
 
-class MatchRequest(BaseModel):
+class MatchRequest(ClosedModel):
     """A pilot's question; `fill` wants jobs that fit side by side, otherwise each may use the whole offer."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(allow_inf_nan=False)
 
     offer: Offer
     count: int = Field(default=1, ge=1, le=JOBS_PER_MATCH_MAX)
@@ -314,10 +317,8 @@ class SiteLoad(BaseModel):
     limits: list[LimitLoad]
 
 
-class OfferQuestion(BaseModel):
+class OfferQuestion(ClosedModel):
     """An offer to be explained; its `site`, and `ce` and `queue` if they matter, say where the pilot would be."""
-
-    model_config = ConfigDict(extra="forbid")
 
     offer: Offer
 

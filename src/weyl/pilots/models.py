@@ -5,9 +5,10 @@ from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, FailFast, Field
 
-from weyl.jobs.models.values import Power, StorableText
+from weyl.jobs.models.values import Power, Storable
+from weyl.kit.bounds import ATTRIBUTES_MAX, NAME_LENGTH_MAX, ClosedModel, Entries
 
 
 class PilotStatus(StrEnum):
@@ -26,58 +27,50 @@ class PilotStatus(StrEnum):
 FINAL_STATUSES = frozenset({PilotStatus.DONE, PilotStatus.FAILED, PilotStatus.DELETED, PilotStatus.ABORTED})
 
 
-class PilotRegistrationParams(BaseModel):
+class PilotRegistrationParams(ClosedModel):
     """A pilot that somebody else has submitted."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    pilot_stamp: StorableText = Field(min_length=1, max_length=32)
-    vo: StorableText = Field(min_length=1, max_length=128)
-    grid_type: StorableText = Field(default="DIRAC", max_length=32)
-    grid_site: StorableText = Field(default="Unknown", max_length=128)
-    destination_site: StorableText = Field(default="NotAssigned", max_length=128)
-    pilot_reference: StorableText | None = Field(default=None, max_length=255)
+    pilot_stamp: Storable = Field(min_length=1, max_length=32)
+    vo: Storable = Field(min_length=1, max_length=128)
+    grid_type: Storable = Field(default="DIRAC", max_length=32)
+    grid_site: Storable = Field(default="Unknown", max_length=128)
+    destination_site: Storable = Field(default="NotAssigned", max_length=128)
+    pilot_reference: Storable | None = Field(default=None, max_length=255)
     pilot_status: PilotStatus = PilotStatus.SUBMITTED
 
 
 JobId = Annotated[int, Field(ge=0, lt=1 << 63)]
 
 
-class PilotMetadata(BaseModel):
+class PilotMetadata(ClosedModel):
     """What may be changed of a pilot; null leaves a field as it is."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    StatusReason: StorableText | None = Field(default=None, max_length=255)
+    StatusReason: Storable | None = Field(default=None, max_length=255)
     Status: PilotStatus | None = None
     BenchMark: Power | None = Field(default=None, description="DB12")
-    DestinationSite: StorableText | None = Field(default=None, max_length=128)
-    Queue: StorableText | None = Field(default=None, max_length=128)
-    GridSite: StorableText | None = Field(default=None, max_length=128)
-    GridType: StorableText | None = Field(default=None, max_length=32)
+    DestinationSite: Storable | None = Field(default=None, max_length=128)
+    Queue: Storable | None = Field(default=None, max_length=128)
+    GridSite: Storable | None = Field(default=None, max_length=128)
+    GridType: Storable | None = Field(default=None, max_length=32)
     AccountingSent: bool | None = None
     CurrentJobID: JobId | None = None
     StartedJobs: list[JobId] | None = Field(default=None, max_length=10_000)
     """With a pilot's own last word: the jobs whose payloads it started. Others that it was given run nowhere."""
 
 
-class PilotSecretRedemption(BaseModel):
+class PilotSecretRedemption(ClosedModel):
     """What a pilot sends when it speaks for the first time."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    secret: StorableText = Field(min_length=1, max_length=256)
-    host: StorableText = Field(default="", max_length=255)
-    stamp: StorableText | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{1,32}$")
-    offer: dict[str, Any] | None = None
+    secret: Storable = Field(min_length=1, max_length=256)
+    host: Storable = Field(default="", max_length=255)
+    stamp: Storable | None = Field(default=None, max_length=32, pattern=r"^[A-Za-z0-9_.-]{1,32}$")
+    offer: Annotated[dict[str, Any], Entries(ATTRIBUTES_MAX)] | None = None
 
 
-class PilotTokenRefresh(BaseModel):
+class PilotTokenRefresh(ClosedModel):
     """A refresh token, to be exchanged for the next one."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    refresh_token: StorableText = Field(min_length=1, max_length=512)
+    refresh_token: Storable = Field(min_length=1, max_length=512)
 
 
 class PilotTokens(BaseModel):
@@ -97,15 +90,13 @@ class PilotTokens(BaseModel):
     payload_environment: dict[str, str] = {}
 
 
-class PilotSecretParams(BaseModel):
+class PilotSecretParams(ClosedModel):
     """For whom and for how long a secret for self-starting pilots is made; the VO is the caller's unless named."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    vo: StorableText | None = Field(default=None, max_length=128)
-    site: StorableText = Field(min_length=1, max_length=128)
-    ce: StorableText | None = Field(default=None, max_length=128)
-    queue: StorableText | None = Field(default=None, max_length=128)
+    vo: Storable | None = Field(default=None, max_length=128)
+    site: Storable = Field(min_length=1, max_length=128)
+    ce: Storable | None = Field(default=None, max_length=128)
+    queue: Storable | None = Field(default=None, max_length=128)
     max_uses: int = Field(default=1, ge=1, le=1_000_000)
     hours: float = Field(default=72, gt=0, le=72)
 
@@ -118,29 +109,28 @@ class PilotSecret(BaseModel):
     not_after: datetime
 
 
-class PilotRevocation(BaseModel):
+Stamps = Annotated[list[Annotated[Storable, Field(max_length=NAME_LENGTH_MAX)]], Field(max_length=10_000), FailFast()]
+
+
+class PilotRevocation(ClosedModel):
     """Which secrets and pilots lose their right to speak: those that fit every field given."""
 
-    model_config = ConfigDict(extra="forbid")
-
     secret_id: UUID | None = None
-    stamps: list[StorableText] | None = Field(default=None, max_length=10_000)
-    host: StorableText | None = None
-    ce: StorableText | None = None
-    site: StorableText | None = None
-    vo: StorableText | None = None
+    stamps: Stamps | None = None
+    host: Storable | None = Field(default=None, max_length=NAME_LENGTH_MAX)
+    ce: Storable | None = Field(default=None, max_length=NAME_LENGTH_MAX)
+    site: Storable | None = Field(default=None, max_length=NAME_LENGTH_MAX)
+    vo: Storable | None = Field(default=None, max_length=NAME_LENGTH_MAX)
 
 
-class PilotDrain(BaseModel):
+class PilotDrain(ClosedModel):
     """Which pilots finish what they have and take no more jobs: those that fit every field given."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    stamps: list[StorableText] | None = Field(default=None, max_length=10_000)
-    host: StorableText | None = None
-    ce: StorableText | None = None
-    site: StorableText | None = None
-    vo: StorableText | None = None
+    stamps: Stamps | None = None
+    host: Storable | None = Field(default=None, max_length=NAME_LENGTH_MAX)
+    ce: Storable | None = Field(default=None, max_length=NAME_LENGTH_MAX)
+    site: Storable | None = Field(default=None, max_length=NAME_LENGTH_MAX)
+    vo: Storable | None = Field(default=None, max_length=NAME_LENGTH_MAX)
     undo: bool = False
     """Let them go on as before; pilots that heard the order already stop nevertheless."""
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from weyl.auth.routes.context import ClientAddress, CurrentAuthority
 from weyl.auth.service.attempts import admit
 from weyl.config.routes import CurrentConfig
+from weyl.kit.bounds import REPORTS_BYTES_MAX, REPORTS_MAX, Entries, Name
 from weyl.kit.http import (
     PART,
     CurrentActor,
@@ -88,9 +89,11 @@ async def register_pilot(
     await registry.register(tx, writer, params, config=config, now=now)
 
 
-@router.patch("/metadata", status_code=204, operation_id="pilots_update_pilot_metadata")
+@router.patch(
+    "/metadata", status_code=204, operation_id="pilots_update_pilot_metadata", max_body_size=REPORTS_BYTES_MAX
+)
 async def update_pilot_metadata(
-    changes: Annotated[dict[str, PilotMetadata], Body()],
+    changes: Annotated[dict[str, PilotMetadata], Entries(REPORTS_MAX), Body()],
     actor: CurrentActor,
     config: CurrentConfig,
     tx: WriteTx,
@@ -216,7 +219,7 @@ async def store_log(
 
 @router.get("/{stamp}/logs", operation_id="pilots_get_log", response_class=Response)
 async def get_log(
-    stamp: str, user: CurrentUser, tx: ReadTx, first: Annotated[int, Query(ge=0, lt=2**31)] = 0
+    stamp: Name, user: CurrentUser, tx: ReadTx, first: Annotated[int, Query(ge=0, lt=2**31)] = 0
 ) -> Response:
     """Answer with the log of a pilot as text, from a piece on; a header names the piece to ask for next."""
     text, following = await logs.read_log(tx, policy.may_read(user), stamp, first=first)
@@ -230,7 +233,7 @@ async def get_log(
     responses=refusals(409),
 )
 async def explain_pilot(
-    stamp: str, user: CurrentUser, tx: ReadTx, *, explainer: CurrentOfferExplainer, now: Now
+    stamp: Name, user: CurrentUser, tx: ReadTx, *, explainer: CurrentOfferExplainer, now: Now
 ) -> Response:
     """Explain what a pilot could get with what it last offered, and what it has asked for until now."""
     told = await why.explain(tx, explainer, may_explain_offers(user), stamp, now=now)
@@ -238,6 +241,6 @@ async def explain_pilot(
 
 
 @router.get("/{stamp}/output", operation_id="pilots_get_output")
-async def get_output(stamp: str, user: CurrentUser, yard: CurrentYard) -> PilotOutput:
+async def get_output(stamp: Name, user: CurrentUser, yard: CurrentYard) -> PilotOutput:
     """Answer with what a pilot wrote, fetched from its computing element."""
     return await polling.output(yard, policy.may_read(user), stamp)

@@ -4,9 +4,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from weyl.config.status import StatusWord
+from weyl.kit.bounds import ClosedModel
 
 ORDERS_MAX = 10_000
 
@@ -68,10 +69,8 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"
 Reason = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00]*$")]
 
 
-class Place(BaseModel):
+class Place(ClosedModel):
     """One kind of access to one element, for a VO; the caller's own if none is given, `all` for every one."""
-
-    model_config = ConfigDict(extra="forbid")
 
     kind: Kind
     name: Name

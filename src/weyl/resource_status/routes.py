@@ -4,8 +4,10 @@ from datetime import datetime, timedelta
 from typing import Annotated, cast
 
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
+from pydantic import FailFast
 
 from weyl.config.routes import CurrentConfig
+from weyl.kit.bounds import REPORTS_BYTES_MAX, Name
 from weyl.kit.errors import NotFound
 from weyl.kit.http import Conditional, CurrentActor, CurrentUser, Now, ReadTx, WriteTx, cached_response, state
 from weyl.resource_status.claims import EVERY_VO, Element
@@ -42,9 +44,9 @@ async def status_board(request: Request) -> StatusBoard:
 
 
 Board = Annotated[StatusBoard, Depends(status_board)]
-StatusOrders = Annotated[list[StatusOrder], Body(min_length=1, max_length=ORDERS_MAX)]
-DrainOrders = Annotated[list[DrainOrder], Body(min_length=1, max_length=ORDERS_MAX)]
-Places = Annotated[list[Place], Body(min_length=1, max_length=ORDERS_MAX)]
+StatusOrders = Annotated[list[StatusOrder], FailFast(), Body(min_length=1, max_length=ORDERS_MAX)]
+DrainOrders = Annotated[list[DrainOrder], FailFast(), Body(min_length=1, max_length=ORDERS_MAX)]
+Places = Annotated[list[Place], FailFast(), Body(min_length=1, max_length=ORDERS_MAX)]
 
 
 def _answer(request: Request, actor: CurrentActor, board: StatusBoard, kind: Kind) -> Response:
@@ -98,10 +100,10 @@ async def list_elements(
 @router.get("/why", operation_id="rss_explain_element")
 async def explain_element(
     kind: Kind,
-    name: str,
+    name: Name,
     user: CurrentUser,
     *,
-    access: str = "all",
+    access: Name = "all",
     config: CurrentConfig,
     board: Board,
     now: Now,
@@ -139,7 +141,7 @@ async def get_history(
     return [HistoryEntry.model_validate(row) for row in rows]
 
 
-@router.patch("/status", operation_id="rss_set_statuses")
+@router.patch("/status", operation_id="rss_set_statuses", max_body_size=REPORTS_BYTES_MAX)
 async def set_statuses(
     orders: StatusOrders, user: CurrentUser, tx: WriteTx, config: CurrentConfig, *, now: Now
 ) -> Changes:
@@ -148,7 +150,7 @@ async def set_statuses(
     return _changes(await changes.set_statuses(tx, permit, orders, own_vo=user.vo, config=config, now=now))
 
 
-@router.post("/status/release", operation_id="rss_release_statuses")
+@router.post("/status/release", operation_id="rss_release_statuses", max_body_size=REPORTS_BYTES_MAX)
 async def release_statuses(
     places: Places, user: CurrentUser, tx: WriteTx, config: CurrentConfig, *, now: Now
 ) -> Changes:
@@ -157,7 +159,7 @@ async def release_statuses(
     return _changes(await changes.release(tx, permit, "manual", now=now))
 
 
-@router.post("/drain", operation_id="rss_drain_elements")
+@router.post("/drain", operation_id="rss_drain_elements", max_body_size=REPORTS_BYTES_MAX)
 async def drain_elements(
     orders: DrainOrders, user: CurrentUser, tx: WriteTx, config: CurrentConfig, *, now: Now
 ) -> Changes:
@@ -166,7 +168,7 @@ async def drain_elements(
     return _changes(await changes.drain(tx, permit, orders, own_vo=user.vo, config=config, now=now))
 
 
-@router.post("/drain/release", operation_id="rss_release_drains")
+@router.post("/drain/release", operation_id="rss_release_drains", max_body_size=REPORTS_BYTES_MAX)
 async def release_drains(places: Places, user: CurrentUser, tx: WriteTx, config: CurrentConfig, *, now: Now) -> Changes:
     """Let elements be used again that were to run empty."""
     permit = may_speak(user, config, [place_of(place, user.vo) for place in places])

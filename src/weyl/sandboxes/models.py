@@ -34,7 +34,7 @@ class SandboxInfo(BaseModel):
     """A sandbox that a client wants to upload."""
 
     checksum_algorithm: ChecksumAlgorithm
-    checksum: str = Field(pattern=r"^[0-9a-fA-F]{64}$")
+    checksum: str = Field(max_length=64, pattern=r"^[0-9a-fA-F]{64}$")
     size: int = Field(ge=1)
     format: SandboxFormat
 

@@ -7,7 +7,9 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, FailFast, Field
+
+from weyl.kit.bounds import ClosedModel, Name
 
 Size = Literal["small", "medium", "large"]
 SIZES: tuple[Size, ...] = ("small", "medium", "large")
@@ -182,7 +184,7 @@ class RunOrder(BaseModel):
     """What a task is run with by hand."""
 
     payload: Any = None
-    vo: str | None = None
+    vo: Name | None = None
 
 
 class Enqueued(BaseModel):
@@ -191,12 +193,10 @@ class Enqueued(BaseModel):
     id: int
 
 
-class LetterIds(BaseModel):
+class LetterIds(ClosedModel):
     """Dead letters that something is done with."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    ids: list[Annotated[int, Field(ge=1, lt=2**63)]] = Field(min_length=1, max_length=10_000)
+    ids: Annotated[list[Annotated[int, Field(ge=1, lt=2**63)]], FailFast()] = Field(min_length=1, max_length=10_000)
 
 
 class Replayed(BaseModel):

@@ -4,14 +4,15 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
 
-from weyl.jobs.models.values import StorableText, check_document
+from weyl.jobs.models.values import Storable, check_document
+from weyl.kit.bounds import ATTRIBUTES_MAX, ClosedModel, Entries
 from weyl.kit.views import View
 
-Document = Annotated[dict[str, Any], AfterValidator(check_document)]
+Document = Annotated[dict[str, Any], AfterValidator(check_document), Entries(ATTRIBUTES_MAX)]
 Kind = Literal["dashboard", "view"]
-Title = Annotated[StorableText, Field(min_length=1, max_length=200)]
+Title = Annotated[Storable, Field(min_length=1, max_length=200)]
 
 
 class Views(BaseModel):
@@ -28,18 +29,14 @@ class Preferences(BaseModel):
     updated_at: datetime | None = None
 
 
-class PreferencesParams(BaseModel):
+class PreferencesParams(ClosedModel):
     """Preferences to keep in place of the earlier ones."""
-
-    model_config = ConfigDict(extra="forbid")
 
     document: Document
 
 
-class DashboardParams(BaseModel):
+class DashboardParams(ClosedModel):
     """A dashboard, or a view that is saved under a name, as its owner writes it."""
-
-    model_config = ConfigDict(extra="forbid")
 
     kind: Kind = "dashboard"
     title: Title

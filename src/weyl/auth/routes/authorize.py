@@ -9,6 +9,7 @@ from weyl.auth.routes.context import ClientAddress, CurrentAuthority
 from weyl.auth.service import authorization
 from weyl.auth.service.attempts import admit
 from weyl.auth.service.authorization import AuthorizationRequest
+from weyl.kit.bounds import Text, Token
 from weyl.kit.http import CurrentDatabase, Now
 
 router = APIRouter(prefix="/api/auth", tags=["auth"])
@@ -39,9 +40,9 @@ async def complete_authorization_flow(
     authority: CurrentAuthority,
     *,
     now: Now,
-    code: str,
-    state: str,
-    error: str | None = None,
+    code: Token,
+    state: Token,
+    error: Text | None = None,
     iss: Annotated[str | None, Query(include_in_schema=False)] = None,
 ) -> Response:
     """Take the browser back from the identity provider and send it on to the web page, with a code."""

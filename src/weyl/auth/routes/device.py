@@ -26,6 +26,7 @@ from weyl.auth.service.attempts import admit
 from weyl.auth.service.authority import Authority
 from weyl.auth.service.device import Question, Return
 from weyl.auth.service.sessions import Visitor, new_cookie
+from weyl.kit.bounds import Name, Text, Token
 from weyl.kit.errors import Forbidden
 from weyl.kit.http import CurrentDatabase, Now, WriteTx
 from weyl.kit.openapi import refusals
@@ -57,8 +58,8 @@ async def initiate_device_flow(
     *,
     address: ClientAddress,
     now: Now,
-    client_id: str,
-    scope: str,
+    client_id: Name,
+    scope: Text,
 ) -> InitiateDeviceFlowResponse:
     """Begin a login on a device: a code for its user and one for itself."""
     response.headers["Cache-Control"] = "no-store"
@@ -75,7 +76,7 @@ async def do_device_flow(
     *,
     address: ClientAddress,
     now: Now,
-    user_code: str,
+    user_code: Name,
 ) -> Response:
     """Ask whoever brings the user code in a browser whether the device may log in; send programs on at once."""
     # Counted so that nobody finds a stranger's code by trying.
@@ -98,7 +99,7 @@ async def answer_device_flow(
     request: Request,
     *,
     now: Now,
-    token: Annotated[str, Form(description="As the page has it")],
+    token: Annotated[Token, Form(description="As the page has it")],
     answer: Annotated[Literal["continue", "deny"], Form(description="Whether the device may log in")],
 ) -> Response:
     """Take the answer of a browser: send it to the identity provider, or end the login of the device."""
@@ -139,9 +140,9 @@ async def finish_device_flow(
     request: Request,
     *,
     now: Now,
-    code: str,
-    state: str,
-    error: str | None = None,
+    code: Token,
+    state: Token,
+    error: Text | None = None,
     iss: Issuer = None,
 ) -> Response:
     """Take the browser back from the identity provider."""

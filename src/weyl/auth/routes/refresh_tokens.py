@@ -9,6 +9,7 @@ from weyl.auth.policy import own_tokens
 from weyl.auth.queries.tokens import select_refresh_tokens
 from weyl.auth.routes.context import CurrentAuthority
 from weyl.auth.service import tokens
+from weyl.kit.bounds import Name, Token
 from weyl.kit.http import CurrentUser, Now, ReadTx, WriteTx, json_response
 from weyl.kit.oauth import CLIENT_ID
 
@@ -43,7 +44,7 @@ async def get_refresh_tokens(
 
 
 @router.delete("/refresh-tokens/{jti}", operation_id="auth_revoke_refresh_token_by_jti")
-async def revoke_refresh_token_by_jti(tx: WriteTx, user: CurrentUser, jti: str) -> str:
+async def revoke_refresh_token_by_jti(tx: WriteTx, user: CurrentUser, jti: Name) -> str:
     """End a login by the id of its refresh token."""
     await tokens.revoke_by_id(tx, own_tokens(user), jti=jti)
     return REVOKED
@@ -53,9 +54,9 @@ async def revoke_refresh_token_by_jti(tx: WriteTx, user: CurrentUser, jti: str) 
 async def revoke_refresh_token_by_refresh_token(
     tx: WriteTx,
     authority: CurrentAuthority,
-    token: Annotated[str, Form(description="The refresh token")],
-    token_type_hint: Annotated[str | None, Form(description="Hint for the type of token submitted")] = None,
-    client_id: Annotated[str, Form(description="The client id")] = CLIENT_ID,
+    token: Annotated[Token, Form(description="The refresh token")],
+    token_type_hint: Annotated[Name | None, Form(description="Hint for the type of token submitted")] = None,
+    client_id: Annotated[Name, Form(description="The client id")] = CLIENT_ID,
 ) -> str:
     """End a login by its refresh token (RFC 7009)."""
     await tokens.revoke(tx, authority, token=token, client_id=client_id, hint=token_type_hint)

@@ -10,6 +10,7 @@ from weyl.auth.models import TokenResponse
 from weyl.auth.routes.context import CurrentAuthority
 from weyl.auth.service import authorization, device, tokens
 from weyl.auth.service.authorization import CodeProof
+from weyl.kit.bounds import NAME_LENGTH_MAX, Name, Text, Token
 from weyl.kit.errors import WeylError
 from weyl.kit.http import CurrentDatabase, Now, json_response
 from weyl.kit.oauth import GRANT_CODE, GRANT_REFRESH
@@ -19,7 +20,7 @@ router = APIRouter(prefix="/api/auth", tags=["auth"])
 # The contract's document has three alternatives without values: its client was generated from that.
 GrantType = Annotated[
     Literal["authorization_code", "urn:ietf:params:oauth:grant-type:device_code", "refresh_token"],
-    WithJsonSchema({"anyOf": [{"type": "string"}] * 3}),
+    WithJsonSchema({"anyOf": [{"type": "string", "maxLength": NAME_LENGTH_MAX}] * 3}),
 ]
 NO_STORE = {"Cache-Control": "no-store"}
 
@@ -31,14 +32,14 @@ async def get_oidc_token(
     *,
     now: Now,
     grant_type: Annotated[GrantType, Form(description="The grant type to use")],
-    client_id: Annotated[str, Form(description="The client id to use")],
-    device_code: Annotated[str | None, Form(description="For the device flow")] = None,
-    code: Annotated[str | None, Form(description="For the code flow")] = None,
-    redirect_uri: Annotated[str | None, Form(description="For the code flow: the one given at its start")] = None,
+    client_id: Annotated[Name, Form(description="The client id to use")],
+    device_code: Annotated[Token | None, Form(description="For the device flow")] = None,
+    code: Annotated[Token | None, Form(description="For the code flow")] = None,
+    redirect_uri: Annotated[Text | None, Form(description="For the code flow: the one given at its start")] = None,
     code_verifier: Annotated[
-        str | None, Form(description="For the code flow: what its challenge was made from")
+        Token | None, Form(description="For the code flow: what its challenge was made from")
     ] = None,
-    refresh_token: Annotated[str | None, Form(description="For a refresh")] = None,
+    refresh_token: Annotated[Token | None, Form(description="For a refresh")] = None,
 ) -> Response:
     """Trade a code or a refresh token for a pair of tokens."""
     async with db.transaction() as tx:

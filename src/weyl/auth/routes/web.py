@@ -14,6 +14,7 @@ from weyl.auth.service.attempts import admit
 from weyl.auth.service.browser_login import Return, WebLogin
 from weyl.auth.service.sessions import Session, Sessions, Visitor, name_of, subject_of
 from weyl.config.routes import CurrentConfig
+from weyl.kit.bounds import Name, Text, Token
 from weyl.kit.http import (
     CurrentDatabase,
     CurrentUser,
@@ -89,9 +90,9 @@ async def finish_web_login(
     *,
     address: ClientAddress,
     now: Now,
-    code: str,
-    state: str,
-    error: str | None = None,
+    code: Token,
+    state: Token,
+    error: Text | None = None,
     iss: Annotated[str | None, Query(include_in_schema=False)] = None,
 ) -> Response:
     """Take the browser back from the identity provider and log it in."""
@@ -184,7 +185,7 @@ async def list_web_sessions(
 
 
 @router.delete("/sessions/{session_id}", operation_id="auth_end_web_session_by_id", status_code=204)
-async def end_web_session_by_id(user: CurrentUser, known: CurrentSessions, session_id: str) -> Response:
+async def end_web_session_by_id(user: CurrentUser, known: CurrentSessions, session_id: Name) -> Response:
     """Log a browser out from elsewhere."""
     await known.end_by_id(own_tokens(user), session_id)
     return Response(status_code=204)

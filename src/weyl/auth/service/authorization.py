@@ -14,6 +14,7 @@ from weyl.auth.queries.flows import AuthorizationFlow, FlowStatus
 from weyl.auth.sealing import Journey
 from weyl.auth.service.authority import Authority, with_query
 from weyl.auth.service.tokens import begin_login
+from weyl.kit.bounds import Name, Text, Token
 from weyl.kit.db import Database, Tx
 from weyl.kit.ids import new_secret, uuid7
 from weyl.kit.oauth import CLIENT_ID, LOOPBACK_REDIRECT
@@ -26,13 +27,13 @@ S256_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 class AuthorizationRequest:
     """What a web page asks for."""
 
-    response_type: str
-    code_challenge: str
-    code_challenge_method: str
-    client_id: str
-    redirect_uri: str
-    scope: str
-    state: str
+    response_type: Name
+    code_challenge: Name
+    code_challenge_method: Name
+    client_id: Name
+    redirect_uri: Text
+    scope: Text
+    state: Token
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from weyl.auth.scopes import Scope
 from weyl.auth.sealing import Journey, digest_of_kept
 from weyl.auth.service.authority import Authority
 from weyl.auth.service.sessions import Session, Sessions, Visitor, new_cookie, subject_of
+from weyl.kit.bounds import Name, Text
 from weyl.kit.ids import new_secret, uuid7
 
 PATH = "/api/auth/web"
@@ -20,9 +21,9 @@ PATH = "/api/auth/web"
 class WebLogin:
     """In which VO and group somebody wants to log in, and where they go then."""
 
-    vo: str | None = None
-    group: str | None = None
-    return_to: str = "/"
+    vo: Name | None = None
+    group: Name | None = None
+    return_to: Text = "/"
 
 
 @dataclass(frozen=True)

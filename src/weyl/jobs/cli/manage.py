@@ -26,9 +26,10 @@ from weyl.jobs.cli.selection import (
     own_name,
     stream_job_ids,
 )
-from weyl.jobs.models.bulk import IDS_MAX, UNDO_S, UNDO_S_MAX, BulkAction, BulkFields, BulkOrder
+from weyl.jobs.models.bulk import UNDO_S, UNDO_S_MAX, BulkAction, BulkFields, BulkOrder
 from weyl.jobs.models.status import SetJobStatusReturn
 from weyl.jobs.states import JobStatus
+from weyl.kit.bounds import IDS_MAX
 from weyl.kit.call import Call
 from weyl.kit.search import SearchParams
 

@@ -9,7 +9,7 @@ from weyl.client.command import Session
 from weyl.client.credentials import claims_of
 from weyl.client.errors import NotFound, UsageFault
 from weyl.jobs.calls import lists
-from weyl.kit.search import SearchParams, SearchSpec, VectorSearchSpec
+from weyl.kit.search import VALUES_MAX, SearchParams, SearchSpec, VectorSearchSpec
 
 COLUMNS = Columns(
     noun="Jobs",
@@ -91,7 +91,12 @@ def batches(ids: Iterable[int], size: int = BATCH) -> Iterator[list[int]]:
 
 
 def by_ids(ids: Sequence[int]) -> SearchSpec:
-    """Return the condition that a job is one of these."""
+    """Return the condition that a job is one of these; raises `UsageFault` if they are too many for one search."""
+    if len(ids) > VALUES_MAX:
+        raise UsageFault(
+            f"{len(ids):,} jobs are more than the {VALUES_MAX:,} of one search.",
+            hint="Name fewer, or take a filter: --group or --where",
+        )
     return VectorSearchSpec.model_validate({"parameter": "JobID", "operator": "in", "values": list(ids)})
 
 

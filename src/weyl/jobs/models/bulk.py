@@ -1,13 +1,13 @@
 """Orders about many jobs: planned first, then confirmed with the plan's token."""
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field
+from pydantic import BaseModel, Field
 
-from weyl.kit.search import SearchSpec
+from weyl.kit.bounds import ClosedModel, Ids, Token
+from weyl.kit.search import Conditions
 
-IDS_MAX = 100_000
 UNDO_S = 10
 UNDO_S_MAX = 60
 
@@ -21,27 +21,23 @@ class BulkAction(StrEnum):
     REMOVE = "remove"
 
 
-class BulkFields(BaseModel):
+class BulkFields(ClosedModel):
     """What an action may be told beside the jobs."""
-
-    model_config = ConfigDict(extra="forbid")
 
     reset: bool = False
     """With `reschedule`: forget how often the jobs were rescheduled."""
 
 
-class BulkOrder(BaseModel):
+class BulkOrder(ClosedModel):
     """What to do, and to which jobs: those named by `ids`, or those that meet all conditions of `search`."""
 
-    model_config = ConfigDict(extra="forbid")
-
     action: BulkAction
-    ids: Annotated[list[int], FailFast()] | None = None
-    search: list[SearchSpec] | None = None
+    ids: Ids | None = None
+    search: Conditions | None = None
     fields: BulkFields = BulkFields()
     dry_run: bool = True
     """Without a plan's token nothing but a plan is made; false is refused then."""
-    plan_token: str | None = None
+    plan_token: Token | None = None
     """Confirms the plan that the same call was answered with."""
     undo_s: int = Field(default=UNDO_S, ge=0, le=UNDO_S_MAX)
     """Seconds after the confirmation in which the operation can be cancelled before anything has happened."""

@@ -5,6 +5,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from weyl.kit.bounds import ClosedModel
+
 NOTE_LENGTH_MAX = 2_000
 
 
@@ -82,10 +84,10 @@ class FailureExplained(BaseModel):
     note: FailureNote | None
 
 
-class NoteOrder(BaseModel):
+class NoteOrder(ClosedModel):
     """What is to be said of a kind of failure, in place of what is said now; an empty note takes it back."""
 
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(str_strip_whitespace=True)
 
     note: Annotated[str, Field(max_length=NOTE_LENGTH_MAX, pattern=r"^[^\x00]*$")]
     link: Annotated[str, Field(max_length=500, pattern=r"^https?://[^\x00\s]+$")] | None = None

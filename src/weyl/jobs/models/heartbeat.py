@@ -3,13 +3,14 @@
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_pascal
 
-from weyl.jobs.models.values import Amount, CPUTime, Load, MemoryKiB, StorableText, WallTime
+from weyl.jobs.models.values import Amount, CPUTime, Load, MemoryKiB, StorableOutput, WallTime
+from weyl.kit.bounds import ClosedModel
 
 
-class HeartbeatData(BaseModel):
+class HeartbeatData(ClosedModel):
     """Figures of a running job; what is absent was not measured."""
 
-    model_config = ConfigDict(extra="forbid", alias_generator=to_pascal)
+    model_config = ConfigDict(alias_generator=to_pascal)
 
     load_average: Load | None = None
     memory_used: MemoryKiB | None = Field(default=None, description="KiB")
@@ -17,8 +18,8 @@ class HeartbeatData(BaseModel):
     available_disk_space: Amount | None = Field(default=None, description="MB")
     cpu_consumed: CPUTime | None = Field(default=None, alias="CPUConsumed", description="Seconds, of all cores")
     wall_clock_time: WallTime | None = Field(default=None, description="Seconds")
-    standard_output: StorableText | None = None
-    standard_error: StorableText | None = None
+    standard_output: StorableOutput | None = None
+    standard_error: StorableOutput | None = None
 
 
 class JobCommand(BaseModel):

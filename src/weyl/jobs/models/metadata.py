@@ -19,6 +19,7 @@ from weyl.jobs.models.values import (
     check_text,
     whole,
 )
+from weyl.kit.bounds import ATTRIBUTES_MAX
 
 SITE_CHARACTERS_MAX = 100
 
@@ -27,23 +28,23 @@ _Power = Annotated[int, Field(ge=0, le=POWER_DB12_MAX), BeforeValidator(whole)]
 _NormalisedTime = Annotated[int, Field(ge=0, le=AMOUNT_MAX), BeforeValidator(whole)]
 _CPUTime = Annotated[int, Field(ge=0, le=CPU_TIME_S_MAX), BeforeValidator(whole)]
 _Memory = Annotated[int, Field(ge=0, le=MEMORY_MB_MAX)]
+_Count = Annotated[int, Field(ge=0, lt=1 << 31)]
 _Process = Annotated[int, Field(ge=0, le=PROCESS_ID_MAX)]
-
-
-def _check_site(site: str) -> str:
-    if len(site) > SITE_CHARACTERS_MAX:
-        raise PydanticCustomError("site", "a site has at most {limit} characters", {"limit": SITE_CHARACTERS_MAX})
-    return check_text(site)
 
 
 class JobMetaData(BaseModel):
     """Columns and parameters of a job; null leaves the value as it is."""
 
-    model_config = ConfigDict(extra="allow", alias_generator=to_pascal, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="allow",
+        alias_generator=to_pascal,
+        protected_namespaces=(),
+        json_schema_extra={"maxProperties": ATTRIBUTES_MAX},
+    )
 
     job_type: StorableText | None = None
     job_group: StorableText | None = None
-    site: Annotated[str, AfterValidator(_check_site)] | None = None
+    site: Annotated[str, Field(max_length=SITE_CHARACTERS_MAX), AfterValidator(check_text)] | None = None
     job_name: StorableText | None = None
     owner: StorableText | None = None
     owner_group: StorableText | None = None
@@ -57,10 +58,10 @@ class JobMetaData(BaseModel):
     status: StorableText | None = None
     minor_status: StorableText | None = None
     application_status: StorableText | None = None
-    user_priority: int | None = None
-    reschedule_counter: int | None = None
+    user_priority: _Count | None = None
+    reschedule_counter: _Count | None = None
     verified_flag: bool | None = None
-    accounted_flag: bool | str | None = None
+    accounted_flag: bool | StorableText | None = None
 
     cpu_normalization_factor: _Power | None = Field(default=None, alias="CPUNormalizationFactor")
     norm_cpu_time_s: _NormalisedTime | None = Field(default=None, alias="NormCPUTime(s)")
@@ -79,7 +80,9 @@ class JobMetaData(BaseModel):
 
     @model_validator(mode="after")
     def check_extras(self) -> Self:
-        """Refuse names and documents that cannot be stored."""
+        """Refuse names and documents that cannot be stored, and more of them than a job can have."""
+        if len(self.model_extra or {}) > ATTRIBUTES_MAX:
+            raise PydanticCustomError("too_long", "a job has at most {n} parameters", {"n": ATTRIBUTES_MAX})
         for name, value in (self.model_extra or {}).items():
             if not name or len(name) > NAME_CHARACTERS_MAX:
                 raise PydanticCustomError(

@@ -1,12 +1,16 @@
 """Status reports of jobs and what comes of them."""
 
 from datetime import datetime
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_pascal
 
 from weyl.jobs.models.values import StorableText
 from weyl.jobs.states import JobStatus
+from weyl.kit.bounds import REPORTS_MAX, Entries
+
+REPORTS_PER_JOB_MAX = 1_000
 
 WIRE = ConfigDict(alias_generator=to_pascal, populate_by_name=True)
 
@@ -24,7 +28,9 @@ class JobStatusUpdate(BaseModel):
     """With `Failed`: why, in one word (memory, time, host, ...); decides whether the job runs again."""
 
 
-StatusReports = dict[int, dict[datetime, JobStatusUpdate]]
+StatusReports = Annotated[
+    dict[int, Annotated[dict[datetime, JobStatusUpdate], Entries(REPORTS_PER_JOB_MAX)]], Entries(REPORTS_MAX)
+]
 """Reports by job, by their time."""
 
 

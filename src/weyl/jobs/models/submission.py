@@ -1,9 +1,19 @@
 """What crosses the wire when jobs are submitted."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, FailFast, Field, StringConstraints, model_validator
+
+from weyl.kit.bounds import ATTRIBUTES_MAX, ClosedModel, Entries
+
+CHECKED_MAX = 1_000
+# A parametric description names the values of a hundred thousand jobs.
+JDL_LENGTH_MAX = 16_000_000
+DOCUMENT_LENGTH_MAX = 4_000_000
+
+JDL = Annotated[str, StringConstraints(max_length=JDL_LENGTH_MAX)]
+JobDocument = Annotated[dict[str, Any], Entries(ATTRIBUTES_MAX)]
 
 
 class InsertedJob(BaseModel):
@@ -23,13 +33,13 @@ class InsertedJSONJob(InsertedJob):
     warnings: list[str] = Field(alias="Warnings")
 
 
-class CheckedTexts(BaseModel):
+class CheckedTexts(ClosedModel):
     """Job descriptions to be checked, in one of the two forms."""
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
-    jdl: list[str] = Field(default=[], max_length=1_000)
-    json_: list[dict[str, Any]] | None = Field(default=None, alias="json", max_length=1_000)
+    jdl: Annotated[list[JDL], FailFast()] = Field(default=[], max_length=CHECKED_MAX)
+    json_: Annotated[list[JobDocument], FailFast()] | None = Field(default=None, alias="json", max_length=CHECKED_MAX)
 
     @model_validator(mode="after")
     def _is_one_form(self) -> "CheckedTexts":

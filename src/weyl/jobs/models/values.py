@@ -3,9 +3,10 @@
 import math
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from weyl.kit.bounds import OUTPUT_LENGTH_MAX, TEXT_LENGTH_MAX
 from weyl.kit.search import is_storable
 
 DEPTH_MAX = 100
@@ -84,7 +85,10 @@ def finite(value: Any) -> Any:
     return value
 
 
-StorableText = Annotated[str, AfterValidator(check_text)]
+Storable = Annotated[str, AfterValidator(check_text)]
+"""A text; the field says how long it may be."""
+StorableText = Annotated[str, StringConstraints(max_length=TEXT_LENGTH_MAX), AfterValidator(check_text)]
+StorableOutput = Annotated[str, StringConstraints(max_length=OUTPUT_LENGTH_MAX), AfterValidator(check_text)]
 Load = Annotated[float, Field(ge=0, le=LOAD_MAX), BeforeValidator(finite)]
 CPUTime = Annotated[float, Field(ge=0, le=CPU_TIME_S_MAX), BeforeValidator(finite)]
 WallTime = Annotated[float, Field(ge=0, le=WALL_TIME_S_MAX), BeforeValidator(finite)]

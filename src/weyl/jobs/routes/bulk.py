@@ -13,6 +13,7 @@ from weyl.jobs.models.bulk import BulkAction, BulkOrder, BulkPlan
 from weyl.jobs.permits import Orderer
 from weyl.jobs.policy import may_order, may_remove
 from weyl.jobs.service import bulk as service
+from weyl.kit.bounds import IDS_BYTES_MAX
 from weyl.kit.http import CurrentDatabase, CurrentSearches, CurrentUser, Now, User, json_response, state
 from weyl.kit.ids import uuid7
 from weyl.kit.openapi import refusals
@@ -27,7 +28,9 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.post("/bulk", operation_id="jobs_bulk", response_model=BulkPlan, responses=_ANSWERS)
+@router.post(
+    "/bulk", operation_id="jobs_bulk", response_model=BulkPlan, responses=_ANSWERS, max_body_size=IDS_BYTES_MAX
+)
 async def order_jobs(
     order: BulkOrder,
     request: Request,

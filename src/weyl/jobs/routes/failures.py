@@ -15,7 +15,7 @@ from weyl.kit.http import CurrentUser, Now, ReadTx, WriteTx
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 
-Signature = Annotated[str, Path(pattern="^[0-9a-f]{16}$", description="As a cluster has it")]
+Signature = Annotated[str, Path(max_length=16, pattern="^[0-9a-f]{16}$", description="As a cluster has it")]
 
 
 @router.get("/failures", operation_id="jobs_get_failures")
@@ -32,7 +32,9 @@ async def get_failures(
     ] = None,
     by: Annotated[Literal["site", "owner"], Query(description="What `split` tells apart")] = "site",
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    signature: Annotated[str | None, Query(pattern="^[0-9a-f]{16}$", description="Only failures of this kind")] = None,
+    signature: Annotated[
+        str | None, Query(max_length=16, pattern="^[0-9a-f]{16}$", description="Only failures of this kind")
+    ] = None,
     new: Annotated[
         bool, Query(description="Only kinds of which there were none in a time as long, just before")
     ] = False,

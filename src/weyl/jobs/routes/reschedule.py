@@ -7,14 +7,17 @@ from fastapi import APIRouter, Body, Response
 from weyl.config.routes import CurrentConfig
 from weyl.jobs.routes.access import CurrentManager
 from weyl.jobs.service.reschedule import reschedule
+from weyl.kit.bounds import IDS_BYTES_MAX, Ids
 from weyl.kit.http import Now, WriteTx, json_response
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 
 
-@router.post("/reschedule", operation_id="jobs_reschedule_jobs", response_model=dict[str, Any])
+@router.post(
+    "/reschedule", operation_id="jobs_reschedule_jobs", response_model=dict[str, Any], max_body_size=IDS_BYTES_MAX
+)
 async def reschedule_jobs(
-    job_ids: Annotated[list[int], Body(embed=True)],
+    job_ids: Annotated[Ids, Body(embed=True)],
     manager: CurrentManager,
     tx: WriteTx,
     config: CurrentConfig,

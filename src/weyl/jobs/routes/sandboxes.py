@@ -7,6 +7,7 @@ from fastapi import APIRouter, Body, Response
 from weyl.jobs.policy import may_read
 from weyl.jobs.queries.access import select_access
 from weyl.jobs.routes.access import CurrentManager
+from weyl.kit.bounds import IDS_BYTES_MAX, Ids
 from weyl.kit.db import Tx
 from weyl.kit.http import CurrentActor, CurrentUser, ReadTx, User, WriteTx
 from weyl.sandboxes import service
@@ -15,9 +16,11 @@ from weyl.sandboxes.models import PFN_LENGTH_MAX, PFN_PATTERN, SandboxType
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 
 
-@router.post("/sandbox/unassign", operation_id="jobs_unassign_bulk_jobs_sandboxes", status_code=204)
+@router.post(
+    "/sandbox/unassign", operation_id="jobs_unassign_bulk_jobs_sandboxes", status_code=204, max_body_size=IDS_BYTES_MAX
+)
 async def unassign_bulk_jobs_sandboxes(
-    user: CurrentUser, manager: CurrentManager, tx: WriteTx, job_ids: Annotated[list[int], Body(embed=True)]
+    user: CurrentUser, manager: CurrentManager, tx: WriteTx, job_ids: Annotated[Ids, Body(embed=True)]
 ) -> Response:
     """Take all sandboxes from these jobs."""
     permit = await manager.admit_in(tx, job_ids)

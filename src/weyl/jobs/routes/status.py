@@ -11,14 +11,20 @@ from weyl.jobs.reports import read_reports
 from weyl.jobs.routes.access import CurrentManager, Writes
 from weyl.jobs.service import commands
 from weyl.jobs.service.status import Outcome, StatusRequest
+from weyl.kit.bounds import IDS_BYTES_MAX, REPORTS_BYTES_MAX, Ids
 from weyl.kit.http import CurrentUser, Now, WriteTx, json_response
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 
-JobIds = Annotated[list[int], Body(embed=True)]
+JobIds = Annotated[Ids, Body(embed=True)]
 
 
-@router.patch("/status", operation_id="jobs_set_job_statuses", response_model=SetJobStatusReturn)
+@router.patch(
+    "/status",
+    operation_id="jobs_set_job_statuses",
+    response_model=SetJobStatusReturn,
+    max_body_size=REPORTS_BYTES_MAX,
+)
 async def set_job_statuses(
     reports: StatusReports, manager: CurrentManager, writes: Writes, now: Now, force: bool = False
 ) -> Response:
@@ -32,14 +38,14 @@ async def set_job_statuses(
     return _answer(await writes.set_statuses(request))
 
 
-@router.post("/kill", operation_id="jobs_kill_jobs", response_model=SetJobStatusReturn)
+@router.post("/kill", operation_id="jobs_kill_jobs", response_model=SetJobStatusReturn, max_body_size=IDS_BYTES_MAX)
 async def kill_jobs(job_ids: JobIds, user: CurrentUser, manager: CurrentManager, tx: WriteTx, now: Now) -> Response:
     """Kill jobs: those that wait leave the queue, those that run get the command with their next heartbeat."""
     permit = await manager.admit_in(tx, job_ids)
     return _answer(await commands.kill(tx, permit, now=now, source=f"User: {user.preferred_username}"))
 
 
-@router.post("/delete", operation_id="jobs_delete_jobs", response_model=SetJobStatusReturn)
+@router.post("/delete", operation_id="jobs_delete_jobs", response_model=SetJobStatusReturn, max_body_size=IDS_BYTES_MAX)
 async def delete_jobs(job_ids: JobIds, user: CurrentUser, manager: CurrentManager, tx: WriteTx, now: Now) -> Response:
     """Delete jobs; those that live are killed first."""
     permit = await manager.admit_in(tx, job_ids)

@@ -1,19 +1,30 @@
 """Submission over HTTP, and what was submitted."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import repeat
+from json import JSONDecodeError
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse
-from pydantic import FailFast, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from weyl.config.routes import CurrentConfig
 from weyl.jobs.descriptions import previewed, text_of_job
 from weyl.jobs.errors import BadSubmission
-from weyl.jobs.models.submission import CheckedJob, CheckedTexts, InsertedJob, InsertedJSONJob
+from weyl.jobs.models.submission import (
+    DOCUMENT_LENGTH_MAX,
+    JDL,
+    JDL_LENGTH_MAX,
+    CheckedJob,
+    CheckedTexts,
+    InsertedJob,
+    InsertedJSONJob,
+    JobDocument,
+)
 from weyl.jobs.overrides import Overrides
 from weyl.jobs.parametric import fill
 from weyl.jobs.policy import may_read, may_submit
@@ -23,46 +34,79 @@ from weyl.jobs.requirements import Limits, resolve
 from weyl.jobs.routes.access import Rules
 from weyl.jobs.service.submission import MINOR_STATUS, STATUS, Submission, Submitted, read_only, submit
 from weyl.kit import json
+from weyl.kit.bounds import IDS_MAX, REPORTS_BYTES_MAX, SUBMISSION_BYTES_MAX
 from weyl.kit.http import CurrentActor, CurrentUser, Now, ReadTx, WriteTx, json_response
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 
 T = TypeVar("T")
 
-# The first fault is enough: a hundred thousand of them would take seconds to write down.
-_TEXTS = TypeAdapter(Annotated[list[str], FailFast()])
-_DOCUMENTS = TypeAdapter(Annotated[list[dict[str, Any]], FailFast()])
+_TEXT: TypeAdapter[str] = TypeAdapter(JDL)
+_DOCUMENT: TypeAdapter[dict[str, Any]] = TypeAdapter(JobDocument)
+# Below this a body is read sooner than handed to a thread.
+_THREAD_FROM_BYTES = 64 * 1024
 _KEY_LENGTH_MAX = 255
 PREVIEWED_MAX = 10
 
 
-def _body(item: str) -> dict[str, Any]:
-    content = {"application/json": {"schema": {"type": "array", "items": {"type": item}}}}
-    return {"requestBody": {"required": True, "content": content}}
+def _body(adapter: TypeAdapter[Any]) -> dict[str, Any]:
+    schema = {"type": "array", "maxItems": IDS_MAX, "items": adapter.json_schema()}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
-async def submitted_texts(request: Request) -> Sequence[str]:
-    """Return the job descriptions of the body, validated in one go: it may be a hundred thousand of them."""
-    return _validated(_TEXTS, await request.body())
+async def submitted_texts(request: Request, rules: Rules) -> Sequence[str]:
+    """Return the job descriptions of the body; the first fault ends the reading of what may be a hundred thousand."""
+    return await _aside(_texts, await request.body(), rules.jobs_max)
 
 
-async def submitted_documents(request: Request) -> Sequence[str]:
+async def submitted_documents(request: Request, rules: Rules) -> Sequence[str]:
     """Return the job descriptions of the body, each as a text of its own; equal ones have equal texts."""
-    return _written(_validated(_DOCUMENTS, await request.body()))
+    return await _aside(_documents, await request.body(), rules.jobs_max)
 
 
-def _written(documents: Sequence[dict[str, Any]]) -> Sequence[str]:
+async def _aside(read: Callable[[bytes, int], Sequence[str]], body: bytes, jobs_max: int) -> Sequence[str]:
+    if len(body) < _THREAD_FROM_BYTES:
+        return read(body, jobs_max)
+    return await asyncio.to_thread(read, body, jobs_max)
+
+
+def _texts(body: bytes, jobs_max: int) -> Sequence[str]:
+    return list(_items(body, _TEXT, length_max=2 * JDL_LENGTH_MAX, jobs_max=jobs_max))
+
+
+def _documents(body: bytes, jobs_max: int) -> Sequence[str]:
+    # Each is written as soon as it is read: as objects they take some thirty times their size.
+    return [
+        _written(document) for document in _items(body, _DOCUMENT, length_max=DOCUMENT_LENGTH_MAX, jobs_max=jobs_max)
+    ]
+
+
+def _written(document: dict[str, Any]) -> str:
     try:
-        return [json.dumps_text(document) for document in documents]
+        return json.dumps_text(document)
     except TypeError as error:  # the body may have numbers of any size, and single surrogates
         raise BadSubmission(f"The descriptions cannot be kept: {error}") from error
 
 
-def _validated(adapter: TypeAdapter[list[T]], body: bytes) -> list[T]:
+def _items(body: bytes, adapter: TypeAdapter[T], *, length_max: int, jobs_max: int) -> Iterator[T]:
     try:
-        return adapter.validate_json(body)
+        for index, item in enumerate(json.items_of(body, length_max=length_max)):
+            if index == jobs_max:
+                raise BadSubmission(f"More jobs than the {jobs_max} of one submission: send several")
+            yield _validated(adapter, item, index)
+    except JSONDecodeError as error:
+        where = {"loc": ("body", error.pos), "input": None, "ctx": {"error": error.msg}}
+        raise RequestValidationError(
+            [{"type": "json_invalid", "msg": f"JSON decode error: {error.msg}", **where}]
+        ) from error
+
+
+def _validated(adapter: TypeAdapter[T], item: Any, index: int) -> T:
+    try:
+        return adapter.validate_python(item)
     except ValidationError as error:
-        raise RequestValidationError([{**found, "loc": ("body", *found["loc"])} for found in error.errors()]) from error
+        faults = [{**found, "loc": ("body", index, *found["loc"])} for found in error.errors()]
+        raise RequestValidationError(faults) from error
 
 
 async def idempotency_key(
@@ -82,7 +126,8 @@ Key = Annotated[str | None, Depends(idempotency_key)]
     operation_id="jobs_submit_jdl_jobs",
     status_code=201,
     response_model=list[InsertedJob],
-    openapi_extra=_body("string"),
+    openapi_extra=_body(_TEXT),
+    max_body_size=SUBMISSION_BYTES_MAX,
 )
 async def submit_jdl_jobs(
     request: Request,
@@ -106,7 +151,8 @@ async def submit_jdl_jobs(
     operation_id="jobs_submit_json_jobs",
     status_code=201,
     response_model=list[InsertedJSONJob],
-    openapi_extra=_body("object"),
+    openapi_extra=_body(_DOCUMENT),
+    max_body_size=SUBMISSION_BYTES_MAX,
 )
 async def submit_json_jobs(
     request: Request,
@@ -127,12 +173,12 @@ async def submit_json_jobs(
     return json_response([{**answer, "Warnings": told} for answer, told in answers], status=201)
 
 
-@router.post("/check", operation_id="jobs_check_jobs", response_model=list[CheckedJob])
+@router.post("/check", operation_id="jobs_check_jobs", response_model=list[CheckedJob], max_body_size=REPORTS_BYTES_MAX)
 async def check_jobs(
     body: CheckedTexts, user: CurrentUser, *, tx: ReadTx, config: CurrentConfig, now: Now, rules: Rules
 ) -> Response:
     """Read job descriptions as a submission would, store nothing, and say whether something could run the jobs."""
-    texts = body.jdl if body.json_ is None else _written(body.json_)
+    texts = body.jdl if body.json_ is None else list(map(_written, body.json_))
     submission = Submission(texts, form="jdl" if body.json_ is None else "json")
     prepared = await read_only(tx, submission, submitter=may_submit(user), config=config, now=now, rules=rules)
     described = (prepared.descriptions[index] for index in prepared.order)

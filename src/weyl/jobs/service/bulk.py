@@ -13,7 +13,7 @@ from weyl.config.service import ConfigStore
 from weyl.jobs.additions import JobReferences
 from weyl.jobs.attempts import NOT_AGAIN
 from weyl.jobs.errors import BadOrder
-from weyl.jobs.models.bulk import IDS_MAX, BulkAction, BulkFields, BulkOrder
+from weyl.jobs.models.bulk import BulkAction, BulkFields, BulkOrder
 from weyl.jobs.permits import Managed, Orderer, Scope
 from weyl.jobs.policy import may_change_ordered
 from weyl.jobs.queries import bulk as queries
@@ -73,8 +73,8 @@ def checked(order: BulkOrder) -> BulkOrder:
     """Refuse an order that does not say in one way, and within bounds, which jobs it is about."""
     if (order.ids is None) == (order.search is None):
         raise BadOrder("Say which jobs: give either `ids` or `search`")
-    if order.ids is not None and not 1 <= len(order.ids) <= IDS_MAX:
-        raise BadOrder(f"Name 1 to {IDS_MAX:,} jobs in one call, not {len(order.ids):,}; `search` takes any number")
+    if order.ids is not None and not order.ids:
+        raise BadOrder("Name at least one job in `ids`")
     if order.fields.reset and order.action is not BulkAction.RESCHEDULE:
         raise BadOrder("`reset` is for `reschedule`")
     try:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from weyl.kit import json
+from weyl.kit.bounds import Name, Text
 from weyl.kit.errors import Forbidden, Unauthorized
 from weyl.kit.http import CurrentUser, User, current_user, state
 from weyl.kit.openapi import refusals
@@ -41,9 +42,9 @@ async def follow_events(
     user: CurrentUser,
     hub: CurrentHub,
     topic: Annotated[
-        list[str], Query(min_length=1, max_length=10, description="jobs, operations, queues, pilots, sites, ...")
+        list[Name], Query(min_length=1, max_length=10, description="jobs, operations, queues, pilots, sites, ...")
     ],
-    last_event_id: Annotated[str | None, Header(description="The id of the last event, to go on from there")] = None,
+    last_event_id: Annotated[Text | None, Header(description="The id of the last event, to go on from there")] = None,
 ) -> Response:
     """Tell what changes, as server-sent events: the ids that the caller may know of, every few seconds."""
     reaches = hub.reaches(user, list(dict.fromkeys(topic)))

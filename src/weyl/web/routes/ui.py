@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from weyl.config.routes import CurrentSnapshot
+from weyl.kit.bounds import Text
 from weyl.kit.http import JSON, CurrentUser, Now, ReadTx, WriteTx, state
 from weyl.kit.openapi import refusals
 from weyl.web import queries
@@ -41,7 +42,7 @@ async def get_views(
     user: CurrentUser,
     snapshot: CurrentSnapshot,
     shelf: Shelf,
-    if_none_match: Annotated[str | None, Header()] = None,
+    if_none_match: Annotated[Text | None, Header()] = None,
 ) -> Response:
     """Answer with the views that the caller's pages may show: columns, actions, tabs, and the routes that they use."""
     body, tag = shelf.document(user.properties, snapshot.revision)

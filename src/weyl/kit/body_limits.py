@@ -1,0 +1,60 @@
+"""How large the body of a request may be: what its route says with `max_body_size`, or a megabyte."""
+
+import re
+from collections.abc import Iterable, Iterator, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi.routing import APIRoute, iter_route_contexts
+from starlette.routing import BaseRoute
+
+from weyl.kit.bounds import BODY_BYTES_MAX
+from weyl.kit.http import User
+from weyl.kit.operations import is_for_pilots
+
+
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    methods: frozenset[str]
+    path: str
+    pattern: re.Pattern[str]
+    size: int
+    is_for_pilots: bool
+
+
+class BodyLimits:
+    """The limits of an application's routes, of which few say more than the rest."""
+
+    def __init__(self, routes: Iterable[BaseRoute]) -> None:
+        self._limits = list(_limits(routes))
+
+    def of(self, scope: MutableMapping[str, Any], sender: User) -> int:
+        """Return how many bytes a sender may send: nodes a megabyte, more only where the route is for pilots alone."""
+        found = next((each for each in self._limits if _fits(each, scope)), None)
+        if found is None:
+            return BODY_BYTES_MAX
+        if sender.kind == "user" or found.is_for_pilots:
+            return found.size
+        return min(found.size, BODY_BYTES_MAX)
+
+    def declared(self, method: str, path: str) -> int:
+        """Return the limit of a route by its path with names in braces, for the API's document."""
+        fits = (each.size for each in self._limits if method in each.methods and path == each.path)
+        return next(fits, BODY_BYTES_MAX)
+
+
+def _fits(limit: _Limit, scope: MutableMapping[str, Any]) -> bool:
+    return scope["method"] in limit.methods and limit.pattern.match(scope["path"]) is not None
+
+
+def _limits(routes: Iterable[BaseRoute]) -> Iterator[_Limit]:
+    for context in iter_route_contexts(list(routes)):
+        route = context.original_route
+        if isinstance(route, APIRoute) and context.max_body_size is not None and context.path_format is not None:
+            yield _Limit(
+                frozenset(context.methods or ()),
+                context.path_format,
+                context.path_regex,
+                context.max_body_size,
+                is_for_pilots(route),
+            )
