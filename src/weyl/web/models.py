@@ -48,7 +48,7 @@ class DashboardParams(ClosedModel):
 class DashboardChange(DashboardParams):
     """A dashboard that replaces the one with this revision."""
 
-    revision: int = Field(ge=1, lt=2**31)
+    revision: int = Field(ge=1, lt=2**31 - 1)  # the next one must be a number of the column too
 
 
 class DashboardShown(BaseModel):
