@@ -48,14 +48,13 @@ format: setup  ## rewrite the sources in the house's format
 	@$(VENV)/ruff check -q --fix .
 	@python3 tools/web.py format --if-possible
 
-bench: setup  ## measure, and print figures to build/bench
-	@mkdir -p build/bench
-	@$(VENV)/python -m tests.bench
+bench: setup  ## judge API, loop, tasks and bulk by ratios and counts, beside DiracX: BENCH="--only api"
+	@$(VENV)/python -m tests.bench $(BENCH)
 
-bench-matcher: setup  ## measure the matcher on queues of up to ten million jobs: MATCHER="--jobs 10000000"
+bench-matcher: setup  ## judge the matcher over bare claims, on queues of up to ten million jobs: MATCHER="--jobs 10000000"
 	@$(VENV)/python -m tests.bench.matcher $(MATCHER)
 
-bench-web: setup  ## measure the pages on a million jobs in Chromium, beside their budgets: WEB="--jobs 100000"
+bench-web: setup  ## judge the pages on a million jobs over ten thousand, in Chromium: WEB="--jobs 100000"
 	@$(VENV)/python -m tests.bench.web $(WEB)
 
 journeys: setup  ## walk through every page in Chromium beside a million jobs of others: WEYL_BROWSER_JOBS=100000

@@ -1,17 +1,17 @@
-"""Measures orders about very many waiting jobs: kill, delete and removal, by one worker, in seconds and statements."""
+"""Measures orders about very many waiting jobs, by one worker, beside the bare statements: kill, delete and removal."""
 
 import asyncio
-import json
-import os
+import statistics
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from argparse import Namespace
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from sqlalchemy import text
 
-from tests.bench.stack import load
+from tests.bench.cpu import cpu_s
+from tests.bench.verdicts import Report, Sample, count, figure, times
 from tests.infra.app import Installation, config_document
 from weyl.config.service import ConfigStore
 from weyl.demo.postgres import start_postgres
@@ -28,8 +28,11 @@ from weyl.task_queues.service import enqueue_jobs
 from weyl.tasks.engine import Worker
 from weyl.tasks.operations import begin
 
-JOBS = 100_000
-ACTIONS = ("kill", "delete", "remove")
+JOBS = 20_000
+TIMES_MAX = {"kill": 6.0, "delete": 8.0, "remove": 45.0}
+"""How many times the CPU of the bare statements an order takes, of the worker and the database together."""
+STATEMENTS_MAX = {"kill": 14.0, "delete": 15.0, "remove": 13.0}
+"""Statements per thousand jobs."""
 ORDERER = Orderer("voa", None, Scope("voa"))
 
 _DESCRIPTION = text(
@@ -45,28 +48,16 @@ _HISTORY = text(
     " SELECT job_id, submission_time, status, 'idem', 'idem' FROM jobs"
 )
 _QUEUED = text("UPDATE jobs SET class_ids = ARRAY[CAST(:class_id AS integer)]")
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What was measured, and on what."""
-
-    jobs: int
-    plan_ms: dict[str, float]
-    seconds: dict[str, float]
-    statements_a_thousand: dict[str, float]
-    cores: int
-    load_before: Sequence[float]
-    load_after: Sequence[float]
-
-    def text(self) -> str:
-        """Return the figures as lines."""
-        return "\n".join(
-            f"{action}: {self.jobs:,} waiting jobs in {self.seconds[action]:.1f} s"
-            f" ({self.jobs / self.seconds[action]:,.0f} jobs/s), {self.statements_a_thousand[action]:.1f} statements"
-            f" a thousand, planned in {self.plan_ms[action]:.0f} ms"
-            for action in self.seconds
-        )
+_MOVE = (
+    "WITH moved AS (UPDATE jobs SET status = '{0}', minor_status = '{0}', last_update_time = now() RETURNING *)"
+    " INSERT INTO job_history (job_id, at, status, minor_status, application_status, source)"
+    " SELECT job_id, last_update_time, status, minor_status, application_status, 'bare' FROM moved"
+)
+BARE = {
+    "kill": (text(_MOVE.format("Killed")), text("DELETE FROM queue")),
+    "delete": (text(_MOVE.format("Deleted")),),
+    "remove": (text("DELETE FROM jobs"),),
+}
 
 
 async def _fill(db: Database, jobs: int) -> None:
@@ -90,46 +81,91 @@ async def _fill(db: Database, jobs: int) -> None:
         await tx.execute(text("VACUUM ANALYZE"))
 
 
-async def _measure(url: str, directory: Path, jobs: int) -> Figures:
+class Bench:
+    """A database, and what was measured on it."""
+
+    def __init__(self, db: Database, config: ConfigStore, *, pid: int, jobs: int) -> None:
+        self.costs: dict[str, list[tuple[Sample, Sample]]] = {action: [] for action in BARE}
+        self.statements: dict[str, float] = {}
+        self.rates: dict[str, list[float]] = {action: [] for action in BARE}
+        self._db = db
+        self._config = config
+        self._pid = pid
+        self._jobs = jobs
+
+    async def round(self) -> None:
+        """Give all orders about new jobs, and do the same bare to as many."""
+        await _fill(self._db, self._jobs)
+        ours = {action: await self._cost(action, self._order) for action in BARE}
+        await _fill(self._db, self._jobs)
+        for action in BARE:
+            self.costs[action].append((ours[action], await self._cost(action, self._bare)))
+
+    async def _cost(self, action: str, do: Callable[[str], Awaitable[None]]) -> Sample:
+        """Return milliseconds of CPU per thousand jobs, of this process and of the database."""
+        before = time.process_time(), cpu_s(self._pid)
+        await do(action)
+        after = time.process_time(), cpu_s(self._pid)
+        return tuple((late - early) * 1e6 / self._jobs for early, late in zip(before, after, strict=True))
+
+    async def _bare(self, action: str) -> None:
+        async with self._db.transaction() as tx:
+            await tx.execute(text("SET LOCAL statement_timeout = 0"))
+            for statement in BARE[action]:
+                await tx.execute(statement)
+
+    async def _order(self, action: str) -> None:
+        order = BulkOrder.model_validate({"action": action, "search": []})
+        async with self._db.read() as tx:
+            planned = await plan(tx, ORDERER, order)
+        assert planned.count == self._jobs, planned
+        about = {"bound": planned.bound, "total": self._jobs}
+        ordered = confirmed(order, ORDERER, operation_id=uuid7(), who=("bench", "bench"), **about)
+        async with self._db.transaction() as tx:
+            await begin(tx, BULK, ordered, undo_s=0, now=utcnow())
+        tasks = [each for each in jobs_tasks.tasks(self._db, self._config) if each.task.name == BULK.name]
+        with self._db.count_statements() as counted:
+            began = time.monotonic()
+            await Worker(self._db, tasks).drain()
+            self.rates[action].append(self._jobs / (time.monotonic() - began))
+            self.statements[action] = 1000 * len(counted) / self._jobs
+        async with self._db.read() as tx:
+            done = await tx.scalar(text("SELECT done FROM operations ORDER BY created_at DESC LIMIT 1"))
+        assert done == self._jobs
+
+
+async def _measure(report: Report, url: str, pid: int, *, directory: Path, options: Namespace) -> None:
     installation = Installation(directory, "", "")
     installation.commit_config(config_document(), "Bench")
-    config = ConfigStore(f"git+file://{installation.config_directory}")
-    db = Database(url, pool_size=4)
+    config, db = ConfigStore(f"git+file://{installation.config_directory}"), Database(url, pool_size=4)
     await migrate.upgrade(db)
     await config.start()
-    await _fill(db, jobs)
-    plans, seconds, statements, load_before = {}, {}, {}, load()
-    for action in ACTIONS:
-        order = BulkOrder.model_validate({"action": action, "search": []})
-        began = time.monotonic()
-        async with db.read() as tx:
-            planned = await plan(tx, ORDERER, order)
-        plans[action] = 1000 * (time.monotonic() - began)
-        assert planned.count == jobs, planned
-        ordered = confirmed(
-            order, ORDERER, operation_id=uuid7(), who=("bench", "bench"), bound=planned.bound, total=jobs
-        )
-        async with db.transaction() as tx:
-            await begin(tx, BULK, ordered, undo_s=0, now=utcnow())
-        worker = Worker(db, [each for each in jobs_tasks.tasks(db, config) if each.task.name == BULK.name])
-        with db.count_statements() as counted:
-            began = time.monotonic()
-            await worker.drain()
-            seconds[action] = time.monotonic() - began
-            statements[action] = 1000 * len(counted) / jobs
-        async with db.read() as tx:
-            assert await tx.scalar(text("SELECT done FROM operations ORDER BY created_at DESC LIMIT 1")) == jobs
+    jobs = max(1_000, int(round(JOBS * options.scale, -3)))
+    bench = Bench(db, config, pid=pid, jobs=jobs)
+    for turn in range(options.alternations):
+        await bench.round()
+        if turn == options.alternations // 2:
+            report.note_pace()
     await config.stop()
     await db.close()
-    return Figures(jobs, plans, seconds, statements, os.cpu_count() or 1, load_before, load())
+    report.say(f"{jobs:,} waiting jobs on both sides in each run, commits are synced")
+    for action in BARE:
+        costs, most = bench.costs[action], STATEMENTS_MAX[action]
+        report.add(
+            times(f"{action}: CPU per 1,000 jobs", costs, over="bare", of="ms", at_most=TIMES_MAX[action]),
+            count(f"{action}: statements per 1,000 jobs", bench.statements[action], at_most=most),
+            figure(f"{action}: rate of one worker", statistics.median(bench.rates[action]), "jobs/s"),
+        )
 
 
-def measure(out: Path, *, jobs: int = JOBS) -> None:
-    """Measure, print and write the figures; commits are synced."""
+def measure(options: Namespace) -> int:
+    """Measure on a database of its own."""
+    report = Report("bulk")
     with tempfile.TemporaryDirectory(prefix="weyl-b-") as name:
         directory = Path(name)
         directory.chmod(0o755)
-        with start_postgres(directory / "pg", fast=False) as running:
-            figures = asyncio.run(_measure(running.url, directory / "installation", jobs))
-    print(figures.text())
-    (out / "bulk.json").write_text(json.dumps(asdict(figures), indent=1) + "\n")
+        with start_postgres(directory / "pg") as running:
+            assert running.pid is not None
+            own = directory / "installation"
+            asyncio.run(_measure(report, running.url, running.pid, directory=own, options=options))
+    return report.finish()

@@ -68,11 +68,6 @@ def bench_stack(*, slots: int) -> Iterator[BenchStack]:
         remove_directory(directory)
 
 
-def load() -> tuple[float, float, float]:
-    """Return the load of the machine."""
-    return os.getloadavg()
-
-
 def _document(idp_url: str, directory: Path, slots: int) -> dict[str, Any]:
     changed = copy.deepcopy(document(idp_url, directory))
     sites = changed["Resources"]["Sites"]
