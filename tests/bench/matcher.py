@@ -1,9 +1,10 @@
 """`make bench-matcher`: matches over authenticated HTTP on queues of a real shape; figures go to build/bench.
 
-python -m tests.bench.matcher [--jobs 100000,1000000] [--classes 5000] [--sites 1000] [--seconds 20] [--runs 3]
-    [--servers 1] [--only rate,bulk,clients,miss,explain,index,memory,fairness] [--directory DIR [--prepare]] [--add]
+python -m tests.bench.matcher [--jobs 100000,1000000] [--classes 5000] [--sites 1000] [--seconds 10] [--runs 5]
+    [--servers 1] [--only rate,bulk,clients,statements,miss,explain,index,memory,fairness] [--directory DIR [--prepare]]
+    [--add]
 
-Prints and judges, asserts nothing. One database a size: filled with COPY, made a queue by `rebuild`, read into
+Ends with 1 if a line was missed. One database per size: filled with COPY, made a queue by `rebuild`, read into
 PostgreSQL's memory, measured; filled anew before a part if those before it have left less than 0.7 of it. In a
 directory of yours they are kept, and measured again without being filled. Each has 30,000 jobs more than was asked for:
 they are gone when the clock starts. The rates of all sizes are taken in turn.
@@ -12,25 +13,26 @@ they are gone when the clock starts. The rates of all sizes are taken in turn.
 import argparse
 import asyncio
 import contextlib
-import http.client
 import json
 import os
 import random
 import shutil
+import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from tests.bench import matcher_shape as shape
-from tests.bench.matcher_load import Load, Pilot, administrator, cuts_ms, make_pilots
-from tests.bench.matcher_report import Line, added, table
+from tests.bench.matcher_baselines import bare_queue_s, get_ms, userinfo_ms
+from tests.bench.matcher_index import CLASSES as INDEX_CLASSES
+from tests.bench.matcher_index import SEED, measure_index
+from tests.bench.matcher_load import Load, Pilot, make_pilots
+from tests.bench.matcher_report import FAIR_ANSWERS_MAX, added, table
 from tests.bench.matcher_runs import WARM_UP_JOBS, Track, in_turn
 from tests.bench.matcher_stack import (
     Fleet,
@@ -44,20 +46,11 @@ from tests.bench.matcher_stack import (
     value,
     waiting_jobs,
 )
-from weyl.kit.clock import utcnow
-from weyl.matcher.index import Index
-from weyl.matcher.models import Offer
-from weyl.matcher.offer_explanation import Circumstances, Queue, examine_offer, offer_verdict
-from weyl.matcher.offers import Place, PlaceFacts, pilot_offer
-from weyl.matcher.waiting import Waiting as Counted
+from tests.bench.statements import log_no_statements, log_statements, statements
+from tests.bench.verdicts import ALTERNATIONS, LONG_ALTERNATIONS, OUT, ROOT, Report, alternate
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-OUT = ROOT / "build" / "bench"
-PARTS = ("rate", "bulk", "clients", "miss", "explain", "index", "memory", "fairness")
-SEED = 20260328
+PARTS = ("rate", "bulk", "clients", "statements", "miss", "explain", "index", "memory", "fairness")
 FAIR_REQUESTS_PER_S = 100
-FAIR_SECONDS_MAX = 90
-INDEX_CLASSES = 100_000
 EXPLAINED = 200
 OFFERS_WRITTEN_AFTER_S = 20.0
 # The least part of its jobs that a kept queue still has when it is measured again.
@@ -67,8 +60,9 @@ KEPT_MIN = 0.7
 class Bench:
     """One run of the benchmark: what was asked for, and what was found."""
 
-    def __init__(self, options: argparse.Namespace, directory: Path) -> None:
+    def __init__(self, options: argparse.Namespace, directory: Path, report: Report) -> None:
         self.options = options
+        self.report = report
         self.directory = directory
         self.figures: dict[str, Any] = {"load_before": os.getloadavg(), "sizes": {}}
         self.parts = set(options.only.split(",")) if options.only else set(PARTS)
@@ -81,13 +75,14 @@ class Bench:
     def run(self) -> None:
         """Measure everything that is wanted."""
         if self.has("index"):
-            self.figures["index"] = measure_index(self.options.sites)
+            self.figures["index"] = measure_index(self.options.sites, turns=self.options.runs)
             print(f"index: {self.figures['index']}", flush=True)
-        if self.has("rate", "bulk", "clients", "miss", "explain"):
+        if self.has("rate", "bulk", "clients", "statements", "miss", "explain"):
             with contextlib.ExitStack() as stack:
                 sizes = [int(size) for size in self.options.jobs.split(",")]
                 queues = {size: stack.enter_context(self._machine(str(size))) for size in sizes}
                 self._sizes(queues)
+        self.report.note_pace()
         for name, measure in (("memory", self._memory), ("fairness", self._fairness)):
             if self.has(name):
                 with self._machine(name) as on:
@@ -121,6 +116,8 @@ class Bench:
                 for jobs, on in queues.items():
                     self._queue(on, jobs)
                     self._note(part.replace("rate", "bulk"), self._rates({jobs: on}, servers, count=50))
+        if self.has("statements"):
+            self.figures["statements"] = self._statements(next(iter(queues.values())))
         if self.has("clients"):
             for jobs, on in queues.items():
                 self._note("clients", {jobs: self._clients(on, jobs)})
@@ -169,12 +166,14 @@ class Bench:
         began = time.perf_counter()
         asyncio.run(fill(on.postgres.url, waiting, runs))
         found["fill_s"] = round(time.perf_counter() - began, 1)
-        rebuild_s, queued = asyncio.run(rebuild(on.postgres.url))
-        found["rebuild_s"], found["queued"] = round(rebuild_s, 1), queued
+        found["rebuild_s"] = alternate(
+            lambda: asyncio.run(rebuild(on.postgres.url))[0], lambda: bare_queue_s(on), turns=LONG_ALTERNATIONS
+        )
+        found["queued"] = queued = asyncio.run(value(on.postgres.url, "SELECT count(*) FROM queue"))
         filled = {name: found[name] for name in ("fill_s", "rebuild_s", "queued")}
         note.write_text(json.dumps({"digest": digest, **filled}))
         print(f"{queued:,} jobs in {len(waiting):,} classes: filled in {found['fill_s']} s, rebuilt in", end=" ")
-        print(f"{found['rebuild_s']} s", flush=True)
+        print(f"{found['rebuild_s'][-1][0]:.1f} s", flush=True)
 
     def _pilots(self, on: Machine, serving: Fleet, sites: int | None = None) -> list[Pilot]:
         chance = random.Random(SEED + 1)
@@ -204,8 +203,19 @@ class Bench:
                 found[str(clients)] = self._runs(on, serving, self._pilots(on, serving), clients=clients)
         return found
 
-    def _miss(self, on: Machine, serving: Fleet, pilots: list[Pilot]) -> dict[str, Any]:
-        """Ask as pilots that have no time left for anything, one after the other."""
+    def _statements(self, on: Machine) -> int:
+        """Count the statements of one match, with one pilot at a time."""
+        log = on.postgres.dir / "postgres.log"
+        with fleet(on, 1) as serving:
+            load = Load(serving.addresses, self._pilots(on, serving))
+            load.run(clients=1, count=1, seconds=1)
+            asyncio.run(log_statements(on.postgres.url))
+            found = statements(log, lambda: load.run(clients=1, count=1, seconds=5, jobs_max=1))
+            asyncio.run(log_no_statements(on.postgres.url))
+        return found
+
+    def _miss(self, on: Machine, serving: Fleet, pilots: list[Pilot]) -> list[tuple[float, float]]:
+        """Ask as pilots that have no time left for anything, one after the other; p50, and that of the baseline."""
         hopeless = [
             Pilot(
                 pilot.stamp,
@@ -218,7 +228,11 @@ class Bench:
         ]
         load = Load(serving.addresses, hopeless)
         load.run(clients=1, count=1, seconds=1)
-        return load.run(clients=1, count=1, seconds=min(5.0, self.options.seconds)).summary()
+
+        def p50() -> float:
+            return statistics.median(load.run(clients=1, count=1, seconds=1).miss_s) * 1e3
+
+        return alternate(p50, lambda: userinfo_ms(on, serving), turns=self.options.runs)
 
     def _explain(self, on: Machine, serving: Fleet, pilots: list[Pilot]) -> dict[str, Any]:
         """Ask why jobs of all classes wait, one after the other, once the offers of the pilots have been written."""
@@ -226,22 +240,26 @@ class Bench:
         load.run(clients=8, count=1, seconds=OFFERS_WRITTEN_AFTER_S, jobs_max=len(pilots) * 2)
         while asyncio.run(value(on.postgres.url, "SELECT count(*) FROM offer")) == 0:
             time.sleep(1)
-        chance = random.Random(SEED)
         jobs = asyncio.run(waiting_jobs(on.postgres.url, EXPLAINED))
-        chance.shuffle(jobs)
-        line = http.client.HTTPConnection(*serving.addresses[0])
-        headers = {"Authorization": f"Bearer {administrator(on.keys)}"}
-        seconds = []
-        for job_id in jobs:
-            began = time.perf_counter()
-            line.request("GET", f"/api/jobs/{job_id}/explain", headers=headers)
-            answer = line.getresponse()
-            answer.read()
-            seconds.append(time.perf_counter() - began)
-            assert answer.status in (200, 404), answer.status
-        line.close()
-        offers = asyncio.run(value(on.postgres.url, "SELECT count(*) FROM offer"))
-        return {"jobs": len(jobs), "offers": offers, "first_ms": round(seconds[0] * 1e3, 1), "ms": cuts_ms(seconds[1:])}
+        random.Random(SEED).shuffle(jobs)
+        turns = self.options.runs
+        parts = iter([jobs[turn::turns] for turn in range(turns)])
+
+        def explain_ms(job_ids: list[int]) -> list[float]:
+            # A job that was matched meanwhile does not wait any more, which is 404.
+            return get_ms(on, serving, [f"/api/jobs/{job_id}/explain" for job_id in job_ids], statuses=(200, 404))
+
+        def p50() -> float:
+            return statistics.median(explain_ms(next(parts)))
+
+        explain_ms(jobs[:1])
+
+        pairs = alternate(p50, lambda: userinfo_ms(on, serving), turns=turns)
+        return {
+            "jobs": len(jobs),
+            "offers": asyncio.run(value(on.postgres.url, "SELECT count(*) FROM offer")),
+            "ms": pairs,
+        }
 
     def _memory(self, on: Machine) -> dict[str, Any]:
         """Start a server over 10^5 classes with jobs; returns how long that takes and what it holds."""
@@ -263,56 +281,29 @@ class Bench:
         return found
 
     def _fairness(self, on: Machine) -> dict[str, Any]:
-        """Let 100 requests a second come from the pilots of all sites: when have the 23 users' jobs started?"""
+        """Let 100 requests per second come from all sites: after how many have the 23 users' jobs started?"""
         chance = random.Random(SEED)
         sites = len(shape.SHAPE["sites"])
         waiting = shape.snapshot(chance, sites)
         found: dict[str, Any] = {"classes": len(waiting)}
         self._filled(on, waiting, found, shape.runs_of(chance, waiting, last="lhcb_user"), may_be_kept=False)
         wanted = asyncio.run(value(on.postgres.url, "SELECT count(*) FROM jobs WHERE owner_group = 'lhcb_user'"))
-        seen: list[float] = []
+        answers, last, matched = 0, 0, 0
         with fleet(on, self.options.servers[0]) as serving:
             load = Load(serving.addresses, self._pilots(on, serving, sites))
-            began = time.perf_counter()
 
             def note(_: Pilot, answer: bytes) -> None:
-                seen.extend([time.perf_counter() - began] * answer.count(b'"owner_group":"lhcb_user"'))
+                nonlocal answers, last, matched
+                answers += 1
+                if got := answer.count(b'"owner_group":"lhcb_user"'):
+                    matched, last = matched + got, answers
 
             load.on_answer = note
-            while len(seen) < wanted and time.perf_counter() - began < FAIR_SECONDS_MAX:
+            while matched < wanted and answers < 2 * FAIR_ANSWERS_MAX:
                 load.run(clients=32, count=1, seconds=1, per_s=FAIR_REQUESTS_PER_S)
-        found.update(user_jobs=wanted, matched=len(seen), seconds=round(max(seen, default=0.0), 1))
+        found.update(user_jobs=wanted, matched=matched, answers=last)
         found["others"] = asyncio.run(value(on.postgres.url, "SELECT count(*) FROM jobs WHERE status = 'Matched'"))
         return found
-
-
-def measure_index(sites: int) -> dict[str, Any]:
-    """Build the index of 10^5 classes, and time look-ups with offers as pilots make them."""
-    chance = random.Random(SEED)
-    waiting = shape.scaled(chance, classes=INDEX_CLASSES, jobs=INDEX_CLASSES, sites=sites)
-    documents = {number: each.made.document for number, each in enumerate(waiting, start=1)}
-    index, began = Index(), time.perf_counter()
-    index.build(documents)
-    figures = {"classes": len(documents), "build_s": round(time.perf_counter() - began, 2)}
-    return figures | _measure_explain(chance, index, [each.jobs for each in waiting], sites)
-
-
-def _measure_explain(chance: random.Random, index: Index, jobs: Sequence[int], sites: int) -> dict[str, Any]:
-    """Explain what offers could get: the numbers of jobs are counted once, and each offer is new to the index."""
-    began = time.perf_counter()
-    counted = Counted((entry.bit, jobs[entry.class_id - 1]) for entry in index.entries())
-    count_ms, took = (time.perf_counter() - began) * 1000, []
-    made = islice(shape.offers(chance, sites=sites, tags=shape.site_tags(chance, sites)), EXPLAINED)
-    for site, document in made:
-        offer = pilot_offer(Offer.model_validate(document), Place(shape.VO, site), PlaceFacts(), now=utcnow())
-        began = time.perf_counter()
-        queue = Queue(index, counted)
-        offer_verdict(examine_offer(queue, offer, Circumstances()), queue, offer, closed_because=None)
-        took.append((time.perf_counter() - began) * 1000)
-    took.sort()
-    return {
-        "explain_ms": {"p50": round(took[len(took) // 2], 1), "max": round(took[-1], 1), "count": round(count_ms, 1)}
-    }
 
 
 @contextlib.contextmanager
@@ -330,22 +321,14 @@ def _numbers(text: str) -> list[int]:
     return [int(number) for number in text.split(",")]
 
 
-def keep(figures: dict[str, Any], out: Path, earlier: dict[str, Any]) -> list[Line]:
-    """Write the figures down, beside earlier ones where these are to stay; returns the table of all of them."""
-    every = added(earlier, figures)
-    lines = table(every)
-    out.write_text(json.dumps({**every, "table": [asdict(line) for line in lines]}, indent=1) + "\n")
-    return lines
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(prog="make bench-matcher", description=__doc__)
     parser.add_argument("--jobs", default="100000,1000000", help="sizes of the queue, with commas")
     parser.add_argument("--classes", type=int, default=5_000)
     parser.add_argument("--sites", type=int, default=1_000)
-    parser.add_argument("--seconds", type=float, default=20, help="length of one measured run")
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=10, help="length of one measured run")
+    parser.add_argument("--runs", type=int, default=ALTERNATIONS, help="times that each line is measured, in turn")
     parser.add_argument("--servers", type=_numbers, default=[1], help="server processes, with commas: rates of each")
     parser.add_argument("--only", default="", help=f"parts, with commas: {','.join(PARTS)}")
     parser.add_argument("--directory", help="keep the databases here, and use those that are here")
@@ -355,19 +338,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.prepare and options.directory is None:
         parser.error("--prepare needs a --directory")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
-    OUT.mkdir(parents=True, exist_ok=True)
     out = OUT / "matcher.json"
-    earlier = json.loads(out.read_text()) if options.add and out.exists() else {}
+    earlier = json.loads(out.read_text())["figures"] if options.add and out.exists() else {}
+    report = Report("matcher")
     with _directory(options.directory) as directory:
-        bench = Bench(options, directory)
-        try:
-            bench.run()
-        finally:
-            lines = [] if options.prepare else keep(bench.figures, out, earlier)
-    for line in lines:
-        print(line.text())
+        bench = Bench(options, directory, report)
+        bench.run()
+    if options.prepare:
+        return 0
+    report.say(f"{options.classes:,} classes at {options.sites:,} sites; each baseline on the same database, in turn")
+    report.say(f"a queue takes minutes to rebuild at full size: {LONG_ALTERNATIONS} alternations for that line")
+    every = added(earlier, bench.figures)
+    report.add(*table(every))
+    status = report.finish(every)
     print(f"The figures are in {out.relative_to(ROOT)}")
-    return 0
+    return status
 
 
 if __name__ == "__main__":

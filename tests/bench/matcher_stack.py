@@ -18,6 +18,7 @@ from urllib.error import URLError
 import asyncpg
 import psutil
 
+from tests.bench.cpu import cpu_s
 from tests.bench.matcher_shape import SHAPE, VO, Waiting, site_name
 from tests.infra.app import URL, Installation, config_document
 from weyl.auth.keys import KeySet
@@ -167,16 +168,6 @@ def _environment(on: Machine, **settings: str) -> dict[str, str]:
         "WEYL_LOG_LEVEL": "WARNING",
         **settings,
     }
-
-
-def cpu_s(pid: int) -> float:
-    """Return the CPU seconds of a process and of those it started that are alive."""
-    total = 0.0
-    for process in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
-        with suppress(psutil.NoSuchProcess):
-            times = process.cpu_times()
-            total += times.user + times.system
-    return total
 
 
 async def upgrade(url: str) -> None:
