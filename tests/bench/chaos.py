@@ -3,12 +3,11 @@
 python -m tests.bench.chaos [--seconds 600] [--jobs 400000] [--directory DIR]
 
 The job log says afterwards how many ran behind each of fifty limits at any moment, whether a job was matched twice in
-one attempt, and whether one was lost. Ends with 1 if anything is wrong; figures go to build/bench/chaos.json.
+one attempt, and whether one was lost. Ends with 1 if one of these counts is not zero.
 """
 
 import argparse
 import asyncio
-import json
 import random
 import sys
 import tempfile
@@ -28,6 +27,7 @@ import structlog
 from tests.bench.matcher_load import administrator
 from tests.bench.matcher_shape import VO, Waiting, site_name
 from tests.bench.matcher_stack import Machine, Server, fill, machine, rebuild, server, value, worker
+from tests.bench.verdicts import Report, count
 from tests.matcher.job_log import ACTIVE, Proof, exceeded_now, out_of_queue, prove
 from weyl.auth.tokens import PilotIdentity, pilot_claims
 from weyl.config.operations import MatchLimit
@@ -38,8 +38,6 @@ from weyl.task_queues import service as task_queues
 from weyl.task_queues.gates import Rule, merged, rules_of
 from weyl.task_queues.requirements import make_class
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-OUT = ROOT / "build" / "bench"
 SERVERS, SITES, PILOTS, PEOPLE = 4, 8, 24, 8
 GROUPS, OWNERS, TYPES = 4, 40, ("User", "MCSimulation", "Merge", "Sprucing", "Test")
 CLASSES = 240
@@ -47,6 +45,8 @@ KILL_EVERY_S = (4.0, 12.0)
 LOOK_EVERY_S = 0.3
 SETTLE_S = 90.0
 TOKEN_LIFETIME_S = 3600
+# How the names of counts begin that must be zero.
+WRONG = ("exceeded", "matched twice", "running without", "lost", "gates that counted")
 
 
 def limits() -> list[dict[str, Any]]:
@@ -289,6 +289,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=400_000)
     options = parser.parse_args(arguments)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+    report = Report("chaos")
     with tempfile.TemporaryDirectory(prefix="weyl-c-") as name:
         directory = Path(name)
         directory.chmod(0o755)
@@ -297,16 +298,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         matching: dict[str, object] = {"Limits": [{names[key]: each[key] for key in each} for each in limits()]}
         with machine(directory, sites=SITES, tags=[[] for _ in range(SITES)], matching=matching) as on:
             found = asyncio.run(run(on, seconds=options.seconds, jobs=options.jobs))
-    OUT.mkdir(parents=True, exist_ok=True)
-    (OUT / "chaos.json").write_text(json.dumps(found, indent=1) + "\n")
+    report.note_pace()
     for what, seen in found.items():
-        print(f"{what:<60} {seen}")
-    wrong = [
-        what
-        for what in found
-        if what.startswith(("exceeded", "matched twice", "running without", "lost", "gates that counted"))
-    ]
-    return int(any(found[what] for what in wrong))
+        number = len(seen) if isinstance(seen, list) else seen
+        report.add(count(what, number, at_most=0 if what.startswith(WRONG) else None))
+        if isinstance(seen, list) and seen:
+            report.say(f"{what}: {seen}")
+    return report.finish(found)
 
 
 if __name__ == "__main__":

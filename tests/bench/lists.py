@@ -1,34 +1,45 @@
-"""`python -m tests.bench.lists`: how long lists of a million jobs take for the web application; figures to build/bench.
+"""`python -m tests.bench.lists`: how long lists of a million jobs take for the web application, beside ten thousand.
 
-A database of its own with commits synced, filled with COPY; the application in this process, one request at a time.
+Two databases with commits synced, filled with COPY; both applications in this process, one request at a time, in turn.
+Ends with 1 if a list of many takes too many times longer.
 """
 
 import argparse
 import asyncio
-import json
 import statistics
+import sys
 import tempfile
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx2
+
+from tests.bench.verdicts import ALTERNATIONS, Report, times
 from tests.infra.app import Application, Installation, running_application
 from tests.infra.many_jobs import load
 from weyl.demo.postgres import start_postgres
-from weyl.demo.seaweedfs import start_seaweedfs
+from weyl.demo.seaweedfs import RunningStore, start_seaweedfs
 from weyl.kit.clock import utcnow
 
-OUT = Path(__file__).resolve().parent.parent.parent / "build" / "bench"
-TIMES = 15
+Send = Callable[[], Awaitable[httpx2.Response]]
+FEW_JOBS = 10_000
+TIMES_MAX = 5.0
+"""How many times longer anything takes with a million jobs; what has to look at them all has a bound of its own."""
+LONGER = {"failures of 30 days": 60.0, "jobs of a cluster, exact": 60.0, "jump to the middle of failed": 60.0}
+REQUESTS = 5
 SHOWN = ["JobID", "Status", "MinorStatus", "ApplicationStatus", "JobGroup", "Site", "JobName", "Owner"]
 SHOWN += ["LastUpdateTime"]
 NEWEST = [{"parameter": "JobID", "direction": "desc"}]
 CHANGED = [{"parameter": "LastUpdateTime", "direction": "desc"}]
 
 
-async def measure(application: Application, count: int) -> dict[str, Any]:
-    """Time what a page asks for, warm: the median and the worst of some requests each."""
+async def requests(application: Application, count: int) -> dict[str, Send]:
+    """Return what pages ask for, by its name."""
     client, user = application.client, application.login(group="admin")
     week = (utcnow() - timedelta(days=7)).strftime("%Y-%m-%dT%H:%M:%S")
     mine = [
@@ -51,64 +62,75 @@ async def measure(application: Application, count: int) -> dict[str, Any]:
         "jump to the middle of failed": ({**failed, "sort": NEWEST}, {"page": middle // 8}, "none"),
         "jump to the middle by change": ({"parameters": SHOWN, "sort": CHANGED}, {"page": middle}, "none"),
     }
-    figures = {}
+    search, failures = partial(client.post, "/api/jobs/search"), partial(client.get, "/api/jobs/failures", headers=user)
+    found: dict[str, Send] = {}
     for name, (body, query, prefer) in asked.items():
         headers = user | ({"Prefer": f"count={prefer}"} if prefer else {})
-        figures[name] = await timed(
-            lambda body=body, query=query, headers=headers: client.post(  # type: ignore[misc]
-                "/api/jobs/search", json=body, params={"per_page": 200, **query}, headers=headers
-            )
-        )
+        found[name] = partial(search, json=body, params={"per_page": 200, **query}, headers=headers)
     for name, days in (("failures of a day", 1), ("failures of 30 days", 30)):
         since = (utcnow() - timedelta(days=days)).isoformat()
-        figures[name] = await timed(
-            lambda since=since: client.get(  # type: ignore[misc]
-                "/api/jobs/failures", params={"since": since, "limit": 50}, headers=user
-            )
-        )
-    [most, *_] = (await client.get("/api/jobs/failures", params={"since": week + "Z"}, headers=user)).json()["clusters"]
+        found[name] = partial(failures, params={"since": since, "limit": 50})
+    [most, *_] = (await failures(params={"since": week + "Z"})).json()["clusters"]
     cluster = {"search": [{"parameter": "FailureSignature", "operator": "eq", "value": most["signature"]}]}
-    figures["jobs of a cluster, exact"] = await timed(
-        lambda: client.post("/api/jobs/search", json=cluster, headers=user | {"Prefer": "count=exact"})
-    )
-    return figures
+    found["jobs of a cluster, exact"] = partial(search, json=cluster, headers=user | {"Prefer": "count=exact"})
+    return found
 
 
-async def timed(send: Any) -> dict[str, float]:
-    """Send a request some times; the first one warms up."""
+async def compare(report: Report, many: dict[str, Send], few: dict[str, Send]) -> None:
+    """Send every request to both applications in turn; the first ones warm up."""
+    for number, name in enumerate(many):
+        runs = [(await median_ms(many[name]), await median_ms(few[name])) for _ in range(1 + ALTERNATIONS)]
+        at_most = LONGER.get(name, TIMES_MAX)
+        report.add(times(name, runs[1:], over=f"{FEW_JOBS:,} jobs", of="ms", at_most=at_most))
+        if number == len(many) // 2:
+            report.note_pace()
+
+
+async def median_ms(send: Send) -> float:
+    """Send a request some times."""
     taken = []
-    for number in range(TIMES + 1):
+    for _ in range(REQUESTS):
         began = time.perf_counter()
         answer = await send()
         assert answer.status_code in (200, 206), answer.text
-        if number:
-            taken.append((time.perf_counter() - began) * 1000)
-    return {"median_ms": round(statistics.median(taken), 1), "max_ms": round(max(taken), 1)}
+        taken.append((time.perf_counter() - began) * 1000)
+    return statistics.median(taken)
 
 
-async def run(count: int) -> dict[str, Any]:
-    """Load and measure on components of our own."""
+@asynccontextmanager
+async def filled(directory: Path, store: RunningStore, jobs: int) -> AsyncIterator[dict[str, Send]]:
+    """Run an application with so many jobs; yields what to ask it for."""
+    directory.mkdir()
+    directory.chmod(0o755)
+    with start_postgres(directory / "pg") as postgres:
+        installation = Installation.create(directory / "installation")
+        await load(postgres.url, jobs)
+        async with running_application(installation, postgres.url, store) as application:
+            yield await requests(application, jobs)
+
+
+async def run(report: Report, jobs: int) -> None:
+    """Measure on components of our own."""
     with tempfile.TemporaryDirectory(prefix="weyl-b-") as name:
         directory = Path(name)
         directory.chmod(0o755)
-        with start_postgres(directory / "pg") as postgres, start_seaweedfs(directory / "s3") as store:
-            installation = Installation.create(directory / "installation")
-            figures: dict[str, Any] = {"jobs": count, **await load(postgres.url, count)}
-            async with running_application(installation, postgres.url, store) as application:
-                figures |= await measure(application, count)
-    return figures
+        with start_seaweedfs(directory / "s3") as store:
+            async with (
+                filled(directory / "many", store, jobs) as many,
+                filled(directory / "few", store, FEW_JOBS) as few,
+            ):
+                report.say(f"{jobs:,} jobs beside {FEW_JOBS:,} of the same shape")
+                await compare(report, many, few)
 
 
-def main() -> None:
-    """Measure, print, and keep the figures."""
+def main() -> int:
+    """Measure and judge."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=1_000_000)
-    figures = asyncio.run(run(parser.parse_args().jobs))
-    OUT.mkdir(parents=True, exist_ok=True)
-    (OUT / "lists.json").write_text(json.dumps(figures, indent=1))
-    for name, value in figures.items():
-        print(f"{name:40} {value}")
+    report = Report("lists")
+    asyncio.run(run(report, parser.parse_args().jobs))
+    return report.finish()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
