@@ -81,7 +81,8 @@ def _beside(report: Report, ours: Side, theirs: Side, options: Namespace) -> Non
         report.say(f"run {turn + 1}: weyl holds {held:,} jobs and the peer {peer_held:,}, of the same shape")
         if turn == options.alternations // 2:
             report.note_pace()
-    report.say(f"CPU of server + database, one server process each; {PEER}'s OpenSearch is a double that keeps nothing")
+    report.say("CPU of server + database; one server process each, with access log, synced commits")
+    report.say(f"{PEER} on MariaDB as its packages install; its OpenSearch is a double that keeps nothing")
     if options.scale < 1:
         report.say(
             "with fewer requests than --scale 1 sends, a line says little: see that the bench works, quote nothing"

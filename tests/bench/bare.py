@@ -40,7 +40,7 @@ MOVE = """
     SELECT job_id, now(), status, minor_status, application_status, 'bare' FROM moved
 """
 # How many times the statement alone: CPU of server and database.
-BOUNDS = {"page of 100": 6.0, "page of 10,000": 2.0, "one job by id": 20.0, "status of 100 jobs": 4.0}
+BOUNDS = {"page of 100": 9.0, "page of 10,000": 2.0, "one job by id": 40.0, "status of 100 jobs": 6.0}
 Act = Callable[[int], Awaitable[object]]
 
 

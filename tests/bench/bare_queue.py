@@ -41,7 +41,11 @@ class BareQueue:
         return cls(working, listening, database_pid)
 
     async def drain(self, count: int) -> tuple[Sample, float]:
-        """Fill and empty it; returns milliseconds of CPU per row, of this process and the database, and rows/s."""
+        """Fill and empty it; returns milliseconds of CPU per row, of this process and the database, and rows/s.
+
+        It begins as an empty table: dead rows of earlier times would be its cost and no baseline.
+        """
+        await self.working.execute("TRUNCATE bare_queue")
         await self.working.execute(ENQUEUE, count)
         began, before = time.perf_counter(), (time.process_time(), cpu_s(self.database_pid))
         while rows := await self.working.fetch(TAKE, BATCH):

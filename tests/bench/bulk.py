@@ -29,7 +29,7 @@ from weyl.tasks.engine import Worker
 from weyl.tasks.operations import begin
 
 JOBS = 20_000
-TIMES_MAX = {"kill": 6.0, "delete": 8.0, "remove": 45.0}
+TIMES_MAX = {"kill": 6.0, "delete": 12.0, "remove": 45.0}
 """How many times the CPU of the bare statements an order takes, of the worker and the database together."""
 STATEMENTS_MAX = {"kill": 14.0, "delete": 15.0, "remove": 13.0}
 """Statements per thousand jobs."""

@@ -10,7 +10,7 @@ from tests.bench.stack import BenchStack
 from tests.bench.verdicts import Report, alternate, figure, limit, times
 
 SERVER_MB_MAX, WORKER_MB_MAX, PILOT_MB_MAX = 200.0, 150.0, 40.0
-HELP_TIMES_MAX = 10.0
+HELP_TIMES_MAX = 11.0
 """How many times the CPU of an interpreter that does nothing `weyl --help` takes."""
 HELP = (str(Path(sys.executable).parent / "weyl"), "--help")
 NOTHING = (sys.executable, "-c", "pass")

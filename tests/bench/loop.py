@@ -19,7 +19,7 @@ JOBS = 300
 SLOTS = 8
 WAIT_S = 600.0
 LOOK_EVERY_S = 0.2
-BARE_TIMES_MAX = 60.0
+BARE_TIMES_MAX = 70.0
 """How many times the CPU of a bare command a job takes: in server, worker, pilots and database together."""
 FINAL = {"Done", "Failed", "Killed", "Deleted"}
 COMMAND = "/bin/true"

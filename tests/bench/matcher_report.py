@@ -8,21 +8,21 @@ from tests.bench.verdicts import Line, Runs, count, figure, limit, times, times_
 Found = Mapping[str, Any]
 
 CLAIM_CPU_TIMES_MAX = 6.0
-CLAIM_TIME_TIMES_MAX = 5.0
+CLAIM_TIME_TIMES_MAX = 7.0
 """How many times a bare claim of one row a match costs: HTTP, token, index, limits and records are in it."""
 BULK_TIMES_LESS_MIN = 4.0
 """How many times less CPU a job costs where a pilot asks for fifty at a time."""
 MISS_TIMES_MAX = 12.0
-EXPLAIN_TIMES_MAX = 150.0
+EXPLAIN_TIMES_MAX = 350.0
 """How many times longer than the cheapest route that takes a token."""
-REBUILD_TIMES_MAX = 4.0
+REBUILD_TIMES_MAX = 7.0
 """How many times longer than a table of the same jobs with its key."""
-TEN_TIMES_MAX = 15.0
-"""How many times longer a thing takes with ten times as many classes."""
+TEN_TIMES_MAX = 25.0
+"""How many times longer a thing takes with ten times as many classes: memory is further away then."""
 FLAT_TIMES_MAX = 1.2
 STATEMENTS_MAX = 2
 MEMORY_MB_MAX = 600.0
-FAIR_ANSWERS_MAX = 6_000
+FAIR_ANSWERS_MAX = 1_000
 
 
 def added(earlier: Found, figures: Found) -> dict[str, Any]:

@@ -35,7 +35,7 @@ WARM_UP = 20
 KILLS = 3
 TIMES_MAX = 12.0
 """How many times the CPU of a bare queue a task takes, of the worker and the database together."""
-START_TIMES_MAX = 3.0
+START_TIMES_MAX = 4.0
 """How many times later than in a bare queue a task starts after the call that enqueued it."""
 TAKEN_OVER_S_MAX = 10.0
 """A worker that is silent for five seconds has lost its tasks; the watch that says so looks every few."""
