@@ -49,7 +49,8 @@ from tests.bench.matcher_stack import (
 from tests.bench.statements import log_no_statements, log_statements, statements
 from tests.bench.verdicts import ALTERNATIONS, LONG_ALTERNATIONS, OUT, ROOT, Report, alternate
 
-PARTS = ("rate", "bulk", "clients", "statements", "miss", "explain", "index", "memory", "fairness")
+JUDGED = ("rate", "bulk", "statements", "miss", "explain", "index", "memory", "fairness")
+PARTS = (*JUDGED, "clients")
 FAIR_REQUESTS_PER_S = 100
 EXPLAINED = 200
 OFFERS_WRITTEN_AFTER_S = 20.0
@@ -65,7 +66,7 @@ class Bench:
         self.report = report
         self.directory = directory
         self.figures: dict[str, Any] = {"load_before": os.getloadavg(), "sizes": {}}
-        self.parts = set(options.only.split(",")) if options.only else set(PARTS)
+        self.parts = set(options.only.split(",")) if options.only else set(JUDGED)
         self.tags = shape.site_tags(random.Random(SEED), options.sites)
 
     def has(self, *parts: str) -> bool:
@@ -330,7 +331,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=10, help="length of one measured run")
     parser.add_argument("--runs", type=int, default=ALTERNATIONS, help="times that each line is measured, in turn")
     parser.add_argument("--servers", type=_numbers, default=[1], help="server processes, with commas: rates of each")
-    parser.add_argument("--only", default="", help=f"parts, with commas: {','.join(PARTS)}")
+    parser.add_argument("--only", default="", help=f"parts, with commas: {','.join(PARTS)} [all that are judged]")
     parser.add_argument("--directory", help="keep the databases here, and use those that are here")
     parser.add_argument("--prepare", action="store_true", help="fill the databases of --directory, measure nothing")
     parser.add_argument("--add", action="store_true", help="keep the figures of earlier runs beside those of this one")
