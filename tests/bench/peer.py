@@ -17,6 +17,7 @@ from cryptography.fernet import Fernet
 from joserfc.jwk import OKPKey
 
 from tests.bench.peer_install import PeerPrograms
+from tests.infra.directories import PASSWORDS, write_passwords
 from tests.infra.login import CLIENT_ID
 from tests.infra.stack import DEVICE_GRANT, write_credentials
 from weyl.demo.browser import walk_through_forms
@@ -62,7 +63,8 @@ def running_peer(programs: PeerPrograms, directory: Path) -> Iterator[Peer]:
         store = stack.enter_context(start_seaweedfs(directory / "s3"))
         own = {**os.environ, "HOME": str(directory)}
         redirects = [f"{url}/api/auth/device/complete", f"{url}/api/auth/authorize/complete"]
-        idp = [sys.executable, "-m", "weyl", "dev-idp", "--port", str(idp_port)]
+        passwords = write_passwords(directory / "passwords.json")
+        idp = [sys.executable, "-m", "weyl", "dev-idp", "--port", str(idp_port), f"--passwords={passwords}"]
         idp += [part for redirect in redirects for part in ("--redirect-uri", redirect)]
         start("idp", *idp, port=idp_port, path="/.well-known/openid-configuration", env=own)
         double = Path(__file__).with_name("peer_parameters.py")
@@ -153,7 +155,9 @@ def _login(url: str, path: Path) -> Path:
     with httpx2.Client(base_url=url, timeout=ASKED_TIMEOUT_S) as http:
         started = http.post("/api/auth/device", params={"client_id": CLIENT_ID, "scope": scope})
         started.raise_for_status()
-        walk_through_forms(started.json()["verification_uri_complete"], {"login": USER.name, "password": USER.name})
+        walk_through_forms(
+            started.json()["verification_uri_complete"], {"login": USER.name, "password": PASSWORDS[USER.name]}
+        )
         form = {"grant_type": DEVICE_GRANT, "client_id": CLIENT_ID, "device_code": started.json()["device_code"]}
         answer = http.post("/api/auth/token", data=form)
         answer.raise_for_status()

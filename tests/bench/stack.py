@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx2
 
+from tests.infra.directories import write_passwords
 from weyl.demo.installation import CE, QUEUE, SITE, InstallationFiles, document
 from weyl.demo.main_job import User
 from weyl.demo.stack import Stack, remove_directory
@@ -56,6 +57,7 @@ def bench_stack(*, slots: int) -> Iterator[BenchStack]:
     """Start a stack whose one pilot has this many slots (none: no computing element), and log in."""
     directory = Path(tempfile.mkdtemp(prefix="weyl-b-"))
     directory.chmod(0o755)
+    write_passwords(directory / "secrets" / "passwords.json")
     try:
         began = time.monotonic()
         files = InstallationFiles(directory, first_document=lambda idp_url: _document(idp_url, directory, slots))

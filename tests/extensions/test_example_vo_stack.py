@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 from tests.browser.conftest import ARGUMENTS, CHROMIUM, accessibility_problems, fill_the_forms
 from tests.extensions.tutorial import block, files, install, path_of, programs, seen, steps, write
+from tests.infra.directories import write_passwords
 from tests.infra.expectations import expect
 from tests.infra.stack import ConfiguredFiles, login
 from tests.infra.waiting import await_that
@@ -54,6 +55,7 @@ def reader() -> Iterator[Reader]:
     directory.chmod(0o755)
     package, target, home = directory / "package", directory / "target", directory / "reader"
     home.mkdir()
+    write_passwords(directory / "stack" / "secrets" / "passwords.json")
     try:
         for path, text in files():
             write(package, path, text)
