@@ -1,7 +1,6 @@
-"""Ten thousand logins started and abandoned: few rows, little memory, gone with their partition, slowed down."""
+"""Thousands of logins started and abandoned: few rows, little memory, gone with their partition, slowed down."""
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -16,7 +15,7 @@ from tests.infra.login import CLIENT_ID, DEVICE_GRANT, addresses
 from weyl.kit.db import Database
 from weyl.kit.partitions import drop_month_partitions
 
-ADDRESSES, EACH = 100, 100
+EACH = 100
 AT_ONCE = 10
 ROW_BYTES_MAX = 1_000
 GROWTH_BYTES_MAX = 64 << 20
@@ -27,11 +26,12 @@ async def start(client: httpx2.AsyncClient) -> httpx2.Response:
 
 
 @pytest.mark.timeout(600)
-async def test_ten_thousand_logins_that_nobody_finishes(
-    start_application: Callable[..., Awaitable[Application]], db: Database
+@pytest.mark.parametrize("callers", [15, pytest.param(100, marks=pytest.mark.long)])
+async def test_thousands_of_logins_that_nobody_finishes(
+    start_application: Callable[..., Awaitable[Application]], db: Database, callers: int
 ) -> None:
     application = await start_application()
-    first, quick, last, *others = addresses(application, 3 + ADDRESSES)
+    first, quick, last, *others = addresses(application, 3 + callers)
     places = asyncio.Semaphore(AT_ONCE)
 
     async def abandon(address: str) -> None:
@@ -40,16 +40,14 @@ async def test_ten_thousand_logins_that_nobody_finishes(
                 assert (await start(client)).status_code == 200
 
     await abandon(first)  # what is made once is made before we look
-    before, began = psutil.Process().memory_info().rss, time.monotonic()
+    before = psutil.Process().memory_info().rss
     await asyncio.gather(*(abandon(address) for address in others))
-    taken_s = time.monotonic() - began
-    assert taken_s < ADDRESSES * EACH * 0.05
     assert psutil.Process().memory_info().rss - before < GROWTH_BYTES_MAX
 
-    logins = (ADDRESSES + 1) * EACH
+    logins = (callers + 1) * EACH
     async with db.read() as tx:
         assert await tx.scalar(text("SELECT count(*) FROM device_flows")) == logins
-        assert await tx.scalar(text("SELECT count(*) FROM login_attempts")) == ADDRESSES + 1
+        assert await tx.scalar(text("SELECT count(*) FROM login_attempts")) == callers + 1
         size = (
             "SELECT sum(pg_total_relation_size(inhrelid)) FROM pg_inherits WHERE inhparent = 'device_flows'::regclass"
         )

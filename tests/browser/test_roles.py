@@ -37,6 +37,9 @@ READ_JOBS = ("user", "jobs-admin", "admin")
 # Lists as they are with nothing filtered out: all the jobs there are.
 WHOLE = {"/jobs": "/jobs?f=", "/pilots": "/pilots?f="}
 SLOWEST = 5
+# What each of them sees besides is in its token's permissions, which the tests of the rooms ask about.
+OFTEN = ("user", "admin")
+EVERY_ROLE = [pytest.param(role, marks=[] if role in OFTEN else [pytest.mark.long]) for role in ROLES]
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +73,7 @@ class Refusals:
             self.found.append(f"{answer.status} {answer.request.method} {answer.url}")
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", EVERY_ROLE)
 def test_the_pages_of_a_role_are_there_and_no_others(
     logged_in: Login, job: int, taken: dict[str, float], role: str
 ) -> None:
@@ -92,7 +95,7 @@ def test_the_pages_of_a_role_are_there_and_no_others(
     assert refusals.found == []
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", EVERY_ROLE)
 def test_every_tab_that_a_role_is_shown_has_something_to_say(logged_in: Login, job: int, role: str) -> None:
     page = logged_in("/pilots?f=", *ROLES[role])
     pilot = page.get_by_role("row").nth(1).get_by_role("link").first.get_attribute("href")

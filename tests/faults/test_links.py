@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.xdist_group("fault-links"), pytest.mark.timeout(400)]
 
 # The limit of a statement here is 2 s; the rest is patience with the way, and with a loaded machine.
 BOUND_S = 60.0
-FAULTS: tuple[Fault, ...] = ("delay", "reset", "black hole")
+FAULTS = [pytest.param("delay", marks=pytest.mark.long), "reset", "black hole"]
 
 
 def timed(send: Callable[[], httpx2.Response]) -> httpx2.Response:

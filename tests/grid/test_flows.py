@@ -9,7 +9,7 @@ from tests.grid.site import GridSite
 
 pytestmark = pytest.mark.timeout(600)
 # The way of a job is the same on every system; what differs is in the contract, which runs over all of them.
-SYSTEMS_OFTEN = ("htcondor", "slurm-rest")
+SYSTEMS_OFTEN = ("slurm-rest",)
 
 
 @pytest.fixture

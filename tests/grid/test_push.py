@@ -116,6 +116,7 @@ def test_jobs_come_home_fail_and_are_killed(installation: GridInstallation) -> N
     assert "CPUTime(s)" in json.dumps(parameters)
 
 
+@pytest.mark.long
 def test_a_worker_that_is_killed_loses_no_job_and_doubles_none(installation: GridInstallation) -> None:
     ids = installation.submit("echo ran; sleep 4", 6)
     killed = 0
