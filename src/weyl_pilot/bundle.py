@@ -21,7 +21,6 @@ from weyl_pilot.isolation import IsolationUnavailable, write_private
 from weyl_pilot.sandbox import Sandboxes, SandboxFailure
 from weyl_pilot.server import Server
 from weyl_pilot.settings import Settings
-from weyl_pilot.starts import PLACE_VARIABLE
 from weyl_pilot.watchdog import Verdict
 from weyl_pilot.work import Work
 from weyl_pilot.workshop import Told, Workshop, wall_s
@@ -99,7 +98,7 @@ def run(settings: Settings, bundle: Path, *, started: float) -> int:
     """Runs the job of a bundle; exit code 0 means that the reports tell how it ended, however that was."""
     logs.set_up(lambda: ())
     document = json.loads(bundle.read_text(encoding="utf-8"))
-    place = Path(os.environ.get(PLACE_VARIABLE) or str(settings.work_dir))
+    place = settings.place
     journal = Journal(place)
     sandboxes = CarriedSandboxes(journal, bundle=bundle, place=place, inputs=document.get("inputs") or ())
     told = Told(

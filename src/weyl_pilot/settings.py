@@ -40,6 +40,8 @@ class Settings:
     ca_file: Optional[str] = None
     bundle: Optional[Path] = None
     """The job to run where there is no network; everything that is needed of the server lies beside it."""
+    place: Path = Path()
+    """What is here when the pilot has ended can be carried back to the worker."""
 
 
 def parse_arguments(arguments: Sequence[str], environment: Optional[dict] = None) -> Settings:  # type: ignore[type-arg]
@@ -53,6 +55,7 @@ def parse_arguments(arguments: Sequence[str], environment: Optional[dict] = None
         url=options.url.rstrip("/"),
         secret_file=Path(options.secret_file).absolute(),
         work_dir=Path(options.work_dir).absolute(),
+        place=Path(environment.get("WEYL_PLACE") or options.work_dir).absolute(),
         stamp=options.stamp or environment.get("WEYL_PILOT_STAMP") or None,
         site=options.site,
         jobs_max=options.max_jobs,

@@ -10,7 +10,6 @@ from typing import FrozenSet, Optional, Set
 
 STARTS = "starts.txt"
 """The name of the file, beside what the pilot was sent with."""
-PLACE_VARIABLE = "WEYL_PLACE"
 """Where files are fetched from, if that is not where the jobs run."""
 _HEAD = b"weyl starts 1\n"
 

@@ -18,7 +18,7 @@ from weyl_pilot.sandbox import Sandboxes
 from weyl_pilot.server import AGENT, Server
 from weyl_pilot.settings import Settings
 from weyl_pilot.shares import Shares, own_cpus
-from weyl_pilot.starts import PLACE_VARIABLE, Starts
+from weyl_pilot.starts import Starts
 from weyl_pilot.uids import Uids
 from weyl_pilot.watchdog import DISK_RESERVE_MB, Watchdog
 from weyl_pilot.wrapper import Shop
@@ -65,7 +65,7 @@ class Workshop:
         self.node = _node(settings, options, tags=probe.feature_tags(walls.level, limits_memory=groups.limits_memory))
         self._watchdog = Watchdog(settings.report_every_s or float(options.get("report_every_s") or REPORT_EVERY_S))
         self._watchdog.start()
-        self.starts = Starts(Path(os.environ.get(PLACE_VARIABLE) or str(settings.work_dir)))
+        self.starts = Starts(settings.place)
         self.shop = Shop(
             server=told.server,
             sandboxes=told.sandboxes(self._private / "cache"),

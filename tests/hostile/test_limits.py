@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.hostile.conftest import Server
+from tests.infra import pace
 from tests.infra.household import Household
 
 MEMORY_MB_MAX = 400
@@ -22,17 +23,6 @@ LIVE_S_MAX = 1.0
 ATTACK_S = 12.0
 PIECE = b"x" * 65_536
 HEAD_BYTES = 100 << 20
-# What the fixed piece of work of `pace` takes on the machine that the limit of a second is meant for, at rest.
-REFERENCE_S = 0.2
-
-
-def pace() -> float:
-    """Return how many times slower than the reference this machine is now; never less than one."""
-    document = json.dumps([{"a": number} for number in range(50_000)])
-    began = time.perf_counter()
-    for _ in range(5):
-        json.loads(document)
-    return max(1.0, (time.perf_counter() - began) / REFERENCE_S)
 
 
 @dataclass
@@ -157,7 +147,7 @@ async def longest_live_s(port: int, *, seconds: float) -> float:
 
 @pytest.mark.timeout(400)
 async def test_bodies_heads_and_figures_without_measure_leave_the_server_alive_and_small(server: Server) -> None:
-    household, pace_before = server.household, pace()
+    household, pace_before = server.household, pace.loop_s()
     with besieged(server) as siege:
         requests = bodies(household)
         for number in range(4):
@@ -168,7 +158,7 @@ async def test_bodies_heads_and_figures_without_measure_leave_the_server_alive_a
         siege.begin("chunks", [endless], then=b"%x\r\n%b\r\n" % (len(PIECE), PIECE), up_to=HEAD_BYTES)
         siege.begin("figures", figures(household))
         longest_s = await longest_live_s(server.port, seconds=ATTACK_S)
-    memory_mb, slower = server.memory_mb(), max(pace_before, pace())
+    memory_mb, slower = server.memory_mb(), max(1.0, pace_before / pace.NOMINAL_S, pace.loop_s() / pace.NOMINAL_S)
     print(f"longest {longest_s:.2f} s, pace {slower:.1f}, memory {memory_mb:.0f} MB, answers {siege.answers}")
     refused = set().union(*(siege.answers[f"bodies {number}"] for number in range(4)))
     assert refused <= {"200", "206", "400", "403", "413", "416", "422"}, refused

@@ -10,8 +10,8 @@ import orjson
 
 _DECODER = JSONDecoder()
 _SPACE = re.compile(r"[ \t\n\r]*")
-# Most items are shorter; the few that are not are read twice.
-_WINDOW = 8_192
+# Most items are shorter; one that is not is read again in a window of eight times the size.
+_WINDOW, _WINDOW_GROWS = 8_192, 8
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC | orjson.OPT_NON_STR_KEYS
 
 
@@ -74,8 +74,16 @@ def _next(text: str, at: int) -> int:
     return match.end()
 
 
+def _windows(length_max: int) -> Iterator[int]:
+    length = _WINDOW
+    while length < length_max:
+        yield length
+        length *= _WINDOW_GROWS
+    yield length_max
+
+
 def _item(text: str, at: int, length_max: int) -> tuple[Any, int]:
-    for length in (_WINDOW, length_max):
+    for length in _windows(length_max):
         try:
             item, used = _DECODER.raw_decode(text[at : at + length])
             return item, at + used
