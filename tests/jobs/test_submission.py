@@ -180,6 +180,8 @@ async def test_each_parametric_job_may_have_its_own_list_of_files(
         ([PLAIN + "Parameters = 2001;"], ["Job 0", "Parameters", "2000"]),
         ([PLAIN + 'Priority = %s; Parameters = {1, "x"};'], ["Job 0", "Priority", "whole number"]),
         ([PLAIN + "InputData = %s; Parameters = {{a}, {" + ",".join(['"/voa/f"'] * 101) + "}};"], ["InputData", "100"]),
+        (['Executable = %s; Parameters = {{a, b}, {c}};'], ["Job 0", "Executable", "text"]),
+        ([PLAIN + 'LogLevel = %s; Parameters = {x, {c}};'], ["Job 0", "LogLevel", "text"]),
         ([PLAIN + 'InputSandbox = {"SB:SandboxSE|/S3/sandboxes/voa/user/alice/sha256:' + "0" * 64 + '.tar.zst"};'],
          ["andbox"]),
         ([PLAIN] * 2001, ["2000", "send several"]),

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 
 import asyncpg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, text, update
 from tests.matcher.conftest import StartMatcher, Submit, a_pilot, a_request, hung_up, parked
 from tests.matcher.factories import a_class
 
+from weyl.jobs.tables import job_descriptions, jobs
 from weyl.kit.db import Database
 from weyl.matcher import queries
 from weyl.matcher.models import MatchAnswer
@@ -146,6 +147,24 @@ async def test_a_job_that_waits_in_two_classes_is_given_to_one_who_asks_for_two(
     matcher = await start_matcher(sweep_every_s=QUIET_S)
     answer = await matcher.match(a_pilot(), a_request(count=2))
     assert [job.job_id for job in answer.jobs] == [job_id]
+
+
+async def test_a_description_that_cannot_be_read_costs_no_other_job_its_match(
+    db: Database, submit: Submit, start_matcher: StartMatcher
+) -> None:
+    bad, *good = await submit(3)
+    async with db.transaction() as tx:
+        unreadable = await tx.execute(
+            insert(job_descriptions)
+            .values(jdl="", document={"Executable": ["a", "b"]})
+            .returning(job_descriptions.c.description_id)
+        )
+        await tx.execute(update(jobs).where(jobs.c.job_id == bad).values(description_id=unreadable.scalar_one()))
+    matcher = await start_matcher()
+    answer = await matcher.match(a_pilot(), a_request(count=3, request_id="once"))
+    assert [job.job_id for job in answer.jobs] == good
+    again = await (await start_matcher()).match(a_pilot(), a_request(count=3, request_id="once"))
+    assert [job.job_id for job in again.jobs] == good
 
 
 async def test_a_description_is_sent_once_in_a_claim_and_remembered_for_each_class(

@@ -6,7 +6,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, Literal, TypeVar
 
-from weyl.jobs import jdl, json_form, parametric
+from weyl.jobs import jdl, json_form, parametric, work
 from weyl.jobs.attributes import JobAttribute, added_value, integer_of, respelled, text_of, texts_of
 from weyl.jobs.errors import BadAttribute, BadSubmission, JDLSyntaxError
 from weyl.jobs.jdl import Document
@@ -258,7 +258,7 @@ class _Reader:
             expansion, document, ATTRIBUTES, lambda job: requirement_classes(job, self.owner, limits)
         )
         # what only the pilot reads must be readable, too: nobody could tell the user once a pilot has the job
-        _of_each_job(expansion, document, STOP_SIGNAL, _check_work)
+        _of_each_job(expansion, document, STOP_SIGNAL if of_lists is None else work.ATTRIBUTES, _check_work)
         columns: dict[str, list[str] | list[int]] = {
             column: _of_each_job(expansion, document, [name], partial(_text_column, name, limits=limits))
             for name, column in _COLUMN_NAMES.items()

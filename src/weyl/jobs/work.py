@@ -10,6 +10,13 @@ from weyl.jobs.attributes import integer_of, text_of, texts_of
 from weyl.jobs.parametric import fill
 
 STOP_SIGNAL = ("StopSigNumber", "StopSigStartSeconds", "StopSigFinishSeconds")
+ATTRIBUTES = (
+    *("Executable", "Arguments", "StdOutput", "StdError", "InputSandbox", "OutputSandbox", "InputData", "OutputData"),
+    *("OutputSE", "OutputPath", "ExecutionEnvironment", "JobName", "JobType", "JobGroup", "LogLevel", "CPUTime"),
+    *STOP_SIGNAL,
+    "StopSigRegex",
+)
+"""What is read of a description that its user may write."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 

@@ -5,14 +5,18 @@ from datetime import datetime
 from typing import Any, Protocol
 
 import orjson
+import structlog
 
 from weyl.auth.keys import KeySet
 from weyl.auth.tokens import JobIdentity, job_claims
+from weyl.jobs.errors import BadAttribute
 from weyl.kit import json
 from weyl.kit.ids import uuid7
 from weyl.matcher.models import TOKENS_INLINE_MAX, Allocated, JobToken, Limits, MatchAnswer, MatchedJob, Miss
 from weyl.matcher.planning import Attempt, Bound
 from weyl.matcher.work_forms import WorkForms
+
+log = structlog.get_logger(__name__)
 
 # An idle pilot counts as one that takes the next job: where a place opens again, that is to be true before long.
 RETRY_CLOSED_S = 60
@@ -109,10 +113,17 @@ def _written(value: object) -> object:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-def work_of(job: Taken, forms: WorkForms) -> dict[str, Any]:
-    """Return what the wrapper of a job needs; whose the job is, its row says and not its description."""
+def work_of(job: Taken, forms: WorkForms) -> dict[str, Any] | None:
+    """Return what the wrapper of a job needs; whose the job is, its row says and not its description.
+
+    None, and a line in the log, if nobody can read its description: then it must not cost others their match.
+    """
     owner = {"owner": job.owner, "owner_group": job.owner_group, "vo": job.vo}
-    return {**forms.work(job.parameters, job.job_id), **owner}
+    try:
+        return {**forms.work(job.parameters, job.job_id), **owner}
+    except BadAttribute as error:
+        log.error("matcher.description_not_readable", job_id=job.job_id, reason=error.detail)
+        return None
 
 
 def missed(attempt: Attempt, *, has_waited: bool) -> MatchAnswer:

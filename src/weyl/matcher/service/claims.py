@@ -273,8 +273,10 @@ def _bind_to(slot: Slot, row: Any, form: WorkForms) -> None:
         vo=row["vo"],
         parameters=row["parameters"],
     )
-    job.work = work_of(job, form)
-    slot.attempt.bound.append(job)
+    work = work_of(job, form)
+    if work is not None:  # one that cannot be read ends as a job of whose start nothing is heard
+        job.work = work
+        slot.attempt.bound.append(job)
 
 
 def _kept(class_id: int, allocation: Allocation) -> str:

@@ -42,11 +42,12 @@ class Replay:
             documents = await select_documents(tx, sorted({row.description_id for row in unheard.values()}))
             classes = await task_queues.select_classes(tx, sorted({job["class_id"] for job in kept}))
         forms = {row.description_id: WorkForms(documents.get(row.description_id, {})) for row in unheard.values()}
-        jobs = [
+        made = (
             self._job(job, unheard[job["job_id"]], forms, stamp=stamp, now=now)
             for job in kept
             if job["job_id"] in unheard
-        ]
+        )
+        jobs = [job for job in made if job is not None]
         if len(jobs) > TOKENS_INLINE_MAX:
             jobs = [job.model_copy(update={"token": None}) for job in jobs]
         miss = None if jobs else Miss(condition="busy", retry_after_s=RETRY_BUSY_S)
@@ -54,12 +55,15 @@ class Replay:
 
     def _job(
         self, kept: dict[str, Any], row: Any, forms: dict[int, WorkForms], *, stamp: str, now: datetime
-    ) -> MatchedJob:
+    ) -> MatchedJob | None:
+        work = work_of(row, forms[row.description_id])
+        if work is None:
+            return None
         return MatchedJob(
             job_id=row.job_id,
             class_id=kept["class_id"],
             allocated=Allocated.model_validate(kept["allocated"]),
             limits=Limits.model_validate(kept["limits"]),
-            work=work_of(row, forms[row.description_id]),
+            work=work,
             token=self._tokens.token(identity(row, stamp), now).access_token,
         )
