@@ -76,7 +76,7 @@ async def do_device_flow(
     *,
     address: ClientAddress,
     now: Now,
-    user_code: Name,
+    user_code: Token,
 ) -> Response:
     """Ask whoever brings the user code in a browser whether the device may log in; send programs on at once."""
     # Counted so that nobody finds a stranger's code by trying.
