@@ -20,12 +20,12 @@ demo: setup  ## the whole system on this machine, with real jobs in it
 	@python3 tools/web.py build --if-possible
 	@$(VENV)/weyl demo
 
-test:  ## every test, against the real components
+test:  ## every test but the long ones, against the real components
 	@python3 tools/setup.py --system
 	@python3 tools/web.py build --if-possible
 	@$(VENV)/python -m pytest -n $(JOBS) --dist loadgroup
 
-test-fast: setup  ## what needs no database and starts no system: under a minute
+test-fast: setup  ## tests that need no database and start no system: under a minute
 	@$(VENV)/python -m pytest -q -n $(JOBS) --dist loadgroup --fast
 
 test-long:  ## also what takes minutes: more examples, more systems, more kills; before a release
@@ -48,13 +48,13 @@ format: setup  ## rewrite the sources in the house's format
 	@$(VENV)/ruff check -q --fix .
 	@python3 tools/web.py format --if-possible
 
-bench: setup  ## judge API, loop, tasks and bulk by ratios and counts, beside DiracX: BENCH="--only api"
+bench: setup  ## compare API, loop, tasks and bulk with DiracX and with bare work: BENCH="--only api"
 	@$(VENV)/python -m tests.bench $(BENCH)
 
-bench-matcher: setup  ## judge the matcher over bare claims, on queues of up to ten million jobs: MATCHER="--jobs 10000000"
+bench-matcher: setup  ## compare the matcher with bare claims on up to ten million jobs: MATCHER="--jobs 10000000"
 	@$(VENV)/python -m tests.bench.matcher $(MATCHER)
 
-bench-web: setup  ## judge the pages on a million jobs over ten thousand, in Chromium: WEB="--jobs 100000"
+bench-web: setup  ## compare pages over a million jobs with ten thousand, in Chromium: WEB="--jobs 100000"
 	@$(VENV)/python -m tests.bench.web $(WEB)
 
 journeys: setup  ## walk through every page in Chromium beside a million jobs of others: WEYL_BROWSER_JOBS=100000

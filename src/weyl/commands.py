@@ -183,7 +183,13 @@ def db_restore(
     replace: Annotated[bool, typer.Option("--replace", help="Lose what is in the database now.")] = False,
     *,
     skip_ids: Annotated[
-        int, typer.Option("--skip-ids", min=0, max=10**12, help="More ids than were given since the backup.")
+        int,
+        typer.Option(
+            "--skip-ids",
+            min=0,
+            max=10**12,
+            help="Ids to leave unused after the restore; more than were given since the backup.",
+        ),
     ] = SKIPPED_IDS,
 ) -> Result:
     """Reads a backup into an empty database; servers and workers must not run.

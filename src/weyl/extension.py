@@ -53,7 +53,7 @@ class Services:
     views: Sequence[View] = ()
     """What web pages show, with what extensions add."""
     followers: list[Follower] = field(default_factory=list)
-    """What this process keeps a copy of; who holds another adds its follower, and health and figures tell of it."""
+    """Copies that this process keeps; add the follower of your own, so that health and metrics show it."""
     assets: Mapping[str, str] = field(default_factory=dict)
     """Where extensions have files for web pages, by name."""
 

@@ -151,7 +151,7 @@ def _show_process(services: Services) -> None:
     )
     metrics.gauges(
         "weyl_follower_failing_seconds",
-        "For how long a copy that this process keeps could not be brought up to date; 0 if it is.",
+        "Seconds since this process could last update a copy of the database; 0 if it is up to date.",
         "follower",
         lambda: {follower.name: follower.failing_s for follower in services.followers},
     )

@@ -23,7 +23,9 @@ HEAD_S = 30.0
 # The request line, the headers and the trailers of one request; browsers and proxies need a few kilobytes.
 HEAD_BYTES_MAX = 64 * 1024
 HEADERS_MAX = 200
-_TOO_LARGE = json.dumps({"detail": f"The head of a request has at most 64 kB and {HEADERS_MAX} headers: send less"})
+_TOO_LARGE = json.dumps(
+    {"detail": f"The request line and headers are too large: at most 64 kB and {HEADERS_MAX} headers"}
+)
 TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\nconnection: close\r\n"
     b"content-length: %d\r\n\r\n%b" % (len(_TOO_LARGE), _TOO_LARGE)

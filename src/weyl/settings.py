@@ -7,6 +7,8 @@ from packaging.version import Version
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from weyl.kit.bounds import SUBMISSION_BYTES_MAX
+
 
 def _version(text: str) -> str:
     """Refuse what is not a version."""
@@ -95,10 +97,10 @@ class Settings(BaseSettings):
     accounting_months: int = Field(default=60, ge=1)
     """Months for which a record of each job and pilot is kept; their sums by the hour are kept for good."""
     jobs_per_submission_max: int = Field(default=100_000, ge=1, le=100_000)
-    """Jobs that one submission may create."""
-    body_bytes_max: int = Field(default=256 * 1024 * 1024, ge=1024)
-    """Largest request body that is read, in bytes. Most routes take a megabyte (`x-body-bytes-max` in
-    `/api/openapi.json`), and of a sender without a good token at most 64 kB are read."""
+    """Jobs that one submission may create; at most 100,000."""
+    body_bytes_max: int = Field(default=SUBMISSION_BYTES_MAX, ge=1024, le=SUBMISSION_BYTES_MAX)
+    """Largest request body, in bytes. Most routes take 1 MB (`x-body-bytes-max` in `/api/openapi.json`); without a
+    valid token, 64 kB."""
     client_version_min: Annotated[str, AfterValidator(_version)] = "0.0.1a1"
     """Oldest version of the DIRAC client that is served."""
     cors_origins: list[str] = []

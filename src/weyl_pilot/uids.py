@@ -60,7 +60,7 @@ class Lease:
         if self.uid in leftovers.users_of_processes():
             return "processes run under it"
         left = leftovers.clear(self.uid)
-        return None if left is None else "this is left of it: %s" % left
+        return None if left is None else "it left behind: %s" % left
 
     def give_back(self) -> None:
         """Lets others have the id; with something of it still here, it stays unused until that is gone."""

@@ -232,7 +232,7 @@ class Wrapper:
             try:
                 shop.starts.note(work.job_id)
             except OSError as error:
-                text = "Its start cannot be noted: %s" % error
+                text = "The start of the payload could not be recorded: %s" % error
                 return Outcome("Failed", "Job Wrapper Initialization", _short(text), "host")
             self._payload = self._start(command, self._streams())
         self.outbox.parameters({"PayloadPID": self._payload.pid})

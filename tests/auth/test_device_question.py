@@ -133,7 +133,7 @@ async def test_who_denies_ends_the_login_of_the_device(client: httpx2.AsyncClien
     page = await asked.answer("deny")
     assert page.status_code == 200
     assert is_fenced(page)
-    assert "The device gets nothing" in page.text
+    assert "The device was not logged in" in page.text
     answer = await poll(client, device["device_code"])
     assert (answer.status_code, answer.json()["error"]) == (400, "access_denied")
     assert (await asked.answer("deny")).status_code == 400
@@ -189,7 +189,7 @@ async def test_a_browser_that_was_not_asked_finishes_nothing(client: httpx2.Asyn
     victim: dict[str, str] = {}
     page = await browse(sent_on.headers["location"], "alice", inside=client, cookies=victim)
     assert page.status == 400
-    assert "open the address that your device shows" in page.text
+    assert "Open the address that your device shows" in page.text
     assert (await poll(client, device["device_code"])).json() == {"error": "authorization_pending"}
 
 

@@ -190,7 +190,7 @@ async def test_hints_and_clients_of_revoke(client: httpx2.AsyncClient) -> None:
     assert hinted.json() == {
         "error": "unsupported_token_type",
         "detail": "unsupported_token_type",
-        "error_description": "Access tokens cannot be revoked: they end by themselves, soon",
+        "error_description": "Access tokens cannot be revoked: they expire by themselves within minutes",
     }
     wrong = await revoke(client, token, client_id="other")
     assert (wrong.status_code, wrong.json()["detail"]) == (401, "Unrecognised client_id")

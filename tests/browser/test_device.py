@@ -40,7 +40,7 @@ def test_a_device_is_denied_on_pages_that_everybody_can_use(stack: Stack, open_c
     PICTURES.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=PICTURES / f"device-{scheme}.png")
     page.get_by_role("button", name="Deny").click()
-    expect(page.get_by_text("The device gets nothing")).to_be_visible()
+    expect(page.get_by_text("The device was not logged in")).to_be_visible()
     assert accessibility_problems(page) == []
     assert poll(stack, device)["error"] == "access_denied"
 

@@ -53,8 +53,8 @@ def test_a_name_that_two_users_of_a_vo_have_is_refused_with_both_lines() -> None
         '      "7e6":\n        Email: alice@example.org\n        PreferedUsername: alice\n',
     )
     assert problems_of(doubled) == [
-        "line 11: Registry.voa.Users.7e6.PreferedUsername: user 1f2 is called alice already, and jobs belong to names: "
-        "each user of a VO needs a name of their own (see line 7)"
+        "line 11: Registry.voa.Users.7e6.PreferedUsername: user 1f2 already has the name alice. Jobs belong to names, "
+        "so each user of a VO needs a different one (see line 7)"
     ]
     vob = VO.partition("Registry:\n")[2].replace("voa", "vob")
     assert len(parse_config(VO + vob).registry) == 2
@@ -244,13 +244,13 @@ Operations:
         (
             "ALPHA-DISK: {Sites: [LCG.Alpha.org]}",
             "ALPHA-DISK: {Sites: [LCG.Alpha.com]}",
-            "line 13: Resources.StorageElements.ALPHA-DISK.Sites.0: is no site of Resources.Sites;"
+            "line 13: Resources.StorageElements.ALPHA-DISK.Sites.0: is not a site of Resources.Sites;"
             " did you mean LCG.Alpha.org?",
         ),
         (
             "[ALPHA-DISK], Size",
             "[ALPHA-DISC], Size",
-            "line 20: Operations.voa.InputData.Files./voa/data/.StorageElements.0: is no storage element of"
+            "line 20: Operations.voa.InputData.Files./voa/data/.StorageElements.0: is not a storage element of"
             " Resources.StorageElements; did you mean ALPHA-DISK?",
         ),
         ("Size: 1000", "Size: -1", "line 20: Operations.voa.InputData.Files./voa/data/.Size: "),

@@ -39,11 +39,11 @@ def test_who_reads_that_it_was_given_up_knows_which_log_says_why(tmp_path: Path)
     program = Program("database", ["/bin/sh", "-c", "echo no room; exit 3"], tmp_path / "database.log", {})
     said, reason = _supervised(program)
     assert said == [
-        "Database ended with 3: it is started again" + wait
+        "Database ended with exit code 3; restarting" + wait
         for wait in ("", " in 0.01 s", " in 0.02 s", " in 0.04 s", " in 0.08 s")
     ]
-    assert reason.startswith("database: it ended 6 times within a minute, at last with 3; why is in ")
-    assert f"{tmp_path}/database.log, which ends with\n" in reason
+    assert reason.startswith("database: it ended 6 times within a minute, the last time with exit code 3. ")
+    assert f"The end of {tmp_path}/database.log:\n" in reason
     assert reason.endswith("no room")
 
 
@@ -52,5 +52,5 @@ def test_what_cannot_be_started_again_is_said(tmp_path: Path) -> None:
     directory.mkdir()
     program = Program("database", ["/bin/rm", "-r", str(directory)], directory / "database.log", {})
     said, reason = _supervised(program)
-    assert said == ["Database ended with 0: it is started again"]
+    assert said == ["Database ended with exit code 0; restarting"]
     assert reason.startswith("database: [Errno 2] No such file or directory")

@@ -88,7 +88,7 @@ def _is_stored(stack: Stack) -> bool:
 def test_a_database_that_dies_is_started_again(stack: Stack, terminal: Terminal) -> None:
     before = _postmaster(stack)
     _kill(before)
-    assert terminal.await_line("PostgreSQL ended") == "PostgreSQL ended with -9: it is started again"
+    assert terminal.await_line("PostgreSQL ended") == "PostgreSQL ended with exit code -9; restarting"
     _await(lambda: _is_ready(stack) and _postmaster(stack) != before, stack)
 
 
@@ -97,17 +97,17 @@ def test_our_own_programs_are_started_again(stack: Stack, terminal: Terminal, na
     process = stack.program(name).process
     assert process is not None
     _kill(process.pid)
-    assert terminal.await_line(f"{name.capitalize()} ended").endswith("ended with -9: it is started again")
+    assert terminal.await_line(f"{name.capitalize()} ended").endswith("ended with exit code -9; restarting")
     _await(lambda: _is_ready(stack), stack)
 
 
 def test_a_second_stack_in_the_same_directory_is_refused(stack: Stack) -> None:
-    with pytest.raises(ComponentFailed, match="another `weyl up` runs in"), Stack(stack.files, say=print):
+    with pytest.raises(ComponentFailed, match="another `weyl up` is already running in"), Stack(stack.files, say=print):
         raise AssertionError("it has started")
     assert _is_ready(stack)
 
 
 def test_an_object_store_that_dies_is_started_again_at_its_address(stack: Stack, terminal: Terminal) -> None:
     _kill(_store(stack))
-    assert terminal.await_line("Object store ended") == "Object store ended with -9: it is started again"
+    assert terminal.await_line("Object store ended") == "Object store ended with exit code -9; restarting"
     _await(lambda: _is_stored(stack), stack)

@@ -38,7 +38,9 @@ async def statuses(db: Database) -> list[str]:
 
 
 @pytest.mark.parametrize(("before", "after"), [("Running", "Stalled"), ("Stalled", "Failed"), ("Matched", "Failed")])
-async def test_silent_jobs(db: Database, make_jobs: MakeJobs, before: str, after: str) -> None:
+async def test_one_bad_job_does_not_stop_the_stalled_sweep(
+    db: Database, make_jobs: MakeJobs, before: str, after: str
+) -> None:
     _, bad, _ = await make_jobs(3, status=before, at=utcnow() - DAY)
     await poison(db, bad)
     for rule in RULES:
@@ -47,7 +49,9 @@ async def test_silent_jobs(db: Database, make_jobs: MakeJobs, before: str, after
 
 
 @pytest.mark.parametrize(("step", "before", "after"), [("ended", "Done", ["Deleted"] * 2), ("deleted", "Deleted", [])])
-async def test_old_jobs(db: Database, make_jobs: MakeJobs, step: str, before: str, after: list[str]) -> None:
+async def test_one_bad_job_does_not_stop_cleaning(
+    db: Database, make_jobs: MakeJobs, step: str, before: str, after: list[str]
+) -> None:
     _, bad, _ = await make_jobs(3, status=before, at=utcnow() - 9 * DAY, job_type="User")
     await poison(db, bad)
     rule = cleaning.Rule(step, "voa", "User", 0)
@@ -56,14 +60,14 @@ async def test_old_jobs(db: Database, make_jobs: MakeJobs, step: str, before: st
     assert sorted(await statuses(db)) == sorted([before, *after])
 
 
-async def test_jobs_that_wait_for_too_long(db: Database, make_jobs: MakeJobs) -> None:
+async def test_one_bad_job_does_not_stop_the_expiry_of_waiting_jobs(db: Database, make_jobs: MakeJobs) -> None:
     _, bad, _ = await make_jobs(3, status="Waiting", at=utcnow() - DAY)
     await poison(db, bad)
     assert await expire(db, config(TTL=60), utcnow()) == 2
     assert await statuses(db) == ["Failed", "Waiting", "Failed"]
 
 
-async def test_jobs_that_are_checked(db: Database, make_jobs: MakeJobs) -> None:
+async def test_one_bad_job_does_not_stop_the_checks_of_others(db: Database, make_jobs: MakeJobs) -> None:
     first, bad, last = await make_jobs(3)
     await poison(db, bad)
     with pytest.raises(NotChecked, match=f"1 jobs could not be checked; job {bad}: "):
@@ -86,7 +90,9 @@ _INSERT_PILOT = sa.text(
 )
 
 
-async def test_pilots_that_have_ended(application: Application, db: Database, make_jobs: MakeJobs) -> None:
+async def test_one_bad_job_does_not_stop_the_burial_of_overdue_pilots(
+    application: Application, db: Database, make_jobs: MakeJobs
+) -> None:
     _, bad, _ = await pilots_with_a_job_each(db, make_jobs, "Running")
     await poison(db, bad)
     await polling.bury_overdue(application.app.state.pilot_yard)
@@ -96,7 +102,9 @@ async def test_pilots_that_have_ended(application: Application, db: Database, ma
     assert ended == ["Failed", "Running", "Failed"]
 
 
-async def test_pushed_jobs_that_nobody_runs(application: Application, db: Database, make_jobs: MakeJobs) -> None:
+async def test_one_bad_pushed_job_does_not_stop_the_release_of_others(
+    application: Application, db: Database, make_jobs: MakeJobs
+) -> None:
     job_ids = await pilots_with_a_job_each(db, make_jobs, "Matched")
     await poison(db, job_ids[1])
     rows = [
@@ -107,7 +115,7 @@ async def test_pushed_jobs_that_nobody_runs(application: Application, db: Databa
     assert await statuses(db) == ["Received", "Matched", "Received"]
 
 
-async def test_pilots_that_their_computing_element_has_forgotten(
+async def test_one_bad_job_does_not_stop_the_settling_of_forgotten_pilots(
     application: Application, db: Database, make_jobs: MakeJobs, tmp_path: Path
 ) -> None:
     _, bad, _ = await pilots_with_a_job_each(db, make_jobs, "Running")

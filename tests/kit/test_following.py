@@ -178,5 +178,5 @@ async def test_who_waits_for_one_that_stops_is_told_so(copy: Copy) -> None:
         copy.open.clear()
         seeing = asyncio.create_task(follower.seen())
         await asyncio.wait_for(copy.selects.acquire(), WAIT_S)
-    with pytest.raises(Unavailable, match="no longer follows: numbers"):
+    with pytest.raises(Unavailable, match="no longer updates its copy: numbers"):
         await seeing

@@ -43,7 +43,7 @@ class UnsupportedTokenType(BadRequest):
 
     def __init__(self) -> None:
         word = "unsupported_token_type"
-        description = "Access tokens cannot be revoked: they end by themselves, soon"
+        description = "Access tokens cannot be revoked: they expire by themselves within minutes"
         super().__init__(word, extra={"error": word, "error_description": description})
 
 
@@ -67,10 +67,10 @@ class UnknownUserCode(BadRequest):
 
 
 class LoginOver(BadRequest):
-    """A login on a device that was finished before, or took too long."""
+    """A login on a device that is already finished or has expired."""
 
     def __init__(self) -> None:
-        super().__init__("This login was finished before, or took too long. Start it again on your device")
+        super().__init__("This login is already finished or has expired. Start it again on your device")
 
 
 class InvalidState(BadRequest):
@@ -158,7 +158,7 @@ class NotAsked(BadRequest):
 
     def __init__(self) -> None:
         super().__init__(
-            "Nobody was asked in this browser whether the device may log in: open the address that your device shows"
+            "This browser has not confirmed the login. Open the address that your device shows in this browser"
         )
 
 

@@ -28,7 +28,7 @@ LOOK_AT_FILE_EVERY_S = 2.0
 KEYS_KEPT = 3
 # In the contract's words, which its clients match.
 _EXPIRED = "expired_token: The token is expired"
-_UNKNOWN_KEY = "No key for kid: this refresh token was signed elsewhere, or with a key that is retired"
+_UNKNOWN_KEY = "No key for kid: this refresh token was signed by another installation or with a retired key"
 
 Claims = dict[str, Any]
 Key = OKPKey | RSAKey

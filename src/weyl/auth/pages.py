@@ -64,9 +64,10 @@ def question_page(action: str, *, code: str, facts: Mapping[str, str], token: st
     rows = "\n".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
     return _page(
         "Let this device act in your name?",
-        "<p>A program waits for your login. If you continue, it gets these permissions:</p>\n"
+        "<p>A program is waiting for you to log in. If you continue, it gets these permissions:</p>\n"
         f"<dl>\n{rows}\n</dl>\n"
-        f'<p>Your device must show this code: <strong class="code">{escape(code[:4])}-{escape(code[4:])}</strong></p>\n'
+        "<p>Check that your device shows this code: "
+        f'<strong class="code">{escape(code[:4])}-{escape(code[4:])}</strong></p>\n'
         '<p id="hint">Deny if you did not start this login yourself a moment ago, '
         "for example if somebody sent you the link.</p>\n"
         f'<form method="post" action="{escape(action)}">\n'
@@ -77,8 +78,8 @@ def question_page(action: str, *, code: str, facts: Mapping[str, str], token: st
 
 
 def denied_page() -> str:
-    """Say that the device gets nothing."""
-    return _page("Login denied", '<p role="status">The device gets nothing. You can close this window.</p>')
+    """Say that the device was not logged in."""
+    return _page("Login denied", '<p role="status">The device was not logged in. You can close this window.</p>')
 
 
 def finished_page() -> str:

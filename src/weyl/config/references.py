@@ -32,8 +32,8 @@ def _doubled(config: Config) -> Iterator[Misfit]:
             if first != subject:
                 users = ("Registry", vo, "Users")
                 message = (
-                    f"user {first} is called {user.preferred_username} already, and jobs belong to names: "
-                    "each user of a VO needs a name of their own"
+                    f"user {first} already has the name {user.preferred_username}. "
+                    "Jobs belong to names, so each user of a VO needs a different one"
                 )
                 yield Misfit((*users, subject, "PreferedUsername"), message, first=(*users, first, "PreferedUsername"))
 
@@ -46,14 +46,14 @@ def _dangling(config: Config) -> Iterator[Misfit]:
             if site not in resources.sites:
                 near = _nearest(site, resources.sites)
                 at = ("Resources", "StorageElements", name, "Sites", index)
-                yield Misfit(at, f"is no site of Resources.Sites{near}")
+                yield Misfit(at, f"is not a site of Resources.Sites{near}")
     for vo, operations in config.operations.items():
         for lfn, listed in operations.input_data.files.items():
             for index, name in enumerate(listed.storage_elements):
                 if name not in resources.storage_elements:
                     near = _nearest(name, resources.storage_elements)
                     listed_at = ("Operations", vo, "InputData", "Files", lfn, "StorageElements", index)
-                    yield Misfit(listed_at, f"is no storage element of Resources.StorageElements{near}")
+                    yield Misfit(listed_at, f"is not a storage element of Resources.StorageElements{near}")
 
 
 def _nearest(name: str, known: Mapping[str, object]) -> str:

@@ -60,8 +60,9 @@ async def config_document(request: Request) -> Response:
 @router.get("/", operation_id="config_serve_config", dependencies=[Conditional])
 @answered_by(config_document)
 async def serve_config(request: Request, actor: CurrentActor, snapshot: CurrentSnapshot) -> Response:
-    """Answer with the configuration, defaults filled in; its ETag is the commit.
+    """Answer with the configuration, defaults filled in.
 
+    Its ETag is the commit, or for pilots and payloads a digest of their part.
     People get all of it; pilots and payloads get what concerns their VO, without its members.
     """
     return cached_response(request, _document(snapshot, actor))

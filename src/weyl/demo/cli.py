@@ -153,7 +153,7 @@ The web pages are there: log in as alice, password {passwords["alice"]}. Or in a
   weyl login hep --group admin                as ada: an administrator of the VO
   weyl --help                                 everything else
 
-Everybody who can log in, with password and groups:
+Users, with passwords and groups:
 {people}
 
 The client of DiracX works too, with DIRACX_URL={url}

@@ -89,7 +89,8 @@ class InstallationFiles:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise ComponentFailed(
-                    f"another `weyl up` runs in {self.directory}: stop it, or choose another directory with --dir"
+                    f"another `weyl up` is already running in {self.directory}: stop it, "
+                    "or choose another directory with --dir"
                 ) from None
             yield
 

@@ -330,9 +330,12 @@ def drop_stale_locks(data: Path, sockets: Path | None, say: Callable[[str], None
             process = psutil.Process(int(lock.read_text().split()[0]))
             name = process.name()
             if name.startswith("postgres") and _works_in(process, data):
-                raise ComponentFailed(f"a PostgreSQL runs on {data} already, as process {process.pid}: stop it first")
+                raise ComponentFailed(f"PostgreSQL is already running on {data} (process {process.pid}): stop it first")
             lock.unlink()
-            say(f"Removed {lock}, left by a PostgreSQL that was killed: process {process.pid} is {name} now, and stays")
+            say(
+                f"Removed the stale lock file {lock}: its process id {process.pid} now belongs to {name}, "
+                "which was left alone"
+            )
 
 
 def _works_in(process: psutil.Process, directory: Path) -> bool:

@@ -147,11 +147,11 @@ class Supervisor:
             wait_s = restarts.plan(now)
             if wait_s is None:
                 raise ComponentFailed(
-                    f"it ended {RESTARTS_MAX + 1} times within a minute, at last with {code}; why is in {program.log}, "
-                    f"which ends with\n{log_excerpt(program.log)}"
+                    f"it ended {RESTARTS_MAX + 1} times within a minute, the last time with exit code {code}. "
+                    f"The end of {program.log}:\n{log_excerpt(program.log)}"
                 )
             name, later = program.name[:1].upper() + program.name[1:], f" in {wait_s:g} s" if wait_s else ""
-            self._say(f"{name} ended with {code}: it is started again{later}")
+            self._say(f"{name} ended with exit code {code}; restarting{later}")
         if restarts.due_at is not None and now >= restarts.due_at:
             restarts.due_at = None
             program.start()

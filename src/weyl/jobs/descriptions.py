@@ -115,7 +115,7 @@ def prepare(
     if not texts:
         raise BadSubmission("No jobs: the list of job descriptions is empty")
     if len(texts) > jobs_max:
-        raise BadSubmission(f"{len(texts)} jobs are more than the {jobs_max} of one submission: send several")
+        raise BadSubmission(f"One submission takes at most {jobs_max} jobs: split it")
     found: dict[str, int] = {}
     descriptions: list[Description] = []
     order: list[int] = []

@@ -122,9 +122,7 @@ def expand(document: Document, *, jobs_max: int) -> Expansion | None:
             reason = f"has {other} values, but {_attribute('Parameters', first)} has {count}: all need the same number"
             raise BadAttribute(_attribute("Parameters", name), reason)
     if count > jobs_max:
-        raise BadAttribute(
-            _attribute("Parameters", first), f"{count} jobs are more than the {jobs_max} of one submission"
-        )
+        raise BadAttribute(_attribute("Parameters", first), f"{count} jobs: one submission takes at most {jobs_max}")
     return Expansion(
         count,
         {

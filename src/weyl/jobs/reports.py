@@ -39,6 +39,7 @@ def _in_utc(job_id: int, at: datetime, now: datetime) -> datetime:
         raise BadRequest(f"Timestamp {at} is not timezone aware for job {job_id}")
     if not OLDEST <= at <= now + AHEAD_MAX:
         raise BadRequest(
-            f"The time {at.isoformat()} is before {OLDEST.year} or more than a day ahead: set the clock of the node"
+            f"The time {at.isoformat()} is before {OLDEST.year} or more than a day in the future: "
+            "check the clock of the node"
         )
     return at.astimezone(UTC)

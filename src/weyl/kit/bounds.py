@@ -45,7 +45,7 @@ Ids = Annotated[list[int], Field(max_length=IDS_MAX), FailFast()]
 
 
 class ClosedModel(BaseModel):
-    """A part of a request that takes no names but its own; each other one would be a fault."""
+    """A request object that refuses unknown fields."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -54,7 +54,9 @@ class ClosedModel(BaseModel):
     def _has_few_names(cls, data: Any) -> Any:
         if isinstance(data, dict) and len(data) > NAMES_MAX:
             raise PydanticCustomError(
-                "too_long", "{found} fields are too many: none of the API's objects has that many", {"found": len(data)}
+                "too_long",
+                "{found} fields: an object in a request may have at most {most}",
+                {"found": len(data), "most": NAMES_MAX},
             )
         return data
 
@@ -80,7 +82,7 @@ class Entries:
         if isinstance(value, dict) and len(value) > self.number_max:
             raise PydanticCustomError(
                 "too_long",
-                "{found} entries are more than the {most} of one request: send them in several",
+                "{found} entries: one request takes at most {most}, so split it",
                 {"found": len(value), "most": self.number_max},
             )
         if not isinstance(value, dict) or len(value) <= self.batch_size:

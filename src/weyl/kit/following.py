@@ -18,7 +18,7 @@ PATIENCE_S = 5.0
 RETRY_FIRST_S = 0.2
 RETRY_MAX_S = 5.0
 FAILING_LONG_S = 30.0
-"""From when on health tells of a copy that cannot be read."""
+"""Health warns about a copy that has not been read for so long."""
 
 
 class Follower:
@@ -70,7 +70,7 @@ class Follower:
         async with self._progress:
             await self._progress.wait_for(lambda: self._taken_in >= wanted or self._is_stopped)
         if self._taken_in < wanted:
-            raise Unavailable(f"This process no longer follows: {self.name}")
+            raise Unavailable(f"This process no longer updates its copy: {self.name}")
 
     async def start(self, *, patience_s: float = PATIENCE_S) -> None:
         """Begin to follow: listen first, then read.

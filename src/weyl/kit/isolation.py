@@ -11,7 +11,7 @@ from weyl.kit.db import is_behind, is_unavailable
 Entry = TypeVar("Entry", bound=Hashable)
 
 LOGGED_MAX = 20
-"""So many failures are logged one by one; if all of more entries fail, the fault is not theirs."""
+"""Failures logged one by one; if every one of more entries fails, the error is raised."""
 
 log = structlog.get_logger(__name__)
 

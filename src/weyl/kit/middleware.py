@@ -79,7 +79,9 @@ class RequestGuard:
             parsed, oldest = client_version(text), self._client_version_min
             if parsed is None:
                 shown = text[:_VERSION_LENGTH_MAX]
-                raise BadRequest(f"DiracX-Client-Version {shown} is not a version; one such as {oldest} is needed")
+                raise BadRequest(
+                    f"DiracX-Client-Version is not a version number: {shown} (expected something like {oldest})"
+                )
             if parsed < oldest:
                 raise BadRequest(f"Client version {text} is too old for this server: upgrade it to {oldest} or newer")
         length = headers.get(b"content-length", b"0")
@@ -93,12 +95,12 @@ class RequestGuard:
             raise TooLarge(f"The body is larger than {self._body_bytes_max} bytes: send it in several requests")
         sender = await _sender(scope)
         if sender is None:
-            raise TooLarge(f"The body is larger than {STRANGER_BODY_BYTES_MAX} bytes, and it is not known whose it is")
+            raise TooLarge(
+                f"Without a login a body may have at most {STRANGER_BODY_BYTES_MAX} bytes: log in, or send less"
+            )
         allowed = min(self._limits.of(scope, sender), self._body_bytes_max)
         if size > allowed:
-            raise TooLarge(
-                f"The body is larger than the {allowed} bytes that you may send here: send it in several requests"
-            )
+            raise TooLarge(f"This route takes at most {allowed} bytes from you: split the body into several requests")
         return allowed
 
     def _limited(self, scope: Scope, receive: Receive, allowed: int) -> Receive:

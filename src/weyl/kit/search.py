@@ -94,7 +94,7 @@ def _few_values(conditions: list[SearchSpec]) -> list[SearchSpec]:
     number = sum(len(each.values) for each in conditions if isinstance(each, VectorSearchSpec))
     if number > VALUES_MAX:
         raise PydanticCustomError(
-            "too_long", "{number} values are more than the {most} of one search", {"number": number, "most": VALUES_MAX}
+            "too_long", "{number} values: one search takes at most {most}", {"number": number, "most": VALUES_MAX}
         )
     return conditions
 

@@ -253,7 +253,7 @@ export interface paths {
         };
         /**
          * Do Device Flow
-         * @description Ask whoever brings the user code in a browser whether the device may log in; send programs on at once.
+         * @description Ask the user in the browser whether the device may log in; redirect programs to the identity provider at once.
          */
         get: operations["auth_do_device_flow"];
         put?: never;
@@ -279,7 +279,7 @@ export interface paths {
         put?: never;
         /**
          * Answer Device Flow
-         * @description Take the answer of a browser: send it to the identity provider, or end the login of the device.
+         * @description Continue or deny the login of a device, as the user answered.
          */
         post: operations["auth_answer_device_flow"];
         delete?: never;
@@ -577,8 +577,9 @@ export interface paths {
         };
         /**
          * Serve Config
-         * @description Answer with the configuration, defaults filled in; its ETag is the commit.
+         * @description Answer with the configuration, defaults filled in.
          *
+         *     Its ETag is the commit, or for pilots and payloads a digest of their part.
          *     People get all of it; pilots and payloads get what concerns their VO, without its members.
          */
         get: operations["config_serve_config"];
@@ -1035,7 +1036,7 @@ export interface paths {
         head?: never;
         /**
          * Set Job Statuses
-         * @description Report statuses of jobs, each with the time at which it was seen: from the year 2000 to a day from now.
+         * @description Report statuses of jobs, each dated between the year 2000 and one day from now.
          */
         patch: operations["jobs_set_job_statuses"];
         trace?: never;
@@ -1149,13 +1150,13 @@ export interface paths {
         };
         /**
          * Peek At Job
-         * @description Answer with the last that a job has shown.
+         * @description Answer with the latest output that a job has sent.
          */
         get: operations["jobs_peek"];
         put?: never;
         /**
          * Ask Job To Show
-         * @description Answer with the last that a job has shown, and ask one that runs to show more, and often, for ten minutes.
+         * @description Answer with the latest output of a job, and ask a running job to send more, and more often, for ten minutes.
          */
         post: operations["jobs_ask_to_show"];
         delete?: never;

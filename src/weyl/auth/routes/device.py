@@ -78,7 +78,7 @@ async def do_device_flow(
     now: Now,
     user_code: Token,
 ) -> Response:
-    """Ask whoever brings the user code in a browser whether the device may log in; send programs on at once."""
+    """Ask the user in the browser whether the device may log in; redirect programs to the identity provider at once."""
     # Counted so that nobody finds a stranger's code by trying.
     async with db.read() as tx:
         await admit(tx, authority, address)
@@ -102,9 +102,9 @@ async def answer_device_flow(
     token: Annotated[Token, Form(description="As the page has it")],
     answer: Annotated[Literal["continue", "deny"], Form(description="Whether the device may log in")],
 ) -> Response:
-    """Take the answer of a browser: send it to the identity provider, or end the login of the device."""
+    """Continue or deny the login of a device, as the user answered."""
     if is_sent_by_another_site(request):
-        raise Forbidden("This answer was sent by a page of another site: open the address that your device shows")
+        raise Forbidden("Another site sent this answer. Open the address that your device shows and answer there")
     kept = _cookie(authority).value_in(request.headers.get("cookie"))
     if answer == "continue":
         url = await device.agree(authority, token=token, kept=kept)

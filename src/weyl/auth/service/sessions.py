@@ -65,7 +65,7 @@ class Session:
     def user(self) -> User:
         """The person, with what their group gives now; raises `NotGranted` if they are not in it any more.
 
-        Who is called otherwise now logs in again, which keeps the new name for them if it is nobody else's.
+        A user whose name has changed must log in again.
         """
         row = self.row
         identity = may_log_in(self.config, self.scope, subject=subject_of(row))

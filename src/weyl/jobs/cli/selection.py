@@ -94,8 +94,8 @@ def by_ids(ids: Sequence[int]) -> SearchSpec:
     """Return the condition that a job is one of these; raises `UsageFault` if they are too many for one search."""
     if len(ids) > VALUES_MAX:
         raise UsageFault(
-            f"{len(ids):,} jobs are more than the {VALUES_MAX:,} of one search.",
-            hint="Name fewer, or take a filter: --group or --where",
+            f"{len(ids):,} jobs: one search takes at most {VALUES_MAX:,}.",
+            hint="Give fewer ids, or select jobs with --group or --where",
         )
     return VectorSearchSpec.model_validate({"parameter": "JobID", "operator": "in", "values": list(ids)})
 

@@ -23,4 +23,4 @@ class Glance(BaseModel):
     heard_at: datetime | None = None
     """When the job last gave a sign of life, and with it what it had written."""
     is_asked: bool = False
-    """Whether the job has been asked for more and has not heard it yet: more comes with the sign of life after next."""
+    """Whether a request for more output is still on its way to the job."""

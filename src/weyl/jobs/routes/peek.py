@@ -21,7 +21,7 @@ Tail = Annotated[int | None, Query(ge=0, le=TAIL_MAX)]
 async def peek_at_job(
     job_id: int, actor: CurrentActor, tx: ReadTx, *, stream: Stream = Stream.OUTPUT, tail: Tail = None
 ) -> Glance:
-    """Answer with the last that a job has shown."""
+    """Answer with the latest output that a job has sent."""
     permit = await may_read(tx, actor, [job_id])
     return await look(tx, permit, job_id, stream=stream, tail=tail)
 
@@ -30,7 +30,7 @@ async def peek_at_job(
 async def ask_job_to_show(
     job_id: int, actor: CurrentActor, tx: WriteTx, *, now: Now, stream: Stream = Stream.OUTPUT, tail: Tail = None
 ) -> Glance:
-    """Answer with the last that a job has shown, and ask one that runs to show more, and often, for ten minutes."""
+    """Answer with the latest output of a job, and ask a running job to send more, and more often, for ten minutes."""
     permit = await may_read(tx, actor, [job_id])
     await ask(tx, permit, job_id, now=now)
     return await look(tx, permit, job_id, stream=stream, tail=tail)

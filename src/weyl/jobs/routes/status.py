@@ -28,7 +28,7 @@ JobIds = Annotated[Ids, Body(embed=True)]
 async def set_job_statuses(
     reports: StatusReports, manager: CurrentManager, writes: Writes, now: Now, force: bool = False
 ) -> Response:
-    """Report statuses of jobs, each with the time at which it was seen: from the year 2000 to a day from now."""
+    """Report statuses of jobs, each dated between the year 2000 and one day from now."""
     if force:
         may_force(manager.user)
     dated = read_reports(reports, now)

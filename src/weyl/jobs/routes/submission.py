@@ -92,7 +92,7 @@ def _items(body: bytes, adapter: TypeAdapter[T], *, length_max: int, jobs_max: i
     try:
         for index, item in enumerate(json.items_of(body, length_max=length_max)):
             if index == jobs_max:
-                raise BadSubmission(f"More jobs than the {jobs_max} of one submission: send several")
+                raise BadSubmission(f"One submission takes at most {jobs_max} jobs: split it")
             yield _validated(adapter, item, index)
     except JSONDecodeError as error:
         where = {"loc": ("body", error.pos), "input": None, "ctx": {"error": error.msg}}

@@ -1,4 +1,4 @@
-"""Another run for a job: on request, counted, or because its pilot was lost, free of charge."""
+"""Another run for a job: on request, counted, or because its pilot was lost, at no cost in reschedulings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

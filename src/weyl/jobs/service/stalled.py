@@ -39,7 +39,7 @@ async def _mark(tx: Tx, rows: Rows, config: Config, now: datetime) -> None:
 
 
 async def _fail(tx: Tx, rows: Rows, config: Config, now: datetime) -> None:
-    """They are lost to their host, and so run again on another, free of charge."""
+    """They are lost to their host, and so run again on another, at no cost in reschedulings."""
     await end_runs(tx, rows, now=now)
     await move(tx, rows, Report(now, "Failed", MINOR_GIVEN_UP, source=SOURCE), now=now)
     await settle(tx, dict.fromkeys(rows, ErrorClass.HOST), config=config, now=now)

@@ -1,4 +1,4 @@
-"""What nodes say that cannot be is not counted, and what they have said of it before is put right."""
+"""Leaves impossible figures of nodes out of the sums, and repairs those already stored."""
 
 from alembic import op
 
