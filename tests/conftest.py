@@ -56,6 +56,11 @@ def pytest_configure() -> None:
     pace.factor()
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import the suites of running systems where they are not asked for."""
+    return True if config.getoption("--fast") and selection.is_of_systems(collection_path) else None
+
+
 @pytest.hookimpl(trylast=True)  # fixtures are known then, and what other files have marked
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what was not asked for, and give every test as much time as the pace of the machine asks for."""

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 
+import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -67,6 +68,7 @@ def test_revisions_are_called_like_their_files_and_follow_each_other_by_name() -
     assert list(revisions.known_revisions()) == walked[::-1]
 
 
+@pytest.mark.system
 def test_a_server_and_a_worker_do_without_alembic() -> None:
     """It is 5 MB in each of their processes."""
     code = "import sys, weyl.commands, weyl.worker, weyl.server; sys.exit('alembic' in sys.modules)"

@@ -158,6 +158,7 @@ def test_an_unreachable_server_is_exit_6(tmp_path: Path) -> None:
     assert "127.0.0.1:9" in result.stderr
 
 
+@pytest.mark.system
 def test_a_database_that_is_not_there_is_exit_6_and_no_bug() -> None:
     result = weyl("db", "check", WEYL_DATABASE_URL="postgresql+asyncpg://weyl@127.0.0.1:9/weyl")
     assert result.returncode == 6, result.stderr

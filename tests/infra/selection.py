@@ -63,7 +63,13 @@ def needs_a_system(item: pytest.Item) -> bool:
     """Tell whether a test starts a database, a store or more."""
     if item.get_closest_marker("system") or not SYSTEM_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
         return True
-    return item.path.relative_to(ROOT / "tests").parts[0] in SYSTEM_SUITES
+    return is_of_systems(item.path)
+
+
+def is_of_systems(path: Path) -> bool:
+    """Tell whether a path lies in a suite that judges running systems."""
+    tests = ROOT / "tests"
+    return path != tests and path.is_relative_to(tests) and path.relative_to(tests).parts[0] in SYSTEM_SUITES
 
 
 def scale_timeouts(items: Sequence[pytest.Item], usual_s: float) -> None:

@@ -184,7 +184,7 @@ async def test_each_parametric_job_may_have_its_own_list_of_files(
         ([PLAIN + 'LogLevel = %s; Parameters = {x, {c}};'], ["Job 0", "LogLevel", "text"]),
         ([PLAIN + 'InputSandbox = {"SB:SandboxSE|/S3/sandboxes/voa/user/alice/sha256:' + "0" * 64 + '.tar.zst"};'],
          ["andbox"]),
-        ([PLAIN] * 2001, ["2000", "send several"]),
+        ([PLAIN] * 2001, ["2000", "split it"]),
     ],
 )  # fmt: skip
 async def test_one_bad_job_refuses_all_and_is_named(

@@ -134,6 +134,7 @@ async def _enqueue_at_last(db: Database, task: Task, payload: str) -> None:
     raise AssertionError("The pool hands out dead connections only")
 
 
+@pytest.mark.system
 async def test_a_worker_goes_on_when_the_database_was_restarted() -> None:
     with tempfile.TemporaryDirectory(prefix="weyl-t-") as name:
         directory = Path(name)

@@ -9,6 +9,8 @@ from tests.infra.disk import full, small_disk
 from tests.weyl_pilot.conftest import Start, finish
 from tests.weyl_pilot.stand_in import StandIn
 
+pytestmark = pytest.mark.system
+
 
 @pytest.fixture
 def disk(work_dir: Path) -> Iterator[Path]:

@@ -27,6 +27,7 @@ def work_of(name: str, number: int, **values: str) -> dict[str, object]:
     return work_document(jdl.parse(text), {"Parameter": number, "ParameterNumber": number - 1}, number)
 
 
+@pytest.mark.system
 async def test_generated_merged_and_fitted_by_a_pilot_of_the_local_computing_element(
     server: StandIn, work_dir: Path
 ) -> None:
