@@ -12,6 +12,8 @@ STARTS = "starts.txt"
 """The name of the file, beside what the pilot was sent with."""
 """Where files are fetched from, if that is not where the jobs run."""
 _HEAD = b"weyl starts 1\n"
+DIGITS_MAX = 19
+"""Of a job's number. A payload that runs as its pilot's user can write the file, and Python refuses long numbers."""
 
 
 class Starts:
@@ -57,7 +59,8 @@ def read_starts(content: Optional[bytes]) -> Optional[FrozenSet[int]]:
     if not whole.startswith(head):
         return None
     lines = [line for line in whole[len(head) :].split("\n")[:-1] if line]
-    return frozenset(map(int, lines)) if all(map(str.isdecimal, lines)) else None
+    is_sound = all(line.isdecimal() and len(line) <= DIGITS_MAX for line in lines)
+    return frozenset(map(int, lines)) if is_sound else None
 
 
 def _sync_directory(directory: Path) -> None:

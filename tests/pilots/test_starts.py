@@ -45,6 +45,8 @@ class NoCarrier(LocalComputeElement):
         ("HEAD", ALONE, LocalComputeElement, [0, 0]),
         ("''", ALONE, LocalComputeElement, [1, 1]),
         ("HEAD + '9\\n' * 600_000", ALONE, LocalComputeElement, [1, 1]),
+        # A payload can write the file where it runs as the user of its pilot; Python reads no number that long.
+        ("HEAD + '1\\n' + '9' * 5_000 + '\\n'", ALONE, LocalComputeElement, [1, 1]),
         # Nobody saw the pilot itself end: it may still run, and start what it had not started.
         ("HEAD + '1\\n'", WITH_ITS_LAUNCHER, LocalComputeElement, [1, 1]),
         ("HEAD + '1\\n'", ALONE, NoCarrier, [1, 1]),
