@@ -9,6 +9,7 @@ import importlib
 import io
 import lzma
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -237,7 +238,10 @@ def _anonymous(member: tarfile.TarInfo, base: str) -> Optional[tarfile.TarInfo]:
 
 
 def find_outputs(directory: Path, patterns: Iterable[str]) -> Tuple[List[str], List[str]]:
-    """Names below the directory that the patterns mean, and the patterns that mean nothing there."""
+    """Names below the directory that the patterns mean, and the patterns that mean nothing there.
+
+    A pattern that Python refuses is one of these, with the reason behind it: `a**b` before Python 3.13.
+    """
     found, missing = [], []  # type: List[str], List[str]
     base = os.path.realpath(str(directory))
     for pattern in patterns:
@@ -245,7 +249,11 @@ def find_outputs(directory: Path, patterns: Iterable[str]) -> Tuple[List[str], L
         if os.path.isabs(clean) or clean == ".." or clean.startswith("../"):
             missing.append(pattern)
             continue
-        names = sorted(str(path.relative_to(directory)) for path in directory.glob(clean)) if clean != "." else []
+        try:
+            names = sorted(str(path.relative_to(directory)) for path in directory.glob(clean)) if clean != "." else []
+        except (ValueError, re.error) as error:
+            missing.append("%s (not a pattern: %s)" % (pattern, error))
+            continue
         inside = [name for name in names if _is_plain(directory / name, base)]
         if not inside:
             missing.append(pattern)

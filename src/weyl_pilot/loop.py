@@ -15,10 +15,11 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from weyl_pilot.connection import Refused, Unreachable
 from weyl_pilot.offer import SAFETY_S, Node
+from weyl_pilot.outcome import Outcome, broken
 from weyl_pilot.server import Server, new_request_id
 from weyl_pilot.watchdog import DISK_RESERVE_MB, Verdict
 from weyl_pilot.work import Work
-from weyl_pilot.wrapper import Outcome, Wrapper
+from weyl_pilot.wrapper import Wrapper
 
 log = logging.getLogger("weyl_pilot.loop")
 
@@ -239,7 +240,11 @@ class Loop:
         threading.Thread(target=self._carry, args=(wrapper,), name="job-%d" % work.job_id, daemon=True).start()
 
     def _carry(self, wrapper: Wrapper) -> None:
-        outcome = wrapper.run()
+        try:
+            outcome = wrapper.run()
+        except Exception as error:
+            log.exception("job %d: what it had could not be given back", wrapper.work.job_id)
+            outcome = broken(error)
         self._events.put(("ended", (wrapper, outcome)))
 
     def _on_ended(self, wrapper: Wrapper, outcome: Outcome) -> None:

@@ -110,11 +110,13 @@ class Shares:
         """Takes back what a job had: ends what runs of it, removes its files, and then lets others have its user."""
         with self._lock:
             share = self._taken.pop(job_id, Share())
-        if share.group is not None:
-            share.group.close()
-        remove_tree(directory)
-        if share.lease is not None:
-            share.lease.give_back()
+        try:
+            if share.group is not None:
+                share.group.close()
+            remove_tree(directory)
+        finally:
+            if share.lease is not None:
+                share.lease.give_back()
 
     def _free_cpus(self, wanted: int) -> Tuple[int, ...]:
         free = sorted(self.cpus.difference(*(share.cpus for share in self._taken.values())))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import logging
 import os
@@ -17,6 +18,7 @@ from weyl_pilot.archive import UNPACKED_MAX, find_outputs, pack
 from weyl_pilot.connection import Refused, Unreachable
 from weyl_pilot.isolation import Cell, Walls, hand_over, prepare, write_token
 from weyl_pilot.outbox import Outbox
+from weyl_pilot.outcome import Outcome, StageFailure, broken, short
 from weyl_pilot.payload import Payload, Result, Streams
 from weyl_pilot.sandbox import Sandboxes, SandboxFailure
 from weyl_pilot.server import Server
@@ -59,21 +61,6 @@ class Shop:
     power_db12: float = 10.0
     ends_at: float = float("inf")
     shares: Shares = field(default_factory=Shares)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a job's last report will say. `status` None leaves the status to the server."""
-
-    status: Optional[str]
-    minor: str
-    application: Optional[str] = None
-    error_class: Optional[str] = None
-
-    @property
-    def is_good(self) -> bool:
-        """Whether the job did what it was to do."""
-        return self.status == "Done"
 
 
 class Wrapper:
@@ -122,20 +109,30 @@ class Wrapper:
 
     def run(self) -> Outcome:
         """Runs all stages, whatever happens in them, and leaves the last report to the outbox."""
-        try:
-            outcome = self._until_the_end()
-        except Exception as error:
-            log.exception("job %d: the wrapper failed", self.work.job_id)
-            outcome = Outcome("Failed", "Exception During Execution", _short(error), "host")
-        outcome = self._finally(outcome)
-        self._report_end(outcome)
-        self.outbox.close()
-        self._shop.server.unwatch_job_token(self.work.job_id)
-        if self._payload is not None:
-            self._payload.close()
-        self._shop.shares.give_back(self.work.job_id, self.cell.run.parent)
+        # What was taken is given back, last first, also if something before it raises.
+        with contextlib.ExitStack() as stack:
+            stack.callback(lambda: self._shop.shares.give_back(self.work.job_id, self.cell.run.parent))
+            stack.callback(self._close_payload)
+            stack.callback(self._shop.server.unwatch_job_token, self.work.job_id)
+            stack.callback(self.outbox.close)
+            try:
+                outcome = self._until_the_end()
+            except Exception as error:
+                log.exception("job %d: the wrapper failed", self.work.job_id)
+                outcome = broken(error)
+            try:
+                outcome = self._finally(outcome)
+                self._report_end(outcome)
+            except Exception as error:
+                log.exception("job %d: the end of the wrapper failed", self.work.job_id)
+                outcome = broken(error, outcome)
+                self._report_state(outcome)
         log.info("job %d: %s / %s", self.work.job_id, outcome.status or "as the server says", outcome.minor)
         return outcome
+
+    def _close_payload(self) -> None:
+        if self._payload is not None:
+            self._payload.close()
 
     def _until_the_end(self) -> Outcome:
         try:
@@ -143,11 +140,11 @@ class Wrapper:
                 command = self._set_up()
             with self._stage("pre"):
                 self._run_commands("pre")
-        except _StageFailure as failure:
+        except StageFailure as failure:
             return self._ruled(failure.outcome)
         with self._stage("payload"):
             outcome = self._run_payload(command)
-        with self._stage("post"), contextlib.suppress(_StageFailure):
+        with self._stage("post"), contextlib.suppress(StageFailure):
             self._run_commands("post")
         return outcome
 
@@ -167,13 +164,13 @@ class Wrapper:
         try:
             self._share = shop.shares.take(work, self.cell.run.parent)
         except NoFreeUid as error:
-            raise _StageFailure("Job Wrapper Initialization", _short(error), error_class="host") from error
+            raise StageFailure("Job Wrapper Initialization", short(error), error_class="host") from error
         self._share.pin()
         cell = self.cell = replace(self.cell, uid=self._share.uid)
         prepare(cell)
         if len(self._share.gpus) < work.gpus:
             text = "%d GPUs are its own, and %d of them are free here" % (work.gpus, len(self._share.gpus))
-            raise _StageFailure("Job Wrapper Initialization", text, error_class="host")
+            raise StageFailure("Job Wrapper Initialization", text, error_class="host")
         try:
             if work.token:
                 shop.server.accept_job_token(work.job_id, work.token)
@@ -192,11 +189,11 @@ class Wrapper:
             environment_path = self._environment()["PATH"]
             command = resolve_command(work, cell.run, inside=shop.walls.run_path(cell), path=environment_path)
         except (SandboxFailure, Unreachable) as error:
-            raise _StageFailure("Failed Downloading InputSandbox", _short(error), error_class="site") from error
+            raise StageFailure("Failed Downloading InputSandbox", short(error), error_class="site") from error
         except Refused as error:
-            raise _StageFailure("Job Wrapper Initialization", _short(error), error_class="host") from error
+            raise StageFailure("Job Wrapper Initialization", short(error), error_class="host") from error
         except ApplicationNotFound as error:
-            raise _StageFailure("Application not found", "%s not found" % error, error_class="payload") from error
+            raise StageFailure("Application not found", "%s not found" % error, error_class="payload") from error
         description = json.dumps(
             {"job_id": work.job_id, "cores": work.cores, "ram_mb": work.ram_mb, "owner": work.owner}
         )
@@ -233,7 +230,7 @@ class Wrapper:
                 shop.starts.note(work.job_id)
             except OSError as error:
                 text = "The start of the payload could not be recorded: %s" % error
-                return Outcome("Failed", "Job Wrapper Initialization", _short(text), "host")
+                return Outcome("Failed", "Job Wrapper Initialization", short(text), "host")
             self._payload = self._start(command, self._streams())
         self.outbox.parameters({"PayloadPID": self._payload.pid})
         shop.watchdog.add(
@@ -310,7 +307,7 @@ class Wrapper:
                 process.close()
             if code != 0:
                 text = "%s command %s exited with status %d" % (stage, command[0], code)
-                raise _StageFailure("JobWrapper execution", text, error_class="site")
+                raise StageFailure("JobWrapper execution", text, error_class="site")
 
     # -- the end ----------------------------------------------------------------------------------------------------
 
@@ -320,9 +317,9 @@ class Wrapper:
                 self._upload(outcome)
             except (SandboxFailure, Unreachable, OSError) as error:
                 log.error("job %d: the output sandbox is lost: %s", self.work.job_id, error)
-                self.outbox.parameters({"OutputSandboxProblem": _short(error)})
+                self.outbox.parameters({"OutputSandboxProblem": short(error)})
                 if outcome.is_good:
-                    return Outcome("Failed", "Uploading Output Sandbox", _short(error), "output_upload")
+                    return Outcome("Failed", "Uploading Output Sandbox", short(error), "output_upload")
         return outcome
 
     def _upload(self, outcome: Outcome) -> None:
@@ -331,7 +328,7 @@ class Wrapper:
             return
         streams = [safe_file_name(self.work.std_output, "std.out"), safe_file_name(self.work.std_error, "std.err")]
         names, missing = find_outputs(self.cell.run, self.work.output_sandbox)
-        more, _ = find_outputs(self.cell.run, streams)
+        more, _ = find_outputs(self.cell.run, map(glob.escape, streams))
         names += [name for name in more if name not in names]
         names = [name for name in names if name not in streams or (self.cell.run / name).lstat().st_size]
         if missing and outcome.is_good:
@@ -379,19 +376,10 @@ class Wrapper:
         if outcome.error_class is not None:
             parameters["ErrorClass"] = outcome.error_class
         self.outbox.parameters(parameters)
+        self._report_state(outcome)
+
+    def _report_state(self, outcome: Outcome) -> None:
         if outcome.status is not None:
             self.outbox.state(
                 outcome.status, minor=outcome.minor, application=outcome.application, error_class=outcome.error_class
             )
-
-
-class _StageFailure(Exception):
-    """A stage ended the job before its payload could start."""
-
-    def __init__(self, minor: str, application: str, *, error_class: str) -> None:
-        super().__init__(application)
-        self.outcome = Outcome("Failed", minor, application, error_class)
-
-
-def _short(error: object) -> str:
-    return str(error)[:255] or type(error).__name__

@@ -51,6 +51,17 @@ def test_a_job_runs_from_match_to_done_on_every_python(server: StandIn, start: S
     assert server.pilot["Status"] == "Done"
 
 
+@pytest.mark.parametrize("python", old_pythons())
+def test_an_output_pattern_that_python_refuses_counts_as_missing(server: StandIn, start: Start, python: str) -> None:
+    job = server.add(
+        1, executable="/bin/echo", arguments="good", std_output="a**[1]", output_sandbox=["a**b", "a**[1]"]
+    )
+    finish(start(python=python))
+    assert job.last("Status") == "Done"
+    assert job.parameters["OutputSandboxMissingFiles"].startswith("a**b")
+    assert server.output(1) == {"a**[1]": b"good\n"}
+
+
 def test_a_failed_payload_says_its_exit_code_and_still_gives_its_output(server: StandIn, start: Start) -> None:
     job = server.add(1, executable="/bin/sh", arguments="-c 'echo before; exit 42'", output_sandbox=["std.out", "gone"])
     finish(start())
