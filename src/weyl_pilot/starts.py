@@ -26,7 +26,7 @@ class Starts:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         self._file = os.open(str(place / STARTS), flags, 0o600)
         self._write(_HEAD)
-        _sync_directory(place)
+        sync_directory(place)
 
     def note(self, job_id: int) -> None:
         """Returns once it is on disk that this payload starts; what raises here must not be started."""
@@ -63,7 +63,8 @@ def read_starts(content: Optional[bytes]) -> Optional[FrozenSet[int]]:
     return frozenset(map(int, lines)) if is_sound else None
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Returns once the names of the files in it are on disk."""
     descriptor = os.open(str(directory), os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

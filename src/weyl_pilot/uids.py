@@ -7,6 +7,7 @@ and the id is not given to anybody as long as something of it lives.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import grp
 import json
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any, Dict, Optional, Sequence
 
 from weyl_pilot import leftovers
+from weyl_pilot.starts import sync_directory
 
 log = logging.getLogger("weyl_pilot.uids")
 
@@ -43,10 +45,12 @@ class Lease:
         self._descriptor = descriptor
 
     def note(self, directory: Path, groups: Sequence[str]) -> None:
-        """Writes down where the things of the payload will be, before there are any."""
+        """Returns once it is on disk where the things of the payload will be; what raises here must not be used."""
         content = json.dumps({"directory": str(directory), "groups": list(groups)}).encode()
         os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, content, 0)
+        if os.pwrite(self._descriptor, content, 0) < len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fsync(self._descriptor)
 
     def rest(self) -> Optional[str]:
         """What lives of the id; what can be cleared away is, if nothing runs."""
@@ -64,12 +68,14 @@ class Lease:
 
     def give_back(self) -> None:
         """Lets others have the id; with something of it still here, it stays unused until that is gone."""
-        left = self.rest()
-        if left is None:
-            os.ftruncate(self._descriptor, 0)
-        else:
-            log.warning("user id %d is not free yet: %s", self.uid, left)
-        self.close()
+        try:
+            left = self.rest()
+            if left is None:
+                os.ftruncate(self._descriptor, 0)
+            else:
+                log.warning("user id %d is not free yet: %s", self.uid, left)
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Lets go of the lock."""
@@ -98,10 +104,15 @@ class Uids:
             lease = None if _is_known(uid) else _lock(locks / str(uid), uid)
             if lease is None:
                 continue
-            left = lease.rest()
-            if left is None:
-                lease.note(directory, groups)
-                return lease
+            try:
+                left = lease.rest()
+                if left is None:
+                    lease.note(directory, groups)
+                    sync_directory(locks)  # for a file that is new
+                    return lease
+            except OSError as error:
+                lease.close()
+                raise NoFreeUid("user id %d cannot be noted in %s: %s" % (uid, locks, error.strerror)) from error
             log.info("user id %d is not free: %s", uid, left)
             lease.close()
         raise NoFreeUid(
@@ -113,7 +124,9 @@ class Uids:
         for place in self._places:
             directory = Path(place) / LOCK_DIRECTORY
             try:
-                directory.mkdir(mode=0o700, exist_ok=True)
+                if not os.path.lexists(str(directory)):
+                    directory.mkdir(mode=0o700, exist_ok=True)
+                    sync_directory(directory.parent)
                 state = directory.lstat()
             except OSError:
                 continue

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.infra.disk import full, small_disk
 from weyl_pilot import leftovers
 from weyl_pilot.bundle import REPORTS, Journal
 from weyl_pilot.isolation import Walls
@@ -128,6 +130,32 @@ def test_a_record_that_was_cut_short_holds_nobody_up(tmp_path: Path) -> None:
     lease.close()
     (tmp_path / LOCK_DIRECTORY / str(UID)).write_text('{"directory": "/')
     assert uids(tmp_path).lease(tmp_path / "none").uid == UID
+
+
+def test_a_user_that_cannot_be_noted_is_not_given_out_and_not_held(work_dir: Path) -> None:
+    with small_disk(work_dir, size_mb=2) as disk:
+        uids(disk).lease(disk / "none").give_back()
+        with full(disk), pytest.raises(NoFreeUid, match=f"user id {UID} cannot be noted in .*: No space left"):
+            uids(disk).lease(disk / "none")
+        assert uids(disk).lease(disk / "none").uid == UID
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace shows what is flushed to the disk")
+def test_a_user_is_noted_on_disk_before_it_is_given_out(tmp_path: Path) -> None:
+    code = "import sys; from pathlib import Path; from weyl_pilot.uids import Uids\n"
+    code += "Uids([int(sys.argv[1])], [sys.argv[2]]).lease(Path('/none'))"
+    trace = ["strace", "-y", "-s", "200", "-e", "trace=pwrite64,fsync"]
+    done = subprocess.run(
+        [*trace, sys.executable, "-c", code, str(UID), str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    calls = [re.match(r"(\w+)\(\d+<([^>]*)>", line) for line in done.stderr.splitlines()]
+    locks = tmp_path / LOCK_DIRECTORY
+    assert [call.groups() for call in calls if call is not None] == [
+        ("fsync", str(tmp_path)),
+        ("pwrite64", str(locks / str(UID))),
+        ("fsync", str(locks / str(UID))),
+        ("fsync", str(locks)),
+    ]
 
 
 def test_accounts_of_the_machine_are_never_given_to_payloads(tmp_path: Path) -> None:
