@@ -10,7 +10,7 @@ from tests.jobs.conftest import MakeJobs, Rows
 from tests.jobs.test_stalled import NOT_RUNNING, OTHER, STAMP, config
 
 from weyl.jobs.service.end_of_pilot import end_of_pilot
-from weyl.jobs.starts import MAY_HAVE_STARTED, start_of
+from weyl.jobs.starts import LOST_IN_SETUP, MAY_HAVE_STARTED, start_of
 from weyl.jobs.states import ON_NODE
 from weyl.jobs.tables import job_attempts
 from weyl.kit.clock import utcnow
@@ -43,7 +43,32 @@ async def test_with_the_word_of_its_pilot_a_job_that_did_not_start_waits_again_f
         preparing: ("Received", "Job Rescheduled"),
         elsewhere: ("Failed", MAY_HAVE_STARTED),
     }
-    assert not any(found[job_id]["overrides"] or found[job_id]["reschedule_counter"] for job_id in (waiting, preparing))
+    assert not any(found[job_id]["reschedule_counter"] for job_id in (waiting, preparing))
+    assert [found[job_id]["overrides"] for job_id in (waiting, preparing)] == [None, {"retries": {"setup": 1}}]
+
+
+@pytest.mark.parametrize(("retries", "again"), [(0, 3), (1, 4)])
+async def test_a_job_whose_set_up_ends_its_pilots_fails_in_the_end(
+    db: Database, make_jobs: MakeJobs, row: Rows, history: Rows, retries: int, again: int
+) -> None:
+    rules = config(retries=retries)
+    (job_id,) = await make_jobs(status="Matched", pilot=STAMP)
+
+    async def lose(status: str) -> str:
+        async with db.transaction() as tx:
+            bind = "UPDATE jobs SET status = :status, pilot_stamp = :stamp WHERE job_id = :id"
+            await tx.execute(sa.text(bind), {"status": status, "stamp": STAMP, "id": job_id})
+            starts = {STAMP: frozenset[int]()}
+            await end_of_pilot(tx, [STAMP], config=rules, now=utcnow(), reason=NOT_RUNNING, starts=starts)
+        return str(await row(job_id, "status"))
+
+    assert [await lose("Running") for _ in range(again)] == ["Received"] * again
+    assert [await lose("Matched") for _ in range(4)] == ["Received"] * 4
+    assert await lose("Running") == "Failed"
+    assert (await history(job_id))[-1][:2] == ("Failed", LOST_IN_SETUP)
+    async with db.read() as tx:
+        attempts = (await tx.execute(sa.select(job_attempts.c.error_class).order_by(job_attempts.c.attempt))).scalars()
+        assert list(attempts) == [None] * 3 + ["pilot"] * retries + [None] * 4
 
 
 async def test_what_may_have_started_is_run_again_as_often_as_what_has(

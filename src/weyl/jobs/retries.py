@@ -8,6 +8,8 @@ from enum import StrEnum
 from weyl.config.retries import GrowingRetry, HostRetry, LaterRetry, PayloadRetry, Retry, RetryRule
 from weyl.jobs.overrides import Overrides, joined
 
+# A set-up that ends its pilots, by the size of its input for example, must not go on for ever.
+SETUPS_MAX = 3
 # Jobs that fail on a host within so many seconds have the host back at the same time, and so the same class.
 AVOID_STEP_S = 300
 
@@ -74,6 +76,12 @@ def next_run(run: FailedRun, retry: Retry, *, reschedulings_max: int, now: datet
         reason=f"Retry {tried + 1} of {rule.max} after an error of class {run.error_class}: {reason}",
         after_s=rule.after if isinstance(rule, LaterRetry) else 0,
     )
+
+
+def next_setup(known: Overrides) -> Overrides | None:
+    """Count a run that was lost in its set-up, before its payload started; None: there were too many of them."""
+    lost = known.retries.get("setup", 0)
+    return None if lost >= SETUPS_MAX else replace(known, retries={**known.retries, "setup": lost + 1})
 
 
 def rule_of(retry: Retry, error_class: ErrorClass, job_type: str) -> RetryRule | None:

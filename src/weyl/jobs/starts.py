@@ -10,12 +10,15 @@ no word of that pilot."""
 NO_WORD: Starts = {}
 MAY_HAVE_STARTED = "Job may have started: pilot not running"
 NOT_HEARD_OF = "Job may have started: no report from its pilot"
+LOST_IN_SETUP = "Job not started: pilots were lost while they set it up"
 
 
 class Start(StrEnum):
     """What is known of the start of a payload."""
 
     NO = "no"
+    SETUP = "setup"
+    """It did not start; the pilot was setting the job up, which may be what ended it."""
     PERHAPS = "perhaps"
     YES = "yes"
 
@@ -30,4 +33,4 @@ def start_of(job_id: int, status: str, started: Set[int] | None) -> Start:
         return Start.PERHAPS if status == "Matched" else Start.YES
     if job_id in started or status not in ("Matched", "Running"):
         return Start.YES
-    return Start.NO
+    return Start.NO if status == "Matched" else Start.SETUP

@@ -5,12 +5,13 @@ from datetime import datetime
 from typing import Any
 
 from weyl.config.models import Config
+from weyl.jobs.overrides import Overrides
 from weyl.jobs.queries import reschedule as queries
-from weyl.jobs.retries import ErrorClass
+from weyl.jobs.retries import ErrorClass, next_setup
 from weyl.jobs.service.moves import move
 from weyl.jobs.service.reschedule import give_back
 from weyl.jobs.service.retry import settle
-from weyl.jobs.starts import MAY_HAVE_STARTED, NO_WORD, Start, Starts, start_of
+from weyl.jobs.starts import LOST_IN_SETUP, MAY_HAVE_STARTED, NO_WORD, Start, Starts, start_of
 from weyl.jobs.states import Report
 from weyl.kit.db import Tx
 
@@ -22,7 +23,8 @@ async def end_of_pilot(
 ) -> None:
     """Let jobs that never started wait again, and fail those that did or may have, with the reason as minor status.
 
-    A job that failed so runs again on another host, as often as its VO lets it.
+    A job that failed so runs again on another host, as often as its VO lets it. One whose pilots are lost while they
+    set it up waits again some times, and then fails too.
     """
     rows = await queries.lock_jobs_of_pilots(tx, stamps)
     await _resolve(tx, rows, config=config, now=now, reason=reason, starts=starts)
@@ -46,12 +48,19 @@ async def _resolve(
     tx: Tx, rows: Mapping[int, Any], *, config: Config, now: datetime, reason: str, starts: Starts
 ) -> None:
     found = {job_id: start_of(job_id, row["status"], starts.get(row["pilot_stamp"])) for job_id, row in rows.items()}
-    await give_back(tx, _of(rows, found, Start.NO), config=config, now=now)
-    for start, minor in ((Start.YES, reason), (Start.PERHAPS, MAY_HAVE_STARTED)):
-        lost = _of(rows, found, start)
+    next_setups = {job_id: next_setup(Overrides.read(rows[job_id]["overrides"])) for job_id in _of(found, Start.SETUP)}
+    again = {job_id: overrides for job_id, overrides in next_setups.items() if overrides is not None}
+    waiting = {job_id: rows[job_id] for job_id in (*_of(found, Start.NO), *again)}
+    await give_back(tx, waiting, again, config=config, now=now)
+    for job_ids, minor in (
+        (_of(found, Start.YES), reason),
+        (_of(found, Start.PERHAPS), MAY_HAVE_STARTED),
+        (next_setups.keys() - again.keys(), LOST_IN_SETUP),
+    ):
+        lost = {job_id: rows[job_id] for job_id in job_ids}
         await move(tx, lost, Report(now, "Failed", minor, source=SOURCE), now=now)
         await settle(tx, dict.fromkeys(lost, ErrorClass.PILOT), config=config, now=now)
 
 
-def _of(rows: Mapping[int, Any], found: Mapping[int, Start], start: Start) -> dict[int, Any]:
-    return {job_id: row for job_id, row in rows.items() if found[job_id] is start}
+def _of(found: Mapping[int, Start], start: Start) -> list[int]:
+    return [job_id for job_id, each in found.items() if each is start]

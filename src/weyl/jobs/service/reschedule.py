@@ -84,11 +84,19 @@ async def reschedule(tx: Tx, permit: Managed, *, config: Config, now: datetime, 
     return outcome
 
 
-async def give_back(tx: Tx, rows: Mapping[int, Any], *, config: Config, now: datetime) -> None:
-    """Let locked jobs that a pilot had taken, but not started, wait again; that costs them no rescheduling."""
+async def give_back(
+    tx: Tx, rows: Mapping[int, Any], overrides: Mapping[int, Overrides], *, config: Config, now: datetime
+) -> None:
+    """Let locked jobs that a pilot had taken, but not started, wait again; that costs them no rescheduling.
+
+    Those with overrides begin with these.
+    """
     counters = {job_id: row["reschedule_counter"] for job_id, row in rows.items()}
     outcome = Rescheduled()
     starts = await starts_of(tx, rows, counters, config, outcome)
+    starts = {
+        job_id: replace(start, overrides=overrides.get(job_id, start.overrides)) for job_id, start in starts.items()
+    }
     await begin_anew(tx, rows, starts, now=now)
     refused = {job_id: rows[job_id] for job_id in outcome.failed}
     await move(tx, refused, Report(now, "Failed", "Illegal Job JDL", source=SOURCE), now=now)
