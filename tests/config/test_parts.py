@@ -1,11 +1,18 @@
 """What programs on worker nodes are given of the configuration: what their VO works by, and none of its people."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import httpx2
 import pytest
 from tests.infra.app import Application, Installation, config_document
+
+from weyl.config.models import Config, with_sections
+from weyl.config.parts import part_of
+from weyl.config.section import OpenSection, Section
+
+SECRET = "s3cret"
 
 
 @pytest.fixture
@@ -68,3 +75,98 @@ async def test_the_part_of_a_vo_is_written_once_and_keeps_its_etag_until_it_chan
     installation.commit_config(changed, "Another priority")
     await store.refresh()
     assert (await ask(**{"If-None-Match": first.headers["ETag"]})).status_code == 200
+
+
+def sections_in(annotation: Any) -> list[type[Section]]:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in sections_in(argument)]
+
+
+def fill_free_places(model: type[Section], document: dict[str, Any], path: str = "") -> Iterator[str]:
+    """Write a word of its own into every place of a document where its model takes anything; yield the words."""
+    if issubclass(model, OpenSection):
+        document["SecretKey"] = f"{SECRET}{path}.SecretKey"
+        yield document["SecretKey"]
+    for field in model.model_fields.values():
+        name, place = str(field.alias), f"{path}.{field.alias}"
+        sections = sections_in(field.annotation)
+        if Any in (field.annotation, *get_args(field.annotation)) or dict[str, Any] in get_args(field.annotation):
+            document[name] = {"Password": f"{SECRET}{place}"}
+            yield document[name]["Password"]
+        elif sections and get_origin(field.annotation) is dict:
+            for key, entry in document.setdefault(name, {"one": {}}).items():
+                yield from fill_free_places(sections[0], entry, f"{place}.{key}")
+        elif len(sections) == 1 and get_origin(field.annotation) is not list:
+            section = document.get(name, {})
+            yield from fill_free_places(sections[0], section, place)
+            if section:
+                document[name] = section
+
+
+@pytest.fixture
+def document() -> dict[str, Any]:
+    """A configuration with an entry in each mapping of which the model demands something."""
+    made = config_document(["voa"])
+    made["Operations"] = {
+        "voa": {
+            "InputData": {"Files": {"/voa/a": {"StorageElements": ["one"]}}},
+            "Services": {"JobScheduling": {"MaxRescheduling": 7}},
+        }
+    }
+    return made
+
+
+def test_no_free_place_of_the_configuration_is_in_a_part(document: dict[str, Any]) -> None:
+    words = list(fill_free_places(Config, document))
+    assert {
+        f"{SECRET}.{place}"
+        for place in (
+            "Systems",
+            "WebApp",
+            "LocalSite",
+            "MCTestingDestination",
+            "Extensions",
+            "Operations.voa.Shifter",
+            "Operations.voa.Services.Catalogs",
+            "Operations.voa.Matching.Defaults",
+            "Operations.voa.Tasks.Schedules.one.Arguments",
+            "Resources.Sites.LCG.Alpha.org.CEs.ce.alpha.org.DriverOptions",
+            "Resources.StorageElements.one.SecretKey",
+            "Resources.FTS.one.SecretKey",
+        )
+    } <= set(words)
+    config = Config.model_validate(document)
+    whole, part = (each.model_dump_json(by_alias=True) for each in (config, part_of(config, "voa")))
+    assert [word for word in words if f'"{word}"' not in whole] == []
+    assert [word for word in words if f'"{word}"' in part] == []
+    assert SECRET not in part
+
+
+def test_a_part_is_a_configuration_with_what_is_declared_of_the_grid(document: dict[str, Any]) -> None:
+    document["Resources"] |= {
+        "Computing": {"OSCompatibility": {"x86_64-el9": ["x86_64-el8"]}},
+        "StorageElements": {"one": {"Sites": ["LCG.Alpha.org"], "Medium": "tape", "SecretKey": SECRET}},
+        "FTS": {"F": {"Status": {"Status": "Banned"}, "Token": SECRET}},
+    }
+    config = Config.model_validate(document)
+    part = part_of(config, "voa")
+    assert Config.model_validate_json(part.model_dump_json(by_alias=True)) == part
+    assert part.operations["voa"].services.job_scheduling.max_rescheduling == 7
+    assert part.operations["voa"].input_data == config.operations["voa"].input_data
+    assert part.resources.computing == config.resources.computing
+    storage, server = part.resources.storage_elements["one"], part.resources.fts["F"]
+    assert (storage.sites, storage.medium, storage.model_extra) == (["LCG.Alpha.org"], "tape", {})
+    assert (server.status, server.model_extra) == (config.resources.fts["F"].status, {})
+
+
+def test_what_extensions_are_told_is_in_no_part(document: dict[str, Any]) -> None:
+    class Catalogue(Section):
+        token: str
+
+    document["Extensions"] = {"catalogue": {"Token": SECRET}}
+    config = with_sections({"catalogue": Catalogue}).model_validate(document)
+    assert config.section(Catalogue).token == SECRET
+    part = part_of(config, "voa").model_dump_json(by_alias=True)
+    assert SECRET not in part
+    Config.model_validate_json(part)
