@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 from sqlalchemy import text
 
@@ -11,6 +12,7 @@ from weyl.accounting.tables import JOB_KEYS, job_hour_deltas, job_hours, job_rec
 from weyl.accounting.tasks import FOLD, HOUSEKEEPING, tasks
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
+from weyl.kit.isolated import SomeFailed
 from weyl.kit.partitions import ensure_month_partitions
 from weyl.migrations import migrate
 from weyl.tasks.models import Run
@@ -88,8 +90,15 @@ async def test_one_vos_sum_that_cannot_be_made_keeps_no_other_vo_from_its_own(
     application: Application, db: Database
 ) -> None:
     await insert(db, job_hour_deltas, *(hour_of(vo, HUGE) for vo in ("voa", "voa")), hour_of("vob", 5))
-    await run(db, FOLD)
+    with pytest.raises(SomeFailed, match="1 failed, 1 done; voa: "):
+        await run(db, FOLD)
     async with db.read() as tx:
         folded = (await tx.execute(text("SELECT vo, cpu_s FROM job_hours"))).all()
         left = (await tx.execute(text("SELECT vo FROM job_hour_deltas"))).scalars().all()
     assert (folded, left) == ([("vob", 5)], ["voa", "voa"])
+
+
+async def test_sums_that_no_vo_gets_fail_the_task(application: Application, db: Database) -> None:
+    await insert(db, job_hour_deltas, *(hour_of("voa", HUGE) for _ in range(2)))
+    with pytest.raises(SomeFailed, match="1 failed, 0 done; voa: "):
+        await run(db, FOLD)

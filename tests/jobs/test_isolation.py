@@ -19,6 +19,7 @@ from weyl.jobs.service.stalled import RULES, apply
 from weyl.jobs.tables import jobs
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
+from weyl.kit.isolated import SomeFailed, raising_failures
 from weyl.matcher.service.expiry import expire
 from weyl.pilots.service import polling, push
 
@@ -43,8 +44,9 @@ async def test_one_bad_job_does_not_stop_the_stalled_sweep(
 ) -> None:
     _, bad, _ = await make_jobs(3, status=before, at=utcnow() - DAY)
     await poison(db, bad)
-    for rule in RULES:
-        await apply(db, rule, config=config(), now=utcnow())
+    with pytest.raises(SomeFailed, match=f"1 failed, 2 done; {bad}: "), raising_failures():
+        for rule in RULES:
+            await apply(db, rule, config=config(), now=utcnow())
     assert await statuses(db) == [after, before, after]
 
 

@@ -2,19 +2,23 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 from tests.faults.proxy import proxy_before, url_through
 from tests.tasks.running import WAIT_S, working
 
 from weyl.kit.db import Database
+from weyl.kit.isolated import SomeFailed
+from weyl.kit.isolation import isolate
 from weyl.tasks import engine, locks
 from weyl.tasks.claims import retry_delay
 from weyl.tasks.engine import Worker
-from weyl.tasks.models import Task
+from weyl.tasks.models import Run, Task
 from weyl.tasks.repository import TaskRepository
 from weyl.tasks.schedule import first_run, next_run
 from weyl.tasks.service import enqueue
@@ -84,6 +88,29 @@ async def test_the_last_failure_is_kept(db: Database) -> None:
         await enqueue(tx, once, ["hello"])
     await Worker(db, [once.bind(recorder)]).drain()
     assert await _failed(db) == 1
+
+
+async def test_entries_that_fail_fail_the_run_which_is_not_repeated_and_leaves_no_dead_letter(db: Database) -> None:
+    runs = []
+
+    async def work(entries: Sequence[int]) -> int:
+        if 2 in entries:
+            raise ValueError("no")
+        return len(entries)
+
+    async def sweep(_: object) -> None:
+        runs.append(await isolate([1, 2, 3], work, event="test.not_done"))
+
+    async with db.transaction() as tx:
+        await enqueue(tx, GREET, [1])
+    bound = GREET.bind(sweep)
+    with capture_logs() as logs:
+        await Worker(db, [bound]).drain()
+    assert [run.done for run in runs] == [2]
+    assert [line["log_level"] for line in logs if line["event"] == "task.partly_failed"] == ["error"]
+    assert await _failed(db) == 0
+    with pytest.raises(SomeFailed, match="1 failed, 2 done; 2: ValueError"):
+        await bound.handler(None, Run(0, 1))
 
 
 async def test_a_schedule_runs_once_for_two_workers(db: Database) -> None:

@@ -10,6 +10,7 @@ from pgqueuer.models import Context, Job
 
 from weyl.kit import json
 from weyl.kit.db import Database
+from weyl.kit.isolated import SomeFailed
 from weyl.tasks.claims import claims_of, defer_delay, retry_delay
 from weyl.tasks.errors import GiveUp, RetryLater, WorkerDied
 from weyl.tasks.locks import NotTaken, holding
@@ -61,6 +62,8 @@ class Execution(EntrypointExecutor):
         async with self._room.one():
             try:
                 await self._deliver(job)
+            except SomeFailed as error:  # the next run meets them again: no other attempt, and no dead letter each time
+                log.error("task.partly_failed", task=self._bound.task.name, task_id=job.id, error=str(error))
             except Exception as error:
                 retry = self._retry(job, error)
                 if retry is None:

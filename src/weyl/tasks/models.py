@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, FailFast, Field
 
 from weyl.kit.bounds import ClosedModel, Name
+from weyl.kit.isolated import raising_failures
 
 Size = Literal["small", "medium", "large"]
 SIZES: tuple[Size, ...] = ("small", "medium", "large")
@@ -79,13 +80,19 @@ class Task:
         """Return the task with the function that does it."""
 
         async def handle(payload: Any, _: Run | None = None) -> None:
-            await handler(payload)
+            with raising_failures():
+                await handler(payload)
 
         return BoundTask(self, handle, is_needed)
 
     def bind_run(self, handler: RunHandler, *, is_needed: "IsNeeded | None" = None) -> "BoundTask":
         """Return the task with a function that also gets the `Run`: attempt, VO and fencing numbers."""
-        return BoundTask(self, handler, is_needed)
+
+        async def handle(payload: Any, run: Run) -> None:
+            with raising_failures():
+                await handler(payload, run)
+
+        return BoundTask(self, handle, is_needed)
 
     def at_priority(self, priority: int) -> "Task":
         """Return the same task, to be enqueued with another priority."""

@@ -97,7 +97,10 @@ async def check_jobs(
     row_of = {row["job_id"]: row for row in unchecked}
     failed: dict[int, Exception] = {}
     for portion in _portions(unchecked):
-        failed |= (await isolate([row["job_id"] for row in portion], check, event="jobs.not_checked")).failed
+        outcome = await isolate([row["job_id"] for row in portion], check, event="jobs.not_checked")
+        failed |= outcome.failed
+        if outcome.is_given_up:
+            break
     if failed:  # the others have been moved: another attempt is about these
         job_id, error = next(iter(failed.items()))
         raise NotChecked(f"{len(failed)} jobs could not be checked; job {job_id}: {error!r}") from error

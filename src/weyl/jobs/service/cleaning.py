@@ -64,9 +64,9 @@ async def clean(
     async with db.read() as tx:
         of = (rule.vo, rule.job_type)
         rows = await queries.select_old(tx, rule.step, of=of, before=before, after=after, limit=BATCH)
-    last = (rows[-1].last_update_time, rows[-1].job_id) if len(rows) == BATCH else None
     cleaned = await isolate([row.job_id for row in rows], among, event="jobs.not_cleaned")
-    return Cleaned(cleaned.done, last)
+    has_more = len(rows) == BATCH and not cleaned.is_given_up
+    return Cleaned(cleaned.done, (rows[-1].last_update_time, rows[-1].job_id) if has_more else None)
 
 
 async def _apply(
