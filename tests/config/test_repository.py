@@ -1,5 +1,7 @@
 """The repository, the store over it and the commands that write it, on a real git repository."""
 
+import asyncio
+import os
 import shutil
 from pathlib import Path
 
@@ -98,6 +100,28 @@ async def test_a_process_that_starts_at_a_bad_revision_looks_back_for_a_good_one
     await store.refresh()
     assert store.current().revision == good
     assert store.warnings
+
+
+async def test_a_process_that_starts_waits_for_a_slow_repository(
+    repository: GitRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, is_open, program = tmp_path / "gate", tmp_path / "open", tmp_path / "bin" / "git"
+    os.mkfifo(gate)
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\n[ -e {is_open} ] || cat {gate}\nexec {shutil.which("git")} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    store, loop = store_of(repository), asyncio.get_running_loop()
+    starting = asyncio.create_task(store.start())
+    with await asyncio.to_thread(gate.open, "w"):
+        clock = loop.time
+        monkeypatch.setattr(loop, "time", lambda: clock() + 30)
+        done, _ = await asyncio.wait([starting], timeout=0.1)
+        is_open.touch()
+    await starting
+    assert not done
+    assert store.current().config.registry.keys() == {"voa"}
+    await store.stop()
 
 
 async def test_a_revision_without_the_file_is_a_warning(repository: GitRepository) -> None:

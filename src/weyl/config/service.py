@@ -35,6 +35,8 @@ log = structlog.get_logger(__name__)
 
 # How far a process that starts looks back for a revision that is valid.
 _LOOK_BACK = 20
+FIRST_LOAD_S = 60.0
+"""How long a process that starts waits for its first configuration: for a remote repository, twice git's own limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +103,8 @@ class ConfigStore:
         return [self._warning] if self._warning else []
 
     async def start(self) -> None:
-        """Load the configuration and look for new revisions from now on."""
-        await self.follower.start()
+        """Load the configuration and look for new revisions from now on; a slow repository is waited for."""
+        await self.follower.start(patience_s=FIRST_LOAD_S)
 
     async def stop(self) -> None:
         """Stop looking."""
