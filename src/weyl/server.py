@@ -96,7 +96,7 @@ class PatientProtocol(HttpToolsProtocol):
         if self._pending_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
             self._is_too_large = True
             self.send_400_response("")
-        if not self._is_in_head and not self._is_left_over():
+        if not self._is_in_head and not self._is_left_over() and not self._is_idle():
             self._wait_no_longer()
         elif self._deadline is None:
             self._wait()
@@ -169,6 +169,10 @@ class PatientProtocol(HttpToolsProtocol):
 
     def _is_left_over(self) -> bool:
         return self._is_in_body and self.cycle is not None and self.cycle.response_complete
+
+    def _is_idle(self) -> bool:
+        """Tell whether bytes that belong to no request have ended the patience between two requests."""
+        return self.cycle is not None and self.cycle.response_complete and self.timeout_keep_alive_task is None
 
     def _wait(self) -> None:
         self._deadline = self.loop.call_later(HEAD_S, self.transport.close)

@@ -88,6 +88,15 @@ async def test_a_connection_between_two_requests_is_kept() -> None:
         writer.close()
 
 
+async def test_a_blank_line_after_an_answer_keeps_no_connection_open() -> None:
+    async with serving() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        assert await ask(reader, writer, QUICK) == b"HTTP/1.1 200 OK"
+        writer.write(b"\r\n")
+        assert await asyncio.wait_for(reader.read(), 20) == b""
+        writer.close()
+
+
 async def test_a_body_that_does_not_go_on_is_given_up() -> None:
     async with serving() as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
