@@ -26,7 +26,7 @@ test:  ## every test but the long ones, against the real components
 	@$(VENV)/python -m pytest -n $(JOBS) --dist loadgroup
 
 test-fast: setup  ## tests that need no database and start no system: under a minute
-	@$(VENV)/python -m pytest -q -n 3 --dist loadgroup --fast
+	@$(VENV)/python -m pytest -q -n 5 --dist worksteal --fast
 
 test-long:  ## also what takes minutes: more examples, more systems, more kills; before a release
 	@python3 tools/setup.py --system
