@@ -39,6 +39,7 @@ SYSTEM_PACKAGES = {
     "slurmd": "slurmd",
     "slurmrestd": "slurmrestd slurm-wlm-jwt-plugin",
     "sshd": "openssh-server",
+    "strace": "strace",
     "victoria-metrics": "victoria-metrics",
 }
 
