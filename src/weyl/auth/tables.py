@@ -30,7 +30,7 @@ device_flows = sa.Table(
     sa.Column("scope", sa.Text, nullable=False),
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("subject", sa.Text),
-    # What people are told of the device before they let it log in; nothing of one that an earlier release began.
+    # What the page shows of the device before its user confirms the login; empty for logins of earlier releases.
     sa.Column("address", sa.Text, nullable=False, server_default=""),
     sa.Column("user_agent", sa.Text, nullable=False, server_default=""),
     sa.Index(None, "user_code"),

@@ -26,7 +26,7 @@ class Supervised(Protocol):
 
     @property
     def name(self) -> str:
-        """What people are told that it is."""
+        """Its name in messages."""
 
     @property
     def log(self) -> Path:

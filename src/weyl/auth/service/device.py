@@ -40,7 +40,7 @@ POLL_EVERY_S = 2
 
 @dataclass(frozen=True)
 class Question:
-    """What people are told of a device before they let it log in, and the token that comes back with their answer."""
+    """What the page shows of a device before its user confirms the login, and the token that the answer returns."""
 
     flow: DeviceFlow
     scope: Scope
