@@ -19,6 +19,7 @@ from tools import reference
 from tools.meanings import LATER, MEANINGS
 from typer.core import TyperGroup
 
+from weyl.activation import activate
 from weyl.app import create_app
 from weyl.builtin import BUILTIN
 from weyl.cli.options import PARAMETERS
@@ -257,5 +258,5 @@ def test_the_example_of_an_extension_adds_its_route() -> None:
     program, *_ = blocks(DOCS / "developer" / "extensions.md", "python")
     names: dict[str, Any] = {"__name__": "example_vo.extension"}
     exec(compile(program, "extensions.md", "exec", flags=0, dont_inherit=True), names)
-    paths = create_app(Settings(), [BUILTIN, names["EXTENSION"]]).openapi()["paths"]
+    paths = create_app(Settings(), activate([BUILTIN, names["EXTENSION"]])).openapi()["paths"]
     assert paths["/api/example/hello"]["get"]["operationId"] == "example_hello"

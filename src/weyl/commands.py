@@ -12,17 +12,20 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from weyl.activation import activate, claim, problems
+from weyl.activation import activate, problems
 from weyl.app import create_app
 from weyl.backup import SKIPPED_IDS, read_backup, write_backup
-from weyl.builtin import BUILTIN, Installed, installed_extensions, load_extensions
+from weyl.builtin import BUILTIN, Installed, active_extensions, installed_extensions
 from weyl.cli.tree import ENTRIES
 from weyl.client.errors import ClientError, UsageFault
 from weyl.client.results import Done, Result, Rows, Text
 from weyl.config.errors import InvalidConfig
+from weyl.config.models import with_sections
 from weyl.config.source import parse_config
 from weyl.extension import Extension, ExtensionConflict
 from weyl.kit.db import Database
+from weyl.kit.points import claim
+from weyl.kit.task import SIZES, Size
 from weyl.kit.telemetry import configure_logging
 from weyl.migrations import revisions
 from weyl.server import cookie_problem, listen, run_server
@@ -30,7 +33,6 @@ from weyl.settings import Settings
 from weyl.tasks.cli import parse_payload
 from weyl.tasks.errors import TaskNotFound
 from weyl.tasks.locks import NotTaken
-from weyl.tasks.models import SIZES, Size
 from weyl.worker import run_task, run_worker
 
 app = typer.Typer(help="Run an installation.", no_args_is_help=True, rich_markup_mode=None)
@@ -64,14 +66,12 @@ def check_keys(settings: Settings) -> None:
         )
 
 
-def active_extensions() -> list[Extension]:
-    """Return weyl's own extension and the installed ones; what keeps them from working is told in sentences."""
+def merged_extensions() -> Extension:
+    """Return weyl's own extension and the installed ones, merged; what keeps them from working is told in sentences."""
     try:
-        extensions = load_extensions()
-        activate(extensions)
+        return active_extensions()
     except ExtensionConflict as error:
         raise UsageFault(str(error), hint="weyl extensions check") from error
-    return extensions
 
 
 @app.command("serve")
@@ -87,7 +87,7 @@ def serve(
     """
     settings = read_settings(metrics_port)
     configure_logging(log_format=settings.log_format, level=settings.log_level)
-    active_extensions()
+    extension = merged_extensions()
     check_keys(settings)
     try:
         listener = socket.socket(fileno=fd) if fd is not None else listen(host, port)
@@ -96,7 +96,7 @@ def serve(
     if problem := cookie_problem(settings, listener):
         listener.close()
         raise UsageFault(problem, hint="leave it out, and serve browsers over https")
-    run_server(settings, listener)
+    run_server(settings, listener, extension)
 
 
 @app.command("worker")
@@ -115,16 +115,16 @@ def worker(
     """
     settings = read_settings(metrics_port)
     configure_logging(log_format=settings.log_format, level=settings.log_level)
-    extensions = active_extensions()
+    extension = merged_extensions()
     check_keys(settings)
     if name is None:
-        asyncio.run(run_worker(settings, extensions, sizes=_sizes(sizes)))
+        asyncio.run(run_worker(settings, extension, sizes=_sizes(sizes)))
         return
     document = parse_payload(payload)
     if document is None and vo is not None:
         document = {"vo": vo}
     try:
-        asyncio.run(run_task(settings, name, payload=document, vo=vo, extensions=extensions))
+        asyncio.run(run_task(settings, name, payload=document, vo=vo, extension=extension))
     except TaskNotFound as error:
         raise UsageFault(str(error.detail), hint="weyl tasks list") from error
     except NotTaken as error:
@@ -202,7 +202,7 @@ def db_restore(
 
 async def _migrate(settings: Settings, revision: str) -> Result:
     db = Database(settings.database_url, pool_size=1)
-    branches = activate(active_extensions()).branches
+    branches = merged_extensions().migrations
     try:
         before = await revisions.current_revision(db)
         await revisions.migrate().upgrade(db, revision, branches=branches)
@@ -214,7 +214,7 @@ async def _migrate(settings: Settings, revision: str) -> Result:
 
 async def _check(settings: Settings) -> Result:
     db = Database(settings.database_url, pool_size=1)
-    branches = activate(active_extensions()).branches
+    branches = merged_extensions().migrations
     try:
         found, needed = await revisions.current_revision(db), revisions.needed_revision()
         behind = await revisions.migrate().branches_behind(db, branches)
@@ -285,11 +285,11 @@ def _additions(installed: Installed) -> Iterator[str]:
 
 def _migration_problems(extensions: Sequence[Extension]) -> Iterator[str]:
     for each in extensions:
-        if each.migrations is not None:
+        for branch, place in each.migrations.items():
             try:
-                revisions.migrate().head_revision((each.name, each.migrations))
+                revisions.migrate().head_revision((branch, place))
             except (ImportError, LookupError) as error:
-                yield f"{each.name}: the migrations in {each.migrations} cannot be used: {error}"
+                yield f"{each.name}: the migrations in {place} cannot be used: {error}"
 
 
 def _command_problems() -> Iterator[str]:
@@ -307,7 +307,7 @@ def _command_problems() -> Iterator[str]:
 
 def _config_problems(file: Path, extensions: Sequence[Extension]) -> list[str]:
     try:
-        parse_config(file.read_text(), activate(extensions).config)
+        parse_config(file.read_text(), with_sections(activate(extensions).sections))
     except InvalidConfig as error:
         return [f"{file}: {problem}" for problem in error.problems]
     except (OSError, UnicodeDecodeError) as error:

@@ -1,61 +1,32 @@
 """Every point where a community plugs in; the dataclass is the reference page."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import Request
 from sqlalchemy import Table
 
-from weyl.auth.keys import KeySet
 from weyl.config.models import Config
+from weyl.config.routes import CurrentConfig
 from weyl.config.section import Section
-from weyl.config.service import ConfigStore
-from weyl.file_catalog.drivers.catalog import CatalogFactory
-from weyl.file_catalog.drivers.stager import StagerFactory
-from weyl.jobs.additions import JobReferences, SubmissionCheck, SubmissionRules
-from weyl.jobs.attributes import JobAttribute
-from weyl.jobs.preparation import PreparationCheck, PreparationRules
-from weyl.kit.db import Database
-from weyl.kit.following import Follower
-from weyl.kit.http import User
-from weyl.kit.metrics import Metrics
-from weyl.kit.s3 import ObjectStore
-from weyl.kit.views import View, ViewAddition
-from weyl.pilots.compute_elements.driver import DriverFactory
-from weyl.settings import Settings
-from weyl.tasks.models import BoundTask
+from weyl.file_catalog.drivers.catalog import CATALOGS, CatalogFactory
+from weyl.file_catalog.drivers.stager import STAGERS, StagerFactory
+from weyl.jobs.additions import JOB_ATTRIBUTES, REFERENCES, SUBMISSION_CHECKS, JobReferences, SubmissionCheck
+from weyl.jobs.attributes import JobAttribute, attribute_problems
+from weyl.jobs.preparation import PREPARATION_CHECKS, PreparationCheck
+from weyl.kit.http import CurrentActor, Now, User
+from weyl.kit.operations import policy_problems, replacement_problems
+from weyl.kit.points import mapping, sequence
+from weyl.kit.room import Room
+from weyl.kit.services import Key
+from weyl.pilots.compute_elements.driver import DRIVERS, DriverFactory
 
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What one process has wired, for those parts of an extension that need it."""
-
-    settings: Settings
-    db: Database
-    config: ConfigStore
-    keys: KeySet
-    store: ObjectStore
-    drivers: Mapping[str, DriverFactory]
-    properties: frozenset[str]
-    """Properties that extensions add to those of weyl."""
-    submission: SubmissionRules
-    """What is demanded of submissions here, the attributes and checks of extensions included."""
-    preparation: PreparationRules
-    """What looks at jobs before they wait: file catalogues, stagers and the checks of extensions."""
-    branches: Mapping[str, str]
-    """Where the migrations of each extension that has some are, by its name."""
-    references: Sequence[JobReferences] = ()
-    """What may still refer to jobs that are old enough to go."""
-    metrics: Metrics = field(default_factory=Metrics)
-    views: Sequence[View] = ()
-    """What web pages show, with what extensions add."""
-    followers: list[Follower] = field(default_factory=list)
-    """Copies that this process keeps; add the follower of your own, so that health and metrics show it."""
-    assets: Mapping[str, str] = field(default_factory=dict)
-    """Where extensions have files for web pages, by name."""
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_PLACE = re.compile(r"[\w.]+:[\w./-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,49 +46,109 @@ Policy = Callable[[Asked], Awaitable[None] | None]
 """Raises `weyl.kit.errors.Forbidden`, or another error of its kind, to refuse; whatever it returns is not looked at."""
 
 
+def guard(operation_id: str, policy: Policy) -> Callable[..., Awaitable[None]]:
+    """Return the dependency that asks a policy before anything else of a request."""
+
+    async def ask(request: Request, actor: CurrentActor, config: CurrentConfig, now: Now) -> None:
+        path = {name: str(value) for name, value in request.path_params.items()}
+        answer = policy(Asked(actor, operation_id, path, dict(request.query_params), config, now))
+        if inspect.isawaitable(answer):
+            await answer
+
+    return ask
+
+
+def _every_policy(values: Iterable[Mapping[str, Policy]]) -> dict[str, Policy]:
+    """Join policies: where several extensions have one for an operation, each is asked in turn."""
+    found: dict[str, list[Policy]] = {}
+    for name, policy in (item for each in values for item in each.items()):
+        found.setdefault(name, []).append(policy)
+    return {name: _in_turn(policies) for name, policies in found.items()}
+
+
+def _in_turn(policies: Sequence[Policy]) -> Policy:
+    async def ask(asked: Asked) -> None:
+        for policy in policies:
+            answer = policy(asked)
+            if inspect.isawaitable(answer):
+                await answer
+
+    return policies[0] if len(policies) == 1 else ask
+
+
+def _section_problems(part: "Extension", _: "Extension") -> Iterator[str]:
+    for name, model in part.sections.items():
+        if not _NAME.fullmatch(name):
+            yield f"{part.name}: {name!r} cannot name a section; use lower case letters, digits and _"
+        if not (isinstance(model, type) and issubclass(model, Section)):
+            yield f"{part.name}: the model of section {name} must be a subclass of weyl.config.section.Section"
+
+
+def _table_problems(part: "Extension", _: "Extension") -> Iterator[str]:
+    for table in part.tables:
+        if not table.name.startswith(f"{part.name}_"):
+            yield f"{part.name}: the name of table {table.name} must start with {part.name}_"
+    if part.tables and not part.migrations:
+        yield f"{part.name}: there are tables but no migrations that create them; say where these are"
+
+
+def _asset_problems(part: "Extension", _: "Extension") -> Iterator[str]:
+    for place in part.assets.values():
+        if not _PLACE.fullmatch(place):
+            yield f"{part.name}: {place!r} is no place of files; name a package and a folder in it: package:static"
+
+
 @dataclass(frozen=True, kw_only=True)
-class Extension:
-    """What one package adds to weyl; every field but the name is optional."""
+class Extension(Room):
+    """What one package adds to weyl: what a room has, and more; every field but the name is optional."""
 
     name: str
-    """The name, for messages, its section of the configuration and its tables: lower case letters, digits and `_`."""
-    config_model: type[Section] | None = None
-    """The section `Extensions: <name>` of the configuration; `config.section(model)` has it, defaults filled in."""
-    properties: Sequence[str] = ()
-    """Properties that groups may have and logins may ask for, beside those of weyl."""
-    routers: Sequence[APIRouter] = ()
-    """Routes that are added to the API; each names its own prefix and tag."""
-    replaces: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    """The name, for messages and for the names of its tables: lower case letters, digits and `_`."""
+    sections: Mapping[str, type[Section]] = mapping("The section {} of the configuration", check=_section_problems)
+    """Sections below `Extensions` of the configuration, by name; `config.section(model)` returns one."""
+    replaces: Mapping[str, Callable[..., Any]] = mapping(
+        "The replacement of operation {}",
+        check=lambda part, whole: replacement_problems(part.name, part.replaces, whole.routers),
+    )
     """Functions that answer in the place of a built-in route's, by its operation id; path, method, status and answer
     model stay."""
-    policies: Mapping[str, Policy] = field(default_factory=dict)
+    policies: Mapping[str, Policy] = mapping(
+        None,
+        merge=_every_policy,
+        check=lambda part, whole: policy_problems(part.name, part.policies, whole.routers),
+    )
     """Further checks by operation id, made before anything else of the request; they can only refuse."""
-    job_attributes: Mapping[str, JobAttribute] = field(default_factory=dict)
+    job_attributes: Mapping[str, JobAttribute] = mapping(
+        "The attribute {} of jobs",
+        check=lambda part, _: (f"{part.name}: {problem}" for problem in attribute_problems(part.job_attributes)),
+        key=JOB_ATTRIBUTES,
+    )
     """Attributes that job descriptions may have: checked at submission, kept, and shown among a job's parameters."""
-    check_submission: SubmissionCheck | None = None
-    """Looks at what is about to be submitted, and may refuse it with a reason."""
-    check_preparation: PreparationCheck | None = None
-    """Looks at jobs before they wait for a pilot, thousands at a time; may refuse, hold, or keep them to some sites."""
-    catalogs: Mapping[str, CatalogFactory] = field(default_factory=dict)
-    """File catalogues by the name that `Operations.<VO>.InputData.Catalog` uses; each worker makes one of each."""
-    stagers: Mapping[str, StagerFactory] = field(default_factory=dict)
+    submission_checks: Mapping[str, SubmissionCheck] = mapping("The check {} of submissions", key=SUBMISSION_CHECKS)
+    """Look at what is about to be submitted, and may refuse it with a reason; by the name that refusals show."""
+    preparation_checks: Mapping[str, PreparationCheck] = mapping(
+        "The check {} of jobs before they wait", key=PREPARATION_CHECKS
+    )
+    """Look at jobs before they wait for a pilot, thousands at a time; may refuse, hold, or keep them to some sites."""
+    catalogs: Mapping[str, CatalogFactory] = mapping("The file catalogue {}", key=CATALOGS)
+    """File catalogues by the name that `Operations.<VO>.InputData.Catalog` uses; each process makes one of each."""
+    stagers: Mapping[str, StagerFactory] = mapping("The stager {}", key=STAGERS)
     """What brings files from tape to disk, by the name that `Operations.<VO>.InputData.Stager` uses."""
-    job_references: JobReferences | None = None
-    """Says which jobs the package still refers to: these are neither cleaned nor removed."""
-    tables: Sequence[Table] = ()
-    """Tables of the package, on `weyl.kit.db.metadata`; each name starts with the extension's name and `_`."""
-    migrations: str | None = None
-    """Where the Alembic revisions of these tables are, such as `package:migrations`; `weyl db migrate` applies them."""
-    tasks: Callable[[Services], Sequence[BoundTask]] | None = None
-    """Returns the background tasks of the package, bound to the services of the worker that will run them."""
-    state: Callable[[Services], AbstractAsyncContextManager[Mapping[str, object]]] | None = None
-    """Holds what the routes need for the life of a server process; yields objects by the name they get in its state."""
-    compute_elements: Mapping[str, DriverFactory] = field(default_factory=dict)
+    job_references: Sequence[JobReferences] = sequence(key=REFERENCES)
+    """Say which jobs the package still refers to: these are neither cleaned nor removed."""
+    compute_elements: Mapping[str, DriverFactory] = mapping("The driver {} of computing elements", key=DRIVERS)
     """Drivers of computing elements by the name that the configuration's `Driver` uses."""
-    views: Sequence[View | ViewAddition] = ()
-    """Views for the web pages, and columns, actions and tabs for views of others, by their names."""
-    assets: str | None = None
-    """Where files for the web pages are, such as `package:static`; they are served below `/ext/<name>/`."""
+    tables: Sequence[Table] = sequence(check=_table_problems)
+    """Tables of the package, on `weyl.kit.db.metadata`; each name starts with the extension's name and `_`."""
+    migrations: Mapping[str, str] = mapping("The line of migrations {}")
+    """Where the Alembic revisions of these tables are, such as `{"example": "package:migrations"}`; `weyl db migrate`
+    applies them."""
+    assets: Mapping[str, str] = mapping("The path /ext/{}", check=_asset_problems)
+    """Where files for the web pages are, such as `{"example": "package:static"}`; served below `/ext/example/`."""
+
+
+EXTENSION: Key[Extension] = Key("the merged extensions")
+"""All active extensions, weyl's own among them, as one."""
 
 
 class ExtensionConflict(Exception):

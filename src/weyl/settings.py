@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from weyl.kit.bounds import SUBMISSION_BYTES_MAX
+from weyl.kit.services import Key
 
 
 def _version(text: str) -> str:
@@ -155,3 +156,6 @@ class Settings(BaseSettings):
     def issuer(self) -> str:
         """Return the `iss` of our tokens."""
         return self.token_issuer or self.public_url.rstrip("/") + "/"
+
+
+SETTINGS: Key[Settings] = Key("the settings")

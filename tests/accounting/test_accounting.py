@@ -19,10 +19,10 @@ from weyl.config.models import Config
 from weyl.jobs.tables import job_descriptions, job_heartbeats, job_pilots, jobs
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
+from weyl.kit.task import Run
 from weyl.pilots.queries.submission import settle_pilots
 from weyl.pilots.service.registry import let_jobs_go
 from weyl.pilots.tables import pilots
-from weyl.tasks.models import Run
 
 BEGAN = datetime(2026, 11, 20, 10, 30, tzinfo=UTC)
 PERIOD = {"start": "2026-11-20T00:00:00Z", "end": "2026-11-21T00:00:00Z"}

@@ -14,8 +14,8 @@ from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.kit.isolated import SomeFailed
 from weyl.kit.partitions import ensure_month_partitions
+from weyl.kit.task import Run
 from weyl.migrations import migrate
-from weyl.tasks.models import Run
 
 HUGE = 1.7e308
 BEFORE = "0032_jobs_at_pilots"

@@ -13,7 +13,7 @@ from tests.infra.app import Application
 from weyl.accounting.cli import write_csv
 from weyl.accounting.series import BUCKETS_MAX, JOB_VALUES, buckets_of, series_of, table_of
 from weyl.accounting.tables import job_hour_deltas, job_hours
-from weyl.kit.db import Database
+from weyl.kit.db import DATABASE, Database
 
 URL = "/api/accounting/jobs/series"
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
@@ -124,7 +124,7 @@ async def test_questions_without_an_answer(application: Application, asked: dict
 
 async def test_a_plot_is_one_statement(application: Application, db: Database) -> None:
     await used(db, "a")
-    with application.app.state.db.count_statements() as statements:
+    with application.services[DATABASE].count_statements() as statements:
         await plot(application, by="site")
     assert len(statements) == 1
 

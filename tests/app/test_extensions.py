@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,22 +11,27 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Response
 from tests.infra.app import Application, Installation, config_document, running_application
 
+from weyl.accounting.room import ROOM as ACCOUNTING
 from weyl.activation import activate, problems
 from weyl.app import create_app
+from weyl.auth.service.authority import AUTHORITY
 from weyl.builtin import BUILTIN
+from weyl.config.models import with_sections
 from weyl.config.routes import CurrentConfig
 from weyl.config.section import Section
 from weyl.demo.seaweedfs import RunningStore
-from weyl.extension import Asked, Extension, ExtensionConflict
+from weyl.extension import EXTENSION, Asked, Extension, ExtensionConflict
 from weyl.jobs.additions import Candidate, Submitting
 from weyl.jobs.attributes import JobAttribute
-from weyl.kit.db import Database
+from weyl.kit.db import DATABASE, Database
 from weyl.kit.errors import Forbidden
 from weyl.kit.http import CurrentActor, CurrentUser, json_response
+from weyl.kit.services import HeldTwice, Services
+from weyl.kit.task import BoundTask, Task
+from weyl.matcher.service.matcher import MATCHER
 from weyl.migrations import migrate, revisions
-from weyl.settings import Settings
-from weyl.tasks.models import Task
-from weyl.worker import collect_tasks
+from weyl.settings import SETTINGS, Settings
+from weyl.worker import bound_tasks
 
 PLAIN = 'Executable = "/bin/true";'
 SERIES = 'Executable = "/bin/true"; Parameters = {"MC26", "MC25"}; Campaign = "%s";'
@@ -88,13 +92,13 @@ async def no_carol(asked: Asked) -> bool:
 
 EXAMPLE = Extension(
     name="example",
-    config_model=Example,
+    sections={"example": Example},
     properties=["Greeter"],
     routers=[router],
     replaces={"rss_get_site_status": kind_sites},
     policies={"jobs_get_jdl": no_other_dates, "config_serve_config": no_carol, "example_greeting": no_carol},
     job_attributes={"Campaign": JobAttribute(campaign, "The campaign.")},
-    check_submission=only_26,
+    submission_checks={"example": only_26},
 )
 
 
@@ -131,7 +135,7 @@ async def test_what_the_configuration_says_reaches_the_route(
 async def test_a_property_can_be_asked_for_and_is_published(served: Application) -> None:
     document = (await served.client.get("/.well-known/openid-configuration")).json()
     assert "property:Greeter" in document["scopes_supported"]
-    assert served.app.state.auth.scope("vo:voa group:user property:Greeter").asked == {"Greeter"}
+    assert served.services[AUTHORITY].scope("vo:voa group:user property:Greeter").asked == {"Greeter"}
 
 
 async def test_a_replaced_route_answers_under_the_same_name(served: Application) -> None:
@@ -139,13 +143,13 @@ async def test_a_replaced_route_answers_under_the_same_name(served: Application)
     assert list(answer.json()) == ["Everywhere"]
     assert (await served.client.get("/api/rss/site")).status_code == 401
     replaced, original = (
-        create_app(Settings(), extensions).openapi()["paths"]["/api/rss/site"]["get"]
+        create_app(Settings(), activate(extensions)).openapi()["paths"]["/api/rss/site"]["get"]
         for extensions in ([BUILTIN, EXAMPLE], [BUILTIN])
     )
     assert replaced["operationId"] == original["operationId"]
     assert replaced["responses"] == original["responses"]
     # What another application of the same process serves is not touched.
-    assert create_app(Settings(), [BUILTIN]).openapi()["paths"]["/api/rss/site"]["get"] == original
+    assert create_app(Settings(), activate([BUILTIN])).openapi()["paths"]["/api/rss/site"]["get"] == original
 
 
 async def test_a_policy_refuses_before_anything_else(served: Application) -> None:
@@ -210,7 +214,7 @@ async def test_a_refused_job_is_named_and_nothing_is_stored(served: Application,
 
 def _refused(*extensions: Extension) -> str:
     with pytest.raises(ExtensionConflict) as caught:
-        create_app(Settings(), [BUILTIN, *extensions])
+        activate([BUILTIN, *extensions])
     return str(caught.value)
 
 
@@ -228,8 +232,12 @@ TABLE = sa.Table("notes_of_other", sa.MetaData(), sa.Column("id", sa.Integer))
         ({"job_attributes": {"priority": ATTRIBUTE}}, "priority means something in job descriptions already"),
         ({"job_attributes": {"userpriority": ATTRIBUTE}}, "userpriority means something"),
         ({"job_attributes": {"a b": ATTRIBUTE}}, "'a b' is no name for an attribute"),
-        ({"config_model": dict}, "config_model must be a subclass"),
-        ({"tables": [TABLE], "migrations": "x:y"}, "the name of table notes_of_other must start with other_"),
+        ({"sections": {"other": dict}}, "the model of section other must be a subclass"),
+        ({"sections": {"A b": Example}}, "'A b' cannot name a section"),
+        (
+            {"tables": [TABLE], "migrations": {"other": "x:y"}},
+            "the name of table notes_of_other must start with other_",
+        ),
         ({"tables": [TABLE]}, "no migrations that create them"),
         ({"compute_elements": {"local": object}}, "driver local of computing elements is claimed by weyl and by other"),
         ({"name": "No name"}, "is no name for an extension"),
@@ -271,20 +279,15 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
 
 def test_what_is_shared_is_merged() -> None:
     merged = activate([BUILTIN, EXAMPLE, Extension(name="other", properties=["Greeter", "Parter"])])
-    assert merged.properties == {"Greeter", "Parter"}
-    assert {"local", "slurm"} < set(merged.drivers)
-    assert json.loads(merged.config(DIRAC={}, Registry={}).model_dump_json(by_alias=True))["Extensions"]
+    assert {"Greeter", "Parter", "NormalUser"} < set(merged.properties)
+    assert {"local", "slurm"} < set(merged.compute_elements)
+    config = with_sections(merged.sections)(DIRAC={}, Registry={})
+    assert json.loads(config.model_dump_json(by_alias=True))["Extensions"]
 
 
-async def test_a_name_in_the_state_belongs_to_one(
-    database_url: str, installation: Installation, object_store: RunningStore
-) -> None:
-    @asynccontextmanager
-    async def state(services: object) -> AsyncIterator[dict[str, object]]:
-        yield {"matcher": object()}
-
-    other = Extension(name="other", state=state)
-    with pytest.raises(ExtensionConflict, match="matcher in the state of the server is claimed by weyl and by other"):
+async def test_a_key_belongs_to_one(database_url: str, installation: Installation, object_store: RunningStore) -> None:
+    other = Extension(name="other", serving=[lambda services: services.hold(MATCHER, services[MATCHER])])
+    with pytest.raises(HeldTwice, match="The process holds the matcher already"):
         async with running_application(installation, database_url, object_store, extensions=[BUILTIN, other]):
             pass
 
@@ -292,12 +295,15 @@ async def test_a_name_in_the_state_belongs_to_one(
 def test_a_task_belongs_to_one() -> None:
     async def nothing(_: object) -> None: ...
 
-    def tasks(_: object) -> list[Any]:
-        return [Task("tidy").bind(nothing)]
+    def tasks(_: Services) -> list[BoundTask]:
+        return [Task("accounting.fold").bind(nothing)]
 
-    extensions = [Extension(name="example", tasks=tasks), Extension(name="other", tasks=tasks)]
-    with pytest.raises(ExtensionConflict, match="The task tidy is claimed by example and by other"):
-        collect_tasks(extensions, SimpleNamespace())  # type: ignore[arg-type]
+    services = Services()
+    services.hold(EXTENSION, Extension(name="all", tasks=[tasks, ACCOUNTING.tasks[0]]))
+    services.hold(DATABASE, SimpleNamespace())  # type: ignore[arg-type]
+    services.hold(SETTINGS, Settings())
+    with pytest.raises(ExtensionConflict, match=rf"The task accounting.fold is claimed by {__name__} and by weyl"):
+        bound_tasks(services)
 
 
 REVISION = '''"""Notes."""
@@ -343,7 +349,7 @@ async def test_a_server_whose_extension_lacks_its_tables_is_not_ready(
     database_url: str, installation: Installation, object_store: RunningStore, tmp_path: Path
 ) -> None:
     (tmp_path / "0001_notes.py").write_text(REVISION)
-    other = Extension(name="other", migrations=str(tmp_path))
+    other = Extension(name="other", migrations={"other": str(tmp_path)})
     async with running_application(
         installation, database_url, object_store, extensions=[BUILTIN, other]
     ) as application:

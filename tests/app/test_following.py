@@ -9,7 +9,8 @@ from tests.infra.app import Application, Installation, running_application
 
 from weyl.demo.seaweedfs import RunningStore
 from weyl.kit.db import Database, notify
-from weyl.kit.following import Follower
+from weyl.kit.following import FOLLOWERS, Follower
+from weyl.kit.metrics import METRICS
 from weyl.pilots.service import draining
 from weyl.resource_status.service import board
 
@@ -18,7 +19,7 @@ STAMP = "a" * 32
 
 
 def follower(application: Application, name: str) -> Follower:
-    [found] = [each for each in application.app.state.followers if each.name == name]
+    [found] = [each for each in application.services[FOLLOWERS] if each.name == name]
     return found
 
 
@@ -113,7 +114,7 @@ async def test_a_server_starts_without_its_database_and_catches_up(
             client, pilot = application.client, application.pilot(STAMP)
             assert (await client.get("/api/health/live")).status_code == 200
             assert (await client.get("/api/health/ready")).status_code == 503
-            assert all(each.error for each in application.app.state.followers if each.name in ("clock", "revocations"))
+            assert all(each.error for each in application.services[FOLLOWERS] if each.name in ("clock", "revocations"))
             link.play("none")
             await application.seen()
             assert (await client.get("/api/health/ready")).status_code == 200
@@ -124,9 +125,9 @@ async def test_figures_tell_which_copies_cannot_be_read(application: Application
     name = 'weyl_follower_failing_seconds{{follower="{}"}} '
     await execute(db, "ALTER TABLE status_revision RENAME TO kept", channel=board.CHANNEL)
     await failed(follower(application, "resource status"))
-    lines = (await application.app.state.metrics.text()).decode().splitlines()
+    lines = (await application.services[METRICS].text()).decode().splitlines()
     told = {
-        each.name: line for line in lines for each in application.app.state.followers if name.format(each.name) in line
+        each.name: line for line in lines for each in application.services[FOLLOWERS] if name.format(each.name) in line
     }
-    assert len(told) == len(application.app.state.followers)
+    assert len(told) == len(application.services[FOLLOWERS])
     assert [each for each, line in told.items() if not line.endswith(" 0.0")] == ["resource status"]

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import uvicorn
 
-from weyl.server import HEAD_BYTES_MAX, HEADERS_MAX, PatientProtocol, listen
+from weyl.kit.http_protocol import HEAD_BYTES_MAX, HEADERS_MAX, PatientProtocol
+from weyl.server import listen
 
 START = b"GET / HTTP/1.1\r\nHost: x\r\n"
 CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -9,17 +9,18 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.infra.app import Application
 
-from weyl.kit.db import Database
+from weyl.kit.db import DATABASE, Database
 from weyl.kit.errors import Unavailable
-from weyl.kit.metrics import Figure, Metrics
+from weyl.kit.health import kept
+from weyl.kit.metrics import METRICS, METRICS_PORT, Figure, Metrics
 from weyl.kit.request_watch import REQUEST, who
 from weyl.kit.telemetry import configure_logging
-from weyl.observing import judge_schema, kept
+from weyl.migrations.revisions import judge_schema
 
 
 async def scrape(application: Application) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     """Return what Prometheus would read, by name and labels."""
-    port = application.app.state.metrics_port
+    port = application.services[METRICS_PORT]
     async with httpx2.AsyncClient() as http:
         answer = await http.get(f"http://127.0.0.1:{port}/metrics")
     assert answer.status_code == 200
@@ -36,7 +37,7 @@ async def test_figures_have_a_port_of_their_own_and_are_not_on_the_public_one(st
 
 
 async def test_without_a_port_there_are_no_figures(application: Application) -> None:
-    assert application.app.state.metrics_port is None
+    assert application.services[METRICS_PORT] is None
 
 
 async def test_requests_are_counted_by_route_and_status_and_never_by_path(start_application) -> None:
@@ -64,7 +65,7 @@ async def test_the_figures_of_the_installation_are_there(start_application) -> N
     body = ['[Executable = "/bin/true";]']
     answer = await application.client.post("/api/jobs/jdl", json=body, headers=application.login())
     assert answer.status_code == 201, answer.text
-    db: Database = application.app.state.db
+    db: Database = application.services[DATABASE]
     async with db.read(), db.read():
         found = await scrape(application)
     assert found["weyl_jobs", (("status", "Received"), ("vo", "voa"))] == 1
@@ -84,7 +85,7 @@ async def test_the_figures_of_the_installation_are_there(start_application) -> N
 async def test_the_page_names_every_figure_and_no_other(start_application) -> None:
     application: Application = await start_application(metrics_port=0)
     await application.client.get("/api/health/live")
-    text = (await application.app.state.metrics.text()).decode()
+    text = (await application.services[METRICS].text()).decode()
     served = set(re.findall(r"^# TYPE (weyl_\w+)", text, re.MULTILINE))
     page = (Path(__file__).resolve().parents[2] / "docs" / "admin" / "monitoring.md").read_text()
     told = set(re.findall(r"`(weyl_\w+)`", page))

@@ -22,7 +22,7 @@ from weyl.demo.processes import free_ports, loopback_address
 from weyl.extension import Extension
 from weyl.kit.metrics import Metrics
 from weyl.kit.otlp import OtlpTraces, Target
-from weyl.tasks.models import Task
+from weyl.kit.task import Task
 from weyl.tasks.watch import watched
 
 broken = APIRouter(prefix="/api/broken")

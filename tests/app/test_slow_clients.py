@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import uvicorn
 
-from weyl import server
-from weyl.kit import middleware
+from weyl.kit import http_protocol, middleware
 from weyl.kit.body_limits import BodyLimits
+from weyl.kit.http_protocol import PatientProtocol
 from weyl.kit.middleware import RequestGuard
-from weyl.server import PatientProtocol, listen
+from weyl.server import listen
 
 QUICK = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 LIMIT_S = 0.5
@@ -54,7 +54,7 @@ async def serving() -> AsyncIterator[int]:
 
 @pytest.fixture(autouse=True)
 def limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "HEAD_S", LIMIT_S)
+    monkeypatch.setattr(http_protocol, "HEAD_S", LIMIT_S)
     monkeypatch.setattr(middleware, "PIECE_S", LIMIT_S)
 
 

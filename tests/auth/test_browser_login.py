@@ -11,6 +11,7 @@ from tests.infra.app import URL, Application, Installation
 from tests.infra.browser import COMPLETE, LOGIN, Browser, cookies_of
 from tests.infra.login import browse
 
+from weyl.config.service import CONFIG
 from weyl.demo.idp import DevProvider
 from weyl.kit.db import Database
 
@@ -243,7 +244,7 @@ async def test_of_several_vos_one_must_be_named_and_of_one_none(
     document = registry(provider.issuer)
     del document["Registry"]["vob"]  # type: ignore[attr-defined]
     installation.commit_config(document, "One VO")
-    await application.app.state.config.refresh()
+    await application.services[CONFIG].refresh()
     assert (await browser.get(LOGIN)).status_code == 302
 
 

@@ -13,8 +13,10 @@ from tests.infra.login import device_login
 
 from weyl.auth.service.sessions import FRESH_S, STALE_S, Sessions
 from weyl.auth.tasks import tasks
+from weyl.config.service import CONFIG
 from weyl.demo.idp import DevProvider
-from weyl.kit.db import Database
+from weyl.kit import http
+from weyl.kit.db import DATABASE, Database
 from weyl.kit.middleware import STRANGER_BODY_BYTES_MAX
 
 ME, SWITCH, LOGOUT, SESSIONS = (f"/api/auth/web/{name}" for name in ("me", "switch", "logout", "sessions"))
@@ -37,7 +39,7 @@ async def change(db: Database, statement: str) -> None:
 async def reconfigure(application: Application, installation: Installation, document: dict[str, object]) -> None:
     """Commit a configuration and let the application serve it."""
     installation.commit_config(document, "Change")
-    await application.app.state.config.refresh()
+    await application.services[CONFIG].refresh()
 
 
 async def test_it_is_worth_what_a_token_of_the_same_group_is(alice: Browser, client: httpx2.AsyncClient) -> None:
@@ -186,7 +188,7 @@ async def test_the_limits_are_settings(start_application: Callable[..., Awaitabl
 
 
 async def test_requests_cost_the_database_one_statement_now_and_then(alice: Browser, application: Application) -> None:
-    with application.app.state.db.count_statements() as count:
+    with application.services[DATABASE].count_statements() as count:
         await asyncio.gather(*(alice.get("/api/auth/userinfo") for _ in range(50)))
         for _ in range(50):
             await alice.get("/api/auth/userinfo")
@@ -210,8 +212,7 @@ async def test_another_process_learns_within_seconds_that_it_has_ended(
 ) -> None:
     """The look-ups of a second process, by a clock of ours."""
     elapsed = [0.0]
-    state = application.app.state
-    second = Sessions(db, state.config, state.settings, clock=lambda: elapsed[0])
+    second = Sessions(db, application.services[CONFIG], application.settings, clock=lambda: elapsed[0])
     header = f"__Host-session={alice.session}"
     assert await second.find(header) is not None
     assert (await alice.send("POST", LOGOUT)).status_code == 204
@@ -361,8 +362,7 @@ async def test_a_large_body_is_read_of_who_is_logged_in(alice: Browser, client: 
 
 async def test_a_database_that_is_away_is_not_a_login_that_has_ended(application: Application, alice: Browser) -> None:
     gone = Database("postgresql://nobody@127.0.0.1:1/none", pool_size=1)
-    state = application.app.state
-    state.sessions = Sessions(gone, state.config, state.settings)
+    application.put(http.SESSIONS, Sessions(gone, application.services[CONFIG], application.settings))
     answer = await alice.get(ME)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
     await gone.close()

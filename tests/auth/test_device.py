@@ -11,6 +11,7 @@ from tests.auth.conftest import SUBJECTS
 from tests.infra.app import URL, Application, Installation
 from tests.infra.login import CLIENT_ID, DEVICE_GRANT, browse, device_login
 
+from weyl.config.service import CONFIG
 from weyl.demo.idp import DevProvider
 from weyl.kit.db import Database
 
@@ -174,7 +175,7 @@ async def test_a_suspended_user_is_refused_at_login_and_with_a_token(
     document = (installation.config_directory / "default.yml").read_text()
     suspended = document.replace('"PreferedUsername": "alice"', '"PreferedUsername": "alice", "Suspended": ["voa"]', 1)
     installation.commit_config(suspended, "Suspend alice")
-    await application.app.state.config.refresh()
+    await application.services[CONFIG].refresh()
     assert (await client.get("/api/auth/userinfo", headers=headers)).status_code == 403
     device = (await start(client)).json()
     await browse(device["verification_uri_complete"], "alice", inside=client)
@@ -189,7 +190,7 @@ async def test_a_provider_that_cannot_be_reached_is_502(
 ) -> None:
     document = (installation.config_directory / "default.yml").read_text()
     installation.commit_config(document.replace(provider.issuer, "http://127.0.0.1:1"), "A provider that is not there")
-    await application.app.state.config.refresh()
+    await application.services[CONFIG].refresh()
     device = (await start(client)).json()
     answer = await client.get(device["verification_uri_complete"])
     assert answer.status_code == 502

@@ -17,6 +17,7 @@ from tests.infra.app import Application, Installation
 from tests.infra.browser import Browser
 from tests.infra.login import browse, device_login
 
+from weyl.config.service import CONFIG
 from weyl.kit.db import Database
 
 Users = dict[str, dict[str, Any]]
@@ -39,8 +40,8 @@ def reconfigure(application: Application, installation: Installation) -> Reconfi
         document = json.loads((installation.config_directory / "default.yml").read_text())
         change(document["Registry"]["voa"]["Users"])
         installation.commit_config(document, "Change users")
-        await application.app.state.config.refresh()
-        assert not application.app.state.config.warnings
+        await application.services[CONFIG].refresh()
+        assert not application.services[CONFIG].warnings
 
     return reconfigure
 

@@ -13,7 +13,8 @@ from tests.infra.login import CLIENT_ID, device_login
 
 from weyl.auth.keys import KeySet, generate_keys
 from weyl.auth.tokens import Identity, access_claims, refresh_claims
-from weyl.kit.db import Database
+from weyl.config.service import CONFIG
+from weyl.kit.db import DATABASE, Database
 from weyl.kit.ids import uuid7
 
 FAR = 4_000_000_000
@@ -100,7 +101,7 @@ async def test_who_has_lost_the_group_is_refused(
     document = json.loads((installation.config_directory / "default.yml").read_text())
     del document["Registry"]["voa"]["Groups"]["production"]
     installation.commit_config(document, "No production any more")
-    await application.app.state.config.refresh()
+    await application.services[CONFIG].refresh()
     assert (await refresh(client, tokens["refresh_token"])).status_code == 403
 
 
@@ -149,7 +150,7 @@ async def test_of_two_refreshes_at_once_one_wins_and_the_login_ends(client: http
 
 async def test_a_refresh_takes_few_statements(client: httpx2.AsyncClient, application: Application) -> None:
     tokens = await device_login(client, "vo:voa")
-    with application.app.state.db.count_statements() as statements:
+    with application.services[DATABASE].count_statements() as statements:
         assert (await refresh(client, tokens["refresh_token"])).status_code == 200
     assert len(statements) <= 4
 

@@ -12,6 +12,7 @@ from tests.infra.login import device_login
 
 from weyl.auth.keys import rotate_keys, write_keys
 from weyl.auth.properties import BUILT_IN
+from weyl.config.service import CONFIG
 
 DOCUMENTS = ["openid-configuration", "jwks.json", "dirac-metadata", "security.txt"]
 
@@ -65,7 +66,7 @@ async def test_a_copy_that_is_still_good_is_304_until_the_configuration_changes(
     assert (unchanged.status_code, unchanged.content) == (304, b"")
     document = (installation.config_directory / "default.yml").read_text()
     installation.commit_config(document.replace("vob", "voc"), "vob is called voc now")
-    await application.app.state.config.refresh()
+    await application.services[CONFIG].refresh()
     changed = await client.get(f"/.well-known/{name}", headers=headers)
     assert changed.status_code == 200
     assert "voc" in changed.text

@@ -19,9 +19,9 @@ from tests.bench.verdicts import Report, Sample, figure, limit, times
 from tests.tasks.crash_worker import STAY
 from weyl.demo.postgres import start_postgres
 from weyl.kit.db import Database, libpq_dsn
+from weyl.kit.task import Lock, Task
 from weyl.migrations import migrate
 from weyl.tasks.engine import Worker
-from weyl.tasks.models import Lock, Task
 from weyl.tasks.options import Limit, Options
 from weyl.tasks.service import enqueue
 

@@ -12,8 +12,8 @@ from tests.tasks.running import Recorder
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.kit.ids import new_stamp
+from weyl.kit.task import Task
 from weyl.tasks.engine import Worker
-from weyl.tasks.models import Task
 from weyl.tasks.options import no_options
 from weyl.tasks.scheduler import Scheduler
 from weyl.tasks.service import enqueue

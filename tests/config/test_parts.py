@@ -11,6 +11,7 @@ from tests.infra.app import Application, Installation, config_document
 from weyl.config.models import Config, with_sections
 from weyl.config.parts import part_of
 from weyl.config.section import OpenSection, Section
+from weyl.config.service import CONFIG
 
 SECRET = "s3cret"
 
@@ -33,7 +34,7 @@ async def test_pilots_and_payloads_read_what_concerns_their_vo_without_people(
     beta["VOs"] = ["vob"]
     changed["Tasks"] = {"Limits": {"jobs.clean": {"Concurrent": 1}}}
     installation.commit_config(changed, "What concerns nobody on a worker node")
-    await application.app.state.config.refresh()
+    await application.services[CONFIG].refresh()
     stamp = "0" * 32
     for headers in (application.pilot(stamp), application.payload(1, stamp=stamp)):
         answer = await application.client.get(path, headers=headers)
@@ -56,7 +57,7 @@ async def test_pilots_and_payloads_read_what_concerns_their_vo_without_people(
 async def test_the_part_of_a_vo_is_written_once_and_keeps_its_etag_until_it_changes(
     application: Application, installation: Installation
 ) -> None:
-    store, pilot = application.app.state.config, application.pilot("0" * 32)
+    store, pilot = application.services[CONFIG], application.pilot("0" * 32)
 
     async def ask(**headers: str) -> httpx2.Response:
         return await application.client.get("/api/config/", headers=pilot | headers)

@@ -6,6 +6,8 @@ import httpx2
 import pytest
 from tests.infra.app import Application
 
+from weyl.kit.db import DATABASE
+
 Login = Callable[..., dict[str, str]]
 
 
@@ -43,7 +45,7 @@ async def test_a_person_reads_the_whole_document_with_its_defaults(
 
 async def test_the_etag_is_the_bare_commit_and_spares_the_body(application: Application, login: Login) -> None:
     headers = login()
-    with application.app.state.db.count_statements() as statements:
+    with application.services[DATABASE].count_statements() as statements:
         first = await application.client.get("/api/config/", headers=headers)
         tag, modified = first.headers["ETag"], first.headers["Last-Modified"]
         assert len(tag) == 40

@@ -5,7 +5,7 @@ import pytest
 from weyl.config.errors import InvalidConfig
 from weyl.config.source import parse_config
 from weyl.config.task_options import options_of
-from weyl.tasks.models import Task
+from weyl.kit.task import Task
 from weyl.tasks.options import Limit, Options
 from weyl.tasks.schedule import plan
 

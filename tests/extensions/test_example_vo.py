@@ -78,7 +78,7 @@ def test_the_tests_of_the_package_pass(target: Path, tmp_path: Path) -> None:
 def test_the_package_is_listed_and_checked(target: Path, tmp_path: Path) -> None:
     [row] = json.loads(run([*WEYL, "extensions", "list", "-o", "json"], target).stdout)
     assert (row["Package"], row["Version"]) == ("example-vo", "1.0")
-    for what in ("config_model", "job_attributes (1)", "migrations", "commands (1)"):
+    for what in ("sections (1)", "job_attributes (1)", "migrations (1)", "commands (1)"):
         assert what in row["Adds"]
     write(tmp_path, "default.yml", "DIRAC: {}\nRegistry: {}\n" + block("yaml"))
     checked = run([*WEYL, "extensions", "check", "--config", str(tmp_path / "default.yml")], target)

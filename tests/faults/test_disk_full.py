@@ -13,7 +13,7 @@ from tests.infra.disk import full, small_disk
 from weyl.demo.postgres import RunningPostgres, start_postgres
 from weyl.demo.seaweedfs import RunningStore, start_seaweedfs
 from weyl.kit.db import Database
-from weyl.kit.s3 import StoreUnavailable
+from weyl.kit.s3 import STORE, StoreUnavailable
 from weyl.migrations import migrate
 
 pytestmark = [pytest.mark.xdist_group("fault-kills"), pytest.mark.timeout(400)]
@@ -101,7 +101,7 @@ async def test_an_object_store_without_room_says_so_and_takes_objects_again(
 ) -> None:
     content = b"x" * 300_000
     async with running_application(installation, database_url, small_store) as application:
-        store, client, headers = application.app.state.store, application.client, application.login()
+        store, client, headers = application.services[STORE], application.client, application.login()
         await store.make_ready()
         await store.put("before", b"kept")
         with full(small_store.dir):

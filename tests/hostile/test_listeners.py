@@ -32,7 +32,13 @@ SYSTEM_PYTHON = shutil.which("python3", path="/usr/bin:/bin") or sys.executable
 
 
 @pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
+def others() -> set[int]:
+    """The processes that this process of the tests has started for other tests."""
+    return {process.pid for process in psutil.Process().children(recursive=True)}
+
+
+@pytest.fixture(scope="module")
+def stack(others: set[int]) -> Iterator[Stack]:
     with (
         stack_directory("weyl-l-", known_passwords=False) as directory,
         Stack(InstallationFiles(directory), say=print) as running,
@@ -53,10 +59,10 @@ async def store(stack: Stack, *, write: bool = False) -> bytes:
             return b"" if pieces is None else b"".join([piece async for piece in pieces])
 
 
-def listeners(stack: Stack) -> dict[str, Any]:
+def listeners(stack: Stack, others: set[int]) -> dict[str, Any]:
     """Return where the programs of the installation listen."""
     tcp, unix = set(), set()
-    for process in psutil.Process().children(recursive=True):
+    for process in [each for each in psutil.Process().children(recursive=True) if each.pid not in others]:
         for connection in connections_of(process):
             if connection.status == psutil.CONN_LISTEN:
                 tcp.add((connection.laddr.ip, connection.laddr.port))
@@ -86,8 +92,8 @@ def unexpected(stack: Stack, answers: list[str]) -> list[str]:
     return [answer for answer in answers if not (answer.startswith(server) and "200 text/html" in answer)]
 
 
-def test_every_program_is_looked_at(stack: Stack) -> None:
-    found = listeners(stack)
+def test_every_program_is_looked_at(stack: Stack, others: set[int]) -> None:
+    found = listeners(stack, others)
     ports = {port for _, port in found["tcp"]}
     assert {urlsplit(url).port for url in (stack.url, stack.idp_url)} < ports
     # The parts of the object store, and the twin of each for gRPC.
@@ -95,11 +101,11 @@ def test_every_program_is_looked_at(stack: Stack) -> None:
     assert any(".s.PGSQL." in path for path in found["unix"])
 
 
-def test_a_payload_gets_nothing_from_any_listener(stack: Stack) -> None:
+def test_a_payload_gets_nothing_from_any_listener(stack: Stack, others: set[int]) -> None:
     alice = User(stack)
     alice.login()
     (alice.directory / "try_listeners.py").write_bytes(PAYLOAD.read_bytes())
-    (alice.directory / "targets.json").write_text(json.dumps(listeners(stack)))
+    (alice.directory / "targets.json").write_text(json.dumps(listeners(stack, others)))
     (job,) = alice.submit(
         'Executable = "python3"; Arguments = "try_listeners.py targets.json";'
         ' InputSandbox = {"try_listeners.py", "targets.json"}; OutputSandbox = {"std.out", "std.err"};',
@@ -115,8 +121,8 @@ def test_a_payload_gets_nothing_from_any_listener(stack: Stack) -> None:
 
 @pytest.mark.long  # a payload of ours is such a user, too
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_another_user_of_the_machine_gets_nothing_from_any_listener(stack: Stack) -> None:
-    targets = json.dumps(listeners(stack))
+def test_another_user_of_the_machine_gets_nothing_from_any_listener(stack: Stack, others: set[int]) -> None:
+    targets = json.dumps(listeners(stack, others))
     done = subprocess.run(
         [SYSTEM_PYTHON, "-I", "-c", PAYLOAD.read_text()],
         input=targets,

@@ -8,19 +8,25 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import httpx2
 from cryptography.fernet import Fernet
 from fastapi import FastAPI
 
+from weyl.activation import activate
 from weyl.app import create_app
-from weyl.auth.keys import KeySet, generate_keys
+from weyl.auth.keys import KEYS, KeySet, generate_keys
 from weyl.auth.tokens import Identity, JobIdentity, PilotIdentity, access_claims, job_claims, pilot_claims
-from weyl.builtin import load_extensions
+from weyl.builtin import active_extensions
 from weyl.demo.seaweedfs import RunningStore
 from weyl.extension import Extension
+from weyl.kit.following import FOLLOWERS
 from weyl.kit.ids import uuid7
+from weyl.kit.services import Key, Services
 from weyl.settings import Settings
+
+T = TypeVar("T")
 
 URL = "http://weyl.test"
 
@@ -144,9 +150,19 @@ class Application:
         claims = access_claims(identity, token_id=uuid7(), now=int(time.time()), lifetime_s=1200)
         return bearer(self.keys.sign(claims))
 
+    @property
+    def services(self) -> Services:
+        """What the process holds."""
+        held: Services = self.app.state.services
+        return held
+
+    def put(self, key: Key[T], value: T) -> None:
+        """Hold something else under a key, for tests of one part that was opened differently."""
+        self.services._held[key] = value
+
     async def seen(self) -> None:
         """Return once this process has taken in all that was committed before."""
-        for follower in self.app.state.followers:
+        for follower in self.services[FOLLOWERS]:
             await follower.seen()
 
     def pilot(
@@ -186,7 +202,7 @@ def bearer(token: str) -> dict[str, str]:
 
 
 # To look for them anew for each application takes a tenth of its start.
-installed = cache(load_extensions)
+installed = cache(active_extensions)
 
 
 @asynccontextmanager
@@ -200,11 +216,11 @@ async def running_application(
 ) -> AsyncIterator[Application]:
     """Run an application for the length of the block."""
     values = installation.settings(database_url, store, **settings)
-    app = create_app(values, installed() if extensions is None else extensions)
+    app = create_app(values, installed() if extensions is None else activate(extensions))
     async with app.router.lifespan_context(app):
         transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx2.AsyncClient(transport=transport, base_url=URL) as client:
-            yield Application(app, client, values, app.state.keys)
+            yield Application(app, client, values, app.state.services[KEYS])
 
 
 def calling_from(application: Application, address: str) -> httpx2.AsyncClient:

@@ -10,6 +10,7 @@ import httpx2
 
 from tests.infra.app import Application
 from weyl.auth.service.attempts import slot_of
+from weyl.auth.service.authority import AUTHORITY
 from weyl.demo.browser import Form
 
 CLIENT_ID = "myDIRACClientID"
@@ -114,7 +115,7 @@ def addresses(application: Application, number: int) -> list[str]:
     candidates = map(str, ADDRESSES)
     while len(found) < number:
         address = next(candidates)
-        found.setdefault(slot_of(application.app.state.auth, address), address)
+        found.setdefault(slot_of(application.services[AUTHORITY], address), address)
     return list(found.values())
 
 
@@ -122,7 +123,7 @@ def sharing_addresses(application: Application) -> tuple[str, str]:
     """Return two addresses that share their attempts."""
     found: dict[int, str] = {}
     for address in map(str, ADDRESSES):
-        other = found.setdefault(slot_of(application.app.state.auth, address), address)
+        other = found.setdefault(slot_of(application.services[AUTHORITY], address), address)
         if other != address:
             return other, address
     raise AssertionError("130,000 addresses, and no two share a slot")

@@ -14,6 +14,7 @@ from tests.infra.app import Application
 from tests.jobs.conftest import MakeJobs, Rows
 
 from weyl.auth.plans import Plan, digest_of, seal
+from weyl.config.service import CONFIG
 from weyl.jobs import tasks as jobs_tasks
 from weyl.jobs.models.bulk import BulkOrder
 from weyl.jobs.tables import jobs
@@ -52,7 +53,7 @@ async def confirm(application: Application, body: dict[str, Any], token: str, **
 
 async def work(application: Application, db: Database) -> None:
     """Do what there is to do now."""
-    await Worker(db, jobs_tasks.tasks(db, application.app.state.config)).drain()
+    await Worker(db, jobs_tasks.tasks(db, application.services[CONFIG])).drain()
 
 
 async def outcome(application: Application, operation_id: str, **login: Any) -> dict[str, Any]:

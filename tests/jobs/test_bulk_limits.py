@@ -19,6 +19,7 @@ from tests.matcher.conftest import (
 from weyl.config.operations import MatchLimit
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
+from weyl.matcher.service.matcher import MATCHER
 from weyl.task_queues import service
 from weyl.task_queues.gates import merged, rules_of
 
@@ -111,8 +112,8 @@ async def test_what_a_bulk_order_ends_is_given_back_once(
     # The room is there, and no more of it than there was.
     await limit(db, 3)
     await submit(5)
-    await application.app.state.matcher.limits.follower.seen()
-    await application.app.state.matcher.freshness.queue.seen()
+    await application.services[MATCHER].limits.follower.seen()
+    await application.services[MATCHER].freshness.queue.seen()
     asked = {"offer": OFFER, "count": 5}
     answer = await application.client.post("/api/matcher/match", json=asked, headers=application.pilot("c" * 32))
     assert len(answer.json()["jobs"]) == 3, answer.text

@@ -19,8 +19,8 @@ from weyl.jobs.tasks import FORGET, HOUSEKEEPING, tasks
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.kit.partitions import ensure_month_partitions, month_start
+from weyl.kit.task import Run
 from weyl.task_queues.tables import queue, requirement_class
-from weyl.tasks.models import Run
 
 PLAIN = 'Executable = "/bin/date";'
 

@@ -11,7 +11,7 @@ from tests.jobs.conftest import MakeJobs, Rows
 
 from weyl.jobs.tables import jobs
 from weyl.kit.clock import utcnow
-from weyl.kit.db import Database
+from weyl.kit.db import DATABASE, Database
 from weyl.task_queues.requirements import make_class
 from weyl.task_queues.service import enqueue_jobs
 from weyl.task_queues.tables import queue
@@ -162,7 +162,7 @@ async def test_a_thousand_jobs_are_killed_in_a_handful_of_statements(
     application: Application, make_jobs: MakeJobs
 ) -> None:
     job_ids = await make_jobs(1000, status="Running")
-    with application.app.state.db.count_statements() as statements:
+    with application.services[DATABASE].count_statements() as statements:
         status, body = await order(application, "kill", *job_ids)
     assert (status, len(body["success"])) == (200, 1000)
     assert len(statements) <= 9, statements.statements

@@ -126,8 +126,8 @@ async def test_a_check_that_breaks_holds_the_jobs_and_says_whose_it_is(db: Datab
 
 
 def test_two_extensions_cannot_have_the_same_catalogue_and_all_checks_count() -> None:
-    one = Extension(name="one", catalogs={"mine": StaticCatalog}, check_preparation=Check())
-    rules = activate([BUILTIN, one, Extension(name="two", check_preparation=Check())]).preparation()
-    assert (set(rules.catalogs), list(rules.checks)) == ({"static", "mine"}, ["one", "two"])
+    one = Extension(name="one", catalogs={"mine": StaticCatalog}, preparation_checks={"one": Check()})
+    merged = activate([BUILTIN, one, Extension(name="two", preparation_checks={"two": Check()})])
+    assert (set(merged.catalogs), list(merged.preparation_checks)) == ({"static", "mine"}, ["one", "two"])
     with pytest.raises(ExtensionConflict, match="The file catalogue mine is claimed by one and by two"):
         activate([BUILTIN, one, Extension(name="two", catalogs={"mine": StaticCatalog})])

@@ -15,7 +15,7 @@ from weyl.jobs.failures import failure_text, signature, window_of
 from weyl.jobs.queries import failures as queries
 from weyl.jobs.tables import jobs
 from weyl.kit.clock import utcnow
-from weyl.kit.db import Database
+from weyl.kit.db import DATABASE, Database
 
 URL = "/api/jobs/failures"
 ERROR = "Application Finished With Errors"
@@ -356,7 +356,7 @@ async def test_times_that_make_no_sense_are_refused(application: Application) ->
 
 async def test_counting_reads_no_jobs(application: Application, make_jobs: MakeJobs, db: Database) -> None:
     await fail(db, await make_jobs(2), "exit 1")
-    with application.app.state.db.count_statements() as statements:
+    with application.services[DATABASE].count_statements() as statements:
         await clusters(application)
     assert len(statements) == 2
     assert not any(

@@ -13,7 +13,7 @@ from weyl.accounting.tasks import FOLD, tasks
 from weyl.jobs.tables import job_heartbeats, job_history, jobs
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
-from weyl.tasks.models import Run
+from weyl.kit.task import Run
 
 HUGE = 1.7e308
 STAMP = "a" * 32

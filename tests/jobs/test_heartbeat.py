@@ -13,7 +13,7 @@ from tests.jobs.conftest import MakeJobs, Rows
 from weyl.jobs.queries import commands as command_queries
 from weyl.jobs.tables import job_commands, job_heartbeats, job_history, job_pilots
 from weyl.kit.clock import utcnow
-from weyl.kit.db import Database
+from weyl.kit.db import DATABASE, Database
 
 URL = "/api/jobs/heartbeat"
 STAMP, OTHER = "a" * 32, "b" * 32
@@ -121,7 +121,7 @@ async def test_a_hundred_jobs_in_one_request_cost_a_handful_of_statements(
     job_ids = await make_jobs(100, status="Matched")
     headers = application.login()
     for expected in (8, 6):
-        with application.app.state.db.count_statements() as statements:
+        with application.services[DATABASE].count_statements() as statements:
             await beat(application, headers, *job_ids, LoadAverage=0.5, StandardOutput="line")
         assert len(statements) == expected, statements.statements
     assert await figures(job_ids[-1]) == [0.5, 0.5]

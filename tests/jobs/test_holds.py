@@ -27,7 +27,7 @@ from weyl.jobs.tables import job_descriptions, job_holds, jobs
 from weyl.jobs.tasks import HELD_JOBS, HOUSEKEEPING, tasks
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
-from weyl.tasks.models import Run
+from weyl.kit.task import Run
 
 Flow = Callable[..., Awaitable[list[int]]]
 ON_ALPHA = PLAIN + 'InputData = "/voa/alpha";'

@@ -22,6 +22,7 @@ from weyl.kit.db import Database
 from weyl.kit.isolated import SomeFailed, raising_failures
 from weyl.matcher.service.expiry import expire
 from weyl.pilots.service import polling, push
+from weyl.pilots.service.yard import YARD
 
 DAY = timedelta(days=1)
 STAMPS = ("a" * 32, "b" * 32, "c" * 32)
@@ -97,7 +98,7 @@ async def test_one_bad_job_does_not_stop_the_burial_of_overdue_pilots(
 ) -> None:
     _, bad, _ = await pilots_with_a_job_each(db, make_jobs, "Running")
     await poison(db, bad)
-    await polling.bury_overdue(application.app.state.pilot_yard)
+    await polling.bury_overdue(application.services[YARD])
     assert await statuses(db) == ["Received", "Running", "Received"]
     async with db.read() as tx:
         ended = (await tx.execute(sa.text("SELECT status FROM pilots ORDER BY pilot_stamp"))).scalars().all()
@@ -113,7 +114,7 @@ async def test_one_bad_pushed_job_does_not_stop_the_release_of_others(
         SimpleNamespace(job_id=job_id, pilot_stamp=stamp, stamp=stamp)
         for job_id, stamp in zip(job_ids, STAMPS, strict=True)
     ]
-    await push.let_go(application.app.state.pilot_yard, config(), rows, dict.fromkeys(STAMPS, "gone"), is_sent=False)
+    await push.let_go(application.services[YARD], config(), rows, dict.fromkeys(STAMPS, "gone"), is_sent=False)
     assert await statuses(db) == ["Received", "Matched", "Received"]
 
 
@@ -131,7 +132,7 @@ async def test_one_bad_job_does_not_stop_the_settling_of_forgotten_pilots(
                 " unknown_since = now() - interval '25 hours'"
             )
         )
-    yard = replace(application.app.state.pilot_yard, directory=tmp_path / "elements")
+    yard = replace(application.services[YARD], directory=tmp_path / "elements")
     began = utcnow()
     await polling.ask(yard, ("LCG.Alpha.org", "ce.alpha.org"))
     assert await statuses(db) == ["Received", "Running", "Received"]

@@ -12,7 +12,7 @@ from tests.infra.app import Application
 from tests.jobs.conftest import MakeJobs
 
 from weyl.kit.clock import utcnow
-from weyl.kit.db import Database
+from weyl.kit.db import DATABASE, Database
 
 URL = "/api/jobs/search"
 PILOTS = "/api/pilots/search"
@@ -61,7 +61,7 @@ async def test_without_the_header_nothing_is_new(application: Application, make_
 
 async def test_rows_come_without_a_count(application: Application, make_jobs: MakeJobs) -> None:
     await make_jobs(7)
-    with application.app.state.db.count_statements() as statements:
+    with application.services[DATABASE].count_statements() as statements:
         part = await page(application, prefer="none", per_page=3)
     assert len(statements) == 1
     assert (part.status_code, part.headers["Content-Range"]) == (206, "jobs 0-2/*")

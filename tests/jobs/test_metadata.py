@@ -7,7 +7,7 @@ from sqlalchemy import text
 from tests.infra.app import Application
 from tests.jobs.conftest import MakeJobs, Rows
 
-from weyl.kit.db import Database
+from weyl.kit.db import DATABASE, Database
 
 URL = "/api/jobs/metadata"
 STAMP = "a" * 32
@@ -139,7 +139,7 @@ async def test_documents_nested_without_end_are_malformed(application: Applicati
 async def test_a_hundred_jobs_cost_a_handful_of_statements(application: Application, make_jobs: MakeJobs) -> None:
     job_ids = await make_jobs(100)
     body = {job_id: {"Site": "LCG.X", "HostName": "wn1", "n": 1} for job_id in job_ids}
-    with application.app.state.db.count_statements() as statements:
+    with application.services[DATABASE].count_statements() as statements:
         assert await patch(application, body) == 204
     assert len(statements) == 4, statements.statements
 

@@ -11,7 +11,7 @@ from weyl.jobs.attempts import Again, Exhausted, Refused, decide
 from weyl.jobs.states import MOVES
 from weyl.jobs.tables import job_attempts, job_descriptions
 from weyl.kit.clock import utcnow
-from weyl.kit.db import Database
+from weyl.kit.db import DATABASE, Database
 
 URL = "/api/jobs/reschedule"
 STAMP = "a" * 32
@@ -168,7 +168,7 @@ async def test_a_description_that_the_vo_no_longer_takes_changes_nothing(
 
 async def test_a_thousand_jobs_cost_a_handful_of_statements(application: Application, make_jobs: MakeJobs) -> None:
     job_ids = await make_jobs(1000, status="Failed")
-    with application.app.state.db.count_statements() as statements:
+    with application.services[DATABASE].count_statements() as statements:
         code, body = await ask(application, *job_ids)
     assert (code, len(body["success"])) == (200, 1000)
     assert len(statements) <= 10, statements.statements

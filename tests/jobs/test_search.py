@@ -8,9 +8,10 @@ import sqlalchemy as sa
 from tests.infra.app import Application, Installation, config_document
 from tests.jobs.conftest import MakeJobs
 
+from weyl.config.service import CONFIG
 from weyl.jobs.queries import search as queries
 from weyl.jobs.tables import jobs
-from weyl.kit.db import Database
+from weyl.kit.db import DATABASE, Database
 
 URL = "/api/jobs/search"
 STAMP, OTHER = "a" * 32, "b" * 32
@@ -84,7 +85,7 @@ async def test_a_vo_may_show_users_their_own_jobs_only(
     document["Operations"] = {"voa": {"Services": {"JobMonitoring": {"GlobalJobsInfo": False}}}}
     installation.commit_config(document, "Hide")
     try:
-        await application.app.state.config.refresh()
+        await application.services[CONFIG].refresh()
         assert await ids(application) == own
         assert await ids(application, eq("Owner", "bob")) == []
         summary = await application.client.post(
@@ -94,7 +95,7 @@ async def test_a_vo_may_show_users_their_own_jobs_only(
         assert await ids(application, headers=application.login("carol", group="admin")) == own + others
     finally:
         installation.commit_config(config_document(), "Show")
-        await application.app.state.config.refresh()
+        await application.services[CONFIG].refresh()
 
 
 @pytest.mark.parametrize("body", [None, {}, {"parameters": None}, {"parameters": []}])
@@ -304,7 +305,7 @@ async def test_a_search_costs_few_statements(application: Application, make_jobs
         ({"search": [eq("JobName", "Unknown")]}, "per_page=10", 2),
     ]
     for body, query, expected in cases:
-        with application.app.state.db.count_statements() as statements:
+        with application.services[DATABASE].count_statements() as statements:
             await application.client.post(f"{URL}?{query}", json=body, headers=application.login())
         assert len(statements) == expected, statements.statements
 

@@ -13,7 +13,7 @@ from tests.jobs.conftest import MakeJobs, Rows, iso
 from weyl.jobs.states import JobState, Report, merge
 from weyl.jobs.tables import jobs
 from weyl.kit.clock import utcnow
-from weyl.kit.db import Database, Listener
+from weyl.kit.db import DATABASE, Database, Listener
 from weyl.task_queues import service as task_queues
 from weyl.task_queues.requirements import make_class
 
@@ -218,7 +218,7 @@ async def test_a_hundred_jobs_cost_a_handful_of_statements(
     body = {
         job_id: report("Running", at=now) | report("Completing", at=now + timedelta(seconds=1)) for job_id in job_ids
     }
-    with application.app.state.db.count_statements() as statements:
+    with application.services[DATABASE].count_statements() as statements:
         answer = await application.client.patch(URL, json=body, headers=application.login())
     assert len(answer.json()["success"]) == 100
     assert len(statements) == 5, statements.statements

@@ -15,7 +15,7 @@ from weyl.jobs.jdl import parse
 from weyl.jobs.tables import job_count_deltas, job_counts, job_descriptions, job_history, jobs, submissions
 from weyl.jobs.work import work_document
 from weyl.kit.clock import utcnow
-from weyl.kit.db import Database
+from weyl.kit.db import DATABASE, Database
 from weyl.sandboxes.tables import sandbox_jobs, sandboxes
 
 Submit = Callable[..., Any]
@@ -319,7 +319,7 @@ async def test_the_number_of_statements_does_not_depend_on_the_number_of_jobs(
     served: Application, submit: Submit, text: str
 ) -> None:
     await submit(text)
-    with served.app.state.db.count_statements() as count:
+    with served.services[DATABASE].count_statements() as count:
         assert (await submit(text, key="k")).status_code == 201
     # three through SQLAlchemy (two of them for the key), three COPYs and one insert of the tasks beside it
     assert len(count) <= 4

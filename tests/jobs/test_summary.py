@@ -10,7 +10,7 @@ from tests.jobs.conftest import MakeJobs
 from weyl.jobs.queries.search import fold_counts
 from weyl.jobs.service import search as service
 from weyl.jobs.tables import job_count_deltas, job_counts, jobs
-from weyl.kit.db import Database
+from weyl.kit.db import DATABASE, Database
 
 URL = "/api/jobs/summary"
 STAMP = "a" * 32
@@ -136,6 +136,6 @@ async def test_bad_requests_are_refused(application: Application, body: Any, sta
 
 
 async def test_an_empty_table_has_no_groups_and_one_statement_tells(application: Application) -> None:
-    with application.app.state.db.count_statements() as statements:
+    with application.services[DATABASE].count_statements() as statements:
         assert await count(application, "Status", "Site") == {}
     assert len(statements) == 1

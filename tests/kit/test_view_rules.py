@@ -1,15 +1,33 @@
 """What a view must keep to: each mistake is told in a sentence, and additions become part of what they are added to."""
 
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from weyl.kit.view_rules import conflicts, merged, problems
+from weyl.kit import points
+from weyl.kit.view_rules import CLAIMS, addition_problems, merged, problems
 from weyl.kit.views import Action, ApiCall, Column, Condition, SortKey, Status, Tab, View, ViewAddition, placeholders_of
 
 LIST = ApiCall(method="GET", path="/api/things")
 ROUTES = {("GET", "/api/things"), ("POST", "/api/things/{name}")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """What declares views, as rooms and extensions do."""
+
+    name: str
+    views: Sequence[View | ViewAddition] = points.sequence(
+        merge=merged, claims=CLAIMS, check=lambda part, whole: addition_problems(part.name, part.views, whole.views)
+    )
+
+
+def conflicts(owned: Mapping[str, Sequence[View | ViewAddition]]) -> Iterator[str]:
+    parts = [Part(name=name, views=views) for name, views in owned.items()]
+    return points.problems(parts, Part(name="all", **points.merged(Part, parts)))
 
 
 def a_view(**changes: Any) -> View:
@@ -31,9 +49,9 @@ def a_view(**changes: Any) -> View:
 def wrong(view: View) -> list[str]:
     return list(
         problems(
-            view,
+            [view],
             routes=lambda method, path: (method, path) in ROUTES,
-            views=["things"],
+            known=["things"],
             properties=frozenset({"Operator"}),
         )
     )

@@ -10,6 +10,7 @@ from tests.infra.app import Application
 from tests.matcher.conftest import OFFER, Submit
 
 from weyl.kit.db import Database
+from weyl.matcher.service.matcher import MATCHER
 
 STAMP = "a" * 32
 CPU: dict[str, Any] = OFFER["cpu"]  # type: ignore[assignment]
@@ -97,7 +98,7 @@ async def test_flags_that_nobody_knows_make_a_node_no_better(application: Applic
     absurd = {**OFFER, **with_flags("quantum", "avx9000", "'; DROP TABLE jobs; --", "avx2 avx512f", "\u202e")}
     answer = await ask(application, offer=absurd, wait_s=5)
     assert [job["job_id"] for job in answer.json()["jobs"]] == [job_id]
-    await application.app.state.matcher.freshness.queue.seen()  # writes offers down
+    await application.services[MATCHER].freshness.queue.seen()  # writes offers down
 
 
 async def test_a_replay_gets_the_same_job_and_another_pilot_none_of_it(

@@ -9,6 +9,8 @@ from tests.matcher.conftest import OFFER, Submit, a_pilot, a_request
 from tests.matcher.factories import a_class
 
 from weyl.kit.clock import utcnow
+from weyl.matcher.service.matcher import MATCHER
+from weyl.resource_status.service.board import STATUS_BOARD
 
 ALPHA = {"kind": "site", "name": "LCG.Alpha.org"}
 STAMP = "a" * 32
@@ -54,7 +56,7 @@ async def test_a_banned_site_gets_no_job_and_its_parked_pilot_wakes_when_the_ban
 
 async def test_who_asks_while_a_site_opens_does_not_wait_in_vain(application: Application, submit: Submit) -> None:
     """Of those who ask all the time some have made their offer before it opens, and are looked at afterwards."""
-    matcher, board = application.app.state.matcher, application.app.state.status_board
+    matcher, board = application.services[MATCHER], application.services[STATUS_BOARD]
     await _say(application, "PATCH", "status", status="Banned", reason="flood")
     await application.seen()
     await submit(ASKING_MAX)

@@ -17,6 +17,8 @@ from weyl.kit.db import Database
 from weyl.matcher import queries
 from weyl.matcher.models import Offer
 from weyl.matcher.offers import registered_form
+from weyl.matcher.service.explain import EXPLAINER
+from weyl.matcher.service.matcher import MATCHER
 from weyl.task_queues import service
 from weyl.task_queues.gates import merged, rules_of
 
@@ -125,7 +127,7 @@ async def test_a_limit_that_is_reached_is_named_with_its_figures(
     rules = merged(rules_of("voa", [MatchLimit(site="LCG.Alpha.org", count=1)]))
     async with db.transaction() as tx:
         await service.apply_limits(tx, rules, utcnow())
-    matcher = application.app.state.matcher
+    matcher = application.services[MATCHER]
     await application.seen()
     pilot = application.pilot("a" * 32)
     answer = await application.client.post("/api/matcher/match", json={"offer": OFFER}, headers=pilot)
@@ -143,7 +145,7 @@ async def test_explaining_takes_five_statements_and_one_more_for_offers_that_are
     [job_id] = await submit(1)
     for cores in (4, 8, 16):
         await _see(db, cpu={**OFFER["cpu"], "num_cores": cores})
-    explainer, permit = application.app.state.explainer, Readable(frozenset([job_id]), frozenset())
+    explainer, permit = application.services[EXPLAINER], Readable(frozenset([job_id]), frozenset())
     for at_most in (6, 5):
         with db.count_statements() as statements:
             async with db.read() as tx:

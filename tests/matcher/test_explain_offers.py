@@ -10,6 +10,7 @@ from tests.matcher.factories import a_class
 from weyl.config.operations import MatchLimit
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
+from weyl.matcher.service.matcher import MATCHER
 from weyl.task_queues import service
 from weyl.task_queues.gates import merged, rules_of
 
@@ -27,7 +28,7 @@ async def _ask(application: Application, status: int = 200, **changes: Any) -> d
 
 
 async def _refresh(application: Application) -> None:
-    await application.app.state.matcher.freshness.queue.seen()
+    await application.services[MATCHER].freshness.queue.seen()
 
 
 async def test_who_is_no_operator_is_told_nothing(application: Application) -> None:
@@ -69,7 +70,7 @@ async def test_a_limit_that_is_reached_is_shown_to_whoever_never_met_it(
     rules = merged(rules_of("voa", [MatchLimit(site="*", count=1)]))
     async with db.transaction() as tx:
         await service.apply_limits(tx, rules, utcnow())
-    matcher = application.app.state.matcher
+    matcher = application.services[MATCHER]
     await matcher.limits.follower.seen()
     await _refresh(application)
     pilot = application.pilot("a" * 32)

@@ -11,7 +11,7 @@ from tests.matcher.test_situations import Grid
 
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
-from weyl.matcher.service.matcher import Matcher
+from weyl.matcher.service.matcher import MATCHER, Matcher
 
 NEAR = {"local_data": [ALPHA.site]}
 
@@ -59,7 +59,7 @@ async def test_explanations_tell_where_data_are(application: Application, db: Da
     answer = await application.client.get(f"/api/jobs/{job_id}/explain", headers=application.login())
     told = f"it waits for its turn, which comes sooner at {ALPHA.site}, where its input data are on disk"
     assert answer.json()["verdict"].endswith(told)
-    await application.app.state.matcher.freshness.queue.seen()
+    await application.services[MATCHER].freshness.queue.seen()
     asked = {"offer": {**OFFER, "site": ALPHA.site, "ce": ALPHA.ce, "queue": ALPHA.queue}}
     headers = application.login(properties=["Operator"])
     answer = await application.client.post("/api/matcher/explain", json=asked, headers=headers)

@@ -22,6 +22,7 @@ from weyl.kit.db import Database
 from weyl.matcher import queries
 from weyl.matcher.models import Offer
 from weyl.matcher.offers import registered_form
+from weyl.matcher.service.matcher import MATCHER
 from weyl.task_queues import service
 from weyl.task_queues.gates import merged, rules_of
 
@@ -72,7 +73,7 @@ class Grid:
         """Let a limit hold."""
         async with self.db.transaction() as tx:
             await service.apply_limits(tx, merged(rules_of("voa", [MatchLimit.model_validate(limit)])), utcnow())
-        await self.application.app.state.matcher.limits.follower.seen()
+        await self.application.services[MATCHER].limits.follower.seen()
 
 
 Setting = Callable[[Grid], Awaitable[None]]
@@ -110,7 +111,7 @@ async def _a_full_limit(grid: Grid) -> None:
     await grid.submit(1)
     await grid.limit(site=ALPHA, count=1)
     await grid.match()
-    await grid.application.app.state.matcher.limits.follower.seen()
+    await grid.application.services[MATCHER].limits.follower.seen()
 
 
 async def _a_delay(grid: Grid) -> None:
@@ -118,7 +119,7 @@ async def _a_delay(grid: Grid) -> None:
     await grid.submit(1)
     await grid.limit(job_type="User", delay_s=3600)
     await grid.match()
-    await grid.application.app.state.matcher.limits.follower.seen()
+    await grid.application.services[MATCHER].limits.follower.seen()
 
 
 async def _a_group_that_had_less(grid: Grid) -> None:
@@ -126,7 +127,7 @@ async def _a_group_that_had_less(grid: Grid) -> None:
     await grid.submit(1)
     await grid.match()
     await grid.submit(1, a_class(group="prod"))
-    await grid.application.app.state.matcher.freshness.queue.seen()
+    await grid.application.services[MATCHER].freshness.queue.seen()
 
 
 async def _an_unhealthy_host(grid: Grid) -> None:
@@ -136,7 +137,7 @@ async def _an_unhealthy_host(grid: Grid) -> None:
             text("INSERT INTO host_health (site, host, score, at, reason) VALUES (:site, 'wn1', 0.1, :at, 'x')"),
             {"site": ALPHA, "at": utcnow()},
         )
-    await grid.application.app.state.matcher.hosts.follower.seen()
+    await grid.application.services[MATCHER].hosts.follower.seen()
 
 
 async def _older_jobs(grid: Grid) -> None:

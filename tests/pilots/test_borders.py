@@ -9,6 +9,7 @@ from sqlalchemy import text
 from tests.infra.app import Application, bearer
 
 from weyl.kit.db import Database
+from weyl.kit.http import VERIFIER
 
 Login = Callable[..., dict[str, str]]
 SITE, ELSEWHERE = "LCG.Alpha.org", "LCG.Beta.org"
@@ -110,7 +111,7 @@ async def test_a_replayed_secret_takes_the_access_token_of_the_first_use_too(
     made = (await client.post("/api/pilots/secrets", headers=operator, json=QUEUE)).json()
     first, second = [await client.post("/api/pilots/token", json={"secret": made["secret"]}) for _ in range(2)]
     assert (first.status_code, second.status_code) == (200, 401)
-    await application.app.state.verifier.follower.seen()
+    await application.services[VERIFIER].follower.seen()
     answer = await client.post(
         "/api/pilots/logs?chunk=0", headers=bearer(first.json()["access_token"]), content=b"\x1f\x8b"
     )

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from tests.infra.app import Application, bearer
 
 from weyl.kit.db import Database
+from weyl.kit.http import VERIFIER
 
 Login = Callable[..., dict[str, str]]
 REFUSED = {"detail": "The pilot secret or refresh token is not valid"}
@@ -311,7 +312,7 @@ async def test_the_access_token_of_a_revoked_pilot_is_worthless_within_seconds(
     payload = application.payload(1, stamp=tokens["stamp"])
     assert (await client.get("/api/rss/site", headers=bearer(tokens["access_token"]))).status_code == 200
     await redeem(client, made["secret"], host="thief")
-    await application.app.state.verifier.follower.seen()
+    await application.services[VERIFIER].follower.seen()
     for headers in (bearer(tokens["access_token"]), payload):
         answer = await client.get("/api/rss/site", headers=headers)
         assert (answer.status_code, answer.json()) == (401, {"detail": "This pilot was revoked"})

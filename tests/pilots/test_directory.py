@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 from tests.infra.app import Application
 
+from weyl.config.service import CONFIG
+from weyl.kit.db import DATABASE
 from weyl.pilots.compute_elements.directory import UntrustedDirectory, default_directory, make_trusted
+from weyl.pilots.compute_elements.driver import DRIVERS
 from weyl.pilots.errors import ComputingElementFailed
 from weyl.pilots.service.yard import Yard
 
@@ -65,12 +68,12 @@ def test_the_default_is_each_accounts_own() -> None:
 
 
 async def test_no_computing_element_works_in_a_directory_of_others(application: Application, tmp_path: Path) -> None:
-    services = application.app.state
+    services = application.services
     directory = tmp_path / "pilots"
     directory.mkdir()
     settings = application.settings.model_copy(update={"pilot_directory": directory})
-    yard = Yard.open(settings, db=services.db, config=services.config, drivers=services.drivers)
-    config = services.config.current().config
+    yard = Yard.open(settings, db=services[DATABASE], config=services[CONFIG], drivers=services[DRIVERS])
+    config = services[CONFIG].current().config
     assert yard.driver(config, "LCG.Alpha.org", "ce.alpha.org")
     directory.chmod(0o777)
     with pytest.raises(ComputingElementFailed, match="can be changed by others"):

@@ -13,6 +13,7 @@ from tests.matcher.conftest import OFFER
 from weyl.jobs.tables import job_descriptions, job_pilots, jobs
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
+from weyl.matcher.service.matcher import MATCHER
 
 MakePilot = Callable[..., Awaitable[str]]
 WAIT_S = 20
@@ -162,7 +163,7 @@ async def test_a_pilot_that_waits_for_a_job_is_told_when_its_time_is_over_and_ge
     stamp, other = await make_pilot("a" * 32), await make_pilot("b" * 32)
     waiting = asyncio.create_task(action(application, stamp, wait_s=3))
     async with asyncio.timeout(WAIT_S):
-        while not application.app.state.matcher.parking:
+        while not application.services[MATCHER].parking:
             await asyncio.sleep(0.02)
     await drain(application, stamps=[stamp, other])
     await application.seen()

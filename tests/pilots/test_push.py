@@ -23,6 +23,7 @@ from weyl.pilots.service import push_tending
 from weyl.pilots.service.planning import plan_due
 from weyl.pilots.service.push import Pushing, take
 from weyl.pilots.service.push_doors import Doors
+from weyl.pilots.service.yard import YARD
 from weyl.pilots.tables import pilots, pushed_jobs
 
 KEY = QueueKey("voa", "LCG.Alpha.org", "ce.alpha.org", "default")
@@ -42,7 +43,7 @@ async def pushing(
     own.commit_config(document, "Push")
     store = ConfigStore(f"git+file://{own.config_directory}", check_every_s=60)
     await store.start()
-    yard = replace(application.app.state.pilot_yard, config=store, directory=tmp_path / "elements")
+    yard = replace(application.services[YARD], config=store, directory=tmp_path / "elements")
     yield Pushing(yard, Doors(yard))
     await store.stop()
 

@@ -10,7 +10,7 @@ from tests.infra import samples
 from tests.infra.app import Application
 from tests.infra.household import settle
 
-from weyl.kit.db import Database
+from weyl.kit.db import DATABASE, Database
 
 Login = Callable[..., dict[str, str]]
 STAMP = "a" * 32
@@ -247,7 +247,7 @@ async def test_many_changes_cost_few_statements(application: Application) -> Non
     stamps = [f"{number:032x}" for number in range(50)]
     for stamp in stamps:
         await register(application.client, service, stamp)
-    with application.app.state.db.count_statements() as statements:
+    with application.services[DATABASE].count_statements() as statements:
         body = {stamp: {"Status": "Running"} for stamp in stamps}
         answer = await application.client.patch("/api/pilots/metadata", headers=service, json=body)
     assert answer.status_code == 204

@@ -11,7 +11,7 @@ from weyl.kit.db import Database
 from weyl.pilots.need import QueueKey
 from weyl.pilots.queries.submission import insert_pilots
 from weyl.pilots.service import submission
-from weyl.pilots.service.yard import Yard
+from weyl.pilots.service.yard import YARD, Yard
 
 KEY = QueueKey("voa", "LCG.Alpha.org", "ce.alpha.org", "default")
 
@@ -19,7 +19,7 @@ KEY = QueueKey("voa", "LCG.Alpha.org", "ce.alpha.org", "default")
 async def test_a_site_never_gets_more_than_its_limit_though_several_are_sent_at_once(
     application: Application, db: Database
 ) -> None:
-    yard: Yard = application.app.state.pilot_yard
+    yard: Yard = application.services[YARD]
     config = yard.config.current().config
     site = config.resources.sites["LCG.Alpha.org"]
     changed = config.model_copy(deep=True)

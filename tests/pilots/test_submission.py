@@ -20,7 +20,7 @@ from weyl.pilots.compute_elements.local import LocalComputeElement
 from weyl.pilots.need import QueueKey
 from weyl.pilots.service import polling, submission
 from weyl.pilots.service.planning import plan_due
-from weyl.pilots.service.yard import Yard
+from weyl.pilots.service.yard import YARD, Yard
 from weyl.task_queues.requirements import make_class
 from weyl.task_queues.service import enqueue_jobs
 
@@ -32,7 +32,7 @@ PROGRAM = "import os, sys\nprint(os.environ['WEYL_PILOT_STAMP'], len(open('pilot
 @pytest.fixture
 async def yard(application: Application, tmp_path: Path) -> AsyncIterator[Yard]:
     """The yard of a worker, with a computing element in a directory of the test's own."""
-    yard: Yard = application.app.state.pilot_yard
+    yard: Yard = application.services[YARD]
     program = tmp_path / "program.py"
     program.write_text(PROGRAM.format(code=0))
     yield replace(yard, directory=tmp_path / "elements", archive=program)
@@ -335,7 +335,7 @@ async def test_the_output_of_a_pilot_is_fetched_from_its_element(
     await submission.submit(yard, KEY, 1)
     await until_ended(yard, db)
     (pilot,) = await pilots(db)
-    application.app.state.pilot_yard = yard
+    application.put(YARD, yard)
     path = f"/api/pilots/{pilot.pilot_stamp}/output"
     answer = await application.client.get(path, headers=application.login())
     assert answer.json()["stdout"].startswith(pilot.pilot_stamp)

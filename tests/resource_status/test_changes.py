@@ -10,14 +10,14 @@ import pytest
 from tests.infra.app import USERS, Application, Installation, config_document
 
 from weyl.kit.clock import utcnow
-from weyl.kit.db import Database, Listener
+from weyl.kit.db import DATABASE, Database, Listener
+from weyl.kit.task import Run
 from weyl.resource_status.claims import Claim, Element
 from weyl.resource_status.models import Kind
 from weyl.resource_status.permits import Spokesman
 from weyl.resource_status.queries import put_claims, raise_revision, select_claims, select_history
-from weyl.resource_status.service.board import CHANNEL
+from weyl.resource_status.service.board import CHANNEL, STATUS_BOARD
 from weyl.resource_status.tasks import tasks
-from weyl.tasks.models import Run
 
 ALPHA, CE = {"kind": "site", "name": "LCG.Alpha.org"}, {"kind": "compute", "name": "ce.alpha.org"}
 ADMIN = {"group": "service"}
@@ -78,7 +78,7 @@ async def test_a_ban_that_expires_ends_by_itself_in_every_process(application: A
     await _ban(application, ALPHA, expires_at=(utcnow() + timedelta(seconds=3)).isoformat())
     assert not await _is_allowed(application)
     told = asyncio.Event()
-    application.app.state.status_board.on_change(told.set)
+    application.services[STATUS_BOARD].on_change(told.set)
     await asyncio.wait_for(told.wait(), 20)
     assert (await _sites(application))["LCG.Alpha.org"]["all"]["allowed"]
 
@@ -86,7 +86,7 @@ async def test_a_ban_that_expires_ends_by_itself_in_every_process(application: A
 async def test_whoever_looks_first_after_a_ban_has_expired_keeps_nobody_from_being_told(
     application: Application,
 ) -> None:
-    board, told = application.app.state.status_board, asyncio.Event()
+    board, told = application.services[STATUS_BOARD], asyncio.Event()
     await _ban(application, ALPHA, expires_at=(utcnow() + timedelta(seconds=1.5)).isoformat())
     assert not await _is_allowed(application)
     board.on_change(told.set)
@@ -193,7 +193,7 @@ async def test_the_history_keeps_what_was_said_and_taken_back(application: Appli
 
 
 async def test_many_orders_take_as_few_statements_as_one(application: Application) -> None:
-    database: Database = application.app.state.db
+    database: Database = application.services[DATABASE]
     counts = []
     for places in (
         [ALPHA],
@@ -226,7 +226,7 @@ async def test_a_notice_that_was_lost_is_made_up_for(application: Application, d
     async with db.transaction() as tx:
         await raise_revision(tx)
         await put_claims(tx, permit, [claim])
-    board = application.app.state.status_board
+    board = application.services[STATUS_BOARD]
     told = asyncio.Event()
     board.on_change(told.set)
     if not board.claims.of(claim.element, "voa", utcnow()):

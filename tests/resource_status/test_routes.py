@@ -6,6 +6,8 @@ import httpx2
 import pytest
 from tests.infra.app import Application
 
+from weyl.kit.db import DATABASE
+
 ROUTES = ("storage", "compute", "site", "fts")
 
 Login = Callable[..., dict[str, str]]
@@ -43,7 +45,7 @@ async def test_an_unchanged_view_is_304_without_a_body_or_a_statement(applicatio
     headers = application.login()
     first = await application.client.get("/api/rss/site", headers=headers)
     tag, modified = first.headers["ETag"], first.headers["Last-Modified"]
-    with application.app.state.db.count_statements() as statements:
+    with application.services[DATABASE].count_statements() as statements:
         again = await application.client.get("/api/rss/site", headers=headers | {"If-None-Match": tag})
     assert (again.status_code, again.content, len(statements)) == (304, b"", 0)
     for conditions, status in [

@@ -17,7 +17,7 @@ from weyl.demo.seaweedfs import RunningStore
 from weyl.jobs.tables import jobs
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
-from weyl.kit.s3 import ObjectStore
+from weyl.kit.s3 import STORE, ObjectStore
 
 _numbers = itertools.count()
 
@@ -70,7 +70,7 @@ async def application(
 @pytest.fixture
 def store(application: Application) -> ObjectStore:
     """The store of the application."""
-    held: ObjectStore = application.app.state.store
+    held: ObjectStore = application.services[STORE]
     return held
 
 
@@ -108,7 +108,7 @@ def stored(application: Application, archive: Archive) -> Store:
         if content is None:
             assert await upload(answer, archive.content) in {200, 201, 204}
         elif content:
-            held: ObjectStore = application.app.state.store
+            held: ObjectStore = application.services[STORE]
             await held.put(answer["pfn"].split("/", 3)[3], content)
         name: str = answer["pfn"].partition("|")[2]
         return name

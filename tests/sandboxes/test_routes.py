@@ -12,6 +12,7 @@ from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.kit.s3 import ObjectStore
 from weyl.sandboxes.tables import sandboxes
+from weyl.settings import SETTINGS
 
 UNKNOWN_PFN = f"/S3/sandboxes/voa/user/alice/sha256:{'a' * 64}.tar.bz2"
 STAMP = "5" * 32
@@ -198,7 +199,7 @@ async def test_another_group_of_the_same_user_and_the_administrator_may_read(
 
 async def test_a_name_longer_than_allowed_is_refused(application: Application, archive: Archive) -> None:
     headers = application.login(group="user")
-    application.app.state.settings = application.settings.model_copy(update={"sandbox_se": "S" * 150})
+    application.put(SETTINGS, application.settings.model_copy(update={"sandbox_se": "S" * 150}))
     answer = await application.client.post("/api/jobs/sandbox", json=archive.info(), headers=headers)
     assert answer.status_code == 400
     assert "256 are allowed" in answer.json()["detail"]

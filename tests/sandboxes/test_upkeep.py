@@ -12,8 +12,8 @@ from tests.infra.app import Application
 from tests.sandboxes.conftest import Archive, Store, fetch
 
 from weyl.kit.clock import utcnow
-from weyl.kit.db import Database, Tx
-from weyl.kit.s3 import ObjectStore
+from weyl.kit.db import DATABASE, Database, Tx
+from weyl.kit.s3 import STORE, ObjectStore
 from weyl.sandboxes import contents, service
 from weyl.sandboxes.contents import zstd
 from weyl.sandboxes.names import object_key
@@ -59,9 +59,9 @@ class Upkeep:
 @pytest.fixture
 async def upkeep(application: Application) -> Upkeep:
     """The upkeep of the test."""
-    held = application.app.state
-    await held.store.make_ready()
-    return Upkeep(held.db, held.store)
+    store = application.services[STORE]
+    await store.make_ready()
+    return Upkeep(application.services[DATABASE], store)
 
 
 async def test_a_good_sandbox_is_verified_once(stored: Store, upkeep: Upkeep) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import text
 
 from weyl.kit.db import Database
+from weyl.kit.task import Lock, Run, Task
 from weyl.tasks.engine import Worker
-from weyl.tasks.models import Lock, Run, Task
 
 STAY = Task("crash.stay", locks=lambda payload: [Lock(f"crash:{payload['key']}")] if payload.get("key") else [])
 KILL = Task("crash.kill", deaths_max=2)

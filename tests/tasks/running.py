@@ -9,8 +9,8 @@ from sqlalchemy import text
 from tests.infra import waiting
 
 from weyl.kit.db import Database
+from weyl.kit.task import BoundTask, Run
 from weyl.tasks.engine import Worker
-from weyl.tasks.models import BoundTask, Run
 from weyl.tasks.options import Options
 
 WAIT_S = 30

@@ -9,11 +9,12 @@ from sqlalchemy import text
 from tests.tasks.running import Gate, Recorder, is_empty, until, working
 
 from weyl.kit.db import Database
+from weyl.kit.task import Lock, Task
 from weyl.tasks import locks
 from weyl.tasks.claims import Claim
 from weyl.tasks.engine import Worker
 from weyl.tasks.errors import GiveUp, LockLost, RetryLater
-from weyl.tasks.models import Lock, RunOrder, Task
+from weyl.tasks.models import RunOrder
 from weyl.tasks.options import Limit, Options
 from weyl.tasks.permits import TaskKeeper
 from weyl.tasks.queries import outcomes
@@ -47,8 +48,8 @@ async def test_higher_priorities_start_first(db: Database) -> None:
     recorder = Recorder()
     async with db.transaction() as tx:
         await enqueue(tx, PLAIN, ["later"])
-        await enqueue(tx, PLAIN.at_priority(10), ["first"])
-        await enqueue(tx, PLAIN.at_priority(-1), ["last"])
+        await enqueue(tx, dataclasses.replace(PLAIN, priority=10), ["first"])
+        await enqueue(tx, dataclasses.replace(PLAIN, priority=-1), ["last"])
     await Worker(db, [PLAIN.bind_run(recorder)], concurrency=1).drain()
     assert recorder.payloads == ["first", "later", "last"]
 
@@ -299,7 +300,7 @@ async def test_a_limit_of_the_configuration_bounds_how_many_run_over_all_workers
 
 
 async def test_limits_hold_for_each_key_and_each_vo(db: Database) -> None:
-    staged = dataclasses.replace(PLAIN, name="t.staged", limits=lambda payload: [f"se:{payload}"])
+    staged = dataclasses.dataclasses.replace(PLAIN, name="t.staged", limits=lambda payload: [f"se:{payload}"])
     gate = Gate()
     options = Options(limits={"se:*": Limit(concurrent=1), "vo:vob": Limit(concurrent=0)})
     async with db.transaction() as tx:

@@ -18,10 +18,10 @@ from tests.tasks.running import Recorder, is_empty, until, working
 
 from weyl.demo.postgres import start_postgres
 from weyl.kit.db import Database
+from weyl.kit.task import Task
 from weyl.migrations import migrate
 from weyl.tasks.engine import Worker
 from weyl.tasks.locks import DATABASE_AWAY
-from weyl.tasks.models import Task
 from weyl.tasks.service import enqueue, enqueue_group
 
 TAKEN_OVER_S = 30

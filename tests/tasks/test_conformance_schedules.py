@@ -12,8 +12,8 @@ from sqlalchemy import text
 from tests.tasks.running import Recorder, working
 
 from weyl.kit.db import Database, Tx
+from weyl.kit.task import Task
 from weyl.tasks.errors import InvalidRule
-from weyl.tasks.models import Task
 from weyl.tasks.options import Options, ScheduleOverride
 from weyl.tasks.schedule import next_run, plan
 from weyl.tasks.scheduler import Scheduler

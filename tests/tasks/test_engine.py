@@ -15,10 +15,10 @@ from tests.tasks.running import WAIT_S, working
 from weyl.kit.db import Database
 from weyl.kit.isolated import SomeFailed
 from weyl.kit.isolation import isolate
+from weyl.kit.task import Run, Task
 from weyl.tasks import engine, locks
 from weyl.tasks.claims import retry_delay
 from weyl.tasks.engine import Worker
-from weyl.tasks.models import Run, Task
 from weyl.tasks.repository import TaskRepository
 from weyl.tasks.schedule import first_run, next_run
 from weyl.tasks.service import enqueue

@@ -12,10 +12,10 @@ from tests.web.streams import page
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database, Tx
 from weyl.kit.ids import uuid7
+from weyl.kit.task import Task
 from weyl.tasks import tasks as tasks_of_the_room
 from weyl.tasks.engine import Worker
 from weyl.tasks.errors import TooManyOperations
-from weyl.tasks.models import Task
 from weyl.tasks.operations import BATCH, LIVE_MAX, Batch, BatchOutcome, Order, begin, in_batches
 
 COUNT = Task("o.count", attempts_max=1)

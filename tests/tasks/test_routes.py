@@ -10,9 +10,9 @@ from tests.infra.app import Application
 from tests.tasks.running import Recorder
 
 from weyl.kit.db import Database
+from weyl.kit.task import Task
 from weyl.tasks import locks
 from weyl.tasks.engine import Worker
-from weyl.tasks.models import Task
 from weyl.tasks.options import Options
 from weyl.tasks.scheduler import Scheduler
 from weyl.tasks.service import enqueue

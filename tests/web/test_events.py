@@ -17,7 +17,9 @@ from weyl.jobs.service.checks import check_jobs
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.kit.ids import uuid7
+from weyl.kit.services import BEFORE_STOP
 from weyl.web.service import hub as hub_module
+from weyl.web.service.hub import HUB
 
 Start = Callable[..., Awaitable[Application]]
 JDL = 'Executable = "/bin/true";'
@@ -230,7 +232,7 @@ async def test_a_quiet_stream_says_that_it_is_there(quick: Application) -> None:
 async def test_streams_end_when_the_server_stops(quick: Application) -> None:
     async with page(quick, quick.login()) as opened:
         await opened.next("ready")
-        for prepare in quick.app.state.before_stop:
+        for prepare in quick.services[BEFORE_STOP]:
             prepare()
         assert "stops" in (await opened.next("end"))["reason"]
         await asyncio.wait_for(opened.ended.wait(), 10)
@@ -252,7 +254,7 @@ async def test_streams_are_bounded(start_application: Start, monkeypatch: pytest
 
 
 async def test_nobody_who_looks_costs_nothing(quick: Application) -> None:
-    topic = quick.app.state.event_hub.topics["jobs"]
+    topic = quick.services[HUB].topics["jobs"]
     async with page(quick, quick.login()) as opened:
         await opened.next("ready")
         await until(opened, set(await submit(quick, quick.login())))
@@ -263,7 +265,7 @@ async def test_nobody_who_looks_costs_nothing(quick: Application) -> None:
 
 
 async def test_however_many_look_on_changes_are_read_once(quick: Application) -> None:
-    topic = quick.app.state.event_hub.topics["jobs"]
+    topic = quick.services[HUB].topics["jobs"]
     async with page(quick, quick.login("alice")) as one, page(quick, quick.login("bob")) as two:
         await one.next("ready")
         await two.next("ready")

@@ -40,7 +40,10 @@ async def test_an_extension_adds_a_view_parts_of_one_and_files(
     (tmp_path / "bookkeeping_pages" / "static" / "plot.js").write_text("export default () => null")
     monkeypatch.syspath_prepend(str(tmp_path))
     extension = Extension(
-        name="bookkeeping", properties=["Bookkeeper"], views=[LEDGER, JOBS], assets="bookkeeping_pages:static"
+        name="bookkeeping",
+        properties=["Bookkeeper"],
+        views=[LEDGER, JOBS],
+        assets={"bookkeeping": "bookkeeping_pages:static"},
     )
     started = running_application(installation, database_url, object_store, extensions=[BUILTIN, extension])
     async with started as application:
@@ -81,7 +84,7 @@ async def test_an_extension_adds_a_view_parts_of_one_and_files(
             ),
             "The view jobs asks for GET /api/y in the tab y, which is no route",
         ),
-        (Extension(name="x", assets="package"), "'package' is no place of files"),
+        (Extension(name="x", assets={"x": "package"}), "'package' is no place of files"),
     ],
 )
 def test_what_cannot_be_shown_stops_the_start(extension: Extension, sentence: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.infra.app import Application
 
 from weyl.web.service.assets import Asset, Assets
-from weyl.web.service.site import Site
+from weyl.web.service.site import SITE, Site
 
 INDEX = b'<!doctype html><html><head><script nonce="__NONCE__" src="/assets/main-abc123.js"></script></head></html>'
 MAIN = b"console.log('weyl');\n" * 200
@@ -29,7 +29,7 @@ def site(application: Application, **settings: str) -> Site:
 @pytest.fixture
 def built(application: Application) -> httpx2.AsyncClient:
     """A client of an application whose pages are built."""
-    application.app.state.site = site(application)
+    application.put(SITE, site(application))
     return application.client
 
 
@@ -92,7 +92,7 @@ async def test_the_page_of_the_api_takes_nothing_from_elsewhere(
     assert "/api/openapi.json" in unbuilt.text
     page = b'<script nonce="__NONCE__" src="/assets/docs-abc.js"></script>'
     own = {name: Asset.of(name, page) for name in ("docs.html", "docs-login.html")}
-    application.app.state.site = Site(Assets(own=own, extensions={}), application.settings)
+    application.put(SITE, Site(Assets(own=own, extensions={}), application.settings))
     answer = await built.get(path)
     policy = answer.headers["content-security-policy"]
     [nonce] = re.findall(r'nonce="([\w-]+)"', answer.text)
@@ -104,7 +104,7 @@ async def test_the_page_of_the_api_takes_nothing_from_elsewhere(
 
 
 async def test_browsers_that_came_by_tls_stay_with_it(application: Application) -> None:
-    application.app.state.site = site(application, public_url="https://weyl.example.org")
+    application.put(SITE, site(application, public_url="https://weyl.example.org"))
     answer = await application.client.get("/")
     assert answer.headers["strict-transport-security"] == "max-age=31536000"
 
@@ -122,7 +122,7 @@ async def test_files_named_by_their_content_are_kept_for_good(built: httpx2.Asyn
 
 
 async def test_files_are_packed_for_those_who_can_unpack(application: Application, built: httpx2.AsyncClient) -> None:
-    asset = application.app.state.site.asset("assets/main-abc123.js")
+    asset = application.services[SITE].asset("assets/main-abc123.js")
     assert gzip.decompress(asset.packed) == MAIN
     answer = await built.get("/assets/main-abc123.js", headers={"Accept-Encoding": "gzip"})
     assert answer.headers["content-encoding"] == "gzip"
@@ -152,7 +152,7 @@ async def test_extensions_have_their_own_files(built: httpx2.AsyncClient) -> Non
 
 
 async def test_without_built_pages_the_reader_is_told_what_to_do(application: Application) -> None:
-    application.app.state.site = Site(Assets({}, {}), application.settings)
+    application.put(SITE, Site(Assets({}, {}), application.settings))
     answer = await application.client.get("/jobs")
     assert answer.status_code == 200
     assert "make web" in answer.text

@@ -8,7 +8,7 @@ from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.kit.isolation import isolate
 from weyl.kit.partitions import drop_month_partitions, ensure_month_partitions, month_start
-from weyl.tasks.models import BoundTask, Task
+from weyl.kit.task import BoundTask, Task
 
 FOLD = Task("accounting.fold", every=timedelta(seconds=30), lock="accounting.fold")
 HOUSEKEEPING = Task("accounting.housekeeping", every=timedelta(hours=6), lock="accounting.housekeeping")

@@ -18,6 +18,7 @@ from joserfc.jwk import KeySet as VerifyingKeys
 
 from weyl.auth.errors import InvalidToken
 from weyl.auth.seals import Seal, base64url
+from weyl.kit import services
 from weyl.kit.clock import unix_now
 
 ALGORITHMS = ("RS256", "Ed25519")
@@ -285,3 +286,6 @@ def _verifier(key: Key) -> Key:
 def _fingerprint(path: Path) -> tuple[int, int, int]:
     status = path.stat()
     return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+KEYS: services.Key[KeySet] = services.Key("the signing keys")

@@ -8,7 +8,7 @@ from weyl.auth.queries.sessions import delete_dead_sessions
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.kit.partitions import drop_month_partitions, ensure_month_partitions
-from weyl.tasks.models import BoundTask, Task
+from weyl.kit.task import BoundTask, Task
 
 PARTITIONS = Task("auth.partitions", every=timedelta(hours=6), lock="auth.partitions")
 SESSIONS = Task("auth.sessions", every=timedelta(hours=1), lock="auth.sessions")

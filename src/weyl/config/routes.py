@@ -1,13 +1,13 @@
 """The configuration over HTTP: the document as it is, and for administrators how it changed and how to change it."""
 
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from weyl.config.models import Config
 from weyl.config.policy import may_change_config, may_read_history
 from weyl.config.revisions import ChangeMade, ChangeOrder, ConfigDiff, RevisionListed, RevisionShown
-from weyl.config.service import ConfigStore, Snapshot
+from weyl.config.service import CONFIG, ConfigStore, Snapshot
 from weyl.kit.bounds import DOCUMENTS_BYTES_MAX, Name
 from weyl.kit.http import (
     JSON,
@@ -19,7 +19,6 @@ from weyl.kit.http import (
     cached_response,
     current_actor,
     json_response,
-    state,
 )
 from weyl.kit.openapi import refusals
 from weyl.kit.route_index import answered_by
@@ -30,14 +29,9 @@ NEWEST = "newest"
 """What stands for the newest revision where one is named."""
 
 
-async def config_store(request: Request) -> ConfigStore:
-    """Return the store that `app.py` wired for this process."""
-    return cast(ConfigStore, state(request).config)
-
-
 async def current_snapshot(request: Request) -> Snapshot:
     """Return the revision that this process serves now."""
-    return cast(ConfigStore, state(request).config).current()
+    return CONFIG.of(request).current()
 
 
 async def current_config(request: Request) -> Config:
@@ -45,7 +39,7 @@ async def current_config(request: Request) -> Config:
     return (await current_snapshot(request)).config
 
 
-Store = Annotated[ConfigStore, Depends(config_store)]
+Store = Annotated[ConfigStore, Depends(CONFIG.dependency)]
 CurrentSnapshot = Annotated[Snapshot, Depends(current_snapshot)]
 CurrentConfig = Annotated[Config, Depends(current_config)]
 

@@ -30,6 +30,7 @@ from weyl.kit.errors import WeylError
 from weyl.kit.following import Follower
 from weyl.kit.http import Document
 from weyl.kit.ids import sha256_hex
+from weyl.kit.services import Key
 
 log = structlog.get_logger(__name__)
 
@@ -224,3 +225,6 @@ class ConfigStore:
         if message != self._warning:
             log.error("config.alarm", problem=message)
         self._warning = message
+
+
+CONFIG: Key[ConfigStore] = Key("the configuration")

@@ -11,6 +11,7 @@ from weyl.jobs.descriptions import Description, Prepared, variants
 from weyl.jobs.errors import BadAttribute
 from weyl.jobs.jdl import Document
 from weyl.kit.db import Tx
+from weyl.kit.services import Key
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,14 @@ class SubmissionRules:
         """Return the attributes of extensions that a job has, as they are shown among its parameters."""
         shown = {name: _shown(document, name, attribute) for name, attribute in self.attributes.items()}
         return {name: value for name, value in shown.items() if value is not None}
+
+
+JOB_ATTRIBUTES: Key[Mapping[str, JobAttribute]] = Key("the attributes of jobs that extensions add")
+SUBMISSION_CHECKS: Key[Mapping[str, SubmissionCheck]] = Key("the checks of submissions")
+REFERENCES: Key[Sequence[JobReferences]] = Key("the references to jobs")
+SUBMISSION_RULES: Key[SubmissionRules] = Key("the rules of submissions")
+OUTLOOK: Key[Outlook] = Key("the outlook of jobs that would wait")
+"""Filled in by a higher room: the matcher knows which pilots there were."""
 
 
 def _shown(document: Mapping[str, Any], name: str, attribute: JobAttribute) -> Any:

@@ -1,11 +1,13 @@
 """The attributes of a job description: how they are spelled, and how their values are read."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from weyl.jobs.errors import BadAttribute
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 KNOWN = (
     "Arguments",
@@ -107,6 +109,15 @@ def is_known(name: str) -> bool:
     """Tell whether `name`, however it is spelled, means something without any extension."""
     head = name.partition(".")[0].lower()
     return name.lower() in _SPELLING or head in _FAMILIES
+
+
+def attribute_problems(names: Iterable[str]) -> Iterator[str]:
+    """Yield what is wrong with the names of attributes that an extension adds."""
+    for name in names:
+        if is_known(name):
+            yield f"{name} means something in job descriptions already; choose another name"
+        elif not _NAME.fullmatch(name):
+            yield f"{name!r} is no name for an attribute of jobs; use letters and digits"
 
 
 def respelled(document: Mapping[str, Any], added: Mapping[str, JobAttribute]) -> dict[str, Any]:

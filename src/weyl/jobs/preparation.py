@@ -9,6 +9,7 @@ from weyl.file_catalog.drivers.catalog import FileCatalog
 from weyl.file_catalog.drivers.stager import Stager
 from weyl.jobs.jdl import Document
 from weyl.kit.db import Database
+from weyl.kit.services import Key
 
 
 @dataclass(frozen=True)
@@ -76,3 +77,7 @@ class PreparationRules:
     """By the name of the extension."""
     attributes: Sequence[str] = ()
     """Attributes of extensions, which their checks may want to see."""
+
+
+PREPARATION_CHECKS: Key[Mapping[str, PreparationCheck]] = Key("the checks of jobs before they wait")
+PREPARATION_RULES: Key[PreparationRules] = Key("the rules of jobs before they wait")

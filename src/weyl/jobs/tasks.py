@@ -27,8 +27,8 @@ from weyl.jobs.tables import job_heartbeats, job_history
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.kit.partitions import drop_month_partitions, ensure_month_partitions, month_start
+from weyl.kit.task import BoundTask, Handler, Task
 from weyl.tasks.errors import RetryLater
-from weyl.tasks.models import BoundTask, Handler, Task
 from weyl.tasks.operations import in_batches
 
 FOLD_COUNTS = Task("jobs.fold_counts", every=timedelta(seconds=10), lock="jobs.fold_counts")

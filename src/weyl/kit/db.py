@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from weyl.kit import json
 from weyl.kit.background import end_task
 from weyl.kit.pool import LOST, CommitInDoubt, Connections, commit, driver_of, roll_back
+from weyl.kit.services import Key
 
 log = structlog.get_logger(__name__)
 
@@ -362,3 +363,6 @@ class Listener:
 
     def _deliver(self, _connection: object, _pid: int, channel: str, payload: object) -> None:
         self._channels[channel](str(payload))
+
+
+DATABASE: Key[Database] = Key("the database")

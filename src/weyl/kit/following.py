@@ -10,6 +10,7 @@ import structlog
 from weyl.kit.background import end_task
 from weyl.kit.db import Database, Listener, is_behind, is_unavailable
 from weyl.kit.errors import Unavailable
+from weyl.kit.services import Key
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +54,11 @@ class Follower:
         self._listener: Listener | None = None
         if db is not None:
             self._listener = Listener(db, {channel: hear or (lambda _: self.wake())}, on_reconnect=self.wake)
+
+    @property
+    def is_started(self) -> bool:
+        """Whether somebody has started it."""
+        return self._task is not None
 
     @property
     def failing_s(self) -> float:
@@ -135,6 +141,10 @@ class Follower:
 
     def _pause_s(self) -> float | None:
         return self._every_s() if callable(self._every_s) else self._every_s
+
+
+FOLLOWERS: Key[list[Follower]] = Key("the followers")
+"""Copies that this process keeps: rooms and extensions add theirs while they open, and the wiring starts them."""
 
 
 @asynccontextmanager

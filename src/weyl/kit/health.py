@@ -1,13 +1,15 @@
 """Health for load balancers and orchestrators: alive, ready, started."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from importlib.metadata import version
 
 from fastapi import APIRouter, Request, Response
 
 from weyl.kit.errors import Unavailable
-from weyl.kit.http import json_response, state
+from weyl.kit.http import json_response
+from weyl.kit.services import Key
 
 router = APIRouter(prefix="/api/health", include_in_schema=False)
 
@@ -16,6 +18,25 @@ ANSWER_S = 5.0
 
 Check = Callable[[], Awaitable[list[str]]]
 """Returns warnings; raises when this process cannot serve."""
+
+
+def kept(check: Check, *, for_s: float, clock: Callable[[], float] = time.monotonic) -> Check:
+    """Return a check that answers with its last finding for a while; the first finding after that is waited for."""
+    found: list[str] = []
+    read_at = float("-inf")
+    reading = asyncio.Lock()
+
+    async def answer() -> list[str]:
+        nonlocal found, read_at
+        async with reading:
+            if clock() - read_at >= for_s:
+                found, read_at = await check(), clock()
+            return found
+
+    return answer
+
+
+CHECKS: Key[Mapping[str, Check]] = Key("the checks of health")
 
 
 @router.get("/live")
@@ -27,9 +48,8 @@ async def live() -> Response:
 @router.get("/ready")
 async def ready(request: Request) -> Response:
     """Answer 200 if requests can be served now, else 503 with the reason; warnings do not stop the service."""
-    checks: Mapping[str, Check] = state(request).health_checks
     warnings: dict[str, list[str]] = {}
-    for name, check in checks.items():
+    for name, check in CHECKS.of(request).items():
         try:
             async with asyncio.timeout(ANSWER_S):
                 found = await check()

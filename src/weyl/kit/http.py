@@ -14,11 +14,12 @@ from weyl.kit import json
 from weyl.kit.bounds import Text
 from weyl.kit.clock import utcnow
 from weyl.kit.csrf import MULTIPART, SAFE_METHODS, body_problem, origin_of, origin_problem
-from weyl.kit.db import Database, Tx
+from weyl.kit.db import DATABASE, Database, Tx
 from weyl.kit.errors import BadRequest, Forbidden, LoginRequired, Unauthorized
 from weyl.kit.paging import CURSOR_LENGTH_MAX, Asked, Listed, Part, next_link, wanted_count
 from weyl.kit.search import PER_PAGE_MAX
-from weyl.kit.searching import SearchDesk
+from weyl.kit.searching import SEARCHES, SearchDesk
+from weyl.kit.services import Key
 
 JSON = "application/json"
 
@@ -71,14 +72,13 @@ class Sessions(Protocol):
         """Tell whether a Cookie header names a session, living or not."""
 
 
+VERIFIER: Key[Verifier] = Key("the verifier of tokens")
+SESSIONS: Key[Sessions] = Key("the sessions of browsers")
+PUBLIC_URL: Key[str] = Key("the public URL")
+
 _bearer = OpenIdConnect(
     openIdConnectUrl="/.well-known/openid-configuration", auto_error=False, scheme_name="OpenIdConnect"
 )
-
-
-def state(request: Request) -> Any:
-    """Return the objects that `app.py` wired for this process."""
-    return request.app.state
 
 
 def bearer_token(header: str | None) -> str:
@@ -92,8 +92,7 @@ def bearer_token(header: str | None) -> str:
 
 
 def _by_token(request: Request, authorization: str | None) -> User:
-    verifier = cast(Verifier, state(request).verifier)
-    actor = request.scope["weyl.actor"] = verifier.verify(bearer_token(authorization))
+    actor = request.scope["weyl.actor"] = VERIFIER.of(request).verify(bearer_token(authorization))
     return actor
 
 
@@ -105,7 +104,7 @@ async def by_cookie(request: Request) -> User | None:
     cookies = request.headers.get("cookie")
     if cookies is None:
         return None
-    sessions = cast(Sessions, state(request).sessions)
+    sessions = SESSIONS.of(request)
     session = await sessions.find(cookies)
     if session is None:
         if sessions.is_named_in(cookies):
@@ -125,7 +124,7 @@ def refuse_forged(request: Request) -> None:
     The types of a form's body are looked at where the route is known; the guard of large bodies asks before that.
     """
     headers, route = request.headers, request.scope.get("route")
-    own_origin = origin_of(state(request).settings.public_url)
+    own_origin = origin_of(PUBLIC_URL.of(request))
     problem = origin_problem(
         request.method, site=headers.get("sec-fetch-site"), origin=headers.get("origin"), own_origin=own_origin
     )
@@ -181,29 +180,14 @@ CurrentPilot = Annotated[User, Depends(current_pilot)]
 
 async def write_transaction(request: Request) -> AsyncIterator[Tx]:
     """Open the request's transaction; it is committed before the answer leaves."""
-    db: Database = state(request).db
-    async with db.transaction() as tx:
+    async with DATABASE.of(request).transaction() as tx:
         yield tx
 
 
 async def read_connection(request: Request) -> AsyncIterator[Tx]:
     """Open a connection for reads of one statement, without a transaction."""
-    db: Database = state(request).db
-    async with db.read() as tx:
+    async with DATABASE.of(request).read() as tx:
         yield tx
-
-
-async def current_database(request: Request) -> Database:
-    """Return the pool, for routes that must not hold a connection all the time, and for the hottest ones.
-
-    FastAPI takes some 60 us a request for a dependency that it has to close.
-    """
-    return cast(Database, state(request).db)
-
-
-async def current_searches(request: Request) -> SearchDesk:
-    """Return what gives searches their connection."""
-    return cast(SearchDesk, state(request).searches)
 
 
 async def request_time() -> datetime:
@@ -214,8 +198,10 @@ async def request_time() -> datetime:
 # scope="function": FastAPI would otherwise commit after the answer was sent, and hide a failed commit behind a 201
 WriteTx = Annotated[Tx, Depends(write_transaction, scope="function")]
 ReadTx = Annotated[Tx, Depends(read_connection, scope="function")]
-CurrentDatabase = Annotated[Database, Depends(current_database)]
-CurrentSearches = Annotated[SearchDesk, Depends(current_searches)]
+CurrentDatabase = Annotated[Database, Depends(DATABASE.dependency)]
+"""The pool, for routes that must not hold a connection all the time, and for the hottest ones: FastAPI takes some 60 us
+a request for a dependency that it has to close."""
+CurrentSearches = Annotated[SearchDesk, Depends(SEARCHES.dependency)]
 Now = Annotated[datetime, Depends(request_time)]
 
 

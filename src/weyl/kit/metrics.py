@@ -14,6 +14,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from weyl.kit.services import Key
+
 log = structlog.get_logger(__name__)
 
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -130,6 +132,10 @@ class Metrics:
         except Exception as error:  # noqa: BLE001 - figures must not end the process; the scrape shows it
             log.warning("metrics.source_failed", group=name, error=repr(error))
             return None
+
+
+METRICS: Key[Metrics] = Key("the figures of the process")
+METRICS_PORT: Key[int | None] = Key("the port of /metrics")
 
 
 class _Collected:

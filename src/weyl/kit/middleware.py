@@ -12,7 +12,7 @@ from starlette.requests import Request
 from weyl.kit import json
 from weyl.kit.body_limits import BodyLimits
 from weyl.kit.errors import BadRequest, TooLarge, WeylError
-from weyl.kit.http import User, Verifier, bearer_token, by_cookie
+from weyl.kit.http import VERIFIER, User, bearer_token, by_cookie
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -132,8 +132,7 @@ async def _sender(scope: Scope) -> User | None:
     header = dict(scope["headers"]).get(b"authorization")
     if header is None:
         return await by_cookie(Request(scope))
-    verifier: Verifier = scope["app"].state.verifier
-    return verifier.verify(bearer_token(header.decode("latin-1")))
+    return VERIFIER.of(Request(scope)).verify(bearer_token(header.decode("latin-1")))
 
 
 async def _answer(send: Send, problem: WeylError) -> None:

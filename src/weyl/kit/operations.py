@@ -1,7 +1,9 @@
 """Operations of the API by their ids: finds the routes that serve one, puts another function there, adds checks."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from fastapi import APIRouter, Depends
@@ -28,6 +30,21 @@ def operations_of(routers: Iterable[APIRouter]) -> dict[str, list[APIRoute]]:
     return found
 
 
+def signatures_of(routers: Iterable[APIRouter]) -> set[str]:
+    """Return what routes answer to: method and path, with names in the path left blank."""
+    return {
+        signature(method, route.path)
+        for routes in operations_of(routers).values()
+        for route in routes
+        for method in route.methods or ()
+    }
+
+
+def signature(method: str, path: str) -> str:
+    """Return method and path without the names in the path: two routes with one signature hide one another."""
+    return f"{method} {re.sub(r'{[^}]*}', '{}', path)}"
+
+
 def knows_user(route: APIRoute) -> bool:
     """Tell whether a route asks who calls."""
     return _asks(route.dependant)
@@ -45,6 +62,35 @@ def _asks(dependant: Dependant, who: Sequence[Endpoint] = WHO_CALLS) -> bool:
 def asks_user(endpoint: Endpoint) -> bool:
     """Tell whether a function would ask who calls if it were a route."""
     return knows_user(APIRoute("/{rest}", endpoint, response_model=None))
+
+
+def replacement_problems(owner: str, replaces: Mapping[str, Endpoint], routers: Sequence[APIRouter]) -> Iterator[str]:
+    """Yield what is wrong with functions that an extension puts in the place of others."""
+    operations = operations_of(routers) if replaces else {}
+    for operation, endpoint in replaces.items():
+        if operation not in operations:
+            yield f"{owner} replaces {operation}, which is no operation; {_nearest(operation, operations)}"
+        elif knows_user(operations[operation][0]) and not asks_user(endpoint):
+            yield (
+                f"{owner} replaces {operation} by a function that does not ask who calls; "
+                "take CurrentUser, CurrentPilot or CurrentActor as an argument"
+            )
+
+
+def policy_problems(owner: str, policies: Iterable[str], routers: Sequence[APIRouter]) -> Iterator[str]:
+    """Yield what is wrong with the operations that an extension has policies for."""
+    names = list(policies)
+    operations = operations_of(routers) if names else {}
+    for operation in names:
+        if operation not in operations:
+            yield f"{owner} has a policy for {operation}, which is no operation; {_nearest(operation, operations)}"
+        elif not knows_user(operations[operation][0]):
+            yield f"{owner} has a policy for {operation}, which anybody may call: there is no user to judge"
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"did you mean {near[0]}?" if near else "docs/developer/routes.md lists them"
 
 
 def rewired(

@@ -23,10 +23,13 @@ from yarl import URL
 
 from weyl.kit.clock import utcnow
 from weyl.kit.errors import Unavailable
+from weyl.kit.services import Key
 
 log = structlog.get_logger(__name__)
 
 ATTEMPTS_MAX = 4
+# Whoever asks for the health of a process is not kept waiting for long.
+ANSWER_S = 3.0
 RETRY_TIMEOUT_S = 20.0
 ASK_TIMEOUT_S = 10.0
 """Longest wait, all attempts together, for what a request has to ask before it can be answered."""
@@ -332,3 +335,18 @@ def _complaint(method: str, status: int, body: bytes) -> str:
 
 def _local_name(element: ElementTree.Element) -> str:
     return element.tag.rpartition("}")[2]
+
+
+STORE: Key[ObjectStore] = Key("the object store")
+
+
+async def judge_store(store: ObjectStore) -> list[str]:
+    """Return a warning if the store does not answer, or refuses our key."""
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            status = await store.ping()
+    except (OSError, TimeoutError):
+        return ["The object store does not answer: sandboxes can be neither sent nor fetched"]
+    if status in (401, 403):
+        return ["The object store refuses our key: see WEYL_S3_ACCESS_KEY and WEYL_S3_SECRET_KEY"]
+    return [f"The object store answers {status}"] if status >= 500 else []

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from weyl.kit.db import Database, Tx
 from weyl.kit.errors import BadRequest, Unavailable
+from weyl.kit.services import Key
 
 WAIT_S = 5.0
 """How long a slow search waits for a place."""
@@ -105,3 +106,6 @@ class SearchDesk:
             if not limit.expired():
                 raise
             raise BadRequest("The search took too long: add conditions, or make the pattern simpler") from None
+
+
+SEARCHES: Key[SearchDesk] = Key("the places of searches")

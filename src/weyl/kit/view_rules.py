@@ -21,7 +21,7 @@ Declared = Sequence[View | ViewAddition]
 
 
 def merged(declared: Iterable[View | ViewAddition]) -> list[View]:
-    """Return all views with what is added to them; names that do not exist are a matter of `conflicts`."""
+    """Return all views with what is added to them; names that do not exist are a matter of `addition_problems`."""
     declared = list(declared)
     additions: dict[str, list[ViewAddition]] = {}
     for each in declared:
@@ -40,40 +40,48 @@ def _joined(view: View, additions: Sequence[ViewAddition]) -> View:
     return view.model_copy(update=parts)
 
 
-def conflicts(owned: Mapping[str, Declared]) -> Iterator[str]:
-    """Yield a sentence for each name that two extensions claim, or that one adds to and nobody has."""
-    owners: dict[tuple[str, str, str], str] = {}
-    views = {each.name for declared in owned.values() for each in declared if isinstance(each, View)}
-    for owner, declared in owned.items():
-        for each in declared:
-            if isinstance(each, View):
-                yield from _claimed(owners, ("view", each.name, ""), owner)
-            elif each.view not in views:
-                yield f"{owner} adds to the view {each.view}, which is no view; {_nearest(each.view, views)}"
-    for owner, declared in owned.items():
+def names_of(declared: Declared) -> set[str]:
+    """Return the names of the views that are declared or added to."""
+    return {each.name if isinstance(each, View) else each.view for each in declared}
+
+
+def _parts(kind: str) -> Callable[[Declared], Iterator[str]]:
+    def names(declared: Declared) -> Iterator[str]:
         for each in declared:
             view = each.name if isinstance(each, View) else each.view
-            for kind in ("columns", "actions", "tabs"):
-                for part in getattr(each, kind):
-                    yield from _claimed(owners, (kind.removesuffix("s"), part.name, view), owner)
+            yield from (f"{part.name} of the view {view}" for part in getattr(each, kind))
+
+    return names
 
 
-def _claimed(owners: dict[tuple[str, str, str], str], claim: tuple[str, str, str], owner: str) -> Iterator[str]:
-    first = owners.setdefault(claim, owner)
-    if first != owner:
-        kind, name, view = claim
-        place = f" of the view {view}" if view else ""
-        yield f"The {kind} {name}{place} is claimed by {first} and by {owner}; only one of them can be active"
+CLAIMS: Mapping[str, Callable[[Declared], Iterable[str]]] = {
+    "The view {}": lambda declared: [each.name for each in declared if isinstance(each, View)],
+    "The column {}": _parts("columns"),
+    "The action {}": _parts("actions"),
+    "The tab {}": _parts("tabs"),
+}
+"""Names that belong to one extension each, by the sentence that tells of two."""
+
+
+def addition_problems(owner: str, declared: Declared, views: Sequence[View]) -> Iterator[str]:
+    """Yield a sentence for each view that one extension adds to and nobody has."""
+    names = {view.name for view in views}
+    for each in declared:
+        if isinstance(each, ViewAddition) and each.view not in names:
+            yield f"{owner} adds to the view {each.view}, which is no view; {_nearest(each.view, names)}"
 
 
 def problems(
-    view: View, *, routes: Callable[[str, str], bool], views: Iterable[str], properties: frozenset[str]
+    views: Sequence[View], *, routes: Callable[[str, str], bool], known: Iterable[str], properties: frozenset[str]
 ) -> Iterator[str]:
-    """Yield a sentence for each thing that is wrong with a view; `routes` tells whether a method and path exist."""
-    for problem in chain(
-        _wrong_names(view, frozenset(views), properties), _wrong_parts(view), _wrong_calls(view, routes)
-    ):
-        yield f"The view {view.name} {problem}"
+    """Yield a sentence for each thing that is wrong with views.
+
+    `routes` tells whether a method and path exist; `known` are the names of all views.
+    """
+    names = frozenset(known)
+    for view in views:
+        for problem in chain(_wrong_names(view, names, properties), _wrong_parts(view), _wrong_calls(view, routes)):
+            yield f"The view {view.name} {problem}"
 
 
 def calls_of(view: View) -> Iterator[tuple[str, ApiCall, frozenset[str]]]:

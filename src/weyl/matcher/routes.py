@@ -1,6 +1,6 @@
 """The matcher over HTTP: pilots ask for jobs, and for the tokens of jobs that they have."""
 
-from typing import Annotated, cast
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import ValidationError
@@ -9,7 +9,7 @@ from weyl.config.routes import CurrentConfig
 from weyl.jobs.policy import may_read
 from weyl.jobs.routes.search import scope_of
 from weyl.jobs.service import failures
-from weyl.kit.http import CurrentActor, CurrentPilot, CurrentUser, Now, ReadTx, current_pilot, state
+from weyl.kit.http import CurrentActor, CurrentPilot, CurrentUser, Now, ReadTx, current_pilot
 from weyl.kit.route_index import answered_by
 from weyl.matcher.errors import JobNotBound, OfferWithoutPlace
 from weyl.matcher.models import (
@@ -27,9 +27,9 @@ from weyl.matcher.offers import Place
 from weyl.matcher.policy import may_explain_offers, may_match, may_match_here, may_watch_sites
 from weyl.matcher.service import looks
 from weyl.matcher.service.answers import body_of
-from weyl.matcher.service.explain import Explainer
-from weyl.matcher.service.explain_offers import OfferExplainer
-from weyl.matcher.service.matcher import Matcher
+from weyl.matcher.service.explain import EXPLAINER, Explainer
+from weyl.matcher.service.explain_offers import OFFER_EXPLAINER, OfferExplainer
+from weyl.matcher.service.matcher import MATCHER, Matcher
 from weyl.resource_status.models import Kind
 from weyl.resource_status.policy import may_view
 from weyl.resource_status.routes import Board
@@ -42,24 +42,9 @@ explain_router = APIRouter(prefix="/api/jobs", tags=["matcher"])
 JOB_ID_MAX = 2**63
 
 
-async def matcher_of(request: Request) -> Matcher:
-    """Return the matcher that was wired for this process."""
-    return cast(Matcher, state(request).matcher)
-
-
-async def explainer_of(request: Request) -> Explainer:
-    """Return what explains, as it was wired for this process."""
-    return cast(Explainer, state(request).explainer)
-
-
-async def offer_explainer_of(request: Request) -> OfferExplainer:
-    """Return what explains offers, as it was wired for this process."""
-    return cast(OfferExplainer, state(request).offer_explainer)
-
-
-CurrentMatcher = Annotated[Matcher, Depends(matcher_of)]
-CurrentExplainer = Annotated[Explainer, Depends(explainer_of)]
-CurrentOfferExplainer = Annotated[OfferExplainer, Depends(offer_explainer_of)]
+CurrentMatcher = Annotated[Matcher, Depends(MATCHER.dependency)]
+CurrentExplainer = Annotated[Explainer, Depends(EXPLAINER.dependency)]
+CurrentOfferExplainer = Annotated[OfferExplainer, Depends(OFFER_EXPLAINER.dependency)]
 
 
 async def match_directly(request: Request) -> Response | None:
@@ -71,7 +56,7 @@ async def match_directly(request: Request) -> Response | None:
         body = MatchRequest.model_validate_json(await request.body())
     except ValidationError:
         return None
-    return await match(request, body, pilot, await matcher_of(request))
+    return await match(request, body, pilot, MATCHER.of(request))
 
 
 @router.post("/match", operation_id="matcher_match", response_model=MatchAnswer)

@@ -5,10 +5,10 @@ from datetime import timedelta
 from weyl.config.service import ConfigStore
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
+from weyl.kit.task import BoundTask, Task
 from weyl.matcher import queries
 from weyl.matcher.service.expiry import expire
 from weyl.matcher.service.matcher import REQUEST_KEPT_FOR
-from weyl.tasks.models import BoundTask, Task
 
 FORGET = Task("matcher.forget", every=timedelta(minutes=1), lock="matcher.forget")
 FORGET_PILOTS = Task("matcher.forget_pilots", every=timedelta(hours=1), lock="matcher.forget_pilots")

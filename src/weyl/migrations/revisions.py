@@ -1,5 +1,6 @@
 """Which schema a database has and which this release needs, without Alembic: those who only look can spare it."""
 
+from collections.abc import Collection, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.resources import files
@@ -8,6 +9,7 @@ from typing import Any
 from sqlalchemy import text
 
 from weyl.kit.db import Database
+from weyl.kit.errors import Unavailable
 
 
 def migrate() -> Any:
@@ -40,3 +42,25 @@ async def current_revision(db: Database, extension: str | None = None) -> str | 
             return None
         revision: str | None = await tx.scalar(text(f'SELECT version_num FROM "{table}"'))
         return revision
+
+
+async def branches_behind(db: Database, branches: Mapping[str, str]) -> list[str]:
+    """Return the extensions whose tables are not up to date; `branches` says where each has its migrations.
+
+    Alembic knows the order of an extension's revisions; without such an extension nobody needs it here.
+    """
+    behind: list[str] = await migrate().branches_behind(db, branches) if branches else []
+    return behind
+
+
+def judge_schema(found: str | None, needed: str, known: Collection[str]) -> list[str]:
+    """Return warnings about the schema; raises if this release cannot work with it.
+
+    A revision that we do not know comes from a newer release: during an upgrade servers of both serve, so that is a
+    warning. An older one lacks what our statements name.
+    """
+    if found == needed:
+        return []
+    if found is None or found in known:
+        raise Unavailable(f"The schema is at {found or 'nothing'}, this release needs {needed}: run weyl db migrate")
+    return [f"The schema is at {found}, which is newer than this release ({needed}): upgrade this server"]

@@ -1,10 +1,11 @@
 """Pilots over HTTP: the contract's four routes, then weyl's own for secrets, tokens, logs, output and submission."""
 
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
 
+from weyl.auth.keys import KEYS
 from weyl.auth.routes.context import ClientAddress, CurrentAuthority
 from weyl.auth.service.attempts import admit
 from weyl.config.routes import CurrentConfig
@@ -21,7 +22,6 @@ from weyl.kit.http import (
     WriteTx,
     json_response,
     list_response,
-    state,
 )
 from weyl.kit.openapi import refusals
 from weyl.kit.paging import Count
@@ -49,7 +49,8 @@ from weyl.pilots.models import (
 from weyl.pilots.queries.submission import select_plans
 from weyl.pilots.service import credentials, draining, hosts, logs, polling, registry, why
 from weyl.pilots.service.credentials import Issuer, Refusal
-from weyl.pilots.service.yard import Yard
+from weyl.pilots.service.yard import YARD, Yard
+from weyl.settings import SETTINGS
 
 router = APIRouter(prefix="/api/pilots", tags=["pilots"])
 
@@ -58,14 +59,8 @@ NEXT_PIECE = "Weyl-Next-Piece"
 
 async def pilot_issuer(request: Request) -> Issuer:
     """Return what this process makes credentials with."""
-    yard: Yard = state(request).pilot_yard
-    settings = state(request).settings
-    return Issuer(yard.ring, state(request).keys, settings.access_token_minutes * 60)
-
-
-async def pilot_yard(request: Request) -> Yard:
-    """Return what this process reaches computing elements with."""
-    return cast(Yard, state(request).pilot_yard)
+    lifetime_s = SETTINGS.of(request).access_token_minutes * 60
+    return Issuer(YARD.of(request).ring, KEYS.of(request), lifetime_s)
 
 
 async def counted_address(address: ClientAddress, authority: CurrentAuthority, tx: WriteTx) -> str:
@@ -75,7 +70,7 @@ async def counted_address(address: ClientAddress, authority: CurrentAuthority, t
 
 
 CurrentIssuer = Annotated[Issuer, Depends(pilot_issuer)]
-CurrentYard = Annotated[Yard, Depends(pilot_yard)]
+CurrentYard = Annotated[Yard, Depends(YARD.dependency)]
 Address = Annotated[str, Depends(counted_address)]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Tx
 from weyl.kit.partitions import drop_month_partitions, ensure_month_partitions
+from weyl.kit.task import BoundTask, Task
 from weyl.pilots.need import QueueKey, is_pushed
 from weyl.pilots.queries import credentials
 from weyl.pilots.queries import push as push_queries
@@ -16,7 +17,6 @@ from weyl.pilots.service.push_doors import Doors
 from weyl.pilots.service.yard import Yard
 from weyl.pilots.tables import pilot_log_chunks, pilot_secret_uses
 from weyl.tasks import locks
-from weyl.tasks.models import BoundTask, Task
 from weyl.tasks.service import enqueue
 
 PLAN = Task("pilots.plan", every=timedelta(seconds=2), lock="pilots.plan")

@@ -1,7 +1,7 @@
 """Resource status over HTTP: what may be used, served from memory, and what people say of it."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, cast
+from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from pydantic import FailFast
@@ -9,7 +9,7 @@ from pydantic import FailFast
 from weyl.config.routes import CurrentConfig
 from weyl.kit.bounds import REPORTS_BYTES_MAX, Name
 from weyl.kit.errors import NotFound
-from weyl.kit.http import Conditional, CurrentActor, CurrentUser, Now, ReadTx, WriteTx, cached_response, state
+from weyl.kit.http import Conditional, CurrentActor, CurrentUser, Now, ReadTx, WriteTx, cached_response
 from weyl.resource_status.claims import EVERY_VO, Element
 from weyl.resource_status.models import (
     ORDERS_MAX,
@@ -29,7 +29,7 @@ from weyl.resource_status.models import (
 from weyl.resource_status.policy import may_speak, may_view
 from weyl.resource_status.queries import select_history
 from weyl.resource_status.service import changes, looks
-from weyl.resource_status.service.board import StatusBoard
+from weyl.resource_status.service.board import STATUS_BOARD, StatusBoard
 from weyl.resource_status.service.changes import Outcome, place_of
 
 router = APIRouter(prefix="/api/rss", tags=["rss"])
@@ -38,12 +38,7 @@ HISTORY_DAYS = 30
 HISTORY_MAX = 1_000
 
 
-async def status_board(request: Request) -> StatusBoard:
-    """Return the board that was wired for this process."""
-    return cast(StatusBoard, state(request).status_board)
-
-
-Board = Annotated[StatusBoard, Depends(status_board)]
+Board = Annotated[StatusBoard, Depends(STATUS_BOARD.dependency)]
 StatusOrders = Annotated[list[StatusOrder], FailFast(), Body(min_length=1, max_length=ORDERS_MAX)]
 DrainOrders = Annotated[list[DrainOrder], FailFast(), Body(min_length=1, max_length=ORDERS_MAX)]
 Places = Annotated[list[Place], FailFast(), Body(min_length=1, max_length=ORDERS_MAX)]

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
+from weyl.kit.task import BoundTask, Task
 from weyl.resource_status import queries
-from weyl.tasks.models import BoundTask, Task
 
 FORGET = Task("resource_status.forget", every=timedelta(days=1), lock="resource_status.forget")
 EXPIRED_KEPT = timedelta(days=7)

@@ -9,6 +9,8 @@ import structlog
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database, Tx
 from weyl.kit.s3 import ObjectStore
+from weyl.kit.services import Key
+from weyl.kit.task import Task
 from weyl.sandboxes import contents, queries
 from weyl.sandboxes.errors import (
     SandboxAlreadyAssigned,
@@ -21,7 +23,6 @@ from weyl.sandboxes.errors import (
 from weyl.sandboxes.models import Owner, SandboxDownloadResponse, SandboxInfo, SandboxUploadResponse, bare_pfn
 from weyl.sandboxes.names import make_pfn, object_key, repacked_key, with_prefix
 from weyl.sandboxes.permits import Announcer, ReadScope
-from weyl.tasks.models import Task
 from weyl.tasks.service import enqueue
 
 log = structlog.get_logger(__name__)
@@ -39,6 +40,8 @@ CLEAN = Task("sandboxes.clean", every=timedelta(hours=1), lock="sandboxes.clean"
 
 OnBroken = Callable[[Tx, Sequence[int]], Awaitable[None]]
 """Told, in the transaction that finds out, which jobs need a sandbox that is wrong or missing."""
+ON_BROKEN: Key[OnBroken] = Key("what broken sandboxes lead to")
+"""Filled in by a higher room, which knows the jobs."""
 
 
 @dataclass(frozen=True, slots=True)

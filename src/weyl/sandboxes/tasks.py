@@ -3,8 +3,8 @@
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.kit.s3 import ObjectStore
+from weyl.kit.task import BoundTask
 from weyl.sandboxes import service
-from weyl.tasks.models import BoundTask
 
 
 def tasks(db: Database, store: ObjectStore, *, unassigned_days: float, on_broken: service.OnBroken) -> list[BoundTask]:

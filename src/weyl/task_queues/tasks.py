@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 from weyl.kit.db import Database
+from weyl.kit.task import BoundTask, Task
 from weyl.task_queues import queries, service
-from weyl.tasks.models import BoundTask, Task
 
 DEACTIVATE = Task("task_queues.deactivate", every=timedelta(seconds=60), lock="task_queues.deactivate")
 FOLD_LIMITS = Task("task_queues.fold_limits", every=timedelta(seconds=60), lock="task_queues.fold_limits")

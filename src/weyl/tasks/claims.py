@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
-from weyl.tasks.models import Task
+from weyl.kit.task import Task
 from weyl.tasks.options import Limit, Options
 
 DEFER_FIRST_S = 0.25

@@ -16,9 +16,9 @@ from pgqueuer.qm import QueueManager
 from pgqueuer.types import QueueExecutionMode
 
 from weyl.kit.db import CONNECT_TIMEOUT_S, Database, libpq_dsn
+from weyl.kit.task import SIZES, BoundTask, Run, Size
 from weyl.tasks.execution import Execution, run_once
 from weyl.tasks.locks import DATABASE_AWAY
-from weyl.tasks.models import SIZES, BoundTask, Run, Size
 from weyl.tasks.options import OptionsSource, no_options
 from weyl.tasks.repository import Room, TaskRepository
 from weyl.tasks.scheduler import Scheduler

@@ -11,10 +11,10 @@ from pgqueuer.models import Context, Job
 from weyl.kit import json
 from weyl.kit.db import Database
 from weyl.kit.isolated import SomeFailed
+from weyl.kit.task import BoundTask, Run
 from weyl.tasks.claims import claims_of, defer_delay, retry_delay
 from weyl.tasks.errors import GiveUp, RetryLater, WorkerDied
 from weyl.tasks.locks import NotTaken, holding
-from weyl.tasks.models import BoundTask, Run
 from weyl.tasks.options import OptionsSource
 from weyl.tasks.repository import Room, TaskRepository, deaths_of, headers_of
 

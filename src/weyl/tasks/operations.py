@@ -13,8 +13,9 @@ from uuid import UUID
 
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database, Tx
+from weyl.kit.task import Run, RunHandler, Task
 from weyl.tasks.errors import OperationEnded, OperationNotFound, RetryLater, TooManyOperations
-from weyl.tasks.models import OperationStarted, OperationState, Run, RunHandler, Task
+from weyl.tasks.models import OperationStarted, OperationState
 from weyl.tasks.permits import OperationViewer
 from weyl.tasks.queries import operations as queries
 from weyl.tasks.service import enqueue

@@ -10,8 +10,8 @@ from typing import Any
 from cronsim import CronSim, CronSimError
 from dateutil.rrule import rrulestr
 
+from weyl.kit.task import Task
 from weyl.tasks.errors import InvalidRule
-from weyl.tasks.models import Task
 from weyl.tasks.options import Options
 
 # Where a recurrence without DTSTART counts from: a Monday; rules by the hour or minute count from midnight.

@@ -9,8 +9,8 @@ import structlog
 
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database, Tx
+from weyl.kit.task import IsNeeded, Task
 from weyl.tasks.errors import InvalidRule
-from weyl.tasks.models import IsNeeded, Task
 from weyl.tasks.options import OptionsSource
 from weyl.tasks.queries import schedules as queries
 from weyl.tasks.schedule import Planned, first_run, next_run, plan

@@ -13,8 +13,9 @@ from weyl.kit.db import Tx, driver_connection
 from weyl.kit.ids import uuid7
 from weyl.kit.search import FIRST_MAX, SearchParams
 from weyl.kit.search_sql import pick
+from weyl.kit.task import Task
 from weyl.tasks.errors import DeadLetterNotFound, RunRefused, TaskNotFound
-from weyl.tasks.models import RunOrder, Task
+from weyl.tasks.models import RunOrder
 from weyl.tasks.permits import TaskKeeper
 from weyl.tasks.queries import outcomes
 from weyl.tasks.queries.schedules import select_kind

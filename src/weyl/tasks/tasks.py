@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
-from weyl.tasks.models import BoundTask, Task
+from weyl.kit.task import BoundTask, Task
 from weyl.tasks.operations import KEPT
 from weyl.tasks.queries import locks, operations, outcomes
 

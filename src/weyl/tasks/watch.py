@@ -10,8 +10,8 @@ import structlog
 from weyl.kit.ids import uuid7
 from weyl.kit.metrics import Metrics
 from weyl.kit.request_watch import Traces
+from weyl.kit.task import BoundTask
 from weyl.tasks.errors import RetryLater
-from weyl.tasks.models import BoundTask
 
 # Payloads that name jobs name them so; the log shows the first few.
 NAMES_OF_JOBS = ("job_id", "job_ids", "ranges")

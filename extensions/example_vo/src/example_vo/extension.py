@@ -12,16 +12,16 @@ from weyl.jobs.attributes import JobAttribute
 
 EXTENSION = Extension(
     name="example_vo",
-    config_model=ExampleVO,
+    sections={"example_vo": ExampleVO},
     properties=[campaigns.MANAGER],
     routers=[router],
     replaces={"rss_get_site_status": site_status_for_members},
     policies={"jobs_submit_jdl_jobs": campaigns.may_submit},
     job_attributes={"Campaign": JobAttribute(campaigns.read_campaign, "The campaign that the job belongs to.")},
-    check_submission=campaigns.refusals,
+    submission_checks={"example_vo": campaigns.refusals},
     tables=[notes],
-    migrations="example_vo:migrations",
-    tasks=tasks,
+    migrations={"example_vo": "example_vo:migrations"},
+    tasks=[tasks],
     compute_elements={"nice": NiceComputeElement},
     views=VIEWS,
 )

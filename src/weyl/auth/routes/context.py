@@ -1,16 +1,10 @@
 """What the routes of the auth room are given: the authority, and the address that calls."""
 
-from typing import Annotated, cast
+from typing import Annotated
 
 from fastapi import Depends, Request
 
-from weyl.auth.service.authority import Authority
-from weyl.kit.http import state
-
-
-async def authority(request: Request) -> Authority:
-    """Return the authority that `app.py` wired for this process."""
-    return cast(Authority, state(request).auth)
+from weyl.auth.service.authority import AUTHORITY, Authority
 
 
 async def client_address(request: Request) -> str:
@@ -18,5 +12,5 @@ async def client_address(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
-CurrentAuthority = Annotated[Authority, Depends(authority)]
+CurrentAuthority = Annotated[Authority, Depends(AUTHORITY.dependency)]
 ClientAddress = Annotated[str, Depends(client_address)]

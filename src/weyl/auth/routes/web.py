@@ -1,6 +1,6 @@
 """The login of browsers over HTTP: what pages of ours use in place of tokens."""
 
-from typing import Annotated, cast
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import RedirectResponse
@@ -12,7 +12,7 @@ from weyl.auth.routes.context import ClientAddress, CurrentAuthority
 from weyl.auth.service import browser_login
 from weyl.auth.service.attempts import admit
 from weyl.auth.service.browser_login import Return, WebLogin
-from weyl.auth.service.sessions import Session, Sessions, Visitor, name_of, subject_of
+from weyl.auth.service.sessions import BROWSER_SESSIONS, Session, Sessions, Visitor, name_of, subject_of
 from weyl.config.routes import CurrentConfig
 from weyl.kit.bounds import Name, Text, Token
 from weyl.kit.http import (
@@ -23,7 +23,6 @@ from weyl.kit.http import (
     current_browser,
     json_response,
     refuse_forged,
-    state,
 )
 from weyl.kit.openapi import refusals
 
@@ -35,14 +34,7 @@ _LOCATION = {"Location": {"schema": {"type": "string"}}}
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
-async def sessions(request: Request) -> Sessions:
-    """Return the sessions that `app.py` wired for this process."""
-    return cast(Sessions, state(request).sessions)
-
-
-CurrentSessions = Annotated[Sessions, Depends(sessions)]
-
-
+CurrentSessions = Annotated[Sessions, Depends(BROWSER_SESSIONS.dependency)]
 CurrentSession = Annotated[Session, Depends(current_browser)]
 
 

@@ -1,14 +1,14 @@
 """The well-known documents, open to everybody and served from memory."""
 
-from typing import Any, cast
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 
 from weyl.auth.models import Metadata, OpenIDConfiguration
 from weyl.auth.routes.context import CurrentAuthority
-from weyl.auth.service.authority import Authority
-from weyl.kit.http import JSON, cached_response, json_response, state
+from weyl.auth.service.authority import AUTHORITY
+from weyl.kit.http import JSON, cached_response, json_response
 from weyl.kit.openapi import refusals
 from weyl.kit.route_index import answered_by
 
@@ -17,12 +17,12 @@ router = APIRouter(prefix="/.well-known", tags=[".well-known"])
 
 async def openid_configuration(request: Request) -> Response:
     """Answer as `get_openid_configuration` does."""
-    return cached_response(request, cast(Authority, state(request).auth).documents.openid_configuration())
+    return cached_response(request, AUTHORITY.of(request).documents.openid_configuration())
 
 
 async def installation_metadata(request: Request) -> Response:
     """Answer as `get_installation_metadata` does."""
-    return cached_response(request, cast(Authority, state(request).auth).documents.metadata())
+    return cached_response(request, AUTHORITY.of(request).documents.metadata())
 
 
 @router.get(

@@ -1,6 +1,6 @@
 """What this installation needs to act as an authorisation server, opened once per process."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +10,6 @@ from weyl.auth.drivers.idp import IdentityProviders
 from weyl.auth.errors import InvalidScope, NotGranted
 from weyl.auth.keys import KeySet
 from weyl.auth.policy import may_log_in
-from weyl.auth.properties import known_properties
 from weyl.auth.rates import AttemptLimiter
 from weyl.auth.scopes import Scope, parse_scope
 from weyl.auth.sealing import Journey, Sealer
@@ -18,6 +17,7 @@ from weyl.auth.service.documents import Documents
 from weyl.auth.tokens import Identity
 from weyl.config.registry import IdP
 from weyl.config.service import ConfigStore
+from weyl.kit.services import Key
 from weyl.settings import Settings
 
 
@@ -86,12 +86,14 @@ class Authority:
         return self.settings.device_code_s
 
 
+AUTHORITY: Key[Authority] = Key("the authority of logins")
+
+
 @asynccontextmanager
 async def open_authority(
-    settings: Settings, *, keys: KeySet, config: ConfigStore, properties: Iterable[str] = ()
+    settings: Settings, *, keys: KeySet, config: ConfigStore, properties: frozenset[str]
 ) -> AsyncIterator[Authority]:
-    """Hold the authority of a server process; `properties` are those that extensions add."""
-    known = known_properties(properties)
+    """Hold the authority of a server process; `properties` are all that there are."""
     providers = IdentityProviders()
     try:
         yield Authority(
@@ -101,8 +103,8 @@ async def open_authority(
             providers=providers,
             sealer=Sealer(settings.state_key.get_secret_value()),
             limiter=AttemptLimiter(settings.logins_per_minute),
-            documents=Documents(settings, keys=keys, config=config, properties=known),
-            properties=known,
+            documents=Documents(settings, keys=keys, config=config, properties=properties),
+            properties=properties,
         )
     finally:
         await providers.close()

@@ -28,6 +28,7 @@ from weyl.kit.db import Database, Tx, is_unavailable
 from weyl.kit.errors import LoginRequired, Unavailable
 from weyl.kit.http import User
 from weyl.kit.ids import new_secret
+from weyl.kit.services import Key
 from weyl.settings import Settings
 
 COOKIE_BYTES = 32
@@ -262,3 +263,6 @@ class Sessions:
     async def listed(self, tx: Tx, scope: TokenScope, *, now: datetime) -> list[SessionRow]:
         """Return the living sessions in `scope`, newest first."""
         return await queries.select_sessions(tx, scope, now=now, idle=self.idle)
+
+
+BROWSER_SESSIONS: Key[Sessions] = Key("the sessions of the pages")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from weyl.config.models import Config
+from weyl.kit.services import Key
 
 
 class CatalogUnavailable(Exception):
@@ -40,3 +41,6 @@ class FileCatalog(Protocol):
 
 
 CatalogFactory = Callable[[], FileCatalog]
+
+
+CATALOGS: Key[Mapping[str, CatalogFactory]] = Key("the file catalogues")

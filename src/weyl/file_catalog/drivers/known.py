@@ -6,4 +6,4 @@ from weyl.config.input_data import STATIC
 from weyl.file_catalog.drivers.catalog import CatalogFactory
 from weyl.file_catalog.drivers.static import StaticCatalog
 
-CATALOGS: Mapping[str, CatalogFactory] = {STATIC: StaticCatalog}
+KNOWN_CATALOGS: Mapping[str, CatalogFactory] = {STATIC: StaticCatalog}

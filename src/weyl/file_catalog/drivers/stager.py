@@ -1,10 +1,11 @@
 """What every stager does: bring files from tape to disk, and tell when they are there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from weyl.config.models import Config
+from weyl.kit.services import Key
 
 
 class StagerUnavailable(Exception):
@@ -29,3 +30,6 @@ class Stager(Protocol):
 
 
 StagerFactory = Callable[[], Stager]
+
+
+STAGERS: Key[Mapping[str, StagerFactory]] = Key("the stagers")

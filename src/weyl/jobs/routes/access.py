@@ -2,18 +2,18 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Annotated, cast
+from typing import Annotated
 
 from fastapi import Depends, Request
 
 from weyl.config.models import Config
 from weyl.config.routes import CurrentConfig
-from weyl.jobs.additions import SubmissionRules
+from weyl.jobs.additions import SUBMISSION_RULES, SubmissionRules
 from weyl.jobs.permits import Managed
 from weyl.jobs.policy import may_manage
-from weyl.jobs.service.writes import JobWrites
-from weyl.kit.db import Database, Tx
-from weyl.kit.http import CurrentActor, User, state
+from weyl.jobs.service.writes import JOB_WRITES, JobWrites
+from weyl.kit.db import DATABASE, Database, Tx
+from weyl.kit.http import CurrentActor, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +38,9 @@ class Manager:
 
 async def current_manager(request: Request, actor: CurrentActor, config: CurrentConfig) -> Manager:
     """Return whoever calls."""
-    return Manager(state(request).db, actor, config)
-
-
-async def job_writes(request: Request) -> JobWrites:
-    """Return the shared writes that were wired for this process."""
-    return cast(JobWrites, state(request).job_writes)
-
-
-async def submission_rules(request: Request) -> SubmissionRules:
-    """Return what this installation demands of submissions."""
-    return cast(SubmissionRules, state(request).submission_rules)
+    return Manager(DATABASE.of(request), actor, config)
 
 
 CurrentManager = Annotated[Manager, Depends(current_manager)]
-Rules = Annotated[SubmissionRules, Depends(submission_rules)]
-Writes = Annotated[JobWrites, Depends(job_writes)]
+Rules = Annotated[SubmissionRules, Depends(SUBMISSION_RULES.dependency)]
+Writes = Annotated[JobWrites, Depends(JOB_WRITES.dependency)]

@@ -1,10 +1,10 @@
 """Orders about many jobs over HTTP: a plan first, then, with its token, an operation in the background."""
 
-from typing import Any, cast
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from weyl.auth.keys import KeySet
+from weyl.auth.keys import KEYS
 from weyl.auth.plans import LIFETIME_S, Plan, digest_of, open_plan, seal
 from weyl.config.models import Config
 from weyl.config.routes import CurrentConfig
@@ -14,7 +14,7 @@ from weyl.jobs.permits import Orderer
 from weyl.jobs.policy import may_order, may_remove
 from weyl.jobs.service import bulk as service
 from weyl.kit.bounds import IDS_BYTES_MAX
-from weyl.kit.http import CurrentDatabase, CurrentSearches, CurrentUser, Now, User, json_response, state
+from weyl.kit.http import CurrentDatabase, CurrentSearches, CurrentUser, Now, User, json_response
 from weyl.kit.ids import uuid7
 from weyl.kit.openapi import refusals
 from weyl.tasks import operations
@@ -49,7 +49,7 @@ async def order_jobs(
     """
     orderer = _orderer(user, order.action, config)
     digest = digest_of(service.checked(order).subject())
-    keys = cast(KeySet, state(request).keys)
+    keys = KEYS.of(request)
     if order.plan_token is not None:
         plan = open_plan(keys, user, order.plan_token, digest=digest)
         who = (user.subject, user.preferred_username)

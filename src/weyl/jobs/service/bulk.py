@@ -27,7 +27,7 @@ from weyl.jobs.states import MOVES, JobStatus
 from weyl.kit import json
 from weyl.kit.db import Tx
 from weyl.kit.search import SearchSpec, may_scan
-from weyl.tasks.models import Task
+from weyl.kit.task import Task
 from weyl.tasks.operations import Batch, BatchHandler, BatchOutcome, Order
 
 BULK = Task("jobs.bulk")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from weyl.jobs.ranges import batches
 from weyl.kit.db import Tx
-from weyl.tasks.models import Task
+from weyl.kit.task import Task
 from weyl.tasks.service import enqueue
 
 CHECK_JOBS = Task("jobs.check_jobs")

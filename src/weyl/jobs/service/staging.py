@@ -21,7 +21,7 @@ from weyl.jobs.states import Report
 from weyl.jobs.verdicts import Case, Verdict, held
 from weyl.kit import json
 from weyl.kit.db import Database, Tx
-from weyl.tasks.models import Task
+from weyl.kit.task import Task
 from weyl.tasks.service import enqueue
 
 STAGE = Task("jobs.stage")

@@ -11,6 +11,7 @@ from weyl.jobs.service.retry import report_statuses
 from weyl.jobs.service.status import Outcome, StatusRequest
 from weyl.kit.coalesce import Coalescer
 from weyl.kit.db import Database, Tx, is_transient
+from weyl.kit.services import Key
 
 log = structlog.get_logger(__name__)
 
@@ -56,3 +57,6 @@ def _in_transaction(
         raise AssertionError("the last attempt returns or raises")
 
     return flush
+
+
+JOB_WRITES: Key[JobWrites] = Key("the shared writes of jobs")

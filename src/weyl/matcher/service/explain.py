@@ -13,6 +13,7 @@ from weyl.jobs.models.failures import FailureExplained
 from weyl.jobs.permits import Readable
 from weyl.jobs.queries.holds import select_hold
 from weyl.kit.db import Tx
+from weyl.kit.services import Key
 from weyl.matcher import queries
 from weyl.matcher.evaluation import Needs, needs_of
 from weyl.matcher.explanation import Candidate, Findings, examine, shown_hold, verdict, verdict_of_hold
@@ -270,3 +271,8 @@ def _verdict_of_status(row: Mapping[str, Any]) -> str:
     if status in {*BEFORE_WAITING, "Rescheduled", "Submitting"}:
         return f"It does not wait for a pilot yet: it is {status} ({minor})"
     return f"It does not wait: it is {status} at {row['site']} ({minor})"
+
+
+EXPLAINER: Key[Explainer] = Key("the explainer of jobs")
+PILOTS_SEEN: Key[PilotsSeen] = Key("the pilots that were seen")
+"""Filled in by a higher room, which knows the pilots."""

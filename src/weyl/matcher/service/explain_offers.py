@@ -5,6 +5,7 @@ import time
 from datetime import datetime
 
 from weyl.kit.db import Database
+from weyl.kit.services import Key
 from weyl.matcher.models import LimitShown, Offer, OfferExplanation, PilotHistory
 from weyl.matcher.offer_explanation import Circumstances, Queue, examine_offer, offer_verdict
 from weyl.matcher.offers import Place, facts_of, pilot_offer
@@ -101,3 +102,6 @@ def _verdict_of(pilot: PilotHistory | None) -> str:
     if pilot.is_draining:
         return "It was told to drain and takes no more jobs. Otherwise: "
     return ""
+
+
+OFFER_EXPLAINER: Key[OfferExplainer] = Key("the explainer of offers")

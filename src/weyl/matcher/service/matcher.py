@@ -15,6 +15,7 @@ from weyl.auth.tokens import JobIdentity
 from weyl.kit.background import end_task
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
+from weyl.kit.services import Key
 from weyl.matcher import queries
 from weyl.matcher.errors import JobNotBound, RequestRepeated
 from weyl.matcher.index import Index
@@ -312,3 +313,8 @@ async def open_matcher(
     finally:
         with suppress(OSError):  # a database that is gone keeps no process from stopping
             await matcher.close()
+
+
+MATCHER: Key[Matcher] = Key("the matcher")
+ADVICE: Key[Callable[[str], Action]] = Key("the advice to pilots")
+"""What a pilot with a stamp is told to do; filled in by a higher room, which knows the pilots."""

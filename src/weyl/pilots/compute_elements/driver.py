@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from weyl.kit.services import Key
 from weyl.pilots.compute_elements.credentials import CredentialProvider, NoCredentials
 
 JOB_NAME_PREFIX = "weyl"
@@ -192,3 +193,6 @@ class OutcomeUnknown(DriverError):
 def job_name(stamp: str, prefix: str = JOB_NAME_PREFIX) -> str:
     """Name of a pilot on its computing element: all that is needed to find it after a crash."""
     return f"{prefix}-{stamp}"
+
+
+DRIVERS: Key[Mapping[str, DriverFactory]] = Key("the drivers of computing elements")

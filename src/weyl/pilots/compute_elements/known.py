@@ -10,7 +10,7 @@ from weyl.pilots.compute_elements.local import LocalComputeElement
 from weyl.pilots.compute_elements.slurm import slurm_element
 from weyl.pilots.compute_elements.ssh import ssh_element
 
-DRIVERS: Mapping[str, DriverFactory] = {
+KNOWN_DRIVERS: Mapping[str, DriverFactory] = {
     "arc": ArcComputeElement,
     "htcondor": HTCondorComputeElement,
     "kubernetes": KubernetesComputeElement,

@@ -9,6 +9,7 @@ from typing import Any
 from weyl.config.models import Config
 from weyl.config.operations import Operations
 from weyl.kit.db import Tx
+from weyl.kit.task import Task
 from weyl.matcher.models import Offer
 from weyl.pilots.need import Plan, Presence, QueueKey, Target, demands, plan, targets
 from weyl.pilots.permits import PilotScope
@@ -18,7 +19,6 @@ from weyl.pilots.queries.records import select_records
 from weyl.pilots.throttle import Record
 from weyl.resource_status.service.looks import read_claims
 from weyl.task_queues import queries as task_queues
-from weyl.tasks.models import Task
 from weyl.tasks.service import enqueue
 
 SUBMIT = Task("pilots.submit", attempts_max=1)

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from weyl.config.models import Config
 from weyl.config.service import ConfigStore
 from weyl.kit.db import Database
+from weyl.kit.services import Key
 from weyl.pilots.archive import pilot_archive
 from weyl.pilots.compute_elements.credential_files import credentials_of
 from weyl.pilots.compute_elements.directory import default_directory, make_trusted
@@ -76,3 +77,6 @@ class Yard:
     def archive_bytes(self) -> bytes:
         """Return the program that a pilot is."""
         return self.archive.read_bytes() if self.archive is not None else pilot_archive().content
+
+
+YARD: Key[Yard] = Key("the yard of pilots")

@@ -10,6 +10,7 @@ from weyl.kit.db import Database
 from weyl.kit.following import Follower
 from weyl.kit.http import Document
 from weyl.kit.ids import sha256_hex
+from weyl.kit.services import Key
 from weyl.resource_status import queries
 from weyl.resource_status.claims import NO_CLAIMS, Claims
 from weyl.resource_status.models import Kind
@@ -115,3 +116,6 @@ class StatusBoard:
         self._told = self._turn
         for tell in self._listeners:
             tell()
+
+
+STATUS_BOARD: Key[StatusBoard] = Key("the status board")

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from weyl.kit.db import Tx
-from weyl.tasks.models import Task
+from weyl.kit.task import Task
 from weyl.tasks.schedule import Planned
 from weyl.tasks.tables import queue, task_dead_letters, task_kinds, task_schedules
 

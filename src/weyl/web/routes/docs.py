@@ -1,12 +1,9 @@
 """The page that shows the API's document in a browser, from our own files and under the policy of all pages."""
 
-from typing import cast
-
 from fastapi import APIRouter, Request, Response
 
-from weyl.kit.http import state
 from weyl.web.service.assets import DOCS, DOCS_LOGIN
-from weyl.web.service.site import Site
+from weyl.web.service.site import SITE
 
 router = APIRouter(prefix="/api/docs", include_in_schema=False)
 
@@ -24,5 +21,5 @@ async def end_login(request: Request) -> Response:
 
 
 def _page(request: Request, name: str) -> Response:
-    page = cast(Site, state(request).site).docs(name)
+    page = SITE.of(request).docs(name)
     return Response(page.html, media_type="text/html; charset=utf-8", headers=page.headers)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
@@ -11,9 +11,9 @@ from fastapi.responses import StreamingResponse
 from weyl.kit import json
 from weyl.kit.bounds import Name, Text
 from weyl.kit.errors import Forbidden, Unauthorized
-from weyl.kit.http import CurrentUser, User, current_user, state
+from weyl.kit.http import CurrentUser, User, current_user
 from weyl.kit.openapi import refusals
-from weyl.web.service.hub import Hub, Watch
+from weyl.web.service.hub import HUB, Hub, Watch
 
 router = APIRouter(prefix="/api", tags=["ui"])
 
@@ -28,12 +28,7 @@ COMMENT_LOOKS = 3
 CHECK_LOOKS = 6
 
 
-async def event_hub(request: Request) -> Hub:
-    """Return the hub that was wired for this process."""
-    return cast(Hub, state(request).event_hub)
-
-
-CurrentHub = Annotated[Hub, Depends(event_hub)]
+CurrentHub = Annotated[Hub, Depends(HUB.dependency)]
 
 
 @router.get("/events", operation_id="ui_follow_events", response_class=StreamingResponse, responses=STREAM)

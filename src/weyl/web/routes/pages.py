@@ -1,16 +1,13 @@
 """Serves the pages at every address that nobody else has."""
 
-from typing import cast
-
 from fastapi import Request, Response
 from starlette.routing import BaseRoute, Match
 
-from weyl.kit.http import state
 from weyl.kit.middleware import Receive, Scope, Send
 from weyl.kit.page_headers import GUARDED
 from weyl.web.errors import AssetNotFound
 from weyl.web.service.assets import HASHED, Asset
-from weyl.web.service.site import Site
+from weyl.web.service.site import SITE, Site
 
 # What is unknown below these stays unknown, in the API's own words. Figures have a port of their own, and whoever asks
 # for them here must not take a page for them.
@@ -37,7 +34,7 @@ class SiteRoute(BaseRoute):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with a file, or with the page."""
         request = Request(scope, receive)
-        await answer(request, cast(Site, state(request).site))(scope, receive, send)
+        await answer(request, SITE.of(request))(scope, receive, send)
 
 
 def answer(request: Request, site: Site) -> Response:

@@ -1,13 +1,13 @@
 """What the pages are told of themselves, and what people keep in them."""
 
-from typing import Annotated, cast
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 
 from weyl.config.routes import CurrentSnapshot
 from weyl.kit.bounds import Text
-from weyl.kit.http import JSON, CurrentUser, Now, ReadTx, WriteTx, state
+from weyl.kit.http import JSON, CurrentUser, Now, ReadTx, WriteTx
 from weyl.kit.openapi import refusals
 from weyl.web import queries
 from weyl.web.models import (
@@ -22,19 +22,14 @@ from weyl.web.models import (
 )
 from weyl.web.policy import may_keep
 from weyl.web.service import keeping
-from weyl.web.service.shelf import ViewShelf
+from weyl.web.service.shelf import VIEW_SHELF, ViewShelf
 
 router = APIRouter(prefix="/api/ui", tags=["ui"])
 
 SHOWN_MAX = 1_000
 
 
-async def view_shelf(request: Request) -> ViewShelf:
-    """Return the views that were wired for this process."""
-    return cast(ViewShelf, state(request).view_shelf)
-
-
-Shelf = Annotated[ViewShelf, Depends(view_shelf)]
+Shelf = Annotated[ViewShelf, Depends(VIEW_SHELF.dependency)]
 
 
 @router.get("/views", operation_id="ui_get_views", response_model=Views, responses=refusals(304))

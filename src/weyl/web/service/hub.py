@@ -12,6 +12,7 @@ from weyl.kit.changes import Change, Feed, News, Reach
 from weyl.kit.errors import BadRequest, TooManyRequests, Unavailable
 from weyl.kit.following import Follower
 from weyl.kit.http import User
+from weyl.kit.services import Key
 
 IDS_MAX = 500
 """That one event names."""
@@ -231,3 +232,6 @@ class Hub:
         if not self.is_closed:
             self.tick.set()
             self.tick = asyncio.Event()
+
+
+HUB: Key[Hub] = Key("the hub of changes")

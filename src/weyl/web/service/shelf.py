@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from weyl.kit.ids import sha256_hex
+from weyl.kit.services import Key
 from weyl.kit.views import View
 from weyl.web.models import Views
 
@@ -74,3 +75,6 @@ def _choices(field: Mapping[str, Any], properties: frozenset[str]) -> dict[str, 
 
 def _is_met(needs: Sequence[str], properties: frozenset[str]) -> bool:
     return not needs or not properties.isdisjoint(needs)
+
+
+VIEW_SHELF: Key[ViewShelf] = Key("the shelf of views")

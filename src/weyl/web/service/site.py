@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from weyl.kit.page_headers import content_policy, origin_of, page_headers
+from weyl.kit.services import Key
 from weyl.settings import Settings
 from weyl.web.service.assets import HASHED, INDEX, NONCE_MARK, PAGES, Asset, Assets
 
@@ -85,3 +86,6 @@ class Site:
     def keeping(path: str) -> str:
         """Say how long a browser may keep a file: those that are named by their content for good."""
         return FOR_GOOD if path.startswith(HASHED) else ASK_EACH_TIME
+
+
+SITE: Key[Site] = Key("the site")
