@@ -315,9 +315,13 @@ class Listener:
         """The first connection stands, or could not be made."""
         self.listening = asyncio.Event()
 
+    def begin(self) -> None:
+        """Begin to listen, without waiting for the first connection."""
+        self._task = asyncio.create_task(self._run(), name="weyl-listener")
+
     async def start(self) -> None:
         """Begin to listen; returns once the first connection stands, or could not be made."""
-        self._task = asyncio.create_task(self._run(), name="weyl-listener")
+        self.begin()
         await self.tried.wait()
 
     async def stop(self) -> None:

@@ -51,9 +51,9 @@ class Follower:
         self._begun = self._taken_in = 0
         self._is_stopped = False
         self._task: asyncio.Task[None] | None = None
-        self._listener: Listener | None = None
-        if db is not None:
-            self._listener = Listener(db, {channel: hear or (lambda _: self.wake())}, on_reconnect=self.wake)
+        self._own_listener: Listener | None = None
+        self.db, self.channel, self.hear = db, channel, hear or (lambda _: self.wake())
+        """Where notices come from, and what takes them."""
 
     @property
     def is_started(self) -> bool:
@@ -78,34 +78,37 @@ class Follower:
         if self._taken_in < wanted:
             raise Unavailable(f"This process no longer updates its copy: {self.name}")
 
-    async def start(self, *, patience_s: float = PATIENCE_S) -> None:
-        """Begin to follow: listen first, then read.
+    async def start(self, *, patience_s: float = PATIENCE_S, listener: Listener | None = None) -> None:
+        """Begin to follow: listen first, on a connection of its own unless a `listener` is given, then read.
 
         Returns after the first read, whether or not it succeeded; where the database does not answer, after some
         seconds. One that answers is waited for, since a large copy takes its time.
         """
-        self._task = asyncio.create_task(self._run(), name=f"weyl-{self.name.replace(' ', '-')}")
+        if listener is None and self.db is not None:
+            listener = self._own_listener = _listener(self.db, [self])
+            listener.begin()
+        self._task = asyncio.create_task(self._run(listener), name=f"weyl-{self.name.replace(' ', '-')}")
         with suppress(TimeoutError):
             async with asyncio.timeout(patience_s) as patience:
-                if self._listener is not None:
-                    await self._listener.tried.wait()
-                    if self._listener.listening.is_set():
+                if listener is not None:
+                    await listener.tried.wait()
+                    if listener.listening.is_set():
                         patience.reschedule(None)
                 await self._tried.wait()
 
     async def stop(self) -> None:
         """Follow no more; a read that is under way is given up."""
-        if self._listener is not None:
-            await self._listener.stop()
+        if self._own_listener is not None:
+            await self._own_listener.stop()
         if self._task is not None:
             await end_task(self._task)
         async with self._progress:
             self._is_stopped = True
             self._progress.notify_all()
 
-    async def _run(self) -> None:
-        if self._listener is not None:
-            await self._listener.start()
+    async def _run(self, listener: Listener | None) -> None:
+        if listener is not None:
+            await listener.tried.wait()
         retry_s = RETRY_FIRST_S
         while True:
             self._wake.clear()
@@ -149,12 +152,50 @@ FOLLOWERS: Key[list[Follower]] = Key("the followers")
 
 @asynccontextmanager
 async def following(*followers: Follower, patience_s: float = PATIENCE_S) -> AsyncIterator[None]:
-    """Follow for the length of the block; all start at once, so that together they wait no longer than one."""
+    """Follow for the length of the block, with one connection that listens for all.
+
+    All start at once, so that together they wait no longer than one.
+    """
+    hearing: dict[Database, list[Follower]] = {}
+    for follower in followers:
+        if follower.db is not None:
+            hearing.setdefault(follower.db, []).append(follower)
+    listeners = {db: _listener(db, of_db) for db, of_db in hearing.items()}
     try:
-        await asyncio.gather(*(follower.start(patience_s=patience_s) for follower in followers))
+        for listener in listeners.values():
+            listener.begin()
+        await asyncio.gather(
+            *(
+                follower.start(patience_s=patience_s, listener=listeners[follower.db] if follower.db else None)
+                for follower in followers
+            )
+        )
         yield
     finally:
-        await asyncio.gather(*(follower.stop() for follower in followers))
+        await asyncio.gather(
+            *(listener.stop() for listener in listeners.values()), *(each.stop() for each in followers)
+        )
+
+
+def _listener(db: Database, followers: Sequence[Follower]) -> Listener:
+    """Return what listens for followers; whoever hears of a notice on their channel decides what it means."""
+    channels: dict[str, list[Callable[[str], None]]] = {}
+    for follower in followers:
+        channels.setdefault(follower.channel, []).append(follower.hear)
+
+    def wake_all() -> None:
+        for follower in followers:
+            follower.wake()
+
+    return Listener(db, {channel: _each(hears) for channel, hears in channels.items()}, on_reconnect=wake_all)
+
+
+def _each(hears: Sequence[Callable[[str], None]]) -> Callable[[str], None]:
+    def hear(payload: str) -> None:
+        for take in hears:
+            take(payload)
+
+    return hear
 
 
 def judge_followers(followers: Sequence[Follower], *, after_s: float = FAILING_LONG_S) -> list[str]:
