@@ -28,9 +28,9 @@ from weyl.client.errors import UsageFault
 from weyl.config.models import Config, merge_below
 from weyl.config.operations import Operations
 from weyl.config.source import parse_config
+from weyl.descriptions import jdl, parametric
+from weyl.descriptions.attributes import KNOWN
 from weyl.extension import Extension
-from weyl.jobs import jdl, parametric
-from weyl.jobs.attributes import KNOWN
 from weyl.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -8,6 +8,7 @@ from weyl.activation import activate
 from weyl.auth.room import ROOM as AUTH
 from weyl.config.room import ROOM as CONFIG
 from weyl.extension import Extension, ExtensionConflict
+from weyl.failures.room import ROOM as FAILURES
 from weyl.file_catalog.drivers.known import KNOWN_CATALOGS
 from weyl.jobs.room import ROOM as JOBS
 from weyl.kit.points import merged
@@ -15,13 +16,28 @@ from weyl.kit.room import Room
 from weyl.matcher.room import ROOM as MATCHER
 from weyl.pilots.compute_elements.known import KNOWN_DRIVERS
 from weyl.pilots.room import ROOM as PILOTS
+from weyl.preparation.room import ROOM as PREPARATION
 from weyl.resource_status.room import ROOM as RESOURCE_STATUS
 from weyl.sandboxes.room import ROOM as SANDBOXES
 from weyl.task_queues.room import ROOM as TASK_QUEUES
 from weyl.tasks.room import ROOM as TASKS
 from weyl.web.room import ROOM as WEB
 
-ROOMS = [TASKS, CONFIG, AUTH, RESOURCE_STATUS, SANDBOXES, TASK_QUEUES, JOBS, MATCHER, PILOTS, ACCOUNTING, WEB]
+ROOMS = [
+    TASKS,
+    CONFIG,
+    AUTH,
+    RESOURCE_STATUS,
+    SANDBOXES,
+    TASK_QUEUES,
+    JOBS,
+    PREPARATION,
+    FAILURES,
+    MATCHER,
+    PILOTS,
+    ACCOUNTING,
+    WEB,
+]
 """Lowest first: a room finds what those before it hold."""
 
 

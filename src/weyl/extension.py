@@ -13,17 +13,17 @@ from sqlalchemy import Table
 from weyl.config.models import Config
 from weyl.config.routes import CurrentConfig
 from weyl.config.section import Section
+from weyl.descriptions.attributes import JobAttribute, attribute_problems
 from weyl.file_catalog.drivers.catalog import CATALOGS, CatalogFactory
 from weyl.file_catalog.drivers.stager import STAGERS, StagerFactory
 from weyl.jobs.additions import JOB_ATTRIBUTES, REFERENCES, SUBMISSION_CHECKS, JobReferences, SubmissionCheck
-from weyl.jobs.attributes import JobAttribute, attribute_problems
-from weyl.jobs.preparation import PREPARATION_CHECKS, PreparationCheck
 from weyl.kit.http import CurrentActor, Now, User
 from weyl.kit.operations import policy_problems, replacement_problems
 from weyl.kit.points import mapping, sequence
 from weyl.kit.room import Room
 from weyl.kit.services import Key
 from weyl.pilots.compute_elements.driver import DRIVERS, DriverFactory
+from weyl.preparation.additions import PREPARATION_CHECKS, PreparationCheck
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _PLACE = re.compile(r"[\w.]+:[\w./-]+")

@@ -20,9 +20,9 @@ from weyl.config.models import with_sections
 from weyl.config.routes import CurrentConfig
 from weyl.config.section import Section
 from weyl.demo.seaweedfs import RunningStore
+from weyl.descriptions.attributes import JobAttribute
 from weyl.extension import EXTENSION, Asked, Extension, ExtensionConflict
 from weyl.jobs.additions import Candidate, Submitting
-from weyl.jobs.attributes import JobAttribute
 from weyl.kit.db import DATABASE, Database
 from weyl.kit.errors import Forbidden
 from weyl.kit.http import CurrentActor, CurrentUser, json_response

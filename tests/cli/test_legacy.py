@@ -14,7 +14,7 @@ from weyl.cli.legacy.arguments import Alias, Option, help_text, parse
 from weyl.cli.legacy.jobs import description_of
 from weyl.cli.legacy.others import replacement
 from weyl.client.errors import UsageFault
-from weyl.jobs.jdl import parse as parse_jdl
+from weyl.descriptions.jdl import parse as parse_jdl
 
 Old = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from weyl.jobs import jdl
-from weyl.jobs.work import work_document
+from weyl.descriptions import jdl
+from weyl.descriptions.work import work_document
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "zmumu"
 # A Python without site packages has no generator: the same script on the same machine falls back.

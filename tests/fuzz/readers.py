@@ -18,10 +18,10 @@ from weyl.client import filters, times
 from weyl.client.errors import UsageFault
 from weyl.config.errors import InvalidConfig
 from weyl.config.source import parse_config
-from weyl.jobs import jdl
-from weyl.jobs.descriptions import Owner, prepare
-from weyl.jobs.errors import BadSubmission, JDLSyntaxError
-from weyl.jobs.requirements import Limits
+from weyl.descriptions import jdl
+from weyl.descriptions.described import Owner, prepare
+from weyl.descriptions.errors import BadSubmission, JDLSyntaxError
+from weyl.descriptions.requirements import Limits
 from weyl.jobs.tables import jobs
 from weyl.kit import search_sql
 from weyl.kit.errors import BadRequest

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 from sqlalchemy import text
 
-from weyl.jobs.queries import failures, search
+from weyl.failures import queries as failures
+from weyl.jobs.queries import search
 from weyl.jobs.tables import jobs
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database, copy_rows

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from tests.infra.app import config_document
 
 from weyl.config.models import Config
+from weyl.descriptions.described import Form
 from weyl.jobs.additions import SubmissionRules
-from weyl.jobs.descriptions import Form
 from weyl.jobs.policy import Submitter
 from weyl.jobs.service.submission import Submission, submit
 from weyl.jobs.tables import job_commands, job_descriptions, job_history, job_pilots, jobs

@@ -14,7 +14,6 @@ from tests.jobs.conftest import MakeJobs
 
 from weyl.config.models import Config
 from weyl.jobs.service import cleaning
-from weyl.jobs.service.checks import NotChecked, check_jobs
 from weyl.jobs.service.stalled import RULES, apply
 from weyl.jobs.tables import jobs
 from weyl.kit.clock import utcnow
@@ -23,6 +22,7 @@ from weyl.kit.isolated import SomeFailed, raising_failures
 from weyl.matcher.service.expiry import expire
 from weyl.pilots.service import polling, push
 from weyl.pilots.service.yard import YARD
+from weyl.preparation.service.checks import NotChecked, check_jobs
 
 DAY = timedelta(days=1)
 STAMPS = ("a" * 32, "b" * 32, "c" * 32)

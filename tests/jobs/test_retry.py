@@ -11,12 +11,11 @@ from tests.jobs.conftest import DOCUMENT, MakeJobs, Rows, iso
 
 from weyl.config.models import Config
 from weyl.config.retries import Retry
-from weyl.jobs.descriptions import Owner, requirement_classes
-from weyl.jobs.overrides import NONE, Overrides
+from weyl.descriptions.described import Owner, requirement_classes
+from weyl.descriptions.overrides import NONE, Overrides
+from weyl.descriptions.requirements import Limits
 from weyl.jobs.permits import Managed
-from weyl.jobs.requirements import Limits
 from weyl.jobs.retries import ErrorClass, FailedRun, error_class_of, next_run
-from weyl.jobs.service.checks import check_jobs
 from weyl.jobs.service.end_of_pilot import end_of_pilot
 from weyl.jobs.service.retry import report_statuses
 from weyl.jobs.service.stalled import FAIL_LOST, apply
@@ -25,6 +24,7 @@ from weyl.jobs.states import Report
 from weyl.jobs.tables import job_attempts, job_descriptions, job_parameters
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
+from weyl.preparation.service.checks import check_jobs
 from weyl.task_queues.validation import AVOID_MAX
 
 STAMP = "a" * 32

@@ -11,9 +11,9 @@ import pytest
 import sqlalchemy as sa
 from tests.infra.app import Application
 
-from weyl.jobs.jdl import parse
+from weyl.descriptions.jdl import parse
+from weyl.descriptions.work import work_document
 from weyl.jobs.tables import job_count_deltas, job_counts, job_descriptions, job_history, jobs, submissions
-from weyl.jobs.work import work_document
 from weyl.kit.clock import utcnow
 from weyl.kit.db import DATABASE, Database
 from weyl.sandboxes.tables import sandbox_jobs, sandboxes

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 from tests.infra.app import Application
 
 from weyl.config.retries import Retry
-from weyl.jobs.exits import meaning_of
-from weyl.jobs.failures import signature
-from weyl.jobs.overrides import Overrides
+from weyl.descriptions.overrides import Overrides
+from weyl.failures.clusters import signature
+from weyl.failures.exits import meaning_of
 from weyl.jobs.retries import ErrorClass, FailedRun, why_not
 from weyl.jobs.tables import job_descriptions, job_parameters, jobs
 from weyl.kit.clock import utcnow

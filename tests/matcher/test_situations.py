@@ -10,19 +10,19 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 from tests.infra.app import Application
-from tests.jobs.grids import PLAIN, STATIC, grid
 from tests.matcher.conftest import OFFER, Submit
 from tests.matcher.factories import a_class
+from tests.preparation.grids import PLAIN, STATIC, grid
 
 from weyl.config.operations import MatchLimit
 from weyl.jobs.ranges import to_ranges
-from weyl.jobs.service.checks import check_jobs
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.matcher import queries
 from weyl.matcher.models import Offer
 from weyl.matcher.offers import registered_form
 from weyl.matcher.service.matcher import MATCHER
+from weyl.preparation.service.checks import check_jobs
 from weyl.task_queues import service
 from weyl.task_queues.gates import merged, rules_of
 

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from weyl.jobs.work import work_document
+from weyl.descriptions.work import work_document
 from weyl.matcher.work_forms import WorkForms
 
 TEXTS = ["plain", "run %n of %j", "%s", "%(X)s/%n", "50%", 'say "%s"', "A=%s;B=%j", "%%j", "lfn:/a/%j/%n.root"]

@@ -13,11 +13,11 @@ from tests.web.streams import page
 from weyl.auth.tokens import Identity, access_claims
 from weyl.config.models import Config
 from weyl.jobs.ranges import to_ranges
-from weyl.jobs.service.checks import check_jobs
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.kit.ids import uuid7
 from weyl.kit.services import BEFORE_STOP
+from weyl.preparation.service.checks import check_jobs
 from weyl.web.service import hub as hub_module
 from weyl.web.service.hub import HUB
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.weyl_pilot.stand_in import SECRET, StandIn
-from weyl.jobs import jdl
-from weyl.jobs.work import work_document
+from weyl.descriptions import jdl
+from weyl.descriptions.work import work_document
 from weyl.kit.ids import new_stamp
 from weyl.pilots.archive import ARCHIVE_NAME, pilot_archive
 from weyl.pilots.compute_elements.driver import CEState, Copy, DriverContext, PilotSpec

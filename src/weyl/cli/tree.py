@@ -35,7 +35,7 @@ JOBS_ENTRIES: dict[str, Entry] = {
     "wait": Entry(JOBS, "Wait until jobs have ended.", "wait"),
     "watch": Entry(JOBS, "Show how jobs move, until all have ended.", "watch"),
     "why": Entry(JOBS, "Explain why jobs wait.", "why"),
-    "failures": Entry(JOBS, "Show which failures are alike, and what is known of them.", "failures"),
+    "failures": Entry("weyl.failures.cli", "Show which failures are alike, and what is known of them."),
 }
 
 ENTRIES: dict[str, Entry] = {

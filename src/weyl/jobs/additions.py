@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from weyl.config.models import Config
-from weyl.jobs.attributes import JobAttribute, added_value
-from weyl.jobs.descriptions import Description, Prepared, variants
-from weyl.jobs.errors import BadAttribute
-from weyl.jobs.jdl import Document
+from weyl.descriptions.attributes import JobAttribute, added_value
+from weyl.descriptions.described import Description, Prepared, variants
+from weyl.descriptions.errors import BadAttribute
+from weyl.descriptions.jdl import Document
 from weyl.kit.db import Tx
 from weyl.kit.services import Key
 

@@ -3,30 +3,6 @@
 from weyl.kit.errors import BadRequest, Conflict, NotFound
 
 
-class JDLSyntaxError(BadRequest):
-    """A job description that does not follow the grammar."""
-
-    def __init__(self, *, line: int, column: int, expected: str, found: str) -> None:
-        seen = f"found {found!r}" if found else "found the end of the text"
-        super().__init__(f"line {line}, column {column}: expected {expected}; {seen}")
-        self.line = line
-        self.column = column
-        self.expected = expected
-
-
-class BadAttribute(BadRequest):
-    """An attribute of a job description that cannot be used as it is."""
-
-    def __init__(self, attribute: str, reason: str) -> None:
-        super().__init__(f"{attribute}: {reason}")
-        self.attribute = attribute
-        self.reason = reason
-
-
-class BadSubmission(BadRequest):
-    """A submission of which nothing was stored."""
-
-
 class KeyReused(Conflict):
     """An Idempotency-Key that came before with another body."""
 
@@ -64,7 +40,3 @@ class ImmutableColumn(BadRequest):
 
 class BadOrder(BadRequest):
     """An order about many jobs that cannot be understood; nothing was changed."""
-
-
-class FailureNotFound(NotFound):
-    """The VO has no failures of this kind."""

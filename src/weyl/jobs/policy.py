@@ -40,21 +40,6 @@ def may_search(user: User, *, global_jobs_info: bool) -> Scope:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Annotator:
-    """May say what is known of a kind of failure, to everybody in this VO."""
-
-    vo: str
-    author: str
-
-
-def may_annotate(user: User) -> Annotator:
-    """Admit administrators of jobs."""
-    if not user.has("JobAdministrator"):
-        raise Forbidden(f"Notes on failures need the property JobAdministrator, which group {user.group} does not have")
-    return Annotator(user.vo, user.preferred_username)
-
-
 async def may_read(tx: Tx, user: User, job_ids: Collection[int]) -> Readable:
     """Admit administrators to the jobs of their VO, owners, pilots and payloads to their own."""
     rows = await _admitted(tx, user, job_ids, administrators=("JobAdministrator",))

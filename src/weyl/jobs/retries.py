@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from weyl.config.retries import GrowingRetry, HostRetry, LaterRetry, PayloadRetry, Retry, RetryRule
-from weyl.jobs.overrides import Overrides, joined
+from weyl.descriptions.overrides import Overrides, joined
 
 # A set-up that ends its pilots, by the size of its input for example, must not go on for ever.
 SETUPS_MAX = 3

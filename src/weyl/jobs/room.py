@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 
 from weyl.config.service import CONFIG
-from weyl.file_catalog.drivers.catalog import CATALOGS
-from weyl.file_catalog.drivers.stager import STAGERS
 from weyl.jobs.additions import (
     JOB_ATTRIBUTES,
     OUTLOOK,
@@ -13,11 +11,9 @@ from weyl.jobs.additions import (
     SUBMISSION_RULES,
     SubmissionRules,
 )
-from weyl.jobs.preparation import PREPARATION_CHECKS, PREPARATION_RULES, PreparationRules
 from weyl.jobs.routes import (
     bulk,
     details,
-    failures,
     heartbeat,
     metadata,
     peek,
@@ -50,17 +46,7 @@ async def _fail_without_sandbox(tx: Tx, job_ids: Sequence[int]) -> None:
 
 
 def _state(services: Services) -> None:
-    attributes = services[JOB_ATTRIBUTES]
     services.hold(ON_BROKEN, _fail_without_sandbox)
-    services.hold(
-        PREPARATION_RULES,
-        PreparationRules(
-            catalogs={name: make() for name, make in services[CATALOGS].items()},
-            stagers={name: make() for name, make in services[STAGERS].items()},
-            checks=services[PREPARATION_CHECKS],
-            attributes=tuple(attributes),
-        ),
-    )
 
 
 def _serving(services: Services) -> None:
@@ -80,7 +66,6 @@ def _tasks(services: Services) -> Sequence[BoundTask]:
     return tasks(
         services[DATABASE],
         services[CONFIG],
-        rules=services[PREPARATION_RULES],
         history_months=settings.job_history_months,
         heartbeat_months=settings.job_heartbeat_months,
         references=services[REFERENCES],
@@ -98,7 +83,6 @@ _ROUTES = (
     details,
     peek,
     bulk,
-    failures,
 )
 
 ROOM = Room(

@@ -53,12 +53,12 @@ jobs = sa.Table(
     ),
     sa.Column("pilot_stamp", sa.String(32)),
     sa.Column("allocated", JSONB),
-    # What retries have changed of what the job asks for (see weyl.jobs.overrides); the description stays as it is.
+    # What retries have changed of what the job asks for (see weyl.descriptions.overrides); the description stays as it is.
     sa.Column("overrides", JSONB),
     # Where it was last matched to; limits of a computing element count by it.
     sa.Column("ce", sa.String(128)),
     sa.Column("description_id", sa.BigInteger, nullable=False),
-    # What its failure has in common with others (see weyl.jobs.failures); set by a trigger while it is Failed.
+    # What its failure has in common with others (see the room failures); set by a trigger while it is Failed.
     sa.Column("signature", sa.String(16)),
     # Values of a parametric job ({"Parameter": .., "ParameterNumber": ..}), null for a plain one.
     sa.Column("parameters", JSONB),
@@ -223,22 +223,6 @@ job_holds = sa.Table(
     sa.Index("ix_job_holds_request_id", "request_id", postgresql_where=sa.text("request_id IS NOT NULL")),
 )
 
-# Sets of files that jobs want from tape: one row a set, however many jobs want it.
-stage_requests = sa.Table(
-    "stage_requests",
-    metadata,
-    sa.Column("request_id", sa.BigInteger, sa.Identity(), primary_key=True),
-    sa.Column("vo", sa.String(32), nullable=False),
-    sa.Column("digest", BYTEA, nullable=False),
-    # Pairs of file and storage element.
-    sa.Column("files", JSONB, nullable=False),
-    # Wanted: the stager does not have it yet. Asked: it has. Staged: the files are on disk.
-    sa.Column("state", sa.String(8), nullable=False, server_default="wanted"),
-    sa.Column("created_at", Timestamp, nullable=False),
-    sa.Column("staged_at", Timestamp),
-    sa.Index("ix_stage_requests_digest", "vo", "digest", unique=True),
-)
-
 
 def _count_columns() -> list[sa.Column[str]]:
     return [
@@ -284,73 +268,4 @@ submissions = sa.Table(
     sa.Column("job_ids", ARRAY(sa.BigInteger), nullable=False),
     sa.Column("submitted_at", Timestamp, nullable=False),
     sa.Index("ix_submissions_submitted_at", "submitted_at"),
-)
-
-# Every failure, written by the trigger on `jobs` (see the migration) and folded into the hours by a task; the truth at
-# any moment is the sum of both. A failure that turns out to be another one is taken back with a delta of -1.
-failure_deltas = sa.Table(
-    "failure_deltas",
-    metadata,
-    sa.Column("vo", sa.String(32), nullable=False),
-    sa.Column("signature", sa.String(16), nullable=False),
-    sa.Column("at", Timestamp, nullable=False),
-    sa.Column("site", sa.String(100), nullable=False),
-    sa.Column("owner", sa.String(64), nullable=False),
-    sa.Column("job_id", sa.BigInteger, nullable=False),
-    sa.Column("delta", sa.Integer, nullable=False),
-    sa.Column("text", sa.Text),
-    sa.Column("example", sa.Text),
-)
-
-failure_hours = sa.Table(
-    "failure_hours",
-    metadata,
-    sa.Column("vo", sa.String(32), primary_key=True),
-    sa.Column("hour", Timestamp, primary_key=True),
-    sa.Column("signature", sa.String(16), primary_key=True),
-    sa.Column("site", sa.String(100), primary_key=True),
-    sa.Column("owner", sa.String(64), primary_key=True),
-    sa.Column("count", sa.BigInteger, nullable=False),
-    sa.Column("first_at", Timestamp, nullable=False),
-    sa.Column("last_at", Timestamp, nullable=False),
-    sa.Index("ix_failure_hours_hour", "hour"),
-)
-
-# The same by the day, with the counts of each site and of each owner in one row: months are read from here.
-failure_days = sa.Table(
-    "failure_days",
-    metadata,
-    sa.Column("vo", sa.String(32), primary_key=True),
-    sa.Column("day", Timestamp, primary_key=True),
-    sa.Column("signature", sa.String(16), primary_key=True),
-    sa.Column("count", sa.BigInteger, nullable=False),
-    sa.Column("sites", JSONB, nullable=False),
-    sa.Column("owners", JSONB, nullable=False),
-    sa.Column("first_at", Timestamp, nullable=False),
-    sa.Column("last_at", Timestamp, nullable=False),
-    sa.Index("ix_failure_days_day", "day"),
-)
-
-# The first failure of each kind stands for all of them.
-failure_signatures = sa.Table(
-    "failure_signatures",
-    metadata,
-    sa.Column("vo", sa.String(32), primary_key=True),
-    sa.Column("signature", sa.String(16), primary_key=True),
-    sa.Column("text", sa.Text, nullable=False),
-    sa.Column("example", sa.Text, nullable=False),
-    sa.Column("job_id", sa.BigInteger, nullable=False),
-    sa.Column("first_seen", Timestamp, nullable=False),
-    sa.Column("last_seen", Timestamp, nullable=False),
-)
-
-failure_notes = sa.Table(
-    "failure_notes",
-    metadata,
-    sa.Column("vo", sa.String(32), primary_key=True),
-    sa.Column("signature", sa.String(16), primary_key=True),
-    sa.Column("note", sa.Text, nullable=False),
-    sa.Column("link", sa.Text),
-    sa.Column("author", sa.String(64), nullable=False),
-    sa.Column("at", Timestamp, nullable=False),
 )

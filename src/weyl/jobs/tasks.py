@@ -1,4 +1,4 @@
-"""Background work on jobs: checks after submission, health of running ones, counters, housekeeping of the tables."""
+"""Background work on jobs: health of running ones, counters, cleaning, housekeeping of the tables."""
 
 import time
 from collections.abc import Sequence
@@ -9,18 +9,15 @@ import structlog
 
 from weyl.config.service import ConfigStore
 from weyl.jobs.additions import JobReferences
-from weyl.jobs.preparation import PreparationRules
 from weyl.jobs.queries import commands as command_queries
-from weyl.jobs.queries import failures as failure_queries
 from weyl.jobs.queries import holds as hold_queries
 from weyl.jobs.queries import search as search_queries
-from weyl.jobs.queries import staging as staging_queries
+from weyl.jobs.queries import signatures as signature_queries
 from weyl.jobs.queries import submission as submission_queries
 from weyl.jobs.queries.hosts import forget_health
 from weyl.jobs.queries.removal import select_job_types
-from weyl.jobs.service import checks, cleaning, failures, holds, staging, stalled
+from weyl.jobs.service import cleaning, stalled
 from weyl.jobs.service.bulk import BULK, bulk_handler
-from weyl.jobs.service.check_queue import CHECK_JOBS
 from weyl.jobs.service.hosts import FORGET_AFTER
 from weyl.jobs.service.submission import KEY_LIFETIME
 from weyl.jobs.tables import job_heartbeats, job_history
@@ -32,19 +29,16 @@ from weyl.tasks.errors import RetryLater
 from weyl.tasks.operations import in_batches
 
 FOLD_COUNTS = Task("jobs.fold_counts", every=timedelta(seconds=10), lock="jobs.fold_counts")
-FOLD_FAILURES = Task("jobs.fold_failures", every=timedelta(seconds=10), lock="jobs.fold_failures")
 SIGN_FAILURES = Task("jobs.sign_failures", every=timedelta(seconds=60), lock="jobs.sign_failures")
 STALLED_JOBS = Task("jobs.stalled_jobs", every=timedelta(seconds=60), lock="jobs.stalled_jobs")
 HOUSEKEEPING = Task("jobs.housekeeping", every=timedelta(hours=1), lock="jobs.housekeeping")
-
-HELD_JOBS = Task("jobs.held_jobs", every=timedelta(seconds=10), lock="jobs.held_jobs")
 
 FORGET = Task("jobs.forget", every=timedelta(hours=6), lock="jobs.forget")
 CLEAN = Task("jobs.clean", every=timedelta(hours=1), per_vo=True, size="medium")
 # After so long a run of the cleaning lets other tasks have its place.
 CLEAN_TURN_S = 20.0
 
-STAGE_REQUESTS_KEPT = timedelta(days=90)
+SIGNED_AT_ONCE = 1_000
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +47,6 @@ def tasks(
     db: Database,
     config: ConfigStore,
     *,
-    rules: PreparationRules = checks.NO_RULES,
     history_months: int = 24,
     heartbeat_months: int = 3,
     references: Sequence[JobReferences] = (),
@@ -70,8 +63,6 @@ def tasks(
             await command_queries.delete_expired(tx, now)
             await forget_health(tx, before=now - FORGET_AFTER)
             await hold_queries.delete_stale(tx)
-            await staging_queries.delete_old(tx, now - STAGE_REQUESTS_KEPT)
-            await failure_queries.delete_failures(tx, before=now - timedelta(days=failures.KEPT_DAYS * 2))
 
     async def forget(_: object) -> None:
         now = utcnow()
@@ -87,7 +78,6 @@ def tasks(
             await stalled.apply(db, rule, config=config.current().config, now=utcnow())
 
     return [
-        *_before_waiting(db, config, rules),
         HOUSEKEEPING.bind(keep_house),
         FORGET.bind(forget),
         *_folding(db),
@@ -97,50 +87,22 @@ def tasks(
     ]
 
 
-def _before_waiting(db: Database, config: ConfigStore, rules: PreparationRules) -> list[BoundTask]:
-    """Return the tasks that bring jobs from submission to waiting."""
-
-    async def check_jobs(payload: dict[str, Any]) -> None:
-        await checks.check_jobs(db, payload["ranges"], config=config.current().config, now=utcnow(), rules=rules)
-
-    async def stage(payload: dict[str, Any]) -> None:
-        known = config.current().config
-        await staging.stage(db, rules.stagers, payload["request_ids"], config=known, now=utcnow())
-
-    async def look_for_held_jobs(_: object) -> None:
-        now = utcnow()
-        async with db.transaction() as tx:
-            await holds.wake(tx, config.current().config, now)
-            await staging.hand_out_again(tx, now)
-
-    return [
-        CHECK_JOBS.bind(check_jobs),
-        staging.STAGE.bind(stage),
-        HELD_JOBS.bind(look_for_held_jobs, is_needed=hold_queries.has_holds),
-    ]
-
-
 def _folding(db: Database) -> list[BoundTask]:
-    """Return the tasks that add up what writes leave behind: counts of jobs, and of failures that are alike."""
+    """Return the tasks that add up what writes leave behind, and sign what failed before failures were signed."""
 
     async def fold_counts(_: object) -> None:
         async with db.transaction() as tx:
             await search_queries.fold_counts(tx)
 
-    async def fold_failures(_: object) -> None:
-        async with db.transaction() as tx:
-            await failure_queries.fold_failures(tx)
-
     async def sign_failures(_: object) -> None:
-        signed = failures.SIGNED_AT_ONCE
-        while signed == failures.SIGNED_AT_ONCE:
+        signed = SIGNED_AT_ONCE
+        while signed == SIGNED_AT_ONCE:
             async with db.transaction() as tx:
-                signed = await failure_queries.sign_jobs(tx, limit=failures.SIGNED_AT_ONCE)
+                signed = await signature_queries.sign_jobs(tx, limit=SIGNED_AT_ONCE)
 
     return [
         FOLD_COUNTS.bind(fold_counts, is_needed=search_queries.has_changes),
-        FOLD_FAILURES.bind(fold_failures, is_needed=failure_queries.has_failures),
-        SIGN_FAILURES.bind(sign_failures, is_needed=failure_queries.has_unsigned),
+        SIGN_FAILURES.bind(sign_failures, is_needed=signature_queries.has_unsigned),
     ]
 
 

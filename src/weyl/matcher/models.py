@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from weyl.jobs.models.failures import FailureExplained
+from weyl.failures.models import FailureExplained
 from weyl.kit.bounds import ClosedModel
 
 CORES_MAX = 65_535

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import ValidationError
 
 from weyl.config.routes import CurrentConfig
+from weyl.failures import service as failures
 from weyl.jobs.policy import may_read
 from weyl.jobs.routes.search import scope_of
-from weyl.jobs.service import failures
 from weyl.kit.http import CurrentActor, CurrentPilot, CurrentUser, Now, ReadTx, current_pilot
 from weyl.kit.route_index import answered_by
 from weyl.matcher.errors import JobNotBound, OfferWithoutPlace

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from weyl.jobs.models.failures import FailureExplained
+from weyl.failures.models import FailureExplained
 from weyl.matcher.models import Finding, LimitShown, Near, Suggestion
 
 SUGGESTED_MAX = 3

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from weyl.jobs import jdl
-from weyl.jobs.errors import BadAttribute
-from weyl.jobs.jdl import Expression
-from weyl.jobs.parametric import COUNT, mapped, number_width
-from weyl.jobs.work import read_work, work_document
+from weyl.descriptions import jdl
+from weyl.descriptions.errors import BadAttribute
+from weyl.descriptions.jdl import Expression
+from weyl.descriptions.parametric import COUNT, mapped, number_width
+from weyl.descriptions.work import read_work, work_document
 
 _PLACEHOLDER = re.compile(r"%s|%n|%j|%\(\w+\)s", re.ASCII)
 _MARK = re.compile("\ue000([^\ue001]*)\ue001")

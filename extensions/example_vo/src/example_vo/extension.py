@@ -7,8 +7,8 @@ from example_vo.section import ExampleVO
 from example_vo.tables import notes
 from example_vo.tasks import tasks
 from example_vo.views import VIEWS
+from weyl.descriptions.attributes import JobAttribute
 from weyl.extension import Extension
-from weyl.jobs.attributes import JobAttribute
 
 EXTENSION = Extension(
     name="example_vo",

@@ -8,7 +8,7 @@ from typing import Any
 
 from weyl.cli.legacy.arguments import Alias, Given, Option
 from weyl.client.errors import UsageFault
-from weyl.jobs import jdl
+from weyl.descriptions import jdl
 from weyl.jobs.states import FINAL
 
 FILE = Option("File", "f", "Read the ids of jobs from this file.")

@@ -22,7 +22,7 @@ class StageRequest:
 
 
 class Stager(Protocol):
-    """Takes requests. When one has ended, `weyl.jobs.service.staging.staged` is called with its number."""
+    """Takes requests. When one has ended, `weyl.preparation.service.staging.staged` is called with its number."""
 
     async def stage(self, request: StageRequest, config: Config) -> None:
         """Begin to stage; raises `StagerUnavailable`. The same number may come twice, and means the same request."""

@@ -1,12 +1,10 @@
 """The client's calls for finding and counting jobs."""
 
-from datetime import datetime
 from typing import Any
 
-from weyl.jobs.models.failures import Failures, NoteOrder
 from weyl.jobs.models.peek import Glance, Stream
 from weyl.jobs.models.search import LoggingRecord
-from weyl.kit.call import Call, segment
+from weyl.kit.call import Call
 from weyl.kit.search import SearchParams, SummaryParams
 
 
@@ -40,19 +38,6 @@ def requirements(job_id: int) -> Call[dict[str, Any]]:
 def history(job_id: int) -> Call[list[LoggingRecord]]:
     """Ask for the statuses that a job has had, oldest first."""
     return Call("GET", f"/api/jobs/{job_id}/history", list[LoggingRecord])
-
-
-def failures(
-    *, since: datetime | None = None, by: str = "site", limit: int = 50, only_new: bool = False
-) -> Call[Failures]:
-    """Ask which kinds of failures there were since a time, by default in the last day."""
-    query = {"since": since.isoformat() if since else None, "by": by, "limit": limit, "new": only_new or None}
-    return Call("GET", "/api/jobs/failures", Failures, query=query)
-
-
-def annotate_failure(signature: str, order: NoteOrder) -> Call[None]:
-    """Ask to keep a note on a kind of failure; an empty one takes back what was said."""
-    return Call("PUT", f"/api/jobs/failures/{segment(signature)}/note", None, body=order)
 
 
 def explain(job_id: int) -> Call[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 import typer
 
-from weyl.jobs.cli import edit, failures, fetch, follow, look, manage, sandbox, submit, why
+from weyl.jobs.cli import edit, fetch, follow, look, manage, sandbox, submit, why
 
 app = typer.Typer(
     help="""Submits, follows, fetches and manages jobs.
@@ -29,4 +29,3 @@ app.command("edit")(edit.edit)
 app.command("wait")(follow.wait)
 app.command("watch")(follow.watch)
 app.command("why")(why.why)
-app.add_typer(failures.app, name="failures")

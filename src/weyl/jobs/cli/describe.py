@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from weyl.client.errors import UsageFault
-from weyl.jobs import jdl
-from weyl.jobs.attributes import canonical, texts_of
-from weyl.jobs.jdl import Document, Value
-from weyl.jobs.parametric import expand
+from weyl.descriptions import jdl
+from weyl.descriptions.attributes import canonical, texts_of
+from weyl.descriptions.jdl import Document, Value
+from weyl.descriptions.parametric import expand
 from weyl.kit.errors import BadRequest
 
 JOBS_MAX = 100_000

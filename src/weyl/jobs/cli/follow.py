@@ -12,8 +12,8 @@ from weyl.client.command import Session, session_of
 from weyl.client.errors import EndedInFailure, Interrupted, NotFound, StillWaiting, Unreachable, UsageFault
 from weyl.client.results import Cleared, Done, Events, Result, Text
 from weyl.client.times import parse_span
-from weyl.jobs import jdl
-from weyl.jobs.attributes import text_of
+from weyl.descriptions import jdl
+from weyl.descriptions.attributes import text_of
 from weyl.jobs.calls import lists, submission
 from weyl.jobs.cli.look import JobArguments
 from weyl.jobs.cli.outage import Outage

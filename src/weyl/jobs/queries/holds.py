@@ -47,7 +47,7 @@ _FORGET = sa.text(
     "DELETE FROM job_holds WHERE NOT EXISTS (SELECT FROM jobs WHERE jobs.job_id = job_holds.job_id"
     " AND status IN ('Received', 'Checking', 'Staging'))"
 )
-_ANY = sa.text("SELECT EXISTS (SELECT FROM job_holds) OR EXISTS (SELECT FROM stage_requests WHERE state = 'wanted')")
+_ANY = sa.text("SELECT EXISTS (SELECT FROM job_holds)")
 
 
 async def select_tries(tx: Tx, job_ids: Sequence[int]) -> dict[int, tuple[str, int]]:
@@ -68,7 +68,7 @@ async def delete_holds(tx: Tx, job_ids: Sequence[int]) -> None:
 
 
 async def has_holds(tx: Tx) -> bool:
-    """Tell whether anything waits to be looked at again."""
+    """Tell whether any job is held."""
     return bool((await tx.execute(_ANY)).scalar_one())
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
+from weyl.descriptions.parametric import fill
 from weyl.jobs.models.search import LoggingRecord
-from weyl.jobs.parametric import fill
 from weyl.jobs.policy import may_read
 from weyl.jobs.queries.heartbeat import select_parameters
 from weyl.jobs.queries.status import select_history

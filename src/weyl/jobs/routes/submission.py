@@ -13,8 +13,11 @@ from fastapi.responses import PlainTextResponse
 from pydantic import TypeAdapter, ValidationError
 
 from weyl.config.routes import CurrentConfig
-from weyl.jobs.descriptions import previewed, text_of_job
-from weyl.jobs.errors import BadSubmission
+from weyl.descriptions.described import previewed, text_of_job
+from weyl.descriptions.errors import BadSubmission
+from weyl.descriptions.overrides import Overrides
+from weyl.descriptions.parametric import fill
+from weyl.descriptions.requirements import Limits, resolve
 from weyl.jobs.models.submission import (
     DOCUMENT_LENGTH_MAX,
     JDL,
@@ -25,12 +28,9 @@ from weyl.jobs.models.submission import (
     InsertedJSONJob,
     JobDocument,
 )
-from weyl.jobs.overrides import Overrides
-from weyl.jobs.parametric import fill
 from weyl.jobs.policy import may_read, may_submit
 from weyl.jobs.queries.reschedule import select_attempts
 from weyl.jobs.queries.submission import select_descriptions
-from weyl.jobs.requirements import Limits, resolve
 from weyl.jobs.routes.access import Rules
 from weyl.jobs.service.submission import MINOR_STATUS, STATUS, Submission, Submitted, read_only, submit
 from weyl.kit import json

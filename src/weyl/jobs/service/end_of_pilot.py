@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from weyl.config.models import Config
-from weyl.jobs.overrides import Overrides
+from weyl.descriptions.overrides import Overrides
 from weyl.jobs.queries import reschedule as queries
 from weyl.jobs.retries import ErrorClass, next_setup
 from weyl.jobs.service.moves import move

@@ -6,16 +6,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from weyl.config.models import Config
-from weyl.jobs import parametric
+from weyl.descriptions import parametric
+from weyl.descriptions.described import Owner, requirement_classes, text_of_job
+from weyl.descriptions.errors import BadAttribute
+from weyl.descriptions.overrides import NONE, Overrides
+from weyl.descriptions.requirements import ATTRIBUTES, Limits, priority, site_column
 from weyl.jobs.attempts import MINOR_EXHAUSTED, Again, Exhausted, decide
-from weyl.jobs.descriptions import Owner, requirement_classes, text_of_job
-from weyl.jobs.errors import BadAttribute
 from weyl.jobs.holds import Hold, HoldReason
-from weyl.jobs.overrides import NONE, Overrides
 from weyl.jobs.permits import Managed
 from weyl.jobs.queries import reschedule as queries
 from weyl.jobs.queries import status as status_queries
-from weyl.jobs.requirements import ATTRIBUTES, Limits, priority, site_column
 from weyl.jobs.service import holds
 from weyl.jobs.service.check_queue import check_soon
 from weyl.jobs.service.moves import end_runs, move, records

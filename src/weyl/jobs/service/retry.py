@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from weyl.config.models import Config
-from weyl.jobs.overrides import Overrides
+from weyl.descriptions.overrides import Overrides
 from weyl.jobs.queries import reschedule as queries
 from weyl.jobs.retries import ErrorClass, FailedRun, NextRun, error_class_of, next_run
 from weyl.jobs.service.hosts import note_ends

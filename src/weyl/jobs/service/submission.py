@@ -12,12 +12,13 @@ from itertools import repeat
 from typing import Any
 
 from weyl.config.models import Config
+from weyl.descriptions.described import Description, Form, Owner, Prepared, prepare
+from weyl.descriptions.errors import BadSubmission
+from weyl.descriptions.requirements import Limits
 from weyl.jobs.additions import SubmissionRules, Submitting, candidates
-from weyl.jobs.descriptions import Description, Form, Owner, Prepared, prepare
-from weyl.jobs.errors import BadSubmission, KeyReused
+from weyl.jobs.errors import KeyReused
 from weyl.jobs.policy import Submitter
 from weyl.jobs.queries import submission as queries
-from weyl.jobs.requirements import Limits
 from weyl.jobs.service.check_queue import check_soon
 from weyl.kit import json
 from weyl.kit.db import Tx

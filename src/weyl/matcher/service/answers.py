@@ -9,7 +9,7 @@ import structlog
 
 from weyl.auth.keys import KeySet
 from weyl.auth.tokens import JobIdentity, job_claims
-from weyl.jobs.errors import BadAttribute
+from weyl.descriptions.errors import BadAttribute
 from weyl.kit import json
 from weyl.kit.ids import uuid7
 from weyl.matcher.models import TOKENS_INLINE_MAX, Allocated, JobToken, Limits, MatchAnswer, MatchedJob, Miss

@@ -8,8 +8,8 @@ from typing import Any
 
 from cachetools import LRUCache, TTLCache
 
+from weyl.failures.models import FailureExplained
 from weyl.jobs.errors import JobNotFound
-from weyl.jobs.models.failures import FailureExplained
 from weyl.jobs.permits import Readable
 from weyl.jobs.queries.holds import select_hold
 from weyl.kit.db import Tx

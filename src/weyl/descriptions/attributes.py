@@ -1,0 +1,217 @@
+"""The attributes of a job description: how they are spelled, and how their values are read."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from weyl.descriptions.errors import BadAttribute
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+KNOWN = (
+    "Arguments",
+    "BannedSites",
+    "CPUTime",
+    "DownloadInputdata",
+    "EnableGPU",
+    "Executable",
+    "ExecutionEnvironment",
+    "GridCE",
+    "InputData",
+    "InputDataModule",
+    "InputDataPolicy",
+    "InputSandbox",
+    "JobConfigArgs",
+    "JobGroup",
+    "JobID",
+    "JobName",
+    "JobPath",
+    "JobRequirements",
+    "JobType",
+    "LogFile",
+    "LogLevel",
+    "MaxNumberOfProcessors",
+    "MaxRAM",
+    "MinNumberOfProcessors",
+    "MinRAM",
+    "NumberOfProcessors",
+    "OutputData",
+    "OutputPath",
+    "OutputSandbox",
+    "OutputSE",
+    "Owner",
+    "OwnerDN",
+    "OwnerGroup",
+    "OwnerName",
+    "Parameter",
+    "ParameterFactor",
+    "ParameterNumber",
+    "Parameters",
+    "ParameterStart",
+    "ParameterStep",
+    "Platform",
+    "Priority",
+    "ProductionId",
+    "Requirements",
+    "Site",
+    "SoftwareDistModule",
+    "StdError",
+    "StdOutput",
+    "StopSigFinishSeconds",
+    "StopSigNumber",
+    "StopSigRegex",
+    "StopSigStartSeconds",
+    "Tags",
+    "TransformationID",
+    "VirtualOrganization",
+    "WholeNode",
+)
+"""Every attribute with a meaning in DIRAC or here, as its documentation spells it."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobAttribute:
+    """An attribute that an extension adds to job descriptions."""
+
+    check: Callable[[Any], Any]
+    """Returns the value to keep (text, number, truth, list); raises `ValueError` that says what is wrong with it."""
+    meaning: str
+    """One sentence for users."""
+
+
+_ALIASES = {
+    "bannedsite": "BannedSites",
+    "maxcputime": "CPUTime",
+    "maxnumberofcores": "MaxNumberOfProcessors",
+    "sites": "Site",
+    "stderror": "StdError",
+    "systemconfig": "Platform",
+    "tag": "Tags",
+    "userpriority": "Priority",
+    "vo": "VirtualOrganization",
+}
+_SPELLING = {name.lower(): name for name in KNOWN} | _ALIASES
+_FAMILIES = {"parameter", "parameters", "parameterstart", "parameterstep", "parameterfactor"}
+_BARE_WORD = re.compile(r"[\w.+:/@%-]+")
+_TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def canonical(name: str) -> str:
+    """Return `name` as the documentation spells it; one that is not known is returned as it is."""
+    head, dot, tail = name.partition(".")
+    if dot and head.lower() in _FAMILIES:
+        return f"{_SPELLING[head.lower()]}.{tail}"
+    return _SPELLING.get(name.lower(), name)
+
+
+def is_known(name: str) -> bool:
+    """Tell whether `name`, however it is spelled, means something without any extension."""
+    head = name.partition(".")[0].lower()
+    return name.lower() in _SPELLING or head in _FAMILIES
+
+
+def attribute_problems(names: Iterable[str]) -> Iterator[str]:
+    """Yield what is wrong with the names of attributes that an extension adds."""
+    for name in names:
+        if is_known(name):
+            yield f"{name} means something in job descriptions already; choose another name"
+        elif not _NAME.fullmatch(name):
+            yield f"{name!r} is no name for an attribute of jobs; use letters and digits"
+
+
+def respelled(document: Mapping[str, Any], added: Mapping[str, JobAttribute]) -> dict[str, Any]:
+    """Return the document with the attributes of extensions spelled as these declare them."""
+    spelling = {name.lower(): name for name in added}
+    return {spelling.get(name.lower(), name): value for name, value in document.items()}
+
+
+def added_value(document: Mapping[str, Any], name: str, attribute: JobAttribute) -> Any:
+    """Return what an extension makes of its attribute, or None if it is absent or empty."""
+    value = document.get(name)
+    if value is None or value == "":
+        return None
+    try:
+        return attribute.check(value)
+    except (ValueError, TypeError) as error:
+        raise BadAttribute(name, str(error)) from error
+
+
+def text_of(document: Mapping[str, object], name: str) -> str | None:
+    """Return the text that attribute `name` holds, or None if it is absent or empty; a number counts as its digits."""
+    value = document.get(name)
+    if value is None or value == "":
+        return None
+    text = _as_text(value)
+    if text is None:
+        raise BadAttribute(name, 'must be text in double quotes, such as "value"')
+    return text
+
+
+def texts_of(document: Mapping[str, object], name: str) -> list[str]:
+    """Return the texts of attribute `name`: the items of a list, or of one text with commas between them."""
+    value = document.get(name)
+    if isinstance(value, list):
+        texts = [_as_text(item) for item in value]
+    elif isinstance(value, str) and _as_text(value) is not None:
+        texts = list(value.split(","))
+    elif value is None:
+        texts = []
+    else:
+        texts = [_as_text(value)]
+    if any(text is None for text in texts):
+        raise BadAttribute(name, 'must be text or a list of texts, such as {"a", "b"}')
+    return [stripped for text in texts if text and (stripped := text.strip())]
+
+
+def integer_of(document: Mapping[str, object], name: str, *, least: int = 0, most: int = 10**12) -> int | None:
+    """Return the whole number that attribute `name` holds, or None if it is absent or empty; digits in quotes count."""
+    value = document.get(name)
+    if value is None or value == "":
+        return None
+    number = _as_number(value)
+    if number is None:
+        raise BadAttribute(name, f"must be a whole number, not {_shown(value)}")
+    if not least <= number <= most:
+        raise BadAttribute(name, f"must be between {least} and {most}, not {number}")
+    return number
+
+
+def boolean_of(document: Mapping[str, object], name: str) -> bool | None:
+    """Return what attribute `name` claims, or None if it is absent or empty; "True", "yes", 1 and the like count."""
+    value = document.get(name)
+    if value is None or value == "":
+        return None
+    truth = _TRUTHS.get(str(value).strip().lower())
+    if truth is None:
+        raise BadAttribute(name, f"must be true or false, not {_shown(value)}")
+    return truth
+
+
+def _as_text(value: object) -> str | None:
+    # A bare word (an expression of one name) counts as text, because so many descriptions in use leave the quotes out.
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, str) and (type(value) is str or _BARE_WORD.fullmatch(value)):
+        return str(value)
+    return None
+
+
+def _as_number(value: object) -> int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        text = value.strip()
+        if not re.fullmatch(r"[+-]?\d{1,18}(?:\.\d{1,18})?", text, re.ASCII):
+            return None
+        value = float(text) if "." in text else int(text)
+    if isinstance(value, float):
+        return int(value)
+    return value if isinstance(value, int) else None
+
+
+def _shown(value: object) -> str:
+    text = repr(str(value) if isinstance(value, str) else value)
+    return text if len(text) <= 60 else text[:57] + "..."

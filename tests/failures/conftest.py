@@ -1,0 +1,5 @@
+"""The jobs that tests of this room begin with: those of the room below."""
+
+from tests.jobs.conftest import make_jobs, row
+
+__all__ = ["make_jobs", "row"]
