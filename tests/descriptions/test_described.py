@@ -5,11 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weyl.descriptions.attributes import KNOWN
-from weyl.descriptions.described import Owner, Prepared, prepare, variants
+from weyl.descriptions.described import Prepared, prepare
+from weyl.descriptions.description import Owner
 from weyl.descriptions.errors import BadSubmission
 from weyl.descriptions.jdl import parse, render
 from weyl.descriptions.parametric import expand
 from weyl.descriptions.requirements import ATTRIBUTES, Limits
+from weyl.descriptions.variants import variants
 from weyl.descriptions.work import work_document
 
 _OWNER = Owner(vo="v", group="g", name="o")

@@ -5,10 +5,13 @@ from typing import Any
 import pytest
 
 from weyl.descriptions import jdl, json_form
-from weyl.descriptions.described import Owner, prepare, requirement_classes
+from weyl.descriptions.classes import requirement_classes
+from weyl.descriptions.described import prepare
+from weyl.descriptions.description import Description, Owner
 from weyl.descriptions.errors import BadAttribute, BadSubmission
-from weyl.descriptions.requirements import Limits
+from weyl.descriptions.requirements import Limits, resolve
 from weyl.kit import json
+from weyl.task_queues.requirements import RequirementClass
 
 OWNER = Owner("lhcb", "user", "ada")
 LIMITS = Limits()
@@ -18,6 +21,11 @@ CUDA = {
     "gpu": {"vendor": "nvidia", "arch": "sm_80", "count": {"min": 1, "max": 1}},
     "tags": "arch:riscv64",
 }
+
+
+def classes_of(document: dict[str, Any], limits: Limits = LIMITS) -> tuple[RequirementClass, ...]:
+    """Return the classes in which jobs with this document would wait."""
+    return requirement_classes(resolve(Description.read(document), limits), OWNER, limits)
 
 
 def _text(**members: Any) -> str:
@@ -65,14 +73,14 @@ def test_what_jdl_could_not_say_is_refused(text: str, sentence: str) -> None:
 
 
 def test_requirements_decide_the_class_and_leave_the_attributes_out() -> None:
-    [found] = requirement_classes({"Executable": "a", "Requirements": ONE, "Site": "A"}, OWNER, Limits())
+    [found] = classes_of({"Executable": "a", "Requirements": ONE, "Site": "A"})
     assert found.document["requirements"]["cpu"]["architecture"] == {"name": "x86_64", "level": "x86-64-v3"}
     assert found.document["sites"] == ["A"]
     assert "avx2" in found.document["features"]
 
 
 def test_alternatives_are_classes_of_their_own_and_equal_ones_are_one() -> None:
-    made = requirement_classes({"Requirements": [ONE, CUDA, ONE]}, OWNER, Limits())
+    made = classes_of({"Requirements": [ONE, CUDA, ONE]})
     assert [("gpu" in each.document["requirements"]) for each in made] == [False, True]
 
 
@@ -89,7 +97,7 @@ def test_a_vo_may_demand_an_architecture() -> None:
     limits = Limits(require_architecture=True)
     [problem] = _problems(limits, requirements={"wall_time": 60})
     assert problem["pointer"] == "/requirements/cpu/architecture/name"
-    assert requirement_classes({"Requirements": CUDA}, OWNER, limits)
+    assert classes_of({"Requirements": CUDA}, limits)
 
 
 @pytest.mark.parametrize(
@@ -108,18 +116,18 @@ def test_requirements_that_cannot_be_meant_are_refused(members: dict[str, Any], 
 
 def test_defaults_of_the_vo_fill_what_is_left_out() -> None:
     limits = Limits(defaults={"wall_time": 3600, "io": {"scratch_mb": 100}, "tags": "cvmfs:x.org"})
-    [found] = requirement_classes({"Requirements": {"wall_time": 60, "cpu": {}}}, OWNER, limits)
+    [found] = classes_of({"Requirements": {"wall_time": 60, "cpu": {}}}, limits)
     wanted = found.document["requirements"]
     assert (wanted["wall_time"], wanted["io"], wanted["tags"]) == (300, {"scratch_mb": 512}, "cvmfs:x.org")
 
 
 def test_old_expressions_named_requirements_stay_without_meaning() -> None:
     document = jdl.parse('Executable = "a"; Requirements = other.Site == "A";')
-    [found] = requirement_classes(document, OWNER, Limits())
+    [found] = classes_of(document)
     assert found.document["requirements"]["cpu_work_db12"] >= 86_400
 
 
 def test_a_record_in_jdl_says_the_same() -> None:
     text = 'Executable = "a"; Requirements = [ cpu_work_db12 = 1000; tags = "os:el9"; ];'
-    [found] = requirement_classes(jdl.parse(text), OWNER, Limits())
+    [found] = classes_of(jdl.parse(text))
     assert found.document["requirements"]["tags"] == "os:el9"

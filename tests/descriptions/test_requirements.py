@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from weyl.descriptions.description import Description
 from weyl.descriptions.errors import BadAttribute
 from weyl.descriptions.jdl import parse
 from weyl.descriptions.requirements import Limits, Resolved, resolve, site_column
@@ -14,7 +15,7 @@ _LIMITS = Limits(db12_per_cpu_time=1.5)
 
 
 def _resolve(text: str, limits: Limits = _LIMITS) -> Resolved:
-    resolved = resolve(parse(text), limits)
+    resolved = resolve(Description.read(parse(text)), limits)
     make_class(_only(resolved), vo="v", group="g", owner="o", job_type="User", sites=resolved.sites)
     return resolved
 
@@ -120,7 +121,7 @@ def test_sites() -> None:
     [('Site = "A";', "A"), ('Site = {"A", "B"};', "Multiple"), ("", "ANY"), ('Site = "any";', "ANY")],
 )
 def test_the_site_that_a_job_shows_at_first(text: str, column: str) -> None:
-    assert site_column(parse(text)) == column
+    assert site_column(Description.read(parse(text)).sites) == column
 
 
 @pytest.mark.parametrize(

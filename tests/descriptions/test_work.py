@@ -1,7 +1,8 @@
 """A pilot gets everything that it needs to run a job, filled in."""
 
+from weyl.descriptions.description import environment_of
 from weyl.descriptions.jdl import parse
-from weyl.descriptions.work import environment, work_document
+from weyl.descriptions.work import work_document
 
 
 def test_a_job_with_everything() -> None:
@@ -52,4 +53,4 @@ def test_arguments_may_be_a_list() -> None:
 
 
 def test_the_environment_in_one_text() -> None:
-    assert environment({"ExecutionEnvironment": "A=1;B=a%3Bb"}) == {"A": "1", "B": "a;b"}
+    assert environment_of("A=1;B=a%3Bb", "ExecutionEnvironment") == {"A": "1", "B": "a;b"}

@@ -11,9 +11,10 @@ from tests.jobs.conftest import DOCUMENT, MakeJobs, Rows, iso
 
 from weyl.config.models import Config
 from weyl.config.retries import Retry
-from weyl.descriptions.described import Owner, requirement_classes
+from weyl.descriptions.classes import requirement_classes
+from weyl.descriptions.description import Description, Owner
 from weyl.descriptions.overrides import NONE, Overrides
-from weyl.descriptions.requirements import Limits
+from weyl.descriptions.requirements import Limits, resolve
 from weyl.jobs.permits import Managed
 from weyl.jobs.retries import ErrorClass, FailedRun, error_class_of, next_run
 from weyl.jobs.service.end_of_pilot import end_of_pilot
@@ -142,14 +143,16 @@ def test_a_class_with_overrides_asks_for_more_and_leaves_the_description_alone()
     before = str(document)
     owner, limits = Owner("voa", "user", "alice"), Limits()
     overrides = Overrides(memory=1.5, time=1.5, hosts=("wn7",), hosts_until=NOW, sites=("LCG.X",))
-    (plain,), (made,) = (requirement_classes(document, owner, limits, each) for each in (NONE, overrides))
+    resolved = resolve(Description.read(document), limits)
+    (plain,), (made,) = (requirement_classes(resolved, owner, limits, each) for each in (NONE, overrides))
     assert "avoid" not in plain.document
     assert made.hash != plain.hash
     assert made.document["avoid"] == {"hosts": ["wn7"], "sites": ["LCG.X"], "until": int(NOW.timestamp())}
     assert made.document["requirements"]["cpu"]["ram_mb"]["request"] == {"overhead": 1536, "per_core": 768}
     assert made.document["requirements"]["cpu_work_db12"] >= 1500
     assert str(document) == before
-    (asked,) = requirement_classes({"Executable": "x"}, owner, limits, Overrides(memory=1.5, memory_mb=1500))
+    nothing = resolve(Description.read({"Executable": "x"}), limits)
+    (asked,) = requirement_classes(nothing, owner, limits, Overrides(memory=1.5, memory_mb=1500))
     assert asked.document["requirements"]["cpu"]["ram_mb"]["request"]["overhead"] >= 1500
 
 

@@ -66,11 +66,11 @@ async def test_thousands_of_jobs_are_one_question(db: Database, submitted: Flow)
     await _check(db, job_ids, replace(STATIC, checks={"example": check}))
     [[asked]] = check.asked
     assert list(asked.job_ids) == job_ids
-    assert (asked.vo, asked.group, asked.owner, asked.document["Executable"]) == ("voa", "user", "alice", "/bin/date")
+    assert (asked.vo, asked.group, asked.owner, asked.description.executable) == ("voa", "user", "alice", "/bin/date")
 
 
 async def test_what_differs_among_jobs_in_attributes_of_extensions_is_told_apart(db: Database, submitted: Flow) -> None:
-    check = Check(lambda job: Refused("odd", "Not Now") if job.document["Campaign"] == "1" else None)
+    check = Check(lambda job: Refused("odd", "Not Now") if job.description.extra["Campaign"] == "1" else None)
     job_ids = await submitted(PLAIN + 'Campaign = "%s"; Arguments = "%n"; Parameters = {0, 1, 0};')
     found = await _check(db, job_ids, replace(STATIC, checks={"example": check}, attributes=("Campaign",)))
     assert [len(asked.job_ids) for asked in check.asked[0]] == [2, 1]
@@ -79,9 +79,9 @@ async def test_what_differs_among_jobs_in_attributes_of_extensions_is_told_apart
 
 
 async def test_sanity_comes_first_then_each_extension_then_the_files(db: Database, submitted: Flow) -> None:
-    first = Check(lambda job: Refused("no") if "refuse" in job.document["Executable"] else None)
+    first = Check(lambda job: Refused("no") if job.description.executable == "refuse" else None)
     second = Check(
-        lambda job: Held("wait for it", 30, (ALPHA,), ("ALPHA-DISK",)) if "hold" in job.document["Executable"] else None
+        lambda job: Held("wait for it", 30, (ALPHA,), ("ALPHA-DISK",)) if job.description.executable == "hold" else None
     )
     catalog = Recording()
     rules = PreparationRules(catalogs={"static": catalog}, checks={"first": first, "second": second})
@@ -91,8 +91,8 @@ async def test_sanity_comes_first_then_each_extension_then_the_files(db: Databas
         *(f'Executable = "{text}"; InputData = "{lfns.get(text, "/voa/alpha")}";' for text in texts)
     )
     found = await _check(db, job_ids, rules)
-    assert [each.document["Executable"] for each in first.asked[0]] == ["refuse", "hold", "good"]
-    assert [each.document["Executable"] for each in second.asked[0]] == ["hold", "good"]
+    assert [each.description.executable for each in first.asked[0]] == ["refuse", "hold", "good"]
+    assert [each.description.executable for each in second.asked[0]] == ["hold", "good"]
     assert catalog.questions == [("voa", ["/voa/alpha"])]
     assert [found[job_id][:2] for job_id in job_ids] == [
         ("Failed", "Illegal Job JDL"),

@@ -1,4 +1,4 @@
-"""The attributes of a job description: how they are spelled, and how their values are read."""
+"""The attributes of a job description: how they are spelled, and how a value of each kind is read."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -126,9 +126,8 @@ def respelled(document: Mapping[str, Any], added: Mapping[str, JobAttribute]) ->
     return {spelling.get(name.lower(), name): value for name, value in document.items()}
 
 
-def added_value(document: Mapping[str, Any], name: str, attribute: JobAttribute) -> Any:
-    """Return what an extension makes of its attribute, or None if it is absent or empty."""
-    value = document.get(name)
+def added_value(value: Any, name: str, attribute: JobAttribute) -> Any:
+    """Return what an extension makes of the value of its attribute, or None if it is absent or empty."""
     if value is None or value == "":
         return None
     try:
@@ -137,9 +136,8 @@ def added_value(document: Mapping[str, Any], name: str, attribute: JobAttribute)
         raise BadAttribute(name, str(error)) from error
 
 
-def text_of(document: Mapping[str, object], name: str) -> str | None:
+def text_of(value: object, name: str) -> str | None:
     """Return the text that attribute `name` holds, or None if it is absent or empty; a number counts as its digits."""
-    value = document.get(name)
     if value is None or value == "":
         return None
     text = _as_text(value)
@@ -148,25 +146,23 @@ def text_of(document: Mapping[str, object], name: str) -> str | None:
     return text
 
 
-def texts_of(document: Mapping[str, object], name: str) -> list[str]:
+def texts_of(value: object, name: str) -> tuple[str, ...]:
     """Return the texts of attribute `name`: the items of a list, or of one text with commas between them."""
-    value = document.get(name)
     if isinstance(value, list):
         texts = [_as_text(item) for item in value]
     elif isinstance(value, str) and _as_text(value) is not None:
         texts = list(value.split(","))
     elif value is None:
-        texts = []
+        return ()
     else:
         texts = [_as_text(value)]
     if any(text is None for text in texts):
         raise BadAttribute(name, 'must be text or a list of texts, such as {"a", "b"}')
-    return [stripped for text in texts if text and (stripped := text.strip())]
+    return tuple(stripped for text in texts if text and (stripped := text.strip()))
 
 
-def integer_of(document: Mapping[str, object], name: str, *, least: int = 0, most: int = 10**12) -> int | None:
+def integer_of(value: object, name: str, *, least: int = 0, most: int = 10**12) -> int | None:
     """Return the whole number that attribute `name` holds, or None if it is absent or empty; digits in quotes count."""
-    value = document.get(name)
     if value is None or value == "":
         return None
     number = _as_number(value)
@@ -177,9 +173,8 @@ def integer_of(document: Mapping[str, object], name: str, *, least: int = 0, mos
     return number
 
 
-def boolean_of(document: Mapping[str, object], name: str) -> bool | None:
+def boolean_of(value: object, name: str) -> bool | None:
     """Return what attribute `name` claims, or None if it is absent or empty; "True", "yes", 1 and the like count."""
-    value = document.get(name)
     if value is None or value == "":
         return None
     truth = _TRUTHS.get(str(value).strip().lower())

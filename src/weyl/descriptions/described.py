@@ -1,60 +1,44 @@
-"""From texts to jobs that can be stored: reads what was submitted, fills in defaults and refuses what cannot run."""
+"""From documents and texts to jobs that can be stored: defaults are filled in, what cannot run is refused."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from weyl.descriptions import jdl, json_form, parametric, work
-from weyl.descriptions.attributes import JobAttribute, added_value, integer_of, respelled, text_of, texts_of
+from weyl.descriptions.attributes import JobAttribute, added_value, respelled, text_of
+from weyl.descriptions.classes import requirement_classes
+from weyl.descriptions.description import Owner
 from weyl.descriptions.errors import BadAttribute, BadSubmission, JDLSyntaxError
 from weyl.descriptions.jdl import Document
-from weyl.descriptions.overrides import NONE, Overrides
-from weyl.descriptions.parametric import Expansion, Filled, Parameter
-from weyl.descriptions.requirements import (
-    ATTRIBUTES,
-    Limits,
-    authored_requirements,
-    cpu_time_s,
-    names_architecture,
-    priority,
-    resolve,
-    site_column,
-)
-from weyl.descriptions.work import STOP_SIGNAL, read_work
-from weyl.task_queues.errors import InvalidRequirements, Problem
-from weyl.task_queues.requirements import USER_PRIORITY_MAX, ClassContext, RequirementClass, make_class
+from weyl.descriptions.parametric import Expansion, Parameter
+from weyl.descriptions.requirements import ATTRIBUTES, Limits, cpu_time_s, priority, resolve, site_column
+from weyl.descriptions.variants import Jobs, variants
+from weyl.task_queues.errors import InvalidRequirements
+from weyl.task_queues.requirements import RequirementClass
 
-T = TypeVar("T")
 Form = Literal["jdl", "json"]
 """How the descriptions of a submission are written."""
 
 SANDBOX_PREFIX = "SB:"
-# Attribute -> longest text that its column takes, and what the column shows if the attribute is absent.
-_TEXT_COLUMNS = {"JobType": (32, "user"), "JobGroup": (32, "00000000"), "JobName": (128, "Unknown")}
-_COLUMN_NAMES = {"JobType": "job_type", "JobGroup": "job_group", "JobName": "job_name"}
+# Attribute -> the column that shows it, the longest text that the column takes, and what it shows if there is none.
+_TEXT_COLUMNS = {
+    "JobType": ("job_type", 32, "user"),
+    "JobGroup": ("job_group", 32, "00000000"),
+    "JobName": ("job_name", 128, "Unknown"),
+}
 _SITE_LENGTH_MAX = 100
-_NUMBERS = ("CPUTime", "Priority")
 # Checked where a job is submitted only: what was stored before still runs.
-_STOP_SIGNAL_MAX = dict(zip(STOP_SIGNAL, (64, 31_536_000, 31_536_000), strict=True))
+_STOP_SIGNAL_MAX = dict(zip(work.STOP_SIGNAL, (64, 31_536_000, 31_536_000), strict=True))
 USER_JOBS = "user"
 """The type of jobs, in small letters, whose number of files is bounded."""
 NO_ATTRIBUTES: Mapping[str, JobAttribute] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """Whose jobs they are."""
-
-    vo: str
-    group: str
-    name: str
-
-
 @dataclass(frozen=True)
-class Description:
-    """One submitted text, ready to be stored, and the jobs that it makes; `jdl` is what was submitted, as JDL.
+class Described:
+    """One description, ready to be stored, and the jobs that it makes; `jdl` is what was submitted, as JDL.
 
     Each list holds one entry for all jobs, or, where they differ, one a job.
     """
@@ -82,7 +66,7 @@ class Description:
 class Prepared:
     """A whole submission: distinct descriptions, and for each job in the order asked for the index of its own."""
 
-    descriptions: list[Description]
+    descriptions: list[Described]
     order: list[int] = field(default_factory=list)
 
     @property
@@ -96,6 +80,47 @@ class Prepared:
             return []
         described = (self.descriptions[index] for index in self.order)
         return [description.warnings for description in described for _ in range(description.count)]
+
+
+def described(
+    document: Document,
+    owner: Owner,
+    limits: Limits,
+    *,
+    text: str | None = None,
+    expansion: Expansion | None = None,
+    attributes: Mapping[str, JobAttribute] = NO_ATTRIBUTES,
+) -> Described:
+    """Return the jobs that a document makes, checked and ready for `jobs.service.submission.store`.
+
+    Whatever makes jobs makes them here: JDL and JSON through `prepare`, everything else directly. The document holds
+    placeholders where the jobs of its expansion differ. `text` is what people are shown of it; by default the document
+    as JDL. `attributes` are those of extensions. Whether there is something to run is for the caller to say.
+
+    Raises `BadAttribute` or `InvalidRequirements`.
+    """
+    shown = jdl.render(document) if text is None else text
+    if expansion is not None:
+        parametric.check_size(expansion, document)
+    document = _with_added(expansion, _owned(document, owner), attributes)
+    jobs = Jobs.of(document, expansion)
+    first = jobs.first
+    numbers = {"Priority": priority(first.priority, limits)}
+    if first.requirements is None:
+        numbers["CPUTime"] = cpu_time_s(first.cpu_time_s, limits)
+    elif parametric.varies(document["Requirements"]):
+        raise BadAttribute("Requirements", "must be the same for all jobs of one description: no placeholders")
+    _check(jobs, limits)
+    warnings, classes = _needs(jobs, owner, limits)
+    return Described(
+        shown,
+        document | {name: value for name, value in numbers.items() if name not in jobs.varying},
+        _columns(jobs, limits),
+        jobs.each("InputSandbox", _sandboxes),
+        expansion,
+        warnings,
+        classes,
+    )
 
 
 def prepare(
@@ -117,7 +142,7 @@ def prepare(
     if len(texts) > jobs_max:
         raise BadSubmission(f"One submission takes at most {jobs_max} jobs: split it")
     found: dict[str, int] = {}
-    descriptions: list[Description] = []
+    descriptions: list[Described] = []
     order: list[int] = []
     for index, text in enumerate(texts):
         if text not in found:
@@ -127,82 +152,15 @@ def prepare(
     return Prepared(descriptions, order)
 
 
-def requirement_classes(
-    document: dict[str, Any],
-    owner: Owner,
-    limits: Limits,
-    overrides: Overrides = NONE,
-    *,
-    sites: Sequence[str] | None = None,
-    local_data: Sequence[str] = (),
-) -> tuple[RequirementClass, ...]:
-    """Return the classes of jobs with this description, one an alternative; any of them may match.
-
-    `overrides` are what retries have changed of it, `sites` the only ones where it may run, if that is known better
-    than from the description, and `local_data` those that have all its input data on disk.
-
-    Raises `BadAttribute`, or `InvalidRequirements` with the problems of all alternatives.
-    """
-    resolved = resolve(document, limits)
-    context = ClassContext(
-        vo=owner.vo,
-        group=owner.group,
-        owner=owner.name,
-        job_type=resolved.job_type,
-        user_priority=min(resolved.priority, USER_PRIORITY_MAX),
-        sites=resolved.sites if sites is None else sites,
-        banned_sites=resolved.banned_sites if sites is None else (),
-        avoid=overrides.avoid,
-        avoid_hosts_until=None if overrides.hosts_until is None else int(overrides.hosts_until.timestamp()),
-        local_data=local_data,
-    )
-    made: dict[bytes, RequirementClass] = {}
-    problems: list[Problem] = []
-    for requirements, pointer in zip(resolved.alternatives, resolved.pointers, strict=True):
-        try:
-            found = make_class(overrides.applied(requirements), at=pointer, **context)
-        except InvalidRequirements as error:
-            problems += error.problems
-            continue
-        made.setdefault(found.hash, found)
-        if limits.require_architecture and not names_architecture(requirements):
-            problems.append(Problem(f"{pointer}/cpu/architecture/name", "must be given in your VO, such as x86_64"))
-    if problems:
-        raise InvalidRequirements(problems)
-    return tuple(made.values())
-
-
 def text_of_job(text: str, document: Document, parameters: dict[str, Any] | None, job_id: int) -> str:
     """Return the description of one job: as submitted, or, for one of many parametric jobs, with its own values."""
     return text if parameters is None else jdl.render(parametric.fill(document, parameters, job_id))
 
 
-def previewed(description: Description, limit: int) -> Iterator[str]:
+def previewed(description: Described, limit: int) -> Iterator[str]:
     """Yield the first jobs of a description as they would be; their ids stay open."""
     for values in islice(description.parameters() or [None], limit):
         yield description.jdl if values is None else jdl.render(parametric.fill(description.document, values, "%j"))
-
-
-def variants(expansion: Expansion, document: Document, names: Sequence[str]) -> tuple[list[Document], list[int]]:
-    """Return the distinct forms that the attributes `names` take among the jobs, and for each job which it is.
-
-    Attributes without placeholders are left out, so a description in which none varies has one empty form.
-    """
-    varying = {name: document[name] for name in names if parametric.varies(document.get(name))}
-    if not varying:
-        return [{}], [0] * expansion.count
-    texts = list(dict.fromkeys(text for value in varying.values() for text in parametric.texts_in(value)))
-    if expansion.count * sum(map(expansion.longest, texts)) > parametric.FILLED_TOTAL_MAX:
-        raise BadAttribute(next(iter(varying)), "is too long to differ in that many jobs: submit fewer at a time")
-    forms: dict[tuple[Filled, ...], int] = {}
-    which: list[int] = []
-    for filled in zip(*(expansion.texts(text) for text in texts), strict=True):
-        which.append(forms.setdefault(filled, len(forms)))
-    documents = []
-    for filled in forms:
-        replacement = dict(zip(texts, filled, strict=True))
-        documents.append({name: parametric.mapped(value, replacement.__getitem__) for name, value in varying.items()})
-    return documents, which
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,9 +172,9 @@ class _Reader:
     attributes: Mapping[str, JobAttribute]
     form: Form
 
-    def one(self, index: int, text: str, *, jobs_max: int) -> Description:
+    def one(self, index: int, text: str, *, jobs_max: int) -> Described:
         try:
-            return self._description(text, jobs_max)
+            return self._described(text, jobs_max)
         except JDLSyntaxError as error:
             place = {"line": error.line, "column": error.column}
             raise BadSubmission(f"Job {index}: {error.detail}", extra={"index": index, **place}) from error
@@ -229,55 +187,17 @@ class _Reader:
         except InvalidRequirements as error:
             raise BadSubmission(f"Job {index}: {error.detail}", extra={**error.extra, "index": index}) from error
 
-    def _description(self, text: str, jobs_max: int) -> Description:
-        limits = self.limits
+    def _described(self, text: str, jobs_max: int) -> Described:
         document = jdl.parse(text) if self.form == "jdl" else json_form.parse(text)
         submitted = text if self.form == "jdl" else jdl.render(document)
         expansion = _expansion(document, jobs_max)
         if expansion is not None:
             document = parametric.template(document, expansion.count)
-            parametric.check_size(expansion, document)
-        _check_owner(document, self.owner)
-        if text_of(document, "Executable") is None:
+        if text_of(document.get("Executable"), "Executable") is None:
             raise BadAttribute("Executable", 'is missing: say which program to run, such as Executable = "/bin/date";')
-        # How many files a text names is the same in all jobs, unless it becomes a list.
-        of_lists = expansion if expansion is not None and expansion.has_lists else None
-        _of_each_job(of_lists, document, ["InputData"], partial(_check_input_data, limits=limits))
-        authored = authored_requirements(document)
-        if authored is not None and parametric.varies(document["Requirements"]):
-            raise BadAttribute("Requirements", "must be the same for all jobs of one description: no placeholders")
-        numbers = dict(zip(_NUMBERS, _numbers(document, limits), strict=True))
-        if authored is not None:
-            del numbers["CPUTime"]
-        for name, value in numbers.items():
-            if not parametric.varies(document.get(name)):
-                document[name] = value
-        if self.attributes:
-            document = _with_added(expansion, document, self.attributes)
-        classes = _of_each_job(
-            expansion, document, ATTRIBUTES, lambda job: requirement_classes(job, self.owner, limits)
+        return described(
+            document, self.owner, self.limits, text=submitted, expansion=expansion, attributes=self.attributes
         )
-        # what only the pilot reads must be readable, too: nobody could tell the user once a pilot has the job
-        _of_each_job(expansion, document, STOP_SIGNAL if of_lists is None else work.ATTRIBUTES, _check_work)
-        columns: dict[str, list[str] | list[int]] = {
-            column: _of_each_job(expansion, document, [name], partial(_text_column, name, limits=limits))
-            for name, column in _COLUMN_NAMES.items()
-        }
-        columns["site"] = _of_each_job(expansion, document, ["Site"], _site)
-        columns["user_priority"] = _of_each_job(expansion, document, ["Priority"], lambda job: priority(job, limits))
-        sandboxes = _of_each_job(expansion, document, ["InputSandbox"], _sandboxes)
-        warnings = () if authored is None else resolve(document, limits).warnings
-        return Description(submitted, document, columns, sandboxes, expansion, warnings, classes[0])
-
-
-def _with_added(expansion: Expansion | None, document: Document, attributes: Mapping[str, JobAttribute]) -> Document:
-    """Check what extensions have added; where a value is the same for all jobs, keep what they make of it."""
-    document = respelled(document, attributes)
-    for name in attributes.keys() & document.keys():
-        values = _of_each_job(expansion, document, [name], partial(added_value, name=name, attribute=attributes[name]))
-        if not parametric.varies(document[name]):
-            document[name] = values[0]
-    return document
 
 
 def _expansion(document: Document, jobs_max: int) -> Expansion | None:
@@ -288,49 +208,72 @@ def _expansion(document: Document, jobs_max: int) -> Expansion | None:
     return None
 
 
-def _check_owner(document: Document, owner: Owner) -> None:
-    vo = text_of(document, "VirtualOrganization")
+def _owned(document: Document, owner: Owner) -> Document:
+    vo = text_of(document.get("VirtualOrganization"), "VirtualOrganization")
     if vo is not None and vo != owner.vo:
         raise BadAttribute("VirtualOrganization", f"is {vo!r}, but you are logged in to {owner.vo!r}")
-    document["VirtualOrganization"] = owner.vo
-    document["Owner"] = owner.name
-    document["OwnerGroup"] = owner.group
+    return {**document, "VirtualOrganization": owner.vo, "Owner": owner.name, "OwnerGroup": owner.group}
 
 
-def _check_input_data(document: Document, limits: Limits) -> None:
-    job_type = text_of(document, "JobType") or USER_JOBS
-    if job_type.lower() == USER_JOBS and len(texts_of(document, "InputData")) > limits.input_data_max:
+def _with_added(expansion: Expansion | None, document: Document, attributes: Mapping[str, JobAttribute]) -> Document:
+    """Check what extensions have added; where a value is the same for all jobs, keep what they make of it."""
+    if not attributes:
+        return document
+    document = respelled(document, attributes)
+    for name in attributes.keys() & document.keys():
+        forms = [{}] if expansion is None else variants(expansion, document, [name])[0]
+        kept = [added_value(form.get(name, document[name]), name, attributes[name]) for form in forms]
+        if not parametric.varies(document[name]):
+            document[name] = kept[0]
+    return document
+
+
+def _check(jobs: Jobs, limits: Limits) -> None:
+    """Check what only the pilot reads, too: nobody could tell the user once a pilot has the job."""
+    # How many files a text names is the same in all jobs, and whether it can be read, unless it becomes a list.
+    if jobs.expansion is not None and jobs.expansion.has_lists:
+        for name in work.ATTRIBUTES:
+            jobs.each(name, bool)
+        counts = jobs.each("InputData", len)
+    else:
+        counts = [len(jobs.first.input_data)]
+    if (jobs.first.job_type or USER_JOBS).lower() == USER_JOBS and max(counts) > limits.input_data_max:
         raise BadAttribute("InputData", f"names more than {limits.input_data_max} files, which is the limit of your VO")
-
-
-def _numbers(document: Document, limits: Limits) -> tuple[int, int]:
-    """CPUTime and Priority as they count; where they vary, the values here are not used."""
-    fixed = {name: value for name, value in document.items() if not parametric.varies(value)}
-    return cpu_time_s(fixed, limits), priority(fixed, limits)
-
-
-def _of_each_job(
-    expansion: Expansion | None, document: Document, names: Sequence[str], read: Callable[[Document], T]
-) -> list[T]:
-    """What `read` makes of the attributes `names`: one value if it is the same for all jobs, else one a job."""
-    if expansion is None:
-        return [read(document)]
-    forms, which = variants(expansion, document, names)
-    values = [read(document | form) for form in forms]
-    return values if len(values) == 1 else [values[form] for form in which]
-
-
-def _check_work(document: Document) -> None:
-    read_work(document)
     for name, most in _STOP_SIGNAL_MAX.items():
-        integer_of(document, name, most=most)
+        jobs.each(name, partial(_check_bound, name=name, most=most))
 
 
-def _text_column(name: str, document: Document, limits: Limits) -> str:
-    text = text_of(document, name)
+def _check_bound(value: int | None, name: str, most: int) -> None:
+    if value is not None and value > most:
+        raise BadAttribute(name, f"must be between 0 and {most}, not {value}")
+
+
+def _needs(jobs: Jobs, owner: Owner, limits: Limits) -> tuple[tuple[str, ...], tuple[RequirementClass, ...]]:
+    """Check what every job needs; returns what to tell the user of the first one, and its classes."""
+    made = None
+    for description in jobs.forms(ATTRIBUTES):
+        resolved = resolve(description, limits)
+        classes = requirement_classes(resolved, owner, limits)
+        if made is None:
+            made = (() if description.requirements is None else resolved.warnings), classes
+    assert made is not None, "there is at least one job"
+    return made
+
+
+def _columns(jobs: Jobs, limits: Limits) -> dict[str, list[str] | list[int]]:
+    columns: dict[str, list[str] | list[int]] = {
+        column: jobs.each(name, partial(_text_column, name=name, limits=limits))
+        for name, (column, _, _) in _TEXT_COLUMNS.items()
+    }
+    columns["site"] = jobs.each("Site", _site)
+    columns["user_priority"] = jobs.each("Priority", partial(priority, limits=limits))
+    return columns
+
+
+def _text_column(text: str | None, name: str, limits: Limits) -> str:
+    _, length_max, absent = _TEXT_COLUMNS[name]
     if text is None:
-        return _TEXT_COLUMNS[name][1]
-    length_max = _TEXT_COLUMNS[name][0]
+        return absent
     if len(text) > length_max:
         raise BadAttribute(name, f"has {len(text)} characters; at most {length_max} are allowed")
     if name == "JobType" and text not in limits.job_types:
@@ -339,12 +282,12 @@ def _text_column(name: str, document: Document, limits: Limits) -> str:
     return text
 
 
-def _site(document: Document) -> str:
-    site = site_column(document)
+def _site(sites: Sequence[str]) -> str:
+    site = site_column(sites)
     if len(site) > _SITE_LENGTH_MAX:
         raise BadAttribute("Site", f"{site[:20]!r}... is too long for the name of a site")
     return site
 
 
-def _sandboxes(document: Document) -> list[str]:
-    return [name for name in dict.fromkeys(texts_of(document, "InputSandbox")) if name.startswith(SANDBOX_PREFIX)]
+def _sandboxes(names: Sequence[str]) -> list[str]:
+    return [name for name in dict.fromkeys(names) if name.startswith(SANDBOX_PREFIX)]

@@ -177,13 +177,22 @@ def varying(document: Document, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in names if varies(document.get(name)))
 
 
-def fill_some(document: Document, names: Sequence[str], parameters: Mapping[str, Parameter] | None) -> Document:
-    """Return the attributes `names` of a stored description as one job has them, with 0 for its id."""
+def fill_some(
+    document: Document, names: Sequence[str], parameters: Mapping[str, Parameter] | None, job_id: int | str = 0
+) -> Document:
+    """Return the attributes `names` of a stored description as one job has them."""
     if parameters is None or not names:
         return {}
     wanted = {name: document[name] for name in names}
-    filled = fill(wanted | {COUNT: document.get(COUNT)}, parameters, 0)
+    filled = fill(wanted | {COUNT: document.get(COUNT)}, parameters, job_id)
     return {name: filled[name] for name in wanted}
+
+
+def common(document: Document) -> Document:
+    """Return the attributes of a stored description that are the same in all its jobs."""
+    if COUNT not in document:
+        return document
+    return {name: value for name, value in document.items() if not varies(value)}
 
 
 def mapped(value: Value, change: Callable[[str], Filled]) -> Value:

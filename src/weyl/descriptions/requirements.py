@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from weyl.config.operations import Operations
-from weyl.descriptions.attributes import boolean_of, integer_of, text_of, texts_of
+from weyl.descriptions.description import Description
 from weyl.descriptions.errors import BadAttribute
 from weyl.task_queues import tags
 from weyl.task_queues.errors import TagSyntaxError
 from weyl.task_queues.platforms import need_of_platforms, parse_platform
-from weyl.task_queues.validation import COUNT_MAX, SITES_MAX
+from weyl.task_queues.validation import SITES_MAX
 
 _ANYWHERE = {"any", "multiple"}
 _PROCESSORS_TAG = re.compile(r"([1-9]\d{0,4})Processors", re.IGNORECASE)
@@ -40,22 +40,6 @@ ATTRIBUTES = (
     "WholeNode",
 )
 """Every attribute that decides where and in what order a job may start: equal ones mean the same class."""
-
-SAID_IN_REQUIREMENTS = (
-    "CPUTime",
-    "GridCE",
-    "MaxNumberOfProcessors",
-    "MaxRAM",
-    "MinNumberOfProcessors",
-    "MinRAM",
-    "NumberOfProcessors",
-    "Platform",
-    "Tags",
-    "WholeNode",
-)
-"""What a description with `Requirements` says there, and nowhere else."""
-
-ALTERNATIVES_MAX = 8
 
 
 @dataclass(frozen=True)
@@ -121,44 +105,29 @@ class Resolved:
         }
 
 
-def resolve(document: Mapping[str, Any], limits: Limits) -> Resolved:
-    """Return the requirements of a job description; raises `BadAttribute` for what cannot be meant."""
-    authored = authored_requirements(document)
+def resolve(description: Description, limits: Limits) -> Resolved:
+    """Return the requirements of a job; raises `BadAttribute` for what cannot be meant."""
+    authored = description.requirements
     if authored is None:
-        alternatives, pointers = [_from_attributes(document, limits)], [""]
+        alternatives, pointers = [_from_attributes(description, limits)], [""]
     else:
         alternatives = [_with_defaults(each, limits.defaults) for each in authored]
         pointers = [
             f"/requirements/{index}" if len(authored) > 1 else "/requirements" for index in range(len(authored))
         ]
-    sites, banned, warnings = _sites(document)
+    sites, banned, warnings = _sites(description)
     return Resolved(
         tuple(alternatives),
         tuple(pointers),
         sites,
         banned,
-        job_type=text_of(document, "JobType") or "User",
-        priority=priority(document, limits),
+        job_type=description.job_type or "User",
+        priority=priority(description.priority, limits),
         warnings=(*warnings, *_unspecific(alternatives)),
     )
 
 
-def authored_requirements(document: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-    """Return the alternatives that `Requirements` names; None if there is none, or the expression of old JDL."""
-    value = document.get("Requirements")
-    if not isinstance(value, dict | list):
-        return None
-    for name in SAID_IN_REQUIREMENTS:
-        if document.get(name) is not None:
-            raise BadAttribute(name, "is part of Requirements: say it there")
-    if isinstance(value, dict):
-        return [value]
-    if not 2 <= len(value) <= ALTERNATIVES_MAX or not all(isinstance(each, dict) for each in value):
-        raise BadAttribute("Requirements", f"must be a document, or a list of 2 to {ALTERNATIVES_MAX} of them")
-    return value
-
-
-def _with_defaults(authored: dict[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+def _with_defaults(authored: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     requirements: dict[str, Any] = deepcopy(dict(defaults))
     _merge(requirements, authored)
     return requirements
@@ -175,15 +144,15 @@ def _unspecific(alternatives: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield "No architecture is asked for: the job may run on any, such as x86_64 or aarch64"
 
 
-def _from_attributes(document: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
-    words, expression = _tags(document)
+def _from_attributes(description: Description, limits: Limits) -> dict[str, Any]:
+    words, expression = _tags(description)
     requirements: dict[str, Any] = deepcopy(dict(limits.defaults))
-    platform = need_of_platforms(_platforms(document))
+    platform = need_of_platforms(_platforms(description))
     expression = tags.conjunction([expression, tags.parse(platform.tags)])
-    cpu = _cpu(document, words)
+    cpu = _cpu(description, words)
     if platform.architecture:
         cpu["architecture"] = platform.architecture
-    _merge(requirements, {"cpu": cpu, "cpu_work_db12": cpu_work(document, limits)})
+    _merge(requirements, {"cpu": cpu, "cpu_work_db12": cpu_work(description.cpu_time_s, limits)})
     if "GPU" in words and "gpu" not in limits.defaults:
         requirements["gpu"] = {"vendor": "nvidia", "arch": "sm_50", "count": {"min": 1, "max": 1}}
     if default_tags := requirements.get("tags"):
@@ -193,40 +162,38 @@ def _from_attributes(document: Mapping[str, Any], limits: Limits) -> dict[str, A
     return requirements
 
 
-def cpu_work(document: Mapping[str, Any], limits: Limits) -> int:
+def cpu_work(asked_s: int | None, limits: Limits) -> int:
     """Return the CPU work in DB12 core-seconds: DIRAC compares CPUTime with seconds left times power."""
-    return max(1, math.ceil(cpu_time_s(document, limits) * limits.db12_per_cpu_time))
+    return max(1, math.ceil(cpu_time_s(asked_s, limits) * limits.db12_per_cpu_time))
 
 
-def cpu_time_s(document: Mapping[str, Any], limits: Limits) -> int:
-    """Return CPUTime, or the VO's default, within the VO's bounds."""
-    asked = integer_of(document, "CPUTime", least=-(10**12))
-    return _clamped(limits.default_cpu_time_s if asked is None else asked, limits.min_cpu_time_s, limits.max_cpu_time_s)
+def cpu_time_s(asked_s: int | None, limits: Limits) -> int:
+    """Return CPUTime as it was asked for, or the VO's default, within the VO's bounds."""
+    wanted = limits.default_cpu_time_s if asked_s is None else asked_s
+    return _clamped(wanted, limits.min_cpu_time_s, limits.max_cpu_time_s)
 
 
-def priority(document: Mapping[str, Any], limits: Limits) -> int:
-    """Return Priority, or the VO's default, within the VO's bounds."""
-    asked = integer_of(document, "Priority", least=-(10**12))
-    return _clamped(limits.default_priority if asked is None else asked, limits.min_priority, limits.max_priority)
+def priority(asked: int | None, limits: Limits) -> int:
+    """Return Priority as it was asked for, or the VO's default, within the VO's bounds."""
+    wanted = limits.default_priority if asked is None else asked
+    return _clamped(wanted, limits.min_priority, limits.max_priority)
 
 
-def site_column(document: Mapping[str, Any]) -> str:
-    """Return what the job shows as its site before it has one."""
-    sites = _named_sites(document, "Site")
-    return "ANY" if not sites else sites[0] if len(sites) == 1 else "Multiple"
+def site_column(sites: Sequence[str]) -> str:
+    """Return what a job that names these sites shows as its site before it has one."""
+    named = _named_sites(sites, "Site")
+    return "ANY" if not named else named[0] if len(named) == 1 else "Multiple"
 
 
-def _cpu(document: Mapping[str, Any], words: frozenset[str]) -> dict[str, Any]:
+def _cpu(description: Description, words: frozenset[str]) -> dict[str, Any]:
     cpu: dict[str, Any] = {}
-    whole_node = boolean_of(document, "WholeNode") or "WholeNode" in words
-    cores = _cores(document, words)
-    if whole_node:
+    cores = _cores(description, words)
+    if description.whole_node or "WholeNode" in words:
         cpu["whole_node"] = True
         cores = cores or {"min": 1, "max": None}
     if cores is not None:
         cpu["num_cores"] = cores
-    request = integer_of(document, "MinRAM")
-    limit = integer_of(document, "MaxRAM")
+    request, limit = description.ram_mb_min, description.ram_mb_max
     if request is not None and limit is not None and limit < request:
         raise BadAttribute("MaxRAM", f"{limit} is less than MinRAM, {request}")
     ram = {
@@ -239,12 +206,10 @@ def _cpu(document: Mapping[str, Any], words: frozenset[str]) -> dict[str, Any]:
     return cpu
 
 
-def _cores(document: Mapping[str, Any], words: frozenset[str]) -> dict[str, int | None] | None:
-    exact = integer_of(document, "NumberOfProcessors", least=1, most=COUNT_MAX)
+def _cores(description: Description, words: frozenset[str]) -> dict[str, int | None] | None:
+    exact, least, most = description.cores, description.cores_min, description.cores_max
     if exact is not None:
         return {"min": exact, "max": exact}
-    least = integer_of(document, "MinNumberOfProcessors", least=1, most=COUNT_MAX)
-    most = integer_of(document, "MaxNumberOfProcessors", least=1, most=COUNT_MAX)
     if least is not None and most is not None and most < least:
         raise BadAttribute("MaxNumberOfProcessors", f"{most} is less than MinNumberOfProcessors, {least}")
     if least is not None or most is not None:
@@ -253,11 +218,11 @@ def _cores(document: Mapping[str, Any], words: frozenset[str]) -> dict[str, int 
     return {"min": max(counts), "max": max(counts)} if counts else None
 
 
-def _tags(document: Mapping[str, Any]) -> tuple[frozenset[str], tags.Expression]:
+def _tags(description: Description) -> tuple[frozenset[str], tags.Expression]:
     """Return the tags that have a field of their own, and the rest, with the computing elements, as an expression."""
     words: set[str] = set()
     parts: list[tags.Expression] = []
-    for name in texts_of(document, "Tags"):
+    for name in description.tags:
         if name in ("WholeNode", "MultiProcessor", "GPU") or _PROCESSORS_TAG.fullmatch(name):
             words.add(name)
             continue
@@ -269,7 +234,7 @@ def _tags(document: Mapping[str, Any]) -> tuple[frozenset[str], tags.Expression]
             raise BadAttribute("Tags", str(error.detail)) from error
     if len(parts) > tags.ATOMS_MAX:
         raise BadAttribute("Tags", f"at most {tags.ATOMS_MAX} tags, not {len(parts)}")
-    elements = texts_of(document, "GridCE")
+    elements = description.elements
     for element in elements:
         if not tags.is_atom(f"ce:{element}"):
             raise BadAttribute("GridCE", f"{element!r} is no name of a computing element")
@@ -278,17 +243,16 @@ def _tags(document: Mapping[str, Any]) -> tuple[frozenset[str], tags.Expression]
     return frozenset(words), tags.conjunction(parts)
 
 
-def _platforms(document: Mapping[str, Any]) -> list[str]:
-    names = texts_of(document, "Platform")
-    for name in names:
+def _platforms(description: Description) -> list[str]:
+    for name in description.platforms:
         if parse_platform(name) is None and not tags.is_atom(f"platform:{name}"):
             raise BadAttribute("Platform", f"{name!r} is no name of a platform")
-    return names
+    return list(description.platforms)
 
 
-def _sites(document: Mapping[str, Any]) -> tuple[tuple[str, ...] | None, tuple[str, ...], tuple[str, ...]]:
-    wanted = _named_sites(document, "Site")
-    banned = _named_sites(document, "BannedSites")
+def _sites(description: Description) -> tuple[tuple[str, ...] | None, tuple[str, ...], tuple[str, ...]]:
+    wanted = _named_sites(description.sites, "Site")
+    banned = _named_sites(description.banned_sites, "BannedSites")
     if not wanted:
         return None, tuple(sorted(banned)), ()
     if not banned:
@@ -298,8 +262,8 @@ def _sites(document: Mapping[str, Any]) -> tuple[tuple[str, ...] | None, tuple[s
     return tuple(sorted(set(wanted) - set(banned))), (), tuple(warnings)
 
 
-def _named_sites(document: Mapping[str, Any], attribute: str) -> list[str]:
-    names = list(dict.fromkeys(texts_of(document, attribute)))
+def _named_sites(sites: Sequence[str], attribute: str) -> list[str]:
+    names = list(dict.fromkeys(sites))
     if len(names) > SITES_MAX:
         raise BadAttribute(attribute, f"at most {SITES_MAX} sites, not {len(names)}")
     return [] if any(name.lower() in _ANYWHERE for name in names) else names

@@ -7,9 +7,10 @@ from typing import Any
 
 from weyl.config.models import Config
 from weyl.descriptions.attributes import JobAttribute, added_value
-from weyl.descriptions.described import Description, Prepared, variants
+from weyl.descriptions.described import Described, Prepared
 from weyl.descriptions.errors import BadAttribute
 from weyl.descriptions.jdl import Document
+from weyl.descriptions.variants import variants
 from weyl.kit.db import Tx
 from weyl.kit.services import Key
 
@@ -20,7 +21,7 @@ class Candidate:
 
     index: int
     """Which job of the request it is, counted from 0; the first, if several are alike."""
-    description: Description
+    description: Described
 
     @property
     def document(self) -> Document:
@@ -100,7 +101,7 @@ OUTLOOK: Key[Outlook] = Key("the outlook of jobs that would wait")
 
 def _shown(document: Mapping[str, Any], name: str, attribute: JobAttribute) -> Any:
     try:
-        return added_value(document, name, attribute)
+        return added_value(document.get(name), name, attribute)
     except BadAttribute:
         # The rule has become stricter since; what the user wrote is still what the job has.
         return document[name]

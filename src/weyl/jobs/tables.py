@@ -53,7 +53,7 @@ jobs = sa.Table(
     ),
     sa.Column("pilot_stamp", sa.String(32)),
     sa.Column("allocated", JSONB),
-    # What retries have changed of what the job asks for (see weyl.descriptions.overrides); the description stays as it is.
+    # What retries have changed of what the job asks for (descriptions/overrides); the description stays.
     sa.Column("overrides", JSONB),
     # Where it was last matched to; limits of a computing element count by it.
     sa.Column("ce", sa.String(128)),

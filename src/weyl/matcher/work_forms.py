@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from weyl.descriptions import jdl
 from weyl.descriptions.errors import BadAttribute
 from weyl.descriptions.jdl import Expression
 from weyl.descriptions.parametric import COUNT, mapped, number_width
-from weyl.descriptions.work import read_work, work_document
+from weyl.descriptions.work import work_document, work_of
 
 _PLACEHOLDER = re.compile(r"%s|%n|%j|%\(\w+\)s", re.ASCII)
 _MARK = re.compile("\ue000([^\ue001]*)\ue001")
@@ -80,7 +79,7 @@ def _form_of(document: Mapping[str, Any], parameters: Mapping[str, Any] | None) 
         mark = f"\ue000{name}\ue001"
         job[name] = mark if isinstance(value, str) else Expression(mark)
     try:
-        work = {**read_work(job), "jdl": jdl.render(job)}
+        work = work_of(job)
     except BadAttribute:
         return None
     pieces = {name: _pieces(value) for name, value in work.items()}

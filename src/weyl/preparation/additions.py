@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from weyl.config.models import Config
-from weyl.descriptions.jdl import Document
+from weyl.descriptions.description import Description
 from weyl.file_catalog.drivers.catalog import FileCatalog
 from weyl.file_catalog.drivers.stager import Stager
 from weyl.kit.db import Database
@@ -17,8 +17,9 @@ class Preparing:
     """Jobs of a batch that are alike in all that decides where they may run; one entry may stand for thousands."""
 
     job_ids: Sequence[int]
-    document: Document
-    """The attributes, filled in where they decide or belong to an extension; others may hold placeholders."""
+    description: Description
+    """What is the same in their descriptions, attributes of extensions in `extra`; where jobs differ in what does not
+    decide, it is as if nothing were said."""
     vo: str
     group: str
     owner: str

@@ -3,11 +3,10 @@
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from weyl.config.lfns import fault_of
-from weyl.descriptions.attributes import text_of, texts_of
 from weyl.descriptions.described import USER_JOBS
+from weyl.descriptions.description import Description
 from weyl.descriptions.errors import BadAttribute
 from weyl.file_catalog.drivers.catalog import File
 from weyl.jobs.grid import Grid
@@ -78,15 +77,10 @@ class Unreadable:
 Placement = Placed | Missing | Nowhere | Unreadable | StageOrder
 
 
-def is_placed_by_others(document: Mapping[str, Any]) -> bool:
-    """Tell whether a job belongs to a transformation, which has chosen the site by the data already."""
-    return bool(text_of(document, "TransformationID"))
-
-
-def files_of(document: Mapping[str, Any]) -> Files:
+def files_of(description: Description) -> Files:
     """Return the files that a job description names, each once, without `LFN:`."""
-    data = (name[len(_PREFIX) :] if _is_marked(name) else name for name in texts_of(document, "InputData"))
-    sandbox = (name[len(_PREFIX) :] for name in texts_of(document, "InputSandbox") if _is_marked(name))
+    data = (name[len(_PREFIX) :] if _is_marked(name) else name for name in description.input_data)
+    sandbox = (name[len(_PREFIX) :] for name in description.input_sandbox if _is_marked(name))
     return Files(tuple(dict.fromkeys(data)), tuple(dict.fromkeys(sandbox)))
 
 

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from weyl.config.input_data import InputDataOptions
-from weyl.descriptions.attributes import text_of
-from weyl.descriptions.described import Owner, requirement_classes
+from weyl.descriptions.classes import requirement_classes
+from weyl.descriptions.description import Description, Owner
 from weyl.descriptions.errors import BadAttribute
 from weyl.descriptions.overrides import NONE, Overrides
 from weyl.descriptions.requirements import Limits, Resolved, resolve
@@ -24,7 +23,6 @@ from weyl.preparation.input_data import (
     Unreadable,
     check_files,
     files_of,
-    is_placed_by_others,
     place,
 )
 from weyl.task_queues.errors import InvalidRequirements
@@ -64,9 +62,9 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Jobs that are alike in all that decides: description with placeholders filled in where they matter, and owner."""
+    """Jobs that are alike in all that decides, and whose they are; the description leaves out what they differ in."""
 
-    document: dict[str, Any]
+    description: Description
     owner: Owner
     limits: Limits
     options: InputDataOptions
@@ -95,19 +93,24 @@ def held(hold: Hold, minor: str | None = None) -> Verdict:
     return Verdict("Checking", f"{PREFIX}{minor or hold.text}", detail, hold=hold)
 
 
+def ill_described(error: BadAttribute | InvalidRequirements) -> Verdict:
+    """Return the verdict on jobs whose description cannot be meant."""
+    return Verdict("Failed", "Illegal Job JDL", str(error.detail))
+
+
 def check_sanity(case: Case) -> Files | Verdict:
     """Return the files that must be looked for, or the verdict on a description that cannot be meant."""
-    document, limits = case.document, case.limits
+    description, limits = case.description, case.limits
     try:
-        resolved = resolve(document, limits)
-        files = files_of(document)
+        resolved = resolve(description, limits)
+        files = files_of(description)
         check_files(files, vo=case.owner.vo, job_type=resolved.job_type, data_max=limits.input_data_max)
         if resolved.sites is not None and not resolved.sites:
             return Verdict("Failed", NO_SITES, "Every site in Site is also in BannedSites")
-        skipped = is_placed_by_others(document)
     except BadAttribute as error:
-        return Verdict("Failed", "Illegal Job JDL", str(error.detail))
-    if not files.lfns or skipped:
+        return ill_described(error)
+    # a transformation has chosen the site by the data already
+    if not files.lfns or description.transformation_id:
         return Files((), ())
     if case.options.catalog is None:
         return Verdict("Failed", NO_DATA, f"{files.lfns[0]}: {NO_CATALOGUE}")
@@ -133,11 +136,11 @@ def judge(
     try:
         return _judged(case, grid, files, found=found, narrowed=narrowed)
     except (BadAttribute, InvalidRequirements) as error:
-        return Verdict("Failed", "Illegal Job JDL", str(error.detail))
+        return ill_described(error)
 
 
 def _judged(case: Case, grid: Grid, files: Files, *, found: Found, narrowed: frozenset[str] | None) -> Verdict:
-    resolved = resolve(case.document, case.limits)
+    resolved = resolve(case.description, case.limits)
     unknown = [] if resolved.sites is None else [site for site in resolved.sites if site not in grid.sites]
     refused = _unknown_sites(unknown, resolved, case.limits)
     if refused is not None:
@@ -160,7 +163,7 @@ def _judged(case: Case, grid: Grid, files: Files, *, found: Found, narrowed: fro
         "Waiting",
         "Pilot Agent Submission",
         classes=requirement_classes(
-            case.document,
+            resolved,
             case.owner,
             case.limits,
             case.overrides,
@@ -234,7 +237,7 @@ def _warnings(case: Case, grid: Grid, unknown: Sequence[str], resolved: Resolved
             yield f"Site {site} is not known: it is not used"
         elif (reason := grid.closed(site)) is not None:
             yield f"Site {site} takes no work now: {reason}"
-    if text_of(case.document, "JobPath"):
+    if case.description.job_path:
         yield "JobPath is ignored: the checks are those of the installation and its extensions"
 
 

@@ -79,7 +79,8 @@ def from_jdl(text: str, *, origin: str, directory: Path, changes: Changes) -> De
         raise UsageFault(f"{origin}: {error.detail}", hint="Nothing was submitted.") from error
     if not document.get("Executable"):
         raise UsageFault(f"{origin}: Executable is missing.", hint='Add a line such as Executable = "/bin/echo";')
-    files, remote = _local_files(texts_of(document, "InputSandbox"), origin=origin, directory=directory)
+    names = texts_of(document.get("InputSandbox"), "InputSandbox")
+    files, remote = _local_files(names, origin=origin, directory=directory)
     changed = apply(document, changes)
     return Description(origin, changed, text if changes.are_empty() else None, files, remote)
 

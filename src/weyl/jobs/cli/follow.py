@@ -279,7 +279,8 @@ def final_output(session: Session, job_id: int, *, stderr: bool = False) -> str 
     """Return the whole output of a job that has ended, from its output sandbox; None if it left none."""
     pfns = session.client.send(sandbox_calls.get_job_sandbox(job_id, "output"))
     document = jdl.parse(session.client.send(submission.get_jdl(job_id)))
-    name = text_of(document, "StdError" if stderr else "StdOutput") or ("std.err" if stderr else "std.out")
+    attribute = "StdError" if stderr else "StdOutput"
+    name = text_of(document.get(attribute), attribute) or ("std.err" if stderr else "std.out")
     for pfn in reversed(pfns):
         content = read(session.client, pfn, name)
         if content is not None:

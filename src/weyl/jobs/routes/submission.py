@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from weyl.config.routes import CurrentConfig
 from weyl.descriptions.described import previewed, text_of_job
+from weyl.descriptions.description import Description
 from weyl.descriptions.errors import BadSubmission
 from weyl.descriptions.overrides import Overrides
 from weyl.descriptions.parametric import fill
@@ -213,8 +214,8 @@ async def get_requirements(job_id: int, actor: CurrentActor, tx: ReadTx, *, conf
     """Answer with what the job needs of a pilot: defaults of the VO filled in, and what retries have changed of it."""
     permit = await may_read(tx, actor, [job_id])
     [row] = await select_descriptions(tx, [permit.one(job_id)])
-    document = fill(row["document"], row["parameters"], job_id)
-    resolved = resolve(document, Limits.of(config.operations[actor.vo]))
+    description = Description.read(fill(row["document"], row["parameters"], job_id))
+    resolved = resolve(description, Limits.of(config.operations[actor.vo]))
     overrides = Overrides.read(row["overrides"])
     changed = replace(resolved, alternatives=tuple(map(overrides.applied, resolved.alternatives)))
     attempts = await select_attempts(tx, [job_id])

@@ -7,10 +7,12 @@ from typing import Any
 
 from weyl.config.models import Config
 from weyl.descriptions import parametric
-from weyl.descriptions.described import Owner, requirement_classes, text_of_job
+from weyl.descriptions.classes import requirement_classes
+from weyl.descriptions.described import text_of_job
+from weyl.descriptions.description import Description, Owner
 from weyl.descriptions.errors import BadAttribute
 from weyl.descriptions.overrides import NONE, Overrides
-from weyl.descriptions.requirements import ATTRIBUTES, Limits, priority, site_column
+from weyl.descriptions.requirements import ATTRIBUTES, Limits, priority, resolve, site_column
 from weyl.jobs.attempts import MINOR_EXHAUSTED, Again, Exhausted, decide
 from weyl.jobs.holds import Hold, HoldReason
 from weyl.jobs.permits import Managed
@@ -142,7 +144,7 @@ async def starts_of(
         owner = Owner(row["vo"], row["owner_group"], row["owner"])
         key = (row["description_id"], owner, repr(deciding))
         if key not in read:
-            read[key] = _read(description["document"] | deciding, owner, config)
+            read[key] = _read(parametric.common(description["document"]) | deciding, owner, config)
         found = read[key]
         if isinstance(found, str):
             outcome.failed[job_id] = found
@@ -156,8 +158,9 @@ async def starts_of(
 def _read(document: dict[str, Any], owner: Owner, config: Config) -> tuple[str, int] | str:
     limits = Limits.of(config.operations[owner.vo])
     try:
-        requirement_classes(document, owner, limits)
-        return site_column(document), priority(document, limits)
+        description = Description.read(document)
+        requirement_classes(resolve(description, limits), owner, limits)
+        return site_column(description.sites), priority(description.priority, limits)
     except (BadAttribute, InvalidRequirements) as error:
         return f"Illegal Job JDL: {error.detail}"
 

@@ -12,7 +12,8 @@ from itertools import repeat
 from typing import Any
 
 from weyl.config.models import Config
-from weyl.descriptions.described import Description, Form, Owner, Prepared, prepare
+from weyl.descriptions.described import Described, Form, Prepared, prepare
+from weyl.descriptions.description import Owner
 from weyl.descriptions.errors import BadSubmission
 from weyl.descriptions.requirements import Limits
 from weyl.jobs.additions import SubmissionRules, Submitting, candidates
@@ -190,7 +191,7 @@ def _with_id(text: str, job_id: int) -> str:
     return text.replace("%j", str(job_id)) if "%j" in text else text
 
 
-def _parameter_texts(description: Description) -> Iterator[str | None]:
+def _parameter_texts(description: Described) -> Iterator[str | None]:
     parameters = description.parameters()
     return repeat(None, 1) if parameters is None else map(json.dumps_text, parameters)
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from weyl.config.models import Config
 from weyl.descriptions import parametric
-from weyl.descriptions.described import Owner
+from weyl.descriptions.description import Description, Owner
+from weyl.descriptions.errors import BadAttribute
 from weyl.descriptions.overrides import Overrides
 from weyl.descriptions.requirements import ATTRIBUTES, Limits
 from weyl.jobs.grid import Grid
@@ -27,7 +28,7 @@ from weyl.preparation.input_data import Files
 from weyl.preparation.service import staging
 from weyl.preparation.service.extension_checks import ask_extensions
 from weyl.preparation.service.replicas import look_up
-from weyl.preparation.verdicts import Case, Found, Verdict, check_sanity, judge
+from weyl.preparation.verdicts import Case, Found, Verdict, check_sanity, ill_described, judge
 from weyl.resource_status.claims import Claims
 from weyl.resource_status.service.looks import read_claims
 from weyl.task_queues import service as task_queues
@@ -142,7 +143,7 @@ async def _read(tx: Tx, rows: Sequence[Row], *, config: Config, now: datetime, a
         key = (row["description_id"], row["owner"], row["owner_group"], row["vo"], json.dumps(filled), changed)
         if key not in numbers:
             numbers[key] = len(cases)
-            cases.append(_case(row, document | filled, config))
+            cases.append(_case(row, parametric.common(document) | filled, config))
         case_of.append(numbers[key])
     return Batch(rows, case_of, cases, await read_claims(tx, now), config, now)
 
@@ -152,7 +153,11 @@ def _case(row: Mapping[str, Any], document: dict[str, Any], config: Config) -> C
     if operations is None:
         return Verdict("Failed", "Illegal Job JDL", f"The VO {row['vo']} is not configured any more")
     owner = Owner(vo=row["vo"], group=row["owner_group"], name=row["owner"])
-    return Case(document, owner, Limits.of(operations), operations.input_data, Overrides.read(row["overrides"]))
+    try:
+        description = Description.read(document)
+    except BadAttribute as error:
+        return ill_described(error)
+    return Case(description, owner, Limits.of(operations), operations.input_data, Overrides.read(row["overrides"]))
 
 
 async def _decide(db: Database, batch: Batch, rules: PreparationRules) -> Judgement:
@@ -202,7 +207,7 @@ def _sane(batch: Batch, files: Mapping[int, Files]) -> Iterator[tuple[int, Case]
 def _preparing(batch: Batch, files: Mapping[int, Files]) -> dict[int, Preparing]:
     job_ids = batch.job_ids()
     return {
-        number: Preparing(job_ids[number], case.document, case.owner.vo, case.owner.group, case.owner.name)
+        number: Preparing(job_ids[number], case.description, case.owner.vo, case.owner.group, case.owner.name)
         for number, case in _sane(batch, files)
     }
 
