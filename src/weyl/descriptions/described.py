@@ -1,7 +1,7 @@
 """From documents and texts to jobs that can be stored: defaults are filled in, what cannot run is refused."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Any, Literal
@@ -67,7 +67,12 @@ class Prepared:
     """A whole submission: distinct descriptions, and for each job in the order asked for the index of its own."""
 
     descriptions: list[Described]
-    order: list[int] = field(default_factory=list)
+    order: list[int]
+
+    @classmethod
+    def of(cls, *descriptions: Described) -> "Prepared":
+        """Return a submission of these descriptions, each of them once."""
+        return cls(list(descriptions), list(range(len(descriptions))))
 
     @property
     def count(self) -> int:
@@ -91,7 +96,7 @@ def described(
     expansion: Expansion | None = None,
     attributes: Mapping[str, JobAttribute] = NO_ATTRIBUTES,
 ) -> Described:
-    """Return the jobs that a document makes, checked and ready for `jobs.service.submission.store`.
+    """Return the jobs that a document makes, checked and ready for `jobs.service.storing.store`.
 
     Whatever makes jobs makes them here: JDL and JSON through `prepare`, everything else directly. The document holds
     placeholders where the jobs of its expansion differ. `text` is what people are shown of it; by default the document

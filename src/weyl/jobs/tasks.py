@@ -19,7 +19,7 @@ from weyl.jobs.queries.removal import select_job_types
 from weyl.jobs.service import cleaning, stalled
 from weyl.jobs.service.bulk import BULK, bulk_handler
 from weyl.jobs.service.hosts import FORGET_AFTER
-from weyl.jobs.service.submission import KEY_LIFETIME
+from weyl.jobs.service.storing import KEY_LIFETIME
 from weyl.jobs.tables import job_heartbeats, job_history
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database

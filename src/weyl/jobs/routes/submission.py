@@ -33,7 +33,8 @@ from weyl.jobs.policy import may_read, may_submit
 from weyl.jobs.queries.reschedule import select_attempts
 from weyl.jobs.queries.submission import select_descriptions
 from weyl.jobs.routes.access import Rules
-from weyl.jobs.service.submission import MINOR_STATUS, STATUS, Submission, Submitted, read_only, submit
+from weyl.jobs.service.storing import MINOR_STATUS, STATUS, RequestKey, Submitted
+from weyl.jobs.service.submission import Submission, read_only, submit
 from weyl.kit import json
 from weyl.kit.bounds import IDS_MAX, REPORTS_BYTES_MAX, SUBMISSION_BYTES_MAX
 from weyl.kit.http import CurrentActor, CurrentUser, Now, ReadTx, WriteTx, json_response
@@ -110,16 +111,18 @@ def _validated(adapter: TypeAdapter[T], item: Any, index: int) -> T:
         raise RequestValidationError(faults) from error
 
 
-async def idempotency_key(
-    idempotency_key: Annotated[str | None, Header(include_in_schema=False)] = None,
-) -> str | None:
+async def request_key(
+    request: Request, idempotency_key: Annotated[str | None, Header(include_in_schema=False)] = None
+) -> RequestKey | None:
     """Return the key under which a repeated submission is known."""
-    if idempotency_key is not None and not 1 <= len(idempotency_key) <= _KEY_LENGTH_MAX:
+    if idempotency_key is None:
+        return None
+    if not 1 <= len(idempotency_key) <= _KEY_LENGTH_MAX:
         raise BadSubmission(f"Idempotency-Key: must have 1 to {_KEY_LENGTH_MAX} characters")
-    return idempotency_key
+    return RequestKey(idempotency_key, await request.body())
 
 
-Key = Annotated[str | None, Depends(idempotency_key)]
+RepeatKey = Annotated[RequestKey | None, Depends(request_key)]
 
 
 @router.post(
@@ -131,7 +134,6 @@ Key = Annotated[str | None, Depends(idempotency_key)]
     max_body_size=SUBMISSION_BYTES_MAX,
 )
 async def submit_jdl_jobs(
-    request: Request,
     user: CurrentUser,
     *,
     texts: Annotated[Sequence[str], Depends(submitted_texts)],
@@ -139,10 +141,10 @@ async def submit_jdl_jobs(
     config: CurrentConfig,
     now: Now,
     rules: Rules,
-    key: Key,
+    key: RepeatKey,
 ) -> Response:
     """Submit jobs: one description each, or one parametric description for many."""
-    submission = Submission(texts, key, await request.body() if key is not None else b"")
+    submission = Submission(texts, key)
     submitted = await submit(tx, submission, submitter=may_submit(user), config=config, now=now, rules=rules)
     return json_response(_inserted(submitted), status=201)
 
@@ -156,7 +158,6 @@ async def submit_jdl_jobs(
     max_body_size=SUBMISSION_BYTES_MAX,
 )
 async def submit_json_jobs(
-    request: Request,
     user: CurrentUser,
     *,
     texts: Annotated[Sequence[str], Depends(submitted_documents)],
@@ -164,10 +165,10 @@ async def submit_json_jobs(
     config: CurrentConfig,
     now: Now,
     rules: Rules,
-    key: Key,
+    key: RepeatKey,
 ) -> Response:
     """Submit jobs described in JSON: the attributes of JDL, and `requirements` in full."""
-    submission = Submission(texts, key, await request.body() if key is not None else b"", "json")
+    submission = Submission(texts, key, "json")
     submitted = await submit(tx, submission, submitter=may_submit(user), config=config, now=now, rules=rules)
     warnings = submitted.warnings or repeat(())
     answers = zip(_inserted(submitted), warnings, strict=False)
