@@ -143,6 +143,28 @@ def test_rooms_query_their_own_tables_only(trees: dict[Path, ast.Module]) -> Non
     assert foreign == []
 
 
+def test_a_policy_returns_a_permit_and_nobody_drops_it() -> None:
+    """A permit that is dropped is a check that the type checker would not miss."""
+    extensions = [path for path in (ROOT / "extensions").rglob("*.py") if "tests" not in path.parts]
+    problems = []
+    for path in [*sources(), *extensions]:
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            call = node.value if isinstance(node, ast.Expr) else None
+            call = call.value if isinstance(call, ast.Await) else call
+            if isinstance(call, ast.Call) and ast.unparse(call.func).rpartition(".")[2].startswith("may_"):
+                problems.append(f"{path.relative_to(ROOT)}:{call.lineno} drops a permit")
+        if "policy" not in path.relative_to(ROOT).with_suffix("").parts:
+            continue
+        problems += [
+            f"{path.relative_to(ROOT)}:{function.name} returns no permit"
+            for function in functions(tree)
+            if function.name.startswith("may_")
+            and (function.returns is None or ast.unparse(function.returns) in ("None", "bool"))
+        ]
+    assert problems == []
+
+
 def test_nouns_are_pure(trees: dict[Path, ast.Module]) -> None:
     rooms = [*ROOMS, "config", "descriptions", "resource_status"]
     reaching = set()

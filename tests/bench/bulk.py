@@ -33,7 +33,6 @@ TIMES_MAX = {"kill": 6.0, "delete": 12.0, "remove": 45.0}
 """How many times the CPU of the bare statements an order takes, of the worker and the database together."""
 STATEMENTS_MAX = {"kill": 14.0, "delete": 15.0, "remove": 13.0}
 """Statements per thousand jobs."""
-ORDERER = Orderer("voa", None, Scope("voa"))
 
 _DESCRIPTION = text(
     "INSERT INTO job_descriptions (jdl, document, jobs) VALUES ('', '{}', :jobs) RETURNING description_id"
@@ -116,11 +115,12 @@ class Bench:
 
     async def _order(self, action: str) -> None:
         order = BulkOrder.model_validate({"action": action, "search": []})
+        orderer = Orderer(order.action, "voa", None, Scope("voa"))
         async with self._db.read() as tx:
-            planned = await plan(tx, ORDERER, order)
+            planned = await plan(tx, orderer, order)
         assert planned.count == self._jobs, planned
         about = {"bound": planned.bound, "total": self._jobs}
-        ordered = confirmed(order, ORDERER, operation_id=uuid7(), who=("bench", "bench"), **about)
+        ordered = confirmed(order, orderer, operation_id=uuid7(), who=("bench", "bench"), **about)
         async with self._db.transaction() as tx:
             await begin(tx, BULK, ordered, undo_s=0, now=utcnow())
         tasks = [each for each in jobs_tasks.tasks(self._db, self._config) if each.task.name == BULK.name]

@@ -30,7 +30,7 @@ FOLLOW = Task("t.follow")
 
 async def _letters(db: Database) -> list[dict[str, object]]:
     async with db.read() as tx:
-        return [dict(row) for row in await outcomes.select_dead_letters(tx, task=None, limit=100)]
+        return [dict(row) for row in await outcomes.select_dead_letters(tx, KEEPER, task=None, limit=100)]
 
 
 async def test_a_savepoint_that_is_rolled_back_takes_its_tasks_along(db: Database) -> None:
@@ -45,12 +45,14 @@ async def test_a_savepoint_that_is_rolled_back_takes_its_tasks_along(db: Databas
 
 
 async def test_higher_priorities_start_first(db: Database) -> None:
+    urgent, idle = Task("t.urgent", priority=10), Task("t.idle", priority=-1)
     recorder = Recorder()
     async with db.transaction() as tx:
         await enqueue(tx, PLAIN, ["later"])
-        await enqueue(tx, dataclasses.replace(PLAIN, priority=10), ["first"])
-        await enqueue(tx, dataclasses.replace(PLAIN, priority=-1), ["last"])
-    await Worker(db, [PLAIN.bind_run(recorder)], concurrency=1).drain()
+        await enqueue(tx, urgent, ["first"])
+        await enqueue(tx, idle, ["last"])
+    bound = [task.bind_run(recorder) for task in (PLAIN, urgent, idle)]
+    await Worker(db, bound, concurrency=1).drain()
     assert recorder.payloads == ["first", "later", "last"]
 
 
@@ -105,7 +107,7 @@ async def test_the_last_failure_becomes_a_dead_letter_with_its_history(db: Datab
         await until(db, "SELECT count(*) FROM task_dead_letters")
     assert [run.attempt for run in recorder.runs] == [1, 2, 3]
     async with db.read() as tx:
-        letter = await outcomes.select_dead_letter(tx, task_id or 0)
+        letter = await outcomes.select_dead_letter(tx, KEEPER, task_id or 0)
     assert letter is not None
     assert letter["payload"] == {"lfn": "/a"}
     assert (letter["attempts"], letter["vo"], letter["error"]) == (3, "voa", "ValueError: wrong shape")

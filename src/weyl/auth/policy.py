@@ -37,15 +37,19 @@ def may_log_in(config: Config, scope: Scope, *, subject: str) -> Identity:
     )
 
 
-def may_change_vo(config: Config, subject: str, *, vo: str, to: str) -> None:
-    """Let a login of one VO go on in another whose members are known by the same identity provider.
+def may_go_on(config: Config, scope: Scope, *, subject: str, vo: str) -> Identity:
+    """Grant `scope` to a login of `vo`: also in another VO whose members are known by the same identity provider.
 
     A subject means nobody in particular to another provider, nor to the same one if it knows us as another client.
     """
-    if vo not in config.registry or config.registry[vo].idp != config.registry[to].idp:
-        raise NotGranted(f"VO {to} has another identity provider: log in there, /api/auth/web/login?vo={to}")
-    if subject not in config.registry[to].users:
-        raise NotGranted(f"You are not registered in VO {to}. {config.registry[to].support.message}")
+    if scope.vo != vo:
+        other = config.registry[scope.vo]
+        if vo not in config.registry or config.registry[vo].idp != other.idp:
+            url = f"/api/auth/web/login?vo={scope.vo}"
+            raise NotGranted(f"VO {scope.vo} has another identity provider: log in there, {url}")
+        if subject not in other.users:
+            raise NotGranted(f"You are not registered in VO {scope.vo}. {other.support.message}")
+    return may_log_in(config, scope, subject=subject)
 
 
 def is_suspended(organisation: Organisation, *, vo: str, subject: str) -> bool:

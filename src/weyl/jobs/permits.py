@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from weyl.jobs.errors import JobNotFound
+from weyl.jobs.models.bulk import BulkAction
 from weyl.kit.errors import Forbidden
 
 
@@ -57,9 +58,17 @@ class Managed:
 
 
 @dataclass(frozen=True, slots=True)
-class Orderer:
-    """May order what is done to many jobs of this VO: to those of `owner`, None to any; and sees those of `seen`."""
+class Forcer:
+    """May move jobs as the machine of states does not allow."""
 
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class Orderer:
+    """May order this `action` on many jobs of this VO: on those of `owner`, None on any; and sees those of `seen`."""
+
+    action: BulkAction
     vo: str
     owner: str | None
     seen: Scope

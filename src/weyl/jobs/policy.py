@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from weyl.jobs.permits import Managed, Orderer, Readable, Scope
+from weyl.jobs.models.bulk import BulkAction
+from weyl.jobs.permits import Forcer, Managed, Orderer, Readable, Scope
 from weyl.jobs.queries.access import select_access
 from weyl.kit.db import Tx
 from weyl.kit.errors import Forbidden
@@ -57,17 +58,16 @@ async def may_manage(tx: Tx, user: User, job_ids: Collection[int], *, legacy_pil
     return Managed(dict.fromkeys(rows, user.pilot_stamp), missing, past)
 
 
-def may_order(user: User, *, global_jobs_info: bool) -> Orderer:
-    """Admit users to orders about their own jobs, administrators of jobs to orders about those of their VO."""
+def may_order(user: User, action: BulkAction, *, global_jobs_info: bool) -> Orderer:
+    """Admit users to orders about their own jobs, administrators of jobs to orders about those of their VO.
+
+    Administrators alone remove jobs for good.
+    """
+    if action is BulkAction.REMOVE and not user.has("JobAdministrator"):
+        raise Forbidden("Removing jobs for good needs the property JobAdministrator")
     found = may_search(user, global_jobs_info=global_jobs_info)
     owner = None if user.has("JobAdministrator") else user.preferred_username
-    return Orderer(user.vo, owner, Scope(user.vo, found.owner))
-
-
-def may_remove(user: User) -> None:
-    """Admit administrators to removing jobs for good."""
-    if not user.has("JobAdministrator"):
-        raise Forbidden("Removing jobs for good needs the property JobAdministrator")
+    return Orderer(action, user.vo, owner, Scope(user.vo, found.owner))
 
 
 def may_change_ordered(orderer: Orderer, rows: Mapping[int, Any]) -> Managed:
@@ -76,10 +76,11 @@ def may_change_ordered(orderer: Orderer, rows: Mapping[int, Any]) -> Managed:
     return Managed({job_id: row["pilot_stamp"] for job_id, row in allowed.items()}, frozenset())
 
 
-def may_force(user: User) -> None:
+def may_force(user: User) -> Forcer:
     """Admit administrators to moves that the machine of states does not have."""
     if not user.has("JobAdministrator"):
         raise Forbidden("Forcing a status needs the property JobAdministrator")
+    return Forcer(user.subject)
 
 
 async def _admitted(

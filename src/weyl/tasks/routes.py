@@ -37,15 +37,13 @@ LetterId = Annotated[int, Path(ge=1, lt=2**63)]
 @router.get("", operation_id="tasks_list", response_model=list[TaskKind])
 async def list_tasks(user: CurrentUser, tx: ReadTx) -> Response:
     """Answer with the tasks that workers know, and how many of each wait, run and are dead."""
-    may_keep(user)
-    return json_response(_with_words(await schedules.select_kinds(tx)))
+    return json_response(_with_words(await schedules.select_kinds(tx, may_keep(user))))
 
 
 @router.get("/schedules", operation_id="tasks_list_schedules", response_model=list[Schedule])
 async def list_schedules(user: CurrentUser, tx: ReadTx, limit: Limit = 1000) -> Response:
     """Answer with when tasks run by themselves, for the installation and for each VO."""
-    may_keep(user)
-    return json_response(_with_words(await schedules.select_schedules(tx, limit=limit)))
+    return json_response(_with_words(await schedules.select_schedules(tx, may_keep(user), limit=limit)))
 
 
 def _with_words(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -55,8 +53,7 @@ def _with_words(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 @router.get("/locks", operation_id="tasks_list_locks", response_model=list[HeldLock])
 async def list_locks(user: CurrentUser, tx: ReadTx, limit: Limit = 1000) -> Response:
     """Answer with the locks, and the places under limits, that running tasks have."""
-    may_keep(user)
-    return json_response(await locks.select_locks(tx, limit=limit))
+    return json_response(await locks.select_locks(tx, may_keep(user), limit=limit))
 
 
 @router.get("/dead", operation_id="tasks_list_dead", response_model=list[DeadLetter])
@@ -67,8 +64,7 @@ async def list_dead_letters(
     limit: Limit = 100,
 ) -> Response:
     """Answer with the tasks that failed for the last time, the newest first."""
-    may_keep(user)
-    return json_response(await outcomes.select_dead_letters(tx, task=task, limit=limit))
+    return json_response(await outcomes.select_dead_letters(tx, may_keep(user), task=task, limit=limit))
 
 
 @router.post(
@@ -85,8 +81,8 @@ async def search_dead_letters(
     per_page: Annotated[int, Query(ge=1, le=PER_PAGE_MAX)] = 100,
 ) -> Response:
     """Find dead letters by any of their columns; one page at a time, the newest first unless told otherwise."""
-    may_keep(user)
-    found = await service.search_dead(tx, params or SearchParams(), page=page, per_page=per_page)
+    keeper = may_keep(user)
+    found = await service.search_dead(tx, keeper, params or SearchParams(), page=page, per_page=per_page)
     return page_response(found.rows, page=page, per_page=per_page, total=found.total, unit="letters")
 
 
@@ -107,8 +103,7 @@ async def discard_dead_letters(letters: LetterIds, user: CurrentUser, tx: WriteT
 @router.get("/dead/{letter_id}", operation_id="tasks_get_dead", response_model=DeadLetterDetails)
 async def get_dead_letter(letter_id: LetterId, user: CurrentUser, tx: ReadTx) -> Response:
     """Answer with one dead letter: its payload, error, traceback and attempts."""
-    may_keep(user)
-    found = await outcomes.select_dead_letter(tx, letter_id)
+    found = await outcomes.select_dead_letter(tx, may_keep(user), letter_id)
     if found is None:
         raise DeadLetterNotFound(f"There is no dead letter {letter_id}")
     return json_response(found)

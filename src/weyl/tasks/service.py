@@ -114,14 +114,14 @@ class Found:
     total: int
 
 
-async def search_dead(tx: Tx, params: SearchParams, *, page: int, per_page: int) -> Found:
+async def search_dead(tx: Tx, keeper: TaskKeeper, params: SearchParams, *, page: int, per_page: int) -> Found:
     """Find dead letters; a page behind the last one is asked for its number alone."""
     for name in params.parameters or ():
         pick(outcomes.COLUMNS, name)
     first = min((page - 1) * per_page, FIRST_MAX)
-    rows = await outcomes.search_dead_letters(tx, params, first=first, limit=per_page)
+    rows = await outcomes.search_dead_letters(tx, keeper, params, first=first, limit=per_page)
     if not rows and first:
-        before = await outcomes.search_dead_letters(tx, params, first=0, limit=1)
+        before = await outcomes.search_dead_letters(tx, keeper, params, first=0, limit=1)
         return Found([], before[0]["total"] if before else 0)
     totals = [row.pop("total") for row in rows]
     return Found(rows, totals[0] if totals else 0)

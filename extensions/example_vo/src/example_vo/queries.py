@@ -5,19 +5,21 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from example_vo.permits import Annotator, Reader
 from example_vo.tables import notes
 from weyl.kit.db import Tx
 
 
-async def insert_note(tx: Tx, *, vo: str, campaign: str, author: str, text: str, at: datetime) -> None:
+async def insert_note(tx: Tx, annotator: Annotator, *, campaign: str, text: str, at: datetime) -> None:
     """Store a note."""
-    await tx.execute(sa.insert(notes).values(vo=vo, campaign=campaign, author=author, text=text, at=at))
+    values = {"vo": annotator.vo, "author": annotator.author, "campaign": campaign, "text": text, "at": at}
+    await tx.execute(sa.insert(notes).values(values))
 
 
-async def select_notes(tx: Tx, vo: str) -> list[dict[str, Any]]:
+async def select_notes(tx: Tx, reader: Reader) -> list[dict[str, Any]]:
     """Return the notes of a VO, oldest first."""
     columns = (notes.c.campaign, notes.c.author, notes.c.text, notes.c.at)
-    rows = await tx.execute(sa.select(*columns).where(notes.c.vo == vo).order_by(notes.c.note_id))
+    rows = await tx.execute(sa.select(*columns).where(notes.c.vo == reader.vo).order_by(notes.c.note_id))
     return [dict(row) for row in rows.mappings()]
 
 

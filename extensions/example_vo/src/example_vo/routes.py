@@ -6,10 +6,10 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from example_vo import queries
-from example_vo.campaigns import MANAGER
+from example_vo.policy import may_annotate, may_read
 from example_vo.section import ExampleVO
 from weyl.config.routes import CurrentConfig
-from weyl.kit.errors import Forbidden, NotFound
+from weyl.kit.errors import NotFound
 from weyl.kit.http import CurrentActor, CurrentUser, Now, ReadTx, WriteTx, json_response
 from weyl.resource_status.routes import Board, get_site_status
 
@@ -25,7 +25,7 @@ class Note(BaseModel):
 @router.get("", operation_id="campaigns_list")
 async def list_campaigns(user: CurrentUser, config: CurrentConfig, tx: ReadTx) -> Response:
     """Answer with the campaigns and what the members of the VO noted about them."""
-    notes = await queries.select_notes(tx, user.vo)
+    notes = await queries.select_notes(tx, may_read(user))
     return json_response(
         [
             {"Campaign": name, "Notes": [note for note in notes if note["campaign"] == name]}
@@ -39,12 +39,10 @@ async def add_note(
     campaign: str, note: Note, user: CurrentUser, *, config: CurrentConfig, tx: WriteTx, now: Now
 ) -> Response:
     """Add a note to a campaign."""
-    if not user.has(MANAGER):
-        raise Forbidden(f"Notes on campaigns are written by holders of {MANAGER}")
+    annotator = may_annotate(user)
     if campaign not in config.section(ExampleVO).campaigns:
         raise NotFound(f"Campaign {campaign} does not exist")
-    author = user.preferred_username
-    await queries.insert_note(tx, vo=user.vo, campaign=campaign, author=author, text=note.text, at=now)
+    await queries.insert_note(tx, annotator, campaign=campaign, text=note.text, at=now)
     return json_response({"Campaign": campaign}, status=201)
 
 

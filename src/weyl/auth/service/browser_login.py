@@ -6,7 +6,7 @@ from datetime import datetime
 from weyl.auth.errors import InvalidScope, InvalidState, NotThisBrowser, RefusedByProvider
 from weyl.auth.local_paths import local_path
 from weyl.auth.models import SessionChange
-from weyl.auth.policy import may_change_vo, may_log_in
+from weyl.auth.policy import may_go_on
 from weyl.auth.scopes import Scope
 from weyl.auth.sealing import Journey, digest_of_kept
 from weyl.auth.service.authority import Authority
@@ -101,7 +101,5 @@ async def switch(
     vo = row.vo if change.vo is None else change.vo
     words = [f"vo:{vo}", f"group:{change.group}", *(f"property:{name}" for name in change.properties)]
     scope = authority.scope(" ".join(words))
-    if scope.vo != row.vo:
-        may_change_vo(config, subject_of(row), vo=row.vo, to=scope.vo)
-    identity = may_log_in(config, scope, subject=subject_of(row))
+    identity = may_go_on(config, scope, subject=subject_of(row), vo=row.vo)
     return await sessions.change(session, scope=scope, identity=identity, now=now)

@@ -9,9 +9,9 @@ from weyl.auth.plans import LIFETIME_S, Plan, digest_of, open_plan, seal
 from weyl.config.models import Config
 from weyl.config.routes import CurrentConfig
 from weyl.jobs.errors import BadOrder
-from weyl.jobs.models.bulk import BulkAction, BulkOrder, BulkPlan
+from weyl.jobs.models.bulk import BulkOrder, BulkPlan
 from weyl.jobs.permits import Orderer
-from weyl.jobs.policy import may_order, may_remove
+from weyl.jobs.policy import may_order
 from weyl.jobs.service import bulk as service
 from weyl.kit.bounds import IDS_BYTES_MAX
 from weyl.kit.http import CurrentDatabase, CurrentSearches, CurrentUser, Now, User, json_response
@@ -47,7 +47,7 @@ async def order_jobs(
     seconds, until which it can be cancelled (`DELETE /api/operations/{id}`); jobs that are submitted after the plan are
     never touched.
     """
-    orderer = _orderer(user, order.action, config)
+    orderer = _orderer(user, order, config)
     digest = digest_of(service.checked(order).subject())
     keys = KEYS.of(request)
     if order.plan_token is not None:
@@ -72,8 +72,7 @@ async def order_jobs(
 _SHOWN = ("count", "by", "sample", "not_allowed", "not_possible", "missing")
 
 
-def _orderer(user: User, action: BulkAction, config: Config) -> Orderer:
-    if action is BulkAction.REMOVE:
-        may_remove(user)
+def _orderer(user: User, order: BulkOrder, config: Config) -> Orderer:
     settings = config.operations.get(user.vo)
-    return may_order(user, global_jobs_info=settings is None or settings.services.job_monitoring.global_jobs_info)
+    is_seen = settings is None or settings.services.job_monitoring.global_jobs_info
+    return may_order(user, order.action, global_jobs_info=is_seen)

@@ -29,12 +29,11 @@ async def set_job_statuses(
     reports: StatusReports, manager: CurrentManager, writes: Writes, now: Now, force: bool = False
 ) -> Response:
     """Report statuses of jobs, each dated between the year 2000 and one day from now."""
-    if force:
-        may_force(manager.user)
+    forcer = may_force(manager.user) if force else None
     dated = read_reports(reports, now)
     permit = await manager.admit(dated)
     is_of_run = manager.user.kind != "user"
-    request = StatusRequest(permit, dated, now, force=force, is_of_run=is_of_run)
+    request = StatusRequest(permit, dated, now, forcer=forcer, is_of_run=is_of_run)
     return _answer(await writes.set_statuses(request))
 
 

@@ -97,7 +97,7 @@ async def plan(tx: Tx, orderer: Orderer, order: BulkOrder) -> Planned:
     ids = None if order.ids is None else _held(order.ids)
     target = queries.Target(orderer.seen, order.search or (), ids, bound)
     counts = await _counts(tx, target)
-    possible = POSSIBLE[order.action]
+    possible = POSSIBLE[orderer.action]
     allowed = [row for row in counts if orderer.may_change(orderer.vo, row["Owner"])]
     meant = [row for row in allowed if row["Status"] in possible]
     mine = queries.Target(_changeable(orderer), target.specs, ids, bound)
@@ -148,7 +148,7 @@ def confirmed(
     subject, name = who
     return Order(
         operation_id=operation_id,
-        kind=KIND + order.action,
+        kind=KIND + orderer.action,
         vo=orderer.vo,
         subject=subject,
         created_by=name,
@@ -170,8 +170,8 @@ def bulk_handler(config: ConfigStore, references: Sequence[JobReferences]) -> Ba
 
     async def do(tx: Tx, batch: Batch) -> BatchOutcome:
         arguments = batch.arguments
-        orderer = Orderer(batch.vo, arguments["owner"], Scope(batch.vo, arguments["seen_owner"]))
         action = BulkAction(batch.kind.removeprefix(KIND))
+        orderer = Orderer(action, batch.vo, arguments["owner"], Scope(batch.vo, arguments["seen_owner"]))
         if batch.items is not None:
             rows: Mapping[int, Any] = await select_access(tx, batch.items, None)
         else:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from weyl.jobs.permits import Managed
+from weyl.jobs.permits import Forcer, Managed
 from weyl.jobs.queries import commands as command_queries
 from weyl.jobs.queries import status as queries
 from weyl.jobs.states import (
@@ -35,7 +35,7 @@ class StatusRequest:
     permit: Managed
     reports: Mapping[int, Sequence[Report]]
     now: datetime
-    force: bool = False
+    forcer: Forcer | None = None
     # Made by this server: never late, whatever a wrapper with a fast clock has written into the history.
     is_ours: bool = False
     # Made by the pilot or the payload itself: never from before its match.
@@ -108,7 +108,7 @@ class _Batch:
                 outcome.failed[job_id] = NOT_FOUND
             else:
                 made = _dated(state, reports, request)
-                change = merge(state, made, request.now, force=request.force)
+                change = merge(state, made, request.now, force=request.forcer is not None)
                 self.states[job_id] = follow(state, change)
                 self.changes.setdefault(job_id, []).append(change)
                 outcome.success[job_id] = change
@@ -171,7 +171,7 @@ async def _leave_queue(tx: Tx, requests: Sequence[StatusRequest], wanted: set[in
         job_id
         for request in requests
         for job_id, reports in request.reports.items()
-        if job_id in wanted and any(_may_leave(report.status, force=request.force) for report in reports)
+        if job_id in wanted and any(_may_leave(report.status, force=request.forcer is not None) for report in reports)
     }
     await task_queues.remove_jobs(tx, sorted(leaving))
     return sorted(leaving)

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from weyl.kit.db import Tx
 from weyl.tasks.claims import Claim
+from weyl.tasks.permits import TaskKeeper
 from weyl.tasks.tables import task_buckets, task_locks
 
 _TAKE = sa.text("SELECT * FROM task_take(:keys, :modes, :slots, :holder, :task, :ttl, :is_durable)")
@@ -75,7 +76,7 @@ async def release_locks(tx: Tx, holder: str) -> None:
     await tx.execute(sa.delete(task_locks).where(task_locks.c.holder == holder))
 
 
-async def select_locks(tx: Tx, *, limit: int) -> list[Mapping[str, Any]]:
+async def select_locks(tx: Tx, keeper: TaskKeeper, *, limit: int) -> list[Mapping[str, Any]]:
     """Return the locks and places that are held now, the oldest first."""
     rows = await tx.execute(
         sa.select(

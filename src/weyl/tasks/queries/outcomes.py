@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from weyl.kit.db import Tx
 from weyl.kit.search import SearchParams
 from weyl.kit.search_sql import Columns, order_by, search_errors, where
+from weyl.tasks.permits import TaskKeeper
 from weyl.tasks.tables import queue, task_dead_letters, task_groups
 
 _letters, _groups = task_dead_letters.c, task_groups.c
@@ -74,7 +75,7 @@ async def insert_dead_letters(tx: Tx, letters: Sequence[Mapping[str, Any]]) -> N
     await tx.execute(sa.insert(task_dead_letters), list(letters))
 
 
-async def select_dead_letters(tx: Tx, *, task: str | None, limit: int) -> list[Mapping[str, Any]]:
+async def select_dead_letters(tx: Tx, keeper: TaskKeeper, *, task: str | None, limit: int) -> list[Mapping[str, Any]]:
     """Return dead letters, the newest first."""
     statement = sa.select(
         *(_letters[name] for name in ("id", "task", "vo", "error", "attempts", "enqueued_at", "died_at"))
@@ -91,7 +92,9 @@ COLUMNS: Columns = {
 """What dead letters are searched by, and what lists show of them."""
 
 
-async def search_dead_letters(tx: Tx, params: SearchParams, *, first: int, limit: int) -> list[dict[str, Any]]:
+async def search_dead_letters(
+    tx: Tx, keeper: TaskKeeper, params: SearchParams, *, first: int, limit: int
+) -> list[dict[str, Any]]:
     """Return the dead letters that meet all conditions, each with the number of all of them."""
     names = [name for name in COLUMNS if not params.parameters or name in params.parameters]
     # The number is counted with the rows: nobody has so many dead letters that it would take long.
@@ -106,7 +109,7 @@ async def search_dead_letters(tx: Tx, params: SearchParams, *, first: int, limit
     return [dict(row) for row in rows.mappings()]
 
 
-async def select_dead_letter(tx: Tx, letter_id: int) -> Mapping[str, Any] | None:
+async def select_dead_letter(tx: Tx, keeper: TaskKeeper, letter_id: int) -> Mapping[str, Any] | None:
     """Return one dead letter with all that is known of it."""
     found = (await tx.execute(sa.select(task_dead_letters).where(_letters.id == letter_id))).mappings().one_or_none()
     return None if found is None else dict(found)

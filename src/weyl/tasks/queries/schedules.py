@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from weyl.kit.db import Tx
 from weyl.kit.task import Task
+from weyl.tasks.permits import TaskKeeper
 from weyl.tasks.schedule import Planned
 from weyl.tasks.tables import queue, task_dead_letters, task_kinds, task_schedules
 
@@ -125,7 +126,7 @@ async def select_next_due(tx: Tx, names: Sequence[str]) -> datetime | None:
     return earliest
 
 
-async def select_schedules(tx: Tx, *, limit: int) -> list[Mapping[str, Any]]:
+async def select_schedules(tx: Tx, keeper: TaskKeeper, *, limit: int) -> list[Mapping[str, Any]]:
     """Return all schedules by task and VO."""
     rows = await tx.execute(
         sa.select(
@@ -139,7 +140,7 @@ async def select_schedules(tx: Tx, *, limit: int) -> list[Mapping[str, Any]]:
     return [dict(row) for row in rows.mappings()]
 
 
-async def select_kinds(tx: Tx) -> list[Mapping[str, Any]]:
+async def select_kinds(tx: Tx, keeper: TaskKeeper) -> list[Mapping[str, Any]]:
     """Return the declared tasks with how many of each wait, run and are dead."""
     status = sa.cast(queue.c.status, sa.Text)
     waiting = (
