@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import structlog
 from tests.infra.app import config_document
 from tests.jobs.conftest import MakeJobs, Rows
 
 from weyl.config.models import Config
 from weyl.jobs.queries.commands import delete_expired
+from weyl.jobs.service import stalled
 from weyl.jobs.service.end_of_pilot import end_of_pilot
 from weyl.jobs.service.moves import fail
 from weyl.jobs.service.stalled import FAIL_LOST, FAIL_UNHEARD, MARK_STALLED, Rule, apply
@@ -112,6 +114,21 @@ async def test_a_locked_job_is_passed_over(db: Database, make_jobs: MakeJobs) ->
         await other.execute(sa.select(jobs.c.job_id).where(jobs.c.job_id == held).with_for_update())
         assert await run(db, MARK_STALLED) == 1
     assert await run(db, MARK_STALLED) == 1
+
+
+async def test_a_sweep_goes_on_until_nothing_is_left_and_logs_what_it_did(
+    db: Database, make_jobs: MakeJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stalled, "BATCH", 2)
+    held, *_ = await make_jobs(5, status="Running", heart_beat_time=ago(hours=2))
+    with structlog.testing.capture_logs() as logs:
+        async with db.transaction() as other:
+            await other.execute(sa.select(jobs.c.job_id).where(jobs.c.job_id == held).with_for_update())
+            assert await run(db, MARK_STALLED) == 4
+        assert await run(db, MARK_STALLED) == 1
+        assert await run(db, MARK_STALLED) == 0
+    told = [(each["event"], each["rule"], each["jobs"]) for each in logs]
+    assert told == [("jobs.silent_moved", "stalled", 4), ("jobs.silent_moved", "stalled", 1)]
 
 
 async def test_many_silent_jobs_cost_a_handful_of_statements(db: Database, make_jobs: MakeJobs) -> None:

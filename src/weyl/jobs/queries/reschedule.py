@@ -72,7 +72,8 @@ _RULES = {
 }
 _SELECT_SILENT = {
     rule: sa.text(
-        f"SELECT job_id {_SILENT.format(condition=condition, since=since)} ORDER BY job_id LIMIT :limit"
+        f"SELECT job_id {_SILENT.format(condition=condition, since=since)} AND job_id > :after"
+        " ORDER BY job_id LIMIT :limit"
     ).bindparams(sa.bindparam("now", type_=Timestamp))
     for rule, (condition, since) in _RULES.items()
 }
@@ -105,9 +106,9 @@ async def select_pilots_with_jobs(tx: Tx, stamps: Sequence[str]) -> set[str]:
     return set((await tx.execute(_WITH_JOBS, {"stamps": list(stamps)})).scalars())
 
 
-async def select_silent_jobs(tx: Tx, rule: str, *, limits: Limits, now: datetime, limit: int) -> list[int]:
-    """Return jobs that one rule of health has found wanting."""
-    parameters = {**_patience(limits), "now": now, "limit": limit}
+async def select_silent_jobs(tx: Tx, rule: str, *, limits: Limits, now: datetime, after: int, limit: int) -> list[int]:
+    """Return jobs that one rule of health has found wanting, in order, from behind a job on."""
+    parameters = {**_patience(limits), "now": now, "after": after, "limit": limit}
     return list((await tx.execute(_SELECT_SILENT[rule], parameters)).scalars())
 
 

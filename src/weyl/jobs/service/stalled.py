@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import structlog
+
 from weyl.config.models import Config
 from weyl.config.operations import JobHealth, SiteJobHealth
 from weyl.jobs.queries import reschedule as queries
@@ -20,6 +22,8 @@ SOURCE = "StalledJobs"
 MINOR_GIVEN_UP = "Watchdog identified this job as stalled"
 BATCH = 10_000
 REPORTS_MISSED_MIN = 3
+
+log = structlog.get_logger(__name__)
 
 Rows = Mapping[int, Any]
 
@@ -69,7 +73,7 @@ RULES = (FAIL_LOST, MARK_STALLED, FAIL_UNHEARD)
 
 
 async def apply(db: Database, rule: Rule, *, config: Config, now: datetime) -> int:
-    """Apply a rule to all silent jobs, and return how many that were; one that cannot be moved is left alone."""
+    """Apply a rule to all silent jobs, batch by batch; returns how many it moved, and leaves alone what it cannot."""
     limits = _limits(config, rule)
 
     async def among(job_ids: Sequence[int]) -> int:
@@ -78,9 +82,17 @@ async def apply(db: Database, rule: Rule, *, config: Config, now: datetime) -> i
             await rule.apply(tx, rows, config, now)
         return len(rows)
 
-    async with db.read() as tx:
-        silent = await queries.select_silent_jobs(tx, rule.name, limits=limits, now=now, limit=BATCH)
-    return (await isolate(silent, among, event="jobs.silent_not_moved")).done
+    moved, after, has_more = 0, 0, True
+    while has_more:
+        async with db.read() as tx:
+            silent = await queries.select_silent_jobs(tx, rule.name, limits=limits, now=now, after=after, limit=BATCH)
+        outcome = await isolate(silent, among, event="jobs.silent_not_moved")
+        moved += outcome.done
+        has_more = len(silent) == BATCH and not outcome.is_given_up
+        after = silent[-1] if silent else after
+    if moved:
+        log.info("jobs.silent_moved", rule=rule.name, jobs=moved)
+    return moved
 
 
 def _limits(config: Config, rule: Rule) -> queries.Limits:
