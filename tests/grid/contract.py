@@ -11,11 +11,11 @@ from weyl.pilots.compute_elements.driver import (
     CEState,
     ComputeElementDriver,
     Copy,
-    DriverError,
     PilotSpec,
     Submitted,
     job_name,
 )
+from weyl.remote.errors import RemoteError
 
 # The gate is a file of the test: a pilot that is told of one goes on when it is there.
 SCRIPT = b"""#!/bin/sh
@@ -137,7 +137,7 @@ async def refusal(answer: Awaitable[object]) -> str:
     """Return why a driver could not do what it was asked for, whether it raised or gave a reason for each copy."""
     try:
         got = await answer
-    except (DriverError, OSError) as error:
+    except (RemoteError, OSError) as error:
         return str(error)
     assert isinstance(got, Submitted)
     assert got.handles == {}

@@ -10,8 +10,8 @@ from typing import Any
 import psutil
 
 from weyl.demo.stack import processes_below
-from weyl.pilots.compute_elements.credential_files import credentials_of
 from weyl.pilots.compute_elements.driver import ComputeElementDriver, DriverContext, DriverFactory
+from weyl.remote.credential_files import credentials_of
 
 
 @dataclass(kw_only=True)

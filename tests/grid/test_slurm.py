@@ -7,8 +7,9 @@ import pytest
 
 from tests.grid.contract import Grid, copies, names
 from tests.grid.site import GridSite, open_directory
-from weyl.pilots.compute_elements.driver import CEState, ComputeElementDriver, DriverError
+from weyl.pilots.compute_elements.driver import CEState, ComputeElementDriver
 from weyl.pilots.compute_elements.slurm_words import STATES, status_of
+from weyl.remote.errors import RemoteError
 
 pytestmark = [pytest.mark.xdist_group("grid-slurm"), pytest.mark.timeout(300)]
 
@@ -37,7 +38,7 @@ async def state_or_none(driver: ComputeElementDriver, handle: str) -> CEState | 
     """Return a state; None if the driver says that it cannot know."""
     try:
         return (await driver.status([handle]))[handle].state
-    except DriverError:
+    except RemoteError:
         return None
 
 

@@ -16,11 +16,12 @@ import pytest
 from tests.grid.contract import Grid, copies
 from tests.grid.daemons import run
 from tests.grid.site import GridSite
-from weyl.pilots.compute_elements.credential_files import credentials_of
-from weyl.pilots.compute_elements.driver import CEState, DriverError, OutcomeUnknown
-from weyl.pilots.compute_elements.ssh_command import SSHAddress, SSHOptions
-from weyl.pilots.compute_elements.ssh_transport import SSHTransport, Trouble, private_directory
-from weyl.pilots.compute_elements.transport import LocalTransport, Transport
+from weyl.pilots.compute_elements.driver import CEState
+from weyl.remote.credential_files import credentials_of
+from weyl.remote.errors import OutcomeUnknown, RemoteError
+from weyl.remote.ssh_command import SSHAddress, SSHOptions
+from weyl.remote.ssh_transport import SSHTransport, Trouble, private_directory
+from weyl.remote.transport import LocalTransport, Transport
 
 pytestmark = [pytest.mark.xdist_group("grid-ssh"), pytest.mark.timeout(200)]
 
@@ -87,13 +88,13 @@ async def test_scripts_get_arguments_and_data_as_they_are(way: Way, shell: str) 
 
 
 async def test_a_host_with_another_key_is_not_spoken_to(way: Way) -> None:
-    with pytest.raises(DriverError, match=r"(?i)host key"):
+    with pytest.raises(RemoteError, match=r"(?i)host key"):
         await way.open(HostKeys=(OTHER_KEY,)).run("id", timeout_s=TIMEOUT_S)
 
 
 async def test_a_host_whose_key_nobody_gave_is_not_spoken_to(way: Way, tmp_path: Path) -> None:
     (tmp_path / "known").write_text("")
-    with pytest.raises(DriverError, match=r"(?i)host key"):
+    with pytest.raises(RemoteError, match=r"(?i)host key"):
         await way.open(HostKeys=(), KnownHosts=tmp_path / "known").run("id", timeout_s=TIMEOUT_S)
 
 
@@ -101,9 +102,9 @@ async def test_a_key_that_is_not_welcome_is_told_and_the_host_left_alone_for_a_w
     (tmp_path / "ssh").mkdir()
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "ssh" / "ssh-key")
     transport = way.open(credentials=tmp_path)
-    with pytest.raises(DriverError, match="Permission denied"):
+    with pytest.raises(RemoteError, match="Permission denied"):
         await transport.run("id", timeout_s=TIMEOUT_S)
-    with pytest.raises(DriverError, match="Permission denied"):
+    with pytest.raises(RemoteError, match="Permission denied"):
         await transport.run("id", timeout_s=TIMEOUT_S)
     # The welcome key, put into the same place, is used at once: it makes a connection of its own.
     assert way.site.credentials is not None
@@ -114,7 +115,7 @@ async def test_a_key_that_is_not_welcome_is_told_and_the_host_left_alone_for_a_w
 async def test_a_host_is_reached_through_another_whose_key_is_checked_too(way: Way) -> None:
     endpoint, keys = way.site.element["Endpoint"], way.site.element["DriverOptions"]["HostKeys"]
     gate = endpoint.replace("127.0.0.1", "localhost")
-    with pytest.raises(DriverError, match=r"(?i)host key"):
+    with pytest.raises(RemoteError, match=r"(?i)host key"):
         await way.open(ProxyJump=gate, ProxyHostKeys=(OTHER_KEY,)).run("id -un", timeout_s=TIMEOUT_S)
     transport = way.open(ProxyJump=gate, ProxyHostKeys=tuple(keys))
     assert (await transport.run("id -un", timeout_s=TIMEOUT_S)).out == b"weyltest\n"
@@ -132,7 +133,7 @@ async def test_a_password_does_where_a_site_has_nothing_better(way: Way, tmp_pat
         if content == password:
             assert (await transport.run("id -un", timeout_s=TIMEOUT_S)).out == b"weyltest\n"
         else:
-            with pytest.raises(DriverError, match="Permission denied"):
+            with pytest.raises(RemoteError, match="Permission denied"):
                 await transport.run("id -un", timeout_s=TIMEOUT_S)
 
 
@@ -205,7 +206,7 @@ def is_left_alone(trouble: Trouble) -> bool:
     """Tell whether a host is not to be tried yet."""
     try:
         trouble.demand_pause_is_over("ssh://node")
-    except DriverError:
+    except RemoteError:
         return True
     return False
 
@@ -221,7 +222,7 @@ def test_a_host_is_left_alone_for_longer_and_longer(tmp_path: Path) -> None:
         while is_left_alone(trouble):
             now += 1
         pauses.append(now - began)
-    with pytest.raises(DriverError, match="left alone for 60 s more: no route"):
+    with pytest.raises(RemoteError, match="left alone for 60 s more: no route"):
         Trouble(trouble.path, now=lambda: now - pauses[-1]).demand_pause_is_over("ssh://node")
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]
     trouble.clear()

@@ -1,4 +1,4 @@
-"""What is sent to the far side and read from it, without a far side: archives, wrappers, marks, files, handles."""
+"""What is sent to the far side and read from it, without a far side: archives, wrappers, files, handles."""
 
 import asyncio
 import io
@@ -6,11 +6,9 @@ import os
 import subprocess
 import tarfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import uvloop
 
 from weyl.kit.ids import new_stamp
 from weyl.pilots.compute_elements import places
@@ -21,55 +19,15 @@ from weyl.pilots.compute_elements.driver import (
     Copy,
     DriverContext,
     DriverError,
-    OutcomeUnknown,
     PilotSpec,
 )
 from weyl.pilots.compute_elements.far_side import FarSide, PlaceOptions
 from weyl.pilots.compute_elements.htcondor import HTCondorComputeElement
 from weyl.pilots.compute_elements.slurm import slurm_element
 from weyl.pilots.compute_elements.ssh import ssh_element
-from weyl.pilots.compute_elements.transport import Finished, Framed, LocalTransport
+from weyl.remote.transport import LocalTransport
 
 SPEC = PilotSpec(executable="./pilot.sh", arguments=("a b", "$HOME", "it's"), inputs={"pilot.sh": b"#!/bin/sh\n"})
-
-
-def run_framed(script: str, *arguments: str, before: str = "", after: str = "") -> tuple[Framed, bytes]:
-    """Run a script as a shell of some site does, which says things before and after."""
-    framed = Framed(script, arguments)
-    done = subprocess.run(["/bin/sh", "-c", f"{before}\n{framed.text}{after}"], capture_output=True, check=False)
-    return framed, done.stdout
-
-
-def test_what_a_login_shell_says_is_not_taken_for_an_answer() -> None:
-    framed, out = run_framed("echo answer; exit 3", before="echo 'Welcome! weyl-begin-0'", after="echo bye")
-    finished = framed.finished(0, out, "")
-    assert (finished.code, finished.out) == (3, b"answer\n")
-
-
-@pytest.mark.parametrize(
-    "out",
-    [
-        b"",
-        b"\xff\xfe garbage",
-        b"weyl-begin-0000000000000000\nanswer\nweyl-end-0000000000000000 0\n",
-        b"Welcome!\n" * 99,
-    ],
-)
-def test_an_answer_without_its_marks_is_in_doubt(out: bytes) -> None:
-    with pytest.raises(OutcomeUnknown):
-        Framed("true", ()).finished(0, out, "")
-
-
-def test_an_answer_that_is_cut_is_in_doubt() -> None:
-    framed, out = run_framed("echo answer")
-    for length in range(len(out) - 2):
-        with pytest.raises(OutcomeUnknown):
-            framed.finished(0, out[:length], "")
-
-
-def test_the_complaint_is_the_reason() -> None:
-    with pytest.raises(OutcomeUnknown, match="no route to host"):
-        Framed("true", ()).finished(255, b"", "no route to host")
 
 
 def test_what_copies_share_is_packed_once_and_secrets_are_their_owner_s() -> None:
@@ -223,24 +181,6 @@ async def test_a_pilot_that_has_ended_before_it_is_looked_at_is_known(
         await asyncio.sleep(0.1)
     assert status == CEStatus(CEState.FAILED, "exit code 1", 1)
     assert await far_side.find([handle.partition(":")[0]]) == {handle.partition(":")[0]: handle}
-
-
-@pytest.mark.parametrize("event_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
-@pytest.mark.parametrize("stdin", [b"", b"names\n"])
-def test_a_script_that_ends_before_a_busy_server_writes_to_it_has_its_answer(
-    event_loop: Callable[[], asyncio.AbstractEventLoop], stdin: bytes
-) -> None:
-    async def run_beside_other_work() -> Finished:
-        async with asyncio.TaskGroup() as group:
-            script = group.create_task(LocalTransport().run("echo answer; exit 3", stdin=stdin, timeout_s=30))
-            while not script.done():
-                time.sleep(0.05)  # noqa: ASYNC251 - the server is busy
-                await asyncio.sleep(0)
-        return script.result()
-
-    with asyncio.Runner(loop_factory=event_loop) as runner:
-        finished = runner.run(run_beside_other_work())
-    assert (finished.code, finished.out) == (3, b"answer\n")
 
 
 async def test_a_pilot_that_ends_while_it_is_looked_at_is_not_aborted(

@@ -12,12 +12,12 @@ from weyl.pilots.compute_elements.driver import (
     ComputeElementDriver,
     Copy,
     DriverError,
-    OutcomeUnknown,
     Output,
     PilotSpec,
     Submitted,
 )
 from weyl.pilots.service.guarded import GuardedElement
+from weyl.remote.errors import OutcomeUnknown, RemoteError
 
 COPIES = [Copy("a" * 32), Copy("b" * 32), Copy("c" * 32)]
 SPEC = PilotSpec(executable="true")
@@ -95,7 +95,7 @@ QUESTIONS: dict[str, Callable[[ComputeElementDriver], Awaitable[object]]] = {
 async def test_a_question_ends_with_an_answer_or_a_sentence(
     question: str, behave: Callable[[], Awaitable[None]], word: str
 ) -> None:
-    with pytest.raises(DriverError, match=word):
+    with pytest.raises(RemoteError, match=word):
         await QUESTIONS[question](guarded(behave))
     await QUESTIONS[question](guarded(answer))
 
@@ -107,7 +107,7 @@ async def test_a_submission_without_an_end_leaves_all_pilots_in_doubt(behave: Ca
 
 
 async def test_a_refused_submission_is_a_refusal() -> None:
-    with pytest.raises(DriverError) as caught:
+    with pytest.raises(RemoteError) as caught:
         await guarded(refuse).submit(SPEC, COPIES)
     assert not isinstance(caught.value, OutcomeUnknown)
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from weyl.pilots.compute_elements.credential_files import credentials_of
-from weyl.pilots.compute_elements.credentials import CredentialKind, Scope
-from weyl.pilots.compute_elements.driver import DriverError
+from weyl.remote.credential_files import credentials_of
+from weyl.remote.credentials import Capability, CredentialKind
+from weyl.remote.errors import RemoteError
 
 TOKEN, KEY, PASSWORD = CredentialKind.BEARER_TOKEN, CredentialKind.SSH_KEY, CredentialKind.PASSWORD
 
@@ -30,8 +30,8 @@ async def test_a_token_for_the_scope_goes_before_one_for_all(tmp_path: Path) -> 
     write(tmp_path / "ours" / "token", "all")
     write(tmp_path / "ours" / "token.compute.cancel", "cancel")
     provider = credentials_of(tmp_path, "ours")
-    for scope, expected in ((Scope.CANCEL, "cancel"), (Scope.READ, "all")):
-        found = await provider.get("https://ce", (TOKEN,), {scope})
+    for capability, expected in ((Capability.CANCEL, "cancel"), (Capability.READ, "all")):
+        found = await provider.get("https://ce", (TOKEN,), {capability})
         assert found is not None
         assert found.text == expected
 
@@ -48,12 +48,12 @@ async def test_a_renewed_secret_is_seen_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("content", "mode"), [("hush", 0o644), ("hush", 0o602), ("", 0o600), ("x" * 1_048_577, 0o600)])
 async def test_what_is_open_to_all_or_no_secret_is_refused(tmp_path: Path, content: str, mode: int) -> None:
     write(tmp_path / "ours" / "token", content, mode)
-    with pytest.raises(DriverError, match="token"):
+    with pytest.raises(RemoteError, match="token"):
         await credentials_of(tmp_path, "ours").get("https://ce", (TOKEN,))
 
 
 async def test_a_name_without_its_directory_is_told(tmp_path: Path) -> None:
-    with pytest.raises(DriverError, match="theirs"):
+    with pytest.raises(RemoteError, match="theirs"):
         await credentials_of(tmp_path, "theirs").get("https://ce", (TOKEN,))
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from weyl.pilots.compute_elements import rest
-from weyl.pilots.compute_elements.driver import DriverError
-from weyl.pilots.compute_elements.rest import Peer, connected, one_by_one
+from weyl.remote import rest
+from weyl.remote.errors import RemoteError
+from weyl.remote.rest import Peer, connected, one_by_one
 
 Serve = Callable[[Callable[[web.Request], Awaitable[web.StreamResponse]]], Awaitable[str]]
 
@@ -37,7 +37,7 @@ async def serve() -> AsyncIterator[Serve]:
 
 async def fault(url: str, *, timeout_s: float = 20, tail: bool = False) -> str:
     """What is said of the computing element."""
-    with pytest.raises(DriverError) as raised:
+    with pytest.raises(RemoteError) as raised:
         async with connected(Peer(url, timeout_s, token="t")) as peer:
             await (peer.tail("x") if tail else peer.ask_json("GET", "x"))
     return str(raised.value)
@@ -71,7 +71,7 @@ async def test_a_refusal_has_no_document(serve: Serve) -> None:
     async with connected(Peer(await serve(refuse), 20)) as peer:
         answer, document = await peer.ask_json("GET", "x")
         assert (answer.status, answer.reason, document) == (500, "User can't be assigned configuration", None)
-        with pytest.raises(DriverError, match="500"):
+        with pytest.raises(RemoteError, match="500"):
             await peer.tail("x")
 
 
@@ -130,7 +130,7 @@ async def test_an_address_where_nobody_is_is_a_fault(url: str) -> None:
 
 
 async def test_what_is_no_token_is_not_sent(serve: Serve) -> None:
-    with pytest.raises(DriverError, match="no token"):
+    with pytest.raises(RemoteError, match="no token"):
         async with connected(Peer("http://127.0.0.1:1", 5, token="a\r\nX: y")):
             pass
 
@@ -139,7 +139,7 @@ async def test_certificates_that_cannot_be_read_are_named(tmp_path: Path) -> Non
     broken = tmp_path / "ca.pem"
     broken.write_text("no certificate")
     for peer in (Peer("https://127.0.0.1:1", 5, ca=broken), Peer("https://127.0.0.1:1", 5, certificate=broken)):
-        with pytest.raises(DriverError, match=r"ca\.pem"):
+        with pytest.raises(RemoteError, match=r"ca\.pem"):
             async with connected(peer):
                 pass
     assert issubclass(ssl.SSLError, OSError)
@@ -148,7 +148,7 @@ async def test_certificates_that_cannot_be_read_are_named(tmp_path: Path) -> Non
 async def test_one_fault_among_many_is_one_fault() -> None:
     async def work(number: int) -> str | None:
         if number == 3:
-            raise DriverError("three")
+            raise RemoteError("three")
         return None
 
     assert await one_by_one(work, range(5)) == [None, None, None, "three", None]

@@ -6,14 +6,14 @@ import stat
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from weyl.pilots.compute_elements.credentials import (
+from weyl.remote.credentials import (
+    Capability,
     Credential,
     CredentialKind,
     CredentialProvider,
     NoCredentials,
-    Scope,
 )
-from weyl.pilots.compute_elements.driver import DriverError
+from weyl.remote.errors import RemoteError
 
 BYTES_MAX = 1024 * 1024
 
@@ -21,7 +21,7 @@ BYTES_MAX = 1024 * 1024
 class DirectoryCredentials:
     """Credentials of one name: files in a directory, read anew each time, so that whoever renews them tells nobody.
 
-    The files are called `token`, `proxy.pem`, `ssh-key` and `password`. A token for one scope only is in
+    The files are called `token`, `proxy.pem`, `ssh-key` and `password`. A token for one capability only is in
     `token.compute.create`, `token.compute.read` or `token.compute.cancel`, and goes before `token`.
     """
 
@@ -29,19 +29,19 @@ class DirectoryCredentials:
         self._directory = directory
 
     async def get(
-        self, resource: str, kinds: Sequence[CredentialKind], scopes: Collection[Scope] = ()
+        self, resource: str, kinds: Sequence[CredentialKind], capabilities: Collection[Capability] = ()
     ) -> Credential | None:
         """Read the file of the first kind that there is."""
-        return await asyncio.to_thread(self._read_first, resource, kinds, scopes)
+        return await asyncio.to_thread(self._read_first, resource, kinds, capabilities)
 
     def _read_first(
-        self, resource: str, kinds: Sequence[CredentialKind], scopes: Collection[Scope]
+        self, resource: str, kinds: Sequence[CredentialKind], capabilities: Collection[Capability]
     ) -> Credential | None:
         if not self._directory.is_dir():
-            raise DriverError(f"There are no credentials {str(self._directory)!r} for {resource}")
+            raise RemoteError(f"There are no credentials {str(self._directory)!r} for {resource}")
         for kind in kinds:
-            names = [f"{kind}.{scope}" for scope in scopes] if kind is CredentialKind.BEARER_TOKEN else []
-            for name in (*names, kind):
+            special = capabilities if kind is CredentialKind.BEARER_TOKEN else ()
+            for name in (*(f"{kind}.{capability}" for capability in special), kind):
                 path = self._directory / name
                 if path.exists():
                     return Credential(kind, path, _read_secret(path))
@@ -49,7 +49,7 @@ class DirectoryCredentials:
 
 
 def credentials_of(directory: Path | None, name: str | None) -> CredentialProvider:
-    """Return the provider that a computing element's configuration names."""
+    """Return the provider that the configuration of a system names."""
     if name is None:
         return NoCredentials()
     if directory is None:
@@ -64,10 +64,10 @@ def _read_secret(path: Path) -> bytes:
     try:
         with path.open("rb") as stream:
             if os.fstat(stream.fileno()).st_mode & (stat.S_IROTH | stat.S_IWOTH):
-                raise DriverError(f"Everybody may read {path}: chmod it to 0600")
+                raise RemoteError(f"Everybody may read {path}: chmod it to 0600")
             content = stream.read(BYTES_MAX + 1)
     except OSError as error:
-        raise DriverError(f"{path} cannot be read: {error.strerror}") from error
+        raise RemoteError(f"{path} cannot be read: {error.strerror}") from error
     if not content.strip() or len(content) > BYTES_MAX:
-        raise DriverError(f"{path} holds no credential: it is empty or far too large")
+        raise RemoteError(f"{path} holds no credential: it is empty or far too large")
     return content

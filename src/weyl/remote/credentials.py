@@ -1,4 +1,4 @@
-"""What a driver proves itself with, and how it asks for it."""
+"""What we prove ourselves with to systems outside, and how it is asked for."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class CredentialKind(StrEnum):
-    """What a computing element may ask for; the values are the names of the files that hold them."""
+    """What a system may ask for; the values are the names of the files that hold them."""
 
     BEARER_TOKEN = "token"
     X509_PROXY = "proxy.pem"
@@ -16,8 +16,8 @@ class CredentialKind(StrEnum):
     PASSWORD = "password"
 
 
-class Scope(StrEnum):
-    """What a token is to be good for; a token of its own is used where there is one for the scope."""
+class Capability(StrEnum):
+    """What a token is to be good for; a token of its own is used where there is one for the capability."""
 
     CREATE = "compute.create"
     READ = "compute.read"
@@ -40,23 +40,23 @@ class Credential:
 
 
 class CredentialProvider(Protocol):
-    """Hands out the credentials of one computing element."""
+    """Hands out the credentials of one name."""
 
     async def get(
-        self, resource: str, kinds: Sequence[CredentialKind], scopes: Collection[Scope] = ()
+        self, resource: str, kinds: Sequence[CredentialKind], capabilities: Collection[Capability] = ()
     ) -> Credential | None:
         """Return the first of `kinds` that there is for a resource, its audience; None if there is none at all.
 
-        Raises `DriverError` (of the driver contract) if one is there and cannot be used.
+        Raises `RemoteError` if one is there and cannot be used.
         """
         ...
 
 
 class NoCredentials:
-    """The provider of a computing element whose configuration names none."""
+    """The provider of a system whose configuration names none."""
 
     async def get(
-        self, resource: str, kinds: Sequence[CredentialKind], scopes: Collection[Scope] = ()
+        self, resource: str, kinds: Sequence[CredentialKind], capabilities: Collection[Capability] = ()
     ) -> Credential | None:
         """Return nothing."""
         return None

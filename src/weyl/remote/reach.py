@@ -1,11 +1,11 @@
-"""Which way leads to the commands of a computing element: here, as another user here, or over SSH."""
+"""Which way leads to the commands of a system: here, as another user here, or over SSH."""
 
 from pydantic import Field, model_validator
 
-from weyl.pilots.compute_elements.credentials import CredentialProvider
-from weyl.pilots.compute_elements.ssh_command import SSHAddress, SSHOptions
-from weyl.pilots.compute_elements.ssh_transport import SSHTransport
-from weyl.pilots.compute_elements.transport import LocalTransport, Transport
+from weyl.remote.credentials import CredentialProvider
+from weyl.remote.ssh_command import SSHAddress, SSHOptions
+from weyl.remote.ssh_transport import SSHTransport
+from weyl.remote.transport import LocalTransport, Transport
 
 
 class ReachOptions(SSHOptions):

@@ -1,4 +1,4 @@
-"""HTTP to a computing element: bounded in time and size, and every fault is a sentence for its administrator."""
+"""HTTP to a system outside: bounded in time and size, and every fault is a sentence for its administrator."""
 
 import asyncio
 import ssl
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import httpx2
 
 from weyl.kit import json
-from weyl.pilots.compute_elements.driver import DriverError
+from weyl.remote.errors import RemoteError
 
 T = TypeVar("T")
 
@@ -20,12 +20,12 @@ ANSWER_BYTES_MAX = 64 * 1024 * 1024
 CONNECTIONS_MAX = 8
 SHOWN_CHARACTERS = 300
 TAIL_BYTES = 1024 * 1024
-"""What is kept of a file of a pilot: its end."""
+"""What is kept of a file: its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Where a computing element listens, how it is trusted, and how we prove who we are."""
+    """Where a system listens, how it is trusted, and how we prove who we are."""
 
     url: str
     timeout_s: float
@@ -39,7 +39,7 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a computing element answered."""
+    """What a system answered."""
 
     status: int
     reason: str
@@ -58,7 +58,7 @@ class Answer:
 
 
 class Rest:
-    """An open connection to a computing element, for one operation."""
+    """An open connection to a system, for one operation."""
 
     def __init__(self, client: httpx2.AsyncClient, url: str) -> None:
         self._client = client
@@ -77,13 +77,13 @@ class Rest:
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Send one request and read its answer; raises `DriverError` if there is none, or no end of it."""
+        """Send one request and read its answer; raises `RemoteError` if there is none, or no end of it."""
         chunks, size = [], 0
         async with self._stream(method, path, content=content, headers=headers, params=params) as response:
             async for chunk in response.aiter_bytes():
                 size += len(chunk)
                 if size > ANSWER_BYTES_MAX:
-                    raise DriverError(f"{self._url} answers with more than {ANSWER_BYTES_MAX} bytes")
+                    raise RemoteError(f"{self._url} answers with more than {ANSWER_BYTES_MAX} bytes")
                 chunks.append(chunk)
         return Answer(response.status_code, response.reason_phrase, b"".join(chunks))
 
@@ -109,7 +109,7 @@ class Rest:
         try:
             return json.loads(answer.content)
         except ValueError as error:
-            raise DriverError(f"{self._url} answers no JSON but: {answer.words}") from error
+            raise RemoteError(f"{self._url} answers no JSON but: {answer.words}") from error
 
     async def tail(self, path: str) -> bytes | None:
         """Return the end of a file; None if there is no such file."""
@@ -118,7 +118,7 @@ class Rest:
             if response.status_code == 404:
                 return None
             if response.status_code >= 300:
-                raise DriverError(f"{self._url} answers {response.status_code} {response.reason_phrase}")
+                raise RemoteError(f"{self._url} answers {response.status_code} {response.reason_phrase}")
             async for chunk in response.aiter_bytes():
                 kept = (kept + chunk)[-TAIL_BYTES:]
         return kept
@@ -130,7 +130,7 @@ class Rest:
             async with self._client.stream(method, url, **request) as response:
                 yield response
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise DriverError(f"{self._url} does not answer: {str(error) or type(error).__name__}") from error
+            raise RemoteError(f"{self._url} does not answer: {str(error) or type(error).__name__}") from error
 
 
 JSON = "application/json"
@@ -138,9 +138,9 @@ JSON = "application/json"
 
 @asynccontextmanager
 async def connected(peer: Peer) -> AsyncIterator[Rest]:
-    """Open connections for one operation, and end it with `DriverError` when its time is over."""
+    """Open connections for one operation, and end it with `RemoteError` when its time is over."""
     if peer.token is not None and not (peer.token.isascii() and peer.token.isprintable()):
-        raise DriverError(f"What is configured as the token for {peer.url} is no token")
+        raise RemoteError(f"What is configured as the token for {peer.url} is no token")
     headers = {"Authorization": f"Bearer {peer.token}"} if peer.token else {}
     context = await asyncio.to_thread(_tls, peer)
     try:
@@ -156,7 +156,7 @@ async def connected(peer: Peer) -> AsyncIterator[Rest]:
         ):
             yield Rest(client, peer.url)
     except TimeoutError as error:
-        raise DriverError(f"{peer.url} was given up: it took more than {peer.timeout_s:g} s") from error
+        raise RemoteError(f"{peer.url} was given up: it took more than {peer.timeout_s:g} s") from error
 
 
 async def one_by_one(work: Callable[[T], Coroutine[Any, Any, str | None]], items: Iterable[T]) -> list[str | None]:
@@ -167,7 +167,7 @@ async def one_by_one(work: Callable[[T], Coroutine[Any, Any, str | None]], items
         async with gate:
             try:
                 return await work(item)
-            except DriverError as error:
+            except RemoteError as error:
                 return str(error)
 
     async with asyncio.TaskGroup() as group:
@@ -188,5 +188,5 @@ def _tls(peer: Peer) -> ssl.SSLContext:
         if peer.certificate is not None:
             context.load_cert_chain(peer.certificate)
     except OSError as error:  # ssl.SSLError is one
-        raise DriverError(f"No TLS to {peer.url}: {error} (CA {peer.ca}, certificate {peer.certificate})") from error
+        raise RemoteError(f"No TLS to {peer.url}: {error} (CA {peer.ca}, certificate {peer.certificate})") from error
     return context

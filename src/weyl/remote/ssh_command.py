@@ -14,7 +14,7 @@ ALIVE_EVERY_S = 10
 
 
 class SSHOptions(Section):
-    """What `DriverOptions` may say of the way to a computing element behind SSH."""
+    """What the configuration may say of the way to a system behind SSH, such as in `DriverOptions`."""
 
     host_keys: tuple[str, ...] = ()
     """Public keys of the host, as `ssh-keyscan` prints them without the name: `ssh-ed25519 AAAA…`."""

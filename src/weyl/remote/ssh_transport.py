@@ -12,10 +12,10 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from weyl.pilots.compute_elements.credentials import Credential, CredentialKind, CredentialProvider
-from weyl.pilots.compute_elements.driver import DriverError, OutcomeUnknown
-from weyl.pilots.compute_elements.ssh_command import SSHAddress, SSHOptions, known_hosts, login_command
-from weyl.pilots.compute_elements.transport import Finished, Framed, communicate
+from weyl.remote.credentials import Credential, CredentialKind, CredentialProvider
+from weyl.remote.errors import OutcomeUnknown, RemoteError
+from weyl.remote.ssh_command import SSHAddress, SSHOptions, known_hosts, login_command
+from weyl.remote.transport import Finished, Framed, communicate
 
 KEPT_OPEN_S = 300
 PAUSE_MAX_S = 60.0
@@ -47,10 +47,10 @@ class SSHTransport:
             async with asyncio.timeout(timeout_s):
                 socket = await self._connect()
         except TimeoutError as error:
-            raise DriverError(f"{self._address} did not let us in within {timeout_s:g} s") from error
+            raise RemoteError(f"{self._address} did not let us in within {timeout_s:g} s") from error
         try:
             return await self._run(socket, Framed(script, arguments), stdin, timeout_s)
-        except DriverError as error:
+        except RemoteError as error:
             # Whatever is wrong with this connection, the next attempt makes a new one.
             await asyncio.shield(self._disconnect(socket))
             raise OutcomeUnknown(f"{self._address}: {error}") from error
@@ -83,9 +83,9 @@ class SSHTransport:
                 trouble.demand_pause_is_over(str(self._address))
                 try:
                     await self._open(socket, credential)
-                except DriverError as error:
+                except RemoteError as error:
                     trouble.note(str(error))
-                    raise DriverError(f"{self._address}: {error}") from error
+                    raise RemoteError(f"{self._address}: {error}") from error
                 trouble.clear()
         return socket
 
@@ -97,7 +97,7 @@ class SSHTransport:
             code, _, _ = await communicate(
                 command, stdin=b"", timeout_s=CHECK_TIMEOUT_S, environment=_environment(), directory="/"
             )
-        except DriverError:
+        except RemoteError:
             code = 1
         if code:
             await self._disconnect(socket)
@@ -120,12 +120,12 @@ class SSHTransport:
                 command, stdin=b"", timeout_s=timeout_s, environment=environment, directory="/"
             )
         if code or not _exists(socket):
-            raise DriverError(_complaint(log) or said or "No connection could be made")
+            raise RemoteError(_complaint(log) or said or "No connection could be made")
 
     async def _disconnect(self, socket: Path) -> None:
         """Let the connection take nothing new; what others run on it may go on."""
         command = [*self._mux(socket), "-O", "stop", *self._address.words()]
-        with suppress(DriverError):
+        with suppress(RemoteError):
             await communicate(command, stdin=b"", timeout_s=CHECK_TIMEOUT_S, environment=_environment(), directory="/")
         _remove(socket)
 
@@ -145,12 +145,12 @@ class Trouble:
     now: Callable[[], float] = field(default=time.time)
 
     def demand_pause_is_over(self, address: str) -> None:
-        """Raise `DriverError` with what was wrong the last time if it is too early to try again."""
+        """Raise `RemoteError` with what was wrong the last time if it is too early to try again."""
         count, at, reason = self._read()
         pause_s = min(2.0 ** (count - 1), PAUSE_MAX_S) if count else 0.0
         left_s = at + pause_s - self.now()
         if 0 < left_s <= PAUSE_MAX_S:
-            raise DriverError(f"{address} is left alone for {left_s:.0f} s more: {reason}")
+            raise RemoteError(f"{address} is left alone for {left_s:.0f} s more: {reason}")
 
     def note(self, reason: str) -> None:
         """Count one more."""
@@ -175,7 +175,7 @@ def private_directory() -> Path:
     directory.mkdir(mode=0o700, exist_ok=True)
     found = directory.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
-        raise DriverError(f"{directory} must be a directory of this user with mode 0700")
+        raise RemoteError(f"{directory} must be a directory of this user with mode 0700")
     return directory
 
 

@@ -1,4 +1,4 @@
-"""How shell scripts get to where pilots are sent from: on this machine, perhaps as another user, or elsewhere."""
+"""How shell scripts get to where they run: on this machine, perhaps as another user, or elsewhere."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from functools import partial
 from shlex import quote
 from typing import Protocol
 
-from weyl.pilots.compute_elements.driver import DriverError, OutcomeUnknown
+from weyl.remote.errors import OutcomeUnknown, RemoteError
 
 OUTPUT_BYTES_MAX = 64 * 1024 * 1024
 GRACE_S = 5.0
@@ -37,12 +37,12 @@ class Finished:
 
 
 class Transport(Protocol):
-    """Runs POSIX shell scripts where the files and the commands of a computing element are."""
+    """Runs POSIX shell scripts where the files and the commands of a system are."""
 
     async def run(self, script: str, *arguments: str, stdin: bytes = b"", timeout_s: float) -> Finished:
         """Run a script to its end; its arguments are `$1`, `$2`, …, its directory is the home of its user.
 
-        Raises `DriverError` if it could not be started, and `OutcomeUnknown` if its end was not seen in time.
+        Raises `RemoteError` if it could not be started, and `OutcomeUnknown` if its end was not seen in time.
         """
         ...
 
@@ -68,7 +68,7 @@ class LocalTransport:
         try:
             account = pwd.getpwuid(os.geteuid()) if self._user is None else pwd.getpwnam(self._user)
         except KeyError as error:
-            raise DriverError(f"There is no user {self._user or os.geteuid()} on this machine") from error
+            raise RemoteError(f"There is no user {self._user or os.geteuid()} on this machine") from error
         identity = {"HOME": account.pw_dir, "USER": account.pw_name, "LOGNAME": account.pw_name}
         directory = account.pw_dir if os.access(account.pw_dir, os.X_OK) else "/"
         if account.pw_uid == os.geteuid():
@@ -122,7 +122,7 @@ async def communicate(
             start_new_session=True,
         )
     except OSError as error:
-        raise DriverError(f"{command[0]} cannot be run: {error.strerror}") from error
+        raise RemoteError(f"{command[0]} cannot be run: {error.strerror}") from error
     process = asyncio.subprocess.Process(transport, protocol, loop)
     assert process.stdin is not None
     assert process.stdout is not None

@@ -19,7 +19,6 @@ from weyl.pilots.compute_elements.arc_description import (
     text_of,
     title_of,
 )
-from weyl.pilots.compute_elements.credentials import CredentialKind, Scope
 from weyl.pilots.compute_elements.driver import (
     Capacity,
     CEState,
@@ -31,7 +30,9 @@ from weyl.pilots.compute_elements.driver import (
     PilotSpec,
     Submitted,
 )
-from weyl.pilots.compute_elements.rest import Answer, Peer, Rest, connected, one_by_one
+from weyl.remote.credentials import Capability, CredentialKind
+from weyl.remote.errors import RemoteError
+from weyl.remote.rest import Answer, Peer, Rest, connected, one_by_one
 
 _ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 VERSIONS = ("1.1", "1.0")
@@ -75,11 +76,11 @@ class ArcComputeElement:
         failures: dict[int, str] = {}
         fed: set[int] = set()
         try:
-            async with self._opened(Scope.CREATE) as rest:
+            async with self._opened(Capability.CREATE) as rest:
                 for batch in _batches(range(len(copies))):
                     await self._create(rest, spec, {index: copies[index] for index in batch}, handles, failures)
                 failures |= await self._feed(rest, spec, copies, handles, fed)
-        except DriverError as error:
+        except RemoteError as error:
             if not fed:
                 raise
             # Pilots that have all their files start whatever happened then; those without theirs never do.
@@ -93,7 +94,7 @@ class ArcComputeElement:
         known = [handle for handle in handles if _is_id(handle)]
         if not known:
             return found
-        async with self._opened(Scope.READ) as rest:
+        async with self._opened(Capability.READ) as rest:
             for handle, entry in (await self._about(rest, "status", known)).items():
                 if text_of(entry.get("status-code")) == "200":
                     found[handle] = state(entry.get("state"))
@@ -109,7 +110,7 @@ class ArcComputeElement:
         known = [handle for handle in handles if _is_id(handle)]
         if not known:
             return ended
-        async with self._opened(Scope.CANCEL) as rest:
+        async with self._opened(Capability.CANCEL) as rest:
             answers = await self._about(rest, "kill", known)
         for handle in known:
             entry = answers.get(handle, {"reason": "ARC did not say what it did"})
@@ -121,7 +122,7 @@ class ArcComputeElement:
         """Fetch the files of the job, also while it runs, and ARC's own story of it."""
         if not _is_id(handle):
             return Output()
-        async with self._opened(Scope.READ) as rest:
+        async with self._opened(Capability.READ) as rest:
             entry = (await self._about(rest, "info", [handle])).get(handle, {})
             activity = activity_of(entry)
             if text_of(entry.get("status-code")) != "200":
@@ -139,7 +140,7 @@ class ArcComputeElement:
         """Have ARC forget jobs that are over."""
         over = [handle for handle, status in (await self.status(handles)).items() if status.state.is_final]
         if over:
-            async with self._opened(Scope.CANCEL) as rest:
+            async with self._opened(Capability.CANCEL) as rest:
                 await self._about(rest, "clean", over)
 
     async def find(self, names: Collection[str]) -> dict[str, str]:
@@ -147,7 +148,7 @@ class ArcComputeElement:
         if not names:
             return {}
         found: dict[str, str] = {}
-        async with self._opened(Scope.READ) as rest:
+        async with self._opened(Capability.READ) as rest:
             answer, document = await rest.ask_json("GET", "jobs")
             self._accept(answer)
             ids = [str(entry["id"]) for entry in entries(document) if _is_id(entry.get("id"))]
@@ -165,7 +166,7 @@ class ArcComputeElement:
 
     async def capacity(self) -> Capacity | None:
         """Read the numbers that the information system publishes."""
-        async with self._opened(Scope.READ) as rest:
+        async with self._opened(Capability.READ) as rest:
             answer, document = await rest.ask_json("GET", "info")
             self._accept(answer)
         service = document
@@ -183,9 +184,9 @@ class ArcComputeElement:
     # -- one connection, several requests -----------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def _opened(self, scope: Scope) -> AsyncIterator[Rest]:
+    async def _opened(self, capability: Capability) -> AsyncIterator[Rest]:
         kinds = (CredentialKind.BEARER_TOKEN, CredentialKind.X509_PROXY)
-        credential = await self._credentials.get(self._endpoint, kinds, [scope])
+        credential = await self._credentials.get(self._endpoint, kinds, [capability])
         if credential is None:
             raise DriverError(f"{self._ce} needs Credentials: a token, or an X.509 proxy")
         has_token = credential.kind is CredentialKind.BEARER_TOKEN

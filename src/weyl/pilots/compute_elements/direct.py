@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from weyl.pilots.compute_elements.driver import Capacity, CEState, CEStatus, DriverError, PilotSpec
 from weyl.pilots.compute_elements.far_side import Taken
-from weyl.pilots.compute_elements.transport import Transport
+from weyl.remote.transport import Transport
 
 GRACE_S = 60
 """What a pilot has to end its payloads before it is killed."""

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from weyl.kit.services import Key
-from weyl.pilots.compute_elements.credentials import CredentialProvider, NoCredentials
+from weyl.remote.credentials import CredentialProvider, NoCredentials
+from weyl.remote.errors import RemoteError
 
 JOB_NAME_PREFIX = "weyl"
 STAMP_VARIABLE = "WEYL_PILOT_STAMP"
@@ -130,11 +131,12 @@ class ComputeElementDriver(Protocol):
     """Door to one computing element.
 
     A driver keeps no state of its own: handles, throttling and credentials belong to the caller, and a driver made
-    anew after a crash answers for every handle that an earlier one gave out.
+    anew after a crash answers for every handle that an earlier one gave out. It raises `DriverError` of its own accord,
+    and lets pass what `weyl.remote` raises, which is a `RemoteError` too.
     """
 
     async def submit(self, spec: PilotSpec, copies: Sequence[Copy]) -> Submitted:
-        """Start the copies in bulk; partial success is normal and only a total refusal may raise `DriverError`."""
+        """Start the copies in bulk; partial success is normal and only a total refusal may raise `RemoteError`."""
         ...
 
     async def status(self, handles: Collection[str]) -> dict[str, CEStatus]:
@@ -182,12 +184,8 @@ class DriverFactory(Protocol):
     def __call__(self, context: DriverContext) -> ComputeElementDriver: ...
 
 
-class DriverError(Exception):
-    """The computing element refused, or could not be reached; the text is for the administrator of the site."""
-
-
-class OutcomeUnknown(DriverError):
-    """An order was given and its end was not seen: it may have been carried out, in whole or in part."""
+class DriverError(RemoteError):
+    """The computing element refused, or cannot do what it is asked; the text is for the administrator of the site."""
 
 
 def job_name(stamp: str, prefix: str = JOB_NAME_PREFIX) -> str:

@@ -14,14 +14,14 @@ from weyl.pilots.compute_elements.driver import (
     CEStatus,
     Copy,
     DriverError,
-    OutcomeUnknown,
     Output,
     PilotSpec,
     Submitted,
     job_name,
 )
-from weyl.pilots.compute_elements.reach import ReachOptions
-from weyl.pilots.compute_elements.transport import Finished, Transport
+from weyl.remote.errors import OutcomeUnknown, RemoteError
+from weyl.remote.reach import ReachOptions
+from weyl.remote.transport import Finished, Transport
 
 UPLOAD_BYTES_A_SECOND = 200_000
 DOWNLOAD_BYTES_A_SECOND = 1_000_000
@@ -46,7 +46,7 @@ class Taken:
 
 
 class Scheduler(Protocol):
-    """What a batch system is asked; every method raises `DriverError` if it cannot be asked."""
+    """What a batch system is asked; every method raises `RemoteError` if it cannot be asked."""
 
     identity: str
     """Shell that sets `identity` to the id of the job that it runs in."""
@@ -121,7 +121,7 @@ class FarSide:
             taken = await self._scheduler.submit(spec, base, placed)
         except OutcomeUnknown as error:
             return Taken(doubts=dict.fromkeys(placed, str(error)))
-        except DriverError:
+        except RemoteError:
             await self._ask(places.REMOVE, placed)
             raise
         refused = [name for name in placed if name not in taken.ids and name not in taken.doubts]

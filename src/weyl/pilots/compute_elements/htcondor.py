@@ -17,7 +17,6 @@ from weyl.kit import json
 from weyl.kit.clock import utcnow
 from weyl.kit.ids import new_stamp
 from weyl.pilots.compute_elements import htcondor_ads as ads
-from weyl.pilots.compute_elements.credentials import CredentialKind, Scope
 from weyl.pilots.compute_elements.driver import (
     Capacity,
     CEState,
@@ -25,14 +24,15 @@ from weyl.pilots.compute_elements.driver import (
     Copy,
     DriverContext,
     DriverError,
-    OutcomeUnknown,
     Output,
     PilotSpec,
     Submitted,
     job_name,
 )
-from weyl.pilots.compute_elements.reach import ReachOptions, open_transport
-from weyl.pilots.compute_elements.transport import Finished
+from weyl.remote.credentials import Capability, CredentialKind
+from weyl.remote.errors import OutcomeUnknown, RemoteError
+from weyl.remote.reach import ReachOptions, open_transport
+from weyl.remote.transport import Finished
 
 log = structlog.get_logger(__name__)
 
@@ -146,7 +146,7 @@ class HTCondorComputeElement:
                 jobs = await self._submit(spec, {index: copies[index] for index in group})
             except OutcomeUnknown as error:
                 doubtful |= dict.fromkeys(group, str(error))
-            except DriverError as error:
+            except RemoteError as error:
                 failures |= dict.fromkeys(group, str(error))
             else:
                 handles |= jobs
@@ -187,9 +187,9 @@ class HTCondorComputeElement:
         if ad.get("JobStatus") == ads.COMPLETED and place.endswith(f"/fetch/{name}"):
             written = [str(ad.get("SUBMIT_Out") or ad.get("Out")), str(ad.get("SUBMIT_Err") or ad.get("Err"))]
             arguments = (job, place, *written, str(OUTPUT_BYTES_MAX))
-            files = _unpacked(_good(await self._run(_FETCH, *arguments, scope=Scope.READ)).out)
+            files = _unpacked(_good(await self._run(_FETCH, *arguments, capability=Capability.READ)).out)
         elif ad.get("JobStatus") == ads.RUNNING:
-            files = _unpacked((await self._run(_TAIL, job, str(OUTPUT_BYTES_MAX), scope=Scope.READ)).out)
+            files = _unpacked((await self._run(_TAIL, job, str(OUTPUT_BYTES_MAX), capability=Capability.READ)).out)
         return Output(files.get("stdout"), files.get("stderr"), files.get("log"), ads.exit_code_of(ad))
 
     async def cleanup(self, handles: Collection[str]) -> None:
@@ -209,7 +209,7 @@ class HTCondorComputeElement:
 
     async def capacity(self) -> Capacity | None:
         """Count the jobs of everybody in the queue."""
-        finished = _good(await self._run(_COUNT, scope=Scope.READ))
+        finished = _good(await self._run(_COUNT, capability=Capability.READ))
         words = next((line for line in reversed(finished.lines) if line.startswith("Total for all users:")), "")
         numbers = {word: int(count) for count, word in (part.split()[:2] for part in _counts(words))}
         if not {"idle", "running"} <= set(numbers):
@@ -227,14 +227,14 @@ class HTCondorComputeElement:
             files[f"inputs/{name}"] = (content, 0o755 if spec.executable == f"./{name}" else 0o644)
         for copy, name in zip(copies.values(), names, strict=True):
             files |= {f"secrets/{name}/{file}": (content, 0o600) for file, content in copy.secrets.items()}
-        finished = _good(await self._run(_SUBMIT, submission, files=files, scope=Scope.CREATE))
+        finished = _good(await self._run(_SUBMIT, submission, files=files, capability=Capability.CREATE))
         jobs = [job for line in finished.lines for job in _range(line)]
         if len(jobs) != len(copies):
             await self._run(
                 _REMOVE,
                 "the submission was not understood",
                 files=_constraint(f'{ads.SUBMISSION} == "{submission}"'),
-                scope=Scope.CANCEL,
+                capability=Capability.CANCEL,
             )
             raise DriverError(f"condor_submit was given {len(copies)} jobs and says: {' '.join(finished.lines)[:300]}")
         return {index: f"{job}:{name}" for index, job, name in zip(copies, jobs, names, strict=True)}
@@ -247,7 +247,7 @@ class HTCondorComputeElement:
             limits = (str(len(batch)), str(HISTORY_SCANNED_MAX))
             try:
                 past = await self._query(_HISTORY, ads.among(batch), *limits)
-            except DriverError as error:  # a schedd may keep its history to itself
+            except RemoteError as error:  # a schedd may keep its history to itself
                 log.warning("htcondor.history_not_read", schedd=self._resource, error=str(error))
                 continue
             for ad in past:
@@ -268,12 +268,16 @@ class HTCondorComputeElement:
     async def _remove(self, handles: Collection[str], *, reason: str) -> Finished:
         finished = Finished(0, b"", "")
         for batch in _batches(handles):
-            finished = await self._run(_REMOVE, reason, files=_constraint(ads.among(batch)), scope=Scope.CANCEL)
+            finished = await self._run(
+                _REMOVE, reason, files=_constraint(ads.among(batch)), capability=Capability.CANCEL
+            )
         return finished
 
     async def _query(self, script: str, constraint: str, *limits: str) -> list[Mapping[str, Any]]:
         attributes = ",".join(ads.ATTRIBUTES)
-        finished = _good(await self._run(script, attributes, *limits, files=_constraint(constraint), scope=Scope.READ))
+        finished = _good(
+            await self._run(script, attributes, *limits, files=_constraint(constraint), capability=Capability.READ)
+        )
         if not finished.out.strip():
             return []
         try:
@@ -283,11 +287,11 @@ class HTCondorComputeElement:
         return [ad for ad in found if isinstance(ad, dict)] if isinstance(found, list) else []
 
     async def _run(
-        self, script: str, *arguments: str, files: Mapping[str, tuple[bytes, int]] | None = None, scope: Scope
+        self, script: str, *arguments: str, files: Mapping[str, tuple[bytes, int]] | None = None, capability: Capability
     ) -> Finished:
         options = self._options
         sent = dict(files or {})
-        token = await self._credentials.get(self._resource, [CredentialKind.BEARER_TOKEN], [scope])
+        token = await self._credentials.get(self._resource, [CredentialKind.BEARER_TOKEN], [capability])
         if token is not None:
             sent["scitoken" if ads.is_sci_token(token.text) else "token.d/weyl"] = (token.text.encode() + b"\n", 0o600)
         return await self._transport.run(

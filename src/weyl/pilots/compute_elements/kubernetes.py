@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 from weyl.kit.clock import utcnow
 from weyl.pilots.compute_elements import kubernetes_job as objects
-from weyl.pilots.compute_elements.credentials import CredentialKind, Scope
 from weyl.pilots.compute_elements.driver import (
     Capacity,
     CEState,
@@ -22,7 +21,9 @@ from weyl.pilots.compute_elements.driver import (
     Submitted,
     job_name,
 )
-from weyl.pilots.compute_elements.rest import TAIL_BYTES, Answer, Peer, Rest, connected, one_by_one
+from weyl.remote.credentials import Capability, CredentialKind
+from weyl.remote.errors import RemoteError
+from weyl.remote.rest import TAIL_BYTES, Answer, Peer, Rest, connected, one_by_one
 
 JOBS_A_QUESTION = 50
 PAGE = 500
@@ -57,13 +58,13 @@ class KubernetesComputeElement:
 
         doubt = ""
         try:
-            async with self._opened(Scope.CREATE) as rest:
+            async with self._opened(Capability.CREATE) as rest:
                 answer, _ = await rest.ask_json("POST", f"{self._core}/configmaps", body=shared)
                 if answer.status != 409:  # the same inputs are there already
                     self._accept(answer)
                 faults = await one_by_one(lambda index: start(rest, index), range(len(copies)))
                 doubtful = {index: fault for index, fault in enumerate(faults) if fault is not None}
-        except DriverError as error:
+        except RemoteError as error:
             if not reasons:
                 raise
             doubt = str(error)
@@ -78,7 +79,7 @@ class KubernetesComputeElement:
         unknown = CEStatus(CEState.UNKNOWN, "there is no such Job")
         if not any(map(objects.is_handle, handles)):
             return dict.fromkeys(handles, unknown)
-        async with self._opened(Scope.READ) as rest:
+        async with self._opened(Capability.READ) as rest:
             jobs, pods = await self._look(rest, handles)
         now = utcnow()
         found = {name: objects.judge(job, pods.get(name), now=now) for name, job in jobs.items()}
@@ -99,7 +100,7 @@ class KubernetesComputeElement:
             )
             return None if answer.is_good or answer.status == 404 else f"Kubernetes answers {answer.words}"
 
-        async with self._opened(Scope.CANCEL) as rest:
+        async with self._opened(Capability.CANCEL) as rest:
             reasons = await one_by_one(lambda handle: suspend(rest, handle), alive)
         return ended | dict(zip(alive, reasons, strict=True))
 
@@ -107,7 +108,7 @@ class KubernetesComputeElement:
         """Fetch the log of the pod, in which stdout and stderr are one."""
         if not objects.is_handle(handle):
             return Output()
-        async with self._opened(Scope.READ) as rest:
+        async with self._opened(Capability.READ) as rest:
             jobs, pods = await self._look(rest, [handle])
             pod = pods.get(handle)
             if pod is None or handle not in jobs:  # a deleted Job's pod goes a little later
@@ -129,7 +130,7 @@ class KubernetesComputeElement:
             return None if answer.is_good or answer.status == 404 else f"{handle} cannot be deleted: {answer.words}"
 
         if over:
-            async with self._opened(Scope.CANCEL) as rest:
+            async with self._opened(Capability.CANCEL) as rest:
                 reasons = await one_by_one(lambda handle: delete(rest, handle), over)
             if reason := next(filter(None, reasons), None):
                 raise DriverError(reason)
@@ -138,13 +139,13 @@ class KubernetesComputeElement:
         """Look for Jobs, whose names are those of the pilots."""
         if not any(map(objects.is_handle, names)):
             return {}
-        async with self._opened(Scope.READ) as rest:
+        async with self._opened(Capability.READ) as rest:
             jobs, _ = await self._look(rest, names)
         return {name: name for name in jobs}
 
     async def capacity(self) -> Capacity | None:
         """Count our own pods; how much room a cluster has is not for a tenant to know."""
-        async with self._opened(Scope.READ) as rest:
+        async with self._opened(Capability.READ) as rest:
             pods = await self._list(rest, f"{self._core}/pods", f"{objects.MANAGED}=weyl")
         phases = [str((pod.get("status") or {}).get("phase")) for pod in pods]
         return Capacity(phases.count("Pending"), phases.count("Running"))
@@ -204,9 +205,9 @@ class KubernetesComputeElement:
             params["continue"] = str(following)
 
     @asynccontextmanager
-    async def _opened(self, scope: Scope) -> AsyncIterator[Rest]:
+    async def _opened(self, capability: Capability) -> AsyncIterator[Rest]:
         kinds = (CredentialKind.BEARER_TOKEN, CredentialKind.X509_PROXY)
-        credential = await self._credentials.get(self._endpoint, kinds, [scope])
+        credential = await self._credentials.get(self._endpoint, kinds, [capability])
         if credential is None:
             raise DriverError(f"{self._ce} needs Credentials: the token of a service account, or a client certificate")
         has_token = credential.kind is CredentialKind.BEARER_TOKEN

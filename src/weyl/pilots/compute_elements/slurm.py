@@ -7,10 +7,10 @@ from pydantic import Field
 
 from weyl.pilots.compute_elements.driver import ComputeElementDriver, DriverContext
 from weyl.pilots.compute_elements.far_side import FarSide, PlaceOptions, Scheduler
-from weyl.pilots.compute_elements.reach import open_transport
-from weyl.pilots.compute_elements.rest import Peer
 from weyl.pilots.compute_elements.slurm_cli import SlurmCommands
 from weyl.pilots.compute_elements.slurm_rest import SlurmRest
+from weyl.remote.reach import open_transport
+from weyl.remote.rest import Peer
 
 
 class SlurmOptions(PlaceOptions):

@@ -7,7 +7,8 @@ from weyl.pilots.compute_elements.direct import taken
 from weyl.pilots.compute_elements.driver import Capacity, CEState, CEStatus, DriverError, PilotSpec
 from weyl.pilots.compute_elements.far_side import Taken
 from weyl.pilots.compute_elements.slurm_words import IDENTITY, minutes, status_of
-from weyl.pilots.compute_elements.transport import Transport
+from weyl.remote.errors import RemoteError
+from weyl.remote.transport import Transport
 
 SUBMISSION_S = 0.5
 """What one more pilot adds to the time that a submission may take."""
@@ -85,7 +86,7 @@ class SlurmCommands:
         if live:
             try:
                 await self._run(_CANCEL, stdin="".join(f"{id_}\n" for id_ in live).encode())
-            except DriverError as error:
+            except RemoteError as error:
                 left = await self.states(ids)
                 return {name: str(error) for name, status in left.items() if not status.state.is_final}
         return {}

@@ -7,11 +7,12 @@ from typing import Any
 import httpx2
 
 from weyl.kit import json
-from weyl.pilots.compute_elements.credentials import CredentialKind, CredentialProvider, Scope
 from weyl.pilots.compute_elements.driver import Capacity, CEState, CEStatus, DriverError, PilotSpec
 from weyl.pilots.compute_elements.far_side import Taken
-from weyl.pilots.compute_elements.rest import Answer, Peer, Rest, connected, one_by_one
 from weyl.pilots.compute_elements.slurm_words import IDENTITY, minutes, status_of
+from weyl.remote.credentials import Capability, CredentialKind, CredentialProvider
+from weyl.remote.errors import RemoteError
+from weyl.remote.rest import Answer, Peer, Rest, connected, one_by_one
 
 # Refusals that mean that a job is not there, or is over.
 _GONE = {2017, 2021}
@@ -69,7 +70,7 @@ class SlurmRest:
         async def try_to_send(name: str) -> str | None:
             try:
                 return await send(name)
-            except DriverError as error:
+            except RemoteError as error:
                 # The request may have arrived, and its answer been lost; not if there was no connection.
                 if isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout):
                     refusals[name] = str(error)
@@ -77,9 +78,9 @@ class SlurmRest:
 
         faults: Mapping[str, str | None] = {}
         try:
-            async with self._open(Scope.CREATE, extra_s=SUBMISSION_S * len(names)) as (rest, headers):
+            async with self._open(Capability.CREATE, extra_s=SUBMISSION_S * len(names)) as (rest, headers):
                 faults = dict(zip(names, await one_by_one(try_to_send, names), strict=True))
-        except DriverError as error:
+        except RemoteError as error:
             if not asked:
                 raise
             faults = dict.fromkeys(asked, str(error))
@@ -88,7 +89,7 @@ class SlurmRest:
 
     async def states(self, ids: Mapping[str, str]) -> dict[str, CEStatus]:
         """Ask for the states of all jobs, which are few bytes each."""
-        async with self._open(Scope.READ) as (rest, headers):
+        async with self._open(Capability.READ) as (rest, headers):
             jobs = await _jobs(rest, "jobs/state/", headers)
         found = {str(job.get("job_id")): _state(job) for job in jobs}
         return {name: found[id_] for name, id_ in ids.items() if id_ in found}
@@ -98,7 +99,7 @@ class SlurmRest:
         names = {id_: name for name, id_ in ids.items() if id_.isdecimal()}
         if not names:
             return {}
-        async with self._open(Scope.CANCEL) as (rest, headers):
+        async with self._open(Capability.CANCEL) as (rest, headers):
             body = {"jobs": list(names)}
             answer, document = await rest.ask_json("DELETE", "jobs/", body=body, headers=headers)
         if not isinstance(document, dict):
@@ -122,13 +123,13 @@ class SlurmRest:
         return Capacity(waiting=states.count(CEState.WAITING), running=states.count(CEState.RUNNING))
 
     async def _own_jobs(self) -> list[dict[str, Any]]:
-        async with self._open(Scope.READ) as (rest, headers):
+        async with self._open(Capability.READ) as (rest, headers):
             jobs = await _jobs(rest, "jobs/", headers)
         return [job for job in jobs if job.get("user_name") == self._user]
 
     @asynccontextmanager
-    async def _open(self, scope: Scope, *, extra_s: float = 0) -> AsyncIterator[tuple[Rest, dict[str, str]]]:
-        token = await self._credentials.get(self._peer.url, (CredentialKind.BEARER_TOKEN,), {scope})
+    async def _open(self, capability: Capability, *, extra_s: float = 0) -> AsyncIterator[tuple[Rest, dict[str, str]]]:
+        token = await self._credentials.get(self._peer.url, (CredentialKind.BEARER_TOKEN,), {capability})
         if token is None:
             raise DriverError(f"{self._peer.url} needs a token of Slurm, in the file `token` of its Credentials")
         headers = {"X-SLURM-USER-NAME": self._user, "X-SLURM-USER-TOKEN": token.text}

@@ -10,8 +10,8 @@ from weyl.pilots.compute_elements.direct import DirectScheduler
 from weyl.pilots.compute_elements.driver import ComputeElementDriver, DriverContext, DriverFactory
 from weyl.pilots.compute_elements.far_side import FarSide, PlaceOptions
 from weyl.pilots.compute_elements.htcondor import HTCondorComputeElement
-from weyl.pilots.compute_elements.reach import open_transport
 from weyl.pilots.compute_elements.slurm import slurm_element
+from weyl.remote.reach import open_transport
 
 
 class DirectOptions(PlaceOptions):

@@ -14,11 +14,11 @@ from weyl.pilots.compute_elements.driver import (
     ComputeElementDriver,
     Copy,
     DriverError,
-    OutcomeUnknown,
     Output,
     PilotSpec,
     Submitted,
 )
+from weyl.remote.errors import OutcomeUnknown
 
 log = structlog.get_logger(__name__)
 

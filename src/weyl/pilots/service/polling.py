@@ -13,7 +13,7 @@ from weyl.jobs.starts import NO_WORD, Starts
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Tx
 from weyl.kit.isolation import isolate
-from weyl.pilots.compute_elements.driver import CEState, CEStatus, DriverError
+from weyl.pilots.compute_elements.driver import CEState, CEStatus
 from weyl.pilots.errors import BadPilotRequest, ComputingElementFailed, PilotNotFound
 from weyl.pilots.models import PilotOutput
 from weyl.pilots.permits import PilotScope
@@ -22,6 +22,7 @@ from weyl.pilots.queries.registry import select_pilot
 from weyl.pilots.service.registry import let_jobs_go
 from weyl.pilots.service.starts import starts_left
 from weyl.pilots.service.yard import Yard
+from weyl.remote.errors import RemoteError
 
 log = structlog.get_logger(__name__)
 
@@ -90,7 +91,7 @@ async def _poll_element(yard: Yard, config: Config, element: tuple[str, str], ro
         driver = yard.driver(config, *element)
         kept = await driver.cancel(revoked) if revoked else {}
         said = await driver.status(by_handle)
-    except (ComputingElementFailed, DriverError, OSError) as error:
+    except (ComputingElementFailed, RemoteError, OSError) as error:
         log.warning("pilots.poll_failed", site=element[0], ce=element[1], error=str(error))
         kept, said = {}, {}
     for handle, reason in kept.items():
@@ -174,7 +175,7 @@ async def clean(yard: Yard) -> None:
             await yard.driver(config, site, ce).cleanup([row.handle for row in pilots])
         except ComputingElementFailed as error:  # it was taken out of the configuration: nobody can clean there
             log.warning("pilots.not_cleaned", site=site, ce=ce, error=str(error))
-        except (DriverError, OSError) as error:
+        except (RemoteError, OSError) as error:
             log.warning("pilots.clean_failed", site=site, ce=ce, error=str(error))
             continue
         async with yard.db.transaction() as tx:
@@ -192,7 +193,7 @@ async def output(yard: Yard, scope: PilotScope, stamp: str) -> PilotOutput:
     driver = yard.driver(yard.config.current().config, pilot.grid_site, pilot.destination_site)
     try:
         left = await driver.output(pilot.handle)
-    except (DriverError, OSError) as error:
+    except (RemoteError, OSError) as error:
         raise ComputingElementFailed(f"The output of {stamp} cannot be fetched: {error}") from error
     return PilotOutput(
         stdout=_text(left.stdout), stderr=_text(left.stderr), log=_text(left.log), exit_code=left.exit_code

@@ -23,7 +23,7 @@ from weyl.kit.ids import new_stamp
 from weyl.kit.isolation import isolate
 from weyl.pilots import bundles
 from weyl.pilots.bundles import BUNDLE, Demand
-from weyl.pilots.compute_elements.driver import Copy, DriverError, Submitted
+from weyl.pilots.compute_elements.driver import Copy, Submitted
 from weyl.pilots.errors import ComputingElementFailed
 from weyl.pilots.launch import bundle_spec
 from weyl.pilots.need import QueueKey, Target, pushed_offer
@@ -33,6 +33,7 @@ from weyl.pilots.service.push_doors import DOOR_FAULTS, Doors, SandboxFailure
 from weyl.pilots.service.registry import let_jobs_go
 from weyl.pilots.service.submission import find_target, note_failure, pilot_row, room_for
 from weyl.pilots.service.yard import Yard
+from weyl.remote.errors import RemoteError
 
 log = structlog.get_logger(__name__)
 
@@ -176,7 +177,7 @@ async def _send_alike(pushing: Pushing, target: Target, demand: Demand, rows: Se
         await queries.mark_sent(tx, [row.stamp for row in rows], now=utcnow())
     try:
         sent = await yard.driver(config, key.site, key.ce).submit(spec, copies)
-    except (DriverError, ComputingElementFailed, OSError) as error:
+    except (RemoteError, ComputingElementFailed, OSError) as error:
         sent = Submitted(failures=dict.fromkeys(range(len(rows)), str(error)))
     await _record(pushing, key, rows, sent, config=config)
 

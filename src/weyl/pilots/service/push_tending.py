@@ -15,7 +15,7 @@ from weyl.kit.clock import utcnow
 from weyl.kit.db import is_unavailable
 from weyl.pilots import bundles
 from weyl.pilots.bundles import HEARTBEAT, OUTPUT, REPORTS, Journal
-from weyl.pilots.compute_elements.driver import CEState, CEStatus, DriverError, job_name
+from weyl.pilots.compute_elements.driver import CEState, CEStatus, job_name
 from weyl.pilots.errors import ComputingElementFailed
 from weyl.pilots.need import QueueKey
 from weyl.pilots.queries import push as queries
@@ -26,6 +26,7 @@ from weyl.pilots.service.polling import LOCAL_EVERY, UNKNOWN_FOR
 from weyl.pilots.service.push import Pushing, give_up, let_go, send
 from weyl.pilots.service.push_doors import DOOR_FAULTS, Door, Refused, SandboxFailure, Unreachable
 from weyl.pilots.service.submission import find_target
+from weyl.remote.errors import RemoteError
 
 log = structlog.get_logger(__name__)
 
@@ -79,7 +80,7 @@ async def tend(pushing: Pushing, key: QueueKey) -> None:
         await _cancel(turn, [row for row in known if _is_to_end(row, pilots) and row.cancelled_at is None])
         await _look(turn, [row for row in known if turn.is_time(row)][:LOOKED_AT_MAX])
         await _end_pilots(turn, pilots)
-    except (ComputingElementFailed, DriverError, OSError) as error:
+    except (ComputingElementFailed, RemoteError, OSError) as error:
         log.warning("push.not_tended", **key.fields(), error=str(error))
         await _give_up_late(pushing, key, config)
 
@@ -109,7 +110,7 @@ async def clean(pushing: Pushing, *, limit: int = LOOKED_AT_MAX) -> None:
     for element, theirs in by_element.items():
         try:
             await yard.driver(yard.config.current().config, *element).cleanup([row.handle for row in theirs])
-        except (ComputingElementFailed, DriverError, OSError) as error:
+        except (ComputingElementFailed, RemoteError, OSError) as error:
             log.warning("push.not_cleaned", site=element[0], ce=element[1], error=str(error))
             continue
         async with yard.db.transaction() as tx:
@@ -173,7 +174,7 @@ async def _look(turn: _Turn, rows: Sequence[Any]) -> None:
             change = await _tend_one(turn, row, said[row.handle], files.get(row.handle, {}))
         except Refused as error:
             change = _refused(turn, row, error)
-        except DriverError as error:  # one job whose files cannot be had keeps no other waiting
+        except RemoteError as error:  # one job whose files cannot be had keeps no other waiting
             log.warning("push.not_carried", job=row.job_id, error=str(error))
             change = {"checked_at": turn.now}
         except (Unreachable, OSError) as error:
@@ -287,7 +288,7 @@ async def _keep_log(turn: _Turn, door: Door, row: Any) -> None:
         text = b"".join(part for part in (left.log, left.stdout, left.stderr) if part)
         if text:
             await door.log(row.number, gzip.compress(head + text[-LOG_BYTES_MAX:], mtime=0))
-    except (DriverError, *DOOR_FAULTS) as error:
+    except (RemoteError, *DOOR_FAULTS) as error:
         log.warning("push.no_log", job=row.job_id, error=str(error))
 
 

@@ -6,9 +6,9 @@ import structlog
 
 from weyl.jobs.service.end_of_pilot import with_jobs
 from weyl.jobs.starts import NO_WORD, Starts
-from weyl.pilots.compute_elements.driver import DriverError
 from weyl.pilots.service.guarded import GuardedElement
 from weyl.pilots.service.yard import Yard
+from weyl.remote.errors import RemoteError
 from weyl_pilot.starts import STARTS, read_starts
 
 log = structlog.get_logger(__name__)
@@ -26,7 +26,7 @@ async def starts_left(yard: Yard, driver: GuardedElement, ended: Mapping[str, st
         return NO_WORD
     try:
         carried = await driver.carry(asked.values(), [STARTS], bytes_max=BYTES_MAX)
-    except (DriverError, OSError) as error:
+    except (RemoteError, OSError) as error:
         log.warning("pilots.starts_not_read", pilots=len(asked), error=str(error))
         return NO_WORD
     found = {stamp: read_starts(carried[handle].get(STARTS)) for stamp, handle in asked.items()}

@@ -12,7 +12,7 @@ from weyl.kit.clock import utcnow
 from weyl.kit.db import Tx
 from weyl.kit.ids import new_stamp, uuid7
 from weyl.kit.isolation import isolate
-from weyl.pilots.compute_elements.driver import Copy, DriverError, Submitted, job_name
+from weyl.pilots.compute_elements.driver import Copy, Submitted, job_name
 from weyl.pilots.errors import ComputingElementFailed
 from weyl.pilots.launch import SECRET_FILE, pilot_spec
 from weyl.pilots.need import QueueKey, Target, targets
@@ -20,6 +20,7 @@ from weyl.pilots.queries import submission as queries
 from weyl.pilots.service.planning import ORPHANED_AFTER
 from weyl.pilots.service.registry import let_jobs_go
 from weyl.pilots.service.yard import Yard
+from weyl.remote.errors import RemoteError
 from weyl.resource_status.service.looks import read_claims
 
 log = structlog.get_logger(__name__)
@@ -61,9 +62,9 @@ async def submit(yard: Yard, key: QueueKey, count: int) -> None:
         copies = [Copy(stamp=pilot.stamp, secrets={SECRET_FILE: pilot.secret.encode()}) for pilot in fresh]
         try:
             sent = await driver.submit(spec, copies)
-        except DriverError as error:
+        except RemoteError as error:
             sent = Submitted(failures=dict.fromkeys(range(len(copies)), str(error)))
-    except (ComputingElementFailed, DriverError, OSError) as error:
+    except (ComputingElementFailed, RemoteError, OSError) as error:
         log.warning("pilots.submission_failed", **key.fields(), error=str(error))
         await note_failure(yard, config, key, str(error))
         return

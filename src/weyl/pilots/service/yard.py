@@ -11,12 +11,12 @@ from weyl.config.service import ConfigStore
 from weyl.kit.db import Database
 from weyl.kit.services import Key
 from weyl.pilots.archive import pilot_archive
-from weyl.pilots.compute_elements.credential_files import credentials_of
 from weyl.pilots.compute_elements.directory import default_directory, make_trusted
 from weyl.pilots.compute_elements.driver import DriverContext, DriverFactory
 from weyl.pilots.errors import ComputingElementFailed
 from weyl.pilots.secrets import PepperRing
 from weyl.pilots.service.guarded import GuardedElement
+from weyl.remote.credential_files import credentials_of
 from weyl.settings import Settings
 
 
