@@ -125,6 +125,27 @@ def test_imports_stand_at_the_top_of_their_module(trees: dict[Path, ast.Module])
     assert late == []
 
 
+def test_what_is_loaded_late_imports_nothing_of_its_loader(trees: dict[Path, ast.Module]) -> None:
+    """A module that another one loads by its name hides a circle from the import contracts."""
+    imported, late = {}, []
+    for path, tree in trees.items():
+        module = ".".join(path.relative_to(SOURCE).with_suffix("").parts)
+        froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
+        imported[module] = {f"{node.module}.{alias.name}" for node in froms for alias in node.names}
+        imported[module] |= {str(node.module) for node in froms}
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
+        for call in calls:
+            if ast.unparse(call.func) == "import_module" and isinstance(call.args[0], ast.Constant):
+                late.append((module, str(call.args[0].value)))
+    for loader, loaded in late:
+        seen, ahead = set(), {loaded}
+        while ahead:
+            seen |= ahead
+            ahead = {name for module in ahead for name in imported.get(module, ())} - seen
+        assert loader not in seen, f"{loader} loads {loaded}, which imports it"
+    assert ("weyl.migrations.loader", "weyl.migrations.migrate") in late
+
+
 def test_rooms_query_their_own_tables_only(trees: dict[Path, ast.Module]) -> None:
     foreign = []
     for path, tree in trees.items():

@@ -28,6 +28,7 @@ from weyl.kit.points import claim
 from weyl.kit.task import SIZES, Size
 from weyl.kit.telemetry import configure_logging
 from weyl.migrations import revisions
+from weyl.migrations.loader import load_migrate
 from weyl.server import cookie_problem, listen, run_server
 from weyl.settings import Settings
 from weyl.tasks.cli import parse_payload
@@ -205,7 +206,7 @@ async def _migrate(settings: Settings, revision: str) -> Result:
     branches = merged_extensions().migrations
     try:
         before = await revisions.current_revision(db)
-        await revisions.migrate().upgrade(db, revision, branches=branches)
+        await load_migrate().upgrade(db, revision, branches=branches)
         after = await revisions.current_revision(db)
     finally:
         await db.close()
@@ -217,7 +218,7 @@ async def _check(settings: Settings) -> Result:
     branches = merged_extensions().migrations
     try:
         found, needed = await revisions.current_revision(db), revisions.needed_revision()
-        behind = await revisions.migrate().branches_behind(db, branches)
+        behind = await load_migrate().branches_behind(db, branches)
     finally:
         await db.close()
     if found != needed:
@@ -287,7 +288,7 @@ def _migration_problems(extensions: Sequence[Extension]) -> Iterator[str]:
     for each in extensions:
         for branch, place in each.migrations.items():
             try:
-                revisions.migrate().head_revision((branch, place))
+                load_migrate().head_revision((branch, place))
             except (ImportError, LookupError) as error:
                 yield f"{each.name}: the migrations in {place} cannot be used: {error}"
 

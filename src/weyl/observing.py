@@ -24,6 +24,7 @@ from weyl.kit.s3 import STORE, judge_store
 from weyl.kit.services import Services
 from weyl.kit.timekeeping import judge_clock
 from weyl.migrations import revisions
+from weyl.migrations.loader import branches_behind
 from weyl.settings import SETTINGS, Settings
 
 # Load balancers ask every second or so; the store is asked less often.
@@ -41,7 +42,7 @@ def health_checks(services: Services) -> dict[str, Check]:
     async def schema() -> list[str]:
         found = await revisions.current_revision(services[DATABASE])
         warnings = revisions.judge_schema(found, revisions.needed_revision(), revisions.known_revisions())
-        if behind := await revisions.branches_behind(services[DATABASE], services[EXTENSION].migrations):
+        if behind := await branches_behind(services[DATABASE], services[EXTENSION].migrations):
             raise Unavailable(f"The tables of {', '.join(behind)} are not up to date: run weyl db migrate")
         return warnings
 

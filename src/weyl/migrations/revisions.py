@@ -1,20 +1,13 @@
 """Which schema a database has and which this release needs, without Alembic: those who only look can spare it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from functools import cache
-from importlib import import_module
 from importlib.resources import files
-from typing import Any
 
 from sqlalchemy import text
 
 from weyl.kit.db import Database
 from weyl.kit.errors import Unavailable
-
-
-def migrate() -> Any:
-    """Return `weyl.migrations.migrate`; it is loaded with Alembic, 5 MB, by those who need it and nobody else."""
-    return import_module("weyl.migrations.migrate")
 
 
 def version_table(extension: str | None) -> str:
@@ -42,15 +35,6 @@ async def current_revision(db: Database, extension: str | None = None) -> str | 
             return None
         revision: str | None = await tx.scalar(text(f'SELECT version_num FROM "{table}"'))
         return revision
-
-
-async def branches_behind(db: Database, branches: Mapping[str, str]) -> list[str]:
-    """Return the extensions whose tables are not up to date; `branches` says where each has its migrations.
-
-    Alembic knows the order of an extension's revisions; without such an extension nobody needs it here.
-    """
-    behind: list[str] = await migrate().branches_behind(db, branches) if branches else []
-    return behind
 
 
 def judge_schema(found: str | None, needed: str, known: Collection[str]) -> list[str]:
