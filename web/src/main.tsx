@@ -6,7 +6,9 @@ import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { ApiFault } from "./kit/api";
+import { PagesProvider } from "./kit/pages";
 import { styleNonce, theme } from "./kit/theme";
+import { PAGES } from "./pages";
 import { router } from "./router";
 import "./kit/mantine.css";
 import "./kit/kit.css";
@@ -32,7 +34,9 @@ if (place) {
     <StrictMode>
       <MantineProvider theme={theme} defaultColorScheme="auto" getStyleNonce={styleNonce}>
         <QueryClientProvider client={queries}>
-          <RouterProvider router={router} />
+          <PagesProvider value={PAGES}>
+            <RouterProvider router={router} />
+          </PagesProvider>
         </QueryClientProvider>
       </MantineProvider>
     </StrictMode>,

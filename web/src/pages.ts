@@ -4,21 +4,7 @@
  * A page with a title stands in the navigation, in the group that it names, beside the views of that group.
  */
 
-import type { ComponentType } from "react";
-
-export type Page = {
-  /** Below `/`; `$name` is a part of the address that the page reads. */
-  path: string;
-  load: () => Promise<{ default: ComponentType }>;
-  title?: string;
-  icon?: string;
-  group?: string;
-  order?: number;
-  /** What it is for, in a sentence. */
-  doc?: string;
-  /** Properties of which one is needed; none: everybody. */
-  needs?: string[];
-};
+import type { Page } from "@/kit/nav";
 
 const WHO_RUN_JOBS = ["NormalUser", "JobAdministrator"];
 
@@ -65,8 +51,3 @@ export const PAGES: Page[] = [
     load: () => import("./config/Configuration"),
   },
 ];
-
-/** Return the page written by hand that an address leads to. */
-export function pageAt(path: string): Page | undefined {
-  return PAGES.find((page) => page.path.split("/")[1] === path.split("/")[1]);
-}

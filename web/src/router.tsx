@@ -2,10 +2,10 @@
 
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { readSearch, writeSearch } from "./kit/address";
+import { NotHere } from "./kit/NotHere";
 import { Fault, Waiting } from "./kit/Panel";
 import { PAGES } from "./pages";
 import { LoginPage } from "./shell/Login";
-import { NotHere } from "./shell/NotHere";
 import { Shell } from "./shell/Shell";
 
 const root = createRootRoute({

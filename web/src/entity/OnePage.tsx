@@ -3,10 +3,10 @@
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { lazy, Suspense } from "react";
 import { singular } from "@/kit/formats";
+import { NotHere } from "@/kit/NotHere";
 import { Waiting } from "@/kit/Panel";
 import { useView } from "@/kit/session";
 import { useTitle } from "@/kit/useTitle";
-import { NotHere } from "@/shell/NotHere";
 import "./entity.css";
 
 const Detail = lazy(() => import("./detail/Detail"));

@@ -8,12 +8,12 @@ import { ask, type Row } from "@/kit/api";
 import { formatAgo, formatNumber, plural } from "@/kit/formats";
 import { NamedIcon } from "@/kit/icons";
 import { Fault, Panel, Waiting } from "@/kit/Panel";
+import { useGroups } from "@/kit/pages";
 import { StatusMark } from "@/kit/Status";
 import { type Me, mayUse, useMe, useView } from "@/kit/session";
 import { kept } from "@/kit/store";
 import { useTitle } from "@/kit/useTitle";
 import { Time } from "@/kit/Value";
-import { useGroups } from "@/shell/Navigation";
 import { type Visit, visitAt } from "./visits";
 import "@/kit/written.css";
 

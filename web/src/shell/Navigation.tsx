@@ -2,9 +2,7 @@
 
 import { Link } from "@tanstack/react-router";
 import { NamedIcon } from "@/kit/icons";
-import { mayUse, useMe, useViews } from "@/kit/session";
-import { PAGES } from "@/pages";
-import { grouped } from "./nav";
+import { useGroups } from "@/kit/pages";
 
 export function Navigation() {
   const groups = useGroups();
@@ -30,14 +28,5 @@ export function Navigation() {
         </div>
       ))}
     </nav>
-  );
-}
-
-export function useGroups() {
-  const me = useMe();
-  const views = useViews();
-  return grouped(
-    views,
-    PAGES.filter((page) => mayUse(me, page.needs)),
   );
 }

@@ -5,9 +5,9 @@ import { IconSearch } from "@tabler/icons-react";
 import { useNavigate } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
 import { NamedIcon } from "@/kit/icons";
+import { useGroups } from "@/kit/pages";
 import { useViews } from "@/kit/session";
 import { choicesFor } from "./choices";
-import { useGroups } from "./Navigation";
 
 export default function Palette({ onClose }: { onClose: () => void }) {
   const [text, setText] = useState("");

@@ -8,16 +8,17 @@ import { lazy, Suspense, useEffect, useState } from "react";
 import { Operations } from "@/entity/operations";
 import { denied, expired } from "@/kit/api";
 import { useKeys } from "@/kit/keys";
+import { NotHere } from "@/kit/NotHere";
+import { pageAt } from "@/kit/nav";
 import { Panel, Waiting } from "@/kit/Panel";
+import { usePages } from "@/kit/pages";
 import { loadPreferences } from "@/kit/preferences";
 import { mayUse, meOptions, viewsOptions } from "@/kit/session";
 import { useStore } from "@/kit/store";
 import { Toasts } from "@/kit/toasts";
-import { pageAt } from "@/pages";
 import { Banner } from "./Banner";
 import { Mark } from "./Mark";
 import { Navigation } from "./Navigation";
-import { NotHere } from "./NotHere";
 import { UserMenu } from "./UserMenu";
 
 const Palette = lazy(() => import("./Palette"));
@@ -33,6 +34,7 @@ export function Shell() {
   const isExpired = useStore(expired);
   const isDenied = useStore(denied) !== undefined;
   const me = useQuery(meOptions);
+  const pages = usePages();
   const views = useQuery({ ...viewsOptions, enabled: !me.isError });
   useSecondLook(me.data !== undefined);
   const navigate = useNavigate();
@@ -102,7 +104,11 @@ export function Shell() {
           <Waiting />
         ) : (
           <Panel key={path} what="This page">
-            {me.data && !mayUse(me.data, pageAt(path)?.needs) ? <NotHere name={path.slice(1)} /> : <Outlet />}
+            {me.data && !mayUse(me.data, pageAt(pages, path)?.needs) ? (
+              <NotHere name={path.slice(1)} />
+            ) : (
+              <Outlet />
+            )}
           </Panel>
         )}
       </main>

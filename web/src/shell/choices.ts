@@ -1,8 +1,8 @@
 /** What the palette offers for a text. */
 
 import { type Search, writeState } from "@/kit/address";
+import type { Group } from "@/kit/nav";
 import type { View } from "@/kit/views";
-import type { Group } from "./nav";
 
 export type Choice = { key: string; title: string; note: string; icon: string; to: string; search?: Search };
 

@@ -4,7 +4,7 @@ import type { Row } from "@/kit/api";
 import { TimeChart } from "@/kit/TimeChart";
 import { lookUp } from "@/kit/templates";
 import { readTime } from "@/kit/times";
-import type { TabProps } from "./TabContent";
+import type { TabProps } from "./tab";
 
 export default function Chart({ tab, content }: TabProps) {
   const rows = Array.isArray(content) ? (content as Row[]) : [];

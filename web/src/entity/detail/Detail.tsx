@@ -19,7 +19,7 @@ import { say, sayFault } from "@/kit/toasts";
 import { type Action, OVERVIEW, type Tab, type View } from "@/kit/views";
 import { TabContent } from "./TabContent";
 
-const ActionDialog = lazy(() => import("../ActionDialog"));
+const ActionDialog = lazy(() => import("@/entity/ActionDialog"));
 const BUTTONS_MAX = 3;
 
 type Props = {

@@ -7,7 +7,7 @@ import { askCall } from "@/kit/api";
 import { formatBytes } from "@/kit/formats";
 import { isMapping } from "@/kit/templates";
 import { sayFault } from "@/kit/toasts";
-import type { TabProps } from "./TabContent";
+import type { TabProps } from "./tab";
 
 type Listed = { name: string; kind: string; size?: number };
 

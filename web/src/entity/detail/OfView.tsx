@@ -1,6 +1,8 @@
 /** The rows of another view that belong to this entity. */
 
 import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { writeState } from "@/kit/address";
 import { contentOf, type Row, send } from "@/kit/api";
 import { askedColumns, columnsOf, declared, personOf, searchAt, sortOf, valuesOf } from "@/kit/listing";
 import { matching, sorted } from "@/kit/local";
@@ -8,7 +10,6 @@ import { Fault, Nothing, Waiting } from "@/kit/Panel";
 import { useMe, useView } from "@/kit/session";
 import type { Tab, View } from "@/kit/views";
 import { PlainTable } from "./PlainTable";
-import { ViewLink } from "./TabContent";
 
 const SHOWN = 50;
 
@@ -56,15 +57,11 @@ function Rows({ view, tab, row }: { view: View; tab: Tab; row: Row }) {
     <>
       <PlainTable view={view} tab={{ ...tab, columns }} row={row} content={query.data} />
       <p>
-        <ViewLink
-          tab={tab}
-          row={row}
-          title={
-            query.data.length === SHOWN
-              ? `The first ${SHOWN}; show all in ${view.title}`
-              : `Show in ${view.title}`
-          }
-        />
+        <Link to="/$view" params={{ view: view.name }} search={writeState({ conditions })}>
+          {query.data.length === SHOWN
+            ? `The first ${SHOWN}; show all in ${view.title}`
+            : `Show in ${view.title}`}
+        </Link>
       </p>
     </>
   );

@@ -6,7 +6,7 @@ import { isMapping } from "@/kit/templates";
 import { isRight, Value } from "@/kit/Value";
 import { type Column, plainColumn } from "@/kit/views";
 import { typeOf } from "./Fields";
-import type { TabProps } from "./TabContent";
+import type { TabProps } from "./tab";
 
 const SHOWN_MAX = 1000;
 

@@ -1,11 +1,9 @@
 /** What a tab shows, by its kind. */
 
 import { useQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
 import { lazy, Suspense } from "react";
-import { writeState } from "@/kit/address";
 import { askCall, type Row } from "@/kit/api";
-import { declared, personOf } from "@/kit/listing";
+import { personOf } from "@/kit/listing";
 import { Fault, Nothing, Waiting } from "@/kit/Panel";
 import { useMe } from "@/kit/session";
 import { isMapping } from "@/kit/templates";
@@ -14,14 +12,13 @@ import { Fields } from "./Fields";
 import { Files } from "./Files";
 import { PlainTable } from "./PlainTable";
 import { Timeline } from "./Timeline";
+import type { TabProps } from "./tab";
 import { Why } from "./Why";
 
 const Log = lazy(() => import("./Log"));
 const Chart = lazy(() => import("./Chart"));
 const OfView = lazy(() => import("./OfView"));
 const ExtensionModule = lazy(() => import("./ExtensionModule"));
-
-export type TabProps = { view: View; tab: Tab; row: Row; content: unknown };
 
 export function TabContent({ view, tab, row, status }: { view: View; tab: Tab; row: Row; status: unknown }) {
   const isOver = view.statuses?.find((each) => each.value === String(status))?.terminal ?? false;
@@ -102,16 +99,5 @@ function isEmpty(content: unknown): boolean {
     content === "" ||
     (Array.isArray(content) && content.length === 0) ||
     (isMapping(content) && Object.keys(content).length === 0)
-  );
-}
-
-/** A link to another view, narrowed down as a tab says. */
-export function ViewLink({ tab, row, title }: { tab: Tab; row: Row; title: string }) {
-  const me = useMe();
-  const conditions = declared(tab.filter, { ...personOf(me), ...row });
-  return (
-    <Link to="/$view" params={{ view: tab.view ?? "" }} search={writeState({ conditions })}>
-      {title}
-    </Link>
   );
 }

@@ -7,7 +7,7 @@ import { lookUp } from "@/kit/templates";
 import { readTime } from "@/kit/times";
 import { Time } from "@/kit/Value";
 import type { Column } from "@/kit/views";
-import type { TabProps } from "./TabContent";
+import type { TabProps } from "./tab";
 
 export function Timeline({ view, tab, content }: TabProps) {
   const rows = Array.isArray(content) ? (content as Row[]) : [];

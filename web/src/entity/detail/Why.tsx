@@ -5,7 +5,7 @@ import { formatDuration, formatValue } from "@/kit/formats";
 import { isMapping } from "@/kit/templates";
 import { restOf, type Step, stepsOf, suggestionsOf, words } from "./explanation";
 import { PlainTable } from "./PlainTable";
-import type { TabProps } from "./TabContent";
+import type { TabProps } from "./tab";
 
 export function Why(props: TabProps) {
   const { content, tab } = props;

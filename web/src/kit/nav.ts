@@ -1,8 +1,22 @@
 /** Puts views and hand-written pages into the groups of the navigation. */
 
-import type { View } from "@/kit/views";
-import type { Page } from "@/pages";
+import type { ComponentType } from "react";
+import type { View } from "./views";
 
+/** A page that is written by hand; one with a title stands in the navigation. */
+export type Page = {
+  /** Below `/`; `$name` is a part of the address that the page reads. */
+  path: string;
+  load: () => Promise<{ default: ComponentType }>;
+  title?: string;
+  icon?: string;
+  group?: string;
+  order?: number;
+  /** What it is for, in a sentence. */
+  doc?: string;
+  /** Properties of which one is needed; none: everybody. */
+  needs?: string[];
+};
 export type Entry = { to: string; title: string; icon: string; order: number; doc?: string };
 export type Group = { title: string; entries: Entry[] };
 
@@ -40,6 +54,11 @@ export function grouped(views: readonly View[], pages: readonly Page[]): Group[]
       entries: entries.sort((a, b) => a.order - b.order || compare(a, b)),
     }))
     .sort((a, b) => first(a) - first(b) || a.title.localeCompare(b.title));
+}
+
+/** Return the page written by hand that an address leads to. */
+export function pageAt(pages: readonly Page[], path: string): Page | undefined {
+  return pages.find((page) => page.path.split("/")[1] === path.split("/")[1]);
 }
 
 function compare(a: Entry, b: Entry): number {
