@@ -10,9 +10,9 @@ import signal
 import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from types import TracebackType
 from urllib.parse import quote, urlencode
 
 import psutil
@@ -20,9 +20,7 @@ import psutil
 from weyl.demo.processes import (
     Account,
     ComponentFailed,
-    end,
     free_ports,
-    launch,
     loopback_address,
     others_may_enter,
     others_may_read,
@@ -30,6 +28,7 @@ from weyl.demo.processes import (
     service_account,
     wait_until,
 )
+from weyl.demo.supervision import Program
 
 USER = DATABASE = "weyl"
 SOCKET_PORT = 5432
@@ -53,43 +52,18 @@ FAST_OPTIONS = (
 )
 
 
-@dataclass
-class RunningPostgres:
-    """A PostgreSQL that answers at `url`; one that was given to us has no process and is never stopped by us."""
+@dataclass(kw_only=True)
+class RunningPostgres(Program):
+    """A PostgreSQL that answers at `url`; one that was given to us has no command, and we neither start nor stop it."""
 
     url: str
-    pid: int | None
-    dir: Path
-    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
-    fast: bool = False
-    launch: Callable[[], subprocess.Popen[bytes]] | None = field(default=None, repr=False)
-    name: str = "PostgreSQL"
-
-    @property
-    def log(self) -> Path:
-        """What the server writes."""
-        return self.dir / "postgres.log"
+    clear: Callable[[], None] = lambda: None
+    """Removes what an earlier server has left that keeps this one from starting."""
 
     def start(self) -> None:
-        """Start the server, at first or once more after it ended; one that was given to us is not ours to start."""
-        if self.launch is not None:
-            self.process = self.launch()
-            self.pid = self.process.pid
-
-    def stop(self) -> None:
-        """Stop the server; its data stay in the directory."""
-        if self.process is None:
-            return
-        steps = [] if self.fast else [(signal.SIGINT, 15.0)]
-        end(self.process, *steps, (signal.SIGQUIT, 10.0))
-
-    def __enter__(self) -> "RunningPostgres":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
+        """Start the server, at first or once more after it ended."""
+        self.clear()
+        super().start()
 
 
 @dataclass(frozen=True)
@@ -127,8 +101,9 @@ def start_postgres(
     root the server runs under another account, so the directory must be one that others can reach.
     """
     directory = directory.resolve()
+    log = directory / "postgres.log"
     if url:
-        return RunningPostgres(url, None, directory)
+        return RunningPostgres("PostgreSQL", (), log, {}, url=url)
     account = service_account()
     _prepare_directory(directory, account)
     programs = find_programs(directory, account)
@@ -141,24 +116,22 @@ def start_postgres(
     address = _choose_address(directory, account)
     chosen = (*COMMON_OPTIONS, *(FAST_OPTIONS if fast else DURABLE_OPTIONS), *options, *address.options)
     settings = [part for option in chosen for part in ("-c", option)]
-    running = RunningPostgres(address.url(password), None, directory, fast=fast)
-
-    def start() -> subprocess.Popen[bytes]:
-        drop_stale_locks(data, address.sockets, say)
-        return launch(
-            [programs / "postgres", "-D", data, *settings],
-            log=running.log,
-            account=account,
-            on_parent_death=signal.SIGQUIT,
-            env=_environment(),
-        )
-
-    running.launch = start
+    running = RunningPostgres(
+        "PostgreSQL",
+        [programs / "postgres", "-D", data, *settings],
+        log,
+        _environment(),
+        account=account,
+        on_parent_death=signal.SIGQUIT,
+        end_by=(*(() if fast else ((signal.SIGINT, 15.0),)), (signal.SIGQUIT, 10.0)),
+        url=address.url(password),
+        clear=partial(drop_stale_locks, data, address.sockets, say),
+    )
     running.start()
     process = running.process
     assert process is not None
     try:
-        wait_until(lambda: _is_ready(data, process.pid), process, log=running.log, timeout_s=START_TIMEOUT_S)
+        wait_until(lambda: _is_ready(data, process.pid), process, log=log, timeout_s=START_TIMEOUT_S)
         if not address.sockets and not owns_port(process.pid, address.host, address.port):
             raise ComponentFailed(f"another program owns {address.host}:{address.port}")
     except BaseException:

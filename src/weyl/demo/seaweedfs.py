@@ -10,25 +10,22 @@ import socket
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from types import TracebackType
 
 from weyl.demo.certificates import Certificate, write_certificate
 from weyl.demo.processes import (
     ComponentFailed,
-    end,
     free_ports,
-    launch,
     log_excerpt,
     loopback_address,
     owns_port,
     start_sweeper,
     wait_until,
 )
+from weyl.demo.supervision import Program
 
 START_TIMEOUT_S = 90.0
 ATTEMPTS_MAX = 5
@@ -48,47 +45,23 @@ SOCKET_PARTS = ("s3", "master", "volume", "filer")
 INNER_PARTS = ("master", "volume", "filer")
 
 
-@dataclass
-class RunningStore:
+@dataclass(kw_only=True)
+class RunningStore(Program):
     """An S3 store that answers at `endpoint_url` to the two keys."""
 
     endpoint_url: str
     access_key: str
     secret_key: str
-    pid: int
-    dir: Path
-    process: subprocess.Popen[bytes] = field(repr=False)
-    sweeper: subprocess.Popen[bytes] = field(repr=False)
     reserved: socket.socket = field(repr=False)
-    relaunch: Callable[[], subprocess.Popen[bytes]] = field(repr=False)
-    name: str = "object store"
-
-    @property
-    def log(self) -> Path:
-        """What the program writes."""
-        return self.dir / "seaweedfs.log"
-
-    def start(self) -> None:
-        """Start the program once more after it ended, at the same addresses."""
-        self.process = self.relaunch()
-        self.pid = self.process.pid
+    sweeper: "subprocess.Popen[bytes] | None" = field(default=None, init=False, repr=False)
 
     def stop(self) -> None:
         """Stop the store; its objects stay in the directory."""
-        # On SIGTERM it lingers for a quarter of a minute; SIGKILL costs nothing that was answered.
-        end(self.process, (signal.SIGKILL, 10.0))
-        if self.sweeper.stdin:
+        super().stop()
+        if self.sweeper is not None and self.sweeper.stdin is not None:
             self.sweeper.stdin.close()
-        self.sweeper.wait()
+            self.sweeper.wait()
         self.reserved.close()
-
-    def __enter__(self) -> "RunningStore":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
 
 def start_seaweedfs(directory: Path) -> RunningStore:
@@ -144,26 +117,31 @@ def launch_seaweedfs(directory: Path) -> RunningStore:
     ]
     sockets = [SOCKET_DIRECTORY / f"seaweedfs-{part}-grpc-{port}.sock" for part in SOCKET_PARTS for port in ports]
     sockets += [SOCKET_DIRECTORY / f"seaweedfs-{part}-{port}.sock" for part in SOCKET_PARTS for port in ports]
-    relaunch = partial(launch, command, log=directory / "seaweedfs.log", env=_environment(directory))
-    process = relaunch()
-    return RunningStore(
+    store = RunningStore(
+        "object store",
+        command,
+        directory / "seaweedfs.log",
+        _environment(directory),
+        on_parent_death=signal.SIGKILL,
+        # On SIGTERM it lingers for a quarter of a minute; SIGKILL costs nothing that was answered.
+        end_by=((signal.SIGKILL, 10.0),),
         endpoint_url=f"http://{address}:{ports[0]}",
         access_key=access_key,
         secret_key=secret_key,
-        pid=process.pid,
-        dir=directory,
-        process=process,
-        sweeper=start_sweeper(sockets),
         reserved=reserved,
-        relaunch=relaunch,
     )
+    store.start()
+    store.sweeper = start_sweeper(sockets)
+    return store
 
 
 def wait_for_seaweedfs(store: RunningStore) -> None:
     """Wait until the store answers, and make sure that it is ours which answers."""
     address, _, port = store.endpoint_url.removeprefix("http://").partition(":")
-    wait_until(lambda: _is_healthy(address, int(port)), store.process, log=store.log, timeout_s=START_TIMEOUT_S)
-    if not owns_port(store.pid, address, int(port)):
+    process = store.process
+    assert process is not None
+    wait_until(lambda: _is_healthy(address, int(port)), process, log=store.log, timeout_s=START_TIMEOUT_S)
+    if not owns_port(process.pid, address, int(port)):
         raise ComponentFailed(f"another program owns {address}:{port}\n{log_excerpt(store.log)}")
 
 

@@ -21,7 +21,7 @@ from weyl.demo.installation import InstallationFiles
 from weyl.demo.postgres import start_postgres
 from weyl.demo.processes import POLL_S, ComponentFailed, log_excerpt, wait_until
 from weyl.demo.seaweedfs import launch_seaweedfs, wait_for_seaweedfs
-from weyl.demo.supervision import Program, Say, Supervised, Supervisor
+from weyl.demo.supervision import Program, Say, Supervisor
 
 READY_TIMEOUT_S = 60.0
 PILOTS_END_S = 5.0
@@ -35,7 +35,7 @@ class Stack:
         self.url = ""
         self.idp_url = ""
         self.environment: dict[str, str] = {}
-        self.programs: list[Supervised] = []
+        self.programs: list[Program] = []
         self._say = say
         self._database_url = database_url
         self._exit = ExitStack()
@@ -54,7 +54,7 @@ class Stack:
     ) -> None:
         self._exit.close()
 
-    def program(self, name: str) -> Supervised:
+    def program(self, name: str) -> Program:
         """Return a program: `server`, `worker`, `identity provider`, `PostgreSQL` or `object store`."""
         return next(program for program in self.programs if program.name == name)
 

@@ -1,4 +1,4 @@
-"""Starts again what ended unasked: the programs of a stack on one machine, ours and foreign ones."""
+"""The programs of a stack on one machine, ours and foreign ones, and who starts again what ended unasked."""
 
 import signal
 import subprocess
@@ -8,9 +8,10 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from types import TracebackType
+from typing import Self
 
-from weyl.demo.processes import ComponentFailed, end, launch, log_excerpt
+from weyl.demo.processes import Account, ComponentFailed, end, launch, log_excerpt
 
 STOP_S = 28.0
 SUPERVISE_EVERY_S = 0.3
@@ -21,50 +22,54 @@ RESTART_SECOND_AFTER_S = 0.5
 Say = Callable[[str], None]
 
 
-class Supervised(Protocol):
-    """A program that the supervisor looks after."""
-
-    @property
-    def name(self) -> str:
-        """Its name in messages."""
-
-    @property
-    def log(self) -> Path:
-        """Where it writes what is wrong."""
-
-    @property
-    def process(self) -> "subprocess.Popen[bytes] | None":
-        """Its present process."""
-
-    def start(self) -> None:
-        """Start it, at first or once more; its addresses stay."""
-
-
 @dataclass
 class Program:
-    """One of our own programs."""
+    """A program of the stack; it works in the directory of its log, and its addresses stay when it is started again."""
 
     name: str
-    command: list[str]
+    command: Sequence[str | Path]
     log: Path
     environment: Mapping[str, str]
     sockets: tuple[int, ...] = ()
-    process: "subprocess.Popen[bytes] | None" = None
+    account: Account | None = None
+    on_parent_death: signal.Signals = signal.SIGTERM
+    end_by: tuple[tuple[signal.Signals, float], ...] = ((signal.SIGTERM, STOP_S),)
+    """The signals that ask it to finish, each with the seconds that it gets."""
+    process: "subprocess.Popen[bytes] | None" = field(default=None, init=False, repr=False)
+
+    @property
+    def dir(self) -> Path:
+        """The directory that it works in."""
+        return self.log.parent
+
+    @property
+    def pid(self) -> int | None:
+        """The id of its present process."""
+        return None if self.process is None else self.process.pid
 
     def start(self) -> None:
-        """Start it."""
+        """Start it, at first or once more."""
         self.process = launch(
             self.command,
             log=self.log,
-            on_parent_death=signal.SIGTERM,
+            account=self.account,
+            on_parent_death=self.on_parent_death,
             env=self.environment,
             pass_fds=self.sockets,
         )
 
     def stop(self) -> None:
-        """Ask it to finish, then end it."""
+        """Ask it to finish, then end it; what it has stored stays."""
         if self.process is not None:
-            end(self.process, (signal.SIGTERM, STOP_S))
+            end(self.process, *self.end_by)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
 
 
 @dataclass
@@ -92,7 +97,7 @@ class Supervisor:
     """
 
     def __init__(
-        self, programs: Sequence[Supervised], say: Say, *, second_after_s: float = RESTART_SECOND_AFTER_S
+        self, programs: Sequence[Program], say: Say, *, second_after_s: float = RESTART_SECOND_AFTER_S
     ) -> None:
         self.failure: ComponentFailed | None = None
         """What could not be started again, if anything: nothing is, then."""
@@ -138,7 +143,7 @@ class Supervisor:
                 self.is_resting.set()
                 return
 
-    def _look_after(self, program: Supervised) -> None:
+    def _look_after(self, program: Program) -> None:
         code = program.process.poll() if program.process is not None else None
         if code is None:
             return
