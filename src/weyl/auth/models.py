@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from weyl.kit.bounds import ClosedModel
 
-Name = Annotated[str, Field(pattern=r"^\S+$", max_length=255)]
+ScopeWord = Annotated[str, Field(pattern=r"^\S+$", max_length=255)]
 """The name of a VO, a group or a property: one word."""
 
 
@@ -92,10 +92,10 @@ class OpenIDConfiguration(BaseModel):
 class SessionChange(ClosedModel):
     """What the login of a browser is to be good for from now on."""
 
-    vo: Name | None = None
+    vo: ScopeWord | None = None
     """Another VO of the same identity provider; the present one if left out."""
-    group: Name
-    properties: list[Name] = Field(default=[], max_length=100)
+    group: ScopeWord
+    properties: list[ScopeWord] = Field(default=[], max_length=100)
     """Properties beyond those of the group, which another group gives to the user."""
 
 

@@ -1,7 +1,8 @@
 """The few pages that a browser sees during a device login: plain HTML that needs nothing from elsewhere."""
 
 from base64 import b64encode
-from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from html import escape
 
@@ -59,9 +60,27 @@ def enter_code_page(action: str) -> str:
     )
 
 
-def question_page(action: str, *, code: str, facts: Mapping[str, str], token: str) -> str:
+@dataclass(frozen=True)
+class Question:
+    """What the page shows of a device before its user confirms the login, and the token that the answer returns."""
+
+    vo: str
+    group: str
+    properties: frozenset[str]
+    """All that it gets: those of the group and those asked for beyond them."""
+    client: str
+    program: str | None
+    address: str | None
+    started_at: datetime
+    user_code: str
+    token: str
+
+
+def question_page(action: str, question: Question, *, now: datetime) -> str:
     """Ask whether the device that shows this code may log in, with all that is known of it."""
+    facts = _facts(question, now)
     rows = "\n".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
+    code = question.user_code
     return _page(
         "Let this device act in your name?",
         "<p>A program is waiting for you to log in. If you continue, it gets these permissions:</p>\n"
@@ -71,10 +90,24 @@ def question_page(action: str, *, code: str, facts: Mapping[str, str], token: st
         '<p id="hint">Deny if you did not start this login yourself a moment ago, '
         "for example if somebody sent you the link.</p>\n"
         f'<form method="post" action="{escape(action)}">\n'
-        f'<input type="hidden" name="token" value="{escape(token)}">\n'
+        f'<input type="hidden" name="token" value="{escape(question.token)}">\n'
         '<button type="submit" name="answer" value="continue" aria-describedby="hint">Continue to log in</button>\n'
         '<button type="submit" name="answer" value="deny" class="other">Deny</button>\n</form>',
     )
+
+
+def _facts(question: Question, now: datetime) -> dict[str, str]:
+    minutes = int((now - question.started_at).total_seconds() // 60)
+    ago = f"{minutes} min ago" if minutes > 0 else "less than a minute ago"
+    return {
+        "VO": question.vo,
+        "Group": question.group,
+        "Properties": ", ".join(sorted(question.properties)) or "none",
+        "Client": question.client,
+        "Program": question.program or "unknown",
+        "Started": f"{ago} ({question.started_at:%Y-%m-%d %H:%M:%S} UTC)",
+        "From address": question.address or "unknown",
+    }
 
 
 def denied_page() -> str:

@@ -65,7 +65,7 @@ class SiteStatus(BaseModel):
     all: ResourceStatus
 
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00]+$")]
+ElementName = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00]+$")]
 Reason = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00]*$")]
 
 
@@ -73,9 +73,9 @@ class Place(ClosedModel):
     """One kind of access to one element, for a VO; the caller's own if none is given, `all` for every one."""
 
     kind: Kind
-    name: Name
+    name: ElementName
     access: Literal["all", "read", "write", "check", "remove"] = "all"
-    vo: Name | None = None
+    vo: ElementName | None = None
 
     @model_validator(mode="after")
     def _has_access(self) -> "Place":

@@ -1,6 +1,5 @@
 """The device flow over HTTP."""
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, Query, Request, Response
@@ -24,7 +23,7 @@ from weyl.auth.routes.context import ClientAddress, CurrentAuthority
 from weyl.auth.service import device
 from weyl.auth.service.attempts import admit
 from weyl.auth.service.authority import Authority
-from weyl.auth.service.device import Question, Return
+from weyl.auth.service.device import DeviceReturn
 from weyl.auth.service.sessions import Visitor, new_cookie
 from weyl.kit.bounds import Name, Text, Token
 from weyl.kit.errors import Forbidden
@@ -87,7 +86,7 @@ async def do_device_flow(
     cookie = _cookie(authority)
     kept = cookie.own_value_in(request.headers.get("cookie")) or new_cookie()
     question = await device.ask(db, authority, user_code=user_code, kept=kept, now=now)
-    response = page(question_page(ANSWER, code=question.user_code, facts=_facts(question, now), token=question.token))
+    response = page(question_page(ANSWER, question, now=now))
     response.headers.append("Set-Cookie", cookie.line(kept, age_max_s=authority.login_life_s()))
     return response
 
@@ -118,21 +117,6 @@ def _cookie(authority: Authority) -> Cookie:
     return device_cookie(is_secure=not authority.settings.insecure_cookies)
 
 
-def _facts(question: Question, now: datetime) -> dict[str, str]:
-    flow, scope = question.flow, question.scope
-    minutes = int((now - flow.created_at).total_seconds() // 60)
-    ago = f"{minutes} min ago" if minutes > 0 else "less than a minute ago"
-    return {
-        "VO": scope.vo,
-        "Group": scope.group,
-        "Properties": ", ".join(sorted(question.properties)) or "none",
-        "Client": flow.client_id,
-        "Program": flow.user_agent or "unknown",
-        "Started": f"{ago} ({flow.created_at:%Y-%m-%d %H:%M:%S} UTC)",
-        "From address": flow.address or "unknown",
-    }
-
-
 @_callbacks.get("/device/complete", operation_id="auth_finish_device_flow", response_model=None, responses=SENT_ON)
 async def finish_device_flow(
     db: CurrentDatabase,
@@ -147,7 +131,7 @@ async def finish_device_flow(
 ) -> Response:
     """Take the browser back from the identity provider."""
     kept = _cookie(authority).value_in(request.headers.get("cookie"))
-    back = Return(state, code, iss, kept, is_browser=is_browser(request))
+    back = DeviceReturn(state, code, iss, kept, is_browser=is_browser(request))
     if error is not None:
         await device.refuse(db, authority, back=back, now=now)
     await device.finish(db, authority, back=back, now=now)

@@ -11,7 +11,7 @@ from weyl.auth.routes.browser import SENT_ON_HEADERS, BrowserRoute, ProviderCall
 from weyl.auth.routes.context import ClientAddress, CurrentAuthority
 from weyl.auth.service import browser_login
 from weyl.auth.service.attempts import admit
-from weyl.auth.service.browser_login import Return, WebLogin
+from weyl.auth.service.browser_login import BrowserReturn, WebLogin
 from weyl.auth.service.sessions import BROWSER_SESSIONS, Session, Sessions, Visitor, name_of, subject_of
 from weyl.config.routes import CurrentConfig
 from weyl.kit.bounds import Name, Text, Token
@@ -90,7 +90,7 @@ async def finish_web_login(
     """Take the browser back from the identity provider and log it in."""
     headers = request.headers
     visitor = Visitor.of(address, headers.get("user-agent"))
-    back = Return(state, code, error, iss, cookies=headers.get("cookie"), visitor=visitor)
+    back = BrowserReturn(state, code, error, iss, cookies=headers.get("cookie"), visitor=visitor)
     cookie, path = await browser_login.finish(authority, known, back=back, now=now)
     response = RedirectResponse(authority.url(path), status_code=303, headers=SENT_ON_HEADERS)
     response.headers.append("Set-Cookie", known.cookie.line(cookie))

@@ -27,7 +27,7 @@ class WebLogin:
 
 
 @dataclass(frozen=True)
-class Return:
+class BrowserReturn:
     """What a browser brings back from the identity provider."""
 
     state: str
@@ -71,7 +71,7 @@ def _scope(authority: Authority, login: WebLogin) -> Scope:
     return authority.scope(f"vo:{vo} group:{login.group}")
 
 
-async def finish(authority: Authority, sessions: Sessions, *, back: Return, now: datetime) -> tuple[str, str]:
+async def finish(authority: Authority, sessions: Sessions, *, back: BrowserReturn, now: datetime) -> tuple[str, str]:
     """Take up the browser that comes back from the identity provider; returns its cookie and where it goes on to."""
     kept = sessions.pending.value_in(back.cookies)
     try:

@@ -17,6 +17,7 @@ from weyl.auth.errors import (
     UnknownUserCode,
 )
 from weyl.auth.models import InitiateDeviceFlowResponse, TokenResponse
+from weyl.auth.pages import Question
 from weyl.auth.queries import flows as queries
 from weyl.auth.queries.flows import DeviceFlow, FlowStatus
 from weyl.auth.scopes import Scope
@@ -39,19 +40,7 @@ POLL_EVERY_S = 2
 
 
 @dataclass(frozen=True)
-class Question:
-    """What the page shows of a device before its user confirms the login, and the token that the answer returns."""
-
-    flow: DeviceFlow
-    scope: Scope
-    properties: frozenset[str]
-    """All that it gets: those of the group and those asked for beyond them."""
-    user_code: str
-    token: str
-
-
-@dataclass(frozen=True)
-class Return:
+class DeviceReturn:
     """What comes back from the identity provider: a browser, or a program that follows redirects."""
 
     state: str
@@ -110,7 +99,17 @@ async def ask(db: Database, authority: Authority, *, user_code: str, kept: str, 
     flow, scope = await _waiting(db, authority, user_code=letters, now=now)
     group = authority.config.current().config.registry[scope.vo].groups[scope.group]
     journey = Journey("question", scope.vo, flow.flow_id, verifier="", browser=digest_of_kept(kept))
-    return Question(flow, scope, group.properties | scope.asked, letters, authority.sealer.seal(journey))
+    return Question(
+        vo=scope.vo,
+        group=scope.group,
+        properties=group.properties | scope.asked,
+        client=flow.client_id,
+        program=flow.user_agent,
+        address=flow.address,
+        started_at=flow.created_at,
+        user_code=letters,
+        token=authority.sealer.seal(journey),
+    )
 
 
 async def agree(authority: Authority, *, token: str, kept: str | None) -> str:
@@ -145,7 +144,7 @@ def _asked(authority: Authority, *, token: str, kept: str | None) -> Journey:
     return journey
 
 
-def _on_its_way(authority: Authority, back: Return) -> Journey:
+def _on_its_way(authority: Authority, back: DeviceReturn) -> Journey:
     """Return the journey of what comes back; its code is not used yet.
 
     Programs may come back without having been asked, but nobody can send a browser on a way that begins behind
@@ -160,7 +159,7 @@ def _on_its_way(authority: Authority, back: Return) -> Journey:
     return journey
 
 
-async def finish(db: Database, authority: Authority, *, back: Return, now: datetime) -> None:
+async def finish(db: Database, authority: Authority, *, back: DeviceReturn, now: datetime) -> None:
     """Take up what comes back from the identity provider; the device learns of it when it asks next."""
     journey = _on_its_way(authority, back)
     subject = await authority.come_back(journey, path=PATH, code=back.code, iss=back.iss, now=now)
@@ -168,7 +167,7 @@ async def finish(db: Database, authority: Authority, *, back: Return, now: datet
         await _settle(tx, journey, status=FlowStatus.READY, subject=subject, now=now)
 
 
-async def refuse(db: Database, authority: Authority, *, back: Return, now: datetime) -> NoReturn:
+async def refuse(db: Database, authority: Authority, *, back: DeviceReturn, now: datetime) -> NoReturn:
     """Take up a browser whose user said no at the identity provider: the device learns of it, and the browser too."""
     journey = _on_its_way(authority, back)
     async with db.transaction() as tx:
