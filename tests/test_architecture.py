@@ -186,6 +186,30 @@ def test_a_policy_returns_a_permit_and_nobody_drops_it() -> None:
     assert problems == []
 
 
+# What a name means where it comes from another room; the client's side and the server's never meet in one file.
+AMBIGUOUS = {
+    "Document": "what is served as it lies ready, and the configuration as the demo changes it",
+    "Expression": "of the JDL, and of tags",
+    "Site": "of the configuration, and the pages that the wiring serves",
+    "Verifier": "what verifies tokens, and what it looks like from below",
+}
+
+
+def test_a_class_name_from_another_room_means_one_thing(trees: dict[Path, ast.Module]) -> None:
+    classes = {node.name for tree in trees.values() for node in tree.body if isinstance(node, ast.ClassDef)}
+    found: dict[str, set[str]] = {}
+    for path, tree in trees.items():
+        parts = path.relative_to(WEYL).with_suffix("").parts if WEYL in path.parents else ()
+        if not parts or parts[0] in ("cli", "client", "commands") or "cli" in parts or "calls" in parts:
+            continue
+        for node in ast.walk(tree):
+            match = re.match(r"weyl\.(\w+)\.", f"{getattr(node, 'module', '')}.")
+            if isinstance(node, ast.ImportFrom) and match is not None and match[1] != parts[0]:
+                for alias in node.names:
+                    found.setdefault(alias.name, set()).add(match[1])
+    assert {name for name, rooms in found.items() if name in classes and len(rooms) > 1} == AMBIGUOUS.keys()
+
+
 def test_nouns_are_pure(trees: dict[Path, ast.Module]) -> None:
     rooms = [*ROOMS, "config", "descriptions", "resource_status"]
     reaching = set()

@@ -10,9 +10,9 @@ from sqlalchemy import text
 from tests.infra.app import Application
 from weyl.accounting.tables import JOB_KEYS, job_hour_deltas, job_hours, job_records
 from weyl.accounting.tasks import FOLD, HOUSEKEEPING, tasks
+from weyl.kit.bisected import SomeFailed
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
-from weyl.kit.isolated import SomeFailed
 from weyl.kit.partitions import ensure_month_partitions
 from weyl.kit.task import Run
 from weyl.migrations import migrate

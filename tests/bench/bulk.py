@@ -17,7 +17,7 @@ from weyl.config.service import ConfigStore
 from weyl.demo.postgres import start_postgres
 from weyl.jobs import tasks as jobs_tasks
 from weyl.jobs.models.bulk import BulkOrder
-from weyl.jobs.permits import Orderer, Scope
+from weyl.jobs.permits import JobScope, Orderer
 from weyl.jobs.service.bulk import BULK, confirmed, plan
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
@@ -115,7 +115,7 @@ class Bench:
 
     async def _order(self, action: str) -> None:
         order = BulkOrder.model_validate({"action": action, "search": []})
-        orderer = Orderer(order.action, "voa", None, Scope("voa"))
+        orderer = Orderer(order.action, "voa", None, JobScope("voa"))
         async with self._db.read() as tx:
             planned = await plan(tx, orderer, order)
         assert planned.count == self._jobs, planned

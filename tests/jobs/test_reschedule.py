@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from tests.infra.app import Application
 from tests.jobs.conftest import JDL, MakeJobs, Rows
 
-from weyl.jobs.attempts import Again, Exhausted, Refused, decide
+from weyl.jobs.attempts import Again, Exhausted, NotPossible, decide
 from weyl.jobs.states import MOVES
 from weyl.jobs.tables import job_attempts, job_descriptions
 from weyl.kit.clock import utcnow
@@ -39,7 +39,7 @@ async def checks(db: Database) -> list[str]:
 def test_whether_a_job_runs_again_is_decided_by_status_and_counter(status: str, counter: int) -> None:
     verdict = decide(status, counter, is_verified=True, reschedulings_max=3, reset=False)
     if status not in ALLOWED:
-        assert isinstance(verdict, Refused)
+        assert isinstance(verdict, NotPossible)
     elif counter < 3:
         assert verdict == Again(counter + 1)
     else:
@@ -47,7 +47,7 @@ def test_whether_a_job_runs_again_is_decided_by_status_and_counter(status: str, 
 
 
 def test_a_job_that_was_not_verified_does_not_run_again_and_a_reset_starts_the_count_anew() -> None:
-    assert isinstance(decide("Failed", 0, is_verified=False, reschedulings_max=3, reset=True), Refused)
+    assert isinstance(decide("Failed", 0, is_verified=False, reschedulings_max=3, reset=True), NotPossible)
     assert decide("Failed", 9, is_verified=True, reschedulings_max=3, reset=True) == Again(0)
 
 

@@ -25,7 +25,7 @@ from weyl.jobs.states import Report
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.kit.following import following
-from weyl.matcher.service.limits import Limits
+from weyl.matcher.service.limits import LimitKeeper
 from weyl.task_queues import queries, service
 from weyl.task_queues.gates import GateState, Rule, has_room, merged, rules_of, tat_after
 
@@ -180,7 +180,7 @@ async def test_limits_come_from_the_configuration(
     own = Installation.create(tmp_path)
     config = ConfigStore(f"git+file://{own.config_directory}", check_every_s=60)
     await config.start()
-    limits = Limits(db, config, on_open=lambda: None)
+    limits = LimitKeeper(db, config, on_open=lambda: None)
     await submit(5)
     document = config_document()
     document["Operations"]["voa"] = {"Matching": {"Limits": [{"Group": "user", "Count": 2}]}}  # type: ignore[index]

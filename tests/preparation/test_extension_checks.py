@@ -23,7 +23,7 @@ from weyl.preparation.additions import (
     PreparationContext,
     PreparationRules,
     Preparing,
-    Refused,
+    Rejected,
 )
 from weyl.preparation.service.checks import check_jobs
 from weyl.task_queues.tables import queue, requirement_class
@@ -70,7 +70,7 @@ async def test_thousands_of_jobs_are_one_question(db: Database, submitted: Flow)
 
 
 async def test_what_differs_among_jobs_in_attributes_of_extensions_is_told_apart(db: Database, submitted: Flow) -> None:
-    check = Check(lambda job: Refused("odd", "Not Now") if job.description.extra["Campaign"] == "1" else None)
+    check = Check(lambda job: Rejected("odd", "Not Now") if job.description.extra["Campaign"] == "1" else None)
     job_ids = await submitted(PLAIN + 'Campaign = "%s"; Arguments = "%n"; Parameters = {0, 1, 0};')
     found = await _check(db, job_ids, replace(STATIC, checks={"example": check}, attributes=("Campaign",)))
     assert [len(asked.job_ids) for asked in check.asked[0]] == [2, 1]
@@ -79,7 +79,7 @@ async def test_what_differs_among_jobs_in_attributes_of_extensions_is_told_apart
 
 
 async def test_sanity_comes_first_then_each_extension_then_the_files(db: Database, submitted: Flow) -> None:
-    first = Check(lambda job: Refused("no") if job.description.executable == "refuse" else None)
+    first = Check(lambda job: Rejected("no") if job.description.executable == "refuse" else None)
     second = Check(
         lambda job: Held("wait for it", 30, (ALPHA,), ("ALPHA-DISK",)) if job.description.executable == "hold" else None
     )
@@ -122,7 +122,7 @@ async def test_a_check_that_breaks_holds_the_jobs_and_says_whose_it_is(db: Datab
         raise ZeroDivisionError
 
     [job_id] = await submitted(PLAIN)
-    lost: Any = {"example": lambda asked, _: {7: Refused("nobody")}}
+    lost: Any = {"example": lambda asked, _: {7: Rejected("nobody")}}
     for checks in ({"example": Check(broken)}, lost):
         async with db.transaction() as tx:
             await tx.execute(sa.delete(job_holds))

@@ -11,7 +11,6 @@ from tests.tasks.running import Gate, Recorder, is_empty, until, working
 from weyl.kit.db import Database
 from weyl.kit.task import Lock, Task
 from weyl.tasks import locks
-from weyl.tasks.claims import Claim
 from weyl.tasks.engine import Worker
 from weyl.tasks.errors import GiveUp, LockLost, RetryLater
 from weyl.tasks.models import RunOrder
@@ -273,7 +272,7 @@ async def test_a_lock_that_expired_stops_its_holder(db: Database) -> None:
     taken = asyncio.Event()
 
     async def hold() -> None:
-        async with locks.holding(db, [Claim("k")], ttl=timedelta(seconds=0.3)):
+        async with locks.holding(db, [Need("k")], ttl=timedelta(seconds=0.3)):
             taken.set()
             await asyncio.sleep(20)
 

@@ -12,12 +12,11 @@ from structlog.testing import capture_logs
 from tests.faults.proxy import proxy_before, url_through
 from tests.tasks.running import WAIT_S, working
 
+from weyl.kit.bisected import SomeFailed
+from weyl.kit.bisection import bisect
 from weyl.kit.db import Database
-from weyl.kit.isolated import SomeFailed
-from weyl.kit.isolation import isolate
 from weyl.kit.task import Run, Task
 from weyl.tasks import engine, locks
-from weyl.tasks.claims import retry_delay
 from weyl.tasks.engine import Worker
 from weyl.tasks.repository import TaskRepository
 from weyl.tasks.schedule import first_run, next_run
@@ -99,7 +98,7 @@ async def test_entries_that_fail_fail_the_run_which_is_not_repeated_and_leaves_n
         return len(entries)
 
     async def sweep(_: object) -> None:
-        runs.append(await isolate([1, 2, 3], work, event="test.not_done"))
+        runs.append(await bisect([1, 2, 3], work, event="test.not_done"))
 
     async with db.transaction() as tx:
         await enqueue(tx, GREET, [1])

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class UsageScope:
     """May see the records of one VO, or of one owner in it."""
 
     vo: str

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from weyl.accounting.permits import Scope
+from weyl.accounting.permits import UsageScope
 from weyl.accounting.tables import (
     JOB_KEYS,
     JOB_SUMS,
@@ -63,7 +63,7 @@ class Plot:
     top: int
 
 
-async def select_series(tx: Tx, scope: Scope, kind: Kind, asked: Plot) -> list[dict[str, Any]]:
+async def select_series(tx: Tx, scope: UsageScope, kind: Kind, asked: Plot) -> list[dict[str, Any]]:
     """Return sums by bucket and name, exact up to the last commit; what is not among the largest has no name."""
     keys = ("hour", *kind.keys, *kind.sums)
     hours = sa.union_all(
@@ -89,7 +89,7 @@ async def select_series(tx: Tx, scope: Scope, kind: Kind, asked: Plot) -> list[d
 
 
 def _chosen(
-    columns: Any, scope: Scope, period: tuple[datetime, datetime], where: Mapping[str, Sequence[str]]
+    columns: Any, scope: UsageScope, period: tuple[datetime, datetime], where: Mapping[str, Sequence[str]]
 ) -> list[sa.ColumnElement[bool]]:
     clauses = [columns.vo == scope.vo, columns.hour >= period[0], columns.hour < period[1]]
     clauses += [columns.owner == scope.owner] if scope.owner is not None else []
@@ -98,7 +98,7 @@ def _chosen(
 
 async def select_sums(
     tx: Tx,
-    scope: Scope,
+    scope: UsageScope,
     kind: Kind,
     asked: Question,
     *,
@@ -130,7 +130,7 @@ async def select_sums(
 
 async def select_records(
     tx: Tx,
-    scope: Scope,
+    scope: UsageScope,
     kind: Kind,
     *,
     period: tuple[datetime, datetime],

@@ -18,7 +18,7 @@ from weyl.accounting.models import (
     Series,
     SeriesLine,
 )
-from weyl.accounting.permits import Scope
+from weyl.accounting.permits import UsageScope
 from weyl.accounting.series import BUCKETS_MAX, Value, buckets_of, series_of, table_of
 from weyl.kit.clock import iso_z
 from weyl.kit.db import Database, Tx
@@ -41,20 +41,20 @@ def period_of(start: datetime, end: datetime) -> tuple[datetime, datetime]:
         raise BadPeriod("start and end must lie between the years 1 and 9999, in UTC") from error
 
 
-async def report_jobs(tx: Tx, scope: Scope, asked: JobReport) -> list[JobSums]:
+async def report_jobs(tx: Tx, scope: UsageScope, asked: JobReport) -> list[JobSums]:
     """Return the sums of jobs that a report asks for."""
     rows = await _sums(tx, scope, queries.JOBS, asked)
     return [JobSums(**_keyed(row, asked.by)) for row in rows]
 
 
-async def report_pilots(tx: Tx, scope: Scope, asked: PilotReport) -> list[PilotSums]:
+async def report_pilots(tx: Tx, scope: UsageScope, asked: PilotReport) -> list[PilotSums]:
     """Return the sums of pilots that a report asks for."""
     rows = await _sums(tx, scope, queries.PILOTS, asked)
     return [PilotSums(**_keyed(row, asked.by)) for row in rows]
 
 
 async def plot(
-    tx: Tx, scope: Scope, kind: queries.Kind, values: Mapping[str, Value], asked: JobSeries | PilotSeries
+    tx: Tx, scope: UsageScope, kind: queries.Kind, values: Mapping[str, Value], asked: JobSeries | PilotSeries
 ) -> Series:
     """Return the series that a plot asks for: every bucket of the period, also where nothing ended."""
     value = values[asked.value]
@@ -93,7 +93,7 @@ def series_csv(plotted: Series) -> bytes:
 
 
 async def export(
-    db: Database, scope: Scope, kind: queries.Kind, *, period: tuple[datetime, datetime]
+    db: Database, scope: UsageScope, kind: queries.Kind, *, period: tuple[datetime, datetime]
 ) -> AsyncIterator[bytes]:
     """Yield the records of a period as CSV, a page at a time: whatever their number, little memory is used."""
     names = [column.name for column in kind.records.columns]
@@ -110,7 +110,7 @@ async def export(
 
 
 async def _sums(
-    tx: Tx, scope: Scope, kind: queries.Kind, asked: JobReport | PilotReport
+    tx: Tx, scope: UsageScope, kind: queries.Kind, asked: JobReport | PilotReport
 ) -> Sequence[Mapping[str, Any]]:
     question = queries.Question(
         period=period_of(asked.start, asked.end),

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from weyl.accounting import queries
+from weyl.kit.bisection import bisect
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
-from weyl.kit.isolation import isolate
 from weyl.kit.partitions import drop_month_partitions, ensure_month_partitions, month_start
 from weyl.kit.task import BoundTask, Task
 
@@ -40,4 +40,4 @@ async def _fold(db: Database, kind: queries.Kind) -> None:
 
     async with db.read() as tx:
         vos = await queries.select_fresh_vos(tx, kind)
-    await isolate(vos, of_vos, event=f"accounting.{kind.name}s_not_folded")
+    await bisect(vos, of_vos, event=f"accounting.{kind.name}s_not_folded")

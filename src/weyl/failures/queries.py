@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from weyl.failures.clusters import Asked, Daily, Tally, Window, tallies_of
 from weyl.failures.tables import failure_deltas, failure_notes, failure_signatures
-from weyl.jobs.permits import Scope
+from weyl.jobs.permits import JobScope
 from weyl.kit import json
 from weyl.kit.db import Tx, fetch_text
 
@@ -49,7 +49,7 @@ HAVING sum(count) > 0
 }
 
 
-async def select_tallies(tx: Tx, scope: Scope, window: Window, asked: Asked) -> list[Tally]:
+async def select_tallies(tx: Tx, scope: JobScope, window: Window, asked: Asked) -> list[Tally]:
     """Count the failures of the most frequent signatures, or of one; those of all owners over weeks from the days."""
     limit, signature, only_new = asked.limit, asked.signature, asked.only_new
     if window.is_daily and scope.owner is None:

@@ -13,7 +13,7 @@ from weyl.failures.errors import FailureNotFound
 from weyl.failures.exits import meaning_of
 from weyl.failures.models import Elsewhere, FailureCluster, FailureExplained, Failures, HostHistory, NoteOrder
 from weyl.failures.policy import Annotator
-from weyl.jobs.permits import Readable, Scope
+from weyl.jobs.permits import JobScope, Readable
 from weyl.jobs.retries import ErrorClass, FailedRun, error_class_of, why_not
 from weyl.kit import json
 from weyl.kit.db import Tx
@@ -24,7 +24,7 @@ KEPT_DAYS = 90
 SINCE_DEFAULT = timedelta(days=1)
 
 
-async def clusters(tx: Tx, scope: Scope, asked: Asked, *, now: datetime) -> Failures:
+async def clusters(tx: Tx, scope: JobScope, asked: Asked, *, now: datetime) -> Failures:
     """Return the most frequent kinds of failures, or one kind, since a time, by default of the last day."""
     since = asked.since or now - SINCE_DEFAULT
     since = since if since.tzinfo else since.replace(tzinfo=UTC)
@@ -44,7 +44,7 @@ async def clusters(tx: Tx, scope: Scope, asked: Asked, *, now: datetime) -> Fail
 
 
 async def explain(
-    tx: Tx, permit: Readable, job_id: int, *, scope: Scope | None, config: Config, now: datetime
+    tx: Tx, permit: Readable, job_id: int, *, scope: JobScope | None, config: Config, now: datetime
 ) -> FailureExplained | None:
     """Return what is known of the failure of a job: where else it is seen, its exit code, its host, why it stays.
 
@@ -126,7 +126,7 @@ def _why_not(row: Mapping[str, Any], error_class: ErrorClass | None, exit_code: 
     return why_not(run, operations.matching.retry, reschedulings_max=reschedulings_max)
 
 
-def _shown(row: dict[str, Any], scope: Scope) -> dict[str, Any]:
+def _shown(row: dict[str, Any], scope: JobScope) -> dict[str, Any]:
     """Leave out what another user's job said, for those who see their own only."""
     note = {name: row[name] for name in ("note", "link", "author", "at")} if row["note"] is not None else None
     hidden = {} if scope.owner is None else {"example": "", "job_id": None, "first_seen": None}

@@ -21,7 +21,7 @@ class Exhausted:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class NotPossible:
     """The job stays as it is."""
 
     reason: str
@@ -29,12 +29,12 @@ class Refused:
 
 def decide(
     status: str, counter: int, *, is_verified: bool, reschedulings_max: int, reset: bool
-) -> Again | Exhausted | Refused:
+) -> Again | Exhausted | NotPossible:
     """Decide about one job that somebody asks to run again."""
     if status in NOT_AGAIN:
-        return Refused(f"A job that is {status} cannot be rescheduled")
+        return NotPossible(f"A job that is {status} cannot be rescheduled")
     if not is_verified:
-        return Refused("A job that was not verified cannot be rescheduled")
+        return NotPossible("A job that was not verified cannot be rescheduled")
     if reset:
         return Again(0)
     if counter + 1 > reschedulings_max:

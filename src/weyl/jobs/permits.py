@@ -9,7 +9,7 @@ from weyl.kit.errors import Forbidden
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class JobScope:
     """May see the jobs of this VO and this owner; None means any."""
 
     vo: str | None
@@ -71,7 +71,7 @@ class Orderer:
     action: BulkAction
     vo: str
     owner: str | None
-    seen: Scope
+    seen: JobScope
 
     def may_change(self, vo: str, owner: str) -> bool:
         """Tell whether a job is one that may be changed."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from weyl.jobs.models.bulk import BulkAction
-from weyl.jobs.permits import Forcer, Managed, Orderer, Readable, Scope
+from weyl.jobs.permits import Forcer, JobScope, Managed, Orderer, Readable
 from weyl.jobs.queries.access import select_access
 from weyl.kit.db import Tx
 from weyl.kit.errors import Forbidden
@@ -29,14 +29,14 @@ def may_submit(user: User) -> Submitter:
     return Submitter(vo=user.vo, group=user.group, owner=user.preferred_username, subject=user.subject)
 
 
-def may_search(user: User, *, global_jobs_info: bool) -> Scope:
+def may_search(user: User, *, global_jobs_info: bool) -> JobScope:
     """Admit users and administrators of jobs to their VO, or to their own jobs where the VO says so."""
     if not user.has("NormalUser", "JobAdministrator"):
         raise Forbidden(
             f"Searching jobs needs the property NormalUser or JobAdministrator, which group {user.group} does not have"
         )
     own_only = not global_jobs_info and not user.has("JobAdministrator")
-    return Scope(
+    return JobScope(
         vo=None if user.has("ServiceAdministrator") else user.vo, owner=user.preferred_username if own_only else None
     )
 
@@ -67,7 +67,7 @@ def may_order(user: User, action: BulkAction, *, global_jobs_info: bool) -> Orde
         raise Forbidden("Removing jobs for good needs the property JobAdministrator")
     found = may_search(user, global_jobs_info=global_jobs_info)
     owner = None if user.has("JobAdministrator") else user.preferred_username
-    return Orderer(action, user.vo, owner, Scope(user.vo, found.owner))
+    return Orderer(action, user.vo, owner, JobScope(user.vo, found.owner))
 
 
 def may_change_ordered(orderer: Orderer, rows: Mapping[int, Any]) -> Managed:

@@ -131,7 +131,7 @@ class Allocated(BaseModel):
     scratch_mb: int
 
 
-class Limits(BaseModel):
+class PayloadLimits(BaseModel):
     """Where the payload is stopped."""
 
     ram_mb: int | None
@@ -144,7 +144,7 @@ class MatchedJob(BaseModel):
     job_id: int
     class_id: int
     allocated: Allocated
-    limits: Limits
+    limits: PayloadLimits
     work: dict[str, Any]
     token: str | None = None
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from weyl.jobs.permits import Scope
+from weyl.jobs.permits import JobScope
 from weyl.kit.errors import Forbidden
 from weyl.kit.http import User
 from weyl.matcher.errors import NoPlace, OfferUnreadable, PlaceForbidden
@@ -41,12 +41,12 @@ def may_match_here(pilot: User, offer: Offer) -> MatchingPilot:
 WATCHERS = ("JobAdministrator", "Operator", "SiteManager", "ServiceAdministrator")
 
 
-def may_watch_sites(user: User, *, global_jobs_info: bool) -> Scope:
+def may_watch_sites(user: User, *, global_jobs_info: bool) -> JobScope:
     """Admit people to the jobs of their VO by site; to their own only where the VO says so, unless they watch sites."""
     if user.kind != "user" or not user.has("NormalUser", *WATCHERS):
         raise Forbidden(f"Jobs by site are for holders of NormalUser or {', '.join(WATCHERS)}")
     is_whole = global_jobs_info or user.has(*WATCHERS)
-    return Scope(user.vo, None if is_whole else user.preferred_username)
+    return JobScope(user.vo, None if is_whole else user.preferred_username)
 
 
 def may_explain_offers(user: User) -> OfferReader:

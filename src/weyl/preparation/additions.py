@@ -26,7 +26,7 @@ class Preparing:
 
 
 @dataclass(frozen=True)
-class Refused:
+class Rejected:
     """These jobs fail, for a reason that their owner reads."""
 
     reason: str
@@ -50,7 +50,7 @@ class Narrowed:
     sites: frozenset[str]
 
 
-Decision = Refused | Held | Narrowed
+Decision = Rejected | Held | Narrowed
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from weyl.descriptions.requirements import Limits, Resolved, resolve
 from weyl.file_catalog.drivers.catalog import File
 from weyl.jobs.grid import Grid
 from weyl.jobs.holds import PREFIX, Hold, HoldReason, name_of_catalog, name_of_site, name_of_storage
-from weyl.preparation.additions import Decision, Held, Narrowed, Refused
+from weyl.preparation.additions import Decision, Held, Narrowed, Rejected
 from weyl.preparation.input_data import (
     Files,
     Missing,
@@ -120,7 +120,7 @@ def check_sanity(case: Case) -> Files | Verdict:
 def decided(decision: Decision) -> Verdict | None:
     """Return the verdict that an extension's decision is; None: the jobs go on."""
     match decision:
-        case Refused(reason, minor_status):
+        case Rejected(reason, minor_status):
             return Verdict("Failed", minor_status, reason)
         case Held(reason, after_s, sites, storage_elements):
             names = (*map(name_of_site, sites), *map(name_of_storage, storage_elements))

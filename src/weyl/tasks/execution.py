@@ -9,12 +9,12 @@ from pgqueuer.executors import EntrypointExecutor, EntrypointExecutorParameters
 from pgqueuer.models import Context, Job
 
 from weyl.kit import json
+from weyl.kit.bisected import SomeFailed
 from weyl.kit.db import Database
-from weyl.kit.isolated import SomeFailed
 from weyl.kit.task import BoundTask, Run
-from weyl.tasks.claims import claims_of, defer_delay, retry_delay
 from weyl.tasks.errors import GiveUp, RetryLater, WorkerDied
 from weyl.tasks.locks import NotTaken, holding
+from weyl.tasks.needs import defer_delay, needs_of, retry_delay
 from weyl.tasks.options import OptionsSource
 from weyl.tasks.repository import Room, TaskRepository, deaths_of, headers_of
 
@@ -24,13 +24,13 @@ log = structlog.get_logger(__name__)
 async def run_once(db: Database, bound: BoundTask, payload: object, *, run: Run, options: OptionsSource) -> None:
     """Call the handler with all locks and limits taken; raises `NotTaken` if they are not to be had."""
     task = bound.task
-    claims = claims_of(task, payload, vo=run.vo, options=options())
-    if not claims:
+    needs = needs_of(task, payload, vo=run.vo, options=options())
+    if not needs:
         await bound.handler(payload, run)
         return
     is_running = False
     try:
-        async with holding(db, claims, task=task.name) as held:
+        async with holding(db, needs, task=task.name) as held:
             is_running = True
             await bound.handler(payload, dataclasses.replace(run, fencing=held.fencing))
     except NotTaken as refusal:

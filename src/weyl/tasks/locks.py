@@ -12,8 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from weyl.kit.db import Database, Tx
 from weyl.kit.ids import uuid7
 from weyl.kit.pool import DRIVER_ERRORS, CommitInDoubt
-from weyl.tasks.claims import Claim
 from weyl.tasks.errors import LockLost
+from weyl.tasks.needs import Need
 from weyl.tasks.queries import locks as queries
 
 log = structlog.get_logger(__name__)
@@ -38,30 +38,28 @@ class Held:
     fencing: dict[str, int] = field(default_factory=dict)
 
 
-async def take(tx: Tx, claims: Sequence[Claim], *, holder: str, task: str, ttl: timedelta = TTL) -> dict[str, int]:
-    """Take all that is claimed, or raise `NotTaken`; returns the fencing numbers by key."""
-    locks = [claim for claim in claims if claim.mode != "token"]
+async def take(tx: Tx, needs: Sequence[Need], *, holder: str, task: str, ttl: timedelta = TTL) -> dict[str, int]:
+    """Take all that is needed, or raise `NotTaken`; returns the fencing numbers by key."""
+    locks = [need for need in needs if need.mode != "token"]
     fencing: dict[str, int] = {}
     if locks:
         fencing, refused = await queries.take_locks(tx, locks, holder=holder, task=task, ttl_s=ttl.total_seconds())
         if refused is not None:
             raise NotTaken(refused)
-    for claim in claims:
-        if claim.mode == "token" and (wait_s := await queries.take_token(tx, claim)) is not None:
-            raise NotTaken(claim.key, wait_s)
+    for need in needs:
+        if need.mode == "token" and (wait_s := await queries.take_token(tx, need)) is not None:
+            raise NotTaken(need.key, wait_s)
     return fencing
 
 
 @asynccontextmanager
-async def holding(
-    db: Database, claims: Sequence[Claim], *, task: str = "", ttl: timedelta = TTL
-) -> AsyncIterator[Held]:
-    """Hold all that is claimed during the block; raises `NotTaken` before it, and `LockLost` in it.
+async def holding(db: Database, needs: Sequence[Need], *, task: str = "", ttl: timedelta = TTL) -> AsyncIterator[Held]:
+    """Hold all that is needed during the block; raises `NotTaken` before it, and `LockLost` in it.
 
     A holder that dies loses all of it after `ttl`.
     """
     holder = uuid7().hex
-    held = Held(await _take_all(db, claims, holder=holder, task=task, ttl=ttl))
+    held = Held(await _take_all(db, needs, holder=holder, task=task, ttl=ttl))
     if not held.fencing:
         yield held
         return
@@ -83,15 +81,15 @@ async def holding(
         await _release(db, holder)
 
 
-async def _take_all(db: Database, claims: Sequence[Claim], *, holder: str, task: str, ttl: timedelta) -> dict[str, int]:
+async def _take_all(db: Database, needs: Sequence[Need], *, holder: str, task: str, ttl: timedelta) -> dict[str, int]:
     """Take places first and locks after them, each as quickly as it can be."""
     fencing: dict[str, int] = {}
-    places = [claim for claim in claims if claim.mode == "slot"]
-    for part in (places, [claim for claim in claims if claim.mode != "slot"]):
+    places = [need for need in needs if need.mode == "slot"]
+    for part in (places, [need for need in needs if need.mode != "slot"]):
         if not part:
             continue
         # One statement commits by itself; with tokens it must come to nothing as a whole.
-        has_tokens = any(claim.mode == "token" for claim in part)
+        has_tokens = any(need.mode == "token" for need in part)
         try:
             async with db.transaction() if has_tokens else db.read() as tx:
                 fencing |= await take(tx, part, holder=holder, task=task, ttl=ttl)
@@ -116,7 +114,7 @@ async def hold(db: Database, key: str, *, ttl: timedelta = TTL) -> AsyncIterator
     """Hold the lock `key` during the block; yields its fencing number, or none if another holder has it."""
     taken = False
     try:
-        async with holding(db, [Claim(key)], task=key, ttl=ttl) as held:
+        async with holding(db, [Need(key)], task=key, ttl=ttl) as held:
             taken = True
             yield held.fencing[key]
     except NotTaken:

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from weyl.jobs.permits import Scope
+from weyl.jobs.permits import JobScope
 from weyl.jobs.queries.search import COLUMNS, Selection
 from weyl.jobs.tables import jobs
 from weyl.kit.db import Tx, fetch
@@ -23,7 +23,7 @@ _ROW = (jobs.c.job_id, jobs.c.vo, jobs.c.owner, jobs.c.pilot_stamp)
 class Target:
     """Which jobs an order is about, within what its giver sees: these ids, or these conditions up to an id."""
 
-    scope: Scope
+    scope: JobScope
     specs: Sequence[SearchSpec] = ()
     ids: Sequence[int] | None = None
     bound: int | None = None

@@ -87,7 +87,7 @@ _LOCK_SILENT = {
     .columns(**_TYPES)
     for rule, (condition, since) in _RULES.items()
 }
-Limits = dict[tuple[str, str | None], float]
+Patience = dict[tuple[str, str | None], float]
 """Seconds by VO (site None) and, where a site has a patience of its own, by VO and site."""
 
 
@@ -106,23 +106,25 @@ async def select_pilots_with_jobs(tx: Tx, stamps: Sequence[str]) -> set[str]:
     return set((await tx.execute(_WITH_JOBS, {"stamps": list(stamps)})).scalars())
 
 
-async def select_silent_jobs(tx: Tx, rule: str, *, limits: Limits, now: datetime, after: int, limit: int) -> list[int]:
+async def select_silent_jobs(
+    tx: Tx, rule: str, *, patience: Patience, now: datetime, after: int, limit: int
+) -> list[int]:
     """Return jobs that one rule of health has found wanting, in order, from behind a job on."""
-    parameters = {**_patience(limits), "now": now, "after": after, "limit": limit}
+    parameters = {**_arrays(patience), "now": now, "after": after, "limit": limit}
     return list((await tx.execute(_SELECT_SILENT[rule], parameters)).scalars())
 
 
 async def lock_silent_jobs(
-    tx: Tx, rule: str, job_ids: Sequence[int], *, limits: Limits, now: datetime
+    tx: Tx, rule: str, job_ids: Sequence[int], *, patience: Patience, now: datetime
 ) -> dict[int, sa.RowMapping]:
     """Lock those of these jobs that a rule still finds wanting, passing over those that somebody holds."""
-    parameters = {**_patience(limits), "now": now, "job_ids": list(job_ids)}
+    parameters = {**_arrays(patience), "now": now, "job_ids": list(job_ids)}
     return _by_id(await tx.execute(_LOCK_SILENT[rule], parameters))
 
 
-def _patience(limits: Limits) -> dict[str, list[Any]]:
-    of_vos = [(vo, after_s) for (vo, site), after_s in limits.items() if site is None]
-    of_sites = [(vo, site, after_s) for (vo, site), after_s in limits.items() if site is not None]
+def _arrays(patience: Patience) -> dict[str, list[Any]]:
+    of_vos = [(vo, after_s) for (vo, site), after_s in patience.items() if site is None]
+    of_sites = [(vo, site, after_s) for (vo, site), after_s in patience.items() if site is not None]
     return {
         "vos": [vo for vo, _ in of_vos],
         "vo_limits": [after_s for _, after_s in of_vos],

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
-from weyl.jobs.permits import Scope
+from weyl.jobs.permits import JobScope
 from weyl.jobs.tables import COUNTED, job_count_deltas, job_counts, job_pilots, jobs
 from weyl.kit.db import Tx, estimate, fetch
 from weyl.kit.errors import BadRequest
@@ -77,7 +77,7 @@ _COUNTED_NAMES = {wire_name: name for wire_name, name in _NAMES.items() if name 
 class Selection:
     """Which jobs, and as whom: the conditions of a request within the scope of its user."""
 
-    scope: Scope
+    scope: JobScope
     specs: Sequence[SearchSpec]
 
     def clauses(self) -> list[sa.ColumnElement[bool]]:
@@ -106,7 +106,7 @@ class Page:
     part: Part
 
 
-def _scope_clauses(scope: Scope, columns: ReadOnlyColumnCollection[str, Any]) -> list[sa.ColumnElement[bool]]:
+def _scope_clauses(scope: JobScope, columns: ReadOnlyColumnCollection[str, Any]) -> list[sa.ColumnElement[bool]]:
     limits = {"vo": scope.vo, "owner": scope.owner}
     return [columns[name] == value for name, value in limits.items() if value is not None]
 

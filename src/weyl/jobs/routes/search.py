@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from weyl.config.models import Config
 from weyl.config.routes import CurrentConfig
-from weyl.jobs.permits import Scope
+from weyl.jobs.permits import JobScope
 from weyl.jobs.policy import may_search
 from weyl.jobs.service import search as service
 from weyl.kit.http import PART, CurrentPage, CurrentSearches, CurrentUser, User, json_response, list_response
@@ -16,7 +16,7 @@ from weyl.kit.search import SearchParams, SummaryParams
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 
 
-def scope_of(user: User, config: Config) -> Scope:
+def scope_of(user: User, config: Config) -> JobScope:
     """Return which jobs a person sees in lists: those of the VO, or their own where the VO says so."""
     operations = config.operations.get(user.vo)
     return may_search(user, global_jobs_info=operations is None or operations.services.job_monitoring.global_jobs_info)

@@ -14,7 +14,7 @@ from weyl.jobs.additions import JobReferences
 from weyl.jobs.attempts import NOT_AGAIN
 from weyl.jobs.errors import BadOrder
 from weyl.jobs.models.bulk import BulkAction, BulkFields, BulkOrder
-from weyl.jobs.permits import Managed, Orderer, Scope
+from weyl.jobs.permits import JobScope, Managed, Orderer
 from weyl.jobs.policy import may_change_ordered
 from weyl.jobs.queries import bulk as queries
 from weyl.jobs.queries import search as search_queries
@@ -136,8 +136,8 @@ def _held(ids: Sequence[int]) -> list[int]:
     return sorted({job_id for job_id in ids if 0 < job_id < ID_END})
 
 
-def _changeable(orderer: Orderer) -> Scope:
-    return Scope(orderer.vo, orderer.owner if orderer.owner is not None else orderer.seen.owner)
+def _changeable(orderer: Orderer) -> JobScope:
+    return JobScope(orderer.vo, orderer.owner if orderer.owner is not None else orderer.seen.owner)
 
 
 def confirmed(
@@ -171,7 +171,7 @@ def bulk_handler(config: ConfigStore, references: Sequence[JobReferences]) -> Ba
     async def do(tx: Tx, batch: Batch) -> BatchOutcome:
         arguments = batch.arguments
         action = BulkAction(batch.kind.removeprefix(KIND))
-        orderer = Orderer(action, batch.vo, arguments["owner"], Scope(batch.vo, arguments["seen_owner"]))
+        orderer = Orderer(action, batch.vo, arguments["owner"], JobScope(batch.vo, arguments["seen_owner"]))
         if batch.items is not None:
             rows: Mapping[int, Any] = await select_access(tx, batch.items, None)
         else:

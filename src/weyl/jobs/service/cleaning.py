@@ -10,8 +10,8 @@ from weyl.jobs.permits import Managed
 from weyl.jobs.queries import removal as queries
 from weyl.jobs.service import commands
 from weyl.jobs.service.removal import referred_to, remove
+from weyl.kit.bisection import bisect
 from weyl.kit.db import Database, Tx
-from weyl.kit.isolation import isolate
 
 SOURCE = "JobCleaning"
 BATCH = 1_000
@@ -64,7 +64,7 @@ async def clean(
     async with db.read() as tx:
         of = (rule.vo, rule.job_type)
         rows = await queries.select_old(tx, rule.step, of=of, before=before, after=after, limit=BATCH)
-    cleaned = await isolate([row.job_id for row in rows], among, event="jobs.not_cleaned")
+    cleaned = await bisect([row.job_id for row in rows], among, event="jobs.not_cleaned")
     has_more = len(rows) == BATCH and not cleaned.is_given_up
     return Cleaned(cleaned.done, (rows[-1].last_update_time, rows[-1].job_id) if has_more else None)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from weyl.jobs.permits import Scope
+from weyl.jobs.permits import JobScope
 from weyl.jobs.queries import search as queries
 from weyl.jobs.queries.status import select_history
 from weyl.jobs.states import HistoryRecord, fill
@@ -29,7 +29,7 @@ def summary_may_scan(params: SummaryParams) -> bool:
     return has_pattern or not is_kept
 
 
-async def search(tx: Tx, params: SearchParams, *, scope: Scope, part: Part) -> Listed:
+async def search(tx: Tx, params: SearchParams, *, scope: JobScope, part: Part) -> Listed:
     """Find the jobs of a page, and how many there are: by default a lower bound where counting them would take long."""
     asked = list(params.parameters or ())
     with_history = LOGGING_INFO in asked
@@ -114,7 +114,7 @@ def wire_history(records: Sequence[HistoryRecord]) -> list[dict[str, Any]]:
     ]
 
 
-async def summarise(tx: Tx, params: SummaryParams, *, scope: Scope) -> list[dict[str, Any]]:
+async def summarise(tx: Tx, params: SummaryParams, *, scope: JobScope) -> list[dict[str, Any]]:
     """Count jobs by columns; without any, each job is a row."""
     for name in params.grouping:
         pick(queries.COLUMNS, name)

@@ -15,8 +15,8 @@ from weyl.jobs.service.moves import end_runs, move
 from weyl.jobs.service.retry import settle
 from weyl.jobs.starts import NOT_HEARD_OF
 from weyl.jobs.states import Report
+from weyl.kit.bisection import bisect
 from weyl.kit.db import Database, Tx
-from weyl.kit.isolation import isolate
 
 SOURCE = "StalledJobs"
 MINOR_GIVEN_UP = "Watchdog identified this job as stalled"
@@ -74,19 +74,21 @@ RULES = (FAIL_LOST, MARK_STALLED, FAIL_UNHEARD)
 
 async def apply(db: Database, rule: Rule, *, config: Config, now: datetime) -> int:
     """Apply a rule to all silent jobs, batch by batch; returns how many it moved, and leaves alone what it cannot."""
-    limits = _limits(config, rule)
+    patience = _patience(config, rule)
 
     async def among(job_ids: Sequence[int]) -> int:
         async with db.transaction() as tx:
-            rows = await queries.lock_silent_jobs(tx, rule.name, job_ids, limits=limits, now=now)
+            rows = await queries.lock_silent_jobs(tx, rule.name, job_ids, patience=patience, now=now)
             await rule.apply(tx, rows, config, now)
         return len(rows)
 
     moved, after, has_more = 0, 0, True
     while has_more:
         async with db.read() as tx:
-            silent = await queries.select_silent_jobs(tx, rule.name, limits=limits, now=now, after=after, limit=BATCH)
-        outcome = await isolate(silent, among, event="jobs.silent_not_moved")
+            silent = await queries.select_silent_jobs(
+                tx, rule.name, patience=patience, now=now, after=after, limit=BATCH
+            )
+        outcome = await bisect(silent, among, event="jobs.silent_not_moved")
         moved += outcome.done
         has_more = len(silent) == BATCH and not outcome.is_given_up
         after = silent[-1] if silent else after
@@ -95,11 +97,11 @@ async def apply(db: Database, rule: Rule, *, config: Config, now: datetime) -> i
     return moved
 
 
-def _limits(config: Config, rule: Rule) -> queries.Limits:
-    limits: queries.Limits = {}
+def _patience(config: Config, rule: Rule) -> queries.Patience:
+    patience: queries.Patience = {}
     for vo, operations in config.operations.items():
-        limits[vo, None] = rule.of_vo(operations.job_health)
+        patience[vo, None] = rule.of_vo(operations.job_health)
         for site, health in operations.job_health.per_site.items():
             if (after_s := rule.of_site(health)) is not None:
-                limits[vo, site] = after_s
-    return limits
+                patience[vo, site] = after_s
+    return patience

@@ -12,7 +12,7 @@ from weyl.auth.tokens import JobIdentity, job_claims
 from weyl.descriptions.errors import BadAttribute
 from weyl.kit import json
 from weyl.kit.ids import uuid7
-from weyl.matcher.models import TOKENS_INLINE_MAX, Allocated, JobToken, Limits, MatchAnswer, MatchedJob, Miss
+from weyl.matcher.models import TOKENS_INLINE_MAX, Allocated, JobToken, MatchAnswer, MatchedJob, Miss, PayloadLimits
 from weyl.matcher.planning import Attempt, Bound
 from weyl.matcher.work_forms import WorkForms
 
@@ -82,7 +82,7 @@ def hit(stamp: str, bound: Sequence[Bound], tokens: JobTokens, now: datetime) ->
                 job_id=job.job_id,
                 class_id=job.entry.class_id,
                 allocated=Allocated(**job.allocation.allocated()),
-                limits=Limits(ram_mb=job.allocation.limit_ram_mb, wall_s=job.allocation.limit_wall_s),
+                limits=PayloadLimits(ram_mb=job.allocation.limit_ram_mb, wall_s=job.allocation.limit_wall_s),
                 work=job.work,
                 token=tokens.signed(identity(job, stamp), at) if has_tokens else None,
             )

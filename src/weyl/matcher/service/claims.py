@@ -19,7 +19,7 @@ from weyl.matcher.index import Index
 from weyl.matcher.planning import Attempt, Bound, Slot, plan
 from weyl.matcher.service.answers import work_of
 from weyl.matcher.service.freshness import Freshness
-from weyl.matcher.service.limits import Limits, StaleLimits
+from weyl.matcher.service.limits import LimitKeeper, StaleLimits
 from weyl.matcher.shares import Ledger
 from weyl.matcher.work_forms import WorkForms
 from weyl.task_queues import queries as task_queues
@@ -63,7 +63,7 @@ class Claims:
         self,
         db: Database,
         index: Index,
-        limits: Limits,
+        limits: LimitKeeper,
         ledger: Ledger,
         freshness: Freshness,
         *,

@@ -7,8 +7,8 @@ from weyl.config.models import Config
 from weyl.jobs.queries.status import lock_jobs
 from weyl.jobs.service.moves import move
 from weyl.jobs.states import Report
+from weyl.kit.bisection import bisect
 from weyl.kit.db import Database
-from weyl.kit.isolation import isolate
 from weyl.matcher import queries
 from weyl.task_queues import service as task_queues
 
@@ -42,4 +42,4 @@ async def _expire_some(db: Database, vo: str, before: datetime, now: datetime) -
 
     async with db.read() as tx:
         job_ids = await queries.select_expired(tx, vo, before=before, limit=BATCH)
-    return (await isolate(job_ids, give_up, event="matcher.not_expired")).done
+    return (await bisect(job_ids, give_up, event="matcher.not_expired")).done

@@ -19,7 +19,7 @@ class StaleLimits(Exception):
     """The rules have changed since the batch was planned: plan it anew."""
 
 
-class Limits:
+class LimitKeeper:
     """The limits of one process: its book of gates, and what it asks the database in a transaction."""
 
     def __init__(self, db: Database, config: ConfigStore, *, on_open: Callable[[], None]) -> None:

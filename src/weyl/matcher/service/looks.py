@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from weyl.config.models import Config
-from weyl.jobs.permits import Scope
+from weyl.jobs.permits import JobScope
 from weyl.jobs.queries.search import Selection, select_counts_from_counters
 from weyl.kit.db import Tx
 from weyl.kit.search import SearchSpec, VectorSearchOperator, VectorSearchSpec
@@ -68,7 +68,7 @@ async def shares(tx: Tx, scope: QueueScope, *, config: Config, now: datetime) ->
 
 
 async def sites(
-    tx: Tx, scope: Scope, shown: Sequence[ElementShown], *, config: Config, now: datetime
+    tx: Tx, scope: JobScope, shown: Sequence[ElementShown], *, config: Config, now: datetime
 ) -> list[SiteLoad]:
     """Return sites with the jobs there and the limits that hold for each of them."""
     assert scope.vo is not None, "jobs by site are those of one VO"

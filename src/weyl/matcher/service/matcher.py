@@ -27,7 +27,7 @@ from weyl.matcher.service import answers
 from weyl.matcher.service.claims import Claims
 from weyl.matcher.service.freshness import SWEEP_EVERY_S, Freshness
 from weyl.matcher.service.hosts import Hosts
-from weyl.matcher.service.limits import Limits
+from weyl.matcher.service.limits import LimitKeeper
 from weyl.matcher.service.offer_book import OfferBook
 from weyl.matcher.service.parking import Parking
 from weyl.matcher.service.pilot_book import PilotBook
@@ -110,7 +110,7 @@ class Matcher:
         self._tokens = tokens
         self._advice = advice
         self._clock = clock
-        self.limits = Limits(db, board.config, on_open=self._on_open)
+        self.limits = LimitKeeper(db, board.config, on_open=self._on_open)
         self.hosts = Hosts(db, clock=clock)
         self.usage = Usage(db, board.config, self.index, clock=clock)
         self._claims = Claims(db, self.index, self.limits, self.usage.ledger, self.freshness, clock=clock)

@@ -7,7 +7,7 @@ from weyl.jobs.queries.checks import select_documents
 from weyl.kit.db import Database
 from weyl.matcher import queries
 from weyl.matcher.errors import RequestRepeated
-from weyl.matcher.models import TOKENS_INLINE_MAX, Allocated, Limits, MatchAnswer, MatchedJob, Miss
+from weyl.matcher.models import TOKENS_INLINE_MAX, Allocated, MatchAnswer, MatchedJob, Miss, PayloadLimits
 from weyl.matcher.planning import Attempt
 from weyl.matcher.service.answers import RETRY_BUSY_S, JobTokens, identity, work_of
 from weyl.matcher.work_forms import WorkForms
@@ -63,7 +63,7 @@ class Replay:
             job_id=row.job_id,
             class_id=kept["class_id"],
             allocated=Allocated.model_validate(kept["allocated"]),
-            limits=Limits.model_validate(kept["limits"]),
+            limits=PayloadLimits.model_validate(kept["limits"]),
             work=work,
             token=self._tokens.token(identity(row, stamp), now).access_token,
         )

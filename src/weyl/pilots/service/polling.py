@@ -10,9 +10,9 @@ import structlog
 from weyl.config.models import Config
 from weyl.config.operations import Operations
 from weyl.jobs.starts import NO_WORD, Starts
+from weyl.kit.bisection import bisect
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Tx
-from weyl.kit.isolation import isolate
 from weyl.pilots.compute_elements.driver import CEState, CEStatus
 from weyl.pilots.errors import BadPilotRequest, ComputingElementFailed, PilotNotFound
 from weyl.pilots.models import PilotOutput
@@ -156,7 +156,7 @@ async def _settle(
                 await let_jobs_go(tx, ended, config=config, now=now, starts=starts)
         return len(moved)
 
-    settled = await isolate(sorted({*checked, *outcomes}), settle, event="pilots.not_settled")
+    settled = await bisect(sorted({*checked, *outcomes}), settle, event="pilots.not_settled")
     if checked and settled.failed:  # they are asked about in their turn again, not at once
         async with yard.db.transaction() as tx:
             await queries.mark_checked(tx, list(settled.failed), unknown=unknown, now=now)

@@ -18,9 +18,9 @@ from weyl.config.models import Config
 from weyl.config.operations import Operations
 from weyl.jobs.service.end_of_pilot import take_back
 from weyl.jobs.starts import NO_WORD, Starts
+from weyl.kit.bisection import bisect
 from weyl.kit.clock import utcnow
 from weyl.kit.ids import new_stamp
-from weyl.kit.isolation import isolate
 from weyl.pilots import bundles
 from weyl.pilots.bundles import BUNDLE, Demand
 from weyl.pilots.compute_elements.driver import Copy, Submitted
@@ -106,7 +106,7 @@ async def give_up(
             await let_jobs_go(tx, moved, config=config, now=now, starts=starts)
         return len(moved)
 
-    await isolate([stamp], settle, event="pilots.not_settled")
+    await bisect([stamp], settle, event="pilots.not_settled")
 
 
 async def let_go(yard: Yard, config: Config, rows: Sequence[Any], reasons: Mapping[str, str], *, is_sent: bool) -> None:
@@ -124,7 +124,7 @@ async def let_go(yard: Yard, config: Config, rows: Sequence[Any], reasons: Mappi
             await queries.change_jobs(tx, {stamp: {"closed_at": now, "reason": reasons[stamp]} for stamp in stamps})
         return len(stamps)
 
-    await isolate(list(of_stamp), close, event="push.not_let_go")
+    await bisect(list(of_stamp), close, event="push.not_let_go")
 
 
 async def _register(yard: Yard, target: Target, count: int) -> tuple[str | None, int]:

@@ -8,10 +8,10 @@ import structlog
 
 from weyl.config.models import Config
 from weyl.config.operations import Operations
+from weyl.kit.bisection import bisect
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Tx
 from weyl.kit.ids import new_stamp, uuid7
-from weyl.kit.isolation import isolate
 from weyl.pilots.compute_elements.driver import Copy, Submitted, job_name
 from weyl.pilots.errors import ComputingElementFailed
 from weyl.pilots.launch import SECRET_FILE, pilot_spec
@@ -105,7 +105,7 @@ async def adopt_orphans(yard: Yard, config: Config, key: QueueKey) -> None:
 
     async with yard.db.transaction() as tx:
         await queries.record_handles(tx, handles, now=now)
-    written_off = await isolate(list(lost), write_off, event="pilots.not_settled")
+    written_off = await bisect(list(lost), write_off, event="pilots.not_settled")
     log.warning("pilots.orphans", **key.fields(), adopted=len(handles), written_off=written_off.done)
 
 

@@ -21,8 +21,8 @@ from weyl.jobs.queries import checks as queries
 from weyl.jobs.ranges import Ranges
 from weyl.jobs.service import holds
 from weyl.kit import json
+from weyl.kit.bisection import bisect
 from weyl.kit.db import Database, Tx
-from weyl.kit.isolation import isolate
 from weyl.preparation.additions import PreparationContext, PreparationRules, Preparing
 from weyl.preparation.input_data import Files
 from weyl.preparation.service import staging
@@ -99,7 +99,7 @@ async def check_jobs(
     row_of = {row["job_id"]: row for row in unchecked}
     failed: dict[int, Exception] = {}
     for portion in _portions(unchecked):
-        outcome = await isolate([row["job_id"] for row in portion], check, event="jobs.not_checked")
+        outcome = await bisect([row["job_id"] for row in portion], check, event="jobs.not_checked")
         failed |= outcome.failed
         if outcome.is_given_up:
             break

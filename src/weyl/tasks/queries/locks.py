@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from weyl.kit.db import Tx
-from weyl.tasks.claims import Claim
+from weyl.tasks.needs import Need
 from weyl.tasks.permits import TaskKeeper
 from weyl.tasks.tables import task_buckets, task_locks
 
@@ -27,33 +27,33 @@ _TOKEN_WAIT = sa.text(
 
 
 async def take_locks(
-    tx: Tx, claims: Sequence[Claim], *, holder: str, task: str, ttl_s: float
+    tx: Tx, needs: Sequence[Need], *, holder: str, task: str, ttl_s: float
 ) -> tuple[dict[str, int], str | None]:
     """Take all of these locks and places, or none; returns their fencing numbers by key, or who refused.
 
     Places need not outlive a crash of the database, and many ask for the same: they do not wait for the disk.
     """
     values = {
-        "keys": [claim.key for claim in claims],
-        "modes": [claim.mode for claim in claims],
-        "slots": [claim.slots_max for claim in claims],
+        "keys": [need.key for need in needs],
+        "modes": [need.mode for need in needs],
+        "slots": [need.slots_max for need in needs],
         "holder": holder,
         "task": task,
         "ttl": ttl_s,
-        "is_durable": any(claim.mode != "slot" for claim in claims),
+        "is_durable": any(need.mode != "slot" for need in needs),
     }
     rows = (await tx.execute(_TAKE, values)).all()
     refused = next((row.taken_key for row in rows if row.is_refused), None)
     return {} if refused else {row.taken_key: row.taken_fencing for row in rows}, refused
 
 
-async def take_token(tx: Tx, claim: Claim) -> float | None:
+async def take_token(tx: Tx, need: Need) -> float | None:
     """Take one start from a bucket; returns none if it was there, else the seconds until it is."""
-    assert claim.limit is not None
+    assert need.limit is not None
     values = {
-        "key": claim.key,
-        "tokens_max": claim.limit.tokens_max,
-        "tokens_per_s": claim.limit.tokens_per_s,
+        "key": need.key,
+        "tokens_max": need.limit.tokens_max,
+        "tokens_per_s": need.limit.tokens_per_s,
     }
     if await tx.scalar(_TOKEN, values) is not None:
         return None

@@ -14,7 +14,7 @@ class SomeFailed(Exception):
 
 
 @dataclass(slots=True)
-class Isolated(Generic[Entry]):
+class Bisected(Generic[Entry]):
     """The sum of what the parts returned, and the entries that failed, each with its error."""
 
     done: int = 0
@@ -23,7 +23,7 @@ class Isolated(Generic[Entry]):
     """So many failed and none succeeded that the others were not tried."""
 
 
-def note(outcome: Isolated[Any]) -> None:
+def note(outcome: Bisected[Any]) -> None:
     """Let the run that goes on, if any, know of an outcome."""
     if (run := _RUN.get()) is not None:
         run.append(outcome)
@@ -32,7 +32,7 @@ def note(outcome: Isolated[Any]) -> None:
 @contextmanager
 def raising_failures() -> Iterator[None]:
     """Raise `SomeFailed` at the end of the block if any entry failed that was worked on in it."""
-    outcomes: list[Isolated[Any]] = []
+    outcomes: list[Bisected[Any]] = []
     before = _RUN.set(outcomes)
     try:
         yield
@@ -45,4 +45,4 @@ def raising_failures() -> Iterator[None]:
         raise SomeFailed(f"{len(failed)} failed, {done} done; {entry}: {error!r}") from error
 
 
-_RUN: ContextVar[list[Isolated[Any]] | None] = ContextVar("weyl_isolated", default=None)
+_RUN: ContextVar[list[Bisected[Any]] | None] = ContextVar("weyl_bisected", default=None)

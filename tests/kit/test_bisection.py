@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from weyl.kit.isolated import SomeFailed, raising_failures
-from weyl.kit.isolation import isolate
+from weyl.kit.bisected import SomeFailed, raising_failures
+from weyl.kit.bisection import bisect
 
 
 class Desk:
@@ -26,15 +26,15 @@ class Desk:
 
 async def test_what_does_not_fail_is_one_part() -> None:
     desk = Desk()
-    outcome = await isolate(range(1_000), desk.work, event="refused")
+    outcome = await bisect(range(1_000), desk.work, event="refused")
     assert (outcome.done, outcome.failed, desk.parts) == (1_000, {}, 1)
-    assert (await isolate([], desk.work, event="refused")).done == 0
+    assert (await bisect([], desk.work, event="refused")).done == 0
     assert desk.parts == 1
 
 
 async def test_bad_entries_fail_alone_and_all_others_are_done() -> None:
     desk = Desk(3, 700)
-    outcome = await isolate(range(1_000), desk.work, event="refused")
+    outcome = await bisect(range(1_000), desk.work, event="refused")
     assert (outcome.done, sorted(outcome.failed)) == (998, [3, 700])
     assert sorted(desk.taken) == [number for number in range(1_000) if number not in (3, 700)]
     assert desk.parts < 60
@@ -43,20 +43,20 @@ async def test_bad_entries_fail_alone_and_all_others_are_done() -> None:
 async def test_a_database_that_is_away_is_no_entrys_fault() -> None:
     desk = Desk(3, error=ConnectionResetError)
     with pytest.raises(ConnectionResetError):
-        await isolate(range(1_000), desk.work, event="refused")
+        await bisect(range(1_000), desk.work, event="refused")
     assert desk.parts == 1
 
 
 async def test_many_bad_entries_keep_no_good_one_waiting() -> None:
     desk = Desk(*range(500))
-    outcome = await isolate(range(1_000), desk.work, event="refused")
+    outcome = await bisect(range(1_000), desk.work, event="refused")
     assert (outcome.done, len(outcome.failed)) == (500, 500)
 
 
 async def test_a_fault_of_every_entry_costs_few_transactions_and_is_raised() -> None:
     desk = Desk(*range(10_000))
     with pytest.raises(SomeFailed, match=r"20 failed, 0 done; 0: ValueError\('no'\)") as raised, raising_failures():
-        outcome = await isolate(range(10_000), desk.work, event="refused")
+        outcome = await bisect(range(10_000), desk.work, event="refused")
     assert (outcome.done, outcome.is_given_up, desk.parts < 120) == (0, True, True)
     assert isinstance(raised.value.__cause__, ValueError)
 
@@ -64,10 +64,10 @@ async def test_a_fault_of_every_entry_costs_few_transactions_and_is_raised() -> 
 @pytest.mark.parametrize(("bad", "done"), [((0, 1, 2), 0), ((1,), 2)])
 async def test_failures_of_a_few_entries_are_raised(bad: Sequence[int], done: int) -> None:
     with pytest.raises(SomeFailed, match=rf"{len(bad)} failed, {done} done; {bad[0]}: "), raising_failures():
-        outcome = await isolate(range(3), Desk(*bad).work, event="refused")
+        outcome = await bisect(range(3), Desk(*bad).work, event="refused")
     assert sorted(outcome.failed) == list(bad)
     with raising_failures():
-        await isolate(range(3), Desk().work, event="refused")
+        await bisect(range(3), Desk().work, event="refused")
 
 
 class TooLong(Exception):
@@ -85,7 +85,7 @@ class Locked(Exception):
 @pytest.mark.parametrize("error", [TooLong, Locked])
 async def test_an_entry_that_takes_too_long_keeps_no_other_waiting(error: type[Exception]) -> None:
     desk = Desk(3, error=error)
-    outcome = await isolate(range(10), desk.work, event="refused")
+    outcome = await bisect(range(10), desk.work, event="refused")
     assert (outcome.done, list(outcome.failed)) == (9, [3])
 
 
@@ -94,13 +94,13 @@ async def test_a_run_works_on_to_its_end_and_then_raises_all_its_failures() -> N
 
     async def sweep() -> None:
         with raising_failures():
-            await isolate(range(3), first.work, event="refused")
-            await isolate(range(10), second.work, event="refused")
+            await bisect(range(3), first.work, event="refused")
+            await bisect(range(10), second.work, event="refused")
 
     with pytest.raises(SomeFailed, match="3 failed, 10 done"):
         await sweep()
     assert len(second.taken) == 8
     with pytest.raises(KeyError), raising_failures():
-        await isolate([1], first.work, event="refused")
+        await bisect([1], first.work, event="refused")
         raise KeyError
-    await isolate([1], first.work, event="refused")
+    await bisect([1], first.work, event="refused")

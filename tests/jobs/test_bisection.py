@@ -16,9 +16,9 @@ from weyl.config.models import Config
 from weyl.jobs.service import cleaning
 from weyl.jobs.service.stalled import RULES, apply
 from weyl.jobs.tables import jobs
+from weyl.kit.bisected import SomeFailed, raising_failures
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
-from weyl.kit.isolated import SomeFailed, raising_failures
 from weyl.matcher.service.expiry import expire
 from weyl.pilots.service import polling, push
 from weyl.pilots.service.yard import YARD

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
+from weyl.kit.bisected import Bisected, Entry, note
 from weyl.kit.db import is_behind, is_gone
-from weyl.kit.isolated import Entry, Isolated, note
 
 FAILURES_MAX = 20
 """Failures logged one by one; if none of so many entries can be done, the fault is not theirs."""
@@ -13,16 +13,16 @@ FAILURES_MAX = 20
 log = structlog.get_logger(__name__)
 
 
-async def isolate(
+async def bisect(
     entries: Sequence[Entry], work: Callable[[Sequence[Entry]], Awaitable[int]], *, event: str
-) -> Isolated[Entry]:
+) -> Bisected[Entry]:
     """Work on all entries; if that fails, on each half, down to the entries that fail alone, which are logged.
 
     `work` begins and commits its own transaction, and returns how much it did. A database that is away, or has an
     older schema, is no entry's fault and is raised. The others are left if 20 entries failed and none succeeded. Within
     `raising_failures`, as in every background task, what failed is raised at the end.
     """
-    outcome = Isolated[Entry]()
+    outcome = Bisected[Entry]()
     parts = [entries] if entries else []
     has_success = False
     while parts:

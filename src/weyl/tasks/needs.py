@@ -13,7 +13,7 @@ DEFER_MAX_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class Need:
     """A lock (`read`, `write`), one of so many places (`slot`), or a start from a bucket (`token`)."""
 
     key: str
@@ -34,28 +34,28 @@ def limit_keys(task: Task, payload: Any, vo: str | None) -> list[str]:
     return [*keys, *(task.limits(payload) if task.limits is not None else ())]
 
 
-def claims_of(task: Task, payload: Any, *, vo: str | None, options: Options) -> list[Claim]:
+def needs_of(task: Task, payload: Any, *, vo: str | None, options: Options) -> list[Need]:
     """Return all that a run needs; nothing for most tasks."""
-    claims = [Claim(task.lock)] if task.lock is not None else []
+    needs = [Need(task.lock)] if task.lock is not None else []
     if task.locks is not None:
-        claims += _strongest([Claim(lock.key, lock.mode) for lock in task.locks(payload)])
+        needs += _strongest([Need(lock.key, lock.mode) for lock in task.locks(payload)])
     if not options.limits:
-        return claims
+        return needs
     for key in dict.fromkeys(limit_keys(task, payload, vo)):
         limit = options.limit(key)
         if limit is not None and limit.concurrent is not None:
-            claims.append(Claim(f"limit {key}", "slot", limit))
+            needs.append(Need(f"limit {key}", "slot", limit))
         if limit is not None and limit.rate is not None:
-            claims.append(Claim(f"limit {key}", "token", limit))
-    return claims
+            needs.append(Need(f"limit {key}", "token", limit))
+    return needs
 
 
-def _strongest(claims: Sequence[Claim]) -> list[Claim]:
-    """Keep one claim a key, the write where both are asked for."""
-    kept: dict[str, Claim] = {}
-    for claim in claims:
-        if claim.key not in kept or claim.mode == "write":
-            kept[claim.key] = claim
+def _strongest(needs: Sequence[Need]) -> list[Need]:
+    """Keep one need a key, the write where both are asked for."""
+    kept: dict[str, Need] = {}
+    for need in needs:
+        if need.key not in kept or need.mode == "write":
+            kept[need.key] = need
     return list(kept.values())
 
 
