@@ -190,7 +190,6 @@ def test_a_policy_returns_a_permit_and_nobody_drops_it() -> None:
 AMBIGUOUS = {
     "Document": "what is served as it lies ready, and the configuration as the demo changes it",
     "Expression": "of the JDL, and of tags",
-    "Site": "of the configuration, and the pages that the wiring serves",
     "Verifier": "what verifies tokens, and what it looks like from below",
 }
 

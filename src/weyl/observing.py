@@ -1,7 +1,7 @@
 """Wires what operators see of a process: health checks, its figures, and traces where they are configured."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import import_module
 from types import ModuleType
@@ -14,12 +14,12 @@ from weyl.config.service import CONFIG
 from weyl.extension import EXTENSION
 from weyl.kit import health
 from weyl.kit.clock import utcnow
-from weyl.kit.db import DATABASE, Database
+from weyl.kit.db import DATABASE
 from weyl.kit.errors import Unavailable
 from weyl.kit.following import FOLLOWERS, judge_followers
 from weyl.kit.health import Check
-from weyl.kit.metrics import METRICS, Figure, Source, serve_metrics
-from weyl.kit.room import FIGURES, FigureSource
+from weyl.kit.metrics import METRICS, serve_metrics
+from weyl.kit.room import FIGURES
 from weyl.kit.s3 import STORE, judge_store
 from weyl.kit.services import Services
 from weyl.kit.timekeeping import judge_clock
@@ -93,7 +93,7 @@ async def observed(services: Services, traces: Any, service: str) -> AsyncIterat
 def _show_process(services: Services) -> None:
     db, metrics, config = services[DATABASE], services[METRICS], services[CONFIG]
     for group, read in services[FIGURES].items():
-        metrics.add_source(group, _from_database(db, read))
+        metrics.add_database_source(group, db, read)
     metrics.gauge(
         "weyl_db_connections_in_use",
         "Connections that requests and tasks hold now.",
@@ -118,14 +118,6 @@ def _show_process(services: Services) -> None:
     metrics.gauge(
         "weyl_config_warnings", "What is wrong with the configuration's repository now.", lambda: len(config.warnings)
     )
-
-
-def _from_database(db: Database, read: FigureSource) -> Source:
-    async def ask() -> Sequence[Figure]:
-        async with db.read() as tx:
-            return await read(tx)
-
-    return ask
 
 
 def _age_s(services: Services) -> float:

@@ -1,7 +1,6 @@
 """Runs the API server in this process until a signal asks to stop."""
 
 import gc
-import ipaddress
 import socket
 from types import FrameType
 from urllib.parse import urlsplit
@@ -13,6 +12,7 @@ from fastapi import FastAPI
 from weyl.app import create_app
 from weyl.extension import Extension
 from weyl.kit.http_protocol import PatientProtocol
+from weyl.kit.loopback import is_loopback
 from weyl.kit.services import BEFORE_STOP, Services
 from weyl.settings import Settings
 
@@ -39,18 +39,11 @@ def cookie_problem(settings: Settings, listener: socket.socket) -> str | None:
     """Say why logins of browsers may not go without `Secure` here, if they are to."""
     if not settings.insecure_cookies:
         return None
-    if listener.family not in (socket.AF_INET, socket.AF_INET6) or not _is_loopback(listener.getsockname()[0]):
+    if listener.family not in (socket.AF_INET, socket.AF_INET6) or not is_loopback(listener.getsockname()[0]):
         return "WEYL_INSECURE_COOKIES is for this machine alone, and the server listens on an address that others reach"
-    if not _is_loopback(urlsplit(settings.public_url).hostname or ""):
+    if not is_loopback(urlsplit(settings.public_url).hostname or ""):
         return f"WEYL_INSECURE_COOKIES is for this machine alone, and WEYL_PUBLIC_URL is {settings.public_url}"
     return None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class _Server(uvicorn.Server):

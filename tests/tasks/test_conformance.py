@@ -14,6 +14,7 @@ from weyl.tasks import locks
 from weyl.tasks.engine import Worker
 from weyl.tasks.errors import GiveUp, LockLost, RetryLater
 from weyl.tasks.models import RunOrder
+from weyl.tasks.needs import Need
 from weyl.tasks.options import Limit, Options
 from weyl.tasks.permits import TaskKeeper
 from weyl.tasks.queries import outcomes

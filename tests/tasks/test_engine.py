@@ -18,6 +18,7 @@ from weyl.kit.db import Database
 from weyl.kit.task import Run, Task
 from weyl.tasks import engine, locks
 from weyl.tasks.engine import Worker
+from weyl.tasks.needs import retry_delay
 from weyl.tasks.repository import TaskRepository
 from weyl.tasks.schedule import first_run, next_run
 from weyl.tasks.service import enqueue

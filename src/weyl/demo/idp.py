@@ -1,7 +1,6 @@
 """`weyl dev-idp`: a small, real OpenID provider for development, on the loopback interface only."""
 
 import hashlib
-import ipaddress
 import os
 import secrets
 import socket
@@ -19,6 +18,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from weyl.demo import idp_pages
+from weyl.kit.loopback import is_loopback
 
 CODE_LIFE_S = 60
 INTERACTION_LIFE_S = 600
@@ -290,23 +290,16 @@ def _refusal(error: str, *, status: int = 400) -> web.Response:
 def open_socket(host: str = "127.0.0.1", *, port: int = 0, fd: int | None = None) -> socket.socket:
     """Return a listening socket, or take over the one given; raises `NotLoopback` if others could reach it."""
     if fd is None:
-        if not _is_loopback(host):
+        if not is_loopback(host):
             raise NotLoopback(f"{host} is not a loopback address: this provider is for development on one machine")
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         bound = socket.create_server((host, port), family=family)
     else:
         bound = socket.socket(fileno=os.dup(fd))
-    if bound.family not in (socket.AF_INET, socket.AF_INET6) or not _is_loopback(str(bound.getsockname()[0])):
+    if bound.family not in (socket.AF_INET, socket.AF_INET6) or not is_loopback(str(bound.getsockname()[0])):
         bound.close()
         raise NotLoopback("The socket given is not bound to a loopback address")
     return bound
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def issuer_of(bound: socket.socket) -> str:

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from weyl.kit.db import Database, Tx
 from weyl.kit.services import Key
 
 log = structlog.get_logger(__name__)
@@ -105,6 +106,15 @@ class Metrics:
     def add_source(self, name: str, source: Source) -> None:
         """Ask `source` for figures when somebody scrapes, at most once in ten seconds."""
         self._sources[name] = source
+
+    def add_database_source(self, name: str, db: Database, read: Callable[[Tx], Awaitable[Sequence[Figure]]]) -> None:
+        """Read figures from the database when somebody scrapes, at most once in ten seconds."""
+
+        async def ask() -> Sequence[Figure]:
+            async with db.read() as tx:
+                return await read(tx)
+
+        self.add_source(name, ask)
 
     async def refresh(self) -> None:
         """Ask all sources; one that fails is left out and counted as down."""
