@@ -15,15 +15,16 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 def activate(extensions: Sequence[Extension]) -> Extension:
     """Return all extensions as one; raises `ExtensionConflict` with everything that cannot work."""
-    whole = _whole(extensions)
-    if found := list(_problems(extensions, whole)):
+    if found := problems(extensions):
         raise ExtensionConflict("\n".join(found))
-    return whole
+    return _whole(extensions)
 
 
 def problems(extensions: Sequence[Extension]) -> list[str]:
     """Return a sentence for each thing that keeps these extensions from working together."""
-    return list(_problems(extensions, _whole(extensions)))
+    if found := [problem for each in extensions for problem in points.misshapen(each)]:
+        return found
+    return [*_name_problems(extensions), *dict.fromkeys(points.problems(extensions, _whole(extensions)))]
 
 
 def routers_of(extension: Extension) -> list[APIRouter]:
@@ -36,11 +37,10 @@ def _whole(extensions: Sequence[Extension]) -> Extension:
     return Extension(name=MERGED, **points.merged(Extension, extensions))
 
 
-def _problems(extensions: Sequence[Extension], whole: Extension) -> Iterator[str]:
+def _name_problems(extensions: Sequence[Extension]) -> Iterator[str]:
     names = [each.name for each in extensions]
     for name in dict.fromkeys(names):
         if names.count(name) > 1:
             yield f"Two extensions are called {name}; the name of each must be its own"
         if not _NAME.fullmatch(name):
-            yield f"{name!r} is no name for an extension; use lower case letters, digits and _, such as example_vo"
-    yield from dict.fromkeys(points.problems(extensions, whole))
+            yield f"{name!r} is not a name for an extension; use lower case letters, digits and _, such as example_vo"

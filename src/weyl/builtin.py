@@ -69,10 +69,10 @@ def _loaded(entry: EntryPoint) -> Installed:
     place = f"The extension {entry.name} ({entry.value}) of the package {package} {version}"
     try:
         extension = entry.load()
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, TypeError) as error:
         raise ExtensionConflict(f"{place} cannot be loaded: {error}") from error
     if not isinstance(extension, Extension):
-        raise ExtensionConflict(f"{place} is no weyl.extension.Extension but {type(extension).__name__}")
+        raise ExtensionConflict(f"{place} is not a weyl.extension.Extension but {type(extension).__name__}")
     return Installed(extension, package, version)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from fastapi import Request
+from fastapi import APIRouter, Request
 from sqlalchemy import Table
 
 from weyl.config.models import Config
@@ -76,6 +76,10 @@ def _in_turn(policies: Sequence[Policy]) -> Policy:
     return policies[0] if len(policies) == 1 else ask
 
 
+def _others(part: "Extension", whole: "Extension") -> list[APIRouter]:
+    return [router for router in whole.routers if router not in part.routers]
+
+
 def _section_problems(part: "Extension", _: "Extension") -> Iterator[str]:
     for name, model in part.sections.items():
         if not _NAME.fullmatch(name):
@@ -85,6 +89,9 @@ def _section_problems(part: "Extension", _: "Extension") -> Iterator[str]:
 
 
 def _table_problems(part: "Extension", _: "Extension") -> Iterator[str]:
+    for branch in part.migrations:
+        if not _NAME.fullmatch(branch) or not f"{branch}_".startswith(f"{part.name}_"):
+            yield f"{part.name}: its migrations must be called {part.name}, or {part.name}_ and more, not {branch!r}"
     for table in part.tables:
         if not table.name.startswith(f"{part.name}_"):
             yield f"{part.name}: the name of table {table.name} must start with {part.name}_"
@@ -93,9 +100,11 @@ def _table_problems(part: "Extension", _: "Extension") -> Iterator[str]:
 
 
 def _asset_problems(part: "Extension", _: "Extension") -> Iterator[str]:
-    for place in part.assets.values():
+    for name, place in part.assets.items():
+        if not _NAME.fullmatch(name):
+            yield f"{part.name}: {name!r} cannot name a path of files; use lower case letters, digits and _"
         if not _PLACE.fullmatch(place):
-            yield f"{part.name}: {place!r} is no place of files; name a package and a folder in it: package:static"
+            yield f"{part.name}: {place!r} is not a package and a folder in it, such as package:static"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +117,7 @@ class Extension(Room):
     """Sections below `Extensions` of the configuration, by name; `config.section(model)` returns one."""
     replaces: Mapping[str, Callable[..., Any]] = mapping(
         "The replacement of operation {}",
-        check=lambda part, whole: replacement_problems(part.name, part.replaces, whole.routers),
+        check=lambda part, whole: replacement_problems(part.name, part.replaces, _others(part, whole)),
     )
     """Functions that answer in the place of a built-in route's, by its operation id; path, method, status and answer
     model stay."""

@@ -239,8 +239,12 @@ TABLE = sa.Table("notes_of_other", sa.MetaData(), sa.Column("id", sa.Integer))
             "the name of table notes_of_other must start with other_",
         ),
         ({"tables": [TABLE]}, "no migrations that create them"),
+        ({"migrations": {"mine": "x:y"}}, "its migrations must be called other, or other_ and more, not 'mine'"),
+        ({"assets": {"a/b": "x:y"}}, "'a/b' cannot name a path of files"),
+        ({"migrations": "x:y"}, "other: migrations must be a mapping, not 'x:y'"),
+        ({"tasks": print}, "other: tasks must be a list, not <built-in function print>"),
         ({"compute_elements": {"local": object}}, "driver local of computing elements is claimed by weyl and by other"),
-        ({"name": "No name"}, "is no name for an extension"),
+        ({"name": "No name"}, "is not a name for an extension"),
     ],
 )
 def test_what_cannot_work_stops_the_start_with_a_sentence(fields: dict[str, Any], sentence: str) -> None:
@@ -287,7 +291,9 @@ def test_what_is_shared_is_merged() -> None:
 
 async def test_a_key_belongs_to_one(database_url: str, installation: Installation, object_store: RunningStore) -> None:
     other = Extension(name="other", serving=[lambda services: services.hold(MATCHER, services[MATCHER])])
-    with pytest.raises(HeldTwice, match="The process holds the matcher already"):
+    with pytest.raises(
+        HeldTwice, match=rf"the matcher is provided by weyl.matcher.room and {__name__}; only one of them"
+    ):
         async with running_application(installation, database_url, object_store, extensions=[BUILTIN, other]):
             pass
 

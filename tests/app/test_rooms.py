@@ -1,7 +1,10 @@
 """What a new room and a new extension point take: a folder and one entry of a list, and one field."""
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -18,10 +21,13 @@ from weyl.extension import Extension
 from weyl.kit import points
 from weyl.kit.db import DATABASE
 from weyl.kit.metrics import METRICS
+from weyl.kit.room import Room
 from weyl.kit.services import Key, NotHeld, Services
 from weyl.tasks.engine import Worker
 from weyl.tasks.service import enqueue
 from weyl.worker import bound_tasks
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,3 +86,18 @@ def test_two_that_claim_one_name_of_a_new_point_are_both_named() -> None:
 def test_what_nobody_holds_is_named() -> None:
     with pytest.raises(NotHeld, match="does not hold the moon"):
         Services()[Key[str]("the moon")]
+
+
+def test_every_room_is_in_the_list_in_the_order_of_the_import_contract() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    [layers] = [contract["layers"] for contract in contracts if contract.get("exhaustive")]
+    order = [room.strip() for layer in reversed(layers) for room in layer.split("|")]
+    folders = {path.parent.name for path in (ROOT / "src" / "weyl").glob("*/room.py")} - {"kit"}
+    listed = [room for room in order if room in folders]
+    assert [import_module(f"weyl.{name}.room").ROOM for name in listed] == ROOMS
+
+
+def test_no_two_rooms_claim_one_name() -> None:
+    fields = {id(room): {name: getattr(room, name) for name in points.points(Room)} for room in ROOMS}
+    parts = [Extension(name=f"room {number}", **fields[id(room)]) for number, room in enumerate(ROOMS)]
+    assert list(points.problems(parts, extension_of(ROOMS))) == []

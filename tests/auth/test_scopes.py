@@ -3,7 +3,7 @@
 import pytest
 
 from weyl.auth.errors import InvalidScope
-from weyl.auth.properties import BUILT_IN, known_properties
+from weyl.auth.properties import BUILT_IN
 from weyl.auth.scopes import parse_scope
 from weyl.config.registry import Group, IdP, Organisation
 
@@ -68,6 +68,6 @@ def test_a_scope_is_written_in_one_form() -> None:
 
 
 def test_extensions_add_properties() -> None:
-    known = known_properties(["TelescopeOperator"])
+    known = BUILT_IN | {"TelescopeOperator"}
     assert parse_scope("vo:voa property:TelescopeOperator", registry=REGISTRY, properties=known).asked
     assert len(BUILT_IN) == 23

@@ -66,7 +66,7 @@ async def test_matchers_are_told_when_a_host_may_get_less(
     application: Application, make_jobs: MakeJobs, db: Database
 ) -> None:
     heard = asyncio.Event()
-    listener = Listener(db, {CHANNEL: lambda _: heard.set()})
+    listener = Listener(db, {CHANNEL: [lambda _: heard.set()]})
     await listener.start()
     try:
         await end(application, make_jobs, Status="Failed", ErrorClass="host")

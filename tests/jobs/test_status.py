@@ -124,7 +124,7 @@ async def test_matchers_are_told_of_a_job_that_a_late_report_took_out_of_the_que
         placed = await task_queues.enqueue_jobs(tx, [(job_id, made)])
         await tx.execute(sa.update(jobs).values(class_ids=placed[job_id]))
     heard: asyncio.Queue[str] = asyncio.Queue()
-    listener = Listener(db, {task_queues.CHANNEL: heard.put_nowait})
+    listener = Listener(db, {task_queues.CHANNEL: [heard.put_nowait]})
     await listener.start()
     try:
         late = report("Killed", at=utcnow() - timedelta(days=1))

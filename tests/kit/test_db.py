@@ -99,7 +99,7 @@ async def test_statements_of_what_the_block_starts_are_counted_and_not_those_of_
 async def test_a_notice_comes_with_the_commit_and_also_after_a_lost_connection(db: Database) -> None:
     heard: asyncio.Queue[str] = asyncio.Queue()
     connected: asyncio.Queue[None] = asyncio.Queue()
-    listener = Listener(db, {"test": heard.put_nowait}, on_reconnect=lambda: connected.put_nowait(None))
+    listener = Listener(db, {"test": [heard.put_nowait]}, on_reconnect=lambda: connected.put_nowait(None))
     await listener.start()
     await connected.get()
     async with db.transaction() as tx:

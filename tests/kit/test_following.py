@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
 
 import pytest
 from sqlalchemy import text
@@ -162,13 +163,57 @@ async def test_those_that_start_without_the_database_wait_together_and_catch_up(
 async def test_a_database_that_answers_is_waited_for(copy: Copy, db: Database) -> None:
     copy.open.clear()
     follower = Follower("numbers", copy.read, every_s=None, db=db, channel=CHANNEL)
-    starting = asyncio.create_task(follower.start(patience_s=0.05))
-    await asyncio.wait({starting}, timeout=0.5)
-    assert not starting.done()
-    copy.open.set()
-    await asyncio.wait_for(starting, WAIT_S)
-    assert copy.number == 1
-    await follower.stop()
+    async with AsyncExitStack() as stack:
+        starting = asyncio.create_task(stack.enter_async_context(following(follower, patience_s=0.05)))
+        await asyncio.wait({starting}, timeout=0.5)
+        assert not starting.done()
+        copy.open.set()
+        await asyncio.wait_for(starting, WAIT_S)
+        assert copy.number == 1
+
+
+async def test_one_connection_listens_for_all_and_one_that_fails_keeps_nothing_from_the_others(db: Database) -> None:
+    heard: dict[str, list[str]] = {"a": [], "b": [], "other": []}
+
+    async def read() -> None: ...
+
+    def broken(_: str) -> None:
+        raise ZeroDivisionError
+
+    def follower(name: str, channel: str, hear: Callable[[str], None]) -> Follower:
+        return Follower(name, read, every_s=None, db=db, channel=channel, hear=hear)
+
+    followers = [
+        follower("broken", "one", broken),
+        follower("a", "one", heard["a"].append),
+        follower("b", "one", heard["b"].append),
+        follower("other", "two", heard["other"].append),
+    ]
+    loop = asyncio.get_running_loop()
+    before = loop.get_exception_handler()
+    loop.set_exception_handler(lambda *_: None)  # the loop reports what `broken` raises
+    try:
+        async with following(*followers):
+            async with db.read() as tx:
+                listening = (
+                    "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()"
+                )
+                assert await tx.scalar(text(listening)) == 1
+            async with db.transaction() as tx:
+                await notify(tx, "one", "x")
+                await notify(tx, "two", "y")
+            async with asyncio.timeout(WAIT_S):
+                while heard != {"a": ["x"], "b": ["x"], "other": ["y"]}:
+                    await asyncio.sleep(0.01)
+    finally:
+        loop.set_exception_handler(before)
+
+
+def test_a_follower_of_a_database_names_its_channel(db: Database) -> None:
+    async def read() -> None: ...
+
+    with pytest.raises(ValueError, match="needs both a database and a channel"):
+        Follower("numbers", read, every_s=None, db=db)
 
 
 async def test_who_waits_for_one_that_stops_is_told_so(copy: Copy) -> None:

@@ -159,7 +159,7 @@ async def test_a_listener_notices_that_nothing_comes_through(far: Database, link
     heard: asyncio.Queue[str] = asyncio.Queue()
     connected: asyncio.Queue[None] = asyncio.Queue()
     listener = Listener(
-        far, {"test": heard.put_nowait}, on_reconnect=lambda: connected.put_nowait(None), ask_every_s=0.1
+        far, {"test": [heard.put_nowait]}, on_reconnect=lambda: connected.put_nowait(None), ask_every_s=0.1
     )
     await listener.start()
     async with asyncio.timeout(30):

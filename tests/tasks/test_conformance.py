@@ -302,7 +302,7 @@ async def test_a_limit_of_the_configuration_bounds_how_many_run_over_all_workers
 
 
 async def test_limits_hold_for_each_key_and_each_vo(db: Database) -> None:
-    staged = dataclasses.dataclasses.replace(PLAIN, name="t.staged", limits=lambda payload: [f"se:{payload}"])
+    staged = dataclasses.replace(PLAIN, name="t.staged", limits=lambda payload: [f"se:{payload}"])
     gate = Gate()
     options = Options(limits={"se:*": Limit(concurrent=1), "vo:vob": Limit(concurrent=0)})
     async with db.transaction() as tx:

@@ -84,7 +84,7 @@ async def test_an_extension_adds_a_view_parts_of_one_and_files(
             ),
             "The view jobs asks for GET /api/y in the tab y, which is no route",
         ),
-        (Extension(name="x", assets={"x": "package"}), "'package' is no place of files"),
+        (Extension(name="x", assets={"x": "package"}), "'package' is not a package and a folder"),
     ],
 )
 def test_what_cannot_be_shown_stops_the_start(extension: Extension, sentence: str) -> None:

@@ -1,6 +1,4 @@
-"""The properties that a group can give to its members, and how extensions add to them."""
-
-from collections.abc import Iterable
+"""The properties of weyl that a group can give to its members."""
 
 BUILT_IN = frozenset(
     [
@@ -29,8 +27,3 @@ BUILT_IN = frozenset(
         "UserManager",
     ]
 )
-
-
-def known_properties(added: Iterable[str] = ()) -> frozenset[str]:
-    """Join the built-in properties with those that extensions add."""
-    return BUILT_IN | frozenset(added)

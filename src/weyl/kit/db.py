@@ -301,7 +301,7 @@ class Listener:
     def __init__(
         self,
         db: Database,
-        channels: Mapping[str, Callable[[str], None]],
+        channels: Mapping[str, Sequence[Callable[[str], None]]],
         *,
         on_reconnect: Callable[[], None] | None = None,
         ask_every_s: float = LISTENER_ASKS_EVERY_S,
@@ -347,8 +347,9 @@ class Listener:
         lost = asyncio.Event()
         try:
             connection.add_termination_listener(lambda *_: lost.set())
-            for channel in self._channels:
-                await connection.add_listener(channel, self._deliver)
+            for channel, hears in self._channels.items():
+                for hear in hears:  # each by itself: one that raises keeps no notice from the others
+                    await connection.add_listener(channel, _delivering(hear))
             self.listening.set()
             self.tried.set()
             if self._on_reconnect is not None:
@@ -365,8 +366,12 @@ class Listener:
                 return
             await connection.execute("SELECT", timeout=LISTENER_ANSWER_S)
 
-    def _deliver(self, _connection: object, _pid: int, channel: str, payload: object) -> None:
-        self._channels[channel](str(payload))
+
+def _delivering(hear: Callable[[str], None]) -> Callable[[object, int, str, object], None]:
+    def deliver(_connection: object, _pid: int, _channel: str, payload: object) -> None:
+        hear(str(payload))
+
+    return deliver
 
 
 DATABASE: Key[Database] = Key("the database")

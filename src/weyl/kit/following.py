@@ -51,7 +51,8 @@ class Follower:
         self._begun = self._taken_in = 0
         self._is_stopped = False
         self._task: asyncio.Task[None] | None = None
-        self._own_listener: Listener | None = None
+        if (db is None) != (not channel):
+            raise ValueError(f"The follower {name} needs both a database and a channel to hear of notices")
         self.db, self.channel, self.hear = db, channel, hear or (lambda _: self.wake())
         """Where notices come from, and what takes them."""
 
@@ -79,14 +80,11 @@ class Follower:
             raise Unavailable(f"This process no longer updates its copy: {self.name}")
 
     async def start(self, *, patience_s: float = PATIENCE_S, listener: Listener | None = None) -> None:
-        """Begin to follow: listen first, on a connection of its own unless a `listener` is given, then read.
+        """Begin to follow: wait until `listener`, which the caller has begun, listens, then read.
 
         Returns after the first read, whether or not it succeeded; where the database does not answer, after some
         seconds. One that answers is waited for, since a large copy takes its time.
         """
-        if listener is None and self.db is not None:
-            listener = self._own_listener = _listener(self.db, [self])
-            listener.begin()
         self._task = asyncio.create_task(self._run(listener), name=f"weyl-{self.name.replace(' ', '-')}")
         with suppress(TimeoutError):
             async with asyncio.timeout(patience_s) as patience:
@@ -98,8 +96,6 @@ class Follower:
 
     async def stop(self) -> None:
         """Follow no more; a read that is under way is given up."""
-        if self._own_listener is not None:
-            await self._own_listener.stop()
         if self._task is not None:
             await end_task(self._task)
         async with self._progress:
@@ -178,7 +174,7 @@ async def following(*followers: Follower, patience_s: float = PATIENCE_S) -> Asy
 
 
 def _listener(db: Database, followers: Sequence[Follower]) -> Listener:
-    """Return what listens for followers; whoever hears of a notice on their channel decides what it means."""
+    """Return what listens for followers; each hears the notices on its own channel."""
     channels: dict[str, list[Callable[[str], None]]] = {}
     for follower in followers:
         channels.setdefault(follower.channel, []).append(follower.hear)
@@ -187,15 +183,7 @@ def _listener(db: Database, followers: Sequence[Follower]) -> Listener:
         for follower in followers:
             follower.wake()
 
-    return Listener(db, {channel: _each(hears) for channel, hears in channels.items()}, on_reconnect=wake_all)
-
-
-def _each(hears: Sequence[Callable[[str], None]]) -> Callable[[str], None]:
-    def hear(payload: str) -> None:
-        for take in hears:
-            take(payload)
-
-    return hear
+    return Listener(db, channels, on_reconnect=wake_all)
 
 
 def judge_followers(followers: Sequence[Follower], *, after_s: float = FAILING_LONG_S) -> list[str]:

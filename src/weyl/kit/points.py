@@ -1,7 +1,7 @@
 """Extension points as fields of a dataclass: each says how values of several extensions merge, and what is wrong."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ E = TypeVar("E")
 _POINT = "weyl"
 
 Claims = Mapping[str, Callable[[Any], Iterable[str]]]
-"""By a sentence with one gap, such as `The driver {}`: which names a value claims; each belongs to one extension."""
+"""By message template, such as `The driver {}`: the names that a value claims; each belongs to one extension."""
 Check = Callable[[Any, Any], Iterable[str]]
 """Yields what is wrong with one extension, given all of them merged."""
 
@@ -22,6 +22,7 @@ Check = Callable[[Any, Any], Iterable[str]]
 class Point:
     """How the values of one field become one value."""
 
+    shape: type
     merge: Callable[[Iterable[Any]], Any]
     claims: Claims
     check: Check | None
@@ -41,7 +42,7 @@ def sequence(
     def joined(values: Iterable[Any]) -> Any:
         return merge(chain.from_iterable(values))
 
-    return dataclasses.field(default=(), metadata={_POINT: Point(joined, claims or {}, check, key)})
+    return dataclasses.field(default=(), metadata={_POINT: Point(Collection, joined, claims or {}, check, key)})
 
 
 def mapping(
@@ -51,9 +52,11 @@ def mapping(
     check: Check | None = None,
     key: Key[Any] | None = None,
 ) -> Any:
-    """Declare a field whose mappings are joined; `claim` is the sentence of a name that two extensions have."""
+    """Declare a field whose mappings are joined; `claim` is the message for a name that two extensions use."""
     claims: Claims = {} if claim is None else {claim: list}
-    return dataclasses.field(default_factory=dict, metadata={_POINT: Point(merge or _joined, claims, check, key)})
+    return dataclasses.field(
+        default_factory=dict, metadata={_POINT: Point(Mapping, merge or _joined, claims, check, key)}
+    )
 
 
 def _joined(values: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -65,8 +68,16 @@ def points(kind: type[Any]) -> dict[str, Point]:
     return {field.name: field.metadata[_POINT] for field in dataclasses.fields(kind) if _POINT in field.metadata}
 
 
+def misshapen(part: Any) -> Iterator[str]:
+    """Yield a sentence for each field of a named part that cannot be merged, since it holds one thing, not several."""
+    for name, point in points(type(part)).items():
+        value = getattr(part, name)
+        if isinstance(value, str) or not isinstance(value, point.shape):
+            yield f"{part.name}: {name} must be a {'mapping' if point.shape is Mapping else 'list'}, not {value!r}"
+
+
 def merged(kind: type[Any], parts: Sequence[Any]) -> dict[str, Any]:
-    """Return the merged value of each point of `kind`, by field; `problems` tells of names that several claim."""
+    """Return the merged value of each point of `kind`, by field; `problems` reports names that several claim."""
     return {name: point.merge([getattr(part, name) for part in parts]) for name, point in points(kind).items()}
 
 

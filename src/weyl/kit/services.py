@@ -16,7 +16,7 @@ class NotHeld(Exception):
 
 
 class HeldTwice(Exception):
-    """Two rooms or extensions hold something under one key; the text names the key."""
+    """Two rooms or extensions hold something under one key; the text names both and the key."""
 
 
 class Key(Generic[T]):
@@ -43,12 +43,16 @@ class Services:
 
     def __init__(self) -> None:
         self._held: dict[Key[Any], Any] = {}
+        self._holders: dict[Key[Any], str] = {}
+        self.opener = "weyl.app"
+        """The module whose state is being opened, for messages."""
 
     def hold(self, key: Key[T], value: T) -> None:
         """Hold a thing for the life of the process; raises `HeldTwice` if there is one under this key."""
         if key in self._held:
-            raise HeldTwice(f"The process holds {key.name} already; only one room or extension can provide it")
-        self._held[key] = value
+            both = f"{self._holders[key]} and {self.opener}"
+            raise HeldTwice(f"{key.name} is provided by {both}; only one of them can be active")
+        self._held[key], self._holders[key] = value, self.opener
 
     def __getitem__(self, key: Key[T]) -> T:
         try:
@@ -69,5 +73,5 @@ class Services:
 Open = Callable[[Services], AbstractAsyncContextManager[None] | None]
 """Puts things under their keys; returns a context manager if something must be closed when the process ends."""
 
-BEFORE_STOP: Key[list[Callable[[], None]]] = Key("what is called before the stop")
-"""Called when the process is asked to stop, before requests under way are waited for: they end long polls."""
+BEFORE_STOP: Key[list[Callable[[], None]]] = Key("the calls before shutdown")
+"""Called before shutdown, while requests are still under way: they end long polls."""

@@ -2,10 +2,11 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query, Request
 
-from weyl.kit.http import CurrentActor, CurrentDatabase, CurrentUser, Now
-from weyl.kit.s3 import STORE, ObjectStore
+from weyl.kit.db import DATABASE
+from weyl.kit.http import CurrentActor, CurrentUser, Now
+from weyl.kit.s3 import STORE
 from weyl.sandboxes import service
 from weyl.sandboxes.models import (
     PFN_LENGTH_MAX,
@@ -17,33 +18,26 @@ from weyl.sandboxes.models import (
 )
 from weyl.sandboxes.names import make_area, with_prefix
 from weyl.sandboxes.policy import may_announce, may_read
-from weyl.settings import SETTINGS, Settings
+from weyl.settings import SETTINGS
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
-
-CurrentStore = Annotated[ObjectStore, Depends(STORE.dependency)]
-CurrentSettings = Annotated[Settings, Depends(SETTINGS.dependency)]
 
 
 @router.post("/sandbox", operation_id="jobs_initiate_sandbox_upload")
 async def initiate_sandbox_upload(
-    actor: CurrentActor,
-    info: SandboxInfo,
-    now: Now,
-    *,
-    db: CurrentDatabase,
-    store: CurrentStore,
-    settings: CurrentSettings,
+    request: Request, actor: CurrentActor, info: SandboxInfo, now: Now
 ) -> SandboxUploadResponse:
     """Name a sandbox by its content; answers with a form that uploads it, or without one if it is stored already."""
+    # No dependencies, here and below: FastAPI takes some 15 us for each, and every job sends and fetches sandboxes.
+    settings, db, store = SETTINGS.of(request), DATABASE.of(request), STORE.of(request)
     rules = service.UploadRules(settings.sandbox_se, settings.sandbox_bytes_max)
     return await service.announce(db, store, announcer=may_announce(actor), info=info, rules=rules, now=now)
 
 
 @router.get("/sandbox/rules", operation_id="jobs_get_sandbox_rules")
-async def get_sandbox_rules(user: CurrentUser, store: CurrentStore, settings: CurrentSettings) -> SandboxRules:
+async def get_sandbox_rules(request: Request, user: CurrentUser) -> SandboxRules:
     """Say how large a sandbox may be, and what the names of the caller's begin with."""
-    announcer = may_announce(user)
+    settings, store, announcer = SETTINGS.of(request), STORE.of(request), may_announce(user)
     vo, username = announcer.owner
     area = make_area(store.bucket, vo=vo, group=announcer.group, username=username)
     return SandboxRules(bytes_max=settings.sandbox_bytes_max, area=with_prefix(area, settings.sandbox_se))
@@ -51,15 +45,13 @@ async def get_sandbox_rules(user: CurrentUser, store: CurrentStore, settings: Cu
 
 @router.get("/sandbox", operation_id="jobs_get_sandbox_file")
 async def get_sandbox_file(
+    request: Request,
     actor: CurrentActor,
     now: Now,
     pfn: Annotated[str, Query(max_length=PFN_LENGTH_MAX, pattern=PFN_PATTERN)],
     packed_as: Annotated[Literal["tar.bz2"] | None, Query(alias="format", include_in_schema=False)] = None,
-    *,
-    db: CurrentDatabase,
-    store: CurrentStore,
 ) -> SandboxDownloadResponse:
     """Answer with a URL under which the sandbox can be read without a token; never with a redirect."""
     scope = may_read(actor)
     answer = service.download if packed_as is None else service.download_repacked
-    return await answer(db, store, scope=scope, pfn=pfn, now=now)
+    return await answer(DATABASE.of(request), STORE.of(request), scope=scope, pfn=pfn, now=now)

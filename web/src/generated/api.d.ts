@@ -4101,16 +4101,6 @@ export interface components {
             open: boolean;
         };
         /**
-         * Limits
-         * @description Where the payload is stopped.
-         */
-        Limits: {
-            /** Ram Mb */
-            ram_mb: number | null;
-            /** Wall S */
-            wall_s: number;
-        };
-        /**
          * LoggingRecord
          * @description One line of a job's history.
          */
@@ -4183,7 +4173,7 @@ export interface components {
             class_id: number;
             /** Job Id */
             job_id: number;
-            limits: components["schemas"]["Limits"];
+            limits: components["schemas"]["PayloadLimits"];
             /** Token */
             token?: string | null;
             /** Work */
@@ -4473,6 +4463,16 @@ export interface components {
          * @enum {string}
          */
         OperationState: "waiting" | "running" | "done" | "cancelled" | "failed";
+        /**
+         * PayloadLimits
+         * @description Where the payload is stopped.
+         */
+        PayloadLimits: {
+            /** Ram Mb */
+            ram_mb: number | null;
+            /** Wall S */
+            wall_s: number;
+        };
         /**
          * PilotDrain
          * @description Which pilots finish what they have and take no more jobs: those that fit every field given.

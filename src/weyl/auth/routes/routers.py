@@ -1,4 +1,4 @@
-"""All routers of the auth room, for the application to include."""
+"""All routers of the auth room."""
 
 from weyl.auth.routes import authorize, device, legacy, refresh_tokens, token, web, well_known
 
