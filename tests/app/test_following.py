@@ -87,10 +87,10 @@ async def test_a_server_that_could_not_read_holds_wakes_jobs_at_the_next_opening
         "INSERT INTO job_holds (job_id, vo, reason, text, names, since, hold_until, tries)"
         " VALUES (1, 'voa', 'closed_site', '', ARRAY['site:LCG.Alpha.org'], now(), now() + interval '1 hour', 0)"
     )
-    await execute(db, "ALTER TABLE stage_requests RENAME COLUMN state TO kept", held, channel=board.CHANNEL)
+    await execute(db, held, "ALTER TABLE job_holds RENAME TO hidden", channel=board.CHANNEL)
     await say(application, "PATCH", "status", status="Banned", reason="flood")
     await failed(follower(application, "held jobs"))
-    await execute(db, "ALTER TABLE stage_requests RENAME COLUMN kept TO state", channel=board.CHANNEL)
+    await execute(db, "ALTER TABLE hidden RENAME TO job_holds", channel=board.CHANNEL)
     await application.seen()
     await say(application, "POST", "status/release")
     await application.seen()

@@ -46,12 +46,6 @@ def test_only_some_attributes_may_be_read() -> None:
         Description.read(document)
 
 
-def test_a_changed_description_says_the_same_of_all_else() -> None:
-    one = Description.read(parse('Executable = "a"; Site = "A"; MinRAM = 5; Campaign = "MC26";'))
-    assert one.changed({"Site": "B", "MinRAM": ""}) == dataclasses.replace(one, sites=("B",), ram_mb_min=None)
-    assert one.changed({}) == one
-
-
 @pytest.mark.parametrize("more", [{"CPUTime": 5}, {"Tags": "os:el9"}, {"Platform": "x86_64-any"}, {"WholeNode": False}])
 def test_requirements_are_said_in_one_place(more: dict[str, Any]) -> None:
     with pytest.raises(BadAttribute, match="is part of Requirements"):

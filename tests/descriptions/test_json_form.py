@@ -6,10 +6,10 @@ import pytest
 
 from weyl.descriptions import jdl, json_form
 from weyl.descriptions.classes import requirement_classes
-from weyl.descriptions.described import prepare
 from weyl.descriptions.description import Description, Owner
 from weyl.descriptions.errors import BadAttribute, BadSubmission
 from weyl.descriptions.requirements import Limits, resolve
+from weyl.descriptions.texts import prepare
 from weyl.kit import json
 from weyl.task_queues.requirements import RequirementClass
 

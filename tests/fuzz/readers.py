@@ -19,10 +19,10 @@ from weyl.client.errors import UsageFault
 from weyl.config.errors import InvalidConfig
 from weyl.config.source import parse_config
 from weyl.descriptions import jdl
-from weyl.descriptions.described import prepare
 from weyl.descriptions.description import Owner
 from weyl.descriptions.errors import BadSubmission, JDLSyntaxError
 from weyl.descriptions.requirements import Limits
+from weyl.descriptions.texts import prepare
 from weyl.jobs.tables import jobs
 from weyl.kit import search_sql
 from weyl.kit.errors import BadRequest

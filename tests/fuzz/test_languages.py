@@ -17,9 +17,9 @@ from weyl.client import filters
 from weyl.config.errors import InvalidConfig
 from weyl.config.source import parse_config
 from weyl.descriptions import jdl
-from weyl.descriptions.described import prepare, text_of_job
 from weyl.descriptions.errors import BadSubmission
 from weyl.descriptions.requirements import Limits
+from weyl.descriptions.texts import prepare, text_of_job
 from weyl.kit.search import parse_period
 from weyl.task_queues import tags
 from weyl.tasks.errors import InvalidRule

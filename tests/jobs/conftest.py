@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from tests.infra.app import config_document
 
 from weyl.config.models import Config
-from weyl.descriptions.described import Form
+from weyl.descriptions.texts import Form
 from weyl.jobs.additions import SubmissionRules
 from weyl.jobs.policy import Submitter
 from weyl.jobs.service.submission import Submission, submit

@@ -8,7 +8,7 @@ from weyl.jobs.tasks import FORGET, tasks
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.kit.partitions import ensure_month_partitions, month_start
-from weyl.tasks.models import Run
+from weyl.kit.task import Run
 
 
 async def test_months_that_are_over_are_forgotten_and_the_others_stay(db: Database) -> None:

@@ -23,11 +23,11 @@ from weyl.jobs.service.retry import settle
 from weyl.jobs.tables import job_descriptions, job_holds, jobs
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
+from weyl.kit.task import Run
 from weyl.preparation.additions import PreparationRules
 from weyl.preparation.service import replicas
 from weyl.preparation.service.checks import check_jobs
 from weyl.preparation.tasks import HELD_JOBS, tasks
-from weyl.tasks.models import Run
 
 Flow = Callable[..., Awaitable[list[int]]]
 ON_ALPHA = PLAIN + 'InputData = "/voa/alpha";'

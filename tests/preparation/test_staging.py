@@ -10,13 +10,14 @@ from tests.preparation.grids import ALPHA, BETA, DOWN, PLAIN, Tapes, grid
 
 from weyl.file_catalog.drivers.static import StaticCatalog
 from weyl.jobs.ranges import to_ranges
-from weyl.jobs.tables import job_holds, jobs, stage_requests
+from weyl.jobs.tables import job_holds, jobs
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.preparation.additions import PreparationRules
 from weyl.preparation.queries import delete_old
 from weyl.preparation.service.checks import check_jobs
 from weyl.preparation.service.staging import LOST_AFTER, hand_out_again, stage, staged
+from weyl.preparation.tables import stage_requests
 from weyl.task_queues.tables import queue, requirement_class
 
 Flow = Callable[..., Awaitable[list[int]]]

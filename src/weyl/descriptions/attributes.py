@@ -156,9 +156,9 @@ def texts_of(value: object, name: str) -> tuple[str, ...]:
         return ()
     else:
         texts = [_as_text(value)]
-    if any(text is None for text in texts):
+    if None in texts:
         raise BadAttribute(name, 'must be text or a list of texts, such as {"a", "b"}')
-    return tuple(stripped for text in texts if text and (stripped := text.strip()))
+    return tuple([stripped for text in texts if text and (stripped := text.strip())])
 
 
 def integer_of(value: object, name: str, *, least: int = 0, most: int = 10**12) -> int | None:
@@ -184,17 +184,21 @@ def boolean_of(value: object, name: str) -> bool | None:
 
 
 def _as_text(value: object) -> str | None:
+    if type(value) is str:
+        return value
     # A bare word (an expression of one name) counts as text, because so many descriptions in use leave the quotes out.
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
         return str(value)
-    if isinstance(value, str) and (type(value) is str or _BARE_WORD.fullmatch(value)):
+    if isinstance(value, str) and _BARE_WORD.fullmatch(value):
         return str(value)
     return None
 
 
 def _as_number(value: object) -> int | None:
+    if type(value) is int:
+        return value
     if isinstance(value, bool):
         return None
     if isinstance(value, str):

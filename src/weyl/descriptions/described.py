@@ -1,25 +1,22 @@
-"""From documents and texts to jobs that can be stored: defaults are filled in, what cannot run is refused."""
+"""From a document to jobs that can be stored: defaults are filled in, what cannot run is refused."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
-from typing import Any, Literal
+from typing import Any, TypeVar
 
-from weyl.descriptions import jdl, json_form, parametric, work
+from weyl.descriptions import jdl, parametric, work
 from weyl.descriptions.attributes import JobAttribute, added_value, respelled, text_of
 from weyl.descriptions.classes import requirement_classes
-from weyl.descriptions.description import Owner
-from weyl.descriptions.errors import BadAttribute, BadSubmission, JDLSyntaxError
+from weyl.descriptions.description import FIELDS, Description, Owner, value_of
+from weyl.descriptions.errors import BadAttribute
 from weyl.descriptions.jdl import Document
 from weyl.descriptions.parametric import Expansion, Parameter
 from weyl.descriptions.requirements import ATTRIBUTES, Limits, cpu_time_s, priority, resolve, site_column
-from weyl.descriptions.variants import Jobs, variants
-from weyl.task_queues.errors import InvalidRequirements
+from weyl.descriptions.variants import variants
 from weyl.task_queues.requirements import RequirementClass
 
-Form = Literal["jdl", "json"]
-"""How the descriptions of a submission are written."""
+T = TypeVar("T")
 
 SANDBOX_PREFIX = "SB:"
 # Attribute -> the column that shows it, the longest text that the column takes, and what it shows if there is none.
@@ -98,9 +95,9 @@ def described(
 ) -> Described:
     """Return the jobs that a document makes, checked and ready for `jobs.service.storing.store`.
 
-    Whatever makes jobs makes them here: JDL and JSON through `prepare`, everything else directly. The document holds
-    placeholders where the jobs of its expansion differ. `text` is what people are shown of it; by default the document
-    as JDL. `attributes` are those of extensions. Whether there is something to run is for the caller to say.
+    Whatever makes jobs makes them here: JDL and JSON through `texts.prepare`, everything else directly. The document
+    holds placeholders where the jobs of its expansion differ. `text` is what people are shown of it; by default the
+    document as JDL. `attributes` are those of extensions. Whether there is something to run is for the caller to say.
 
     Raises `BadAttribute` or `InvalidRequirements`.
     """
@@ -108,13 +105,13 @@ def described(
     if expansion is not None:
         parametric.check_size(expansion, document)
     document = _with_added(expansion, _owned(document, owner), attributes)
-    jobs = Jobs.of(document, expansion)
+    jobs = _Jobs.of(document, expansion)
     first = jobs.first
-    numbers = {"Priority": priority(first.priority, limits)}
-    if first.requirements is None:
-        numbers["CPUTime"] = cpu_time_s(first.cpu_time_s, limits)
-    elif parametric.varies(document["Requirements"]):
-        raise BadAttribute("Requirements", "must be the same for all jobs of one description: no placeholders")
+    numbers = {"CPUTime": cpu_time_s(first.cpu_time_s, limits), "Priority": priority(first.priority, limits)}
+    if first.requirements is not None:
+        del numbers["CPUTime"]
+        if parametric.varies(document["Requirements"]):
+            raise BadAttribute("Requirements", "must be the same for all jobs of one description: no placeholders")
     _check(jobs, limits)
     warnings, classes = _needs(jobs, owner, limits)
     return Described(
@@ -128,89 +125,43 @@ def described(
     )
 
 
-def prepare(
-    texts: Sequence[str],
-    owner: Owner,
-    limits: Limits,
-    *,
-    jobs_max: int,
-    attributes: Mapping[str, JobAttribute] = NO_ATTRIBUTES,
-    form: Form = "jdl",
-) -> Prepared:
-    """Read a submission in one of the two forms.
-
-    Raises `BadSubmission` that names the first bad job, its attribute and what is wrong.
-    """
-    read = _Reader(owner, limits, attributes, form)
-    if not texts:
-        raise BadSubmission("No jobs: the list of job descriptions is empty")
-    if len(texts) > jobs_max:
-        raise BadSubmission(f"One submission takes at most {jobs_max} jobs: split it")
-    found: dict[str, int] = {}
-    descriptions: list[Described] = []
-    order: list[int] = []
-    for index, text in enumerate(texts):
-        if text not in found:
-            found[text] = len(descriptions)
-            descriptions.append(read.one(index, text, jobs_max=jobs_max if len(texts) == 1 else 0))
-        order.append(found[text])
-    return Prepared(descriptions, order)
-
-
-def text_of_job(text: str, document: Document, parameters: dict[str, Any] | None, job_id: int) -> str:
-    """Return the description of one job: as submitted, or, for one of many parametric jobs, with its own values."""
-    return text if parameters is None else jdl.render(parametric.fill(document, parameters, job_id))
-
-
-def previewed(description: Described, limit: int) -> Iterator[str]:
-    """Yield the first jobs of a description as they would be; their ids stay open."""
-    for values in islice(description.parameters() or [None], limit):
-        yield description.jdl if values is None else jdl.render(parametric.fill(description.document, values, "%j"))
-
-
 @dataclass(frozen=True, slots=True)
-class _Reader:
-    """Reads the texts of one submission."""
+class _Jobs:
+    """The jobs of one document: the first of them in full, and in which attributes others may differ from it."""
 
-    owner: Owner
-    limits: Limits
-    attributes: Mapping[str, JobAttribute]
-    form: Form
+    document: Document
+    expansion: Expansion | None
+    first: Description
+    varying: frozenset[str]
 
-    def one(self, index: int, text: str, *, jobs_max: int) -> Described:
-        try:
-            return self._described(text, jobs_max)
-        except JDLSyntaxError as error:
-            place = {"line": error.line, "column": error.column}
-            raise BadSubmission(f"Job {index}: {error.detail}", extra={"index": index, **place}) from error
-        except BadAttribute as error:
-            place = jdl.place_of(text, error.attribute) if self.form == "jdl" else {}
-            raise BadSubmission(
-                f"Job {index}: {error.attribute}: {error.reason}",
-                extra={"index": index, "attribute": error.attribute, "reason": error.reason, **place},
-            ) from error
-        except InvalidRequirements as error:
-            raise BadSubmission(f"Job {index}: {error.detail}", extra={**error.extra, "index": index}) from error
+    @classmethod
+    def of(cls, document: Document, expansion: Expansion | None) -> "_Jobs":
+        """Read the first job; raises `BadAttribute`."""
+        if expansion is None:
+            return cls(document, None, Description.read(document), frozenset())
+        varying = parametric.varying(document, document)
+        filled = parametric.fill_some(document, varying, next(expansion.parameters()), "%j")
+        return cls(document, expansion, Description.read(document | filled), frozenset(varying))
 
-    def _described(self, text: str, jobs_max: int) -> Described:
-        document = jdl.parse(text) if self.form == "jdl" else json_form.parse(text)
-        submitted = text if self.form == "jdl" else jdl.render(document)
-        expansion = _expansion(document, jobs_max)
-        if expansion is not None:
-            document = parametric.template(document, expansion.count)
-        if text_of(document.get("Executable"), "Executable") is None:
-            raise BadAttribute("Executable", 'is missing: say which program to run, such as Executable = "/bin/date";')
-        return described(
-            document, self.owner, self.limits, text=submitted, expansion=expansion, attributes=self.attributes
-        )
+    def each(self, name: str, make: Callable[[Any], T]) -> list[T]:
+        """Return what `make` says of an attribute: one answer if it is the same in all jobs, else one a job."""
+        if self.expansion is None or name not in self.varying:
+            return [make(getattr(self.first, FIELDS[name].field))]
+        forms, which = variants(self.expansion, self.document, [name])
+        answers = [make(value_of(form[name], name)) for form in forms]
+        return answers if len(answers) == 1 else [answers[form] for form in which]
 
+    def forms(self, names: Sequence[str]) -> Iterator[Description]:
+        """Yield a description for each different filling that the attributes `names` get, the first job's first.
 
-def _expansion(document: Document, jobs_max: int) -> Expansion | None:
-    if jobs_max:
-        return parametric.expand(document, jobs_max=jobs_max)
-    if any(name.partition(".")[0] == "Parameters" for name in document):
-        raise BadAttribute("Parameters", "a parametric job must be submitted alone, not in a list of several")
-    return None
+        Where they are the same in all jobs it is that of the first job; else each says these attributes and no others.
+        """
+        if self.expansion is None or self.varying.isdisjoint(names):
+            yield self.first
+            return
+        said = {name: self.document[name] for name in names if name in self.document}
+        for form in variants(self.expansion, self.document, names)[0]:
+            yield Description.read(said | form)
 
 
 def _owned(document: Document, owner: Owner) -> Document:
@@ -233,19 +184,21 @@ def _with_added(expansion: Expansion | None, document: Document, attributes: Map
     return document
 
 
-def _check(jobs: Jobs, limits: Limits) -> None:
+def _check(jobs: _Jobs, limits: Limits) -> None:
     """Check what only the pilot reads, too: nobody could tell the user once a pilot has the job."""
     # How many files a text names is the same in all jobs, and whether it can be read, unless it becomes a list.
+    files = len(jobs.first.input_data)
     if jobs.expansion is not None and jobs.expansion.has_lists:
+        files = max(jobs.each("InputData", len))
         for name in work.ATTRIBUTES:
-            jobs.each(name, bool)
-        counts = jobs.each("InputData", len)
-    else:
-        counts = [len(jobs.first.input_data)]
-    if (jobs.first.job_type or USER_JOBS).lower() == USER_JOBS and max(counts) > limits.input_data_max:
+            if name != "InputData":
+                jobs.each(name, bool)
+    if (jobs.first.job_type or USER_JOBS).lower() == USER_JOBS and files > limits.input_data_max:
         raise BadAttribute("InputData", f"names more than {limits.input_data_max} files, which is the limit of your VO")
     for name, most in _STOP_SIGNAL_MAX.items():
         jobs.each(name, partial(_check_bound, name=name, most=most))
+    if jobs.first.stop_signal is not None:
+        text_of(jobs.document.get("StopSigRegex"), "StopSigRegex")
 
 
 def _check_bound(value: int | None, name: str, most: int) -> None:
@@ -253,7 +206,7 @@ def _check_bound(value: int | None, name: str, most: int) -> None:
         raise BadAttribute(name, f"must be between 0 and {most}, not {value}")
 
 
-def _needs(jobs: Jobs, owner: Owner, limits: Limits) -> tuple[tuple[str, ...], tuple[RequirementClass, ...]]:
+def _needs(jobs: _Jobs, owner: Owner, limits: Limits) -> tuple[tuple[str, ...], tuple[RequirementClass, ...]]:
     """Check what every job needs; returns what to tell the user of the first one, and its classes."""
     made = None
     for description in jobs.forms(ATTRIBUTES):
@@ -265,7 +218,7 @@ def _needs(jobs: Jobs, owner: Owner, limits: Limits) -> tuple[tuple[str, ...], t
     return made
 
 
-def _columns(jobs: Jobs, limits: Limits) -> dict[str, list[str] | list[int]]:
+def _columns(jobs: _Jobs, limits: Limits) -> dict[str, list[str] | list[int]]:
     columns: dict[str, list[str] | list[int]] = {
         column: jobs.each(name, partial(_text_column, name=name, limits=limits))
         for name, (column, _, _) in _TEXT_COLUMNS.items()

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -100,17 +100,16 @@ class Description:
             known = FIELDS.get(name)
             if known is None:
                 extra[name] = value
-            elif (found := known.read(value, name)) is not None:
-                fields[known.field] = found
+                continue
+            field_name, read = known
+            found = read(value, name)
+            if found is not None:
+                fields[field_name] = found
         if "requirements" in fields:
             for name in SAID_IN_REQUIREMENTS:
                 if document.get(name) is not None:
                     raise BadAttribute(name, "is part of Requirements: say it there")
         return cls(**fields, extra=extra)
-
-    def changed(self, document: Mapping[str, Value]) -> "Description":
-        """Return the description of a job that has these attributes instead; each of them means something here."""
-        return replace(self, **{FIELDS[name].field: value_of(value, name) for name, value in document.items()})
 
 
 class Field(NamedTuple):
@@ -140,6 +139,11 @@ def environment_of(value: Value, name: str) -> dict[str, str]:
 def _arguments(value: Value, name: str) -> str | None:
     """One text, which the wrapper splits as a shell would; a list is its items with blanks between them."""
     return " ".join(texts_of(value, name)) if isinstance(value, list) else text_of(value, name)
+
+
+def _pattern(value: Value, name: str) -> str | None:
+    """What is no text is no pattern: without a signal nobody asks for it, with one it is refused at submission."""
+    return None if isinstance(value, list | dict) else text_of(value, name)
 
 
 def _alternatives(value: Value, name: str) -> tuple[Mapping[str, Any], ...] | None:
@@ -189,7 +193,7 @@ FIELDS: Mapping[str, Field] = {
     "StdOutput": Field("std_output", text_of),
     "StopSigFinishSeconds": Field("stop_signal_finish_s", integer_of),
     "StopSigNumber": Field("stop_signal", integer_of),
-    "StopSigRegex": Field("stop_signal_regex", text_of),
+    "StopSigRegex": Field("stop_signal_regex", _pattern),
     "StopSigStartSeconds": Field("stop_signal_start_s", integer_of),
     "Tags": Field("tags", texts_of),
     "TransformationID": Field("transformation_id", text_of),

@@ -13,12 +13,12 @@ from fastapi.responses import PlainTextResponse
 from pydantic import TypeAdapter, ValidationError
 
 from weyl.config.routes import CurrentConfig
-from weyl.descriptions.described import previewed, text_of_job
 from weyl.descriptions.description import Description
 from weyl.descriptions.errors import BadSubmission
 from weyl.descriptions.overrides import Overrides
 from weyl.descriptions.parametric import fill
 from weyl.descriptions.requirements import Limits, resolve
+from weyl.descriptions.texts import previewed, text_of_job
 from weyl.jobs.models.submission import (
     DOCUMENT_LENGTH_MAX,
     JDL,

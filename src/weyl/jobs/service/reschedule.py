@@ -8,11 +8,11 @@ from typing import Any
 from weyl.config.models import Config
 from weyl.descriptions import parametric
 from weyl.descriptions.classes import requirement_classes
-from weyl.descriptions.described import text_of_job
 from weyl.descriptions.description import Description, Owner
 from weyl.descriptions.errors import BadAttribute
 from weyl.descriptions.overrides import NONE, Overrides
 from weyl.descriptions.requirements import ATTRIBUTES, Limits, priority, resolve, site_column
+from weyl.descriptions.texts import text_of_job
 from weyl.jobs.attempts import MINOR_EXHAUSTED, Again, Exhausted, decide
 from weyl.jobs.holds import Hold, HoldReason
 from weyl.jobs.permits import Managed

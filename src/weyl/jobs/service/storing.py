@@ -42,7 +42,7 @@ class NewJobs:
     """Jobs that are to be stored, and the permit of whoever wants them."""
 
     prepared: Prepared
-    """From `descriptions.described`: `Prepared.of` what `described` makes of documents, or `prepare` of texts."""
+    """`Prepared.of` what `descriptions.described` makes of documents, or what `descriptions.texts` reads."""
     submitter: Submitter
     key: RequestKey | None = None
     """Under which a repeated request is known, and stores nothing."""

@@ -7,9 +7,10 @@ from datetime import datetime
 from functools import partial
 
 from weyl.config.models import Config
-from weyl.descriptions.described import Form, Prepared, prepare
+from weyl.descriptions.described import Prepared
 from weyl.descriptions.description import Owner
 from weyl.descriptions.requirements import Limits
+from weyl.descriptions.texts import Form, prepare
 from weyl.jobs.additions import SubmissionRules
 from weyl.jobs.policy import Submitter
 from weyl.jobs.service.storing import NewJobs, RequestKey, Submitted, rehearse, replayed, store

@@ -5,12 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weyl.descriptions.attributes import KNOWN
-from weyl.descriptions.described import Prepared, prepare
+from weyl.descriptions.described import Prepared
 from weyl.descriptions.description import Owner
 from weyl.descriptions.errors import BadSubmission
 from weyl.descriptions.jdl import parse, render
 from weyl.descriptions.parametric import expand
 from weyl.descriptions.requirements import ATTRIBUTES, Limits
+from weyl.descriptions.texts import prepare
 from weyl.descriptions.variants import variants
 from weyl.descriptions.work import work_document
 
@@ -64,6 +65,17 @@ def test_input_sandboxes_may_differ_from_job_to_job() -> None:
     prepared = _prepared('Executable = "a"; InputSandbox = {"b", "SB:%s"}; Parameters = {"x", "y"};')
     assert prepared is not None
     assert prepared.descriptions[0].sandboxes == [["SB:x"], ["SB:y"]]
+
+
+def test_each_job_may_ask_for_its_own_time_and_priority() -> None:
+    text = 'Executable = "a"; CPUTime = "%s"; Priority = "%(P)s"; Parameters = {1000, -5}; Parameters.P = {3, 99};'
+    prepared = _prepared(text)
+    assert prepared is not None
+    [description] = prepared.descriptions
+    assert description.columns["user_priority"] == [3, 10]
+    works = [work_document(description.document, values, 7) for values in description.parameters() or ()]
+    assert [work["cpu_time_s"] for work in works] == [1000, 0]
+    assert _prepared('Executable = "a"; CPUTime = "%s"; Parameters = {1000, "soon"};') is None
 
 
 @pytest.mark.parametrize(
