@@ -6,12 +6,11 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
-from typing import Any, cast
+from typing import cast
 
 import asyncpg
 import structlog
-from cachetools import LRUCache
-from sqlalchemy import DateTime, Executable, MetaData, Table, event, text
+from sqlalchemy import DateTime, MetaData, Table, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -78,7 +77,8 @@ def is_unavailable(error: BaseException) -> bool:
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
     if isinstance(error, _AWAY):
-        return True
+        # What asyncpg says of a value that it cannot send is an InterfaceError, too, and the caller's fault.
+        return not isinstance(error, ValueError)
     state = sqlstate(error)
     return state is not None and _UNAVAILABLE.match(state) is not None
 
@@ -232,41 +232,8 @@ async def driver_connection(tx: Tx) -> asyncpg.Connection:
     return driver_of(tx)
 
 
-async def fetch(tx: Tx, statement: Executable) -> list[asyncpg.Record]:
-    """Run a statement that returns rows on asyncpg's connection under `tx`: a third of the CPU that `execute` takes.
-
-    For hot reads only. Columns come as asyncpg gives them, so JSONB is text, and errors are asyncpg's. The compiled
-    form is kept by the statement's shape, as `execute` does it; what is saved are the layers around the cursor.
-    """
-    return await _fetch(tx, statement)
-
-
-async def _fetch(tx: Tx, statement: Executable, prefix: str = "") -> list[asyncpg.Record]:
-    dialect = tx.sync_engine.dialect
-    compiled, extracted, *_ = cast(Any, statement)._compile_w_cache(
-        dialect, compiled_cache=_COMPILED, column_keys=[], for_executemany=False, schema_translate_map=None
-    )
-    values = compiled.construct_params(extracted_parameters=extracted)
-    processors = compiled._bind_processors
-    arguments = [
-        processors[name](values[name]) if name in processors else values[name] for name in compiled.positiontup or ()
-    ]
-    return await fetch_text(tx, prefix + compiled.string, *arguments)
-
-
-async def estimate(tx: Tx, statement: Executable) -> int:
-    """Return how many rows PostgreSQL expects of a statement."""
-    [(told,)] = await _fetch(tx, statement, "EXPLAIN (FORMAT JSON) ")
-    # As text or read already: connections differ in how they take JSON.
-    [plan] = json.loads(told) if isinstance(told, str | bytes) else told
-    return int(plan["Plan"]["Plan Rows"])
-
-
-_COMPILED: Any = LRUCache(512)
-
-
 async def fetch_text(tx: Tx, statement: str, *arguments: object) -> list[asyncpg.Record]:
-    """Run a hot statement as it stands ($1, $2, ..) on asyncpg's connection under `tx`; see `fetch` for the terms.
+    """Run a hot statement as it stands ($1, $2, ..) on asyncpg's connection under `tx`, on the terms of `kit.sql`.
 
     Those who watch the statements of the engine (counts of tests, spans) see it like any other.
     """

@@ -8,6 +8,9 @@ from typing import Any
 
 import orjson
 
+Document = dict[str, Any]
+"""An object of JSON, as somebody sent or kept it."""
+
 _DECODER = JSONDecoder()
 _SPACE = re.compile(r"[ \t\n\r]*")
 # Most items are shorter; one that is not is read again in a window of eight times the size.

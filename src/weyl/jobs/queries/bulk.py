@@ -10,9 +10,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from weyl.jobs.permits import JobScope
 from weyl.jobs.queries.search import COLUMNS, Selection
 from weyl.jobs.tables import jobs
-from weyl.kit.db import Tx, fetch
+from weyl.kit.db import Tx
 from weyl.kit.search import SearchSpec
 from weyl.kit.search_sql import search_errors
+from weyl.kit.sql import fetch
 
 _SAMPLE = ("JobID", "JobName", "Status", "MinorStatus", "Owner", "Site", "LastUpdateTime")
 _BOUND = sa.select(sa.func.coalesce(sa.func.max(jobs.c.job_id), 0))

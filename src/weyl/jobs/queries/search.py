@@ -10,7 +10,7 @@ from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from weyl.jobs.permits import JobScope
 from weyl.jobs.tables import COUNTED, job_count_deltas, job_counts, job_pilots, jobs
-from weyl.kit.db import Tx, estimate, fetch
+from weyl.kit.db import Tx
 from weyl.kit.errors import BadRequest
 from weyl.kit.paging import Part, full_order
 from weyl.kit.search import (
@@ -22,6 +22,7 @@ from weyl.kit.search import (
     is_storable,
 )
 from weyl.kit.search_sql import BooleanOrText, Columns, behind, order_by, pick, search_errors, where
+from weyl.kit.sql import estimate, fetch
 
 COUNT_MAX = 100_000
 """Up to this many matches are counted one by one; beyond, a lower bound is told."""

@@ -9,10 +9,11 @@ from sqlalchemy.dialects.postgresql import insert
 
 from weyl.jobs.tables import job_pilots
 from weyl.kit import json
-from weyl.kit.db import Tx, estimate
+from weyl.kit.db import Tx
 from weyl.kit.paging import Part, full_order
 from weyl.kit.search import SearchParams
 from weyl.kit.search_sql import Columns, behind, order_by, pick
+from weyl.kit.sql import estimate
 from weyl.pilots.permits import PilotScope
 from weyl.pilots.tables import pilots
 
