@@ -38,11 +38,11 @@ class OperationFeed:
         now = self._clock()
         async with self._db.read() as tx:
             rows = await select_moving(tx, ended_after=now - OVERLAP)
-        found = {row["operation_id"]: (row["state"], row["behind"]) for row in rows}
+        found = {row.operation_id: (row.state, row.behind) for row in rows}
         changes = [
-            Change(row["operation_id"], row["vo"], row["subject"], row["state"])
+            Change(row.operation_id, row.vo, row.subject, row.state)
             for row in rows
-            if self._seen.get(row["operation_id"]) != found[row["operation_id"]]
+            if self._seen.get(row.operation_id) != found[row.operation_id]
         ]
         self._seen = found
         self._position = max(self._position, round(now.timestamp() * 1_000_000))

@@ -12,8 +12,8 @@ METRICS = TaskKeeper("metrics")
 async def figures(tx: Tx) -> list[Figure]:
     """Return what waits, runs and has failed for good, by task."""
     rows = [
-        ((str(kind["name"]), state), float(kind[state]))
+        ((kind["name"], state), float(count))
         for kind in await select_kinds(tx, METRICS)
-        for state in ("waiting", "running", "dead")
+        for state, count in (("waiting", kind["waiting"]), ("running", kind["running"]), ("dead", kind["dead"]))
     ]
     return [Figure("weyl_tasks", "Background tasks by name and state.", ("task", "state"), rows)]

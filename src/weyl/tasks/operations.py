@@ -108,7 +108,7 @@ async def begin(tx: Tx, task: Task, order: Order, *, undo_s: float, now: datetim
 _COLUMNS = ("operation_id", "kind", "vo", "subject", "created_by", "arguments", "total")
 
 
-async def cancel(tx: Tx, viewer: OperationViewer, operation_id: UUID, now: datetime) -> dict[str, Any]:
+async def cancel(tx: Tx, viewer: OperationViewer, operation_id: UUID, now: datetime) -> queries.Shown:
     """Let an operation do no more, and return how far it came; one that was cancelled before stays so."""
     found = await queries.lock_visible(tx, viewer, operation_id)
     if found is None:
@@ -122,7 +122,7 @@ async def cancel(tx: Tx, viewer: OperationViewer, operation_id: UUID, now: datet
     return {**found, "state": OperationState.CANCELLED, "detail": detail, "ended_at": now}
 
 
-def _cancelled(found: Mapping[str, Any]) -> str:
+def _cancelled(found: queries.Shown) -> str:
     if found["state"] == OperationState.WAITING:
         return "Cancelled before it began: nothing was changed"
     seen = found["done"] + found["failed"]
@@ -147,9 +147,9 @@ async def _do_batch(db: Database, handler: BatchHandler, operation_id: UUID) -> 
     async with db.transaction() as tx:
         row = await queries.lock_operation(tx, operation_id, size=BATCH)
         # One that failed may go on: its dead letter was replayed.
-        if row is None or row["state"] in (OperationState.DONE, OperationState.CANCELLED):
+        if row is None or row.state in (OperationState.DONE, OperationState.CANCELLED):
             return False
-        named = row["items"] if row["is_named"] else None
+        named = row.items if row.is_named else None
         outcome = BatchOutcome(0)
         if named is None or named:
             outcome = await handler(tx, _batch_of(row, named, now))
@@ -159,8 +159,8 @@ async def _do_batch(db: Database, handler: BatchHandler, operation_id: UUID) -> 
             operation_id,
             done=outcome.done,
             failed=len(outcome.failed),
-            errors=[*row["errors"], *errors][:ERRORS_KEPT],
-            last_item=row["last_item"] if outcome.last is None else outcome.last,
+            errors=[*row.errors, *errors][:ERRORS_KEPT],
+            last_item=row.last_item if outcome.last is None else outcome.last,
         )
         is_last = outcome.last is None if named is None else len(named) < BATCH
         if is_last:
@@ -168,6 +168,16 @@ async def _do_batch(db: Database, handler: BatchHandler, operation_id: UUID) -> 
         return not is_last
 
 
-def _batch_of(row: Mapping[str, Any], named: Sequence[int] | None, now: datetime) -> Batch:
-    copied = {name: row[name] for name in ("operation_id", "kind", "vo", "subject", "created_by", "arguments")}
-    return Batch(**copied, items=named, after=row["last_item"], size=BATCH, now=now)
+def _batch_of(row: queries.Locked, named: Sequence[int] | None, now: datetime) -> Batch:
+    return Batch(
+        operation_id=row.operation_id,
+        kind=row.kind,
+        vo=row.vo,
+        subject=row.subject,
+        created_by=row.created_by,
+        arguments=row.arguments,
+        items=named,
+        after=row.last_item,
+        size=BATCH,
+        now=now,
+    )

@@ -263,9 +263,9 @@ async def _count_down(tx: Tx, jobs: Sequence[Job], died: set[int]) -> None:
     complete = await outcomes.count_down_groups(tx, counts)
     entries = [
         Entry(
-            group["follow_up"],
-            follow_up_payload(group["payload"], group["total"], group["failed"]),
-            group["priority"],
+            group.follow_up,
+            follow_up_payload(group.payload, group.total, group.failed),
+            group.priority,
             None,
         )
         for group in complete

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from pgqueuer.adapters.persistence.queries import Queries
@@ -13,6 +12,7 @@ from weyl.kit.db import Tx, driver_connection
 from weyl.kit.ids import uuid7
 from weyl.kit.search import FIRST_MAX, SearchParams
 from weyl.kit.search_sql import pick
+from weyl.kit.sql import WireRow
 from weyl.kit.task import Task
 from weyl.tasks.errors import DeadLetterNotFound, RunRefused, TaskNotFound
 from weyl.tasks.models import RunOrder
@@ -96,12 +96,12 @@ async def run_by_hand(tx: Tx, keeper: TaskKeeper, name: str, order: RunOrder) ->
         json.dumps([payload, order.vo])
     except TypeError as error:
         raise RunRefused(f"The payload cannot be kept: {error}") from error
-    if kind["per_vo"] and payload is None:
+    if kind.per_vo and payload is None:
         if order.vo is None:
             raise RunRefused(f"{name} runs for one VO at a time: name it")
         payload = {"vo": order.vo}
     headers = {"vo": order.vo} if order.vo else None
-    (task_id,) = await insert(tx, [Entry(name, payload, kind["priority"], headers)])
+    (task_id,) = await insert(tx, [Entry(name, payload, kind.priority, headers)])
     assert task_id is not None
     return task_id
 
@@ -110,7 +110,7 @@ async def run_by_hand(tx: Tx, keeper: TaskKeeper, name: str, order: RunOrder) ->
 class Found:
     """One page of dead letters, and how many there are."""
 
-    rows: list[dict[str, Any]]
+    rows: list[WireRow]
     total: int
 
 
@@ -133,7 +133,7 @@ async def replay(tx: Tx, keeper: TaskKeeper, letter_ids: Sequence[int]) -> list[
     return await insert(
         tx,
         [
-            Entry(letter["task"], letter["payload"], letter["priority"], {"vo": letter["vo"]} if letter["vo"] else None)
+            Entry(letter.task, letter.payload, letter.priority, {"vo": letter.vo} if letter.vo else None)
             for letter in letters
         ],
     )
@@ -144,9 +144,9 @@ async def discard(tx: Tx, keeper: TaskKeeper, letter_ids: Sequence[int]) -> None
     await _bury(tx, letter_ids)
 
 
-async def _bury(tx: Tx, letter_ids: Sequence[int]) -> list[Mapping[str, Any]]:
+async def _bury(tx: Tx, letter_ids: Sequence[int]) -> list[outcomes.Buried]:
     letters = await outcomes.delete_dead_letters(tx, letter_ids)
-    missing = sorted(set(letter_ids) - {letter["id"] for letter in letters})
+    missing = sorted(set(letter_ids) - {letter.id for letter in letters})
     if missing:
         raise DeadLetterNotFound(f"There is no dead letter {', '.join(map(str, missing))}")
     return letters

@@ -1,19 +1,54 @@
 """SQL of declared tasks and their schedules."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple, TypedDict
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from weyl.kit.db import Tx
+from weyl.kit.sql import fetch_as, first_as
 from weyl.kit.task import Task
 from weyl.tasks.permits import TaskKeeper
 from weyl.tasks.schedule import Planned
 from weyl.tasks.tables import queue, task_dead_letters, task_kinds, task_schedules
 
 _kinds, _schedules = task_kinds.c, task_schedules.c
+
+
+class Scheduled(TypedDict):
+    """When a task runs by itself, as it goes over the wire but for the rule in words."""
+
+    task: str
+    vo: str | None
+    rule: str
+    enabled: bool
+    next_at: datetime | None
+    last_at: datetime | None
+    arguments: Any
+
+
+class Kind(TypedDict):
+    """A task that workers know and how many of it there are, as it goes over the wire but for the rule in words."""
+
+    name: str
+    size: str
+    priority: int
+    attempts_max: int
+    rule: str | None
+    per_vo: bool
+    waiting: int
+    running: int
+    dead: int
+    seen_at: datetime
+
+
+class Declared(NamedTuple):
+    """What running a task by hand depends on."""
+
+    priority: int
+    per_vo: bool
 
 
 async def upsert_kinds(tx: Tx, tasks: Sequence[Task], now: datetime) -> None:
@@ -126,9 +161,9 @@ async def select_next_due(tx: Tx, names: Sequence[str]) -> datetime | None:
     return earliest
 
 
-async def select_schedules(tx: Tx, keeper: TaskKeeper, *, limit: int) -> list[Mapping[str, Any]]:
+async def select_schedules(tx: Tx, keeper: TaskKeeper, *, limit: int) -> list[Scheduled]:
     """Return all schedules by task and VO."""
-    rows = await tx.execute(
+    statement = (
         sa.select(
             _schedules.task,
             sa.func.nullif(_schedules.vo, "").label("vo"),
@@ -137,10 +172,10 @@ async def select_schedules(tx: Tx, keeper: TaskKeeper, *, limit: int) -> list[Ma
         .order_by(_schedules.task, _schedules.vo)
         .limit(limit)
     )
-    return [dict(row) for row in rows.mappings()]
+    return await fetch_as(tx, Scheduled, statement)
 
 
-async def select_kinds(tx: Tx, keeper: TaskKeeper) -> list[Mapping[str, Any]]:
+async def select_kinds(tx: Tx, keeper: TaskKeeper) -> list[Kind]:
     """Return the declared tasks with how many of each wait, run and are dead."""
     status = sa.cast(queue.c.status, sa.Text)
     waiting = (
@@ -155,7 +190,7 @@ async def select_kinds(tx: Tx, keeper: TaskKeeper) -> list[Mapping[str, Any]]:
     dead = (
         sa.select(task_dead_letters.c.task, sa.func.count().label("dead")).group_by(task_dead_letters.c.task).subquery()
     )
-    rows = await tx.execute(
+    statement = (
         sa.select(
             *(_kinds[name] for name in ("name", "size", "priority", "attempts_max", "rule", "per_vo")),
             sa.func.coalesce(waiting.c.waiting, 0).label("waiting"),
@@ -167,10 +202,10 @@ async def select_kinds(tx: Tx, keeper: TaskKeeper) -> list[Mapping[str, Any]]:
         .outerjoin(dead, dead.c.task == _kinds.name)
         .order_by(_kinds.name)
     )
-    return [dict(row) for row in rows.mappings()]
+    return await fetch_as(tx, Kind, statement)
 
 
-async def select_kind(tx: Tx, name: str) -> Mapping[str, Any] | None:
+async def select_kind(tx: Tx, name: str) -> Declared | None:
     """Return what is known of one task."""
-    found = (await tx.execute(sa.select(task_kinds).where(_kinds.name == name))).mappings().one_or_none()
-    return None if found is None else dict(found)
+    statement = sa.select(*(_kinds[each] for each in Declared._fields)).where(_kinds.name == name)
+    return await first_as(tx, Declared, statement)
