@@ -21,6 +21,7 @@ from weyl.accounting.tables import (
     pilot_records,
 )
 from weyl.kit.db import Tx
+from weyl.kit.sql import Sql, WireRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class Plot:
     top: int
 
 
-async def select_series(tx: Tx, scope: UsageScope, kind: Kind, asked: Plot) -> list[dict[str, Any]]:
+async def select_series(tx: Tx, scope: UsageScope, kind: Kind, asked: Plot) -> list[WireRow]:
     """Return sums by bucket and name, exact up to the last commit; what is not among the largest has no name."""
     keys = ("hour", *kind.keys, *kind.sums)
     hours = sa.union_all(
@@ -103,7 +104,7 @@ async def select_sums(
     asked: Question,
     *,
     limit: int,
-) -> list[dict[str, Any]]:
+) -> list[WireRow]:
     """Return sums, exact up to the last commit."""
     names = ("hour", *kind.keys, *kind.sums)
     parts = [sa.select(*(table.c[name] for name in names)) for table in (kind.hours, kind.deltas)]
@@ -136,7 +137,7 @@ async def select_records(
     period: tuple[datetime, datetime],
     after: tuple[datetime, int] | None,
     limit: int,
-) -> list[dict[str, Any]]:
+) -> list[WireRow]:
     """Return the next records of a period after one that was seen, in the order of their ends."""
     columns = kind.records.c
     place = sa.tuple_(columns.ended_at, columns.record_id)
@@ -156,14 +157,22 @@ async def select_fresh_vos(tx: Tx, kind: Kind) -> list[str]:
     return list((await tx.execute(sa.select(kind.deltas.c.vo).distinct().order_by(kind.deltas.c.vo))).scalars())
 
 
+def _fold(kind: Kind) -> Sql[None]:
+    keys, sums = ", ".join(("hour", *kind.keys)), kind.sums
+    return Sql(
+        f"""
+        WITH fresh AS (DELETE FROM {kind.deltas.name} WHERE vo = ANY(:vos) RETURNING *)
+        INSERT INTO {kind.hours.name} ({keys}, {", ".join(sums)})
+        SELECT {keys}, {", ".join(f"sum({name})" for name in sums)} FROM fresh GROUP BY {keys} ORDER BY {keys}
+        ON CONFLICT ({keys}) DO UPDATE SET
+          {", ".join(f"{name} = {kind.hours.name}.{name} + excluded.{name}" for name in sums)}
+        """
+    )
+
+
+_FOLD = {kind.name: _fold(kind) for kind in KINDS}
+
+
 async def fold(tx: Tx, kind: Kind, vos: Sequence[str]) -> None:
     """Add to the sums of VOs what ended since the last time; readers see one sum before, during and after."""
-    keys, sums = ", ".join(("hour", *kind.keys)), kind.sums
-    added = ", ".join(f"{name} = {kind.hours.name}.{name} + excluded.{name}" for name in sums)
-    statement = sa.text(
-        f"WITH fresh AS (DELETE FROM {kind.deltas.name} WHERE vo = ANY(CAST(:vos AS text[])) RETURNING *)"
-        f" INSERT INTO {kind.hours.name} ({keys}, {', '.join(sums)})"
-        f" SELECT {keys}, {', '.join(f'sum({name})' for name in sums)} FROM fresh GROUP BY {keys} ORDER BY {keys}"
-        f" ON CONFLICT ({keys}) DO UPDATE SET {added}"
-    )
-    await tx.execute(statement, {"vos": list(vos)})
+    await _FOLD[kind.name].run(tx, vos=vos)

@@ -2,17 +2,40 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from weyl.config.status import StatusWord
 from weyl.kit.db import Tx
+from weyl.kit.sql import fetch_as
 from weyl.resource_status.claims import Claim, Element
 from weyl.resource_status.models import Kind
 from weyl.resource_status.permits import Spokesman
 from weyl.resource_status.tables import CLAIM_COLUMNS, status_claims, status_history, status_revision
+
+
+class Change(TypedDict):
+    """What was said of an element, or taken back."""
+
+    change_id: int
+    at: datetime
+    action: str
+    changed_by: str | None
+    kind: str
+    name: str
+    access: str
+    vo: str
+    source: str
+    status: str | None
+    reason: str
+    author: str
+    set_at: datetime
+    expires_at: datetime | None
+    until: datetime | None
+    force: bool
+
 
 KEY = ("kind", "name", "access", "vo", "source")
 
@@ -72,7 +95,7 @@ async def delete_history(tx: Tx, before: datetime) -> None:
 
 async def select_history(
     tx: Tx, *, kind: Kind, name: str, vos: Sequence[str], since: datetime, limit: int
-) -> list[dict[str, Any]]:
+) -> list[Change]:
     """Return what was said of an element for some VOs and taken back, the latest first."""
     table = status_history.c
     statement = (
@@ -81,7 +104,7 @@ async def select_history(
         .order_by(table.at.desc(), table.change_id.desc())
         .limit(limit)
     )
-    return [dict(row) for row in (await tx.execute(statement)).mappings()]
+    return await fetch_as(tx, Change, statement)
 
 
 def _row(claim: Claim) -> dict[str, Any]:

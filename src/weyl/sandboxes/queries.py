@@ -1,14 +1,14 @@
 """All SQL of the sandboxes room."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
-from weyl.kit.db import Tx, copy_rows, fetch_text
+from weyl.kit.db import Tx, copy_rows
+from weyl.kit.sql import Sql
 from weyl.sandboxes.models import Owner
 from weyl.sandboxes.permits import Announcer, ReadScope
 from weyl.sandboxes.tables import sandbox_jobs, sandboxes
@@ -25,16 +25,14 @@ COPY_MIN = 200
 _s, _j = sandboxes.c, sandbox_jobs.c
 
 
-@dataclass(frozen=True, slots=True)
-class Announced:
+class Announced(NamedTuple):
     """The state of a sandbox after it was announced."""
 
     is_verified: bool
     is_new: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Readable:
+class Readable(NamedTuple):
     """A sandbox that the caller may read."""
 
     sandbox_id: int
@@ -42,8 +40,7 @@ class Readable:
     is_repacked: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """What we know of a sandbox's content, to compare with what the store holds."""
 
     sandbox_id: int
@@ -52,19 +49,21 @@ class Known:
     sha256: str
 
 
-# Text, run as it is: each upload begins with it, and building it anew costs more than running it. Where the conflict's
-# condition fails, no row is returned.
-_ANNOUNCE = """
-INSERT INTO sandboxes AS known
-  (pfn, vo, owner_group, owner, size, sha256, announced_at, last_access, uploader_job_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8)
-ON CONFLICT (pfn) DO UPDATE SET
-  last_access = $7, released_at = NULL, broken_at = NULL, sweeping_at = NULL,
-  size = CASE WHEN known.verified_at IS NULL THEN excluded.size ELSE known.size END,
-  uploader_job_id = coalesce(excluded.uploader_job_id, known.uploader_job_id)
-WHERE known.sweeping_at IS NULL OR known.sweeping_at <= $9
-RETURNING verified_at IS NOT NULL AS is_verified, xmax = 0 AS is_new
-"""
+_ANNOUNCE = Sql(
+    """
+    INSERT INTO sandboxes AS known
+      (pfn, vo, owner_group, owner, size, sha256, announced_at, last_access, uploader_job_id)
+    VALUES (:pfn, :vo, :owner_group, :owner, :size, :sha256, :now, :now, :uploader_job_id)
+    ON CONFLICT (pfn) DO UPDATE SET
+      last_access = :now, released_at = NULL, broken_at = NULL, sweeping_at = NULL,
+      size = CASE WHEN known.verified_at IS NULL THEN excluded.size ELSE known.size END,
+      uploader_job_id = coalesce(excluded.uploader_job_id, known.uploader_job_id)
+    -- where this fails, no row is returned
+    WHERE known.sweeping_at IS NULL OR known.sweeping_at <= :swept_before
+    RETURNING verified_at IS NOT NULL AS is_verified, xmax = 0 AS is_new
+    """,
+    Announced,
+)
 
 
 async def upsert_announced(
@@ -74,14 +73,18 @@ async def upsert_announced(
 
     Returns none, and changes nothing, while its old object is being removed.
     """
-    owner = announcer.owner
-    rows = await fetch_text(
+    return await _ANNOUNCE.first(
         tx,
-        _ANNOUNCE,
-        *(pfn, owner.vo, announcer.group, owner.username, size, sha256, now),
-        *(announcer.job_id, now - SWEEP_TIME),
+        pfn=pfn,
+        vo=announcer.owner.vo,
+        owner_group=announcer.group,
+        owner=announcer.owner.username,
+        size=size,
+        sha256=sha256,
+        now=now,
+        uploader_job_id=announcer.job_id,
+        swept_before=now - SWEEP_TIME,
     )
-    return Announced(**rows[0]) if rows else None
 
 
 async def select_readable(tx: Tx, scope: ReadScope, *, pfn: str) -> Readable | None:

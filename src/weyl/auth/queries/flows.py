@@ -1,16 +1,17 @@
 """Logins that are under way, and the attempts that each address has."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import insert, literal, select, update
 
 from weyl.auth.tables import authorization_flows, device_flows
-from weyl.kit.db import Tx, fetch_text
+from weyl.kit.db import Tx
+from weyl.kit.sql import Sql, first_as
 
 
 class FlowStatus(StrEnum):
@@ -22,8 +23,7 @@ class FlowStatus(StrEnum):
     DENIED = "DENIED"
 
 
-@dataclass(frozen=True)
-class DeviceFlow:
+class DeviceFlow(NamedTuple):
     """A login on a device that has no browser of its own; of both codes only hashes are kept."""
 
     flow_id: UUID
@@ -39,8 +39,7 @@ class DeviceFlow:
     subject: str | None = None
 
 
-@dataclass(frozen=True)
-class AuthorizationFlow:
+class AuthorizationFlow(NamedTuple):
     """A login in a browser that ends with a code for the page that began it."""
 
     flow_id: UUID
@@ -56,29 +55,45 @@ class AuthorizationFlow:
     subject: str | None = None
 
 
-# One statement, and a row of its own for each address: two that log in from different places never wait for each other.
-# `due` is when the address would have used up what it took; it may take more while that is within the period.
-_TAKE_ATTEMPT = """
-WITH taken AS (
-  INSERT INTO login_attempts AS known (slot, due) VALUES ($1, clock_timestamp() + $2)
-  ON CONFLICT (slot) DO UPDATE SET due = greatest(known.due, clock_timestamp()) + $2
-  WHERE known.due + $2 <= clock_timestamp() + $3
-  RETURNING slot
+_DEVICE = [device_flows.c[name] for name in DeviceFlow._fields]
+_AUTHORIZATION = [authorization_flows.c[name] for name in AuthorizationFlow._fields]
+
+
+class Attempt(NamedTuple):
+    """Whether an attempt was taken, and, if not, how long to wait for one."""
+
+    is_taken: bool
+    wait_s: Decimal | None
+
+
+_TAKE_ATTEMPT = Sql(
+    """
+    -- One statement, and a row of its own for each address: two that log in from different places never wait for each
+    -- other. `due` is when the address would have used up what it took; it may take more while that is within the
+    -- period.
+    WITH taken AS (
+      INSERT INTO login_attempts AS known (slot, due) VALUES (:slot, clock_timestamp() + :every)
+      ON CONFLICT (slot) DO UPDATE SET due = greatest(known.due, clock_timestamp()) + :every
+      WHERE known.due + :every <= clock_timestamp() + :period
+      RETURNING slot
+    )
+    SELECT EXISTS (SELECT FROM taken) AS is_taken,
+      (SELECT extract(epoch FROM due + :every - :period - clock_timestamp()) FROM login_attempts WHERE slot = :slot)
+        AS wait_s
+    """,
+    Attempt,
 )
-SELECT EXISTS (SELECT FROM taken) AS is_taken,
-  (SELECT extract(epoch FROM due + $2 - $3 - clock_timestamp()) FROM login_attempts WHERE slot = $1) AS wait_s
-"""
 
 
 async def take_attempt(tx: Tx, slot: int, *, every: timedelta, period: timedelta) -> float | None:
     """Count one attempt; returns the seconds to wait if there is none left."""
-    [row] = await fetch_text(tx, _TAKE_ATTEMPT, slot, every, period)
-    return None if row["is_taken"] else float(row["wait_s"] or 0)
+    attempt = await _TAKE_ATTEMPT.one(tx, slot=slot, every=every, period=period)
+    return None if attempt.is_taken else float(attempt.wait_s or 0)
 
 
 async def insert_device_flow(tx: Tx, flow: DeviceFlow) -> bool:
     """Store a device flow unless a live one has the same user code; tells whether it did."""
-    values = vars(flow)
+    values = flow._asdict()
     taken = select(device_flows.c.flow_id).where(
         device_flows.c.user_code == flow.user_code, device_flows.c.expires_at > flow.created_at
     )
@@ -89,13 +104,12 @@ async def insert_device_flow(tx: Tx, flow: DeviceFlow) -> bool:
 
 async def select_waiting_device(tx: Tx, user_codes: Collection[str], *, now: datetime) -> DeviceFlow | None:
     """Return the device flow that waits for a user code, which is kept under one of these hashes."""
-    statement = select(device_flows).where(
+    statement = select(*_DEVICE).where(
         device_flows.c.user_code.in_(user_codes),
         device_flows.c.status == FlowStatus.PENDING,
         device_flows.c.expires_at > now,
     )
-    row = (await tx.execute(statement)).mappings().first()
-    return None if row is None else DeviceFlow(**row)
+    return await first_as(tx, DeviceFlow, statement)
 
 
 async def update_device_flow(tx: Tx, flow_id: UUID, *, status: FlowStatus, subject: str | None, now: datetime) -> bool:
@@ -114,9 +128,8 @@ async def update_device_flow(tx: Tx, flow_id: UUID, *, status: FlowStatus, subje
 
 async def select_device_flow(tx: Tx, device_code_hash: bytes) -> DeviceFlow | None:
     """Return the flow of a device code."""
-    statement = select(device_flows).where(device_flows.c.device_code_hash == device_code_hash)
-    row = (await tx.execute(statement)).mappings().first()
-    return None if row is None else DeviceFlow(**row)
+    statement = select(*_DEVICE).where(device_flows.c.device_code_hash == device_code_hash)
+    return await first_as(tx, DeviceFlow, statement)
 
 
 async def spend_device_flow(tx: Tx, flow_id: UUID) -> bool:
@@ -131,7 +144,7 @@ async def spend_device_flow(tx: Tx, flow_id: UUID) -> bool:
 
 async def insert_authorization_flow(tx: Tx, flow: AuthorizationFlow) -> None:
     """Store an authorization flow."""
-    await tx.execute(insert(authorization_flows).values(vars(flow)))
+    await tx.execute(insert(authorization_flows).values(flow._asdict()))
 
 
 async def update_authorization_flow(
@@ -155,17 +168,15 @@ async def update_authorization_flow(
             authorization_flows.c.expires_at > now,
         )
         .values(values)
-        .returning(authorization_flows)
+        .returning(*_AUTHORIZATION)
     )
-    row = (await tx.execute(statement)).mappings().first()
-    return None if row is None else AuthorizationFlow(**row)
+    return await first_as(tx, AuthorizationFlow, statement)
 
 
 async def select_authorization_flow(tx: Tx, code_hash: bytes) -> AuthorizationFlow | None:
     """Return the flow of an authorization code."""
-    statement = select(authorization_flows).where(authorization_flows.c.code_hash == code_hash)
-    row = (await tx.execute(statement)).mappings().first()
-    return None if row is None else AuthorizationFlow(**row)
+    statement = select(*_AUTHORIZATION).where(authorization_flows.c.code_hash == code_hash)
+    return await first_as(tx, AuthorizationFlow, statement)
 
 
 async def spend_authorization_flow(tx: Tx, flow_id: UUID) -> bool:

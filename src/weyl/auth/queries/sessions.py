@@ -1,21 +1,20 @@
 """Browsers that are logged in, each known by the hash of its cookie."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
-from asyncpg import Record
 from sqlalchemy import ColumnElement, Delete, delete, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from weyl.auth.permits import TokenScope
 from weyl.auth.tables import browser_sessions
-from weyl.kit.db import Tx, fetch_text
+from weyl.kit.db import Tx
+from weyl.kit.sql import Sql, fetch_as
 
 
-@dataclass(frozen=True, slots=True)
-class SessionRow:
+class SessionRow(NamedTuple):
     """A browser that is logged in; `properties` are those asked for beyond the group's."""
 
     session_id: UUID
@@ -23,7 +22,7 @@ class SessionRow:
     vo: str
     subject: str
     group_name: str
-    properties: tuple[str, ...]
+    properties: list[str]
     created_at: datetime
     last_used_at: datetime
     expires_at: datetime
@@ -33,39 +32,38 @@ class SessionRow:
     """The name that was kept for the person when they logged in."""
 
 
-_COLUMNS = ", ".join(SessionRow.__dataclass_fields__)
-
-# Who uses a session is noted once a while, with the look-up that is made anyway. Rows that another process notes now,
-# or that are being changed, are left alone: nobody waits for anybody here.
-_USE = f"""
-WITH used AS (
-  SELECT session_id FROM browser_sessions
-  WHERE cookie_hash = ANY($1) AND expires_at > $2 AND last_used_at > $3 AND last_used_at <= $4
-  FOR UPDATE SKIP LOCKED
-), noted AS (
-  UPDATE browser_sessions AS session SET last_used_at = $2 FROM used WHERE session.session_id = used.session_id
+_USE = Sql(
+    f"""
+    -- Who uses a session is noted once a while, with the look-up that is made anyway. Rows that another process notes
+    -- now, or that are being changed, are left alone: nobody waits for anybody here.
+    WITH used AS (
+      SELECT session_id FROM browser_sessions
+      WHERE cookie_hash = ANY(:cookie_hashes) AND expires_at > :now
+        AND last_used_at > :idle_since AND last_used_at <= :noted_before
+      FOR UPDATE SKIP LOCKED
+    ), noted AS (
+      UPDATE browser_sessions AS session SET last_used_at = :now FROM used WHERE session.session_id = used.session_id
+    )
+    SELECT {", ".join(SessionRow._fields)} FROM browser_sessions
+    WHERE cookie_hash = ANY(:cookie_hashes) AND expires_at > :now AND last_used_at > :idle_since
+    """,
+    SessionRow,
 )
-SELECT {_COLUMNS} FROM browser_sessions
-WHERE cookie_hash = ANY($1) AND expires_at > $2 AND last_used_at > $3
-"""
-
-
-def _row(record: Record) -> SessionRow:
-    return SessionRow(**{**record, "properties": tuple(record["properties"])})
 
 
 async def use_sessions(
     tx: Tx, cookie_hashes: Sequence[bytes], *, now: datetime, idle: timedelta, noted_every: timedelta
 ) -> dict[bytes, SessionRow]:
     """Return the living sessions of these cookies, and note that they are used."""
-    records = await fetch_text(tx, _USE, list(cookie_hashes), now, now - idle, now - noted_every)
-    return {record["cookie_hash"]: _row(record) for record in records}
+    rows = await _USE.rows(
+        tx, cookie_hashes=cookie_hashes, now=now, idle_since=now - idle, noted_before=now - noted_every
+    )
+    return {row.cookie_hash: row for row in rows}
 
 
 async def insert_session(tx: Tx, row: SessionRow) -> bool:
     """Store a session; tells whether there was none of this id, which a login has had from its beginning."""
-    values = {name: getattr(row, name) for name in SessionRow.__dataclass_fields__}
-    statement = insert(browser_sessions).values({**values, "properties": list(row.properties)})
+    statement = insert(browser_sessions).values(row._asdict())
     done = await tx.execute(statement.on_conflict_do_nothing().returning(browser_sessions.c.session_id))
     return done.first() is not None
 
@@ -82,7 +80,7 @@ async def rotate_session(tx: Tx, row: SessionRow, *, was: bytes) -> bool:
             subject=row.subject,
             group_name=row.group_name,
             user_name=row.user_name,
-            properties=list(row.properties),
+            properties=row.properties,
             last_used_at=row.last_used_at,
         )
     )
@@ -93,12 +91,11 @@ async def select_sessions(tx: Tx, scope: TokenScope, *, now: datetime, idle: tim
     """Return the living sessions in `scope`, newest first."""
     columns = browser_sessions.c
     statement = (
-        select(browser_sessions)
+        select(*(columns[name] for name in SessionRow._fields))
         .where(*_within(scope), columns.expires_at > now, columns.last_used_at > now - idle)
         .order_by(columns.session_id.desc())
     )
-    rows = (await tx.execute(statement)).mappings()
-    return [SessionRow(**{**row, "properties": tuple(row["properties"])}) for row in rows]
+    return await fetch_as(tx, SessionRow, statement)
 
 
 async def delete_session(tx: Tx, scope: TokenScope, session_id: UUID) -> list[bytes]:

@@ -1,16 +1,16 @@
 """Refresh tokens, and the logins that they are families of."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import NamedTuple, TypedDict
 from uuid import UUID
 
 from sqlalchemy import Text, case, cast, func, insert, select, update
 
 from weyl.auth.permits import TokenScope
 from weyl.auth.tables import refresh_tokens
-from weyl.kit.db import Tx, fetch_text
+from weyl.kit.db import Tx
+from weyl.kit.sql import Sql, fetch_as, first_as
 
 
 class TokenStatus(StrEnum):
@@ -24,8 +24,7 @@ WIRE_STATUS = {TokenStatus.CREATED: 1, TokenStatus.REVOKED: 2}
 """The contract has numbers in lists."""
 
 
-@dataclass(frozen=True)
-class RefreshRow:
+class RefreshRow(NamedTuple):
     """A refresh token; all tokens of one login are a family."""
 
     jti: UUID
@@ -39,33 +38,48 @@ class RefreshRow:
     status: str = TokenStatus.CREATED
 
 
+class ListedToken(TypedDict):
+    """A refresh token as it goes over the wire."""
+
+    JTI: str
+    Status: int
+    Scope: str
+    Sub: str
+
+
+_COLUMNS = [refresh_tokens.c[name] for name in RefreshRow._fields]
+
+
 async def insert_refresh_token(tx: Tx, row: RefreshRow) -> None:
     """Store a refresh token."""
-    await tx.execute(insert(refresh_tokens).values(vars(row)))
+    await tx.execute(insert(refresh_tokens).values(row._asdict()))
 
 
-# The lock that `lock_family` takes, the end of the old token and the new one in one statement: most refreshes need no
-# other. A refresh that has waited for the lock finds its token revoked by then, because UPDATE reads the row anew.
-_ROTATE = """
-WITH login AS MATERIALIZED (
-  SELECT family, pg_advisory_xact_lock(hashtextextended(CAST(family AS text), 0))
-  FROM refresh_tokens WHERE jti = $1 AND expires_at = $2
-), used AS (
-  UPDATE refresh_tokens AS token SET status = 'REVOKED' FROM login
-  WHERE token.jti = $1 AND token.expires_at = $2 AND token.family = login.family
-  AND token.status = 'CREATED' AND NOT token.legacy
-  RETURNING token.*
+_ROTATE = Sql(
+    """
+    -- The lock that `lock_family` takes, the end of the old token and the new one in one statement: most refreshes need
+    -- no other. A refresh that has waited for the lock finds its token revoked by then, because UPDATE reads the row
+    -- anew.
+    WITH login AS MATERIALIZED (
+      SELECT family, pg_advisory_xact_lock(hashtextextended(CAST(family AS text), 0))
+      FROM refresh_tokens WHERE jti = :jti AND expires_at = :expires_at
+    ), used AS (
+      UPDATE refresh_tokens AS token SET status = 'REVOKED' FROM login
+      WHERE token.jti = :jti AND token.expires_at = :expires_at AND token.family = login.family
+        AND token.status = 'CREATED' AND NOT token.legacy
+      RETURNING token.*
+    )
+    INSERT INTO refresh_tokens (jti, expires_at, created_at, family, vo, subject, scope, status, legacy)
+    SELECT :following, expires_at, :now, family, vo, subject, scope, 'CREATED', legacy FROM used
+    RETURNING jti, family, created_at, expires_at, vo, subject, scope, legacy, status
+    """,
+    RefreshRow,
 )
-INSERT INTO refresh_tokens (jti, expires_at, created_at, family, vo, subject, scope, status, legacy)
-SELECT $3, expires_at, $4, family, vo, subject, scope, 'CREATED', legacy FROM used
-RETURNING jti, family, created_at, expires_at, vo, subject, scope, legacy, status
-"""
 
 
 async def rotate_token(tx: Tx, jti: UUID, *, expires_at: datetime, following: UUID, now: datetime) -> RefreshRow | None:
     """Uses a refresh token up and stores the one that follows; none if it cannot be used so, with its login locked."""
-    rows = await fetch_text(tx, _ROTATE, jti, expires_at, following, now)
-    return RefreshRow(**rows[0]) if rows else None
+    return await _ROTATE.first(tx, jti=jti, expires_at=expires_at, following=following, now=now)
 
 
 async def lock_family(tx: Tx, jti: UUID, *, expires_at: datetime) -> None:
@@ -83,16 +97,14 @@ async def lock_family(tx: Tx, jti: UUID, *, expires_at: datetime) -> None:
 
 async def select_refresh_token(tx: Tx, jti: UUID, *, expires_at: datetime) -> RefreshRow | None:
     """Return a refresh token; its expiry says in which partition it lies."""
-    statement = select(refresh_tokens).where(refresh_tokens.c.jti == jti, refresh_tokens.c.expires_at == expires_at)
-    row = (await tx.execute(statement)).mappings().first()
-    return None if row is None else RefreshRow(**row)
+    statement = select(*_COLUMNS).where(refresh_tokens.c.jti == jti, refresh_tokens.c.expires_at == expires_at)
+    return await first_as(tx, RefreshRow, statement)
 
 
 async def select_refresh_token_of_vo(tx: Tx, scope: TokenScope, *, jti: UUID) -> RefreshRow | None:
     """Return a refresh token of the VO, whoever's it is."""
-    statement = select(refresh_tokens).where(refresh_tokens.c.jti == jti, refresh_tokens.c.vo == scope.vo)
-    row = (await tx.execute(statement)).mappings().first()
-    return None if row is None else RefreshRow(**row)
+    statement = select(*_COLUMNS).where(refresh_tokens.c.jti == jti, refresh_tokens.c.vo == scope.vo)
+    return await first_as(tx, RefreshRow, statement)
 
 
 async def revoke_token(tx: Tx, jti: UUID, *, expires_at: datetime) -> None:
@@ -121,7 +133,7 @@ async def revoke_family(tx: Tx, family: UUID, *, expires_at: datetime) -> int:
     return (await tx.execute(statement)).rowcount
 
 
-async def select_refresh_tokens(tx: Tx, scope: TokenScope, *, now: datetime, living: bool) -> list[dict[str, Any]]:
+async def select_refresh_tokens(tx: Tx, scope: TokenScope, *, now: datetime, living: bool) -> list[ListedToken]:
     """Return the refresh tokens in `scope` that have not expired, newest first, by their wire names.
 
     Those that were used or revoked are among them unless only `living` ones are asked for.
@@ -141,4 +153,4 @@ async def select_refresh_tokens(tx: Tx, scope: TokenScope, *, now: datetime, liv
         statement = statement.where(columns.status == TokenStatus.CREATED)
     if scope.subject is not None:
         statement = statement.where(columns.subject == scope.subject)
-    return [dict(row) for row in (await tx.execute(statement)).mappings()]
+    return await fetch_as(tx, ListedToken, statement)

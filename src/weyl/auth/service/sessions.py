@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from hashlib import sha256
@@ -200,7 +200,7 @@ class Sessions:
             vo=identity.vo,
             subject=identity.subject,
             group_name=scope.group,
-            properties=tuple(sorted(scope.asked)),
+            properties=sorted(scope.asked),
             created_at=now,
             last_used_at=now,
             expires_at=now + self.life,
@@ -221,14 +221,13 @@ class Sessions:
     async def change(self, session: Session, *, scope: Scope, identity: Identity, now: datetime) -> tuple[str, Session]:
         """Give a session another group or other properties, and its browser another cookie."""
         value, before = new_cookie(), session.row
-        row = replace(
-            before,
+        row = before._replace(
             cookie_hash=digest_of(value),
             vo=identity.vo,
             subject=identity.subject,
             group_name=scope.group,
             user_name=identity.preferred_username,
-            properties=tuple(sorted(scope.asked)),
+            properties=sorted(scope.asked),
             last_used_at=now,
         )
         async with self._db.transaction() as tx:
