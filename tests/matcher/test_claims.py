@@ -13,8 +13,8 @@ from tests.matcher.factories import a_class
 
 from weyl.jobs.tables import job_descriptions, jobs
 from weyl.kit.db import Database
-from weyl.matcher import queries
 from weyl.matcher.models import MatchAnswer
+from weyl.matcher.queries import claims as queries
 from weyl.matcher.service.matcher import Matcher
 
 QUIET_S = 600.0
@@ -180,7 +180,7 @@ async def test_a_description_is_sent_once_in_a_claim_and_remembered_for_each_cla
     async with db.transaction() as tx:
         await tx.execute(text("UPDATE jobs SET description_id = (SELECT min(description_id) FROM job_descriptions)"))
         rows = await queries.claim(tx, want=want, slots=slots, now=now, began=now, epoch=0)
-    assert [row["document"] is None for row in rows] == [False, True]
+    assert [row.document is None for row in rows] == [False, True]
     matcher = await start_matcher(sweep_every_s=QUIET_S)
     answer = await matcher.match(a_pilot(), a_request(count=2))
     assert [job.work["executable"] for job in answer.jobs] == ["true", "true"]

@@ -14,9 +14,9 @@ from weyl.config.operations import MatchLimit
 from weyl.jobs.permits import Readable
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
-from weyl.matcher import queries
 from weyl.matcher.models import Offer
 from weyl.matcher.offers import registered_form
+from weyl.matcher.queries.offers import record_offers
 from weyl.matcher.service.explain import EXPLAINER
 from weyl.matcher.service.matcher import MATCHER
 from weyl.task_queues import service
@@ -38,7 +38,7 @@ async def _see(db: Database, *, site: str = "LCG.Alpha.org", hours_ago: int = 0,
         "doc": [json.dumps(document)], "hits": [3], "misses": [5],
     }  # fmt: skip
     async with db.transaction() as tx:
-        await queries.record_offers(tx, columns, utcnow() - timedelta(hours=hours_ago))
+        await record_offers(tx, columns, utcnow() - timedelta(hours=hours_ago))
 
 
 async def test_a_job_that_nothing_could_run_is_told_what_keeps_it(

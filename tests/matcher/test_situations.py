@@ -18,9 +18,9 @@ from weyl.config.operations import MatchLimit
 from weyl.jobs.ranges import to_ranges
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
-from weyl.matcher import queries
 from weyl.matcher.models import Offer
 from weyl.matcher.offers import registered_form
+from weyl.matcher.queries.offers import record_offers
 from weyl.matcher.service.matcher import MATCHER
 from weyl.preparation.service.checks import check_jobs
 from weyl.task_queues import service
@@ -49,7 +49,7 @@ class Grid:
             "doc": [json.dumps(document)], "hits": [1], "misses": [2],
         }  # fmt: skip
         async with self.db.transaction() as tx:
-            await queries.record_offers(tx, columns, utcnow())
+            await record_offers(tx, columns, utcnow())
 
     async def match(self) -> None:
         """Let a pilot take a job."""

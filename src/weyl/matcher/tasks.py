@@ -6,7 +6,8 @@ from weyl.config.service import ConfigStore
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.kit.task import BoundTask, Task
-from weyl.matcher import queries
+from weyl.matcher.queries.claims import delete_requests
+from weyl.matcher.queries.offers import delete_offers, delete_questions
 from weyl.matcher.service.expiry import expire
 from weyl.matcher.service.matcher import REQUEST_KEPT_FOR
 
@@ -22,12 +23,12 @@ def tasks(db: Database, config: ConfigStore) -> list[BoundTask]:
     async def forget(_: object) -> None:
         now = utcnow()
         async with db.transaction() as tx:
-            await queries.delete_requests(tx, now - REQUEST_KEPT_FOR)
-            await queries.delete_offers(tx, now - OFFER_KEPT_FOR)
+            await delete_requests(tx, now - REQUEST_KEPT_FOR)
+            await delete_offers(tx, now - OFFER_KEPT_FOR)
 
     async def forget_pilots(_: object) -> None:
         async with db.transaction() as tx:
-            await queries.delete_questions(tx, utcnow() - OFFER_KEPT_FOR)
+            await delete_questions(tx, utcnow() - OFFER_KEPT_FOR)
 
     async def give_up(_: object) -> None:
         await expire(db, config.current().config, utcnow())

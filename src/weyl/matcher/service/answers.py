@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 import structlog
@@ -14,6 +14,7 @@ from weyl.kit import json
 from weyl.kit.ids import uuid7
 from weyl.matcher.models import TOKENS_INLINE_MAX, Allocated, JobToken, MatchAnswer, MatchedJob, Miss, PayloadLimits
 from weyl.matcher.planning import Attempt, Bound
+from weyl.matcher.queries.claims import BoundJob
 from weyl.matcher.work_forms import WorkForms
 
 log = structlog.get_logger(__name__)
@@ -42,16 +43,6 @@ class Written(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(json.loads(self.text))
-
-
-class Taken(Protocol):
-    """A job that a pilot has: as it was just bound, or as its row is read again."""
-
-    job_id: int
-    owner: str
-    owner_group: str
-    vo: str
-    parameters: dict[str, Any] | None
 
 
 class JobTokens:
@@ -113,7 +104,7 @@ def _written(value: object) -> object:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-def work_of(job: Taken, forms: WorkForms) -> dict[str, Any] | None:
+def work_of(job: Bound | BoundJob, forms: WorkForms) -> dict[str, Any] | None:
     """Return what the wrapper of a job needs; whose the job is, its row says and not its description.
 
     None, and a line in the log, if nobody can read its description: then it must not cost others their match.
@@ -155,6 +146,6 @@ def resting(*, is_single_slot: bool) -> MatchAnswer:
     return MatchAnswer(jobs=[], classes={}, miss=miss, action="stop" if is_single_slot else "continue")
 
 
-def identity(job: Taken, stamp: str) -> JobIdentity:
+def identity(job: Bound | BoundJob, stamp: str) -> JobIdentity:
     """Return whom the token of a job speaks for."""
     return JobIdentity(job_id=job.job_id, pilot_stamp=stamp, vo=job.vo, group=job.owner_group, owner=job.owner)

@@ -5,18 +5,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 import structlog
 
 from weyl.kit import json
 from weyl.kit.coalesce import Coalescer
 from weyl.kit.db import Database, Tx, is_gone, is_transient
-from weyl.matcher import queries
 from weyl.matcher.entries import Entry
 from weyl.matcher.evaluation import Allocation
 from weyl.matcher.index import Index
 from weyl.matcher.planning import Attempt, Bound, Slot, plan
+from weyl.matcher.queries import claims as queries
 from weyl.matcher.service.answers import work_of
 from weyl.matcher.service.freshness import Freshness
 from weyl.matcher.service.limits import LimitKeeper, StaleLimits
@@ -198,22 +197,21 @@ class Claims:
         forms = dict(met.values())
         popped: Counter[int] = Counter()
         for row in rows:
-            class_id, job_id, slot = row["class_id"], row["job_id"], row["slot"]
-            popped[class_id] += 1
-            touched[class_id].last_popped = max(touched[class_id].last_popped, job_id)
-            if slot is not None:
-                _bind_to(slots[slot - 1], row, self._form_of(row, forms))
+            popped[row.class_id] += 1
+            touched[row.class_id].last_popped = max(touched[row.class_id].last_popped, row.job_id)
+            if row.slot is not None:
+                _bind_to(slots[row.slot - 1], row, self._form_of(row, forms))
         notices = {slot.entry.class_id: slot.notices for slot in slots}
         for class_id, count in wanted.items():
             entry = touched[class_id].entry
             if entry.notices == notices[class_id]:
                 self._note_popped(entry, popped[class_id], wanted=count, floor=floors[class_id])
 
-    def _form_of(self, row: Any, forms: dict[int, WorkForms]) -> WorkForms:
+    def _form_of(self, row: queries.Claimed, forms: dict[int, WorkForms]) -> WorkForms:
         """Return the form of a job's description, which was met before or came with the job."""
-        class_id, number = row["class_id"], row["description_id"]
+        class_id, number = row.class_id, row.description_id
         if number not in forms:
-            forms[number] = WorkForms(row["document"] or {})
+            forms[number] = WorkForms(row.document or {})
         if self._met.get(class_id, (0,))[0] != number:
             if class_id not in self._met and len(self._met) >= DESCRIPTIONS_KEPT:
                 self._met.clear()
@@ -262,16 +260,16 @@ def _allocated(allocation: Allocation, host: str) -> str:
     return json.dumps_text({**allocation.allocated(), "host": host} if host else allocation.allocated())
 
 
-def _bind_to(slot: Slot, row: Any, form: WorkForms) -> None:
+def _bind_to(slot: Slot, row: queries.Claimed, form: WorkForms) -> None:
     slot.is_bound = True
     job = Bound(
-        job_id=row["job_id"],
+        job_id=row.job_id,
         entry=slot.entry,
         allocation=slot.allocation,
-        owner=row["owner"],
-        owner_group=row["owner_group"],
-        vo=row["vo"],
-        parameters=row["parameters"],
+        owner=row.owner,
+        owner_group=row.owner_group,
+        vo=row.vo,
+        parameters=row.parameters,
     )
     work = work_of(job, form)
     if work is not None:  # one that cannot be read ends as a job of whose start nothing is heard

@@ -9,7 +9,7 @@ from weyl.jobs.service.moves import move
 from weyl.jobs.states import Report
 from weyl.kit.bisection import bisect
 from weyl.kit.db import Database
-from weyl.matcher import queries
+from weyl.matcher.queries.looks import select_expired
 from weyl.task_queues import service as task_queues
 
 MINOR_EXPIRED = "No match within TTL"
@@ -41,5 +41,5 @@ async def _expire_some(db: Database, vo: str, before: datetime, now: datetime) -
         return len(waiting)
 
     async with db.read() as tx:
-        job_ids = await queries.select_expired(tx, vo, before=before, limit=BATCH)
+        job_ids = await select_expired(tx, vo, before=before, limit=BATCH)
     return (await bisect(job_ids, give_up, event="matcher.not_expired")).done

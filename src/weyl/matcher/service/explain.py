@@ -14,12 +14,12 @@ from weyl.jobs.permits import Readable
 from weyl.jobs.queries.holds import select_hold
 from weyl.kit.db import Tx
 from weyl.kit.services import Key
-from weyl.matcher import queries
 from weyl.matcher.evaluation import Needs, needs_of
 from weyl.matcher.explanation import Candidate, Findings, examine, shown_hold, verdict, verdict_of_hold
 from weyl.matcher.gate_book import Gate
 from weyl.matcher.models import Explanation, LimitShown, Offer, ShareShown, Suggestion
 from weyl.matcher.offers import EquipmentBook, PilotOffer, Place, PlaceFacts, facts_of, pilot_offer, time_until
+from weyl.matcher.queries import looks, offers
 from weyl.matcher.service.matcher import Matcher
 from weyl.matcher.suggestions import findings_of, for_failed, for_waiting, verdict_of
 from weyl.matcher.wording import at_sites, hosts_kept_off
@@ -72,42 +72,40 @@ class Explainer:
 
     async def explain(self, tx: Tx, permit: Readable, job_id: int, *, now: datetime) -> Explanation:
         """Say why a job waits; for one that does not wait, say what it does instead. Raises `JobNotFound`."""
-        row = await queries.select_waiting_job(tx, permit.one(job_id))
+        row = await looks.select_waiting_job(tx, permit.one(job_id))
         if row is None:
             raise JobNotFound(job_id)
-        if row["status"] in BEFORE_WAITING and (hold := await select_hold(tx, job_id)) is not None:
+        if row.status in BEFORE_WAITING and (hold := await select_hold(tx, job_id)) is not None:
             shown = shown_hold(hold)
-            return Explanation(job_id=job_id, status=row["status"], hold=shown, verdict=verdict_of_hold(shown))
-        if row["status"] != WAITING:
-            return Explanation(job_id=job_id, status=row["status"], verdict=_verdict_of_status(row))
-        candidates = await self.candidates(tx, row["vo"], now)
+            return Explanation(job_id=job_id, status=row.status, hold=shown, verdict=verdict_of_hold(shown))
+        if row.status != WAITING:
+            return Explanation(job_id=job_id, status=row.status, verdict=_verdict_of_status(row))
+        candidates = await self.candidates(tx, row.vo, now)
         found = {
             class_id: examine(needs_of(document), candidates)
-            for class_id, document in (await select_classes(tx, row["class_ids"])).items()
+            for class_id, document in (await select_classes(tx, row.class_ids)).items()
         }
         explanation = Explanation(
             job_id=job_id,
-            status=row["status"],
-            waiting_s=max(0, int((now - row["last_update_time"]).total_seconds())),
+            status=row.status,
+            waiting_s=max(0, int((now - row.last_update_time).total_seconds())),
             verdict="It waits in no class: `weyl task-queues rebuild` puts it back",
             suggestions=[Suggestion(text="Let an administrator rebuild the queue: weyl task-queues rebuild")],
         )
         if not found:
             return explanation
         class_id = max(found, key=lambda class_id: found[class_id].progress)
-        place = await queries.select_place(tx, class_id, job_id)
+        place = await looks.select_place(tx, class_id, job_id)
         nearest = found[class_id]
         limits, share = self._limits(class_id, nearest.left, now), self._share(nearest.needs)
         sentence = verdict(nearest, alternatives=len(found))
         if nearest.left:
-            sentence = _closed_limit(limits) or ", ".join(
-                [sentence, *self._reasons(nearest, share, place["ahead"], now)]
-            )
+            sentence = _closed_limit(limits) or ", ".join([sentence, *self._reasons(nearest, share, place.ahead, now)])
         return explanation.model_copy(
             update={
                 "class_id": class_id,
-                "position": place["ahead"] + 1,
-                "jobs_in_class": place["jobs"],
+                "position": place.ahead + 1,
+                "jobs_in_class": place.jobs,
                 "steps": nearest.steps,
                 "nearest": nearest.nearest,
                 "suggestions": for_waiting(nearest.nearest, limits, blocked=nearest.blocked_by is not None),
@@ -188,7 +186,7 @@ class Explainer:
 
     async def _find_candidates(self, tx: Tx, vo: str, now: datetime) -> list[Candidate]:
         since = now - OFFERS_SINCE
-        questions = await queries.select_offers(tx, vo=vo, since=since, limit=OFFERS_MAX)
+        questions = await offers.select_offers(tx, vo=vo, since=since, limit=OFFERS_MAX)
         pilots = await self._pilots_seen(tx, vo, since) if questions else {}
         seen = await self._read(tx, questions, now)
         asked: Counter[Place] = Counter()
@@ -216,9 +214,9 @@ class Explainer:
             if each is not None:
                 found[offer_id] = each
         if missing := [offer_id for offer_id in offer_ids if offer_id not in found]:
-            for row in await queries.select_offer_documents(tx, missing):
-                each = self._matched(row["doc"], _place(row), now)
-                found[row["offer_id"]] = self._seen[row["offer_id"]] = each
+            for row in await offers.select_offer_documents(tx, missing):
+                each = self._matched(row.doc, _place(row), now)
+                found[row.offer_id] = self._seen[row.offer_id] = each
         return found
 
     def _matched(self, text: str, place: Place, now: datetime) -> _Seen:
@@ -244,8 +242,8 @@ def limit_shown(gate: Gate, state: GateState, *, cores: int, now: datetime) -> L
     )
 
 
-def _place(row: Mapping[str, Any]) -> Place:
-    return Place(row["vo"], row["site"], row["ce"] or None, row["queue"] or None)
+def _place(row: offers.Offered) -> Place:
+    return Place(row.vo, row.site, row.ce or None, row.queue or None)
 
 
 def _closed_limit(limits: Sequence[LimitShown]) -> str | None:
@@ -262,15 +260,15 @@ def _reached(limit: LimitShown) -> str:
     return f"jobs start {limit.delay_s:g} s apart"
 
 
-def _verdict_of_status(row: Mapping[str, Any]) -> str:
-    status, minor = row["status"], row["minor_status"]
+def _verdict_of_status(row: looks.WaitingJob) -> str:
+    status, minor = row.status, row.minor_status
     if minor.startswith("On Hold"):
         return f"It does not wait for a pilot yet. {minor}"
     if status in FINAL:
         return f"It does not wait: it has ended as {status} ({minor})"
     if status in {*BEFORE_WAITING, "Rescheduled", "Submitting"}:
         return f"It does not wait for a pilot yet: it is {status} ({minor})"
-    return f"It does not wait: it is {status} at {row['site']} ({minor})"
+    return f"It does not wait: it is {status} at {row.site} ({minor})"
 
 
 EXPLAINER: Key[Explainer] = Key("the explainer of jobs")

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from weyl.kit.db import Database
 from weyl.kit.following import Follower
-from weyl.matcher import queries
+from weyl.matcher.queries import looks as queries
 from weyl.task_queues.health import CHANNEL, Health, Standing, standing_of
 
 # Notices come at once; this is for those that got lost.

@@ -3,18 +3,17 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from weyl.config.models import Config
 from weyl.jobs.permits import JobScope
 from weyl.jobs.queries.search import Selection, select_counts_from_counters
 from weyl.kit.db import Tx
 from weyl.kit.search import SearchSpec, VectorSearchOperator, VectorSearchSpec
-from weyl.matcher import queries
 from weyl.matcher.models import GroupShare, LimitLoad, SiteLoad
+from weyl.matcher.queries import looks as queries
 from weyl.matcher.shares import NOBODY, scheduling_of
 from weyl.resource_status.models import ElementShown
-from weyl.task_queues.gates import DIMENSIONS, GateState, Rule, has_room
+from weyl.task_queues.gates import GateState, Rule, has_room
 from weyl.task_queues.permits import QueueScope
 
 LIMITS_MAX = 10_000
@@ -27,19 +26,29 @@ async def limits(tx: Tx, scope: QueueScope, *, now: datetime) -> list[LimitLoad]
     return [_limit(row, now) for row in await queries.select_limits(tx, scope.vo, limit=LIMITS_MAX)]
 
 
-def _limit(row: Any, now: datetime) -> LimitLoad:
-    fields = ("vo", *DIMENSIONS, "max_jobs", "max_cores", "delay_s", "burst")
-    rule = Rule(**{name: row[name] for name in fields})
-    state = GateState(row["used_jobs"], row["used_cores"], row["tat"])
+def _limit(row: queries.Limit, now: datetime) -> LimitLoad:
+    rule = Rule(
+        row.vo,
+        site=row.site,
+        ce=row.ce,
+        job_type=row.job_type,
+        owner_group=row.owner_group,
+        owner=row.owner,
+        max_jobs=row.max_jobs,
+        max_cores=row.max_cores,
+        delay_s=row.delay_s,
+        burst=row.burst,
+    )
+    state = GateState(row.used_jobs, row.used_cores, row.tat)
     return LimitLoad(
-        limit=rule.shown(row["key"]),
+        limit=rule.shown(row.key),
         jobs=state.used_jobs,
         jobs_max=rule.max_jobs,
         cores=state.used_cores,
         cores_max=rule.max_cores,
         delay_s=rule.delay_s,
         open=has_room(rule, state, cores=1, now=now),
-        **rule.values(row["key"]),
+        **rule.values(row.key),
     )
 
 
@@ -49,9 +58,9 @@ async def shares(tx: Tx, scope: QueueScope, *, config: Config, now: datetime) ->
     waiting = await queries.count_waiting_by_group(tx, scope.vo)
     used: dict[str, Counter[str]] = {name: Counter() for name in {*says.shares, *waiting}}
     for row in await queries.select_group_usage(tx, scope.vo):
-        age_s = max(0.0, (now - row["at"]).total_seconds())
-        owners = used.setdefault(row["owner_group"], Counter())
-        owners[row["owner"]] += row["usage"] * 0.5 ** (age_s / says.half_life_s)
+        age_s = max(0.0, (now - row.at).total_seconds())
+        owners = used.setdefault(row.owner_group, Counter())
+        owners[row.owner] += row.usage * 0.5 ** (age_s / says.half_life_s)
     ranked = sorted(used, key=lambda group: (used[group].total() / says.share(group), group))
     return [
         GroupShare(

@@ -16,13 +16,13 @@ from weyl.kit.background import end_task
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.kit.services import Key
-from weyl.matcher import queries
 from weyl.matcher.errors import JobNotBound, RequestRepeated
 from weyl.matcher.index import Index
 from weyl.matcher.models import JobToken, MatchAnswer, MatchRequest, Offer
 from weyl.matcher.offers import EquipmentBook, PilotOffer, Place, PlaceFacts, facts_of, pilot_offer
 from weyl.matcher.planning import Attempt
 from weyl.matcher.policy import MatchingPilot
+from weyl.matcher.queries.claims import select_bound
 from weyl.matcher.service import answers
 from weyl.matcher.service.claims import Claims
 from weyl.matcher.service.freshness import SWEEP_EVERY_S, Freshness
@@ -167,7 +167,7 @@ class Matcher:
     async def job_token(self, pilot: MatchingPilot, job_id: int) -> JobToken:
         """Sign a token for a job that is bound to this pilot."""
         async with self._db.read() as tx:
-            rows = await queries.select_bound(tx, stamp=pilot.stamp, job_ids=[job_id])
+            rows = await select_bound(tx, stamp=pilot.stamp, job_ids=[job_id])
         if not rows or rows[0].vo != pilot.place.vo:
             raise JobNotBound(f"Job {job_id} is not bound to this pilot")
         job = rows[0]

@@ -7,9 +7,9 @@ from typing import Any
 
 from weyl.kit import json
 from weyl.kit.db import Database
-from weyl.matcher import queries
 from weyl.matcher.models import Offer
 from weyl.matcher.offers import Place, distinct_parts, registered_form
+from weyl.matcher.queries import offers as queries
 
 
 @dataclass(slots=True)

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from weyl.kit.db import Database
-from weyl.matcher import queries
 from weyl.matcher.models import Offer
 from weyl.matcher.offers import distinct_parts
+from weyl.matcher.queries.offers import record_questions
 
 OFFERS_KEPT = 50_000
 PORTION = 200
@@ -85,7 +85,7 @@ class PilotBook:
             "miss_at": [asked.miss_at for asked in portion.values()],
         }
         async with db.transaction() as tx:
-            await queries.record_questions(tx, columns)
+            await record_questions(tx, columns)
         if len(self._written) + len(portion) > OFFERS_KEPT:
             self._written.clear()
         self._written.update({stamp: asked.kind for stamp, asked in portion.items()})

@@ -1,14 +1,14 @@
 """Answers to questions that another server process, or this one before a restart, has answered already."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
 from weyl.jobs.queries.checks import select_documents
 from weyl.kit.db import Database
-from weyl.matcher import queries
+from weyl.kit.json import Document
 from weyl.matcher.errors import RequestRepeated
 from weyl.matcher.models import TOKENS_INLINE_MAX, Allocated, MatchAnswer, MatchedJob, Miss, PayloadLimits
 from weyl.matcher.planning import Attempt
+from weyl.matcher.queries import claims as queries
 from weyl.matcher.service.answers import RETRY_BUSY_S, JobTokens, identity, work_of
 from weyl.matcher.work_forms import WorkForms
 from weyl.task_queues import queries as task_queues
@@ -54,7 +54,7 @@ class Replay:
         return MatchAnswer(jobs=jobs, classes=classes if jobs else {}, miss=miss, action="continue")
 
     def _job(
-        self, kept: dict[str, Any], row: Any, forms: dict[int, WorkForms], *, stamp: str, now: datetime
+        self, kept: Document, row: queries.BoundJob, forms: dict[int, WorkForms], *, stamp: str, now: datetime
     ) -> MatchedJob | None:
         work = work_of(row, forms[row.description_id])
         if work is None:

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from weyl.config.service import ConfigStore
 from weyl.kit.db import Database
 from weyl.kit.following import Follower
-from weyl.matcher import queries
 from weyl.matcher.index import Index
+from weyl.matcher.queries.looks import select_last_submitted
 from weyl.matcher.shares import NOBODY, Ledger, scheduling_of
 from weyl.task_queues import queries as task_queues
 
@@ -45,7 +45,7 @@ class Usage:
         async with self._db.read() as tx:
             for vo in self._config.current().config.registry:
                 before = now - timedelta(seconds=self.ledger.scheduling(vo).max_age_s)
-                oldest_young[vo] = await queries.select_last_submitted(tx, before)
+                oldest_young[vo] = await select_last_submitted(tx, before)
         self._index.mark_old(oldest_young)
 
     def _configure(self) -> None:

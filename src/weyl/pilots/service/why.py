@@ -3,10 +3,10 @@
 from datetime import datetime
 
 from weyl.kit.db import Tx
-from weyl.matcher import queries as matcher
 from weyl.matcher.models import Offer, OfferExplanation, PilotHistory
 from weyl.matcher.offers import Place
 from weyl.matcher.permits import OfferReader
+from weyl.matcher.queries.offers import select_question
 from weyl.matcher.service.explain_offers import OfferExplainer
 from weyl.pilots.errors import PilotNeverAsked, PilotNotFound
 from weyl.pilots.permits import PilotScope
@@ -23,7 +23,7 @@ async def explain(
     if row is None:
         raise PilotNotFound(stamp)
     await explainer.note_down()
-    question = await matcher.select_question(tx, stamp)
+    question = await select_question(tx, stamp)
     if question is None or question.doc is None:
         raise PilotNeverAsked(
             f"Pilot {stamp} is {row.status} and has asked for no job that is remembered: "
