@@ -1,13 +1,15 @@
 """All SQL of what people keep in the web pages."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from weyl.kit.db import Tx
+from weyl.kit.json import Document
+from weyl.kit.sql import fetch_as, first_as
 from weyl.web.permits import Keeper
 from weyl.web.tables import web_dashboards, web_preferences
 
@@ -15,16 +17,42 @@ _BOARD = web_dashboards.c
 _SHOWN = [_BOARD[name] for name in ("id", "kind", "title", "shared", "owner", "revision", "created_at", "updated_at")]
 
 
-async def select_preferences(tx: Tx, keeper: Keeper) -> dict[str, Any] | None:
+class Chosen(TypedDict):
+    """What a person has chosen."""
+
+    document: Document
+    updated_at: datetime
+
+
+class Shown(TypedDict):
+    """A dashboard in a list."""
+
+    id: UUID
+    kind: str
+    title: str
+    shared: bool
+    owner: str
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+    mine: bool
+
+
+class Whole(Shown):
+    """A dashboard with what it holds."""
+
+    document: Document
+
+
+async def select_preferences(tx: Tx, keeper: Keeper) -> Chosen | None:
     """Return what a person has chosen."""
     statement = sa.select(web_preferences.c.document, web_preferences.c.updated_at).where(
         web_preferences.c.vo == keeper.vo, web_preferences.c.subject == keeper.subject
     )
-    row = (await tx.execute(statement)).mappings().first()
-    return None if row is None else dict(row)
+    return await first_as(tx, Chosen, statement)
 
 
-async def put_preferences(tx: Tx, keeper: Keeper, document: dict[str, Any], *, now: datetime) -> None:
+async def put_preferences(tx: Tx, keeper: Keeper, document: Document, *, now: datetime) -> None:
     """Store what a person has chosen in place of what was there."""
     made = insert(web_preferences).values(vo=keeper.vo, subject=keeper.subject, document=document, updated_at=now)
     changed = {"document": made.excluded.document, "updated_at": made.excluded.updated_at}
@@ -54,22 +82,21 @@ async def insert_dashboard(tx: Tx, keeper: Keeper, row: dict[str, Any]) -> None:
     await tx.execute(sa.insert(web_dashboards).values(**row, **owned))
 
 
-async def select_dashboards(tx: Tx, keeper: Keeper, *, kind: str | None, limit: int) -> list[dict[str, Any]]:
+async def select_dashboards(tx: Tx, keeper: Keeper, *, kind: str | None, limit: int) -> list[Shown]:
     """Return a person's own dashboards, and then those that others share, the last changed first."""
     mine = (_BOARD.subject == keeper.subject).label("mine")
     statement = sa.select(*_SHOWN, mine).where(_visible(keeper))
     if kind is not None:
         statement = statement.where(_BOARD.kind == kind)
     statement = statement.order_by(mine.desc(), _BOARD.updated_at.desc(), _BOARD.id).limit(limit)
-    return [dict(row) for row in (await tx.execute(statement)).mappings()]
+    return await fetch_as(tx, Shown, statement)
 
 
-async def select_dashboard(tx: Tx, keeper: Keeper, dashboard_id: UUID) -> dict[str, Any] | None:
+async def select_dashboard(tx: Tx, keeper: Keeper, dashboard_id: UUID) -> Whole | None:
     """Return a dashboard that a person may see."""
     mine = (_BOARD.subject == keeper.subject).label("mine")
     statement = sa.select(*_SHOWN, mine, _BOARD.document).where(_visible(keeper), _BOARD.id == dashboard_id)
-    row = (await tx.execute(statement)).mappings().first()
-    return None if row is None else dict(row)
+    return await first_as(tx, Whole, statement)
 
 
 async def update_dashboard(tx: Tx, keeper: Keeper, dashboard_id: UUID, *, revision: int, row: dict[str, Any]) -> bool:
