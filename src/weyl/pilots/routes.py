@@ -200,7 +200,7 @@ async def get_hosts(user: CurrentUser, config: CurrentConfig, tx: ReadTx, now: N
 @router.get("/submission", operation_id="pilots_get_submission", response_model=list[SubmissionState])
 async def get_submission(user: CurrentUser, tx: ReadTx) -> Response:
     """Answer, for each queue, with what the last plan found: demand, need, and the reason why not more are sent."""
-    return json_response([dict(row._mapping) for row in await select_plans(tx, policy.may_read(user))])
+    return json_response([row._asdict() for row in await select_plans(tx, policy.may_read(user))])
 
 
 @router.post("/logs", status_code=204, operation_id="pilots_store_log")

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, exists, insert, or_, select, text, true, update
+from sqlalchemy import ColumnElement, and_, exists, insert, or_, select, true, update
 
 from weyl.kit.db import Tx
+from weyl.kit.sql import Sql, first_as
 from weyl.pilots.tables import pilot_secret_uses, pilot_secrets, pilot_sessions, pilots
 
 
@@ -16,23 +17,62 @@ async def insert_secrets(tx: Tx, rows: Sequence[Mapping[str, object]]) -> None:
     await tx.execute(insert(pilot_secrets), [dict(row) for row in rows])
 
 
-async def redeem_secret(tx: Tx, mac: bytes, *, stamp: str | None, now: datetime) -> Any | None:
+class Redeemed(NamedTuple):
+    """A secret of which a use was counted."""
+
+    secret_id: UUID
+    vo: str
+    site: str | None
+    ce: str | None
+    queue: str | None
+    pilot_stamp: str | None
+    not_after: datetime
+
+
+class KnownSecret(NamedTuple):
+    """What tells why a secret was refused."""
+
+    secret_id: UUID
+    max_uses: int
+    uses: int
+    not_after: datetime
+    revoked_at: datetime | None
+
+
+class PilotSession(NamedTuple):
+    """A session with its pilot, and the place for which it began."""
+
+    session_id: UUID
+    generation: int
+    not_after: datetime
+    pilot_stamp: str
+    vo: str
+    site: str | None
+    ce: str | None
+    queue: str | None
+
+
+async def redeem_secret(tx: Tx, mac: bytes, *, stamp: str | None, now: datetime) -> Redeemed | None:
     """Count one use of a secret that is good for this stamp; none if it is not."""
-    return (await tx.execute(_REDEEM, {"mac": mac, "stamp": stamp, "now": now})).first()
+    return await _REDEEM.first(tx, mac=mac, stamp=stamp, now=now)
 
 
-# One statement decides and counts, so that two pilots with one secret cannot both be first.
-_REDEEM = text("""
+_REDEEM = Sql(
+    """
+    -- one statement decides and counts, so that two pilots with one secret cannot both be first
     UPDATE pilot_secrets SET uses = uses + 1
     WHERE mac = :mac AND uses < max_uses AND not_after > :now AND revoked_at IS NULL
       AND (pilot_stamp IS NULL OR CAST(:stamp AS text) IS NULL OR pilot_stamp = :stamp)
-    RETURNING secret_id, vo, site, ce, queue, pilot_stamp, not_after, max_uses
-""")
+    RETURNING secret_id, vo, site, ce, queue, pilot_stamp, not_after
+    """,
+    Redeemed,
+)
 
 
-async def select_secret(tx: Tx, mac: bytes) -> Any | None:
+async def select_secret(tx: Tx, mac: bytes) -> KnownSecret | None:
     """Return what is known of a secret, to tell why it was refused."""
-    return (await tx.execute(select(pilot_secrets).where(pilot_secrets.c.mac == mac))).first()
+    columns = (pilot_secrets.c[name] for name in KnownSecret._fields)
+    return await first_as(tx, KnownSecret, select(*columns).where(pilot_secrets.c.mac == mac))
 
 
 async def insert_use(tx: Tx, row: Mapping[str, object]) -> None:
@@ -40,18 +80,20 @@ async def insert_use(tx: Tx, row: Mapping[str, object]) -> None:
     await tx.execute(insert(pilot_secret_uses).values(dict(row)))
 
 
-async def welcome_pilot(tx: Tx, stamp: str, *, host: str, not_after: datetime, now: datetime) -> Any | None:
-    """Note that a pilot has spoken, which makes it Running; none if it was cancelled or revoked."""
-    values = {"stamp": stamp, "host": host, "not_after": not_after, "now": now}
-    return (await tx.execute(_WELCOME, values)).first()
+async def welcome_pilot(tx: Tx, stamp: str, *, host: str, not_after: datetime, now: datetime) -> str | None:
+    """Note that a pilot has spoken, which makes it Running; returns its VO, or none if it was cancelled or revoked."""
+    return await _WELCOME.first(tx, stamp=stamp, host=host, not_after=not_after, now=now)
 
 
-_WELCOME = text("""
+_WELCOME = Sql(
+    """
     UPDATE pilots SET status = 'Running', status_reason = 'Unknown', host = :host, not_after = :not_after,
         spoke_at = COALESCE(spoke_at, CAST(:now AS timestamptz)), ended_at = NULL, last_update_time = :now
     WHERE pilot_stamp = :stamp AND revoked_at IS NULL AND status NOT IN ('Done', 'Failed', 'Deleted')
-    RETURNING pilot_stamp, vo
-""")
+    RETURNING vo
+    """,
+    str,
+)
 
 
 async def insert_session(tx: Tx, row: Mapping[str, object]) -> None:
@@ -59,36 +101,46 @@ async def insert_session(tx: Tx, row: Mapping[str, object]) -> None:
     await tx.execute(insert(pilot_sessions).values(dict(row)))
 
 
-async def rotate_session(tx: Tx, session_id: UUID, *, generation: int, sender: str, now: datetime) -> Any | None:
+async def rotate_session(
+    tx: Tx, session_id: UUID, *, generation: int, sender: str, now: datetime
+) -> PilotSession | None:
     """Move a session from this generation to the next; none if it is not the one that is good."""
-    values = {"session_id": session_id, "generation": generation, "sender": sender, "now": now}
-    return (await tx.execute(_ROTATE, values)).first()
+    return await _ROTATE.first(tx, session_id=session_id, generation=generation, sender=sender, now=now)
 
 
-_GOOD = """s.session_id = :session_id AND s.revoked_at IS NULL AND s.not_after > :now
-      AND o.secret_id = s.secret_id AND p.pilot_stamp = s.pilot_stamp AND p.revoked_at IS NULL"""
+_GOOD = """
+    s.session_id = :session_id AND s.revoked_at IS NULL AND s.not_after > :now
+      AND o.secret_id = s.secret_id AND p.pilot_stamp = s.pilot_stamp AND p.revoked_at IS NULL
+"""
 _KNOWN = "s.session_id, s.generation, s.not_after, p.pilot_stamp, p.vo, o.site, o.ce, o.queue"
-_ROTATE = text(f"""
+_ROTATE = Sql(
+    f"""
     UPDATE pilot_sessions s SET generation = generation + 1, refreshed_at = :now, refreshed_from = :sender
     FROM pilots p, pilot_secrets o
     WHERE s.generation = :generation AND {_GOOD}
     RETURNING {_KNOWN}
-""")
+    """,
+    PilotSession,
+)
 
 
 async def select_repeatable(
     tx: Tx, session_id: UUID, *, generation: int, sender: str, since: datetime, now: datetime
-) -> Any | None:
+) -> PilotSession | None:
     """Return a session whose good token was made for this one, a moment ago and for the same sender."""
-    values = {"session_id": session_id, "generation": generation, "sender": sender, "since": since, "now": now}
-    return (await tx.execute(_SELECT_REPEATABLE, values)).first()
+    return await _SELECT_REPEATABLE.first(
+        tx, session_id=session_id, generation=generation, sender=sender, since=since, now=now
+    )
 
 
-_SELECT_REPEATABLE = text(f"""
+_SELECT_REPEATABLE = Sql(
+    f"""
     SELECT {_KNOWN} FROM pilot_sessions s, pilots p, pilot_secrets o
     WHERE s.generation = :generation + 1 AND s.refreshed_from = :sender AND s.refreshed_at > :since AND {_GOOD}
     FOR UPDATE OF s
-""")
+    """,
+    PilotSession,
+)
 
 
 async def revoke_reused_session(tx: Tx, session_id: UUID, *, generation: int, now: datetime) -> str | None:

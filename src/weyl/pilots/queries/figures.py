@@ -1,6 +1,5 @@
 """SQL of what operators see of pilots: those that may still do something, through the index that holds only them."""
 
-from collections.abc import Mapping
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -19,7 +18,7 @@ async def select_live_pilots(tx: Tx) -> list[tuple[str, str, str, int]]:
     return [(vo, site, status, count) for vo, site, status, count in rows]
 
 
-async def count_pilots(tx: Tx, vo: str, since: datetime) -> Mapping[Place, int]:
+async def count_pilots(tx: Tx, vo: str, since: datetime) -> dict[Place, int]:
     """Return how many pilots of a VO have spoken at each place since a time."""
     place = (pilots.c.grid_site, pilots.c.destination_site, pilots.c.queue)
     rows = await tx.execute(

@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, Select, and_, func, literal_column, select, text, true
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, func, literal_column, select, true
 from sqlalchemy.dialects.postgresql import insert
 
 from weyl.jobs.tables import job_pilots
@@ -13,15 +13,15 @@ from weyl.kit.db import Tx
 from weyl.kit.paging import Part, full_order
 from weyl.kit.search import SearchParams
 from weyl.kit.search_sql import Columns, behind, order_by, pick
-from weyl.kit.sql import estimate
+from weyl.kit.sql import Sql, WireRow, estimate, fetch_as, first_as
 from weyl.pilots.permits import PilotScope
 from weyl.pilots.tables import pilots
 
 # Pilots of ours do not say which jobs they have: their jobs do. What others have said stands where no job does.
-_JOB_NOW = (
-    "(SELECT max(jobs.job_id) FROM jobs WHERE jobs.pilot_stamp = pilots.pilot_stamp"
-    " AND jobs.status IN ('Matched', 'Running', 'Completing', 'Stalled'))"
-)
+_JOB_NOW = """(
+    SELECT max(jobs.job_id) FROM jobs
+    WHERE jobs.pilot_stamp = pilots.pilot_stamp AND jobs.status IN ('Matched', 'Running', 'Completing', 'Stalled')
+)"""
 _FIRST_JOB = "(SELECT job_id FROM job_pilots WHERE job_pilots.pilot_stamp = pilots.pilot_stamp ORDER BY at LIMIT 1)"
 
 COLUMNS: Columns = {
@@ -44,6 +44,23 @@ COLUMNS: Columns = {
 }
 """The columns of a pilot by their wire names, in the order of the wire."""
 
+
+class Pilot(NamedTuple):
+    """A pilot: where it is, and how it fares."""
+
+    pilot_stamp: str
+    vo: str
+    grid_site: str
+    destination_site: str
+    queue: str
+    status: str
+    status_reason: str
+    handle: str | None
+    drain_at: datetime | None
+
+
+_PILOT = [pilots.c[name] for name in Pilot._fields]
+
 PILOT_ID = "PilotID"
 COUNT_MAX = 100_000
 """Matches are counted exactly up to here."""
@@ -57,31 +74,20 @@ async def insert_pilot(tx: Tx, values: Mapping[str, object]) -> bool:
     return (await tx.execute(statement.returning(pilots.c.pilot_id))).first() is not None
 
 
-async def lock_pilots(tx: Tx, stamps: Collection[str]) -> dict[str, Any]:
+async def lock_pilots(tx: Tx, stamps: Collection[str]) -> dict[str, Pilot]:
     """Lock pilots in one order and return what decisions about them need."""
-    rows = await tx.execute(
-        select(
-            pilots.c.pilot_stamp,
-            pilots.c.vo,
-            pilots.c.status,
-            pilots.c.grid_site,
-            pilots.c.destination_site,
-            pilots.c.queue,
-        )
-        .where(pilots.c.pilot_stamp.in_(sorted(stamps)))
-        .order_by(pilots.c.pilot_stamp)
-        .with_for_update()
-    )
-    return {row.pilot_stamp: row for row in rows}
+    statement = select(*_PILOT).where(pilots.c.pilot_stamp.in_(sorted(stamps))).order_by(pilots.c.pilot_stamp)
+    return {row.pilot_stamp: row for row in await fetch_as(tx, Pilot, statement.with_for_update())}
 
 
 async def update_pilots(tx: Tx, changes: Mapping[str, Mapping[str, object]], *, now: datetime) -> None:
     """Write fields of many pilots by stamp; what is absent or null stays."""
     document = [{"stamp": stamp, **fields} for stamp, fields in changes.items()]
-    await tx.execute(_UPDATE, {"changes": json.dumps_text(document), "now": now})
+    await _UPDATE.run(tx, changes=json.dumps_text(document), now=now)
 
 
-_UPDATE = text(f"""
+_UPDATE = Sql(
+    f"""
     UPDATE pilots p SET
         status = COALESCE(v."Status", p.status),
         status_reason = COALESCE(v."StatusReason", p.status_reason),
@@ -100,7 +106,8 @@ _UPDATE = text(f"""
         stamp text, "Status" text, "StatusReason" text, "BenchMark" float8, "DestinationSite" text, "Queue" text,
         "GridSite" text, "GridType" text, "AccountingSent" bool, "CurrentJobID" bigint)
     WHERE p.pilot_stamp = v.stamp
-""")
+    """
+)
 
 
 async def select_pilots(
@@ -110,7 +117,7 @@ async def select_pilots(
     names: Sequence[str],
     params: SearchParams,
     part: Part,
-) -> list[dict[str, Any]]:
+) -> list[WireRow]:
     """Return one page of pilots as they go over the wire, one row longer than asked for if there are more.
 
     To those who are told of cursors, with the keys of the order, of which cursors are made.
@@ -143,7 +150,7 @@ async def estimate_pilots(tx: Tx, clauses: Sequence[ColumnElement[bool]]) -> int
 
 async def summarise_pilots(
     tx: Tx, clauses: Sequence[ColumnElement[bool]], *, grouping: Sequence[str], limit: int
-) -> list[dict[str, Any]]:
+) -> list[WireRow]:
     """Count pilots by columns."""
     columns = [pick(COLUMNS, name).label(name) for name in grouping]
     statement = select(*columns, func.count().label("count")).select_from(pilots).where(and_(true(), *clauses))
@@ -167,12 +174,10 @@ def _matching(clauses: Sequence[ColumnElement[bool]], names: Sequence[str], *, d
     return statement.distinct() if distinct else statement
 
 
-async def select_pilot(tx: Tx, scope: PilotScope, stamp: str) -> Any | None:
-    """Return the whole row of a pilot, if it is in scope."""
-    statement = select(pilots).where(pilots.c.pilot_stamp == stamp)
-    if scope.vo is not None:
-        statement = statement.where(in_vo(scope.vo))
-    return (await tx.execute(statement)).first()
+async def select_pilot(tx: Tx, scope: PilotScope, stamp: str) -> Pilot | None:
+    """Return a pilot, if it is in scope."""
+    statement = select(*_PILOT).where(pilots.c.pilot_stamp == stamp)
+    return await first_as(tx, Pilot, statement if scope.vo is None else statement.where(in_vo(scope.vo)))
 
 
 async def select_revoked_stamps(tx: Tx, *, since: datetime) -> set[str]:

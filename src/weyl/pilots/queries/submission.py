@@ -2,25 +2,104 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects import postgresql
 
 from weyl.kit import json
 from weyl.kit.db import Tx
+from weyl.kit.json import Document
+from weyl.kit.sql import Sql, fetch_as
 from weyl.pilots.permits import PilotScope
 from weyl.pilots.tables import LIVE_STATUSES, pilot_queues, pilot_secrets, pilots
 
 _LIVE = f"({', '.join(map(repr, LIVE_STATUSES))})"
 
-# A pilot that runs counts by the cores that its jobs leave free.
-_PRESENT = text(f"""
+
+class Present(NamedTuple):
+    """The live pilots of a queue; `used_cores` has the cores that jobs take of each that runs."""
+
+    vo: str
+    site: str
+    ce: str
+    queue: str
+    total: int
+    waiting: int
+    orphans: int
+    used_cores: list[int] | None
+
+
+class Offered(NamedTuple):
+    """What a pilot of a queue has offered."""
+
+    vo: str
+    site: str
+    ce: str
+    queue: str
+    doc: Document
+
+
+class Planned(NamedTuple):
+    """The last plan of a queue."""
+
+    vo: str
+    site: str
+    ce: str
+    queue: str
+    planned_at: datetime
+    demand: float
+    usable: float
+    need: int
+    waiting: int
+    total: int
+    reason: str | None
+    failures: int
+    skip_until: datetime | None
+
+
+class Crowd(NamedTuple):
+    """How many live pilots a queue has, how many of them wait, and how many its site has, of all VOs."""
+
+    total: int
+    waiting: int
+    at_site: int
+
+
+class Unchecked(NamedTuple):
+    """A live pilot that its computing element is to be asked about."""
+
+    pilot_stamp: str
+    handle: str
+    grid_site: str
+    destination_site: str
+    grid_type: str
+    vo: str
+    status: str
+    spoke_at: datetime | None
+    submission_time: datetime
+    checked_at: datetime | None
+    unknown_since: datetime | None
+    revoked_at: datetime | None
+
+
+class Uncleaned(NamedTuple):
+    """An ended pilot of which something may be left."""
+
+    pilot_stamp: str
+    handle: str
+    grid_site: str
+    destination_site: str
+
+
+_PRESENT = Sql(
+    f"""
     SELECT p.vo, p.grid_site AS site, p.destination_site AS ce, p.queue,
         count(*) AS total,
         count(*) FILTER (WHERE p.status IN ('Submitted', 'Waiting')) AS waiting,
         count(*) FILTER (WHERE p.origin = 'submitted' AND p.handle IS NULL AND p.submission_time < :orphaned_before)
             AS orphans,
+        -- a pilot that runs counts by the cores that its jobs leave free
         array_agg(COALESCE(u.cores, 0)) FILTER (WHERE p.status = 'Running') AS used_cores
     FROM pilots p
     LEFT JOIN (
@@ -30,31 +109,39 @@ _PRESENT = text(f"""
     ) u ON u.pilot_stamp = p.pilot_stamp
     WHERE p.status IN {_LIVE} AND p.origin IN ('submitted', 'vacuum') AND p.revoked_at IS NULL
     GROUP BY p.vo, p.grid_site, p.destination_site, p.queue
-""")
+    """,
+    Present,
+)
 
 
-async def select_present(tx: Tx, *, orphaned_before: datetime) -> list[Any]:
+async def select_present(tx: Tx, *, orphaned_before: datetime) -> list[Present]:
     """Count the live pilots of every queue: all, waiting, never recorded, and how full the running ones are."""
-    return list(await tx.execute(_PRESENT, {"orphaned_before": orphaned_before}))
+    return await _PRESENT.rows(tx, orphaned_before=orphaned_before)
 
 
-_OFFERS = text("""
+_OFFERS = Sql(
+    """
     SELECT vo, site, ce, queue, doc FROM (
         SELECT *, row_number() OVER (PARTITION BY vo, site, ce, queue ORDER BY last_seen DESC) AS age
-        FROM offer WHERE vo = ANY(CAST(:vos AS text[])) AND last_seen > :since
+        FROM offer WHERE vo = ANY(:vos) AND last_seen > :since
     ) o WHERE age <= :limit
-""").columns(doc=postgresql.JSONB)
+    """,
+    Offered,
+)
 
 
-async def select_offers(tx: Tx, vos: Sequence[str], *, since: datetime, limit: int) -> list[Any]:
+async def select_offers(tx: Tx, vos: Sequence[str], *, since: datetime, limit: int) -> list[Offered]:
     """Return what the pilots of each queue last offered to the matcher."""
-    return list(await tx.execute(_OFFERS, {"vos": list(vos), "since": since, "limit": limit}))
+    return await _OFFERS.rows(tx, vos=vos, since=since, limit=limit)
 
 
-async def select_plans(tx: Tx, scope: PilotScope) -> list[Any]:
+async def select_plans(tx: Tx, scope: PilotScope) -> list[Planned]:
     """Return the last plan of every queue in scope."""
-    statement = select(pilot_queues).order_by(*pilot_queues.primary_key.columns)
-    return list(await tx.execute(statement if scope.vo is None else statement.where(pilot_queues.c.vo == scope.vo)))
+    columns = (pilot_queues.c[name] for name in Planned._fields)
+    statement = select(*columns).order_by(*pilot_queues.primary_key.columns)
+    return await fetch_as(
+        tx, Planned, statement if scope.vo is None else statement.where(pilot_queues.c.vo == scope.vo)
+    )
 
 
 async def upsert_plans(tx: Tx, plans: Sequence[Mapping[str, object]]) -> None:
@@ -92,11 +179,13 @@ async def insert_pilots(tx: Tx, rows: Sequence[Mapping[str, object]], secrets: S
         await tx.execute(insert(pilot_secrets), [dict(secret) for secret in secrets])
 
 
-_RECORD = text("""
+_RECORD = Sql(
+    """
     UPDATE pilots p SET handle = v.handle, pilot_job_reference = left(v.handle, 255), last_update_time = :now
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS v(stamp text, handle text)
     WHERE p.pilot_stamp = v.stamp
-""")
+    """
+)
 
 
 async def record_handles(tx: Tx, handles: Mapping[str, str], *, now: datetime) -> None:
@@ -104,17 +193,20 @@ async def record_handles(tx: Tx, handles: Mapping[str, str], *, now: datetime) -
     if not handles:
         return
     rows = [{"stamp": stamp, "handle": handle} for stamp, handle in handles.items()]
-    await tx.execute(_RECORD, {"rows": json.dumps_text(rows), "now": now})
+    await _RECORD.run(tx, rows=json.dumps_text(rows), now=now)
 
 
-# What a pilot has reported of its end itself stands; only live rows move.
-_SETTLE = text(f"""
+_SETTLE = Sql(
+    f"""
+    -- what a pilot has reported of its end itself stands; only live rows move
     UPDATE pilots p SET status = v.status, status_reason = left(v.reason, 255), last_update_time = :now,
         ended_at = CASE WHEN v.status NOT IN {_LIVE} THEN CAST(:now AS timestamptz) END
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS v(stamp text, status text, reason text)
     WHERE p.pilot_stamp = v.stamp AND p.status IN {_LIVE} AND p.status <> v.status
     RETURNING p.pilot_stamp
-""")
+    """,
+    str,
+)
 
 
 async def settle_pilots(tx: Tx, outcomes: Mapping[str, tuple[str, str]], *, now: datetime) -> set[str]:
@@ -122,7 +214,7 @@ async def settle_pilots(tx: Tx, outcomes: Mapping[str, tuple[str, str]], *, now:
     if not outcomes:
         return set()
     rows = [{"stamp": stamp, "status": status, "reason": reason} for stamp, (status, reason) in outcomes.items()]
-    return set((await tx.execute(_SETTLE, {"rows": json.dumps_text(rows), "now": now})).scalars())
+    return set(await _SETTLE.rows(tx, rows=json.dumps_text(rows), now=now))
 
 
 async def revoke_secrets_of(tx: Tx, stamps: Sequence[str], *, now: datetime) -> None:
@@ -152,11 +244,15 @@ async def select_orphans(tx: Tx, key: Mapping[str, str], *, before: datetime) ->
 
 async def hold_site(tx: Tx, site: str) -> None:
     """Let nobody else register pilots of a site until `tx` ends: they would be counted too late for its limits."""
-    await tx.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('pilots/' || :site, 0))"), {"site": site})
+    await _HOLD_SITE.run(tx, site=site)
 
 
-# Of queues in push mode the jobs count, not the pilots that are played for them.
-_COUNT = text(f"""
+_HOLD_SITE = Sql("SELECT pg_advisory_xact_lock(hashtextextended('pilots/' || CAST(:site AS text), 0))")
+
+
+_COUNT = Sql(
+    f"""
+    -- of queues in push mode the jobs count, not the pilots that are played for them
     SELECT count(*) FILTER (WHERE ce = :ce AND queue = :queue) AS total,
         count(*) FILTER (WHERE ce = :ce AND queue = :queue AND waits) AS waiting,
         count(*) AS at_site
@@ -166,36 +262,25 @@ _COUNT = text(f"""
         UNION ALL
         SELECT ce, queue, started_at IS NULL FROM pushed_jobs WHERE site = :site AND closed_at IS NULL
     ) p
-""")
+    """,
+    Crowd,
+)
 
 
-async def count_present(tx: Tx, key: Mapping[str, str]) -> Any:
+async def count_present(tx: Tx, key: Mapping[str, str]) -> Crowd:
     """Return how many live pilots a queue has, how many of them wait, and how many its site has, of all VOs."""
-    return (await tx.execute(_COUNT, {name: key[name] for name in ("site", "ce", "queue")})).one()
+    return await _COUNT.one(tx, site=key["site"], ce=key["ce"], queue=key["queue"])
 
 
 async def select_unchecked(
     tx: Tx, *, before: datetime, limit: int, element: tuple[str, str] | None = None
-) -> list[Any]:
+) -> list[Unchecked]:
     """Return live pilots with a handle, of one site and computing element or of all, that nobody has asked about since
     then, longest first.
     """
     columns = pilots.c
     statement = (
-        select(
-            columns.pilot_stamp,
-            columns.handle,
-            columns.grid_site,
-            columns.destination_site,
-            columns.grid_type,
-            columns.vo,
-            columns.status,
-            columns.spoke_at,
-            columns.submission_time,
-            columns.checked_at,
-            columns.unknown_since,
-            columns.revoked_at,
-        )
+        select(*(columns[name] for name in Unchecked._fields))
         .where(
             columns.status.in_(LIVE_STATUSES),
             columns.handle.is_not(None),
@@ -206,20 +291,22 @@ async def select_unchecked(
     )
     if element is not None:
         statement = statement.where(columns.grid_site == element[0], columns.destination_site == element[1])
-    return list(await tx.execute(statement))
+    return await fetch_as(tx, Unchecked, statement)
 
 
 async def mark_checked(tx: Tx, stamps: Sequence[str], *, unknown: Sequence[str], now: datetime) -> None:
     """Note when pilots were asked about, and since when a computing element does not know some of them."""
-    await tx.execute(_CHECKED, {"stamps": list(stamps), "unknown": list(unknown), "now": now})
+    await _CHECKED.run(tx, stamps=stamps, unknown=unknown, now=now)
 
 
-_CHECKED = text("""
+_CHECKED = Sql(
+    """
     UPDATE pilots SET checked_at = :now,
-        unknown_since = CASE WHEN pilot_stamp = ANY(CAST(:unknown AS text[]))
+        unknown_since = CASE WHEN pilot_stamp = ANY(:unknown)
             THEN COALESCE(unknown_since, CAST(:now AS timestamptz)) END
-    WHERE pilot_stamp = ANY(CAST(:stamps AS text[]))
-""")
+    WHERE pilot_stamp = ANY(:stamps)
+    """
+)
 
 
 async def select_overdue(tx: Tx, *, now: datetime, limit: int) -> list[str]:
@@ -237,16 +324,16 @@ async def select_overdue(tx: Tx, *, now: datetime, limit: int) -> list[str]:
     return list(rows.scalars())
 
 
-async def select_uncleaned(tx: Tx, *, before: datetime, limit: int) -> list[Any]:
+async def select_uncleaned(tx: Tx, *, before: datetime, limit: int) -> list[Uncleaned]:
     """Return ended pilots of which something may be left on their computing elements."""
     columns = pilots.c
-    rows = await tx.execute(
-        select(columns.pilot_stamp, columns.handle, columns.grid_site, columns.destination_site)
+    statement = (
+        select(*(columns[name] for name in Uncleaned._fields))
         .where(columns.ended_at < before, columns.handle.is_not(None), columns.cleaned_at.is_(None))
         .order_by(columns.ended_at)
         .limit(limit)
     )
-    return list(rows)
+    return await fetch_as(tx, Uncleaned, statement)
 
 
 async def mark_cleaned(tx: Tx, stamps: Sequence[str], *, now: datetime) -> None:

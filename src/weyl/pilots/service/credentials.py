@@ -122,8 +122,8 @@ async def redeem(
         await _register_vacuum(tx, stamp, secret, now=now)
     queue = _queue(config, secret.site, secret.ce, secret.queue)
     not_after = now + timedelta(seconds=queue.wall_time) + GRACE if queue else secret.not_after
-    pilot = await queries.welcome_pilot(tx, stamp, host=request.host, not_after=not_after, now=now)
-    if pilot is None:
+    vo = await queries.welcome_pilot(tx, stamp, host=request.host, not_after=not_after, now=now)
+    if vo is None:
         await _note(tx, request, address=address, outcome="cancelled", secret_id=secret.secret_id, now=now)
         return _refusal()
     session_id = uuid7()
@@ -140,7 +140,7 @@ async def redeem(
     )
     await _note(tx, request, address=address, outcome="accepted", secret_id=secret.secret_id, now=now)
     session = _Session(
-        stamp, pilot.vo, secret.site, secret.ce, secret.queue, not_after=not_after, following=Refresh(session_id, 0)
+        stamp, vo, secret.site, secret.ce, secret.queue, not_after=not_after, following=Refresh(session_id, 0)
     )
     return _tokens(issuer, session, config=config, now=now)
 
@@ -229,7 +229,7 @@ async def _refuse(tx: Tx, mac: bytes, request: PilotSecretRedemption, *, address
     return _refusal()
 
 
-def _why_refused(secret: Any, *, now: datetime) -> str:
+def _why_refused(secret: queries.KnownSecret, *, now: datetime) -> str:
     if secret.revoked_at is not None:
         return "revoked"
     if secret.not_after <= now:
@@ -251,7 +251,7 @@ async def _note(
     await queries.insert_use(tx, row)
 
 
-async def _register_vacuum(tx: Tx, stamp: str, secret: Any, *, now: datetime) -> None:
+async def _register_vacuum(tx: Tx, stamp: str, secret: queries.Redeemed, *, now: datetime) -> None:
     """Register a pilot that started by itself; raising undoes the use of its secret."""
     added = await insert_pilot(
         tx,

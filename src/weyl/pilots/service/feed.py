@@ -42,11 +42,11 @@ class PilotFeed:
         if len(rows) >= PILOTS_MAX:
             self._latest, self._seen = self._clock(), {}
             return News((), _position(self._latest), is_whole=False)
-        news = [row for row in rows if self._seen.get(row["pilot_stamp"]) != row["last_update_time"]]
-        self._latest = max([self._latest, *(row["last_update_time"] for row in rows)])
+        news = [row for row in rows if self._seen.get(row.pilot_stamp) != row.last_update_time]
+        self._latest = max([self._latest, *(row.last_update_time for row in rows)])
         kept = {stamp: at for stamp, at in self._seen.items() if at > self._latest - OVERLAP}
-        self._seen = kept | {row["pilot_stamp"]: row["last_update_time"] for row in rows}
-        changes = [Change(row["pilot_stamp"], row["vo"], None, row["status"]) for row in news]
+        self._seen = kept | {row.pilot_stamp: row.last_update_time for row in rows}
+        changes = [Change(row.pilot_stamp, row.vo, None, row.status) for row in news]
         return News(changes, _position(self._latest))
 
 

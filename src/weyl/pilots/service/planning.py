@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 from weyl.config.models import Config
 from weyl.config.operations import Operations
@@ -15,7 +14,7 @@ from weyl.pilots.need import Plan, Presence, QueueKey, Target, demands, plan, ta
 from weyl.pilots.permits import PilotScope
 from weyl.pilots.queries import push
 from weyl.pilots.queries import submission as queries
-from weyl.pilots.queries.records import select_records
+from weyl.pilots.queries.records import Fared, select_records
 from weyl.pilots.throttle import Record
 from weyl.resource_status.service.looks import read_claims
 from weyl.task_queues import queries as task_queues
@@ -63,12 +62,12 @@ async def plan_due(tx: Tx, config: Config, drivers: Collection[str], *, now: dat
 class _State:
     """What there is: live pilots, how those before them have fared, and which queues are left alone, and why."""
 
-    counts: Sequence[Any]
+    counts: Sequence[queries.Present]
     records: Mapping[QueueKey, Record]
     left_alone: Mapping[QueueKey, str | None]
 
 
-async def _records(tx: Tx, before: Sequence[Any], *, now: datetime) -> dict[QueueKey, Record]:
+async def _records(tx: Tx, before: Sequence[queries.Planned], *, now: datetime) -> dict[QueueKey, Record]:
     waited = {key_of(row): row.waiting for row in before}
     return {
         key_of(row): Record(
@@ -92,7 +91,7 @@ async def vos_due(tx: Tx, config: Config, *, now: datetime) -> list[str]:
     return [vo for vo in config.registry if _is_due(vo, config, before, now=now)]
 
 
-def key_of(row: Any) -> QueueKey:
+def key_of(row: queries.Planned | queries.Offered | Fared) -> QueueKey:
     """Return the queue that a row is about."""
     return QueueKey(row.vo, row.site, row.ce, row.queue)
 
@@ -104,7 +103,7 @@ async def _offers_seen(tx: Tx, vos: Sequence[str], *, now: datetime) -> dict[Que
     return found
 
 
-def _is_due(vo: str, config: Config, before: Sequence[Any], *, now: datetime) -> bool:
+def _is_due(vo: str, config: Config, before: Sequence[queries.Planned], *, now: datetime) -> bool:
     planned = max((row.planned_at for row in before if row.vo == vo), default=None)
     every = timedelta(seconds=config.operations.get(vo, Operations()).pilots.submit_every)
     return planned is None or now - planned >= every
@@ -135,7 +134,7 @@ def _plans(
     return made
 
 
-def _presence(key: QueueKey, counts: Sequence[Any]) -> Presence:
+def _presence(key: QueueKey, counts: Sequence[queries.Present]) -> Presence:
     in_queue = [row for row in counts if (row.site, row.ce, row.queue) == key[1:]]
     own = next((row for row in in_queue if row.vo == key.vo), None)
     return Presence(

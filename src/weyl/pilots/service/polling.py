@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 
@@ -71,11 +70,11 @@ async def is_due(tx: Tx, *, now: datetime) -> bool:
     return bool(unchecked or await queries.select_overdue(tx, now=now, limit=1))
 
 
-def _is_time(row: Any, config: Config, *, now: datetime) -> bool:
+def _is_time(row: queries.Unchecked, config: Config, *, now: datetime) -> bool:
     return bool(now - (row.checked_at or row.submission_time) >= _pause(row, config))
 
 
-def _pause(row: Any, config: Config) -> timedelta:
+def _pause(row: queries.Unchecked, config: Config) -> timedelta:
     if row.grid_type == "local":
         return LOCAL_EVERY
     if row.revoked_at is not None:
@@ -84,7 +83,9 @@ def _pause(row: Any, config: Config) -> timedelta:
     return max(every, SPEAKING_EVERY) if row.spoke_at is not None else every
 
 
-async def _poll_element(yard: Yard, config: Config, element: tuple[str, str], rows: Sequence[Any]) -> None:
+async def _poll_element(
+    yard: Yard, config: Config, element: tuple[str, str], rows: Sequence[queries.Unchecked]
+) -> None:
     by_handle = {row.handle: row for row in rows}
     revoked = [row.handle for row in rows if row.revoked_at is not None]
     try:
@@ -111,7 +112,7 @@ async def _poll_element(yard: Yard, config: Config, element: tuple[str, str], ro
     await _settle(yard, config, settled, checked=checked, unknown=unknown, starts=starts)
 
 
-def judge(pilot: Any, status: CEStatus, *, now: datetime) -> tuple[str, str] | None:
+def judge(pilot: queries.Unchecked, status: CEStatus, *, now: datetime) -> tuple[str, str] | None:
     """Return the status and reason that a computing element's word means for a pilot; None if it changes nothing.
 
     A pilot that never spoke to us and is gone was Aborted, whatever its element calls that; one that spoke and went
@@ -167,7 +168,7 @@ async def clean(yard: Yard) -> None:
     config = yard.config.current().config
     async with yard.db.read() as tx:
         rows = await queries.select_uncleaned(tx, before=utcnow() - OUTPUT_KEPT, limit=BATCH)
-    by_element: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    by_element: dict[tuple[str, str], list[queries.Uncleaned]] = defaultdict(list)
     for row in rows:
         by_element[row.grid_site, row.destination_site].append(row)
     for (site, ce), pilots in by_element.items():

@@ -83,10 +83,10 @@ async def take(pushing: Pushing, key: QueueKey, count: int) -> None:
     await send(pushing, target, rows, config=config)
 
 
-async def send(pushing: Pushing, target: Target, rows: Sequence[Any], *, config: Config) -> None:
+async def send(pushing: Pushing, target: Target, rows: Sequence[queries.PushedJob], *, config: Config) -> None:
     """Send jobs that were written down, those alike together; what is refused goes back to the queue."""
     queue = target.queue
-    alike: dict[Demand, list[Any]] = defaultdict(list)
+    alike: dict[Demand, list[queries.PushedJob]] = defaultdict(list)
     for row in rows:
         demand = bundles.demand_of(row.job, memory_mb=queue.memory_mb, wall_s=queue.wall_time)
         alike[demand].append(row)
@@ -109,7 +109,9 @@ async def give_up(
     await bisect([stamp], settle, event="pilots.not_settled")
 
 
-async def let_go(yard: Yard, config: Config, rows: Sequence[Any], reasons: Mapping[str, str], *, is_sent: bool) -> None:
+async def let_go(
+    yard: Yard, config: Config, rows: Sequence[queries.PushedJob], reasons: Mapping[str, str], *, is_sent: bool
+) -> None:
     """Close rows of which the computing element runs no job, as far as is known, and let others have the jobs.
 
     What was sent may have started, or may yet; what was not costs its job nothing.
@@ -161,7 +163,9 @@ async def _write_down(yard: Yard, key: QueueKey, stamp: str, jobs: Sequence[Mapp
         await queries.insert_jobs(tx, rows)
 
 
-async def _send_alike(pushing: Pushing, target: Target, demand: Demand, rows: Sequence[Any], *, config: Config) -> None:
+async def _send_alike(
+    pushing: Pushing, target: Target, demand: Demand, rows: Sequence[queries.PushedJob], *, config: Config
+) -> None:
     yard, key = pushing.yard, target.key
     options = config.operations.get(key.vo, Operations())
     rows, inputs = await _inputs(pushing, key, demand, rows)
@@ -183,8 +187,8 @@ async def _send_alike(pushing: Pushing, target: Target, demand: Demand, rows: Se
 
 
 async def _inputs(
-    pushing: Pushing, key: QueueKey, demand: Demand, rows: Sequence[Any]
-) -> tuple[Sequence[Any], dict[str, bytes]]:
+    pushing: Pushing, key: QueueKey, demand: Demand, rows: Sequence[queries.PushedJob]
+) -> tuple[Sequence[queries.PushedJob], dict[str, bytes]]:
     """Fetch what jobs have in common once; a job that may not have it fails, and the next one asks."""
     left = list(rows)
     while left and demand.inputs:
@@ -199,7 +203,7 @@ async def _inputs(
     return left, {}
 
 
-async def _fail(pushing: Pushing, key: QueueKey, row: Any, reason: str) -> None:
+async def _fail(pushing: Pushing, key: QueueKey, row: queries.PushedJob, reason: str) -> None:
     """Report that a job cannot begin; whether it may try again elsewhere is decided by the class of the error."""
     door, now = await pushing.doors.open(key, row.pilot_stamp), utcnow()
     with suppress(*DOOR_FAULTS):
@@ -208,7 +212,9 @@ async def _fail(pushing: Pushing, key: QueueKey, row: Any, reason: str) -> None:
             await queries.change_jobs(tx, {row.stamp: {"closed_at": now, "reason": reason}})
 
 
-async def _record(pushing: Pushing, key: QueueKey, rows: Sequence[Any], sent: Submitted, *, config: Config) -> None:
+async def _record(
+    pushing: Pushing, key: QueueKey, rows: Sequence[queries.PushedJob], sent: Submitted, *, config: Config
+) -> None:
     """Write down handles; what was refused goes back, what is in doubt is looked for by name later."""
     yard = pushing.yard
     failed = [index for index in range(len(rows)) if index not in sent.handles and index not in sent.doubtful]

@@ -4,7 +4,6 @@ import gzip
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 
@@ -53,14 +52,14 @@ class _Turn:
     def options(self) -> Operations:
         return self.config.operations.get(self.key.vo, Operations())
 
-    def is_time(self, row: Any) -> bool:
+    def is_time(self, row: queries.PushedJob) -> bool:
         element = self.config.resources.sites[self.key.site].ces[self.key.ce]
         pause = timedelta(seconds=self.options.pilots.status_every)
         if element.driver == "local":
             pause = min(pause, LOCAL_EVERY)
         return bool(self.now - (row.checked_at or row.created_at) >= pause)
 
-    async def door(self, row: Any) -> Door:
+    async def door(self, row: queries.PushedJob) -> Door:
         return await self.pushing.doors.open(self.key, row.pilot_stamp)
 
 
@@ -104,7 +103,7 @@ async def clean(pushing: Pushing, *, limit: int = LOOKED_AT_MAX) -> None:
     yard = pushing.yard
     async with yard.db.read() as tx:
         rows = await queries.select_uncleaned(tx, limit=limit)
-    by_element: dict[tuple[str, str], list[Any]] = {}
+    by_element: dict[tuple[str, str], list[queries.SentJob]] = {}
     for row in rows:
         by_element.setdefault((row.site, row.ce), []).append(row)
     for element, theirs in by_element.items():
@@ -117,14 +116,14 @@ async def clean(pushing: Pushing, *, limit: int = LOOKED_AT_MAX) -> None:
             await queries.change_jobs(tx, {row.stamp: {"cleaned_at": utcnow()} for row in theirs})
 
 
-def _is_to_end(row: Any, pilots: Mapping[str, Any]) -> bool:
+def _is_to_end(row: queries.PushedJob, pilots: Mapping[str, queries.Played]) -> bool:
     """Tell whether nobody waits for a job any more: it was killed, given to others, or its pilot was revoked."""
     pilot = pilots.get(row.pilot_stamp)
     is_ours = row.job_pilot == row.pilot_stamp and row.job_status in ON_NODE
     return not is_ours or pilot is None or pilot.revoked_at is not None
 
 
-async def _send_what_is_left(turn: _Turn, rows: Sequence[Any]) -> None:
+async def _send_what_is_left(turn: _Turn, rows: Sequence[queries.PushedJob]) -> None:
     """Send what a crash kept from being sent; what others have by now is closed."""
     wanted = [row for row in rows if row.job_pilot == row.pilot_stamp and row.job_status in ON_NODE]
     stale = [row for row in rows if row not in wanted]
@@ -138,9 +137,9 @@ async def _send_what_is_left(turn: _Turn, rows: Sequence[Any]) -> None:
         await send(turn.pushing, target, wanted, config=turn.config)
 
 
-async def _find_doubtful(turn: _Turn, rows: Sequence[Any]) -> None:
+async def _find_doubtful(turn: _Turn, rows: Sequence[queries.PushedJob]) -> None:
     """Look for jobs whose submission was cut short: those that run are adopted, the others go back."""
-    late = [row for row in rows if turn.now - row.sent_at >= ORPHANED_AFTER]
+    late = [row for row in rows if row.sent_at is not None and turn.now - row.sent_at >= ORPHANED_AFTER]
     if not late:
         return
     found = await turn.driver.find([job_name(row.stamp) for row in late])
@@ -154,24 +153,24 @@ async def _find_doubtful(turn: _Turn, rows: Sequence[Any]) -> None:
     log.warning("push.orphans", **turn.key.fields(), adopted=len(handles), let_go=len(lost))
 
 
-async def _cancel(turn: _Turn, rows: Sequence[Any]) -> None:
+async def _cancel(turn: _Turn, rows: Sequence[queries.PushedJob]) -> None:
     if not rows:
         return
-    kept = await turn.driver.cancel([row.handle for row in rows])
-    done = {row.stamp: {"cancelled_at": turn.now} for row in rows if kept.get(row.handle) is None}
+    kept = await turn.driver.cancel([row.sent_as for row in rows])
+    done = {row.stamp: {"cancelled_at": turn.now} for row in rows if kept.get(row.sent_as) is None}
     async with turn.pushing.yard.db.transaction() as tx:
         await queries.change_jobs(tx, done)
 
 
-async def _look(turn: _Turn, rows: Sequence[Any]) -> None:
+async def _look(turn: _Turn, rows: Sequence[queries.PushedJob]) -> None:
     if not rows:
         return
-    said = await turn.driver.status([row.handle for row in rows])
-    seen = [row for row in rows if said[row.handle].state is not CEState.WAITING]
-    files = await turn.driver.carry([row.handle for row in seen], [REPORTS, HEARTBEAT], bytes_max=REPORT_BYTES_MAX)
+    said = await turn.driver.status([row.sent_as for row in rows])
+    seen = [row for row in rows if said[row.sent_as].state is not CEState.WAITING]
+    files = await turn.driver.carry([row.sent_as for row in seen], [REPORTS, HEARTBEAT], bytes_max=REPORT_BYTES_MAX)
     for row in rows:
         try:
-            change = await _tend_one(turn, row, said[row.handle], files.get(row.handle, {}))
+            change = await _tend_one(turn, row, said[row.sent_as], files.get(row.sent_as, {}))
         except Refused as error:
             change = _refused(turn, row, error)
         except RemoteError as error:  # one job whose files cannot be had keeps no other waiting
@@ -190,7 +189,7 @@ async def _look(turn: _Turn, rows: Sequence[Any]) -> None:
             await queries.change_jobs(tx, {row.stamp: change})
 
 
-def _refused(turn: _Turn, row: Any, error: Refused) -> Change:
+def _refused(turn: _Turn, row: queries.PushedJob, error: Refused) -> Change:
     """The server does not hear this pilot about the job: its session is over, or the job is not its any more."""
     turn.pushing.doors.close(row.pilot_stamp)
     log.warning("push.refused", job=row.job_id, error=str(error))
@@ -199,12 +198,13 @@ def _refused(turn: _Turn, row: Any, error: Refused) -> Change:
     return {"checked_at": turn.now}
 
 
-async def _tend_one(turn: _Turn, row: Any, status: CEStatus, files: Mapping[str, bytes | None]) -> Change:
+async def _tend_one(turn: _Turn, row: queries.PushedJob, status: CEStatus, files: Mapping[str, bytes | None]) -> Change:
     change: Change = {"checked_at": turn.now, "is_unknown": status.state is CEState.UNKNOWN}
     if status.state is CEState.WAITING:
         return change | await _tell_that_it_waits(turn, row, status)
     raw = bundles.read_journal(files.get(REPORTS))
-    shift_s = row.shift_s if row.shift_s is not None else bundles.shift_of(raw, sent_at=row.sent_at, now=turn.now)
+    sent_at = row.sent_at or row.created_at
+    shift_s = row.shift_s if row.shift_s is not None else bundles.shift_of(raw, sent_at=sent_at, now=turn.now)
     journal = bundles.read_journal(files.get(REPORTS), shift_s=shift_s or 0.0)
     if shift_s is not None:
         change["shift_s"] = shift_s
@@ -220,7 +220,7 @@ async def _tend_one(turn: _Turn, row: Any, status: CEStatus, files: Mapping[str,
     return change | await _tell_that_it_runs(turn, row, journal, files.get(HEARTBEAT))
 
 
-async def _tell_that_it_waits(turn: _Turn, row: Any, status: CEStatus) -> Change:
+async def _tell_that_it_waits(turn: _Turn, row: queries.PushedJob, status: CEStatus) -> Change:
     pause = timedelta(seconds=turn.options.job_health.matched_timeout / QUEUED_SHARE)
     if turn.now - (row.told_at or turn.now - pause) < pause:
         return {}
@@ -229,7 +229,7 @@ async def _tell_that_it_waits(turn: _Turn, row: Any, status: CEStatus) -> Change
     return {"told_at": turn.now}
 
 
-async def _tell_that_it_runs(turn: _Turn, row: Any, journal: Journal, beat: bytes | None) -> Change:
+async def _tell_that_it_runs(turn: _Turn, row: queries.PushedJob, journal: Journal, beat: bytes | None) -> Change:
     """Pass on reports that are new, and a heartbeat: what the wrapper measured last, or that the job runs."""
     door, change = await turn.door(row), Change(started_at=turn.now)
     if journal.lines > row.lines_told:
@@ -245,7 +245,7 @@ async def _tell_that_it_runs(turn: _Turn, row: Any, journal: Journal, beat: byte
     return change | {"told_at": turn.now}
 
 
-async def _finish(turn: _Turn, row: Any, journal: Journal) -> Change:
+async def _finish(turn: _Turn, row: queries.PushedJob, journal: Journal) -> Change:
     """Do what a wrapper does last: store the output, then report the end; done again it changes nothing."""
     if row.job_pilot != row.pilot_stamp:
         return {"closed_at": turn.now, "reason": "Others have the job by now"}
@@ -255,7 +255,7 @@ async def _finish(turn: _Turn, row: Any, journal: Journal) -> Change:
     new = journal.after(row.told_until)
     states: Mapping[str, Mapping[str, str]] = new.states
     parameters = journal.parameters
-    carried = (await turn.driver.carry([row.handle], [OUTPUT], bytes_max=OUTPUT_BYTES_MAX))[row.handle]
+    carried = (await turn.driver.carry([row.sent_as], [OUTPUT], bytes_max=OUTPUT_BYTES_MAX))[row.sent_as]
     try:
         if OUTPUT in carried:
             content = carried[OUTPUT]
@@ -271,7 +271,7 @@ async def _finish(turn: _Turn, row: Any, journal: Journal) -> Change:
     return {"started_at": turn.now, "lines_told": journal.lines, "closed_at": turn.now, "reason": "It ended"}
 
 
-async def _lose(turn: _Turn, row: Any, status: CEStatus) -> Change:
+async def _lose(turn: _Turn, row: queries.PushedJob, status: CEStatus) -> Change:
     """Report for a job that is over and has not done so itself."""
     if row.job_pilot == row.pilot_stamp and row.job_status in ON_NODE:
         door = await turn.door(row)
@@ -280,11 +280,11 @@ async def _lose(turn: _Turn, row: Any, status: CEStatus) -> Change:
     return {"closed_at": turn.now, "reason": f"It left no reports: {status.state}, {status.detail}"}
 
 
-async def _keep_log(turn: _Turn, door: Door, row: Any) -> None:
+async def _keep_log(turn: _Turn, door: Door, row: queries.PushedJob) -> None:
     """Keep what the wrapper wrote as a piece of its pilot's log; the job ends also where that cannot be had."""
     head = f"---- job {row.job_id}, {job_name(row.stamp)} ----\n".encode()
     try:
-        left = await turn.driver.output(row.handle)
+        left = await turn.driver.output(row.sent_as)
         text = b"".join(part for part in (left.log, left.stdout, left.stderr) if part)
         if text:
             await door.log(row.number, gzip.compress(head + text[-LOG_BYTES_MAX:], mtime=0))
@@ -292,7 +292,7 @@ async def _keep_log(turn: _Turn, door: Door, row: Any) -> None:
         log.warning("push.no_log", job=row.job_id, error=str(error))
 
 
-async def _end_pilots(turn: _Turn, pilots: Mapping[str, Any]) -> None:
+async def _end_pilots(turn: _Turn, pilots: Mapping[str, queries.Played]) -> None:
     """End pilots of which nothing is left; one that was cut short before it wrote down its jobs lets them go."""
     yard = turn.pushing.yard
     async with yard.db.read() as tx:

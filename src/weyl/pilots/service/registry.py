@@ -79,7 +79,7 @@ def _own_word(writer: PilotWriter, changes: Mapping[str, PilotMetadata]) -> Star
     return NO_WORD if writer.stamp is None or said is None else {writer.stamp: frozenset(said)}
 
 
-def _stay(pilot: Any, change: PilotMetadata) -> None:
+def _stay(pilot: queries.Pilot, change: PilotMetadata) -> None:
     """Refuse a pilot that would move itself: by its place it is found when a site or an element must be shut out."""
     places = {
         "GridSite": (pilot.grid_site, change.GridSite),
