@@ -46,6 +46,19 @@ NOUNS_THAT_REACH_OUT = {
     "weyl/sandboxes/transfer.py": "the client's side of sandboxes, used by commands only",
 }
 
+# Rows that leave `queries` have types of their own. These cannot have one: the caller chooses their columns
+# (`WireRow`), or they are JSON that somebody sent (`Document`).
+OPEN_ROWS = {
+    "weyl/accounting/queries.py:select_series": "the sums that a plot is made of",
+    "weyl/accounting/queries.py:select_sums": "the keys and sums that a report asks for",
+    "weyl/accounting/queries.py:select_records": "all columns of a kind of records",
+    "weyl/matcher/queries/claims.py:select_request": "what was kept of jobs for a repeated question",
+    "weyl/pilots/queries/registry.py:select_pilots": "the columns that a search shows",
+    "weyl/pilots/queries/registry.py:summarise_pilots": "the columns that a summary counts by",
+    "weyl/tasks/queries/outcomes.py:search_dead_letters": "the columns that a search shows",
+}
+UNTYPED = {"Any", "object", "Record", "Row", "RowMapping", "CursorResult"}
+
 
 def sources() -> list[Path]:
     """Return every module that the rules hold for."""
@@ -207,6 +220,48 @@ def test_a_class_name_from_another_room_means_one_thing(trees: dict[Path, ast.Mo
                 for alias in node.names:
                     found.setdefault(alias.name, set()).add(match[1])
     assert {name for name, rooms in found.items() if name in classes and len(rooms) > 1} == AMBIGUOUS.keys()
+
+
+def test_rows_that_leave_queries_are_typed(trees: dict[Path, ast.Module]) -> None:
+    untyped, open_rows = [], set()
+    for path, tree in trees.items():
+        if path.relative_to(SOURCE).with_suffix("").parts[2:3] != ("queries",):
+            continue
+        for function in tree.body:
+            if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) or function.name.startswith("_"):
+                continue
+            assert function.returns is not None, f"{name(path)}:{function.name} says nothing of what it returns"
+            said = {getattr(node, "id", getattr(node, "attr", "")) for node in ast.walk(function.returns)}
+            if said & UNTYPED:
+                untyped.append(f"{name(path)}:{function.name}")
+            if said & {"WireRow", "Document"}:
+                open_rows.add(f"{name(path)}:{function.name}")
+    assert untyped == []
+    assert open_rows == OPEN_ROWS.keys()
+
+
+def test_texts_of_sql_are_blocks_with_named_parameters(trees: dict[Path, ast.Module]) -> None:
+    keyword = re.compile(r"\b(SELECT|INSERT INTO|UPDATE|DELETE FROM|FROM|WHERE|SET)\b")
+    problems = []
+    for path, tree in trees.items():
+        if path.relative_to(SOURCE).with_suffix("").parts[2:3] != ("queries",):
+            continue
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Constant | ast.JoinedStr):
+                continue
+            parts = [node] if isinstance(node, ast.Constant) else node.values
+            text = "".join(str(part.value) for part in parts if isinstance(part, ast.Constant))
+            if not keyword.search(text):
+                continue
+            if re.search(r"\$\d", text):
+                problems.append(f"{name(path)}:{node.lineno} has numbers for parameters")
+            if node.end_lineno != node.lineno and "\n" not in text:
+                problems.append(f"{name(path)}:{node.lineno} is put together from strings")
+        for node in ast.walk(tree):
+            called = node.func if isinstance(node, ast.Call) else None
+            if getattr(called, "id", getattr(called, "attr", "")) == "text" and keyword.search(ast.unparse(node)):
+                problems.append(f"{name(path)}:{node.lineno} is a text, and no Sql")
+    assert problems == []
 
 
 def test_nouns_are_pure(trees: dict[Path, ast.Module]) -> None:

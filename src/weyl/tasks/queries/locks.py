@@ -107,7 +107,7 @@ async def release_locks(tx: Tx, holder: str) -> None:
     await tx.execute(sa.delete(task_locks).where(task_locks.c.holder == holder))
 
 
-async def select_locks(tx: Tx, *, limit: int) -> list[Lock]:
+async def select_locks(tx: Tx, keeper: TaskKeeper, *, limit: int) -> list[Lock]:
     """Return the locks and places that are held now, the oldest first."""
     statement = (
         sa.select(*(task_locks.c[name] for name in Lock.__annotations__))
