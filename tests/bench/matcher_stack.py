@@ -28,7 +28,7 @@ from weyl.kit.db import Database, libpq_dsn
 from weyl.migrations import migrate
 from weyl.task_queues import service as task_queues
 from weyl.task_queues.permits import QueueKeeper
-from weyl.task_queues.queries import fold_counts
+from weyl.task_queues.queries.classes import fold_counts
 
 # As an administrator would set a database of this size, with a quarter of the memory; commits stay synced.
 POSTGRES_OPTIONS = (

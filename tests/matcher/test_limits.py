@@ -26,8 +26,9 @@ from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.kit.following import following
 from weyl.matcher.service.limits import LimitKeeper
-from weyl.task_queues import queries, service
+from weyl.task_queues import service
 from weyl.task_queues.gates import GateState, Rule, has_room, merged, rules_of, tat_after
+from weyl.task_queues.queries import limits as queries
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -51,7 +52,7 @@ async def end(db: Database, job_ids: list[int], status: str = "Done") -> None:
 
 async def used(db: Database) -> dict[str, tuple[int, int]]:
     async with db.read() as tx:
-        return {row["key"]: (row["used_jobs"], row["used_cores"]) for row in await queries.select_gates(tx)}
+        return {row.key: (row.used_jobs, row.used_cores) for row in await queries.select_gates(tx)}
 
 
 async def test_no_more_jobs_run_than_the_limit_and_an_end_makes_room(

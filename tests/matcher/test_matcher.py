@@ -14,8 +14,8 @@ from weyl.matcher.errors import JobNotBound, PlaceForbidden
 from weyl.matcher.models import Offer
 from weyl.matcher.offers import Place
 from weyl.matcher.policy import may_match_here
-from weyl.task_queues import queries
 from weyl.task_queues import service as task_queues
+from weyl.task_queues.queries import classes as queries
 
 QUIET_S = 600.0
 

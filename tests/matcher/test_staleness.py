@@ -9,7 +9,8 @@ from tests.matcher.conftest import StartMatcher, Submit, a_pilot, a_request, par
 from tests.matcher.factories import a_class
 
 from weyl.kit.db import Database, Tx
-from weyl.task_queues import queries, service
+from weyl.task_queues import service
+from weyl.task_queues.queries import classes as queries
 
 QUIET_S = 600.0
 JOBS = 1_500

@@ -11,10 +11,11 @@ from weyl.jobs.tables import jobs
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database, Listener, Tx
 from weyl.kit.http import User
-from weyl.task_queues import queries, service
+from weyl.task_queues import service
 from weyl.task_queues.errors import TaskQueuesForbidden
 from weyl.task_queues.permits import QueueKeeper, QueueScope
 from weyl.task_queues.policy import may_rebuild, may_see
+from weyl.task_queues.queries import classes as queries
 from weyl.task_queues.requirements import RequirementClass, make_class
 
 

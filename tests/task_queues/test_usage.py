@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from weyl.kit.db import Database
-from weyl.task_queues import queries
+from weyl.task_queues.queries import usage as queries
 from weyl.task_queues.tables import share_usage
 
 NOW = datetime(2026, 11, 20, 10, tzinfo=UTC)
@@ -16,7 +16,7 @@ OLD, FRESH = ("voa", "user", "old"), ("voa", "user", "fresh")
 
 async def usage(db: Database) -> dict[str, float]:
     async with db.read() as tx:
-        return {row["owner"]: row["usage"] for row in await queries.select_usage(tx, since=None)}
+        return {row.owner: row.usage for row in await queries.select_usage(tx, since=None)}
 
 
 @pytest.mark.parametrize("write", [queries.add_usage, queries.raise_usage])

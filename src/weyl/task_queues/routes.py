@@ -5,10 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from weyl.kit.http import CurrentUser, ReadTx, WriteTx, json_response
-from weyl.task_queues import queries, service
+from weyl.task_queues import service
 from weyl.task_queues.errors import TaskQueueNotFound
 from weyl.task_queues.models import Rebuilt, TaskQueue
 from weyl.task_queues.policy import may_rebuild, may_see
+from weyl.task_queues.queries import classes as queries
 
 router = APIRouter(prefix="/api/task-queues", tags=["task-queues"])
 

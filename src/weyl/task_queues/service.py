@@ -6,9 +6,10 @@ from datetime import datetime
 import structlog
 
 from weyl.kit.db import Tx, notify
-from weyl.task_queues import queries
 from weyl.task_queues.gates import SEPARATOR, Rule
 from weyl.task_queues.permits import QueueKeeper
+from weyl.task_queues.queries import classes as queries
+from weyl.task_queues.queries import limits
 from weyl.task_queues.requirements import RequirementClass
 
 CHANNEL = "weyl_task_queues"
@@ -80,17 +81,17 @@ async def _locked_class_ids(tx: Tx, classes: dict[bytes, RequirementClass]) -> d
     hashes = sorted(classes)
     savepoint = await tx.begin_nested()
     found = await queries.lock_classes(tx, hashes, exclusive=False)
-    if len(found) == len(hashes) and all(row["active"] for row in found):
+    if len(found) == len(hashes) and all(row.active for row in found):
         await savepoint.commit()
-        return {row["hash"]: row["class_id"] for row in found}
+        return {row.hash: row.class_id for row in found}
     await savepoint.rollback()
-    known = {row["hash"] for row in found}
+    known = {row.hash for row in found}
     missing = [classes[digest] for digest in hashes if digest not in known]
     if missing:
         await queries.insert_classes(tx, _columns(missing))
     found = await queries.lock_classes(tx, hashes, exclusive=True)
-    await queries.activate_classes(tx, [row["class_id"] for row in found])
-    return {row["hash"]: row["class_id"] for row in found}
+    await queries.activate_classes(tx, [row.class_id for row in found])
+    return {row.hash: row.class_id for row in found}
 
 
 def _columns(classes: Sequence[RequirementClass]) -> dict[str, list[object]]:
@@ -118,17 +119,17 @@ async def apply_limits(tx: Tx, rules: Mapping[str, Rule], modified: datetime) ->
     Nobody moves jobs in or out of a limit meanwhile, and what runs is counted anew: a limit is exact from its first
     moment on.
     """
-    epoch, known = await queries.select_epoch(tx)
+    epoch, known = await limits.select_epoch(tx)
     if known > modified:
         return epoch
-    await queries.stop_limits(tx)
-    epoch, known = await queries.select_epoch(tx)
+    await limits.stop_limits(tx)
+    epoch, known = await limits.select_epoch(tx)
     if known > modified:
         return epoch
-    if {rule.name: rule for rule in await queries.select_rules(tx)} == dict(rules):
-        return await queries.note_configuration(tx, modified)
-    epoch = await queries.replace_rules(tx, rules.values(), modified)
-    await queries.count_gates(tx)
+    if {rule.name: rule for rule in await limits.select_rules(tx)} == dict(rules):
+        return await limits.note_configuration(tx, modified)
+    epoch = await limits.replace_rules(tx, rules.values(), modified)
+    await limits.count_gates(tx)
     await notify(tx, LIMITS_CHANNEL, str(epoch))
     log.info("limits.changed", rules=len(rules), epoch=epoch)
     return epoch
@@ -136,14 +137,14 @@ async def apply_limits(tx: Tx, rules: Mapping[str, Rule], modified: datetime) ->
 
 async def recount_limits(tx: Tx) -> int:
     """Count anew what runs behind each gate; returns how many were wrong, which is a bug to be looked for."""
-    await queries.stop_limits(tx)
-    wrong = await queries.count_gates(tx)
+    await limits.stop_limits(tx)
+    wrong = await limits.count_gates(tx)
     for row in wrong[:WRONG_GATES_LOGGED]:
-        log.error("limits.alarm", gate=row["key"].replace(SEPARATOR, " / "), kept=row["was"], counted=row["is"])
+        log.error("limits.alarm", gate=row.key.replace(SEPARATOR, " / "), kept=row.was, counted=row.runs)
     return len(wrong)
 
 
 async def fold_limits(tx: Tx) -> None:
     """Fold the journal of gates that nobody matches through."""
-    if idle := await queries.lock_idle_gates(tx):
-        await queries.fold_gates(tx, idle)
+    if idle := await limits.lock_idle_gates(tx):
+        await limits.fold_gates(tx, idle)

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 from weyl.kit.db import Database
 from weyl.kit.task import BoundTask, Task
-from weyl.task_queues import queries, service
+from weyl.task_queues import service
+from weyl.task_queues.queries import classes as queries
 
 DEACTIVATE = Task("task_queues.deactivate", every=timedelta(seconds=60), lock="task_queues.deactivate")
 FOLD_LIMITS = Task("task_queues.fold_limits", every=timedelta(seconds=60), lock="task_queues.fold_limits")

@@ -21,7 +21,7 @@ from weyl.matcher.service.freshness import Freshness
 from weyl.matcher.service.limits import LimitKeeper, StaleLimits
 from weyl.matcher.shares import Ledger
 from weyl.matcher.work_forms import WorkForms
-from weyl.task_queues import queries as task_queues
+from weyl.task_queues.queries import limits as limit_queries
 
 log = structlog.get_logger(__name__)
 
@@ -137,7 +137,7 @@ class Claims:
     def _opened(self, bind: _Bind) -> AbstractAsyncContextManager[Tx]:
         """Open what a batch is bound in: where no limit holds, each claim commits itself, in one round trip."""
         if bind.is_limited:
-            return self._db.transaction(opening=task_queues.HOLD_LIMITS)
+            return self._db.transaction(opening=limit_queries.HOLD_LIMITS)
         return self._db.writing()
 
     def _refund(self, slots: Iterable[Slot]) -> None:
@@ -192,7 +192,7 @@ class Claims:
         finally:
             for slot in slots:
                 slot.entry.under_way -= 1
-        if not rows and (await task_queues.select_epoch(tx))[0] != bind.epoch:
+        if not rows and (await limit_queries.select_epoch(tx)).epoch != bind.epoch:
             raise StaleLimits
         forms = dict(met.values())
         popped: Counter[int] = Counter()

@@ -25,7 +25,7 @@ from weyl.matcher.suggestions import findings_of, for_failed, for_waiting, verdi
 from weyl.matcher.wording import at_sites, hosts_kept_off
 from weyl.resource_status.service.board import StatusBoard
 from weyl.task_queues.gates import GateState, has_room
-from weyl.task_queues.queries import select_classes
+from weyl.task_queues.queries.classes import select_classes
 
 OFFERS_SINCE = timedelta(hours=24)
 OFFERS_MAX = 5_000

@@ -14,8 +14,8 @@ from weyl.matcher.service.explain import limit_shown
 from weyl.matcher.service.matcher import Matcher
 from weyl.matcher.waiting import Waiting
 from weyl.resource_status.service.board import StatusBoard
-from weyl.task_queues import queries as task_queues
 from weyl.task_queues.health import Standing
+from weyl.task_queues.queries import classes as task_queues
 
 # Up to so many classes their jobs are counted for each question; of more the numbers are those of the last sweep.
 COUNTED_MAX = 5_000

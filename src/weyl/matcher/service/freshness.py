@@ -7,7 +7,7 @@ from weyl.kit.db import Database
 from weyl.kit.following import Follower
 from weyl.matcher.entries import Entry
 from weyl.matcher.index import Index
-from weyl.task_queues import queries as task_queues
+from weyl.task_queues.queries import classes as task_queues
 from weyl.task_queues.service import CHANNEL
 
 SWEEP_EVERY_S = 15.0

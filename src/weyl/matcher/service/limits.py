@@ -9,8 +9,9 @@ from weyl.kit.db import Database, Tx
 from weyl.kit.following import Follower
 from weyl.matcher.gate_book import Gate, GateBook
 from weyl.matcher.planning import Slot
-from weyl.task_queues import queries, service
+from weyl.task_queues import service
 from weyl.task_queues.gates import GateState, Rule, has_room, merged, rules_of
+from weyl.task_queues.queries import limits as queries
 
 LOOK_EVERY_S = 1.0
 
@@ -33,11 +34,11 @@ class LimitKeeper:
     async def refresh(self) -> None:
         """Read rules, if there are newer ones, and gates."""
         async with self._db.transaction(opening=queries.HOLD_LIMITS) as tx:
-            epoch, _ = await queries.select_epoch(tx)
+            epoch = (await queries.select_epoch(tx)).epoch
             if epoch != self.book.epoch:
                 self.book.load(epoch, await queries.select_rules(tx))
             rows = [] if self.book.is_empty else await queries.select_gates(tx)
-        states = {row["key"]: GateState(row["used_jobs"], row["used_cores"], row["tat"]) for row in rows}
+        states = {row.key: GateState(row.used_jobs, row.used_cores, row.tat) for row in rows}
         if self.book.opened(states, utcnow()):
             self._on_open()
 
@@ -63,9 +64,9 @@ class LimitKeeper:
         locked = await queries.lock_gates(tx, keys, wait=wait)
         self.book.avoid(set(keys) - set(locked))
         rows = await queries.fold_gates(tx, locked) if locked else []
-        states = {row["key"]: GateState(row["used_jobs"], row["used_cores"], row["tat"]) for row in rows}
+        states = {row.key: GateState(row.used_jobs, row.used_cores, row.tat) for row in rows}
         self.book.see(states)
-        now = rows[0]["now"] if rows else utcnow()
+        now = rows[0].now if rows else utcnow()
         admitted = []
         for slot, gates in zip(slots, by_slot, strict=True):
             if self._takes(gates, states, slot.allocation.cores, now):

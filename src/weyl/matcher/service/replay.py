@@ -11,7 +11,7 @@ from weyl.matcher.planning import Attempt
 from weyl.matcher.queries import claims as queries
 from weyl.matcher.service.answers import RETRY_BUSY_S, JobTokens, identity, work_of
 from weyl.matcher.work_forms import WorkForms
-from weyl.task_queues import queries as task_queues
+from weyl.task_queues.queries.classes import select_classes
 
 UNHEARD = "Matched"
 """The status of a job whose pilot has not spoken for it yet: what has moved on is not handed out again."""
@@ -40,7 +40,7 @@ class Replay:
             rows = await queries.select_bound(tx, stamp=stamp, job_ids=[job["job_id"] for job in kept])
             unheard = {row.job_id: row for row in rows if row.status == UNHEARD}
             documents = await select_documents(tx, sorted({row.description_id for row in unheard.values()}))
-            classes = await task_queues.select_classes(tx, sorted({job["class_id"] for job in kept}))
+            classes = await select_classes(tx, sorted({job["class_id"] for job in kept}))
         forms = {row.description_id: WorkForms(documents.get(row.description_id, {})) for row in unheard.values()}
         made = (
             self._job(job, unheard[job["job_id"]], forms, stamp=stamp, now=now)

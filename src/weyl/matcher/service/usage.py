@@ -9,7 +9,7 @@ from weyl.kit.following import Follower
 from weyl.matcher.index import Index
 from weyl.matcher.queries.looks import select_last_submitted
 from weyl.matcher.shares import NOBODY, Ledger, scheduling_of
-from weyl.task_queues import queries as task_queues
+from weyl.task_queues.queries import usage as queries
 
 FLUSH_EVERY_S = 2.0
 # Clocks of processes differ a little, and a transaction that was begun first may end last.
@@ -63,10 +63,10 @@ class Usage:
         try:
             async with self._db.transaction() as tx:
                 if charged:
-                    await task_queues.add_usage(tx, charged, half_lives=half_lives, now=self._clock())
+                    await queries.add_usage(tx, charged, half_lives=half_lives, now=self._clock())
                 if lifts:
                     raised = {(vo, group, NOBODY): usage for (vo, group), usage in lifts.items()}
-                    await task_queues.raise_usage(tx, raised, half_lives=half_lives, now=self._clock())
+                    await queries.raise_usage(tx, raised, half_lives=half_lives, now=self._clock())
         except BaseException:
             self.ledger.put_back(charged, lifts)
             raise
@@ -75,6 +75,6 @@ class Usage:
         now = self._clock()
         since = None if self._read_until is None else self._read_until - READ_AGAIN
         async with self._db.read() as tx:
-            rows = await task_queues.select_usage(tx, since=since)
-        self.ledger.see_usage(((row["vo"], row["owner_group"], row["owner"]), row["usage"], row["at"]) for row in rows)
+            rows = await queries.select_usage(tx, since=since)
+        self.ledger.see_usage(((row.vo, row.owner_group, row.owner), row.usage, row.at) for row in rows)
         self._read_until = now

@@ -17,7 +17,7 @@ from weyl.pilots.queries import submission as queries
 from weyl.pilots.queries.records import Fared, select_records
 from weyl.pilots.throttle import Record
 from weyl.resource_status.service.looks import read_claims
-from weyl.task_queues import queries as task_queues
+from weyl.task_queues.queries import classes as task_queues
 from weyl.tasks.service import enqueue
 
 SUBMIT = Task("pilots.submit", attempts_max=1)

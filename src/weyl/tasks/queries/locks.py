@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from weyl.kit.db import Tx
 from weyl.kit.sql import Sql, fetch_as
 from weyl.tasks.needs import Need
+from weyl.tasks.permits import TaskKeeper
 from weyl.tasks.tables import task_buckets, task_locks
 
 
