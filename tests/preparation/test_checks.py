@@ -122,7 +122,7 @@ async def test_a_check_that_breaks_leaves_nothing_behind(db: Database, submitted
     [job_id] = await submitted(PLAIN)
     async with db.transaction() as tx:
         await tx.execute(sa.text("ALTER TABLE job_history ADD CONSTRAINT refused CHECK (source <> 'JobSanity')"))
-    with pytest.raises(NotChecked, match=f"job {job_id}: IntegrityError"):
+    with pytest.raises(NotChecked, match=f"job {job_id}: CheckViolationError"):
         await check_jobs(db, [[job_id, job_id]], config=_config(), now=utcnow())
     assert (await _jobs(db))[job_id]["status"] == "Received"
     assert await _waiting(db) == []

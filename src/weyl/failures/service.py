@@ -15,7 +15,6 @@ from weyl.failures.models import Elsewhere, FailureCluster, FailureExplained, Fa
 from weyl.failures.policy import Annotator
 from weyl.jobs.permits import JobScope, Readable
 from weyl.jobs.retries import ErrorClass, FailedRun, error_class_of, why_not
-from weyl.kit import json
 from weyl.kit.db import Tx
 from weyl.kit.errors import BadRequest
 from weyl.task_queues.health import Health, standing_of
@@ -53,15 +52,15 @@ async def explain(
     row = await queries.select_failed_job(tx, permit.one(job_id))
     if row is None:
         return None
-    made = signature(failure_text(row["minor_status"], row["application_status"]), [row["owner"]])
-    name, key = row["signature"] or made.name, (row["vo"], row["signature"] or made.name)
+    made = signature(failure_text(row.minor_status, row.application_status), [row.owner])
+    name, key = row.signature or made.name, (row.vo, row.signature or made.name)
     elsewhere = note = None
     if scope is not None:
         said = _shown((await queries.select_said(tx, [key]))[key], scope)
         since = now - SINCE_DEFAULT
-        places = await queries.select_places(tx, row["vo"], name, since=since, owner=scope.owner)
+        places = await queries.select_places(tx, row.vo, name, since=since, owner=scope.owner)
         elsewhere, note = _elsewhere(places, said), said["note"]
-    error_class, exit_code = _read_class(row), _whole(row["exit_code"])
+    error_class, exit_code = _read_class(row), _whole(row.exit_code)
     return FailureExplained(
         signature=name,
         text=made.text,
@@ -71,7 +70,7 @@ async def explain(
         exit_meaning=None if exit_code is None else meaning_of(exit_code),
         host=_host(row, now),
         retry=_why_not(row, error_class, exit_code, config),
-        reruns=row["reruns"],
+        reruns=row.reruns,
         note=note,
     )
 
@@ -88,55 +87,55 @@ def _elsewhere(places: Sequence[tuple[str, str, int]], said: Mapping[str, Any]) 
     )
 
 
-def _read_class(row: Mapping[str, Any]) -> ErrorClass | None:
+def _read_class(row: queries.FailedJob) -> ErrorClass | None:
     """Return the class that the wrapper has named; jobs that were lost have none to name it."""
-    told = json.loads(row["error_class"]) if row["error_class"] else None
-    named = error_class_of(told) if isinstance(told, str) else None
-    return ErrorClass.PILOT if named is None and row["minor_status"].startswith("Job stalled") else named
+    named = error_class_of(row.error_class) if isinstance(row.error_class, str) else None
+    return ErrorClass.PILOT if named is None and row.minor_status.startswith("Job stalled") else named
 
 
-def _whole(text: str | None) -> int | None:
-    value = json.loads(text) if text else None
+def _whole(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _host(row: Mapping[str, Any], now: datetime) -> HostHistory | None:
-    if not row["host"]:
+def _host(row: queries.FailedJob, now: datetime) -> HostHistory | None:
+    if not row.host:
         return None
-    score = None if row["score"] is None else Health(row["score"], row["at"]).now(now)
+    score = None if row.score is None or row.at is None else Health(row.score, row.at).now(now)
     standing = None if score is None else standing_of(score).value
-    return HostHistory(site=row["site"], host=row["host"], score=score, standing=standing, reason=row["reason"] or None)
+    return HostHistory(site=row.site, host=row.host, score=score, standing=standing, reason=row.reason or None)
 
 
-def _why_not(row: Mapping[str, Any], error_class: ErrorClass | None, exit_code: int | None, config: Config) -> str:
-    operations = config.operations.get(row["vo"])
+def _why_not(row: queries.FailedJob, error_class: ErrorClass | None, exit_code: int | None, config: Config) -> str:
+    operations = config.operations.get(row.vo)
     if error_class is None or operations is None:
         return "Nobody who saw it named the class of its error, so it was not run again"
     run = FailedRun(
         error_class,
-        job_type=row["job_type"],
-        counter=row["reschedule_counter"],
-        overrides=Overrides.read(json.loads(row["overrides"]) if row["overrides"] else None),
-        site=row["site"],
-        host=row["host"],
-        memory_mb=row["ram_mb"] or 0,
+        job_type=row.job_type,
+        counter=row.reschedule_counter,
+        overrides=Overrides.read(row.overrides),
+        site=row.site,
+        host=row.host,
+        memory_mb=row.ram_mb or 0,
         exit_code=exit_code,
     )
     reschedulings_max = operations.services.job_scheduling.max_rescheduling
     return why_not(run, operations.matching.retry, reschedulings_max=reschedulings_max)
 
 
-def _shown(row: dict[str, Any], scope: JobScope) -> dict[str, Any]:
+def _shown(row: queries.Said, scope: JobScope) -> dict[str, Any]:
     """Leave out what another user's job said, for those who see their own only."""
-    note = {name: row[name] for name in ("note", "link", "author", "at")} if row["note"] is not None else None
+    note = None
+    if row.note is not None:
+        note = {"note": row.note, "link": row.link, "author": row.author, "at": row.at}
     hidden = {} if scope.owner is None else {"example": "", "job_id": None, "first_seen": None}
-    return {**row, **hidden, "note": note}
+    return {**row._asdict(), **hidden, "note": note}
 
 
 async def annotate(tx: Tx, permit: Annotator, name: str, order: NoteOrder, *, now: datetime) -> None:
     """Say something of a kind of failure, for everybody in the VO; 404 if the VO has none of it."""
     known = await queries.select_said(tx, [(permit.vo, name)])
-    if known[permit.vo, name]["text"] is None:
+    if known[permit.vo, name].text is None:
         raise FailureNotFound(f"Your VO has no failures with the signature {name}")
     if not order.note:
         await queries.delete_note(tx, permit.vo, name)

@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from weyl.jobs.models.bulk import BulkAction
 from weyl.jobs.permits import Forcer, JobScope, Managed, Orderer, Readable
-from weyl.jobs.queries.access import select_access
+from weyl.jobs.queries.access import Access, select_access
+from weyl.jobs.queries.bulk import Meant
 from weyl.kit.db import Tx
 from weyl.kit.errors import Forbidden
 from weyl.kit.http import User
@@ -53,8 +53,8 @@ async def may_manage(tx: Tx, user: User, job_ids: Collection[int], *, legacy_pil
     rows = await _admitted(tx, user, job_ids, administrators=administrators)
     missing = frozenset(job_ids) - rows.keys()
     if user.kind == "user":
-        return Managed({job_id: row["pilot_stamp"] for job_id, row in rows.items()}, missing)
-    past = frozenset(job_id for job_id, row in rows.items() if row["pilot_stamp"] != user.pilot_stamp)
+        return Managed({job_id: row.pilot_stamp for job_id, row in rows.items()}, missing)
+    past = frozenset(job_id for job_id, row in rows.items() if row.pilot_stamp != user.pilot_stamp)
     return Managed(dict.fromkeys(rows, user.pilot_stamp), missing, past)
 
 
@@ -70,10 +70,10 @@ def may_order(user: User, action: BulkAction, *, global_jobs_info: bool) -> Orde
     return Orderer(action, user.vo, owner, JobScope(user.vo, found.owner))
 
 
-def may_change_ordered(orderer: Orderer, rows: Mapping[int, Any]) -> Managed:
+def may_change_ordered(orderer: Orderer, rows: Mapping[int, Access | Meant]) -> Managed:
     """Return the permit on those of these jobs that an order, given earlier, may be about."""
-    allowed = {job_id: row for job_id, row in rows.items() if orderer.may_change(row["vo"], row["owner"])}
-    return Managed({job_id: row["pilot_stamp"] for job_id, row in allowed.items()}, frozenset())
+    allowed = {job_id: row for job_id, row in rows.items() if orderer.may_change(row.vo, row.owner)}
+    return Managed({job_id: row.pilot_stamp for job_id, row in allowed.items()}, frozenset())
 
 
 def may_force(user: User) -> Forcer:
@@ -85,26 +85,24 @@ def may_force(user: User) -> Forcer:
 
 async def _admitted(
     tx: Tx, user: User, job_ids: Collection[int], *, administrators: tuple[str, ...]
-) -> Mapping[int, Any]:
+) -> dict[int, Access]:
     """Return those jobs that exist; raises for one that the user may not know of, whether it exists or not."""
     if user.kind == "user" and not user.has("NormalUser", *administrators):
         raise Forbidden(
             f"This needs the property {' or '.join(['NormalUser', *administrators])}: group {user.group} has none"
         )
     rows = {
-        job_id: row
-        for job_id, row in (await select_access(tx, job_ids, user.pilot_stamp)).items()
-        if row["vo"] == user.vo
+        job_id: row for job_id, row in (await select_access(tx, job_ids, user.pilot_stamp)).items() if row.vo == user.vo
     }
     match user.kind:
         case "user":
-            own = {job_id for job_id, row in rows.items() if row["owner"] == user.preferred_username}
+            own = {job_id for job_id, row in rows.items() if row.owner == user.preferred_username}
             whole = user.has(*administrators) or len(own) == len(set(job_ids))
         case "pilot":
-            whole = len(rows) == len(set(job_ids)) and all(row["ran_here"] for row in rows.values())
+            whole = len(rows) == len(set(job_ids)) and all(row.ran_here for row in rows.values())
         case _:
             whole = set(job_ids) <= {user.job_id} and len(rows) == len(set(job_ids))
-            whole = whole and all(row["ran_here"] for row in rows.values())
+            whole = whole and all(row.ran_here for row in rows.values())
     if not whole:
         raise Forbidden("One of these jobs is not yours, or does not exist")
     return rows

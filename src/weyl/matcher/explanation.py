@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from weyl.jobs.queries.holds import HoldRow
 from weyl.matcher.evaluation import CONDITIONS, Needs, failures
 from weyl.matcher.models import Failing, HoldShown, Near, Step
 from weyl.matcher.offers import PilotOffer
@@ -235,15 +236,15 @@ _PLACES = {"site": "the site", "se": "the storage element", "catalog": "the file
 NAMED_MAX = 5
 
 
-def shown_hold(row: Mapping[str, Any]) -> HoldShown:
+def shown_hold(row: HoldRow) -> HoldShown:
     """Return what holds a job, as it is shown; one that was let go on is looked at in a moment."""
     return HoldShown(
-        reason=row["reason"],
-        text=row["text"],
-        waits_for=row["names"],
-        since=row["since"],
-        until=row["woken_at"] or row["hold_until"],
-        tries=row["tries"],
+        reason=row.reason,
+        text=row.text,
+        waits_for=row.names,
+        since=row.since,
+        until=row.woken_at or row.hold_until,
+        tries=row.tries,
     )
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import NamedTuple, TypedDict
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -13,11 +14,38 @@ from weyl.jobs.tables import jobs
 from weyl.kit.db import Tx
 from weyl.kit.search import SearchSpec
 from weyl.kit.search_sql import search_errors
-from weyl.kit.sql import fetch
+from weyl.kit.sql import Sql, fetch, fetch_as
 
-_SAMPLE = ("JobID", "JobName", "Status", "MinorStatus", "Owner", "Site", "LastUpdateTime")
-_BOUND = sa.select(sa.func.coalesce(sa.func.max(jobs.c.job_id), 0))
-_ROW = (jobs.c.job_id, jobs.c.vo, jobs.c.owner, jobs.c.pilot_stamp)
+_BOUND = Sql("SELECT coalesce(max(job_id), 0) FROM jobs", int)
+
+
+class Counted(TypedDict):
+    """How many jobs of an owner have a status."""
+
+    Status: str
+    Owner: str
+    count: int
+
+
+class Sample(TypedDict):
+    """One of the jobs that an order is about, as it goes over the wire."""
+
+    JobID: int
+    JobName: str
+    Status: str
+    MinorStatus: str
+    Owner: str
+    Site: str
+    LastUpdateTime: datetime
+
+
+class Meant(NamedTuple):
+    """A job that an order is about: whose it is, and its pilot."""
+
+    job_id: int
+    vo: str
+    owner: str
+    pilot_stamp: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +69,10 @@ class Target:
 
 async def select_bound(tx: Tx) -> int:
     """Return the highest id of a job that there is."""
-    return int((await tx.execute(_BOUND)).scalar_one())
+    return await _BOUND.one(tx)
 
 
-async def count_by_status_and_owner(tx: Tx, target: Target) -> list[dict[str, Any]]:
+async def count_by_status_and_owner(tx: Tx, target: Target) -> list[Counted]:
     """Count the jobs by status and owner, from the rows themselves."""
     keys = [jobs.c.status, jobs.c.owner]
     statement = sa.select(*keys, sa.func.count()).where(*target.clauses()).group_by(*keys)
@@ -53,21 +81,20 @@ async def count_by_status_and_owner(tx: Tx, target: Target) -> list[dict[str, An
     return [{"Status": status, "Owner": owner, "count": count} for status, owner, count in rows]
 
 
-async def select_sample(tx: Tx, target: Target, statuses: Collection[str], *, rows: int) -> list[dict[str, Any]]:
+async def select_sample(tx: Tx, target: Target, statuses: Collection[str], *, rows: int) -> list[Sample]:
     """Return the first of the jobs that have one of these statuses."""
-    statement = sa.select(*(COLUMNS[name].label(name) for name in _SAMPLE))
+    statement = sa.select(*(COLUMNS[name].label(name) for name in Sample.__annotations__))
     statement = statement.where(*target.clauses(), _is_among(statuses)).order_by(jobs.c.job_id).limit(rows)
     async with search_errors():
-        return [dict(row) for row in await fetch(tx, statement)]
+        return await fetch_as(tx, Sample, statement)
 
 
-async def select_batch(
-    tx: Tx, target: Target, statuses: Collection[str], *, after: int, size: int
-) -> dict[int, dict[str, Any]]:
+async def select_batch(tx: Tx, target: Target, statuses: Collection[str], *, after: int, size: int) -> dict[int, Meant]:
     """Return the next jobs behind an id that have one of these statuses: VO, owner and pilot."""
-    statement = sa.select(*_ROW).where(*target.clauses(), _is_among(statuses), jobs.c.job_id > after)
+    columns = (jobs.c[name] for name in Meant._fields)
+    statement = sa.select(*columns).where(*target.clauses(), _is_among(statuses), jobs.c.job_id > after)
     rows = await fetch(tx, statement.order_by(jobs.c.job_id).limit(size))
-    return {row["job_id"]: dict(row) for row in rows}
+    return {row["job_id"]: Meant._make(row) for row in rows}
 
 
 def _is_among(statuses: Collection[str]) -> sa.ColumnElement[bool]:

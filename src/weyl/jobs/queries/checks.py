@@ -2,67 +2,83 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from weyl.jobs.ranges import Ranges
 from weyl.jobs.tables import jobs
 from weyl.kit.db import Tx
+from weyl.kit.json import Document
+from weyl.kit.sql import Sql
 
-_UNCHECKED = ("Received", "Checking")
 
-_IN_RANGES = (
-    " JOIN unnest(CAST(:firsts AS bigint[]), CAST(:lasts AS bigint[])) AS wanted (first, last)"
-    " ON job_id BETWEEN first AND last"
+class Unchecked(NamedTuple):
+    """A job that is not checked yet."""
+
+    job_id: int
+    description_id: int
+    vo: str
+    owner: str
+    owner_group: str
+    overrides: Document | None
+
+
+class LockedJob(NamedTuple):
+    """A job that is locked, and still not checked."""
+
+    job_id: int
+    description_id: int
+    vo: str
+    status: str
+    minor_status: str
+    overrides: Document | None
+
+
+_READ = Sql(
+    """
+    SELECT jobs.job_id, description_id, jobs.vo, owner, owner_group, overrides
+    FROM jobs
+    JOIN unnest(CAST(:firsts AS bigint[]), CAST(:lasts AS bigint[])) AS wanted (first, last)
+      ON jobs.job_id BETWEEN first AND last
+    LEFT JOIN job_holds AS hold ON hold.job_id = jobs.job_id
+    WHERE status IN ('Received', 'Checking')
+      -- What is held is looked at when its time has come or somebody has woken it: a task that comes late does nothing.
+      AND (hold.job_id IS NULL OR hold.woken_at IS NOT NULL OR hold.hold_until <= :now)
+    ORDER BY jobs.job_id
+    """,
+    Unchecked,
 )
-# What is held is looked at when its time has come or somebody has woken it: a task that comes late does nothing.
-_READ = (
-    sa.text(
-        "SELECT jobs.job_id, description_id, jobs.vo, owner, owner_group, overrides FROM jobs"
-        f"{_IN_RANGES.replace('job_id', 'jobs.job_id')} LEFT JOIN job_holds AS hold ON hold.job_id = jobs.job_id"
-        " WHERE status IN :unchecked AND (hold.job_id IS NULL OR hold.woken_at IS NOT NULL OR hold.hold_until <= :now)"
-        " ORDER BY jobs.job_id"
-    )
-    .bindparams(
-        sa.bindparam("unchecked", list(_UNCHECKED), expanding=True),
-        sa.bindparam("now", type_=sa.DateTime(timezone=True)),
-    )
-    .columns(overrides=JSONB)
+_LOCK = Sql(
+    """
+    SELECT job_id, description_id, vo, status, minor_status, overrides FROM jobs
+    WHERE job_id = ANY(:job_ids) AND status IN ('Received', 'Checking') ORDER BY job_id FOR UPDATE
+    """,
+    LockedJob,
 )
-_LOCK = (
-    sa.text(
-        "SELECT job_id, description_id, vo, status, minor_status, overrides FROM jobs"
-        " WHERE job_id = ANY(CAST(:job_ids AS bigint[])) AND status IN :unchecked ORDER BY job_id FOR UPDATE"
-    )
-    .bindparams(sa.bindparam("unchecked", list(_UNCHECKED), expanding=True))
-    .columns(overrides=JSONB)
+_DOCUMENTS = Sql(
+    "SELECT description_id, document FROM job_descriptions WHERE description_id = ANY(:description_ids)",
+    tuple[int, Document],
 )
-_DOCUMENTS = sa.text(
-    "SELECT description_id, document FROM job_descriptions"
-    " WHERE description_id = ANY(CAST(:description_ids AS bigint[]))"
-).columns(document=JSONB)
 
 
-async def select_unchecked(tx: Tx, ranges: Ranges, now: datetime) -> list[Mapping[str, Any]]:
+async def select_unchecked(tx: Tx, ranges: Ranges, now: datetime) -> list[Unchecked]:
     """Return those jobs of the ranges that are not checked yet and not held now."""
-    bounds = {"firsts": [first for first, _ in ranges], "lasts": [last for _, last in ranges], "now": now}
-    return [dict(row) for row in (await tx.execute(_READ, bounds)).mappings()]
+    return await _READ.rows(tx, firsts=[first for first, _ in ranges], lasts=[last for _, last in ranges], now=now)
 
 
-async def lock_unchecked(tx: Tx, job_ids: Sequence[int]) -> list[sa.RowMapping]:
+async def lock_unchecked(tx: Tx, job_ids: Sequence[int]) -> list[LockedJob]:
     """Lock and return those jobs that nobody has moved on meanwhile."""
-    return list((await tx.execute(_LOCK, {"job_ids": list(job_ids)})).mappings())
+    return await _LOCK.rows(tx, job_ids=job_ids)
 
 
-async def select_documents(tx: Tx, description_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+async def select_documents(tx: Tx, description_ids: Sequence[int]) -> dict[int, Document]:
     """Return the documents of descriptions by id."""
-    rows = await tx.execute(_DOCUMENTS, {"description_ids": list(description_ids)})
-    return {row.description_id: row.document for row in rows}
+    return dict(await _DOCUMENTS.rows(tx, description_ids=description_ids))
 
 
-async def select_parameters(tx: Tx, job_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+async def select_parameters(tx: Tx, job_ids: Sequence[int]) -> dict[int, Document]:
     """Return the parametric values of jobs by id."""
     statement = sa.select(jobs.c.job_id, jobs.c.parameters).where(
         jobs.c.job_id == sa.any_(sa.literal(list(job_ids), ARRAY(sa.BigInteger))), jobs.c.parameters.is_not(None)
@@ -70,18 +86,21 @@ async def select_parameters(tx: Tx, job_ids: Sequence[int]) -> dict[int, dict[st
     return {row.job_id: row.parameters for row in await tx.execute(statement)}
 
 
-_CHANGE = sa.text(
-    "UPDATE jobs SET status = done.status, minor_status = done.minor_status,"
-    " application_status = done.application_status, class_ids = done.class_ids, last_update_time = :now,"
-    " end_exec_time = CASE WHEN done.status = 'Failed' THEN :now ELSE end_exec_time END"
-    " FROM (SELECT job_id, status, minor_status, application_status,"
-    "  CAST(class_ids AS integer[]) AS class_ids"
-    "  FROM unnest(CAST(:job_ids AS bigint[]), CAST(:outcomes AS integer[]), CAST(:class_ids AS text[]))"
-    "   AS job (job_id, outcome, class_ids)"
-    "  JOIN unnest(CAST(:statuses AS text[]), CAST(:minors AS text[]), CAST(:applications AS text[])) WITH ORDINALITY"
-    "   AS result (status, minor_status, application_status, outcome) USING (outcome)) AS done"
-    " WHERE jobs.job_id = done.job_id"
-).bindparams(sa.bindparam("now", type_=sa.DateTime(timezone=True)))
+_CHANGE = Sql(
+    """
+    UPDATE jobs SET status = done.status, minor_status = done.minor_status,
+      application_status = done.application_status, class_ids = done.class_ids, last_update_time = :now,
+      end_exec_time = CASE WHEN done.status = 'Failed' THEN :now ELSE end_exec_time END
+    FROM (
+      SELECT job_id, status, minor_status, application_status, CAST(class_ids AS integer[]) AS class_ids
+      FROM unnest(CAST(:job_ids AS bigint[]), CAST(:outcomes AS integer[]), CAST(:class_ids AS text[]))
+        AS job (job_id, outcome, class_ids)
+      JOIN unnest(CAST(:statuses AS text[]), CAST(:minors AS text[]), CAST(:applications AS text[])) WITH ORDINALITY
+        AS result (status, minor_status, application_status, outcome) USING (outcome)
+    ) AS done
+    WHERE jobs.job_id = done.job_id
+    """
+)
 
 
 async def update_checked(
@@ -92,28 +111,28 @@ async def update_checked(
     now: datetime,
 ) -> None:
     """Set the outcome of checked jobs: (job, number of the outcome from one, classes), outcomes as three statuses."""
-    await tx.execute(
-        _CHANGE,
-        {
-            "job_ids": [job_id for job_id, _, _ in changes],
-            "outcomes": [outcome for _, outcome, _ in changes],
-            "class_ids": [f"{{{','.join(map(str, class_ids))}}}" for _, _, class_ids in changes],
-            "statuses": [status for status, _, _ in outcomes],
-            "minors": [minor for _, minor, _ in outcomes],
-            "applications": [application for _, _, application in outcomes],
-            "now": now,
-        },
+    await _CHANGE.run(
+        tx,
+        job_ids=[job_id for job_id, _, _ in changes],
+        outcomes=[outcome for _, outcome, _ in changes],
+        class_ids=[f"{{{','.join(map(str, class_ids))}}}" for _, _, class_ids in changes],
+        statuses=[status for status, _, _ in outcomes],
+        minors=[minor for _, minor, _ in outcomes],
+        applications=[application for _, _, application in outcomes],
+        now=now,
     )
 
 
-_RECORD = sa.text(
-    "INSERT INTO job_history (job_id, at, status, minor_status, application_status, source)"
-    " SELECT job_id, at, status, minor_status, application_status, source"
-    " FROM unnest(CAST(:job_ids AS bigint[]), CAST(:records AS integer[])) AS job (job_id, record)"
-    " JOIN unnest(CAST(:times AS timestamptz[]), CAST(:statuses AS text[]), CAST(:minors AS text[]),"
-    "  CAST(:applications AS text[]), CAST(:sources AS text[])) WITH ORDINALITY"
-    "  AS entry (at, status, minor_status, application_status, source, record) USING (record)"
-    " ORDER BY job_id, at"
+_RECORD = Sql(
+    """
+    INSERT INTO job_history (job_id, at, status, minor_status, application_status, source)
+    SELECT job_id, at, status, minor_status, application_status, source
+    FROM unnest(CAST(:job_ids AS bigint[]), CAST(:records AS integer[])) AS job (job_id, record)
+    JOIN unnest(CAST(:times AS timestamptz[]), CAST(:statuses AS text[]), CAST(:minors AS text[]),
+        CAST(:applications AS text[]), CAST(:sources AS text[])) WITH ORDINALITY
+      AS entry (at, status, minor_status, application_status, source, record) USING (record)
+    ORDER BY job_id, at
+    """
 )
 
 
@@ -122,28 +141,28 @@ async def insert_records(
 ) -> None:
     """Add to the history of jobs: (job, number of its record from one); a record is time, statuses, source."""
     times, statuses, minors, applications, sources = zip(*records, strict=True)
-    await tx.execute(
-        _RECORD,
-        {
-            "job_ids": [job_id for job_id, _ in job_records],
-            "records": [record for _, record in job_records],
-            "times": list(times),
-            "statuses": list(statuses),
-            "minors": list(minors),
-            "applications": list(applications),
-            "sources": list(sources),
-        },
+    await _RECORD.run(
+        tx,
+        job_ids=[job_id for job_id, _ in job_records],
+        records=[record for _, record in job_records],
+        times=times,
+        statuses=statuses,
+        minors=minors,
+        applications=applications,
+        sources=sources,
     )
 
 
-_WARN = sa.text(
-    "INSERT INTO job_parameters (job_id, name, value)"
-    " SELECT job_id, :name, to_jsonb(text)"
-    " FROM unnest(CAST(:job_ids AS bigint[]), CAST(:texts AS text[])) AS warning (job_id, text)"
-    " ON CONFLICT (job_id, name) DO UPDATE SET value = excluded.value"
+_WARN = Sql(
+    """
+    INSERT INTO job_parameters (job_id, name, value)
+    SELECT job_id, :name, to_jsonb(text)
+    FROM unnest(CAST(:job_ids AS bigint[]), CAST(:texts AS text[])) AS warning (job_id, text)
+    ON CONFLICT (job_id, name) DO UPDATE SET value = excluded.value
+    """
 )
 
 
 async def put_warnings(tx: Tx, warnings: Mapping[int, str], *, name: str) -> None:
     """Keep what the checks found odd, as a parameter of each job."""
-    await tx.execute(_WARN, {"name": name, "job_ids": list(warnings), "texts": list(warnings.values())})
+    await _WARN.run(tx, name=name, job_ids=list(warnings), texts=list(warnings.values()))

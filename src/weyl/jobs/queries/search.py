@@ -22,7 +22,7 @@ from weyl.kit.search import (
     is_storable,
 )
 from weyl.kit.search_sql import BooleanOrText, Columns, behind, order_by, pick, search_errors, where
-from weyl.kit.sql import estimate, fetch
+from weyl.kit.sql import Sql, WireRow, estimate, fetch
 
 COUNT_MAX = 100_000
 """Up to this many matches are counted one by one; beyond, a lower bound is told."""
@@ -140,7 +140,7 @@ def _sorted(statement: sa.Select[Any], page: Page) -> sa.Select[Any]:
     return statement.distinct().order_by(*order_by(page.sort, shown, last=None), *rest)
 
 
-async def select_page(tx: Tx, selection: Selection, page: Page) -> list[dict[str, Any]]:
+async def select_page(tx: Tx, selection: Selection, page: Page) -> list[WireRow]:
     """Return one page of jobs, one row longer than asked for if there are more."""
     # A cursor is made of the keys of the order, which need not be shown.
     keys = [] if page.distinct or not page.part.is_told else [key.parameter for key in full_order(page.sort, JOB_ID)]
@@ -151,10 +151,10 @@ async def select_page(tx: Tx, selection: Selection, page: Page) -> list[dict[str
     async with search_errors():
         rows = await fetch(tx, _sorted(statement, page).limit(page.part.size + 1))
     answer = [dict(row) for row in rows]
-    return with_flags(answer) if ACCOUNTED_FLAG in page.names else answer
+    return _with_flags(answer) if ACCOUNTED_FLAG in page.names else answer
 
 
-def with_flags(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _with_flags(rows: list[WireRow]) -> list[WireRow]:
     """Turn the text of the accounted flag into the wire's form: true, false or the word `Failed`."""
     for row in rows:
         row[ACCOUNTED_FLAG] = {"true": True, "false": False}.get(row[ACCOUNTED_FLAG], row[ACCOUNTED_FLAG])
@@ -204,7 +204,7 @@ async def count_from_counters(tx: Tx, selection: Selection) -> int:
     return int(total)
 
 
-async def select_counts_from_counters(tx: Tx, selection: Selection, grouping: Sequence[str]) -> list[dict[str, Any]]:
+async def select_counts_from_counters(tx: Tx, selection: Selection, grouping: Sequence[str]) -> list[WireRow]:
     """Count jobs by columns that the counters know."""
     keys = [_COUNTER_COLUMNS[name] for name in grouping]
     statement = sa.select(*keys, _COUNTED_JOBS).where(*_on_counters(selection)).group_by(*keys)
@@ -213,16 +213,14 @@ async def select_counts_from_counters(tx: Tx, selection: Selection, grouping: Se
     return [dict(zip([*grouping, "count"], row, strict=True)) for row in rows]
 
 
-async def select_counts(
-    tx: Tx, selection: Selection, grouping: Sequence[str], *, limit: int | None
-) -> list[dict[str, Any]]:
+async def select_counts(tx: Tx, selection: Selection, grouping: Sequence[str], *, limit: int | None) -> list[WireRow]:
     """Count jobs by any columns, from the rows themselves; returns at most `limit` groups."""
     keys = [COLUMNS[name] for name in grouping]
     statement = sa.select(*keys, sa.func.count()).where(*selection.clauses()).group_by(*keys).limit(limit)
     async with search_errors():
         rows = await fetch(tx, statement)
     counts = [dict(zip([*grouping, "count"], row, strict=True)) for row in rows]
-    return with_flags(counts) if ACCOUNTED_FLAG in grouping else counts
+    return _with_flags(counts) if ACCOUNTED_FLAG in grouping else counts
 
 
 def counts_know(grouping: Sequence[str]) -> bool:
@@ -230,22 +228,28 @@ def counts_know(grouping: Sequence[str]) -> bool:
     return all(name in _COUNTED_NAMES for name in grouping)
 
 
-_FOLD = sa.text(
-    "WITH fresh AS (DELETE FROM job_count_deltas RETURNING *),"
-    f" folded AS (SELECT {', '.join(COUNTED)}, sum(delta) AS delta FROM fresh GROUP BY {', '.join(COUNTED)}"
-    "  HAVING sum(delta) <> 0)"
-    f" INSERT INTO job_counts ({', '.join(COUNTED)}, count) SELECT * FROM folded"
-    f" ON CONFLICT ({', '.join(COUNTED)}) DO UPDATE SET count = job_counts.count + excluded.count"
+_KEYS = ", ".join(COUNTED)
+_FOLD = Sql(
+    f"""
+    WITH fresh AS (
+      DELETE FROM job_count_deltas RETURNING *
+    ), folded AS (
+      SELECT {_KEYS}, sum(delta) AS delta FROM fresh GROUP BY {_KEYS} HAVING sum(delta) <> 0
+    )
+    INSERT INTO job_counts ({_KEYS}, count) SELECT * FROM folded
+    ON CONFLICT ({_KEYS}) DO UPDATE SET count = job_counts.count + excluded.count
+    """
 )
-_SWEEP = sa.text("DELETE FROM job_counts WHERE count = 0")
+_SWEEP = Sql("DELETE FROM job_counts WHERE count = 0")
+_HAS_CHANGES = Sql("SELECT EXISTS (SELECT FROM job_count_deltas)", bool)
 
 
 async def has_changes(tx: Tx) -> bool:
     """Tell whether anything changed since the counters were folded."""
-    return bool(await tx.scalar(sa.text("SELECT EXISTS (SELECT FROM job_count_deltas)")))
+    return await _HAS_CHANGES.one(tx)
 
 
 async def fold_counts(tx: Tx) -> None:
     """Add to the counters what changed since the last time; readers see one sum before, during and after."""
-    await tx.execute(_FOLD)
-    await tx.execute(_SWEEP)
+    await _FOLD.run(tx)
+    await _SWEEP.run(tx)

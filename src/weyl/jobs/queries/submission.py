@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from weyl.jobs.tables import job_descriptions, job_history, jobs, submissions
 from weyl.kit.db import Tx, copy_rows
+from weyl.kit.json import Document
+from weyl.kit.sql import Sql, fetch_as, first_as
 
 JOB_COLUMNS = (
     "job_id",
@@ -29,17 +31,39 @@ JOB_COLUMNS = (
 )
 HISTORY_COLUMNS = ("job_id", "at", "status", "minor_status", "application_status", "source")
 
-_RESERVE = sa.text(
-    "SELECT ARRAY(SELECT nextval(pg_get_serial_sequence('jobs', 'job_id')) FROM generate_series(1, :jobs)),"
-    " ARRAY(SELECT nextval(pg_get_serial_sequence('job_descriptions', 'description_id'))"
-    " FROM generate_series(1, :descriptions))"
+
+class KeptAnswer(NamedTuple):
+    """What was answered to a key."""
+
+    body_hash: bytes
+    job_ids: list[int]
+    submitted_at: datetime
+
+
+class Submitted(NamedTuple):
+    """What was submitted for a job, and what retries have changed of it."""
+
+    job_id: int
+    jdl: str
+    document: Document
+    parameters: Document | None
+    overrides: Document | None
+
+
+_RESERVE = Sql(
+    """
+    SELECT
+      ARRAY(SELECT nextval(pg_get_serial_sequence('jobs', 'job_id')) FROM generate_series(1, :jobs)),
+      ARRAY(SELECT nextval(pg_get_serial_sequence('job_descriptions', 'description_id'))
+        FROM generate_series(1, :descriptions))
+    """,
+    tuple[list[int], list[int]],
 )
 
 
 async def reserve_ids(tx: Tx, *, jobs: int, descriptions: int) -> tuple[list[int], list[int]]:
     """Return new ids of jobs and of descriptions, each in rising order, so that rows can be loaded with COPY."""
-    job_ids, description_ids = (await tx.execute(_RESERVE, {"jobs": jobs, "descriptions": descriptions})).one()
-    return list(job_ids), list(description_ids)
+    return await _RESERVE.one(tx, jobs=jobs, descriptions=descriptions)
 
 
 async def insert_descriptions(tx: Tx, rows: Iterable[Sequence[object]]) -> None:
@@ -57,12 +81,12 @@ async def insert_history(tx: Tx, rows: Iterable[Sequence[object]]) -> None:
     await copy_rows(tx, job_history, HISTORY_COLUMNS, rows)
 
 
-async def select_submission(tx: Tx, identity: dict[str, str], *, since: datetime) -> sa.RowMapping | None:
+async def select_submission(tx: Tx, identity: dict[str, str], *, since: datetime) -> KeptAnswer | None:
     """Find what was answered to this key of this user since a time."""
-    statement = sa.select(submissions.c.body_hash, submissions.c.job_ids, submissions.c.submitted_at).where(
+    statement = sa.select(*(submissions.c[name] for name in KeptAnswer._fields)).where(
         *(submissions.c[name] == value for name, value in identity.items()), submissions.c.submitted_at >= since
     )
-    return (await tx.execute(statement)).mappings().one_or_none()
+    return await first_as(tx, KeptAnswer, statement)
 
 
 async def insert_submission(tx: Tx, identity: dict[str, str], *, answer: dict[str, Any], since: datetime) -> bool:
@@ -81,7 +105,7 @@ async def delete_submissions(tx: Tx, *, before: datetime) -> None:
     await tx.execute(sa.delete(submissions).where(submissions.c.submitted_at < before))
 
 
-async def select_descriptions(tx: Tx, job_ids: Sequence[int]) -> list[sa.RowMapping]:
+async def select_descriptions(tx: Tx, job_ids: Sequence[int]) -> list[Submitted]:
     """Return what was submitted for these jobs: job id, text, document, parametric values, and what retries changed."""
     statement = (
         sa.select(
@@ -91,4 +115,4 @@ async def select_descriptions(tx: Tx, job_ids: Sequence[int]) -> list[sa.RowMapp
         .where(jobs.c.job_id == sa.any_(sa.literal(list(job_ids), sa.ARRAY(sa.BigInteger))))
         .order_by(jobs.c.job_id)
     )
-    return list((await tx.execute(statement)).mappings())
+    return await fetch_as(tx, Submitted, statement)

@@ -24,7 +24,7 @@ async def get_job_parameters(job_id: int, actor: CurrentActor, *, tx: ReadTx, ru
     parameters = await select_parameters(tx, permit.one(job_id))
     if rules.attributes:
         [row] = await select_descriptions(tx, [job_id])
-        parameters |= rules.shown(fill(row["document"], row["parameters"], job_id))
+        parameters |= rules.shown(fill(row.document, row.parameters, job_id))
     return json_response(parameters)
 
 

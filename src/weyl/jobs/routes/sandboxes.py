@@ -60,7 +60,7 @@ async def assign_sandbox_to_job(
     permit.all_exist()
     permit.all_run()
     job = (await select_access(tx, [job_id], None))[job_id]
-    await service.assign_output(tx, job_id, pfn=pfn, owner=(job["vo"], job["owner"]))
+    await service.assign_output(tx, job_id, pfn=pfn, owner=(job.vo, job.owner))
 
 
 @router.delete("/{job_id}/sandbox", operation_id="jobs_unassign_job_sandboxes")

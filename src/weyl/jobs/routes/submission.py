@@ -207,7 +207,7 @@ async def get_jdl(job_id: int, actor: CurrentActor, tx: ReadTx) -> Response:
     """Answer with the description of a job as it was submitted, a parametric job's with its own values."""
     permit = await may_read(tx, actor, [job_id])
     [row] = await select_descriptions(tx, [permit.one(job_id)])
-    return PlainTextResponse(text_of_job(row["jdl"], row["document"], row["parameters"], job_id))
+    return PlainTextResponse(text_of_job(row.jdl, row.document, row.parameters, job_id))
 
 
 @router.get("/{job_id}/requirements", operation_id="jobs_get_requirements", response_model=dict[str, Any])
@@ -215,9 +215,9 @@ async def get_requirements(job_id: int, actor: CurrentActor, tx: ReadTx, *, conf
     """Answer with what the job needs of a pilot: defaults of the VO filled in, and what retries have changed of it."""
     permit = await may_read(tx, actor, [job_id])
     [row] = await select_descriptions(tx, [permit.one(job_id)])
-    description = Description.read(fill(row["document"], row["parameters"], job_id))
+    description = Description.read(fill(row.document, row.parameters, job_id))
     resolved = resolve(description, Limits.of(config.operations[actor.vo]))
-    overrides = Overrides.read(row["overrides"])
+    overrides = Overrides.read(row.overrides)
     changed = replace(resolved, alternatives=tuple(map(overrides.applied, resolved.alternatives)))
     attempts = await select_attempts(tx, [job_id])
-    return json_response({**changed.wire(), "overrides": row["overrides"], "attempts": attempts})
+    return json_response({**changed.wire(), "overrides": row.overrides, "attempts": attempts})

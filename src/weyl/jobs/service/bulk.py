@@ -18,7 +18,7 @@ from weyl.jobs.permits import JobScope, Managed, Orderer
 from weyl.jobs.policy import may_change_ordered
 from weyl.jobs.queries import bulk as queries
 from weyl.jobs.queries import search as search_queries
-from weyl.jobs.queries.access import select_access
+from weyl.jobs.queries.access import Access, select_access
 from weyl.jobs.service import commands
 from weyl.jobs.service.removal import remove
 from weyl.jobs.service.reschedule import reschedule
@@ -62,7 +62,7 @@ class Planned:
 
     count: int
     by: dict[str, dict[str, int]]
-    sample: list[dict[str, Any]]
+    sample: list[queries.Sample]
     not_allowed: int
     not_possible: int
     missing: int
@@ -113,7 +113,7 @@ async def plan(tx: Tx, orderer: Orderer, order: BulkOrder) -> Planned:
     )
 
 
-async def _counts(tx: Tx, target: queries.Target) -> list[dict[str, Any]]:
+async def _counts(tx: Tx, target: queries.Target) -> Sequence[Mapping[str, Any]]:
     selection = search_queries.Selection(target.scope, target.specs)
     if target.ids is None and selection.is_counted():
         return await search_queries.select_counts_from_counters(tx, selection, ["Status", "Owner"])
@@ -173,7 +173,7 @@ def bulk_handler(config: ConfigStore, references: Sequence[JobReferences]) -> Ba
         action = BulkAction(batch.kind.removeprefix(KIND))
         orderer = Orderer(action, batch.vo, arguments["owner"], JobScope(batch.vo, arguments["seen_owner"]))
         if batch.items is not None:
-            rows: Mapping[int, Any] = await select_access(tx, batch.items, None)
+            rows: Mapping[int, Access | queries.Meant] = await select_access(tx, batch.items, None)
         else:
             target = queries.Target(
                 _changeable(orderer), _SPECS.validate_python(arguments["search"]), bound=arguments["bound"]
@@ -188,15 +188,17 @@ def bulk_handler(config: ConfigStore, references: Sequence[JobReferences]) -> Ba
     return do
 
 
-def _refused(orderer: Orderer, rows: Mapping[int, Any], named: Sequence[int], permit: Managed) -> dict[int, str]:
+def _refused(
+    orderer: Orderer, rows: Mapping[int, Access | queries.Meant], named: Sequence[int], permit: Managed
+) -> dict[int, str]:
     """Why those that were named cannot be touched at all; of another VO's job nothing is said."""
     refused: dict[int, str] = {}
     for job_id in named:
         row = rows.get(job_id)
-        if row is None or not orderer.may_see(row["vo"], row["owner"]):
+        if row is None or not orderer.may_see(row.vo, row.owner):
             refused[job_id] = NOT_FOUND
         elif job_id not in permit.runs:
-            refused[job_id] = f"is a job of {row['owner']}"
+            refused[job_id] = f"is a job of {row.owner}"
     return refused
 
 

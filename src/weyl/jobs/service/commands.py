@@ -51,7 +51,7 @@ async def _order(
     # the queue first, then the jobs: that is everybody's order of locks
     await task_queues.remove_jobs(tx, sorted(permit.current()))
     rows = await queries.lock_jobs(tx, permit.current())
-    steps = {job_id: plan(row["status"]) for job_id, row in rows.items()}
+    steps = {job_id: plan(row.status) for job_id, row in rows.items()}
     reports: dict[int, list[Report]] = {
         job_id: [
             Report(now + timedelta(microseconds=number), status, minor, source=source)
@@ -64,5 +64,5 @@ async def _order(
     (outcome,) = await set_statuses(tx, [StatusRequest(permit, reports, now, is_ours=True)])
     for job_id, wanted in steps.items():
         if not wanted:
-            outcome.failed[job_id] = f"A job that is {rows[job_id]['status']} cannot be {verb}"
+            outcome.failed[job_id] = f"A job that is {rows[job_id].status} cannot be {verb}"
     return outcome

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from weyl.config.models import Config
 from weyl.descriptions.overrides import Overrides
@@ -35,7 +34,7 @@ async def take_back(
 ) -> None:
     """Do the same with some jobs of pilots, given with the pilot of each; those that others have by now stay."""
     rows = await queries.lock_jobs_of_pilots(tx, sorted(set(job_ids.values())))
-    chosen = {job_id: row for job_id, row in rows.items() if job_ids.get(job_id) == row["pilot_stamp"]}
+    chosen = {job_id: row for job_id, row in rows.items() if job_ids.get(job_id) == row.pilot_stamp}
     await _resolve(tx, chosen, config=config, now=now, reason=reason, starts=starts)
 
 
@@ -45,10 +44,10 @@ async def with_jobs(tx: Tx, stamps: Collection[str]) -> set[str]:
 
 
 async def _resolve(
-    tx: Tx, rows: Mapping[int, Any], *, config: Config, now: datetime, reason: str, starts: Starts
+    tx: Tx, rows: Mapping[int, queries.Run], *, config: Config, now: datetime, reason: str, starts: Starts
 ) -> None:
-    found = {job_id: start_of(job_id, row["status"], starts.get(row["pilot_stamp"])) for job_id, row in rows.items()}
-    next_setups = {job_id: next_setup(Overrides.read(rows[job_id]["overrides"])) for job_id in _of(found, Start.SETUP)}
+    found = {job_id: start_of(job_id, row.status, starts.get(row.pilot_stamp or "")) for job_id, row in rows.items()}
+    next_setups = {job_id: next_setup(Overrides.read(rows[job_id].overrides)) for job_id in _of(found, Start.SETUP)}
     again = {job_id: overrides for job_id, overrides in next_setups.items() if overrides is not None}
     waiting = {job_id: rows[job_id] for job_id in (*_of(found, Start.NO), *again)}
     await give_back(tx, waiting, again, config=config, now=now)

@@ -2,12 +2,11 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from weyl.config.service import ConfigStore
 from weyl.jobs.arrivals import Gap, follow
 from weyl.jobs.policy import may_search
-from weyl.jobs.queries.arrivals import select_arrived, select_history_end
+from weyl.jobs.queries.arrivals import Arrived, select_arrived, select_history_end
 from weyl.kit.changes import Change, News, Reach
 from weyl.kit.db import Database
 from weyl.kit.http import User
@@ -43,7 +42,7 @@ class JobFeed:
             end = await select_history_end(tx)
             start = max(0, end - LOOK_BACK)
             there = await select_arrived(tx, start, gaps=(), limit=LOOK_BACK * 2)
-        arrived = [row["history_id"] for row in there]
+        arrived = [row.history_id for row in there]
         self._position, self._gaps = follow(start, (), [*arrived, end] if end else arrived, now_s=self._clock())
         if end and end not in arrived:
             self._gaps.append(Gap(end, end, self._clock()))
@@ -57,13 +56,13 @@ class JobFeed:
             if len(rows) >= RECORDS_MAX:
                 self._position, self._gaps = await select_history_end(tx), []
                 return News((), self._position, is_whole=False)
-        numbers = [row["history_id"] for row in rows]
+        numbers = [row.history_id for row in rows]
         self._position, self._gaps = follow(self._position, self._gaps, numbers, now_s=self._clock())
-        return News(self._changes([row for row in rows if row["vo"] is not None]), self._position)
+        return News(self._changes([row for row in rows if row.vo is not None]), self._position)
 
-    def _changes(self, rows: Sequence[Any]) -> list[Change]:
-        found = {row["job_id"]: row for row in rows}
-        return [Change(job_id, row["vo"], row["owner"], row["status"]) for job_id, row in found.items()]
+    def _changes(self, rows: Sequence[Arrived]) -> list[Change]:
+        found = {row.job_id: row for row in rows}
+        return [Change(job_id, row.vo, row.owner, row.status or "") for job_id, row in found.items()]
 
 
 class QueueFeed(JobFeed):
@@ -73,6 +72,6 @@ class QueueFeed(JobFeed):
         """Let those know who may look at the task queues."""
         return Reach(may_see(user).vo)
 
-    def _changes(self, rows: Sequence[Any]) -> list[Change]:
-        found = {class_id: row["vo"] for row in rows for class_id in row["class_ids"] or ()}
+    def _changes(self, rows: Sequence[Arrived]) -> list[Change]:
+        found = {class_id: row.vo for row in rows for class_id in row.class_ids or ()}
         return [Change(class_id, vo, None, "") for class_id, vo in found.items()]

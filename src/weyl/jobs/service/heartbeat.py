@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from weyl.jobs.models.heartbeat import HeartbeatData
 from weyl.jobs.permits import Managed
 from weyl.jobs.queries import commands as command_queries
 from weyl.jobs.queries import heartbeat as queries
 from weyl.jobs.queries import status as status_queries
+from weyl.jobs.queries.commands import Command
 from weyl.jobs.states import Change, Report, merge, not_late
 from weyl.kit import json
 from weyl.kit.db import Tx
@@ -18,8 +18,6 @@ SOURCE = "Heartbeat"
 # A heartbeat of a job in one of these proves that it runs.
 AWAKENED = frozenset({"Matched", "Stalled"})
 STANDARD_OUTPUT, STANDARD_ERROR = "StandardOutput", "StandardError"
-
-Command = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +45,8 @@ async def add_heartbeats(tx: Tx, requests: Sequence[HeartbeatRequest]) -> list[l
     return await _deliver(tx, requests, now)
 
 
-async def _note_life(tx: Tx, rows: Mapping[int, Any], now: datetime) -> None:
-    awakened = {job_id: row for job_id, row in rows.items() if row["status"] in AWAKENED}
+async def _note_life(tx: Tx, rows: Mapping[int, status_queries.Locked], now: datetime) -> None:
+    awakened = {job_id: row for job_id, row in rows.items() if row.status in AWAKENED}
     others = [job_id for job_id in rows if job_id not in awakened]
     if others:
         await status_queries.update_heart_beat_times(tx, others, now)
@@ -60,7 +58,7 @@ async def _note_life(tx: Tx, rows: Mapping[int, Any], now: datetime) -> None:
         )
 
 
-async def _running(tx: Tx, rows: Mapping[int, Any], now: datetime) -> dict[int, Change]:
+async def _running(tx: Tx, rows: Mapping[int, status_queries.Locked], now: datetime) -> dict[int, Change]:
     states = await status_queries.select_states(tx, rows)
     changes = {}
     for job_id, state in states.items():

@@ -10,6 +10,7 @@ import structlog
 from weyl.config.models import Config
 from weyl.jobs.holds import Hold, opened, tries_of
 from weyl.jobs.queries import holds as queries
+from weyl.jobs.queries.checks import LockedJob
 from weyl.jobs.service.check_queue import check_soon
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database, Tx
@@ -37,20 +38,20 @@ class Held:
 
 
 async def settle(
-    tx: Tx, decided: Sequence[tuple[Mapping[str, Any], Hold | None]], *, requests: Mapping[int, int], now: datetime
+    tx: Tx, decided: Sequence[tuple[LockedJob, Hold | None]], *, requests: Mapping[int, int], now: datetime
 ) -> None:
     """Hold those jobs of a batch that have a hold, and forget what held the others; `requests` are stage requests."""
-    previous = await queries.select_tries(tx, [row["job_id"] for row, _ in decided])
-    free = [row["job_id"] for row, hold in decided if hold is None and row["job_id"] in previous]
+    previous = await queries.select_tries(tx, [row.job_id for row, _ in decided])
+    free = [row.job_id for row, hold in decided if hold is None and row.job_id in previous]
     if free:
         await queries.delete_holds(tx, free)
     found = [
         Held(
-            row["job_id"],
-            row["vo"],
+            row.job_id,
+            row.vo,
             hold,
-            tries_of(hold, previous.get(row["job_id"])),
-            requests.get(row["job_id"]),
+            tries_of(hold, previous.get(row.job_id)),
+            requests.get(row.job_id),
         )
         for row, hold in decided
         if hold is not None

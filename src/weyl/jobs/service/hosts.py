@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 from weyl.jobs.queries import hosts as queries
+from weyl.jobs.queries.reschedule import Run
 from weyl.jobs.retries import ErrorClass
 from weyl.kit.db import Tx, notify
 from weyl.task_queues.health import CHANNEL, RunEnd, after, standing_of
@@ -13,7 +13,7 @@ FORGET_AFTER = timedelta(days=1)
 _GOOD, _BAD = frozenset({"Done", "Completed", "Completing"}), "Failed"
 
 
-async def note_ends(tx: Tx, rows: Mapping[int, Any], classes: Mapping[int, ErrorClass | None], now: datetime) -> None:
+async def note_ends(tx: Tx, rows: Mapping[int, Run], classes: Mapping[int, ErrorClass | None], now: datetime) -> None:
     """Note how runs ended; matchers are told when what a host may get has changed."""
     ends: dict[queries.Host, list[RunEnd]] = {}
     for job_id, row in rows.items():
@@ -37,16 +37,16 @@ async def note_ends(tx: Tx, rows: Mapping[int, Any], classes: Mapping[int, Error
             break
 
 
-def _run_end(row: Any, error_class: ErrorClass | None) -> RunEnd | None:
-    host = (row["allocated"] or {}).get("host")
-    if not host or error_class is ErrorClass.PILOT or (row["status"] not in _GOOD and row["status"] != _BAD):
+def _run_end(row: Run, error_class: ErrorClass | None) -> RunEnd | None:
+    host = (row.allocated or {}).get("host")
+    if not host or error_class is ErrorClass.PILOT or (row.status not in _GOOD and row.status != _BAD):
         return None
-    start, end = row["start_exec_time"], row["end_exec_time"]
+    start, end = row.start_exec_time, row.end_exec_time
     return RunEnd(
-        row["site"],
+        row.site,
         host,
-        owner=f"{row['vo']}/{row['owner']}",
-        is_good=row["status"] in _GOOD,
+        owner=f"{row.vo}/{row.owner}",
+        is_good=row.status in _GOOD,
         is_host_fault=error_class is ErrorClass.HOST,
         is_program_fault=error_class in (None, ErrorClass.PAYLOAD, ErrorClass.MEMORY, ErrorClass.TIME),
         ran_s=None if start is None or end is None else max(0.0, (end - start).total_seconds()),

@@ -31,8 +31,8 @@ async def patch(tx: Tx, permit: Managed, updates: Mapping[int, JobMetaData]) -> 
     sites = {job_id: values.pop(SITE) for job_id, values in given.items() if SITE in values}
     if sites:
         for row in await queries.lock_sites(tx, sites):
-            if row["pilot_stamp"] and row["status"] in ON_NODE and row["site"] != sites[row["job_id"]]:
-                raise SiteIsKnown(row["job_id"], row["site"])
+            if row.pilot_stamp and row.status in ON_NODE and row.site != sites[row.job_id]:
+                raise SiteIsKnown(row.job_id, row.site)
         await queries.update_sites(tx, sites)
     await queries.upsert_parameters(
         tx, ((job_id, name, _json_text(value)) for job_id, values in given.items() for name, value in values.items())

@@ -6,12 +6,13 @@ from typing import Any
 
 from weyl.jobs.queries import commands as command_queries
 from weyl.jobs.queries import status as queries
+from weyl.jobs.queries.reschedule import Run
 from weyl.jobs.states import FINAL, Change, HistoryRecord, Report, not_late
 from weyl.kit.db import Tx
 from weyl.task_queues import service as task_queues
 
 
-async def move(tx: Tx, rows: Mapping[int, Any], step: Report, *, now: datetime) -> None:
+async def move(tx: Tx, rows: Mapping[int, queries.Locked | Run], step: Report, *, now: datetime) -> None:
     """Move locked jobs to a status; what the step leaves open stays, and nothing makes it late."""
     if not rows:
         return
@@ -39,16 +40,16 @@ def records(states: Mapping[int, Any], steps: Sequence[Report]) -> list[tuple[in
     ]
 
 
-async def end_runs(tx: Tx, rows: Mapping[int, Any], *, now: datetime) -> None:
+async def end_runs(tx: Tx, rows: Mapping[int, queries.Locked | Run], *, now: datetime) -> None:
     """Ask whatever still runs of these locked jobs to end."""
     if rows:
-        await command_queries.insert_kills(tx, {job_id: row["pilot_stamp"] for job_id, row in rows.items()}, now)
+        await command_queries.insert_kills(tx, {job_id: row.pilot_stamp for job_id, row in rows.items()}, now)
 
 
 async def fail(tx: Tx, job_ids: Sequence[int], *, minor_status: str, source: str, now: datetime) -> None:
     """Fail those of these jobs that have not ended, wherever they stand."""
     await task_queues.remove_jobs(tx, job_ids)
     rows = await queries.lock_jobs(tx, job_ids)
-    alive = {job_id: row for job_id, row in rows.items() if row["status"] not in FINAL | {"Deleted"}}
+    alive = {job_id: row for job_id, row in rows.items() if row.status not in FINAL | {"Deleted"}}
     await move(tx, alive, Report(now, "Failed", minor_status, source=source), now=now)
     await end_runs(tx, alive, now=now)

@@ -15,14 +15,14 @@ PARAMETERS = {Stream.OUTPUT: STANDARD_OUTPUT, Stream.ERROR: STANDARD_ERROR}
 async def look(tx: Tx, permit: Readable, job_id: int, *, stream: Stream, tail: int | None) -> Glance:
     """Return the end of a stream, so many lines of it."""
     row = await select_shown(tx, permit.one(job_id), PARAMETERS[stream])
-    text = None if row["value"] is None else last_lines(str(row["value"]), tail)
+    text = None if row.value is None else last_lines(str(row.value), tail)
     return Glance(
         job_id=job_id,
-        status=row["status"],
+        status=row.status,
         stream=stream,
         text=text,
-        heard_at=row["heart_beat_time"],
-        is_asked=row["is_asked"],
+        heard_at=row.heart_beat_time,
+        is_asked=row.is_asked,
     )
 
 

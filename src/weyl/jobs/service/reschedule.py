@@ -73,9 +73,9 @@ async def reschedule(tx: Tx, permit: Managed, *, config: Config, now: datetime, 
     if reset:
         starts = {job_id: replace(start, overrides=NONE) for job_id, start in starts.items()}
     untouched = {
-        job_id: row["class_ids"]
+        job_id: row.class_ids
         for job_id, row in rows.items()
-        if row["status"] == "Waiting" and job_id not in starts and job_id not in exhausted
+        if row.status == "Waiting" and job_id not in starts and job_id not in exhausted
     }
     await return_to_queue(tx, untouched)
     await end_runs(tx, _on_node(rows, exhausted.keys() | starts.keys()), now=now)
@@ -87,13 +87,13 @@ async def reschedule(tx: Tx, permit: Managed, *, config: Config, now: datetime, 
 
 
 async def give_back(
-    tx: Tx, rows: Mapping[int, Any], overrides: Mapping[int, Overrides], *, config: Config, now: datetime
+    tx: Tx, rows: Mapping[int, queries.Run], overrides: Mapping[int, Overrides], *, config: Config, now: datetime
 ) -> None:
     """Let locked jobs that a pilot had taken, but not started, wait again; that costs them no rescheduling.
 
     Those with overrides begin with these.
     """
-    counters = {job_id: row["reschedule_counter"] for job_id, row in rows.items()}
+    counters = {job_id: row.reschedule_counter for job_id, row in rows.items()}
     outcome = Rescheduled()
     starts = await starts_of(tx, rows, counters, config, outcome)
     starts = {
@@ -105,17 +105,17 @@ async def give_back(
 
 
 def _decided(
-    rows: Mapping[int, Any], outcome: Rescheduled, *, config: Config, reset: bool
-) -> tuple[dict[int, Any], dict[int, int]]:
+    rows: Mapping[int, queries.Run], outcome: Rescheduled, *, config: Config, reset: bool
+) -> tuple[dict[int, queries.Run], dict[int, int]]:
     """The jobs that fail now, and the new counters of those that run again; reasons go into the outcome."""
-    exhausted: dict[int, Any] = {}
+    exhausted: dict[int, queries.Run] = {}
     counters: dict[int, int] = {}
     for job_id, row in rows.items():
-        operations = config.operations[row["vo"]]
+        operations = config.operations[row.vo]
         verdict = decide(
-            row["status"],
-            row["reschedule_counter"],
-            is_verified=row["verified_flag"],
+            row.status,
+            row.reschedule_counter,
+            is_verified=row.verified_flag,
             reschedulings_max=operations.services.job_scheduling.max_rescheduling,
             reset=reset,
         )
@@ -129,28 +129,28 @@ def _decided(
 
 
 async def starts_of(
-    tx: Tx, rows: Mapping[int, Any], counters: Mapping[int, int], config: Config, outcome: Rescheduled
+    tx: Tx, rows: Mapping[int, queries.Run], counters: Mapping[int, int], config: Config, outcome: Rescheduled
 ) -> dict[int, Start]:
     """Read the descriptions again, equal ones once; one that the VO does not take any more goes into the outcome."""
     if not rows:
         return {}
-    descriptions = await queries.select_descriptions(tx, (row["description_id"] for row in rows.values()))
+    descriptions = await queries.select_descriptions(tx, (row.description_id for row in rows.values()))
     read: dict[tuple[Any, ...], tuple[str, int] | str] = {}
     starts: dict[int, Start] = {}
     for job_id, row in rows.items():
-        description = descriptions[row["description_id"]]
-        names = parametric.varying(description["document"], ATTRIBUTES)
-        deciding = parametric.fill_some(description["document"], names, row["parameters"])
-        owner = Owner(row["vo"], row["owner_group"], row["owner"])
-        key = (row["description_id"], owner, repr(deciding))
+        description = descriptions[row.description_id]
+        names = parametric.varying(description.document, ATTRIBUTES)
+        deciding = parametric.fill_some(description.document, names, row.parameters)
+        owner = Owner(row.vo, row.owner_group, row.owner)
+        key = (row.description_id, owner, repr(deciding))
         if key not in read:
-            read[key] = _read(parametric.common(description["document"]) | deciding, owner, config)
+            read[key] = _read(parametric.common(description.document) | deciding, owner, config)
         found = read[key]
         if isinstance(found, str):
             outcome.failed[job_id] = found
             continue
-        jdl = text_of_job(description["jdl"], description["document"], row["parameters"], job_id)
-        overrides = Overrides.read(row["overrides"])
+        jdl = text_of_job(description.jdl, description.document, row.parameters, job_id)
+        overrides = Overrides.read(row.overrides)
         starts[job_id] = Start(*found, counter=counters[job_id], jdl=jdl, overrides=overrides)
     return starts
 
@@ -165,11 +165,11 @@ def _read(document: dict[str, Any], owner: Owner, config: Config) -> tuple[str, 
         return f"Illegal Job JDL: {error.detail}"
 
 
-def _on_node(rows: Mapping[int, Any], job_ids: set[int]) -> dict[int, Any]:
-    return {job_id: rows[job_id] for job_id in job_ids if rows[job_id]["status"] in ON_NODE}
+def _on_node(rows: Mapping[int, queries.Run], job_ids: set[int]) -> dict[int, queries.Run]:
+    return {job_id: rows[job_id] for job_id in job_ids if rows[job_id].status in ON_NODE}
 
 
-async def begin_anew(tx: Tx, rows: Mapping[int, Any], starts: Mapping[int, Start], *, now: datetime) -> None:
+async def begin_anew(tx: Tx, rows: Mapping[int, queries.Run], starts: Mapping[int, Start], *, now: datetime) -> None:
     """Archive the last run of locked jobs, and let their checks begin again."""
     if not starts:
         return
@@ -180,7 +180,7 @@ async def begin_anew(tx: Tx, rows: Mapping[int, Any], starts: Mapping[int, Start
     entries = [entry for job_id in job_ids for entry in records({job_id: states[job_id]}, _steps(starts[job_id], now))]
     await status_queries.insert_history(tx, entries)
     await check_soon(tx, [job_id for job_id, start in starts.items() if not start.after_s])
-    later = [(job_id, rows[job_id]["vo"], _wait(start)) for job_id, start in starts.items() if start.after_s]
+    later = [(job_id, rows[job_id].vo, _wait(start)) for job_id, start in starts.items() if start.after_s]
     await holds.hold_anew(tx, job_ids, later, now=now)
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from weyl.config.models import Config
 from weyl.descriptions.overrides import Overrides
@@ -42,8 +41,8 @@ async def settle(tx: Tx, ended: Mapping[int, ErrorClass | None], *, config: Conf
         exit_codes = await queries.select_exit_codes(tx, programs)
     runs: dict[int, NextRun] = {}
     for job_id, row in rows.items():
-        operations = config.operations.get(row["vo"])
-        if operations is None or row["status"] != "Failed" or not row["verified_flag"]:
+        operations = config.operations.get(row.vo)
+        if operations is None or row.status != "Failed" or not row.verified_flag:
             continue
         run = _failed_run(row, failed[job_id], exit_codes.get(job_id))
         reschedulings_max = operations.services.job_scheduling.max_rescheduling
@@ -56,7 +55,7 @@ async def settle(tx: Tx, ended: Mapping[int, ErrorClass | None], *, config: Conf
 
 async def _run_again(
     tx: Tx,
-    rows: Mapping[int, Any],
+    rows: Mapping[int, queries.Run],
     runs: Mapping[int, NextRun],
     *,
     failed: Mapping[int, ErrorClass],
@@ -78,23 +77,23 @@ async def _run_again(
     await begin_anew(tx, rows, starts, now=now)
 
 
-def _lists_exit_codes(row: Any, config: Config) -> bool:
-    operations = config.operations.get(row["vo"])
+def _lists_exit_codes(row: queries.Run, config: Config) -> bool:
+    operations = config.operations.get(row.vo)
     if operations is None:
         return False
     retries = operations.matching.retry
-    own = retries.per_job_type.get(row["job_type"])
+    own = retries.per_job_type.get(row.job_type)
     return bool(retries.payload.exit_codes or (own is not None and own.payload is not None and own.payload.exit_codes))
 
 
-def _failed_run(row: Any, error_class: ErrorClass, exit_code: int | None) -> FailedRun:
-    allocated = row["allocated"] or {}
+def _failed_run(row: queries.Run, error_class: ErrorClass, exit_code: int | None) -> FailedRun:
+    allocated = row.allocated or {}
     return FailedRun(
         error_class,
-        job_type=row["job_type"],
-        counter=row["reschedule_counter"],
-        overrides=Overrides.read(row["overrides"]),
-        site=row["site"],
+        job_type=row.job_type,
+        counter=row.reschedule_counter,
+        overrides=Overrides.read(row.overrides),
+        site=row.site,
         host=allocated.get("host"),
         memory_mb=allocated.get("ram_mb") or 0,
         exit_code=exit_code,

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import structlog
 
@@ -25,7 +24,7 @@ REPORTS_MISSED_MIN = 3
 
 log = structlog.get_logger(__name__)
 
-Rows = Mapping[int, Any]
+Rows = Mapping[int, queries.Run]
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ async def set_statuses(tx: Tx, requests: Sequence[StatusRequest]) -> list[Outcom
     await _write(tx, batch)
     await _follow_up(tx, batch, rows, now=max(request.now for request in requests))
     stayed = [job_id for job_id in left_queue if before.get(job_id) == batch.status(job_id) == "Waiting"]
-    await return_to_queue(tx, {job_id: rows[job_id]["class_ids"] for job_id in stayed})
+    await return_to_queue(tx, {job_id: rows[job_id].class_ids for job_id in stayed})
     return outcomes
 
 
@@ -187,9 +187,9 @@ async def return_to_queue(tx: Tx, class_ids: Mapping[int, Sequence[int]]) -> Non
     await task_queues.return_jobs(tx, pairs)
 
 
-async def _follow_up(tx: Tx, batch: _Batch, rows: Mapping[int, Any], *, now: datetime) -> None:
+async def _follow_up(tx: Tx, batch: _Batch, rows: Mapping[int, queries.Locked], *, now: datetime) -> None:
     ended = {
-        job_id: rows[job_id]["pilot_stamp"]
+        job_id: rows[job_id].pilot_stamp
         for job_id, changes in batch.changes.items()
         if any(change.status in ENDED_BY_HAND & change.accepted for change in changes)
     }

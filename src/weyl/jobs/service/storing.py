@@ -70,9 +70,9 @@ async def replayed(tx: Tx, key: RequestKey | None, submitter: Submitter, now: da
     row = await queries.select_submission(tx, _identity(key, submitter), since=now - KEY_LIFETIME)
     if row is None:
         return None
-    if row["body_hash"] != _body_hash(key, submitter):
+    if row.body_hash != _body_hash(key, submitter):
         raise KeyReused
-    return Submitted(row["job_ids"], row["submitted_at"])
+    return Submitted(row.job_ids, row.submitted_at)
 
 
 async def store(tx: Tx, wanted: NewJobs, *, config: Config, now: datetime, rules: SubmissionRules) -> Submitted:

@@ -6,7 +6,8 @@ from typing import TypeVar
 import structlog
 
 from weyl.config.service import ConfigStore
-from weyl.jobs.service.heartbeat import Command, HeartbeatRequest, add_heartbeats
+from weyl.jobs.queries.commands import Command
+from weyl.jobs.service.heartbeat import HeartbeatRequest, add_heartbeats
 from weyl.jobs.service.retry import report_statuses
 from weyl.jobs.service.status import Outcome, StatusRequest
 from weyl.kit.coalesce import Coalescer

@@ -36,7 +36,7 @@ async def _expire_some(db: Database, vo: str, before: datetime, now: datetime) -
             await task_queues.remove_jobs(tx, job_ids)
             rows = await lock_jobs(tx, job_ids)
             # somebody may have matched or moved one between the look and the lock
-            waiting = {job_id: row for job_id, row in rows.items() if row["status"] == "Waiting"}
+            waiting = {job_id: row for job_id, row in rows.items() if row.status == "Waiting"}
             await move(tx, waiting, Report(now, "Failed", MINOR_EXPIRED, source="Matcher"), now=now)
         return len(waiting)
 

@@ -42,7 +42,8 @@ _SOURCE = "JobScheduling"
 NO_RULES = PreparationRules()
 DESCRIPTIONS_MAX = 500
 
-Row = Mapping[str, Any]
+Row = queries.Unchecked
+Judged = tuple[queries.LockedJob, Verdict]
 
 
 class NotChecked(Exception):
@@ -64,7 +65,7 @@ class Batch:
         """Return the jobs of each case."""
         found: dict[int, list[int]] = {}
         for row, number in zip(self.rows, self.case_of, strict=True):
-            found.setdefault(number, []).append(row["job_id"])
+            found.setdefault(number, []).append(row.job_id)
         return found
 
 
@@ -96,10 +97,10 @@ async def check_jobs(
             await _apply(tx, batch, judgement)
         return len(rows)
 
-    row_of = {row["job_id"]: row for row in unchecked}
+    row_of = {row.job_id: row for row in unchecked}
     failed: dict[int, Exception] = {}
     for portion in _portions(unchecked):
-        outcome = await bisect([row["job_id"] for row in portion], check, event="jobs.not_checked")
+        outcome = await bisect([row.job_id for row in portion], check, event="jobs.not_checked")
         failed |= outcome.failed
         if outcome.is_given_up:
             break
@@ -113,23 +114,23 @@ def _portions(rows: Sequence[Row]) -> Iterator[list[Row]]:
     portion: list[Row] = []
     seen: set[int] = set()
     for row in rows:
-        if row["description_id"] not in seen and len(seen) == DESCRIPTIONS_MAX:
+        if row.description_id not in seen and len(seen) == DESCRIPTIONS_MAX:
             yield portion
             portion, seen = [], set()
         portion.append(row)
-        seen.add(row["description_id"])
+        seen.add(row.description_id)
     if portion:
         yield portion
 
 
 async def _read(tx: Tx, rows: Sequence[Row], *, config: Config, now: datetime, attributes: Sequence[str]) -> Batch:
-    documents = await queries.select_documents(tx, sorted({row["description_id"] for row in rows}))
+    documents = await queries.select_documents(tx, sorted({row.description_id for row in rows}))
     names = (*_DECIDING, *attributes)
     varying = {
         number: found for number, document in documents.items() if (found := parametric.varying(document, names))
     }
     parameters = (
-        await queries.select_parameters(tx, [row["job_id"] for row in rows if row["description_id"] in varying])
+        await queries.select_parameters(tx, [row.job_id for row in rows if row.description_id in varying])
         if varying
         else {}
     )
@@ -137,10 +138,10 @@ async def _read(tx: Tx, rows: Sequence[Row], *, config: Config, now: datetime, a
     cases: list[Case | Verdict] = []
     case_of = []
     for row in rows:
-        document = documents[row["description_id"]]
-        filled = parametric.fill_some(document, varying.get(row["description_id"], ()), parameters.get(row["job_id"]))
-        changed = json.dumps(row["overrides"])
-        key = (row["description_id"], row["owner"], row["owner_group"], row["vo"], json.dumps(filled), changed)
+        document = documents[row.description_id]
+        filled = parametric.fill_some(document, varying.get(row.description_id, ()), parameters.get(row.job_id))
+        changed = json.dumps(row.overrides)
+        key = (row.description_id, row.owner, row.owner_group, row.vo, json.dumps(filled), changed)
         if key not in numbers:
             numbers[key] = len(cases)
             cases.append(_case(row, parametric.common(document) | filled, config))
@@ -148,16 +149,16 @@ async def _read(tx: Tx, rows: Sequence[Row], *, config: Config, now: datetime, a
     return Batch(rows, case_of, cases, await read_claims(tx, now), config, now)
 
 
-def _case(row: Mapping[str, Any], document: dict[str, Any], config: Config) -> Case | Verdict:
-    operations = config.operations.get(row["vo"])
+def _case(row: Row, document: dict[str, Any], config: Config) -> Case | Verdict:
+    operations = config.operations.get(row.vo)
     if operations is None:
-        return Verdict("Failed", "Illegal Job JDL", f"The VO {row['vo']} is not configured any more")
-    owner = Owner(vo=row["vo"], group=row["owner_group"], name=row["owner"])
+        return Verdict("Failed", "Illegal Job JDL", f"The VO {row.vo} is not configured any more")
+    owner = Owner(vo=row.vo, group=row.owner_group, name=row.owner)
     try:
         description = Description.read(document)
     except BadAttribute as error:
         return ill_described(error)
-    return Case(description, owner, Limits.of(operations), operations.input_data, Overrides.read(row["overrides"]))
+    return Case(description, owner, Limits.of(operations), operations.input_data, Overrides.read(row.overrides))
 
 
 async def _decide(db: Database, batch: Batch, rules: PreparationRules) -> Judgement:
@@ -214,27 +215,27 @@ def _preparing(batch: Batch, files: Mapping[int, Files]) -> dict[int, Preparing]
 
 async def _apply(tx: Tx, batch: Batch, judgement: Judgement) -> None:
     """Write what was decided about those jobs that are still as they were when they were read."""
-    now, seen = batch.now, dict(zip((row["job_id"] for row in batch.rows), batch.case_of, strict=True))
-    read = {row["job_id"]: (row["description_id"], row["overrides"]) for row in batch.rows}
+    now, seen = batch.now, dict(zip((row.job_id for row in batch.rows), batch.case_of, strict=True))
+    read = {row.job_id: (row.description_id, row.overrides) for row in batch.rows}
     rows = [
         row
         for row in await queries.lock_unchecked(tx, list(seen))
-        if read[row["job_id"]] == (row["description_id"], row["overrides"])
+        if read[row.job_id] == (row.description_id, row.overrides)
     ]
-    judged = [(dict(row), judgement.verdicts[seen[row["job_id"]]]) for row in rows]
+    judged = [(row, judgement.verdicts[seen[row.job_id]]) for row in rows]
     decided, requests = await staging.request(tx, judged, config=batch.config, now=now)
-    waiting = [(row["job_id"], made) for row, verdict in decided for made in verdict.classes]
+    waiting = [(row.job_id, made) for row, verdict in decided for made in verdict.classes]
     class_ids = await task_queues.enqueue_jobs(tx, waiting)
     changed = [(row, verdict) for row, verdict in decided if not _is_as_before(row, verdict)]
     if changed:
         numbers: dict[tuple[str, str, str], int] = {}
         changes = [
-            (row["job_id"], numbers.setdefault(verdict.statuses, len(numbers) + 1), class_ids.get(row["job_id"], []))
+            (row.job_id, numbers.setdefault(verdict.statuses, len(numbers) + 1), class_ids.get(row.job_id, []))
             for row, verdict in changed
         ]
         await queries.update_checked(tx, changes, outcomes=list(numbers), now=now)
         await _record(tx, changed, list(numbers), now)
-    warned = {row["job_id"]: "\n".join(verdict.warnings) for row, verdict in decided if verdict.warnings}
+    warned = {row.job_id: "\n".join(verdict.warnings) for row, verdict in decided if verdict.warnings}
     if warned:
         await queries.put_warnings(tx, warned, name=WARNINGS)
     await holds.settle(tx, [(row, verdict.hold) for row, verdict in decided], requests=requests, now=now)
@@ -242,14 +243,12 @@ async def _apply(tx: Tx, batch: Batch, judgement: Judgement) -> None:
         await holds.wake_waiting_for(tx, vo, [name_of_catalog(catalog)], now=now)
 
 
-def _is_as_before(row: dict[str, Any], verdict: Verdict) -> bool:
+def _is_as_before(row: queries.LockedJob, verdict: Verdict) -> bool:
     status, minor_status, _ = verdict.statuses
-    return status == "Checking" and row["status"] == status and row["minor_status"] == minor_status
+    return status == "Checking" and row.status == status and row.minor_status == minor_status
 
 
-async def _record(
-    tx: Tx, changed: list[tuple[dict[str, Any], Verdict]], outcomes: list[tuple[str, str, str]], now: datetime
-) -> None:
+async def _record(tx: Tx, changed: list[Judged], outcomes: list[tuple[str, str, str]], now: datetime) -> None:
     """Write both steps: a job that came straight from Received was in Checking on its way."""
     # the outcome is a microsecond younger, so that histories sort as things happened
     records = [(now, *_CHECKING), *((now + timedelta(microseconds=1), *outcome, _SOURCE) for outcome in outcomes)]
@@ -257,10 +256,8 @@ async def _record(
     await queries.insert_records(tx, list(_job_records(changed, numbers)), records=records)
 
 
-def _job_records(
-    changed: list[tuple[dict[str, Any], Verdict]], numbers: dict[tuple[str, str, str], int]
-) -> Iterator[tuple[int, int]]:
+def _job_records(changed: list[Judged], numbers: dict[tuple[str, str, str], int]) -> Iterator[tuple[int, int]]:
     for row, verdict in changed:
-        if row["status"] == "Received":
-            yield row["job_id"], 1
-        yield row["job_id"], numbers[verdict.statuses]
+        if row.status == "Received":
+            yield row.job_id, 1
+        yield row.job_id, numbers[verdict.statuses]

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 
@@ -11,7 +10,9 @@ from weyl.config.models import Config
 from weyl.file_catalog.drivers.stager import Stager, StageRequest, StagerUnavailable
 from weyl.jobs.holds import PREFIX, Hold, HoldReason, tries_of
 from weyl.jobs.queries import status as status_queries
+from weyl.jobs.queries.checks import LockedJob
 from weyl.jobs.queries.holds import delete_holds
+from weyl.jobs.queries.status import Locked
 from weyl.jobs.service import holds
 from weyl.jobs.service.check_queue import check_soon
 from weyl.jobs.service.moves import move
@@ -47,13 +48,13 @@ async def already_staged(
 
 
 async def request(
-    tx: Tx, judged: Sequence[tuple[dict[str, Any], Verdict]], *, config: Config, now: datetime
-) -> tuple[list[tuple[dict[str, Any], Verdict]], dict[int, int]]:
+    tx: Tx, judged: Sequence[tuple[LockedJob, Verdict]], *, config: Config, now: datetime
+) -> tuple[list[tuple[LockedJob, Verdict]], dict[int, int]]:
     """Let jobs join the request for their files, which is made if there is none.
 
     Returns the batch, in which jobs whose request has just ended are looked at again, and the request of each job.
     """
-    orders = {(row["vo"], verdict.stage.digest): verdict.stage for row, verdict in judged if verdict.stage is not None}
+    orders = {(row.vo, verdict.stage.digest): verdict.stage for row, verdict in judged if verdict.stage is not None}
     if not orders:
         return list(judged), {}
     since = {(vo, digest): _since(config.operations[vo].input_data.staged_for, now) for vo, digest in orders}
@@ -66,11 +67,11 @@ async def request(
     decided, requests = [], {}
     for row, verdict in judged:
         if verdict.stage is not None:
-            request_id, state = joined[row["vo"], verdict.stage.digest]
+            request_id, state = joined[row.vo, verdict.stage.digest]
             if state == "staged":
                 decided.append((row, again))
                 continue
-            requests[row["job_id"]] = request_id
+            requests[row.job_id] = request_id
         decided.append((row, verdict))
     return decided, requests
 
@@ -81,7 +82,7 @@ async def stage(
     """Hand requests to the stagers of their VOs; the jobs of one that is not taken are held and try again."""
     async with db.read() as tx:
         rows = await queries.select_wanted(tx, request_ids=request_ids)
-    faults = {row["request_id"]: await _hand_over(stagers, dict(row), config) for row in rows}
+    faults = {row.request_id: await _hand_over(stagers, row, config) for row in rows}
     async with db.transaction() as tx:
         await queries.mark_asked(tx, [number for number, fault in faults.items() if fault is None])
         refused = {number: fault for number, fault in faults.items() if fault is not None}
@@ -105,7 +106,7 @@ async def staged(tx: Tx, request_ids: Sequence[int], *, now: datetime, problem: 
         return
     # whoever joins a request locks it: the jobs that are read next are all that there are
     await queries.mark_staged(tx, request_ids, now)
-    job_ids = [row["job_id"] for row in await queries.select_jobs(tx, request_ids)]
+    job_ids = [row.job_id for row in await queries.select_jobs(tx, request_ids)]
     moved = await _to_checking(tx, job_ids, "Input Data Resolution", now)
     await delete_holds(tx, list(moved))
     await check_soon(tx, list(moved))
@@ -114,18 +115,18 @@ async def staged(tx: Tx, request_ids: Sequence[int], *, now: datetime, problem: 
 async def hand_out_again(tx: Tx, now: datetime) -> None:
     """Give requests to a stager that have had none for a while."""
     rows = await queries.select_wanted(tx, before=now - LOST_AFTER, limit=REQUESTS_PER_TASK)
-    lost = [row["request_id"] for row in rows]
+    lost = [row.request_id for row in rows]
     if lost:
         await enqueue(tx, STAGE, [{"request_ids": lost}], keys=["jobs.stage:lost"])
 
 
-async def _hand_over(stagers: Mapping[str, Stager], row: Mapping[str, Any], config: Config) -> str | None:
-    operations = config.operations.get(row["vo"])
+async def _hand_over(stagers: Mapping[str, Stager], row: queries.Wanted, config: Config) -> str | None:
+    operations = config.operations.get(row.vo)
     name = None if operations is None else operations.input_data.stager
     stager = stagers.get(str(name))
     if stager is None:
         return f"no stager {name} is installed; there are {', '.join(sorted(stagers)) or 'none'}"
-    wanted = StageRequest(row["request_id"], row["vo"], tuple((lfn, place) for lfn, place in row["files"]))
+    wanted = StageRequest(row.request_id, row.vo, tuple((lfn, place) for lfn, place in row.files))
     try:
         async with asyncio.timeout(STAGER_TIMEOUT_S):
             await stager.stage(wanted, config)
@@ -135,29 +136,29 @@ async def _hand_over(stagers: Mapping[str, Stager], row: Mapping[str, Any], conf
         fault = f"it did not answer within {STAGER_TIMEOUT_S:g} s"
     except Exception:
         # it is an extension's: what is wrong with it is for the log, and the jobs are held
-        log.exception("jobs.stager_failed", vo=row["vo"], stager=name)
+        log.exception("jobs.stager_failed", vo=row.vo, stager=name)
         fault = "it failed; the log of the worker says how"
     else:
         return None
-    log.warning("jobs.stager_unreachable", vo=row["vo"], stager=name, reason=fault)
+    log.warning("jobs.stager_unreachable", vo=row.vo, stager=name, reason=fault)
     return fault
 
 
 async def _send_back(tx: Tx, texts: Mapping[int, str], reason: HoldReason, *, minor: str, now: datetime) -> None:
     rows = await queries.select_jobs(tx, list(texts))
-    moved = await _to_checking(tx, [row["job_id"] for row in rows], minor, now)
+    moved = await _to_checking(tx, [row.job_id for row in rows], minor, now)
     found = []
     for row in rows:
-        if row["job_id"] in moved:
-            hold = Hold(reason, texts[row["request_id"]])
-            tries = tries_of(hold, (HoldReason.STAGING, row["tries"]))
-            found.append(holds.Held(row["job_id"], moved[row["job_id"]]["vo"], hold, tries))
+        if row.job_id in moved:
+            hold = Hold(reason, texts[row.request_id])
+            tries = tries_of(hold, (HoldReason.STAGING, row.tries))
+            found.append(holds.Held(row.job_id, moved[row.job_id].vo, hold, tries))
     await holds.put(tx, found, now=now)
 
 
-async def _to_checking(tx: Tx, job_ids: Sequence[int], minor: str, now: datetime) -> dict[int, Any]:
+async def _to_checking(tx: Tx, job_ids: Sequence[int], minor: str, now: datetime) -> dict[int, Locked]:
     rows = await status_queries.lock_jobs(tx, job_ids)
-    rows = {job_id: row for job_id, row in rows.items() if row["status"] == "Staging"}
+    rows = {job_id: row for job_id, row in rows.items() if row.status == "Staging"}
     await move(tx, rows, Report(now, "Checking", minor, "Unknown", SOURCE), now=now)
     return dict(rows)
 
