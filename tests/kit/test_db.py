@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from weyl.kit.db import Database, Listener, Tx, copy_rows, fetch_text, is_gone, is_unavailable, libpq_dsn, notify
+from weyl.kit.db import Database, Listener, Tx, copy_rows, is_gone, is_unavailable, libpq_dsn, notify
 from weyl.kit.partitions import drop_month_partitions, ensure_month_partitions, month_start
+from weyl.kit.sql import Sql
 
 things = sa.Table("things", sa.MetaData(), sa.Column("id", sa.BigInteger), sa.Column("name", sa.Text))
 
@@ -81,7 +82,7 @@ async def test_statements_are_counted(db: Database) -> None:
 async def test_statements_of_what_the_block_starts_are_counted_and_not_those_of_tasks_beside_it(db: Database) -> None:
     async def ask(number: int) -> None:
         async with db.read() as tx:
-            await fetch_text(tx, f"SELECT {number}")
+            await Sql(f"SELECT {number}").run(tx)
 
     async def beside() -> None:
         await begun.wait()

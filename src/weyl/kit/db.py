@@ -232,22 +232,6 @@ async def driver_connection(tx: Tx) -> asyncpg.Connection:
     return driver_of(tx)
 
 
-async def fetch_text(tx: Tx, statement: str, *arguments: object) -> list[asyncpg.Record]:
-    """Run a hot statement as it stands ($1, $2, ..) on asyncpg's connection under `tx`, on the terms of `kit.sql`.
-
-    Those who watch the statements of the engine (counts of tests, spans) see it like any other.
-    """
-    connection, below = driver_of(tx), tx.sync_connection
-    assert below is not None, "a connection that is open"
-    before, after = below.dispatch.before_cursor_execute, below.dispatch.after_cursor_execute
-    if before:
-        before(below, None, statement, arguments, None, False)
-    rows = await connection.fetch(statement, *arguments)
-    if after:
-        after(below, None, statement, arguments, None, False)
-    return cast("list[asyncpg.Record]", rows)
-
-
 async def copy_rows(tx: Tx, table: Table, columns: Sequence[str], records: Iterable[Sequence[object]]) -> None:
     """Load `records` into `table` with COPY, in the transaction of `tx`; JSONB columns take JSON text."""
     connection = await driver_connection(tx)

@@ -75,12 +75,13 @@ class Sql(Generic[Row]):
 
 def _maker(row: Any) -> Callable[[Any], Any]:
     """Return what makes a row of a record of asyncpg."""
+    made: Callable[..., Any] = row
     if hasattr(row, "_make"):
         return cast("Callable[[Any], Any]", row._make)
     if is_typeddict(row):
         return dict
     if is_dataclass(row):
-        return lambda record: row(*record)
+        return lambda record: made(*record)
     return tuple if get_origin(row) is tuple else itemgetter(0)
 
 

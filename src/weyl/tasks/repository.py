@@ -22,6 +22,7 @@ from pgqueuer.ports.repository import EntrypointExecutionParameter
 from weyl.kit import json
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database, Tx, driver_connection, is_unavailable
+from weyl.kit.sql import Sql
 from weyl.tasks.errors import WorkerDied
 from weyl.tasks.locks import DATABASE_AWAY
 from weyl.tasks.queries import outcomes
@@ -105,11 +106,16 @@ def deaths_of(job: Job) -> int:
     return int(headers_of(job).get("deaths", 0))
 
 
-# An idle engine asks three questions a round; one snapshot answers them, and leaves no gap between them.
-_LOOK = (
-    "SELECT EXISTS (SELECT FROM pgqueuer WHERE entrypoint = ANY($1) AND status = 'queued' AND execute_after <= now())"
-    " AS eligible, (SELECT min(execute_after) - now() FROM pgqueuer"
-    " WHERE entrypoint = ANY($1) AND status = 'queued' AND execute_after > now()) AS eta"
+_LOOK = Sql(
+    """
+    -- an idle engine asks three questions a round; one snapshot answers them, and leaves no gap between them
+    SELECT
+      EXISTS (
+        SELECT FROM pgqueuer WHERE entrypoint = ANY(:entrypoints) AND status = 'queued' AND execute_after <= now()
+      ) AS eligible,
+      (SELECT min(execute_after) - now() FROM pgqueuer
+        WHERE entrypoint = ANY(:entrypoints) AND status = 'queued' AND execute_after > now()) AS eta
+    """
 )
 
 
@@ -172,7 +178,7 @@ class TaskRepository(Queries):
 
     async def eligible_queued_work(self, entrypoints: list[QueueEntrypoint]) -> int:
         """Tell whether anything may begin; the engine's next two questions are answered by the same look."""
-        (row,) = await self.driver.fetch(_LOOK, entrypoints)
+        (row,) = await self.driver.fetch(_LOOK.text, entrypoints)
         eta, is_eligible = cast("timedelta | None", row["eta"]), bool(row["eligible"])
         self._look = _Look(eta, is_empty=not is_eligible and eta is None)
         return int(is_eligible)
