@@ -40,7 +40,7 @@ check: setup  ## format, lint, types, import contracts, architecture: under a mi
 	@$(VENV)/mypy --python-version 3.10 src/weyl_pilot
 	@$(VENV)/vermin -q -t=3.9- --violations --no-tips --eval-annotations src/weyl_pilot
 	@$(VENV)/lint-imports --no-cache
-	@$(VENV)/python -m pytest -q -p no:cacheprovider tests/test_architecture.py
+	@$(VENV)/python -m pytest -q -p no:cacheprovider tests/test_architecture.py tests/test_sql.py
 	@python3 tools/web.py check --if-possible
 
 format: setup  ## rewrite the sources in the house's format

@@ -31,10 +31,10 @@ from tests.bench.verdicts import Report, count
 from tests.matcher.job_log import ACTIVE, Proof, exceeded_now, out_of_queue, prove
 from weyl.auth.tokens import PilotIdentity, pilot_claims
 from weyl.config.operations import MatchLimit
+from weyl.jobs.service.limits import recount_limits
 from weyl.kit.clock import iso_z, utcnow
 from weyl.kit.db import Database
 from weyl.kit.ids import uuid7
-from weyl.task_queues import service as task_queues
 from weyl.task_queues.gates import Rule, merged, rules_of
 from weyl.task_queues.requirements import make_class
 
@@ -247,7 +247,7 @@ async def _proved(chaos: Chaos, queued: int) -> dict[str, Any]:
     while await value(url, on_the_way) and time.monotonic() < until:
         await asyncio.sleep(0.5)
     async with chaos.db.transaction() as tx:
-        drift = await task_queues.recount_limits(tx)
+        drift = await recount_limits(tx)
     proof = await prove(chaos.db, rules(), place_of)
     return {
         **chaos.counted,

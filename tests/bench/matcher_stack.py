@@ -24,9 +24,9 @@ from tests.infra.app import URL, Installation, config_document
 from weyl.auth.keys import KeySet
 from weyl.demo.postgres import RunningPostgres, start_postgres
 from weyl.demo.processes import end, free_ports, launch, wait_until
+from weyl.jobs.service.waiting import rebuild as rebuild_queue
 from weyl.kit.db import Database, libpq_dsn
 from weyl.migrations import migrate
-from weyl.task_queues import service as task_queues
 from weyl.task_queues.permits import QueueKeeper
 from weyl.task_queues.queries.classes import fold_counts
 
@@ -198,7 +198,7 @@ async def rebuild(url: str) -> tuple[float, int]:
     db = Database(url, pool_size=1, statement_timeout_s=3600)
     began = time.perf_counter()
     async with db.transaction() as tx:
-        queued = await task_queues.rebuild(tx, QueueKeeper("bench"))
+        queued = await rebuild_queue(tx, QueueKeeper("bench"))
     passed_s = time.perf_counter() - began
     await db.close()
     await settle(url)

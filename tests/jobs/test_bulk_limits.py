@@ -17,10 +17,10 @@ from tests.matcher.conftest import (
 )
 
 from weyl.config.operations import MatchLimit
+from weyl.jobs.service.limits import apply_limits, recount_limits
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.matcher.service.matcher import MATCHER
-from weyl.task_queues import service
 from weyl.task_queues.gates import merged, rules_of
 
 RUNNING, BATCH, CORES = 1_500, 1_000, 2
@@ -50,7 +50,7 @@ async def limit(db: Database, count: int) -> None:
     """Let no more than so many jobs run at the site."""
     rules = merged(rules_of("voa", [MatchLimit(site=ALPHA.site, count=count)]))
     async with db.transaction() as tx:
-        await service.apply_limits(tx, rules, utcnow())
+        await apply_limits(tx, rules, utcnow())
 
 
 async def report(application: Application, job_ids: Sequence[int], stamp: str, **state: Any) -> set[int]:
@@ -107,7 +107,7 @@ async def test_what_a_bulk_order_ends_is_given_back_once(
         left = await tx.execute(text("SELECT DISTINCT status FROM jobs"))
         assert list(left.scalars()) == ["Killed" if action == "kill" else "Deleted"]
     async with db.transaction() as tx:
-        assert await service.recount_limits(tx) == 0
+        assert await recount_limits(tx) == 0
 
     # The room is there, and no more of it than there was.
     await limit(db, 3)
@@ -134,4 +134,4 @@ async def test_reports_of_ends_and_a_kill_at_once_give_back_once(
     await asyncio.gather(work(application, db), *ends)
     assert await used(db) == (0, 0)
     async with db.transaction() as tx:
-        assert await service.recount_limits(tx) == 0
+        assert await recount_limits(tx) == 0

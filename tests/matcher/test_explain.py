@@ -12,6 +12,7 @@ from tests.matcher.factories import a_class
 
 from weyl.config.operations import MatchLimit
 from weyl.jobs.permits import Readable
+from weyl.jobs.service.limits import apply_limits
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.matcher.models import Offer
@@ -19,7 +20,6 @@ from weyl.matcher.offers import registered_form
 from weyl.matcher.queries.offers import record_offers
 from weyl.matcher.service.explain import EXPLAINER
 from weyl.matcher.service.matcher import MATCHER
-from weyl.task_queues import service
 from weyl.task_queues.gates import merged, rules_of
 
 
@@ -126,7 +126,7 @@ async def test_a_limit_that_is_reached_is_named_with_its_figures(
     await _see(db)
     rules = merged(rules_of("voa", [MatchLimit(site="LCG.Alpha.org", count=1)]))
     async with db.transaction() as tx:
-        await service.apply_limits(tx, rules, utcnow())
+        await apply_limits(tx, rules, utcnow())
     matcher = application.services[MATCHER]
     await application.seen()
     pilot = application.pilot("a" * 32)

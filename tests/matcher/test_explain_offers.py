@@ -8,10 +8,10 @@ from tests.matcher.conftest import OFFER, Submit
 from tests.matcher.factories import a_class
 
 from weyl.config.operations import MatchLimit
+from weyl.jobs.service.limits import apply_limits
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.matcher.service.matcher import MATCHER
-from weyl.task_queues import service
 from weyl.task_queues.gates import merged, rules_of
 
 PLACED = {**OFFER, "site": "LCG.Alpha.org", "ce": "ce.alpha.org", "queue": "default"}
@@ -69,7 +69,7 @@ async def test_a_limit_that_is_reached_is_shown_to_whoever_never_met_it(
     [job_id, _] = await submit(2)
     rules = merged(rules_of("voa", [MatchLimit(site="*", count=1)]))
     async with db.transaction() as tx:
-        await service.apply_limits(tx, rules, utcnow())
+        await apply_limits(tx, rules, utcnow())
     matcher = application.services[MATCHER]
     await matcher.limits.follower.seen()
     await _refresh(application)

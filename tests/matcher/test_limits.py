@@ -20,6 +20,7 @@ from tests.matcher.limit_process import place_of
 from weyl.config.operations import MatchLimit
 from weyl.config.service import ConfigStore
 from weyl.jobs.queries.status import lock_jobs
+from weyl.jobs.service.limits import apply_limits, recount_limits
 from weyl.jobs.service.moves import fail, move
 from weyl.jobs.states import Report
 from weyl.kit.clock import utcnow
@@ -42,7 +43,7 @@ async def limit(db: Database, *limits: dict[str, Any], at: datetime | None = Non
     """Let these limits of the VO hold."""
     rules = merged(rules_of("voa", [MatchLimit.model_validate(each) for each in limits]))
     async with db.transaction() as tx:
-        await service.apply_limits(tx, rules, at or utcnow())
+        await apply_limits(tx, rules, at or utcnow())
 
 
 async def end(db: Database, job_ids: list[int], status: str = "Done") -> None:
@@ -165,12 +166,12 @@ async def test_counting_anew_finds_nothing_wrong_and_repairs_what_is(
     got = (await matcher.match(a_pilot(), a_request(count=4))).jobs
     await end(db, [got[0].job_id], "Killed")
     async with db.transaction() as tx:
-        assert await service.recount_limits(tx) == 0
+        assert await recount_limits(tx) == 0
         await service.fold_limits(tx)
     before = await used(db)
     async with db.transaction() as tx:
         await tx.execute(text("UPDATE match_gate SET used_jobs = 77"))
-        assert await service.recount_limits(tx) == 2
+        assert await recount_limits(tx) == 2
     assert await used(db) == before
     assert set(before.values()) == {(3, 3)}
 
@@ -253,7 +254,7 @@ async def test_four_processes_never_exceed_a_limit_while_jobs_end_and_processes_
     assert proof.attempts_most > 1
     assert await out_of_queue(db) == []
     async with db.transaction() as tx:
-        assert await service.recount_limits(tx) == 0
+        assert await recount_limits(tx) == 0
 
 
 def _limited(installation: Installation, directory: Path) -> Path:

@@ -16,6 +16,7 @@ from tests.preparation.grids import PLAIN, STATIC, grid
 
 from weyl.config.operations import MatchLimit
 from weyl.jobs.ranges import to_ranges
+from weyl.jobs.service.limits import apply_limits
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.matcher.models import Offer
@@ -23,7 +24,6 @@ from weyl.matcher.offers import registered_form
 from weyl.matcher.queries.offers import record_offers
 from weyl.matcher.service.matcher import MATCHER
 from weyl.preparation.service.checks import check_jobs
-from weyl.task_queues import service
 from weyl.task_queues.gates import merged, rules_of
 
 ALPHA = "LCG.Alpha.org"
@@ -72,7 +72,7 @@ class Grid:
     async def limit(self, **limit: Any) -> None:
         """Let a limit hold."""
         async with self.db.transaction() as tx:
-            await service.apply_limits(tx, merged(rules_of("voa", [MatchLimit.model_validate(limit)])), utcnow())
+            await apply_limits(tx, merged(rules_of("voa", [MatchLimit.model_validate(limit)])), utcnow())
         await self.application.services[MATCHER].limits.follower.seen()
 
 

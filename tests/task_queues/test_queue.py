@@ -1,19 +1,16 @@
-"""Waiting jobs on a real database: entering, leaving, counting, draining and rebuilding."""
+"""Waiting jobs on a real database: entering, leaving, counting and draining."""
 
 import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, text
+from sqlalchemy import text
 
-from weyl.jobs.tables import jobs
-from weyl.kit.clock import utcnow
 from weyl.kit.db import Database, Listener, Tx
 from weyl.kit.http import User
 from weyl.task_queues import service
 from weyl.task_queues.errors import TaskQueuesForbidden
-from weyl.task_queues.permits import QueueKeeper, QueueScope
 from weyl.task_queues.policy import may_rebuild, may_see
 from weyl.task_queues.queries import classes as queries
 from weyl.task_queues.requirements import RequirementClass, make_class
@@ -123,23 +120,6 @@ async def test_listeners_are_told_once_a_class(db: Database) -> None:
     assert heard == [",".join(map(str, sorted(set(placed.values()))))]
 
 
-async def test_rebuilding_takes_the_jobs_rows_as_the_truth(tx: Tx) -> None:
-    placed = await _enter(tx, [(1, a_class()), (2, a_class()), (3, a_class("bob"))])
-    now = utcnow()
-    common = {"owner": "ada", "owner_group": "user", "vo": "lhcb", "submission_time": now, "last_update_time": now}
-    await tx.execute(
-        insert(jobs),
-        [
-            {**common, "job_id": 1, "status": "Waiting", "class_ids": [placed[1]], "description_id": 1},
-            {**common, "job_id": 2, "status": "Killed", "class_ids": [placed[2]], "description_id": 1},
-            {**common, "job_id": 8, "status": "Waiting", "class_ids": [placed[3]], "description_id": 1},
-        ],
-    )
-    assert await service.rebuild(tx, QueueKeeper("admin")) == {placed[1]: 1, placed[3]: 1}
-    assert await queries.select_heads(tx) == {placed[1]: 1, placed[3]: 8}
-    assert await queries.select_waiting(tx) == {placed[1]: 1, placed[3]: 1}
-
-
 def a_user(*properties: str, vo: str = "lhcb") -> User:
     return User("user", "s", vo, "ada", "user", frozenset(properties), "t", 0)
 
@@ -151,12 +131,3 @@ def test_only_administrators_look_and_rebuild() -> None:
         may_rebuild(a_user("JobAdministrator"))
     assert may_see(a_user("JobAdministrator", vo="ska")).vo == "ska"
     assert may_rebuild(a_user("ServiceAdministrator"))
-
-
-async def test_a_vo_sees_its_own_task_queues_only(tx: Tx) -> None:
-    placed = await _enter(tx, [(1, a_class())])
-    [shown] = await queries.select_task_queues(tx, QueueScope("lhcb"), limit=10)
-    assert (shown["class_id"], shown["waiting"], shown["first_job_id"]) == (placed[1], 1, 1)
-    assert shown["document"]["owner"] == "ada"
-    assert await queries.select_task_queues(tx, QueueScope("ska"), limit=10) == []
-    assert await queries.select_task_queue(tx, QueueScope("ska"), placed[1]) is None

@@ -22,6 +22,7 @@ from weyl.jobs.routes import (
     search,
     status,
     submission,
+    task_queues,
 )
 from weyl.jobs.service.feed import JobFeed, QueueFeed
 from weyl.jobs.service.figures import figures
@@ -83,6 +84,7 @@ _ROUTES = (
     details,
     peek,
     bulk,
+    task_queues,
 )
 
 ROOM = Room(

@@ -19,6 +19,7 @@ from weyl.jobs.queries.removal import select_job_types
 from weyl.jobs.service import cleaning, stalled
 from weyl.jobs.service.bulk import BULK, bulk_handler
 from weyl.jobs.service.hosts import FORGET_AFTER
+from weyl.jobs.service.limits import recount_limits
 from weyl.jobs.service.storing import KEY_LIFETIME
 from weyl.jobs.tables import job_heartbeats, job_history
 from weyl.kit.clock import utcnow
@@ -32,6 +33,8 @@ FOLD_COUNTS = Task("jobs.fold_counts", every=timedelta(seconds=10), lock="jobs.f
 SIGN_FAILURES = Task("jobs.sign_failures", every=timedelta(seconds=60), lock="jobs.sign_failures")
 STALLED_JOBS = Task("jobs.stalled_jobs", every=timedelta(seconds=60), lock="jobs.stalled_jobs")
 HOUSEKEEPING = Task("jobs.housekeeping", every=timedelta(hours=1), lock="jobs.housekeeping")
+
+RECOUNT_LIMITS = Task("task_queues.recount_limits", every=timedelta(hours=1), lock="task_queues.recount_limits")
 
 FORGET = Task("jobs.forget", every=timedelta(hours=6), lock="jobs.forget")
 CLEAN = Task("jobs.clean", every=timedelta(hours=1), per_vo=True, size="medium")
@@ -77,11 +80,16 @@ def tasks(
         for rule in stalled.RULES:
             await stalled.apply(db, rule, config=config.current().config, now=utcnow())
 
+    async def count_limits_anew(_: object) -> None:
+        async with db.transaction() as tx:
+            await recount_limits(tx)
+
     return [
         HOUSEKEEPING.bind(keep_house),
         FORGET.bind(forget),
         *_folding(db),
         STALLED_JOBS.bind(look_for_stalled_jobs),
+        RECOUNT_LIMITS.bind(count_limits_anew),
         CLEAN.bind(_cleaning(db, config, references)),
         BULK.bind_run(in_batches(db, bulk_handler(config, references))),
     ]

@@ -2,8 +2,7 @@
 
 from weyl.kit.db import DATABASE
 from weyl.kit.room import Room
-from weyl.task_queues.routes import router
 from weyl.task_queues.tasks import tasks
 from weyl.task_queues.views import VIEWS
 
-ROOM = Room(routers=[router], tasks=[lambda services: tasks(services[DATABASE])], views=VIEWS)
+ROOM = Room(tasks=[lambda services: tasks(services[DATABASE])], views=VIEWS)

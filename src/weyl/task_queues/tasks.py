@@ -1,4 +1,4 @@
-"""Background work on the task queues: empty classes are marked, journals are folded, limits are counted anew."""
+"""Background work on the task queues: empty classes are marked, and journals are folded."""
 
 from datetime import timedelta
 
@@ -9,7 +9,6 @@ from weyl.task_queues.queries import classes as queries
 
 DEACTIVATE = Task("task_queues.deactivate", every=timedelta(seconds=60), lock="task_queues.deactivate")
 FOLD_LIMITS = Task("task_queues.fold_limits", every=timedelta(seconds=60), lock="task_queues.fold_limits")
-RECOUNT_LIMITS = Task("task_queues.recount_limits", every=timedelta(hours=1), lock="task_queues.recount_limits")
 FOLD_COUNTS = Task("task_queues.fold_counts", every=timedelta(seconds=10), lock="task_queues.fold_counts")
 
 
@@ -28,13 +27,8 @@ def tasks(db: Database) -> list[BoundTask]:
         async with db.transaction() as tx:
             await service.fold_limits(tx)
 
-    async def recount_limits(_: object) -> None:
-        async with db.transaction() as tx:
-            await service.recount_limits(tx)
-
     return [
         DEACTIVATE.bind(deactivate),
         FOLD_COUNTS.bind(fold, is_needed=queries.has_journal),
         FOLD_LIMITS.bind(fold_limits),
-        RECOUNT_LIMITS.bind(recount_limits),
     ]

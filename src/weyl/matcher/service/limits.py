@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from weyl.config.service import ConfigStore
+from weyl.jobs.service.limits import apply_limits
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database, Tx
 from weyl.kit.following import Follower
 from weyl.matcher.gate_book import Gate, GateBook
 from weyl.matcher.planning import Slot
-from weyl.task_queues import service
 from weyl.task_queues.gates import GateState, Rule, has_room, merged, rules_of
 from weyl.task_queues.queries import limits as queries
 
@@ -113,6 +113,6 @@ class LimitKeeper:
             limits = {vo: options.matching.limits for vo, options in snapshot.config.operations.items()}
             rules = merged(rule for vo, found in limits.items() for rule in rules_of(vo, found))
             async with self._db.transaction() as tx:
-                await service.apply_limits(tx, rules, snapshot.modified)
+                await apply_limits(tx, rules, snapshot.modified)
             self._applied = snapshot.revision
         await self.refresh()

@@ -1,15 +1,15 @@
-"""The task queues over HTTP, for administrators."""
+"""The task queues over HTTP, for administrators: here, because since when they wait stands in the rows of jobs."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from weyl.jobs.queries import waiting as queries
+from weyl.jobs.service.waiting import rebuild
 from weyl.kit.http import CurrentUser, ReadTx, WriteTx, json_response
-from weyl.task_queues import service
 from weyl.task_queues.errors import TaskQueueNotFound
 from weyl.task_queues.models import Rebuilt, TaskQueue
 from weyl.task_queues.policy import may_rebuild, may_see
-from weyl.task_queues.queries import classes as queries
 
 router = APIRouter(prefix="/api/task-queues", tags=["task-queues"])
 
@@ -38,5 +38,5 @@ async def get_task_queue(class_id: int, user: CurrentUser, tx: ReadTx) -> Respon
 async def rebuild_task_queues(user: CurrentUser, tx: WriteTx) -> Rebuilt:
     """Make the queue anew from the waiting jobs; no match is answered meanwhile."""
     keeper = may_rebuild(user)
-    waiting = await service.rebuild(tx, keeper)
+    waiting = await rebuild(tx, keeper)
     return Rebuilt(classes=len(waiting), jobs=sum(waiting.values()))
