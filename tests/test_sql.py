@@ -25,16 +25,18 @@ PAIRS: Mapping[tuple[str, str], str] = {
         " anew, and the queue is made anew, from the rows of jobs"
     ),
     ("preparation", "jobs"): "a request for files is kept as long as a held job waits for it",
-    ("failures", "jobs"): "why a job has failed is one look at it, at what its wrapper told, and at its earlier runs",
+    ("failures", "jobs"): (
+        "sums are folded from what the trigger on jobs wrote of each failure; why a job has failed is one look at it,"
+        " at what its wrapper told, and at its earlier runs"
+    ),
     ("failures", "task_queues"): "the same look takes in the health of the host on which it failed",
     ("matcher", "task_queues"): "the claim pops from the queue; limits, shares and health of hosts decide what it pops",
-    (
-        "matcher",
-        "jobs",
-    ): "the claim binds a job in the statement that pops it, and finds those that waited for too long",
+    ("matcher", "jobs"): "the claim binds jobs in the statement that pops them; those that waited too long are found",
     ("pilots", "task_queues"): "the health of hosts is kept by the jobs that end there and shown with the pilots",
     ("pilots", "jobs"): "a search for pilots shows their jobs, and a plan counts the cores that jobs leave free",
     ("pilots", "matcher"): "a plan asks what the pilots of a queue have offered",
+    ("accounting", "jobs"): "the trigger on jobs keeps a record of each run that ends, with its heartbeats",
+    ("accounting", "pilots"): "the trigger on pilots keeps a record of each that ends",
 }
 
 # The tables of the engine belong to the room that runs it.
@@ -44,6 +46,7 @@ _NAME = r"(?:ONLY\s+|TABLE\s+)*([a-z_]+)"
 _TABLE = re.compile(rf"\b(?:FROM|JOIN|INTO|UPDATE|TABLE|TRUNCATE|USING|LOCK)\s+{_NAME}\b")
 _MORE = re.compile(rf"\b(?:FROM|USING|TRUNCATE)\s+{_NAME}(?:\s+(?:AS\s+)?[a-z]\w*)?\s*,\s*([a-z_]+)\b")
 _OPEN = re.compile(r"\b(?:FROM|JOIN|INTO|UPDATE|TABLE|TRUNCATE|USING)\s+\?")
+_WRITTEN = re.compile(rf"\b(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM)\s+{_NAME}\b")
 _FUNCTION = re.compile(r"CREATE OR REPLACE FUNCTION (\w+)\((.*?)\$\$(.*?)\$\$", re.DOTALL)
 _TRIGGER = re.compile(r"CREATE OR REPLACE TRIGGER (\w+).*?\sON (\w+)\s.*?EXECUTE FUNCTION (\w+)\(\);", re.DOTALL)
 
@@ -164,6 +167,28 @@ def test_each_pair_of_rooms_in_one_statement_has_its_reason() -> None:
     unreasoned = {pair: places for pair, places in pairs().items() if pair not in PAIRS}
     assert unreasoned == {}, "add the pair to PAIRS with its reason"
     assert PAIRS.keys() - pairs().keys() == set(), "no statement spans these any longer"
+
+
+def test_a_trigger_belongs_to_the_room_whose_rows_it_writes_or_whose_table_it_watches() -> None:
+    seen = set()
+    for path in trigger_files():
+        sql = path.read_text()
+        bodies = {match[1]: match[3] for match in _FUNCTION.finditer(sql)}
+        for name, table, function in (match.groups() for match in _TRIGGER.finditer(sql)):
+            seen.add(name)
+            written = {match[1] for match in _WRITTEN.finditer(bodies[function])}
+            assert path.parent.name in {owners()[each] for each in {table, *written}}, name
+    assert {"jobs_count_insert", "jobs_gate_update", "jobs_sign_update", "jobs_account", "task_count_death"} <= seen
+
+
+def test_a_file_of_triggers_may_run_again_at_any_time() -> None:
+    for path in trigger_files():
+        outside = re.sub(r"\$\$.*?\$\$", "", re.sub(r"--.*", "", path.read_text()), flags=re.DOTALL)
+        statements = [statement.split() for statement in outside.split(";") if statement.strip()]
+        made = {" ".join(words[:4]) for words in statements}
+        assert {"CREATE OR REPLACE FUNCTION"} <= made <= {"CREATE OR REPLACE FUNCTION", "CREATE OR REPLACE TRIGGER"}, (
+            path
+        )
 
 
 def test_what_is_read_out_of_a_statement_is_what_it_names() -> None:

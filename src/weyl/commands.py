@@ -29,6 +29,7 @@ from weyl.kit.task import SIZES, Size
 from weyl.kit.telemetry import configure_logging
 from weyl.migrations import revisions
 from weyl.migrations.loader import load_migrate
+from weyl.migrations.triggers import missing, outdated, trigger_files
 from weyl.server import cookie_problem, listen, run_server
 from weyl.settings import Settings
 from weyl.tasks.cli import parse_payload
@@ -206,11 +207,13 @@ async def _migrate(settings: Settings, revision: str) -> Result:
     branches = merged_extensions().migrations
     try:
         before = await revisions.current_revision(db)
-        await load_migrate().upgrade(db, revision, branches=branches)
+        _refuse_newer(before)
+        rooms = await load_migrate().upgrade(db, revision, branches=branches)
         after = await revisions.current_revision(db)
     finally:
         await db.close()
-    return Done(f"The schema is at {after}" + (f", it was at {before or 'nothing'}" if before != after else ""))
+    said = f"The schema is at {after}" + (f", it was at {before or 'nothing'}" if before != after else "")
+    return Done(said + (f"; new triggers: {', '.join(rooms)}" if rooms else ""))
 
 
 async def _check(settings: Settings) -> Result:
@@ -218,14 +221,29 @@ async def _check(settings: Settings) -> Result:
     branches = merged_extensions().migrations
     try:
         found, needed = await revisions.current_revision(db), revisions.needed_revision()
+        _refuse_newer(found)
+        if found != needed:
+            raise ClientError(f"The schema is at {found}, this release needs {needed}", hint="run: weyl db migrate")
+        applied = await revisions.applied_triggers(db)
         behind = await load_migrate().branches_behind(db, branches)
     finally:
         await db.close()
-    if found != needed:
-        raise ClientError(f"The schema is at {found}, this release needs {needed}", hint="run: weyl db migrate")
+    if rooms := ", ".join(file.room for file in missing(trigger_files(), applied)):
+        raise ClientError(f"The triggers of {rooms} are not those of this release", hint="run: weyl db migrate")
+    if rooms := ", ".join(file.room for file in outdated(trigger_files(), applied)):
+        raise ClientError(f"The triggers of {rooms} are newer than this release", hint=_INSTALL_NEWER)
     if behind:
         raise ClientError(f"The tables of {', '.join(behind)} are not up to date", hint="run: weyl db migrate")
     return Done(f"The schema is at {found}, as this release needs")
+
+
+def _refuse_newer(found: str | None) -> None:
+    if found is not None and found not in revisions.known_revisions():
+        needed = revisions.needed_revision()
+        raise ClientError(f"The schema is at {found}, newer than this release ({needed})", hint=_INSTALL_NEWER)
+
+
+_INSTALL_NEWER = "install the newer release on this machine"
 
 
 @extensions_app.command("list")

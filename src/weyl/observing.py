@@ -40,8 +40,7 @@ def health_checks(services: Services) -> dict[str, Check]:
         return []
 
     async def schema() -> list[str]:
-        found = await revisions.current_revision(services[DATABASE])
-        warnings = revisions.judge_schema(found, revisions.needed_revision(), revisions.known_revisions())
+        warnings = await revisions.judge_database(services[DATABASE])
         if behind := await branches_behind(services[DATABASE], services[EXTENSION].migrations):
             raise Unavailable(f"The tables of {', '.join(behind)} are not up to date: run weyl db migrate")
         return warnings

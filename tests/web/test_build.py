@@ -18,6 +18,7 @@ from tools import web
 from weyl.app import create_app
 from weyl.builtin import BUILTIN
 from weyl.kit.views import View
+from weyl.migrations.triggers import trigger_files
 from weyl.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -132,13 +133,14 @@ def test_every_script_of_the_page_has_the_nonce(built: Path) -> None:
     assert bare == []
 
 
-def test_the_wheel_holds_the_pages(built: Path, tmp_path: Path) -> None:
+def test_the_wheel_holds_the_pages_and_the_triggers(built: Path, tmp_path: Path) -> None:
     command = [ROOT / ".venv" / "bin" / "uv", "build", "-q", "--wheel", "--out-dir", tmp_path, ROOT]
     subprocess.run(command, check=True)
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert {"weyl/web/static/index.html", "weyl/web/static/docs.html"} <= set(names)
     assert any(name.startswith("weyl/web/static/assets/") and name.endswith(".js") for name in names)
+    assert {f"weyl/{file.room}/triggers.sql" for file in trigger_files()} <= set(names)
     assert not any("node_modules" in name for name in names)
 
 

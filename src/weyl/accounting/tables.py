@@ -1,6 +1,6 @@
 """The tables of accounting: a record a run of a job and a pilot, and their sums by the hour.
 
-Records and sums are written by triggers on `jobs` and `pilots` (see the migration), in the transaction that ends the
+Records and sums are written by triggers on `jobs` and `pilots` (`triggers.sql`), in the transaction that ends the
 job or the pilot: no path can forget them.
 """
 

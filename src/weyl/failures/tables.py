@@ -1,25 +1,9 @@
-"""The tables of failures that are alike: each of them, sums by hour and day, what each kind is, and notes."""
+"""The tables of failures that are alike: sums by hour and day, what each kind is, and notes."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from weyl.kit.db import Timestamp, metadata
-
-# Every failure, written by the trigger on `jobs` (see the migration) and folded into the hours by a task; the truth at
-# any moment is the sum of both. A failure that turns out to be another one is taken back with a delta of -1.
-failure_deltas = sa.Table(
-    "failure_deltas",
-    metadata,
-    sa.Column("vo", sa.String(32), nullable=False),
-    sa.Column("signature", sa.String(16), nullable=False),
-    sa.Column("at", Timestamp, nullable=False),
-    sa.Column("site", sa.String(100), nullable=False),
-    sa.Column("owner", sa.String(64), nullable=False),
-    sa.Column("job_id", sa.BigInteger, nullable=False),
-    sa.Column("delta", sa.Integer, nullable=False),
-    sa.Column("text", sa.Text),
-    sa.Column("example", sa.Text),
-)
 
 failure_hours = sa.Table(
     "failure_hours",

@@ -269,3 +269,19 @@ submissions = sa.Table(
     sa.Column("submitted_at", Timestamp, nullable=False),
     sa.Index("ix_submissions_submitted_at", "submitted_at"),
 )
+
+# Every failure, written by the trigger that signs (`triggers.sql`); the room of failures folds them into its sums, and
+# adds what is not folded yet. A failure that turns out to be another one is taken back with a delta of -1.
+failure_deltas = sa.Table(
+    "failure_deltas",
+    metadata,
+    sa.Column("vo", sa.String(32), nullable=False),
+    sa.Column("signature", sa.String(16), nullable=False),
+    sa.Column("at", Timestamp, nullable=False),
+    sa.Column("site", sa.String(100), nullable=False),
+    sa.Column("owner", sa.String(64), nullable=False),
+    sa.Column("job_id", sa.BigInteger, nullable=False),
+    sa.Column("delta", sa.Integer, nullable=False),
+    sa.Column("text", sa.Text),
+    sa.Column("example", sa.Text),
+)

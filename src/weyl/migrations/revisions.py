@@ -8,6 +8,8 @@ from sqlalchemy import text
 
 from weyl.kit.db import Database
 from weyl.kit.errors import Unavailable
+from weyl.migrations import queries
+from weyl.migrations.triggers import Applied, judge_triggers, trigger_files
 
 
 def version_table(extension: str | None) -> str:
@@ -35,6 +37,18 @@ async def current_revision(db: Database, extension: str | None = None) -> str | 
             return None
         revision: str | None = await tx.scalar(text(f'SELECT version_num FROM "{table}"'))
         return revision
+
+
+async def applied_triggers(db: Database) -> dict[str, Applied]:
+    """Return which file of triggers of each room the database has; its revision must be this release's, or newer."""
+    async with db.read() as tx:
+        return await queries.select_applied(tx)
+
+
+async def judge_database(db: Database) -> list[str]:
+    """Return warnings about the schema of a database, triggers included; raises if this release cannot work with it."""
+    warnings = judge_schema(await current_revision(db), needed_revision(), known_revisions())
+    return warnings + judge_triggers(trigger_files(), await applied_triggers(db))
 
 
 def judge_schema(found: str | None, needed: str, known: Collection[str]) -> list[str]:

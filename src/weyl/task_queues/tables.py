@@ -88,8 +88,8 @@ match_gate = sa.Table(
     },
 )
 
-# Written by the statement triggers on `jobs` (see the migration): who ends a job adds a row and waits for nobody. What
-# runs behind a gate is its row plus these; whoever holds the gate folds them in.
+# Written by the statement triggers on `jobs` (`triggers.sql` of that room): who ends a job adds a row and waits for
+# nobody. What runs behind a gate is its row plus these; whoever holds the gate folds them in.
 match_gate_delta = sa.Table(
     "match_gate_delta",
     metadata,

@@ -14,6 +14,7 @@ class Miscounted(NamedTuple):
     runs: int
 
 
+# What a rule counts, and by which values, is as in `triggers.sql`.
 _COUNT_GATES = Sql(
     """
     WITH counted AS (
