@@ -1,72 +1,15 @@
-"""Failures that are alike: what is left of an error's text once it names nobody, and clusters of jobs made of it."""
+"""Failures that are alike: how often, where and whose; `job_failure` of `jobs/triggers.sql` says which are alike."""
 
-import hashlib
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-TEXT_LENGTH_MAX = 200
-HASH_LENGTH = 16
 BUCKETS_MAX = 24
 TOP = 10
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 HOURLY_DAYS_MAX = 10
-
-# The database has the same steps (migration 0027) and signs with them whatever fails: a test compares the two. So the
-# patterns keep to what both kinds of regular expressions read alike: no words' ends, no classes but those spelled out.
-_BEFORE, _AFTER = "(^|[^a-z0-9_])", "(?![a-z0-9_])"
-STEPS: tuple[tuple[str, str], ...] = (
-    (r"[a-z][a-z0-9+.-]*://[^ ,;)'\"]*", "<url>"),
-    (r"[a-z0-9._%+-]+@[a-z0-9.-]+", "<email>"),
-    ("(^|[^a-z0-9])'[^']*'", r"\1<text>"),
-    ('"[^"]*"', "<text>"),
-    ("`[^`]*`", "<text>"),
-    ("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<id>"),
-    ("[0-9]{4}-[0-9]{2}-[0-9]{2}([t ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?)?", "<time>"),
-    ("[0-9]{1,2}:[0-9]{2}:[0-9]{2}([.,][0-9]+)?", "<time>"),
-    (r"(^|[ (=:,])(lfn:|pfn:)?/[^ ,;:()]+", r"\1<path>"),
-    (r"[0-9]{1,3}[.][0-9]{1,3}[.][0-9]{1,3}[.][0-9]{1,3}", "<host>"),
-    (rf"{_BEFORE}[a-z0-9-]+([.][a-z0-9-]+)+[.][a-z]{{2,5}}{_AFTER}", r"\1<host>"),
-    ("0x[0-9a-f]+", "<hex>"),
-    (rf"{_BEFORE}[0-9]+([.][0-9]+)*{_AFTER}", r"\1<n>"),
-    (rf"{_BEFORE}(?=[a-f]*[0-9])[0-9a-f]{{6,}}{_AFTER}", r"\1<hex>"),
-    ("[0-9]+([.][0-9]+)*", "<n>"),
-    (" +", " "),
-)
-"""What stands for something else, and what takes its place, in this order."""
-
-_COMPILED = tuple((re.compile(pattern), put) for pattern, put in STEPS)
-_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)} | dict.fromkeys(map(ord, "\t\n\v\f\r"), " ")
-_USER = re.compile("[a-z0-9_.-]{3,}")
-
-
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """What failures that are alike have in common: a short name, and the text that it is made of."""
-
-    name: str
-    text: str
-
-
-def signature(text: str, users: Iterable[str] = ()) -> Signature:
-    """Return what an error's text says apart from when, where, to whom and to what it happened."""
-    said = text.translate(_LOWER)
-    for user in users:
-        name = user.translate(_LOWER)
-        if _USER.fullmatch(name):
-            said = re.sub(f"{_BEFORE}{name.replace('.', '[.]')}{_AFTER}", r"\1<user>", said)
-    for pattern, put in _COMPILED:
-        said = pattern.sub(put, said)
-    cut = said.strip(" ")[:TEXT_LENGTH_MAX]
-    return Signature(hashlib.sha256(cut.encode()).hexdigest()[:HASH_LENGTH], cut)
-
-
-def failure_text(minor_status: str, application_status: str) -> str:
-    """Return what a failed job says of its failure."""
-    return minor_status if application_status in ("", "Unknown") else f"{minor_status}: {application_status}"
 
 
 @dataclass(frozen=True, slots=True)

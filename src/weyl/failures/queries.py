@@ -37,12 +37,11 @@ class FailedJob(NamedTuple):
     """What is known of the failure of a job, and of the health of its host."""
 
     vo: str
-    signature: str | None
+    signature: str
+    text: str
     site: str
     job_type: str
     minor_status: str
-    application_status: str
-    owner: str
     overrides: Document | None
     reschedule_counter: int
     host: str | None
@@ -152,11 +151,11 @@ async def select_said(tx: Tx, keys: Sequence[tuple[str, str]]) -> dict[tuple[str
 
 _FAILED = Sql(
     """
-    SELECT j.vo, j.signature, j.site, j.job_type, j.minor_status, j.application_status, j.owner, j.overrides,
-      j.reschedule_counter, j.allocated ->> 'host' AS host, CAST(j.allocated ->> 'ram_mb' AS integer) AS ram_mb,
-      c.value AS exit_code, e.value AS error_class, h.score, h.at, h.reason,
-      (SELECT count(*) FROM job_attempts a WHERE a.job_id = j.job_id) AS reruns
-    FROM jobs j
+    SELECT j.vo, coalesce(j.signature, f.signature) AS signature, f.said AS text, j.site, j.job_type, j.minor_status,
+      j.overrides, j.reschedule_counter, j.allocated ->> 'host' AS host,
+      CAST(j.allocated ->> 'ram_mb' AS integer) AS ram_mb, c.value AS exit_code, e.value AS error_class,
+      h.score, h.at, h.reason, (SELECT count(*) FROM job_attempts a WHERE a.job_id = j.job_id) AS reruns
+    FROM jobs j CROSS JOIN LATERAL job_failure(j.minor_status, j.application_status, j.owner) f
     LEFT JOIN job_parameters c ON c.job_id = j.job_id AND c.name = 'PayloadExitCode'
     LEFT JOIN job_parameters e ON e.job_id = j.job_id AND e.name = 'ErrorClass'
     LEFT JOIN host_health h ON h.site = j.site AND h.host = j.allocated ->> 'host'

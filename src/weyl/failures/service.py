@@ -8,7 +8,7 @@ from typing import Any
 from weyl.config.models import Config
 from weyl.descriptions.overrides import Overrides
 from weyl.failures import queries
-from weyl.failures.clusters import TOP, Asked, clusters_of, failure_text, signature, window_of
+from weyl.failures.clusters import TOP, Asked, clusters_of, window_of
 from weyl.failures.errors import FailureNotFound
 from weyl.failures.exits import meaning_of
 from weyl.failures.models import Elsewhere, FailureCluster, FailureExplained, Failures, HostHistory, NoteOrder
@@ -52,8 +52,7 @@ async def explain(
     row = await queries.select_failed_job(tx, permit.one(job_id))
     if row is None:
         return None
-    made = signature(failure_text(row.minor_status, row.application_status), [row.owner])
-    name, key = row.signature or made.name, (row.vo, row.signature or made.name)
+    name, key = row.signature, (row.vo, row.signature)
     elsewhere = note = None
     if scope is not None:
         said = _shown((await queries.select_said(tx, [key]))[key], scope)
@@ -63,7 +62,7 @@ async def explain(
     error_class, exit_code = _read_class(row), _whole(row.exit_code)
     return FailureExplained(
         signature=name,
-        text=made.text,
+        text=row.text,
         elsewhere=elsewhere,
         error_class=error_class,
         exit_code=exit_code,
