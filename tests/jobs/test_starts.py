@@ -11,7 +11,7 @@ from tests.jobs.test_stalled import NOT_RUNNING, OTHER, STAMP, config
 
 from weyl.jobs.service.end_of_pilot import end_of_pilot
 from weyl.jobs.starts import LOST_IN_SETUP, MAY_HAVE_STARTED, start_of
-from weyl.jobs.states import ON_NODE
+from weyl.jobs.states import ACTIVE
 from weyl.jobs.tables import job_attempts
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
@@ -20,7 +20,7 @@ from weyl.kit.db import Database
 def test_the_table_of_the_documentation_is_what_decides() -> None:
     page = (Path(__file__).parents[2] / "docs" / "developer" / "job-states.md").read_text()
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (\w+) \| (\w+) \|$", page, re.MULTILINE)
-    assert {status for status, *_ in rows} == ON_NODE
+    assert {status for status, *_ in rows} == ACTIVE
     for status, without_word, noted, not_noted in rows:
         assert start_of(7, status, None) == without_word
         assert start_of(7, status, frozenset({7})) == start_of(7, status, {7, 8}) == noted

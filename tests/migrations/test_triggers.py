@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 from tests.infra.app import Application
 
+from weyl.jobs.states import ACTIVE, SCOUTING, JobStatus
 from weyl.kit.db import Database, Tx, driver_connection
 from weyl.migrations import migrate, revisions
 from weyl.migrations.triggers import Applied, TriggerFile, missing, outdated, read_file, trigger_files
@@ -145,6 +146,28 @@ async def test_a_file_that_fails_takes_the_revisions_back_with_it(bare: Database
     assert await revisions.current_revision(bare) == BEFORE_FILES
     await execute(bare, "DROP FUNCTION job_is_active(text)")
     assert await migrate.upgrade(bare) == sorted(EDITIONS)
+
+
+async def test_active_is_the_same_in_sql_and_in_python(tx: Tx) -> None:
+    statuses = [*JobStatus, SCOUTING]
+    rows = await tx.execute(
+        text("SELECT s FROM unnest(CAST(:statuses AS text[])) AS s WHERE job_is_active(s)"), {"statuses": statuses}
+    )
+    assert set(rows.scalars()) == ACTIVE
+
+
+@pytest.mark.parametrize(
+    ("condition", "index"),
+    [
+        ("pilot_stamp = ANY('{a,b}')", "ix_jobs_pilot_stamp_live"),
+        ("heart_beat_time < now()", "ix_jobs_heart_beat_time_live"),
+        ("allocated ->> 'host' = 'a'", "ix_jobs_host_live"),
+    ],
+)
+async def test_an_index_of_active_jobs_serves_the_function(tx: Tx, condition: str, index: str) -> None:
+    await tx.execute(text("SET LOCAL enable_seqscan = off"))
+    plan = await tx.execute(text(f"EXPLAIN SELECT job_id FROM jobs WHERE {condition} AND job_is_active(status)"))
+    assert index in "\n".join(plan.scalars())
 
 
 def test_the_lock_of_limits_has_one_number() -> None:

@@ -60,8 +60,8 @@ MOVES: Mapping[str, frozenset[str]] = {
 }
 
 FINAL: frozenset[str] = frozenset({"Done", "Completed", "Failed", "Killed"})
-# A payload may be alive on a worker node.
-ON_NODE: frozenset[str] = frozenset({"Matched", "Running", "Stalled", "Completing"})
+# A pilot has the job, whose payload may be alive on a worker node; in SQL: `job_is_active(status)`.
+ACTIVE: frozenset[str] = frozenset({"Matched", "Running", "Stalled", "Completing"})
 # The job must leave the task queue, and whatever still runs must die.
 ENDED_BY_HAND: frozenset[str] = frozenset({"Killed", "Deleted"})
 

@@ -3,7 +3,11 @@
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSONB
 
+from weyl.jobs.states import ACTIVE
 from weyl.kit.db import Timestamp, metadata
+
+# What `job_is_active` says; the indexes are older than the function.
+_ACTIVE = sa.text(f"status IN ({', '.join(map(repr, sorted(ACTIVE)))})")
 
 # One row a submitted text, shared by every job that was made from it: 100,000 jobs of one parametric JDL cost one
 # description.
@@ -58,28 +62,16 @@ jobs = sa.Table(
     # Where it was last matched to; limits of a computing element count by it.
     sa.Column("ce", sa.String(128)),
     sa.Column("description_id", sa.BigInteger, nullable=False),
-    # What its failure has in common with others (see the room failures); set by a trigger while it is Failed.
+    # What its failure has in common with others (`job_failure` of triggers.sql); set by a trigger while it is Failed.
     sa.Column("signature", sa.String(16)),
     # Values of a parametric job ({"Parameter": .., "ParameterNumber": ..}), null for a plain one.
     sa.Column("parameters", JSONB),
     sa.Index("ix_jobs_vo_status", "vo", "status", "job_id"),
     sa.Index("ix_jobs_vo_owner", "vo", "owner", "job_id"),
     sa.Index("ix_jobs_job_group", "job_group", "vo"),
-    sa.Index(
-        "ix_jobs_pilot_stamp_live",
-        "pilot_stamp",
-        postgresql_where=sa.text("status IN ('Matched', 'Running', 'Completing', 'Stalled')"),
-    ),
-    sa.Index(
-        "ix_jobs_heart_beat_time_live",
-        "heart_beat_time",
-        postgresql_where=sa.text("status IN ('Matched', 'Running', 'Completing', 'Stalled')"),
-    ),
-    sa.Index(
-        "ix_jobs_host_live",
-        sa.text("(allocated ->> 'host')"),
-        postgresql_where=sa.text("status IN ('Matched', 'Running', 'Completing', 'Stalled')"),
-    ),
+    sa.Index("ix_jobs_pilot_stamp_live", "pilot_stamp", postgresql_where=_ACTIVE),
+    sa.Index("ix_jobs_heart_beat_time_live", "heart_beat_time", postgresql_where=_ACTIVE),
+    sa.Index("ix_jobs_host_live", sa.text("(allocated ->> 'host')"), postgresql_where=_ACTIVE),
     # What is old enough to be deleted, and what to be removed.
     sa.Index(
         "ix_jobs_ended",
@@ -248,7 +240,7 @@ job_counts = sa.Table(
     sa.PrimaryKeyConstraint(*COUNTED),
 )
 
-# Written by the statement triggers on `jobs` (see the migration), folded into `job_counts` by a task; the truth at any
+# Written by the statement triggers on `jobs` (`triggers.sql`), folded into `job_counts` by a task; the truth at any
 # moment is the sum of both.
 job_count_deltas = sa.Table(
     "job_count_deltas",

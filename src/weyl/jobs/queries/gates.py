@@ -28,7 +28,7 @@ _COUNT_GATES = Sql(
       FROM (
         SELECT vo, site, coalesce(ce, '') AS ce, job_type, owner_group, owner, count(*) AS jobs,
           sum(coalesce((allocated ->> 'cores')::bigint, 1)) AS cores
-        FROM jobs WHERE status IN ('Matched', 'Running', 'Completing', 'Stalled') GROUP BY 1, 2, 3, 4, 5, 6
+        FROM jobs WHERE job_is_active(status) GROUP BY 1, 2, 3, 4, 5, 6
       ) j
       JOIN match_rule r ON r.vo = j.vo AND r.site IN ('', '*', j.site) AND r.ce IN ('', '*', j.ce)
         AND r.job_type IN ('', '*', j.job_type) AND r.owner_group IN ('', '*', j.owner_group)

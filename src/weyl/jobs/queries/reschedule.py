@@ -61,7 +61,7 @@ _LOCK = Sql(f"SELECT {_ROW} FROM jobs WHERE job_id = ANY(:job_ids) ORDER BY job_
 _LOCK_BY_PILOT = Sql(
     f"""
     SELECT {_ROW} FROM jobs
-    WHERE pilot_stamp = ANY(:stamps) AND status IN ('Matched', 'Running', 'Completing', 'Stalled')
+    WHERE pilot_stamp = ANY(:stamps) AND job_is_active(status)
     ORDER BY job_id FOR NO KEY UPDATE
     """,
     Run,
@@ -69,7 +69,7 @@ _LOCK_BY_PILOT = Sql(
 _WITH_JOBS = Sql(
     """
     SELECT DISTINCT pilot_stamp FROM jobs
-    WHERE pilot_stamp = ANY(:stamps) AND status IN ('Matched', 'Running', 'Completing', 'Stalled')
+    WHERE pilot_stamp = ANY(:stamps) AND job_is_active(status)
     """,
     str,
 )

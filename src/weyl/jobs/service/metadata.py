@@ -10,7 +10,7 @@ from weyl.jobs.models.metadata import JobMetaData
 from weyl.jobs.permits import Managed
 from weyl.jobs.queries import heartbeat as queries
 from weyl.jobs.queries.search import COLUMNS
-from weyl.jobs.states import ON_NODE
+from weyl.jobs.states import ACTIVE
 from weyl.kit.clock import iso_z
 from weyl.kit.db import Tx
 
@@ -31,7 +31,7 @@ async def patch(tx: Tx, permit: Managed, updates: Mapping[int, JobMetaData]) -> 
     sites = {job_id: values.pop(SITE) for job_id, values in given.items() if SITE in values}
     if sites:
         for row in await queries.lock_sites(tx, sites):
-            if row.pilot_stamp and row.status in ON_NODE and row.site != sites[row.job_id]:
+            if row.pilot_stamp and row.status in ACTIVE and row.site != sites[row.job_id]:
                 raise SiteIsKnown(row.job_id, row.site)
         await queries.update_sites(tx, sites)
     await queries.upsert_parameters(

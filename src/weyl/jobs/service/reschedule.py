@@ -22,7 +22,7 @@ from weyl.jobs.service import holds
 from weyl.jobs.service.check_queue import check_soon
 from weyl.jobs.service.moves import end_runs, move, records
 from weyl.jobs.service.status import NOT_FOUND, RUN_IS_OVER, return_to_queue, wire
-from weyl.jobs.states import ON_NODE, Change, Report
+from weyl.jobs.states import ACTIVE, Change, Report
 from weyl.kit import json
 from weyl.kit.db import Tx
 from weyl.task_queues import service as task_queues
@@ -166,7 +166,7 @@ def _read(document: dict[str, Any], owner: Owner, config: Config) -> tuple[str, 
 
 
 def _on_node(rows: Mapping[int, queries.Run], job_ids: set[int]) -> dict[int, queries.Run]:
-    return {job_id: rows[job_id] for job_id in job_ids if rows[job_id].status in ON_NODE}
+    return {job_id: rows[job_id] for job_id in job_ids if rows[job_id].status in ACTIVE}
 
 
 async def begin_anew(tx: Tx, rows: Mapping[int, queries.Run], starts: Mapping[int, Start], *, now: datetime) -> None:

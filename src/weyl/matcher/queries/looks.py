@@ -99,7 +99,7 @@ _SELECT_UNHEALTHY = Sql(
 _COUNT_ON_HOST = Sql(
     """
     SELECT count(*) AS jobs FROM jobs
-    WHERE status IN ('Matched', 'Running', 'Completing', 'Stalled') AND allocated ->> 'host' = :host AND site = :site
+    WHERE job_is_active(status) AND allocated ->> 'host' = :host AND site = :site
     """,
     int,
 )

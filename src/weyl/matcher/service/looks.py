@@ -7,6 +7,7 @@ from datetime import datetime
 from weyl.config.models import Config
 from weyl.jobs.permits import JobScope
 from weyl.jobs.queries.search import Selection, select_counts_from_counters
+from weyl.jobs.states import ACTIVE
 from weyl.kit.db import Tx
 from weyl.kit.search import SearchSpec, VectorSearchOperator, VectorSearchSpec
 from weyl.matcher.models import GroupShare, LimitLoad, SiteLoad
@@ -18,7 +19,6 @@ from weyl.task_queues.permits import QueueScope
 
 LIMITS_MAX = 10_000
 OWNERS_MAX = 20
-LIVE = ("Matched", "Running", "Completing", "Stalled")
 
 
 async def limits(tx: Tx, scope: QueueScope, *, now: datetime) -> list[LimitLoad]:
@@ -81,7 +81,9 @@ async def sites(
 ) -> list[SiteLoad]:
     """Return sites with the jobs there and the limits that hold for each of them."""
     assert scope.vo is not None, "jobs by site are those of one VO"
-    live: list[SearchSpec] = [VectorSearchSpec(parameter="Status", operator=VectorSearchOperator.IN, values=list(LIVE))]
+    live: list[SearchSpec] = [
+        VectorSearchSpec(parameter="Status", operator=VectorSearchOperator.IN, values=sorted(ACTIVE))
+    ]
     counts = await select_counts_from_counters(tx, Selection(scope, live), ["Site", "Status"])
     jobs = {(row["Site"], row["Status"]): int(row["count"]) for row in counts}
     rows = await queries.select_limits(tx, scope.vo, limit=LIMITS_MAX)

@@ -20,7 +20,7 @@ from weyl.pilots.tables import pilots
 # Pilots of ours do not say which jobs they have: their jobs do. What others have said stands where no job does.
 _JOB_NOW = """(
     SELECT max(jobs.job_id) FROM jobs
-    WHERE jobs.pilot_stamp = pilots.pilot_stamp AND jobs.status IN ('Matched', 'Running', 'Completing', 'Stalled')
+    WHERE jobs.pilot_stamp = pilots.pilot_stamp AND job_is_active(jobs.status)
 )"""
 _FIRST_JOB = "(SELECT job_id FROM job_pilots WHERE job_pilots.pilot_stamp = pilots.pilot_stamp ORDER BY at LIMIT 1)"
 

@@ -104,7 +104,7 @@ _PRESENT = Sql(
     FROM pilots p
     LEFT JOIN (
         SELECT pilot_stamp, sum(COALESCE((allocated->>'cores')::int, 1)) AS cores FROM jobs
-        WHERE status IN ('Matched', 'Running', 'Completing', 'Stalled') AND pilot_stamp IS NOT NULL
+        WHERE job_is_active(status) AND pilot_stamp IS NOT NULL
         GROUP BY pilot_stamp
     ) u ON u.pilot_stamp = p.pilot_stamp
     WHERE p.status IN {_LIVE} AND p.origin IN ('submitted', 'vacuum') AND p.revoked_at IS NULL

@@ -9,7 +9,7 @@ import structlog
 
 from weyl.config.models import Config
 from weyl.config.operations import Operations
-from weyl.jobs.states import ON_NODE
+from weyl.jobs.states import ACTIVE
 from weyl.kit.clock import utcnow
 from weyl.kit.db import is_unavailable
 from weyl.pilots import bundles
@@ -119,13 +119,13 @@ async def clean(pushing: Pushing, *, limit: int = LOOKED_AT_MAX) -> None:
 def _is_to_end(row: queries.PushedJob, pilots: Mapping[str, queries.Played]) -> bool:
     """Tell whether nobody waits for a job any more: it was killed, given to others, or its pilot was revoked."""
     pilot = pilots.get(row.pilot_stamp)
-    is_ours = row.job_pilot == row.pilot_stamp and row.job_status in ON_NODE
+    is_ours = row.job_pilot == row.pilot_stamp and row.job_status in ACTIVE
     return not is_ours or pilot is None or pilot.revoked_at is not None
 
 
 async def _send_what_is_left(turn: _Turn, rows: Sequence[queries.PushedJob]) -> None:
     """Send what a crash kept from being sent; what others have by now is closed."""
-    wanted = [row for row in rows if row.job_pilot == row.pilot_stamp and row.job_status in ON_NODE]
+    wanted = [row for row in rows if row.job_pilot == row.pilot_stamp and row.job_status in ACTIVE]
     stale = [row for row in rows if row not in wanted]
     target = await find_target(turn.pushing.yard, turn.config, turn.key) if wanted else None
     if target is None:
@@ -273,7 +273,7 @@ async def _finish(turn: _Turn, row: queries.PushedJob, journal: Journal) -> Chan
 
 async def _lose(turn: _Turn, row: queries.PushedJob, status: CEStatus) -> Change:
     """Report for a job that is over and has not done so itself."""
-    if row.job_pilot == row.pilot_stamp and row.job_status in ON_NODE:
+    if row.job_pilot == row.pilot_stamp and row.job_status in ACTIVE:
         door = await turn.door(row)
         await _keep_log(turn, door, row)
         await door.tell(row.job_id, bundles.lost(status, now=turn.now), {})
