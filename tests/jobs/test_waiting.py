@@ -7,8 +7,8 @@ from weyl.jobs.service.waiting import rebuild
 from weyl.jobs.tables import jobs
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Tx
-from weyl.task_queues import queries
 from weyl.task_queues.permits import QueueKeeper, QueueScope
+from weyl.task_queues.queries import classes as queries
 from weyl.task_queues.requirements import make_class
 from weyl.task_queues.service import enqueue_jobs
 

@@ -306,9 +306,9 @@ async def _end_some(db: Database, chance: random.Random) -> None:
             elif what == "again":
                 await service.remove_jobs(tx, chosen)
                 locked = await lock_jobs(tx, chosen)
-                again = {job_id: row for job_id, row in locked.items() if row["status"] in ("Matched", "Running")}
+                again = {job_id: row for job_id, row in locked.items() if row.status in ("Matched", "Running")}
                 await move(tx, again, Report(utcnow(), "Waiting", source="Test"), now=utcnow())
-                await service.return_jobs(tx, [(row["class_ids"][0], job_id) for job_id, row in again.items()])
+                await service.return_jobs(tx, [(row.class_ids[0], job_id) for job_id, row in again.items()])
             else:
                 await move(tx, await lock_jobs(tx, chosen), Report(utcnow(), what, source="Test"), now=utcnow())
         await asyncio.sleep(0.02)

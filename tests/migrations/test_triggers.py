@@ -10,7 +10,7 @@ from weyl.jobs.states import ACTIVE, SCOUTING, JobStatus
 from weyl.kit.db import Database, Tx, driver_connection
 from weyl.migrations import migrate, revisions
 from weyl.migrations.triggers import Applied, TriggerFile, missing, outdated, read_file, trigger_files
-from weyl.task_queues.queries import LIMITS_LOCK
+from weyl.task_queues.queries.limits import LIMITS_LOCK
 
 # The last revision that made triggers itself.
 BEFORE_FILES = "0034_logins"
@@ -19,7 +19,7 @@ BEFORE_FILES = "0034_logins"
 EDITIONS = {
     "accounting": ["dfc1cbcf001b1aaf1718dc761400f420a65521fc119fb688b2866485d3fa695e"],
     "failures": ["4e84607de518828b600e97d7c3737118f91a4b52c6852473f60577df2eef07a0"],
-    "jobs": ["1430ecaf8e7fd25401324caa7c5fc27ac2ea046e6d2b4fcacba5b562e7cd30f5"],
+    "jobs": ["516873c103469fd0ecdbd64ac7728648c242b802c68709f777504a5c9abc57da"],
     "tasks": ["06b0c4ac076a939250a76a05a4ebddc2d9bdfb7166d51a209c1567933551f075"],
 }
 # The engine makes its own.

@@ -56,7 +56,7 @@ async def test_a_ban_is_seen_by_another_server_and_ends_when_it_is_taken_back(
 ) -> None:
     other = await start_application()
     notices: asyncio.Queue[str] = asyncio.Queue()
-    listener = Listener(db, {CHANNEL: notices.put_nowait})
+    listener = Listener(db, {CHANNEL: [notices.put_nowait]})
     await listener.start()
     assert (await _ban(application, ALPHA)).json()["success"] == [{**ALPHA, "access": "all", "vo": "voa"}]
     assert not await _is_allowed(other)

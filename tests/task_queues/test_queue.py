@@ -109,7 +109,7 @@ async def test_listeners_are_told_once_a_class(db: Database) -> None:
         heard.append(payload)
         told.set()
 
-    listener = Listener(db, {service.CHANNEL: hear})
+    listener = Listener(db, {service.CHANNEL: [hear]})
     await listener.start()
     try:
         async with db.transaction() as tx:
