@@ -111,7 +111,7 @@ class Installation:
             "database_pool_size": 4,
             "public_url": URL,
             "config_url": f"git+file://{self.config_directory}",
-            "config_check_every_s": 0.2,
+            "config_check_every_s": 5,
             "keys": self.keys,
             "state_key": self.state_key,
             "s3_endpoint": store.endpoint_url,
