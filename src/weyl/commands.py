@@ -203,7 +203,8 @@ def db_restore(
 
 
 async def _migrate(settings: Settings, revision: str) -> Result:
-    db = Database(settings.database_url, pool_size=1)
+    # A statement may wait for a lock for a minute, and build the index of a large table for many.
+    db = Database(settings.database_url, pool_size=1, statement_timeout_s=0)
     branches = merged_extensions().migrations
     try:
         before = await revisions.current_revision(db)

@@ -70,3 +70,16 @@ async def test_a_release_does_nothing_to_a_newer_schema(db: Database) -> None:
         assert code != 0
         assert f"The schema is at 0999_future, newer than this release ({revisions.needed_revision()})" in said
         assert "install the newer release" in said
+
+
+@pytest.mark.long
+async def test_a_migration_waits_for_its_locks_as_long_as_the_page_says(bare: Database) -> None:
+    """Longer than the client of any other program waits for an answer: 35 s."""
+    await migrate.upgrade(bare, "0033_bounded_figures")
+    async with bare.transaction() as tx:
+        await tx.execute(text("LOCK TABLE browser_sessions IN ACCESS SHARE MODE"))
+        migrating = asyncio.create_task(run(bare, "migrate"))
+        done, _ = await asyncio.wait([migrating], timeout=45)
+        assert done == set()
+    code, said = await migrating
+    assert code == 0, said
