@@ -19,7 +19,7 @@ BEFORE_FILES = "0034_logins"
 EDITIONS = {
     "accounting": ["dfc1cbcf001b1aaf1718dc761400f420a65521fc119fb688b2866485d3fa695e"],
     "failures": ["4e84607de518828b600e97d7c3737118f91a4b52c6852473f60577df2eef07a0"],
-    "jobs": ["516873c103469fd0ecdbd64ac7728648c242b802c68709f777504a5c9abc57da"],
+    "jobs": ["e760332088827ca4ed98067a27e013dc1cf3eb4de8094e2d9288f10738bf9286"],
     "tasks": ["06b0c4ac076a939250a76a05a4ebddc2d9bdfb7166d51a209c1567933551f075"],
 }
 # The engine makes its own.

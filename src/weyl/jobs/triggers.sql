@@ -60,8 +60,8 @@ FOR EACH STATEMENT EXECUTE FUNCTION jobs_count_deleted();
 
 -- What runs behind the gates of limits (decision 15): a journal of differences, written once per statement. No mover of
 -- jobs can forget it, and none waits for another. What a rule counts is a function of the rows that a statement found
--- and left, so changes of owner or site count too. The lock is `weyl.task_queues.queries.limits.LIMITS_LOCK`, which whoever
--- changes the rules or counts anew holds exclusively.
+-- and left, so changes of owner or site count too. The lock is `LIMITS_LOCK` of `weyl.task_queues.queries.limits`:
+-- whoever changes the rules or counts anew holds it exclusively.
 
 CREATE OR REPLACE FUNCTION jobs_gate_insert() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
