@@ -69,7 +69,7 @@ def check_keys(settings: Settings) -> None:
 
 
 def merged_extensions() -> Extension:
-    """Return weyl's own extension and the installed ones, merged; what keeps them from working is told in sentences."""
+    """Return weyl's own extension and the installed ones, merged; raises `UsageFault` with everything that is wrong."""
     try:
         return active_extensions()
     except ExtensionConflict as error:

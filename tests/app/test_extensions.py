@@ -231,7 +231,7 @@ TABLE = sa.Table("notes_of_other", sa.MetaData(), sa.Column("id", sa.Integer))
         ({"policies": {".well-known_get_jwks": no_carol}}, "which anybody may call"),
         ({"job_attributes": {"priority": ATTRIBUTE}}, "priority means something in job descriptions already"),
         ({"job_attributes": {"userpriority": ATTRIBUTE}}, "userpriority means something"),
-        ({"job_attributes": {"a b": ATTRIBUTE}}, "'a b' is no name for an attribute"),
+        ({"job_attributes": {"a b": ATTRIBUTE}}, "'a b' is not a name for an attribute"),
         ({"sections": {"other": dict}}, "the model of section other must be a subclass"),
         ({"sections": {"A b": Example}}, "'A b' cannot name a section"),
         (

@@ -117,7 +117,7 @@ def attribute_problems(names: Iterable[str]) -> Iterator[str]:
         if is_known(name):
             yield f"{name} means something in job descriptions already; choose another name"
         elif not _NAME.fullmatch(name):
-            yield f"{name!r} is no name for an attribute of jobs; use letters and digits"
+            yield f"{name!r} is not a name for an attribute of jobs; use letters and digits"
 
 
 def respelled(document: Mapping[str, Any], added: Mapping[str, JobAttribute]) -> dict[str, Any]:

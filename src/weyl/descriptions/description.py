@@ -142,7 +142,7 @@ def _arguments(value: Value, name: str) -> str | None:
 
 
 def _pattern(value: Value, name: str) -> str | None:
-    """What is no text is no pattern: without a signal nobody asks for it, with one it is refused at submission."""
+    """Return the pattern; none for a list or a record, which submission refuses if a signal needs the pattern."""
     return None if isinstance(value, list | dict) else text_of(value, name)
 
 

@@ -1,4 +1,4 @@
-"""SQL that counts anew what the triggers on jobs keep: how many run behind each gate of a limit."""
+"""SQL that recounts what the triggers on jobs keep: how many jobs run behind each gate of a limit."""
 
 from typing import NamedTuple
 
