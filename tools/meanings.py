@@ -4,6 +4,20 @@
 KEPT = "Kept for clients that read it; weyl does not use it."
 LATER = "Read and checked, but not used by this release."
 
+JOB_HINTS = {
+    "Group": "JobGroup of the job.",
+    "LogLevel": "Kept with the job, without effect.",
+    "Priority": "Order among one's own jobs, within the bounds of JobDescription.",
+    "CPUWork": "As CPUTime of JDL, in seconds.",
+    "Platform": "As Platform of JDL.",
+    "Sites": "The only sites where it may run.",
+    "BannedSites": "Sites where it must not run.",
+    "Tags": "Tags that a node must have, all of them.",
+    "OutputSandbox": "Patterns of files that are kept with the standard output.",
+    "RequirementsTemplate": "Requirements document that is laid over what the document's own requirements come to, or a"
+    " list of 2 to 8 alternatives.",
+}
+
 MEANINGS: dict[str, dict[str, str]] = {
     "Config": {
         "DIRAC": "The installation as a whole.",
@@ -54,6 +68,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "JobDescription": "Defaults and bounds of job descriptions.",
         "JobHealth": "When a silent job is given up.",
         "JobCleaning": "When jobs that have ended are deleted, and deleted ones removed.",
+        "CWL": "Jobs written in CWL: defaults of their hints, commands around payloads, and where software is.",
         "Matching": "Which job a pilot gets.",
         "Pilots": "How pilots are sent.",
         "InputData": "Where input data are; see [Input data](configuration.md#input-data).",
@@ -151,6 +166,18 @@ MEANINGS: dict[str, dict[str, str]] = {
         "Enabled": "Whether jobs of this type are cleaned.",
         "DeleteAfter": "As above, for this type.",
         "RemoveAfter": "As above, for this type.",
+    },
+    "CWLOptions": {
+        "Defaults": "Values of the hint `dirac:Job` where a document says nothing.",
+        "PerJobType": "The same for jobs of one type, by name, over those for all.",
+        "Software": "What a package of SoftwareRequirement asks of a node, by its name or the URI in its `specs`: an"
+        " expression of tags, such as `cvmfs:sft.cern.ch`.",
+    },
+    "DefaultHints": {"JobType": "Type of a job that names none; one of AllowedJobTypes.", **JOB_HINTS},
+    "TypeHints": {
+        "Commands": "Payload commands of extensions, by name, that run before and after the payload of each job of this"
+        " type, JDL jobs included, in this order.",
+        **JOB_HINTS,
     },
     "SiteJobHealth": {
         "StalledAfter": "As above, at this site.",

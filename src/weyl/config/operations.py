@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from weyl.config.background import TaskOptions
+from weyl.config.cwl import CWLOptions
 from weyl.config.input_data import InputDataOptions
 from weyl.config.retries import Retry
 from weyl.config.section import FreeSection, LossySection, Number, Section
@@ -177,6 +178,7 @@ class Operations(Section):
     matching: Matching = Matching()
     job_health: JobHealth = JobHealth()
     job_cleaning: JobCleaning = JobCleaning()
+    cwl: CWLOptions = CWLOptions()
     pilots: PilotOptions = PilotOptions()
     resource_status: ResourceStatusOptions = ResourceStatusOptions()
     tasks: TaskOptions = TaskOptions()

@@ -11,6 +11,7 @@ _WORDS = {
     "ce": "CE",
     "ces": "CEs",
     "cpu": "CPU",
+    "cwl": "CWL",
     "db12": "DB12",
     "dirac": "DIRAC",
     "dns": "DNs",
