@@ -19,6 +19,7 @@ def test_a_job_with_everything() -> None:
     del work["jdl"]
     assert work == {
         "executable": "run.sh",
+        "workflow": None,
         "arguments": "--seed 1.5 --job 42",
         "std_output": "out.07",
         "std_error": "err",

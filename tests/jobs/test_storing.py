@@ -12,8 +12,8 @@ from weyl.descriptions import jdl
 from weyl.descriptions.described import Described, Prepared, described
 from weyl.descriptions.description import Owner
 from weyl.descriptions.errors import BadAttribute, BadSubmission
-from weyl.descriptions.parametric import COUNT, Expansion
 from weyl.descriptions.requirements import Limits
+from weyl.descriptions.rows import Rows
 from weyl.jobs.additions import Candidate, SubmissionRules, Submitting
 from weyl.jobs.errors import KeyReused
 from weyl.jobs.policy import Submitter
@@ -25,23 +25,24 @@ from weyl.kit.db import Database
 ALICE = Submitter(vo="voa", group="user", owner="alice", subject="voa:alice-sub")
 CONFIG = Config.model_validate(config_document())
 RULES = SubmissionRules(100_000)
+# Spelled as no JSON library would: a float that must not come back as an int.
+INPUTS = '{"b": 1.0E5,  "a": "%j"}'
 DOCUMENT: dict[str, Any] = {"Workflow": {"Bundle": "ab"}, "JobName": "step", "Requirements": {"wall_time": 60}}
 
 
 def a_description(count: int | None = None, **more: Any) -> Described:
     """Return a description without `Executable`; with a count, of as many jobs that differ in their site."""
-    document, expansion = DOCUMENT | more, None
+    rows = None
     if count is not None:
-        expansion = Expansion(count, {"Place": [f"S{number % 3}" for number in range(count)]})
-        document |= {"Site": "%(Place)s", COUNT: count}
-    return described(document, Owner("voa", "user", "alice"), Limits(), expansion=expansion)
+        rows = Rows([{"Site": f"S{number % 3}"} for number in range(count)], [INPUTS] * count)
+    return described(DOCUMENT | more, Owner("voa", "user", "alice"), Limits(), expansion=rows)
 
 
 async def stored(
     db: Database, *descriptions: Described, key: RequestKey | None = None, rules: SubmissionRules = RULES
 ) -> Submitted:
-    """Store jobs as CWL will."""
-    wanted = NewJobs(Prepared.of(*descriptions), ALICE, key)
+    """Store jobs that run workflows."""
+    wanted = NewJobs(Prepared.of(*descriptions), ALICE, key, workflow_id="ef" * 32)
     async with db.transaction() as tx:
         return await store(tx, wanted, config=CONFIG, now=utcnow(), rules=rules)
 
@@ -56,12 +57,25 @@ async def test_a_document_becomes_jobs_without_a_text(db: Database) -> None:
     assert [row["job_id"] for row in rows] == list(submitted.job_ids)
     assert [(row["status"], row["owner"], row["job_name"]) for row in rows] == [("Received", "alice", "step")] * 4
     assert [row["site"] for row in rows] == ["ANY", "S0", "S1", "S2"]
-    assert rows[3]["parameters"] == {"ParameterNumber": 2, "Parameter.Place": "S2"}
+    assert [row["parameters"] for row in rows[:2]] == [None, {"Site": "S0"}]
+    assert {row["workflow_id"] for row in rows} == {"ef" * 32}
     assert [each.jobs for each in kept] == [1, 3]
     assert jdl.parse(kept[0].jdl)["Workflow"] == {"Bundle": "ab"}
     assert kept[0].document["Owner"] == "alice"
     assert sorted(history) == [(job_id, "Received") for job_id in submitted.job_ids]
     assert str(submitted.job_ids[0]).encode() in bytes(checks)
+
+
+async def test_input_objects_are_kept_as_they_were_sent_and_texts_of_workflows_too(db: Database) -> None:
+    rows = Rows([{}, {}], [INPUTS, None], names=["sum (a=%j)", "n" * 200])
+    document = DOCUMENT | {"JobGroup": "%j of %n"}
+    submitted = await stored(db, described(document, Owner("voa", "user", "alice"), Limits(), expansion=rows))
+    statement = sa.text("SELECT inputs::text, job_name, job_group, parameters FROM jobs ORDER BY job_id")
+    async with db.read() as tx:
+        first, second = await tx.execute(statement)
+    assert tuple(first) == (INPUTS, "sum (a=%j)", "%j of %n", None)
+    assert tuple(second) == (None, "n" * 128, "%j of %n", None)
+    assert len(submitted.job_ids) == 2
 
 
 async def test_thousands_take_as_many_statements_as_a_few(db: Database) -> None:

@@ -55,3 +55,15 @@ def test_a_form_is_used_from_the_second_job_on() -> None:
     [form] = forms._forms.values()
     assert form is not None
     assert form.is_proved
+
+
+def test_texts_of_a_workflow_have_no_placeholders() -> None:
+    document = {"Workflow": {"Bundle": "ab", "Fragment": "main"}, "JobName": "%j of %s", "InputData": "%(InputData)s"}
+    plain, rows = WorkForms(document | {"InputData": []}), WorkForms(document)
+    for job_id in (7, 8):
+        for forms, parameters in ((plain, None), (rows, {"InputData": [f"/voa/{job_id}"]})):
+            work = forms.work(parameters, job_id)
+            assert work == work_document(forms.document, parameters, job_id)
+            assert work["job_name"] == "%j of %s"
+            assert work["input_data"] == ([] if parameters is None else [f"/voa/{job_id}"])
+            assert work["workflow"] == {"bundle": "ab", "fragment": "main"}

@@ -66,6 +66,7 @@ KNOWN = (
     "TransformationID",
     "VirtualOrganization",
     "WholeNode",
+    "Workflow",
 )
 """Every attribute with a meaning in DIRAC or here, as its documentation spells it."""
 
@@ -103,6 +104,11 @@ def canonical(name: str) -> str:
     if dot and head.lower() in _FAMILIES:
         return f"{_SPELLING[head.lower()]}.{tail}"
     return _SPELLING.get(name.lower(), name)
+
+
+def runs_workflow(document: Mapping[str, object]) -> bool:
+    """Tell whether the jobs of a description run a workflow; one that was written as a text has an executable."""
+    return "Workflow" in document and "Executable" not in document
 
 
 def is_known(name: str) -> bool:

@@ -6,14 +6,15 @@ from functools import partial
 from typing import Any, TypeVar
 
 from weyl.descriptions import jdl, parametric, work
-from weyl.descriptions.attributes import JobAttribute, added_value, respelled, text_of
+from weyl.descriptions.attributes import JobAttribute, added_value, respelled, runs_workflow, text_of
 from weyl.descriptions.classes import requirement_classes
 from weyl.descriptions.description import FIELDS, Description, Owner, value_of
 from weyl.descriptions.errors import BadAttribute
-from weyl.descriptions.jdl import Document
-from weyl.descriptions.parametric import Expansion, Parameter
+from weyl.descriptions.jdl import FORBIDDEN, Document
+from weyl.descriptions.parametric import Expansion
 from weyl.descriptions.requirements import ATTRIBUTES, Limits, cpu_time_s, priority, resolve, site_column
-from weyl.descriptions.variants import variants
+from weyl.descriptions.rows import Rows
+from weyl.descriptions.variants import Differences, variants
 from weyl.task_queues.requirements import RequirementClass
 
 T = TypeVar("T")
@@ -44,7 +45,7 @@ class Described:
     document: Document
     columns: dict[str, list[str] | list[int]]
     sandboxes: list[list[str]]
-    expansion: Expansion | None = None
+    expansion: Differences | None = None
     warnings: tuple[str, ...] = ()
     # The classes of the first job: what the others differ in hardly ever decides where they can run.
     classes: tuple[RequirementClass, ...] = ()
@@ -54,9 +55,18 @@ class Described:
         """Return the number of jobs."""
         return 1 if self.expansion is None else self.expansion.count
 
-    def parameters(self) -> Iterator[dict[str, Parameter]] | None:
-        """Return the parametric values job by job; None for a plain one."""
+    @property
+    def runs_workflow(self) -> bool:
+        """Whether its jobs run a workflow: then its texts hold no placeholders."""
+        return runs_workflow(self.document)
+
+    def parameters(self) -> Iterator[Mapping[str, Any]] | None:
+        """Return the parametric values, or the attributes that are its own, job by job; None if there are none."""
         return None if self.expansion is None else self.expansion.parameters()
+
+    def inputs(self) -> Sequence[str | None] | None:
+        """Return the JSON texts of the input objects, one a job; None if jobs of this kind have none."""
+        return self.expansion.inputs if isinstance(self.expansion, Rows) else None
 
 
 @dataclass(frozen=True)
@@ -90,27 +100,34 @@ def described(
     limits: Limits,
     *,
     text: str | None = None,
-    expansion: Expansion | None = None,
+    expansion: Differences | None = None,
     attributes: Mapping[str, JobAttribute] = NO_ATTRIBUTES,
 ) -> Described:
     """Return the jobs that a document makes, checked and ready for `jobs.service.storing.store`.
 
     Whatever makes jobs makes them here: JDL and JSON through `texts.prepare`, everything else directly. The document
-    holds placeholders where the jobs of its expansion differ. `text` is what people are shown of it; by default the
-    document as JDL. `attributes` are those of extensions. Whether there is something to run is for the caller to say.
+    holds placeholders where the jobs of its expansion differ; where they differ by `Rows` it runs a workflow, and the
+    attributes of the rows are put in here. `text` is what people are shown of it; by default the document as JDL.
+    `attributes` are those of extensions. Whether there is something to run is for the caller to say.
 
     Raises `BadAttribute` or `InvalidRequirements`.
     """
-    shown = jdl.render(document) if text is None else text
-    if expansion is not None:
+    assert isinstance(expansion, Rows | None) or not runs_workflow(document), "workflows have no placeholders"
+    if isinstance(expansion, Rows):
+        document = expansion.marked(document)
+        assert runs_workflow(document), "only workflows differ by rows"
+    elif expansion is not None:
         parametric.check_size(expansion, document)
+    if runs_workflow(document):
+        _check_texts(document, expansion)
+    shown = jdl.render(document) if text is None else text
     document = _with_added(expansion, _owned(document, owner), attributes)
     jobs = _Jobs.of(document, expansion)
     first = jobs.first
     numbers = {"CPUTime": cpu_time_s(first.cpu_time_s, limits), "Priority": priority(first.priority, limits)}
     if first.requirements is not None:
         del numbers["CPUTime"]
-        if parametric.varies(document["Requirements"]):
+        if isinstance(expansion, Expansion) and "Requirements" in jobs.varying:
             raise BadAttribute("Requirements", "must be the same for all jobs of one description: no placeholders")
     _check(jobs, limits)
     warnings, classes = _needs(jobs, owner, limits)
@@ -130,15 +147,22 @@ class _Jobs:
     """The jobs of one document: the first of them in full, and in which attributes others may differ from it."""
 
     document: Document
-    expansion: Expansion | None
+    expansion: Differences | None
     first: Description
     varying: frozenset[str]
 
     @classmethod
-    def of(cls, document: Document, expansion: Expansion | None) -> "_Jobs":
+    def of(cls, document: Document, expansion: Differences | None) -> "_Jobs":
         """Read the first job; raises `BadAttribute`."""
         if expansion is None:
             return cls(document, None, Description.read(document), frozenset())
+        if isinstance(expansion, Rows):
+            return cls(
+                document,
+                expansion,
+                Description.read({**document, **expansion.values[0]}),
+                frozenset(expansion.attributes),
+            )
         varying = parametric.varying(document, document)
         filled = parametric.fill_some(document, varying, next(expansion.parameters()), "%j")
         return cls(document, expansion, Description.read(document | filled), frozenset(varying))
@@ -171,7 +195,18 @@ def _owned(document: Document, owner: Owner) -> Document:
     return {**document, "VirtualOrganization": owner.vo, "Owner": owner.name, "OwnerGroup": owner.group}
 
 
-def _with_added(expansion: Expansion | None, document: Document, attributes: Mapping[str, JobAttribute]) -> Document:
+def _check_texts(document: Document, expansion: Differences | None) -> None:
+    """Refuse characters that cannot be stored, as the readers of JDL and JSON do."""
+    said = list(document.items())
+    if isinstance(expansion, Rows):
+        said += [(name, value) for name in expansion.attributes for value in expansion.distinct(name)[0]]
+        said += [("JobName", "".join(expansion.names or ()))]
+    for name, value in said:
+        if any(FORBIDDEN.search(text) for text in parametric.texts_in(value)):
+            raise BadAttribute(name, "has a character that no text may have, such as NUL")
+
+
+def _with_added(expansion: Differences | None, document: Document, attributes: Mapping[str, JobAttribute]) -> Document:
     """Check what extensions have added; where a value is the same for all jobs, keep what they make of it."""
     if not attributes:
         return document
@@ -179,7 +214,7 @@ def _with_added(expansion: Expansion | None, document: Document, attributes: Map
     for name in attributes.keys() & document.keys():
         forms = [{}] if expansion is None else variants(expansion, document, [name])[0]
         kept = [added_value(form.get(name, document[name]), name, attributes[name]) for form in forms]
-        if not parametric.varies(document[name]):
+        if not forms[0]:
             document[name] = kept[0]
     return document
 
@@ -222,10 +257,20 @@ def _columns(jobs: _Jobs, limits: Limits) -> dict[str, list[str] | list[int]]:
     columns: dict[str, list[str] | list[int]] = {
         column: jobs.each(name, partial(_text_column, name=name, limits=limits))
         for name, (column, _, _) in _TEXT_COLUMNS.items()
+        if column != "job_name" or not runs_workflow(jobs.document)
     }
+    if runs_workflow(jobs.document):
+        columns["job_name"] = _job_names(jobs)
     columns["site"] = jobs.each("Site", _site)
     columns["user_priority"] = jobs.each("Priority", partial(priority, limits=limits))
     return columns
+
+
+def _job_names(jobs: _Jobs) -> list[str]:
+    """Return what shows as the names of jobs that run a workflow: a label may be of any length."""
+    _, length_max, absent = _TEXT_COLUMNS["JobName"]
+    names = jobs.expansion.names if isinstance(jobs.expansion, Rows) else None
+    return [name[:length_max] for name in names or [jobs.first.job_name or absent]]
 
 
 def _text_column(text: str | None, name: str, limits: Limits) -> str:

@@ -38,12 +38,20 @@ class Owner:
     name: str
 
 
+class Workflow(NamedTuple):
+    """The document that a job runs in place of an executable: a stored bundle, and which process of it."""
+
+    bundle: str
+    fragment: str | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
     """What one job is asked to be, its placeholders filled; what a document leaves out is as the defaults say."""
 
     # What runs.
     executable: str | None = None
+    workflow: Workflow | None = None
     arguments: str = ""
     std_output: str = "std.out"
     std_error: str = "std.err"
@@ -105,6 +113,8 @@ class Description:
             found = read(value, name)
             if found is not None:
                 fields[field_name] = found
+        if "executable" in fields:
+            fields.pop("workflow", None)
         if "requirements" in fields:
             for name in SAID_IN_REQUIREMENTS:
                 if document.get(name) is not None:
@@ -157,6 +167,13 @@ def _alternatives(value: Value, name: str) -> tuple[Mapping[str, Any], ...] | No
     return documents
 
 
+def _workflow(value: Value, name: str) -> Workflow | None:
+    """Return the workflow; none where older texts say something else under this name."""
+    if not isinstance(value, dict) or not isinstance(bundle := value.get("Bundle"), str):
+        return None
+    return Workflow(bundle, text_of(value.get("Fragment"), name))
+
+
 _any_number = partial(integer_of, least=-(10**12))
 _count = partial(integer_of, least=1, most=COUNT_MAX)
 
@@ -199,6 +216,7 @@ FIELDS: Mapping[str, Field] = {
     "TransformationID": Field("transformation_id", text_of),
     "VirtualOrganization": Field("vo", text_of),
     "WholeNode": Field("whole_node", boolean_of),
+    "Workflow": Field("workflow", _workflow),
 }
 """Every attribute that means something here; none of them is in `extra`."""
 

@@ -7,6 +7,9 @@ every job, parametric or not, `%j` its id.
 
 A value may be a list, such as the files of one job. It takes the place of a text that is nothing but its placeholder;
 as an item of a list such a text becomes all items of the value. Within a longer text the value is written as in JDL.
+
+In a description that runs a workflow none of this holds: its texts are its author's own. There the attributes in which
+jobs differ (`rows.Rows`) are stored with each job whole, and the description has `%(NAME)s` as attribute NAME.
 """
 
 import math
@@ -16,7 +19,9 @@ from dataclasses import dataclass
 from decimal import Decimal, DecimalException
 from functools import cached_property
 from itertools import repeat
+from typing import Any
 
+from weyl.descriptions.attributes import runs_workflow
 from weyl.descriptions.errors import BadAttribute
 from weyl.descriptions.jdl import Document, Expression, Value, parse_value
 
@@ -150,8 +155,10 @@ def template(document: Document, count: int) -> Document:
     return {**kept, COUNT: count}
 
 
-def fill(document: Document, parameters: Mapping[str, Parameter] | None, job_id: int | str) -> Document:
+def fill(document: Document, parameters: Mapping[str, Any] | None, job_id: int | str) -> Document:
     """Return the description of one job, made from the stored one and the job's own values."""
+    if runs_workflow(document):
+        return {**document, **(parameters or {})}
     count = document.get(COUNT)
     texts = _texts_by_placeholder(parameters, count if isinstance(count, int) else 1)
     texts["%j"] = str(job_id)
@@ -174,13 +181,17 @@ def fill(document: Document, parameters: Mapping[str, Parameter] | None, job_id:
 
 def varying(document: Document, names: Iterable[str]) -> tuple[str, ...]:
     """Return those of the attributes `names` in which the jobs of a stored description differ."""
+    if runs_workflow(document):
+        return tuple(name for name in names if document.get(name) == mark(name))
     return tuple(name for name in names if varies(document.get(name)))
 
 
 def fill_some(
-    document: Document, names: Sequence[str], parameters: Mapping[str, Parameter] | None, job_id: int | str = 0
+    document: Document, names: Sequence[str], parameters: Mapping[str, Any] | None, job_id: int | str = 0
 ) -> Document:
     """Return the attributes `names` of a stored description as one job has them."""
+    if runs_workflow(document):
+        return {name: (parameters or {}).get(name, document[name]) for name in names}
     if parameters is None or not names:
         return {}
     wanted = {name: document[name] for name in names}
@@ -190,9 +201,16 @@ def fill_some(
 
 def common(document: Document) -> Document:
     """Return the attributes of a stored description that are the same in all its jobs."""
+    if runs_workflow(document):
+        return {name: value for name, value in document.items() if value != mark(name)}
     if COUNT not in document:
         return document
     return {name: value for name, value in document.items() if not varies(value)}
+
+
+def mark(name: str) -> str:
+    """Return what a description that runs a workflow has as an attribute in which its jobs differ."""
+    return f"%({name})s"
 
 
 def mapped(value: Value, change: Callable[[str], Filled]) -> Value:

@@ -86,6 +86,8 @@ class _Reader:
     def _described(self, text: str, jobs_max: int) -> Described:
         document = jdl.parse(text) if self.form == "jdl" else json_form.parse(text)
         submitted = text if self.form == "jdl" else jdl.render(document)
+        if "Workflow" in document:
+            raise BadAttribute("Workflow", "is for jobs that are submitted as CWL: submit the document itself")
         expansion = _expansion(document, jobs_max)
         if expansion is not None:
             document = parametric.template(document, expansion.count)

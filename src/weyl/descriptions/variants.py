@@ -6,13 +6,19 @@ from weyl.descriptions import parametric
 from weyl.descriptions.errors import BadAttribute
 from weyl.descriptions.jdl import Document
 from weyl.descriptions.parametric import Expansion, Filled
+from weyl.descriptions.rows import Rows
+
+Differences = Expansion | Rows
+"""What the jobs of one description differ in."""
 
 
-def variants(expansion: Expansion, document: Document, names: Sequence[str]) -> tuple[list[Document], list[int]]:
+def variants(expansion: Differences, document: Document, names: Sequence[str]) -> tuple[list[Document], list[int]]:
     """Return the distinct forms that the attributes `names` take among the jobs, and for each job which it is.
 
-    Attributes without placeholders are left out, so a description in which none varies has one empty form.
+    Attributes in which no jobs differ are left out, so a description in which none varies has one empty form.
     """
+    if isinstance(expansion, Rows):
+        return expansion.variants(names)
     varying = {name: document[name] for name in names if parametric.varies(document.get(name))}
     if not varying:
         return [{}], [0] * expansion.count

@@ -16,7 +16,7 @@ ATTRIBUTES = (
     "StopSigRegex",
 )
 """What is read of a description that its user may write."""
-_READ = frozenset({*ATTRIBUTES, "Owner", "OwnerGroup", "VirtualOrganization"})
+_READ = frozenset({*ATTRIBUTES, "Owner", "OwnerGroup", "VirtualOrganization", "Workflow"})
 
 
 def work_document(document: Mapping[str, Any], parameters: Mapping[str, Any] | None, job_id: int) -> dict[str, Any]:
@@ -30,6 +30,7 @@ def work_of(job: Document) -> dict[str, Any]:
     std_streams = (description.std_output, description.std_error)
     return {
         "executable": description.executable or "",
+        "workflow": description.workflow and description.workflow._asdict(),
         "arguments": description.arguments,
         "std_output": description.std_output,
         "std_error": description.std_error,

@@ -64,8 +64,14 @@ jobs = sa.Table(
     sa.Column("description_id", sa.BigInteger, nullable=False),
     # What its failure has in common with others (`job_failure` of triggers.sql); set by a trigger while it is Failed.
     sa.Column("signature", sa.String(16)),
-    # Values of a parametric job ({"Parameter": .., "ParameterNumber": ..}), null for a plain one.
+    # Values of a parametric job ({"Parameter": .., "ParameterNumber": ..}), null for a plain one. Of a job that runs a
+    # workflow the attributes that are its own, by their names.
     sa.Column("parameters", JSONB),
+    # The input object of a job that runs a workflow, as it was submitted: as jsonb, 1.0E5 would come back as 100000, an
+    # int.
+    sa.Column("inputs", sa.JSON),
+    # The label of that workflow, to search by; which bundle the job runs its description says.
+    sa.Column("workflow_id", sa.String(64)),
     sa.Index("ix_jobs_vo_status", "vo", "status", "job_id"),
     sa.Index("ix_jobs_vo_owner", "vo", "owner", "job_id"),
     sa.Index("ix_jobs_job_group", "job_group", "vo"),
@@ -91,6 +97,7 @@ jobs = sa.Table(
     ),
     sa.Index("ix_jobs_signature", "vo", "signature", "job_id", postgresql_where=sa.text("signature IS NOT NULL")),
     sa.Index("ix_jobs_unsigned", "job_id", postgresql_where=sa.text("status = 'Failed' AND signature IS NULL")),
+    sa.Index("ix_jobs_workflow_id", "vo", "workflow_id", "job_id", postgresql_where=sa.text("workflow_id IS NOT NULL")),
     postgresql_with={"fillfactor": 80},
 )
 
@@ -191,6 +198,17 @@ job_attempts = sa.Table(
     sa.Column("error_class", sa.String(32)),
     # What this run asked for beyond the description.
     sa.Column("overrides", JSONB),
+)
+
+# What a workflow has put out, as the engine on the node tells it, and the sandbox that holds the files. Goes with the
+# job, and with the run: another one begins without.
+job_outputs = sa.Table(
+    "job_outputs",
+    metadata,
+    sa.Column("job_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("sandbox", sa.Text),
+    sa.Column("manifest", sa.JSON, nullable=False),
+    sa.Column("at", Timestamp, nullable=False),
 )
 
 # Why jobs do not go on to wait for a pilot, what lets them, and when they are looked at again all the same.

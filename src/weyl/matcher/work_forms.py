@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from weyl.descriptions.attributes import runs_workflow
 from weyl.descriptions.errors import BadAttribute
 from weyl.descriptions.jdl import Expression
 from weyl.descriptions.parametric import COUNT, mapped, number_width
@@ -35,6 +36,8 @@ class WorkForms:
 
     def work(self, parameters: Mapping[str, Any] | None, job_id: int) -> dict[str, Any]:
         """Return what `work_document` returns for the job."""
+        if parameters and runs_workflow(self.document):
+            return work_document(self.document, parameters, job_id)
         values = self._values(parameters, job_id)
         if values is None:
             return work_document(self.document, parameters, job_id)
@@ -74,6 +77,8 @@ def _form_of(document: Mapping[str, Any], parameters: Mapping[str, Any] | None) 
     def marked(text: str) -> str:
         return _PLACEHOLDER.sub(lambda found: f"\ue000{found[0]}\ue001", text)
 
+    if runs_workflow(document):  # its texts have no placeholders
+        return _Form(fixed=work_of(dict(document)), varying={})
     job = {name: mapped(value, marked) for name, value in document.items() if name != COUNT}
     for name, value in (parameters or {}).items():
         mark = f"\ue000{name}\ue001"

@@ -19,7 +19,7 @@ _LOCK = Sql("SELECT job_id, status FROM jobs WHERE job_id = ANY(:job_ids) ORDER 
 _SATELLITES = (
     *(
         Sql(f"DELETE FROM {table} WHERE job_id = ANY(:job_ids)")
-        for table in ("job_parameters", "job_attempts", "job_pilots")
+        for table in ("job_parameters", "job_attempts", "job_pilots", "job_outputs")
     ),
     # Those that were delivered are forgotten within a day, and no index leads to them.
     Sql("DELETE FROM job_commands WHERE job_id = ANY(:job_ids) AND delivered_at IS NULL"),

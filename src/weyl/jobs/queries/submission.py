@@ -28,6 +28,8 @@ JOB_COLUMNS = (
     "user_priority",
     "description_id",
     "parameters",
+    "inputs",
+    "workflow_id",
 )
 HISTORY_COLUMNS = ("job_id", "at", "status", "minor_status", "application_status", "source")
 
@@ -72,7 +74,7 @@ async def insert_descriptions(tx: Tx, rows: Iterable[Sequence[object]]) -> None:
 
 
 async def insert_jobs(tx: Tx, rows: Iterable[Sequence[object]]) -> None:
-    """Store jobs, columns as in `JOB_COLUMNS`, parameters as JSON text."""
+    """Store jobs, columns as in `JOB_COLUMNS`, parameters and inputs as JSON text."""
     await copy_rows(tx, jobs, JOB_COLUMNS, rows)
 
 

@@ -6,7 +6,7 @@ Texts, workflows and transformations: all come through `store`.
 import hashlib
 import inspect
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import repeat
@@ -48,6 +48,8 @@ class NewJobs:
     """Under which a repeated request is known, and stores nothing."""
     asks_outlook: bool = False
     """Whether to warn of jobs that nothing seen lately could run."""
+    workflow_id: str | None = None
+    """The label under which the workflow that they run is shown and searched, if they run one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ async def store(tx: Tx, wanted: NewJobs, *, config: Config, now: datetime, rules
         known = await replayed(tx, wanted.key, submitter, now)
         assert known is not None, "the key was found taken in this transaction"
         return known
-    await _insert(tx, prepared, submitted, description_ids=description_ids, submitter=submitter)
+    await _insert(tx, replace(wanted, prepared=prepared), submitted, description_ids=description_ids)
     await check_soon(tx, job_ids)
     return submitted
 
@@ -137,9 +139,8 @@ async def _check(tx: Tx, wanted: NewJobs, *, config: Config, now: datetime, rule
             raise BadSubmission(f"Job {index}: {refusals[index]}", extra=extra)
 
 
-async def _insert(
-    tx: Tx, prepared: Prepared, submitted: Submitted, *, description_ids: Sequence[int], submitter: Submitter
-) -> None:
+async def _insert(tx: Tx, wanted: NewJobs, submitted: Submitted, *, description_ids: Sequence[int]) -> None:
+    prepared, submitter = wanted.prepared, wanted.submitter
     times = Counter(prepared.order)
     await queries.insert_descriptions(
         tx,
@@ -148,7 +149,7 @@ async def _insert(
             for index, (number, made) in enumerate(zip(description_ids, prepared.descriptions, strict=True))
         ],
     )
-    rows = _rows(prepared, submitted, description_ids=description_ids, submitter=submitter)
+    rows = _rows(wanted, submitted, description_ids=description_ids)
     await queries.insert_jobs(tx, rows)
     at = submitted.at
     await queries.insert_history(
@@ -159,24 +160,23 @@ async def _insert(
         await sandboxes.assign_inputs(tx, assignments, owner=(submitter.vo, submitter.owner))
 
 
-def _rows(
-    prepared: Prepared, submitted: Submitted, *, description_ids: Sequence[int], submitter: Submitter
-) -> Iterator[tuple[object, ...]]:
+def _rows(wanted: NewJobs, submitted: Submitted, *, description_ids: Sequence[int]) -> Iterator[tuple[object, ...]]:
     """Yield the rows of the jobs, columns as in `queries.JOB_COLUMNS`."""
-    now = submitted.at
+    now, prepared, submitter, workflow_id = submitted.at, wanted.prepared, wanted.submitter, wanted.workflow_id
     for index, job_ids in _shares(prepared, submitted.job_ids):
         description = prepared.descriptions[index]
         description_id = description_ids[index]
+        with_id = _as_it_is if description.runs_workflow else _with_id
         columns = (_spread(description.columns[name], len(job_ids)) for name in _VARYING)
-        for job_id, job_type, job_group, site, job_name, priority, parameters in zip(
-            job_ids, *columns, _parameter_texts(description), strict=True
+        for job_id, job_type, job_group, site, job_name, priority, parameters, inputs in zip(
+            job_ids, *columns, _parameter_texts(description), _inputs(description), strict=True
         ):
             yield (
                 job_id,
                 job_type,
-                _with_id(job_group, job_id)[:32],
+                with_id(job_group, job_id)[:32],
                 site,
-                _with_id(job_name, job_id)[:128],
+                with_id(job_name, job_id)[:128],
                 submitter.owner,
                 submitter.group,
                 submitter.vo,
@@ -187,6 +187,8 @@ def _rows(
                 priority,
                 description_id,
                 parameters,
+                inputs,
+                workflow_id,
             )
 
 
@@ -197,9 +199,18 @@ def _with_id(text: str, job_id: int) -> str:
     return text.replace("%j", str(job_id)) if "%j" in text else text
 
 
+def _as_it_is(text: str, _job_id: int) -> str:
+    return text
+
+
 def _parameter_texts(description: Described) -> Iterator[str | None]:
     parameters = description.parameters()
-    return repeat(None, 1) if parameters is None else map(json.dumps_text, parameters)
+    return repeat(None, description.count) if parameters is None else map(json.dumps_text, parameters)
+
+
+def _inputs(description: Described) -> Iterable[str | None]:
+    inputs = description.inputs()
+    return repeat(None, description.count) if inputs is None else inputs
 
 
 def _shares(prepared: Prepared, job_ids: Sequence[int]) -> Iterator[tuple[int, Sequence[int]]]:
