@@ -66,7 +66,11 @@ def an_action(**changes: Any) -> Action:
 def test_a_good_view_has_no_problem() -> None:
     view = a_view(
         actions=(an_action(needs=("Operator",), when=("good",)),),
-        tabs=(Tab(name="all", title="All", kind="fields"), Tab(name="others", title="O", kind="table", view="things")),
+        tabs=(
+            Tab(name="all", title="All", kind="fields"),
+            Tab(name="others", title="O", kind="table", view="things"),
+            Tab(name="flow", title="Flow", kind="graph", call=LIST, statuses=STATES, stream=True, has="state"),
+        ),
         groupings=("state",),
         default_sort=(SortKey(parameter="name"),),
     )
@@ -75,6 +79,7 @@ def test_a_good_view_has_no_problem() -> None:
 
 TAB = {"name": "tab", "title": "Tab"}
 NAME = Column(name="name", title="Name")
+STATES = (Status(value="running", tone="progress", icon="player-play"),)
 
 
 @pytest.mark.parametrize(
@@ -106,6 +111,9 @@ NAME = Column(name="name", title="Name")
         ({"tabs": (Tab(**TAB, kind="module", call=LIST),)}, "has a module without its kind, or the kind without"),
         ({"tabs": (Tab(**TAB, kind="log", call=LIST, file=LIST),)}, "has a call for files that it does not list"),
         ({"tabs": (Tab(**TAB, kind="table", call=LIST, view="things"),)}, "has a view and a call"),
+        ({"tabs": (Tab(**TAB, kind="fields", has="age"),)}, "has age in the tab tab, which is no column of it"),
+        ({"tabs": (Tab(**TAB, kind="graph"),)}, "has nothing to show in the tab tab"),
+        ({"tabs": (Tab(**TAB, kind="text", call=LIST, statuses=STATES),)}, "has statuses of nodes that it does not"),
         (
             {"columns": (Column(name="name", title="N", link="/x/{age}"),), "status_column": None},
             "links name by age, which is no column",

@@ -79,6 +79,7 @@ def test_every_icon_that_a_view_names_is_there() -> None:
     for view in [each for each in BUILTIN.views if isinstance(each, View)]:
         named |= {view.icon} | {status.icon for status in view.statuses}
         named |= {action.icon for action in view.actions if action.icon}
+    named |= {status.icon for each in BUILTIN.views for tab in each.tabs for status in tab.statuses}
     assert named - known == set()
 
 

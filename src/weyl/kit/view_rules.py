@@ -135,6 +135,8 @@ def _wrong_names(view: View, views: frozenset[str], properties: frozenset[str]) 
         unknown = sorted(set(part.when) - statuses)
         yield from (f"has {part.name} for the status {name}, which is none of its statuses" for name in unknown)
     for tab in view.tabs:
+        if tab.has is not None and tab.has not in columns:
+            yield f"has {tab.has} in the tab {tab.name}, which is no column of it"
         if tab.view is not None and tab.view not in views:
             yield f"shows the view {tab.view} in {tab.name}, which is no view; {_nearest(tab.view, views)}"
 
@@ -155,8 +157,10 @@ def _wrong_parts(view: View) -> Iterator[str]:
 def _wrong_tab(tab: Tab) -> Iterator[str]:
     if (tab.kind == "module") != (tab.module is not None):
         yield "a module without its kind, or the kind without a module"
-    if tab.file is not None and tab.kind != "files":
+    if tab.file is not None and tab.kind not in ("files", "values"):
         yield "a call for files that it does not list"
+    if tab.statuses and tab.kind != "graph":
+        yield "statuses of nodes that it does not draw"
     if tab.view is not None and tab.call is not None:
         yield "a view and a call, of which it can show one only"
     if tab.kind != "fields" and not (tab.call or tab.view or tab.module):

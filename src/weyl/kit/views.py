@@ -37,7 +37,9 @@ ColumnType = Literal[
     "list",
     "link",
 ]
-TabKind = Literal["fields", "table", "timeline", "log", "text", "json", "chart", "graph", "why", "files", "module"]
+TabKind = Literal[
+    "fields", "table", "timeline", "log", "text", "json", "chart", "graph", "why", "files", "values", "module"
+]
 
 TEXT_OPERATORS: tuple[Operator, ...] = ("eq", "neq", "in", "not in", "like", "not like", "regex")
 CHOICE_OPERATORS: tuple[Operator, ...] = ("eq", "neq", "in", "not in")
@@ -181,12 +183,16 @@ class Tab(Described):
     """Of a table: shows that view, narrowed down by `filter`, in place of a call."""
     filter: tuple[Condition, ...] = ()
     file: ApiCall | None = None
-    """Of files: answers with the address (`url`) under which `{$file}`, one of those that are listed, is fetched."""
+    """Of files and values: answers with the address (`url`) under which `{$file}`, one of those listed, is fetched."""
     stream: bool = False
-    """A log that grows: asked for again while the entity lives."""
+    """A log that grows, a graph whose states change: asked for again while the entity lives."""
+    statuses: tuple[Status, ...] = ()
+    """Of a graph: how the states of its nodes are shown."""
     needs: tuple[str, ...] = ()
     when: tuple[str, ...] = ()
     """Statuses in which there is something to see; none: in all."""
+    has: str | None = None
+    """The column that must have a value for there to be something to see; none: always."""
     module: str | None = None
     """Of kind `module`: the ES module below `/ext/<extension>/` that renders it."""
 

@@ -5540,11 +5540,13 @@ export interface components {
              * @default []
              */
             filter: components["schemas"]["Condition"][];
+            /** Has */
+            has?: string | null;
             /**
              * Kind
              * @enum {string}
              */
-            kind: "fields" | "table" | "timeline" | "log" | "text" | "json" | "chart" | "graph" | "why" | "files" | "module";
+            kind: "fields" | "table" | "timeline" | "log" | "text" | "json" | "chart" | "graph" | "why" | "files" | "values" | "module";
             /** Module */
             module?: string | null;
             /** Name */
@@ -5554,6 +5556,11 @@ export interface components {
              * @default []
              */
             needs: string[];
+            /**
+             * Statuses
+             * @default []
+             */
+            statuses: components["schemas"]["Status"][];
             /**
              * Stream
              * @default false

@@ -3,7 +3,9 @@
 import { NamedIcon } from "./icons";
 import type { Status as Declared, View } from "./views";
 
-export function statusOf(view: View | undefined, value: unknown): Declared {
+type Known = Pick<View, "statuses">;
+
+export function statusOf(view: Known | undefined, value: unknown): Declared {
   const text = String(value ?? "");
   return (
     view?.statuses?.find((status) => status.value === text) ?? {
@@ -21,7 +23,7 @@ export function StatusMark({
   value,
   large,
 }: {
-  view: View | undefined;
+  view: Known | undefined;
   value: unknown;
   large?: boolean;
 }) {

@@ -153,6 +153,28 @@ export async function reach(input: string | Request, init: RequestInit, quiet = 
   return answer;
 }
 
+/** Fetch from the object store by a signed address: without our login, and what fails there says nothing of the server. */
+export async function reachStore(address: string): Promise<Response> {
+  let answer: Response;
+  try {
+    answer = await fetch(address, { credentials: "omit" });
+  } catch {
+    throw new ApiFault(
+      0,
+      "",
+      `Your browser cannot reach the object store at ${new URL(address).origin}. Try again; if it stays so, tell your administrators.`,
+    );
+  }
+  if (!answer.ok) {
+    throw new ApiFault(
+      answer.status,
+      "",
+      `The object store answered with status ${answer.status}. Try again; if it stays so, tell your administrators.`,
+    );
+  }
+  return answer;
+}
+
 export async function faultOf(answer: Response, tried: string): Promise<ApiFault> {
   const requestId = answer.headers.get("X-Request-ID")?.split(",")[0];
   const retryAfter = Number(answer.headers.get("Retry-After"));

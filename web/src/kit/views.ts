@@ -53,6 +53,7 @@ export const OVERVIEW: Tab = {
   columns: [],
   filter: [],
   needs: [],
+  statuses: [],
   stream: false,
   when: [],
 };

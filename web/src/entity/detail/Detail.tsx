@@ -53,7 +53,10 @@ export default function Detail({ view, id, tab, onTab, onClose, isPage }: Props)
   const row = found.data;
   const status = view.status_column ? row?.[view.status_column] : undefined;
   const tabs = (view.tabs?.length ? view.tabs : [OVERVIEW]).filter(
-    (each) => mayUse(me, each.needs) && (!each.when?.length || each.when.includes(String(status))),
+    (each) =>
+      mayUse(me, each.needs) &&
+      (!each.when?.length || each.when.includes(String(status))) &&
+      (!each.has || Boolean(row?.[each.has])),
   );
   const shown = tabs.find((each) => each.name === tab) ?? tabs[0] ?? OVERVIEW;
   return (

@@ -3,10 +3,10 @@
 import { Button } from "@mantine/core";
 import { IconDownload, IconFile } from "@tabler/icons-react";
 import { useState } from "react";
-import { askCall } from "@/kit/api";
 import { formatBytes } from "@/kit/formats";
 import { isMapping } from "@/kit/templates";
 import { sayFault } from "@/kit/toasts";
+import { addressOf, follow } from "./saving";
 import type { TabProps } from "./tab";
 
 type Listed = { name: string; kind: string; size?: number };
@@ -20,17 +20,7 @@ export function Files({ tab, row, content }: TabProps) {
     }
     setBusy(name);
     try {
-      const answer = await askCall(tab.file, { ...row, $file: name });
-      const address = isMapping(answer) ? String(answer.url ?? "") : "";
-      if (!/^https?:\/\//.test(address)) {
-        throw new Error("The server gave no address for it.");
-      }
-      const link = document.createElement("a");
-      link.href = address;
-      link.target = "_blank";
-      link.rel = "noreferrer";
-      link.download = "";
-      link.click();
+      follow(await addressOf(tab, row, name));
     } catch (error) {
       sayFault(error, "Fetching the file");
     } finally {

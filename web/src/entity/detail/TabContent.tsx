@@ -1,8 +1,8 @@
 /** What a tab shows, by its kind. */
 
-import { useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { lazy, Suspense } from "react";
-import { askCall, type Row } from "@/kit/api";
+import { ApiFault, askCall, type Row } from "@/kit/api";
 import { personOf } from "@/kit/listing";
 import { Fault, Nothing, Waiting } from "@/kit/Panel";
 import { useMe } from "@/kit/session";
@@ -13,12 +13,15 @@ import { Files } from "./Files";
 import { PlainTable } from "./PlainTable";
 import { Timeline } from "./Timeline";
 import type { TabProps } from "./tab";
+import { Values } from "./Values";
 import { Why } from "./Why";
 
 const Log = lazy(() => import("./Log"));
 const Chart = lazy(() => import("./Chart"));
+const Graph = lazy(() => import("./Graph"));
 const OfView = lazy(() => import("./OfView"));
 const ExtensionModule = lazy(() => import("./ExtensionModule"));
+const EVERY_MS = 5000;
 
 export function TabContent({ view, tab, row, status }: { view: View; tab: Tab; row: Row; status: unknown }) {
   const isOver = view.statuses?.find((each) => each.value === String(status))?.terminal ?? false;
@@ -36,25 +39,33 @@ export function TabContent({ view, tab, row, status }: { view: View; tab: Tab; r
     return <OfView tab={tab} row={row} />;
   }
   return tab.call ? (
-    <Asked view={view} tab={tab} row={row} />
+    <Asked view={view} tab={tab} row={row} isOver={isOver} />
   ) : (
     <Shown view={view} tab={tab} row={row} content={row} />
   );
 }
 
-function Asked({ view, tab, row }: { view: View; tab: Tab; row: Row }) {
+function Asked({ view, tab, row, isOver }: { view: View; tab: Tab; row: Row; isOver: boolean }) {
   const me = useMe();
   const query = useQuery({
-    queryKey: ["one", view.name, String(row[view.id_column]), tab.name],
+    // What was asked for before the end is not the end.
+    queryKey: ["one", view.name, String(row[view.id_column]), tab.name, tab.stream && isOver],
     queryFn: ({ signal }) =>
       tab.call ? askCall(tab.call, { ...personOf(me), ...row }, { signal }) : undefined,
     staleTime: 10_000,
+    placeholderData: tab.stream ? keepPreviousData : undefined,
+    refetchInterval: tab.stream && !isOver ? EVERY_MS : false,
   });
   if (query.isPending) {
     return <Waiting />;
   }
   if (query.isError) {
-    return <Fault error={query.error} what={tab.title} onRetry={() => void query.refetch()} />;
+    // There is nothing, and the answer says why: not yet, or never.
+    return query.error instanceof ApiFault && [404, 409].includes(query.error.status) ? (
+      <Nothing>{query.error.message}</Nothing>
+    ) : (
+      <Fault error={query.error} what={tab.title} onRetry={() => void query.refetch()} />
+    );
   }
   return <Shown view={view} tab={tab} row={row} content={query.data} />;
 }
@@ -81,9 +92,13 @@ function Shown(props: TabProps) {
           <Chart {...props} />
         </Suspense>
       );
-    case "text":
+    case "values":
+      return <Values {...props} />;
+    case "graph":
       return (
-        <pre className="text">{typeof content === "string" ? content : JSON.stringify(content, null, 2)}</pre>
+        <Suspense fallback={<Waiting />}>
+          <Graph {...props} />
+        </Suspense>
       );
     default:
       return (
