@@ -29,7 +29,7 @@ RESERVED: dict[str, frozenset[str] | None] = {
     "cvmfs": None,
     "network": _names("outbound inbound 1gbe 10gbe 25gbe 40gbe 100gbe infiniband lhcone ipv6 wan-degraded"),
     "hostfeat": _names(
-        "container apptainer fuse_overlayfs userns cgroup_memory io_uring ptrace net_admin nested_userns mpi"
+        "container apptainer cwl fuse_overlayfs userns cgroup_memory io_uring ptrace net_admin nested_userns mpi"
     ),
     "gpu": frozenset(["opportunistic-cpu-ok"]),
     "arch": _names("ppc64le riscv64 s390x loongarch64"),
