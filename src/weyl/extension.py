@@ -13,6 +13,7 @@ from sqlalchemy import Table
 from weyl.config.models import Config
 from weyl.config.routes import CurrentConfig
 from weyl.config.section import Section
+from weyl.cwl.additions import HINTS, HintKind, hint_problems
 from weyl.descriptions.attributes import JobAttribute, attribute_problems
 from weyl.file_catalog.drivers.catalog import CATALOGS, CatalogFactory
 from weyl.file_catalog.drivers.stager import STAGERS, StagerFactory
@@ -139,6 +140,12 @@ class Extension(Room):
         "The check {} of jobs before they wait", key=PREPARATION_CHECKS
     )
     """Look at jobs before they wait for a pilot, thousands at a time; may refuse, hold, or keep them to some sites."""
+    hints: Mapping[str, HintKind] = mapping(
+        "The hint {}",
+        check=lambda part, _: (f"{part.name}: {problem}" for problem in hint_problems(part.hints)),
+        key=HINTS,
+    )
+    """Hints of the community in CWL documents, by full IRI: checked by a model, they add attributes to the job."""
     catalogs: Mapping[str, CatalogFactory] = mapping("The file catalogue {}", key=CATALOGS)
     """File catalogues by the name that `Operations.<VO>.InputData.Catalog` uses; each process makes one of each."""
     stagers: Mapping[str, StagerFactory] = mapping("The stager {}", key=STAGERS)

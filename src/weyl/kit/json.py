@@ -53,25 +53,26 @@ def items_of(body: bytes, *, length_max: int) -> Iterator[Any]:
         text = body.decode()
     except UnicodeDecodeError as error:
         raise JSONDecodeError("Not UTF-8", "", error.start) from None
-    at = _next(text, 0)
+    at = skip_space(text, 0)
     if text[at : at + 1] != "[":
         raise JSONDecodeError("Expecting a list", text, at)
-    at = _next(text, at + 1)
+    at = skip_space(text, at + 1)
     is_first = True
     while text[at : at + 1] != "]":
         if not is_first:
             if text[at : at + 1] != ",":
                 raise JSONDecodeError("Expecting ',' delimiter", text, at)
-            at = _next(text, at + 1)
+            at = skip_space(text, at + 1)
         is_first = False
-        item, at = _item(text, at, length_max)
+        item, at = item_at(text, at, length_max)
         yield item
-        at = _next(text, at)
-    if _next(text, at + 1) != len(text):
+        at = skip_space(text, at)
+    if skip_space(text, at + 1) != len(text):
         raise JSONDecodeError("Extra data", text, at + 1)
 
 
-def _next(text: str, at: int) -> int:
+def skip_space(text: str, at: int) -> int:
+    """Return the place of the next character of JSON that is no white space."""
     match = _SPACE.match(text, at)
     assert match is not None
     return match.end()
@@ -85,7 +86,8 @@ def _windows(length_max: int) -> Iterator[int]:
     yield length_max
 
 
-def _item(text: str, at: int, length_max: int) -> tuple[Any, int]:
+def item_at(text: str, at: int, length_max: int) -> tuple[Any, int]:
+    """Return the item of JSON that begins at a place, and where it ends; raises `JSONDecodeError`."""
     for length in _windows(length_max):
         try:
             item, used = _DECODER.raw_decode(text[at : at + length])

@@ -1,0 +1,180 @@
+"""What is wrong with the input objects of a submission, the sandboxes that they name, and the texts that are stored."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from jsonschema_rs import Draft202012Validator
+
+from weyl.cwl.files import Collected
+from weyl.cwl.objects import Base, Objects, spelled, written
+from weyl.cwl.problems import PROBLEMS_MAX, Problem, problem
+from weyl.cwl.secrets import looks_secret
+from weyl.cwl.types import Fault, Type, escaped, faults_of_members, holds_files, is_optional
+
+REQUIREMENTS = "cwl:requirements"
+"""A key of an input object that is no input: requirements of that one job."""
+_TOOL = "cwl:tool"
+# Numbers with a fraction or an exponent may stand where an int should, texts may name files.
+_TO_LOOK_AT = re.compile(r'\d[.eE]|lfn:|"cwl:|\\u', re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a look at all input objects has found."""
+
+    problems: Sequence[Problem] = ()
+    sandboxes: Sequence[tuple[str, ...]] = ((),)
+    """Names without prefix: one entry a job, or one for all."""
+    texts: Mapping[int, str] = field(default_factory=dict)
+    """The JSON texts of those that are stored otherwise than they were sent."""
+    requirements: Mapping[int, Any] = field(default_factory=dict)
+    """What `cwl:requirements` says, by job."""
+
+
+@dataclass(frozen=True)
+class InputRules:
+    """What the input objects of one workflow must be."""
+
+    schema: Mapping[str, Any]
+    types: Mapping[str, Type]
+    with_default: frozenset[str]
+
+    @classmethod
+    def of(cls, schema: Mapping[str, Any], inputs: Sequence[Mapping[str, Any]]) -> "InputRules":
+        """Take them from the schema and the inputs of a compilation."""
+        with_default = frozenset(each["name"] for each in inputs if each.get("has_default"))
+        return cls(schema, {each["name"]: each["type"] for each in inputs}, with_default)
+
+    @cached_property
+    def holds_files(self) -> bool:
+        """Whether an input may be a File or a Directory, or have one in it."""
+        return any(map(holds_files, self.types.values()))
+
+    @cached_property
+    def _closed(self) -> Draft202012Validator:
+        return Draft202012Validator(dict(self.schema))
+
+    @cached_property
+    def _open(self) -> Draft202012Validator:
+        return Draft202012Validator({name: value for name, value in self.schema.items() if name != _UNKNOWN})
+
+    def check(self, objects: Objects, *, allow_unknown: bool = False) -> Checked:
+        """Look at all input objects; the first hundred problems end it."""
+        validator = self._open if allow_unknown else self._closed
+        look = _Look(self, allow_unknown)
+        for index in objects.distinct():
+            if len(look.problems) >= PROBLEMS_MAX:
+                break
+            text = objects.text(index) or "{}"
+            try:
+                value = objects.value(index)
+            except ValueError as error:
+                look.problems.append(problem("wrong-type", f"cannot be kept: {error}", index=index))
+                continue
+            needs_look = self.holds_files or _TO_LOOK_AT.search(text) is not None
+            if needs_look or not validator.is_valid(value):
+                look.at(index, text)
+            else:
+                look.sandboxes.append(())
+            if looks_secret(text):
+                look.problems.append(_secret(index, value))
+        return look.result(len(objects))
+
+
+_UNKNOWN = "additionalProperties"
+
+
+@dataclass
+class _Look:
+    rules: InputRules
+    allow_unknown: bool
+    problems: list[Problem] = field(default_factory=list)
+    sandboxes: list[tuple[str, ...]] = field(default_factory=list)
+    texts: dict[int, str] = field(default_factory=dict)
+    requirements: dict[int, Any] = field(default_factory=dict)
+    _met: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
+
+    def at(self, index: int, text: str) -> None:
+        """Look at one object closely."""
+        value = spelled(text)
+        if not isinstance(value, dict):
+            self.problems.append(problem("wrong-type", "must be an object: a value for each input", index=index))
+            return
+        inputs = {name: each for name, each in value.items() if name not in (REQUIREMENTS, _TOOL)}
+        found = list(self._faults(inputs))
+        collected = Collected(found)
+        kept = collected.read(inputs, "")
+        if _TOOL in value:
+            found.append(Fault("not-available", "cwl:tool cannot be used: submit the document itself", f"/{_TOOL}"))
+        if REQUIREMENTS in value:
+            self.requirements[index] = value[REQUIREMENTS]
+        if "\\u0000" in text and "\x00" in "".join(_texts(value)):
+            found.append(Fault("wrong-type", "has the character NUL in it", ""))
+        self.problems += [
+            problem(each.code, each.detail, each.pointer, index=index, did_you_mean=each.did_you_mean) for each in found
+        ]
+        if collected.is_changed:
+            self.texts[index] = written({**value, **kept})
+        names = tuple(collected.sandboxes)
+        # One object for all that have the same: jobs by the thousand share theirs.
+        self.sandboxes.append(self._met.setdefault(names, names))
+
+    def _faults(self, inputs: Mapping[str, Any]) -> Iterator[Fault]:
+        types = self.rules.types
+        for fault in faults_of_members(inputs, types, "", optional=self.rules.with_default):
+            is_unknown = fault.code == "unknown-input" and fault.pointer.count("/") == 1
+            if not (is_unknown and self.allow_unknown):
+                yield fault
+
+    def result(self, count: int) -> Checked:
+        """Return what was found, of `count` jobs."""
+        same = len(self._met) <= 1 and all(each == self.sandboxes[0] for each in self.sandboxes)
+        sandboxes = self.sandboxes[:1] if same or len(self.sandboxes) != count else self.sandboxes
+        return Checked(self.problems[:PROBLEMS_MAX], sandboxes or ((),), self.texts, self.requirements)
+
+
+def normal_base(base: Base) -> Base:
+    """Return what lies below all input objects with the places of its files in the form that is stored."""
+    texts = dict(base.texts)
+    for name, text in base.texts.items():
+        collected = Collected()
+        value = collected.read(spelled(text), "")
+        if collected.is_changed:
+            texts[name] = written(value)
+    return replace(base, texts=texts)
+
+
+def _secret(index: int, value: Mapping[str, Any]) -> Problem:
+    names = [name for name, each in value.items() if looks_secret(written(each))]
+    told = "looks like a credential: everybody who may read the job can read its inputs"
+    pointer = f"/{escaped(names[0])}" if names else ""
+    return problem("secret-like", f"{names[0] if names else 'a value'} {told}", pointer, index=index)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield name
+            yield from _texts(item)
+
+
+def faults_of_default(name: str, value: Any, kind: Type) -> list[Fault]:
+    """Return what keeps the default of an input from being used: files that are not there yet."""
+    if not holds_files(kind) and not isinstance(value, str | list | dict):
+        return []
+    collected = Collected()
+    collected.read(value, f"/inputs/{escaped(name)}/default")
+    return [each for each in collected.faults if each.code == "not-available"]
+
+
+def takes_null(kind: Type) -> bool:
+    """Tell whether an input may be left out because null is of its type."""
+    return is_optional(kind)

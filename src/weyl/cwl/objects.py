@@ -1,0 +1,258 @@
+"""Input objects as they were sent: their texts are kept, since a float must not change its spelling on the way."""
+
+import json
+from array import array
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from json import JSONDecodeError
+from typing import Any, Protocol
+
+from weyl.kit.json import item_at, loads, skip_space
+
+OBJECT_LENGTH_MAX = 1 << 20
+"""Characters of one input object, or of one value in a list."""
+
+
+class Spelled(float):
+    """A float that knows how it was written."""
+
+    text: str
+
+    def __new__(cls, text: str) -> "Spelled":
+        """Read the text of a number."""
+        made = super().__new__(cls, text)
+        made.text = text
+        return made
+
+
+def spelled(text: str) -> Any:
+    """Return the document in a JSON text; its floats know how they were written."""
+    return json.loads(text, parse_float=Spelled)
+
+
+def written(value: Any) -> str:
+    """Return the JSON text of a document; floats that know how they were written are written so."""
+    if isinstance(value, dict):
+        return together({name: written(item) for name, item in value.items()})
+    if isinstance(value, list):
+        return "[" + ", ".join(map(written, value)) + "]"
+    return value.text if isinstance(value, Spelled) else json.dumps(value, ensure_ascii=False)
+
+
+def together(texts: Mapping[str, str]) -> str:
+    """Return the JSON text of an object from those of its members."""
+    return "{" + ", ".join(f"{json.dumps(name, ensure_ascii=False)}: {text}" for name, text in texts.items()) + "}"
+
+
+def members(
+    text: str, at: int = 0, *, length_max: int = OBJECT_LENGTH_MAX, levels: int = 2
+) -> Iterator[tuple[str, int, int]]:
+    """Yield name, start and end of each member of the JSON object at a place, and last a nameless one behind its end.
+
+    A member that is no list or object of shorter items has at most `length_max` characters, where `levels` says how
+    deep to look for these; raises `JSONDecodeError`.
+    """
+    at = _passed(text, at, "{")
+    is_first = True
+    while text[at : at + 1] != "}":
+        if not is_first:
+            at = _passed(text, at, ",")
+        is_first = False
+        name, at = item_at(text, at, OBJECT_LENGTH_MAX)
+        if not isinstance(name, str):
+            raise JSONDecodeError("Expecting a name in double quotes", text, at)
+        start = _passed(text, at, ":")
+        end = _end_of(text, start, length_max, levels - 1)
+        yield name, start, end
+        at = skip_space(text, end)
+    yield "", at, at + 1
+
+
+def items(text: str, at: int) -> "array[int]":
+    """Return starts and ends, in turn, of the items of the JSON list at a place; raises `JSONDecodeError`."""
+    found = array("Q")
+    for start, end in _items(text, at):
+        found.extend((start, end))
+    del found[-2:]
+    return found
+
+
+def _items(text: str, at: int) -> Iterator[tuple[int, int]]:
+    at = _passed(text, at, "[")
+    is_first = True
+    while text[at : at + 1] != "]":
+        if not is_first:
+            at = _passed(text, at, ",")
+        is_first = False
+        _, end = item_at(text, at, OBJECT_LENGTH_MAX)
+        yield at, end
+        at = skip_space(text, end)
+    yield at, at + 1
+
+
+def _end_of(text: str, at: int, length_max: int, levels: int) -> int:
+    """Return where a value ends. Lists and objects are passed item by item: as Python's they take many times more."""
+    if levels and text[at : at + 1] == "[":
+        [(_, end)] = deque(_items(text, at), maxlen=1)
+    elif levels and text[at : at + 1] == "{":
+        [(_, _, end)] = deque(members(text, at, levels=levels), maxlen=1)
+    else:
+        _, end = item_at(text, at, length_max)
+    return end
+
+
+def _passed(text: str, at: int, sign: str) -> int:
+    at = skip_space(text, at)
+    if text[at : at + 1] != sign:
+        raise JSONDecodeError(f"Expecting {sign!r}", text, at)
+    return skip_space(text, at + 1)
+
+
+@dataclass(frozen=True)
+class Base:
+    """What lies below every input object of a submission: members by name, as texts."""
+
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, text: str) -> "Base":
+        """Take an object apart."""
+        return cls({name: text[start:end] for name, start, end in list(members(text))[:-1]})
+
+    @cached_property
+    def value(self) -> dict[str, Any]:
+        """The object as a document."""
+        return {name: loads(text) for name, text in self.texts.items()}
+
+    def with_text(self, text: str) -> str:
+        """Return the text of an object laid over this one."""
+        return together({**self.texts, **self.read(text).texts}) if self.texts else text
+
+
+class Objects(Protocol):
+    """The input objects of a submission, each made when somebody asks for it."""
+
+    def __len__(self) -> int: ...
+
+    def text(self, index: int) -> str | None:
+        """Return the JSON text of one; None where nothing was given."""
+
+    def value(self, index: int) -> dict[str, Any]:
+        """Return one as a document."""
+
+    def distinct(self) -> Sequence[int]:
+        """Return those that say all there is to say about the values of the others."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """Objects that were sent one by one."""
+
+    body: str
+    places: "array[int]"
+    base: Base
+
+    def __len__(self) -> int:
+        return len(self.places) // 2
+
+    def text(self, index: int) -> str:
+        """Return the JSON text of one."""
+        return self.base.with_text(self.body[self.places[2 * index] : self.places[2 * index + 1]])
+
+    def value(self, index: int) -> dict[str, Any]:
+        """Return one as a document."""
+        sent = loads(self.body[self.places[2 * index] : self.places[2 * index + 1]])
+        return {**self.base.value, **sent} if self.base.texts else sent
+
+    def distinct(self) -> Sequence[int]:
+        """Return all of them."""
+        return range(len(self))
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """One object for each number of a range."""
+
+    name: str
+    numbers: range
+    base: Base
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def text(self, index: int) -> str:
+        """Return the JSON text of one."""
+        return together({**self.base.texts, self.name: str(self.numbers[index])})
+
+    def value(self, index: int) -> dict[str, Any]:
+        """Return one as a document."""
+        return {**self.base.value, self.name: self.numbers[index]}
+
+    def distinct(self) -> Sequence[int]:
+        """Return the first and the last: between these two lie the other numbers."""
+        return sorted({0, len(self.numbers) - 1})
+
+
+@dataclass(frozen=True)
+class Scattered:
+    """Objects made of lists of values: the k-th of each, or, where they are crossed, each with each."""
+
+    body: str
+    columns: Mapping[str, "array[int]"]
+    is_crossed: bool
+    base: Base
+
+    def __len__(self) -> int:
+        lengths = [len(places) // 2 for places in self.columns.values()]
+        if not self.is_crossed:
+            return min(lengths)
+        count = 1
+        for length in lengths:
+            count *= length
+        return count
+
+    def text(self, index: int) -> str:
+        """Return the JSON text of one."""
+        return together({**self.base.texts, **self._texts(index)})
+
+    def value(self, index: int) -> dict[str, Any]:
+        """Return one as a document."""
+        return {**self.base.value, **{name: loads(text) for name, text in self._texts(index).items()}}
+
+    def distinct(self) -> Sequence[int]:
+        """Return all of them."""
+        return range(len(self))
+
+    def _texts(self, index: int) -> dict[str, str]:
+        """Return the values of one; the first named input is the slowest."""
+        found: dict[str, str] = {}
+        for name, places in reversed(list(self.columns.items())):
+            length = len(places) // 2
+            at = index % length if self.is_crossed else index
+            index = index // length if self.is_crossed else index
+            found[name] = self.body[places[2 * at] : places[2 * at + 1]]
+        return dict(reversed(found.items()))
+
+
+@dataclass(frozen=True)
+class Single:
+    """The one object of a submission that names no others."""
+
+    base: Base
+
+    def __len__(self) -> int:
+        return 1
+
+    def text(self, index: int) -> str | None:
+        """Return its JSON text; None if nothing was given."""
+        return together(self.base.texts) if self.base.texts else None
+
+    def value(self, index: int) -> dict[str, Any]:
+        """Return it as a document."""
+        return self.base.value
+
+    def distinct(self) -> Sequence[int]:
+        """Return the one."""
+        return (0,)
