@@ -296,5 +296,7 @@ MEANINGS: dict[str, dict[str, str]] = {
     "Payload": {
         "Environment": "Variables of every payload.",
         "Software": "Directories of software that payloads may read.",
+        "Engine": "Directory of a Python environment with `weyl_engine`, which payloads may read: "
+        "[CWL jobs](pilots.md#engines-for-cwl-jobs).",
     },
 }

@@ -122,6 +122,9 @@ class Settings(BaseSettings):
     pilot_directory: Path | None = None
     """Where computing elements keep the directories of pilots; it must belong to us alone. If not set, one of our own
     below the directory for temporary files."""
+    engine_directory: Path | None = None
+    """A directory with archives of the CWL engine for other Pythons than this installation's own, `*.tar.gz` as
+    `weyl internal pack-engine` makes them. Servers and workers read it."""
     credentials_directory: Path | None = None
     """Where the credentials for computing elements are: a directory for each name that `Credentials` may have."""
 

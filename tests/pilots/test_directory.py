@@ -8,6 +8,7 @@ from tests.infra.app import Application
 
 from weyl.config.service import CONFIG
 from weyl.kit.db import DATABASE
+from weyl.kit.s3 import STORE
 from weyl.pilots.compute_elements.directory import UntrustedDirectory, default_directory, make_trusted
 from weyl.pilots.compute_elements.driver import DRIVERS
 from weyl.pilots.errors import ComputingElementFailed
@@ -72,7 +73,9 @@ async def test_no_computing_element_works_in_a_directory_of_others(application: 
     directory = tmp_path / "pilots"
     directory.mkdir()
     settings = application.settings.model_copy(update={"pilot_directory": directory})
-    yard = Yard.open(settings, db=services[DATABASE], config=services[CONFIG], drivers=services[DRIVERS])
+    yard = Yard.open(
+        settings, db=services[DATABASE], config=services[CONFIG], store=services[STORE], drivers=services[DRIVERS]
+    )
     config = services[CONFIG].current().config
     assert yard.driver(config, "LCG.Alpha.org", "ce.alpha.org")
     directory.chmod(0o777)

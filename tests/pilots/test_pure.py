@@ -13,7 +13,7 @@ from weyl.matcher.models import CpuArchitecture, Gpu
 from weyl.pilots.compute_elements.driver import CEState, CEStatus
 from weyl.pilots.errors import NoPeppers
 from weyl.pilots.launch import SECRET_FILE, pilot_spec
-from weyl.pilots.need import Presence, QueueKey, Target, demands, plan, slots, targets, template
+from weyl.pilots.need import Means, Presence, QueueKey, Target, demands, plan, slots, targets, template
 from weyl.pilots.secrets import PepperRing, Refresh
 from weyl.pilots.service.logs import text_of
 from weyl.pilots.service.polling import judge
@@ -44,7 +44,7 @@ def site(queue: dict[str, object] = QUEUE, **more: object) -> dict[str, object]:
 
 
 def targets_of(sites: dict[str, object], vo: str = "voa", claims: Claims = NO_CLAIMS) -> list[Target]:
-    return targets(config_of(sites), vo, drivers=["local"], seen={}, claims=claims, now=NOW)
+    return targets(config_of(sites), vo, means=Means(["local"]), seen={}, claims=claims, now=NOW)
 
 
 @pytest.mark.parametrize(("hours", "reason"), [(0.5, "too soon"), (2, None)])
@@ -103,7 +103,7 @@ def test_a_banned_site_gets_no_pilots_and_says_why() -> None:
 
 
 def test_a_driver_that_is_not_installed_is_named() -> None:
-    (place,) = targets(config_of({"A": site()}), "voa", drivers=[], seen={}, claims=NO_CLAIMS, now=NOW)
+    (place,) = targets(config_of({"A": site()}), "voa", means=Means([]), seen={}, claims=NO_CLAIMS, now=NOW)
     assert place.reason == "No driver 'local' is installed for ce"
 
 
@@ -139,6 +139,32 @@ def test_a_fresh_pilot_offers_the_whole_allocation_on_nodes_as_they_were_seen() 
     assert again.cpu.architecture == CpuArchitecture(name="aarch64")
 
 
+@pytest.mark.parametrize(
+    ("more", "machines", "tags"),
+    [
+        ({}, [], ()),
+        ({}, ["x86_64"], ("hostfeat:cwl",)),
+        ({"Architecture": "aarch64"}, ["x86_64"], ()),
+        ({"Architecture": "aarch64", "Payload": {"Engine": "/cvmfs/weyl/engine"}}, ["x86_64"], ("hostfeat:cwl",)),
+    ],
+)
+def test_a_fresh_pilot_is_expected_to_run_cwl_where_it_can_have_an_engine(
+    more: dict[str, object], machines: list[str], tags: tuple[str, ...]
+) -> None:
+    (place,) = targets_of({"A": site({**QUEUE, **more})})
+    assert template(place.queue, [], machines).tags == tags
+    # what pilots have said counts more: their nodes may lack the Python for it
+    seen = template(place.queue, []).model_copy(update={"tags": ["os:el9"]})
+    assert template(place.queue, [seen], machines).tags == ("os:el9",)
+
+
+def test_a_pushed_offer_has_the_tags_of_the_configuration_only() -> None:
+    queue = {**QUEUE, "Mode": "push", "Payload": {"Engine": "/cvmfs/weyl/engine"}}
+    places = {"A": site(queue), "B": site({**queue, "Tags": ["hostfeat:cwl"]})}
+    made = targets(config_of(places), "voa", means=Means(["local"], ["x86_64"]), seen={}, claims=NO_CLAIMS, now=NOW)
+    assert ["hostfeat:cwl" in place.offer.tags for place in made] == [False, True]
+
+
 def test_a_queue_with_gpus_offers_them_as_they_were_seen() -> None:
     (place,) = targets_of({"A": site({**QUEUE, "GPUs": 2})})
     gpu = {"count": 1, "vendor": "nvidia", "arch": "sm_80", "vram_mb_per_gpu": 1024, "runtime_version": "12.0"}
@@ -148,7 +174,7 @@ def test_a_queue_with_gpus_offers_them_as_they_were_seen() -> None:
     (told,) = targets(
         config_of({"A": site({**QUEUE, "GPUs": 2})}),
         "voa",
-        drivers=["local"],
+        means=Means(["local"]),
         seen={KEY: [seen]},
         claims=NO_CLAIMS,
         now=NOW,

@@ -17,7 +17,7 @@ from tests.matcher.conftest import (
 from weyl.config.service import ConfigStore
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
-from weyl.pilots.need import QueueKey
+from weyl.pilots.need import Means, QueueKey
 from weyl.pilots.queries import push as queries
 from weyl.pilots.service import push_tending
 from weyl.pilots.service.planning import plan_due
@@ -240,7 +240,7 @@ async def test_what_is_under_way_counts_against_the_limits_and_not_as_room(
         await tx.execute(
             text("INSERT INTO class_count (class_id, delta) SELECT class_id, count(*) FROM queue GROUP BY class_id")
         )
-        await plan_due(tx, config, pushing.yard.drivers, now=utcnow() + timedelta(minutes=2))
+        await plan_due(tx, config, Means(pushing.yard.drivers), now=utcnow() + timedelta(minutes=2))
     plan = await _one(db, "SELECT * FROM pilot_queues WHERE vo = 'voa' AND site = 'LCG.Alpha.org'")
     # Two wait, and two queues share them; the one that is sent has its job already.
     assert (plan.demand, plan.usable, plan.need, plan.waiting, plan.total) == (1.0, 0.0, 1, 1, 1)

@@ -17,7 +17,7 @@ from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.pilots.compute_elements.driver import Copy, DriverContext, DriverError, PilotSpec, Submitted
 from weyl.pilots.compute_elements.local import LocalComputeElement
-from weyl.pilots.need import QueueKey
+from weyl.pilots.need import Means, QueueKey
 from weyl.pilots.service import polling, submission
 from weyl.pilots.service.planning import plan_due
 from weyl.pilots.service.yard import YARD, Yard
@@ -54,7 +54,7 @@ async def jobs_wait(db: Database, count: int, *, vo: str = "voa", first: int = 1
 
 async def plan(yard: Yard, *, later: timedelta = timedelta()) -> None:
     async with yard.db.transaction() as tx:
-        await plan_due(tx, yard.config.current().config, yard.drivers, now=utcnow() + later)
+        await plan_due(tx, yard.config.current().config, Means(yard.drivers), now=utcnow() + later)
 
 
 async def rows(db: Database, statement: str) -> Sequence[Any]:

@@ -10,7 +10,7 @@ from tests.pilots.test_pure import KEY, class_of, config_of, site
 
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
-from weyl.pilots.need import QueueKey, Target, demands, targets, template
+from weyl.pilots.need import Means, QueueKey, Target, demands, targets, template
 from weyl.pilots.queries.records import select_records
 from weyl.pilots.throttle import Record, throttled
 from weyl.resource_status.claims import NO_CLAIMS
@@ -66,7 +66,7 @@ def test_nothing_more_is_sent_into_a_storm_of_pilots_that_do_not_start() -> None
 
 def two_places(seen: dict[QueueKey, Any] | None = None) -> list[Target]:
     config = config_of({"A": site(), "B": site()})
-    return targets(config, "voa", drivers=["local"], seen=seen or {}, claims=NO_CLAIMS, now=NOW)
+    return targets(config, "voa", means=Means(["local"]), seen=seen or {}, claims=NO_CLAIMS, now=NOW)
 
 
 def test_a_class_is_shared_as_queues_have_started_pilots_of_late() -> None:

@@ -6,6 +6,7 @@ from weyl.cli.loader import Entry, Table, lazy_group
 
 CONFIG = "weyl.config.internal_cli"
 AUTH = "weyl.auth.internal_cli"
+PILOTS = "weyl.pilots.internal_cli"
 SERVER = "weyl.commands"
 
 ENTRIES: dict[str, Entry] = {
@@ -17,6 +18,9 @@ ENTRIES: dict[str, Entry] = {
     "generate-keys": Entry(AUTH, "Create the keys that sign tokens.", "generate-keys", extra="server"),
     "rotate-keys": Entry(
         AUTH, "Put a new signing key in front, and keep the old ones for checking.", "rotate-keys", extra="server"
+    ),
+    "pack-engine": Entry(
+        PILOTS, "Pack the engine that runs CWL on nodes, for the Python in use.", "pack-engine", extra="cwl"
     ),
 }
 

@@ -28,6 +28,8 @@ class Payload(Section):
 
     environment: dict[str, str] = Field(default_factory=dict)
     software: list[str] = Field(default_factory=list)
+    # Directory of a Python environment that has `weyl_engine`, which runs CWL jobs there.
+    engine: str | None = Field(default=None, pattern=r"^/[^\x00]*$", max_length=4096)
 
 
 class GpuKind(Section):

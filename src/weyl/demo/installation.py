@@ -200,6 +200,7 @@ def _queue() -> dict[str, Any]:
         "Payload": {
             "Environment": {"PATH": f"{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin"},
             "Software": [sys.prefix],
+            "Engine": sys.prefix,
         },
     }
 

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import hashlib
+import io
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -283,7 +284,9 @@ class ObjectStore:
         # Signed anew for each attempt: the store compares the time in the signature with its clock.
         url, signed = self._sign(method, path, headers, body)
         session = self._open_session()
-        async with session.request(method, url, headers=signed, data=body or None, allow_redirects=False) as response:
+        # A stream, which aiohttp sends piece by piece: it warns of large bodies that are one piece.
+        data = io.BytesIO(body) if body else None
+        async with session.request(method, url, headers=signed, data=data, allow_redirects=False) as response:
             content = await response.read()
             if response.status in _TRANSIENT_STATUSES:
                 raise _Transient(_complaint(method, response.status, content))

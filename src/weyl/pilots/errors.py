@@ -52,5 +52,13 @@ class NoPeppers(Unavailable):
     """The installation has no key to protect pilot secrets with."""
 
 
+class EngineNotFound(NotFound):
+    """There is no archive of the engine, or of payload commands, with this digest."""
+
+
+class BadEngine(BadRequest):
+    """The engine cannot be packed here, or a file is not an archive of it; the text says why."""
+
+
 class ComputingElementFailed(BadGateway):
     """The computing element refused, or could not be reached."""

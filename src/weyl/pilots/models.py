@@ -90,6 +90,12 @@ class PilotTokens(BaseModel):
     payload_environment: dict[str, str] = {}
 
 
+class PilotFile(BaseModel):
+    """Where a pilot can fetch a file, for a few minutes."""
+
+    url: str
+
+
 class PilotSecretParams(ClosedModel):
     """For whom and for how long a secret for self-starting pilots is made; the VO is the caller's unless named."""
 

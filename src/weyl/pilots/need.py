@@ -1,7 +1,7 @@
 """How many pilots a queue should get: pure arithmetic over what waits, what is there, and the queue's limits."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -21,6 +21,10 @@ from weyl.resource_status.statuses import usable
 POWER_DB12_ASSUMED = 10.0
 PUSH_MARGIN_S = 600
 """What a job that is pushed leaves of its time for its own beginning and end."""
+
+
+RUNS_CWL = "hostfeat:cwl"
+"""The tag of nodes on which the engine works; every CWL job wants it."""
 
 
 class QueueKey(NamedTuple):
@@ -46,6 +50,14 @@ def is_pushed(config: Config, key: QueueKey) -> bool:
     element = site.ces.get(key.ce) if site else None
     queue = element.queues.get(key.queue) if element else None
     return queue is not None and queue.mode == "push"
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What there is to send pilots with: the installed drivers, and the machines for which there are engines."""
+
+    drivers: Collection[str]
+    machines: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +104,7 @@ def targets(
     config: Config,
     vo: str,
     *,
-    drivers: Iterable[str],
+    means: Means,
     seen: Mapping[QueueKey, Sequence[Offer]],
     claims: Claims,
     now: datetime,
@@ -101,7 +113,6 @@ def targets(
 
     Where a place stops at a known time, no pilot is sent that could live longer.
     """
-    known = set(drivers)
     found = []
     for site_name, site in config.resources.sites.items():
         if not site.serves(vo):
@@ -109,7 +120,7 @@ def targets(
         for ce_name, ce in site.ces.items():
             told = usable(config, claims, vo, site=site_name, ce=ce_name, now=now)
             reason = told.reason
-            if reason is None and ce.driver not in known:
+            if reason is None and ce.driver not in means.drivers:
                 reason = f"No driver {ce.driver!r} is installed for {ce_name}"
             for queue_name, queue in ce.queues.items():
                 if queue.vos and vo not in queue.vos:
@@ -121,7 +132,7 @@ def targets(
                 offers = seen.get(key, ())
                 is_pushed = queue.mode == "push"
                 offers = () if is_pushed else offers  # those would be our own
-                offer = read(pushed_offer(queue) if is_pushed else template(queue, offers))
+                offer = read(pushed_offer(queue) if is_pushed else template(queue, offers, means.machines))
                 late = _ends_too_soon(told.until, queue.wall_time, now)
                 found.append(Target(key, site, ce, queue, offer, reason or late, tuple(map(read, offers))))
     return found
@@ -133,12 +144,13 @@ def _ends_too_soon(until: datetime | None, wall_time_s: int, now: datetime) -> s
     return f"Draining until {until:%Y-%m-%d %H:%M} UTC, which is sooner than a pilot's {wall_time_s} s"
 
 
-def template(queue: Queue, seen: Sequence[Offer]) -> Offer:
+def template(queue: Queue, seen: Sequence[Offer], machines: Collection[str] = ()) -> Offer:
     """Return what a fresh pilot of a queue offers: the configured allocation, on nodes as they were seen there.
 
     Nodes differ, so whatever one of them had counts. Of a queue that no pilot has told us of we know the configured
     figures only; its processors are taken for the best of their kind, because the first pilot corrects that, and a
-    doubt would keep it from being sent.
+    doubt would keep it from being sent. For the same reason it is expected to run CWL where it has an engine, or can
+    fetch one for its architecture.
     """
     last = seen[0] if seen else None
     architecture = last.cpu.architecture.name if last else queue.architecture
@@ -156,9 +168,13 @@ def template(queue: Queue, seen: Sequence[Offer]) -> Offer:
             },
             "gpu": _gpus(queue, seen),
             "io": {"scratch_mb": queue.scratch_mb},
-            "tags": sorted({tag for offer in seen for tag in offer.tags}),
+            "tags": sorted({tag for offer in seen for tag in offer.tags} if seen else _expected(queue, machines)),
         }
     )
+
+
+def _expected(queue: Queue, machines: Collection[str]) -> set[str]:
+    return {RUNS_CWL} if queue.payload.engine or queue.architecture in machines else set()
 
 
 def pushed_offer(queue: Queue) -> Offer:

@@ -9,6 +9,7 @@ from weyl.kit.db import DATABASE
 from weyl.kit.following import FOLLOWERS
 from weyl.kit.http import VERIFIER
 from weyl.kit.room import Room
+from weyl.kit.s3 import STORE
 from weyl.kit.services import Services
 from weyl.matcher.service.explain import PILOTS_SEEN
 from weyl.matcher.service.matcher import ADVICE
@@ -26,7 +27,13 @@ from weyl.settings import SETTINGS
 def _state(services: Services) -> None:
     services.hold(
         YARD,
-        Yard.open(services[SETTINGS], db=services[DATABASE], config=services[CONFIG], drivers=services[DRIVERS]),
+        Yard.open(
+            services[SETTINGS],
+            db=services[DATABASE],
+            config=services[CONFIG],
+            store=services[STORE],
+            drivers=services[DRIVERS],
+        ),
     )
 
 

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Depends, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, Path, Query, Request, Response
 
 from weyl.auth.keys import KEYS
 from weyl.auth.routes.context import ClientAddress, CurrentAuthority
@@ -33,6 +33,7 @@ from weyl.pilots import policy
 from weyl.pilots.models import (
     Drained,
     PilotDrain,
+    PilotFile,
     PilotMetadata,
     PilotOutput,
     PilotRegistrationParams,
@@ -69,8 +70,15 @@ async def counted_address(address: ClientAddress, authority: CurrentAuthority, t
     return address
 
 
+async def told_engines(request: Request, config: CurrentConfig) -> list[dict[str, str | int]]:
+    """Return what pilots are told of engine archives; the first who asks may wait for seconds until one is packed."""
+    return await YARD.of(request).engines.told() if credentials.lacks_engines(config) else []
+
+
 CurrentIssuer = Annotated[Issuer, Depends(pilot_issuer)]
 CurrentYard = Annotated[Yard, Depends(YARD.dependency)]
+Engines = Annotated[list[dict[str, str | int]], Depends(told_engines)]
+Sha256 = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
 Address = Annotated[str, Depends(counted_address)]
 
 
@@ -138,15 +146,17 @@ def _tokens(outcome: PilotTokens | Refusal) -> Response:
 @router.post("/token", operation_id="pilots_redeem_secret", response_model=PilotTokens, responses=refusals(429))
 async def redeem_secret(
     request: PilotSecretRedemption,
+    engines: Engines,  # before anything opens a transaction
     address: Address,
-    issuer: CurrentIssuer,
     *,
+    issuer: CurrentIssuer,
     config: CurrentConfig,
     tx: WriteTx,
     now: Now,
 ) -> Response:
     """Turn a pilot's secret into its tokens; the secret itself is the permission."""
-    return _tokens(await credentials.redeem(tx, issuer, request, address=address, config=config, now=now))
+    outcome = await credentials.redeem(tx, issuer, request, address=address, config=config, now=now)
+    return _tokens(credentials.with_engines(outcome, engines))
 
 
 @router.post("/token/refresh", operation_id="pilots_refresh_token", response_model=PilotTokens)
@@ -239,3 +249,9 @@ async def explain_pilot(
 async def get_output(stamp: Name, user: CurrentUser, yard: CurrentYard) -> PilotOutput:
     """Answer with what a pilot wrote, fetched from its computing element."""
     return await polling.output(yard, policy.may_read(user), stamp)
+
+
+@router.get("/engines/{sha256}", operation_id="pilots_get_engine")
+async def get_engine(sha256: Sha256, pilot: CurrentPilot, yard: CurrentYard) -> PilotFile:
+    """Answer with where an archive of the engine that runs CWL can be fetched; pilots are told of them."""
+    return PilotFile(url=await yard.engines.url(policy.is_itself(pilot), sha256))

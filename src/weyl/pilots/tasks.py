@@ -38,8 +38,9 @@ def tasks(yard: Yard) -> list[BoundTask]:
     db = yard.db
 
     async def plan(_: object) -> None:
+        means = await yard.means()
         async with db.transaction() as tx:
-            await plan_due(tx, yard.config.current().config, yard.drivers, now=utcnow())
+            await plan_due(tx, yard.config.current().config, means, now=utcnow())
 
     async def is_time_to_plan(tx: Tx) -> bool:
         return bool(await vos_due(tx, yard.config.current().config, now=utcnow()))

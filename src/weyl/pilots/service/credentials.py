@@ -1,6 +1,6 @@
 """From a secret to tokens: minted, redeemed once, refreshed in turn, revoked; every attempt leaves a trace."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -143,6 +143,21 @@ async def redeem(
         stamp, vo, secret.site, secret.ce, secret.queue, not_after=not_after, following=Refresh(session_id, 0)
     )
     return _tokens(issuer, session, config=config, now=now)
+
+
+def lacks_engines(config: Config) -> bool:
+    """Tell whether pilots of any queue have to fetch the engine that runs CWL."""
+    queues = (
+        queue for site in config.resources.sites.values() for ce in site.ces.values() for queue in ce.queues.values()
+    )
+    return any(queue.payload.engine is None for queue in queues)
+
+
+def with_engines(outcome: PilotTokens | Refusal, engines: Sequence[Mapping[str, str | int]]) -> PilotTokens | Refusal:
+    """Tell a pilot which archives of the engine there are, unless its queue has an engine already."""
+    if isinstance(outcome, PilotTokens):
+        outcome.settings["engines"] = [] if "payload_engine" in outcome.settings else list(engines)
+    return outcome
 
 
 async def refresh(
@@ -310,5 +325,6 @@ def _settings(queue: Queue | None, options: Operations) -> dict[str, Any]:
             "wall_s": queue.wall_time,
             "power_db12": queue.power_db12,
             "payload_software": queue.payload.software,
+            "payload_engine": queue.payload.engine,
         }
     return {name: value for name, value in known.items() if value is not None}

@@ -1,6 +1,6 @@
 """Decides how many pilots every queue gets, and enqueues their submission in the same transaction."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -10,7 +10,7 @@ from weyl.config.operations import Operations
 from weyl.kit.db import Tx
 from weyl.kit.task import Task
 from weyl.matcher.models import Offer
-from weyl.pilots.need import Plan, Presence, QueueKey, Target, demands, plan, targets
+from weyl.pilots.need import Means, Plan, Presence, QueueKey, Target, demands, plan, targets
 from weyl.pilots.permits import PilotScope
 from weyl.pilots.queries import push
 from weyl.pilots.queries import submission as queries
@@ -29,7 +29,7 @@ OFFERS_COUNT_FOR = timedelta(days=1)
 OFFERS_A_QUEUE = 20
 
 
-async def plan_due(tx: Tx, config: Config, drivers: Collection[str], *, now: datetime) -> None:
+async def plan_due(tx: Tx, config: Config, means: Means, *, now: datetime) -> None:
     """Plan the queues of every VO whose time has come."""
     before = await queries.select_plans(tx, EVERY_VO)
     due = [vo for vo in config.registry if _is_due(vo, config, before, now=now)]
@@ -37,7 +37,8 @@ async def plan_due(tx: Tx, config: Config, drivers: Collection[str], *, now: dat
         return
     counts = [*await queries.select_present(tx, orphaned_before=now - ORPHANED_AFTER), *await push.select_present(tx)]
     seen = await _offers_seen(tx, due, now=now)
-    find = partial(targets, config, drivers=drivers, seen=seen, claims=await read_claims(tx, now), now=now)
+    claims = await read_claims(tx, now)
+    find = partial(targets, config, means=means, seen=seen, claims=claims, now=now)
     places = [target for vo in due for target in find(vo)]
     waiting = await task_queues.select_waiting(tx)
     documents = await task_queues.select_classes(tx, list(waiting)) if waiting else {}

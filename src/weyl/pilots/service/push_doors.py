@@ -102,7 +102,7 @@ class Doors:
         welcome = await asyncio.to_thread(server.redeem, secret, stamp=stamp, host=key.ce, patience_s=PATIENCE_S)
         if len(self._open) >= DOORS_MAX:
             self._open.clear()
-        names = ("payload_environment", "payload_software", "payload_commands")
+        names = ("payload_environment", "payload_software", "payload_engine")
         options = {name: welcome.settings[name] for name in names if welcome.settings.get(name)}
         door = self._open[stamp] = Door(server, options)
         return door

@@ -15,7 +15,7 @@ from weyl.kit.ids import new_stamp, uuid7
 from weyl.pilots.compute_elements.driver import Copy, Submitted, job_name
 from weyl.pilots.errors import ComputingElementFailed
 from weyl.pilots.launch import SECRET_FILE, pilot_spec
-from weyl.pilots.need import QueueKey, Target, targets
+from weyl.pilots.need import Means, QueueKey, Target, targets
 from weyl.pilots.queries import submission as queries
 from weyl.pilots.service.planning import ORPHANED_AFTER
 from weyl.pilots.service.registry import let_jobs_go
@@ -76,7 +76,7 @@ async def find_target(yard: Yard, config: Config, key: QueueKey) -> Target | Non
     now = utcnow()
     async with yard.db.read() as tx:
         claims = await read_claims(tx, now)
-    places = targets(config, key.vo, drivers=yard.drivers, seen={}, claims=claims, now=now)
+    places = targets(config, key.vo, means=Means(yard.drivers), seen={}, claims=claims, now=now)
     return next((place for place in places if place.key == key), None)
 
 

@@ -9,12 +9,15 @@ from urllib.parse import quote
 from weyl.config.models import Config
 from weyl.config.service import ConfigStore
 from weyl.kit.db import Database
+from weyl.kit.s3 import ObjectStore
 from weyl.kit.services import Key
 from weyl.pilots.archive import pilot_archive
 from weyl.pilots.compute_elements.directory import default_directory, make_trusted
 from weyl.pilots.compute_elements.driver import DriverContext, DriverFactory
 from weyl.pilots.errors import ComputingElementFailed
+from weyl.pilots.need import Means
 from weyl.pilots.secrets import PepperRing
+from weyl.pilots.service.engines import Engines
 from weyl.pilots.service.guarded import GuardedElement
 from weyl.remote.credential_files import credentials_of
 from weyl.settings import Settings
@@ -27,6 +30,7 @@ class Yard:
     db: Database
     config: ConfigStore
     drivers: Mapping[str, DriverFactory]
+    engines: Engines
     ring: PepperRing
     directory: Path
     url: str
@@ -36,15 +40,23 @@ class Yard:
 
     @classmethod
     def open(
-        cls, settings: Settings, *, db: Database, config: ConfigStore, drivers: Mapping[str, DriverFactory]
+        cls,
+        settings: Settings,
+        *,
+        db: Database,
+        config: ConfigStore,
+        store: ObjectStore,
+        drivers: Mapping[str, DriverFactory],
     ) -> "Yard":
         """Return the yard of a process."""
+        directory = settings.pilot_directory or default_directory()
         return cls(
             db=db,
             config=config,
             drivers=drivers,
+            engines=Engines(store, cache=directory, directory=settings.engine_directory),
             ring=PepperRing(settings.pilot_peppers.get_secret_value()),
-            directory=settings.pilot_directory or default_directory(),
+            directory=directory,
             url=settings.public_url,
             secret_lifetime=timedelta(hours=settings.pilot_secret_hours),
             archive=settings.pilot_archive,
@@ -73,6 +85,10 @@ class Yard:
             return GuardedElement(self.drivers[element.driver](context), f"{ce} of {site}")
         except ValueError as error:  # options that the driver's own model refuses, a directory that others can change
             raise ComputingElementFailed(f"{ce} is configured wrongly: {error}") from error
+
+    async def means(self) -> Means:
+        """Return what there is to send pilots with."""
+        return Means(self.drivers, await self.engines.machines())
 
     def archive_bytes(self) -> bytes:
         """Return the program that a pilot is."""
