@@ -108,6 +108,11 @@ def test_models_travel_by_their_wire_names(echo: Echo, do: Do) -> None:
     assert sent["5"] == {"method": "GET", "path": "/"}
 
 
+def test_bytes_travel_as_the_json_that_they_are(echo: Echo, do: Do) -> None:
+    do(echo.url, lambda c: c.send(Call("POST", "/a", Any, body=b'{"x": 1.0E5}')))
+    assert echo.bodies == [b'{"x": 1.0E5}']
+
+
 def test_raw_and_empty_answers(echo: Echo, do: Do) -> None:
     assert isinstance(do(echo.url, lambda c: c.send(Call("GET", "/a", bytes))), bytes)
     assert isinstance(do(echo.url, lambda c: c.send(Call("GET", "/a", str))), str)

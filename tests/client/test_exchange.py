@@ -239,6 +239,14 @@ def test_whatever_the_server_says_becomes_one_line(body: Any, text: str) -> None
     assert error.value.message == text
 
 
+def test_what_an_answer_says_beside_its_sentence_is_kept() -> None:
+    problems = [{"code": "schema", "pointer": "/hints"}]
+    for body, details in (({"detail": "no", "problems": problems}, {"problems": problems}), ({"detail": "no"}, "no")):
+        with pytest.raises(Refused) as error:
+            play(call_exchange(POST, setting()), [received(400, body)])
+        assert (error.value.message, error.value.details) == ("no", details)
+
+
 def test_a_page_of_html_from_a_proxy_is_not_shown() -> None:
     with pytest.raises(Unreachable) as error:
         play(call_exchange(POST, setting()), [Received(500, {}, b"<html>proxy</html>")])

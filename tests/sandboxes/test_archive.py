@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from weyl.sandboxes import archive
-from weyl.sandboxes.archive import ArchiveFault, check, names, pack, read_member, unpack
+from weyl.sandboxes.archive import ArchiveFault, check, names, pack, pack_members, read_member, unpack
 
 
 @pytest.fixture
@@ -127,3 +127,24 @@ def test_what_would_fill_the_disk_or_the_memory_is_refused(tmp_path: Path, monke
     for read in (lambda: unpack(bomb, tmp_path / "bad"), lambda: names(bomb), lambda: read_member(bomb, "x")):
         with pytest.raises(ArchiveFault, match="headers is too large"):
             read()
+
+
+def test_members_get_the_names_they_are_given_and_links_are_followed(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "a.txt").write_text("a")
+    (tmp_path / "real" / "twin.txt").hardlink_to(tmp_path / "real" / "a.txt")
+    (tmp_path / "real" / "link.txt").symlink_to("a.txt")
+    (tmp_path / "outside").symlink_to("/etc/hostname")
+    members = {"0/b.txt": tmp_path / "real" / "link.txt", "1/real": tmp_path / "real", "2/name": tmp_path / "outside"}
+    packed = pack_members(members, tmp_path / "x.tar.zst")
+    found = unpack(packed.path, tmp_path / "out")
+    assert found == ["0/b.txt", "1/real/a.txt", "1/real/link.txt", "1/real/twin.txt", "2/name"]
+    assert {(tmp_path / "out" / name).read_text() for name in found[:4]} == {"a"}
+    assert not any((tmp_path / "out" / name).is_symlink() for name in found)
+
+
+def test_a_directory_that_links_to_itself_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "d" / "e").mkdir(parents=True)
+    (tmp_path / "d" / "e" / "up").symlink_to(tmp_path / "d")
+    with pytest.raises(ArchiveFault, match="is a link to a directory that it is in"):
+        pack_members({"0/d": tmp_path / "d"}, tmp_path / "x.tar.zst")

@@ -35,7 +35,7 @@ NO_ROUTE = (
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """One HTTP request: `body` travels as JSON, `file` as the form's last part; a success is written to `sink`."""
+    """One HTTP request: `body` travels as JSON, bytes as they are, `file` last in a form; a success goes to `sink`."""
 
     method: str
     url: str
@@ -228,7 +228,7 @@ def error_of(received: Received, *, vo: str | None = None) -> ClientError:
     """Return the error that an answer stands for."""
     status, detail = received.status, detail_text(received)
     request_id = received.headers.get("x-request-id")
-    details = _json(received).get("detail")
+    details = _details(_json(received))
     if status == 401:
         return NotLoggedIn(f"The server does not accept your login: {detail}", hint=login_hint(vo), status=status)
     kind, hint = {403: (Forbidden, None), 404: (NotFound, None)}.get(status, (Refused, None))
@@ -243,6 +243,13 @@ def error_of(received: Received, *, vo: str | None = None) -> ClientError:
     elif status < 400:
         return UnexpectedAnswer(f"Unexpected status {status} from the server.", request_id=request_id, status=status)
     return kind(detail, hint=hint, request_id=request_id, details=details, status=status)
+
+
+def _details(document: dict[str, Any]) -> Any:
+    """Return what an answer says beside its sentence, such as a list of problems; else what its `detail` is."""
+    detail = document.get("detail")
+    more = {key: value for key, value in document.items() if key != "detail"}
+    return more if more and isinstance(detail, str) else detail
 
 
 def detail_text(received: Received) -> str:

@@ -166,7 +166,8 @@ def _request_arguments(send: Send) -> Iterator[dict[str, Any]]:
     if send.query:
         arguments["params"] = _query(send.query)
     if send.body is not None:
-        arguments["content"] = to_json(send.body, by_alias=True, exclude_none=True)
+        is_ready = isinstance(send.body, bytes)
+        arguments["content"] = send.body if is_ready else to_json(send.body, by_alias=True, exclude_none=True)
         headers.setdefault("Content-Type", "application/json")
     if send.form is not None:
         arguments["data"] = dict(send.form)

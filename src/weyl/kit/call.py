@@ -18,7 +18,7 @@ class Call(Generic[T]):
 
     `returns` is what the answer is parsed into: a pydantic model, `list[...]` of them, `dict[str, Any]` or `Any` for
     plain JSON, `str` or `bytes` for the body as it is, `None` for nothing. `body` may hold pydantic models, dataclasses
-    and datetimes.
+    and datetimes; bytes are JSON already and are sent as they are.
     """
 
     method: str

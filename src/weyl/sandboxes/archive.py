@@ -8,7 +8,7 @@ import shutil
 import sys
 import tarfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -57,12 +57,24 @@ def pack(paths: Iterable[Path], target: Path) -> Packed:
             raise ArchiveFault(
                 f"{by_name[path.name]} and {path} have the same name: only one of them can be in a sandbox."
             )
+    return _write(by_name, target, follows=False)
+
+
+def pack_members(members: Mapping[str, Path], target: Path) -> Packed:
+    """Write files and directories under the names given, which may have folders in them, into one archive.
+
+    Links are followed: what they point to is packed in their place. All else is as with `pack`.
+    """
+    return _write(members, target, follows=True)
+
+
+def _write(members: Mapping[str, Path], target: Path, *, follows: bool) -> Packed:
     with (
         zstd.ZstdFile(target, "wb", level=LEVEL) as file,
-        tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar,
+        tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT, dereference=follows) as tar,
     ):
-        for name in sorted(by_name):
-            _add(tar, by_name[name], name)
+        for name in sorted(members):
+            _add(tar, members[name], name)
     size = target.stat().st_size
     if size > SIZE_MAX:
         raise ArchiveFault(
@@ -164,7 +176,7 @@ _OPENERS: dict[bytes, Callable[..., Any]] = {
 }
 
 
-def _add(tar: tarfile.TarFile, path: Path, name: str) -> None:
+def _add(tar: tarfile.TarFile, path: Path, name: str, above: tuple[Path, ...] = ()) -> None:
     try:
         info = tar.gettarinfo(path, arcname=name)
     except OSError as error:
@@ -182,5 +194,9 @@ def _add(tar: tarfile.TarFile, path: Path, name: str) -> None:
         return
     tar.addfile(info)
     if info.isdir():
+        # A link to a directory around it would be followed for ever.
+        here = path.resolve()
+        if here in above:
+            raise ArchiveFault(f"{path} is a link to a directory that it is in.")
         for child in sorted(path.iterdir()):
-            _add(tar, child, f"{name}/{child.name}")
+            _add(tar, child, f"{name}/{child.name}", (*above, here))

@@ -1,7 +1,7 @@
 """Sandboxes between the user's machine and the object store: pack, announce, upload; find, download, check."""
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from weyl.client.sync import Client
@@ -12,17 +12,26 @@ from weyl.sandboxes.models import ChecksumAlgorithm, SandboxFormat, SandboxInfo
 def upload(client: Client, paths: Iterable[Path]) -> str:
     """Make one sandbox of files and directories and return its name; what is stored already is not sent again."""
     with tempfile.TemporaryDirectory(prefix="weyl-sandbox-") as directory:
-        packed = archive.pack(paths, Path(directory) / "sandbox.tar.zst")
-        info = SandboxInfo(
-            checksum_algorithm=ChecksumAlgorithm.SHA256,
-            checksum=packed.checksum,
-            size=packed.size,
-            format=SandboxFormat(packed.format),
-        )
-        answer = client.send(calls.initiate_upload(info))
-        if answer.url is not None:
-            client.upload(answer.url, answer.fields, packed.path)
-        return answer.pfn
+        return _upload(client, archive.pack(paths, Path(directory) / "sandbox.tar.zst"))
+
+
+def upload_members(client: Client, members: Mapping[str, Path]) -> str:
+    """Make one sandbox of files under the names given, with what links point to, and return its name."""
+    with tempfile.TemporaryDirectory(prefix="weyl-sandbox-") as directory:
+        return _upload(client, archive.pack_members(members, Path(directory) / "sandbox.tar.zst"))
+
+
+def _upload(client: Client, packed: archive.Packed) -> str:
+    info = SandboxInfo(
+        checksum_algorithm=ChecksumAlgorithm.SHA256,
+        checksum=packed.checksum,
+        size=packed.size,
+        format=SandboxFormat(packed.format),
+    )
+    answer = client.send(calls.initiate_upload(info))
+    if answer.url is not None:
+        client.upload(answer.url, answer.fields, packed.path)
+    return answer.pfn
 
 
 def download(client: Client, pfn: str, directory: Path) -> Path:
