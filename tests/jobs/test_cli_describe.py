@@ -64,8 +64,8 @@ def test_a_missing_file_is_named_unless_a_sandbox_may_hold_it(tmp_path: Path) ->
     [
         ('Arguments = "x";', "Executable"),
         ('Executable = "', "line 1"),
-        ('{"cwlVersion": "v1.2"}', "JSON or CWL"),
-        ("cwlVersion: v1.2\nclass: CommandLineTool", "JSON or CWL"),
+        ('{"cwlVersion": "v1.2"}', "looks like CWL"),
+        ("cwlVersion: v1.2\nclass: CommandLineTool", "looks like CWL"),
     ],
 )
 def test_what_is_no_description_is_a_usage_fault(tmp_path: Path, text: str, message: str) -> None:

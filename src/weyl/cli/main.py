@@ -27,6 +27,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(run(words))
 
 
+def cwl_runner() -> None:
+    """Run the program `weyl-cwl-runner`, for those who name a runner by one word."""
+    main(["cwl-runner", *sys.argv[1:]])
+
+
 def run(words: Sequence[str]) -> int:
     """Run one command line and return the exit code."""
     words = with_values(words)

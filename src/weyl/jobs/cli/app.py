@@ -1,8 +1,8 @@
-"""The commands of `weyl jobs`, collected."""
+"""The commands of `weyl jobs`, collected; but `submit`, to which the room `cwl` adds a kind."""
 
 import typer
 
-from weyl.jobs.cli import edit, fetch, follow, look, manage, sandbox, submit, why
+from weyl.jobs.cli import edit, fetch, follow, look, manage, sandbox, why
 
 app = typer.Typer(
     help="""Submits, follows, fetches and manages jobs.
@@ -12,7 +12,6 @@ Example: weyl jobs search --mine
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-app.add_typer(submit.app, name="submit")
 app.command("search")(look.search)
 app.command("summary")(look.summary)
 app.command("show")(look.show)

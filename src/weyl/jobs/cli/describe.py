@@ -69,10 +69,10 @@ class Description:
 
 def from_jdl(text: str, *, origin: str, directory: Path, changes: Changes) -> Description:
     """Read one description; files of InputSandbox are looked for in `directory`."""
-    if text.lstrip().startswith("{") or "cwlVersion" in text[:2000]:
-        raise UsageFault(
-            f"{origin} looks like JSON or CWL, which this version does not submit.", hint="Write it as JDL."
-        )
+    if "cwlVersion" in text[:2000]:
+        raise UsageFault(f"{origin} looks like CWL.", hint="Submit it from a file, alone: weyl jobs submit cwl FILE")
+    if text.lstrip().startswith("{"):
+        raise UsageFault(f"{origin} looks like JSON, which this version does not submit.", hint="Write it as JDL.")
     try:
         document = jdl.parse(text)
     except BadRequest as error:

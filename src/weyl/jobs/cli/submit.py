@@ -20,8 +20,6 @@ from weyl.jobs.models.submission import InsertedJob
 from weyl.sandboxes.archive import ArchiveFault
 from weyl.sandboxes.transfer import upload
 
-KINDS = ("jdl", "cmd")
-
 Name = Annotated[str | None, typer.Option("--name", "-n", metavar="NAME", help="Name of the jobs.")]
 JobGroup = Annotated[str | None, typer.Option("--job-group", metavar="G", help="Group that the jobs are found by.")]
 Site = Annotated[list[str] | None, typer.Option("--site", metavar="S", help="Run there only; may be repeated.")]
@@ -44,11 +42,15 @@ class SubmitGroup(TyperGroup):
     """Takes files where other groups take the name of a command: `submit FILE...` means `submit jdl FILE...`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put `jdl` in front unless the first word is a kind of submission and no file of that name is there."""
-        is_kind = bool(args) and args[0] in KINDS and not Path(args[0]).is_file()
+        """Put the kind of submission in front unless the first word is one and no file of that name is there."""
+        is_kind = bool(args) and args[0] in self.commands and not Path(args[0]).is_file()
         if args and not is_kind and args[0] not in ("-h", "--help"):
-            args = ["jdl", *args]
+            args = [self.kind_of(args), *args]
         return super().parse_args(ctx, args)
+
+    def kind_of(self, args: list[str]) -> str:
+        """Return the kind of a submission that names none; a room above knows of more."""
+        return "jdl"
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write what `jdl` takes: that is what a submission without a kind takes."""
@@ -134,7 +136,9 @@ def _read(file: str, changes: Changes) -> Description:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        hint = f"Put options after it: weyl jobs submit {file} ..." if file in KINDS else "Nothing was submitted."
+        hint = (
+            f"Put options after it: weyl jobs submit {file} ..." if file in ("jdl", "cmd") else "Nothing was submitted."
+        )
         raise UsageFault(f"Cannot read {file}: {reason}.", hint=hint) from error
     directory = Path.cwd() if file == "-" else Path(file).resolve().parent
     return from_jdl(text, origin="stdin" if file == "-" else file, directory=directory, changes=changes)
@@ -178,7 +182,7 @@ def _named(refusal: Refused, descriptions: Sequence[Description]) -> Refused:
 
 def _parts(session: Session, inserted: list[InsertedJob], ids: list[int], *, wait: bool) -> Iterator[Result]:
     document = [job.model_dump(mode="json", by_alias=True) for job in inserted]
-    yield Ids(ids, f"Submitted {_span(ids)}.", id_column="JobID", unit="jobs", document=document)
+    yield Ids(ids, f"Submitted {span(ids)}.", id_column="JobID", unit="jobs", document=document)
     if wait:
         yield wait_for(session, ids)
 
@@ -229,7 +233,8 @@ def _texts(session: Session, descriptions: Sequence[Description]) -> list[str]:
     return texts
 
 
-def _span(ids: Sequence[int]) -> str:
+def span(ids: Sequence[int]) -> str:
+    """Return what jobs to name in a sentence: `job 12`, `3 jobs, 12 to 14`."""
     if len(ids) == 1:
         return f"job {ids[0]}"
     is_run = ids[-1] - ids[0] == len(ids) - 1

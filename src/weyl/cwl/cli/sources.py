@@ -1,0 +1,188 @@
+"""Workflows as commands name them, by a file or the id of a stored one, and what the server says of them."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from weyl.client.command import Session
+from weyl.client.errors import Refused, UsageFault
+from weyl.cwl import calls
+from weyl.cwl.bundling import BundleFault, LocalBundle, bundle
+from weyl.cwl.models.bundles import Validated
+from weyl.cwl.models.manifest import Manifest, bundle_id, manifest_of
+from weyl.kit.plain_text import one_line
+
+STORED = re.compile(r"([0-9a-f]{64})(?:#(.+))?")
+LOOKS_LIKE_CWL = re.compile(r"""^[\s{,]*["']?cwlVersion["']?\s*:""", re.MULTILINE)
+DOCUMENT_BYTES_MAX = 4 * 1024 * 1024
+# Below this all files are sent at once; above, first the names, then what the server lacks.
+SENT_AT_ONCE_BYTES = 64 * 1024
+LINES_MAX = 100
+
+Problem = Mapping[str, Any]
+
+
+def is_cwl_file(word: str) -> bool:
+    """Say whether a word of the command line names a file that holds a CWL document."""
+    path = Path(word if Path(word).is_file() else word.partition("#")[0].removeprefix("file://"))
+    try:
+        if not path.is_file() or path.stat().st_size > DOCUMENT_BYTES_MAX:
+            return False
+        return LOOKS_LIKE_CWL.search(path.read_text(encoding="utf-8", errors="replace")) is not None
+    except OSError:
+        return False
+
+
+@dataclass(frozen=True)
+class Source:
+    """The workflow of a command."""
+
+    session: Session
+    # As it was typed.
+    name: str
+    # None: a stored one, named by its id.
+    local: LocalBundle | None
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """The manifest of a local workflow's files."""
+        assert self.local is not None
+        try:
+            return manifest_of(self.local.entry, self.local.files, fragment=self.local.fragment)
+        except ValueError as error:
+            raise UsageFault(f"{self.name} cannot be submitted: {_first_line(error)}", hint="") from error
+
+    @cached_property
+    def checked(self) -> Validated:
+        """What the server says of the workflow alone, whatever is wrong with it."""
+        client = self.session.client
+        if self.local is None:
+            return client.send(calls.validate_workflow(workflow_id=self.name))
+        if self.local.is_one_file:
+            return client.send(calls.validate_workflow(self._text()))
+        return client.send(calls.validate_workflow(manifest=calls.sent(self.manifest, self.local.files)))
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        """The JSON Schema of the input object; raises Refused with all problems if the workflow has errors."""
+        refuse_errors([each.model_dump(exclude_none=True) for each in self.checked.problems], self.name)
+        return self.checked.schema_ or {}
+
+    def reference(self) -> dict[str, str]:
+        """Return the fields of a request that name the workflow; files of several are pushed before."""
+        if self.local is None:
+            return {"workflow_id": self.name}
+        if self.local.is_one_file:
+            return {"workflow": self._text()}
+        return {"workflow_id": self.push()}
+
+    def push(self) -> str:
+        """Store the files, those that the server does not have, and return the id of the bundle."""
+        assert self.local is not None
+        files = self.local.files
+        contents = files if sum(map(len, files.values())) <= SENT_AT_ONCE_BYTES else {}
+        try:
+            return self._push(contents)
+        except Refused as refusal:
+            missing = refusal.details.get("missing") if isinstance(refusal.details, Mapping) else None
+            if refusal.status != 409 or not missing:
+                raise
+        return self._push({path: files[path] for path in missing})
+
+    def _push(self, contents: Mapping[str, bytes]) -> str:
+        pushed = self.session.client.send(calls.push_workflow(self.manifest, contents))
+        tell_warnings(self.session, [each.model_dump(exclude_none=True) for each in pushed.problems])
+        return bundle_id(self.manifest)
+
+    def _text(self) -> str:
+        assert self.local is not None
+        try:
+            return self.local.text
+        except BundleFault as error:
+            raise UsageFault(str(error), hint="") from error
+
+
+def open_source(session: Session, word: str) -> Source:
+    """Return the workflow that a word names: a file, a `file://` URI, or 64 hexadecimal digits with a fragment."""
+    if STORED.fullmatch(word) and not Path(word).exists():
+        return Source(session, word, None)
+    try:
+        return Source(session, word, bundle(word))
+    except BundleFault as error:
+        raise UsageFault(str(error), hint="Nothing was submitted.") from error
+
+
+def refuse_errors(problems: Sequence[Problem], name: str) -> None:
+    """Raise Refused with all problems if one of them is an error."""
+    errors = [each for each in problems if each.get("severity", "error") == "error"]
+    if errors:
+        raise refused(problems, name)
+
+
+def refused(problems: Sequence[Problem], name: str, *, error: Refused | None = None) -> Refused:
+    """Return the error that lists problems, a line each."""
+    count = sum(each.get("severity", "error") == "error" for each in problems)
+    lines = "\n".join(problem_lines(problems, name))
+    head = f"{name} has {count} problem{'' if count == 1 else 's'}:"
+    request_id, status = (error.request_id, error.status) if error is not None else (None, None)
+    details = {"problems": list(problems)}
+    return Refused(
+        f"{head}\n{lines}", hint="Nothing was submitted.", details=details, request_id=request_id, status=status
+    )
+
+
+def problems_of(error: Refused) -> list[Problem]:
+    """Return the problems that a refusal of the server lists."""
+    found = error.details.get("problems") if isinstance(error.details, Mapping) else None
+    return [each for each in found if isinstance(each, Mapping)] if isinstance(found, list) else []
+
+
+def explained(error: Refused, name: str, origins: Sequence[str] = ()) -> Refused:
+    """Return a refusal with its problems in lines; `origins` are where the input objects came from."""
+    problems = problems_of(error)
+    if not problems:
+        return error
+    return refused([_with_origin(each, origins) for each in problems], name, error=error)
+
+
+def tell_warnings(session: Session, problems: Iterable[Problem]) -> None:
+    """Say what the author of a workflow should know."""
+    for line in problem_lines([each for each in problems if each.get("severity") == "warning"], ""):
+        session.say(line.strip())
+
+
+def problem_lines(problems: Sequence[Problem], name: str) -> list[str]:
+    """Return problems in words: `  main.cwl:5:3: detail (code)`."""
+    lines = [f"  {_line(each, name)}" for each in problems[:LINES_MAX]]
+    more = len(problems) - LINES_MAX
+    return lines + ([f"  and {more:,} more"] if more > 0 else [])
+
+
+def _line(problem: Problem, name: str) -> str:
+    place = str(problem.get("origin") or problem.get("file") or "")
+    if "index" in problem and not problem.get("origin"):
+        place = f"input object {problem['index']}"
+    if problem.get("line") is not None:
+        place = f"{place or name}:{problem['line']}:{problem.get('column', 1)}"
+    elif problem.get("pointer"):
+        place = f"{place or name} {problem['pointer']}"
+    kind = "warning: " if problem.get("severity") == "warning" else ""
+    near = f"; did you mean {problem['did_you_mean']}?" if problem.get("did_you_mean") else ""
+    code = f" ({problem['code']})" if problem.get("code") else ""
+    return one_line(f"{place + ': ' if place else ''}{kind}{problem.get('detail', '')}{near}{code}")
+
+
+def _with_origin(problem: Problem, origins: Sequence[str]) -> Problem:
+    index = problem.get("index")
+    is_known = isinstance(index, int) and 0 <= index < len(origins)
+    return {**problem, "origin": origins[index]} if is_known and isinstance(index, int) else problem
+
+
+def _first_line(error: ValueError) -> str:
+    """Return what a model found wrong, without pydantic's frame around it."""
+    errors = getattr(error, "errors", None)
+    found = errors()[0].get("msg", "") if callable(errors) else str(error)
+    return str(found).removeprefix("Value error, ")

@@ -1,0 +1,253 @@
+"""`weyl jobs submit cwl`: jobs of a CWL document, one per input object; and files told apart by what they hold."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import uuid4
+
+import typer
+from typer.core import TyperCommand
+
+from weyl.client.command import Session, session_of
+from weyl.client.errors import Refused, UsageFault
+from weyl.client.results import Document, Ids, Parts, Result, Text
+from weyl.cwl import calls
+from weyl.cwl.cli.objects import Carrier, InputObject, flag_values, found, has_files, over_all, read_objects
+from weyl.cwl.cli.overrides import hint_values, range_of, scatter_lists
+from weyl.cwl.cli.sources import Source, explained, is_cwl_file, open_source
+from weyl.cwl.flags import help_text, wants_help
+from weyl.cwl.local_files import Localised
+from weyl.jobs.cli import submit as jobs_submit
+from weyl.jobs.cli.follow import wait_for
+from weyl.jobs.cli.submit import DryRun, JobGroup, Key, SubmitGroup, Wait, span
+from weyl_engine.yaml12 import to_json
+
+ASKED_ABOVE = 100
+# Of one request; more go in several, each with a key of its own.
+CHUNK_JOBS = 100_000
+CHUNK_BYTES = 8 * 1024 * 1024
+FLAGS = "weyl.cwl.flags"
+
+Hint = Annotated[
+    list[str] | None,
+    typer.Option("--hint", metavar="K=V", help="Set a field of the dirac:Job hint, as priority=5; may be repeated."),
+]
+
+
+class FlagsCommand(TyperCommand):
+    """A command whose words after `--` are flags for the inputs of a workflow, which it reads itself."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Keep the words after `--` for the command."""
+        at = args.index("--") if "--" in args else len(args)
+        ctx.meta[FLAGS] = args[at + 1 :]
+        return super().parse_args(ctx, args[:at])
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the words of the usage line."""
+        return [*super().collect_usage_pieces(ctx), "[-- --INPUT VALUE ...]"]
+
+
+class WorkflowSubmitGroup(SubmitGroup):
+    """Takes CWL documents, too, where other groups take the name of a command."""
+
+    def kind_of(self, args: list[str]) -> str:
+        """Return `cwl` if one of the words is a file in CWL."""
+        words = args[: args.index("--")] if "--" in args else args
+        return "cwl" if any(is_cwl_file(word) for word in words) else super().kind_of(args)
+
+
+app = typer.Typer(
+    cls=WorkflowSubmitGroup,
+    help="""Submits jobs described in files, in JDL or CWL, or a command line.
+
+Example: weyl jobs submit job.jdl
+""",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    subcommand_metavar="FILE... | cwl WORKFLOW [INPUTS...] | cmd -- CMD ARGS...",
+)
+app.registered_commands += jobs_submit.app.registered_commands
+
+
+@dataclass(frozen=True)
+class Order:
+    """A submission as it was asked for."""
+
+    source: Source
+    objects: Sequence[InputObject]
+    # Fields of the request beside the workflow and the inputs.
+    options: Mapping[str, Any] = field(default_factory=dict)
+    # How many jobs the objects, or the range or lists, will be.
+    count: int = 1
+
+
+@app.command("cwl", cls=FlagsCommand)
+def submit_cwl(
+    context: typer.Context,
+    workflow: Annotated[str, typer.Argument(metavar="WORKFLOW", help="File in CWL, or the id of a stored workflow.")],
+    inputs: Annotated[
+        list[str] | None, typer.Argument(metavar="INPUTS", help="Files with input objects; - reads NDJSON from stdin.")
+    ] = None,
+    *,
+    range_: Annotated[
+        str | None, typer.Option("--range", metavar="P=END|A:B[:STEP]", help="One job per number, as input P.")
+    ] = None,
+    scatter: Annotated[
+        list[str] | None, typer.Option("--scatter", metavar="P=V,V,...", help="One job per value; may be repeated.")
+    ] = None,
+    scatter_method: Annotated[
+        str, typer.Option("--scatter-method", metavar="M", help="dotproduct, or flat_crossproduct for all pairs.")
+    ] = "dotproduct",
+    hint: Hint = None,
+    job_group: JobGroup = None,
+    dry_run: DryRun = False,
+    wait: Wait = False,
+    key: Key = None,
+) -> Result:
+    """Submits jobs of a workflow in CWL, one per input object; local files travel along.
+
+    Flags after `--` set inputs of every job: `-- --help` lists them.
+
+    Example: weyl jobs submit simulate.cwl --range seed=1000 -- --energy 13.6
+    """
+    session = session_of(context)
+    words: list[str] = context.meta.get(FLAGS, [])
+    source = open_source(session, workflow)
+    if wants_help(words):
+        return Text([help_text(source.schema, name=workflow, doc=source.checked.doc)])
+    objects = over_all(read_objects(inputs or []), flag_values(words, source.schema) if words else {})
+    options: dict[str, Any] = {}
+    count = len(objects)
+    if range_ is not None:
+        many, count = range_of(range_)
+        options |= many
+    if scatter:
+        many, count = scatter_lists(scatter, scatter_method, source.schema)
+        options |= many
+    if options and (len(objects) > 1 or len(options.keys() & {"range_param", "scatter"}) > 1):
+        raise UsageFault(
+            "Only one of --range, --scatter and several input objects says which jobs to make.",
+            hint="With --range or --scatter, give one input object at most.",
+        )
+    hints = hint_values(hint or [], job_group)
+    options |= {"hints": hints} if hints else {}
+    order = Order(source, objects, options, count)
+    try:
+        return _rehearsed(session, order) if dry_run else _submitted(session, order, key=key, wait=wait)
+    except Refused as refusal:
+        raise explained(refusal, workflow, [each.origin for each in objects]) from refusal
+
+
+def _is_expanded(order: Order) -> bool:
+    return "range_param" in order.options or "scatter" in order.options
+
+
+def _bodies(order: Order, values: Sequence[Any]) -> Iterator[tuple[Sequence[Any], Mapping[str, Any]]]:
+    """Yield inputs and options of each request: one for a range, else as many objects as fit."""
+    if _is_expanded(order):
+        yield (), {**order.options, **({"base_inputs": values[0]} if values[0] else {})}
+        return
+    if len(values) == 1 and not values[0]:
+        yield (), order.options
+        return
+    for chunk in chunks(values):
+        yield chunk, order.options
+
+
+def chunks(values: Sequence[Any]) -> Iterator[list[Any]]:
+    """Cut input objects into requests of bounded size."""
+    chunk: list[Any] = []
+    size = 0
+    for value in values:
+        length = len(to_json(value)) if len(values) > 1 else 0
+        if chunk and (len(chunk) >= CHUNK_JOBS or size + length > CHUNK_BYTES):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(value)
+        size += length
+    if chunk:
+        yield chunk
+
+
+def _marked(order: Order) -> tuple[list[Localised], Localised]:
+    """Mark the local files of the input objects and of the lists of a scatter."""
+    lists = InputObject(order.options.get("scatter") or {}, "--scatter", Path.cwd())
+    # The schema tells of secondary files; nobody is asked for it where there are no files.
+    schema = order.source.schema if any(has_files(each.value) for each in (*order.objects, lists)) else {}
+    columns = {name: {"type": "array", "items": item} for name, item in schema.get("properties", {}).items()}
+    return [found(each, schema) for each in order.objects], found(lists, {"properties": columns})
+
+
+def _with_lists(order: Order, lists: Any) -> Order:
+    return replace(order, options={**order.options, "scatter": lists}) if lists else order
+
+
+def _rehearsed(session: Session, order: Order) -> Result:
+    marked, lists = _marked(order)
+    values = [each.emptied() for each in marked]
+    order = _with_lists(order, lists.emptied())
+    reference = order.source.reference()
+    answers = [
+        session.client.send(
+            calls.rehearse_cwl_jobs(
+                reference.get("workflow"), inputs, workflow_id=reference.get("workflow_id"), options=options
+            )
+        )
+        for inputs, options in _bodies(order, values)
+    ]
+    whole = dict(answers[0])
+    for answer in answers[1:]:
+        whole["jobs"] += answer["jobs"]
+        for name in ("problems", "classes"):
+            whole[name] = [*whole[name], *(each for each in answer[name] if each not in whole[name])]
+    return Document(whole, text=preview(whole, order.source.name))
+
+
+def preview(answer: Mapping[str, Any], name: str) -> str:
+    """Return the answer to a dry run in lines."""
+    jobs = answer["jobs"]
+    lines = [f"{name}: {jobs:,} job{'' if jobs == 1 else 's'}, workflow {answer['workflow_id'] or answer['bundle_id']}"]
+    for each in answer["classes"]:
+        sites = ", ".join(each["sites"]) or "no site"
+        lines.append(f"{each['jobs']:,} of them need {to_json(each['requirements'])}: {sites}")
+        lines += [f"  {each['verdict']}"] if each.get("verdict") else []
+    lines += [f"Warning: {each['detail']}" for each in answer["problems"]]
+    shown = [to_json(each) for each in answer["inputs"] if each]
+    lines += ["First input objects:", *(f"  {text[:200]}" for text in shown)] if shown else []
+    return "\n".join(lines)
+
+
+def _submitted(session: Session, order: Order, *, key: str | None, wait: bool) -> Result:
+    if order.count > ASKED_ABOVE:
+        session.confirm("submit", order.count, breakdown={f"jobs of {order.source.name}": order.count})
+    marked, lists = _marked(order)
+    carrier = Carrier(session)
+    values = [carrier.place(each, origin.origin) for each, origin in zip(marked, order.objects, strict=True)]
+    order = _with_lists(order, carrier.place(lists, "--scatter"))
+    reference = order.source.reference()
+    key = key or uuid4().hex
+    bodies = list(_bodies(order, values))
+    inserted: list[dict[str, Any]] = []
+    for number, (inputs, options) in enumerate(bodies):
+        call = calls.submit_cwl_jobs(
+            reference.get("workflow"),
+            inputs,
+            workflow_id=reference.get("workflow_id"),
+            options=options,
+            idempotency_key=key if len(bodies) == 1 else f"{key}/{number}",
+        )
+        inserted = [*inserted, *session.client.send(call)]
+        if len(bodies) > 1:
+            session.say(f"{len(inserted):,} jobs so far; the same --key {key} goes on from here")
+    return Parts(_parts(session, inserted, wait=wait))
+
+
+def _parts(session: Session, inserted: Sequence[Mapping[str, Any]], *, wait: bool) -> Iterator[Result]:
+    ids = [int(job["JobID"]) for job in inserted]
+    for warning in dict.fromkeys(text for job in inserted for text in job.get("Warnings") or ()):
+        session.say(f"Warning: {warning}")
+    yield Ids(ids, f"Submitted {span(ids)}.", id_column="JobID", unit="jobs", document=list(inserted))
+    if wait:
+        yield wait_for(session, ids)
