@@ -340,9 +340,9 @@ class _Reader:
     def _note(self, text: str, value: Any, at: Position) -> None:
         other = differs_in_yaml11(text, value)
         if other is not None:
-            detail = (
-                f"{text} is {_shown(value)} in YAML 1.2, which runners read, and {other} in YAML 1.1: put it in quotes"
-            )
+            advice = "write it as 1.0e+5 is written" if isinstance(value, float) else "put a text in quotes"
+            read = f"{text} is {_shown(value)} in YAML 1.2, which runners read, and {other} in YAML 1.1"
+            detail = f"{read}: {advice}"
             self._notes.append(Note("yaml11", detail, self._pointer(), *at))
         if is_lossy(text, value):
             detail = f"{text} has more digits than a number keeps: it is read as {_shown(value)}"
