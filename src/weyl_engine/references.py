@@ -190,7 +190,7 @@ def _end(text: str, start: int) -> int:
 def _escaped(text: str, position: int, old_escapes: bool) -> tuple[str, int]:
     following = text[position + 1 : position + 3]
     if old_escapes:
-        return following[:1], position + 2
+        return following[:1] or "\\", position + 2
     if following in ("$(", "${"):
         return following, position + 3
     if following[:1] == "\\":
