@@ -321,3 +321,66 @@ async def test_ten_thousand_rows_come_in_one_page(application: Application, make
     answer = await application.client.post(f"{URL}?per_page=10000", headers=application.login())
     assert (answer.status_code, len(answer.json())) == (206, 10_000)
     assert answer.headers["content-range"] == "jobs 0-9999/10001"
+
+
+INPUTS = '{"seed": 1.0E5}'
+
+
+async def a_workflow_job(make_jobs: MakeJobs, db: Database, **columns: Any) -> int:
+    """Make a job that runs a workflow."""
+    [job_id] = await make_jobs(workflow_id="ab" * 32, **columns)
+    async with db.transaction() as tx:
+        statement = sa.text("UPDATE jobs SET inputs = CAST(CAST(:inputs AS text) AS json) WHERE job_id = :job_id")
+        await tx.execute(statement, {"inputs": INPUTS, "job_id": job_id})
+    return job_id
+
+
+async def test_workflows_are_found_by_their_id_and_shown_on_request(
+    application: Application, make_jobs: MakeJobs, db: Database
+) -> None:
+    [plain] = await make_jobs()
+    job_id = await a_workflow_job(make_jobs, db)
+    await a_workflow_job(make_jobs, db, vo="vob")
+    one_of = {"parameter": "WorkflowID", "operator": "in", "values": ["ab" * 32, "x"]}
+    assert await ids(application, eq("WorkflowID", "ab" * 32)) == await ids(application, one_of) == [job_id]
+    assert list((await find(application))[0]) == COLUMNS
+    body = {"parameters": ["WorkflowParams", "WorkflowID", "JobID"]}
+    answer = await application.client.post(URL, json=body, headers=application.login())
+    assert answer.json() == [
+        {"JobID": plain, "WorkflowID": None, "WorkflowParams": None},
+        {"JobID": job_id, "WorkflowID": "ab" * 32, "WorkflowParams": {"seed": 100_000.0}},
+    ]
+    assert f'"WorkflowParams":{INPUTS}' in answer.text
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        *(
+            ({"search": [{"parameter": "WorkflowID", "operator": operator, "value": "a"}]}, "'eq' or 'in'")
+            for operator in ("neq", "gt", "like", "regex")
+        ),
+        ({"search": [{"parameter": "WorkflowID", "operator": "not in", "values": ["a"]}]}, "'eq' or 'in'"),
+        ({"search": [eq("WorkflowParams", "a")]}, "no column 'WorkflowParams'"),
+        ({"sort": [{"parameter": "WorkflowParams", "direction": "asc"}]}, "no column 'WorkflowParams'"),
+        ({"parameters": ["WorkflowParams"], "distinct": True}, "distinct"),
+    ],
+)
+async def test_input_objects_are_shown_and_nothing_else(
+    application: Application, body: dict[str, Any], word: str
+) -> None:
+    answer = await application.client.post(URL, json=body, headers=application.login())
+    assert answer.status_code == 400
+    assert word in answer.json()["detail"]
+
+
+async def test_a_page_of_input_objects_is_bounded(
+    application: Application, make_jobs: MakeJobs, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await a_workflow_job(make_jobs, db)
+    monkeypatch.setattr(queries, "PARAMS_BYTES_MAX", 20 * len(INPUTS))
+    for per_page, shown in ((20, {"seed": 1.0e5}), (21, None)):
+        answer = await application.client.post(
+            f"{URL}?per_page={per_page}", json={"parameters": ["WorkflowParams"]}, headers=application.login()
+        )
+        assert answer.json() == [{"WorkflowParams": shown}]

@@ -101,6 +101,13 @@ COLUMNS = (
         link="/failures/{FailureSignature}",
         help="What its failure has in common with others, which the link shows; of jobs that have failed.",
     ),
+    Column(
+        name="WorkflowID",
+        title="Workflow",
+        operators=("eq",),
+        width=150,
+        help="The CWL document that it runs; empty for jobs of JDL and JSON.",
+    ),
     Column(name="VerifiedFlag", title="Checked", type="bool", operators=("eq", "neq"), width=90),
     Column(name="AccountedFlag", title="Accounted", operators=("eq", "neq"), width=100),
 )

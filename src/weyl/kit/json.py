@@ -11,6 +11,9 @@ import orjson
 Document = dict[str, Any]
 """An object of JSON, as somebody sent or kept it."""
 
+Written = orjson.Fragment
+"""JSON text that goes out as it is."""
+
 _DECODER = JSONDecoder()
 _SPACE = re.compile(r"[ \t\n\r]*")
 # Most items are shorter; one that is not is read again in a window of eight times the size.

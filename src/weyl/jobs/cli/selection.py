@@ -49,8 +49,8 @@ COLUMNS = Columns(
         "Owner",
         "LastUpdateTime",
     ),
-    only_shown=("LoggingInfo",),
-    only_searched=("PilotStamp", "FailureSignature"),
+    only_shown=("LoggingInfo", "WorkflowID", "WorkflowParams"),
+    only_searched=("PilotStamp", "FailureSignature", "WorkflowID"),
 )
 # Ids in one request.
 BATCH = 5_000

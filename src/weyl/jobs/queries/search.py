@@ -10,6 +10,7 @@ from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from weyl.jobs.permits import JobScope
 from weyl.jobs.tables import COUNTED, job_count_deltas, job_counts, job_pilots, jobs
+from weyl.kit import json
 from weyl.kit.db import Tx
 from weyl.kit.errors import BadRequest
 from weyl.kit.paging import Part, full_order
@@ -31,7 +32,12 @@ JOB_ID = "JobID"
 PILOT_STAMP = "PilotStamp"
 ACCOUNTED_FLAG = "AccountedFlag"
 FAILURE_SIGNATURE = "FailureSignature"
-INDEXED_NAMES = frozenset({JOB_ID, FAILURE_SIGNATURE, PILOT_STAMP, "JobGroup", "Owner", "Status"})
+WORKFLOW_ID = "WorkflowID"
+WORKFLOW_PARAMS = "WorkflowParams"
+"""The input object of a job that runs a workflow: shown to who asks for it, and nothing else."""
+PARAMS_BYTES_MAX = 64 << 20
+"""Of the input objects of one page; each may have its part, and a larger one is not shown."""
+INDEXED_NAMES = frozenset({JOB_ID, FAILURE_SIGNATURE, PILOT_STAMP, WORKFLOW_ID, "JobGroup", "Owner", "Status"})
 """Columns by which jobs are found without looking at all of them."""
 
 _NAMES = {
@@ -67,10 +73,13 @@ def _column(name: str) -> sa.ColumnElement[Any]:
 SHOWN = tuple(_NAMES)
 """The columns that answers have where nobody chose: those of the wire contract, in its order."""
 
-COLUMNS: Columns = {wire_name: _column(name) for wire_name, name in {**_NAMES, FAILURE_SIGNATURE: "signature"}.items()}
+_ON_REQUEST = {FAILURE_SIGNATURE: "signature", WORKFLOW_ID: "workflow_id"}
+COLUMNS: Columns = {wire_name: _column(name) for wire_name, name in {**_NAMES, **_ON_REQUEST}.items()}
 """Every column of a job that may be asked for, in the order of answers."""
 
 _LABELLED = {wire_name: column.label(wire_name) for wire_name, column in COLUMNS.items()}
+_FOUND_BY_EQUALITY = frozenset({PILOT_STAMP, WORKFLOW_ID})
+_EQUALITY = (ScalarSearchOperator.EQUAL, VectorSearchOperator.IN)
 _COUNTED_NAMES = {wire_name: name for wire_name, name in _NAMES.items() if name in COUNTED}
 
 
@@ -85,6 +94,9 @@ class Selection:
         """Return the conditions on rows of jobs."""
         plain = [spec for spec in self.specs if spec.parameter != PILOT_STAMP]
         stamps = [spec for spec in self.specs if spec.parameter == PILOT_STAMP]
+        for spec in self.specs:
+            if spec.parameter in _FOUND_BY_EQUALITY and spec.operator not in _EQUALITY:
+                raise BadRequest(f"{spec.parameter} is searched with 'eq' or 'in', not with {spec.operator.value!r}")
         clauses = [*_scope_clauses(self.scope, jobs.c), *where(plain, COLUMNS)]
         if stamps:
             if any(spec.parameter == JOB_ID for spec in plain):
@@ -117,12 +129,8 @@ def _ran_on(specs: Sequence[SearchSpec]) -> sa.ColumnElement[bool]:
     stamps: list[str] = []
     for spec in specs:
         if isinstance(spec, ScalarSearchSpec):
-            if spec.operator is not ScalarSearchOperator.EQUAL:
-                raise BadRequest(f"{PILOT_STAMP} is searched with 'eq' or 'in', not with {spec.operator.value!r}")
             stamps.append(str(spec.value))
         else:
-            if spec.operator is not VectorSearchOperator.IN:
-                raise BadRequest(f"{PILOT_STAMP} is searched with 'eq' or 'in', not with {spec.operator.value!r}")
             stamps += map(str, spec.values)
     known = sa.literal([stamp for stamp in stamps if is_storable(stamp)], ARRAY(sa.String))
     return jobs.c.job_id.in_(sa.select(job_pilots.c.job_id).where(job_pilots.c.pilot_stamp == sa.any_(known)))
@@ -145,13 +153,24 @@ async def select_page(tx: Tx, selection: Selection, page: Page) -> list[WireRow]
     # A cursor is made of the keys of the order, which need not be shown.
     keys = [] if page.distinct or not page.part.is_told else [key.parameter for key in full_order(page.sort, JOB_ID)]
     names = [*page.names, *(name for name in keys if name not in page.names)]
-    statement = sa.select(*(_LABELLED[name] for name in names)).where(*selection.clauses())
+    shown = (_inputs(page.part.size) if name == WORKFLOW_PARAMS else _LABELLED[name] for name in names)
+    statement = sa.select(*shown).where(*selection.clauses())
     cursor = page.part.cursor
     statement = statement.offset(page.part.first) if cursor is None else statement.where(behind(cursor, COLUMNS))
     async with search_errors():
         rows = await fetch(tx, _sorted(statement, page).limit(page.part.size + 1))
     answer = [dict(row) for row in rows]
+    if WORKFLOW_PARAMS in page.names:
+        for row in answer:
+            text = row[WORKFLOW_PARAMS]
+            row[WORKFLOW_PARAMS] = None if text is None else json.Written(text)
     return _with_flags(answer) if ACCOUNTED_FLAG in page.names else answer
+
+
+def _inputs(jobs_max: int) -> sa.ColumnElement[Any]:
+    text = sa.cast(jobs.c.inputs, sa.Text)
+    is_small = sa.func.octet_length(text) <= PARAMS_BYTES_MAX // jobs_max
+    return sa.case((is_small, text)).label(WORKFLOW_PARAMS)
 
 
 def _with_flags(rows: list[WireRow]) -> list[WireRow]:

@@ -34,6 +34,8 @@ async def search(tx: Tx, params: SearchParams, *, scope: JobScope, part: Part) -
     asked = list(params.parameters or ())
     with_history = LOGGING_INFO in asked
     names = _names(asked)
+    if params.distinct and queries.WORKFLOW_PARAMS in names:
+        raise BadRequest(f"{queries.WORKFLOW_PARAMS} cannot be part of distinct rows")
     selection = queries.Selection(scope, params.search)
     shown = queries.Page(names, params.sort, params.distinct, part)
     rows = await queries.select_page(tx, selection, shown)
@@ -73,12 +75,13 @@ def _kept(value: Any, name: str) -> Any:
 def _names(asked: Sequence[str]) -> list[str]:
     """The columns to show, in the order of the table; a history is known by the job that it belongs to."""
     for name in asked:
-        if name != LOGGING_INFO:
+        if name not in (LOGGING_INFO, queries.WORKFLOW_PARAMS):
             pick(queries.COLUMNS, name)
     wanted = {name for name in asked if name != LOGGING_INFO}
     if wanted and LOGGING_INFO in asked:
         wanted.add(queries.JOB_ID)
-    return [name for name in queries.COLUMNS if name in wanted] if wanted else list(queries.SHOWN)
+    names = (*queries.COLUMNS, queries.WORKFLOW_PARAMS)
+    return [name for name in names if name in wanted] if wanted else list(queries.SHOWN)
 
 
 async def _total(tx: Tx, selection: queries.Selection, page: queries.Page, *, rows: int, has_more: bool) -> int | None:
