@@ -151,6 +151,13 @@ CASES = {
     "GET /api/jobs/{job_id}/parameters": of_job(403, 404),
     "GET /api/jobs/{job_id}/history": of_job(403, 404),
     "GET /api/jobs/{job_id}/explain": of_job(403, 404),
+    "GET /api/jobs/{job_id}/input-object": of_job(403, 404),
+    "GET /api/jobs/{job_id}/outputs": of_job(403, 404),
+    "PUT /api/jobs/{job_id}/outputs": of_job(
+        403,
+        404,
+        body=lambda world: {"manifest": {"v": 1, "job_id": world.job_id, "status": "success", "outputs": {"n": 1}}},
+    ),
     "GET /api/jobs/{job_id}/peek": of_job(403, 404),
     "POST /api/jobs/{job_id}/peek": of_job(403, 404),
     # An administrator finds no sandboxes where there is no job; that those of other VOs look so: tests/sandboxes.

@@ -75,6 +75,21 @@ SEARCHES: list[dict[str, Any]] = [
 ]
 
 
+def _manifest(job_id: int) -> dict[str, Any]:
+    file = {"output": "o", "index": 0, "path": "outputs/x", "size": 1, "adler32": "0" * 8, "sha1": "0" * 40}
+    outputs = {"o": {"class": "File", "location": "outputs/x", "basename": "x", "size": 1}, "n": [1, 1.0, None]}
+    return {
+        "v": 1,
+        "job_id": job_id,
+        "status": "success",
+        "exit_code": 0,
+        "outputs": outputs,
+        "files": [file | {"guid": UUID}],
+        "inputs": [],
+        "containers": [],
+    }
+
+
 def samples(job_id: int) -> dict[str, Any]:
     """Return a body for every operation that takes JSON, with all that may stand in it."""
     job_ids = {"job_ids": [job_id]}
@@ -95,6 +110,7 @@ def samples(job_id: int) -> dict[str, Any]:
         "POST /api/jobs/sandbox": sandbox,
         "POST /api/jobs/sandbox/unassign": job_ids,
         "PATCH /api/jobs/{job_id}/sandbox/output": PFN,
+        "PUT /api/jobs/{job_id}/outputs": {"sandbox": PFN, "manifest": _manifest(job_id)},
         "POST /api/config/changes": {"base": "0" * 40, "document": "DIRAC: {}", "message": "x", "dry_run": True},
         "PUT /api/jobs/failures/{signature}/note": {"note": "x", "link": "https://example.org"},
         "POST /api/jobs/jdl": [JDL],

@@ -280,6 +280,8 @@ async def test_only_deleted_jobs_are_removed_with_everything_that_there_is_of_th
     )
     ids = [each["JobID"] for each in submitted.json()]
     kept = await make_jobs(2, status="Done")
+    async with db.transaction() as tx:
+        await tx.execute(text("INSERT INTO job_outputs (job_id, manifest, at) SELECT job_id, '{}', now() FROM jobs"))
     await act("delete", ids=ids[:2])
     removed = await act("remove", ids=[*ids, *kept], **ADMIN)
     assert (removed["done"], removed["failed"]) == (2, 3)
@@ -294,6 +296,7 @@ async def test_only_deleted_jobs_are_removed_with_everything_that_there_is_of_th
     async with db.read() as tx:
         assert await tx.scalar(text("SELECT count(*) FROM job_descriptions WHERE jobs IS NOT NULL")) == 0
         assert await tx.scalar(text("SELECT count(*) FROM jobs")) == 2
+        assert await tx.scalar(text("SELECT count(*) FROM job_outputs")) == 2
         assert (
             await tx.scalar(text("SELECT sum(count) FROM (TABLE job_counts UNION ALL TABLE job_count_deltas) c")) == 2
         )

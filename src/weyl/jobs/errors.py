@@ -20,6 +20,18 @@ class JobNotFound(NotFound):
         super().__init__(f"Job {job_id} not found")
 
 
+class BadOutputs(BadRequest):
+    """A manifest that cannot be one of this job; nothing was changed."""
+
+
+class NoOutputs(NotFound):
+    """The job has not put out anything, or nothing yet."""
+
+
+class HasFailed(Conflict):
+    """The job has ended without outputs, and never will have any; the detail says why."""
+
+
 class NothingChanged(NotFound):
     """Status reports of which none concerned a job that may be changed; the detail says why, job by job."""
 

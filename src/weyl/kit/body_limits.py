@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute
 
 from weyl.kit.bounds import BODY_BYTES_MAX
 from weyl.kit.http import User
-from weyl.kit.operations import is_for_pilots
+from weyl.kit.operations import is_for_nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class _Limit:
     path: str
     pattern: re.Pattern[str]
     size: int
-    is_for_pilots: bool
+    is_for_nodes: bool
 
 
 class BodyLimits:
@@ -29,11 +29,11 @@ class BodyLimits:
         self._limits = list(_limits(routes))
 
     def of(self, scope: MutableMapping[str, Any], sender: User) -> int:
-        """Return how many bytes a sender may send: nodes a megabyte, more only where the route is for pilots alone."""
+        """Return how many bytes a sender may send: nodes a megabyte, more only on routes for them."""
         found = next((each for each in self._limits if _fits(each, scope)), None)
         if found is None:
             return BODY_BYTES_MAX
-        if sender.kind == "user" or found.is_for_pilots:
+        if sender.kind == "user" or found.is_for_nodes:
             return found.size
         return min(found.size, BODY_BYTES_MAX)
 
@@ -57,7 +57,7 @@ def _limits(routes: Iterable[BaseRoute]) -> Iterator[_Limit]:
                     route.path_format,
                     route.path_regex,
                     route.max_body_size,
-                    is_for_pilots(route),
+                    is_for_nodes(route),
                 )
         else:
             yield from _included(route)
@@ -73,5 +73,5 @@ def _included(included: BaseRoute) -> Iterator[_Limit]:
                 context.path_format,
                 context.path_regex,
                 context.max_body_size,
-                is_for_pilots(route),
+                is_for_nodes(route),
             )

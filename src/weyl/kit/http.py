@@ -163,6 +163,10 @@ async def current_pilot(request: Request, authorization: Annotated[str | None, D
     return actor
 
 
+async def sent_by_nodes() -> None:
+    """Mark a route whose `max_body_size` holds for pilots and payloads too, though people may call it."""
+
+
 async def current_browser(request: Request, authorization: Annotated[str | None, Depends(_bearer)]) -> BrowserSession:
     """Return the session of the browser that calls; who comes with a token has none."""
     if authorization is None and await by_cookie(request) is not None:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-from weyl.kit.http import WHO_CALLS, current_pilot
+from weyl.kit.http import WHO_CALLS, current_pilot, sent_by_nodes
 
 Endpoint = Callable[..., Any]
 _ROUTE_ARGUMENTS = [name for name in inspect.signature(APIRoute.__init__).parameters if name != "self"]
@@ -50,9 +50,9 @@ def knows_user(route: APIRoute) -> bool:
     return _asks(route.dependant)
 
 
-def is_for_pilots(route: APIRoute) -> bool:
-    """Tell whether a route is for pilots alone."""
-    return _asks(route.dependant, (current_pilot,))
+def is_for_nodes(route: APIRoute) -> bool:
+    """Tell whether a route is for pilots alone, or says that what nodes send there may be large."""
+    return _asks(route.dependant, (current_pilot, sent_by_nodes))
 
 
 def _asks(dependant: Dependant, who: Sequence[Endpoint] = WHO_CALLS) -> bool:

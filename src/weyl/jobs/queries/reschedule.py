@@ -91,7 +91,12 @@ _ARCHIVE = Sql(
       ON run.job_id = jobs.job_id
     """
 )
-_CLEAR_PARAMETERS = Sql("DELETE FROM job_parameters WHERE job_id = ANY(:job_ids)")
+_CLEAR = Sql(
+    """
+    WITH outputs AS (DELETE FROM job_outputs WHERE job_id = ANY(:job_ids))
+    DELETE FROM job_parameters WHERE job_id = ANY(:job_ids)
+    """
+)
 _RESET = Sql(
     """
     UPDATE jobs SET status = 'Received', minor_status = 'Job Rescheduled', application_status = 'Unknown',
@@ -213,10 +218,10 @@ async def select_attempts(tx: Tx, job_ids: Sequence[int]) -> list[Attempt]:
 
 
 async def archive_attempts(tx: Tx, runs: Mapping[int, str | None], now: datetime) -> None:
-    """Keep what the last run of locked jobs left, with the class of its error, and clear their parameters."""
+    """Keep what the last run of locked jobs left, with the class of its error, and clear parameters and outputs."""
     job_ids = list(runs)
     await _ARCHIVE.run(tx, job_ids=job_ids, error_classes=list(runs.values()), now=now)
-    await _CLEAR_PARAMETERS.run(tx, job_ids=job_ids)
+    await _CLEAR.run(tx, job_ids=job_ids)
 
 
 async def reset_jobs(tx: Tx, starts: Mapping[int, tuple[str, int, int, str | None]], now: datetime) -> None:

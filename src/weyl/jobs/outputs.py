@@ -1,0 +1,42 @@
+"""The output object of a workflow: its Files and Directories, wherever they stand, and where they are."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+PATH_LENGTH_MAX = 4_096
+KEPT = "sandbox:"
+"""How the location of a file begins that is in a sandbox; what else has a scheme is nowhere that we know."""
+
+
+def files_in(value: Any) -> Iterator[dict[str, Any]]:
+    """Yield every File and Directory in an output object, those inside of others too."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            if one.get("class") in ("File", "Directory"):
+                yield one
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
+
+
+def fault_of_path(path: str) -> str | None:
+    """Say what is wrong with a path below a sandbox; None if nothing is."""
+    if not path or len(path) > PATH_LENGTH_MAX:
+        return f"has 1 to {PATH_LENGTH_MAX} characters"
+    if any(part in ("", ".", "..") for part in path.split("/")):
+        return "is relative, and none of its parts is empty, `.` or `..`"
+    if any(ord(character) < 32 or character == "\x7f" for character in path):
+        return "has no control characters"
+    return None
+
+
+def located(outputs: Mapping[str, Any], sandbox: str | None) -> Mapping[str, Any]:
+    """Return an output object whose files say where they are: relative locations become members of the sandbox."""
+    for each in files_in(outputs):
+        location = each.get("location")
+        if isinstance(location, str) and not location.startswith(KEPT):
+            each["location"] = f"{KEPT}{sandbox}#{quote(location)}"
+    return outputs
