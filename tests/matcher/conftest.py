@@ -66,14 +66,23 @@ def a_request(**changes: object) -> MatchRequest:
 def submit(db: Database) -> Submit:
     """Return `submit(count, requirement_class)` -> ids of jobs that wait, with one description, committed."""
 
-    async def submit(count: int, made: RequirementClass | None = None, *, executable: str = "true") -> list[int]:
+    async def submit(
+        count: int,
+        made: RequirementClass | None = None,
+        *,
+        executable: str = "true",
+        document: dict[str, object] | None = None,
+    ) -> list[int]:
         wanted = a_class() if made is None else made
         now = utcnow()
         async with db.transaction() as tx:
             await ensure_month_partitions(tx, "job_history", now)
             description = await tx.execute(
                 insert(job_descriptions)
-                .values(jdl=f'Executable = "{executable}";', document={"Executable": executable, "Arguments": "%n"})
+                .values(
+                    jdl=f'Executable = "{executable}";',
+                    document=document or {"Executable": executable, "Arguments": "%n"},
+                )
                 .returning(job_descriptions.c.description_id)
             )
             common = {

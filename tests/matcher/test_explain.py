@@ -1,6 +1,7 @@
 """Explanations over HTTP: what is told of a job that waits, of one that does not, and to whom."""
 
 import json
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -11,14 +12,15 @@ from tests.matcher.conftest import OFFER, Submit
 from tests.matcher.factories import a_class
 
 from weyl.config.operations import MatchLimit
+from weyl.descriptions.description import Workflow
 from weyl.jobs.permits import Readable
 from weyl.jobs.service.limits import apply_limits
 from weyl.kit.clock import utcnow
-from weyl.kit.db import Database
+from weyl.kit.db import Database, Tx
 from weyl.matcher.models import Offer
 from weyl.matcher.offers import registered_form
 from weyl.matcher.queries.offers import record_offers
-from weyl.matcher.service.explain import EXPLAINER
+from weyl.matcher.service.explain import EXPLAINER, ORIGINS
 from weyl.matcher.service.matcher import MATCHER
 from weyl.task_queues.gates import merged, rules_of
 
@@ -55,6 +57,34 @@ async def test_a_job_that_nothing_could_run_is_told_what_keeps_it(
     [step] = told["steps"]
     assert (step["condition"], step["pilots_left"], step["sites_left"]) == ("ram", 0, 0)
     assert told["nearest"][0]["site"] == "LCG.Alpha.org"
+
+
+WORKFLOW = {"Workflow": {"Bundle": "ab", "Fragment": None}, "JobName": "reco"}
+
+
+async def test_a_job_that_runs_a_workflow_is_told_which_requirement_keeps_it(
+    application: Application, db: Database, submit: Submit
+) -> None:
+    async def origins(_tx: Tx, workflow: Workflow) -> Mapping[str, str]:
+        assert workflow == Workflow("ab", None)
+        return {"ram": "`ramMin` of `reco.cwl`", "hostfeat:cwl": "`cwlVersion` of `main.cwl`"}
+
+    application.put(ORIGINS, origins)
+    large = {"cpu": {"ram_mb": {"request": {"overhead": 65_536}}}}
+    [heavy] = await submit(1, a_class(large), document=WORKFLOW)
+    [tagged] = await submit(1, a_class({"tags": "hostfeat:cwl & os:el9"}), document=WORKFLOW)
+    [plain] = await submit(1, a_class(large))
+    [old] = await submit(1, a_class(large), document=WORKFLOW | {"Executable": "x"})
+    await _see(db)
+    told = await _ask(application, heavy)
+    assert told["verdict"].endswith("65,536 MiB; the most was 16,384 MiB; asked for by `ramMin` of `reco.cwl`")
+    assert [step["origin"] for step in told["steps"]] == ["`ramMin` of `reco.cwl`"]
+    told = await _ask(application, tagged)
+    assert told["verdict"].endswith("has the tag hostfeat:cwl; asked for by `cwlVersion` of `main.cwl`")
+    assert [step["origin"] for step in told["steps"]] == ["`cwlVersion` of `main.cwl`"]
+    for job_id in (plain, old):
+        told = await _ask(application, job_id)
+        assert ("asked for" in told["verdict"], told["steps"][0]["origin"]) == (False, None)
 
 
 async def test_a_job_that_could_run_waits_for_its_turn(application: Application, db: Database, submit: Submit) -> None:

@@ -3,7 +3,7 @@
 import difflib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from weyl.matcher.evaluation import CONDITIONS, Needs, failures
 from weyl.matcher.models import Failing, HoldShown, Near, Step
 from weyl.matcher.offers import PilotOffer
 from weyl.matcher.wording import OFFERED, SHOWN_MAX, WANTED, false_atoms, joined
+from weyl.task_queues import tags
 
 NEAREST_MAX = 10
 
@@ -81,6 +82,26 @@ def verdict(findings: Findings, *, alternatives: int = 1) -> str:
         return f"{_pilots(pilots)} of the last 24 h, at {where}, could run it: it waits for its turn"
     several = f"None of its {alternatives} alternatives fits. The one that comes nearest: " if alternatives > 1 else ""
     return several + _SENTENCES[findings.blocked_by](findings.needs, findings.removed_last)
+
+
+def with_origins(findings: Findings, origins: Mapping[str, str]) -> Findings:
+    """Say of each condition which requirements of the job's document ask for it; `origins` names tags themselves."""
+    if not origins:
+        return findings
+    atoms = [each for each in tags.ATOM.findall(str(findings.needs.expression)) if each in origins]
+    of_tags = ", ".join(dict.fromkeys(origins[atom] for atom in atoms)) or None
+    steps = [
+        step.model_copy(update={"origin": of_tags if step.condition == "tags" else origins.get(step.condition)})
+        for step in findings.steps
+    ]
+    return replace(findings, steps=steps)
+
+
+def origin_of_block(findings: Findings, origins: Mapping[str, str]) -> str | None:
+    """Return what asks for the condition that left no pilot; None if nothing is known of it."""
+    if findings.blocked_by != "tags":
+        return origins.get(findings.blocked_by or "")
+    return origins.get(_missing_atom(findings.needs, findings.removed_last).removeprefix("~"))
 
 
 def _size(candidates: Iterable[Candidate]) -> int:
@@ -185,12 +206,16 @@ def _site_sentence(needs: Needs, last: Sequence[Candidate]) -> str:
     return f"No pilot came from {named} in the last 24 h; pilots came from {joined(seen[:SHOWN_MAX])}"
 
 
-def _tags_sentence(needs: Needs, last: Sequence[Candidate]) -> str:
+def _missing_atom(needs: Needs, last: Sequence[Candidate]) -> str:
     missing: Counter[str] = Counter()
     for one in last:
         for atom in false_atoms(needs.expression, one.offer.tags):
             missing[atom] += one.pilots
-    atom, _ = missing.most_common(1)[0]
+    return missing.most_common(1)[0][0]
+
+
+def _tags_sentence(needs: Needs, last: Sequence[Candidate]) -> str:
+    atom = _missing_atom(needs, last)
     if atom.startswith("~"):
         return f"Every pilot of the last 24 h {_where(last)} has the tag {atom[1:]}, which the job excludes"
     known = sorted({tag for one in last for tag in one.offer.tags})

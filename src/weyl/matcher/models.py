@@ -182,6 +182,8 @@ class Step(BaseModel):
     pilots_removed: int
     sites_left: int
     pilots_left: int
+    origin: str | None = None
+    """Which requirement of the job's document asks for it, where the job runs a workflow."""
 
 
 class Failing(BaseModel):

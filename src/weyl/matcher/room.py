@@ -12,7 +12,7 @@ from weyl.kit.metrics import METRICS
 from weyl.kit.room import Room
 from weyl.kit.services import BEFORE_STOP, Services
 from weyl.matcher.routes import explain_router, router
-from weyl.matcher.service.explain import EXPLAINER, PILOTS_SEEN, Explainer
+from weyl.matcher.service.explain import EXPLAINER, ORIGINS, PILOTS_SEEN, Explainer
 from weyl.matcher.service.explain_offers import OFFER_EXPLAINER, OfferExplainer
 from weyl.matcher.service.matcher import ADVICE, MATCHER, open_matcher
 from weyl.matcher.tasks import tasks
@@ -31,7 +31,8 @@ async def _serving(services: Services) -> AsyncIterator[None]:
         advice=services.later(ADVICE),
     )
     async with opening as matcher:
-        explainer = Explainer(board, matcher, pilots_seen=services.later(PILOTS_SEEN))
+        pilots_seen, origins = services.later(PILOTS_SEEN), services.later(ORIGINS)
+        explainer = Explainer(board, matcher, pilots_seen=pilots_seen, origins=origins)
         services.hold(MATCHER, matcher)
         services.hold(EXPLAINER, explainer)
         services.hold(OFFER_EXPLAINER, OfferExplainer(db, board, matcher))

@@ -49,6 +49,8 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
     for step in () if told.get("failure") else told["steps"]:
         wanted, offered = short(step["wanted"]), short(step["best_offered"])
         yield f"{step['condition']:14}{wanted:>28}{offered:>28}{step['pilots_left']:>13,}{step['sites_left']:>12}"
+        if origin := step.get("origin"):
+            yield f"  asked for by {origin}"
     if told["nearest"]:
         yield ""
         yield "Kept away by one condition only:"

@@ -17,6 +17,9 @@ class WaitingJob(NamedTuple):
     site: str
     class_ids: list[int]
     last_update_time: datetime
+    bundle: str | None
+    """Of the workflow that it runs, if it runs one."""
+    fragment: str | None
 
 
 class Position(NamedTuple):
@@ -55,7 +58,16 @@ class Usage(NamedTuple):
 
 
 _SELECT_WAITING_JOB = Sql(
-    "SELECT vo, status, minor_status, site, class_ids, last_update_time FROM jobs WHERE job_id = :job_id", WaitingJob
+    """
+    SELECT vo, status, minor_status, site, class_ids, last_update_time,
+      workflow ->> 'Bundle' AS bundle, workflow ->> 'Fragment' AS fragment
+    FROM jobs LEFT JOIN LATERAL (
+      SELECT document -> 'Workflow' AS workflow FROM job_descriptions d
+      WHERE d.description_id = jobs.description_id AND NOT document ? 'Executable'
+    ) d ON true
+    WHERE job_id = :job_id
+    """,
+    WaitingJob,
 )
 _SELECT_PLACE = Sql(
     """

@@ -8,6 +8,7 @@ from typing import Any
 
 from cachetools import LRUCache, TTLCache
 
+from weyl.descriptions.description import Workflow
 from weyl.failures.models import FailureExplained
 from weyl.jobs.errors import JobNotFound
 from weyl.jobs.permits import Readable
@@ -15,7 +16,16 @@ from weyl.jobs.queries.holds import select_hold
 from weyl.kit.db import Tx
 from weyl.kit.services import Key
 from weyl.matcher.evaluation import Needs, needs_of
-from weyl.matcher.explanation import Candidate, Findings, examine, shown_hold, verdict, verdict_of_hold
+from weyl.matcher.explanation import (
+    Candidate,
+    Findings,
+    examine,
+    origin_of_block,
+    shown_hold,
+    verdict,
+    verdict_of_hold,
+    with_origins,
+)
 from weyl.matcher.gate_book import Gate
 from weyl.matcher.models import Explanation, LimitShown, Offer, ShareShown, Suggestion
 from weyl.matcher.offers import EquipmentBook, PilotOffer, Place, PlaceFacts, facts_of, pilot_offer, time_until
@@ -42,6 +52,10 @@ FINAL = {"Done", "Completed", "Failed", "Killed", "Deleted"}
 PilotsSeen = Callable[[Tx, str, datetime], Awaitable[Mapping[Place, int]]]
 """Returns how many pilots of a VO have spoken at each place since a time."""
 
+Origins = Callable[[Tx, Workflow], Awaitable[Mapping[str, str]]]
+"""Says which requirement of a workflow each condition of its jobs comes from: a condition, or a tag, and the text for
+people, such as "`ramMin` of `reco.cwl`" for `ram`; what it leaves out has no origin that anybody need know."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
@@ -61,10 +75,11 @@ class _Seen:
 class Explainer:
     """Keeps what it has read of offers, which never change: reading one takes longer than judging it."""
 
-    def __init__(self, board: StatusBoard, matcher: Matcher, pilots_seen: PilotsSeen) -> None:
+    def __init__(self, board: StatusBoard, matcher: Matcher, pilots_seen: PilotsSeen, origins: Origins) -> None:
         self._board = board
         self._matcher = matcher
         self._pilots_seen = pilots_seen
+        self._origins = origins
         self._seen: LRUCache[int, _Seen] = LRUCache(OFFERS_KEPT)
         self._equipment = EquipmentBook()
         self._revision = ""
@@ -96,9 +111,12 @@ class Explainer:
             return explanation
         class_id = max(found, key=lambda class_id: found[class_id].progress)
         place = await looks.select_place(tx, class_id, job_id)
-        nearest = found[class_id]
+        origins = {} if row.bundle is None else await self._origins(tx, Workflow(row.bundle, row.fragment))
+        nearest = with_origins(found[class_id], origins)
         limits, share = self._limits(class_id, nearest.left, now), self._share(nearest.needs)
         sentence = verdict(nearest, alternatives=len(found))
+        if (origin := origin_of_block(nearest, origins)) is not None:
+            sentence += f"; asked for by {origin}"
         if nearest.left:
             sentence = _closed_limit(limits) or ", ".join([sentence, *self._reasons(nearest, share, place.ahead, now)])
         return explanation.model_copy(
@@ -274,3 +292,5 @@ def _verdict_of_status(row: looks.WaitingJob) -> str:
 EXPLAINER: Key[Explainer] = Key("the explainer of jobs")
 PILOTS_SEEN: Key[PilotsSeen] = Key("the pilots that were seen")
 """Filled in by a higher room, which knows the pilots."""
+ORIGINS: Key[Origins] = Key("the origins of requirements")
+"""Filled in by a higher room, which knows the workflows."""
