@@ -1101,6 +1101,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/jobs/{job_id}/input-object": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Input Object
+         * @description Answer with the input object of a job as it was submitted; `{}` if it has none.
+         */
+        get: operations["jobs_get_input_object"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/jobs/{job_id}/jdl": {
         parameters: {
             query?: never;
@@ -1114,6 +1134,30 @@ export interface paths {
          */
         get: operations["jobs_get_jdl"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/jobs/{job_id}/outputs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Outputs
+         * @description Answer with the CWL output object of a job that is Done: 404 before, 409 with the reason if it has failed.
+         */
+        get: operations["jobs_get_outputs"];
+        /**
+         * Put Outputs
+         * @description Keep what the workflow of a job has put out; its files are in an output sandbox that the job has already.
+         */
+        put: operations["jobs_put_outputs"];
         post?: never;
         delete?: never;
         options?: never;
@@ -3880,6 +3924,15 @@ export interface components {
             [key: string]: unknown;
         };
         /**
+         * JobOutputs
+         * @description The manifest of a run, and the output sandbox of the job in which its files are.
+         */
+        JobOutputs: {
+            manifest: components["schemas"]["Manifest"];
+            /** Sandbox */
+            sandbox?: string | null;
+        };
+        /**
          * JobReport
          * @description A question for sums of jobs that ended from `start` on and before `end`.
          */
@@ -4118,6 +4171,50 @@ export interface components {
              * Format: date-time
              */
             StatusTime: string;
+        };
+        /**
+         * Manifest
+         * @description How a run of a workflow ended, its output object, and the files of it.
+         */
+        Manifest: {
+            /**
+             * Containers
+             * @description Not available yet
+             * @default []
+             */
+            containers: unknown[];
+            /** Exit Code */
+            exit_code?: number | null;
+            /**
+             * Files
+             * @default []
+             */
+            files: components["schemas"]["OutputFile"][];
+            /**
+             * Inputs
+             * @description Logical files: not available yet
+             * @default []
+             */
+            inputs: unknown[];
+            /** Job Id */
+            job_id: number;
+            /**
+             * Outputs
+             * @default {}
+             */
+            outputs: {
+                [key: string]: unknown;
+            };
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "success" | "permanentFail" | "temporaryFail";
+            /**
+             * V
+             * @enum {integer}
+             */
+            v: 1;
         };
         /**
          * MatchAnswer
@@ -4463,6 +4560,29 @@ export interface components {
          * @enum {string}
          */
         OperationState: "waiting" | "running" | "done" | "cancelled" | "failed";
+        /**
+         * OutputFile
+         * @description One file in the output sandbox: of which output it is, and how to know it again.
+         */
+        OutputFile: {
+            /** Adler32 */
+            adler32?: string | null;
+            /** Guid */
+            guid?: string | null;
+            /** Index */
+            index?: number | null;
+            /** Output */
+            output: string;
+            /** Path */
+            path: string;
+            /** Sha1 */
+            sha1?: string | null;
+            /**
+             * Size
+             * @description Bytes
+             */
+            size: number;
+        };
         /**
          * PayloadLimits
          * @description Where the payload is stopped.
@@ -5415,6 +5535,8 @@ export interface components {
             best_offered: unknown;
             /** Condition */
             condition: string;
+            /** Origin */
+            origin?: string | null;
             /** Pilots Left */
             pilots_left: number;
             /** Pilots Removed */
@@ -11048,6 +11170,93 @@ export interface operations {
             };
         };
     };
+    jobs_get_input_object: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     jobs_get_jdl: {
         parameters: {
             query?: never;
@@ -11097,6 +11306,198 @@ export interface operations {
             };
             /** @description No such thing, as far as whoever asks can tell */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    jobs_get_outputs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    jobs_put_outputs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JobOutputs"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is accepted */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };
