@@ -40,7 +40,7 @@ class User:
         self.directory = home
         keep = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL") if name in os.environ}
         self._credentials = home / "credentials.json"
-        self._environment = {
+        self.environment = {
             **keep,
             "HOME": str(home),
             "WEYL_URL": stack.url,
@@ -51,7 +51,7 @@ class User:
         """Run a command; returns what it printed, raises `ComponentFailed` with what it complained about."""
         done = subprocess.run(
             [sys.executable, "-m", "weyl", *arguments],
-            env=self._environment,
+            env=self.environment,
             cwd=self.directory,
             capture_output=True,
             text=True,
@@ -71,7 +71,7 @@ class User:
         command = [sys.executable, "-m", "weyl", "login", VO, "--group", "user"]
         with subprocess.Popen(
             command,
-            env=self._environment,
+            env=self.environment,
             cwd=self.directory,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
