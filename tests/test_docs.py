@@ -118,8 +118,8 @@ def _below(group: Any, word: str) -> Any:
         found = group.get_command(None, word)
     except UsageFault:
         return None
-    # `submit FILE` is `submit jdl FILE`.
-    return found or group.get_command(None, "jdl")
+    # `submit FILE` is `submit jdl FILE`, or `submit cwl FILE`.
+    return found or group.get_command(None, "cwl" if ".cwl" in word else "jdl")
 
 
 def models() -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The examples in CWL run under plain cwltool, and hold all that a bundle needs."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -77,3 +78,21 @@ def test_bundles_of_small_documents_hold_what_they_name(name: str) -> None:
 def test_the_bundle_of_the_collisions_brings_its_programs() -> None:
     names = ["generate.cwl", "generate.py", "merge.cwl", "merge.py", "zmumu.cwl"]
     assert list(bundle(EXAMPLES / "zmumu" / "zmumu.cwl").files) == names
+
+
+def documents_of_pages() -> list[tuple[str, str]]:
+    """Return the documents in CWL that pages for users show, each with its page."""
+    found = []
+    for page in sorted((EXAMPLES.parent / "docs" / "user").glob("*.md")):
+        blocks = re.findall(r"^```yaml\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+        found += [(f"{page.stem}-{number}", block) for number, block in enumerate(blocks) if "cwlVersion" in block]
+    return found
+
+
+@pytest.mark.system
+@pytest.mark.parametrize(("name", "text"), documents_of_pages(), ids=[name for name, _ in documents_of_pages()])
+def test_a_document_of_a_page_is_valid(name: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / "document.cwl").write_text(text)
+    command = [sys.executable, "-m", "cwltool", "--quiet", "--validate", str(tmp_path / "document.cwl")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr

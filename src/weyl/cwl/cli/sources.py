@@ -26,7 +26,9 @@ Problem = Mapping[str, Any]
 
 
 def is_cwl_file(word: str) -> bool:
-    """Say whether a word of the command line names a file that holds a CWL document."""
+    """Say whether a word of the command line names a CWL document: by what the file holds, or by its name."""
+    if word.partition("#")[0].endswith(".cwl"):
+        return True
     path = Path(word if Path(word).is_file() else word.partition("#")[0].removeprefix("file://"))
     try:
         if not path.is_file() or path.stat().st_size > DOCUMENT_BYTES_MAX:
