@@ -108,13 +108,3 @@ def validate_workflow(
 def hints_schema() -> Call[dict[str, Any]]:
     """Ask for the JSON Schema of the hints that this installation knows."""
     return Call("GET", "/api/workflows/hints-schema", dict[str, Any])
-
-
-def get_outputs(job_id: int) -> Call[dict[str, Any]]:
-    """Ask for the CWL output object of a job that has ended well."""
-    return Call("GET", f"/api/jobs/{job_id}/outputs", dict[str, Any])
-
-
-def get_input_object(job_id: int) -> Call[dict[str, Any]]:
-    """Ask for the input object of a job as it is stored."""
-    return Call("GET", f"/api/jobs/{job_id}/input-object", dict[str, Any])

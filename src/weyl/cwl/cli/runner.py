@@ -27,7 +27,7 @@ from weyl.cwl.cli.overrides import hint_values
 from weyl.cwl.cli.sources import explained, open_source, problems_of
 from weyl.cwl.cli.submit import FLAGS, FlagsCommand, Hint
 from weyl.cwl.flags import help_text, wants_help
-from weyl.jobs.calls import changes, lists
+from weyl.jobs.calls import changes, lists, results
 from weyl.jobs.cli.follow import ENDED, GOOD
 from weyl.jobs.cli.outage import Outage
 from weyl.jobs.cli.selection import by_ids
@@ -145,7 +145,7 @@ class Run:
             watching.release()
         if row["Status"] not in GOOD:
             raise self._failure(row)
-        reported = client.send(calls.get_outputs(job_id))
+        reported = client.send(results.get_outputs(job_id))
         outputs = land(client, reported, outdir)
         if not self._keeps:
             client.send(changes.delete([job_id]))

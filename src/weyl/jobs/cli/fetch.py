@@ -2,18 +2,23 @@
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote
 
 import typer
 
 from weyl.client.command import Session, session_of
-from weyl.client.errors import ClientError, Forbidden, NotFound, NotLoggedIn, Unreachable
+from weyl.client.errors import ClientError, Forbidden, NotFound, NotLoggedIn, Refused, Unreachable
 from weyl.client.results import Result, Rows
+from weyl.jobs.calls import results
 from weyl.jobs.cli.look import JobArguments
 from weyl.jobs.cli.selection import find_most, job_ids
 from weyl.jobs.states import FINAL, JobStatus
 from weyl.sandboxes import calls
 from weyl.sandboxes.archive import ArchiveFault
 from weyl.sandboxes.transfer import fetch
+
+# What the engine leaves in the output sandbox of a workflow's job.
+MANIFEST = "manifest.json"
 
 Kind = Literal["input", "output"]
 Directory = Annotated[
@@ -23,7 +28,7 @@ Directory = Annotated[
 
 
 def output(context: typer.Context, ids: JobArguments, *, directory: Directory = Path()) -> Result:
-    """Fetches what jobs have put in their output sandboxes.
+    """Fetches what jobs have put in their output sandboxes; with `-o json` also says what a workflow has put out.
 
     Example: weyl jobs output 12 13 -d results
     """
@@ -55,11 +60,34 @@ def _fetch(session: Session, words: list[str], directory: Path, *, kind: Kind) -
             failed[job_id] = _why_none(status, kind)
         else:
             rows.append({"JobID": job_id, "Directory": str(directory / str(job_id)), "Files": files})
+            if kind == "output" and MANIFEST in files and session.options.output in ("json", "ndjson", "yaml"):
+                rows[-1]["Outputs"] = _outputs(session, job_id, directory / str(job_id))
     if failed and not rows:
         job_id, reason = next(iter(failed.items()))
         more = f" (and {len(failed) - 1:,} more)" if len(failed) > 1 else ""
         raise NotFound(f"Job {job_id}{more} {reason}.", hint="", details={str(key): why for key, why in failed.items()})
     return Rows(rows, columns=("JobID", "Directory", "Files"), id_column="JobID", unit="jobs", failed=failed)
+
+
+def _outputs(session: Session, job_id: int, directory: Path) -> Any:
+    """Return the output object of a workflow, with the paths of its files; None if the job has none."""
+    try:
+        return _with_paths(session.client.send(results.get_outputs(job_id)), directory)
+    except (NotFound, Refused):
+        return None
+
+
+def _with_paths(value: Any, directory: Path) -> Any:
+    if isinstance(value, list):
+        return [_with_paths(item, directory) for item in value]
+    if not isinstance(value, dict):
+        return value
+    told = {key: _with_paths(item, directory) for key, item in value.items()}
+    if value.get("class") in ("File", "Directory"):
+        path = directory / unquote(str(value.get("location", "")).partition("#")[2]).rstrip("/")
+        # What was only passed through lies elsewhere.
+        told |= {"path": str(path)} if path != directory and path.exists() else {}
+    return told
 
 
 def _fetch_one(session: Session, job_id: int, directory: Path, *, kind: Kind) -> list[str] | None:
