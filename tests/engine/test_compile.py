@@ -5,6 +5,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+
 from tests.engine.conftest import Compile
 
 RECO = """

@@ -4,8 +4,8 @@ import textwrap
 from typing import Any
 
 import pytest
-from tests.engine.conftest import Compile, errors
 
+from tests.engine.conftest import Compile, errors
 from weyl_engine.compiling.bundle import Bundle
 from weyl_engine.compiling.document import compiled
 
