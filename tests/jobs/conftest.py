@@ -1,6 +1,6 @@
 """Jobs as a test needs them: in any status, of any owner, on any pilot."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,9 +9,14 @@ import sqlalchemy as sa
 from tests.infra.app import config_document
 
 from weyl.config.models import Config
+from weyl.descriptions.described import Prepared, described
+from weyl.descriptions.description import Owner
+from weyl.descriptions.requirements import Limits
+from weyl.descriptions.rows import Rows as RowsOfJobs
 from weyl.descriptions.texts import Form
 from weyl.jobs.additions import SubmissionRules
 from weyl.jobs.policy import Submitter
+from weyl.jobs.service.storing import NewJobs, store
 from weyl.jobs.service.submission import Submission, submit
 from weyl.jobs.tables import job_commands, job_descriptions, job_history, job_pilots, jobs
 from weyl.kit.clock import utcnow
@@ -87,6 +92,25 @@ def submitted(db: Database) -> Callable[..., Awaitable[list[int]]]:
         async with db.transaction() as tx:
             asked = Submission(texts, form=form)
             answer = await submit(tx, asked, submitter=alice, config=config, now=utcnow(), rules=rules)
+        return list(answer.job_ids)
+
+    return call
+
+
+@pytest.fixture
+def workflow_jobs(db: Database) -> Callable[..., Awaitable[list[int]]]:
+    """Return `workflow_jobs(*rows, **attributes)` -> ids of alice's jobs of one workflow, Received, one a row."""
+    alice = Submitter(vo="voa", group="user", owner="alice", subject="voa:alice-sub")
+
+    async def call(*rows: Mapping[str, Any], **attributes: Any) -> list[int]:
+        rules, config = SubmissionRules(100_000), Config.model_validate(config_document())
+        document = {"Workflow": {"Bundle": "ab" * 32, "Fragment": None}, "JobName": "reco", **attributes}
+        made = described(
+            document, Owner("voa", "user", "alice"), Limits(), expansion=RowsOfJobs(rows, ['{"x": 1.0E5}'] * len(rows))
+        )
+        async with db.transaction() as tx:
+            wanted = NewJobs(Prepared.of(made), alice, workflow_id="ef" * 32)
+            answer = await store(tx, wanted, config=config, now=utcnow(), rules=rules)
         return list(answer.job_ids)
 
     return call
