@@ -6,7 +6,7 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model
 from pydantic_core import PydanticCustomError
 
 from weyl.jobs.models.values import AMOUNT_MAX, check_document, check_text
-from weyl.jobs.outputs import KEPT, fault_of_path, files_in
+from weyl.jobs.outputs import KEPT, PATH_LENGTH_MAX, fault_of_path, files_in
 from weyl.kit.bounds import ATTRIBUTES_MAX, ClosedModel, Entries, Name
 from weyl.sandboxes.models import PFN_LENGTH_MAX, PFN_PATTERN
 
@@ -50,7 +50,7 @@ def _check_integers(outputs: dict[str, Any]) -> None:
         waiting += one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
 
 
-Path = Annotated[str, AfterValidator(_check_path)]
+Path = Annotated[str, StringConstraints(max_length=PATH_LENGTH_MAX), AfterValidator(_check_path)]
 Outputs = Annotated[dict[str, Any], Entries(ATTRIBUTES_MAX), AfterValidator(_check_outputs)]
 Sandbox = Annotated[str, StringConstraints(max_length=PFN_LENGTH_MAX, pattern=PFN_PATTERN)]
 
@@ -62,9 +62,9 @@ class OutputFile(ClosedModel):
     index: Annotated[int, Field(ge=0, le=AMOUNT_MAX)] | None = None
     path: Path
     size: int = Field(ge=0, le=AMOUNT_MAX, description="Bytes")
-    adler32: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}$")] | None = None
-    sha1: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")] | None = None
-    guid: Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f-]{32,38}$")] | None = None
+    adler32: Annotated[str, StringConstraints(max_length=8, pattern=r"^[0-9a-f]{8}$")] | None = None
+    sha1: Annotated[str, StringConstraints(max_length=40, pattern=r"^[0-9a-f]{40}$")] | None = None
+    guid: Annotated[str, StringConstraints(max_length=38, pattern=r"^[0-9A-Fa-f-]{32,38}$")] | None = None
 
 
 class Manifest(ClosedModel):
