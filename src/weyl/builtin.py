@@ -7,6 +7,7 @@ from weyl.accounting.room import ROOM as ACCOUNTING
 from weyl.activation import activate
 from weyl.auth.room import ROOM as AUTH
 from weyl.config.room import ROOM as CONFIG
+from weyl.cwl.room import ROOM as CWL
 from weyl.extension import Extension, ExtensionConflict
 from weyl.failures.room import ROOM as FAILURES
 from weyl.file_catalog.drivers.known import KNOWN_CATALOGS
@@ -35,6 +36,7 @@ ROOMS = [
     PREPARATION,
     MATCHER,
     PILOTS,
+    CWL,
     ACCOUNTING,
     WEB,
 ]

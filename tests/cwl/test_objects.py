@@ -14,7 +14,7 @@ def given(text: str, base: str = "{}") -> Given:
 
 def test_a_text_is_kept_as_it_was_sent() -> None:
     objects = given('[ {"x": 1.0E5, "n":9007199254740993}, {} ]')
-    assert [objects.text(index) for index in range(len(objects))] == ['{"x": 1.0E5, "n":9007199254740993}', "{}"]
+    assert [objects.text(index) for index in range(objects.count)] == ['{"x": 1.0E5, "n":9007199254740993}', "{}"]
     assert objects.value(0) == {"x": 100000.0, "n": 9007199254740993}
 
 
@@ -27,7 +27,7 @@ def test_what_lies_below_keeps_its_spelling_too() -> None:
 
 def test_a_range_makes_one_object_a_number() -> None:
     objects = Stepped("seed", range(10, 0, -3), Base.read('{"x": 1.0}'))
-    assert [objects.text(index) for index in range(len(objects))] == [
+    assert [objects.text(index) for index in range(objects.count)] == [
         '{"x": 1.0, "seed": 10}',
         '{"x": 1.0, "seed": 7}',
         '{"x": 1.0, "seed": 4}',
@@ -38,18 +38,27 @@ def test_a_range_makes_one_object_a_number() -> None:
     assert list(Stepped("seed", range(1), Base()).distinct()) == [0]
 
 
+@pytest.mark.parametrize("numbers", [range(0), range(5, 0), range(0, 10, 3), range(10, 0, -3), range(7, 8, 100)])
+def test_a_range_is_counted_as_python_does(numbers: range) -> None:
+    assert Stepped("seed", numbers, Base()).count == len(numbers)
+
+
+def test_a_range_that_nobody_can_count_is_counted() -> None:
+    assert Stepped("seed", range(-(2**63), 2**63), Base()).count == 2**64
+
+
 def test_lists_are_taken_in_step_or_each_with_each() -> None:
     body = '{"a": [1, 2.0], "b": ["x", "y", "z"]}'
     columns = {name: items(body, start) for name, start, _ in list(members(body))[:-1]}
     crossed = Scattered(body, columns, True, Base())
-    assert len(crossed) == 6
+    assert crossed.count == 6
     assert [crossed.text(index) for index in (0, 1, 3)] == [
         '{"a": 1, "b": "x"}',
         '{"a": 1, "b": "y"}',
         '{"a": 2.0, "b": "x"}',
     ]
     in_step = Scattered(body, {name: columns[name][:4] for name in columns}, False, Base.read('{"c": 0}'))
-    assert [in_step.text(index) for index in range(len(in_step))] == [
+    assert [in_step.text(index) for index in range(in_step.count)] == [
         '{"c": 0, "a": 1, "b": "x"}',
         '{"c": 0, "a": 2.0, "b": "y"}',
     ]
@@ -59,7 +68,7 @@ def test_lists_are_taken_in_step_or_each_with_each() -> None:
 def test_a_product_is_counted_before_it_is_made() -> None:
     body = json.dumps({name: list(range(1000)) for name in "abcd"})
     columns = {name: items(body, start) for name, start, _ in list(members(body))[:-1]}
-    assert len(Scattered(body, columns, True, Base())) == 10**12
+    assert Scattered(body, columns, True, Base()).count == 10**12
 
 
 def test_no_inputs_at_all_are_no_text() -> None:

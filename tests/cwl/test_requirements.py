@@ -139,14 +139,15 @@ def test_network_software_and_gpus_are_tags_and_a_block() -> None:
     ("more", "code", "severity"),
     [
         ({"docker": {"level": "requirement", "image": "x"}}, "unsupported-requirement", "error"),
-        ({"mpi": {"processes": 2}}, "unsupported-requirement", "error"),
+        ({"mpi": {"level": "requirement"}}, "unsupported-requirement", "error"),
         ({"software": {"level": "requirement", "packages": [{"package": "y"}]}}, "unknown-package", "error"),
         ({"software": {"level": "hint", "packages": [{"package": "y"}]}}, "unknown-package", "warning"),
     ],
 )
 def test_what_no_node_has_is_refused_at_its_line(more: dict[str, Any], code: str, severity: str) -> None:
     place = {"file": "tools/a.cwl", "pointer": "/requirements/0", "line": 9, "column": 5}
-    [found] = refusals([tool(places={next(iter(more)): place}, **more)], SOFTWARE)
+    word = {"mpi": "MPIRequirement"}.get(next(iter(more)), next(iter(more)))
+    [found] = refusals([tool(places={word: place}, **more)], SOFTWARE)
     assert (found.code, found.severity, found.file, found.line) == (code, severity, "tools/a.cwl", 9)
 
 

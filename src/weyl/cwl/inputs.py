@@ -81,7 +81,7 @@ class InputRules:
                 look.sandboxes.append(())
             if looks_secret(text):
                 look.problems.append(_secret(index, value))
-        return look.result(len(objects))
+        return look.result(objects.count)
 
 
 _UNKNOWN = "additionalProperties"

@@ -134,7 +134,9 @@ class Base:
 class Objects(Protocol):
     """The input objects of a submission, each made when somebody asks for it."""
 
-    def __len__(self) -> int: ...
+    @property
+    def count(self) -> int:
+        """How many there are; it may be more than can be made."""
 
     def text(self, index: int) -> str | None:
         """Return the JSON text of one; None where nothing was given."""
@@ -154,7 +156,9 @@ class Given:
     places: "array[int]"
     base: Base
 
-    def __len__(self) -> int:
+    @property
+    def count(self) -> int:
+        """How many there are."""
         return len(self.places) // 2
 
     def text(self, index: int) -> str:
@@ -168,7 +172,7 @@ class Given:
 
     def distinct(self) -> Sequence[int]:
         """Return all of them."""
-        return range(len(self))
+        return range(self.count)
 
 
 @dataclass(frozen=True)
@@ -179,8 +183,11 @@ class Stepped:
     numbers: range
     base: Base
 
-    def __len__(self) -> int:
-        return len(self.numbers)
+    @property
+    def count(self) -> int:
+        """How many there are; Python counts no range of more than 2^63."""
+        numbers = self.numbers
+        return max(0, -((numbers.start - numbers.stop) // numbers.step))
 
     def text(self, index: int) -> str:
         """Return the JSON text of one."""
@@ -192,7 +199,7 @@ class Stepped:
 
     def distinct(self) -> Sequence[int]:
         """Return the first and the last: between these two lie the other numbers."""
-        return sorted({0, len(self.numbers) - 1})
+        return sorted({0, self.count - 1})
 
 
 @dataclass(frozen=True)
@@ -204,7 +211,9 @@ class Scattered:
     is_crossed: bool
     base: Base
 
-    def __len__(self) -> int:
+    @property
+    def count(self) -> int:
+        """How many there are, or would be."""
         lengths = [len(places) // 2 for places in self.columns.values()]
         if not self.is_crossed:
             return min(lengths)
@@ -223,7 +232,7 @@ class Scattered:
 
     def distinct(self) -> Sequence[int]:
         """Return all of them."""
-        return range(len(self))
+        return range(self.count)
 
     def _texts(self, index: int) -> dict[str, str]:
         """Return the values of one; the first named input is the slowest."""
@@ -242,7 +251,9 @@ class Single:
 
     base: Base
 
-    def __len__(self) -> int:
+    @property
+    def count(self) -> int:
+        """One."""
         return 1
 
     def text(self, index: int) -> str | None:

@@ -72,7 +72,7 @@ def derived(tools: Sequence[Tool], pick: Pick, site: Site, *, version: str | Non
     for tool in tools:
         if _is_true(pick(tool.get("network"))):
             atoms.append(OUTBOUND)
-            made.origins.setdefault(f"/tags/{OUTBOUND}", _origin(tool, "NetworkAccess", "network"))
+            made.origins.setdefault(f"/tags/{OUTBOUND}", _origin(tool, "NetworkAccess", "networkAccess"))
         for expression, name in _software(tool, site):
             atoms.append(expression)
             for atom in tags.atoms(tags.parse(expression)):
@@ -178,7 +178,7 @@ def _add_gpu(made: Derived, tools: Sequence[Tool], pick: Pick) -> None:
     for tool in users:
         said = tool["cuda"]
         told = [said.get(name) for name in ("cudaDeviceCountMin", "cudaDeviceCountMax")]
-        low, high = (None if each is None else _number(pick(each), tool, "cudaDeviceCount") for each in told)
+        low, high = (None if each is None else _number(pick(each), tool, "cudaDeviceCountMin") for each in told)
         least, most = max(least, low or high or 1), max(most, high or low or 1)
         arch = max(arch, _capability(pick(said.get("cudaComputeCapability")), tool))
         runtime = max(runtime, _dotted(pick(said.get("cudaVersionMin")), tool))
@@ -186,7 +186,7 @@ def _add_gpu(made: Derived, tools: Sequence[Tool], pick: Pick) -> None:
     if runtime:
         gpu["min_runtime_version"] = ".".join(map(str, runtime))
     made.requirements["gpu"] = gpu
-    made.origins["/gpu"] = _origin(users[0], "cwltool:CUDARequirement", "cuda")
+    made.origins["/gpu"] = _origin(users[0], "cwltool:CUDARequirement", "CUDARequirement")
 
 
 def _capability(value: Any, tool: Tool) -> int:
@@ -196,7 +196,9 @@ def _capability(value: Any, tool: Tool) -> int:
     found = [_CAPABILITY.fullmatch(str(each)) for each in (value if isinstance(value, list) else [value])]
     numbers = [int(match[1]) * 10 + int(match[2]) for match in found if match]
     if not numbers or len(numbers) < len(found):
-        raise NotANumber(_bad(tool, "cuda", f"cudaComputeCapability must be such as 8.0, not {value!r}"))
+        raise NotANumber(
+            _bad(tool, "cudaComputeCapability", f"cudaComputeCapability must be such as 8.0, not {value!r}")
+        )
     return min(numbers)
 
 
@@ -204,7 +206,7 @@ def _dotted(value: Any, tool: Tool) -> tuple[int, ...]:
     if value is None:
         return ()
     if not re.fullmatch(r"\d{1,6}(\.\d{1,6}){0,3}", str(value)):
-        raise NotANumber(_bad(tool, "cuda", f"cudaVersionMin must be such as 12.0, not {value!r}"))
+        raise NotANumber(_bad(tool, "cudaVersionMin", f"cudaVersionMin must be such as 12.0, not {value!r}"))
     return tuple(map(int, str(value).split(".")))
 
 
@@ -231,7 +233,7 @@ def refusals(tools: Sequence[Tool], site: Site) -> Iterator[Problem]:
             yield problem("unsupported-requirement", told).at(_place(tool, "docker"))
         if mpi and mpi.get("level") != "hint":
             told = f"{_name(tool)} requires MPI, which no site offers"
-            yield problem("unsupported-requirement", told).at(_place(tool, "mpi"))
+            yield problem("unsupported-requirement", told).at(_place(tool, "MPIRequirement"))
         for package in (software or {}).get("packages") or ():
             if expression_of(package, site) is None:
                 told = f"{_name(tool)} needs the package {package['package']}: your VO does not say where it is"

@@ -19,6 +19,12 @@ job_descriptions = sa.Table(
     sa.Column("document", JSONB, nullable=False),
     # How many jobs are left that were made from it: with the last one it is removed. Null is not known, and is kept.
     sa.Column("jobs", sa.BigInteger),
+    # Which bundles of workflows are still named: the others are removed one day.
+    sa.Index(
+        "ix_job_descriptions_bundle",
+        sa.text("(document #>> '{Workflow,Bundle}')"),
+        postgresql_where=sa.text("document ? 'Workflow'"),
+    ),
 )
 
 # `description_id` has no foreign key on purpose: its per-row trigger would cost more than the rest of a bulk insert,

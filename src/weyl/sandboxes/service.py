@@ -143,6 +143,12 @@ async def assign_inputs(tx: Tx, assignments: Sequence[tuple[int, str]], owner: t
     await _enqueue_checks(tx, [sandbox_id for sandbox_id, is_verified in found.values() if not is_verified])
 
 
+async def unassignable(tx: Tx, names: Sequence[str], owner: tuple[str, str]) -> set[str]:
+    """Return those of these names that could not be assigned to jobs of an owner (VO, username)."""
+    found = await queries.lock_assignable(tx, [bare_pfn(name) for name in names], owner=Owner(*owner))
+    return {name for name in names if bare_pfn(name) not in found}
+
+
 async def assign_output(tx: Tx, job_id: int, *, pfn: str, owner: tuple[str, str]) -> None:
     """Assign an output sandbox to a job; it must be in the area of the job's owner (VO, username)."""
     found = await queries.lock_assignable(tx, [bare_pfn(pfn)], owner=Owner(*owner))
