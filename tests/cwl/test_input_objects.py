@@ -47,6 +47,7 @@ def test_lines_are_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         ("a.yml", "x: [1", r"a.yml:\d+:\d+: "),
         ("a.yml", "- 1\n", "is no input object"),
         ("a.json", "3", "is no input object"),
+        ("a.cwl", "cwlVersion: v1.2\nclass: Workflow\n", "is a workflow, not inputs"),
     ],
 )
 def test_what_is_no_object_is_refused_with_its_place(tmp_path: Path, name: str, text: str, message: str) -> None:

@@ -86,6 +86,8 @@ def _checked(value: Any, origin: str, directory: Path) -> InputObject:
         value = {}
     if not isinstance(value, dict):
         raise UsageFault(f"{origin} is no input object, which maps names of inputs to values.", hint=NOTHING_DONE)
+    if "cwlVersion" in value:
+        raise UsageFault(f"{origin} is a workflow, not inputs for one.", hint="Submit workflows one by one.")
     return InputObject(value, origin, directory)
 
 

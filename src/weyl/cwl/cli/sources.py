@@ -12,7 +12,7 @@ from weyl.client.errors import Refused, UsageFault
 from weyl.cwl import calls
 from weyl.cwl.bundling import BundleFault, LocalBundle, bundle
 from weyl.cwl.models.bundles import Validated
-from weyl.cwl.models.manifest import Manifest, bundle_id, manifest_of
+from weyl.cwl.models.manifest import TEXT_PATH, Manifest, bundle_id, manifest_of
 from weyl.kit.plain_text import one_line
 
 STORED = re.compile(r"([0-9a-f]{64})(?:#(.+))?")
@@ -164,7 +164,9 @@ def problem_lines(problems: Sequence[Problem], name: str) -> list[str]:
 
 
 def _line(problem: Problem, name: str) -> str:
-    place = str(problem.get("origin") or problem.get("file") or "")
+    file = problem.get("file")
+    # A document of one file travels without its name.
+    place = str(problem.get("origin") or (name if file == TEXT_PATH and name else file) or "")
     if "index" in problem and not problem.get("origin"):
         place = f"input object {problem['index']}"
     if problem.get("line") is not None:
