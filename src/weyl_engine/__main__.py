@@ -4,7 +4,11 @@ import importlib
 import sys
 
 # Imported when they run: each needs other libraries, and those take long.
-COMMANDS = {"run": "weyl_engine.running.run", "check": "weyl_engine.running.check"}
+COMMANDS = {
+    "compile": "weyl_engine.compiling.serving",
+    "run": "weyl_engine.running.run",
+    "check": "weyl_engine.running.check",
+}
 
 
 def main(argv: list[str]) -> int:

@@ -92,6 +92,14 @@ async def test_the_page_names_every_figure_and_no_other(start_application) -> No
     assert told == {name for name in served if not name.endswith("_created")}
 
 
+async def test_what_happens_is_counted_by_a_word() -> None:
+    metrics = Metrics()
+    count = metrics.counter("weyl_things", "Things.", "kind")
+    for word in ("good", "bad", "good"):
+        count(word)
+    assert b'weyl_things_total{kind="good"} 2.0\n' in await metrics.text()
+
+
 async def test_a_source_that_fails_does_not_hide_the_others() -> None:
     metrics = Metrics()
 

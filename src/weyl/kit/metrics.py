@@ -107,6 +107,11 @@ class Metrics:
         """Return a function that takes durations in seconds into a new histogram."""
         return Histogram(name, meaning, registry=self.registry, buckets=BUCKETS_S).observe
 
+    def counter(self, name: str, meaning: str, label: str) -> Callable[[str], None]:
+        """Return a function that counts what happened, by one word; the figure's name ends in `_total`."""
+        made = Counter(name, meaning, (label,), registry=self.registry)
+        return lambda word: made.labels(word).inc()
+
     def add_source(self, name: str, source: Source) -> None:
         """Ask `source` for figures when somebody scrapes, at most once in ten seconds."""
         self._sources[name] = source
