@@ -12,13 +12,14 @@ import os
 import signal
 import threading
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from weyl_pilot import logs
-from weyl_pilot.archive import UNPACKED_MAX, BadArchive, unpack
+from weyl_pilot.archive import BadArchive
 from weyl_pilot.connection import Connections
+from weyl_pilot.hashed import CarriedShelf
 from weyl_pilot.isolation import IsolationUnavailable, write_private
-from weyl_pilot.sandbox import Sandboxes, SandboxFailure
+from weyl_pilot.sandbox import Sandboxes
 from weyl_pilot.server import Server
 from weyl_pilot.settings import Settings
 from weyl_pilot.watchdog import Verdict
@@ -29,6 +30,7 @@ from weyl_pilot.wrapper import Wrapper
 log = logging.getLogger("weyl_pilot.bundle")
 
 REPORTS, HEARTBEAT, OUTPUT = "reports.jsonl", "heartbeat.json", "output.tar.bz2"
+WORKFLOW, INPUT_OBJECT = "workflow.tar", "inputs.json"
 FAREWELL_S = 60.0
 
 
@@ -37,9 +39,10 @@ class Journal(Server):
 
     has_tokens = False
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, bundle: Path) -> None:
         super().__init__("", Connections())
         self._place = place
+        self._directory = bundle.parent
         self._writing = threading.Lock()
         self._beats = 0
 
@@ -60,6 +63,23 @@ class Journal(Server):
             os.replace(str(fresh), str(self._place / HEARTBEAT))
         return []
 
+    def workflow_archive(self, job_id: int, bundle: str, *, patience_s: float) -> bytes:
+        """Reads what lies beside the bundle."""
+        return self._carried(WORKFLOW)
+
+    def input_object(self, job_id: int, *, patience_s: float) -> bytes:
+        """Reads what lies beside the bundle."""
+        return self._carried(INPUT_OBJECT)
+
+    def record_outputs(self, job_id: int, pfn: str, manifest: Mapping[str, Any], *, patience_s: float) -> None:
+        """Leaves it to whoever fetches the output: the manifest is in it."""
+
+    def _carried(self, name: str) -> bytes:
+        try:
+            return (self._directory / name).read_bytes()
+        except OSError as error:
+            raise BadArchive("%s was not sent with the job: %s" % (name, error.strerror)) from error
+
     def _append(self, line: Mapping[str, Any]) -> None:
         content = json.dumps(line) + "\n"
         with self._writing, open(str(self._place / REPORTS), "a", encoding="utf-8") as stream:
@@ -71,22 +91,20 @@ class Journal(Server):
 class CarriedSandboxes(Sandboxes):
     """Sandboxes that somebody has brought, and one that somebody will fetch."""
 
-    def __init__(self, journal: Journal, *, bundle: Path, place: Path, inputs: Iterable[str]) -> None:
+    def __init__(self, journal: Journal, work: Work, *, bundle: Path, place: Path, inputs: Sequence[str]) -> None:
         super().__init__(journal, place)
-        self._directory = bundle.parent
         self._place = place
-        self._inputs = list(inputs)
+        names = [pfn for pfn in work.input_sandbox if "/S3/" in pfn]
+        self._files = {pfn: bundle.parent / name for pfn, name in zip(names, inputs)}
 
-    def download(
-        self, job_id: int, pfns: Iterable[str], *, directory: Path, bytes_max: int = UNPACKED_MAX, patience_s: float
-    ) -> int:
-        """Unpacks what lies beside the bundle, in its order."""
-        for name in self._inputs:
-            try:
-                unpack(self._directory / name, directory, bytes_max=bytes_max)
-            except (BadArchive, OSError) as error:
-                raise SandboxFailure("%s: %s" % (name, error)) from error
-        return len(self._inputs)
+    def fetch(self, job_id: int, pfn: str, *, patience_s: float, may_repack: bool = True) -> Path:
+        """Returns what lies beside the bundle."""
+        path = self._files.get(pfn)
+        if path is None:
+            raise BadArchive("it was not sent with the job")
+        if not may_repack and not pfn.endswith("".join(path.suffixes)):
+            raise BadArchive("it was sent repacked as %s" % path.name)
+        return path
 
     def upload(self, job_id: int, content: bytes, *, patience_s: float) -> str:
         """Leaves the packed output to be fetched."""
@@ -99,16 +117,17 @@ def run(settings: Settings, bundle: Path, *, started: float) -> int:
     logs.set_up(lambda: ())
     document = json.loads(bundle.read_text(encoding="utf-8"))
     place = settings.place
-    journal = Journal(place)
-    sandboxes = CarriedSandboxes(journal, bundle=bundle, place=place, inputs=document.get("inputs") or ())
+    journal = Journal(place, bundle)
+    work = Work.from_match(document["job"])
+    sandboxes = CarriedSandboxes(journal, work, bundle=bundle, place=place, inputs=document.get("inputs") or ())
     told = Told(
         journal,
         stamp=str(document.get("stamp") or ""),
         options=document.get("options") or {},
         ends_at=started + wall_s(settings, {}),
         sandboxes=lambda cache: sandboxes,
+        shelf=CarriedShelf(journal, bundle.parent),
     )
-    work = Work.from_match(document["job"])
     wrapper: Optional[Wrapper] = None
     workshop: Optional[Workshop] = None
     try:

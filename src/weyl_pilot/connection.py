@@ -5,10 +5,12 @@ from __future__ import annotations
 import http.client
 import json
 import random
+import shutil
 import ssl
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 from urllib.parse import urlsplit
 
@@ -65,6 +67,8 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Optional[bytes] = None
     timeout_s: float = 60.0
+    sink: Optional[Path] = None
+    """The file that a good answer goes to; the answer is empty then."""
 
 
 _Key = Tuple[str, str]
@@ -107,7 +111,8 @@ class Connections:
                 connection.sock.settimeout(request.timeout_s)
             connection.request(request.method, target, body=request.body, headers=dict(request.headers))
             response = connection.getresponse()
-            answer = Answer(response.status, response.read(), {k.lower(): v for k, v in response.getheaders()})
+            body = response.read() if request.sink is None or response.status >= 300 else _save(response, request.sink)
+            answer = Answer(response.status, body, {k.lower(): v for k, v in response.getheaders()})
         except BaseException:
             connection.close()
             raise
@@ -128,6 +133,14 @@ class Connections:
         if scheme == "https":
             return http.client.HTTPSConnection(netloc, timeout=timeout_s, context=self._context)
         return http.client.HTTPConnection(netloc, timeout=timeout_s)
+
+
+def _save(response: http.client.HTTPResponse, sink: Path) -> bytes:
+    with open(str(sink), "wb") as stream:
+        shutil.copyfileobj(response, stream)
+    if response.length:
+        raise http.client.IncompleteRead(b"", response.length)
+    return b""
 
 
 def persist(

@@ -16,6 +16,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
@@ -28,8 +29,8 @@ ALWAYS_HIDDEN = ("/home", "/root", "/run", "/mnt", "/media")
 TOKEN_FILE = "token"
 # Where a payload finds its things behind a namespace. The way to the real directories may be closed to its user, and
 # says more about the machine than it needs to know; /run is an empty directory there.
-INSIDE_RUN, INSIDE_TOKENS = "/run/weyl/job", "/run/weyl/token"
-PROBE_TIMEOUT_S = 20
+INSIDE_RUN, INSIDE_TOKENS, INSIDE_ENGINE = "/run/weyl/job", "/run/weyl/token", "/run/weyl/engine"
+PROBE_TIMEOUT_S, APART_TIMEOUT_S = 20, 180
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,10 @@ class Cell:
     uid: Optional[int] = None
     devices: Tuple[str, ...] = ()
     """Devices that the payload may use beside the harmless ones."""
+    fixed: Tuple[str, ...] = ()
+    """Names in `run` that a namespace shows read-only."""
+    engine: Optional[Path] = None
+    """The unpacked engine of a CWL job."""
 
     @classmethod
     def below(cls, directory: Path, uid: Optional[int] = None) -> Cell:
@@ -82,6 +87,10 @@ class Walls:
         """Where the payload may put temporary files."""
         return "/tmp" if self.level == "namespace" else str(cell.tmp)
 
+    def engine_path(self, directory: Path) -> str:
+        """What an unpacked engine is called where the payload runs."""
+        return INSIDE_ENGINE if self.level == "namespace" else str(directory)
+
     def command(self, cell: Cell, command: Sequence[str]) -> List[str]:
         """Wraps the payload's command; whoever kills the pilot kills what this starts."""
         if self.level == "namespace":
@@ -109,7 +118,11 @@ class Walls:
                 arguments += [*_way_to(path, private), "--ro-bind", path, path]
         arguments += _name_service(masks)
         arguments += [*_way_to(INSIDE_RUN, masks), "--bind", str(cell.run), INSIDE_RUN]
+        for name in cell.fixed:
+            arguments += ["--ro-bind", str(cell.run / name), INSIDE_RUN + "/" + name]
         arguments += ["--ro-bind", str(cell.token), INSIDE_TOKENS]
+        if cell.engine is not None:
+            arguments += ["--ro-bind", str(cell.engine), INSIDE_ENGINE]
         for mask in masks:
             arguments += ["--remount-ro", mask]
         return [*arguments, "--chdir", INSIDE_RUN]
@@ -178,6 +191,24 @@ def try_walls(walls: Walls, scratch: Path, uids: Uids) -> Optional[str]:
     finally:
         if secret.exists():
             secret.unlink()
+
+
+def run_apart(
+    walls: Walls, command: Sequence[str], *, engine: Optional[Path], scratch: Path, uids: Uids, path: str
+) -> "subprocess.CompletedProcess[bytes]":
+    """Runs a small command behind the walls in a cell of its own; raises OSError, SubprocessError or NoFreeUid."""
+    with _probe_cell(walls, scratch / ("apart-%d" % threading.get_ident()), uids) as cell:
+        prepare(cell)
+        hand_over(cell)
+        return subprocess.run(
+            walls.command(replace(cell, engine=engine), command),
+            env={"PATH": path, "LANG": "C.UTF-8", "HOME": walls.run_path(cell), "TMPDIR": walls.tmp_path(cell)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=APART_TIMEOUT_S,
+            check=False,
+        )
 
 
 @contextlib.contextmanager

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass, field, replace
-from typing import Any, Dict, Sequence, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple
 
+from weyl_pilot.engine import Engine
 from weyl_pilot.gpus import Gpus
 from weyl_pilot.work import Work
 
@@ -53,6 +54,8 @@ class Node:
     gpus: Gpus = field(default_factory=Gpus)
     is_whole: bool = False
     """Whether the pilot has the machine for itself."""
+    engine: Optional[Engine] = None
+    """What runs CWL jobs, and says whether it still can."""
 
     def offer(self, running: Sequence[Work], wall_s: float) -> Dict[str, Any]:
         """The node document of a match request."""
@@ -72,5 +75,5 @@ class Node:
             },
             "gpu": self.gpus.offer(left.gpus),
             "io": {"scratch_mb": left.scratch_mb},
-            "tags": list(self.tags),
+            "tags": list(self.tags) if self.engine is None else self.engine.tags(self.tags),
         }

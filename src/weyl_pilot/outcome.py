@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional
+from typing import Any, Mapping, Optional
 
 
 @dataclass(frozen=True)
@@ -39,3 +39,13 @@ def broken(error: Exception, outcome: Optional[Outcome] = None) -> Outcome:
 def short(error: object) -> str:
     """The text of an error, as long as a status may be."""
     return str(error)[:255] or type(error).__name__
+
+
+def account(outcome: Outcome, stages_s: Mapping[str, float], facts: Mapping[str, Any]) -> bytes:
+    """What went wrong, for whoever opens the output of a failed job."""
+    lines = ["%s: %s" % (outcome.status or "Killed", outcome.minor)]
+    if outcome.application:
+        lines.append(outcome.application)
+    lines += ["stage %-8s %8.3f s" % item for item in stages_s.items()]
+    lines += ["%s: %s" % item for item in facts.items()]
+    return ("\n".join(lines) + "\n").encode()

@@ -31,6 +31,19 @@ class Result:
     wall_s: float
     memory_kb: int
 
+    def parameters(self, power_db12: float) -> Dict[str, object]:
+        """The parameters of a job that say how it ended and what it used."""
+        return {
+            "PayloadExitCode": self.exit_code,
+            "TotalCPUTime(s)": int(self.cpu_s),
+            "NormCPUTime(s)": int(self.cpu_s * power_db12),
+            "CPUNormalizationFactor": int(power_db12),
+            "WallClockTime(s)": round(self.wall_s, 3),
+            "CPUTime(s)": round(self.cpu_s, 3),
+            "Memory(kB)": self.memory_kb,
+            "Memory(MB)": self.memory_kb // 1024,
+        }
+
 
 @dataclass(frozen=True)
 class Streams:

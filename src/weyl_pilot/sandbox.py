@@ -50,14 +50,21 @@ class Sandboxes:
             count += 1
         return count
 
-    def fetch(self, job_id: int, pfn: str, *, patience_s: float) -> Path:
-        """Brings one sandbox as it is packed."""
+    def packed(self, job_id: int, pfn: str, *, patience_s: float) -> Path:
+        """Brings one sandbox exactly as it was uploaded."""
+        try:
+            return self.fetch(job_id, pfn, patience_s=patience_s, may_repack=False)
+        except (BadArchive, Refused, OSError) as error:
+            raise SandboxFailure("%s: %s" % (pfn.rpartition("/")[2][:24], error)) from error
+
+    def fetch(self, job_id: int, pfn: str, *, patience_s: float, may_repack: bool = True) -> Path:
+        """Brings one sandbox as it is packed, or in a form that this machine can read."""
         name = SANDBOX_NAME.search(pfn)
         if name is None:
             raise BadArchive("not the name of a sandbox: " + pfn)
         digest, kind = name.group(1).lower(), name.group(2)
         # A repacked copy is a different file: its digest is not the one in the name.
-        repack = "tar.bz2" if kind == "tar.zst" and not self._reads_zstd else None
+        repack = "tar.bz2" if may_repack and kind == "tar.zst" and not self._reads_zstd else None
         # Asked even when the file is here: the server decides whether this job may have it.
         url = self._server.sandbox_url(job_id, pfn, archive_format=repack, patience_s=patience_s)
         path = self._cache / ("%s.%s" % (digest, repack or kind))

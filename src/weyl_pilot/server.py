@@ -110,6 +110,11 @@ class Server:
         """Stores one numbered, gzipped piece of the pilot's log."""
         self._as_pilot("POST", "/api/pilots/logs?chunk=%d" % number, chunk, limits=Limits(patience_s))
 
+    def archive_url(self, kind: str, sha256: str, *, patience_s: float) -> str:
+        """Presigned address of an archive; the kinds are `engines` and `commands`."""
+        path = "/api/pilots/%s/%s" % (kind, sha256)
+        return str(self._as_pilot("GET", path, None, limits=Limits(patience_s)).json()["url"])
+
     # -- one job ---------------------------------------------------------------------------------------------------
 
     def accept_job_token(self, job_id: int, text: str, *, expires_in_s: float = 1200) -> str:
@@ -196,6 +201,21 @@ class Server:
         except Refused as refused:
             if "already assigned" not in refused.detail:
                 raise
+
+    def workflow_archive(self, job_id: int, bundle: str, *, patience_s: float) -> bytes:
+        """The files of the bundle that the job runs, as a tar."""
+        return self._as_job(
+            job_id, "GET", "/api/workflows/%s/archive" % bundle, None, limits=Limits(patience_s, 300)
+        ).body
+
+    def input_object(self, job_id: int, *, patience_s: float) -> bytes:
+        """The job's CWL input object, byte for byte as it is stored."""
+        return self._as_job(job_id, "GET", "/api/jobs/%d/input-object" % job_id, None, limits=Limits(patience_s)).body
+
+    def record_outputs(self, job_id: int, pfn: str, manifest: Mapping[str, Any], *, patience_s: float) -> None:
+        """Stores what came of a CWL job, and in which sandbox it is; a repeated one replaces itself."""
+        body = {"sandbox": pfn, "manifest": dict(manifest)}
+        self._as_job(job_id, "PUT", "/api/jobs/%d/outputs" % job_id, body, limits=Limits(patience_s))
 
     # -- tokens ----------------------------------------------------------------------------------------------------
 

@@ -37,6 +37,8 @@ class Settings:
     tags: Tuple[str, ...] = ()
     software: Tuple[str, ...] = ()
     hide: Tuple[str, ...] = ()
+    engine: Optional[str] = None
+    """Directory of an environment with `weyl_engine`."""
     ca_file: Optional[str] = None
     bundle: Optional[Path] = None
     """The job to run where there is no network; everything that is needed of the server lies beside it."""
@@ -75,6 +77,7 @@ def parse_arguments(arguments: Sequence[str], environment: Optional[dict] = None
         tags=tuple(options.tag),
         software=tuple(options.software),
         hide=tuple(options.hide) + _hidden_by_environment(environment.get("WEYL_PILOT_HIDE", "")),
+        engine=options.engine,
         ca_file=options.ca_file,
         bundle=Path(options.bundle).absolute() if options.bundle else None,
     )
@@ -122,5 +125,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tag", action="append", default=[], help="atom added to the offer; may be repeated")
     parser.add_argument("--software", action="append", default=[], help="path that payloads may read; may be repeated")
     parser.add_argument("--hide", action="append", default=[], help="path that payloads may not see; may be repeated")
+    parser.add_argument("--engine", help="environment whose weyl_engine runs CWL jobs [what the server says]")
     parser.add_argument("--ca-file", help="certificates to trust instead of the system's")
     return parser

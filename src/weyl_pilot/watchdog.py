@@ -60,6 +60,8 @@ class Watched:
     mask: Callable[[str], str] = str
     ends_at: float = float("inf")
     """By the monotonic clock: when the pilot's allocation is over."""
+    look: Callable[[], None] = lambda: None
+    """Called with each sample."""
     next_report: float = 0.0
     peek_until: float = 0.0
     """By the monotonic clock: somebody looks on until then, so reports are frequent and long."""
@@ -215,6 +217,7 @@ class Watchdog:
     def _look(self, watched: Watched, table: Dict[int, Process]) -> None:
         is_due = time.monotonic() >= watched.next_report
         used = watched.payload.measure(table)
+        watched.look()
         free_mb = shutil.disk_usage(str(watched.directory)).free // (1024 * 1024)
         disk_mb = disk_usage_mb(watched.disk_paths) if is_due and watched.work.scratch_mb else None
         if is_due:

@@ -15,6 +15,40 @@ DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
 @dataclass(frozen=True)
+class WorkflowWork:
+    """A process of a CWL bundle, which the engine runs in place of an executable."""
+
+    bundle: str
+    fragment: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class CommandWork:
+    """A command of the community, run before or after the payload; its files are an archive known by its hash."""
+
+    name: str
+    stage: str
+    words: Tuple[str, ...]
+    sha256: str
+    size: int
+    is_always: bool = False
+    """Whether it runs after a failure too."""
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> CommandWork:
+        """Reads one entry of the work document."""
+        archive = document["archive"]
+        return cls(
+            name=str(document["name"]),
+            stage=str(document["stage"]),
+            words=tuple(str(word) for word in document["command"]),
+            sha256=str(archive["sha256"]),
+            size=int(archive["size"]),
+            is_always=bool(document.get("always")),
+        )
+
+
+@dataclass(frozen=True)
 class Work:
     """What a job wants to have run; the limits are those of its allocation."""
 
@@ -37,6 +71,9 @@ class Work:
     """What a payload gets when its time is over; for any other reason it is SIGTERM."""
     stop_grace_s: float = 10.0
     token: Optional[str] = None
+    workflow: Optional[WorkflowWork] = None
+    """What runs in place of the executable."""
+    commands: Tuple[CommandWork, ...] = ()
 
     @classmethod
     def from_match(cls, job: Mapping[str, Any]) -> Work:
@@ -45,6 +82,7 @@ class Work:
         allocated, limits = job.get("allocated") or {}, job.get("limits") or {}
         stop = document.get("stop_signal") or {}
         arguments = document.get("arguments") or ""
+        workflow = document.get("workflow")
         return cls(
             job_id=int(job["job_id"]),
             executable=str(document.get("executable") or ""),
@@ -64,6 +102,8 @@ class Work:
             stop_signal=int(stop.get("number") or signal.SIGTERM),
             stop_grace_s=float(stop.get("finish_seconds") or 10),
             token=job.get("token") or None,
+            workflow=WorkflowWork(str(workflow["bundle"]), workflow.get("fragment") or None) if workflow else None,
+            commands=tuple(CommandWork.from_document(command) for command in document.get("commands") or ()),
         )
 
 

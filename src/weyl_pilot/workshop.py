@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from weyl_pilot import batch, logs, probe
+from weyl_pilot.bundles import Bundles
 from weyl_pilot.cgroups import Groups, find_groups
+from weyl_pilot.engine import Engine, EngineArchive, find_engine, make_behind, paths_of, search_path
 from weyl_pilot.gpus import find_gpus
+from weyl_pilot.hashed import Shelf
 from weyl_pilot.isolation import Walls, find_walls, remove_tree
 from weyl_pilot.offer import WALL_DEFAULT_S, Allocation, Node
 from weyl_pilot.processes import adopt_orphans
@@ -18,10 +21,10 @@ from weyl_pilot.sandbox import Sandboxes
 from weyl_pilot.server import AGENT, Server
 from weyl_pilot.settings import Settings
 from weyl_pilot.shares import Shares, own_cpus
+from weyl_pilot.shop import CwlTools, Shop
 from weyl_pilot.starts import Starts
 from weyl_pilot.uids import Uids
 from weyl_pilot.watchdog import DISK_RESERVE_MB, Watchdog
-from weyl_pilot.wrapper import Shop
 
 log = logging.getLogger("weyl_pilot.workshop")
 
@@ -40,6 +43,8 @@ class Told:
     """By the monotonic clock: when the allocation is over."""
     sandboxes: Callable[[Path], Sandboxes]
     """Makes what moves sandboxes, from the directory of its cache."""
+    shelf: Optional[Shelf] = None
+    """What has the archives of engines and commands, if they are not to be fetched."""
 
 
 class Workshop:
@@ -48,12 +53,18 @@ class Workshop:
     def __init__(self, settings: Settings, told: Told) -> None:
         options = told.options
         self._private, self._jobs_dir = _directories(settings.work_dir)
+        self._engines = settings.work_dir / "engine"
+        engine_directory = settings.engine or str(options.get("payload_engine") or "") or None
         uids = Uids()
         walls = find_walls(
             settings.isolation,
             settings.work_dir,
             hide=[*settings.hide, *_texts(options, "hide")],
-            software=[*settings.software, *_texts(options, "payload_software")],
+            software=[
+                *settings.software,
+                *_texts(options, "payload_software"),
+                *paths_of(engine_directory),
+            ],
             scratch=self._jobs_dir,
             uids=uids,
         )
@@ -62,7 +73,15 @@ class Workshop:
         log.info("payloads are isolated by level %r; control groups: %s", walls.level, names)
         if walls.level == "namespace":
             adopt_orphans()
-        self.node = _node(settings, options, tags=probe.feature_tags(walls.level, limits_memory=groups.limits_memory))
+        environment = {str(k): str(v) for k, v in (options.get("payload_environment") or {}).items()}
+        shelf = told.shelf or Shelf(told.server, self._private / "archives")
+        path = search_path(environment)
+        behind = make_behind(walls, scratch=self._jobs_dir, uids=uids, path=path)
+        archives = [EngineArchive.from_document(entry) for entry in options.get("engines") or ()]
+        found = find_engine(engine_directory, archives, behind=behind, path=path)
+        engine = Engine(found, walls, place=self._engines, shelf=shelf, behind=behind)
+        node = _node(settings, options, tags=probe.feature_tags(walls.level, limits_memory=groups.limits_memory))
+        self.node = replace(node, engine=engine)
         self._watchdog = Watchdog(settings.report_every_s or float(options.get("report_every_s") or REPORT_EVERY_S))
         self._watchdog.start()
         self.starts = Starts(settings.place)
@@ -75,8 +94,9 @@ class Workshop:
             jobs_dir=self._jobs_dir,
             spool=self._private / "spool",
             facts=_facts(settings, told.stamp, node=self.node, walls=walls),
-            environment={str(k): str(v) for k, v in (options.get("payload_environment") or {}).items()},
-            commands=options.get("payload_commands") or {},
+            environment=environment,
+            shelf=shelf,
+            cwl=CwlTools(engine, Bundles(told.server, self._private / "bundles")),
             mask=lambda text: logs.mask(text, list(told.server.secrets)),
             power_db12=self.node.power_db12,
             ends_at=told.ends_at,
@@ -88,7 +108,9 @@ class Workshop:
         self._watchdog.close()
         self.starts.seal()
         remove_tree(self._jobs_dir)
-        remove_tree(self._private / "cache")
+        for directory in (self._private / "cache", self._private / "archives", self._private / "bundles"):
+            remove_tree(directory)
+        remove_tree(self._engines)
 
 
 def wall_s(settings: Settings, options: Mapping[str, Any]) -> float:
@@ -103,11 +125,14 @@ def _directories(work_dir: Path) -> "tuple[Path, Path]":
     """The pilot's own directory, which nobody else can enter, and the one of the jobs, beside it."""
     work_dir.mkdir(parents=True, exist_ok=True)
     private, jobs_dir = work_dir / "private", work_dir / "jobs"
-    for directory in (private, private / "cache", private / "spool"):
+    for directory in (private, *(private / name for name in ("cache", "spool", "archives", "bundles"))):
         directory.mkdir(mode=0o700, exist_ok=True)
         directory.chmod(0o700)
     jobs_dir.mkdir(exist_ok=True)
     jobs_dir.chmod(0o711)
+    engines = work_dir / "engine"
+    engines.mkdir(exist_ok=True)
+    engines.chmod(0o755)
     return private, jobs_dir
 
 

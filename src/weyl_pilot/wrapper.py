@@ -3,64 +3,42 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import json
 import logging
 import os
 import signal
 import threading
 import time
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from dataclasses import replace
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
-from weyl_pilot.archive import UNPACKED_MAX, find_outputs, pack
+from weyl_pilot.archive import find_outputs, pack
+from weyl_pilot.commands import Commands
 from weyl_pilot.connection import Refused, Unreachable
-from weyl_pilot.isolation import Cell, Walls, hand_over, prepare, write_token
+from weyl_pilot.isolation import Cell, hand_over, prepare, write_token
+from weyl_pilot.manifest import BadOutputs
 from weyl_pilot.outbox import Outbox
-from weyl_pilot.outcome import Outcome, StageFailure, broken, short
+from weyl_pilot.outcome import Outcome, StageFailure, account, broken, short
 from weyl_pilot.payload import Payload, Result, Streams
-from weyl_pilot.sandbox import Sandboxes, SandboxFailure
-from weyl_pilot.server import Server
-from weyl_pilot.shares import Share, Shares
-from weyl_pilot.starts import Starts
+from weyl_pilot.programs import Leavings, Program
+from weyl_pilot.results import BAD, GOOD, RunResult, read_result
+from weyl_pilot.sandbox import SandboxFailure
+from weyl_pilot.shares import Share
+from weyl_pilot.shop import Shop
 from weyl_pilot.uids import NoFreeUid
-from weyl_pilot.watchdog import MEMORY_EXCEEDED, Verdict, Watchdog, Watched
-from weyl_pilot.work import ApplicationNotFound, Work, payload_environment, resolve_command, safe_file_name
+from weyl_pilot.watchdog import MEMORY_EXCEEDED, Verdict, Watched
+from weyl_pilot.work import ApplicationNotFound, Work, payload_environment
+from weyl_pilot.workflows import WorkflowRun
 
 log = logging.getLogger("weyl_pilot.wrapper")
 
 KILL_GRACE_S = 10.0
-INPUT_PATIENCE_S = 600.0
 OUTPUT_PATIENCE_S = 3600.0
 HURRIED_PATIENCE_S = 20.0
 MEMORY_NEAR = 0.9
-APPLICATION, GOOD, BAD = "Application", "Application Finished Successfully", "Application Finished With Errors"
-
-
-@dataclass(frozen=True)
-class Shop:
-    """What all jobs of the pilot share."""
-
-    server: Server
-    sandboxes: Sandboxes
-    walls: Walls
-    watchdog: Watchdog
-    starts: Starts
-    jobs_dir: Path
-    spool: Path
-    facts: Mapping[str, Any]
-    """Job parameters that are the same for every job here: host, pilot, processor."""
-    environment: Mapping[str, str] = field(default_factory=dict)
-    """The queue's environment for payloads."""
-    commands: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
-    """Commands of the community, for the stages `pre` and `post`."""
-    mask: Any = str
-    drain: Callable[[str], None] = log.info
-    """Lets the pilot take no more jobs, for a reason."""
-    power_db12: float = 10.0
-    ends_at: float = float("inf")
-    shares: Shares = field(default_factory=Shares)
+APPLICATION, UPLOADING = "Application", "Uploading Output Sandbox"
+# A command that runs after its job was made to end is not watched any more.
+COMMAND_PATIENCE_S = 60.0
 
 
 class Wrapper:
@@ -71,8 +49,13 @@ class Wrapper:
         self._shop = shop
         self.cell = Cell.below(shop.jobs_dir / str(work.job_id))
         self.outbox = Outbox(shop.server, work.job_id, spool=shop.spool, on_command=self._obey)
+        self._program = (WorkflowRun if work.workflow is not None else Program)(work, shop, self.outbox)
+        self._commands = Commands(work.commands, shop)
         self._verdict: Optional[Verdict] = None
         self._payload: Optional[Payload] = None
+        self._attended: Optional[Payload] = None
+        """What runs now, or ran last: the payload, or a command of the community."""
+        self._is_started = False
         self._lock = threading.Lock()
         self._is_hurried = False
         self._stages_s: Dict[str, float] = {}
@@ -88,7 +71,7 @@ class Wrapper:
             if self._verdict is not None:
                 return
             self._verdict = verdict
-            payload = self._payload
+            payload = self._attended
         self.outbox.state(minor=verdict.minor, application=verdict.application)
         if payload is not None:
             is_time = verdict.error_class == "time"
@@ -138,15 +121,14 @@ class Wrapper:
         try:
             with self._stage("setup"):
                 command = self._set_up()
-            with self._stage("pre"):
-                self._run_commands("pre")
         except StageFailure as failure:
             return self._ruled(failure.outcome)
-        with self._stage("payload"):
-            outcome = self._run_payload(command)
-        with self._stage("post"), contextlib.suppress(StageFailure):
-            self._run_commands("post")
-        return outcome
+        outcome = self._run_before()
+        if outcome is None:
+            with self._stage("payload"):
+                outcome = self._run_payload(command)
+        with self._stage("post"):
+            return self._run_after(outcome)
 
     @contextlib.contextmanager
     def _stage(self, name: str) -> Iterator[None]:
@@ -166,7 +148,7 @@ class Wrapper:
         except NoFreeUid as error:
             raise StageFailure("Job Wrapper Initialization", short(error), error_class="host") from error
         self._share.pin()
-        cell = self.cell = replace(self.cell, uid=self._share.uid)
+        cell = self.cell = self._program.cell(replace(self.cell, uid=self._share.uid))
         prepare(cell)
         if len(self._share.gpus) < work.gpus:
             text = "%d GPUs are its own, and %d of them are free here" % (work.gpus, len(self._share.gpus))
@@ -177,27 +159,16 @@ class Wrapper:
             if shop.server.has_tokens:
                 write_token(cell, shop.server.job_token(work.job_id))
                 shop.server.watch_job_token(work.job_id, lambda text: write_token(cell, text))
-            if any("/S3/" in name for name in work.input_sandbox):
-                self.outbox.state(minor="Downloading InputSandbox")
-                shop.sandboxes.download(
-                    work.job_id,
-                    work.input_sandbox,
-                    directory=cell.run,
-                    bytes_max=(work.scratch_mb << 20) or UNPACKED_MAX,
-                    patience_s=INPUT_PATIENCE_S,
-                )
-            environment_path = self._environment()["PATH"]
-            command = resolve_command(work, cell.run, inside=shop.walls.run_path(cell), path=environment_path)
+            command = self._program.set_up(cell, self._environment()["PATH"])
+            self._commands.bring(cell)
         except (SandboxFailure, Unreachable) as error:
             raise StageFailure("Failed Downloading InputSandbox", short(error), error_class="site") from error
         except Refused as error:
             raise StageFailure("Job Wrapper Initialization", short(error), error_class="host") from error
         except ApplicationNotFound as error:
             raise StageFailure("Application not found", "%s not found" % error, error_class="payload") from error
-        description = json.dumps(
-            {"job_id": work.job_id, "cores": work.cores, "ram_mb": work.ram_mb, "owner": work.owner}
-        )
-        (cell.token / "job.json").write_text(description, encoding="utf-8")
+        facts = {"job_id": work.job_id, "cores": work.cores, "ram_mb": work.ram_mb, "owner": work.owner}
+        (cell.token / "job.json").write_text(json.dumps({**facts, **self._program.facts()}), encoding="utf-8")
         hand_over(cell)
         return command
 
@@ -208,59 +179,69 @@ class Wrapper:
             "HOME": walls.run_path(cell),
             "TMPDIR": walls.tmp_path(cell),
             "WEYL_JOB_FILE": os.path.join(os.path.dirname(token), "job.json"),
+            "WEYL_RESULT_FILE": self._program.result_inside(cell),
         }
         if self._shop.server.has_tokens:
             facts.update(WEYL_JOB_TOKEN_FILE=token, WEYL_URL=str(self._shop.facts.get("WeylURL", "")))
         facts.update(self._share.environment())
         return payload_environment(self.work, queue=self._shop.environment, facts=facts)
 
-    def _streams(self) -> Streams:
-        return Streams(
-            self.cell.run / safe_file_name(self.work.std_output, "std.out"),
-            self.cell.run / safe_file_name(self.work.std_error, "std.err"),
-        )
-
     def _run_payload(self, command: Sequence[str]) -> Outcome:
-        work, cell, shop = self.work, self.cell, self._shop
+        output, error = (self.cell.run / name for name in self._program.stream_names())
         self.outbox.state("Running", minor=APPLICATION)
+        try:
+            self._payload = self._start(command, Streams(output, error))
+        except StageFailure as failure:
+            return self._ruled(failure.outcome)
+        self.outbox.parameters({"PayloadPID": self._payload.pid})
+        self._result = self._attend(self._payload)
+        self._program.tell(self.cell, is_last=True)
+        return self._judge(self._result.exit_code)
+
+    def _start(self, command: Sequence[str], streams: Streams, *, is_late: bool = False) -> Payload:
+        """Starts what can be stopped from now on; the first of a job is noted before. After a verdict nothing starts
+        but what is `is_late`."""
+        shop = self._shop
         with self._lock:
-            if self._verdict is not None:
-                return self._ruled(Outcome("Failed", "Received Kill signal"))
+            if self._verdict is not None and not is_late:
+                raise StageFailure("Received Kill signal", "", error_class="user")
             try:
-                shop.starts.note(work.job_id)
+                if not self._is_started:
+                    shop.starts.note(self.work.job_id)
             except OSError as error:
                 text = "The start of the payload could not be recorded: %s" % error
-                return Outcome("Failed", "Job Wrapper Initialization", short(text), "host")
-            self._payload = self._start(command, self._streams())
-        self.outbox.parameters({"PayloadPID": self._payload.pid})
+                raise StageFailure("Job Wrapper Initialization", short(text), error_class="host") from error
+            self._is_started = True
+            self._attended = Payload(
+                shop.walls.command(replace(self.cell, devices=self._share.devices()), command),
+                self._environment(),
+                streams=streams,
+                uid=self.cell.uid,
+                in_namespace=shop.walls.level == "namespace",
+                prefix=self._share.prefix(),
+            )
+            return self._attended
+
+    def _attend(self, payload: Payload) -> Result:
+        """Waits for its end, under the eye of the watchdog."""
+        cell, shop = self.cell, self._shop
         shop.watchdog.add(
             Watched(
-                work=work,
-                payload=self._payload,
+                work=self.work,
+                payload=payload,
                 outbox=self.outbox,
                 directory=cell.run,
                 disk_paths=(cell.run, cell.tmp),
                 stop=self.stop,
                 mask=shop.mask,
                 ends_at=shop.ends_at,
+                look=lambda: self._program.tell(cell),
             )
         )
         try:
-            self._result = self._payload.wait()
+            return payload.wait()
         finally:
-            shop.watchdog.remove(work.job_id)
-        return self._judge(self._result.exit_code)
-
-    def _start(self, command: Sequence[str], streams: Streams) -> Payload:
-        walls = self._shop.walls
-        return Payload(
-            walls.command(replace(self.cell, devices=self._share.devices()), command),
-            self._environment(),
-            streams=streams,
-            uid=self.cell.uid,
-            in_namespace=walls.level == "namespace",
-            prefix=self._share.prefix(),
-        )
+            shop.watchdog.remove(self.work.job_id)
 
     def _judge(self, exit_code: int) -> Outcome:
         complaint = self._memory_complaint(exit_code) if exit_code else None
@@ -272,11 +253,10 @@ class Wrapper:
             if outcome.status is not None:
                 self.outbox.state("Completing", minor=outcome.minor, application=outcome.application)
             return outcome
-        application = None if exit_code == 0 else "Exited With Status %d" % exit_code
-        self.outbox.state("Completing", minor=BAD if exit_code else GOOD, application=application)
-        if exit_code == 0:
-            return Outcome("Done", "Execution Complete")
-        return Outcome("Failed", BAD, application, "payload")
+        outcome = self._program.ended(self.cell, exit_code)
+        minor = GOOD if outcome.is_good else outcome.minor
+        self.outbox.state("Completing", minor=minor, application=outcome.application)
+        return outcome
 
     def _memory_complaint(self, exit_code: int) -> Optional[str]:
         """What to say of a payload that had too much: what the kernel tells, else who was killed near its limit."""
@@ -295,19 +275,52 @@ class Wrapper:
             return otherwise
         return Outcome(verdict.status, verdict.minor, verdict.application, verdict.error_class)
 
-    def _run_commands(self, stage: str) -> None:
-        for number, command in enumerate(self._shop.commands.get(stage, ())):
-            streams = Streams(
-                self.cell.tmp / ("%s-%d.log" % (stage, number)), self.cell.tmp / ("%s-%d.log" % (stage, number))
-            )
-            process = self._start(command, streams)
+    # -- commands of the community ----------------------------------------------------------------------------------
+
+    def _run_before(self) -> Optional[Outcome]:
+        """Runs the commands of stage `pre`; returns the outcome of the job if one fails."""
+        with self._stage("pre"):
             try:
-                code = process.wait().exit_code
-            finally:
-                process.close()
-            if code != 0:
-                text = "%s command %s exited with status %d" % (stage, command[0], code)
-                raise StageFailure("JobWrapper execution", text, error_class="site")
+                for command in self._commands.of("pre"):
+                    self._commands.run(command, self.cell, self._run_command)
+            except StageFailure as failure:
+                return self._ruled(failure.outcome)
+        return None
+
+    def _run_after(self, outcome: Outcome) -> Outcome:
+        """Runs the commands of stage `post`, which see how the job ended and may change it."""
+        before: Optional[RunResult] = None
+        for command in self._commands.of("post"):
+            if self._is_hurried or not (outcome.is_good or command.is_always):
+                continue
+            before = before or self._note_result(outcome)
+            try:
+                self._commands.run(command, self.cell, self._run_command)
+            except StageFailure as failure:
+                outcome = failure.outcome if outcome.is_good else outcome
+                continue
+            after = read_result(self._program.result_path(self.cell), self.cell.uid)
+            is_decided = self._verdict is not None or outcome.error_class == "host"
+            if not is_decided and after is not None and after.status != before.status:
+                outcome, before = after.outcome(), after
+        return self._ruled(outcome)
+
+    def _note_result(self, outcome: Outcome) -> RunResult:
+        exit_code = self._result.exit_code if self._result is not None else 1
+        return self._program.note_result(self.cell, outcome, exit_code)
+
+    def _run_command(self, words: Sequence[str], streams: Streams) -> int:
+        with self._lock:
+            is_late = self._verdict is not None
+        process = self._start(words, streams, is_late=is_late)
+        timer = threading.Timer(COMMAND_PATIENCE_S, process.end, (KILL_GRACE_S,))
+        try:
+            if is_late:
+                timer.start()
+            return self._attend(process).exit_code
+        finally:
+            timer.cancel()
+            process.close()
 
     # -- the end ----------------------------------------------------------------------------------------------------
 
@@ -315,64 +328,51 @@ class Wrapper:
         with self._stage("finally"):
             try:
                 self._upload(outcome)
-            except (SandboxFailure, Unreachable, OSError) as error:
+            except (SandboxFailure, BadOutputs, Refused, Unreachable, OSError) as error:
                 log.error("job %d: the output sandbox is lost: %s", self.work.job_id, error)
                 self.outbox.parameters({"OutputSandboxProblem": short(error)})
                 if outcome.is_good:
-                    return Outcome("Failed", "Uploading Output Sandbox", short(error), "output_upload")
+                    return Outcome("Failed", UPLOADING, short(error), "output_upload")
         return outcome
 
     def _upload(self, outcome: Outcome) -> None:
         """Uploads what the job listed and both standard streams, also after a failure: that is when they matter."""
         if not self.cell.run.is_dir():
             return
-        streams = [safe_file_name(self.work.std_output, "std.out"), safe_file_name(self.work.std_error, "std.err")]
-        names, missing = find_outputs(self.cell.run, self.work.output_sandbox)
-        more, _ = find_outputs(self.cell.run, map(glob.escape, streams))
-        names += [name for name in more if name not in names]
-        names = [name for name in names if name not in streams or (self.cell.run / name).lstat().st_size]
-        if missing and outcome.is_good:
-            missing = [name for name in missing if name not in streams]
-        if missing:
-            self.outbox.parameters({"OutputSandboxMissingFiles": ", ".join(missing)[:1000]})
-        extra: List[Tuple[str, bytes]] = [] if outcome.is_good else [("weyl-wrapper.txt", self._account(outcome))]
+        try:
+            found = self._program.leavings(self.cell, outcome)
+        except BadOutputs as error:
+            lost = Outcome("Failed", UPLOADING, short(error), "output_upload")
+            self._deliver(self._program.with_streams(self.cell, lost, [], []), lost)
+            raise
+        self._deliver(found, outcome)
+
+    def _deliver(self, found: Leavings, outcome: Outcome) -> None:
+        if found.missing:
+            self.outbox.parameters({"OutputSandboxMissingFiles": ", ".join(found.missing)[:1000]})
+        logs, _ = find_outputs(self.cell.run, self._commands.logs())
+        names = [*found.names, *(name for name in logs if name not in found.names)]
+        extra = list(found.extra)
+        if not outcome.is_good:
+            extra.append(("weyl-wrapper.txt", account(outcome, self._stages_s, self._shop.facts)))
         if not names and not extra:
             return
         with self._lock:
             patience_s = HURRIED_PATIENCE_S if self._is_hurried else OUTPUT_PATIENCE_S
         tells_status = outcome.status is not None
         if tells_status:
-            self.outbox.state(minor="Uploading Output Sandbox")
+            self.outbox.state(minor=UPLOADING)
         content = pack(self.cell.run, names, extra=extra, owner=self.cell.uid)
-        self._shop.sandboxes.upload(self.work.job_id, content, patience_s=patience_s)
+        pfn = self._shop.sandboxes.upload(self.work.job_id, content, patience_s=patience_s)
+        if found.manifest is not None:
+            self._shop.server.record_outputs(self.work.job_id, pfn, found.manifest, patience_s=patience_s)
         if tells_status:
             self.outbox.state(minor="Output Sandbox Uploaded")
-
-    def _account(self, outcome: Outcome) -> bytes:
-        """What went wrong, for whoever opens the output of a failed job."""
-        lines = ["%s: %s" % (outcome.status or "Killed", outcome.minor)]
-        if outcome.application:
-            lines.append(outcome.application)
-        lines += ["stage %-8s %8.3f s" % item for item in self._stages_s.items()]
-        lines += ["%s: %s" % item for item in self._shop.facts.items()]
-        return ("\n".join(lines) + "\n").encode()
 
     def _report_end(self, outcome: Outcome) -> None:
         parameters: Dict[str, Any] = {"StageTimes(s)": dict(self._stages_s)}
         if self._result is not None:
-            result = self._result
-            parameters.update(
-                {
-                    "PayloadExitCode": result.exit_code,
-                    "TotalCPUTime(s)": int(result.cpu_s),
-                    "NormCPUTime(s)": int(result.cpu_s * self._shop.power_db12),
-                    "CPUNormalizationFactor": int(self._shop.power_db12),
-                    "WallClockTime(s)": round(result.wall_s, 3),
-                    "CPUTime(s)": round(result.cpu_s, 3),
-                    "Memory(kB)": result.memory_kb,
-                    "Memory(MB)": result.memory_kb // 1024,
-                }
-            )
+            parameters.update(self._result.parameters(self._shop.power_db12))
         if outcome.error_class is not None:
             parameters["ErrorClass"] = outcome.error_class
         self.outbox.parameters(parameters)

@@ -37,6 +37,9 @@ class Job:
     heartbeats: list[dict[str, Any]] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
+    input_object: str = "{}"
+    manifests: list[dict[str, Any]] = field(default_factory=list)
+    """Bodies of the recorded CWL outputs."""
     tokens: int = 0
 
     def minors(self) -> list[str]:
@@ -60,6 +63,9 @@ class StandIn:
         self.matches: list[dict[str, Any]] = []
         self.settings: dict[str, Any] = {"report_every_s": 0.3}
         self.objects: dict[str, bytes] = {}
+        self.archives: dict[str, bytes] = {}
+        """Engines, commands and bundles, by their hash."""
+        self.refuses_outputs = False
         self.pilot: dict[str, Any] = {}
         self.log: list[str] = []
         self.action = "continue"
@@ -106,6 +112,19 @@ class StandIn:
         self.objects[key] = content
         return "SB:SandboxSE|" + key
 
+    def put_archive(self, content: bytes) -> dict[str, Any]:
+        """Stores an engine or a command; returns what the pilot is told of it."""
+        digest = hashlib.sha256(content).hexdigest()
+        self.archives[digest] = content
+        return {"sha256": digest, "size": len(content)}
+
+    def put_bundle(self, **files: str) -> dict[str, Any]:
+        """Stores a bundle whose entry is `main.cwl`; returns the `workflow` of a work document."""
+        archive = bundle_archive({f"{name}.cwl": text.encode() for name, text in files.items()})
+        bundle = hashlib.sha256(archive[0]).hexdigest()
+        self.archives[bundle] = archive[1]
+        return {"bundle": bundle, "fragment": None}
+
     def output(self, job_id: int) -> dict[str, bytes]:
         """Files of a job's output sandbox."""
         content = self.objects[self.jobs[job_id].outputs[-1].partition("|")[2]]
@@ -126,6 +145,15 @@ class StandIn:
         document = json.loads(body) if body else None
         if path.startswith("/api/pilots/token"):
             return self._token(path, document)
+        known = re.fullmatch("/api/(?:pilots/(?:engines|commands)|workflows)/([0-9a-f]{64})(?:/archive)?", path)
+        if known is not None and path.startswith("/api/pilots"):
+            assert token == self.pilot_token
+            return (
+                (200, {"url": f"{self.url}/store/{known.group(1)}"}) if known.group(1) in self.archives else (404, {})
+            )
+        if known is not None:
+            assert token.startswith("job-token-")
+            return 200, self.archives[known.group(1)]
         if path in ("/api/matcher/match", "/api/pilots/metadata") or path.startswith("/api/matcher/jobs/"):
             return self._pilot_route(path, token, document)
         return self._job_route(path, query, token, document)
@@ -189,6 +217,11 @@ class StandIn:
         if path == f"/api/jobs/{job_id}/sandbox/output":
             job.outputs.append(document)
             return 200, None
+        if path == f"/api/jobs/{job_id}/input-object":
+            return 200, job.input_object.encode()
+        if path == f"/api/jobs/{job_id}/outputs":
+            job.manifests.append(document)
+            return (403, {"detail": "Another run has this job"}) if self.refuses_outputs else (200, None)
         assert path == "/api/jobs/sandbox"
         if document is None:
             return 200, {"url": self.url + "/store" + query["pfn"][0].partition("|")[2], "expires_in": 300}
@@ -200,7 +233,7 @@ class StandIn:
     def _store(self, method: str, path: str, token: str, body: bytes) -> tuple[int, Any]:
         assert not token, "a token was sent to the object store"
         if method == "GET":
-            return 200, self.objects[path.removeprefix("/store")]
+            return 200, self.objects.get(path.removeprefix("/store")) or self.archives[path.removeprefix("/store/")]
         boundary = body.split(b"\r\n", 1)[0]
         parts = [part[2:-2].partition(b"\r\n\r\n") for part in body.split(boundary)[1:-1]]
         fields = {re.search(rb'name="([^"]+)"', head).group(1).decode(): value for head, _, value in parts}  # type: ignore[union-attr]
@@ -208,6 +241,20 @@ class StandIn:
         assert int(fields["size"]) == len(fields["file"])
         self.objects[fields["key"].decode()] = fields["file"]
         return 204, None
+
+
+def bundle_archive(files: dict[str, bytes], entry: str = "main.cwl") -> tuple[bytes, bytes]:
+    """Return the manifest of a bundle, in canonical JSON, and the tar that nodes get."""
+    listed = {name: {"sha256": hashlib.sha256(text).hexdigest(), "size": len(text)} for name, text in files.items()}
+    document = {"v": 1, "entry": entry, "fragment": None, "files": listed}
+    manifest = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, content in (("manifest.json", manifest), *((f"files/{name}", text) for name, text in files.items())):
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return manifest, buffer.getvalue()
 
 
 def _handler(state: StandIn) -> type[BaseHTTPRequestHandler]:
@@ -231,7 +278,7 @@ def _handler(state: StandIn) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = do_PATCH = handle_any  # noqa: N815
+        do_GET = do_POST = do_PATCH = do_PUT = handle_any  # noqa: N815
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Tests look at `requests` instead."""

@@ -43,7 +43,7 @@ class BrokenGroup:
 
 def shop(directory: Path, server: Server | None = None) -> Shop:
     """Return a pilot's shop with one GPU and sandboxes that break."""
-    door = server or Journal(directory)
+    door = server or Journal(directory, directory / "bundle.json")
     return Shop(
         server=door,
         sandboxes=BrokenSandboxes(door, directory),
@@ -113,7 +113,7 @@ class GivesTwoJobs(Journal):
 
 
 def test_a_pilot_goes_on_after_a_job_of_which_even_the_end_fails(tmp_path: Path) -> None:
-    door = GivesTwoJobs(tmp_path)
+    door = GivesTwoJobs(tmp_path, tmp_path / "bundle.json")
     own = shop(tmp_path, door)
     node = Node("here", "m", (), (), 10.0, Allocation(cores=1, ram_mb=1000, scratch_mb=1000, slots=1))
     rules = Rules(ends_at=time.monotonic() + 86_400, empty_matches_max=1, long_poll_s=0, pause_first_s=0)

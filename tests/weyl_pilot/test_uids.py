@@ -223,7 +223,7 @@ def test_keys_of_a_payload_end_with_its_user() -> None:
 
 
 def test_a_job_goes_back_with_an_error_of_the_host_where_no_user_is_free(tmp_path: Path) -> None:
-    journal = Journal(tmp_path)
+    journal = Journal(tmp_path, tmp_path / "bundle.json")
     shop = Shop(
         server=journal,
         sandboxes=Sandboxes(journal, tmp_path),

@@ -6,11 +6,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from schema_salad.ref_resolver import uri_file_path
 
-from weyl_engine.running.locations import CLASSES, FRAGMENT_SAFE, Locations
+from weyl_engine.running.locations import CLASSES, Locations
 from weyl_engine.running.workplace import Workplace
 
 BLOCK = 1 << 20
@@ -34,7 +33,7 @@ class Gathering:
         """Real path before and name in the output object -> path now."""
 
     def gathered(self, outputs: Any) -> Any:
-        """Return the output object with locations relative to the job's directory, `outputs/lines.txt`.
+        """Return the output object with plain paths below the job's directory as locations, `outputs/lines.txt`.
 
         Raises Escaped when an output is a link that leaves the directory of the job.
         """
@@ -90,8 +89,7 @@ class Gathering:
 
     def _local(self, entry: dict[str, Any], path: Path) -> dict[str, Any]:
         """Describe what lies below `outputs/`; the listing of a directory is what cwltool has seen in it."""
-        relative = quote(str(path.relative_to(self._place.base)), safe=FRAGMENT_SAFE)
-        described = _described(entry, relative, path)
+        described = _described(entry, str(path.relative_to(self._place.base)), path)
         if "listing" in entry:
             described["listing"] = [self._local(item, path / _basename(item)) for item in entry["listing"]]
         return described
