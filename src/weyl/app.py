@@ -58,7 +58,9 @@ async def _open_ground(services: Services, settings: Settings, extension: Extens
     stack.push_async_callback(db.close)
     clock = await stack.enter_async_context(keeping_time(db))
     config = ConfigStore(
-        settings.config_url, check_every_s=settings.config_check_every_s, model=with_sections(extension.sections)
+        settings.config_url,
+        check_every_s=settings.config_check_every_s,
+        model=with_sections(extension.sections, extension.payload_commands),
     )
     await config.start()
     stack.push_async_callback(config.stop)

@@ -327,7 +327,8 @@ def _command_problems() -> Iterator[str]:
 
 def _config_problems(file: Path, extensions: Sequence[Extension]) -> list[str]:
     try:
-        parse_config(file.read_text(), with_sections(activate(extensions).sections))
+        whole = activate(extensions)
+        parse_config(file.read_text(), with_sections(whole.sections, whole.payload_commands))
     except InvalidConfig as error:
         return [f"{file}: {problem}" for problem in error.problems]
     except (OSError, UnicodeDecodeError) as error:

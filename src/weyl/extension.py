@@ -23,6 +23,7 @@ from weyl.kit.operations import policy_problems, replacement_problems
 from weyl.kit.points import mapping, sequence
 from weyl.kit.room import Room
 from weyl.kit.services import Key
+from weyl.pilots.commands import PAYLOAD_COMMANDS, PayloadCommand, command_problems
 from weyl.pilots.compute_elements.driver import DRIVERS, DriverFactory
 from weyl.preparation.additions import PREPARATION_CHECKS, PreparationCheck
 
@@ -154,6 +155,13 @@ class Extension(Room):
     """Say which jobs the package still refers to: these are neither cleaned nor removed."""
     compute_elements: Mapping[str, DriverFactory] = mapping("The driver {} of computing elements", key=DRIVERS)
     """Drivers of computing elements by the name that the configuration's `Driver` uses."""
+    payload_commands: Mapping[str, PayloadCommand] = mapping(
+        "The payload command {}",
+        check=lambda part, _: (f"{part.name}: {problem}" for problem in command_problems(part.payload_commands)),
+        key=PAYLOAD_COMMANDS,
+    )
+    """Programs that run before or after payloads, by the name that `CWL.PerJobType.<type>.Commands` of the
+    configuration uses."""
     tables: Sequence[Table] = sequence(check=_table_problems)
     """Tables of the package, on `weyl.kit.db.metadata`; each name starts with the extension's name and `_`."""
     migrations: Mapping[str, str] = mapping("The line of migrations {}")

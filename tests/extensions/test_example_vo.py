@@ -78,7 +78,7 @@ def test_the_tests_of_the_package_pass(target: Path, tmp_path: Path) -> None:
 def test_the_package_is_listed_and_checked(target: Path, tmp_path: Path) -> None:
     [row] = json.loads(run([*WEYL, "extensions", "list", "-o", "json"], target).stdout)
     assert (row["Package"], row["Version"]) == ("example-vo", "1.0")
-    for what in ("sections (1)", "job_attributes (1)", "migrations (1)", "commands (1)"):
+    for what in ("sections (1)", "job_attributes (1)", "payload_commands (1)", "migrations (1)", " commands (1)"):
         assert what in row["Adds"]
     write(tmp_path, "default.yml", "DIRAC: {}\nRegistry: {}\n" + block("yaml"))
     checked = run([*WEYL, "extensions", "check", "--config", str(tmp_path / "default.yml")], target)
@@ -150,7 +150,8 @@ class Served:
     def configure(self, message: str, **section: Any) -> None:
         """Commit the extension's section."""
         document: dict[str, Any] = config_document()
-        document["Registry"]["voa"]["Groups"]["admin"]["Properties"].append("CampaignManager")
+        # A list of its own: that of the suite is every document's.
+        document["Registry"]["voa"]["Groups"]["admin"]["Properties"] = [*GROUPS["admin"], "CampaignManager"]
         self.installation.commit_config({**document, "Extensions": {"example_vo": section}}, message)
 
 

@@ -20,11 +20,13 @@ from tests.infra.app import Application, Installation, config_document, running_
 from tests.pilots.test_credentials import mint, redeem
 
 from weyl.demo.seaweedfs import RunningStore
+from weyl.kit.s3 import STORE
 from weyl.pilots import engines
 from weyl.pilots.engines import distributions, pack, read_engine, source
-from weyl.pilots.errors import BadEngine, EngineNotFound
+from weyl.pilots.errors import ArchiveNotFound, BadEngine
 from weyl.pilots.permits import PilotItself
 from weyl.pilots.service.engines import Engines, pack_once
+from weyl.pilots.service.shelf import Shelf
 from weyl.pilots.service.yard import YARD
 from weyl.pilots.tarballs import write_tarball
 
@@ -166,7 +168,7 @@ async def test_further_archives_come_from_a_directory_and_bad_ones_are_passed_ov
 
 
 def replace_engines(application: Application, *, cache: Path, directory: Path | None = None) -> Engines:
-    return Engines(application.services[YARD].engines.store, cache=cache, directory=directory)
+    return Engines(Shelf(application.services[STORE], "engines"), cache=cache, directory=directory)
 
 
 async def test_where_it_cannot_be_packed_the_others_are_told_all_the_same(
@@ -240,7 +242,7 @@ async def test_an_archive_of_another_server_is_found_in_the_store(
     path = an_archive(tmp_path / "other.tar.gz", content=str(tmp_path).encode())
     sha256 = read_engine(path).sha256
     here = application.services[YARD].engines
-    with pytest.raises(EngineNotFound):
+    with pytest.raises(ArchiveNotFound):
         await here.url(ITSELF, sha256)
     await elsewhere.url(ITSELF, sha256)
     assert sha256 in await here.url(ITSELF, sha256)

@@ -1,6 +1,10 @@
 """The extension on its own: the rules of campaigns, and that all of it fits into weyl."""
 
 import asyncio
+import json
+import os
+import subprocess
+from importlib.resources import files
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -77,3 +81,20 @@ def test_pilots_run_at_the_lowest_priority(tmp_path: Path) -> None:
 
     # `nice` without arguments prints the priority that it runs at.
     assert asyncio.run(output()) == b"19\n"
+
+
+def test_the_report_tells_how_a_job_ended_and_what_it_left(tmp_path: Path) -> None:
+    command = EXTENSION.payload_commands["campaign_report"]
+    result, job = tmp_path / "result.json", tmp_path / "job"
+    result.write_text('{"status": "permanentFail", "exit_code": 3, "message": ""}')
+    job.mkdir()
+    (job / "events.txt").write_text("42\n")
+    words = [word.format(archive=files("example_vo") / "payload") for word in command.command]
+    environ = {**os.environ, "WEYL_JOB_ID": "7", "WEYL_RESULT_FILE": str(result)}
+    subprocess.run(words, cwd=job, env=environ, check=True)
+    assert json.loads((job / "campaign-report.json").read_text()) == {
+        "job": 7,
+        "status": "permanentFail",
+        "exit_code": 3,
+        "files": {"events.txt": 3},
+    }

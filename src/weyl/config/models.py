@@ -1,7 +1,7 @@
 """The whole configuration document as one typed, immutable tree."""
 
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import Field, create_model, model_validator
 
@@ -33,6 +33,9 @@ def merge_below(upper: Any, lower: Any) -> Any:
 
 class Config(Section):
     """The configuration that a revision of the repository holds."""
+
+    known_commands: ClassVar[frozenset[str] | None] = None
+    """Names of the payload commands that are installed; None for those who check a file elsewhere."""
 
     dirac: Installation
     registry: dict[str, Organisation]
@@ -76,11 +79,16 @@ def _is_said(extensions: Any) -> bool:
     return bool(type(extensions).model_fields) if isinstance(extensions, Section) else bool(extensions)
 
 
-def with_sections(sections: Mapping[str, type[Section]]) -> type[Config]:
-    """Return the configuration with one section an extension, by its name, below `Extensions`; others are refused."""
+def with_sections(sections: Mapping[str, type[Section]], commands: Iterable[str] | None = None) -> type[Config]:
+    """Return the configuration with one section an extension, by its name, below `Extensions`; others are refused.
+
+    So are the names of payload commands that are not among `commands`, if these are given.
+    """
     fields: dict[str, Any] = {name: _field(model, name) for name, model in sections.items()}
     extensions = create_model("Extensions", __base__=Section, **fields)
-    return create_model("Config", __base__=Config, extensions=_field(extensions, "Extensions"))
+    model = create_model("Config", __base__=Config, extensions=_field(extensions, "Extensions"))
+    model.known_commands = None if commands is None else frozenset(commands)
+    return model
 
 
 def _field(model: type[Section], alias: str) -> tuple[Any, Any]:

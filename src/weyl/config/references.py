@@ -1,6 +1,6 @@
 """Names in the configuration that do not fit together: those that nothing has, and those that two users have."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ class Misfit(NamedTuple):
 def misfits(config: Config) -> Iterator[Misfit]:
     """Yield the names that do not fit together."""
     yield from _dangling(config)
+    yield from _unknown_commands(config)
     yield from _doubled(config)
 
 
@@ -56,6 +57,19 @@ def _dangling(config: Config) -> Iterator[Misfit]:
                     yield Misfit(listed_at, f"is not a storage element of Resources.StorageElements{near}")
 
 
-def _nearest(name: str, known: Mapping[str, object]) -> str:
+def _unknown_commands(config: Config) -> Iterator[Misfit]:
+    """Yield the names of payload commands that no installed extension has, where it is known which are installed."""
+    known = type(config).known_commands
+    if known is None:
+        return
+    for vo, operations in config.operations.items():
+        for job_type, hints in operations.cwl.per_job_type.items():
+            for index, name in enumerate(hints.commands):
+                if name not in known:
+                    at = ("Operations", vo, "CWL", "PerJobType", job_type, "Commands", index)
+                    yield Misfit(at, f"is not a payload command of an installed extension{_nearest(name, known)}")
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
     near = get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"; did you mean {near[0]}?" if near else ""

@@ -11,6 +11,7 @@ from weyl.kit.following import FOLLOWERS
 from weyl.kit.metrics import METRICS
 from weyl.kit.room import Room
 from weyl.kit.services import BEFORE_STOP, Services
+from weyl.matcher.additions import WORK_COMMANDS
 from weyl.matcher.routes import explain_router, router
 from weyl.matcher.service.explain import EXPLAINER, ORIGINS, PILOTS_SEEN, Explainer
 from weyl.matcher.service.explain_offers import OFFER_EXPLAINER, OfferExplainer
@@ -39,6 +40,7 @@ async def _serving(services: Services) -> AsyncIterator[None]:
         services.hold(OUTLOOK, explainer.outlook)
         services[FOLLOWERS].extend(matcher.followers)
         services[BEFORE_STOP].append(matcher.send_away)
+        matcher.commands_of = services.later(WORK_COMMANDS)
         metrics.gauge(
             "weyl_matcher_classes", "Classes of waiting jobs in this process's index.", lambda: len(matcher.index)
         )

@@ -52,8 +52,8 @@ class NoPeppers(Unavailable):
     """The installation has no key to protect pilot secrets with."""
 
 
-class EngineNotFound(NotFound):
-    """There is no archive of the engine, or of payload commands, with this digest."""
+class ArchiveNotFound(NotFound):
+    """There is no engine, and there are no files of payload commands, with this digest."""
 
 
 class BadEngine(BadRequest):

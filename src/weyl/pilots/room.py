@@ -11,11 +11,14 @@ from weyl.kit.http import VERIFIER
 from weyl.kit.room import Room
 from weyl.kit.s3 import STORE
 from weyl.kit.services import Services
+from weyl.matcher.additions import WORK_COMMANDS
 from weyl.matcher.service.explain import PILOTS_SEEN
 from weyl.matcher.service.matcher import ADVICE
+from weyl.pilots.commands import PAYLOAD_COMMANDS
 from weyl.pilots.compute_elements.driver import DRIVERS
 from weyl.pilots.routes import router
 from weyl.pilots.service import figures, hosts
+from weyl.pilots.service.commands import COMMANDS, Commands
 from weyl.pilots.service.feed import PilotFeed
 from weyl.pilots.service.revocations import RevocationGuard
 from weyl.pilots.service.yard import YARD, Yard
@@ -25,6 +28,9 @@ from weyl.settings import SETTINGS
 
 
 def _state(services: Services) -> None:
+    commands = Commands(services[PAYLOAD_COMMANDS], config=services[CONFIG], store=services[STORE])
+    services.hold(COMMANDS, commands)
+    services.hold(WORK_COMMANDS, commands.of)
     services.hold(
         YARD,
         Yard.open(

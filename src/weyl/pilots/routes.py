@@ -49,6 +49,7 @@ from weyl.pilots.models import (
 )
 from weyl.pilots.queries.submission import select_plans
 from weyl.pilots.service import credentials, draining, hosts, logs, polling, registry, why
+from weyl.pilots.service.commands import COMMANDS, Commands
 from weyl.pilots.service.credentials import Issuer, Refusal
 from weyl.pilots.service.yard import YARD, Yard
 from weyl.settings import SETTINGS
@@ -77,6 +78,7 @@ async def told_engines(request: Request, config: CurrentConfig) -> list[dict[str
 
 CurrentIssuer = Annotated[Issuer, Depends(pilot_issuer)]
 CurrentYard = Annotated[Yard, Depends(YARD.dependency)]
+CurrentCommands = Annotated[Commands, Depends(COMMANDS.dependency)]
 Engines = Annotated[list[dict[str, str | int]], Depends(told_engines)]
 Sha256 = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
 Address = Annotated[str, Depends(counted_address)]
@@ -255,3 +257,9 @@ async def get_output(stamp: Name, user: CurrentUser, yard: CurrentYard) -> Pilot
 async def get_engine(sha256: Sha256, pilot: CurrentPilot, yard: CurrentYard) -> PilotFile:
     """Answer with where an archive of the engine that runs CWL can be fetched; pilots are told of them."""
     return PilotFile(url=await yard.engines.url(policy.is_itself(pilot), sha256))
+
+
+@router.get("/commands/{sha256}", operation_id="pilots_get_command")
+async def get_command(sha256: Sha256, pilot: CurrentPilot, commands: CurrentCommands) -> PilotFile:
+    """Answer with where the files of a payload command can be fetched; the work of jobs names them."""
+    return PilotFile(url=await commands.url(policy.is_itself(pilot), sha256))

@@ -9,6 +9,7 @@ from example_vo.tasks import tasks
 from example_vo.views import VIEWS
 from weyl.descriptions.attributes import JobAttribute
 from weyl.extension import Extension
+from weyl.pilots.commands import PayloadCommand
 
 EXTENSION = Extension(
     name="example_vo",
@@ -23,5 +24,10 @@ EXTENSION = Extension(
     migrations={"example_vo": "example_vo:migrations"},
     tasks=[tasks],
     compute_elements={"nice": NiceComputeElement},
+    payload_commands={
+        "campaign_report": PayloadCommand(
+            archive="example_vo:payload", command=("python3", "{archive}/report.py"), always=True
+        )
+    },
     views=VIEWS,
 )

@@ -12,6 +12,7 @@ from weyl.auth.tokens import JobIdentity, job_claims
 from weyl.descriptions.errors import BadAttribute
 from weyl.kit import json
 from weyl.kit.ids import uuid7
+from weyl.matcher.additions import CommandsOf
 from weyl.matcher.models import TOKENS_INLINE_MAX, Allocated, JobToken, MatchAnswer, MatchedJob, Miss, PayloadLimits
 from weyl.matcher.planning import Attempt, Bound
 from weyl.matcher.queries.claims import BoundJob
@@ -83,6 +84,14 @@ def hit(stamp: str, bound: Sequence[Bound], tokens: JobTokens, now: datetime) ->
         miss=None,
         action="continue",
     )
+
+
+def equipped(answer: MatchAnswer, commands_of: CommandsOf) -> MatchAnswer:
+    """Add to the work of each job the commands that run around payloads of its type, where there are any."""
+    for job in answer.jobs:
+        if commands := commands_of(job.work["vo"], job.work["job_type"]):
+            job.work["commands"] = commands
+    return answer
 
 
 def body_of(answer: MatchAnswer) -> bytes:

@@ -16,6 +16,7 @@ from weyl.kit.background import end_task
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.kit.services import Key
+from weyl.matcher.additions import CommandsOf, no_commands
 from weyl.matcher.errors import JobNotBound, RequestRepeated
 from weyl.matcher.index import Index
 from weyl.matcher.models import JobToken, MatchAnswer, MatchRequest, Offer
@@ -100,6 +101,8 @@ class Matcher:
     ) -> None:
         self.observe: Callable[[float], None] = lambda _: None
         """Gets the seconds that each try to match took; who wires the process may replace it."""
+        self.commands_of: CommandsOf = no_commands
+        """Tells which commands run around payloads; who wires the process may replace it."""
         self.index = Index()
         self.parking = Parking()
         self.freshness = Freshness(
@@ -198,12 +201,14 @@ class Matcher:
         try:
             has_waited = await self._try_until(attempt, request, is_gone, place=pilot.place)
         except RequestRepeated:
-            return await self._replay.answer(pilot.stamp, request.request_id or "", self._clock(), REQUEST_KEPT_FOR)
+            again = await self._replay.answer(pilot.stamp, request.request_id or "", self._clock(), REQUEST_KEPT_FOR)
+            return answers.equipped(again, self.commands_of)
         self._offers.note(request.offer, pilot.place, is_hit=bool(attempt.bound))
         miss = None if attempt.bound else attempt.miss or "busy"
         self._pilots.note(pilot.stamp, request.offer, miss, self._clock())
         if attempt.bound:
-            return answers.hit(pilot.stamp, attempt.bound, self._tokens, self._clock())
+            answer = answers.hit(pilot.stamp, attempt.bound, self._tokens, self._clock())
+            return answers.equipped(answer, self.commands_of)
         if (action := self._action(pilot.stamp)) != "continue":
             return answers.dismissed(action)
         return answers.missed(attempt, has_waited=has_waited)

@@ -12,19 +12,18 @@ from typing import NamedTuple
 
 import structlog
 
-from weyl.kit.s3 import ObjectStore
 from weyl.pilots import engines
 from weyl.pilots.compute_elements.directory import UntrustedDirectory, make_trusted
 from weyl.pilots.engines import Engine
-from weyl.pilots.errors import BadEngine, EngineNotFound
+from weyl.pilots.errors import BadEngine
 from weyl.pilots.permits import PilotItself
+from weyl.pilots.service.shelf import Shelf
 from weyl.pilots.tarballs import SUFFIX
 
 log = structlog.get_logger(__name__)
 
 FOLDER = ".engines"
 """Where our own is kept, below the directory of pilots: no site can be called so."""
-URL_LIFETIME_S = 300
 TRIED_AGAIN_AFTER_S = 60.0
 PACKED_KEPT_S = 7 * 86_400
 
@@ -47,7 +46,7 @@ class _Seen(NamedTuple):
 class Engines:
     """Answers for a process; nothing is packed, and no file read, before somebody asks."""
 
-    store: ObjectStore
+    shelf: Shelf
     cache: Path
     """Directory of pilots, in which our own archive is kept."""
     directory: Path | None = None
@@ -56,7 +55,6 @@ class Engines:
     _packing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _read: dict[Path, tuple[_Seen, Packed | None]] = field(default_factory=dict)
     _own_machine: str | None = None
-    _stored: set[str] = field(default_factory=set)
 
     async def known(self) -> list[Packed]:
         """Return all archives, our own first, newer Pythons before older ones; what is wrong with one is logged."""
@@ -82,19 +80,11 @@ class Engines:
 
     async def url(self, pilot: PilotItself, sha256: str) -> str:
         """Return where an archive can be fetched for a while; it is stored with the first that asks."""
-        key = f"engines/{sha256}{SUFFIX}"
-        if sha256 not in self._stored:
-            await self.store.make_ready()
-            if await self.store.head(key) is None:
-                await self._put(key, sha256)
-            self._stored.add(sha256)
-        return self.store.download_url(key, expires_s=URL_LIFETIME_S)
+        return await self.shelf.url(pilot, sha256, self._content)
 
-    async def _put(self, key: str, sha256: str) -> None:
+    async def _content(self, sha256: str) -> bytes | None:
         path = next((each.path for each in await self.known() if each.engine.sha256 == sha256), None)
-        if path is None:
-            raise EngineNotFound(f"There is no engine archive with the sha256 {sha256[:12]}…")
-        await self.store.put(key, await asyncio.to_thread(path.read_bytes))
+        return None if path is None else await asyncio.to_thread(path.read_bytes)
 
     async def _packed(self) -> Packed | None:
         """Return our own, which is packed now if it never was here; what fails is not tried again at once."""

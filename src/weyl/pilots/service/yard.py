@@ -19,6 +19,7 @@ from weyl.pilots.need import Means
 from weyl.pilots.secrets import PepperRing
 from weyl.pilots.service.engines import Engines
 from weyl.pilots.service.guarded import GuardedElement
+from weyl.pilots.service.shelf import Shelf
 from weyl.remote.credential_files import credentials_of
 from weyl.settings import Settings
 
@@ -54,7 +55,7 @@ class Yard:
             db=db,
             config=config,
             drivers=drivers,
-            engines=Engines(store, cache=directory, directory=settings.engine_directory),
+            engines=Engines(Shelf(store, "engines"), cache=directory, directory=settings.engine_directory),
             ring=PepperRing(settings.pilot_peppers.get_secret_value()),
             directory=directory,
             url=settings.public_url,
