@@ -34,6 +34,23 @@ async def about_to_take(job_id: int, db: Database, matcher: Matcher) -> AsyncIte
         yield answer
 
 
+async def test_a_job_that_runs_a_workflow_is_told_which(
+    db: Database, submit: Submit, start_matcher: StartMatcher
+) -> None:
+    document = {"Workflow": {"Bundle": "ab", "Fragment": "main"}, "JobName": "%j", "InputSandbox": "%(InputSandbox)s"}
+    await submit(2, document=document)
+    async with db.transaction() as tx:
+        await tx.execute(text("""UPDATE jobs SET parameters = '{"InputSandbox": ["SB:a"]}'"""))
+    matcher = await start_matcher()
+    for _ in range(2):
+        [job] = (await matcher.match(a_pilot(), a_request())).jobs
+        assert job.work["workflow"] == {"bundle": "ab", "fragment": "main"}
+        assert (job.work["job_name"], job.work["input_sandbox"]) == ("%j", ["SB:a"])
+    await submit(1)
+    [job] = (await matcher.match(a_pilot(), a_request())).jobs
+    assert job.work["workflow"] is None
+
+
 async def test_a_claim_is_planned_once_however_long_its_batches_are(db: Database) -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     async with db.transaction() as tx:

@@ -53,23 +53,6 @@ async def test_a_job_of_a_parametric_submission_is_matched_with_its_values(
     assert [job.job_id for job in answer.jobs] == [job_id]
 
 
-async def test_a_job_that_runs_a_workflow_is_told_which(
-    db: Database, submit: Submit, start_matcher: StartMatcher
-) -> None:
-    document = {"Workflow": {"Bundle": "ab", "Fragment": "main"}, "JobName": "%j", "InputSandbox": "%(InputSandbox)s"}
-    await submit(2, document=document)
-    async with db.transaction() as tx:
-        await tx.execute(text("""UPDATE jobs SET parameters = '{"InputSandbox": ["SB:a"]}'"""))
-    matcher = await start_matcher()
-    for _ in range(2):
-        [job] = (await matcher.match(a_pilot(), a_request())).jobs
-        assert job.work["workflow"] == {"bundle": "ab", "fragment": "main"}
-        assert (job.work["job_name"], job.work["input_sandbox"]) == ("%j", ["SB:a"])
-    await submit(1)
-    [job] = (await matcher.match(a_pilot(), a_request())).jobs
-    assert job.work["workflow"] is None
-
-
 async def test_a_match_writes_the_job_its_history_its_pilot_and_the_count(
     db: Database, submit: Submit, start_matcher: StartMatcher
 ) -> None:
