@@ -35,6 +35,9 @@ PAIRS: Mapping[tuple[str, str], str] = {
     ("pilots", "task_queues"): "the health of hosts is kept by the jobs that end there and shown with the pilots",
     ("pilots", "jobs"): "a search for pilots shows their jobs, and a plan counts the cores that jobs leave free",
     ("pilots", "matcher"): "a plan asks what the pilots of a queue have offered",
+    ("cwl", "jobs"): (
+        "a bundle is kept as long as a description names it, and what a job runs is read with how far its steps are"
+    ),
     ("accounting", "jobs"): "the trigger on jobs keeps a record of each run that ends, with its heartbeats",
     ("accounting", "pilots"): "the trigger on pilots keeps a record of each that ends",
 }

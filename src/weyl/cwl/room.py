@@ -1,19 +1,22 @@
 """What the room of workflows hands in."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from weyl.cwl.additions import HINTS
 from weyl.cwl.drivers.compiler import COMPILER, Compiler
 from weyl.cwl.routes import jobs, submission, workflows
 from weyl.cwl.service.compilations import Compilations
+from weyl.cwl.service.looks import origins
 from weyl.cwl.service.submission import WORKFLOWS, Workflows
 from weyl.cwl.tasks import tasks
+from weyl.descriptions.description import Workflow
 from weyl.jobs.additions import SUBMISSION_RULES
-from weyl.kit.db import DATABASE
+from weyl.kit.db import DATABASE, Tx
 from weyl.kit.metrics import METRICS
 from weyl.kit.room import Room
 from weyl.kit.services import Services
+from weyl.matcher.service.explain import ORIGINS, Origins
 from weyl.settings import SETTINGS
 
 
@@ -22,22 +25,23 @@ async def _serving(services: Services) -> AsyncIterator[None]:
     db, compiler = services[DATABASE], Compiler()
     count = services[METRICS].counter("weyl_cwl_compilations", "Documents in CWL that were compiled, well or not.")
     compilations = Compilations(db, compiler, count=count)
-    services.hold(COMPILER, compiler)
-    services.hold(
-        WORKFLOWS,
-        Workflows(
-            db,
-            compiler,
-            compilations,
-            services[HINTS],
-            services[SETTINGS].sandbox_se,
-            services[SUBMISSION_RULES],
-        ),
+    held = Workflows(
+        db, compiler, compilations, services[HINTS], services[SETTINGS].sandbox_se, services[SUBMISSION_RULES]
     )
+    services.hold(COMPILER, compiler)
+    services.hold(WORKFLOWS, held)
+    services.hold(ORIGINS, _origins(held))
     try:
         yield
     finally:
         await compiler.close()
+
+
+def _origins(held: Workflows) -> Origins:
+    async def told(tx: Tx, workflow: Workflow) -> Mapping[str, str]:
+        return await origins(held, tx, workflow)
+
+    return told
 
 
 ROOM = Room(

@@ -13,7 +13,7 @@ from cachetools import LRUCache
 from weyl.cwl.compilation import Compilation
 from weyl.cwl.drivers.compiler import Bundle, Compiler
 from weyl.cwl.queries.compilations import CompilationKey, CompilationRow, select_compilation, upsert_compilation
-from weyl.kit.db import Database
+from weyl.kit.db import Database, Tx
 from weyl.kit.services import Key
 
 KEPT_MAX = 1_000
@@ -58,6 +58,14 @@ class Compilations:
             self._flights[key] = flight
             flight.add_done_callback(lambda _: self._flights.pop(key, None))
         return await asyncio.shield(flight)
+
+    async def kept(self, tx: Tx, bundle_id: bytes, fragment: str | None) -> Compilation | None:
+        """Return what is known already of a bundle, and compile nothing."""
+        key = CompilationKey(bundle_id, fragment or "", self._compiler.version)
+        if (known := self._kept.get(key)) is not None:
+            return known.compilation
+        row = await select_compilation(tx, key)
+        return None if row is None else self._remembered(key, row, row.at)
 
     async def _compiled(
         self, key: CompilationKey, bundle: Bundle, *, user: str, now: datetime, keep: bool

@@ -1,5 +1,6 @@
 """What is shown of workflows that are stored, and of the jobs that run them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,12 +9,15 @@ from weyl.config.models import Config
 from weyl.cwl.compilation import Compilation
 from weyl.cwl.graphs import with_states
 from weyl.cwl.judgement import Judge
+from weyl.cwl.origins import origins_of
 from weyl.cwl.permits import Pusher, WorkflowReader
 from weyl.cwl.problems import shown, warnings_of
 from weyl.cwl.queries.jobs import WorkflowOfJob
 from weyl.cwl.service import bundles
 from weyl.cwl.service.bundles import Source
 from weyl.cwl.service.submission import Workflows, refusal
+from weyl.descriptions.description import Workflow
+from weyl.kit.db import Tx
 
 
 @dataclass(frozen=True)
@@ -80,3 +84,12 @@ async def graph_of_job(service: Workflows, job: WorkflowOfJob, *, user: str, now
     reader = WorkflowReader(job.vo, bytes.fromhex(job.bundle_id))
     looked = await look(service, reader, job.bundle_id, fragment=job.fragment, user=user, now=now)
     return with_states(looked.part("graph"), job.steps)
+
+
+async def origins(service: Workflows, tx: Tx, workflow: Workflow) -> Mapping[str, str]:
+    """Return which requirement of a workflow each condition of its jobs comes from, as far as that is known.
+
+    Whoever asks for it may read a job that runs the workflow.
+    """
+    compilation = await service.compilations.kept(tx, bytes.fromhex(workflow.bundle), workflow.fragment)
+    return {} if compilation is None or not compilation.is_sound else origins_of(compilation)
