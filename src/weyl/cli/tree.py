@@ -8,7 +8,7 @@ from weyl.cli.options import PARAMETERS, prepare
 
 JOBS = "weyl.jobs.cli.app"
 RSS = "weyl.resource_status.cli.app"
-CWL = "weyl.cwl.cli.app"
+CWL_SUBMIT = "weyl.cwl.cli.submit"
 AUTH = "weyl.auth.cli"
 SERVER = "weyl.commands"
 DEMO = "weyl.demo.cli"
@@ -19,7 +19,7 @@ Example: weyl jobs search --mine
 """
 
 JOBS_ENTRIES: dict[str, Entry] = {
-    "submit": Entry(CWL, "Submit jobs described in files, in JDL or CWL, or a command line.", "submit"),
+    "submit": Entry(CWL_SUBMIT, "Submit jobs described in files, in JDL or CWL, or a command line."),
     "search": Entry(JOBS, "List the jobs that meet all conditions.", "search"),
     "summary": Entry(JOBS, "Count jobs by one or more columns.", "summary"),
     "show": Entry(JOBS, "Show jobs with all their columns, history, parameters or description.", "show"),
@@ -46,14 +46,16 @@ ENTRIES: dict[str, Entry] = {
     "logins": Entry(AUTH, "List and end your logins.", "logins", aliases=("login-list",)),
     "token": Entry(AUTH, "Print an access token, for curl and other programs.", "token"),
     "jobs": Entry(JOBS, JOBS_HELP, aliases=("job",), children=JOBS_ENTRIES),
-    "submit": Entry(CWL, "Short for `jobs submit`.", "submit"),
+    "submit": Entry(CWL_SUBMIT, "Short for `jobs submit`."),
     "status": Entry(JOBS, "Short for `jobs status`.", "status"),
     "logs": Entry(JOBS, "Short for `jobs logs`.", "logs"),
     "output": Entry(JOBS, "Short for `jobs output`.", "output"),
     "kill": Entry(JOBS, "Short for `jobs kill`.", "kill"),
-    "cwl": Entry(CWL, "Check and explain documents in CWL.", "cwl"),
-    "cwl-runner": Entry(CWL, "Run a document in CWL as a job, and print its output object.", "cwl-runner"),
-    "workflows": Entry(CWL, "Store workflows on the server, and show them.", "workflows", aliases=("workflow",)),
+    "cwl": Entry("weyl.cwl.cli.documents", "Check and explain documents in CWL."),
+    "cwl-runner": Entry("weyl.cwl.cli.runner", "Run a document in CWL as a job, and print its output object."),
+    "workflows": Entry(
+        "weyl.cwl.cli.workflows", "Store workflows on the server, and show them.", aliases=("workflow",)
+    ),
     "pilots": Entry("weyl.pilots.cli", "Look at pilots and their logs.", aliases=("pilot",)),
     "task-queues": Entry(
         "weyl.task_queues.cli", "Look at what waits, by what it needs.", aliases=("task-queue", "queues")

@@ -13,7 +13,7 @@ from weyl.cwl import calls
 from weyl.cwl.cli.objects import InputObject, found, has_files, read_objects
 from weyl.cwl.cli.overrides import hint_values
 from weyl.cwl.cli.sources import Source, open_source, problem_lines, refuse_errors, tell_warnings
-from weyl.cwl.cli.submit import Hint
+from weyl.cwl.cli.words import Hint
 from weyl.cwl.models.bundles import Validated
 
 app = typer.Typer(

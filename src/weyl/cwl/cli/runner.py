@@ -25,18 +25,19 @@ from weyl.cwl.cli.landing import land, local_place
 from weyl.cwl.cli.objects import Carrier, flag_values, found, has_files, over_all, read_objects
 from weyl.cwl.cli.overrides import hint_values
 from weyl.cwl.cli.sources import explained, open_source, problems_of
-from weyl.cwl.cli.submit import FLAGS, FlagsCommand, Hint
+from weyl.cwl.cli.words import FLAGS, FlagsCommand, Hint
 from weyl.cwl.flags import help_text, wants_help
 from weyl.jobs.calls import changes, lists, results
-from weyl.jobs.cli.follow import ENDED, GOOD
 from weyl.jobs.cli.outage import Outage
 from weyl.jobs.cli.selection import by_ids
+from weyl.jobs.states import FINAL, JobStatus
 from weyl.kit.search import SearchParams
 from weyl.sandboxes import calls as sandbox_calls
 from weyl.sandboxes.archive import ArchiveFault
 from weyl.sandboxes.transfer import read
 
 UNSUPPORTED = "unsupported-requirement"
+ENDED = FINAL | {JobStatus.DELETED}
 PAUSE_MIN_S, PAUSE_MAX_S = 0.2, 2.0
 SHOWN_LINES = 30
 
@@ -143,7 +144,7 @@ class Run:
             self._session.say(f"Job {job_id} of {tool}")
             row = self._wait(job_id, timeout_s)
             watching.release()
-        if row["Status"] not in GOOD:
+        if row["Status"] != JobStatus.DONE:
             raise self._failure(row)
         reported = client.send(results.get_outputs(job_id))
         outputs = land(client, reported, outdir)

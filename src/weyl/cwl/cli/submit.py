@@ -7,7 +7,6 @@ from typing import Annotated, Any
 from uuid import uuid4
 
 import typer
-from typer.core import TyperCommand
 
 from weyl.client.command import Session, session_of
 from weyl.client.errors import Refused, UsageFault
@@ -16,6 +15,7 @@ from weyl.cwl import calls
 from weyl.cwl.cli.objects import Carrier, InputObject, flag_values, found, has_files, over_all, read_objects
 from weyl.cwl.cli.overrides import hint_values, range_of, scatter_lists
 from weyl.cwl.cli.sources import Source, explained, is_cwl_file, open_source
+from weyl.cwl.cli.words import FLAGS, FlagsCommand, Hint
 from weyl.cwl.flags import help_text, wants_help
 from weyl.cwl.local_files import Localised
 from weyl.jobs.cli import submit as jobs_submit
@@ -27,26 +27,6 @@ ASKED_ABOVE = 100
 # Of one request; more go in several, each with a key of its own.
 CHUNK_JOBS = 100_000
 CHUNK_BYTES = 8 * 1024 * 1024
-FLAGS = "weyl.cwl.flags"
-
-Hint = Annotated[
-    list[str] | None,
-    typer.Option("--hint", metavar="K=V", help="Set a field of the dirac:Job hint, as priority=5; may be repeated."),
-]
-
-
-class FlagsCommand(TyperCommand):
-    """A command whose words after `--` are flags for the inputs of a workflow, which it reads itself."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Keep the words after `--` for the command."""
-        at = args.index("--") if "--" in args else len(args)
-        ctx.meta[FLAGS] = args[at + 1 :]
-        return super().parse_args(ctx, args[:at])
-
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """Return the words of the usage line."""
-        return [*super().collect_usage_pieces(ctx), "[-- --INPUT VALUE ...]"]
 
 
 class WorkflowSubmitGroup(SubmitGroup):
