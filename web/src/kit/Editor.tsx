@@ -5,6 +5,7 @@ import "./written.css";
 
 export type Place = { line: number; column?: number };
 export type EditorHandle = { goTo: (place: Place) => void };
+export type LineMark = { tone: "danger" | "warning"; text: string };
 
 type Props = {
   value: string;
@@ -12,6 +13,8 @@ type Props = {
   label: string;
   /** Lines with something wrong, counted from 1. */
   wrong?: readonly number[];
+  /** What is said of single lines, beside what is wrong. */
+  marks?: ReadonlyMap<number, LineMark>;
   describedBy?: string;
   readOnly?: boolean;
   placeholder?: string;
@@ -19,12 +22,15 @@ type Props = {
 };
 
 const LINE_PX = 20;
+const PADDING_PX = 8;
+const NOTHING: readonly number[] = [];
 
 export function Editor({
   value,
   onChange,
   label,
-  wrong = [],
+  wrong = NOTHING,
+  marks,
   describedBy,
   readOnly,
   placeholder,
@@ -33,7 +39,15 @@ export function Editor({
   const numbers = useRef<HTMLPreElement>(null);
   const field = useRef<HTMLTextAreaElement>(null);
   const lines = useMemo(() => value.split("\n").length, [value]);
-  const marked = useMemo(() => new Set(wrong), [wrong]);
+  const bands = useRef<HTMLDivElement>(null);
+  const marked = useMemo(() => {
+    const all = new Map<number, LineMark>(wrong.map((line) => [line, { tone: "danger", text: "" }]));
+    for (const [line, mark] of marks ?? []) {
+      all.set(line, mark);
+    }
+    return all;
+  }, [wrong, marks]);
+  const isWrong = [...marked.values()].some((mark) => mark.tone === "danger");
   useImperativeHandle(handle, () => ({
     goTo: (place) => {
       const element = field.current;
@@ -49,16 +63,31 @@ export function Editor({
     <div className="editor">
       <pre ref={numbers} aria-hidden>
         {Array.from({ length: lines }, (_, index) => (
-          <span key={index} data-wrong={marked.has(index + 1) || undefined}>
+          <span
+            key={index}
+            data-tone={marked.get(index + 1)?.tone}
+            title={marked.get(index + 1)?.text || undefined}
+          >
             {index + 1}
           </span>
         ))}
       </pre>
+      <div className="bands" aria-hidden>
+        <div ref={bands}>
+          {[...marked].map(([line, { tone }]) => (
+            <i
+              key={line}
+              className={`tone-${tone}`}
+              style={{ top: PADDING_PX + (line - 1) * LINE_PX, height: LINE_PX }}
+            />
+          ))}
+        </div>
+      </div>
       <textarea
         ref={field}
         aria-label={label}
         aria-describedby={describedBy}
-        aria-invalid={marked.size > 0 || undefined}
+        aria-invalid={isWrong || undefined}
         value={value}
         readOnly={readOnly}
         placeholder={placeholder}
@@ -70,6 +99,9 @@ export function Editor({
         onScroll={(event) => {
           if (numbers.current) {
             numbers.current.scrollTop = event.currentTarget.scrollTop;
+          }
+          if (bands.current) {
+            bands.current.style.transform = `translateY(${-event.currentTarget.scrollTop}px)`;
           }
         }}
       />

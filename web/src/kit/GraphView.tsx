@@ -9,14 +9,21 @@ import type { Status } from "./views";
 import "./written.css";
 import "./graph.css";
 
-type Props = { graph: Graph; statuses?: Status[]; label: string };
+type Props = {
+  graph: Graph;
+  statuses?: Status[];
+  label: string;
+  /** The table is there when somebody asks for it. */
+  isBrief?: boolean;
+};
 
 const DRAWN_MAX = 200;
 const LISTED_MAX = 1000;
 const CHARACTER_PX = 6.8;
+const SMALL_PX = 5.8;
 const KINDS: Record<string, string> = { input: "Input", step: "Step", output: "Output" };
 
-export default function GraphView({ graph, statuses = [], label }: Props) {
+export default function GraphView({ graph, statuses = [], label, isBrief }: Props) {
   const [chosen, setChosen] = useState<string>();
   const frame = useRef<HTMLElement>(null);
   const { shown, isPart } = useMemo(() => drawn(graph), [graph]);
@@ -29,6 +36,7 @@ export default function GraphView({ graph, statuses = [], label }: Props) {
     const mark = frame.current?.querySelector(`[data-node="${CSS.escape(id)}"]`);
     mark?.scrollIntoView({ block: "nearest", inline: "center" });
   };
+  const parts = <Parts graph={graph} statuses={statuses} chosen={chosen} onChoose={choose} />;
   return (
     <div className="graph">
       <Counts nodes={graph.nodes} statuses={statuses} />
@@ -44,7 +52,14 @@ export default function GraphView({ graph, statuses = [], label }: Props) {
             : `It has ${formatNumber(graph.nodes.length)} parts: too many to be drawn.`}
         </p>
       )}
-      <Parts graph={graph} statuses={statuses} chosen={chosen} onChoose={choose} />
+      {isBrief ? (
+        <details>
+          <summary>The same as a table</summary>
+          {parts}
+        </details>
+      ) : (
+        parts
+      )}
     </div>
   );
 }
@@ -61,12 +76,12 @@ function drawn(graph: Graph): { shown: Graph; isPart: boolean } {
 
 function sizeOf(node: GraphNode): { width: number; height: number } {
   const isStep = node.kind === "step";
-  const width = Math.min(Math.max(node.label.length * CHARACTER_PX + 24, isStep ? 132 : 56), 210);
+  const width = Math.min(Math.max(node.label.length * CHARACTER_PX + 24, isStep ? 156 : 56), 210);
   return { width, height: isStep ? 46 : 26 };
 }
 
-function cut(text: string, width: number): string {
-  const most = Math.floor((width - 20) / CHARACTER_PX);
+function cut(text: string, width: number, characterPx = CHARACTER_PX): string {
+  const most = Math.floor((width - 20) / characterPx);
   return text.length > most ? `${text.slice(0, Math.max(1, most - 1))}…` : text;
 }
 
@@ -122,8 +137,9 @@ function Drawn({ drawing, nodes, statuses, chosen, label, onChoose }: DrawnProps
           viewBox="0 0 8 8"
           refX="7"
           refY="4"
-          markerWidth="7"
-          markerHeight="7"
+          markerUnits="userSpaceOnUse"
+          markerWidth="9"
+          markerHeight="9"
           orient="auto"
         >
           <path d="M0 0.5 L8 4 L0 7.5 Z" />
@@ -192,7 +208,7 @@ function Node({ node, box, status, isChosen, onChoose }: NodeProps) {
             </g>
           )}
           <text x={status ? 30 : 14} y={37}>
-            {cut(second, box.width - (status ? 16 : 0))}
+            {cut(second, box.width - (status ? 16 : 0), SMALL_PX)}
           </text>
         </g>
       )}
@@ -218,9 +234,9 @@ function Parts({ graph, statuses, chosen, onChoose }: PartsProps) {
         <thead>
           <tr>
             <th>Name</th>
-            <th>Kind</th>
             {hasStates && <th>State</th>}
             {hasStates && <th className="number">Done</th>}
+            <th>Kind</th>
             <th>Gets from</th>
             <th>Feeds</th>
             <th>About it</th>
@@ -239,12 +255,12 @@ function Parts({ graph, statuses, chosen, onChoose }: PartsProps) {
                   {node.label || node.id}
                 </button>
               </td>
-              <td>{KINDS[node.kind] ?? node.kind}</td>
               {hasStates && <td>{node.state && <StatusMark view={{ statuses }} value={node.state} />}</td>}
               {hasStates && <td className="number">{doneText(node)}</td>}
-              <td>{before.get(node.id)?.join(", ")}</td>
-              <td>{after.get(node.id)?.join(", ")}</td>
-              <td className="faint">{node.detail}</td>
+              <td>{KINDS[node.kind] ?? node.kind}</td>
+              <td className="links">{before.get(node.id)?.join(", ")}</td>
+              <td className="links">{after.get(node.id)?.join(", ")}</td>
+              <td className="links faint">{node.detail}</td>
             </tr>
           ))}
         </tbody>

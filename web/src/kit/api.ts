@@ -38,6 +38,8 @@ export type Row = Record<string, unknown>;
 export type Options = {
   query?: Values;
   body?: unknown;
+  /** In place of a body: its text, already JSON. */
+  json?: string;
   headers?: Record<string, string>;
   signal?: AbortSignal;
   /** Fails without asking the person to log in again. */
@@ -46,17 +48,17 @@ export type Options = {
 
 /** Send a request and return the answer if it is a good one; throws an ApiFault that says what is wrong if not. */
 export async function request(method: string, path: string, options: Options = {}): Promise<Response> {
-  const hasBody = options.body !== undefined;
+  const body = options.json ?? (options.body === undefined ? undefined : JSON.stringify(options.body));
   const answer = await reach(
     path + queryText(options.query),
     {
       method,
       headers: {
         Accept: "application/json",
-        ...(hasBody && { "Content-Type": "application/json" }),
+        ...(body !== undefined && { "Content-Type": "application/json" }),
         ...options.headers,
       },
-      body: hasBody ? JSON.stringify(options.body) : undefined,
+      body,
       signal: options.signal,
     },
     options.quiet,

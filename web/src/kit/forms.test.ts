@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { defaultsOf, problemsOf, sentValues } from "./forms";
+import { defaultsOf, type FileRules, kindOf, problemsOf, sentValues } from "./forms";
+import { writeJson } from "./json";
 import type { Schema } from "./views";
 
 const schema: Schema = {
@@ -45,5 +46,132 @@ describe("a form from a schema", () => {
       payload: { a: 1 },
     });
     expect(sentValues(schema, { reason: "tape", until: "", count: "" })).toEqual({ reason: "tape" });
+  });
+});
+
+const FILE: Schema = {
+  type: "object",
+  properties: { class: { const: "File" }, location: { type: "string" } },
+  required: ["class"],
+  "x-cwl-type": "File",
+};
+const NULL: Schema = { type: "null" };
+const inputs: Schema = {
+  type: "object",
+  required: ["seed", "reads", "sizes", "options"],
+  properties: {
+    seed: { type: "integer", minimum: -(2 ** 63), maximum: 2 ** 63, "x-cwl-type": "long" },
+    scale: { type: "number", default: 1, "x-cwl-type": "double" },
+    mode: { anyOf: [{ enum: ["fast", "exact"] }, NULL] },
+    reads: { type: "array", items: FILE, "x-cwl-type": "File[]" },
+    sizes: { type: "array", items: { type: "integer" } },
+    options: {
+      type: "object",
+      required: ["level"],
+      properties: { level: { type: "integer", minimum: 0 }, "a/b": { anyOf: [{ type: "string" }, NULL] } },
+    },
+    either: { anyOf: [FILE, { type: "string" }, { type: "array", items: { type: "number" } }, NULL] },
+    matrix: {
+      anyOf: [
+        { type: "array", items: { type: "array", items: { anyOf: [{ type: "integer" }, NULL] } } },
+        NULL,
+      ],
+    },
+    quiet: { anyOf: [{ type: "boolean" }, NULL] },
+    any: {},
+  },
+};
+const files: FileRules = {
+  sent: (_, value) => ({ class: "File", location: value }),
+  problemOf: (_, value) => (value === "gone" ? "It is gone." : undefined),
+};
+const sent = (values: Record<string, unknown>) =>
+  writeJson(sentValues(inputs, values, { files, isExact: true }));
+
+describe("a form of typed inputs", () => {
+  it("tells by what each is given", () => {
+    const kinds = Object.entries(inputs.properties ?? {}).map(([name, field]) => [name, kindOf(field)]);
+    expect(Object.fromEntries(kinds)).toEqual({
+      seed: "number",
+      scale: "number",
+      mode: "choice",
+      reads: "list",
+      sizes: "lines",
+      options: "record",
+      either: "union",
+      matrix: "list",
+      quiet: "boolean",
+      any: "json",
+    });
+  });
+
+  it("asks for what is needed, inside of what has parts too", () => {
+    expect(problemsOf(inputs, {}, files)).toEqual({
+      seed: "This is needed.",
+      "options/level": "This is needed.",
+    });
+    expect(problemsOf(inputs, { seed: "1", options: { level: "0" } }, files)).toEqual({});
+  });
+
+  it("says what is wrong where it is", () => {
+    const wrong = problemsOf(
+      inputs,
+      {
+        seed: "1.5",
+        scale: "much",
+        reads: ["here", "gone", undefined],
+        sizes: "1\n\n2\nx",
+        options: { level: "-1", "a/b": "" },
+        either: { option: 7 },
+        matrix: [["1", ""], ["x"]],
+        any: "{",
+      },
+      files,
+    );
+    expect(wrong).toMatchObject({
+      seed: "Write a whole number.",
+      scale: "Write a number.",
+      "reads/1": "It is gone.",
+      "reads/2": "This is needed.",
+      sizes: "Line 3: Write a whole number.",
+      "options/level": "At least 0.",
+      either: "Choose a type.",
+      "matrix/1/0": "Write a whole number.",
+    });
+    expect(wrong.any).toContain("JSON");
+    expect(problemsOf(inputs, { ...fine, either: { option: 1 } }, files)).toEqual({
+      either: "This is needed.",
+    });
+    expect(problemsOf(inputs, { ...fine, seed: "9223372036854775809" }, files)).toEqual({
+      seed: "It does not fit into 64 bits.",
+    });
+  });
+
+  const fine = { seed: "1", options: { level: "2" } };
+
+  it("sends what was typed, and leaves to the document what was not", () => {
+    expect(sent(fine)).toBe('{"seed":1,"reads":[],"sizes":[],"options":{"level":2}}');
+    expect(
+      sent({
+        ...fine,
+        reads: ["a", "b"],
+        sizes: "3\n4\n",
+        mode: "fast",
+        either: { option: 2, value: "1.50\n2" },
+        matrix: [["1", ""], []],
+        quiet: false,
+        any: '{"x": 1.0}',
+      }),
+    ).toBe(
+      '{"seed":1,"mode":"fast","reads":[{"class":"File","location":"a"},{"class":"File","location":"b"}],' +
+        '"sizes":[3,4],"options":{"level":2},"either":[1.50,2],"matrix":[[1,null],[]],"quiet":false,"any":{"x": 1.0}}',
+    );
+  });
+
+  it("keeps the digits of numbers", () => {
+    expect(sent({ ...fine, seed: "9007199254740993", scale: "1.0" })).toContain(
+      '{"seed":9007199254740993,"scale":1.0,',
+    );
+    expect(sent({ ...fine, seed: "+007", scale: ".5e3" })).toContain('{"seed":7,"scale":0.5e3,');
   });
 });

@@ -12,7 +12,7 @@ export type Column = Schemas["Column"];
 export type Action = Schemas["Action"];
 export type Tab = Schemas["Tab"];
 
-/** What of JSON Schema the form of an action may use. */
+/** What of JSON Schema forms are made from: those of actions, and those of the inputs of workflows. */
 export type Schema = {
   type?: string;
   title?: string;
@@ -20,15 +20,22 @@ export type Schema = {
   properties?: Record<string, Schema>;
   required?: string[];
   enum?: (string | number)[];
+  const?: unknown;
   /** What people read in place of each of the values. */
   "x-labels"?: string[];
   format?: string;
   default?: unknown;
   items?: Schema;
+  /** One of these; `null` among them: it may be left out. */
+  anyOf?: Schema[];
   minLength?: number;
   maxLength?: number;
   minimum?: number;
   maximum?: number;
+  /** The type as CWL writes it. */
+  "x-cwl-type"?: string;
+  /** The names of the files that belong to a file, made from its own. */
+  "x-cwl-secondaryFiles"?: { pattern: string; required?: unknown }[];
 };
 
 /** Return a column for what no view declares: a name in an answer, and what kind of value it seems to be. */

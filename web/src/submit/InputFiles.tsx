@@ -5,6 +5,7 @@ import { type DragEvent, useRef, useState } from "react";
 import { formatBytes, plural } from "@/kit/formats";
 import { Fault } from "@/kit/Panel";
 import { added, dropped, folderText } from "./inputs";
+import { Sending } from "./Submitted";
 import type { Inputs } from "./useInputs";
 import type { Progress } from "./useSubmission";
 import "./submit.css";
@@ -137,20 +138,6 @@ function Problems({
         <Fault error={inputs.error} what="What may be uploaded" onRetry={inputs.retry} />
       )}
     </>
-  );
-}
-
-function Sending({ progress: { sent, size }, onStop }: { progress: Progress; onStop: () => void }) {
-  return (
-    <div className="head">
-      <progress className="grow" aria-label="Upload of the files" value={sent} max={size} />
-      <span className="faint">
-        {formatBytes(sent)} of {formatBytes(size)}
-      </span>
-      <Button size="compact-sm" variant="default" onClick={onStop}>
-        Stop
-      </Button>
-    </div>
   );
 }
 

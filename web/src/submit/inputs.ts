@@ -2,7 +2,7 @@
 
 import { formatBytes, formatNumber } from "@/kit/formats";
 import { Store } from "@/kit/store";
-import { type Bytes, PackFault, pack, packedSize, type Sized } from "./archive";
+import { type Bytes, PackFault, pack, packedSize, type Sized, type Source } from "./archive";
 
 export type Packed = { content: Bytes; checksum: string };
 
@@ -53,17 +53,22 @@ export function tooLarge(files: readonly Sized[], bytesMax: number): string | un
     : undefined;
 }
 
-/** Read files and return their archive with its SHA-256. */
-export async function packed(files: readonly File[]): Promise<Packed> {
+/** Return the SHA-256 of bytes in hexadecimal digits. */
+export async function sha256(content: Bytes): Promise<string> {
   if (!globalThis.crypto?.subtle) {
     throw new PackFault(
       "This browser computes checksums for pages by HTTPS only, and this page came without: tell your administrators, or use weyl jobs submit.",
     );
   }
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", content));
+  return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Read files and return their archive with its SHA-256. */
+export async function packed(files: readonly Source[]): Promise<Packed> {
   try {
     const content = await pack(files);
-    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", content));
-    return { content, checksum: [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("") };
+    return { content, checksum: await sha256(content) };
   } catch (error) {
     if (error instanceof RangeError) {
       throw new PackFault(

@@ -10,18 +10,22 @@ import { upload } from "./upload";
 import type { Inputs } from "./useInputs";
 
 export type Inserted = components["schemas"]["InsertedJob"];
-export type Draft = { form: Form; jdl: string; json: string; key: string; keyOf: string; files: string[] };
+export type Draft = { jdl: string; json: string; key: string; keyOf: string; files: string[] };
 export type Progress = { sent: number; size: number };
 
 type State = { inserted?: Inserted[]; wrong?: Wrong; of?: string; error?: unknown; notStored?: unknown };
 
 /** Submit under a key: the same text twice, because the first answer was lost, makes its jobs once. */
-export function useSubmission(draft: Draft, change: (changes: Partial<Draft>) => void, inputs: Inputs) {
+export function useSubmission(
+  form: Form,
+  draft: Draft,
+  change: (changes: Partial<Draft>) => void,
+  inputs: Inputs,
+) {
   const [state, setState] = useState<State>({});
   const [isSending, setSending] = useState(false);
   const [progress, setProgress] = useState<Progress>();
   const stopping = useRef<AbortController>(undefined);
-  const { form } = draft;
   const text = draft[form];
   const submit = async () => {
     const read = readDescriptions(form, text);
