@@ -22,9 +22,10 @@ from weyl.settings import SETTINGS
 
 @asynccontextmanager
 async def _serving(services: Services) -> AsyncIterator[None]:
-    db, compiler = services[DATABASE], Compiler()
-    count = services[METRICS].counter("weyl_cwl_compilations", "Documents in CWL that were compiled, well or not.")
-    compilations = Compilations(db, compiler, count=count)
+    meaning = "Documents in CWL that were compiled, by what came of it."
+    compiler = Compiler(count=services[METRICS].counter("weyl_cwl_compilations", meaning, "outcome"))
+    db = services[DATABASE]
+    compilations = Compilations(db, compiler)
     held = Workflows(
         db, compiler, compilations, services[HINTS], services[SETTINGS].sandbox_se, services[SUBMISSION_RULES]
     )

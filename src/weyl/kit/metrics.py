@@ -99,10 +99,6 @@ class Metrics:
 
         self.registry.register(cast(Any, _Live(name, meaning, (label,), rows)))
 
-    def counter(self, name: str, meaning: str) -> Callable[[], None]:
-        """Return a function that counts one more; the figure is called `<name>_total`."""
-        return Counter(name, meaning, registry=self.registry).inc
-
     def histogram(self, name: str, meaning: str) -> Callable[[float], None]:
         """Return a function that takes durations in seconds into a new histogram."""
         return Histogram(name, meaning, registry=self.registry, buckets=BUCKETS_S).observe

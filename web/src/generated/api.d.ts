@@ -713,6 +713,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/jobs/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Submit Cwl Jobs
+         * @description Submit jobs of a workflow: one for each input object, each number of a range, or each step of scattered lists.
+         *
+         *     With `dry_run` nothing is stored, and the answer says what the jobs would be and where they could run.
+         */
+        post: operations["jobs_submit_cwl_jobs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/jobs/bulk": {
         parameters: {
             query?: never;
@@ -1061,6 +1083,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/jobs/workflows/{workflow_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Workflow
+         * @description Answer with the text of a workflow as it was submitted; of a bundle it is the entry.
+         */
+        get: operations["jobs_get_workflow"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/jobs/{job_id}/explain": {
         parameters: {
             query?: never;
@@ -1073,6 +1115,26 @@ export interface paths {
          * @description Explain why a job waits, condition by condition against the pilots of the last day, or why it has failed.
          */
         get: operations["matcher_explain_job"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/jobs/{job_id}/graph": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Graph Of Job
+         * @description Answer with the steps of the workflow that a job runs, and how far each has come.
+         */
+        get: operations["jobs_get_graph"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1471,6 +1533,26 @@ export interface paths {
          * @description Add a pilot that was submitted elsewhere.
          */
         post: operations["pilots_register_pilot"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/pilots/commands/{sha256}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Command
+         * @description Answer with where the files of a payload command can be fetched; the work of jobs names them.
+         */
+        get: operations["pilots_get_command"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2377,6 +2459,154 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/workflows/hints-schema": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Hints Schema
+         * @description Answer with the JSON Schema of hints: weyl's own, and those of this installation's extensions.
+         */
+        get: operations["workflows_get_hints_schema"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/workflows/validate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Validate Workflow
+         * @description Say what is wrong with a workflow and with inputs for it; a bad document is an answer, and nothing is stored.
+         */
+        post: operations["workflows_validate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/workflows/{workflow_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Workflow
+         * @description Answer with what is known of a workflow: its files, inputs and outputs.
+         */
+        get: operations["workflows_get"];
+        /**
+         * Push Workflow
+         * @description Store a bundle under the id of its manifest, with the content of files that your VO does not have.
+         */
+        put: operations["workflows_push"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        /**
+         * Know Workflow
+         * @description Say whether your VO has a workflow: 200 or 404.
+         */
+        head: operations["workflows_know"];
+        patch?: never;
+        trace?: never;
+    };
+    "/api/workflows/{workflow_id}/archive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Archive
+         * @description Answer with a plain tar: `manifest.json`, whose sha256 is the bundle's id, and each file below `files/`.
+         */
+        get: operations["workflows_get_archive"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/workflows/{workflow_id}/files/{path}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get File
+         * @description Answer with the bytes of one file of a workflow.
+         */
+        get: operations["workflows_get_file"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/workflows/{workflow_id}/graph": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Graph
+         * @description Answer with the steps of a workflow: as JSON, or as text for Graphviz or Mermaid.
+         */
+        get: operations["workflows_get_graph"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/workflows/{workflow_id}/schema": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Schema
+         * @description Answer with the JSON Schema of a workflow's input object, for forms and command lines.
+         */
+        get: operations["workflows_get_schema"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -2757,6 +2987,19 @@ export interface components {
             }[];
             /** Undo S */
             undo_s: number;
+        };
+        /**
+         * BundledFile
+         * @description One file of a bundle: what its bytes are.
+         */
+        BundledFile: {
+            /** Sha256 */
+            sha256: string;
+            /**
+             * Size
+             * @description Bytes
+             */
+            size: number;
         };
         /**
          * ChangeMade
@@ -3688,6 +3931,18 @@ export interface components {
             task: string;
         };
         /**
+         * HintValue
+         * @description The value that a hint of a job has, and what says so.
+         */
+        HintValue: {
+            /** Layer */
+            layer: string;
+            /** Name */
+            name: string;
+            /** Value */
+            value: unknown;
+        };
+        /**
          * HistoryEntry
          * @description A claim that was made or taken back.
          */
@@ -3948,7 +4203,7 @@ export interface components {
          * @description The manifest of a run, and the output sandbox of the job in which its files are.
          */
         JobOutputs: {
-            manifest: components["schemas"]["Manifest"];
+            manifest: components["schemas"]["Manifest-Input"];
             /** Sandbox */
             sandbox?: string | null;
         };
@@ -4196,7 +4451,7 @@ export interface components {
          * Manifest
          * @description How a run of a workflow ended, its output object, and the files of it.
          */
-        Manifest: {
+        "Manifest-Input": {
             /**
              * Containers
              * @description Not available yet
@@ -4232,6 +4487,32 @@ export interface components {
             status: "success" | "permanentFail" | "temporaryFail";
             /**
              * V
+             * @enum {integer}
+             */
+            v: 1;
+        };
+        /**
+         * Manifest
+         * @description Which files make up a workflow, and with which of them, and with which process in it, it begins.
+         */
+        "Manifest-Output": {
+            /**
+             * Entry
+             * @description The path of the file that is run
+             */
+            entry: string;
+            /** Files */
+            files: {
+                [key: string]: components["schemas"]["BundledFile"];
+            };
+            /**
+             * Fragment
+             * @description The process in that file, without `#`, where it holds several
+             */
+            fragment?: string | null;
+            /**
+             * V
+             * @default 1
              * @enum {integer}
              */
             v: 1;
@@ -5053,6 +5334,21 @@ export interface components {
             request_id?: string;
         };
         /**
+         * Pushed
+         * @description The bundle that the server has now.
+         */
+        Pushed: {
+            /** Bundle Id */
+            bundle_id: string;
+            /**
+             * Problems
+             * @description Warnings
+             */
+            problems: components["schemas"]["WorkflowProblem"][];
+            /** Workflow Id */
+            workflow_id: string | null;
+        };
+        /**
          * Rebuilt
          * @description What a rebuild put into the queue.
          */
@@ -5061,6 +5357,46 @@ export interface components {
             classes: number;
             /** Jobs */
             jobs: number;
+        };
+        /**
+         * Rehearsal
+         * @description What a submission would make; nothing is stored.
+         */
+        Rehearsal: {
+            /** Bundle Id */
+            bundle_id: string;
+            /** Classes */
+            classes: components["schemas"]["RehearsedClass"][];
+            /**
+             * Inputs
+             * @description The first ten input objects
+             */
+            inputs: {
+                [key: string]: unknown;
+            }[];
+            /** Jobs */
+            jobs: number;
+            /** Problems */
+            problems: components["schemas"]["WorkflowProblem"][];
+            /** Workflow Id */
+            workflow_id: string | null;
+        };
+        /**
+         * RehearsedClass
+         * @description Jobs that ask for the same: how many, of what, and where they could run.
+         */
+        RehearsedClass: {
+            /** Jobs */
+            jobs: number;
+            /** Requirements */
+            requirements: unknown;
+            /** Sites */
+            sites: string[];
+            /**
+             * Verdict
+             * @description Why nothing that was seen lately could run them; null if something could
+             */
+            verdict: string | null;
         };
         /**
          * Replayed
@@ -5263,6 +5599,44 @@ export interface components {
              * @default []
              */
             sort: components["schemas"]["SortSpec"][];
+        };
+        /**
+         * SentFile
+         * @description One file of a bundle with its bytes, unless the server has them.
+         */
+        SentFile: {
+            /**
+             * Content
+             * @description The bytes in base64; left out where your VO has them
+             */
+            content?: string | null;
+            /** Sha256 */
+            sha256: string;
+            /**
+             * Size
+             * @description Bytes
+             */
+            size: number;
+        };
+        /**
+         * SentManifest
+         * @description A manifest on its way to the server, with the bytes of files that it may not have.
+         */
+        SentManifest: {
+            /** Entry */
+            entry: string;
+            /** Files */
+            files: {
+                [key: string]: components["schemas"]["SentFile"];
+            };
+            /** Fragment */
+            fragment?: string | null;
+            /**
+             * V
+             * @default 1
+             * @enum {integer}
+             */
+            v: 1;
         };
         /**
          * Series
@@ -5591,6 +5965,43 @@ export interface components {
             write: components["schemas"]["AllowedStatus"] | components["schemas"]["BannedStatus"];
         };
         /**
+         * StoredText
+         * @description The text of a workflow as it was submitted.
+         */
+        StoredText: {
+            /** Cwl */
+            cwl: string;
+            /** Workflow Id */
+            workflow_id: string;
+        };
+        /**
+         * StoredWorkflow
+         * @description A workflow that your VO has.
+         */
+        StoredWorkflow: {
+            /** Bundle Id */
+            bundle_id: string;
+            /** Class */
+            class: string | null;
+            /** Doc */
+            doc: string | null;
+            /** Inputs */
+            inputs: {
+                [key: string]: unknown;
+            }[];
+            /** Label */
+            label: string | null;
+            manifest: components["schemas"]["Manifest-Output"];
+            /** Outputs */
+            outputs: {
+                [key: string]: unknown;
+            }[];
+            /** Problems */
+            problems: components["schemas"]["WorkflowProblem"][];
+            /** Workflow Id */
+            workflow_id: string | null;
+        };
+        /**
          * Stream
          * @description The standard streams of a payload.
          * @enum {string}
@@ -5861,6 +6272,53 @@ export interface components {
             };
             support: components["schemas"]["SupportInfo"];
         };
+        /**
+         * Validated
+         * @description What the server says of a workflow; nothing is stored.
+         */
+        Validated: {
+            /** Bundle Id */
+            bundle_id: string | null;
+            /** Class */
+            class: string | null;
+            /** Doc */
+            doc: string | null;
+            /** Graph */
+            graph: {
+                [key: string]: unknown;
+            } | null;
+            /** Hints */
+            hints: components["schemas"]["HintValue"][];
+            /** Label */
+            label: string | null;
+            /** Problems */
+            problems: components["schemas"]["WorkflowProblem"][];
+            /** Schema */
+            schema: {
+                [key: string]: unknown;
+            } | null;
+            /** Workflow Id */
+            workflow_id: string | null;
+        };
+        /**
+         * Validation
+         * @description A workflow that is to be checked: a text, files, or one that is stored; and input objects for it.
+         */
+        Validation: {
+            /** Hints */
+            hints?: {
+                [key: string]: unknown;
+            } | null;
+            /** Inputs */
+            inputs?: {
+                [key: string]: unknown;
+            }[] | null;
+            manifest?: components["schemas"]["SentManifest"] | null;
+            /** Workflow */
+            workflow?: string | null;
+            /** Workflow Id */
+            workflow_id?: string | null;
+        };
         /** ValidationError */
         ValidationError: {
             /** Context */
@@ -6015,6 +6473,45 @@ export interface components {
             site: string | null;
             /** Status */
             status: string;
+        };
+        /**
+         * WorkflowProblem
+         * @description What is wrong with a workflow or its inputs, where, and what was probably meant.
+         */
+        WorkflowProblem: {
+            /** Code */
+            code: string;
+            /**
+             * Column
+             * @description From 1
+             */
+            column?: number | null;
+            /** Detail */
+            detail: string;
+            /** Did You Mean */
+            did_you_mean?: string | null;
+            /** File */
+            file?: string | null;
+            /**
+             * Index
+             * @description Which input object, from 0
+             */
+            index?: number | null;
+            /**
+             * Line
+             * @description From 1
+             */
+            line?: number | null;
+            /**
+             * Pointer
+             * @description JSON pointer into the document, or into the input object
+             */
+            pointer: string;
+            /**
+             * Severity
+             * @enum {string}
+             */
+            severity: "error" | "warning";
         };
     };
     responses: never;
@@ -9139,6 +9636,187 @@ export interface operations {
             };
         };
     };
+    jobs_submit_cwl_jobs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * Allow Unknown
+                     * @description Pass by inputs that the document does not declare
+                     * @default false
+                     */
+                    allow_unknown?: boolean;
+                    /**
+                     * Base Inputs
+                     * @description Lies below every input object
+                     */
+                    base_inputs?: {
+                        [key: string]: unknown;
+                    } | null;
+                    /**
+                     * Dry Run
+                     * @default false
+                     */
+                    dry_run?: boolean;
+                    /**
+                     * Hints
+                     * @description Fields of `dirac:Job` that beat the document's
+                     */
+                    hints?: {
+                        [key: string]: unknown;
+                    } | null;
+                    /**
+                     * Inputs
+                     * @default []
+                     */
+                    inputs?: {
+                        [key: string]: unknown;
+                    }[];
+                    /**
+                     * Range End
+                     * @description The first number behind the range
+                     */
+                    range_end?: number | null;
+                    /**
+                     * Range Param
+                     * @description The input that takes each number of the range
+                     */
+                    range_param?: string | null;
+                    /** Range Start */
+                    range_start?: number | null;
+                    /** Range Step */
+                    range_step?: number | null;
+                    /**
+                     * Scatter
+                     * @description Lists of values, by input
+                     */
+                    scatter?: {
+                        [key: string]: unknown[];
+                    } | null;
+                    /**
+                     * Scatter Method
+                     * @default dotproduct
+                     * @enum {string}
+                     */
+                    scatter_method?: "dotproduct" | "flat_crossproduct";
+                    /**
+                     * Workflow
+                     * @description A document in YAML or JSON, in one text
+                     */
+                    workflow?: string | null;
+                    /** Workflow Id */
+                    workflow_id?: string | null;
+                };
+            };
+        };
+        responses: {
+            /** @description What it would make, of a dry run */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rehearsal"];
+                };
+            };
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InsertedJSONJob"][];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is accepted */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     jobs_bulk: {
         parameters: {
             query?: never;
@@ -11028,6 +11706,91 @@ export interface operations {
             };
         };
     };
+    jobs_get_workflow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                workflow_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoredText"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     matcher_explain_job: {
         parameters: {
             query?: never;
@@ -11046,6 +11809,93 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Explanation"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    jobs_get_graph: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
             /** @description Understood, but wrong */
@@ -13146,6 +13996,91 @@ export interface operations {
             };
             /** @description The body is larger than is accepted */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pilots_get_command: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                sha256: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PilotFile"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -17725,6 +18660,827 @@ export interface operations {
             };
             /** @description Not allowed for whoever asks */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    workflows_get_hints_schema: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    workflows_validate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Validation"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Validated"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is accepted */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    workflows_get: {
+        parameters: {
+            query?: {
+                /** @description The process that is meant, where a file holds several */
+                fragment?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description A label, or the id of a bundle */
+                workflow_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoredWorkflow"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    workflows_push: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A label, or the id of a bundle */
+                workflow_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SentManifest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Pushed"];
+                };
+            };
+            /** @description Your VO has it now */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Pushed"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content of files is missing: `missing` names them */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The body is larger than is accepted */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    workflows_know: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A label, or the id of a bundle */
+                workflow_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    workflows_get_archive: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A label, or the id of a bundle */
+                workflow_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    workflows_get_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A label, or the id of a bundle */
+                workflow_id: string;
+                path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    workflows_get_graph: {
+        parameters: {
+            query?: {
+                /** @description The process that is meant, where a file holds several */
+                fragment?: string | null;
+                format?: "json" | "dot" | "mermaid";
+            };
+            header?: never;
+            path: {
+                /** @description A label, or the id of a bundle */
+                workflow_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    workflows_get_schema: {
+        parameters: {
+            query?: {
+                /** @description The process that is meant, where a file holds several */
+                fragment?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description A label, or the id of a bundle */
+                workflow_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -32,10 +32,9 @@ class _Kept:
 class Compilations:
     """The compilations that a process knows; one flight for each."""
 
-    def __init__(self, db: Database, compiler: Compiler, *, count: Callable[[], None]) -> None:
+    def __init__(self, db: Database, compiler: Compiler) -> None:
         self._db = db
         self._compiler = compiler
-        self._count = count
         self._kept: LRUCache[CompilationKey, _Kept] = LRUCache(
             KEPT_MAX * _WEIGHT_MIN, getsizeof=lambda kept: kept.weight
         )
@@ -74,7 +73,6 @@ class Compilations:
             row = await select_compilation(tx, key)
         if row is not None and (row.is_sound or now < row.at + FAILURE_KEPT):
             return self._remembered(key, row, now)
-        self._count()
         said = await self._compiler.compile(bundle, user=user)
         row = _row(said, now)
         if keep:
