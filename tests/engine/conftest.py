@@ -9,6 +9,7 @@ import pytest
 
 from weyl_engine.compiling import loading
 from weyl_engine.compiling.bundle import Bundle
+from weyl_engine.compiling.complaints import COLUMNS
 from weyl_engine.compiling.document import compiled
 
 Compile = Callable[..., dict[str, Any]]
@@ -21,7 +22,7 @@ def warm() -> None:
 
 
 @pytest.fixture
-def compile_texts(warm: None) -> Iterator[Compile]:
+def compile_texts(warm: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Compile]:
     """Return a function that compiles texts: the entry `main.cwl`, and others by their paths."""
 
     def run(
@@ -30,6 +31,7 @@ def compile_texts(warm: None) -> Iterator[Compile]:
         texts = {entry: main, **(others or {})}
         return compiled(Bundle(entry, fragment, {path: textwrap.dedent(text).encode() for path, text in texts.items()}))
 
+    monkeypatch.setenv("COLUMNS", COLUMNS)
     before = logging.root.manager.disable
     logging.disable()
     yield run

@@ -167,6 +167,25 @@ def test_a_hint_without_its_namespace_does_not_run_elsewhere(compile_texts: Comp
     assert found["hints"][0]["iri"] == "https://diracgrid.org/cwl#Job"
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "pointer"),
+    [
+        ("type: int", "type: [1]", "/inputs/x/type"),
+        ("o: stdout", "o: {type: 5}", "/outputs/o/type"),
+        ("{x: {type: int, inputBinding: {}}}", "text", "/inputs"),
+        ("{x: {type: int, inputBinding: {}}}", "{x: {typ: int}}", "/inputs/x"),
+    ],
+)
+def test_what_cwltool_breaks_on_has_its_place_all_the_same(
+    compile_texts: Compile, old: str, new: str, pointer: str
+) -> None:
+    found = compile_texts(GOOD.replace(old, new))
+    places = [each["pointer"] for each in found["problems"] if each["severity"] == "error"]
+    assert pointer in places
+    assert set(errors(found)) == {"invalid"}
+    assert not any("cwltool cannot read" in each["detail"] for each in found["problems"])
+
+
 def test_an_unknown_hint_is_passed_by(compile_texts: Compile) -> None:
     assert compile_texts(tool("hints: {FooRequirement: {a: 1}}\n"))["problems"] == []
 

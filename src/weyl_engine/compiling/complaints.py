@@ -9,17 +9,26 @@ from weyl_engine.compiling.problems import Problem, nearest
 from weyl_engine.compiling.sources import Sources
 
 DETAIL_MAX = 500
+COLUMNS = "100000"
+"""Width of the terminal that schema-salad writes for, as its environment variable: it must not break lines."""
 _LINE = re.compile(rf"({SCHEME}:/.*?):(\d+):(\d+):( *)(.*)")
 # Lines that only lead to the fault.
 _ON_THE_WAY = re.compile(
-    r"checking (field|object|item|position)|tried .* but$|.*field is not valid because|item is invalid because|"
-    r"\(\d+\) \(|Tool definition|Validation error in|Object .* is not valid because"
+    r"checking (field|object|item|position)|tried .* but$|.*field (with value .* )?is not valid because|"
+    r"(array )?item is invalid because|\(\d+\) \(|Tool definition|Validation error in|Object .* is not valid because"
 )
 # Lines that begin a fault, however far they are indented.
 _FRESH = re.compile(r"Step is missing|Workflow step output|Source ")
 _INVALID_FIELD = re.compile(r"invalid field ['`](.+?)['`], expected one of: (.*)")
 _UNKNOWN = re.compile(r"(references unknown identifier ['`].*?['`]), tried .*")
 _ADDRESS = re.compile(rf"{SCHEME}:/")
+_LOADERS_NAMES = (
+    (re.compile(r"(ruamel\.yaml\.scalarstring\.)?\w*ScalarString\b"), "text"),
+    (re.compile(r"(ruamel\.yaml\.scalar\w+\.)?Scalar(Float|Int|Boolean)\b"), "number"),
+    (re.compile(r"(ruamel\.yaml\.comments\.)?CommentedSeq\b"), "list"),
+    (re.compile(r"(ruamel\.yaml\.comments\.)?CommentedMap\b"), "mapping"),
+    (re.compile(r"<class '(\w+)'>"), r"\1"),
+)
 _NUMBER_OF_LOADER = re.compile(r"\(\d{6,}\) ")
 
 
@@ -47,7 +56,9 @@ def complaints(text: str, sources: Sources, code: str = "invalid") -> list[Probl
     """Return a problem for each fault that an error text names."""
     root = _Line(-1, "")
     _grow(root, text)
-    return [_problem(chain, sources, code) for chain in _chains(root, [])] or [
+    chains = list(_chains(root, []))
+    telling = [chain for chain in chains if not _ON_THE_WAY.fullmatch(chain[-1].words.rstrip(":"))] or chains
+    return [_problem(chain, sources, code) for chain in telling] or [
         Problem(code, _shortened(text), "", sources.bundle.entry, 1, 1)
     ]
 
@@ -134,4 +145,6 @@ def _path(address: str) -> str:
 
 def _shortened(text: str) -> str:
     words = _NUMBER_OF_LOADER.sub("", _ADDRESS.sub("", " ".join(text.split())))
+    for pattern, name in _LOADERS_NAMES:
+        words = pattern.sub(name, words)
     return words if len(words) <= DETAIL_MAX else f"{words[: DETAIL_MAX - 1]}…"

@@ -1,9 +1,11 @@
 """Loads a bundle with cwltool: links, types and the inheritance of requirements, without a file or a connection."""
 
+from collections.abc import Mapping
 from functools import partial
 from importlib.resources import files as package_files
 from typing import Any
 
+from cwl_utils.parser import cwl_v1_0, cwl_v1_1, cwl_v1_2
 from cwltool import process
 from cwltool.context import LoadingContext
 from cwltool.errors import UnsupportedRequirement, WorkflowException
@@ -13,12 +15,15 @@ from cwltool.workflow import default_make_tool
 from ruamel.yaml.error import YAMLError
 from schema_salad.exceptions import SchemaSaladException, ValidationException
 from schema_salad.fetcher import Fetcher
+from schema_salad.runtime import LoadingOptions
 
 from weyl_engine.compiling.bundle import SCHEME, Bundle, EscapesBundle, joined_url, path_of, url_of
 from weyl_engine.compiling.complaints import complaints
 from weyl_engine.compiling.problems import Problem, Refused
 from weyl_engine.compiling.sources import VERSIONS, Sources
 
+_PARSERS = {"v1.0": cwl_v1_0, "v1.1": cwl_v1_1, "v1.2": cwl_v1_2}
+_BREAKS = (KeyError, TypeError, ValueError, AttributeError, AssertionError, IndexError)
 _SCHEMES = ["bundle", "file", "http", "https", "mailto"]
 _TOOL = b"""
 cwlVersion: %s
@@ -105,10 +110,31 @@ def load(sources: Sources, *, with_extensions: bool = False) -> Process:
         raise Refused([Problem("not-yaml", str(error).split("\n")[0], "", bundle.entry, 1, 1)]) from None
     except RecursionError:
         raise Refused([Problem("invalid", "the document refers to itself", "", bundle.entry, 1, 1)]) from None
-    except (KeyError, TypeError, ValueError, AttributeError, AssertionError, IndexError) as error:
-        # cwltool takes for granted what it did not check; the document is as wrong as with a better message.
-        detail = f"cwltool cannot read this document: {type(error).__name__}: {error}"
-        raise Refused([Problem("invalid", detail[:500], "", bundle.entry, 1, 1)]) from None
+    except _BREAKS as error:
+        # cwltool takes for granted what it has not checked yet.
+        raise Refused(_second_opinion(sources, f"{type(error).__name__}: {error}")) from None
+
+
+def _second_opinion(sources: Sources, said: str) -> list[Problem]:
+    """Return what cwl-utils finds wrong with a document on which cwltool broke: it looks at types first."""
+    for path in sources.paths():
+        raw = sources.value(path, "")
+        version = raw.get("cwlVersion") if isinstance(raw, Mapping) else None
+        parser = _PARSERS.get(str(version).removeprefix("cwl:"))
+        if parser is None:
+            continue
+        address, fetcher = url_of(path), BundleFetcher(sources.bundle, {}, None)
+        options = LoadingOptions(fetcher=fetcher, fileuri=address)
+        try:
+            parser.load_document_by_string(sources.bundle.files[path].decode(), address, options)
+        except ValidationException as error:
+            # Of a union, what is wrong with each of its types is told at one place: the first will do.
+            found = complaints(str(error), sources)
+            return list({(each.file, each.line, each.column): each for each in reversed(found)}.values())
+        except _BREAKS:
+            continue
+    detail = f"cwltool cannot read this document: {said}"
+    return [Problem("invalid", detail[:500], "", sources.bundle.entry, 1, 1)]
 
 
 def _allow_extensions() -> None:

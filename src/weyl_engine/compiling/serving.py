@@ -15,6 +15,7 @@ from typing import Any
 
 from weyl_engine.compiling import confinement, loading
 from weyl_engine.compiling.bundle import Bundle
+from weyl_engine.compiling.complaints import COLUMNS
 from weyl_engine.compiling.confinement import Limits
 from weyl_engine.compiling.document import ANSWER_MAX_B, answer, compiled
 from weyl_engine.compiling.evaluation import evaluated
@@ -48,6 +49,7 @@ def main(argv: Sequence[str]) -> int:
     tempfile.tempdir = "/nonexistent"
     # Whatever the libraries say is in the answer, as problems; a log would hold texts of users.
     logging.disable()
+    os.environ["COLUMNS"] = COLUMNS
     is_apart = confinement.leave_network()
     loading.warm()
     # What is imported stays shared with the forks.

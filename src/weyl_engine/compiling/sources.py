@@ -28,6 +28,10 @@ class Sources:
             self._documents[path] = self._read(path)
         return self._documents[path]
 
+    def paths(self) -> list[str]:
+        """Return the documents that were read, the entry first."""
+        return [path for path, document in self._documents.items() if document is not None]
+
     def problem(self, code: str, detail: str, path: str, pointer: str, **more: Any) -> Problem:
         """Return a problem with the place of a value."""
         document = self._documents.get(path)
