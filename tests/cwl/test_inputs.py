@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from weyl.cwl.files import FILES_PER_JOB_MAX, LITERAL_BYTES_MAX
-from weyl.cwl.inputs import Checked, InputRules, faults_of_default, normal_base
+from weyl.cwl.inputs import Checked, InputRules, NotJSON, faults_of_default, normal_base
 from weyl.cwl.objects import Base, Given, Stepped, items
 from weyl.cwl.types import text_of_type
 
@@ -117,7 +117,7 @@ def test_what_is_stored_in_its_form_already_keeps_its_text() -> None:
 def test_jobs_that_need_one_sandbox_share_its_name() -> None:
     file = {"class": "File", "location": f"sandbox:{PFN}#a"}
     assert check(rules(f="File"), *[{"f": file}] * 5).sandboxes == [(PFN,)]
-    mixed = check(rules(f="File?"), {"f": file}, {"f": None}, {"f": file})
+    mixed = check(rules(f=["null", "File"]), {"f": file}, {"f": None}, {"f": file})
     assert mixed.sandboxes == [(PFN,), (), (PFN,)]
     assert mixed.sandboxes[0] is mixed.sandboxes[2]
 
@@ -187,10 +187,25 @@ def test_files_that_lie_below_all_objects_are_put_into_their_form_once() -> None
     assert json.loads(base.texts["f"])["location"] == f"sandbox:{PFN}#a"
 
 
-@pytest.mark.parametrize("text", ['[{"x": "\\u0000"}]', '[{"x": "\\ud800"}]', '[{"x": NaN}]', "[3]"])
+@pytest.mark.parametrize("text", ['[{"x": "\\u0000"}]', "[3]"])
 def test_what_cannot_be_kept_is_refused(text: str) -> None:
     found = rules(x="string").check(Given(text, items(text, 0), Base()))
     assert {code for code, *_ in told(found)} == {"wrong-type"}
+
+
+@pytest.mark.parametrize("text", ['[{"x": "\\ud800"}]', '[{"x": NaN}]', '[{"x" 1}]', "[{x}]", '[{"x": 01}]'])
+def test_what_is_no_json_is_told_as_such(text: str) -> None:
+    with pytest.raises(NotJSON, match="input object 0: "):
+        rules(x="string").check(Given(text, items(text, 0), Base()))
+
+
+@pytest.mark.parametrize("kind", ["int", ["null", "int"], ["string", "int"], {"type": "array", "items": "int"}])
+def test_a_float_is_no_whole_number_wherever_it_stands(kind: Any) -> None:
+    value: Any = [1.0] if isinstance(kind, dict) else 1.0
+    assert [code for code, *_ in told(check(rules(x=kind, y="double"), {"x": value, "y": 0.5}))] == ["wrong-type"]
+    both = [kind, "double"] if not isinstance(kind, list) else [*kind, "double"]
+    if not isinstance(kind, dict):
+        assert told(check(rules(x=both), {"x": value})) == []
 
 
 def test_a_hundred_problems_are_enough() -> None:

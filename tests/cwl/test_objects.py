@@ -49,7 +49,7 @@ def test_a_range_that_nobody_can_count_is_counted() -> None:
 
 def test_lists_are_taken_in_step_or_each_with_each() -> None:
     body = '{"a": [1, 2.0], "b": ["x", "y", "z"]}'
-    columns = {name: items(body, start) for name, start, _ in list(members(body))[:-1]}
+    columns = {each.name: items(body, each.start) for each in list(members(body))[:-1]}
     crossed = Scattered(body, columns, True, Base())
     assert crossed.count == 6
     assert [crossed.text(index) for index in (0, 1, 3)] == [
@@ -67,7 +67,7 @@ def test_lists_are_taken_in_step_or_each_with_each() -> None:
 
 def test_a_product_is_counted_before_it_is_made() -> None:
     body = json.dumps({name: list(range(1000)) for name in "abcd"})
-    columns = {name: items(body, start) for name, start, _ in list(members(body))[:-1]}
+    columns = {each.name: items(body, each.start) for each in list(members(body))[:-1]}
     assert Scattered(body, columns, True, Base()).count == 10**12
 
 
@@ -82,7 +82,9 @@ def test_floats_know_their_spelling() -> None:
     assert written(spelled(text)) == '{"a": [1.0E5, 1, 0.10, -0.0], "b": {"c": "\\"é\\n"}}'
 
 
-@pytest.mark.parametrize("text", ["[1", "[1,]", "[1 2]", "{}", "", "[" * 5_000], ids=lambda text: text[:9])
+@pytest.mark.parametrize(
+    "text", ["[1", "[1,]", "[1 2]", "{}", "", "[{}{}]", "[{},]", "[{", '[{"', "[" * 5_000], ids=lambda text: text[:9]
+)
 def test_what_is_no_list_is_refused(text: str) -> None:
     with pytest.raises(JSONDecodeError):
         items(text, 0)

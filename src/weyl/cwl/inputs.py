@@ -12,13 +12,24 @@ from weyl.cwl.files import Collected
 from weyl.cwl.objects import Base, Objects, spelled, written
 from weyl.cwl.problems import PROBLEMS_MAX, Problem, problem
 from weyl.cwl.secrets import looks_secret
-from weyl.cwl.types import Fault, Type, escaped, faults_of_members, holds_files, is_optional
+from weyl.cwl.types import (
+    Fault,
+    Type,
+    escaped,
+    faults_of_members,
+    holds_files,
+    is_optional,
+    is_whole,
+    takes_whole_only,
+)
 
 REQUIREMENTS = "cwl:requirements"
 """A key of an input object that is no input: requirements of that one job."""
 _TOOL = "cwl:tool"
-# Numbers with a fraction or an exponent may stand where an int should, texts may name files.
-_TO_LOOK_AT = re.compile(r'\d[.eE]|lfn:|"cwl:|\\u', re.IGNORECASE)
+# Texts may name files of the grid, and say what cannot be stored.
+_TO_LOOK_AT = re.compile(r'lfn:|"cwl:|\\u', re.IGNORECASE)
+# A number with a fraction or an exponent may stand where an int should: JSON Schema takes 1.0 for one.
+_FRACTION = re.compile(r"\d[.eE]")
 
 
 @dataclass(frozen=True)
@@ -61,27 +72,51 @@ class InputRules:
     def _open(self) -> Draft202012Validator:
         return Draft202012Validator({name: value for name, value in self.schema.items() if name != _UNKNOWN})
 
+    @cached_property
+    def _whole(self) -> tuple[str, ...]:
+        """The inputs that must be whole numbers."""
+        return tuple(name for name, kind in self.types.items() if is_whole(kind))
+
+    @cached_property
+    def _hides_whole(self) -> bool:
+        """Whether whole numbers must stand at other places, too, inside of inputs or beside other types."""
+        return any(takes_whole_only(kind) and not is_whole(kind) for kind in self.types.values())
+
     def check(self, objects: Objects, *, allow_unknown: bool = False) -> Checked:
-        """Look at all input objects; the first hundred problems end it."""
+        """Look at all input objects; the first hundred problems end it. Raises `ValueError` for what is no JSON."""
         validator = self._open if allow_unknown else self._closed
         look = _Look(self, allow_unknown)
+        everything = objects.everything()
+        is_suspicious, to_look_at = looks_secret(everything), _TO_LOOK_AT.search(everything) is not None
         for index in objects.distinct():
             if len(look.problems) >= PROBLEMS_MAX:
                 break
-            text = objects.text(index) or "{}"
-            try:
-                value = objects.value(index)
-            except ValueError as error:
-                look.problems.append(problem("wrong-type", f"cannot be kept: {error}", index=index))
-                continue
-            needs_look = self.holds_files or _TO_LOOK_AT.search(text) is not None
-            if needs_look or not validator.is_valid(value):
-                look.at(index, text)
+            value = _read(objects, index)
+            needs_look = self.holds_files or not validator.is_valid(value) or self._has_fraction(objects, index, value)
+            if needs_look or (to_look_at and _TO_LOOK_AT.search(objects.text(index) or "")):
+                look.at(index, objects.text(index) or "{}")
             else:
                 look.sandboxes.append(())
-            if looks_secret(text):
+            if is_suspicious and looks_secret(objects.text(index) or ""):
                 look.problems.append(_secret(index, value))
         return look.result(objects.count)
+
+    def _has_fraction(self, objects: Objects, index: int, value: Mapping[str, Any]) -> bool:
+        """Tell whether a number with a fraction may stand where a whole one should."""
+        if any(type(value.get(name)) is float for name in self._whole):
+            return True
+        return self._hides_whole and _FRACTION.search(objects.text(index) or "") is not None
+
+
+def _read(objects: Objects, index: int) -> dict[str, Any]:
+    try:
+        return objects.value(index)
+    except ValueError as error:
+        raise NotJSON(f"input object {index}: {error}") from None
+
+
+class NotJSON(ValueError):
+    """An input object cannot be read; the text says which and why."""
 
 
 _UNKNOWN = "additionalProperties"

@@ -1,16 +1,20 @@
 """What each job of a submission needs: requirements that depend on inputs, rounded so that few of them differ."""
 
 import json
+import math
+import re
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
+from weyl.cwl.compilation import Compilation
 from weyl.cwl.inputs import REQUIREMENTS
 from weyl.cwl.job_document import Frame, Requirements
 from weyl.cwl.judgement import Judged
+from weyl.cwl.objects import Objects
 from weyl.cwl.problems import PROBLEMS_MAX, Problem, nearest, problem
-from weyl.cwl.requirements import Derived, NotANumber, Site, Tool, derived
+from weyl.cwl.requirements import ENGINE_RAM_MB, Derived, NotANumber, Site, Tool, derived
 from weyl.cwl.types import shown
 from weyl.task_queues.requirements import RAM_STEP_MB, SCRATCH_STEP_MB, quantised_wall_time
 
@@ -24,6 +28,22 @@ _RESOURCES = tuple(f"{name}{end}" for name in ("cores", "ram", "tmpdir", "outdir
 _LEFT_TO_THE_ENGINE = frozenset(
     {"EnvVarRequirement", "InlineJavascriptRequirement", "WorkReuse", "LoadListingRequirement"}
 )
+
+
+def _rounded_ram(value: float) -> int:
+    """Round up such that RAM and what the engine needs come to a step of classes."""
+    return -(-(math.ceil(value) + ENGINE_RAM_MB) // RAM_STEP_MB) * RAM_STEP_MB - ENGINE_RAM_MB
+
+
+# What a value of a requirement may be rounded to before anything is made of it: the result is the same.
+_ROUNDING: Mapping[str, Callable[[float], int]] = {
+    "coresMin": math.ceil,
+    "coresMax": math.ceil,
+    "ramMin": _rounded_ram,
+    "ramMax": _rounded_ram,
+}
+_NUMBERS = (int, float)
+_ONE_INPUT = re.compile(r"\$\(inputs\.([A-Za-z_]\w*)\)", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -57,7 +77,8 @@ class Counting:
     site: Site
 
     def __post_init__(self) -> None:
-        self._keys: dict[tuple[str, str], int] = {}
+        self._keys: dict[Any, int] = {}
+        self._rounding = [_ROUNDING.get(str(each.get("what"))) for each in self.judged.compilation.expressions]
         self._forms: dict[str, int] = {}
         self.forms: list[Form] = []
         self.which = array("L")
@@ -70,11 +91,39 @@ class Counting:
 
     def take(self, index: int, values: Sequence[Any], own: Any) -> None:
         """Take in one job: what expressions come to, and what its input object says in `cwl:requirements`."""
-        key = json.dumps(values), json.dumps(own, sort_keys=True)
-        number = self._keys.get(key)
+        near = tuple(
+            value if rounding is None or type(value) not in _NUMBERS else rounding(value)
+            for value, rounding in zip(values, self._rounding, strict=True)
+        )
+        key: Any = near if own is None else (near, json.dumps(own, sort_keys=True))
+        try:
+            number = self._keys.get(key)
+        except TypeError:  # an expression may come to anything
+            key = json.dumps([near, own], sort_keys=True)
+            number = self._keys.get(key)
         if number is None:
-            number = self._keys[key] = self._add(index, values, own)
+            number = self._keys[key] = self._add(index, near, own)
         self.which.append(number)
+
+    def take_all(
+        self,
+        start: int,
+        values: Sequence[Sequence[Any]],
+        errors: Sequence[tuple[int, int, str]],
+        requirements: Mapping[int, Any],
+    ) -> None:
+        """Take in jobs from number `start` on: what their expressions come to, or why one comes to nothing."""
+        expressions = self.judged.compilation.expressions
+        for row, number, told in errors[:PROBLEMS_MAX]:
+            found = problem("bad-expression", f"{expressions[number].get('what')}: {told}").at(expressions[number])
+            self.problems.append(replace(found, index=start + row))
+        if errors:
+            failed = {row for row, _, _ in errors}
+            for row in sorted(set(range(len(values))) - failed)[:PROBLEMS_MAX]:
+                self.take(start + row, values[row], requirements.get(start + row))
+            return
+        for row, each in enumerate(values, start):
+            self.take(row, each, requirements.get(row))
 
     def result(self) -> Needs:
         """Return what was taken in."""
@@ -98,6 +147,40 @@ class Counting:
         if number == len(self.forms):
             self.forms.append(Form(requirements, made))
         return number
+
+
+class Direct(NamedTuple):
+    """What expressions come to that need no interpreter, by row and expression."""
+
+    values: Sequence[Sequence[Any]]
+    errors: Sequence[tuple[int, int, str]] = ()
+
+
+def bound_rows(compilation: Compilation, objects: Objects, part: range) -> list[dict[str, Any]]:
+    """Return the inputs that expressions read, for jobs of these numbers, with defaults below them."""
+    names = sorted(compilation.expression_inputs)
+    defaults = compilation.defaults
+    rows = []
+    for index in part:
+        value = objects.value(index)
+        row = {}
+        for name in names:
+            given = value.get(name)
+            row[name] = defaults.get(name) if given is None else given
+        rows.append(row)
+    return rows
+
+
+def direct_values(compilation: Compilation, rows: Sequence[Mapping[str, Any]]) -> Direct | None:
+    """Return the values of expressions that all are nothing but one input; None if one of them is more."""
+    takes = []
+    for each in compilation.expressions:
+        named = _ONE_INPUT.fullmatch(str(each["text"]))
+        bound = (each.get("bind") or {}).get(named[1]) if named else None
+        if bound is None:
+            return None
+        takes.append(bound)
+    return Direct([[row[one["input"]] if "input" in one else one["value"] for one in takes] for row in rows])
 
 
 def _picking(values: Sequence[Any]) -> Any:

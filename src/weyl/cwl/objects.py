@@ -1,13 +1,14 @@
 """Input objects as they were sent: their texts are kept, since a float must not change its spelling on the way."""
 
 import json
+import re
 from array import array
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from json import JSONDecodeError
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from weyl.kit.json import item_at, loads, skip_space
 
@@ -46,10 +47,23 @@ def together(texts: Mapping[str, str]) -> str:
     return "{" + ", ".join(f"{json.dumps(name, ensure_ascii=False)}: {text}" for name, text in texts.items()) + "}"
 
 
-def members(
-    text: str, at: int = 0, *, length_max: int = OBJECT_LENGTH_MAX, levels: int = 2
-) -> Iterator[tuple[str, int, int]]:
-    """Yield name, start and end of each member of the JSON object at a place, and last a nameless one behind its end.
+# Where an object without lists and objects in it ends; whether it is JSON is seen when somebody reads it.
+_FLAT = re.compile(r'\{(?:[^{}\[\]"]++|"(?:[^"\\]++|\\.)*+")*+\}')
+_COMMA = re.compile(r"[ \t\n\r]*(,?)[ \t\n\r]*")
+
+
+class Member(NamedTuple):
+    """A member of an object, and where its value stands in the text."""
+
+    name: str
+    start: int
+    end: int
+    items: "array[int] | None" = None
+    """Of a list: starts and ends, in turn, of its items."""
+
+
+def members(text: str, at: int = 0, *, length_max: int = OBJECT_LENGTH_MAX, levels: int = 2) -> Iterator[Member]:
+    """Yield the members of the JSON object at a place, and last a nameless one behind its end.
 
     A member that is no list or object of shorter items has at most `length_max` characters, where `levels` says how
     deep to look for these; raises `JSONDecodeError`.
@@ -64,43 +78,47 @@ def members(
         if not isinstance(name, str):
             raise JSONDecodeError("Expecting a name in double quotes", text, at)
         start = _passed(text, at, ":")
-        end = _end_of(text, start, length_max, levels - 1)
-        yield name, start, end
-        at = skip_space(text, end)
-    yield "", at, at + 1
+        found = _end_of(text, start, length_max, levels - 1)
+        yield Member(name, start, *found)
+        at = skip_space(text, found[0])
+    yield Member("", at, at + 1)
 
 
 def items(text: str, at: int) -> "array[int]":
     """Return starts and ends, in turn, of the items of the JSON list at a place; raises `JSONDecodeError`."""
+    return _items(text, at)[1]
+
+
+def _items(text: str, at: int) -> "tuple[int, array[int]]":
+    """Return the end of a list, and starts and ends of its items."""
     found = array("Q")
-    for start, end in _items(text, at):
-        found.extend((start, end))
-    del found[-2:]
-    return found
-
-
-def _items(text: str, at: int) -> Iterator[tuple[int, int]]:
     at = _passed(text, at, "[")
-    is_first = True
-    while text[at : at + 1] != "]":
-        if not is_first:
-            at = _passed(text, at, ",")
-        is_first = False
-        _, end = item_at(text, at, OBJECT_LENGTH_MAX)
-        yield at, end
-        at = skip_space(text, end)
-    yield at, at + 1
+    is_last = text[at : at + 1] == "]"
+    while not is_last:
+        flat = _FLAT.match(text, at)
+        if flat is not None and flat.end() - at <= OBJECT_LENGTH_MAX:
+            end = flat.end()
+        else:
+            _, end = item_at(text, at, OBJECT_LENGTH_MAX)
+        found.append(at)
+        found.append(end)
+        behind = _COMMA.match(text, end)
+        assert behind is not None, "it matches nothing, too"
+        at = behind.end()
+        is_last = not behind[1]
+        if is_last and text[at : at + 1] != "]":
+            raise JSONDecodeError("Expecting ',' delimiter", text, at)
+    return at + 1, found
 
 
-def _end_of(text: str, at: int, length_max: int, levels: int) -> int:
+def _end_of(text: str, at: int, length_max: int, levels: int) -> "tuple[int, array[int] | None]":
     """Return where a value ends. Lists and objects are passed item by item: as Python's they take many times more."""
     if levels and text[at : at + 1] == "[":
-        [(_, end)] = deque(_items(text, at), maxlen=1)
-    elif levels and text[at : at + 1] == "{":
-        [(_, _, end)] = deque(members(text, at, levels=levels), maxlen=1)
-    else:
-        _, end = item_at(text, at, length_max)
-    return end
+        return _items(text, at)
+    if levels and text[at : at + 1] == "{":
+        [last] = deque(members(text, at, levels=levels), maxlen=1)
+        return last.end, None
+    return item_at(text, at, length_max)[1], None
 
 
 def _passed(text: str, at: int, sign: str) -> int:
@@ -119,7 +137,7 @@ class Base:
     @classmethod
     def read(cls, text: str) -> "Base":
         """Take an object apart."""
-        return cls({name: text[start:end] for name, start, end in list(members(text))[:-1]})
+        return cls({each.name: text[each.start : each.end] for each in list(members(text))[:-1]})
 
     @cached_property
     def value(self) -> dict[str, Any]:
@@ -147,6 +165,9 @@ class Objects(Protocol):
     def distinct(self) -> Sequence[int]:
         """Return those that say all there is to say about the values of the others."""
 
+    def everything(self) -> str:
+        """Return a text in which all that they say stands somewhere."""
+
 
 @dataclass(frozen=True)
 class Given:
@@ -169,6 +190,10 @@ class Given:
         """Return one as a document."""
         sent = loads(self.body[self.places[2 * index] : self.places[2 * index + 1]])
         return {**self.base.value, **sent} if self.base.texts else sent
+
+    def everything(self) -> str:
+        """Return a text in which all that they say stands somewhere."""
+        return self.body + together(self.base.texts)
 
     def distinct(self) -> Sequence[int]:
         """Return all of them."""
@@ -196,6 +221,10 @@ class Stepped:
     def value(self, index: int) -> dict[str, Any]:
         """Return one as a document."""
         return {**self.base.value, self.name: self.numbers[index]}
+
+    def everything(self) -> str:
+        """Return a text in which all that they say stands somewhere."""
+        return together(self.base.texts)
 
     def distinct(self) -> Sequence[int]:
         """Return the first and the last: between these two lie the other numbers."""
@@ -230,6 +259,10 @@ class Scattered:
         """Return one as a document."""
         return {**self.base.value, **{name: loads(text) for name, text in self._texts(index).items()}}
 
+    def everything(self) -> str:
+        """Return a text in which all that they say stands somewhere."""
+        return self.body + together(self.base.texts)
+
     def distinct(self) -> Sequence[int]:
         """Return all of them."""
         return range(self.count)
@@ -263,6 +296,10 @@ class Single:
     def value(self, index: int) -> dict[str, Any]:
         """Return it as a document."""
         return self.base.value
+
+    def everything(self) -> str:
+        """Return a text in which all that they say stands somewhere."""
+        return together(self.base.texts)
 
     def distinct(self) -> Sequence[int]:
         """Return the one."""

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from weyl.cwl.models.submission import CWLOrder, CWLSubmission
-from weyl.cwl.objects import Base, items, members
+from weyl.cwl.objects import Base, Member, members
 from weyl.kit.json import loads, skip_space
 
 # A text of the largest length, each character of it escaped.
@@ -38,44 +38,49 @@ def read_body(body: bytes) -> SentBody:
         raise JSONDecodeError("Not UTF-8", "", error.start) from None
     at = skip_space(text, 0)
     found = list(members(text, at, length_max=_TEXT_LENGTH_MAX))
-    if skip_space(text, found.pop()[2]) != len(text):
+    if skip_space(text, found.pop().end) != len(text):
         raise JSONDecodeError("Extra data", text, len(text))
-    places = {name: (start, end) for name, start, end in found}
+    places = {each.name: each for each in found}
     _refuse_unknown(places)
-    small = {name: _value(text, *place) for name, place in places.items() if name not in _LARGE}
-    large = {name: place for name, place in places.items() if name in _LARGE and text[slice(*place)] != "null"}
+    small = {name: _value(text, each) for name, each in places.items() if name not in _LARGE}
+    large = {name: each for name, each in places.items() if name in _LARGE and text[each.start : each.end] != "null"}
     order = CWLOrder.model_validate(small)
-    base, scatter = large.get("base_inputs"), large.get("scatter")
+    inputs, base, scatter = (large.get(name) for name in _LARGE)
     sent = SentBody(
         order,
         text,
-        items(text, _opening(text, large["inputs"], "[", "inputs")) if "inputs" in large else None,
-        Base() if base is None else Base.read(text[_opening(text, base, "{", "base_inputs") : base[1]]),
-        None if scatter is None else _scattered(text, _opening(text, scatter, "{", "scatter")),
+        None if inputs is None else _list(text, inputs, "inputs"),
+        Base() if base is None else Base.read(_object(text, base, "base_inputs")),
+        None if scatter is None else _scattered(text, scatter),
     )
     _refuse_two_ways(sent)
     return sent
 
 
-def _value(text: str, start: int, end: int) -> Any:
+def _value(text: str, member: Member) -> Any:
     try:
-        return loads(text[start:end])
+        return loads(text[member.start : member.end])
     except ValueError as error:
-        raise JSONDecodeError(str(error).partition(":")[0], text, start) from None
+        raise JSONDecodeError(str(error).partition(":")[0], text, member.start) from None
 
 
-def _scattered(text: str, at: int) -> dict[str, "array[int]"]:
-    found: dict[str, array[int]] = {}
-    for name, start, end in list(members(text, at))[:-1]:
-        found[name] = items(text, _opening(text, (start, end), "[", f"scatter.{name}"))
-    return found
+def _scattered(text: str, scatter: Member) -> dict[str, "array[int]"]:
+    _object(text, scatter, "scatter")
+    found = list(members(text, scatter.start))[:-1]
+    return {each.name: _list(text, each, "scatter", each.name) for each in found}
 
 
-def _opening(text: str, place: tuple[int, int], sign: str, name: str) -> int:
-    if text[place[0]] != sign:
-        what = "a list" if sign == "[" else "an object"
-        raise _invalid(tuple(name.split(".")), "type", f"must be {what}", text[place[0] : place[1]][:60])
-    return place[0]
+def _list(text: str, member: Member, *where: str) -> "array[int]":
+    if member.items is None:
+        raise _invalid(where, "type", "must be a list", text[member.start : member.end][:60])
+    return member.items
+
+
+def _object(text: str, member: Member, *where: str) -> str:
+    said = text[member.start : member.end]
+    if not said.startswith("{"):
+        raise _invalid(where, "type", "must be an object", said[:60])
+    return said
 
 
 def _refuse_unknown(places: Mapping[str, object]) -> None:

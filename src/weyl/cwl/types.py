@@ -55,6 +55,24 @@ def holds_files(kind: Type) -> bool:
     return kind in (*FILES, "Any")
 
 
+def is_whole(kind: Type) -> bool:
+    """Tell whether a value of the type is a whole number, or null."""
+    if isinstance(kind, list):
+        return all(each == "null" or is_whole(each) for each in kind)
+    return isinstance(kind, str) and kind in INTEGERS
+
+
+def takes_whole_only(kind: Type) -> bool:
+    """Tell whether somewhere in a value of the type 1 may stand, and 1.0 not: for JSON Schema they are the same."""
+    if isinstance(kind, list):
+        return any(map(takes_whole_only, kind)) and not any(each in (*_FLOATS, "Any") for each in kind)
+    if isinstance(kind, Mapping):
+        if kind["type"] == "array":
+            return takes_whole_only(kind["items"])
+        return kind["type"] == "record" and any(takes_whole_only(each["type"]) for each in kind["fields"])
+    return kind in INTEGERS
+
+
 def takes_int(kind: Type) -> bool:
     """Tell whether a whole number may be of the type."""
     if isinstance(kind, list):

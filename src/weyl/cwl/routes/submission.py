@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from weyl.config.routes import CurrentConfig
+from weyl.cwl.inputs import NotJSON
 from weyl.cwl.models.bundles import StoredText
 from weyl.cwl.models.submission import CWLSubmission, Rehearsal
 from weyl.cwl.policy import may_push, may_read_workflows
@@ -72,9 +73,14 @@ async def submit_cwl_jobs(
     With `dry_run` nothing is stored, and the answer says what the jobs would be and where they could run.
     """
     wanted = CWLJobs(sent, may_submit(user), may_push(user), key)
-    if sent.order.dry_run:
-        return plain_json(await rehearsal(workflows, wanted, config=config, now=now))
-    return json_response(_inserted(await submit(workflows, wanted, config=config, now=now)), status=201)
+    try:
+        if sent.order.dry_run:
+            return plain_json(await rehearsal(workflows, wanted, config=config, now=now))
+        return json_response(_inserted(await submit(workflows, wanted, config=config, now=now)), status=201)
+    except NotJSON as error:
+        # Input objects are read when they are needed: what is wrong with one shows only here.
+        fault = {"type": "json_invalid", "loc": ("body", "inputs"), "msg": f"JSON decode error: {error}", "input": None}
+        raise RequestValidationError([fault]) from error
 
 
 def _inserted(submitted: Submitted) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, overload
 
 from weyl.config.models import Config
 from weyl.cwl.additions import HintKind
-from weyl.cwl.drivers.compiler import Batch, Compiler
+from weyl.cwl.drivers.compiler import Batch, Compiler, Evaluated
 from weyl.cwl.errors import InvalidWorkflow
 from weyl.cwl.expansion import BadExpansion, expanded
 from weyl.cwl.files import sandbox_name
@@ -17,7 +17,7 @@ from weyl.cwl.inputs import Checked
 from weyl.cwl.job_document import bad_attribute
 from weyl.cwl.judgement import Judge, Judged
 from weyl.cwl.labels import job_name, plain_name
-from weyl.cwl.needs import Counting, Needs
+from weyl.cwl.needs import Counting, Direct, Needs, bound_rows, direct_values
 from weyl.cwl.objects import Objects
 from weyl.cwl.permits import Pusher, WorkflowReader
 from weyl.cwl.problems import Problem, errors_of, problem, sentences, shown, warnings_of
@@ -202,32 +202,14 @@ async def _needs(
         return counting.all_alike()
     for start in range(0, objects.count, _EVALUATED_AT_ONCE):
         part = range(start, min(start + _EVALUATED_AT_ONCE, objects.count))
-        rows = await _aside(len(part), partial(_bound, judged, objects, part))
-        found = await service.compiler.evaluate(Batch(compilation.expressions, rows), user=user)
-        failed: dict[int, None] = {}
-        for row, number, told in found.errors:
-            failed[row] = None
-            expression = compilation.expressions[number]
-            detail = f"{expression.get('what')}: {told}"
-            counting.problems.append(problem("bad-expression", detail).at(expression))
-            counting.problems[-1] = replace(counting.problems[-1], index=start + row)
-        for row, values in enumerate(found.values):
-            if row not in failed:
-                counting.take(start + row, values, checked.requirements.get(start + row))
+        rows = await _aside(len(part), partial(bound_rows, compilation, objects, part))
+        found: Direct | Evaluated | None = direct_values(compilation, rows)
+        if found is None:
+            found = await service.compiler.evaluate(Batch(compilation.expressions, rows), user=user)
+        await _aside(len(part), partial(counting.take_all, start, found.values, found.errors, checked.requirements))
         if errors_of(counting.problems):
             break
     return counting.result()
-
-
-def _bound(judged: Judged, objects: Objects, part: range) -> list[dict[str, Any]]:
-    """Return the inputs that expressions read, with defaults below them."""
-    compilation = judged.compilation
-    rows = []
-    for index in part:
-        value = objects.value(index)
-        row = {name: value.get(name) for name in compilation.expression_inputs}
-        rows.append({name: compilation.defaults.get(name) if each is None else each for name, each in row.items()})
-    return rows
 
 
 @dataclass(frozen=True)
