@@ -8,7 +8,7 @@ JOBS  ?= 4
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-long check format bench bench-matcher bench-web conformance journeys screenshots docs build web web-types lock clean
+.PHONY: help setup demo test test-fast test-long check format bench bench-matcher bench-web bench-cwl conformance journeys screenshots docs build web web-types lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -60,6 +60,9 @@ bench-web: setup  ## compare pages over a million jobs with ten thousand, in Chr
 conformance: setup  ## the CWL conformance tests of ../shared/cwl-conformance through a whole system: CONFORMANCE=dir TAGS=required
 	@python3 tools/setup.py --system
 	@$(VENV)/python tools/conformance.py
+
+bench-cwl: setup  ## compare jobs in CWL with JDL and with cwltool: CWL="--only submission", CONFORMANCE=dir
+	@$(VENV)/python -m tests.bench.cwl $(CWL)
 
 journeys: setup  ## walk through every page in Chromium beside a million jobs of others: WEYL_BROWSER_JOBS=100000
 	@python3 tools/setup.py --system

@@ -164,8 +164,8 @@ async def test_a_database_that_answers_is_waited_for(copy: Copy, db: Database) -
     copy.open.clear()
     follower = Follower("numbers", copy.read, every_s=None, db=db, channel=CHANNEL)
     async with AsyncExitStack() as stack:
-        starting = asyncio.create_task(stack.enter_async_context(following(follower, patience_s=0.05)))
-        await asyncio.wait({starting}, timeout=0.5)
+        starting = asyncio.create_task(stack.enter_async_context(following(follower, patience_s=1.0)))
+        await asyncio.wait({starting}, timeout=1.5)
         assert not starting.done()
         copy.open.set()
         await asyncio.wait_for(starting, WAIT_S)
