@@ -39,6 +39,7 @@ async def test_a_job_that_runs_a_workflow_is_told_which(
 ) -> None:
     document = {"Workflow": {"Bundle": "ab", "Fragment": "main"}, "JobName": "%j", "InputSandbox": "%(InputSandbox)s"}
     await submit(2, document=document)
+    await submit(1)
     async with db.transaction() as tx:
         await tx.execute(text("""UPDATE jobs SET parameters = '{"InputSandbox": ["SB:a"]}'"""))
     matcher = await start_matcher()
@@ -46,7 +47,6 @@ async def test_a_job_that_runs_a_workflow_is_told_which(
         [job] = (await matcher.match(a_pilot(), a_request())).jobs
         assert job.work["workflow"] == {"bundle": "ab", "fragment": "main"}
         assert (job.work["job_name"], job.work["input_sandbox"]) == ("%j", ["SB:a"])
-    await submit(1)
     [job] = (await matcher.match(a_pilot(), a_request())).jobs
     assert job.work["workflow"] is None
 
