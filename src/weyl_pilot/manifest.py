@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 import uuid
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
-from weyl_pilot.results import RunResult
+from weyl_pilot.results import RunResult, open_owned
 
 MANIFEST, OUTPUTS = "manifest.json", "outputs"
 BYTES_MAX = 4 << 20
@@ -80,16 +79,13 @@ def _sums(run: Path, path: str, owner: Optional[int]) -> Sums:
     real = os.path.realpath(str(run / path))
     if not real.startswith(top + os.sep):
         raise BadOutputs("the output %s leads out of the directory of the outputs" % path)
-    try:
-        descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise BadOutputs("the output %s cannot be read: %s" % (path, error.strerror)) from error
-    with os.fdopen(descriptor, "rb") as stream:
-        facts = os.fstat(descriptor)
-        if not stat.S_ISREG(facts.st_mode) or (owner is not None and facts.st_uid != owner):
-            raise BadOutputs("the output %s is not a file of the job's own" % path)
-        adler, sha1 = 1, hashlib.sha1(usedforsecurity=False)
+    stream = open_owned(real, owner)
+    if stream is None:
+        raise BadOutputs("the output %s is not there, or not a file of the job's own" % path)
+    with stream:
+        size, adler, sha1 = 0, 1, hashlib.sha1(usedforsecurity=False)
         for block in iter(lambda: stream.read(BLOCK), b""):
+            size += len(block)
             adler = zlib.adler32(block, adler)
             sha1.update(block)
-        return Sums(facts.st_size, "%08x" % adler, sha1.hexdigest())
+        return Sums(size, "%08x" % adler, sha1.hexdigest())

@@ -7,7 +7,7 @@ import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Mapping, Optional
+from typing import IO, Any, Mapping, Optional
 
 from weyl_pilot.outcome import Outcome, short
 
@@ -59,12 +59,22 @@ def read_result(path: Path, owner: Optional[int]) -> Optional[RunResult]:
 
 
 def read_owned(path: Path, owner: Optional[int], bytes_max: int) -> Optional[bytes]:
-    """Reads a file that a payload may have replaced: never a link, a pipe, or a second name of another's file."""
+    """Reads a file that a payload may have replaced; None where there is none of its own, or a longer one."""
+    stream = open_owned(str(path), owner)
+    if stream is None:
+        return None
+    with stream:
+        return stream.read() if os.fstat(stream.fileno()).st_size <= bytes_max else None
+
+
+def open_owned(path: str, owner: Optional[int]) -> Optional[IO[bytes]]:
+    """Opens a payload's own file: never a link, a pipe, a directory, or a second name of another's file."""
     try:
-        descriptor = os.open(str(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
-    with os.fdopen(descriptor, "rb") as stream:
-        facts = os.fstat(descriptor)
-        is_theirs = stat.S_ISREG(facts.st_mode) and (owner is None or facts.st_uid == owner)
-        return stream.read() if is_theirs and facts.st_size <= bytes_max else None
+    facts = os.fstat(descriptor)
+    if stat.S_ISREG(facts.st_mode) and (owner is None or facts.st_uid == owner):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    return None

@@ -65,7 +65,7 @@ class StandIn:
         self.objects: dict[str, bytes] = {}
         self.archives: dict[str, bytes] = {}
         """Engines, commands and bundles, by their hash."""
-        self.refuses_outputs = False
+        self.refuses_outputs = self.holds_outputs = False
         self.pilot: dict[str, Any] = {}
         self.log: list[str] = []
         self.action = "continue"
@@ -221,6 +221,8 @@ class StandIn:
             return 200, job.input_object.encode()
         if path == f"/api/jobs/{job_id}/outputs":
             job.manifests.append(document)
+            self.changed.notify_all()
+            self.changed.wait_for(lambda: not self.holds_outputs)
             return (403, {"detail": "Another run has this job"}) if self.refuses_outputs else (200, None)
         assert path == "/api/jobs/sandbox"
         if document is None:

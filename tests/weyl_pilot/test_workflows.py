@@ -137,6 +137,22 @@ def test_a_job_whose_outputs_are_not_recorded_is_not_done(server: StandIn, start
 
 
 @pytest.mark.usefixtures("engine")
+def test_a_pilot_that_is_killed_before_the_outputs_are_recorded_leaves_no_job_done(
+    server: StandIn, start: Start
+) -> None:
+    server.holds_outputs = True
+    job = _add(server, FAILING, {"code": 0})
+    pilot = start()
+    server.wait(lambda: job.manifests, 300)
+    pilot.kill()
+    pilot.wait()
+    with server.changed:
+        server.holds_outputs = False
+        server.changed.notify_all()
+    assert job.last("Status") in ("Running", "Completing")
+
+
+@pytest.mark.usefixtures("engine")
 def test_an_engine_that_is_killed_fails_its_host_and_a_sound_one_stays(server: StandIn, start: Start) -> None:
     job = _add(server, FAILING.replace("exit $0", "kill -9 $PPID; sleep 60"), {"code": 0})
     finish(start(), 300)

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ class Gathering:
         """Real path before -> path now."""
         self._targets: dict[tuple[str, str], Path] = {}
         """Real path before and name in the output object -> path now."""
+        self._numbers: defaultdict[str, int] = defaultdict(lambda: 1)
+        """The number to try first, by name: thousands of outputs may have the same."""
 
     def gathered(self, outputs: Any) -> Any:
         """Return the output object with plain paths below the job's directory as locations, `outputs/lines.txt`.
@@ -163,10 +166,11 @@ class Gathering:
 
     def _free(self, names: list[str]) -> list[str]:
         """Return names that nothing has yet: as they are, or all with one number, before what differs in them."""
-        number = 1
+        number = self._numbers[names[0]]
         while True:
             numbered = names if number == 1 else [_numbered(name, names[0], number) for name in names]
             if not any(os.path.lexists(self._place.outputs / name) for name in numbered):
+                self._numbers[names[0]] = number
                 return numbered
             number += 1
 
