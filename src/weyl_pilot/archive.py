@@ -15,7 +15,7 @@ import stat
 import subprocess
 import tarfile
 from pathlib import Path
-from typing import IO, Any, Iterable, List, Optional, Tuple
+from typing import IO, Any, Iterable, List, Mapping, Optional, Tuple
 
 BLOCK = 1 << 20
 # No name or header is longer; tarfile would read one of any size into memory.
@@ -186,15 +186,15 @@ def _demand_inside(name: str, path: str, *, base: str) -> None:
 
 
 def pack(
-    directory: Path, names: Iterable[str], *, extra: Iterable[Tuple[str, bytes]] = (), owner: Optional[int] = None
+    directory: Path, names: Iterable[str], *, extra: Optional[Mapping[str, bytes]] = None, owner: Optional[int] = None
 ) -> bytes:
-    """Makes a tar.bz2 of files and directories below `directory`, and of contents that are only in memory.
+    """Makes a tar.bz2 of contents that are only in memory, and of files and directories below `directory`.
 
     The payload may have planted links, pipes or devices: they are not followed and not read, and links that lead
     out are left behind, because whoever unpacks the archive would refuse all of it. So are files that do not belong to
     `owner`, if there is one: second names of files that the payload itself cannot read.
     """
-    base = os.path.realpath(str(directory))
+    base, extra = os.path.realpath(str(directory)), extra or {}
     buffer = _Buffer()
     left = [PACKED_FROM_MAX]
 
@@ -207,12 +207,14 @@ def pack(
         return _anonymous(member, base)
 
     with tarfile.open(fileobj=buffer, mode="w:bz2") as tar:
-        for name in names:
-            tar.add(str(directory / name), arcname=name, filter=wanted)
-        for name, content in extra:
+        # First, so that whoever wants only these need not unpack what the payload made.
+        for name, content in extra.items():
             info = tarfile.TarInfo(name)
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))
+        for name in names:
+            if name not in extra:
+                tar.add(str(directory / name), arcname=name, filter=wanted)
     return buffer.getvalue()
 
 

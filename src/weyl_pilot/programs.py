@@ -7,7 +7,7 @@ import logging
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional
 
 from weyl_pilot.archive import UNPACKED_MAX, find_outputs
 from weyl_pilot.isolation import Cell, write_private
@@ -28,7 +28,7 @@ class Leavings:
 
     names: List[str]
     missing: List[str]
-    extra: List[Tuple[str, bytes]] = field(default_factory=list)
+    extra: Mapping[str, bytes] = field(default_factory=dict)
     manifest: Optional[Mapping[str, Any]] = None
     """What the server is told of the outputs, once they are stored."""
 

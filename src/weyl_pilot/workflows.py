@@ -152,7 +152,7 @@ class WorkflowRun(Program):
         if len(content) > BYTES_MAX:
             raise BadOutputs("the manifest of the outputs has %d bytes, more than %d" % (len(content), BYTES_MAX))
         names = [*found.names, *([OUTPUTS] if manifest["files"] or _has_directory(result.outputs) else [])]
-        return replace(found, names=names, extra=[(MANIFEST, content)], manifest=manifest)
+        return replace(found, names=names, extra={MANIFEST: content}, manifest=manifest)
 
     def _matched(self, cell: Cell) -> Tuple[List[str], List[str]]:
         """Matches the patterns in each tool's directory; one is missing if it means nothing in all of them."""

@@ -352,9 +352,9 @@ class Wrapper:
             self.outbox.parameters({"OutputSandboxMissingFiles": ", ".join(found.missing)[:1000]})
         logs, _ = find_outputs(self.cell.run, self._commands.logs())
         names = [*found.names, *(name for name in logs if name not in found.names)]
-        extra = list(found.extra)
+        extra = dict(found.extra)
         if not outcome.is_good:
-            extra.append(("weyl-wrapper.txt", account(outcome, self._stages_s, self._shop.facts)))
+            extra["weyl-wrapper.txt"] = account(outcome, self._stages_s, self._shop.facts)
         if not names and not extra:
             return
         with self._lock:

@@ -78,6 +78,8 @@ def test_a_workflow_runs_from_what_was_sent_and_leaves_its_manifest_in_the_outpu
     manifest = json.loads(output["manifest.json"])
     assert [file["path"] for file in manifest["files"]] == ["outputs/lines.txt"]
     assert manifest["outputs"]["lines"]["location"] == "outputs/lines.txt"
+    with tarfile.open(place / "output.tar.bz2") as tar:
+        assert tar.getnames()[0] == "manifest.json", "the worker looks at the beginning only"
 
 
 def test_archives_of_engine_and_commands_lie_beside_the_bundle(place: Path) -> None:
