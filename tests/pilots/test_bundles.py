@@ -1,6 +1,9 @@
 """What is pushed and what comes back: pure, and what no configuration may ask for."""
 
+import bz2
+import io
 import json
+import tarfile
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +13,7 @@ from tests.matcher.factories import an_offer
 
 from weyl.config.operations import Operations
 from weyl.config.resources import ComputingElement, Queue, Site
+from weyl.jobs.models.outputs import MANIFEST_BYTES_MAX
 from weyl.kit.ids import new_stamp
 from weyl.pilots import bundles
 from weyl.pilots.compute_elements.driver import CEState, CEStatus, DriverError
@@ -25,7 +29,7 @@ def _at(seconds: float) -> str:
     return (NOW + timedelta(seconds=seconds)).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def _lines(*documents: Any) -> bytes:
+def lines(*documents: Any) -> bytes:
     return b"".join(json.dumps(document).encode() + b"\n" for document in documents)
 
 
@@ -100,7 +104,7 @@ def test_a_bundle_holds_no_token() -> None:
 
 
 def test_reports_are_read_as_far_as_they_are_whole() -> None:
-    content = _lines(RUNNING, {"parameters": {"HostName": "wn1"}}, "odd", {"status": 3}) + b'{"status": {"2026'
+    content = lines(RUNNING, {"parameters": {"HostName": "wn1"}}, "odd", {"status": 3}) + b'{"status": {"2026'
     journal = bundles.read_journal(content)
     assert (list(journal.states), journal.parameters, journal.lines) == ([_at(1)], {"HostName": "wn1"}, 4)
     assert not journal.is_finished
@@ -108,16 +112,16 @@ def test_reports_are_read_as_far_as_they_are_whole() -> None:
 
 
 def test_what_depends_on_the_upload_is_held_back() -> None:
-    journal = bundles.read_journal(_lines(RUNNING, UPLOADING, DONE))
+    journal = bundles.read_journal(lines(RUNNING, UPLOADING, DONE))
     assert journal.is_finished
     assert list(journal.before_upload().states) == [_at(1)]
-    assert list(bundles.read_journal(_lines(RUNNING, DONE)).before_upload().states) == [_at(1)]
-    assert list(bundles.read_journal(_lines(RUNNING)).before_upload().states) == [_at(1)]
+    assert list(bundles.read_journal(lines(RUNNING, DONE)).before_upload().states) == [_at(1)]
+    assert list(bundles.read_journal(lines(RUNNING)).before_upload().states) == [_at(1)]
     assert list(journal.after(NOW + timedelta(seconds=5)).states) == [_at(6), _at(7)]
     assert (journal.last, journal.after(None)) == (_at(7), journal)
     [(_, said)] = bundles.upload_failed(journal, "too large", now=NOW).items()
     assert (said["Status"], said["MinorStatus"], said["ErrorClass"]) == ("Failed", bundles.UPLOADING, "output_upload")
-    failed = bundles.read_journal(_lines(RUNNING, UPLOADING, FAILED))
+    failed = bundles.read_journal(lines(RUNNING, UPLOADING, FAILED))
     assert bundles.upload_failed(failed, "too large", now=NOW) == FAILED["status"]
 
 
@@ -127,10 +131,10 @@ def test_what_depends_on_the_upload_is_held_back() -> None:
 )
 def test_a_clock_that_is_wrong_is_put_right(ahead_s: int, shift_s: float) -> None:
     states = {_at(ahead_s + 1): {"Status": "Running"}, _at(ahead_s + 7): {"Status": "Done"}}
-    journal = bundles.read_journal(_lines({"status": states}))
+    journal = bundles.read_journal(lines({"status": states}))
     found = bundles.shift_of(journal, sent_at=NOW, now=NOW + timedelta(seconds=14))
     assert found == pytest.approx(shift_s)
-    moved = bundles.read_journal(_lines({"status": states}), shift_s=found or 0.0)
+    moved = bundles.read_journal(lines({"status": states}), shift_s=found or 0.0)
     times = sorted(datetime.fromisoformat(at) for at in moved.states)
     assert NOW <= times[0] < times[1] <= NOW + timedelta(seconds=14)
     assert bundles.shift_of(bundles.Journal(), sent_at=NOW, now=NOW) is None
@@ -170,7 +174,7 @@ def test_carried_files_are_taken_apart_and_half_of_one_is_noticed() -> None:
 )
 def test_a_report_whose_time_is_none_is_passed_over(at: str) -> None:
     """A payload can write into the file: it was enough to keep the worker from looking after the whole queue."""
-    content = _lines(RUNNING, {"status": {at: {"Status": "Running"}}}, DONE)
+    content = lines(RUNNING, {"status": {at: {"Status": "Running"}}}, DONE)
     raw = bundles.read_journal(content)
     shift_s = bundles.shift_of(raw, sent_at=NOW, now=NOW + timedelta(seconds=10))
     assert shift_s is not None
@@ -188,3 +192,70 @@ def test_a_sample_that_the_server_does_not_take_is_a_sign_of_life(text: bytes | 
         "CPUConsumed": 7.0,
         "StandardOutput": "x",
     }
+
+
+# -- jobs that run workflows -------------------------------------------------------------------------------------------
+
+BUNDLE, SHA256 = "b" * 64, "c" * 64
+
+
+def a_workflow_job(job_id: int = 1, **work: Any) -> dict[str, Any]:
+    return {"job_id": job_id, "work": {"workflow": {"bundle": BUNDLE, "fragment": None}, "input_sandbox": [], **work}}
+
+
+def test_jobs_are_alike_that_run_one_document_with_the_same_commands_around_it() -> None:
+    command = {"name": "report", "archive": {"sha256": SHA256, "size": 1}}
+    demands = [
+        bundles.demand_of(job, memory_mb=None, wall_s=3600)
+        for job in (
+            a_workflow_job(1),
+            a_workflow_job(2, workflow={"bundle": BUNDLE, "fragment": "main"}),
+            a_workflow_job(3, commands=[command, {**command, "name": "again"}]),
+            a_workflow_job(4, workflow={"bundle": "d" * 64, "fragment": None}),
+            a_workflow_job(5, workflow=None),
+        )
+    ]
+    assert demands[0] == demands[1]
+    assert len(set(demands)) == 4
+    assert [(demand.workflow, demand.archives) for demand in demands[1:]] == [
+        (BUNDLE, ()),
+        (BUNDLE, (SHA256,)),
+        ("d" * 64, ()),
+        (None, ()),
+    ]
+
+
+def output_of(*members: tuple[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:bz2") as archive:
+        for name, content in members:
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def test_a_manifest_is_read_from_the_beginning_of_an_output_and_no_more_of_it_is_unpacked() -> None:
+    manifest = {"v": 1, "job_id": 1, "outputs": {"x": 1.0}}
+    first = ("manifest.json", json.dumps(manifest).encode())
+    large = ("outputs/zeros", bytes(64 << 20))
+    assert bundles.manifest_in(output_of(first, large)) == manifest
+    assert bundles.manifest_in(output_of(large, first)) is None
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        b"",
+        b"no archive",
+        bz2.compress(b"no archive" * 1000),
+        bz2.compress(bytes(8 << 20)),
+        output_of(("manifest.json", b"{")),
+        output_of(("manifest.json", b"[]")),
+        output_of(("manifest.json", b" " * (MANIFEST_BYTES_MAX + 1))),
+        output_of(("outputs/manifest.json", b"{}")),
+        output_of(("manifest.json", b"{}"))[:40],
+    ],
+)
+def test_what_begins_with_no_manifest_has_none(output: bytes) -> None:
+    assert bundles.manifest_in(output) is None

@@ -12,6 +12,7 @@ from weyl.kit.s3 import STORE
 from weyl.pilots.compute_elements.directory import UntrustedDirectory, default_directory, make_trusted
 from weyl.pilots.compute_elements.driver import DRIVERS
 from weyl.pilots.errors import ComputingElementFailed
+from weyl.pilots.service.commands import COMMANDS
 from weyl.pilots.service.yard import Yard
 
 
@@ -74,7 +75,12 @@ async def test_no_computing_element_works_in_a_directory_of_others(application: 
     directory.mkdir()
     settings = application.settings.model_copy(update={"pilot_directory": directory})
     yard = Yard.open(
-        settings, db=services[DATABASE], config=services[CONFIG], store=services[STORE], drivers=services[DRIVERS]
+        settings,
+        db=services[DATABASE],
+        config=services[CONFIG],
+        store=services[STORE],
+        drivers=services[DRIVERS],
+        commands=services[COMMANDS],
     )
     config = services[CONFIG].current().config
     assert yard.driver(config, "LCG.Alpha.org", "ce.alpha.org")

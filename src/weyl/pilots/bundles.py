@@ -1,21 +1,27 @@
 """What is sent to nodes without a network and what comes back from them: pure."""
 
+import bz2
 import hashlib
+import io
+import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from weyl.jobs.models.heartbeat import HeartbeatData
+from weyl.jobs.models.outputs import MANIFEST_BYTES_MAX
 from weyl.jobs.reports import OLDEST
 from weyl.kit import json
 from weyl.pilots.compute_elements.driver import CEStatus
 
 BUNDLE, REPORTS, HEARTBEAT, OUTPUT = "bundle.json", "reports.jsonl", "heartbeat.json", "output.tar.bz2"
+WORKFLOW, INPUT_OBJECT, MANIFEST = "workflow.tar", "inputs.json", "manifest.json"
 """The names by which the program on the node knows its files."""
 
 WALL_MARGIN_S = 900
 MEMORY_MARGIN_MB = 256
+HEADERS_BYTES_MAX = 1 << 16
 UPLOADING = "Uploading Output Sandbox"
 FINAL = frozenset({"Done", "Failed", "Completed"})
 SOURCE = "JobWrapper"
@@ -30,6 +36,10 @@ class Demand(NamedTuple):
     scratch_mb: int | None
     gpus: int = 0
     inputs: tuple[str, ...] = ()
+    workflow: str | None = None
+    """The bundle of the workflow that they run."""
+    archives: tuple[str, ...] = ()
+    """Digests of the files of the commands around them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,11 @@ class Journal:
     states: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
     lines: int = 0
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the job says that it is Done."""
+        return any(state.get("Status") == "Done" for state in self.states.values())
 
     @property
     def is_finished(self) -> bool:
@@ -74,6 +89,7 @@ def job_stamp(pilot: str, number: int) -> str:
 def demand_of(job: Mapping[str, Any], *, memory_mb: int | None, wall_s: int) -> Demand:
     """Return what a matched job asks of a computing element whose queue gives so much."""
     allocated, limits = job.get("allocated") or {}, job.get("limits") or {}
+    work = job.get("work") or {}
     limit_mb = limits.get("ram_mb")
     asked_mb = None if limit_mb is None else limit_mb + MEMORY_MARGIN_MB
     known = [mb for mb in (asked_mb, memory_mb) if mb is not None]
@@ -83,8 +99,15 @@ def demand_of(job: Mapping[str, Any], *, memory_mb: int | None, wall_s: int) -> 
         wall_s=min(wall_s, (limits.get("wall_s") or wall_s) + WALL_MARGIN_S),
         scratch_mb=allocated.get("scratch_mb") or None,
         gpus=allocated.get("gpus") or 0,
-        inputs=tuple(pfn for pfn in (job.get("work") or {}).get("input_sandbox") or () if "/S3/" in pfn),
+        inputs=tuple(pfn for pfn in work.get("input_sandbox") or () if "/S3/" in pfn),
+        workflow=(work.get("workflow") or {}).get("bundle"),
+        archives=tuple(sorted({command["archive"]["sha256"] for command in work.get("commands") or ()})),
     )
+
+
+def runs_workflow(job: Mapping[str, Any]) -> bool:
+    """Tell whether a matched job runs a workflow, and not a program."""
+    return bool((job.get("work") or {}).get("workflow"))
 
 
 def bundle_of(job: Mapping[str, Any], *, stamp: str, inputs: Sequence[str], options: Mapping[str, Any]) -> bytes:
@@ -110,6 +133,24 @@ def read_journal(content: bytes | None, *, shift_s: float = 0.0) -> Journal:
         except (ValueError, AttributeError, TypeError, OverflowError):
             continue
     return Journal(states, parameters, len(lines))
+
+
+def manifest_in(output: bytes) -> dict[str, Any] | None:
+    """Return what a workflow has put out, as the wrapper tells it at the beginning of the packed output.
+
+    The archive is the node's: no more of it is unpacked than a manifest may have. None if it does not begin with one.
+    """
+    try:
+        head = bz2.BZ2Decompressor().decompress(output, max_length=MANIFEST_BYTES_MAX + HEADERS_BYTES_MAX)
+        with tarfile.open(fileobj=io.BytesIO(head), mode="r|") as archive:
+            entry = archive.next()
+            if entry is None or entry.name != MANIFEST or not entry.isfile() or entry.size > MANIFEST_BYTES_MAX:
+                return None
+            stream = archive.extractfile(entry)
+            found = json.loads(stream.read()) if stream is not None else None
+    except (OSError, tarfile.TarError, ValueError, EOFError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def read_sample(content: bytes | None) -> dict[str, Any]:

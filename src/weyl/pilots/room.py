@@ -39,6 +39,7 @@ def _state(services: Services) -> None:
             config=services[CONFIG],
             store=services[STORE],
             drivers=services[DRIVERS],
+            commands=commands,
         ),
     )
 

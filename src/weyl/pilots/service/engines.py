@@ -34,6 +34,15 @@ class Packed(NamedTuple):
     engine: Engine
     path: Path
 
+    @property
+    def name(self) -> str:
+        """Under which it travels."""
+        return f"{self.engine.sha256}{SUFFIX}"
+
+    async def content(self) -> bytes:
+        """Return all of it."""
+        return await asyncio.to_thread(self.path.read_bytes)
+
 
 class _Seen(NamedTuple):
     """A file of the directory as it was when it was read."""
@@ -73,18 +82,17 @@ class Engines:
         others = await asyncio.to_thread(self._of_directory)
         return frozenset([*filter(None, [self._own_machine]), *(each.engine.needs.machine for each in others)])
 
-    async def for_machine(self, machine: str) -> dict[str, bytes]:
-        """Return the archives for nodes of this kind by the names under which they travel."""
-        fitting = [each for each in await self.known() if each.engine.needs.machine == machine]
-        return {f"{each.engine.sha256}{SUFFIX}": await asyncio.to_thread(each.path.read_bytes) for each in fitting}
+    async def for_machine(self, machine: str) -> list[Packed]:
+        """Return the archives for nodes of this kind."""
+        return [each for each in await self.known() if each.engine.needs.machine == machine]
 
     async def url(self, pilot: PilotItself, sha256: str) -> str:
         """Return where an archive can be fetched for a while; it is stored with the first that asks."""
         return await self.shelf.url(pilot, sha256, self._content)
 
     async def _content(self, sha256: str) -> bytes | None:
-        path = next((each.path for each in await self.known() if each.engine.sha256 == sha256), None)
-        return None if path is None else await asyncio.to_thread(path.read_bytes)
+        found = next((each for each in await self.known() if each.engine.sha256 == sha256), None)
+        return None if found is None else await found.content()
 
     async def _packed(self) -> Packed | None:
         """Return our own, which is packed now if it never was here; what fails is not tried again at once."""

@@ -30,6 +30,7 @@ from weyl.pilots.need import QueueKey, Target, pushed_offer
 from weyl.pilots.queries import push as queries
 from weyl.pilots.queries.submission import insert_pilots, set_failures, settle_pilots
 from weyl.pilots.service.push_doors import DOOR_FAULTS, Doors, SandboxFailure
+from weyl.pilots.service.push_luggage import Luggage, in_common, of_one
 from weyl.pilots.service.registry import let_jobs_go
 from weyl.pilots.service.submission import find_target, note_failure, pilot_row, room_for
 from weyl.pilots.service.yard import Yard
@@ -38,6 +39,9 @@ from weyl.remote.errors import RemoteError
 log = structlog.get_logger(__name__)
 
 COUNT_MAX = 1_000
+WORKFLOWS_AT_ONCE = 100
+"""Jobs of workflows that are sent together: the input object of each may have a megabyte."""
+INPUT_FAULTS = (SandboxFailure, ValueError, *DOOR_FAULTS)
 NOT_SENT = "Job stalled: pilot not running"
 
 
@@ -91,7 +95,9 @@ async def send(pushing: Pushing, target: Target, rows: Sequence[queries.PushedJo
         demand = bundles.demand_of(row.job, memory_mb=queue.memory_mb, wall_s=queue.wall_time)
         alike[demand].append(row)
     for demand, group in alike.items():
-        await _send_alike(pushing, target, demand, group, config=config)
+        size = len(group) if demand.workflow is None else WORKFLOWS_AT_ONCE
+        for first in range(0, len(group), size):
+            await _send_alike(pushing, target, demand, group[first : first + size], config=config)
 
 
 async def give_up(
@@ -168,15 +174,12 @@ async def _send_alike(
 ) -> None:
     yard, key = pushing.yard, target.key
     options = config.operations.get(key.vo, Operations())
-    rows, inputs = await _inputs(pushing, key, demand, rows)
-    if not rows:
+    rows, luggage = await _luggage(pushing, target, demand, rows)
+    made = await _copies(pushing, key, demand, rows, luggage)
+    if not made:
         return
-    copies = []
-    for row in rows:
-        door = await pushing.doors.open(key, row.pilot_stamp)
-        document = bundles.bundle_of(row.job, stamp=row.pilot_stamp, inputs=list(inputs), options=door.options)
-        copies.append(Copy(stamp=row.stamp, secrets={BUNDLE: document}))
-    spec = bundle_spec(target, demand, archive=yard.archive_bytes(), inputs=inputs, options=options)
+    rows, copies = [row for row, _ in made], [copy for _, copy in made]
+    spec = bundle_spec(target, demand, archive=yard.archive_bytes(), inputs=luggage.files, options=options)
     async with yard.db.transaction() as tx:
         await queries.mark_sent(tx, [row.stamp for row in rows], now=utcnow())
     try:
@@ -186,25 +189,43 @@ async def _send_alike(
     await _record(pushing, key, rows, sent, config=config)
 
 
-async def _inputs(
-    pushing: Pushing, key: QueueKey, demand: Demand, rows: Sequence[queries.PushedJob]
-) -> tuple[Sequence[queries.PushedJob], dict[str, bytes]]:
+async def _luggage(
+    pushing: Pushing, target: Target, demand: Demand, rows: Sequence[queries.PushedJob]
+) -> tuple[Sequence[queries.PushedJob], Luggage]:
     """Fetch what jobs have in common once; a job that may not have it fails, and the next one asks."""
     left = list(rows)
-    while left and demand.inputs:
+    while left:
         row = left[0]
+        door = await pushing.doors.open(target.key, row.pilot_stamp)
+        try:
+            return left, await in_common(pushing.yard, door, target, demand, row.job_id)
+        except INPUT_FAULTS as error:
+            left.pop(0)
+            await _fail(pushing, target.key, row, f"Its input could not be had: {error}")
+    return left, Luggage()
+
+
+async def _copies(
+    pushing: Pushing, key: QueueKey, demand: Demand, rows: Sequence[queries.PushedJob], luggage: Luggage
+) -> list[tuple[queries.PushedJob, Copy]]:
+    """Return jobs with what each of them is sent; one whose own input cannot be had fails."""
+    made = []
+    for row in rows:
         door = await pushing.doors.open(key, row.pilot_stamp)
         try:
-            return left, await door.fetch(row.job_id, demand.inputs)
-        except (SandboxFailure, ValueError, *DOOR_FAULTS) as error:
-            left.pop(0)
-            log.warning("push.no_input", job=row.job_id, error=str(error))
+            own = await of_one(door, demand, row)
+        except INPUT_FAULTS as error:
             await _fail(pushing, key, row, f"Its input could not be had: {error}")
-    return left, {}
+            continue
+        options = {**door.options, **luggage.options}
+        document = bundles.bundle_of(row.job, stamp=row.pilot_stamp, inputs=luggage.inputs, options=options)
+        made.append((row, Copy(stamp=row.stamp, secrets={BUNDLE: document, **own})))
+    return made
 
 
 async def _fail(pushing: Pushing, key: QueueKey, row: queries.PushedJob, reason: str) -> None:
     """Report that a job cannot begin; whether it may try again elsewhere is decided by the class of the error."""
+    log.warning("push.no_input", job=row.job_id, error=reason)
     door, now = await pushing.doors.open(key, row.pilot_stamp), utcnow()
     with suppress(*DOOR_FAULTS):
         await door.tell(row.job_id, bundles.input_failed(reason, now=now), {})

@@ -22,6 +22,8 @@ TRANSFER_PATIENCE_S = 60.0
 DOORS_MAX = 1_000
 SECRET_LIFETIME = timedelta(minutes=10)
 
+REFUSED_FOR_GOOD = (400, 413, 422)
+
 DOOR_FAULTS = (Refused, Unreachable, OSError)
 """What asking the server may end in."""
 
@@ -62,11 +64,28 @@ class Door:
         commands = await asyncio.to_thread(self.server.heartbeat, job_id, sample, patience_s=PATIENCE_S)
         return [str(command.get("command")) for command in commands]
 
-    async def upload(self, job_id: int, content: bytes) -> None:
-        """Store a job's output sandbox; saying it twice is not an error."""
+    async def workflow(self, job_id: int, bundle: str) -> bytes:
+        """Return the files of the workflow that a job runs, as a tar."""
+        return await asyncio.to_thread(self.server.workflow_archive, job_id, bundle, patience_s=TRANSFER_PATIENCE_S)
+
+    async def input_object(self, job_id: int) -> bytes:
+        """Return the input object of a job that runs a workflow, as it is stored."""
+        return await asyncio.to_thread(self.server.input_object, job_id, patience_s=PATIENCE_S)
+
+    async def upload(self, job_id: int, content: bytes) -> str:
+        """Store a job's output sandbox and return its name; saying it twice is not an error."""
         with TemporaryDirectory() as cache:
             sandboxes = Sandboxes(self.server, Path(cache))
-            await asyncio.to_thread(sandboxes.upload, job_id, content, patience_s=TRANSFER_PATIENCE_S)
+            return await asyncio.to_thread(sandboxes.upload, job_id, content, patience_s=TRANSFER_PATIENCE_S)
+
+    async def record(self, job_id: int, pfn: str, manifest: Mapping[str, Any]) -> None:
+        """Store what a workflow has put out; raises `SandboxFailure` for what the server will never have."""
+        try:
+            await asyncio.to_thread(self.server.record_outputs, job_id, pfn, manifest, patience_s=PATIENCE_S)
+        except Refused as error:
+            if error.status not in REFUSED_FOR_GOOD:
+                raise
+            raise SandboxFailure(f"what it has put out is refused: {error.detail}") from error
 
     async def log(self, number: int, content: bytes) -> None:
         """Keep what a wrapper wrote, as a piece of this pilot's log."""

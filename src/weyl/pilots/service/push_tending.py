@@ -24,13 +24,13 @@ from weyl.pilots.service.planning import ORPHANED_AFTER
 from weyl.pilots.service.polling import LOCAL_EVERY, UNKNOWN_FOR
 from weyl.pilots.service.push import Pushing, give_up, let_go, send
 from weyl.pilots.service.push_doors import DOOR_FAULTS, Door, Refused, SandboxFailure, Unreachable
+from weyl.pilots.service.push_luggage import OUTPUT_BYTES_MAX, bring_home
 from weyl.pilots.service.submission import find_target
 from weyl.remote.errors import RemoteError
 
 log = structlog.get_logger(__name__)
 
 REPORT_BYTES_MAX = 1 << 20
-OUTPUT_BYTES_MAX = 100 << 20
 LOG_BYTES_MAX = 256 << 10
 LOOKED_AT_MAX = 500
 # A job in a batch system's queue is shown to be alive well within the time after which it would be taken back.
@@ -257,11 +257,7 @@ async def _finish(turn: _Turn, row: queries.PushedJob, journal: Journal) -> Chan
     parameters = journal.parameters
     carried = (await turn.driver.carry([row.sent_as], [OUTPUT], bytes_max=OUTPUT_BYTES_MAX))[row.sent_as]
     try:
-        if OUTPUT in carried:
-            content = carried[OUTPUT]
-            if content is None:
-                raise SandboxFailure(f"its output is larger than {OUTPUT_BYTES_MAX >> 20} MiB")
-            await door.upload(row.job_id, content)
+        await bring_home(door, row, carried, journal)
     except SandboxFailure as error:
         early = new.before_upload().states
         states = {**early, **bundles.upload_failed(journal, str(error), now=turn.now)}

@@ -17,6 +17,7 @@ from weyl.pilots.compute_elements.driver import DriverContext, DriverFactory
 from weyl.pilots.errors import ComputingElementFailed
 from weyl.pilots.need import Means
 from weyl.pilots.secrets import PepperRing
+from weyl.pilots.service.commands import Commands
 from weyl.pilots.service.engines import Engines
 from weyl.pilots.service.guarded import GuardedElement
 from weyl.pilots.service.shelf import Shelf
@@ -32,6 +33,7 @@ class Yard:
     config: ConfigStore
     drivers: Mapping[str, DriverFactory]
     engines: Engines
+    commands: Commands
     ring: PepperRing
     directory: Path
     url: str
@@ -48,6 +50,7 @@ class Yard:
         config: ConfigStore,
         store: ObjectStore,
         drivers: Mapping[str, DriverFactory],
+        commands: Commands,
     ) -> "Yard":
         """Return the yard of a process."""
         directory = settings.pilot_directory or default_directory()
@@ -55,6 +58,7 @@ class Yard:
             db=db,
             config=config,
             drivers=drivers,
+            commands=commands,
             engines=Engines(Shelf(store, "engines"), cache=directory, directory=settings.engine_directory),
             ring=PepperRing(settings.pilot_peppers.get_secret_value()),
             directory=directory,
