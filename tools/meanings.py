@@ -116,7 +116,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         " name or `*` for each by itself) and `Count`, `Cores`, `DelayS`, `Burst`.",
         "TTL": "A job that has waited for a match for so many seconds fails; off if not set.",
         "RequireArchitecture": "Whether a job is refused at submission that names no CPU architecture.",
-        "WrapperMargin": LATER,
+        "WrapperMargin": "Seconds that are added to the ToolTimeLimit of a CWL document, for staging and uploading.",
         "LocalDataFirst": "Whether, of one owner's jobs of the same priority, those come first whose input data are all"
         " on disk at the site of the pilot.",
     },

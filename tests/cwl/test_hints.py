@@ -146,9 +146,18 @@ def test_hints_of_others_are_passed_by() -> None:
 
 def test_a_hint_of_an_extension_is_read_by_its_model() -> None:
     good, bad = (Written(IRI, "ex:Camera", {name: 3}, "a", "/hints/0") for name in ("gain", "gian"))
-    assert read_hints([good], {IRI: CAMERA}).others == {IRI: Camera(gain=3)}
+    assert read_hints([good], {IRI: CAMERA}).others == [(IRI, Camera(gain=3))]
     found = read_hints([bad], {IRI: CAMERA}).problems
     assert told(found) == [("schema", "/hints/0/gain", None), ("schema", "/hints/0/gian", "gain")]
+
+
+def test_a_hint_stands_where_its_kind_allows() -> None:
+    on_input = Written(IRI, "ex:Camera", {"gain": 3}, "a", "/inputs/x/ex:Camera", place="input")
+    assert told(read_hints([on_input], {IRI: CAMERA}).problems) == [("schema", "/inputs/x/ex:Camera", None)]
+    kind = HintKind(Camera, "Which camera.", places=("process", "input"))
+    assert read_hints([on_input, on_input], {IRI: kind}).others == [(IRI, Camera(gain=3))] * 2
+    ours = hint({"role": "data"}, "Output", place="output", pointer="/outputs/x/dirac:Output")
+    assert told(read_hints([ours], {}).problems) == [("not-available", "/outputs/x/dirac:Output", None)]
 
 
 def test_a_kind_of_hint_must_be_closed_and_outside_our_namespace() -> None:

@@ -105,7 +105,6 @@ async def test_lists_are_scattered(submit: Post, stored: Stored) -> None:
         ({"range_param": "seed", "range_end": 2**70}, "range_end"),
         ({"workflow_id": "0" * 64}, None),
         ({"workflow": None}, None),
-        ({"workflow_ref": "name@1"}, "workflow_ref"),
     ],
 )
 async def test_a_malformed_body_is_refused(submit: Post, stored: Stored, more: Any, where: str | None) -> None:
@@ -160,6 +159,11 @@ async def test_an_input_that_takes_no_int_has_no_range(submit: Post) -> None:
     text = ECHO.replace("int, default: 3", "string, default: a")
     answer = await submit({"workflow": text, "range_param": "seed", "range_end": 3})
     assert told(answer) == [("bad-range", None, "/range_param")]
+
+
+async def test_names_of_workflows_are_not_available(submit: Post) -> None:
+    answer = await submit({"workflow_ref": "name@1"})
+    assert told(answer) == [("not-available", None, "/workflow_ref")]
 
 
 async def test_all_problems_come_in_one_answer(submit: Post, stored: Stored) -> None:

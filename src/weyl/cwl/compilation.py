@@ -7,7 +7,6 @@ from typing import Any
 
 from weyl.cwl.hints import Written
 from weyl.cwl.inputs import InputRules, faults_of_default
-from weyl.cwl.models.hints import NAMESPACE
 from weyl.cwl.problems import Problem, errors_of, problem
 from weyl.cwl.types import Type, escaped
 
@@ -22,10 +21,6 @@ class Compilation:
     def problems(self) -> Sequence[Problem]:
         """What is wrong with the document itself, and what in it no job of this release can have."""
         found = [Problem.read(each) for each in self.document["problems"]]
-        for each in self.document.get("hints") or ():
-            if each.get("place", "process") != "process" and str(each["iri"]).startswith(NAMESPACE):
-                told = f"{each.get('written') or each['iri']} comes with productions, which this release does not have"
-                found.append(Written.read(each).fault("not-available", told))
         for each in self.inputs:
             if each.get("has_default"):
                 faults = faults_of_default(each["name"], each.get("default"), each["type"])
@@ -39,9 +34,8 @@ class Compilation:
 
     @cached_property
     def hints(self) -> Sequence[Written]:
-        """The hints of the process itself."""
-        found = self.document.get("hints") or ()
-        return [Written.read(each) for each in found if each.get("place", "process") == "process"]
+        """The hints of the process, and what of other namespaces stands on its inputs and outputs."""
+        return [Written.read(each) for each in self.document.get("hints") or ()]
 
     @property
     def inputs(self) -> Sequence[Mapping[str, Any]]:

@@ -52,6 +52,8 @@ class Written:
     pointer: str
     marks: Mapping[str, Sequence[int]] = field(default_factory=dict)
     """Line and column by pointer into the value."""
+    place: str = "process"
+    """On what it stands: the process itself, or one of its inputs or outputs."""
 
     @classmethod
     def read(cls, told: Mapping[str, Any]) -> "Written":
@@ -59,7 +61,8 @@ class Written:
         place = [told[name] for name in ("line", "column") if told.get(name) is not None]
         marks = {"": place} if len(place) == 2 else {}
         word, marks = told.get("written") or told["iri"], marks | (told.get("marks") or {})
-        return cls(told["iri"], word, told.get("value"), told.get("file"), told["pointer"], marks)
+        place = told.get("place", "process")
+        return cls(told["iri"], word, told.get("value"), told.get("file"), told["pointer"], marks, place)
 
     def fault(self, code: str, detail: str, below: str = "", **more: Any) -> Problem:
         """Return a problem at a pointer into the value, at the nearest place that is known."""
@@ -93,22 +96,30 @@ class Hints:
 
     job: JobHint = field(default_factory=JobHint)
     written: Written | None = None
-    others: Mapping[str, BaseModel] = field(default_factory=dict)
+    others: Sequence[tuple[str, BaseModel]] = ()
+    """By IRI; one may stand on several inputs."""
     problems: Sequence[Problem] = ()
 
 
 def read_hints(written: Iterable[Written], kinds: Mapping[str, HintKind]) -> Hints:
     """Return what hints say; those that nobody here knows are passed by, as any runner does."""
     job, source = JobHint(), None
-    others: dict[str, BaseModel] = {}
+    others: list[tuple[str, BaseModel]] = []
     problems: list[Problem] = []
     for each in written:
         try:
-            if each.iri == JOB:
+            if each.iri.startswith(NAMESPACE) and each.place != "process":
+                told = f"{each.word} comes with productions, which this release does not have"
+                problems.append(each.fault("not-available", told))
+            elif each.iri == JOB:
                 source, job = each, JobHint.model_validate(each.value)
                 problems += _later(each, job)
             elif each.iri in kinds:
-                others[each.iri] = kinds[each.iri].model.model_validate(each.value)
+                kind = kinds[each.iri]
+                if each.place not in kind.places:
+                    told = f"{each.word} cannot stand on the {each.place}, only on: {', '.join(sorted(kind.places))}"
+                    problems.append(each.fault("schema", told))
+                others.append((each.iri, kind.model.model_validate(each.value)))
             else:
                 problems += _not_ours(each)
         except ValidationError as error:

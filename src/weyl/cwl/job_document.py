@@ -67,6 +67,8 @@ def attributes(said: Said, limits: Limits) -> tuple[dict[str, Any], list[Problem
             said.fault("unknown-job-type", told, "job_type", did_you_mean=nearest(job_type, limits.job_types))
         )
     document["JobType"] = job_type
+    if said.get("sites") and not set(said.get("sites")) - set(said.get("banned_sites") or ()):
+        problems.append(said.fault("contradiction", "every one of sites is in banned_sites", "banned_sites"))
     patterns = [each for each in said.get("output_sandbox") or () if isinstance(each, str)]
     document["OutputSandbox"] = list(dict.fromkeys([*STREAMS, *patterns]))
     added, faults = _of_extensions(said)
@@ -90,7 +92,7 @@ def _of_extensions(said: Said) -> tuple[dict[str, Any], list[Problem]]:
     """Return what hints of extensions add to the description: those of the submission come last."""
     found: dict[str, Any] = {}
     problems: list[Problem] = []
-    for iri, model in [*said.document.others.items(), *said.submission.others.items()]:
+    for iri, model in [*said.document.others, *said.submission.others]:
         try:
             told = dict(said.kinds[iri].attributes(model))
         except ValueError as error:

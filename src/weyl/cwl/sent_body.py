@@ -16,7 +16,12 @@ from weyl.kit.json import loads, skip_space
 
 # A text of the largest length, each character of it escaped.
 _TEXT_LENGTH_MAX = 32 << 20
+LATER = "workflow_ref"
 _LARGE = ("inputs", "base_inputs", "scatter")
+
+
+class NotAvailable(Exception):
+    """A submission asks for what a later release has."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,9 @@ def _object(text: str, member: Member, *where: str) -> str:
 
 def _refuse_unknown(places: Mapping[str, object]) -> None:
     known = CWLSubmission.model_fields
+    if LATER in places:
+        told = f"{LATER} comes with names of workflows, which this release does not have: use workflow_id"
+        raise NotAvailable(told)
     for name in places:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)

@@ -13,11 +13,12 @@ from weyl.cwl.inputs import NotJSON
 from weyl.cwl.models.bundles import StoredText
 from weyl.cwl.models.submission import CWLSubmission, Rehearsal
 from weyl.cwl.policy import may_push, may_read_workflows
+from weyl.cwl.problems import problem
 from weyl.cwl.routes.access import CurrentWorkflows, plain_json
-from weyl.cwl.sent_body import SentBody, read_body
+from weyl.cwl.sent_body import LATER, NotAvailable, SentBody, read_body
 from weyl.cwl.service import bundles
 from weyl.cwl.service.rehearsal import rehearsal
-from weyl.cwl.service.submission import CWLJobs, submit
+from weyl.cwl.service.submission import CWLJobs, refusal, submit
 from weyl.jobs.models.submission import InsertedJSONJob
 from weyl.jobs.policy import may_submit
 from weyl.jobs.routes.submission import RepeatKey
@@ -41,6 +42,8 @@ async def sent_body(request: Request) -> SentBody:
     body = await request.body()
     try:
         return read_body(body) if len(body) < _THREAD_FROM_BYTES else await asyncio.to_thread(read_body, body)
+    except NotAvailable as error:
+        raise refusal([problem("not-available", str(error), f"/{LATER}")]) from None
     except JSONDecodeError as error:
         where = {"loc": ("body", error.pos), "input": None, "ctx": {"error": error.msg}}
         fault = {"type": "json_invalid", "msg": f"JSON decode error: {error.msg}", **where}

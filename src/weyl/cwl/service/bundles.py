@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import io
+import re
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ from weyl.cwl.queries.bundles import (
 )
 from weyl.kit.db import Database, Tx
 
+_ID = re.compile(r"[0-9a-f]{64}")
 # Texts of this length and more are read in a thread.
 _THREAD_FROM_CHARACTERS = 16_000
 
@@ -138,7 +140,7 @@ async def find(tx: Tx, reader: WorkflowReader, reference: str, *, only: bool = F
     Raises `WorkflowNotFound`, and with `only` `AmbiguousLabel`.
     """
     workflow_id = reference.partition("#")[0]
-    found = await select_bundles(tx, reader, workflow_id)
+    found = await select_bundles(tx, reader, workflow_id) if _ID.fullmatch(workflow_id) else []
     if not found:
         raise WorkflowNotFound(workflow_id)
     own = [row for row in found if row.bundle_id.hex() == workflow_id]

@@ -55,8 +55,14 @@ class Compilations:
         if flight is None:
             flight = asyncio.create_task(self._compiled(key, bundle, user=user, now=now, keep=keep))
             self._flights[key] = flight
-            flight.add_done_callback(lambda _: self._flights.pop(key, None))
+            flight.add_done_callback(lambda done: self._landed(key, done))
         return await asyncio.shield(flight)
+
+    def _landed(self, key: CompilationKey, flight: "asyncio.Task[Compilation]") -> None:
+        self._flights.pop(key, None)
+        # Whoever waits gets the error; where nobody does any more, it is no fault of the loop's.
+        if not flight.cancelled():
+            flight.exception()
 
     async def kept(self, tx: Tx, bundle_id: bytes, fragment: str | None) -> Compilation | None:
         """Return what is known already of a bundle, and compile nothing."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from weyl.config.models import Config
 from weyl.cwl.judgement import Judge
-from weyl.cwl.problems import Problem, problem, shown
+from weyl.cwl.problems import problem, shown
 from weyl.cwl.service.submission import CWLJobs, Made, Workflows, rehearsed
 from weyl.descriptions.classes import requirement_classes
 from weyl.descriptions.description import Description
@@ -18,7 +18,7 @@ PREVIEWED_MAX = 10
 
 async def rehearsal(service: Workflows, wanted: CWLJobs, *, config: Config, now: datetime) -> dict[str, Any]:
     """Return what a submission would make; raises `InvalidWorkflow` as the submission would."""
-    made, prepared = await rehearsed(service, wanted, config=config, now=now)
+    made = await rehearsed(service, wanted, config=config, now=now)
     judge = Judge(wanted.submitter.vo, config.operations[wanted.submitter.vo], service.kinds)
     counts = _counts(made)
     classes = [_classes(made, judge, wanted, number) for number in range(min(len(counts), OUTLOOKS_MAX))]
@@ -28,14 +28,11 @@ async def rehearsal(service: Workflows, wanted: CWLJobs, *, config: Config, now:
         async with service.db.read() as tx:
             verdicts = await service.rules.outlook(tx, asked, wanted.submitter.vo, now)
     told = [problem("no-site", verdict) for verdict in verdicts if verdict is not None]
-    others = [
-        Problem(code="requirements", severity="warning", detail=text) for text in prepared.descriptions[0].warnings
-    ]
     return {
         "jobs": made.objects.count,
         "workflow_id": made.source.workflow_id,
         "bundle_id": made.source.bundle_id.hex(),
-        "problems": shown([*made.warnings, *told, *(each for each in others if each.detail not in verdicts)]),
+        "problems": shown([*made.warnings, *told]),
         "classes": [
             {
                 "requirements": made.needs.forms[number].requirements,

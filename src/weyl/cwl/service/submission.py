@@ -113,13 +113,14 @@ async def submit(service: Workflows, wanted: CWLJobs, *, config: Config, now: da
         return await store(tx, jobs, config=config, now=now, rules=service.rules)
 
 
-async def rehearsed(service: Workflows, wanted: CWLJobs, *, config: Config, now: datetime) -> tuple[Made, Prepared]:
-    """Return what a submission would make, as the matcher and extensions see it, and store nothing."""
+async def rehearsed(service: Workflows, wanted: CWLJobs, *, config: Config, now: datetime) -> Made:
+    """Return what a submission would make, if extensions accept it, and store nothing."""
     made = await make(service, wanted, config=config, now=now, keep=False)
-    jobs = NewJobs(Prepared.of(made.described), wanted.submitter)
+    jobs, rules = NewJobs(Prepared.of(made.described), wanted.submitter), replace(service.rules, outlook=None)
     async with service.db.read() as tx:
         await _check_sandboxes(tx, made, wanted)
-        return made, await rehearse(tx, jobs, config=config, now=now, rules=service.rules)
+        await rehearse(tx, jobs, config=config, now=now, rules=rules)
+    return made
 
 
 async def _check_sandboxes(tx: Tx, made: Made, wanted: CWLJobs) -> None:
@@ -236,11 +237,13 @@ class _Jobs:
         names = _Each(self.objects.count, lambda index: job_name(plain, self.objects.value(index)))
         expansion = Rows(rows, _Each(self.objects.count, self._text), names)
         try:
-            return described(document, owner, judge.limits, expansion=expansion, attributes=attributes)
+            made = described(document, owner, judge.limits, expansion=expansion, attributes=attributes)
         except BadAttribute as error:
             raise refusal([bad_attribute(error, self.judged.said)]) from None
         except InvalidRequirements as error:
             raise refusal(self._located(error)) from None
+        # What is said there of architectures nobody who writes CWL need hear: as for JDL, any will do.
+        return replace(made, warnings=())
 
     def _located(self, error: InvalidRequirements) -> list[Problem]:
         frame, form = self.judged.frame, self.needs.forms[0]
