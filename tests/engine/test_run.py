@@ -271,6 +271,8 @@ def test_a_sandbox_that_is_not_here_is_named(place: Place) -> None:
         assert (result["status"], f"#{member}" in result["message"]) == ("permanentFail", True)
     other = {"class": "File", "location": "sandbox:/S3/other#x"}
     assert "was not brought with the job" in place.run(document, {"f": other})["message"]
+    place.put(here="1")
+    assert place.good(document, {"f": sandbox_file("here"), "undeclared": other}) == {}
 
 
 def test_the_end_of_a_tool_decides_the_status(place: Place) -> None:

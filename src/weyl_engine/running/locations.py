@@ -27,6 +27,8 @@ class Locations:
     def __init__(self, place: Workplace) -> None:
         self._place = place
         self._addresses: dict[str, str] = {}
+        self.missing: list[str] = []
+        """Addresses that stay as they are, with the reason."""
 
     def resolved(self, value: Any) -> Any:
         """Return the input object with paths in the place of sandbox addresses; everything else stays as it is."""
@@ -61,7 +63,9 @@ class Locations:
         name, member = match.group(1), unquote(match.group(2) or "")
         sandbox = self._place.sandboxes.get(unquote(name)) or self._place.sandboxes.get(name)
         if sandbox is None:
-            raise BadInput(f"{address}: this sandbox was not brought with the job")
+            # An input that the process does not declare brings none: cwltool complains if somebody reads it.
+            self.missing.append(f"{address}: this sandbox was not brought with the job")
+            return
         path = _path_of(found, sandbox, member, address=str(address))
         found.pop("path", None)
         found["location"] = file_uri(str(path))

@@ -67,6 +67,8 @@ def main(argv: list[str]) -> int:
         result = _run(place, progress, complaints)
         if result["status"] == "success":
             result["outputs"] = Gathering(place, locations).gathered(result["outputs"])
+        else:
+            result["message"] = "\n".join([*locations.missing, result["message"]])[:MESSAGE_MAX]
     except (BadInput, Escaped) as error:
         result = _failed(str(error))
     progress.write()
