@@ -166,6 +166,34 @@ expression: |
     assert "contents" not in outputs["made"]
 
 
+def test_a_literal_that_is_passed_through_becomes_a_file(place: Place) -> None:
+    document = """
+cwlVersion: v1.2
+class: Workflow
+inputs: {text: File, tree: Directory}
+outputs:
+  one: {type: File, outputSource: text}
+  all: {type: Directory, outputSource: tree}
+  same: {type: File, outputSource: t/same}
+steps:
+  t:
+    in: {text: text}
+    out: [same]
+    run:
+      class: CommandLineTool
+      inputs: {text: File}
+      outputs: {same: {type: File, outputBinding: {outputEval: $(inputs.text)}}}
+      baseCommand: "true"
+"""
+    place.put(deep="d")
+    literal = {"class": "File", "basename": "a.txt", "contents": "hello"}
+    tree = {"class": "Directory", "basename": "tree", "listing": [literal, sandbox_file("deep")]}
+    outputs = place.good(document, {"text": literal, "tree": tree})
+    assert [place.text(outputs[name]) for name in ("one", "same")] == ["hello", "hello"]
+    assert place.names() == ["a.txt", "a_2.txt", "tree", "tree/a.txt", "tree/deep"]
+    assert {entry["location"] for entry in outputs["all"]["listing"]} == {"outputs/tree/a.txt", "outputs/tree/deep"}
+
+
 def test_a_float_reaches_the_tool_as_it_was_written(place: Place) -> None:
     document = """
 cwlVersion: v1.2

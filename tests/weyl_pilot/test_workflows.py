@@ -16,6 +16,7 @@ import pytest
 
 from tests.weyl_pilot.conftest import Start, finish
 from tests.weyl_pilot.stand_in import Job, StandIn
+from tests.weyl_pilot.test_jobs import old_pythons
 from weyl_pilot.engine import TAG
 
 pytestmark = pytest.mark.system
@@ -111,6 +112,15 @@ steps:
     assert json.loads(job.parameters["WorkflowSteps"]) == {"say": {"state": "completed", "done": 2, "of": 2}}
     assert sorted(server.output(1)) == ["manifest.json", "std.err", "std.out"]
     assert job.manifests[0]["manifest"]["files"] == []
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize("python", old_pythons())
+def test_an_engine_with_its_own_python_needs_none_of_the_pilots(server: StandIn, start: Start, python: str) -> None:
+    job = _add(server, FAILING, {"code": 0})
+    finish(start(python=python), 300)
+    assert job.last("Status") == "Done"
+    assert job.manifests[0]["manifest"]["status"] == "success"
 
 
 @pytest.mark.usefixtures("engine")

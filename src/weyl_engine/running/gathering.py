@@ -77,7 +77,7 @@ class Gathering:
     def _place_one(self, entry: dict[str, Any], name: str) -> dict[str, Any]:
         path = self._real(entry)
         if path is None:
-            return self._literal(entry, name) if _is_literal(entry) else _described(entry, entry["location"])
+            return self._literal(entry, name) if self._is_literal(entry) else _described(entry, entry["location"])
         now, is_same_name = self._now(path), Path(path).name == _basename(entry)
         if now is None and self._is_input(path) and is_same_name:
             return self._input(entry, path)
@@ -110,9 +110,9 @@ class Gathering:
 
     def _write(self, entry: dict[str, Any], path: Path) -> None:
         """Make a file of its contents, or a directory of its listing; a directory holds all that it lists."""
-        if _is_literal(entry) and entry["class"] == "File":
+        if self._is_literal(entry) and entry["class"] == "File":
             path.write_text(entry.get("contents") or "", encoding="utf-8")
-        elif _is_literal(entry):
+        elif self._is_literal(entry):
             path.mkdir()
             for item in entry.get("listing") or ():
                 self._write(item, path / _basename(item))
@@ -126,7 +126,7 @@ class Gathering:
     def _real(self, entry: dict[str, Any]) -> str | None:
         """Return where the bytes are; None: not here, or not yet."""
         location = str(entry.get("location") or "")
-        if _is_literal(entry) or not (location.startswith("file://") or "://" not in location):
+        if self._is_literal(entry) or not (location.startswith("file://") or "://" not in location):
             return None
         path = uri_file_path(location) if location.startswith("file://") else location
         if self._now(path) is not None:
@@ -137,6 +137,12 @@ class Gathering:
         if not Path(real).exists() and self._now(real) is None:
             raise Escaped(f"the output {_basename(entry)} leads nowhere")
         return real
+
+    def _is_literal(self, entry: dict[str, Any]) -> bool:
+        """Whether an entry is its own content: for a tool, cwltool writes such a file, and removes it afterwards."""
+        location = str(entry.get("location") or "_:")
+        is_gone = location.startswith("/") and not Path(location).exists() and self._now(location) is None
+        return location.startswith("_:") or ("contents" in entry and is_gone)
 
     def _is_inside(self, path: str) -> bool:
         return path.startswith(f"{self._place.base}{os.sep}")
@@ -204,11 +210,6 @@ def _entries(value: Any) -> Iterator[dict[str, Any]]:
     elif isinstance(value, dict):
         for item in value.values():
             yield from _entries(item)
-
-
-def _is_literal(entry: dict[str, Any]) -> bool:
-    location = entry.get("location")
-    return location is None or str(location).startswith("_:")
 
 
 def _basename(entry: dict[str, Any]) -> str:
