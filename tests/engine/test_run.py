@@ -329,6 +329,8 @@ stdout: said.txt
 arguments: [echo, $(runtime.cores), $(runtime.ram)]
 """
     assert place.text(place.good(document, cores=3, ram_mb=2000)["said"]) == "3 1872\n"
+    unasked = document.replace("requirements: {Res", "hints: {Other").replace("v1.2", "v1.0")
+    assert place.text(place.good(unasked, cores=3, ram_mb=500)["said"]) == "1 372\n"
     too_much = place.run(document.replace("ramMin: 100,", "ramMin: 5000,"), cores=3, ram_mb=2000)
     assert "Requested at least 5000 ram but only 1872 available" in too_much["message"]
 

@@ -25,6 +25,8 @@ from weyl_engine.running.workplace import Workplace
 
 # cwltool tells its threads of each end, but before the task counts as over: who hears too early waits again.
 LOOK_EVERY_S = 0.1
+# What tools of CWL v1.0 get when they ask for nothing; of later versions less.
+UNASKED_RAM_MB_MAX = 1024
 
 
 class Directories:
@@ -83,6 +85,13 @@ class Executor(MultithreadedJobExecutor):
         logger = logger or logging.getLogger("cwltool")
         outputs, self.status = super().execute(process, job_order_object, runtime_context, logger)
         return outputs, self.status
+
+    def select_resources(self, request: dict[str, Any], runtime_context: Any) -> dict[str, Any]:
+        """Return what a tool gets of the allocation. Raises WorkflowException for one that needs more."""
+        if self.max_ram < request["ramMin"] <= UNASKED_RAM_MB_MAX:
+            # Whoever asks has been given it: this is what cwltool puts where a document says nothing.
+            request = {**request, "ramMin": self.max_ram, "ramMax": self.max_ram}
+        return super().select_resources(request, runtime_context)
 
     def run_jobs(self, process: Process, job_order_object: Any, logger: Any, runtime_context: Any) -> None:
         """Run everything, and forget the directories: those in the list are removed, and outputs still lie there."""

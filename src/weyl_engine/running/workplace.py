@@ -10,8 +10,6 @@ from schema_salad.ref_resolver import file_uri
 
 ENGINE_RAM_MB = 128
 """What the engine itself needs of a job's memory."""
-TOOL_RAM_MB_MIN = 256
-"""What CWL gives a tool that asks for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +84,7 @@ class Workplace:
     @property
     def tool_ram_mb(self) -> int | None:
         """Memory in MiB for tools: the allocation without the engine's own; None: unknown."""
-        return max(TOOL_RAM_MB_MIN, self.ram_mb - ENGINE_RAM_MB) if self.ram_mb else None
+        return max(1, self.ram_mb - ENGINE_RAM_MB) if self.ram_mb else None
 
 
 def _unpacked(base: Path, entry: Any) -> Unpacked:
