@@ -45,6 +45,7 @@ def _document(idp_url: str, *, directory: Path) -> Document:
     made = document(idp_url, directory)
     made["Resources"]["Sites"][SITE]["CEs"][CE]["Driver"] = "nice"
     made["Registry"]["hep"]["Groups"]["admin"]["Properties"].append("CampaignManager")
+    made["Operations"]["hep"] = {"CWL": {"PerJobType": {"User": {"Commands": ["campaign_report"]}}}}
     return {**made, "Extensions": {"example_vo": {"Campaigns": ["MC25", "MC26"], "KeptDays": 60}}}
 
 
