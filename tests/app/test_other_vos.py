@@ -24,6 +24,7 @@ MARK = "marie-skłodowska"
 STAMP = "a" * 32
 JDL = f'Executable = "/bin/true"; JobName = "{MARK}"; JobGroup = "{MARK}";'
 UNKNOWN_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
+UNKNOWN_BUNDLE = "0" * 64
 UNKNOWN_PFN = f"/S3/sandboxes/voa/user/alice/sha256:{'0' * 64}.tar.bz2"
 
 
@@ -69,6 +70,11 @@ def of_job(*statuses: int, body: Callable[[World], Any] | None = None, **path: o
 def by_ids(*statuses: int) -> Case:
     """Return a case whose body names alice's job."""
     return Case(set(statuses), body=lambda world: {"job_ids": [world.job_id]})
+
+
+def of_workflow(**path: object) -> Case:
+    """Return a case whose path names a workflow; those of other VOs look like it: tests/cwl."""
+    return Case({404}, path=lambda _: {"workflow_id": UNKNOWN_BUNDLE, **path})
 
 
 NOTHING = {403, 404}
@@ -146,6 +152,20 @@ CASES = {
     "PUT /api/jobs/failures/{signature}/note": Case(
         {403, 404}, path=lambda _: {"signature": "0" * 16}, body=lambda _: {"note": "x"}
     ),
+    "POST /api/jobs/": Case({404}, body=lambda _: {"workflow_id": UNKNOWN_BUNDLE}),
+    "GET /api/jobs/workflows/{workflow_id}": of_workflow(),
+    "GET /api/jobs/{job_id}/graph": of_job(403, 404),
+    "POST /api/workflows/validate": Case({404}, body=lambda _: {"workflow_id": UNKNOWN_BUNDLE}),
+    "GET /api/workflows/hints-schema": Case({200}),
+    # What is pushed belongs to the pusher's VO: tests/cwl.
+    "PUT /api/workflows/{workflow_id}": Case(
+        {400}, path=lambda _: {"workflow_id": UNKNOWN_BUNDLE}, body=lambda _: {"entry": "x", "files": {}}
+    ),
+    "GET /api/workflows/{workflow_id}": of_workflow(),
+    "GET /api/workflows/{workflow_id}/schema": of_workflow(),
+    "GET /api/workflows/{workflow_id}/graph": of_workflow(),
+    "GET /api/workflows/{workflow_id}/archive": of_workflow(),
+    "GET /api/workflows/{workflow_id}/files/{path}": of_workflow(path="main.cwl"),
     "GET /api/jobs/{job_id}/jdl": of_job(403, 404),
     "GET /api/jobs/{job_id}/requirements": of_job(403, 404),
     "GET /api/jobs/{job_id}/parameters": of_job(403, 404),
@@ -362,4 +382,5 @@ MEANT_FOR_NODES = {
     "POST /api/matcher/match",
     "POST /api/pilots/logs",
     "POST /api/jobs/sandbox",
+    "GET /api/workflows/hints-schema",
 }

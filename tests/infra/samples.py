@@ -42,6 +42,8 @@ PATH_NAMES = {
     "name": "a.task",
     "revision": "newest",
     "signature": "0" * 16,
+    "workflow_id": "0" * 64,
+    "path": "main.cwl",
 }
 
 _SPECS: dict[tuple[str, str], list[Any]] = {
@@ -73,6 +75,16 @@ SEARCHES: list[dict[str, Any]] = [
     {"search": [{"parameter": "Status", "operator": "eq", "value": "x"}] * 2_000},
     {"grouping": ["Status"], "search": [{"parameter": "Status", "operator": "neq", "value": "x"}] * 2_000},
 ]
+
+
+CWL = """\
+cwlVersion: v1.2
+class: CommandLineTool
+inputs: {x: {type: int, default: 1, inputBinding: {}}}
+outputs: []
+baseCommand: echo
+"""
+_BUNDLE = {"v": 1, "entry": "main.cwl", "files": {"main.cwl": {"sha256": "0" * 64, "size": 1, "content": "eA=="}}}
 
 
 def _manifest(job_id: int) -> dict[str, Any]:
@@ -116,6 +128,16 @@ def samples(job_id: int) -> dict[str, Any]:
         "POST /api/jobs/jdl": [JDL],
         "POST /api/jobs/json": [{"executable": "/bin/true", "requirements": {"wall_time": 60, "tags": "os:el9"}}],
         "POST /api/jobs/check": {"jdl": [JDL]},
+        "POST /api/jobs/": {
+            "workflow": CWL,
+            "inputs": [{"x": 1}, {"x": 2}],
+            "base_inputs": {"x": 1},
+            "hints": {"priority": 1},
+            "dry_run": True,
+            "allow_unknown": True,
+        },
+        "POST /api/workflows/validate": {"workflow": CWL, "inputs": [{"x": 1}], "hints": {"priority": 1}},
+        "PUT /api/workflows/{workflow_id}": _BUNDLE,
         "POST /api/jobs/search": SEARCH,
         "POST /api/jobs/summary": {"grouping": ["Status"], "search": SEARCH["search"]},
         "PATCH /api/jobs/status": {str(job_id): {"2026-11-25T00:00:00Z": UPDATE}},

@@ -22,6 +22,7 @@ from weyl.cwl.types import (
     is_whole,
     takes_whole_only,
 )
+from weyl.kit.bounds import ATTRIBUTES_MAX
 
 REQUIREMENTS = "cwl:requirements"
 """A key of an input object that is no input: requirements of that one job."""
@@ -92,6 +93,10 @@ class InputRules:
             if len(look.problems) >= PROBLEMS_MAX:
                 break
             value = _read(objects, index)
+            if len(value) > ATTRIBUTES_MAX:
+                told = f"{len(value)} inputs: a job may have {ATTRIBUTES_MAX}"
+                look.problems.append(problem("too-large", told, index=index))
+                continue
             needs_look = self.holds_files or not validator.is_valid(value) or self._has_fraction(objects, index, value)
             if needs_look or (to_look_at and _TO_LOOK_AT.search(objects.text(index) or "")):
                 look.at(index, objects.text(index) or "{}")

@@ -12,6 +12,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from weyl.cwl.models.submission import CWLOrder, CWLSubmission
 from weyl.cwl.objects import Base, Member, members
+from weyl.kit.bounds import ATTRIBUTES_MAX
 from weyl.kit.json import loads, skip_space
 
 # A text of the largest length, each character of it escaped.
@@ -72,6 +73,8 @@ def _value(text: str, member: Member) -> Any:
 def _scattered(text: str, scatter: Member) -> dict[str, "array[int]"]:
     _object(text, scatter, "scatter")
     found = list(members(text, scatter.start))[:-1]
+    if len(found) > ATTRIBUTES_MAX:
+        raise _invalid(("scatter",), "too_long", f"{len(found)} inputs: at most {ATTRIBUTES_MAX}", None)
     return {each.name: _list(text, each, "scatter", each.name) for each in found}
 
 

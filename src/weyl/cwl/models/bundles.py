@@ -15,12 +15,13 @@ from weyl.cwl.models.manifest import (
     Digest,
     Manifest,
 )
-from weyl.kit.bounds import ClosedModel, Entries
+from weyl.kit.bounds import ATTRIBUTES_MAX, NAMES_MAX, ClosedModel, Entries
 
 WORKFLOW_LENGTH_MAX = FILE_BYTES_MAX
 CHECKED_INPUTS_MAX = 1_000
 _CONTENT_LENGTH_MAX = 4 * (FILE_BYTES_MAX + 2) // 3 + 4
 
+InputObject = Annotated[dict[str, Any], Entries(ATTRIBUTES_MAX)]
 WorkflowText = Annotated[str, StringConstraints(max_length=WORKFLOW_LENGTH_MAX)]
 WorkflowReference = Annotated[
     str, StringConstraints(max_length=65 + FRAGMENT_LENGTH_MAX, pattern=r"^[0-9a-f]{64}(#[^\x00-\x1f\x7f#]+)?$")
@@ -65,8 +66,8 @@ class Validation(ClosedModel):
     workflow: WorkflowText | None = None
     manifest: SentManifest | None = None
     workflow_id: WorkflowReference | None = None
-    inputs: Annotated[list[dict[str, Any]], Field(max_length=CHECKED_INPUTS_MAX)] | None = None
-    hints: dict[str, Any] | None = None
+    inputs: Annotated[list[InputObject], Field(max_length=CHECKED_INPUTS_MAX)] | None = None
+    hints: Annotated[dict[str, Any], Entries(NAMES_MAX)] | None = None
 
     @model_validator(mode="after")
     def _names_one(self) -> "Validation":

@@ -19,7 +19,7 @@ FRAGMENT_LENGTH_MAX = 1_024
 TEXT_PATH = "workflow.cwl"
 """What the one file of a workflow is called that was submitted as a text."""
 
-Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Digest = Annotated[str, StringConstraints(min_length=64, max_length=64, pattern=r"^[0-9a-f]{64}$")]
 """A sha256 as 64 hexadecimal digits in small letters: of a file, or the id of a bundle."""
 
 _FRAGMENT = re.compile(r"[^\x00-\x1f\x7f#]+")

@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from weyl.cwl.models.bundles import WorkflowProblem, WorkflowReference, WorkflowText
-from weyl.kit.bounds import IDS_MAX, ClosedModel, Name
+from weyl.cwl.models.bundles import InputObject, WorkflowProblem, WorkflowReference, WorkflowText
+from weyl.kit.bounds import ATTRIBUTES_MAX, IDS_MAX, NAMES_MAX, ClosedModel, Entries, Name
 
 Int = Annotated[int, Field(gt=-(2**63), lt=2**63)]
 ScatterMethod = Literal["dotproduct", "flat_crossproduct"]
@@ -21,7 +21,9 @@ class CWLOrder(ClosedModel):
     range_end: Int | None = Field(default=None, description="The first number behind the range")
     range_step: Int | None = None
     scatter_method: ScatterMethod = "dotproduct"
-    hints: dict[str, Any] | None = Field(default=None, description="Fields of `dirac:Job` that beat the document's")
+    hints: Annotated[dict[str, Any], Entries(NAMES_MAX)] | None = Field(
+        default=None, description="Fields of `dirac:Job` that beat the document's"
+    )
     dry_run: bool = False
     allow_unknown: bool = Field(default=False, description="Pass by inputs that the document does not declare")
 
@@ -39,9 +41,11 @@ class CWLOrder(ClosedModel):
 class CWLSubmission(CWLOrder):
     """Jobs of one workflow: one for each input object, each number of a range, or each step of scattered lists."""
 
-    inputs: list[dict[str, Any]] = Field(default=[], max_length=IDS_MAX)
-    base_inputs: dict[str, Any] | None = Field(default=None, description="Lies below every input object")
-    scatter: dict[str, list[Any]] | None = Field(default=None, description="Lists of values, by input")
+    inputs: list[InputObject] = Field(default=[], max_length=IDS_MAX)
+    base_inputs: InputObject | None = Field(default=None, description="Lies below every input object")
+    scatter: Annotated[dict[str, Annotated[list[Any], Field(max_length=IDS_MAX)]], Entries(ATTRIBUTES_MAX)] | None = (
+        Field(default=None, description="Lists of values, by input")
+    )
 
 
 class RehearsedClass(BaseModel):
