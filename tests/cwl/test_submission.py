@@ -97,7 +97,8 @@ async def test_lists_are_scattered(submit: Post, stored: Stored) -> None:
         ({"inputs": [{}], "scatter": {"seed": [1]}}, "scatter"),
         ({"range_parm": "seed"}, "range_parm"),
         ({"inputs": {}}, "inputs"),
-        ({"inputs": [3]}, None),
+        ({"inputs": [3]}, "inputs"),
+        ({"inputs": ["x"], "base_inputs": {"seed": 1}}, "inputs"),
         ({"base_inputs": [1]}, "base_inputs"),
         ({"scatter": {"seed": 1}}, "seed"),
         ({"scatter_method": "nested_crossproduct"}, "scatter_method"),
@@ -109,9 +110,6 @@ async def test_lists_are_scattered(submit: Post, stored: Stored) -> None:
 )
 async def test_a_malformed_body_is_refused(submit: Post, stored: Stored, more: Any, where: str | None) -> None:
     answer = await submit({"workflow": ECHO, **more})
-    if more.get("inputs") == [3]:
-        assert told(answer) == [("wrong-type", 0, "")]
-        return
     assert answer.status_code == 422, answer.text
     if where is not None:
         assert where in answer.json()["detail"][0]["loc"]

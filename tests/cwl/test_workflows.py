@@ -211,6 +211,13 @@ async def test_validation_of_anything_is_an_answer(post: Post, text: str) -> Non
     assert any(each["severity"] == "error" for each in answer.json()["problems"])
 
 
+async def test_validation_of_numbers_that_json_has_not_is_an_answer(post: Post) -> None:
+    answer = await post(
+        "/api/workflows/validate", f'{{"workflow": {json.dumps(ECHO)}, "inputs": [{{"seed": Infinity}}]}}'
+    )
+    assert answer.status_code in (200, 422)
+
+
 async def test_validation_takes_bundles_and_ids(post: Post, push: Push) -> None:
     made, document = sent(FILES)
     said = (await post("/api/workflows/validate", {"manifest": document})).json()

@@ -140,9 +140,6 @@ class _Look:
     def at(self, index: int, text: str) -> None:
         """Look at one object closely."""
         value = spelled(text)
-        if not isinstance(value, dict):
-            self.problems.append(problem("wrong-type", "must be an object: a value for each input", index=index))
-            return
         inputs = {name: each for name, each in value.items() if name not in (REQUIREMENTS, _TOOL)}
         found = list(self._faults(inputs))
         collected = Collected(found)

@@ -189,6 +189,8 @@ class Given:
     def value(self, index: int) -> dict[str, Any]:
         """Return one as a document."""
         sent = loads(self.body[self.places[2 * index] : self.places[2 * index + 1]])
+        if not isinstance(sent, dict):
+            raise ValueError("it must be an object, a value for each input")
         return {**self.base.value, **sent} if self.base.texts else sent
 
     def everything(self) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from weyl.config.models import Config
 from weyl.cwl.errors import FilesMissing, WrongBundle
+from weyl.cwl.inputs import NotJSON
 from weyl.cwl.judgement import Judge, Judged
 from weyl.cwl.models.bundles import Validation
 from weyl.cwl.needs import Counting
@@ -40,8 +41,10 @@ async def validated(
     problems = [*judged.problems, *_needs(judge, judged)]
     if compilation.is_sound and body.inputs is not None:
         objects = _objects(body.inputs)
-        checked = await asyncio.to_thread(partial(compilation.rules.check, objects))
-        problems += checked.problems
+        try:
+            problems += (await asyncio.to_thread(partial(compilation.rules.check, objects))).problems
+        except NotJSON as error:
+            problems.append(problem("wrong-type", str(error)))
     return _answer(problems, source, judged)
 
 
