@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
+from weyl.cwl import tables  # noqa: F401 - no statement is made of them; the metadata of the database must have them
 from weyl.cwl.additions import HINTS
 from weyl.cwl.drivers.compiler import COMPILER, Compiler
 from weyl.cwl.routes import jobs, submission, workflows

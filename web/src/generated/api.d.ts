@@ -2519,11 +2519,7 @@ export interface paths {
         post?: never;
         delete?: never;
         options?: never;
-        /**
-         * Know Workflow
-         * @description Say whether your VO has a workflow: 200 or 404.
-         */
-        head: operations["workflows_know"];
+        head?: never;
         patch?: never;
         trace?: never;
     };
@@ -19036,99 +19032,6 @@ export interface operations {
             };
             /** @description The body is larger than is accepted */
             413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description This cannot be served now, and nothing was done; see Retry-After */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description The database was lost while it committed: nobody knows whether this was done */
-            504: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description The request is malformed (422), or something else went wrong */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    workflows_know: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description A label, or the id of a bundle */
-                workflow_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Understood, but wrong */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description No token, or none that is accepted */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not allowed for whoever asks */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description No such thing, as far as whoever asks can tell */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description It exists already, or changed meanwhile */
-            409: {
                 headers: {
                     [name: string]: unknown;
                 };

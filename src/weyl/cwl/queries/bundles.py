@@ -107,21 +107,6 @@ async def select_bundles(tx: Tx, reader: WorkflowReader, workflow_id: str) -> li
     return [row for row in rows if reader.may_read(row.bundle_id)]
 
 
-_BY_ID = Sql(
-    """
-    SELECT bundle_id, CAST(manifest AS text) AS manifest, CAST(NULL AS text) AS workflow_id
-    FROM workflow_bundles
-    WHERE bundle_id = :bundle_id
-    """,
-    Found,
-)
-
-
-async def select_bundle_of_job(tx: Tx, bundle_id: str) -> Found | None:
-    """Return a bundle that a job runs, for whoever brings the job to its node."""
-    return await _BY_ID.first(tx, bundle_id=bytes.fromhex(bundle_id))
-
-
 _FILES = Sql("SELECT sha256, data FROM workflow_blobs WHERE sha256 = ANY(:digests)", FileRow)
 
 

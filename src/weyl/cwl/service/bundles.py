@@ -19,7 +19,6 @@ from weyl.cwl.queries.bundles import (
     LOCK,
     Found,
     NewBundle,
-    select_bundle_of_job,
     select_bundles,
     select_files,
     select_known_files,
@@ -167,17 +166,6 @@ async def read_file(tx: Tx, found: Found, path: str) -> bytes:
         raise FileNotInBundle(f"The workflow has no file {path[:200]!r}")
     digest = bytes.fromhex(told.sha256)
     return (await select_files(tx, found, [digest]))[digest]
-
-
-async def packed(tx: Tx, bundle: str) -> bytes:
-    """Return the archive of the bundle that a job runs, for whoever brings the job to its node.
-
-    Raises `WorkflowNotFound`.
-    """
-    found = await select_bundle_of_job(tx, bundle)
-    if found is None:
-        raise WorkflowNotFound(bundle)
-    return await asyncio.to_thread(archive_of, await read(tx, found))
 
 
 def archive_of(source: Source) -> bytes:
