@@ -52,14 +52,18 @@ class Executions:
                 {name: n for (said, name), n in self._counts.items() if said == word and name.startswith(prefix)}
             )
 
+    def script(self, seconds: float) -> str:
+        """Return what bash runs to say when it begins and when it ends, by the name that is its first argument."""
+        host, port = self._server.server_address[:2]
+        begin, end = (SAY.format(host=host, port=port, word=word) for word in ("begin", "end"))
+        return f"{begin}; sleep {seconds}; {end}; echo $1"
+
     def jdl(self, prefix: str, *, jobs: int, seconds: float = 0.5, more: str = "") -> str:
         """Return a parametric JDL whose payloads are called `prefix-0`, `prefix-1`, ..., and take some time.
 
         `more` is written behind it.
         """
-        host, port = self._server.server_address[:2]
-        begin, end = (SAY.format(host=host, port=port, word=word) for word in ("begin", "end"))
-        script = f"{begin}; sleep {seconds}; {end}; echo $1"
+        script = self.script(seconds)
         return (
             f'[JobName = "{prefix}-%s"; Executable = "/bin/bash"; Arguments = "-c \'{script}\' bash {prefix}-%s";'
             f' Parameters = {jobs}; ParameterStart = 0; ParameterStep = 1; StdOutput = "std.out"; '

@@ -189,13 +189,20 @@ class Member:
 
     def submit(self, jdl: str, key: str) -> list[int]:
         """Submit with an idempotency key, again and again until the server takes it: never twice."""
+        return self._submit("/api/jobs/jdl", [jdl], key)
+
+    def submit_cwl(self, body: Mapping[str, Any], key: str) -> list[int]:
+        """Submit jobs in CWL in the same way."""
+        return self._submit("/api/jobs/", body, key)
+
+    def _submit(self, path: str, body: object, key: str) -> list[int]:
         ids: list[int] = []
-        await_that(lambda: bool(ids.extend(self._submitted(jdl, key)) or ids), "submitted")
+        await_that(lambda: bool(ids.extend(self._submitted(path, body, key)) or ids), "submitted")
         return ids
 
-    def _submitted(self, jdl: str, key: str) -> list[int]:
+    def _submitted(self, path: str, body: object, key: str) -> list[int]:
         try:
-            answer = self.http.post("/api/jobs/jdl", json=[jdl], headers={"Idempotency-Key": key})
+            answer = self.http.post(path, json=body, headers={"Idempotency-Key": key})
         except httpx2.TransportError:
             return []
         if answer.status_code in (502, 503, 504):
@@ -239,20 +246,36 @@ def faulty_document(idp_url: str, directory: Path, *, runs_once: bool = False) -
     if runs_once:
         made["Operations"]["Defaults"].setdefault("Matching", {})["Retry"] = {"Host": {"Max": 0}}
     made["Operations"]["Defaults"]["Pilots"] |= {"StatusEvery": 2}
-    queue = made["Resources"]["Sites"]["DIRAC.Laptop.org"]["CEs"]["laptop"]["Queues"]["default"]
-    queue |= {"Cores": SLOTS}
+    only_queue(made)["Cores"] = SLOTS
     return made
+
+
+def only_queue(made: Document) -> Document:
+    """Return the queue of the installation in its configuration."""
+    queue: Document = made["Resources"]["Sites"]["DIRAC.Laptop.org"]["CEs"]["laptop"]["Queues"]["default"]
+    return queue
 
 
 @contextmanager
 def running_installation(
-    *, program_environment: ProgramEnvironment = lambda _: {}, runs_once: bool = False, **settings: str
+    *,
+    program_environment: ProgramEnvironment = lambda _: {},
+    runs_once: bool = False,
+    change: Callable[[Document, Path], None] = lambda made, directory: None,
+    **settings: str,
 ) -> Iterator[FaultyStack]:
-    """Run an installation for the length of the block; each program may get an environment of its own."""
+    """Run an installation for the length of the block; each program may get an environment of its own.
+
+    `change` may change the configuration before anything starts.
+    """
     with stack_directory("weyl-x-") as directory:
-        files = ConfiguredFiles(
-            directory, first_document=partial(faulty_document, directory=directory, runs_once=runs_once)
-        )
+
+        def first_document(idp_url: str) -> Document:
+            made = faulty_document(idp_url, directory, runs_once=runs_once)
+            change(made, directory)
+            return made
+
+        files = ConfiguredFiles(directory, first_document=first_document)
         with FaultyStack(files, program_environment=program_environment, settings=settings) as stack:
             yield stack
 

@@ -37,13 +37,18 @@ def manifest(job_id: int, outputs: dict[str, Any] | None = None, **more: Any) ->
 async def running(make_jobs: MakeJobs, db: Database) -> int:
     """A job that runs and has an output sandbox."""
     [job_id] = await make_jobs(status="Running", pilot=STAMP)
+    await give(db, job_id, PFN)
+    return job_id
+
+
+async def give(db: Database, job_id: int, pfn: str, kind: str = "Output") -> None:
+    """Make a sandbox that a job has."""
     now = utcnow()
-    sandbox = {"pfn": PFN, "owner": "alice", "owner_group": "user", "vo": "voa", "size": 1, "sha256": bytes(32)}
+    sandbox = {"pfn": pfn, "owner": "alice", "owner_group": "user", "vo": "voa", "size": 1, "sha256": bytes(32)}
     async with db.transaction() as tx:
         made = sa.insert(sandboxes).values(**sandbox, announced_at=now, last_access=now, verified_at=now)
         sandbox_id = await tx.scalar(made.returning(sandboxes.c.sandbox_id))
-        await tx.execute(sa.insert(sandbox_jobs).values(job_id=job_id, kind="Output", sandbox_id=sandbox_id))
-    return job_id
+        await tx.execute(sa.insert(sandbox_jobs).values(job_id=job_id, kind=kind, sandbox_id=sandbox_id))
 
 
 @pytest.fixture
@@ -139,6 +144,20 @@ async def test_a_repeated_manifest_replaces_the_first(
     assert (await put(running, manifest(running, {"n": 7}, files=[]), sandbox=None))[0] == 204
     answer = await application.client.get(f"/api/jobs/{running}/outputs", headers=application.login())
     assert answer.json() == {"n": 7}
+
+
+async def test_what_earlier_runs_put_out_is_let_go(
+    application: Application, running: int, put: Put, db: Database
+) -> None:
+    earlier, brought = (PFN.replace("1" * 64, digit * 64) for digit in "23")
+    await give(db, running, earlier)
+    await give(db, running, brought, kind="Input")
+    assert (await put(running, manifest(running)))[0] == 204
+    answer = await application.client.get(f"/api/jobs/{running}/sandbox", headers=application.login())
+    assert answer.json() == {"Input": [brought], "Output": [PFN]}
+    async with db.read() as tx:
+        statement = sa.select(sandboxes.c.pfn).where(sandboxes.c.released_at.is_not(None))
+        assert list(await tx.scalars(statement)) == [earlier]
 
 
 async def test_a_run_that_is_over_says_nothing_any_more(

@@ -129,8 +129,17 @@ async def insert_assignments(tx: Tx, rows: Sequence[tuple[int, str, int]]) -> in
 
 async def delete_assignments(tx: Tx, job_ids: Sequence[int]) -> None:
     """Drop what the jobs have, and note when their sandboxes were let go."""
-    dropped = sa.delete(sandbox_jobs).where(_j.job_id == sa.any_(_bigints(job_ids))).returning(_j.sandbox_id)
-    dropped_cte = dropped.cte("dropped")
+    await _delete_assignments(tx, _j.job_id == sa.any_(_bigints(job_ids)))
+
+
+async def delete_other_outputs(tx: Tx, job_id: int, *, kept: str) -> None:
+    """Drop the output sandboxes of a job but one, and note when they were let go."""
+    kept_id = sa.select(_s.sandbox_id).where(_s.pfn == kept).scalar_subquery()
+    await _delete_assignments(tx, _j.job_id == job_id, _j.kind == OUTPUT, _j.sandbox_id != kept_id)
+
+
+async def _delete_assignments(tx: Tx, *conditions: sa.ColumnElement[bool]) -> None:
+    dropped_cte = sa.delete(sandbox_jobs).where(*conditions).returning(_j.sandbox_id).cte("dropped")
     # In one order, so that two calls which share sandboxes wait for each other instead of deadlocking.
     locked = (
         sa.select(_s.sandbox_id)

@@ -161,6 +161,11 @@ async def assign_output(tx: Tx, job_id: int, *, pfn: str, owner: tuple[str, str]
         await _enqueue_checks(tx, [sandbox_id])
 
 
+async def keep_one_output(tx: Tx, job_id: int, *, name: str) -> None:
+    """Take all output sandboxes from a job but the one of this name (without prefix)."""
+    await queries.delete_other_outputs(tx, job_id, kept=name)
+
+
 async def unassign(tx: Tx, job_ids: Sequence[int]) -> None:
     """Take input and output sandboxes from the jobs."""
     await queries.delete_assignments(tx, job_ids)

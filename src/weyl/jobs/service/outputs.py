@@ -22,6 +22,8 @@ _UNSUCCESSFUL = frozenset({"Failed", "Killed", "Deleted"})
 async def record(tx: Tx, permit: Managed, reported: JobOutputs, *, now: datetime) -> None:
     """Keep the manifest of the run that the permit speaks for; said twice, the later one holds.
 
+    What earlier runs have put into output sandboxes is not the job's any more.
+
     Raises `BadOutputs` for one of another job, or whose sandbox is not an output sandbox of the job; `Forbidden` if
     the run is over; `TooLarge`.
     """
@@ -35,10 +37,13 @@ async def record(tx: Tx, permit: Managed, reported: JobOutputs, *, now: datetime
     if len(text.encode()) > MANIFEST_BYTES_MAX:
         raise TooLarge(f"A manifest has at most {MANIFEST_BYTES_MAX >> 20} MiB: put out fewer files, or a Directory")
     sandbox = None if reported.sandbox is None else bare_pfn(reported.sandbox)
-    if sandbox is not None and sandbox not in (await sandboxes.job_sandboxes(tx, [job_id]))[job_id]["Output"]:
+    known = (await sandboxes.job_sandboxes(tx, [job_id]))[job_id]["Output"]
+    if sandbox is not None and sandbox not in known:
         raise BadOutputs(f"{sandbox} is not an output sandbox of job {job_id}: assign it first")
     if not await queries.put_outputs(tx, job_id, stamp=stamp, sandbox=sandbox, manifest=text, now=now):
         raise Forbidden(f"Job {job_id}: {RUN_IS_OVER}")
+    if sandbox is not None and len(known) > 1:
+        await sandboxes.keep_one_output(tx, job_id, name=sandbox)
 
 
 async def read(tx: Tx, permit: Readable, job_id: int) -> Mapping[str, Any]:

@@ -1,0 +1,163 @@
+"""Jobs in CWL for an installation of faults: documents that say when they run, and an engine that can be broken."""
+
+import asyncio
+import hashlib
+import json
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import unquote
+
+import asyncpg
+import psutil
+
+from tests.faults.executions import Executions
+from tests.faults.installation import FaultyStack, Member, only_queue
+from weyl.config.administration import Document
+from weyl.demo.stack import processes_below
+from weyl.kit.db import libpq_dsn
+from weyl.sandboxes.calls import get_job_sandbox
+from weyl.sandboxes.transfer import contents, read
+
+T = TypeVar("T")
+
+INSERTS = "BEFORE INSERT ON jobs FOR EACH ROW"
+MANIFESTS = "BEFORE INSERT ON job_outputs FOR EACH ROW"
+ENDS = "BEFORE UPDATE ON jobs FOR EACH ROW WHEN (NEW.status = 'Done' AND OLD.status <> 'Done')"
+"""What `held` may keep from happening: a submission, that a manifest is recorded, that a job becomes Done."""
+
+
+class SwitchedEngine:
+    """The engine of the environment of these tests, which does not start while it is broken."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory / "engine"
+        self._broken = self.directory / "broken"
+
+    def make(self) -> None:
+        """Write it."""
+        program = self.directory / "bin" / "python3"
+        program.parent.mkdir(parents=True)
+        said = f'test -e {self._broken} && {{ echo "This engine is broken"; exit 3; }}'
+        program.write_text(f'#!/bin/sh\n{said}\nexec {sys.prefix}/bin/python3 "$@"\n')
+        program.chmod(0o755)
+        # What else a pilot must show to payloads is found by way of it.
+        (self.directory / "lib").symlink_to(f"{sys.prefix}/lib")
+
+    @contextmanager
+    def broken(self) -> Iterator[None]:
+        """Let it not start for the length of the block."""
+        self._broken.touch()
+        try:
+            yield
+        finally:
+            self._broken.unlink()
+
+
+def with_switched_engine(made: Document, directory: Path) -> None:
+    """Change a configuration: that engine, and jobs may run again where they failed, since there is one host only."""
+    engine = SwitchedEngine(directory)
+    engine.make()
+    only_queue(made)["Payload"]["Engine"] = str(engine.directory)
+    made["Operations"]["Defaults"]["Matching"] = {"Retry": {"Host": {"Max": 5, "AvoidFor": 0}}}
+
+
+def document(executions: Executions, *, seconds: float) -> str:
+    """Return a tool that says when it begins and when it ends, and puts out its name."""
+    return json.dumps(
+        {
+            "cwlVersion": "v1.2",
+            "class": "CommandLineTool",
+            "id": "says",
+            "inputs": {"name": {"type": "string", "inputBinding": {}}, "data": "File?"},
+            "outputs": {"said": "stdout"},
+            "stdout": "said.txt",
+            "baseCommand": ["/bin/bash", "-c", executions.script(seconds), "bash"],
+        }
+    )
+
+
+def body(
+    executions: Executions, prefix: str, *, jobs: int, sandbox: str | None = None, seconds: float = 0.1
+) -> dict[str, Any]:
+    """Return a submission of jobs called `prefix-0`, `prefix-1`, ..., whose input may lie in a sandbox."""
+    name = sandbox and f"sandbox:{sandbox.partition('|')[2]}#input.txt"
+    data = {"data": {"class": "File", "location": name}} if name else {}
+    inputs = [{"name": f"{prefix}-{number}", **data} for number in range(jobs)]
+    return {"workflow": document(executions, seconds=seconds), "inputs": inputs}
+
+
+def check_outputs(member: Member, job_id: int, name: str) -> None:
+    """Check that a job has one output sandbox, and in it what its output object says."""
+    [sandbox] = member.client.send(get_job_sandbox(job_id, "output"))
+    answer = member.http.get(f"/api/jobs/{job_id}/outputs")
+    assert answer.status_code == 200, answer.text
+    file = answer.json()["said"]
+    place, _, path = file["location"].partition("#")
+    assert place.removeprefix("sandbox:") == sandbox.partition("|")[2] or sandbox == place.removeprefix("sandbox:")
+    content = read(member.client, sandbox, unquote(path))
+    assert content == f"{name}\n".encode()
+    assert (file["size"], file["checksum"]) == (len(content), f"sha1${hashlib.sha1(content).hexdigest()}")
+    assert [path for path, _ in contents(member.client, sandbox) if path.startswith("outputs/")] == ["outputs/said.txt"]
+
+
+def engines(stack: FaultyStack) -> list[psutil.Process]:
+    """Return the engines that run a job now, without the walls around them."""
+    return [each for each in processes_below(stack.files.pilots) if _is_engine(each)]
+
+
+def _is_engine(process: psutil.Process) -> bool:
+    try:
+        words = process.cmdline()
+    except psutil.Error:
+        return False
+    return words[1:4] == ["-I", "-m", "weyl_engine"] and "run" in words
+
+
+def kill_engines(stack: FaultyStack) -> int:
+    """`kill -9` every engine that runs a job; returns how many there were."""
+    found = engines(stack)
+    for each in found:
+        each.kill()
+    return len(found)
+
+
+def in_database(stack: FaultyStack, work: Callable[["asyncpg.Connection[Any]"], Awaitable[T]]) -> T:
+    """Do something in the database, past every proxy."""
+
+    async def run() -> T:
+        connection = await asyncpg.connect(libpq_dsn(stack.postgres.url))
+        try:
+            return await work(connection)
+        finally:
+            await connection.close()
+
+    return asyncio.run(run())
+
+
+def recorded(stack: FaultyStack, ids: list[int]) -> list[int]:
+    """Return the jobs whose outputs are recorded."""
+    statement = "SELECT job_id FROM job_outputs WHERE job_id = ANY($1::bigint[])"
+    rows: list[Mapping[str, Any]] = in_database(stack, lambda connection: connection.fetch(statement, ids))
+    return [row["job_id"] for row in rows]
+
+
+@contextmanager
+def held(stack: FaultyStack, what: str) -> Iterator[None]:
+    """Let something take longer in the database than any statement may, for the length of the block."""
+    wait = "CREATE OR REPLACE FUNCTION held() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(9); END$$"
+    table = what.split()[3]
+    in_database(stack, lambda connection: connection.execute(wait))
+    in_database(stack, lambda connection: connection.execute(f"CREATE TRIGGER held {what} EXECUTE FUNCTION held()"))
+    try:
+        yield
+    finally:
+        in_database(stack, lambda connection: connection.execute(f"DROP TRIGGER held ON {table}"))
+
+
+def is_held(stack: FaultyStack) -> bool:
+    """Tell whether somebody waits for what is held."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+    return bool(in_database(stack, lambda connection: connection.fetchval(waiting)))
