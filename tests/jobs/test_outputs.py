@@ -114,6 +114,7 @@ async def test_outputs_are_shown_once_the_job_is_done(
     literal = {"class": "File", "basename": "l.txt", "contents": "text"}
     passed = {"class": "File", "location": "sandbox:/S3/b/voa/user/alice/sha256:00.tar.zst#in.txt", "path": "/tmp/in"}
     outputs = {
+        "far": FILE | {"location": "https://host/a.txt"},
         "o": FILE | {"secondaryFiles": [{**FILE, "location": "outputs/a.idx", "path": "/work/a.idx"}]},
         "many": [{"field": inside}, literal, None, 1.0, 2**53 + 1, "text"],
         "passed": passed,
@@ -127,6 +128,7 @@ async def test_outputs_are_shown_once_the_job_is_done(
     assert answer.status_code == 200
     told = answer.json()
     assert told["o"]["location"] == MEMBER
+    assert told["far"]["location"] == "https://host/a.txt"
     assert told["o"]["secondaryFiles"] == [FILE | {"location": f"sandbox:{PFN}#outputs/a.idx"}]
     record, kept, *rest = told["many"]
     assert record["field"]["location"] == f"sandbox:{PFN}#outputs/d"
@@ -224,7 +226,18 @@ async def test_a_job_that_failed_says_why_it_has_no_outputs(
         ({"more": 1}, PFN, "more"),
         *(
             ({"outputs": {"o": FILE | {"location": location}}}, PFN, "location")
-            for location in ("/etc/passwd", "../x", "a/../../x", "a//b", "./a", "", "file:///etc/x\n", "x" * 5_000)
+            for location in (
+                "/etc/passwd",
+                "../x",
+                "a/../../x",
+                "a//b",
+                "./a",
+                "",
+                "file:///etc/x\n",
+                "file:///etc/x",
+                "http://host/a b",
+                "x" * 5_000,
+            )
         ),
         *(
             ({"files": [{"output": "o", "path": "a", "size": 1} | change]}, PFN, "files")

@@ -1,12 +1,14 @@
 """The output object of a workflow: its Files and Directories, wherever they stand, and where they are."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
 PATH_LENGTH_MAX = 4_096
 KEPT = "sandbox:"
-"""How the location of a file begins that is in a sandbox; what else has a scheme is nowhere that we know."""
+"""How the location of a file begins that is in a sandbox."""
+_URL = re.compile(r"(?!file:)[a-z][a-z0-9+.-]*://[^\x00-\x20\x7f]+", re.ASCII)
 
 
 def files_in(value: Any) -> Iterator[dict[str, Any]]:
@@ -20,6 +22,11 @@ def files_in(value: Any) -> Iterator[dict[str, Any]]:
             waiting += one.values()
         elif isinstance(one, list):
             waiting += one
+
+
+def is_elsewhere(location: str) -> bool:
+    """Tell whether a location is that of an input which was passed through: in a sandbox, or by any URL of a server."""
+    return location.startswith(f"{KEPT}/S3/") or _URL.fullmatch(location) is not None
 
 
 def fault_of_path(path: str) -> str | None:
@@ -37,6 +44,6 @@ def located(outputs: Mapping[str, Any], sandbox: str | None) -> Mapping[str, Any
     """Return an output object whose files say where they are: relative locations become members of the sandbox."""
     for each in files_in(outputs):
         location = each.get("location")
-        if isinstance(location, str) and not location.startswith(KEPT):
+        if isinstance(location, str) and not is_elsewhere(location):
             each["location"] = f"{KEPT}{sandbox}#{quote(location)}"
     return outputs

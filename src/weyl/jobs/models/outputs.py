@@ -6,7 +6,7 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model
 from pydantic_core import PydanticCustomError
 
 from weyl.jobs.models.values import AMOUNT_MAX, check_document, check_text
-from weyl.jobs.outputs import KEPT, PATH_LENGTH_MAX, fault_of_path, files_in
+from weyl.jobs.outputs import PATH_LENGTH_MAX, fault_of_path, files_in, is_elsewhere
 from weyl.kit.bounds import ATTRIBUTES_MAX, ClosedModel, Entries, Name
 from weyl.sandboxes.models import PFN_LENGTH_MAX, PFN_PATTERN
 
@@ -34,9 +34,11 @@ def _check_outputs(outputs: dict[str, Any]) -> dict[str, Any]:
             raise PydanticCustomError(
                 "location", "a {kind} of an output has a location, contents or a listing", {"kind": each["class"]}
             )
-        if not location.startswith(f"{KEPT}/S3/") and (fault := fault_of_path(location)):
+        if not is_elsewhere(location) and (fault := fault_of_path(location)):
             raise PydanticCustomError(
-                "location", "the location of an output {fault}, or begins with sandbox:/S3/", {"fault": fault}
+                "location",
+                "the location of an output {fault}, or is a URL or begins with sandbox:/S3/",
+                {"fault": fault},
             )
     return outputs
 
@@ -90,7 +92,7 @@ class JobOutputs(ClosedModel):
 
     @model_validator(mode="after")
     def _has_a_place_for_its_files(self) -> "JobOutputs":
-        locations = (each.get("location", KEPT) for each in files_in(self.manifest.outputs))
-        if self.sandbox is None and (self.manifest.files or not all(each.startswith(KEPT) for each in locations)):
+        locations = [each["location"] for each in files_in(self.manifest.outputs) if "location" in each]
+        if self.sandbox is None and (self.manifest.files or not all(map(is_elsewhere, locations))):
             raise PydanticCustomError("sandbox", "files without an output sandbox are nowhere")
         return self
