@@ -49,7 +49,7 @@ def test_files_are_found_at_any_depth_and_everything_else_is_kept(tmp_path: Path
         "3/dir": tmp_path / "dir",
     }
     placed = found.placed(PFN)
-    assert placed["one"] == {"class": "File", "format": "edam:1", "location": f"sandbox:{PFN}#0/a.txt"}
+    assert placed["one"] == {"class": "File", "format": "edam:1", "location": f"sandbox:{PFN}#0/a.txt", "size": 5}
     assert [each["location"] for each in placed["many"]] == [
         f"sandbox:{PFN}#1/a.txt",
         f"sandbox:{PFN}#2/b%20c%23d.txt",
@@ -57,7 +57,8 @@ def test_files_are_found_at_any_depth_and_everything_else_is_kept(tmp_path: Path
     assert placed["record"]["inner"]["folder"] == {"class": "Directory", "location": f"sandbox:{PFN}#3/dir/"}
     for name in ("literal", "remote", "known", "legacy", "number", "none"):
         assert placed[name] == value[name]
-    assert found.emptied()["one"] == {"class": "File", "format": "edam:1", "basename": "a.txt", "contents": ""}
+    literal = {"basename": "a.txt", "contents": "", "size": 5}
+    assert found.emptied()["one"] == {"class": "File", "format": "edam:1", **literal}
     assert found.emptied()["record"]["inner"]["folder"] == {"class": "Directory", "basename": "dir", "listing": []}
     assert value["one"]["path"] == "a.txt"
 

@@ -36,13 +36,23 @@ class Member:
     name: str
     is_directory: bool
 
-    def uri(self, pfn: str, number: int) -> str:
-        """Return its place in a sandbox."""
-        return f"sandbox:{pfn}#{quote(f'{number}/{self.name}')}{'/' if self.is_directory else ''}"
+    @property
+    def path(self) -> Path:
+        """Where it is here."""
+        return self.primary.path if self.name == self.primary.name else dict(self.primary.beside)[self.name]
+
+    def placed(self, pfn: str, number: int) -> dict[str, Any]:
+        """Return its place in a sandbox, and the size of a file, which requirements may depend on."""
+        location = f"sandbox:{pfn}#{quote(f'{number}/{self.name}')}"
+        if self.is_directory:
+            return {"location": location + "/"}
+        return {"location": location, "size": self.path.stat().st_size}
 
     def literal(self) -> dict[str, Any]:
-        """Return the fields of an empty file or directory of its name."""
-        return {"basename": self.name, **({"listing": []} if self.is_directory else {"contents": ""})}
+        """Return the fields of an empty directory of its name, or of a literal file with the size that it has."""
+        if self.is_directory:
+            return {"basename": self.name, "listing": []}
+        return {"basename": self.name, "contents": "", "size": self.path.stat().st_size}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +73,7 @@ class Localised:
     def placed(self, pfn: str) -> Any:
         """Return the input object with the places of its files in the sandbox `pfn`."""
         numbers = {primary: number for number, primary in enumerate(self.primaries)}
-        return _filled(self.value, lambda member: {"location": member.uri(pfn, numbers[member.primary])})
+        return _filled(self.value, lambda member: member.placed(pfn, numbers[member.primary]))
 
     def emptied(self) -> Any:
         """Return the input object with empty files in place of local ones: to be checked, not to be run."""

@@ -86,7 +86,7 @@ def _checked(value: Any, origin: str, directory: Path) -> InputObject:
         value = {}
     if not isinstance(value, dict):
         raise UsageFault(f"{origin} is no input object, which maps names of inputs to values.", hint=NOTHING_DONE)
-    if "cwlVersion" in value:
+    if value.get("class") in ("CommandLineTool", "ExpressionTool", "Workflow"):
         raise UsageFault(f"{origin} is a workflow, not inputs for one.", hint="Submit workflows one by one.")
     return InputObject(value, origin, directory)
 

@@ -166,13 +166,13 @@ def problem_lines(problems: Sequence[Problem], name: str) -> list[str]:
 def _line(problem: Problem, name: str) -> str:
     file = problem.get("file")
     # A document of one file travels without its name.
-    place = str(problem.get("origin") or (name if file == TEXT_PATH and name else file) or "")
-    if "index" in problem and not problem.get("origin"):
-        place = f"input object {problem['index']}"
+    file = name if name and file in (TEXT_PATH, None) else str(file or "")
+    of_inputs = problem.get("origin") or (f"input object {problem['index']}" if "index" in problem else "")
     if problem.get("line") is not None:
-        place = f"{place or name}:{problem['line']}:{problem.get('column', 1)}"
-    elif problem.get("pointer"):
-        place = f"{place or name} {problem['pointer']}"
+        place = f"{file}:{problem['line']}:{problem.get('column', 1)}" + (f", {of_inputs}" if of_inputs else "")
+    else:
+        pointer = problem.get("pointer")
+        place = str(of_inputs or file) + (f" {pointer}" if pointer else "")
     kind = "warning: " if problem.get("severity") == "warning" else ""
     near = f"; did you mean {problem['did_you_mean']}?" if problem.get("did_you_mean") else ""
     code = f" ({problem['code']})" if problem.get("code") else ""
