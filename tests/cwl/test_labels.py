@@ -34,7 +34,18 @@ def test_texts_that_mean_different_things_may_have_one_label() -> None:
     assert workflow_label("a: 1e-05") == workflow_label('a: "1e-05"')
 
 
-@pytest.mark.parametrize("text", ["d: 2026-11-27", "b: !!binary aGFsbG8=", "1: a\nb: c", "a: [", "a: !!python/none x"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "d: 2026-11-27",
+        "b: !!binary aGFsbG8=",
+        "1: a\nb: c",
+        "a: [",
+        "a: !!python/none x",
+        "!!bool 1:30",
+        "!!timestamp x",
+    ],
+)
 def test_what_json_cannot_say_has_no_label(text: str) -> None:
     assert workflow_label(text) is None
 

@@ -9,7 +9,7 @@ from weyl.config.cwl import CWLOptions
 from weyl.cwl.additions import HintKind
 from weyl.cwl.hints import Written, effective, overriding, read_hints
 from weyl.cwl.job_document import Frame, Said, attributes
-from weyl.cwl.requirements import Derived, NotANumber, Site, derived, refusals
+from weyl.cwl.requirements import Derived, NoRequirement, Site, derived, refusals
 from weyl.descriptions.description import Description
 from weyl.descriptions.errors import BadAttribute
 from weyl.descriptions.requirements import Limits, resolve
@@ -159,13 +159,13 @@ def test_expressions_are_taken_row_by_row() -> None:
     asking = tool(resources={"ramMin": {"expression": 0}, "coresMin": 1})
     assert come_to(asking, numbers=[1000]).ram_mb == 1000
     for value in ("1000", True, None, -1, 2**31, float("nan")):
-        with pytest.raises(NotANumber) as caught:
+        with pytest.raises(NoRequirement) as caught:
             come_to(asking, numbers=[value])
         assert caught.value.problem.code == "bad-expression"
 
 
 def test_a_maximum_below_the_minimum_is_a_contradiction() -> None:
-    with pytest.raises(NotANumber) as caught:
+    with pytest.raises(NoRequirement) as caught:
         come_to(tool(resources={"coresMin": 4, "coresMax": 2}))
     assert caught.value.problem.code == "contradiction"
 
@@ -287,3 +287,10 @@ def test_a_job_description_takes_what_results() -> None:
     description = Description.read({"Requirements": found})  # type: ignore[dict-item]
     [resolved] = resolve(description, LIMITS).alternatives
     assert resolved["wall_time"] == 360
+
+
+def test_software_that_the_configuration_spells_wrong_is_told() -> None:
+    asking = tool(software={"level": "requirement", "packages": [{"package": "root"}]})
+    with pytest.raises(NoRequirement) as caught:
+        derived([asking], lambda value: value, Site({"root": "cvmfs:a & & b"}), version=None)
+    assert caught.value.problem.code == "requirements"

@@ -1,15 +1,17 @@
 """Everything that reads what others wrote: how it is called, how it may refuse, and good texts to begin from."""
 
 import json
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from json import JSONDecodeError
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from tests.infra.app import config_document
-from tests.infra.samples import SEARCH, SEARCHES, samples
+from tests.infra.samples import CWL, SEARCH, SEARCHES, samples
 from weyl.auth.errors import InvalidScope, InvalidToken
 from weyl.auth.keys import KeySet, generate_keys
 from weyl.auth.scopes import parse_scope
@@ -18,6 +20,10 @@ from weyl.client import filters, times
 from weyl.client.errors import UsageFault
 from weyl.config.errors import InvalidConfig
 from weyl.config.source import parse_config
+from weyl.cwl.inputs import InputRules, NotJSON
+from weyl.cwl.labels import workflow_label
+from weyl.cwl.objects import Given
+from weyl.cwl.sent_body import NotAvailable, read_body
 from weyl.descriptions import jdl
 from weyl.descriptions.description import Owner
 from weyl.descriptions.errors import BadSubmission, JDLSyntaxError
@@ -80,6 +86,12 @@ def _claims(text: str) -> object:
     return user_from_claims(TypeAdapter(dict[str, Any]).validate_json(text))
 
 
+def _cwl_submission(text: str) -> object:
+    sent = read_body(text.encode(errors="surrogatepass"))
+    objects = Given(sent.text, sent.inputs or array("Q"), sent.base)
+    return INPUT_RULES.check(objects).problems
+
+
 def _scope(text: str) -> object:
     return parse_scope(text, registry=CONFIG.registry, properties=["NormalUser", "JobAdministrator"]).text
 
@@ -99,6 +111,11 @@ def _version(text: str) -> object:
 def _validators(text: str) -> object:
     return is_unchanged({"if-none-match": text, "if-modified-since": text}, etag="abc", modified=NOW)
 
+
+INPUT_RULES = InputRules.of(
+    {"type": "object", "properties": {"x": {}, "y": {}}, "additionalProperties": False},
+    [{"name": "x", "type": ["null", "int"]}, {"name": "y", "type": ["null", "Any"]}],
+)
 
 _JDL = (
     'Executable = "/bin/sh"; Arguments = {"-c", "echo %s"}; Parameters = {"a", "b"}; Tags = {"os:el9", "4Processors"};',
@@ -234,6 +251,17 @@ READERS: dict[str, Reader] = {
         (".", "..", "=", "-", "_", "eyJ", "e30"),
     ),
     "claims": Reader(_claims, (ValidationError, InvalidToken), (json.dumps(dict(KEYS.decode(TOKEN))),), _JSON_WORDS),
+    "cwl submission": Reader(
+        _cwl_submission,
+        (ValidationError, JSONDecodeError, NotJSON, NotAvailable),
+        (
+            json.dumps(samples(1)["POST /api/jobs/"]),
+            json.dumps({"workflow": "x", "scatter": {"x": [1, 2.5], "y": ["a", {"class": "File", "path": "lfn:/a"}]}}),
+            json.dumps({"workflow": "x", "range_param": "x", "range_end": 9, "base_inputs": {"y": [[1], {"z": 1}]}}),
+        ),
+        (*_JSON_WORDS, '"inputs": [', '"cwl:requirements"', '"class": "File"', '"location": "SB:x|/S3/', '"scatter"'),
+    ),
+    "cwl label": Reader(workflow_label, (), (CWL, "a: &a [1, 2]\nb: [*a, *a]", "{a: 1:30, b: no}"), _YAML_WORDS),
     "rule": Reader(
         lambda text: next_run(text, NOW),
         (InvalidRule,),

@@ -88,7 +88,8 @@ class InputRules:
         validator = self._open if allow_unknown else self._closed
         look = _Look(self, allow_unknown)
         everything = objects.everything()
-        is_suspicious, to_look_at = looks_secret(everything), _TO_LOOK_AT.search(everything) is not None
+        is_suspicious = any(map(looks_secret, everything))
+        to_look_at = any(_TO_LOOK_AT.search(text) is not None for text in everything)
         for index in objects.distinct():
             if len(look.problems) >= PROBLEMS_MAX:
                 break

@@ -12,6 +12,17 @@ NODES_MAX = 1_000_000
 DEPTH_MAX = 64
 CHARACTERS_MAX = 16 << 20
 """Characters of all scalars, as often as aliases repeat them."""
+# A text may hold what JSON does not: dates, bytes, keys of several types, numbers of too many digits. And PyYAML fails in
+# its own ways on tags that do not fit, such as `!!bool 1:30`, as the peer does.
+_UNREADABLE = (
+    yaml.YAMLError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 JOB_NAME = "cwl-job"
 NAME_LENGTH_MAX = 128
 
@@ -27,8 +38,7 @@ def workflow_label(text: str) -> str | None:
             return None
         document = yaml.load(text, yaml.CSafeLoader)
         written = json.dumps(document, sort_keys=True)
-    # What a text holds that JSON does not: dates, bytes, keys of several types, numbers of too many digits.
-    except (yaml.YAMLError, TypeError, ValueError, RecursionError):
+    except _UNREADABLE:
         return None
     return hashlib.sha256(written.encode()).hexdigest()
 

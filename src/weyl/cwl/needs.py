@@ -14,7 +14,7 @@ from weyl.cwl.job_document import Frame, Requirements
 from weyl.cwl.judgement import Judged
 from weyl.cwl.objects import Objects
 from weyl.cwl.problems import PROBLEMS_MAX, Problem, nearest, problem
-from weyl.cwl.requirements import ENGINE_RAM_MB, Derived, NotANumber, Site, Tool, derived
+from weyl.cwl.requirements import ENGINE_RAM_MB, Derived, NoRequirement, Site, Tool, derived
 from weyl.cwl.types import shown
 from weyl.task_queues.requirements import RAM_STEP_MB, SCRATCH_STEP_MB, quantised_wall_time
 
@@ -135,7 +135,7 @@ class Counting:
         tools, faults = (compilation.tools, []) if own is None else overridden(compilation.tools, own)
         try:
             made = derived(tools, _picking(values), self.site, version=compilation.get("cwl_version"))
-        except NotANumber as error:
+        except NoRequirement as error:
             self.problems += [replace(each, index=index) for each in [*faults, error.problem]]
             return 0
         if index is not None:

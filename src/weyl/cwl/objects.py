@@ -165,8 +165,8 @@ class Objects(Protocol):
     def distinct(self) -> Sequence[int]:
         """Return those that say all there is to say about the values of the others."""
 
-    def everything(self) -> str:
-        """Return a text in which all that they say stands somewhere."""
+    def everything(self) -> Sequence[str]:
+        """Return texts in which all that they say stands somewhere."""
 
 
 @dataclass(frozen=True)
@@ -193,9 +193,9 @@ class Given:
             raise ValueError("it must be an object, a value for each input")
         return {**self.base.value, **sent} if self.base.texts else sent
 
-    def everything(self) -> str:
-        """Return a text in which all that they say stands somewhere."""
-        return self.body + together(self.base.texts)
+    def everything(self) -> Sequence[str]:
+        """Return texts in which all that they say stands somewhere."""
+        return self.body, together(self.base.texts)
 
     def distinct(self) -> Sequence[int]:
         """Return all of them."""
@@ -224,9 +224,9 @@ class Stepped:
         """Return one as a document."""
         return {**self.base.value, self.name: self.numbers[index]}
 
-    def everything(self) -> str:
-        """Return a text in which all that they say stands somewhere."""
-        return together(self.base.texts)
+    def everything(self) -> Sequence[str]:
+        """Return texts in which all that they say stands somewhere."""
+        return (together(self.base.texts),)
 
     def distinct(self) -> Sequence[int]:
         """Return the first and the last: between these two lie the other numbers."""
@@ -261,9 +261,9 @@ class Scattered:
         """Return one as a document."""
         return {**self.base.value, **{name: loads(text) for name, text in self._texts(index).items()}}
 
-    def everything(self) -> str:
-        """Return a text in which all that they say stands somewhere."""
-        return self.body + together(self.base.texts)
+    def everything(self) -> Sequence[str]:
+        """Return texts in which all that they say stands somewhere."""
+        return self.body, together(self.base.texts)
 
     def distinct(self) -> Sequence[int]:
         """Return all of them."""
@@ -299,9 +299,9 @@ class Single:
         """Return it as a document."""
         return self.base.value
 
-    def everything(self) -> str:
-        """Return a text in which all that they say stands somewhere."""
-        return together(self.base.texts)
+    def everything(self) -> Sequence[str]:
+        """Return texts in which all that they say stands somewhere."""
+        return (together(self.base.texts),)
 
     def distinct(self) -> Sequence[int]:
         """Return the one."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from weyl.cwl.compilation import Compilation
-from weyl.cwl.requirements import HOSTFEAT, NotANumber, Site, Tool, Value, derived
+from weyl.cwl.requirements import HOSTFEAT, NoRequirement, Site, Tool, Value, derived
 
 _CONDITIONS = {
     "/cpu/num_cores": "cores",
@@ -22,7 +22,7 @@ def origins_of(compilation: Compilation) -> dict[str, str]:
     found = {HOSTFEAT: "the document itself, since it is CWL"}
     try:
         made = derived([_decided(tool) for tool in compilation.tools], _as_it_is, Site(), version=None)
-    except NotANumber:
+    except NoRequirement:
         return found
     for pointer, origin in made.origins.items():
         words = f"`{origin.word}` of `{origin.tool}`"

@@ -8,6 +8,7 @@ from typing import Any
 
 from weyl.cwl.problems import Problem, problem
 from weyl.task_queues import tags
+from weyl.task_queues.errors import TagSyntaxError
 
 ENGINE_RAM_MB = 128
 """Added where RAM is asked for: the engine counts in the job's control group."""
@@ -25,8 +26,8 @@ Pick = Callable[[Value], Any]
 """Returns what a value comes to in one job."""
 
 
-class NotANumber(Exception):
-    """A requirement is no number that can be used; the problem says which."""
+class NoRequirement(Exception):
+    """A requirement cannot be used as it is; the problem says which, and why."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.detail)
@@ -62,7 +63,7 @@ class Site:
 
 
 def derived(tools: Sequence[Tool], pick: Pick, site: Site, *, version: str | None) -> Derived:
-    """Return what tools that run as one job ask for; raises `NotANumber`."""
+    """Return what tools that run as one job ask for; raises `NoRequirement`."""
     made = Derived({}, {})
     if any(tool.get("resources") for tool in tools):
         _add_resources(made, tools, pick, version)
@@ -125,7 +126,7 @@ class _Need:
         def pair(name: str, default: int) -> tuple[int, int]:
             least, most = number(f"{name}Min"), number(f"{name}Max")
             if least is not None and most is not None and most < least:
-                raise NotANumber(_clash(tool, name, least, most))
+                raise NoRequirement(_clash(tool, name, least, most))
             low = most if least is None else least
             return (default, default) if low is None else (low, low if most is None else most)
 
@@ -196,7 +197,7 @@ def _capability(value: Any, tool: Tool) -> int:
     found = [_CAPABILITY.fullmatch(str(each)) for each in (value if isinstance(value, list) else [value])]
     numbers = [int(match[1]) * 10 + int(match[2]) for match in found if match]
     if not numbers or len(numbers) < len(found):
-        raise NotANumber(
+        raise NoRequirement(
             _bad(tool, "cudaComputeCapability", f"cudaComputeCapability must be such as 8.0, not {value!r}")
         )
     return min(numbers)
@@ -206,7 +207,7 @@ def _dotted(value: Any, tool: Tool) -> tuple[int, ...]:
     if value is None:
         return ()
     if not re.fullmatch(r"\d{1,6}(\.\d{1,6}){0,3}", str(value)):
-        raise NotANumber(_bad(tool, "cudaVersionMin", f"cudaVersionMin must be such as 12.0, not {value!r}"))
+        raise NoRequirement(_bad(tool, "cudaVersionMin", f"cudaVersionMin must be such as 12.0, not {value!r}"))
     return tuple(map(int, str(value).split(".")))
 
 
@@ -215,6 +216,13 @@ def _software(tool: Tool, site: Site) -> Iterator[tuple[str, str]]:
     for package in (tool.get("software") or {}).get("packages") or ():
         found = expression_of(package, site)
         if found is not None:
+            try:
+                tags.parse(found)
+            except TagSyntaxError as error:
+                told = (
+                    f"{package['package']}: your VO's configuration has no tags for it that can be read: {error.detail}"
+                )
+                raise NoRequirement(problem("requirements", told).at(_place(tool, "software"))) from None
             yield found, package["package"]
 
 
@@ -242,11 +250,11 @@ def refusals(tools: Sequence[Tool], site: Site) -> Iterator[Problem]:
 
 
 def _number(value: Any, tool: Tool, word: str) -> int:
-    """Return a number rounded up; raises `NotANumber`."""
+    """Return a number rounded up; raises `NoRequirement`."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise NotANumber(_bad(tool, word, f"{word} of {_name(tool)} must be a number, not {value!r}"))
+        raise NoRequirement(_bad(tool, word, f"{word} of {_name(tool)} must be a number, not {value!r}"))
     if not 0 <= value < 2**31 or math.isnan(value):
-        raise NotANumber(_bad(tool, word, f"{word} of {_name(tool)} must be between 0 and {2**31 - 1}, not {value}"))
+        raise NoRequirement(_bad(tool, word, f"{word} of {_name(tool)} must be between 0 and {2**31 - 1}, not {value}"))
     return math.ceil(value)
 
 

@@ -1,6 +1,5 @@
 """Bundles: found by id or label, put together from texts and files, stored, and read."""
 
-import asyncio
 import hashlib
 import io
 import re
@@ -9,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from weyl.cwl.compilation import Compilation
 from weyl.cwl.drivers.compiler import Bundle
 from weyl.cwl.errors import AmbiguousLabel, FileNotInBundle, FilesMissing, WorkflowNotFound, WrongBundle
-from weyl.cwl.labels import workflow_label
 from weyl.cwl.models.bundles import SentManifest
 from weyl.cwl.models.manifest import TEXT_PATH, Manifest, bundle_id, manifest_of
 from weyl.cwl.permits import Pusher, WorkflowReader
@@ -27,8 +26,6 @@ from weyl.cwl.queries.bundles import (
 from weyl.kit.db import Database, Tx
 
 _ID = re.compile(r"[0-9a-f]{64}")
-# Texts of this length and more are read in a thread.
-_THREAD_FROM_CHARACTERS = 16_000
 
 
 @dataclass(frozen=True)
@@ -52,6 +49,10 @@ class Source:
         """The id that is shown and searched: the label where there is one."""
         return self.label or self.bundle_id.hex()
 
+    def labelled(self, compilation: Compilation) -> "Source":
+        """Return the workflow with the label that was found when it was compiled; a stored one has its own."""
+        return self if self.is_stored else replace(self, label=compilation.get("workflow_id"))
+
     def text(self) -> str:
         """Return the entry as it was submitted."""
         return self.files[self.manifest.entry].decode(errors="replace")
@@ -66,21 +67,14 @@ class Source:
         return NewBundle(self.bundle_id, text, members, contents, self.label)
 
 
-async def of_text(text: str) -> Source:
+def of_text(text: str) -> Source:
     """Return the bundle of one file that a text is."""
     content = text.encode(errors="surrogatepass")
-    manifest = manifest_of(TEXT_PATH, {TEXT_PATH: content})
-    return await _source(manifest, {TEXT_PATH: content}, is_stored=False)
+    return _sent(manifest_of(TEXT_PATH, {TEXT_PATH: content}), {TEXT_PATH: content})
 
 
-async def _source(manifest: Manifest, files: Mapping[str, bytes], *, is_stored: bool) -> Source:
-    label = None
-    if len(manifest.files) == 1 and not is_stored:
-        text = files[manifest.entry].decode(errors="replace")
-        aside = len(text) >= _THREAD_FROM_CHARACTERS
-        label = await asyncio.to_thread(workflow_label, text) if aside else workflow_label(text)
-    made = bytes.fromhex(bundle_id(manifest))
-    return Source(made, manifest, files, manifest.fragment, label, is_stored)
+def _sent(manifest: Manifest, files: Mapping[str, bytes]) -> Source:
+    return Source(bytes.fromhex(bundle_id(manifest)), manifest, files, manifest.fragment, None, False)
 
 
 async def of_manifest(db: Database, pusher: Pusher, sent: SentManifest) -> Source:
@@ -100,7 +94,7 @@ async def of_manifest(db: Database, pusher: Pusher, sent: SentManifest) -> Sourc
         raise FilesMissing(sorted(missing))
     files = {path: known[left_out[path]] if data is None else data for path, data in contents.items()}
     _check(manifest, files)
-    return await _source(manifest, files, is_stored=False)
+    return _sent(manifest, files)
 
 
 def _check(manifest: Manifest, files: Mapping[str, bytes]) -> None:

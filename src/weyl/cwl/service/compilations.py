@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +12,7 @@ from cachetools import LRUCache
 
 from weyl.cwl.compilation import Compilation
 from weyl.cwl.drivers.compiler import Bundle, Compiler
+from weyl.cwl.labels import workflow_label
 from weyl.cwl.queries.compilations import CompilationKey, CompilationRow, select_compilation, upsert_compilation
 from weyl.kit.db import Database, Tx
 from weyl.kit.services import Key
@@ -20,6 +21,8 @@ KEPT_MAX = 1_000
 FAILURE_KEPT = timedelta(hours=1)
 # What is kept of a document counts as so many bytes at least, so that many small ones, or few large ones, are kept.
 _WEIGHT_MIN = 64 * 1024
+# Texts of this length and more are read in a thread.
+_THREAD_FROM_CHARACTERS = 16_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ class Compilations:
         if row is not None and (row.is_sound or now < row.at + FAILURE_KEPT):
             return self._remembered(key, row, now)
         said = await self._compiler.compile(bundle, user=user)
-        row = _row(said, now)
+        row = _row(said, await _label(bundle, said), now)
         if keep:
             async with self._db.writing() as tx:
                 await upsert_compilation(tx, key, row)
@@ -98,10 +101,25 @@ class Compilations:
         return made
 
 
-def _row(said: Mapping[str, Any], now: datetime) -> CompilationRow:
-    told = dict(said)
+async def _label(bundle: Bundle, said: Mapping[str, Any]) -> str | None:
+    """Return the label of a workflow of one file: only what the compiler could read within its limits is read here."""
+    if len(bundle.files) > 1 or not _is_sound(said["problems"]):
+        return None
+    [content] = bundle.files.values()
+    text = content.decode(errors="replace")
+    return (
+        workflow_label(text) if len(text) < _THREAD_FROM_CHARACTERS else await asyncio.to_thread(workflow_label, text)
+    )
+
+
+def _is_sound(problems: Sequence[Mapping[str, Any]]) -> bool:
+    return all(each["severity"] != "error" for each in problems)
+
+
+def _row(said: Mapping[str, Any], label: str | None, now: datetime) -> CompilationRow:
+    told = {**said, "workflow_id": label}
     problems = told.pop("problems")
-    is_sound = all(each["severity"] != "error" for each in problems)
+    is_sound = _is_sound(problems)
     return CompilationRow(json.dumps(told), json.dumps(problems), is_sound, now)
 
 

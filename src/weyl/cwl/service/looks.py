@@ -69,6 +69,7 @@ async def push(
     judged = Judge(pusher.vo, config.operations[pusher.vo], service.kinds).judge(compilation, files=source.files)
     if not compilation.is_sound:
         raise refusal(judged.problems)
+    source = source.labelled(compilation)
     is_new = await bundles.push(service.db, pusher, source, now=now)
     answer = {
         "bundle_id": source.bundle_id.hex(),

@@ -151,7 +151,7 @@ async def source_of(service: Workflows, wanted: CWLJobs) -> Source:
     """Return the workflow that is meant; raises `WorkflowNotFound` or `AmbiguousLabel`."""
     order = wanted.sent.order
     if order.workflow is not None:
-        return await bundles.of_text(order.workflow)
+        return bundles.of_text(order.workflow)
     assert order.workflow_id is not None, "one of the two is given"
     reader = WorkflowReader(wanted.submitter.vo)
     async with service.db.read() as tx:
@@ -164,6 +164,7 @@ async def make(service: Workflows, wanted: CWLJobs, *, config: Config, now: date
     source = await source_of(service, wanted)
     user, operations = wanted.pusher.user, config.operations[wanted.submitter.vo]
     compilation = await service.compilations.get(source.bundle_id, source.bundle, user=user, now=now, keep=keep)
+    source = source.labelled(compilation)
     judge = Judge(wanted.submitter.vo, operations, service.kinds)
     judged = judge.judge(compilation, wanted.sent.order.hints, {} if source.is_stored else source.files)
     problems = list(judged.problems)

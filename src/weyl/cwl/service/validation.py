@@ -36,6 +36,7 @@ async def validated(
         return _answer([problem("bad-bundle", str(error.detail), file=path) for path in missing], None, None)
     get = service.compilations.get
     compilation = await get(source.bundle_id, source.bundle, user=pusher.user, now=now, keep=False)
+    source = source.labelled(compilation)
     judge = Judge(pusher.vo, config.operations[pusher.vo], service.kinds)
     judged = judge.judge(compilation, body.hints, {} if source.is_stored else source.files)
     problems = [*judged.problems, *_needs(judge, judged)]
@@ -50,7 +51,7 @@ async def validated(
 
 async def _source(service: Workflows, body: Validation, pusher: Pusher) -> Source:
     if body.workflow is not None:
-        return await bundles.of_text(body.workflow)
+        return bundles.of_text(body.workflow)
     if body.manifest is not None:
         return await bundles.of_manifest(service.db, pusher, body.manifest)
     assert body.workflow_id is not None, "one of the three is given"
