@@ -99,6 +99,11 @@ async def test_a_bundle_is_stored_once(
     assert (await get(f"/api/jobs/workflows/{made}")).json() == {"workflow_id": made, "cwl": MAIN}
 
 
+@pytest.mark.parametrize("name", ["x", "0" * 63, "0" * 64, "A" * 64, "%00", "1"])
+async def test_an_unknown_workflow_is_not_found(get: Get, name: str) -> None:
+    assert (await get(f"/api/jobs/workflows/{name}")).status_code == 404
+
+
 async def test_a_text_in_a_bundle_has_a_label(push: Push, get: Get) -> None:
     answer = (await push({"echo.cwl": ECHO.encode()})).json()
     assert answer["workflow_id"] == workflow_label(ECHO)

@@ -12,8 +12,8 @@ NODES_MAX = 1_000_000
 DEPTH_MAX = 64
 CHARACTERS_MAX = 16 << 20
 """Characters of all scalars, as often as aliases repeat them."""
-# A text may hold what JSON does not: dates, bytes, keys of several types, numbers of too many digits. And PyYAML fails in
-# its own ways on tags that do not fit, such as `!!bool 1:30`, as the peer does.
+# A text may hold what JSON does not: dates, bytes, keys of several types, numbers of too many digits. And PyYAML fails
+# in its own ways on tags that do not fit, such as `!!bool 1:30`, as the peer does.
 _UNREADABLE = (
     yaml.YAMLError,
     ArithmeticError,
