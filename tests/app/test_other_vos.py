@@ -228,6 +228,8 @@ CASES = {
     "GET /api/pilots/{stamp}/logs": Case(NOTHING, path=lambda _: {"stamp": STAMP}),
     "GET /api/pilots/{stamp}/explain": Case(NOTHING, path=lambda _: {"stamp": STAMP}),
     "GET /api/pilots/{stamp}/output": Case(NOTHING, path=lambda _: {"stamp": STAMP}),
+    "GET /api/pilots/engines/{sha256}": Case({403}, path=lambda _: {"sha256": "0" * 64}),
+    "GET /api/pilots/commands/{sha256}": Case({403}, path=lambda _: {"sha256": "0" * 64}),
     "GET /api/pilots/submission": Case({200, 403}),
     "GET /api/pilots/hosts": Case({200, 403}),
     "GET /api/ui/views": Case({200}),

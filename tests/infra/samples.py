@@ -44,6 +44,7 @@ PATH_NAMES = {
     "signature": "0" * 16,
     "workflow_id": "0" * 64,
     "path": "main.cwl",
+    "sha256": "0" * 64,
 }
 
 _SPECS: dict[tuple[str, str], list[Any]] = {

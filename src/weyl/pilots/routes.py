@@ -80,7 +80,7 @@ CurrentIssuer = Annotated[Issuer, Depends(pilot_issuer)]
 CurrentYard = Annotated[Yard, Depends(YARD.dependency)]
 CurrentCommands = Annotated[Commands, Depends(COMMANDS.dependency)]
 Engines = Annotated[list[dict[str, str | int]], Depends(told_engines)]
-Sha256 = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, Path(max_length=64, pattern=r"^[0-9a-f]{64}$")]
 Address = Annotated[str, Depends(counted_address)]
 
 

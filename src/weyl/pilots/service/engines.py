@@ -68,7 +68,7 @@ class Engines:
     async def known(self) -> list[Packed]:
         """Return all archives, our own first, newer Pythons before older ones; what is wrong with one is logged."""
         own = await self._packed()
-        others = await asyncio.to_thread(self._of_directory)
+        others = await asyncio.to_thread(self._of_directory) if self.directory is not None else ()
         return [*([own] if own else []), *(each for each in others if own is None or each.engine != own.engine)]
 
     async def told(self) -> list[dict[str, str | int]]:
@@ -79,7 +79,7 @@ class Engines:
         """Return the machines for which there is an archive, or will be as soon as one is wanted."""
         if self._own_machine is None:
             self._own_machine = await asyncio.to_thread(_machine_here)
-        others = await asyncio.to_thread(self._of_directory)
+        others = await asyncio.to_thread(self._of_directory) if self.directory is not None else ()
         return frozenset([*filter(None, [self._own_machine]), *(each.engine.needs.machine for each in others)])
 
     async def for_machine(self, machine: str) -> list[Packed]:
