@@ -45,7 +45,7 @@ def _left(workspace: Path) -> list[str]:
     return running + [str(path) for path in (workspace / "tmp").iterdir()]
 
 
-def test_the_demo_runs_21_jobs_fits_the_z_and_leaves_nothing(workspace: Path) -> None:
+def test_the_demo_runs_its_jobs_fits_the_z_and_leaves_nothing(workspace: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "weyl", "demo", "--events", "400"],
         cwd=workspace,
@@ -62,6 +62,7 @@ def test_the_demo_runs_21_jobs_fits_the_z_and_leaves_nothing(workspace: Path) ->
     assert abs(float(mass[1]) - 91.19) < 0.6
     assert "Pythia" in done.stdout
     assert "20 jobs" in done.stdout
+    assert "As CWL, jobs " in done.stdout
     assert (workspace / "zmumu.svg").read_text().lstrip().startswith(("<svg", "<?xml"))
     assert _left(workspace) == []
 

@@ -80,7 +80,7 @@ def demo(
         bool, typer.Option("--open", help="Open the web pages in a browser before the jobs run, and stay up.")
     ] = False,
 ) -> None:
-    """Runs the whole system on this machine, and 21 real jobs through it; leaves nothing behind.
+    """Runs the whole system on this machine, and 24 real jobs through it, three of them in CWL; leaves nothing behind.
 
     Example: weyl demo --events 2000
     """

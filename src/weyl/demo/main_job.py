@@ -1,4 +1,7 @@
-"""The demo's main job: twenty jobs generate collisions, one merges them; all through the command line a user has."""
+"""The demo's main job: twenty jobs generate collisions, one merges them; all through the command line a user has.
+
+Some of it is done a second time in CWL, beside it.
+"""
 
 import json
 import os
@@ -11,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from weyl.client import Client, CredentialFile
+from weyl.demo import cwl_jobs
 from weyl.demo.browser import walk_through_forms
 from weyl.demo.examples import example_directory
 from weyl.demo.processes import ComponentFailed, log_excerpt
@@ -126,7 +130,8 @@ def run_main_job(stack: Stack, say: Say, *, events: int) -> None:
     generate = (example / "zmumu.jdl").read_text().replace("@PYTHON@", sys.executable).replace("@EVENTS@", str(events))
     ids = user.submit(generate, "zmumu.jdl")
     say(f"Submitted one JDL: {len(ids)} jobs, {ids[0]} to {ids[-1]}; each generates {events} collisions")
-    follow(stack, user, ids, say)
+    in_cwl = cwl_jobs.generate(user, user.directory, events=events)
+    follow(stack, user, [*ids, *in_cwl.generating], say)
     generated = time.monotonic()
 
     listed = json.loads(user.run("jobs", "sandbox", "list", *map(str, ids), "--limit", "0", "-o", "json"))
@@ -134,9 +139,11 @@ def run_main_job(stack: Stack, say: Say, *, events: int) -> None:
     sandboxes = ", ".join(f'"SB:SandboxSE|{name}"' for name in names)
     merge = (example / "merge.jdl").read_text().replace("@PYTHON@", sys.executable).replace("@SANDBOXES@", sandboxes)
     merging = user.submit(merge, "merge.jdl")
+    in_cwl = cwl_jobs.merge(user, user.directory, in_cwl)
     say(f"Submitted job {merging[0]}, which gets the {len(names)} output sandboxes and merges them")
-    follow(stack, user, merging, say)
+    follow(stack, user, [*merging, *in_cwl.merging], say)
     say(f"Wall time: {generated - began:.1f} s to log in and generate, {time.monotonic() - generated:.1f} s to merge")
+    say(cwl_jobs.compare(user, in_cwl, ids))
     user.run("jobs", "output", str(merging[0]), "-d", str(user.directory / "results"))
     report(user.directory / "results", say)
 
