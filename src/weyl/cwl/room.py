@@ -11,6 +11,7 @@ from weyl.cwl.service.compilations import Compilations
 from weyl.cwl.service.looks import origins
 from weyl.cwl.service.submission import WORKFLOWS, Workflows
 from weyl.cwl.tasks import tasks
+from weyl.cwl.views import VIEWS
 from weyl.descriptions.description import Workflow
 from weyl.jobs.additions import SUBMISSION_RULES
 from weyl.kit.db import DATABASE, Tx
@@ -49,5 +50,6 @@ def _origins(held: Workflows) -> Origins:
 ROOM = Room(
     routers=[submission.router, jobs.router, workflows.router],
     serving=[_serving],
+    views=VIEWS,
     tasks=[lambda services: tasks(services[DATABASE])],
 )

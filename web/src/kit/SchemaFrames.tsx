@@ -2,7 +2,7 @@
 
 import { Button, CloseButton, NativeSelect } from "@mantine/core";
 import type { ReactNode } from "react";
-import { bare, chosenIn, isNullable, kindOf, listed, optionsOf, placeOf } from "./forms";
+import { bare, chosenIn, isNullable, type Kind, kindOf, listed, optionsOf, placeOf } from "./forms";
 import type { FieldProps, FileFields } from "./schemaFields";
 import type { Schema } from "./views";
 
@@ -160,13 +160,16 @@ export function UnionField({ part, ...props }: FieldProps & { part: Part }) {
   );
 }
 
+const KIND_NAMES: Partial<Record<Kind, string>> = {
+  text: "string",
+  lines: "list",
+  json: "any value",
+  folder: "Directory",
+  file: "File",
+};
+
 function typeOf(schema: Schema): string {
-  const known: Record<string, string> = {
-    lines: "list",
-    json: "any value",
-    folder: "Directory",
-    file: "File",
-  };
   const kind = kindOf(schema);
-  return schema["x-cwl-type"] ?? schema.title ?? known[kind] ?? kind;
+  const plain = schema.type === "integer" ? "int" : (KIND_NAMES[kind] ?? kind);
+  return schema["x-cwl-type"] ?? schema.title ?? plain;
 }

@@ -23,6 +23,8 @@ export type Kind =
   | "file"
   | "folder";
 
+export const NEEDED = "This is needed.";
+
 /** One of several types was chosen, and a value of it was typed. */
 export type Chosen = { option: number; value?: unknown };
 
@@ -132,7 +134,7 @@ function problemsIn(given: Schema, value: unknown, { isNeeded, files, place }: A
       return {};
     }
   } else if (isEmpty(value)) {
-    return isNeeded ? { [place]: "This is needed." } : {};
+    return isNeeded ? { [place]: NEEDED } : {};
   }
   switch (kind) {
     case "record":

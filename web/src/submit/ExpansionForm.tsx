@@ -88,7 +88,7 @@ function RangeFields({ numbers, expansion: { range }, problems, onChange }: Rang
 function ScatterFields({ schema, expansion, problems, onChange }: Props) {
   const { varied } = split(schema, expansion);
   const names = Object.keys(schema.properties ?? {});
-  const chosen = Object.keys(expansion.scatter);
+  const chosen = Object.keys(varied.properties ?? {});
   return (
     <>
       <fieldset className="frame" data-place="?scatter">

@@ -19,7 +19,7 @@ const GraphView = lazy(() => import("@/kit/GraphView"));
 
 type GoTo = (file: string | null | undefined, place: Place) => void;
 
-export function Problems({
+export function ProblemList({
   problems,
   entry,
   goTo,

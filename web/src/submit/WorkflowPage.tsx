@@ -8,7 +8,7 @@ import { ask } from "@/kit/api";
 import { useDraft } from "@/kit/drafts";
 import { Editor, type EditorHandle, type Place } from "@/kit/Editor";
 import { formatBytes } from "@/kit/formats";
-import type { FileRules, Values } from "@/kit/forms";
+import { type FileRules, NEEDED, type Problems, type Values } from "@/kit/forms";
 import { writeJson } from "@/kit/json";
 import { Fault, Waiting } from "@/kit/Panel";
 import { SchemaForm } from "@/kit/SchemaForm";
@@ -25,7 +25,7 @@ import { useValidation } from "./useValidation";
 import { type DocumentDraft, useWorkflowDocument } from "./useWorkflowDocument";
 import { type Key, useWorkflowSubmission } from "./useWorkflowSubmission";
 import { WorkflowFiles } from "./WorkflowFiles";
-import { About, DryRunResult, Problems, Steps } from "./WorkflowOutlook";
+import { About, DryRunResult, ProblemList, Steps } from "./WorkflowOutlook";
 import { errorsOf, fieldProblems, isOfInputs, marksOf } from "./workflows";
 import "./submit.css";
 
@@ -181,7 +181,7 @@ export default function WorkflowPage({ maySubmit, switcher }: { maySubmit: boole
                 {submission.refusal}
               </div>
             )}
-            <Problems problems={problems} entry={workflow.entry} goTo={goTo} />
+            <ProblemList problems={problems} entry={workflow.entry} goTo={goTo} />
             {checked.validation && !hasErrors && <About validation={checked.validation} />}
             {!checked.validation && checked.isPending && <Waiting what="Reading it" />}
             {checked.error && (
@@ -275,8 +275,9 @@ function useTooLarge(
 }
 
 /** Leave out what is only missing: nobody needs to be told while the form is being filled. */
-function onlyTyped(problems: Record<string, string>): Record<string, string> {
-  return Object.fromEntries(Object.entries(problems).filter(([, text]) => text !== "This is needed."));
+function onlyTyped(problems: Problems): Problems {
+  const isMissing = (place: string, text: string) => text === NEEDED || place === "?scatter";
+  return Object.fromEntries(Object.entries(problems).filter(([place, text]) => !isMissing(place, text)));
 }
 
 function needsFragment(problems: readonly { code: string }[]): boolean {

@@ -104,6 +104,14 @@ describe("a scatter", () => {
     });
     expect(jobsOf(schema, scatter({ seed: "1\n2\n3", mode: "a\nb" }, "flat_crossproduct"))).toBe(6);
     expect(jobsOf(schema, scatter({ flags: ["a", "a\nb"] }))).toBe(2);
+    expect(jobsOf(schema, scatter({ count: "1\n2" }))).toBe(2);
+  });
+
+  it("knows only the inputs of its workflow", () => {
+    expect(jobsOf(schema, scatter({ seed: "1\n2", gone: "x" }))).toBe(2);
+    expect(wrong({ seed: "1", mode: "a" }, scatter({ gone: "x" }))).toEqual({
+      "?scatter": "Choose at least one input.",
+    });
   });
 
   it("is sent with its lists", () => {

@@ -2,6 +2,7 @@
 
 import { plural } from "@/kit/formats";
 import {
+  bare,
   type FileRules,
   kindOf,
   linesOf,
@@ -43,9 +44,16 @@ export function rangeable(schema: Schema): string[] {
   );
 }
 
+/** Return the inputs that are scattered over: those of another workflow, whose form was filled before, are none. */
+function scattered(schema: Schema, { scatter }: Expansion): Values {
+  return Object.fromEntries(Object.entries(scatter).filter(([name]) => schema.properties?.[name]));
+}
+
 /** Return the schema of the inputs that are the same in all jobs, and of those that differ: lists of their values. */
-export function split(schema: Schema, { mode, range, scatter }: Expansion): { base: Schema; varied: Schema } {
-  const names = mode === "range" ? [range.param] : mode === "scatter" ? Object.keys(scatter) : [];
+export function split(schema: Schema, expansion: Expansion): { base: Schema; varied: Schema } {
+  const { mode, range } = expansion;
+  const names =
+    mode === "range" ? [range.param] : mode === "scatter" ? Object.keys(scattered(schema, expansion)) : [];
   const entries = Object.entries(schema.properties ?? {});
   const varied = entries.filter(([name]) => mode === "scatter" && names.includes(name));
   return {
@@ -58,7 +66,8 @@ export function split(schema: Schema, { mode, range, scatter }: Expansion): { ba
       type: "object",
       properties: Object.fromEntries(
         varied.map(([name, field]) => {
-          const { default: _, title: __, description, ...items } = field;
+          // Each job has a value of it.
+          const { default: _, title: __, description, ...items } = bare(field);
           return [
             name,
             { type: "array", items, description, "x-cwl-type": `values of ${field["x-cwl-type"] ?? name}` },
@@ -95,7 +104,7 @@ export function expansionProblems(
   }
   if (expansion.mode === "scatter") {
     Object.assign(problems, problemsOf(varied, expansion.scatter, files));
-    if (Object.keys(expansion.scatter).length === 0) {
+    if (Object.keys(scattered(schema, expansion)).length === 0) {
       problems["?scatter"] = "Choose at least one input.";
     } else if (!jobsOf(schema, expansion)) {
       problems["?scatter"] =
@@ -117,9 +126,9 @@ export function jobsOf(schema: Schema, expansion: Expansion): number | undefined
     const count = Math.ceil((end - start) / step);
     return Number.isFinite(count) ? Math.max(0, count) : undefined;
   }
-  const lengths = Object.entries(expansion.scatter).map(([name, value]) => {
-    const field = schema.properties?.[name] ?? {};
-    return kindOf({ type: "array", items: field }) === "lines" ? linesOf(value).length : listed(value).length;
+  const lengths = Object.entries(scattered(schema, expansion)).map(([name, value]) => {
+    const items = bare(schema.properties?.[name] ?? {});
+    return kindOf({ type: "array", items }) === "lines" ? linesOf(value).length : listed(value).length;
   });
   if (lengths.length === 0) {
     return undefined;

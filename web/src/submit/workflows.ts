@@ -1,48 +1,14 @@
 /** What the server says of workflows, and what is made of it for people. */
 
+import type { components } from "@/generated/api";
 import type { LineMark } from "@/kit/Editor";
 import type { Schema } from "@/kit/views";
 
-export type Problem = {
-  code: string;
-  severity: "error" | "warning";
-  detail: string;
-  pointer: string;
-  file?: string | null;
-  line?: number | null;
-  column?: number | null;
-  /** Which input object, from 0. */
-  index?: number | null;
-  did_you_mean?: string | null;
-};
+type Schemas = components["schemas"];
 
-export type Validation = {
-  problems: Problem[];
-  schema: Schema | null;
-  graph: unknown;
-  bundle_id: string | null;
-  workflow_id: string | null;
-  class: string | null;
-  label: string | null;
-  doc: string | null;
-  hints: { name: string; value?: unknown; layer: string }[];
-};
-
-export type JobClass = {
-  requirements: Record<string, unknown>;
-  jobs: number;
-  sites: string[];
-  verdict: string | null;
-};
-
-export type DryRun = {
-  jobs: number;
-  workflow_id: string | null;
-  bundle_id: string;
-  problems: Problem[];
-  classes: JobClass[];
-  inputs: unknown[];
-};
+export type Problem = Schemas["WorkflowProblem"];
+export type Validation = Omit<Schemas["Validated"], "schema"> & { schema: Schema | null };
+export type DryRun = Schemas["Rehearsal"];
 
 export function errorsOf(problems: readonly Problem[]): Problem[] {
   return problems.filter((problem) => problem.severity === "error");
