@@ -38,6 +38,16 @@ HEAVY = (
 LARGE = b"cwlVersion: v1.2\nclass: CommandLineTool\nhints: {x:Y: [" + b"1, " * 600_000 + b"]}\n"
 
 
+def records(levels: int, width: int) -> bytes:
+    """Return types of which each has many fields of the one before: few lines that come to millions of types."""
+    types = [b"{name: t0, type: record, fields: {a: int}}"]
+    for level in range(1, levels):
+        fields = b", ".join(b"f%d: '#t%d'" % (number, level - 1) for number in range(width))
+        types.append(b"{name: t%d, type: record, fields: {%s}}" % (level, fields))
+    defined = b"requirements:\n  SchemaDefRequirement: {types: [%s]}" % b", ".join(types)
+    return TOOL.replace(b"requirements:", defined).replace(b"{n: {", b"{t: '#t%d', n: {" % (levels - 1))
+
+
 @pytest.fixture(scope="module")
 async def compiler() -> AsyncIterator[Compiler]:
     """Give a compiler, and end its process; a test may kill it."""
@@ -108,8 +118,9 @@ async def test_expressions_are_evaluated_row_by_row(compiler: Compiler) -> None:
         (Limits(cpu_s=1), HEAVY, "compiling it takes more than 1 s of CPU time"),
         (Limits(wall_s=0.6), HEAVY, "compiling it takes longer than 1 s"),
         (Limits(memory_b=140 << 20), LARGE, "140 MiB of memory"),
+        (Limits(cpu_s=1), records(8, 30), "compiling it takes more than 1 s of CPU time"),
     ],
-    ids=["cpu", "time", "memory"],
+    ids=["cpu", "time", "memory", "types"],
 )
 async def test_after_a_limit_the_next_document_compiles(limits: Limits, document: bytes, words: str) -> None:
     counted: Counter[str] = Counter()

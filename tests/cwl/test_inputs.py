@@ -1,6 +1,7 @@
 """Input objects are checked against the document's types, with index, pointer and the nearest name."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -212,6 +213,29 @@ def test_a_float_is_no_whole_number_wherever_it_stands(kind: Any) -> None:
 
 def test_a_hundred_problems_are_enough() -> None:
     assert len(check(rules(x="int"), *[{}] * 1000).problems) == 100
+
+
+def test_unions_in_unions_are_looked_at_once() -> None:
+    kind: Any = "int"
+    value: Any = [1] * 20_000 + ["x"]
+    for _ in range(12):
+        kind, value = ["null", {"type": "array", "items": kind}], [value]
+    began = time.process_time()
+    [(code, _, pointer, _)] = told(check(rules(x=kind, f=["null", "File"]), {"x": value[0], "f": None}))
+    assert (code, pointer) == ("wrong-type", "/x" + "/0" * 11 + "/20000")
+    assert time.process_time() - began < 5
+
+
+def test_a_hundred_problems_of_one_object_are_enough_and_names_without_measure_are_not_compared() -> None:
+    record = {
+        "type": "record",
+        "fields": [{"name": f"field{number:05}", "type": ["null", "int"]} for number in range(5_000)],
+    }
+    began = time.process_time()
+    evil = {f"feld{number:06}" + "x" * (number % 100): 1 for number in range(9_000)}
+    found = check(rules(x=record, f=["null", "File"]), {"f": None, "x": evil})
+    assert len(found.problems) == 100
+    assert time.process_time() - began < 10
 
 
 def test_defaults_on_the_grid_are_not_available() -> None:

@@ -33,6 +33,10 @@ def tool(more: str) -> str:
     return textwrap.dedent(GOOD) + textwrap.dedent(more)
 
 
+def _enums(count: int) -> str:
+    return ", ".join(f"{{type: enum, symbols: [s{number}]}}" for number in range(count))
+
+
 REFUSED: list[tuple[str, str, str, int, int, str]] = [
     ("a: [1\n", "not-yaml", "", 2, 1, "did not find expected"),
     ("a: &a [x]\nb: [" + "*a, " * 1_001 + "]\n", "too-large", "", 2, 4_005, "more than 1,000 aliases"),
@@ -96,6 +100,14 @@ REFUSED: list[tuple[str, str, str, int, int, str]] = [
         *("invalid", "/steps/s/in", 7, 7, "missing required parameter 'x'"),
     ),
     (
+        textwrap.dedent(GOOD).replace("{x: {", f"{{t: {{type: [{_enums(65)}]}}, x: {{"),
+        *("too-large", "/inputs/t", 4, 10, "the type of t has 65 alternatives"),
+    ),
+    (
+        textwrap.dedent(GOOD).replace("{x: {", f"{{t: {{type: [int, {{type: array, items: [{_enums(64)}]}}]}}, x: {{"),
+        *("too-large", "/inputs/t", 4, 10, "the type of t has 65 alternatives"),
+    ),
+    (
         "cwlVersion: v1.2\nclass: Operation\nid: op\ninputs: []\noutputs: []\n",
         *("invalid", "/class", 2, 1, "main.cwl is an Operation"),
     ),
@@ -113,6 +125,14 @@ def test_a_bad_document_is_refused_with_its_place(
     place = (problem["pointer"], problem["file"], problem["line"], problem["column"])
     assert (problem["code"], *place) == (code, pointer, "main.cwl", line, column)
     assert words in problem["detail"]
+
+
+def test_a_type_may_have_many_alternatives_side_by_side(compile_texts: Compile) -> None:
+    fields = ", ".join(f"f{number}: int?" for number in range(100))
+    kinds = [f"[{_enums(64)}]", f"{{type: record, fields: {{{fields}}}}}"]
+    for kind in kinds:
+        text = GOOD.replace("{x: {", f"{{t: {{type: {kind}}}, x: {{")
+        assert errors(compile_texts(text)) == []
 
 
 def test_the_word_that_was_meant_is_suggested(compile_texts: Compile) -> None:

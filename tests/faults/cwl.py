@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +15,8 @@ import asyncpg
 import psutil
 
 from tests.faults.executions import Executions
-from tests.faults.installation import FaultyStack, Member, only_queue
+from tests.faults.installation import STATEMENT_TIMEOUT_S, FaultyStack, Member, only_queue
+from tests.infra.stack import device_tokens, write_credentials
 from weyl.config.administration import Document
 from weyl.demo.stack import processes_below
 from weyl.kit.db import libpq_dsn
@@ -89,6 +91,25 @@ def body(
     return {"workflow": document(executions, seconds=seconds), "inputs": inputs}
 
 
+def named(member: Member, text: str) -> list[dict[str, Any]]:
+    """Return the jobs that have a text in their names."""
+    where = {"parameter": "JobName", "operator": "like", "value": f"%{text}%"}
+    wanted = {"parameters": ["JobID", "Status", "MinorStatus", "ApplicationStatus"], "search": [where]}
+    rows: list[dict[str, Any]] = member.http.post("/api/jobs/search", params={"per_page": 1000}, json=wanted).json()
+    return rows
+
+
+def command(member: Member, *words: str, directory: Path) -> tuple[list[str], dict[str, str]]:
+    """Return what starts `weyl` with a login of this member, and its environment."""
+    stack = member.stack
+    credentials = directory / "credentials.json"
+    if not credentials.exists():
+        write_credentials(credentials, device_tokens(stack, "vo:hep group:user", "alice"))
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WEYL_", "DIRACX_"))}
+    environment = {"WEYL_URL": stack.url, "WEYL_CREDENTIALS_PATH": str(credentials), "HOME": str(directory)}
+    return [sys.executable, "-m", "weyl", *words], {**kept, **environment}
+
+
 def check_outputs(member: Member, job_id: int, name: str) -> None:
     """Check that a job has one output sandbox, and in it what its output object says."""
     [sandbox] = member.client.send(get_job_sandbox(job_id, "output"))
@@ -145,9 +166,10 @@ def recorded(stack: FaultyStack, ids: list[int]) -> list[int]:
 
 
 @contextmanager
-def held(stack: FaultyStack, what: str) -> Iterator[None]:
-    """Let something take longer in the database than any statement may, for the length of the block."""
-    wait = "CREATE OR REPLACE FUNCTION held() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(9); END$$"
+def held(stack: FaultyStack, what: str, *, seconds: float = 2 * STATEMENT_TIMEOUT_S) -> Iterator[None]:
+    """Let something take its time in the database for the length of the block; by default more than it may."""
+    body = f"BEGIN PERFORM pg_sleep({seconds}); RETURN NEW; END"
+    wait = f"CREATE OR REPLACE FUNCTION held() RETURNS trigger LANGUAGE plpgsql AS $${body}$$"
     table = what.split()[3]
     in_database(stack, lambda connection: connection.execute(wait))
     in_database(stack, lambda connection: connection.execute(f"CREATE TRIGGER held {what} EXECUTE FUNCTION held()"))

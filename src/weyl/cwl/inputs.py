@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from jsonschema_rs import Draft202012Validator
@@ -142,7 +143,7 @@ class _Look:
         """Look at one object closely."""
         value = spelled(text)
         inputs = {name: each for name, each in value.items() if name not in (REQUIREMENTS, _TOOL)}
-        found = list(self._faults(inputs))
+        found = list(islice(self._faults(inputs), PROBLEMS_MAX))
         collected = Collected(found)
         kept = collected.read(inputs, "")
         if _TOOL in value:

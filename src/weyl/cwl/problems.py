@@ -9,6 +9,8 @@ Severity = Literal["error", "warning"]
 
 PROBLEMS_MAX = 100
 """An answer names so many, the first ones."""
+_LIKE_LENGTH_MAX, _LIKE_MAX = 64, 1_000
+"""Names that are longer, and further names, are not compared: it takes the product of their lengths."""
 
 
 class Code(NamedTuple):
@@ -22,7 +24,7 @@ _ERRORS = {
     "not-yaml": "The text is not YAML, or not JSON.",
     "not-cwl": "The document has no `class`, or is not a process.",
     "cwl-version": "`cwlVersion` is missing, or is not v1.0, v1.1 or v1.2.",
-    "too-large": "A file, a text, or what its aliases come to, is larger than allowed.",
+    "too-large": "A file, a text, what its aliases come to, or the type of an input (64 alternatives) is too large.",
     "compiler-limit": "Reading the document takes more CPU time, memory or time than allowed.",
     "bad-bundle": "The hash, the size or the path of a member is wrong.",
     "unresolved-run": "The document refers to a file that is not in its bundle.",
@@ -136,6 +138,9 @@ def sentences(problems: Iterable[Problem]) -> Iterator[str]:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that is most like another one, if any is."""
-    found = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
+    """Return the known name that is most like another one, if any is; of very many or very long ones none."""
+    if len(name) > _LIKE_LENGTH_MAX:
+        return None
+    short = sorted(each for each in known if len(each) <= _LIKE_LENGTH_MAX)
+    found = difflib.get_close_matches(name, short[:_LIKE_MAX], n=1, cutoff=0.5)
     return found[0] if found else None

@@ -91,11 +91,13 @@ def faults(value: Any, kind: Type, pointer: str) -> Iterator[Fault]:
 
 
 def _faults_of_union(value: Any, kinds: list[Type], pointer: str) -> Iterator[Fault]:
-    if any(next(faults(value, kind, pointer), None) is None for kind in kinds):
-        return
     alike = [kind for kind in kinds if kind != "null" and _is_alike(value, kind)]
-    if len(alike) == 1:
-        yield from faults(value, alike[0], pointer)
+    told = alike[0] if len(alike) == 1 else None
+    if any(next(faults(value, kind, pointer), None) is None for kind in kinds if kind is not told):
+        return
+    if told is not None:
+        # Looked at once only: unions may lie in unions.
+        yield from faults(value, told, pointer)
     else:
         yield _mismatch(value, kinds, pointer)
 

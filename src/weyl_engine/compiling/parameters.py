@@ -8,9 +8,11 @@ from cwltool.process import Process
 
 from weyl_engine.compiling.places import Places
 from weyl_engine.compiling.problems import Problem
-from weyl_engine.compiling.types import Types, local, plain, secondary_files, text
+from weyl_engine.compiling.types import Types, alternatives, local, plain, secondary_files, text
 from weyl_engine.references import holds_expression
 
+ALTERNATIVES_MAX = 64
+"""Of the type of an input: for each job the server may try them all, on each part of the value."""
 _NAMED = re.compile(r"""\binputs\s*(?:\.\s*([A-Za-z_]\w*)|\[\s*(?:'([^']*)'|"([^"]*)")\s*\])""")
 _BARE = re.compile(r"\binputs\b")
 
@@ -22,7 +24,7 @@ def types_of(process: Any) -> Types:
 
 
 def inputs(process: Process, places: Places) -> tuple[list[dict[str, Any]], list[Problem]]:
-    """Return the inputs, and warnings for those that nothing reads."""
+    """Return the inputs, and what is wrong with them; a warning for those that nothing reads."""
     types, found, problems = types_of(process), [], []
     used = _used(process)
     for each, place in _ordered(process.tool["inputs"], places):
@@ -30,10 +32,14 @@ def inputs(process: Process, places: Places) -> tuple[list[dict[str, Any]], list
         is_used = used is None or name in used or _has_binding(each)
         if not is_used:
             problems.append(places.problem("unused-input", f"nothing reads the input {name}", place, is_warning=True))
+        kind = types.normal(each.get("type", "Any"))
+        if (count := alternatives(kind)) > ALTERNATIVES_MAX:
+            detail = f"the type of {name} has {count:,} alternatives, one inside the other: {ALTERNATIVES_MAX} may be"
+            problems.append(places.problem("too-large", detail, place))
         found.append(
             {
                 "name": name,
-                "type": types.normal(each.get("type", "Any")),
+                "type": kind,
                 "label": text(each.get("label")),
                 "doc": text(each.get("doc")),
                 "default": _default(each, place, places),

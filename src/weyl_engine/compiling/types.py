@@ -104,6 +104,17 @@ def is_optional(kind: Any) -> bool:
     return "null" in members(kind)
 
 
+def alternatives(kind: Any) -> int:
+    """Return how many types a part of a value may be held against before it is known whether the value fits."""
+    if isinstance(kind, list):
+        return sum(map(alternatives, kind))
+    if not isinstance(kind, Mapping):
+        return 1
+    if kind["type"] == "array":
+        return alternatives(kind["items"])
+    return max((alternatives(each["type"]) for each in kind.get("fields", ())), default=1)
+
+
 def is_of_files(kind: Any) -> bool:
     """Whether a type is a File or Directory, or a list or union of them."""
     return any(

@@ -26,6 +26,7 @@ from weyl.kit.http import CurrentActor, CurrentUser, Now, ReadTx, User
 router = APIRouter(prefix="/api/workflows", tags=["workflows"])
 
 PUSH_BYTES_MAX = 32 << 20
+_AS_IT_IS = {"X-Content-Type-Options": "nosniff"}
 Kinds = Annotated[Mapping[str, HintKind], Depends(HINTS.dependency)]
 FilePath = Annotated[str, Path(max_length=PATH_LENGTH_MAX)]
 
@@ -110,7 +111,7 @@ async def get_graph(
     graph = (await _looked(workflows, actor, workflow_id, fragment, now)).part("graph")
     if format == "json":
         return plain_json(graph)
-    return PlainTextResponse(as_dot(graph) if format == "dot" else as_mermaid(graph))
+    return PlainTextResponse(as_dot(graph) if format == "dot" else as_mermaid(graph), headers=_AS_IT_IS)
 
 
 @router.get("/{workflow_id}/archive", operation_id="workflows_get_archive", response_class=Response)
@@ -126,7 +127,7 @@ async def get_file(workflow_id: WorkflowId, path: FilePath, actor: CurrentActor,
     found = await bundles.find(tx, await may_read_workflows(tx, actor), workflow_id)
     content = await bundles.read_file(tx, found, path)
     # What a stranger has written is shown by nothing.
-    headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
+    headers = {"Content-Disposition": "attachment", **_AS_IT_IS}
     return Response(content, media_type="application/octet-stream", headers=headers)
 
 

@@ -40,8 +40,9 @@ from weyl.task_queues.errors import InvalidRequirements
 
 T = TypeVar("T")
 
-# Below this many jobs reading takes less than handing it to a thread.
+# Below this many jobs, or characters, reading takes less than handing it to a thread.
 _THREAD_FROM_JOBS = 200
+_THREAD_FROM_CHARACTERS = 16_000
 _EVALUATED_AT_ONCE = 5_000
 
 
@@ -175,7 +176,7 @@ async def make(service: Workflows, wanted: CWLJobs, *, config: Config, now: date
     except BadExpansion as error:
         raise refusal([*problems, *error.problems]) from None
     check = partial(compilation.rules.check, objects, allow_unknown=wanted.sent.order.allow_unknown)
-    checked = await _aside(objects.count, check)
+    checked = await _aside(_weight(objects), check)
     problems += checked.problems
     if errors_of(checked.problems) or judged.frame is None:
         raise refusal(problems)
@@ -187,6 +188,12 @@ async def make(service: Workflows, wanted: CWLJobs, *, config: Config, now: date
     describe = partial(jobs.described, wanted.owner, judge, attributes=service.rules.attributes)
     made = await _aside(objects.count, describe)
     return Made(source, judged, objects, checked, needs, made, warnings_of(problems))
+
+
+def _weight(objects: Objects) -> int:
+    """Return how many jobs it is as much work to look at."""
+    is_many = objects.count >= _THREAD_FROM_JOBS or len(objects.everything()) >= _THREAD_FROM_CHARACTERS
+    return _THREAD_FROM_JOBS if is_many else objects.count
 
 
 async def _aside(count: int, work: Callable[[], T]) -> T:
