@@ -1,5 +1,6 @@
 """Runs one CWL job: `python -I -m weyl_engine run JOB.json`, in the directory that the wrapper has made ready."""
 
+import errno
 import io
 import logging
 import os
@@ -23,6 +24,7 @@ from weyl_engine.running.workplace import Workplace
 RESULT, PROGRESS, RESOLVED = "result.json", "progress.json", ".inputs.json"
 MESSAGE_MAX = 2000
 COMPLAINTS_MAX = 3
+_OF_THE_HOST = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 Result = dict[str, Any]
 
@@ -66,7 +68,7 @@ def main(argv: list[str]) -> int:
         _write_inputs(place, locations)
         result = _run(place, progress, complaints)
         if result["status"] == "success":
-            result["outputs"] = Gathering(place, locations).gathered(result["outputs"])
+            result["outputs"] = _gathered(place, locations, result["outputs"])
         else:
             result["message"] = "\n".join([*locations.missing, result["message"]])[:MESSAGE_MAX]
     except (BadInput, Escaped) as error:
@@ -79,6 +81,16 @@ def main(argv: list[str]) -> int:
 def _write_inputs(place: Workplace, locations: Locations) -> None:
     inputs = spelling.load(place.input_object.read_bytes())
     (place.base / RESOLVED).write_text(spelling.dump(locations.resolved(inputs)), encoding="utf-8")
+
+
+def _gathered(place: Workplace, locations: Locations, outputs: Any) -> Any:
+    """Gather the outputs; what tools and expressions have made up may be anything, and is their fault."""
+    try:
+        return Gathering(place, locations).gathered(outputs)
+    except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+        if isinstance(error, OSError) and error.errno in _OF_THE_HOST:
+            raise
+        raise Escaped(f"the outputs cannot be gathered: {type(error).__name__}: {error}") from error
 
 
 def _run(place: Workplace, progress: Progress, complaints: Complaints) -> Result:
