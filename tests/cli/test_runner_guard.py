@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from tests.cli.conftest import Program, Server
 
+from weyl.cwl.calls import submit_cwl_jobs
 from weyl.cwl.cli import guard
 from weyl.jobs.calls.lists import search
 from weyl.kit.search import SearchParams
 
+TOOL = "cwlVersion: v1.2\nclass: CommandLineTool\ninputs: []\noutputs: []\nbaseCommand: 'true'\n"
 Tell = Callable[..., subprocess.Popen[bytes]]
 
 
@@ -65,6 +67,14 @@ def test_a_runner_that_is_done_leaves_everything_as_it_is(
     assert guarded({"jobs": [job_id]}, {"is_done": True}).returncode == 0
     assert guarded().returncode == 0
     assert status(server, job_id) != "Killed"
+
+
+def test_a_job_whose_id_the_runner_never_learned_is_ended_too(server: Server, guarded: Tell) -> None:
+    call = submit_cwl_jobs(TOOL, idempotency_key="never-answered")
+    assert guarded({"url": server.url}, {"body": call.body.decode(), "key": "never-answered"}).returncode == 0
+    with server.client() as client:
+        [again] = client.send(call)
+    assert status(server, again["JobID"]) == "Killed"
 
 
 def test_a_refused_submission_has_nothing_to_end(server: Server, guarded: Tell) -> None:
