@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -215,7 +217,14 @@ def test_a_runner_ends_with_33_for_what_is_not_supported_only(weyl: Program, too
         TOOL.replace("baseCommand: echo", "requirements: {DockerRequirement: {dockerPull: x}}\nbasCommand: echo"),
     )
     assert weyl("cwl-runner", "both.cwl").returncode == 1
+    assert weyl("cwl-runner", "--hint", "nothing", tool).returncode == 1
     assert weyl("cwl-runner", "--version").stdout.startswith("weyl cwl-runner ")
+
+
+def test_the_runner_is_a_program_of_its_own(weyl: Program) -> None:
+    program = Path(sys.executable).with_name("weyl-cwl-runner")
+    done = subprocess.run([str(program), "--version"], env=weyl.environ, capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("weyl cwl-runner ")
 
 
 def test_a_runner_that_waits_too_long_kills_its_job(weyl: Program, server: Server, tool: str) -> None:

@@ -5,8 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -99,14 +98,15 @@ def cwl_runner(
     Example: weyl cwl-runner --outdir results reco.cwl inputs.yml
     """
     session = session_of(context)
-    run = Run(session, hint_values(hint or []), keep=keep)
-    timeout_s = parse_span(wait_timeout).total_seconds() if wait_timeout else None
     words: list[str] = context.meta.get(FLAGS, [])
     try:
+        hints = hint_values(hint or [])
+        timeout_s = parse_span(wait_timeout).total_seconds() if wait_timeout else None
         if wants_help(words):
             source = open_source(session, tool)
             return Text([help_text(source.schema, name=tool, doc=source.checked.doc)])
-        with _termination():
+        with _Stopping() as stopping:
+            run = Run(session, stopping, hints=hints, keep=keep)
             outputs = run.carry_out(tool, job, words, outdir=outdir, timeout_s=timeout_s)
     except _Terminated:
         raise RunFailed("Ended by a signal; the job is killed.", hint="") from None
@@ -118,8 +118,9 @@ def cwl_runner(
 class Run:
     """One run: submits, waits, fetches; and ends the job if it cannot go on."""
 
-    def __init__(self, session: Session, hints: Mapping[str, Any], *, keep: bool) -> None:
+    def __init__(self, session: Session, stopping: "_Stopping", *, hints: Mapping[str, Any], keep: bool) -> None:
         self._session = session
+        self._stopping = stopping
         self._hints = hints
         self._keeps = keep
 
@@ -144,6 +145,7 @@ class Run:
             self._session.say(f"Job {job_id} of {tool}")
             row = self._wait(job_id, timeout_s)
             watching.release()
+        self._stopping.check()
         if row["Status"] != JobStatus.DONE:
             raise self._failure(row)
         reported = client.send(results.get_outputs(job_id))
@@ -178,6 +180,7 @@ class Run:
         outage = Outage(self._session.say)
         pause_s, shown = PAUSE_MIN_S, ""
         while True:
+            self._stopping.check()
             try:
                 rows = self._session.client.send(call)
                 outage.end()
@@ -225,18 +228,30 @@ def _as_runner(error: Exception) -> ClientError:
     return kind(error.message, hint=error.hint, request_id=error.request_id, details=error.details, status=error.status)
 
 
-@contextmanager
-def _termination() -> Iterator[None]:
-    """Turn SIGTERM and a lost terminal into an exception, so that the job is ended first."""
+class _Stopping:
+    """Signals that ask the runner to end become exceptions for the length of the block, so that the job is ended."""
 
-    def end(number: int, frame: FrameType | None) -> None:
-        raise _Terminated
+    def __init__(self) -> None:
+        self._asked: BaseException | None = None
+        self._before: dict[int, Any] = {}
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
+    def check(self) -> None:
+        """Raise what was asked for: an exception of a handler is lost if Python was just calling one of its own."""
+        if self._asked is not None:
+            raise self._asked
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self._asked = KeyboardInterrupt() if number == signal.SIGINT else _Terminated()
+        raise self._asked
+
+    def __enter__(self) -> "_Stopping":
+        self._before = {each: signal.signal(each, self._ask) for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
             signal.signal(number, handler)
 
 

@@ -19,8 +19,8 @@ from weyl.cwl.cli.words import FLAGS, FlagsCommand, Hint
 from weyl.cwl.flags import help_text, wants_help
 from weyl.cwl.local_files import Localised
 from weyl.jobs.cli import submit as jobs_submit
-from weyl.jobs.cli.follow import wait_for
-from weyl.jobs.cli.submit import DryRun, JobGroup, Key, SubmitGroup, Wait, span
+from weyl.jobs.cli.follow import follow_output, wait_for
+from weyl.jobs.cli.submit import DryRun, Follow, JobGroup, Key, SubmitGroup, Wait, span
 from weyl_engine.yaml12 import to_json
 
 ASKED_ABOVE = 100
@@ -84,6 +84,7 @@ def submit_cwl(
     job_group: JobGroup = None,
     dry_run: DryRun = False,
     wait: Wait = False,
+    follow: Follow = False,
     key: Key = None,
 ) -> Result:
     """Submits jobs of a workflow in CWL, one per input object; local files travel along.
@@ -98,26 +99,42 @@ def submit_cwl(
     if wants_help(words):
         return Text([help_text(source.schema, name=workflow, doc=source.checked.doc)])
     objects = over_all(read_objects(inputs or []), flag_values(words, source.schema) if words else {})
+    order = _order(source, objects, range_=range_, scatter=scatter or [], method=scatter_method)
+    if follow and order.count != 1:
+        raise UsageFault("--follow shows the output of one job only.", hint="Use --wait for several.")
+    hints = hint_values(hint or [], job_group)
+    if hints:
+        order = replace(order, options={**order.options, "hints": hints})
+    try:
+        if dry_run:
+            return _rehearsed(session, order)
+        inserted = _submitted(session, order, key=key)
+    except Refused as refusal:
+        raise explained(refusal, workflow, [each.origin for each in objects]) from refusal
+    ids = [int(job["JobID"]) for job in inserted]
+    if follow:
+        session.say(f"Submitted job {ids[0]}.")
+        return Text(follow_output(session, ids[0]))
+    return Parts(_parts(session, inserted, ids, wait=wait))
+
+
+def _order(
+    source: Source, objects: Sequence[InputObject], *, range_: str | None, scatter: Sequence[str], method: str
+) -> Order:
+    """Return which jobs are to be made; only one option may say so."""
     options: dict[str, Any] = {}
     count = len(objects)
     if range_ is not None:
-        many, count = range_of(range_)
-        options |= many
+        options, count = range_of(range_)
     if scatter:
-        many, count = scatter_lists(scatter, scatter_method, source.schema)
-        options |= many
-    if options and (len(objects) > 1 or len(options.keys() & {"range_param", "scatter"}) > 1):
+        lists, count = scatter_lists(scatter, method, source.schema)
+        options = {**options, **lists}
+    if options and (len(objects) > 1 or (range_ is not None and scatter)):
         raise UsageFault(
             "Only one of --range, --scatter and several input objects says which jobs to make.",
             hint="With --range or --scatter, give one input object at most.",
         )
-    hints = hint_values(hint or [], job_group)
-    options |= {"hints": hints} if hints else {}
-    order = Order(source, objects, options, count)
-    try:
-        return _rehearsed(session, order) if dry_run else _submitted(session, order, key=key, wait=wait)
-    except Refused as refusal:
-        raise explained(refusal, workflow, [each.origin for each in objects]) from refusal
+    return Order(source, objects, options, count)
 
 
 def _is_expanded(order: Order) -> bool:
@@ -199,7 +216,7 @@ def preview(answer: Mapping[str, Any], name: str) -> str:
     return "\n".join(lines)
 
 
-def _submitted(session: Session, order: Order, *, key: str | None, wait: bool) -> Result:
+def _submitted(session: Session, order: Order, *, key: str | None) -> list[dict[str, Any]]:
     if order.count > ASKED_ABOVE:
         session.confirm("submit", order.count, breakdown={f"jobs of {order.source.name}": order.count})
     marked, lists = _marked(order)
@@ -221,13 +238,14 @@ def _submitted(session: Session, order: Order, *, key: str | None, wait: bool) -
         inserted = [*inserted, *session.client.send(call)]
         if len(bodies) > 1:
             session.say(f"{len(inserted):,} jobs so far; the same --key {key} goes on from here")
-    return Parts(_parts(session, inserted, wait=wait))
-
-
-def _parts(session: Session, inserted: Sequence[Mapping[str, Any]], *, wait: bool) -> Iterator[Result]:
-    ids = [int(job["JobID"]) for job in inserted]
     for warning in dict.fromkeys(text for job in inserted for text in job.get("Warnings") or ()):
         session.say(f"Warning: {warning}")
+    return inserted
+
+
+def _parts(
+    session: Session, inserted: Sequence[Mapping[str, Any]], ids: Sequence[int], *, wait: bool
+) -> Iterator[Result]:
     yield Ids(ids, f"Submitted {span(ids)}.", id_column="JobID", unit="jobs", document=list(inserted))
     if wait:
         yield wait_for(session, ids)
