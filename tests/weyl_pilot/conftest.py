@@ -36,7 +36,9 @@ def start(server: StandIn, work_dir: Path) -> Iterator[Start]:
     archive.write_bytes(pilot_archive().content)
     started: list[subprocess.Popen[str]] = []
 
-    def start_pilot(*arguments: str, python: str = sys.executable, user: int | None = None) -> "subprocess.Popen[str]":
+    def start_pilot(
+        *arguments: str, python: str = sys.executable, user: int | None = None, path: str = os.environ["PATH"]
+    ) -> "subprocess.Popen[str]":
         secret = work_dir / "secret"
         secret.write_text(SECRET)
         secret.chmod(0o600)
@@ -49,7 +51,7 @@ def start(server: StandIn, work_dir: Path) -> Iterator[Start]:
             [python, "-I", str(archive), *fixed, *quick, *arguments],
             stderr=subprocess.PIPE,
             text=True,
-            env={"PATH": os.environ["PATH"], "WEYL_PILOT_HIDE": str(work_dir)},
+            env={"PATH": path, "WEYL_PILOT_HIDE": str(work_dir)},
             user=user or None,
             group=user or None,
             extra_groups=[] if user else None,
