@@ -100,6 +100,29 @@ def test_directories_are_listed_to_their_end_and_literals_become_files(
     shutil.rmtree(tmp_path / "out")
 
 
+def test_a_directory_that_is_there_loses_nothing(client: Client, pfn: str, tmp_path: Path) -> None:
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    (out / "tree").mkdir(parents=True)
+    (out / "made").mkdir()
+    for place in (out / "tree" / "precious", out / "made" / "precious", elsewhere):
+        place.write_text("mine")
+    (out / "tree" / "x").symlink_to(elsewhere)
+    (out / "made" / "a.txt").symlink_to(elsewhere)
+    outputs = {
+        "tree": {"class": "Directory", "location": f"sandbox:{pfn}#outputs/tree/"},
+        "made": {"class": "Directory", "basename": "made", "listing": [a_file(pfn, "a.txt")]},
+    }
+    for _ in range(2):
+        found = land(client, outputs, out)
+        assert [each["basename"] for each in found["tree"]["listing"]] == ["deep", "x"]
+        assert [each["basename"] for each in found["made"]["listing"]] == ["a.txt"]
+        assert (out / "tree" / "x").read_text() == "tree/x"
+        assert (out / "made" / "a.txt").read_text() == "a.txt"
+    assert {place.read_text() for place in (out / "tree/precious", out / "made/precious", elsewhere)} == {"mine"}
+    with pytest.raises(UnexpectedAnswer, match="already"):
+        land(client, {"o": a_file(pfn, "a.txt", basename="tree")}, out)
+
+
 @pytest.mark.parametrize("member", ["../../etc/passwd", "outputs/gone", "outputs/tree", "/etc/hostname"])
 def test_a_place_outside_of_the_sandbox_is_refused(client: Client, pfn: str, tmp_path: Path, member: str) -> None:
     outputs = {"x": {"class": "File", "location": f"sandbox:{pfn}#{member}"}}

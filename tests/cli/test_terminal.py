@@ -1,5 +1,6 @@
 """What the program does when somebody sits at a terminal: tables, questions, Ctrl-C."""
 
+import json
 import os
 import pty
 import re
@@ -126,11 +127,54 @@ def test_no_command_lets_the_names_of_jobs_command_the_terminal(weyl: Program, t
         ("api", "get", f"/api/jobs/{number}/jdl"),
         *(("jobs", "search", "--mine", "--columns", "JobID,JobName,JobGroup", "-o", form) for form in FORMATS),
     ):
-        shown = terminal(*words)
-        shown.end()
-        left = re.sub(r"\x1b\[(?:1|31|32|33|0)?m", "", shown.seen)
-        assert all(char.isprintable() or char in "\n\t" for char in left), (words, shown.seen)
-        assert "\x1b[31m\x1b" not in shown.seen, (words, shown.seen)
+        check_harmless(terminal, *words)
+
+
+def test_no_command_lets_workflows_command_the_terminal(weyl: Program, terminal) -> None:
+    hostile = "=x\x1b[31m\x1b]0;owned\x07\x9b2J\u202e\r<b>"
+    tool = {
+        "cwlVersion": "v1.2",
+        "class": "CommandLineTool",
+        "label": hostile,
+        "doc": hostile,
+        "inputs": {"x": {"type": "string", "label": hostile, "doc": hostile, "default": hostile, "inputBinding": {}}},
+        "outputs": {"o": {"type": "stdout", "label": hostile}},
+        "baseCommand": ["echo", hostile],
+    }
+    weyl.file("hostile.cwl", json.dumps(tool))
+    weyl.file("bad.cwl", json.dumps({**tool, hostile: 1, "stdout": [hostile]}))
+    weyl.file("inputs.json", json.dumps({hostile: hostile, "x": 5}))
+    bundle = weyl("workflows", "push", "hostile.cwl", "-q").stdout.strip()
+    submitted = weyl("jobs", "submit", "hostile.cwl", "-q")
+    assert submitted.returncode == 0, submitted.stderr
+    number = submitted.stdout.strip()
+    for words in (
+        *(("workflows", "show", bundle, *more) for more in ((), ("--text",), ("-o", "json"), ("-o", "yaml"))),
+        ("workflows", "schema", bundle),
+        *(("workflows", "graph", bundle, "--format", form) for form in ("json", "dot", "mermaid")),
+        *(("cwl", verb, file) for verb in ("validate", "explain") for file in ("hostile.cwl", "bad.cwl")),
+        ("jobs", "submit", "hostile.cwl", "--dry-run"),
+        ("jobs", "submit", "hostile.cwl", "inputs.json"),
+        ("jobs", "submit", "hostile.cwl", "--", "--help"),
+        ("jobs", "submit", "bad.cwl"),
+        ("cwl-runner", "bad.cwl"),
+        ("jobs", "show", number),
+        ("jobs", "show", number, "--jdl"),
+        ("jobs", "why", number),
+        ("jobs", "search", "--mine", "--columns", "JobID,JobName,WorkflowParams"),
+        ("api", "get", f"/api/jobs/{number}/input-object"),
+    ):
+        check_harmless(terminal, *words)
+
+
+def check_harmless(terminal, *words: str) -> None:
+    """Check that what a command shows on a terminal holds nothing but texts and our own colours."""
+    shown = terminal(*words)
+    shown.end()
+    left = re.sub(r"\x1b\[(?:1|31|32|33|0)?m", "", shown.seen)
+    assert all(char.isprintable() or char in "\n\t" for char in left), (words, shown.seen)
+    assert "\x1b[31m\x1b" not in shown.seen, (words, shown.seen)
+    assert "Traceback" not in shown.seen, (words, shown.seen)
 
 
 def test_the_output_of_a_job_is_written_out_on_a_terminal_only(

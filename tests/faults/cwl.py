@@ -137,12 +137,12 @@ def _is_engine(process: psutil.Process) -> bool:
     return words[1:4] == ["-I", "-m", "weyl_engine"] and "run" in words
 
 
-def kill_engines(stack: FaultyStack) -> int:
-    """`kill -9` every engine that runs a job; returns how many there were."""
-    found = engines(stack)
-    for each in found:
+def kill_engine(stack: FaultyStack) -> bool:
+    """`kill -9` one engine that runs a job; False if there is none."""
+    for each in engines(stack)[:1]:
         each.kill()
-    return len(found)
+        return True
+    return False
 
 
 def in_database(stack: FaultyStack, work: Callable[["asyncpg.Connection[Any]"], Awaitable[T]]) -> T:

@@ -23,7 +23,7 @@ from tests.faults.cwl import (
     engines,
     held,
     is_held,
-    kill_engines,
+    kill_engine,
     named,
     recorded,
     with_switched_engine,
@@ -60,9 +60,9 @@ def stack() -> Iterator[FaultyStack]:
 
 
 def kill(stack: FaultyStack, victim: str) -> None:
-    """`kill -9` a part; an engine is one of those that run jobs."""
+    """`kill -9` a part; of the engines one, since a host that fails three jobs in a row gets no more."""
     if victim == "engine":
-        assert kill_engines(stack)
+        assert kill_engine(stack)
     else:
         stack.kill(victim)
 

@@ -72,14 +72,14 @@ class _Landing:
         if source is None and not isinstance(listing, list):
             return dict(value)
         target = self._target(value, source, directory)
+        target.mkdir(exist_ok=True)
         if source is not None:
             shutil.copytree(source, target, copy_function=_put, dirs_exist_ok=True)
+            landed = described(target, like=source)
         else:
-            target.mkdir(exist_ok=True)
-            for each in listing or ():
-                self.value(each, target)
+            landed = {**described(target), "listing": [self.value(each, target) for each in listing or ()]}
         kept = {key: item for key, item in value.items() if key not in ("location", "path", "listing", "basename")}
-        return {**kept, **described(target)}
+        return {**kept, **landed}
 
     def _source(self, value: Mapping[str, Any]) -> Path | None:
         """Return the unpacked file or directory that a place in a sandbox means; None: it is in none."""
@@ -101,7 +101,7 @@ class _Landing:
         return self._unpacked[pfn]
 
     def _target(self, value: Mapping[str, Any], source: Path | None, directory: Path) -> Path:
-        """Return where a file or directory will be; what an earlier run has left there is replaced."""
+        """Return where a file or directory will be. A file that is there is replaced; in a directory others stay."""
         name = str(value.get("basename") or (source.name if source is not None else value["class"].lower()))
         if name in ("", ".", "..") or "/" in name or "\0" in name:
             raise UnexpectedAnswer(f"The job calls an output {name!r}, which is not the name of a file.")
@@ -113,13 +113,14 @@ class _Landing:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_symlink() or target.is_file():
             target.unlink()
-        elif target.is_dir() and directory == self.directory:
-            shutil.rmtree(target)
+        if target.is_dir() is not (value["class"] == "Directory") and target.exists():
+            raise UnexpectedAnswer(f"There is a directory {target} already, where the job's file {name!r} belongs.")
         return target
 
 
 def _put(source: str | Path, target: str | Path) -> str:
-    """Give a file its place, without copying its bytes where the file system can."""
+    """Give a file its place, without copying its bytes where the file system can, and never through a link."""
+    Path(target).unlink(missing_ok=True)
     try:
         os.link(source, target)
     except OSError:
@@ -127,11 +128,12 @@ def _put(source: str | Path, target: str | Path) -> str:
     return str(target)
 
 
-def described(path: Path) -> dict[str, Any]:
-    """Return the File or Directory that a path is, directories with all that is in them."""
+def described(path: Path, *, like: Path | None = None) -> dict[str, Any]:
+    """Return the File or Directory that a path is, directories with all that is in them, or in one like them."""
     shared = {"location": path.as_uri(), "path": str(path), "basename": path.name}
     if path.is_dir():
-        listing = [described(each) for each in sorted(path.iterdir())]
+        names = sorted(each.name for each in (like or path).iterdir())
+        listing = [described(path / name, like=like / name if like is not None else None) for name in names]
         return {"class": "Directory", **shared, "listing": listing}
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha1").hexdigest()
