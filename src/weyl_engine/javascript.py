@@ -9,6 +9,7 @@ from typing import Any
 # The public module starts a thread when it is imported, which neither a fork nor a namespace of one's own can bear.
 import _quickjs
 
+from weyl_engine.grouped import Grouped, grouped
 from weyl_engine.references import BadExpression, Script
 
 CPU_S = 0.05
@@ -17,26 +18,34 @@ STACK_B = 256 << 10
 ROWS_AT_ONCE = 128
 ERROR_MAX = 300
 
-# Runs a function for each row and returns [[0, value] | [1, message]] as JSON; a number that JSON lacks is an error.
+# Runs a function for each row and returns its values, and row and message where there is none, as JSON. An object is
+# made plain at once: what it makes of itself as JSON must not depend on the row where it stands.
 _HARNESS = """
 (function () {
-  const parse = JSON.parse, write = JSON.stringify, finite = Number.isFinite, root = globalThis;
-  return function (run, text) {
-    const answers = [];
-    for (const row of parse(text)) {
+  const parse = JSON.parse, write = JSON.stringify, finite = Number.isFinite, text = String, root = globalThis;
+  return function (run, rows) {
+    const values = [], errors = [];
+    let number = 0;
+    for (const row of parse(rows)) {
       root.inputs = row; root.self = null; root.runtime = {};
       try {
         const value = run();
-        if (typeof value === "number" && !finite(value)) answers.push([1, "the result is no number: " + value]);
-        else answers.push([0, value === undefined ? null : value]);
+        if (typeof value === "number" && !finite(value)) throw "the result is no number: " + value;
+        values[number] = typeof value === "object" ? parse(write([value]))[0] : value;
       } catch (error) {
-        answers.push([1, String(error)]);
+        values[number] = null;
+        errors[errors.length] = [number, text(error)];
       }
+      number++;
     }
-    return write(answers);
+    return write([values, errors]);
   };
 })()
 """
+
+
+_Pair = tuple[Any, str | None]
+"""A value, or why there is none."""
 
 
 class TimeUp(Exception):
@@ -60,25 +69,25 @@ class Scripts:
         self._context: Any = None
         self._functions: dict[Script, Any] = {}
 
-    def evaluate(self, script: Script, rows: Sequence[Mapping[str, Any]]) -> list[Outcome]:
+    def evaluate(self, script: Script, rows: Sequence[Mapping[str, Any]]) -> Grouped[Outcome]:
         """Return an outcome for each row, which is the `inputs` of the script; raises `TimeUp`."""
-        outcomes: list[Outcome] = []
+        pairs: list[_Pair] = []
         for start in range(0, len(rows), ROWS_AT_ONCE):
             chunk = rows[start : start + ROWS_AT_ONCE]
             try:
-                outcomes += self._run(script, chunk)
+                pairs += self._run(script, chunk)
             except BadExpression:
                 # The limits are those of one evaluation: which row is it?
-                outcomes += [self._one(script, row) for row in chunk]
-        return outcomes
+                pairs += [self._one(script, row) for row in chunk]
+        return grouped(pairs, len(pairs)).each(lambda pair: Outcome(*pair))
 
-    def _one(self, script: Script, row: Mapping[str, Any]) -> Outcome:
+    def _one(self, script: Script, row: Mapping[str, Any]) -> _Pair:
         try:
             return self._run(script, [row])[0]
         except BadExpression as error:
-            return Outcome(error=str(error))
+            return None, str(error)
 
-    def _run(self, script: Script, rows: Sequence[Mapping[str, Any]]) -> list[Outcome]:
+    def _run(self, script: Script, rows: Sequence[Mapping[str, Any]]) -> list[_Pair]:
         if time.process_time() > self._end_s:
             raise TimeUp
         try:
@@ -86,11 +95,14 @@ class Scripts:
                 self._start()
             if script not in self._functions:
                 self._functions[script] = self._context.eval(_function(script))
-            answers = json.loads(self._harness(self._functions[script], json.dumps(rows)))
+            values, errors = json.loads(self._harness(self._functions[script], json.dumps(rows)))
         except (_quickjs.JSException, TypeError, ValueError) as error:
             self._context, self._functions = None, {}
             raise BadExpression(_readable(error)) from None
-        return [Outcome(value) if kind == 0 else Outcome(error=_readable(value)) for kind, value in answers]
+        pairs: list[_Pair] = [(value, None) for value in values]
+        for row, text in errors:
+            pairs[row] = None, _readable(text)
+        return pairs
 
     def _start(self) -> None:
         context = _quickjs.Context()

@@ -100,16 +100,19 @@ async def test_the_process_knows_nothing_and_reaches_nobody(compiler: Compiler) 
         assert (process / "ns/net").readlink() != Path("/proc/self/ns/net").readlink()
 
 
-async def test_expressions_are_evaluated_row_by_row(compiler: Compiler) -> None:
+async def test_expressions_are_evaluated_for_each_job(compiler: Compiler) -> None:
     expressions = (await compiler.compile(GOOD, user="ada"))["expressions"]
-    rows: list[dict[str, Any]] = [{"n": n % 7, "other": "x" * n} for n in range(25_000)]
-    rows[20_000] = {"n": "text"}
-    found = await compiler.evaluate(Batch(expressions, rows), user="ada")
+    numbers: list[Any] = [n % 7 for n in range(25_000)]
+    numbers[20_000] = "text"
+    found = await compiler.evaluate(Batch(expressions, {"n": numbers}, len(numbers)), user="ada")
     by_name = {each["what"]: number for number, each in enumerate(expressions)}
-    assert [row[by_name["ramMin"]] for row in found.values[:9]] == [0, 2, 4, 6, 8, 10, 12, 0, 2]
-    assert [(row, expressions[number]["what"]) for row, number, _ in found.errors] == [(20_000, "ramMin")]
-    assert "NaN" in found.errors[0][2]
-    assert (await compiler.evaluate(Batch([], rows[:2]), user="ada")).values == [[], []]
+    assert [found.values[kind][by_name["ramMin"]] for kind in found.which[:9]] == [0, 2, 4, 6, 8, 10, 12, 0, 2]
+    assert len(found.values) == 8
+    ((kind, number, text),) = found.errors
+    assert (found.which.index(kind), expressions[number]["what"]) == (20_000, "ramMin")
+    assert "NaN" in text
+    nothing = await compiler.evaluate(Batch([], {}, 2), user="ada")
+    assert (nothing.values, nothing.which) == ([[]], [0, 0])
 
 
 @pytest.mark.parametrize(

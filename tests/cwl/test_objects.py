@@ -71,6 +71,28 @@ def test_a_product_is_counted_before_it_is_made() -> None:
     assert Scattered(body, columns, True, Base()).count == 10**12
 
 
+def test_some_inputs_of_some_jobs_are_what_their_objects_say() -> None:
+    body = '{"a": [1, 2.0, null, 4], "b": ["x", "y", "z", "w"]}'
+    columns = {each.name: items(body, each.start) for each in list(members(body))[:-1]}
+    base = Base.read('{"c": [0], "b": "under"}')
+    kinds = [
+        given('[{"a": 1}, {"b": 2.0, "c": null}, {}, {"a": {"a": 1}}]', '{"c": [0], "b": "under"}'),
+        Stepped("a", range(9, 1, -2), base),
+        Scattered(body, columns, False, base),
+        Scattered(body, columns, True, base),
+        Scattered(body, {"b": columns["b"]}, True, base),
+        Single(base),
+    ]
+    for objects in kinds:
+        for part in (range(objects.count), range(objects.count // 2, objects.count)):
+            found = objects.values_of(["a", "b", "c", "d"], part)
+            for name, column in found.items():
+                said = [objects.value(index).get(name) for index in part]
+                assert [repr(value) for value in (column * len(part) if len(column) == 1 else column)] == [
+                    *map(repr, said)
+                ]
+
+
 def test_no_inputs_at_all_are_no_text() -> None:
     assert Single(Base()).text(0) is None
     assert Single(Base.read('{"a": 1.50}')).text(0) == '{"a": 1.50}'

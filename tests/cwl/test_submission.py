@@ -296,6 +296,25 @@ async def test_an_expression_that_is_no_number_is_told_with_its_line(submit: Pos
     assert second["index"] == 1
 
 
+@pytest.mark.parametrize(
+    ("cores", "words"),
+    [
+        ("$(inputs.seed % 2 ? true : 1)", "must be a number, not True"),
+        ("${ if (inputs.seed % 2) { throw 'odd'; } return 1; }", "coresMin: odd"),
+    ],
+)
+async def test_the_jobs_whose_expressions_come_to_nothing_are_named(
+    submit: Post, stored: Stored, cores: str, words: str
+) -> None:
+    required = f'{{InlineJavascriptRequirement: {{}}, ResourceRequirement: {{coresMin: "{cores}"}}}}'
+    answer = await submit({"workflow": echo(requirements=required), "range_param": "seed", "range_end": 4})
+    problems = answer.json()["problems"]
+    assert {each["code"] for each in problems} == {"bad-expression"}
+    assert problems[0]["index"] == 1
+    assert words in problems[0]["detail"]
+    assert await stored() == []
+
+
 async def test_one_job_may_require_more(submit: Post, stored: Stored) -> None:
     own = [{"class": "ResourceRequirement", "coresMin": 4}]
     assert (await submit({"workflow": ECHO, "inputs": [{"seed": 1}, {"seed": 2, "cwl:requirements": own}]})).is_success

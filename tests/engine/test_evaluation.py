@@ -1,12 +1,15 @@
 """Expressions of requirements, for many input objects: values, errors, and limits that hold."""
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from weyl_engine.compiling.evaluation import Evaluated, evaluated
+from weyl_engine.compiling.evaluation import evaluated
 from weyl_engine.javascript import Outcome, Scripts, TimeUp
 from weyl_engine.references import Script
 
@@ -17,23 +20,43 @@ def expression(
     return {"text": text, "javascript": javascript, "lib": list(lib), "bind": bind or {"n": {"input": "n"}}}
 
 
+Values = list[list[Any]]
+Errors = list[tuple[int, int, str]]
+
+
+def by_row(expressions: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> tuple[Values, Errors]:
+    """Return values and errors row by row, of rows that are evaluated together."""
+    names = sorted({name for row in rows for name in row})
+    found = evaluated(expressions, {name: [row.get(name) for row in rows] for name in names}, len(rows))
+    errors = [
+        (row, number, text)
+        for row, kind in enumerate(found.which)
+        for which, number, text in found.errors
+        if which == kind
+    ]
+    return [found.values[kind] for kind in found.which], errors
+
+
 def values(text: str, *rows: Mapping[str, Any], **more: Any) -> list[Any]:
-    found = evaluated([expression(text, **more)], rows)
-    assert not found.errors, found.errors
-    return [row[0] for row in found.values]
+    found, errors = by_row([expression(text, **more)], rows)
+    assert not errors, errors
+    return [row[0] for row in found]
 
 
 def error(text: str, row: Mapping[str, Any] | None = None, **more: Any) -> str:
-    found = evaluated([expression(text, **more)], [row or {"n": 1}])
-    assert found.values == [[None]]
-    ((number, which, words),) = found.errors
+    found, errors = by_row([expression(text, **more)], [row or {"n": 1}])
+    assert found == [[None]]
+    ((number, which, words),) = errors
     assert (number, which) == (0, 0)
     return words
 
 
 def test_every_row_has_a_value_for_every_expression() -> None:
     both = [expression("$(inputs.n)", javascript=False), expression("$(inputs.n * 2)")]
-    assert evaluated(both, [{"n": 1}, {"n": 2}, {"n": 1}]) == Evaluated([[1, 2], [2, 4], [1, 2]], [])
+    found = evaluated(both, {"n": [1, 2, 1]}, 3)
+    assert (found.values, found.errors, found.which) == ([[1, 2], [2, 4]], [], [0, 1, 0])
+    assert evaluated(both, {"n": [7]}, 3).which == [0, 0, 0]
+    assert evaluated([], {}, 3).values == [[]]
 
 
 @pytest.mark.parametrize(
@@ -113,9 +136,9 @@ def test_what_goes_wrong_is_told_and_ends(text: str, words: str) -> None:
 
 def test_one_bad_row_does_not_spoil_the_others() -> None:
     text = "${ if (inputs.n == 70) { while (true) {} } if (inputs.n == 71) { throw 'x'; } return inputs.n; }"
-    found = evaluated([expression(text)], [{"n": n} for n in range(300)])
-    assert [row[0] for row in found.values] == [None if n in (70, 71) else n for n in range(300)]
-    assert [(row, words) for row, _, words in found.errors] == [(70, "it takes longer than 50 ms"), (71, "x")]
+    found, errors = by_row([expression(text)], [{"n": n} for n in range(300)])
+    assert [row[0] for row in found] == [None if n in (70, 71) else n for n in range(300)]
+    assert [(row, words) for row, _, words in errors] == [(70, "it takes longer than 50 ms"), (71, "x")]
 
 
 def test_all_expressions_together_have_a_limit() -> None:
@@ -129,13 +152,59 @@ def test_all_expressions_together_have_a_limit() -> None:
 
 def test_what_a_script_does_to_the_world_around_it_harms_nobody_else() -> None:
     vandal = "${ JSON.stringify = function () { return '[[0, 1]]'; }; Array.prototype.push = null; return inputs.n; }"
-    found = evaluated([expression(vandal), expression("$(inputs.n + 1)")], [{"n": 1}, {"n": 2}])
+    found, _ = by_row([expression(vandal), expression("$(inputs.n + 1)")], [{"n": 1}, {"n": 2}])
     # Both are the user's own; the answers stay answers.
-    assert len(found.values) == 2
-    assert Scripts((), cpu_total_s=1).evaluate(Script("inputs.n", is_body=False), [{"n": 4}]) == [Outcome(4)]
+    assert len(found) == 2
+    assert Scripts((), cpu_total_s=1).evaluate(Script("inputs.n", is_body=False), [{"n": 4}]).kinds == [Outcome(4)]
 
 
 def test_a_library_that_cannot_be_read_is_an_error_of_every_row() -> None:
-    found = evaluated([expression("$(f(1))", lib=["function f( {"])], [{"n": 1}, {"n": 2}])
-    assert [row for row, _, _ in found.errors] == [0, 1]
-    assert "SyntaxError" in found.errors[0][2]
+    _, errors = by_row([expression("$(f(1))", lib=["function f( {"])], [{"n": 1}, {"n": 2}])
+    assert [row for row, _, _ in errors] == [0, 1]
+    assert "SyntaxError" in errors[0][2]
+
+
+ATOMS = st.sampled_from(
+    [
+        *("inputs.n", "inputs.m", "inputs.m.k", "inputs.m[0]", "inputs.m.length", "inputs.o", "self", "runtime"),
+        *("null", "undefined", "1e400", "-0", "2.50", "10n", "'text'", "[3, 1, 2]", "{a: 1}", "function () {}"),
+        *("inputs.m.push(1)", "inputs.m.sort()", "(inputs.n = 5)", "delete inputs.n", "Object.keys(inputs)"),
+        *("{toJSON: function (key) { return key; }}", "new Number(NaN)", "Symbol('s')", "inputs", "missing"),
+        *(
+            "(function () { throw inputs.n; })()",
+            "JSON.parse('[')",
+            "(function () { var c = {}; c.c = c; return c; })()",
+        ),
+    ]
+)
+SCRIPTS = st.one_of(
+    ATOMS,
+    st.tuples(ATOMS, st.sampled_from(["+", "*", "%", "===", "<", "&&", "||", ","]), ATOMS).map(" ".join),
+    st.tuples(ATOMS, ATOMS, ATOMS).map("{0[0]} ? {0[1]} : {0[2]}".format),
+    ATOMS.map("[{0}, inputs.n]".format),
+)
+TEXTS = st.one_of(
+    SCRIPTS.map("$({})".format),
+    SCRIPTS.map("${{ return {}; }}".format),
+    st.tuples(SCRIPTS, SCRIPTS).map("at $({0[0]}), $({0[1]})".format),
+    st.sampled_from(["$(1 +)", "$(", "plain", "${ inputs.n }", "${ while (inputs.n === 1) {} return inputs.m; }"]),
+)
+SCALARS = st.one_of(st.none(), st.booleans(), st.sampled_from([0, 1, 1.0, -0.0, 2**31, 1e300, 0.1, "", "1", "é\u2028"]))
+INPUTS = st.fixed_dictionaries(
+    {"n": SCALARS, "m": st.one_of(SCALARS, st.lists(SCALARS, max_size=3), st.dictionaries(st.just("k"), SCALARS))}
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    texts=st.lists(TEXTS, min_size=1, max_size=3),
+    rows=st.lists(INPUTS, min_size=1, max_size=8),
+    times=st.sampled_from([1, 40]),
+)
+def test_rows_have_together_what_each_has_alone(texts: list[str], rows: list[dict[str, Any]], times: int) -> None:
+    bind: dict[str, Mapping[str, Any]] = {"n": {"input": "n"}, "m": {"input": "m"}, "o": {"value": {"b": [1]}}}
+    expressions = [expression(text, **bind) for text in texts]
+    alone = [by_row(expressions, [row]) for row in rows]
+    values, errors = by_row(expressions, rows * times)
+    assert [json.dumps(each) for each in values] == [json.dumps(found[0]) for found, _ in alone] * times
+    assert errors == [(row, number, text) for row, (_, told) in enumerate(alone * times) for _, number, text in told]

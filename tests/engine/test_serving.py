@@ -43,7 +43,8 @@ def test_the_process_answers_each_request_and_ends_with_its_input() -> None:
     good: dict[str, Any] = {"op": "compile", "entry": "a.cwl", "fragment": None, "files": [["a.cwl", len(TOOL)]]}
     batch = {
         "expressions": [{"text": "$(inputs.n)", "javascript": False, "bind": {"n": {"input": "n"}}}],
-        "rows": [{"n": 5}],
+        "columns": {"n": [5]},
+        "count": 2,
     }
     sent = frame({**good, "id": 7}, TOOL) + frame({"op": "evaluate", "id": 8}, json.dumps(batch).encode())
     command = [sys.executable, "-I", "-m", "weyl_engine", "compile"]
@@ -60,7 +61,7 @@ def test_the_process_answers_each_request_and_ends_with_its_input() -> None:
             answers[message[0].get("id")] = message
     assert answers[None][0]["outcome"] == "ready"
     assert json.loads(answers[7][1])["class"] == "CommandLineTool"
-    assert json.loads(answers[8][1]) == {"values": [[5]], "errors": []}
+    assert json.loads(answers[8][1]) == {"values": [[5]], "errors": [], "which": [0, 0]}
     process.stdin.close()
     assert process.wait(30) == 0
     assert process.stdout.read() == b""

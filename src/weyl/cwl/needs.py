@@ -6,7 +6,8 @@ import re
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Any, NamedTuple, Protocol
 
 from weyl.cwl.compilation import Compilation
 from weyl.cwl.inputs import REQUIREMENTS
@@ -17,6 +18,7 @@ from weyl.cwl.problems import PROBLEMS_MAX, Problem, nearest, problem
 from weyl.cwl.requirements import ENGINE_RAM_MB, Derived, NoRequirement, Site, Tool, derived
 from weyl.cwl.types import shown
 from weyl.task_queues.requirements import RAM_STEP_MB, SCRATCH_STEP_MB, quantised_wall_time
+from weyl_engine.grouped import grouped, together
 
 _WORDS = {
     "ResourceRequirement": "resources",
@@ -68,6 +70,22 @@ class Needs:
         return 0 if self.which is None else self.which[index]
 
 
+class Values(Protocol):
+    """What expressions come to, by kind and expression; why one comes to nothing; and by job its kind."""
+
+    @property
+    def values(self) -> Sequence[Sequence[Any]]:
+        """Of each kind the values of all expressions."""
+
+    @property
+    def errors(self) -> Sequence[tuple[int, int, str]]:
+        """Kind, expression, and why it comes to nothing."""
+
+    @property
+    def which(self) -> Sequence[int]:
+        """The kind of each job."""
+
+
 @dataclass
 class Counting:
     """Takes in what expressions and inputs say of jobs, in their order."""
@@ -77,7 +95,7 @@ class Counting:
     site: Site
 
     def __post_init__(self) -> None:
-        self._keys: dict[Any, int] = {}
+        self._keys: dict[tuple[str, str], int] = {}
         self._rounding = [_ROUNDING.get(str(each.get("what"))) for each in self.judged.compilation.expressions]
         self._forms: dict[str, int] = {}
         self.forms: list[Form] = []
@@ -89,41 +107,42 @@ class Counting:
         self._add(None, [], None)
         return Needs(self.forms, None, self.problems)
 
-    def take(self, index: int, values: Sequence[Any], own: Any) -> None:
-        """Take in one job: what expressions come to, and what its input object says in `cwl:requirements`."""
+    def take(self, start: int, found: Values, own: Mapping[int, Any]) -> None:
+        """Take in jobs from number `start` on: what expressions come to, and what `cwl:requirements` say, by job."""
+        failed = {kind for kind, _, _ in found.errors}
+        if failed:
+            self.problems += islice(self._failures(start, found), PROBLEMS_MAX)
+        known = dict.fromkeys(failed, 0)
+        for index, kind in enumerate(found.which, start):
+            its, number = own.get(index), known.get(kind)
+            if number is None or (its is not None and kind not in failed):
+                number = self._number(index, found.values[kind], its)
+                if its is None:
+                    known[kind] = number
+            self.which.append(number)
+
+    def _failures(self, start: int, found: Values) -> Iterator[Problem]:
+        """Yield, job by job, why an expression comes to nothing."""
+        expressions = self.judged.compilation.expressions
+        told: dict[int, list[Problem]] = {}
+        for kind, number, text in found.errors:
+            one = expressions[number]
+            told.setdefault(kind, []).append(problem("bad-expression", f"{one.get('what')}: {text}").at(one))
+        for index, kind in enumerate(found.which, start):
+            for each in told.get(kind, ()):
+                yield replace(each, index=index)
+
+    def _number(self, index: int, values: Sequence[Any], own: Any) -> int:
+        """Return the number of the form that one job has."""
         near = tuple(
             value if rounding is None or type(value) not in _NUMBERS else rounding(value)
             for value, rounding in zip(values, self._rounding, strict=True)
         )
-        key: Any = near if own is None else (near, json.dumps(own, sort_keys=True))
-        try:
-            number = self._keys.get(key)
-        except TypeError:  # an expression may come to anything
-            key = json.dumps([near, own], sort_keys=True)
-            number = self._keys.get(key)
-        if number is None:
-            number = self._keys[key] = self._add(index, near, own)
-        self.which.append(number)
-
-    def take_all(
-        self,
-        start: int,
-        values: Sequence[Sequence[Any]],
-        errors: Sequence[tuple[int, int, str]],
-        requirements: Mapping[int, Any],
-    ) -> None:
-        """Take in jobs from number `start` on: what their expressions come to, or why one comes to nothing."""
-        expressions = self.judged.compilation.expressions
-        for row, number, told in errors[:PROBLEMS_MAX]:
-            found = problem("bad-expression", f"{expressions[number].get('what')}: {told}").at(expressions[number])
-            self.problems.append(replace(found, index=start + row))
-        if errors:
-            failed = {row for row, _, _ in errors}
-            for row in sorted(set(range(len(values))) - failed)[:PROBLEMS_MAX]:
-                self.take(start + row, values[row], requirements.get(start + row))
-            return
-        for row, each in enumerate(values, start):
-            self.take(row, each, requirements.get(row))
+        # Texts, since to Python true is 1: as a number of cores it is a fault.
+        key = repr(near), json.dumps(own, sort_keys=True)
+        if key not in self._keys:
+            self._keys[key] = self._add(index, near, own)
+        return self._keys[key]
 
     def result(self) -> Needs:
         """Return what was taken in."""
@@ -150,37 +169,36 @@ class Counting:
 
 
 class Direct(NamedTuple):
-    """What expressions come to that need no interpreter, by row and expression."""
+    """What expressions come to that need no interpreter."""
 
     values: Sequence[Sequence[Any]]
+    which: Sequence[int]
     errors: Sequence[tuple[int, int, str]] = ()
 
 
-def bound_rows(compilation: Compilation, objects: Objects, part: range) -> list[dict[str, Any]]:
-    """Return the inputs that expressions read, for jobs of these numbers, with defaults below them."""
-    names = sorted(compilation.expression_inputs)
-    defaults = compilation.defaults
-    rows = []
-    for index in part:
-        value = objects.value(index)
-        row = {}
-        for name in names:
-            given = value.get(name)
-            row[name] = defaults.get(name) if given is None else given
-        rows.append(row)
-    return rows
+def bound_inputs(compilation: Compilation, objects: Objects, part: range) -> dict[str, Sequence[Any]]:
+    """Return the inputs that expressions read, for jobs of these numbers, with defaults below them.
+
+    Each has one value for all jobs, or one a job.
+    """
+    found = objects.values_of(sorted(compilation.expression_inputs), part)
+    for name, default in compilation.defaults.items():
+        if name in found:
+            found[name] = [default if value is None else value for value in found[name]]
+    return found
 
 
-def direct_values(compilation: Compilation, rows: Sequence[Mapping[str, Any]]) -> Direct | None:
+def direct_values(compilation: Compilation, columns: Mapping[str, Sequence[Any]], count: int) -> Direct | None:
     """Return the values of expressions that all are nothing but one input; None if one of them is more."""
-    takes = []
+    takes: list[Sequence[Any]] = []
     for each in compilation.expressions:
         named = _ONE_INPUT.fullmatch(str(each["text"]))
         bound = (each.get("bind") or {}).get(named[1]) if named else None
         if bound is None:
             return None
-        takes.append(bound)
-    return Direct([[row[one["input"]] if "input" in one else one["value"] for one in takes] for row in rows])
+        takes.append(columns[bound["input"]] if "input" in bound else [bound["value"]])
+    rows = together([grouped(column, count) for column in takes], count)
+    return Direct(rows.kinds, rows.which)
 
 
 def _picking(values: Sequence[Any]) -> Any:

@@ -162,6 +162,9 @@ class Objects(Protocol):
     def value(self, index: int) -> dict[str, Any]:
         """Return one as a document."""
 
+    def values_of(self, names: Sequence[str], part: range) -> dict[str, Sequence[Any]]:
+        """Return some inputs of jobs of these numbers: one value for all, or one a job; null where none is given."""
+
     def distinct(self) -> Sequence[int]:
         """Return those that say all there is to say about the values of the others."""
 
@@ -193,6 +196,15 @@ class Given:
             raise ValueError("it must be an object, a value for each input")
         return {**self.base.value, **sent} if self.base.texts else sent
 
+    def values_of(self, names: Sequence[str], part: range) -> dict[str, Sequence[Any]]:
+        """Return some inputs of jobs of these numbers, one value a job; null where none is given."""
+        found: dict[str, list[Any]] = {name: [] for name in names}
+        for index in part:
+            value = self.value(index)
+            for name, column in found.items():
+                column.append(value.get(name))
+        return dict(found)
+
     def everything(self) -> Sequence[str]:
         """Return texts in which all that they say stands somewhere."""
         return self.body, together(self.base.texts)
@@ -223,6 +235,13 @@ class Stepped:
     def value(self, index: int) -> dict[str, Any]:
         """Return one as a document."""
         return {**self.base.value, self.name: self.numbers[index]}
+
+    def values_of(self, names: Sequence[str], part: range) -> dict[str, Sequence[Any]]:
+        """Return some inputs of jobs of these numbers: one value for all, or one a job; null where none is given."""
+        found: dict[str, Sequence[Any]] = {name: [self.base.value.get(name)] for name in names}
+        if self.name in found:
+            found[self.name] = list(self.numbers[part.start : part.stop])
+        return found
 
     def everything(self) -> Sequence[str]:
         """Return texts in which all that they say stands somewhere."""
@@ -261,6 +280,13 @@ class Scattered:
         """Return one as a document."""
         return {**self.base.value, **{name: loads(text) for name, text in self._texts(index).items()}}
 
+    def values_of(self, names: Sequence[str], part: range) -> dict[str, Sequence[Any]]:
+        """Return some inputs of jobs of these numbers: one value for all, or one a job; null where none is given."""
+        found: dict[str, Sequence[Any]] = {name: [self.base.value.get(name)] for name in names}
+        varying = [name for name in names if name in self.columns]
+        texts = [self._texts(index) for index in part] if varying else []
+        return found | {name: [loads(each[name]) for each in texts] for name in varying}
+
     def everything(self) -> Sequence[str]:
         """Return texts in which all that they say stands somewhere."""
         return self.body, together(self.base.texts)
@@ -298,6 +324,10 @@ class Single:
     def value(self, index: int) -> dict[str, Any]:
         """Return it as a document."""
         return self.base.value
+
+    def values_of(self, names: Sequence[str], part: range) -> dict[str, Sequence[Any]]:
+        """Return some of its inputs, one value each; null where none is given."""
+        return {name: [self.base.value.get(name)] for name in names}
 
     def everything(self) -> Sequence[str]:
         """Return texts in which all that they say stands somewhere."""

@@ -1,11 +1,11 @@
 """Evaluates the expressions of requirements for many input objects: which value each has in each."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
+from weyl_engine.grouped import Grouped, alike, grouped, together
 from weyl_engine.javascript import Outcome, Scripts, TimeUp
 from weyl_engine.references import BadExpression, Reference, Script, Template, template
 
@@ -16,62 +16,78 @@ _UNKNOWN = ("size", "checksum", "path", "dirname", "contents", "listing")
 
 @dataclass(slots=True)
 class Evaluated:
-    """Values by row and expression, and what has none: row, expression, reason."""
+    """Values by kind of row and expression, what has none (kind, expression, reason), and the kind of each row."""
 
     values: list[list[Any]] = field(default_factory=list)
     errors: list[tuple[int, int, str]] = field(default_factory=list)
+    which: Sequence[int] = ()
 
 
-def evaluated(expressions: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> Evaluated:
-    """Return the value of every expression in every row, as far as it has one.
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """What rows have as inputs, by name."""
 
-    A row is an input object with the defaults of the document laid under it. Rows that give an expression the same
-    inputs cost one evaluation.
+    columns: Mapping[str, Grouped[Any]]
+    count: int
+
+    def of(self, bind: Mapping[str, Mapping[str, Any]]) -> Grouped[dict[str, Any]]:
+        """Return what a tool gets of them: rows that give it the same are of one kind."""
+        columns = [self._bound(source) for source in bind.values()]
+        return together(columns, self.count).each(lambda values: dict(zip(bind, values, strict=True)))
+
+    def _bound(self, source: Mapping[str, Any]) -> Grouped[Any]:
+        if "value" in source:
+            return alike(known(source["value"]), self.count)
+        column = self.columns.get(source["input"]) or alike(None, self.count)
+        return column.each(lambda value: known(_or_default(source, value)))
+
+
+def evaluated(expressions: Sequence[Mapping[str, Any]], columns: Mapping[str, Sequence[Any]], count: int) -> Evaluated:
+    """Return the value of every expression in every one of `count` rows, as far as it has one.
+
+    Columns are inputs, with the defaults of the document laid under them: one value for all rows, or one a row. Rows
+    that give an expression the same inputs cost one evaluation.
     """
-    found = Evaluated([[None] * len(expressions) for _ in rows])
+    inputs = _Inputs({name: grouped(column, count) for name, column in columns.items()}, count)
     libraries: dict[tuple[str, ...], Scripts] = {}
-    for number, expression in enumerate(expressions):
+    outcomes = []
+    for expression in expressions:
         library = tuple(expression.get("lib") or ())
-        scripts = libraries.get(library)
-        if scripts is None:
-            scripts = libraries[library] = Scripts(library, cpu_total_s=CPU_TOTAL_S)
-        for row, outcome in enumerate(_of_expression(expression, rows, scripts)):
-            if outcome.error is None:
-                found.values[row][number] = outcome.value
-            else:
-                found.errors.append((row, number, outcome.error))
+        if library not in libraries:
+            libraries[library] = Scripts(library, cpu_total_s=CPU_TOTAL_S)
+        outcomes.append(_of_expression(expression, inputs, libraries[library]))
+    rows = together(outcomes, count)
+    found = Evaluated(which=rows.which)
+    for kind, row in enumerate(rows.kinds):
+        found.values.append([outcome.value for outcome in row])
+        found.errors += [(kind, number, each.error) for number, each in enumerate(row) if each.error is not None]
     return found
 
 
-def _of_expression(expression: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], scripts: Scripts) -> list[Outcome]:
+def _of_expression(expression: Mapping[str, Any], inputs: _Inputs, scripts: Scripts) -> Grouped[Outcome]:
     try:
         parsed = template(
             expression["text"], javascript=expression["javascript"], old_escapes=bool(expression.get("old_escapes"))
         )
     except BadExpression as error:
-        return [Outcome(error=str(error))] * len(rows)
-    bound = [inputs_of(expression["bind"], row) for row in rows]
-    keys = [json.dumps(each, sort_keys=True) for each in bound]
-    distinct = dict(zip(keys, bound, strict=True))
+        return alike(Outcome(error=str(error)), inputs.count)
+    rows = inputs.of(expression["bind"])
     try:
-        allowed = scripts if expression["javascript"] else None
-        outcomes = dict(zip(distinct, _of_rows(parsed, list(distinct.values()), allowed), strict=True))
+        return rows.through(_of_rows(parsed, rows.kinds, scripts if expression["javascript"] else None))
     except TimeUp:
-        late = Outcome(error=f"all expressions together take longer than {CPU_TOTAL_S:.0f} s")
-        return [late] * len(rows)
-    return [outcomes[key] for key in keys]
+        return alike(Outcome(error=f"all expressions together take longer than {CPU_TOTAL_S:.0f} s"), inputs.count)
 
 
-def _of_rows(parsed: Template, rows: list[dict[str, Any]], scripts: Scripts | None) -> list[Outcome]:
-    columns: list[list[Outcome]] = []
+def _of_rows(parsed: Template, rows: Sequence[Mapping[str, Any]], scripts: Scripts | None) -> Grouped[Outcome]:
+    columns: list[Grouped[Outcome]] = []
     for part in parsed.parts:
         if isinstance(part, str):
-            columns.append([Outcome(part)] * len(rows))
+            columns.append(alike(Outcome(part), len(rows)))
         elif isinstance(part, Reference):
-            columns.append([_of_reference(part, row, scripts) for row in rows])
-        else:
-            columns.append(scripts.evaluate(part, rows) if scripts is not None else [])
-    return [_joined(parsed, outcomes) for outcomes in zip(*columns, strict=True)]
+            columns.append(Grouped([_of_reference(part, row, scripts) for row in rows], range(len(rows))))
+        elif scripts is not None:
+            columns.append(scripts.evaluate(part, rows))
+    return together(columns, len(rows)).each(lambda outcomes: _joined(parsed, outcomes))
 
 
 def _of_reference(part: Reference, row: Mapping[str, Any], scripts: Scripts | None) -> Outcome:
@@ -83,7 +99,7 @@ def _of_reference(part: Reference, row: Mapping[str, Any], scripts: Scripts | No
         if scripts is None:
             return Outcome(error=str(error))
     # To JavaScript, what is not there is undefined.
-    return scripts.evaluate(Script(part.source[2:-1], is_body=False), [row])[0]
+    return scripts.evaluate(Script(part.source[2:-1], is_body=False), [row]).kinds[0]
 
 
 def _joined(parsed: Template, outcomes: Sequence[Outcome]) -> Outcome:
@@ -96,15 +112,7 @@ def _joined(parsed: Template, outcomes: Sequence[Outcome]) -> Outcome:
         return Outcome(error=str(error_))
 
 
-def inputs_of(bind: Mapping[str, Mapping[str, Any]], row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the inputs that a tool gets, of those that an expression reads."""
-    return {name: known(_bound(source, row)) for name, source in bind.items()}
-
-
-def _bound(source: Mapping[str, Any], row: Mapping[str, Any]) -> Any:
-    if "value" in source:
-        return source["value"]
-    value = row.get(source["input"])
+def _or_default(source: Mapping[str, Any], value: Any) -> Any:
     if value is None or ("written" in source and value == source["written"]):
         return source.get("default", value)
     return value

@@ -161,8 +161,8 @@ def _work(header: Mapping[str, Any], body: bytes, pipe: int, limits: Limits) -> 
 def _answered(header: Mapping[str, Any], body: bytes) -> bytes:
     if header["op"] == "evaluate":
         batch = json.loads(body)
-        found = evaluated(batch["expressions"], batch["rows"])
-        return json.dumps({"values": found.values, "errors": found.errors}).encode()
+        found = evaluated(batch["expressions"], batch["columns"], batch["count"])
+        return json.dumps({"values": found.values, "errors": found.errors, "which": found.which}).encode()
     files, start = {}, 0
     for path, size in header["files"]:
         files[path] = body[start : start + size]

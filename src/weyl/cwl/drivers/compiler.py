@@ -25,7 +25,6 @@ FORMAT = 1
 """Of a compilation: what is stored by an older one is made again."""
 AT_ONCE = 2
 WAITING_MAX = 20
-ROWS_AT_ONCE = 10_000
 # The child ends a request after 15 s of its own; later than this it is the child that hangs.
 START_S = 60.0
 ANSWER_S = 30.0
@@ -85,18 +84,26 @@ class Bundle:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Expressions of a compilation, and the input objects to evaluate them for, with defaults laid under."""
+    """Expressions of a compilation, and the inputs to evaluate them for, with defaults laid under."""
 
     expressions: Sequence[Mapping[str, Any]]
-    rows: Sequence[Mapping[str, Any]]
+    columns: Mapping[str, Sequence[Any]]
+    """By input: one value for all jobs, or one a job."""
+    count: int
+    """How many jobs there are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """Values by row and expression; errors are row, expression and why it has no value."""
+    """What expressions come to: many jobs have the same, so each kind of it is here once.
 
-    values: list[list[Any]]
-    errors: list[tuple[int, int, str]]
+    A kind is a value for each expression; errors are kind, expression and why it has no value.
+    """
+
+    values: Sequence[Sequence[Any]]
+    errors: Sequence[tuple[int, int, str]]
+    which: Sequence[int]
+    """By job the number of its kind."""
 
 
 class Compiler:
@@ -128,18 +135,18 @@ class Compiler:
         return found
 
     async def evaluate(self, batch: Batch, *, user: str) -> Evaluated:
-        """Return the value of each expression in each row. Raises `CompilerBusy`, `CompilerDown`."""
-        found = Evaluated([], [])
+        """Return the value of each expression for each job. Raises `CompilerBusy`, `CompilerDown`."""
         if not batch.expressions:
-            return Evaluated([[] for _ in batch.rows], [])
-        needed = {bound["input"] for each in batch.expressions for bound in each["bind"].values() if "input" in bound}
+            return Evaluated([[]], [], [0] * batch.count)
+        body = {"expressions": batch.expressions, "columns": batch.columns, "count": batch.count}
         async with self._turns.taken(user):
-            for start in range(0, len(batch.rows), ROWS_AT_ONCE):
-                chunk = batch.rows[start : start + ROWS_AT_ONCE]
-                part = await self._evaluated(batch.expressions, [_only(row, needed) for row in chunk])
-                found.values.extend(part.values)
-                found.errors.extend((start + row, expression, text) for row, expression, text in part.errors)
-        return found
+            answer, reason = await self._ask({"op": "evaluate"}, json.dumps(body).encode())
+        if reason:
+            text = f"evaluating it with all others {self._limits.said(reason)}"
+            numbers = range(len(batch.expressions))
+            return Evaluated([[None for _ in numbers]], [(0, number, text) for number in numbers], [0] * batch.count)
+        given = json.loads(answer)
+        return Evaluated(given["values"], [(*each,) for each in given["errors"]], given["which"])
 
     async def close(self) -> None:
         """End the child; what it works on is lost."""
@@ -147,24 +154,6 @@ class Compiler:
             if self._child is not None:
                 await self._child.end()
             self._child = None
-
-    async def _evaluated(self, expressions: Sequence[Mapping[str, Any]], rows: list[Mapping[str, Any]]) -> Evaluated:
-        distinct: dict[str, int] = {}
-        numbers = [distinct.setdefault(_key(row), len(distinct)) for row in rows]
-        body = f'{{"expressions":{json.dumps(expressions)},"rows":[{",".join(distinct)}]}}'.encode()
-        answer, reason = await self._ask({"op": "evaluate"}, body)
-        if reason:
-            text = f"evaluating it with all others {self._limits.said(reason)}"
-            every = [(row, number, text) for row in range(len(rows)) for number in range(len(expressions))]
-            return Evaluated([[None] * len(expressions) for _ in rows], every)
-        given = json.loads(answer)
-        errors: dict[int, list[tuple[int, str]]] = {}
-        for row, expression, text in given["errors"]:
-            errors.setdefault(row, []).append((expression, text))
-        return Evaluated(
-            [given["values"][number] for number in numbers],
-            [(row, *error) for row, number in enumerate(numbers) for error in errors.get(number, ())],
-        )
 
     async def _ask(self, request: Mapping[str, Any], body: bytes) -> tuple[bytes, str]:
         """Return an answer, or the limit that was met instead; a child that died is replaced once."""
@@ -336,11 +325,3 @@ def _limited(detail: str) -> dict[str, Any]:
     )
     problem = {"code": "compiler-limit", "severity": "error", "detail": detail, "pointer": ""}
     return dict.fromkeys(names) | {"problems": [problem], "hints": [], "javascript": False, "default_files": []}
-
-
-def _only(row: Mapping[str, Any], needed: set[str]) -> dict[str, Any]:
-    return {name: row[name] for name in needed if name in row}
-
-
-def _key(row: Mapping[str, Any]) -> str:
-    return json.dumps(row, sort_keys=True)

@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from itertools import repeat
 from typing import Any, TypeVar, overload
 
 from weyl.config.models import Config
 from weyl.cwl.additions import HintKind
-from weyl.cwl.drivers.compiler import Batch, Compiler, Evaluated
+from weyl.cwl.drivers.compiler import Batch, Compiler
 from weyl.cwl.errors import InvalidWorkflow
 from weyl.cwl.expansion import BadExpansion, expanded
 from weyl.cwl.files import sandbox_name
@@ -17,7 +18,7 @@ from weyl.cwl.inputs import Checked
 from weyl.cwl.job_document import bad_attribute
 from weyl.cwl.judgement import Judge, Judged
 from weyl.cwl.labels import job_name, plain_name
-from weyl.cwl.needs import Counting, Direct, Needs, bound_rows, direct_values
+from weyl.cwl.needs import Counting, Needs, Values, bound_inputs, direct_values
 from weyl.cwl.objects import Objects
 from weyl.cwl.permits import Pusher, WorkflowReader
 from weyl.cwl.problems import Problem, errors_of, problem, sentences, shown, warnings_of
@@ -43,7 +44,7 @@ T = TypeVar("T")
 # Below this many jobs, or characters, reading takes less than handing it to a thread.
 _THREAD_FROM_JOBS = 200
 _THREAD_FROM_CHARACTERS = 16_000
-_EVALUATED_AT_ONCE = 5_000
+_EVALUATED_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True)
@@ -211,11 +212,11 @@ async def _needs(
         return counting.all_alike()
     for start in range(0, objects.count, _EVALUATED_AT_ONCE):
         part = range(start, min(start + _EVALUATED_AT_ONCE, objects.count))
-        rows = await _aside(len(part), partial(bound_rows, compilation, objects, part))
-        found: Direct | Evaluated | None = direct_values(compilation, rows)
+        columns = await _aside(len(part), partial(bound_inputs, compilation, objects, part))
+        found: Values | None = direct_values(compilation, columns, len(part))
         if found is None:
-            found = await service.compiler.evaluate(Batch(compilation.expressions, rows), user=user)
-        await _aside(len(part), partial(counting.take_all, start, found.values, found.errors, checked.requirements))
+            found = await service.compiler.evaluate(Batch(compilation.expressions, columns, len(part)), user=user)
+        await _aside(len(part), partial(counting.take, start, found, checked.requirements))
         if errors_of(counting.problems):
             break
     return counting.result()
@@ -271,16 +272,15 @@ class _Jobs:
         own_needs, own_sandboxes = len(self.needs.forms) > 1, len(sandboxes) > 1
         if not own_needs and not own_sandboxes:
             return _Each(self.objects.count, lambda _: _NOTHING)
-        listed = {names: self._sandbox(names) for names in dict.fromkeys(sandboxes)}
+        forms = [{"Requirements": form.requirements} if own_needs else _NOTHING for form in self.needs.forms]
+        if not own_sandboxes:
+            return [forms[number] for number in self.needs.which or ()]
+        listed = {names: {"InputSandbox": self._sandbox(names)} for names in dict.fromkeys(sandboxes)}
         met: dict[tuple[int, tuple[str, ...]], Mapping[str, Any]] = {}
-        found = []
-        for index in range(self.objects.count):
-            key = self.needs.of(index), sandboxes[index] if own_sandboxes else ()
-            if key not in met:
-                row: dict[str, Any] = {"Requirements": self.needs.forms[key[0]].requirements} if own_needs else {}
-                met[key] = {**row, "InputSandbox": listed[key[1]]} if own_sandboxes else row
-            found.append(met[key])
-        return found
+        return [
+            met.setdefault((number, names), {**forms[number], **listed[names]})
+            for number, names in zip(self.needs.which or repeat(0), sandboxes, strict=False)
+        ]
 
 
 _NOTHING: Mapping[str, Any] = {}
