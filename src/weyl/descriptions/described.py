@@ -15,6 +15,7 @@ from weyl.descriptions.parametric import Expansion
 from weyl.descriptions.requirements import ATTRIBUTES, Limits, cpu_time_s, priority, resolve, site_column
 from weyl.descriptions.rows import Rows
 from weyl.descriptions.variants import Differences, variants
+from weyl.kit import json
 from weyl.task_queues.requirements import RequirementClass
 
 T = TypeVar("T")
@@ -63,6 +64,13 @@ class Described:
     def parameters(self) -> Iterator[Mapping[str, Any]] | None:
         """Return the parametric values, or the attributes that are its own, job by job; None if there are none."""
         return None if self.expansion is None else self.expansion.parameters()
+
+    def parameter_texts(self) -> Iterator[str] | None:
+        """Return the same as JSON texts."""
+        if isinstance(self.expansion, Rows) and self.expansion.attributes:
+            return self.expansion.parameter_texts()
+        parameters = self.parameters()
+        return None if parameters is None else map(json.dumps_text, parameters)
 
     def inputs(self) -> Sequence[str | None] | None:
         """Return the JSON texts of the input objects, one a job; None if jobs of this kind have none."""

@@ -48,6 +48,16 @@ class Rows:
         """Return the attributes of each job that are its own; None if there are none."""
         return iter(self.values) if self.attributes else None
 
+    def parameter_texts(self) -> Iterator[str]:
+        """Return the attributes of each job that are its own as JSON texts; what many rows share is written once."""
+        texts: dict[int, str] = {}
+        # A list, so that no row gives its address to another.
+        for row in list(self.values):
+            text = texts.get(id(row))
+            if text is None:
+                text = texts[id(row)] = json.dumps_text(row)
+            yield text
+
     def variants(self, names: Sequence[str]) -> tuple[list[Document], list[int]]:
         """Return the distinct forms that the attributes `names` take, and for each job which it is."""
         varying = [name for name in self.attributes if name in names]

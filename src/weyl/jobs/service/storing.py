@@ -204,8 +204,8 @@ def _as_it_is(text: str, _job_id: int) -> str:
 
 
 def _parameter_texts(description: Described) -> Iterator[str | None]:
-    parameters = description.parameters()
-    return repeat(None, description.count) if parameters is None else map(json.dumps_text, parameters)
+    texts = description.parameter_texts()
+    return repeat(None, description.count) if texts is None else texts
 
 
 def _inputs(description: Described) -> Iterable[str | None]:
