@@ -1,4 +1,4 @@
-"""`python -I -m weyl_engine COMMAND`: compiles CWL for the server, runs it on nodes."""
+"""`python -I -m weyl_engine COMMAND`: compiles CWL for the server, evaluates its expressions, runs it on nodes."""
 
 import importlib
 import sys
@@ -6,6 +6,7 @@ import sys
 # Imported when they run: each needs other libraries, and those take long.
 COMMANDS = {
     "compile": "weyl_engine.compiling.serving",
+    "evaluate": "weyl_engine.compiling.evaluating",
     "run": "weyl_engine.running.run",
     "check": "weyl_engine.running.check",
 }

@@ -8,6 +8,8 @@ from typing import Any
 LENGTHS = struct.Struct(">II")
 HEADER_MAX_B = 8 << 20
 BODY_MAX_B = 32 << 20
+ANSWER_MAX_B = 4 << 20
+"""Of what a request about a document may be answered."""
 
 
 class BadFrame(Exception):

@@ -10,7 +10,7 @@ U = TypeVar("U")
 
 @dataclass(frozen=True, slots=True)
 class Grouped(Generic[T]):
-    """Kinds in the order in which rows have them first, and by row the number of its kind."""
+    """Kinds, and by row the number of its kind."""
 
     kinds: Sequence[T]
     which: Sequence[int]
@@ -23,10 +23,6 @@ class Grouped(Generic[T]):
         """Return what is said of each kind, by row: kinds of which the same is said become one."""
         return Grouped(further.kinds, [further.which[number] for number in self.which])
 
-    def by_row(self) -> list[T]:
-        """Return one entry for each row."""
-        return [self.kinds[number] for number in self.which]
-
 
 def alike(kind: T, count: int) -> Grouped[T]:
     """Return what all rows have."""
@@ -37,10 +33,11 @@ def grouped(values: Sequence[Any], count: int) -> Grouped[Any]:
     """Group what could stand in JSON, one value for all rows or one a row: 1, 1.0 and true are three kinds."""
     if len(values) == 1:
         return alike(values[0], count)
-    texts = list(map(repr, values))
-    kinds = dict(zip(texts, values, strict=True))
-    numbers = {text: number for number, text in enumerate(kinds)}
-    return Grouped(list(kinds.values()), [numbers[text] for text in texts])
+    # Whole numbers and texts differ from each other as their written forms do.
+    keys = values if set(map(type, values)) <= {int, str} else list(map(repr, values))
+    kinds = dict(zip(keys, values, strict=True))
+    numbers = {key: number for number, key in enumerate(kinds)}
+    return Grouped(list(kinds.values()), [numbers[key] for key in keys])
 
 
 def together(columns: Sequence[Grouped[T]], count: int) -> Grouped[tuple[T, ...]]:

@@ -2,8 +2,9 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 # The public module starts a thread when it is imported, which neither a fork nor a namespace of one's own can bear.
@@ -44,8 +45,8 @@ _HARNESS = """
 """
 
 
-_Pair = tuple[Any, str | None]
-"""A value, or why there is none."""
+_Values = tuple[list[Any], dict[int, str]]
+"""A value for each row, and by row why there is none."""
 
 
 class TimeUp(Exception):
@@ -69,25 +70,34 @@ class Scripts:
         self._context: Any = None
         self._functions: dict[Script, Any] = {}
 
-    def evaluate(self, script: Script, rows: Sequence[Mapping[str, Any]]) -> Grouped[Outcome]:
+    def evaluate(self, script: Script, rows: Iterable[Mapping[str, Any]]) -> Grouped[Outcome]:
         """Return an outcome for each row, which is the `inputs` of the script; raises `TimeUp`."""
-        pairs: list[_Pair] = []
-        for start in range(0, len(rows), ROWS_AT_ONCE):
-            chunk = rows[start : start + ROWS_AT_ONCE]
-            try:
-                pairs += self._run(script, chunk)
-            except BadExpression:
-                # The limits are those of one evaluation: which row is it?
-                pairs += [self._one(script, row) for row in chunk]
-        return grouped(pairs, len(pairs)).each(lambda pair: Outcome(*pair))
+        values: list[Any] = []
+        errors: dict[int, str] = {}
+        rest = iter(rows)
+        while chunk := list(islice(rest, ROWS_AT_ONCE)):
+            found, told = self._of_chunk(script, chunk)
+            errors |= {len(values) + row: text for row, text in told.items()}
+            values += found
+        return _outcomes(values, errors)
 
-    def _one(self, script: Script, row: Mapping[str, Any]) -> _Pair:
+    def _of_chunk(self, script: Script, rows: Sequence[Mapping[str, Any]]) -> _Values:
         try:
-            return self._run(script, [row])[0]
+            return self._run(script, rows)
         except BadExpression as error:
-            return None, str(error)
+            if len(rows) == 1:
+                return [None], {0: str(error)}
+        # The limits are those of one evaluation: which row is it?
+        values: list[Any] = []
+        errors: dict[int, str] = {}
+        for number, row in enumerate(rows):
+            [value], told = self._of_chunk(script, [row])
+            values.append(value)
+            if told:
+                errors[number] = told[0]
+        return values, errors
 
-    def _run(self, script: Script, rows: Sequence[Mapping[str, Any]]) -> list[_Pair]:
+    def _run(self, script: Script, rows: Sequence[Mapping[str, Any]]) -> _Values:
         if time.process_time() > self._end_s:
             raise TimeUp
         try:
@@ -99,10 +109,7 @@ class Scripts:
         except (_quickjs.JSException, TypeError, ValueError) as error:
             self._context, self._functions = None, {}
             raise BadExpression(_readable(error)) from None
-        pairs: list[_Pair] = [(value, None) for value in values]
-        for row, text in errors:
-            pairs[row] = None, _readable(text)
-        return pairs
+        return values, {row: _readable(text) for row, text in errors}
 
     def _start(self) -> None:
         context = _quickjs.Context()
@@ -113,6 +120,13 @@ class Scripts:
         if self._library:
             context.eval(f'"use strict";\n{self._library}\n')
         self._context = context
+
+
+def _outcomes(values: Sequence[Any], errors: Mapping[int, str]) -> Grouped[Outcome]:
+    if not errors:
+        return grouped(values, len(values)).each(Outcome)
+    pairs = [(value, errors.get(row)) for row, value in enumerate(values)]
+    return grouped(pairs, len(pairs)).each(lambda pair: Outcome(*pair))
 
 
 def _function(script: Script) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from weyl.cwl.drivers.compiler import Batch, Bundle, Compiler, CompilerBusy, Limits
+from weyl.cwl.drivers.child import Limits
+from weyl.cwl.drivers.compiler import Batch, Bundle, Compiler, CompilerBusy
 
 pytestmark = pytest.mark.system
 
@@ -57,8 +58,8 @@ async def compiler() -> AsyncIterator[Compiler]:
 
 
 def process_of(compiler: Compiler) -> int:
-    assert compiler._child is not None
-    return compiler._child._process.pid
+    assert compiler._compiling._process is not None
+    return compiler._compiling._process._process.pid
 
 
 def forks_of(pid: int) -> list[int]:
@@ -115,6 +116,20 @@ async def test_expressions_are_evaluated_for_each_job(compiler: Compiler) -> Non
     assert (nothing.values, nothing.which) == ([[]], [0, 0])
 
 
+async def test_inputs_that_are_too_long_for_one_message_go_in_several(
+    compiler: Compiler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expression = {"text": "$(inputs.a + inputs.b.length)", "javascript": True}
+    expression |= {"bind": {"a": {"input": "a"}, "b": {"input": "b"}}}
+    batch = Batch([expression], {"a": [*range(100), "x" * 500], "b": ["same"]}, 101)
+    monkeypatch.setattr("weyl.cwl.drivers.compiler.BODY_MAX_B", 400)
+    found = await compiler.evaluate(batch, user="ada")
+    assert [found.values[kind] for kind in found.which] == [*([number + 4] for number in range(100)), [None]]
+    ((kind, number, text),) = found.errors
+    assert (found.which.index(kind), number) == (100, 0)
+    assert "takes more than" in text
+
+
 @pytest.mark.parametrize(
     ("limits", "document", "words"),
     [
@@ -155,7 +170,7 @@ async def test_what_was_asked_of_a_process_that_dies_is_asked_again(compiler: Co
     first = process_of(compiler)
     os.kill(first, signal.SIGSTOP)
     asked = asyncio.create_task(compiler.compile(GOOD, user="ada"))
-    while not compiler._child or not compiler._child._asked:
+    while not (running := compiler._compiling._process) or not running._asked:
         await asyncio.sleep(0)
     os.kill(first, signal.SIGKILL)
     assert codes(await asked) == []
@@ -198,7 +213,7 @@ async def test_two_users_compile_at_once_and_each_once(monkeypatch: pytest.Monke
         running.remove(body.decode())
         return b'{"problems": []}', ""
 
-    monkeypatch.setattr(compiler, "_ask", ask)
+    monkeypatch.setattr(compiler._compiling, "ask", ask)
 
     def submitted(user: str, name: str) -> asyncio.Task[Any]:
         return asyncio.create_task(compiler.compile(Bundle("a", None, {"a": name.encode()}), user=user))

@@ -12,6 +12,11 @@ from weyl_engine.__main__ import main
 from weyl_engine.frames import LENGTHS, BadFrame, frame, taken
 
 TOOL = b"cwlVersion: v1.2\nclass: CommandLineTool\ninputs: []\noutputs: []\nbaseCommand: a\n"
+BATCH = {
+    "expressions": [{"text": "$(inputs.n)", "javascript": False, "bind": {"n": {"input": "n"}}}],
+    "columns": {"n": [5]},
+    "count": 2,
+}
 
 
 def test_a_message_is_taken_when_it_is_whole() -> None:
@@ -32,26 +37,34 @@ def test_lengths_that_no_message_has_are_refused() -> None:
         taken(bytearray(LENGTHS.pack(1, 1 << 30)))
 
 
-def test_there_are_three_commands(capsys: pytest.CaptureFixture[str]) -> None:
+def test_there_are_four_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
     assert main(["other"]) == 2
-    assert "compile|run|check" in capsys.readouterr().err
+    assert "compile|evaluate|run|check" in capsys.readouterr().err
 
 
 @pytest.mark.system
-def test_the_process_answers_each_request_and_ends_with_its_input() -> None:
-    good: dict[str, Any] = {"op": "compile", "entry": "a.cwl", "fragment": None, "files": [["a.cwl", len(TOOL)]]}
-    batch = {
-        "expressions": [{"text": "$(inputs.n)", "javascript": False, "bind": {"n": {"input": "n"}}}],
-        "columns": {"n": [5]},
-        "count": 2,
-    }
-    sent = frame({**good, "id": 7}, TOOL) + frame({"op": "evaluate", "id": 8}, json.dumps(batch).encode())
-    command = [sys.executable, "-I", "-m", "weyl_engine", "compile"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={})
+@pytest.mark.parametrize(
+    ("command", "headers", "body", "answer"),
+    [
+        (
+            "compile",
+            {"entry": "a.cwl", "fragment": None, "files": [["a.cwl", len(TOOL)]]},
+            TOOL,
+            {"class": "CommandLineTool", "problems": []},
+        ),
+        ("evaluate", {}, json.dumps(BATCH).encode(), {"values": [[5]], "errors": [], "which": [0, 0]}),
+    ],
+    ids=["compile", "evaluate"],
+)
+def test_a_process_answers_each_request_and_ends_with_its_input(
+    command: str, headers: dict[str, Any], body: bytes, answer: dict[str, Any]
+) -> None:
+    started = [sys.executable, "-I", "-m", "weyl_engine", command]
+    process = subprocess.Popen(started, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={})
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(sent)
+    process.stdin.write(frame({**headers, "id": 7}, body) + frame({**headers, "id": 8}, body))
     process.stdin.flush()
     answers: dict[Any, tuple[dict[str, Any], bytes]] = {}
     buffer = bytearray()
@@ -60,8 +73,8 @@ def test_the_process_answers_each_request_and_ends_with_its_input() -> None:
         while (message := taken(buffer)) is not None:
             answers[message[0].get("id")] = message
     assert answers[None][0]["outcome"] == "ready"
-    assert json.loads(answers[7][1])["class"] == "CommandLineTool"
-    assert json.loads(answers[8][1]) == {"values": [[5]], "errors": [], "which": [0, 0]}
+    assert answers[7][1] == answers[8][1]
+    assert {name: json.loads(answers[7][1])[name] for name in answer} == answer
     process.stdin.close()
     assert process.wait(30) == 0
     assert process.stdout.read() == b""

@@ -19,8 +19,8 @@ from weyl_engine.compiling.requirements import Tools
 from weyl_engine.compiling.schema import schema
 from weyl_engine.compiling.sources import Sources
 from weyl_engine.compiling.types import text
+from weyl_engine.frames import ANSWER_MAX_B
 
-ANSWER_MAX_B = 4 << 20
 _EXACT_INT = 1 << 53
 
 

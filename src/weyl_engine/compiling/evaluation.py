@@ -1,6 +1,6 @@
 """Evaluates the expressions of requirements for many input objects: which value each has in each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
@@ -30,16 +30,29 @@ class _Inputs:
     columns: Mapping[str, Grouped[Any]]
     count: int
 
-    def of(self, bind: Mapping[str, Mapping[str, Any]]) -> Grouped[dict[str, Any]]:
+    def of(self, bind: Mapping[str, Mapping[str, Any]]) -> Grouped[tuple[Any, ...]]:
         """Return what a tool gets of them: rows that give it the same are of one kind."""
-        columns = [self._bound(source) for source in bind.values()]
-        return together(columns, self.count).each(lambda values: dict(zip(bind, values, strict=True)))
+        return together([self._bound(source) for source in bind.values()], self.count)
 
     def _bound(self, source: Mapping[str, Any]) -> Grouped[Any]:
         if "value" in source:
             return alike(known(source["value"]), self.count)
         column = self.columns.get(source["input"]) or alike(None, self.count)
         return column.each(lambda value: known(_or_default(source, value)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """What a tool gets as inputs, each made when somebody looks at it."""
+
+    names: Sequence[str]
+    values: Sequence[Sequence[Any]]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (dict(zip(self.names, values, strict=True)) for values in self.values)
 
 
 def evaluated(expressions: Sequence[Mapping[str, Any]], columns: Mapping[str, Sequence[Any]], count: int) -> Evaluated:
@@ -73,12 +86,13 @@ def _of_expression(expression: Mapping[str, Any], inputs: _Inputs, scripts: Scri
         return alike(Outcome(error=str(error)), inputs.count)
     rows = inputs.of(expression["bind"])
     try:
-        return rows.through(_of_rows(parsed, rows.kinds, scripts if expression["javascript"] else None))
+        kinds = _Rows(tuple(expression["bind"]), rows.kinds)
+        return rows.through(_of_rows(parsed, kinds, scripts if expression["javascript"] else None))
     except TimeUp:
         return alike(Outcome(error=f"all expressions together take longer than {CPU_TOTAL_S:.0f} s"), inputs.count)
 
 
-def _of_rows(parsed: Template, rows: Sequence[Mapping[str, Any]], scripts: Scripts | None) -> Grouped[Outcome]:
+def _of_rows(parsed: Template, rows: _Rows, scripts: Scripts | None) -> Grouped[Outcome]:
     columns: list[Grouped[Outcome]] = []
     for part in parsed.parts:
         if isinstance(part, str):
@@ -122,7 +136,7 @@ def known(value: Any) -> Any:
     """Return a value whose files say what their addresses tell: name, root and extension."""
     if isinstance(value, list):
         return [known(each) for each in value]
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return value
     made = {key: known(each) for key, each in value.items()}
     if made.get("class") not in _FILES:

@@ -1,28 +1,34 @@
-"""The process that compiles: it imports cwltool once, and forks for each document."""
+"""A process that answers requests about documents of users: what it needs it imports once, and it forks for each."""
 
 import argparse
 import gc
-import json
 import logging
 import os
 import selectors
 import signal
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from weyl_engine.compiling import confinement, loading
-from weyl_engine.compiling.bundle import Bundle
-from weyl_engine.compiling.complaints import COLUMNS
+from weyl_engine.compiling import confinement
 from weyl_engine.compiling.confinement import Limits
-from weyl_engine.compiling.document import ANSWER_MAX_B, answer, compiled
-from weyl_engine.compiling.evaluation import evaluated
-from weyl_engine.frames import frame, taken
+from weyl_engine.frames import ANSWER_MAX_B, frame, taken
 
 _CHUNK_B = 1 << 16
 _OUT_OF_MEMORY = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """What a process is for."""
+
+    name: str
+    answered: Callable[[Mapping[str, Any], bytes], bytes]
+    """Returns the answer to header and body of a request; called in a fork."""
+    warm: Callable[[], None] = lambda: None
+    """Imports what a fork would else import each time."""
 
 
 @dataclass(slots=True)
@@ -36,9 +42,9 @@ class _Worker:
     reason: str = ""
 
 
-def main(argv: Sequence[str]) -> int:
+def serve(what: Purpose, argv: Sequence[str]) -> int:
     """Serve requests from standard input until it ends; answers go to standard output. Returns 0."""
-    limits = _limits(argv)
+    limits = _limits(what, argv)
     source, sink = os.dup(0), os.dup(1)
     nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, 0)
@@ -49,21 +55,20 @@ def main(argv: Sequence[str]) -> int:
     tempfile.tempdir = "/nonexistent"
     # Whatever the libraries say is in the answer, as problems; a log would hold texts of users.
     logging.disable()
-    os.environ["COLUMNS"] = COLUMNS
     is_apart = confinement.leave_network()
-    loading.warm()
+    what.warm()
     # What is imported stays shared with the forks.
     gc.collect()
     gc.freeze()
-    server = _Server(source, sink, limits)
+    server = _Server(source, sink, limits, what)
     server.say({"outcome": "ready", "network": not is_apart})
     server.run()
     return 0
 
 
-def _limits(argv: Sequence[str]) -> Limits:
+def _limits(what: Purpose, argv: Sequence[str]) -> Limits:
     usual = Limits()
-    parser = argparse.ArgumentParser(prog="weyl_engine compile", description="Compile what standard input asks for.")
+    parser = argparse.ArgumentParser(prog=f"weyl_engine {what.name}", description="Answer what standard input asks.")
     parser.add_argument("--cpu-s", type=int, default=usual.cpu_s)
     parser.add_argument("--wall-s", type=float, default=usual.wall_s)
     parser.add_argument("--memory-b", type=int, default=usual.memory_b)
@@ -73,8 +78,8 @@ def _limits(argv: Sequence[str]) -> Limits:
 class _Server:
     """Reads requests, forks for each, and hands on what the forks say."""
 
-    def __init__(self, source: int, sink: int, limits: Limits) -> None:
-        self._source, self._sink, self._limits = source, sink, limits
+    def __init__(self, source: int, sink: int, limits: Limits, what: Purpose) -> None:
+        self._source, self._sink, self._limits, self._what = source, sink, limits, what
         self._buffer = bytearray()
         self._workers: dict[int, _Worker] = {}
         self._selector = selectors.DefaultSelector()
@@ -117,7 +122,7 @@ class _Server:
         pid = os.fork()
         if pid == 0:
             os.close(reading)
-            _work(header, body, writing, self._limits)
+            _work(lambda: self._what.answered(header, body), writing, self._limits)
         os.close(writing)
         self._workers[reading] = _Worker(header["id"], pid, time.monotonic() + self._limits.wall_s)
         self._selector.register(reading, selectors.EVENT_READ)
@@ -141,14 +146,14 @@ class _Server:
         os.kill(worker.pid, signal.SIGKILL)
 
 
-def _work(header: Mapping[str, Any], body: bytes, pipe: int, limits: Limits) -> None:
+def _work(answered: Callable[[], bytes], pipe: int, limits: Limits) -> None:
     """Answer one request in a fork, which ends here."""
     status = 1
     try:
         confinement.die_with_parent()
         confinement.keep_only(pipe)
         confinement.limit(limits)
-        rest = memoryview(_answered(header, body))
+        rest = memoryview(answered())
         while rest:
             rest = rest[os.write(pipe, rest) :]
         status = 0
@@ -156,18 +161,6 @@ def _work(header: Mapping[str, Any], body: bytes, pipe: int, limits: Limits) -> 
         status = _OUT_OF_MEMORY
     finally:
         os._exit(status)
-
-
-def _answered(header: Mapping[str, Any], body: bytes) -> bytes:
-    if header["op"] == "evaluate":
-        batch = json.loads(body)
-        found = evaluated(batch["expressions"], batch["columns"], batch["count"])
-        return json.dumps({"values": found.values, "errors": found.errors, "which": found.which}).encode()
-    files, start = {}, 0
-    for path, size in header["files"]:
-        files[path] = body[start : start + size]
-        start += size
-    return answer(compiled(Bundle(header["entry"], header["fragment"], files)))
 
 
 def _reason(code: int) -> str:
