@@ -9,6 +9,7 @@ from tests.cwl.conftest import ECHO, Post
 from tests.infra.app import Application
 
 from weyl.cwl.labels import workflow_label
+from weyl.descriptions.parametric import fill
 from weyl.kit.db import DATABASE
 
 Stored = Callable[[], Awaitable[list[dict[str, Any]]]]
@@ -280,7 +281,8 @@ async def test_requirements_that_depend_on_inputs_differ_by_job(submit: Post, st
     assert (await submit({"workflow": text, "range_param": "seed", "range_start": 100, "range_end": 300})).is_success
     rows = await stored()
     assert rows[0]["document"]["Requirements"] == "%(Requirements)s"
-    asked = [row["parameters"]["Requirements"]["cpu"]["ram_mb"]["request"]["overhead"] for row in rows]
+    filled = [fill(row["document"], row["parameters"], row["job_id"]) for row in rows]
+    asked = [each["Requirements"]["cpu"]["ram_mb"]["request"]["overhead"] for each in filled]
     assert asked == [-(-(seed + 128) // 64) * 64 for seed in range(100, 300)]
     said = await submit({"workflow": text, "range_param": "seed", "range_end": 300, "dry_run": True})
     assert sum(each["jobs"] for each in said.json()["classes"]) == 300

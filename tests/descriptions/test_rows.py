@@ -1,5 +1,6 @@
 """Jobs that run one workflow: they differ by rows, and their texts are their author's own."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -92,6 +93,38 @@ def test_a_percent_sign_means_nothing_in_it(text: str) -> None:
             assert (job["JobName"], job["OutputSandbox"]) == (text, [text])
             assert work_document(description.document, values or None, 42)["output_sandbox"] == [text]
         assert description.columns["job_name"] == [text]
+
+
+@pytest.mark.parametrize("times", [1, 10])
+def test_a_job_is_filled_alike_however_its_values_are_stored(times: int) -> None:
+    rows = [
+        {"InputData": [f"/voa/{number}"], "Requirements": (SMALL, LARGE)[number % 2]} for number in range(2 * times)
+    ]
+    description = made(rows)
+    stored = description.stored_document()
+    parameters = [json.loads(text) for text in description.stored_parameters() or ()]
+    assert [parametric.fill(stored, each, 1) for each in parameters] == [
+        {**description.document, **row} for row in rows
+    ]
+    names = parametric.varying(stored, ["InputData", "Requirements", "JobName"])
+    assert names == ("InputData", "Requirements")
+    assert [parametric.fill_some(stored, names, each) for each in parameters] == rows
+    assert parametric.common(stored) == parametric.common(description.document)
+    assert [work_document(stored, each, 1)["input_data"] for each in parameters] == [row["InputData"] for row in rows]
+    assert (parameters[1]["Requirements"], parametric.KINDS in stored) == ((LARGE, False) if times == 1 else (1, True))
+
+
+def test_a_description_holds_only_a_few_short_values() -> None:
+    few = [{"Requirements": SMALL}, {"Requirements": LARGE}] * 10
+    assert made(few).stored_document()[parametric.KINDS] == {"Requirements": [SMALL, LARGE]}
+    assert made(few[:19]).stored_document()["Requirements"] == "%(Requirements)s"
+    for rows in (
+        few[:19],
+        [{"Site": f"S{number % 17}"} for number in range(170)],
+        [{"InputData": ["x" * 9_000]}, {"InputData": []}] * 10,
+        [{}] * 20,
+    ):
+        assert parametric.KINDS not in made(rows).stored_document()
 
 
 def test_what_varies_is_told_from_what_looks_like_it() -> None:

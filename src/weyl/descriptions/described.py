@@ -65,8 +65,13 @@ class Described:
         """Return the parametric values, or the attributes that are its own, job by job; None if there are none."""
         return None if self.expansion is None else self.expansion.parameters()
 
-    def parameter_texts(self) -> Iterator[str] | None:
-        """Return the same as JSON texts."""
+    def stored_document(self) -> Document:
+        """Return the document as it is stored, with the values that many jobs have."""
+        kinds = self.expansion.kinds() if isinstance(self.expansion, Rows) else {}
+        return {**self.document, parametric.KINDS: kinds} if kinds else self.document
+
+    def stored_parameters(self) -> Iterator[str] | None:
+        """Return what is stored with each job, as JSON: what the stored document is filled with. None if nothing is."""
         if isinstance(self.expansion, Rows) and self.expansion.attributes:
             return self.expansion.parameter_texts()
         parameters = self.parameters()

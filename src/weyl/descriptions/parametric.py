@@ -9,7 +9,8 @@ A value may be a list, such as the files of one job. It takes the place of a tex
 as an item of a list such a text becomes all items of the value. Within a longer text the value is written as in JDL.
 
 In a description that runs a workflow none of this holds: its texts are its author's own. There the attributes in which
-jobs differ (`rows.Rows`) are stored with each job whole, and the description has `%(NAME)s` as attribute NAME.
+jobs differ (`rows.Rows`) are stored with each job, and the description has `%(NAME)s` as attribute NAME. Where many
+jobs have the same few values, the description has these in `ParameterKinds`, and each job the number of its own.
 """
 
 import math
@@ -37,6 +38,9 @@ Filled = str | Several
 
 COUNT = "ParameterCount"
 """Attribute that stands for the sequences in a stored description: how many jobs were made from it."""
+
+KINDS = "ParameterKinds"
+"""Attribute of a stored description that runs a workflow: values by attribute, of which each job has the number."""
 
 _FAMILIES = ("Parameters", "ParameterStart", "ParameterStep", "ParameterFactor")
 _OWN = ("Parameter", "ParameterNumber")
@@ -158,7 +162,9 @@ def template(document: Document, count: int) -> Document:
 def fill(document: Document, parameters: Mapping[str, Any] | None, job_id: int | str) -> Document:
     """Return the description of one job, made from the stored one and the job's own values."""
     if runs_workflow(document):
-        return {**document, **(parameters or {})}
+        job = {**document, **_own(document, parameters)}
+        job.pop(KINDS, None)
+        return job
     count = document.get(COUNT)
     texts = _texts_by_placeholder(parameters, count if isinstance(count, int) else 1)
     texts["%j"] = str(job_id)
@@ -191,7 +197,8 @@ def fill_some(
 ) -> Document:
     """Return the attributes `names` of a stored description as one job has them."""
     if runs_workflow(document):
-        return {name: (parameters or {}).get(name, document[name]) for name in names}
+        own = _own(document, parameters)
+        return {name: own.get(name, document[name]) for name in names}
     if parameters is None or not names:
         return {}
     wanted = {name: document[name] for name in names}
@@ -202,10 +209,18 @@ def fill_some(
 def common(document: Document) -> Document:
     """Return the attributes of a stored description that are the same in all its jobs."""
     if runs_workflow(document):
-        return {name: value for name, value in document.items() if value != mark(name)}
+        return {name: value for name, value in document.items() if value != mark(name) and name != KINDS}
     if COUNT not in document:
         return document
     return {name: value for name, value in document.items() if not varies(value)}
+
+
+def _own(document: Document, parameters: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return the attributes in which a job that runs a workflow may differ from others."""
+    kinds: Any = document.get(KINDS)
+    if kinds is None:
+        return parameters or {}
+    return {name: kinds[name][value] if name in kinds else value for name, value in (parameters or {}).items()}
 
 
 def mark(name: str) -> str:

@@ -9,6 +9,10 @@ from weyl.descriptions.jdl import Document
 from weyl.descriptions.parametric import mark
 from weyl.kit import json
 
+KINDS_MAX = 16
+KINDS_MAX_B = 8_192
+JOBS_A_KIND = 10
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -48,14 +52,21 @@ class Rows:
         """Return the attributes of each job that are its own; None if there are none."""
         return iter(self.values) if self.attributes else None
 
+    def kinds(self) -> dict[str, Any]:
+        """Return the attributes of which many jobs have the same few values, with these values."""
+        values = {name: self.distinct(name)[0] for name in self.attributes}
+        return {name: few for name, few in values.items() if _are_few(few, self.count)}
+
     def parameter_texts(self) -> Iterator[str]:
-        """Return the attributes of each job that are its own as JSON texts; what many rows share is written once."""
+        """Return what is stored with each job, as JSON: its own values, and numbers of those that are in `kinds`."""
+        numbers = {name: self.distinct(name)[1] for name in self.kinds()}
         texts: dict[int, str] = {}
         # A list, so that no row gives its address to another.
-        for row in list(self.values):
+        for index, row in enumerate(list(self.values)):
             text = texts.get(id(row))
             if text is None:
-                text = texts[id(row)] = json.dumps_text(row)
+                own = {name: numbers[name][index] if name in numbers else value for name, value in row.items()}
+                text = texts[id(row)] = json.dumps_text(own)
             yield text
 
     def variants(self, names: Sequence[str]) -> tuple[list[Document], list[int]]:
@@ -81,6 +92,13 @@ class Rows:
     @cached_property
     def _columns(self) -> dict[str, tuple[list[Any], list[int]]]:
         return {}
+
+
+def _are_few(values: Sequence[Any], jobs: int) -> bool:
+    """Tell whether a description may hold these values: whoever reads one of its jobs reads them all."""
+    if len(values) > KINDS_MAX or len(values) * JOBS_A_KIND > jobs:
+        return False
+    return len(json.dumps(values)) <= KINDS_MAX_B
 
 
 def _numbered(values: Sequence[Any]) -> tuple[list[Any], list[int]]:

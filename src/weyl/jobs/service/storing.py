@@ -145,7 +145,7 @@ async def _insert(tx: Tx, wanted: NewJobs, submitted: Submitted, *, description_
     await queries.insert_descriptions(
         tx,
         [
-            (number, made.jdl, json.dumps_text(made.document), made.count * times[index])
+            (number, made.jdl, json.dumps_text(made.stored_document()), made.count * times[index])
             for index, (number, made) in enumerate(zip(description_ids, prepared.descriptions, strict=True))
         ],
     )
@@ -204,7 +204,7 @@ def _as_it_is(text: str, _job_id: int) -> str:
 
 
 def _parameter_texts(description: Described) -> Iterator[str | None]:
-    texts = description.parameter_texts()
+    texts = description.stored_parameters()
     return repeat(None, description.count) if texts is None else texts
 
 
