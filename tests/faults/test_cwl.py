@@ -21,6 +21,7 @@ from tests.faults.cwl import (
     command,
     document,
     engines,
+    forgive,
     held,
     is_held,
     kill_engine,
@@ -57,6 +58,13 @@ def stack() -> Iterator[FaultyStack]:
     """An installation whose jobs in CWL may run again where they failed: there is one host."""
     with running_installation(change=with_switched_engine) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def sound(stack: FaultyStack) -> None:
+    """Begin each test with everything running, and a host that has broken nothing."""
+    await_that(stack.is_whole, "what the last test has killed runs again")
+    forgive(stack)
 
 
 def kill(stack: FaultyStack, victim: str) -> None:
@@ -145,7 +153,6 @@ arguments: [it is $(inputs.word)]
 def test_two_texts_with_one_label_each_run_their_own_bytes_on_their_own_inputs(
     stack: FaultyStack, alice: Member
 ) -> None:
-    await_that(stack.is_whole, "what the last test has killed runs again")
     texts = {word: SHOWS % ("é\r", word) for word in ("yes", "true")}
     inputs = '{"more":{"f":1.0E5,  "i":9007199254740993, "t":"\\u00e9 é \\"%j", "a":[[1.0]], "n":null}}'
     ids = {}
@@ -197,7 +204,6 @@ def test_every_job_ends_done_once_with_its_outputs(
     stack: FaultyStack, alice: Member, executions: Executions, victim: str, point: str
 ) -> None:
     name = f"{victim}-{point}"
-    await_that(stack.is_whole, "what the last test has killed runs again")
     ids = struck(stack, alice, executions, name=name, point=point, strike=lambda: kill(stack, victim))
     await_that(lambda: ended(alice, ids), f"all of {name} ended", explain=lambda: (alice.jobs(ids), stack.pilots()))
 
@@ -228,7 +234,6 @@ def test_a_runner_that_is_killed_leaves_no_running_job(
 ) -> None:
     """As `cwltest --timeout` does it: the runner and all that it has started, but for its guard."""
     name = f"runner-{point}-{number.name}"
-    await_that(stack.is_whole, "what the last test has killed runs again")
     (tmp_path / "says.cwl").write_text(document(executions, seconds=60))
     (tmp_path / "job.json").write_text(json.dumps({"name": name}))
     words, environment = command(alice, "cwl-runner", "--outdir=out", "says.cwl", "job.json", directory=tmp_path)
@@ -255,7 +260,6 @@ def test_a_runner_that_is_killed_leaves_no_running_job(
 def test_an_engine_that_breaks_fails_its_host_and_a_node_without_one_runs_other_jobs(
     stack: FaultyStack, alice: Member, executions: Executions, tmp_path: Path
 ) -> None:
-    await_that(stack.is_whole, "what the last test has killed runs again")
 
     def done(ids: list[int]) -> None:
         await_that(lambda: ended(alice, ids), "the jobs ended", explain=lambda: alice.jobs(ids))
