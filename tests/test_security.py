@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "developer" / "security-review.md"
 TESTS = re.findall(r"`([\w/]+\.py)::(\w+)`", PAGE.read_text())
-MODULES = sorted(set(re.findall(r"`(weyl(?:_pilot)?/[\w/]+\.py)`", PAGE.read_text())))
+MODULES = sorted(set(re.findall(r"`(weyl(?:_pilot|_engine)?/[\w/]+\.py)`", PAGE.read_text())))
 
 
 @cache
