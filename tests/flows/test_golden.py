@@ -75,6 +75,7 @@ CASES = {
     "config history": "config history",
     "operations list": "operations list",
     "jobs failures list": "jobs failures list",
+    "workflows show": "workflows show {workflow}",
     # The last, for others look at the job that waits.
     "jobs kill": "jobs kill {waiting} --yes",
 }
@@ -96,6 +97,13 @@ WITHOUT = {
 }
 JDL = """Executable = "hello.sh"; InputSandbox = {"hello.sh"}; JobName = "hello";
 StdOutput = "std.out"; StdError = "std.err"; OutputSandbox = {"std.out", "std.err"};"""
+CWL = """cwlVersion: v1.2
+class: CommandLineTool
+inputs: {name: string}
+outputs: {said: {type: stdout}}
+baseCommand: echo
+stdout: said.txt
+"""
 
 
 class Reader:
@@ -135,6 +143,7 @@ def reader(stack: Stack) -> Reader:
     (reader.directory / "hello.sh").write_text("#!/bin/sh\necho hello; echo oops >&2\n")
     (reader.directory / "hello.sh").chmod(0o755)
     (reader.directory / "hello.jdl").write_text(JDL)
+    (reader.directory / "hello.cwl").write_text(CWL)
     [job] = reader.read("jobs submit hello.jdl")
     [waiting] = reader.read("jobs submit cmd --cores 500 -- /bin/true")
     reader.names = {"job": str(job["JobID"]), "waiting": str(waiting["JobID"])}
@@ -146,7 +155,8 @@ def reader(stack: Stack) -> Reader:
     )
     [pilot] = reader.read("pilots search --where JobID={job}")
     [queue, *_] = reader.read("task-queues list")
-    reader.names |= {"stamp": pilot["PilotStamp"], "queue": str(queue["class_id"])}
+    [workflow] = reader.read("workflows push hello.cwl")
+    reader.names |= {"stamp": pilot["PilotStamp"], "queue": str(queue["class_id"]), "workflow": workflow["bundle_id"]}
     return reader
 
 
