@@ -115,7 +115,7 @@ async def test_outputs_are_shown_once_the_job_is_done(
     passed = {"class": "File", "location": "sandbox:/S3/b/voa/user/alice/sha256:00.tar.zst#in.txt", "path": "/tmp/in"}
     outputs = {
         "far": FILE | {"location": "https://host/a.txt"},
-        "o": FILE | {"secondaryFiles": [{**FILE, "location": "outputs/a.idx", "path": "/work/a.idx"}]},
+        "o": FILE | {"secondaryFiles": [{**FILE, "location": "outputs/a.idx", "path": "/node/a.idx"}]},
         "many": [{"field": inside}, literal, None, 1.0, 2**53 + 1, "text"],
         "passed": passed,
     }
