@@ -164,6 +164,28 @@ def test_every_problem_is_told_with_its_place(weyl: Program) -> None:
     assert {each["code"] for each in error["details"]["problems"]} == {"wrong-type", "unknown-input"}
 
 
+def test_documents_keep_their_names(weyl: Program, server: Server) -> None:
+    plain = TOOL.replace("label: reco\n", "").replace("inputs:", "inputs:\n  spare: int?")
+    weyl.file("tools/count.cwl", plain)
+    done = weyl("jobs", "submit", "tools/count.cwl", "-o", "id", "--", "--seed", "1")
+    assert done.returncode == 0, done.stderr
+    assert "count.cwl:8: nothing reads the input spare" in done.stderr
+    assert [job["JobName"] for job in jobs(server, ids_of(done.stdout))] == ["count (seed=1)"]
+    [warning] = json.loads(weyl("cwl", "validate", "tools/count.cwl", "-o", "json").stdout)
+    assert warning["file"] == "tools/count.cwl"
+    weyl.file("flow.cwl", FLOW)
+    weyl.file("tools/reco.cwl", plain.replace("baseCommand", "requirements: {DockerRequirement: {}}\nbaseCommand"))
+    done = weyl("jobs", "submit", "flow.cwl", "--", "--seed", "1")
+    assert "  tools/reco.cwl:13:16: reco.cwl requires a container" in done.stderr
+
+
+def test_a_dry_run_stores_no_files(weyl: Program, server: Server) -> None:
+    weyl.file("dry.cwl", FLOW + "doc: Never stored.\n")
+    weyl.file("tools/reco.cwl", TOOL)
+    told = json.loads(weyl("jobs", "submit", "dry.cwl", "--dry-run", "-o", "json", "--", "--seed", "1").stdout)
+    assert weyl("workflows", "show", told["bundle_id"]).returncode == 3
+
+
 def test_several_files_become_a_bundle_that_can_be_named(weyl: Program, server: Server) -> None:
     weyl.file("flow.cwl", FLOW)
     weyl.file("tools/reco.cwl", TOOL)

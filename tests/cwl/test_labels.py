@@ -68,6 +68,8 @@ def test_a_job_is_called_by_label_then_id() -> None:
     assert plain_name("Reconstruction", "reco") == "Reconstruction"
     assert plain_name(None, "reco") == "reco"
     assert plain_name("", None) == "cwl-job"
+    assert plain_name("", None, "tools/reco.v2.cwl") == "reco.v2"
+    assert plain_name("", "last", "tools/reco.cwl") == "last"
     assert plain_name("two\nlines \x1b[31m", None) == "two lines  [31m"
 
 

@@ -110,6 +110,33 @@ async def test_a_text_in_a_bundle_has_a_label(push: Push, get: Get) -> None:
     assert (await get(f"/api/workflows/{answer['workflow_id']}")).json()["bundle_id"] == answer["bundle_id"]
 
 
+async def test_files_are_submitted_without_a_push_and_name_the_jobs(
+    submit: Post, get: Get, stored: Callable[[], Awaitable[list[dict[str, Any]]]]
+) -> None:
+    made, manifest = sent({"tools/count.cwl": ECHO.replace("id: echo\n", "").encode()})
+    rehearsed = await submit({"manifest": manifest, "dry_run": True})
+    assert (rehearsed.status_code, rehearsed.json()["bundle_id"]) == (200, made)
+    assert (await get(f"/api/workflows/{made}")).status_code == 404
+    assert (await submit({"manifest": manifest, "inputs": [{"seed": 1}]})).status_code == 201
+    assert [job["job_name"] for job in await stored()] == ["count (seed=1)"]
+    assert (await get(f"/api/workflows/{made}")).json()["manifest"]["entry"] == "tools/count.cwl"
+    again = {**manifest, "files": {path: {**file, "content": None} for path, file in manifest["files"].items()}}
+    assert (await submit({"manifest": again})).status_code == 201
+    assert (await submit({"manifest": again}, vo="vob")).status_code == 409
+    wrong = {**manifest, "files": {"tools/count.cwl": {**manifest["files"]["tools/count.cwl"], "size": 3}}}
+    assert (await submit({"manifest": wrong})).status_code == 400
+
+
+async def test_the_same_bytes_under_two_names_have_one_meaning(push: Push, submit: Post) -> None:
+    assert (await submit({"workflow": ECHO})).status_code == 201
+    label = (await push({"echo.cwl": ECHO.encode()})).json()["workflow_id"]
+    assert (await submit({"workflow_id": label})).status_code == 201
+    other = ECHO.replace("default: 3", "default: 03")
+    assert workflow_label(other) == label
+    assert (await push({"echo.cwl": other.encode()})).status_code == 201
+    assert (await submit({"workflow_id": label})).status_code == 409
+
+
 async def test_files_that_the_vo_has_need_not_be_sent_and_others_are_named(push: Push) -> None:
     missing = await push(FILES, without=tuple(FILES))
     assert (missing.status_code, missing.json()["missing"]) == (409, ["main.cwl", "tools/echo #1.cwl"])

@@ -34,19 +34,6 @@ class LocalBundle:
     # Where the paths begin.
     root: Path
 
-    @property
-    def is_one_file(self) -> bool:
-        """Say whether the document names no other file, so that its text is all there is to send."""
-        return len(self.files) == 1 and self.fragment is None
-
-    @property
-    def text(self) -> str:
-        """The entry document as it is; raises BundleFault if it is not UTF-8."""
-        try:
-            return self.files[self.entry].decode()
-        except UnicodeDecodeError as error:
-            raise BundleFault(f"{self.root / self.entry} is not UTF-8 text.") from error
-
 
 @dataclass(frozen=True, slots=True)
 class Reference:

@@ -14,18 +14,20 @@ def submit_cwl_jobs(
     workflow: str | None = None,
     inputs: Sequence[Mapping[str, Any]] = (),
     *,
+    manifest: Mapping[str, Any] | None = None,
     workflow_id: str | None = None,
     options: Mapping[str, Any] | None = None,
     idempotency_key: str | None = None,
 ) -> Call[list[dict[str, Any]]]:
     """Submit jobs of a workflow, one per input object, and return `JobID`, `Status` … of each.
 
-    The workflow is a text, or the id of a stored one (`workflow_id`, `#fragment` allowed). `options` are the further
-    fields of the request: `range_param`, `range_end`, `base_inputs`, `scatter`, `hints` and so on. With a key, a
-    repeated call within a day gets the first answer and makes no new jobs.
+    The workflow is a text, files (`manifest`, as `sent` returns it), or the id of a stored one (`workflow_id`,
+    `#fragment` allowed). `options` are the further fields of the request: `range_param`, `range_end`, `base_inputs`,
+    `scatter`, `hints` and so on. With a key, a repeated call within a day gets the first answer and makes no new jobs.
     """
     headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
-    body = _submission(workflow, inputs, workflow_id=workflow_id, options=options)
+    source = _source(workflow, manifest, workflow_id)
+    body = _submission(source, inputs, options=options)
     return Call("POST", "/api/jobs/", list[dict[str, Any]], body=to_json(body).encode(), headers=headers)
 
 
@@ -33,22 +35,24 @@ def rehearse_cwl_jobs(
     workflow: str | None = None,
     inputs: Sequence[Mapping[str, Any]] = (),
     *,
+    manifest: Mapping[str, Any] | None = None,
     workflow_id: str | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Call[dict[str, Any]]:
     """Ask what a submission would make: how many jobs, of which classes, and where they could run."""
-    body = _submission(workflow, inputs, workflow_id=workflow_id, options=options)
+    body = _submission(_source(workflow, manifest, workflow_id), inputs, options=options)
     return Call("POST", "/api/jobs/", dict[str, Any], body=to_json({**body, "dry_run": True}).encode(), repeatable=True)
 
 
+def _source(workflow: str | None, manifest: Mapping[str, Any] | None, workflow_id: str | None) -> dict[str, Any]:
+    """Return the fields of a request that name a workflow."""
+    fields = {"workflow": workflow, "manifest": manifest, "workflow_id": workflow_id}
+    return {name: value for name, value in fields.items() if value is not None}
+
+
 def _submission(
-    workflow: str | None,
-    inputs: Sequence[Mapping[str, Any]],
-    *,
-    workflow_id: str | None,
-    options: Mapping[str, Any] | None,
+    source: Mapping[str, Any], inputs: Sequence[Mapping[str, Any]], *, options: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    source = {"workflow": workflow} if workflow_id is None else {"workflow_id": workflow_id}
     return {**source, **({"inputs": list(inputs)} if inputs else {}), **(options or {})}
 
 
@@ -100,8 +104,8 @@ def validate_workflow(
     hints: Mapping[str, Any] | None = None,
 ) -> Call[Validated]:
     """Ask what is wrong with a workflow and with inputs for it; nothing is stored."""
-    body = {"workflow": workflow, "manifest": manifest, "workflow_id": workflow_id, "inputs": inputs, "hints": hints}
-    given = to_json({name: value for name, value in body.items() if value is not None}).encode()
+    more = {name: value for name, value in (("inputs", inputs), ("hints", hints)) if value is not None}
+    given = to_json({**_source(workflow, manifest, workflow_id), **more}).encode()
     return Call("POST", "/api/workflows/validate", Validated, body=given, repeatable=True)
 
 

@@ -3,9 +3,12 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
 import yaml
+
+from weyl.cwl.models.manifest import TEXT_PATH
 
 ALIASES_MAX = 1_000
 NODES_MAX = 1_000_000
@@ -83,9 +86,10 @@ def _children(node: Any) -> list[Any]:
     return list(node.value) if isinstance(node, yaml.SequenceNode) else []
 
 
-def plain_name(label: str | None, name: str | None) -> str:
-    """Return what jobs of a workflow are called: its label, else the last part of its id."""
-    return _one_line(label) or _one_line(name) or JOB_NAME
+def plain_name(label: str | None, name: str | None, entry: str = TEXT_PATH) -> str:
+    """Return what jobs of a workflow are called: its label, else the last part of its id, else its file."""
+    file = "" if entry == TEXT_PATH else PurePosixPath(entry).stem
+    return _one_line(label) or _one_line(name) or _one_line(file) or JOB_NAME
 
 
 def job_name(plain: str, inputs: Mapping[str, Any]) -> str:

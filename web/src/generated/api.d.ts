@@ -9674,6 +9674,8 @@ export interface operations {
                     inputs?: {
                         [key: string]: unknown;
                     }[];
+                    /** @description Files under their own names */
+                    manifest?: components["schemas"]["SentManifest"] | null;
                     /**
                      * Range End
                      * @description The first number behind the range

@@ -12,7 +12,7 @@ from weyl.client.results import Document, Done, Parts, Result, Rows
 from weyl.cwl import calls
 from weyl.cwl.cli.objects import InputObject, found, has_files, read_objects
 from weyl.cwl.cli.overrides import hint_values
-from weyl.cwl.cli.sources import Source, open_source, problem_lines, refuse_errors, tell_warnings
+from weyl.cwl.cli.sources import Source, open_source, problem_lines
 from weyl.cwl.cli.words import Hint
 from weyl.cwl.models.bundles import Validated
 
@@ -48,7 +48,7 @@ def validate(
     source = open_source(session, file)
     objects = read_objects(inputs or [])
     if not objects and not hint:
-        return Parts(_verdict(source.checked, file))
+        return Parts(_verdict(source, source.checked))
     has_any = any(has_files(each.value) for each in objects)
     schema = source.checked.schema_ or {} if has_any else {}
     answer: Validated | None = None
@@ -59,7 +59,7 @@ def validate(
         if answer.problems:
             break
     assert answer is not None
-    return Parts(_verdict(answer, file, part))
+    return Parts(_verdict(source, answer, part))
 
 
 def _asked(session: Session, source: Source, values: list[Any], hint: list[str]) -> Validated:
@@ -71,8 +71,8 @@ def _asked(session: Session, source: Source, values: list[Any], hint: list[str])
     return session.client.send(calls.validate_workflow(manifest=manifest, **more))
 
 
-def _verdict(answer: Validated, file: str, objects: list[InputObject] | None = None) -> Iterator[Result]:
-    problems = [each.model_dump(exclude_none=True) for each in answer.problems]
+def _verdict(source: Source, answer: Validated, objects: list[InputObject] | None = None) -> Iterator[Result]:
+    file, problems = source.name, source.located(answer.problems)
     for each in problems:
         if objects and each.get("index") is not None:
             each["origin"] = objects[each["index"]].origin
@@ -98,9 +98,8 @@ def explain(context: typer.Context, file: File, *, hint: Hint = None) -> Result:
     session = session_of(context)
     source = open_source(session, file)
     answer = _asked(session, source, [], hint or [])
-    problems = [each.model_dump(exclude_none=True) for each in answer.problems]
-    refuse_errors(problems, file)
-    tell_warnings(session, problems)
+    source.refuse_errors(answer.problems)
+    source.tell_warnings(source.located(answer.problems))
     rows = [{"Hint": each.name, "Value": _shown(each.value, session), "From": each.layer} for each in answer.hints]
     return Rows(rows, columns=("Hint", "Value", "From"), id_column="Hint", unit="hints")
 

@@ -23,7 +23,7 @@ from weyl.cwl.cli import guard
 from weyl.cwl.cli.landing import land, local_place
 from weyl.cwl.cli.objects import Carrier, flag_values, found, has_files, over_all, read_objects
 from weyl.cwl.cli.overrides import hint_values
-from weyl.cwl.cli.sources import explained, open_source, problems_of
+from weyl.cwl.cli.sources import Source, open_source, problems_of
 from weyl.cwl.cli.words import FLAGS, FlagsCommand, Hint
 from weyl.cwl.flags import help_text, wants_help
 from weyl.jobs.calls import changes, lists, results
@@ -129,7 +129,8 @@ class Run:
     ) -> dict[str, Any]:
         """Run the document and return its output object, all files of which are below `outdir`."""
         client = self._session.client
-        call = self._submission(tool, job, words)
+        source = open_source(self._session, tool)
+        call = self._submission(source, job, words)
         # Whatever ends this block before the guard is released, ends the job.
         with _Guard(self._session) as watching:
             watching.tell(body=call.body.decode(), key=call.headers["Idempotency-Key"])
@@ -137,7 +138,7 @@ class Run:
                 [inserted] = client.send(call)
             except Refused as refusal:
                 watching.release()
-                raise explained(refusal, tool, [job or tool]) from refusal
+                raise source.explained(refusal, [job or tool]) from refusal
             job_id = int(inserted["JobID"])
             watching.tell(jobs=[job_id])
             for warning in inserted.get("Warnings") or ():
@@ -154,8 +155,7 @@ class Run:
             client.send(changes.delete([job_id]))
         return outputs
 
-    def _submission(self, tool: str, job: str | None, words: Sequence[str]) -> Any:
-        source = open_source(self._session, tool)
+    def _submission(self, source: Source, job: str | None, words: Sequence[str]) -> Any:
         objects = read_objects([local_place(job)] if job else [])
         if len(objects) > 1:
             raise UsageFault(f"{job} holds several input objects; a runner takes one.", hint="Use: weyl jobs submit")
@@ -163,13 +163,8 @@ class Run:
         schema = source.schema if has_files(one.value) else {}
         value = Carrier(self._session).place(found(one, schema), one.origin)
         options = {"allow_unknown": True, **({"hints": self._hints} if self._hints else {})}
-        reference = source.reference()
         return calls.submit_cwl_jobs(
-            reference.get("workflow"),
-            [value] if value else [],
-            workflow_id=reference.get("workflow_id"),
-            options=options,
-            idempotency_key=uuid4().hex,
+            inputs=[value] if value else [], options=options, idempotency_key=uuid4().hex, **source.reference()
         )
 
     def _wait(self, job_id: int, timeout_s: float | None) -> Mapping[str, Any]:

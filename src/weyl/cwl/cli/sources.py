@@ -5,14 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from weyl.client.command import Session
 from weyl.client.errors import Refused, UsageFault
 from weyl.cwl import calls
 from weyl.cwl.bundling import BundleFault, LocalBundle, bundle
-from weyl.cwl.models.bundles import Validated
-from weyl.cwl.models.manifest import TEXT_PATH, Manifest, bundle_id, manifest_of
+from weyl.cwl.models.bundles import Validated, WorkflowProblem
+from weyl.cwl.models.manifest import Manifest, bundle_id, manifest_of
 from weyl.kit.plain_text import one_line
 
 STORED = re.compile(r"([0-9a-f]{64})(?:#(.+))?")
@@ -23,6 +23,13 @@ SENT_AT_ONCE_BYTES = 64 * 1024
 LINES_MAX = 100
 
 Problem = Mapping[str, Any]
+
+
+class Reference(TypedDict, total=False):
+    """One field of a request: the files of a workflow, or the id of a stored one."""
+
+    manifest: Mapping[str, Any]
+    workflow_id: str
 
 
 def is_cwl_file(word: str) -> bool:
@@ -63,31 +70,33 @@ class Source:
         client = self.session.client
         if self.local is None:
             return client.send(calls.validate_workflow(workflow_id=self.name))
-        if self.local.is_one_file:
-            return client.send(calls.validate_workflow(self._text()))
         return client.send(calls.validate_workflow(manifest=calls.sent(self.manifest, self.local.files)))
 
     @property
     def schema(self) -> Mapping[str, Any]:
         """The JSON Schema of the input object; raises Refused with all problems if the workflow has errors."""
-        refuse_errors([each.model_dump(exclude_none=True) for each in self.checked.problems], self.name)
+        self.refuse_errors(self.checked.problems)
         return self.checked.schema_ or {}
 
-    def reference(self) -> dict[str, str]:
-        """Return the fields of a request that name the workflow; files of several are pushed before."""
+    def reference(self) -> "Reference":
+        """Return how a request names the workflow: by its files, or by its id, before which larger ones are pushed."""
         if self.local is None:
             return {"workflow_id": self.name}
-        if self.local.is_one_file:
-            return {"workflow": self._text()}
+        if self._is_small:
+            return {"manifest": calls.sent(self.manifest, self.local.files)}
         return {"workflow_id": self.push()}
+
+    @property
+    def _is_small(self) -> bool:
+        assert self.local is not None
+        return sum(map(len, self.local.files.values())) <= SENT_AT_ONCE_BYTES
 
     def push(self) -> str:
         """Store the files, those that the server does not have, and return the id of the bundle."""
         assert self.local is not None
         files = self.local.files
-        contents = files if sum(map(len, files.values())) <= SENT_AT_ONCE_BYTES else {}
         try:
-            return self._push(contents)
+            return self._push(files if self._is_small else {})
         except Refused as refusal:
             missing = refusal.details.get("missing") if isinstance(refusal.details, Mapping) else None
             if refusal.status != 409 or not missing:
@@ -96,15 +105,50 @@ class Source:
 
     def _push(self, contents: Mapping[str, bytes]) -> str:
         pushed = self.session.client.send(calls.push_workflow(self.manifest, contents))
-        tell_warnings(self.session, [each.model_dump(exclude_none=True) for each in pushed.problems])
+        self.tell_warnings(self.located(pushed.problems))
         return bundle_id(self.manifest)
 
-    def _text(self) -> str:
-        assert self.local is not None
-        try:
-            return self.local.text
-        except BundleFault as error:
-            raise UsageFault(str(error), hint="") from error
+    def located(self, problems: Iterable[WorkflowProblem | Problem]) -> list[dict[str, Any]]:
+        """Return problems in the order of their places, with local files as they are named from here."""
+        told = [dict(each if isinstance(each, Mapping) else each.model_dump(exclude_none=True)) for each in problems]
+        # What is wrong with inputs has no line, and comes last.
+        told.sort(key=lambda each: (each.get("line") is None, each.get("file") or "", each.get("line") or 0))
+        return [{**each, "file": self._from_here(each["file"])} if each.get("file") else each for each in told]
+
+    def _from_here(self, file: str) -> str:
+        if self.local is None:
+            return file
+        path, here = self.local.root / file, Path.cwd()
+        return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+    def tell_warnings(self, problems: Iterable[Problem]) -> None:
+        """Say what the author of the workflow should know."""
+        for line in problem_lines([each for each in problems if each.get("severity") == "warning"]):
+            self.session.say(line.strip())
+
+    def refuse_errors(self, problems: Iterable[WorkflowProblem | Problem]) -> None:
+        """Raise Refused with all problems if one of them is an error."""
+        told = self.located(problems)
+        if any(each.get("severity", "error") == "error" for each in told):
+            raise self.refused(told)
+
+    def refused(self, problems: Sequence[Problem], *, error: Refused | None = None) -> Refused:
+        """Return the error that lists problems, a line each."""
+        count = sum(each.get("severity", "error") == "error" for each in problems)
+        lines = "\n".join(problem_lines(problems, self.name))
+        head = f"{self.name} has {count} problem{'' if count == 1 else 's'}:"
+        request_id, status = (error.request_id, error.status) if error is not None else (None, None)
+        details = {"problems": list(problems)}
+        return Refused(
+            f"{head}\n{lines}", hint="Nothing was submitted.", details=details, request_id=request_id, status=status
+        )
+
+    def explained(self, error: Refused, origins: Sequence[str] = ()) -> Refused:
+        """Return a refusal with its problems in lines; `origins` are where the input objects came from."""
+        problems = problems_of(error)
+        if not problems:
+            return error
+        return self.refused(self.located([_with_origin(each, origins) for each in problems]), error=error)
 
 
 def open_source(session: Session, word: str) -> Source:
@@ -117,56 +161,21 @@ def open_source(session: Session, word: str) -> Source:
         raise UsageFault(str(error), hint="Nothing was submitted.") from error
 
 
-def refuse_errors(problems: Sequence[Problem], name: str) -> None:
-    """Raise Refused with all problems if one of them is an error."""
-    errors = [each for each in problems if each.get("severity", "error") == "error"]
-    if errors:
-        raise refused(problems, name)
-
-
-def refused(problems: Sequence[Problem], name: str, *, error: Refused | None = None) -> Refused:
-    """Return the error that lists problems, a line each."""
-    count = sum(each.get("severity", "error") == "error" for each in problems)
-    lines = "\n".join(problem_lines(problems, name))
-    head = f"{name} has {count} problem{'' if count == 1 else 's'}:"
-    request_id, status = (error.request_id, error.status) if error is not None else (None, None)
-    details = {"problems": list(problems)}
-    return Refused(
-        f"{head}\n{lines}", hint="Nothing was submitted.", details=details, request_id=request_id, status=status
-    )
-
-
 def problems_of(error: Refused) -> list[Problem]:
     """Return the problems that a refusal of the server lists."""
     found = error.details.get("problems") if isinstance(error.details, Mapping) else None
     return [each for each in found if isinstance(each, Mapping)] if isinstance(found, list) else []
 
 
-def explained(error: Refused, name: str, origins: Sequence[str] = ()) -> Refused:
-    """Return a refusal with its problems in lines; `origins` are where the input objects came from."""
-    problems = problems_of(error)
-    if not problems:
-        return error
-    return refused([_with_origin(each, origins) for each in problems], name, error=error)
-
-
-def tell_warnings(session: Session, problems: Iterable[Problem]) -> None:
-    """Say what the author of a workflow should know."""
-    for line in problem_lines([each for each in problems if each.get("severity") == "warning"], ""):
-        session.say(line.strip())
-
-
-def problem_lines(problems: Sequence[Problem], name: str) -> list[str]:
-    """Return problems in words: `  main.cwl:5:3: detail (code)`."""
+def problem_lines(problems: Sequence[Problem], name: str = "") -> list[str]:
+    """Return problems in words: `  main.cwl:5:3: detail (code)`; `name` where no file is named."""
     lines = [f"  {_line(each, name)}" for each in problems[:LINES_MAX]]
     more = len(problems) - LINES_MAX
     return lines + ([f"  and {more:,} more"] if more > 0 else [])
 
 
 def _line(problem: Problem, name: str) -> str:
-    file = problem.get("file")
-    # A document of one file travels without its name.
-    file = name if name and file in (TEXT_PATH, None) else str(file or "")
+    file = str(problem.get("file") or name)
     of_inputs = problem.get("origin") or (f"input object {problem['index']}" if "index" in problem else "")
     if problem.get("line") is not None:
         place = f"{file}:{problem['line']}:{problem.get('column', 1)}" + (f", {of_inputs}" if of_inputs else "")

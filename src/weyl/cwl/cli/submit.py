@@ -14,7 +14,7 @@ from weyl.client.results import Document, Ids, Parts, Result, Text
 from weyl.cwl import calls
 from weyl.cwl.cli.objects import Carrier, InputObject, flag_values, found, has_files, over_all, read_objects
 from weyl.cwl.cli.overrides import hint_values, range_of, scatter_lists
-from weyl.cwl.cli.sources import Source, explained, is_cwl_file, open_source
+from weyl.cwl.cli.sources import Source, is_cwl_file, open_source
 from weyl.cwl.cli.words import FLAGS, FlagsCommand, Hint
 from weyl.cwl.flags import help_text, wants_help
 from weyl.cwl.local_files import Localised
@@ -110,7 +110,7 @@ def submit_cwl(
             return _rehearsed(session, order)
         inserted = _submitted(session, order, key=key)
     except Refused as refusal:
-        raise explained(refusal, workflow, [each.origin for each in objects]) from refusal
+        raise source.explained(refusal, [each.origin for each in objects]) from refusal
     ids = [int(job["JobID"]) for job in inserted]
     if follow:
         session.say(f"Submitted job {ids[0]}.")
@@ -187,11 +187,7 @@ def _rehearsed(session: Session, order: Order) -> Result:
     order = _with_lists(order, lists.emptied())
     reference = order.source.reference()
     answers = [
-        session.client.send(
-            calls.rehearse_cwl_jobs(
-                reference.get("workflow"), inputs, workflow_id=reference.get("workflow_id"), options=options
-            )
-        )
+        session.client.send(calls.rehearse_cwl_jobs(inputs=inputs, options=options, **reference))
         for inputs, options in _bodies(order, values)
     ]
     whole = dict(answers[0])
@@ -229,10 +225,9 @@ def _submitted(session: Session, order: Order, *, key: str | None) -> list[dict[
     inserted: list[dict[str, Any]] = []
     for number, (inputs, options) in enumerate(bodies):
         call = calls.submit_cwl_jobs(
-            reference.get("workflow"),
-            inputs,
-            workflow_id=reference.get("workflow_id"),
+            inputs=inputs,
             options=options,
+            **reference,
             idempotency_key=key if len(bodies) == 1 else f"{key}/{number}",
         )
         inserted = [*inserted, *session.client.send(call)]

@@ -9,7 +9,7 @@ from weyl.client.command import session_of
 from weyl.client.errors import Refused, UsageFault
 from weyl.client.results import Document, Ids, Result, Text
 from weyl.cwl import calls
-from weyl.cwl.cli.sources import STORED, explained, open_source, problem_lines
+from weyl.cwl.cli.sources import STORED, open_source, problem_lines
 from weyl.cwl.models.bundles import StoredWorkflow
 
 app = typer.Typer(
@@ -41,7 +41,7 @@ def push(
     try:
         found = source.push()
     except Refused as refusal:
-        raise explained(refusal, file) from refusal
+        raise source.explained(refusal) from refusal
     count = len(source.local.files)
     sentence = f"Stored {file}, {count:,} file{'' if count == 1 else 's'}."
     return Ids([found], sentence, id_column="bundle_id", unit="workflows")
@@ -114,7 +114,7 @@ def _summary(found: StoredWorkflow) -> str:
         lines.append(f"  {path}  {file.size:,} bytes" + ("  (entry)" if path == found.manifest.entry else ""))
     for head, parameters in (("Inputs", found.inputs), ("Outputs", found.outputs)):
         lines += ["", head, *(f"  {each.get('name')}  {type_text(each.get('type'))}" for each in parameters)]
-    return "\n".join([*lines, *problem_lines([each.model_dump() for each in found.problems], "")])
+    return "\n".join([*lines, *problem_lines([each.model_dump() for each in found.problems])])
 
 
 def type_text(kind: Any) -> str:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from weyl.cwl.models.bundles import InputObject, WorkflowProblem, WorkflowReference, WorkflowText
+from weyl.cwl.models.bundles import InputObject, SentManifest, WorkflowProblem, WorkflowReference, WorkflowText
 from weyl.kit.bounds import ATTRIBUTES_MAX, IDS_MAX, NAMES_MAX, ClosedModel, Entries, Name
 
 Int = Annotated[int, Field(gt=-(2**63), lt=2**63)]
@@ -15,6 +15,7 @@ class CWLOrder(ClosedModel):
     """What is submitted, all but the values of inputs, which may be many: these are read by themselves."""
 
     workflow: WorkflowText | None = Field(default=None, description="A document in YAML or JSON, in one text")
+    manifest: SentManifest | None = Field(default=None, description="Files under their own names")
     workflow_id: WorkflowReference | None = None
     range_param: Name | None = Field(default=None, description="The input that takes each number of the range")
     range_start: Int | None = None
@@ -29,8 +30,8 @@ class CWLOrder(ClosedModel):
 
     @model_validator(mode="after")
     def _is_whole(self) -> "CWLOrder":
-        if (self.workflow is None) == (self.workflow_id is None):
-            raise ValueError("give either workflow or workflow_id")
+        if sum(each is not None for each in (self.workflow, self.manifest, self.workflow_id)) != 1:
+            raise ValueError("give one of workflow, manifest and workflow_id")
         if self.range_param is None and (self.range_start, self.range_end, self.range_step) != (None, None, None):
             raise ValueError("range_start, range_end and range_step need range_param, the input that takes the numbers")
         if self.range_param is not None and self.range_end is None:

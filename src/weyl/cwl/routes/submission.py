@@ -29,9 +29,10 @@ from weyl.kit.http import CurrentActor, CurrentUser, Now, ReadTx, json_response
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 
 _THREAD_FROM_BYTES = 64 * 1024
-_BODY = {
-    "requestBody": {"required": True, "content": {"application/json": {"schema": CWLSubmission.model_json_schema()}}}
-}
+# What a manifest is stands among the schemas already: files are pushed, too.
+_SCHEMA = CWLSubmission.model_json_schema(ref_template="#/components/schemas/{model}")
+_SCHEMA.pop("$defs")
+_BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": _SCHEMA}}}}
 _REHEARSED: dict[int | str, dict[str, Any]] = {
     200: {"description": "What it would make, of a dry run", "model": Rehearsal},
 }

@@ -137,9 +137,15 @@ async def find(tx: Tx, reader: WorkflowReader, reference: str, *, only: bool = F
     if not found:
         raise WorkflowNotFound(workflow_id)
     own = [row for row in found if row.bundle_id.hex() == workflow_id]
-    if only and not own and len(found) > 1:
+    # Only bundles of one file have a label: the same bytes under two names are no two meanings.
+    if only and not own and len({_contents(row) for row in found}) > 1:
         raise AmbiguousLabel(workflow_id, [row.bundle_id.hex() for row in found])
     return own[0] if own else found[0]
+
+
+def _contents(found: Found) -> tuple[str | None, ...]:
+    manifest = Manifest.model_validate_json(found.manifest)
+    return manifest.fragment, *sorted(file.sha256 for file in manifest.files.values())
 
 
 async def read(tx: Tx, found: Found, *, fragment: str | None = None) -> Source:

@@ -150,11 +150,16 @@ def refusal(problems: Sequence[Problem]) -> InvalidWorkflow:
 
 
 async def source_of(service: Workflows, wanted: CWLJobs) -> Source:
-    """Return the workflow that is meant; raises `WorkflowNotFound` or `AmbiguousLabel`."""
+    """Return the workflow that is meant.
+
+    Raises `WorkflowNotFound` or `AmbiguousLabel`, and of files `FilesMissing` or `WrongBundle`.
+    """
     order = wanted.sent.order
     if order.workflow is not None:
         return bundles.of_text(order.workflow)
-    assert order.workflow_id is not None, "one of the two is given"
+    if order.manifest is not None:
+        return await bundles.of_manifest(service.db, wanted.pusher, order.manifest)
+    assert order.workflow_id is not None, "one of the three is given"
     reader = WorkflowReader(wanted.submitter.vo)
     async with service.db.read() as tx:
         found = await bundles.find(tx, reader, order.workflow_id, only=True)
@@ -235,7 +240,8 @@ class _Jobs:
 
     def described(self, owner: Owner, judge: Judge, *, attributes: Mapping[str, Any]) -> Described:
         """Return the description of all of them; raises `InvalidWorkflow`."""
-        plain = plain_name(self.judged.compilation.get("label"), self.judged.compilation.get("name"))
+        told = self.judged.compilation
+        plain = plain_name(told.get("label"), told.get("name"), self.source.manifest.entry)
         workflow = {"Bundle": self.source.bundle_id.hex(), "Fragment": self.source.fragment}
         document: dict[str, Any] = {"Workflow": workflow, "JobName": plain, **self.judged.attributes}
         rows = self._rows()
