@@ -59,9 +59,10 @@ async def test_a_failure_is_told_with_all_that_is_known(application: Application
     assert "SIGKILL" in failure["exit_meaning"]
     assert (failure["host"]["host"], failure["host"]["standing"]) == ("wn1", "no jobs")
     assert failure["retry"] == "The program itself ended with exit code 137, which your VO does not have run again" or (
-        failure["retry"] == "Your VO has nothing run again after an error of class payload"
+        failure["retry"] == "Program errors are not retried automatically"
     )
     assert found["verdict"].startswith(f"It has failed ({MINOR}) with exit code 137. ")
+    assert found["verdict"].endswith(f". Application status: {APPLICATION}")
     assert [step["condition"] for step in found["steps"]] == ["signature", "elsewhere", "exit code", "host", "retry"]
     texts = [each["text"] for each in found["suggestions"]]
     assert "2 users have this failure at 2 sites: it need not be the fault of your program" in texts
@@ -139,7 +140,7 @@ def test_why_a_job_stays_failed() -> None:
         return why_not(failed_run, retry, reschedulings_max=3)
 
     assert why(run(ErrorClass.OUTPUT_UPLOAD)) == "Another run would not mend an error of class output_upload"
-    assert "exit code 3" in why(run(ErrorClass.PAYLOAD)) or "nothing run again" in why(run(ErrorClass.PAYLOAD))
+    assert "exit code 3" in why(run(ErrorClass.PAYLOAD)) or "not retried" in why(run(ErrorClass.PAYLOAD))
     assert "2 times after errors of class memory" in why(run(ErrorClass.MEMORY, memory=2))
     assert "rescheduled 3 times" in why(run(ErrorClass.MEMORY, counter=3))
     assert "rules of today allow it" in why(run(ErrorClass.HOST))

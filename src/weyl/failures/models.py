@@ -74,6 +74,7 @@ class FailureExplained(BaseModel):
 
     signature: str
     text: str
+    application_status: str | None = Field(description="What the job reported last, as it was; null if nothing")
     elsewhere: Elsewhere | None = Field(description="Null for those who see one job only, as a pilot")
     error_class: str | None
     exit_code: int | None

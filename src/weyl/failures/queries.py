@@ -42,6 +42,7 @@ class FailedJob(NamedTuple):
     site: str
     job_type: str
     minor_status: str
+    application_status: str
     overrides: Document | None
     reschedule_counter: int
     host: str | None
@@ -152,7 +153,7 @@ async def select_said(tx: Tx, keys: Sequence[tuple[str, str]]) -> dict[tuple[str
 _FAILED = Sql(
     """
     SELECT j.vo, coalesce(j.signature, f.signature) AS signature, f.said AS text, j.site, j.job_type, j.minor_status,
-      j.overrides, j.reschedule_counter, j.allocated ->> 'host' AS host,
+      j.application_status, j.overrides, j.reschedule_counter, j.allocated ->> 'host' AS host,
       CAST(j.allocated ->> 'ram_mb' AS integer) AS ram_mb, c.value AS exit_code, e.value AS error_class,
       h.score, h.at, h.reason, (SELECT count(*) FROM job_attempts a WHERE a.job_id = j.job_id) AS reruns
     FROM jobs j CROSS JOIN LATERAL job_failure(j.minor_status, j.application_status, j.owner) f

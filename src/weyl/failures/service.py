@@ -63,6 +63,7 @@ async def explain(
     return FailureExplained(
         signature=name,
         text=row.text,
+        application_status=None if row.application_status in ("", "Unknown") else row.application_status,
         elsewhere=elsewhere,
         error_class=error_class,
         exit_code=exit_code,

@@ -102,7 +102,8 @@ def why_not(run: FailedRun, retry: Retry, *, reschedulings_max: int) -> str:
     if rule is None:
         return f"Another run would not mend an error of class {kind}"
     if not rule.max:
-        return f"Your VO has nothing run again after an error of class {kind}"
+        what = "Program errors" if run.error_class is ErrorClass.PAYLOAD else f"Errors of class {kind}"
+        return f"{what} are not retried automatically"
     if isinstance(rule, PayloadRetry) and run.exit_code not in rule.exit_codes:
         return f"The program itself ended with exit code {run.exit_code}, which your VO does not have run again"
     if tried >= rule.max:

@@ -18,10 +18,14 @@ def for_waiting(nearest: Sequence[Near], limits: Sequence[LimitShown], *, blocke
             return [Suggestion(text=f"Wait until other jobs end: the limit on {closed[0]} is reached")]
         return [Suggestion(text="Wait for its turn: pilots that fit it do come")]
     return [
-        Suggestion(text=f"{near.pilots:,} pilots at {near.site} would fit if {_instead(failing)}")
+        Suggestion(text=f"{_pilots(near.pilots)} at {near.site} would fit if {_instead(failing)}")
         for near in nearest[:SUGGESTED_MAX]
         for failing in near.fails
     ]
+
+
+def _pilots(count: int) -> str:
+    return f"{count:,} pilot{'' if count == 1 else 's'}"
 
 
 def _instead(failing: Any) -> str:
@@ -60,6 +64,9 @@ def verdict_of(failure: FailureExplained, minor_status: str) -> str:
     told = f"It has failed ({minor_status})"
     if failure.exit_meaning is not None and failure.exit_code:
         told += f" with exit code {failure.exit_code}. {failure.exit_meaning}"
+    if failure.application_status is not None:
+        lines = [line.strip().rstrip(".") for line in failure.application_status.splitlines() if line.strip()]
+        told += f". Application status: {'; '.join(lines)}"
     return told
 
 

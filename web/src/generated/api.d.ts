@@ -3708,6 +3708,11 @@ export interface components {
          * @description What is known of the failure of one job.
          */
         FailureExplained: {
+            /**
+             * Application Status
+             * @description What the job reported last, as it was; null if nothing
+             */
+            application_status: string | null;
             /** @description Null for those who see one job only, as a pilot */
             elsewhere: components["schemas"]["Elsewhere"] | null;
             /** Error Class */

@@ -113,7 +113,7 @@ def _ended(statuses: dict[int, str], is_good: bool) -> Result:
             f"Ended: {tally(statuses.values())}.", document={str(key): value for key, value in statuses.items()}
         )
     bad = [str(job_id) for job_id, status in statuses.items() if status not in GOOD]
-    hint = f"See why: weyl jobs show --history {' '.join(bad[:5])}"
+    hint = f"See why: weyl jobs why {' '.join(bad[:5])}"
     raise EndedInFailure(f"Ended: {tally(statuses.values())}.", hint=hint, details=statuses)
 
 
@@ -257,6 +257,8 @@ def _instead_of_output(session: Session, row: dict[str, Any], *, stderr: bool) -
         # Empty streams do not travel.
         stream = "error" if stderr else "output"
         session.say(f"Job {job_id} is {status} ({reason}) and wrote nothing to its standard {stream}.")
+        if not stderr and status not in GOOD:
+            session.say(f"See its standard error: weyl jobs logs --stderr {job_id}")
         return ""
     text = None if stderr else running_output(session, job_id)
     if text is None:

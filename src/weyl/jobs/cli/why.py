@@ -57,7 +57,7 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
     for near in told["nearest"]:
         [failing] = near["fails"]
         offered = short(failing["offered"])
-        yield f"  {near['site']}, {near['pilots']:,} pilots: {failing['condition']} {offered}"
+        yield f"  {near['site']}, {_counted(near['pilots'], 'pilot')}: {failing['condition']} {offered}"
     if told.get("failure"):
         yield from _suggestions(told)
 
@@ -66,11 +66,21 @@ def _failure(failure: Mapping[str, Any]) -> Iterator[str]:
     yield f"Signature {failure['signature']}: {failure['text']}"
     if elsewhere := failure["elsewhere"]:
         sites, users = ("; ".join(f"{name} {count:,}" for name, count in elsewhere[key].items()) for key in _PLACES)
-        yield f"The same in the last day: {elsewhere['count']:,} times (sites: {sites}; users: {users})."
+        yield f"The same in the last day: {_counted(elsewhere['count'], 'time')} (sites: {sites}; users: {users})."
     if host := failure["host"]:
-        known = f"gets {host['standing']} ({host['reason']})" if host["standing"] else "nothing bad is known of it"
-        yield f"Host {host['host']} at {host['site']}: {known}."
+        yield f"Host {host['host']} at {host['site']} {_health(host)}."
     yield f"{failure['retry']}."
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _health(host: Mapping[str, Any]) -> str:
+    if host["standing"] in (None, "open"):
+        return "is healthy"
+    reason = f": {host['reason']}" if host["reason"] else ""
+    return f"gets {host['standing']}{reason}"
 
 
 def _suggestions(told: Mapping[str, Any]) -> Iterator[str]:
