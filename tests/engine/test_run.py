@@ -346,3 +346,14 @@ expression: '${ var a = []; while (true) { a.push("x".repeat(1000000) + a.length
     result = place.run(document)
     assert result["status"] == "permanentFail"
     assert "out of memory" in result["message"]
+
+
+def test_the_reason_of_a_failure_is_told_without_what_follows_from_it(place: Place) -> None:
+    document = """
+cwlVersion: v1.2
+class: CommandLineTool
+inputs: []
+outputs: []
+baseCommand: [sh, -c, "exit 3"]
+"""
+    assert place.run(document)["message"] == "[job main.cwl] exited with status: 3"

@@ -14,6 +14,7 @@ from cwltool.argparser import arg_parser
 from cwltool.main import main as cwltool_main
 
 from weyl_engine.running import spelling
+from weyl_engine.running.downloads import Downloads
 from weyl_engine.running.executing import Directories, Executor, NodeContext, StepContext, make_tool
 from weyl_engine.running.gathering import Escaped, Gathering
 from weyl_engine.running.javascript import SECONDS_MAX, QuickJs
@@ -24,6 +25,8 @@ from weyl_engine.running.workplace import Workplace
 RESULT, PROGRESS, RESOLVED = "result.json", "progress.json", ".inputs.json"
 MESSAGE_MAX = 2000
 COMPLAINTS_MAX = 3
+# What cwltool says after a reason, of each tool, step and workflow that the reason ends.
+_FOLLOWS = (" completed permanentFail", " status is permanentFail")
 _OF_THE_HOST = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 Result = dict[str, Any]
@@ -41,12 +44,13 @@ class Complaints(logging.StreamHandler[Any]):
         """Write a record, and keep what it complains about."""
         super().emit(record)
         kept = self._errors if record.levelno >= logging.ERROR else self._warnings
-        if record.levelno >= logging.WARNING and len(kept) < COMPLAINTS_MAX:
-            kept.append(record.getMessage().strip())
+        said = record.getMessage().strip()
+        if record.levelno >= logging.WARNING and len(kept) < COMPLAINTS_MAX and not said.endswith(_FOLLOWS):
+            kept.append(said)
 
     def text(self) -> str:
         """Return why the run failed."""
-        return "\n".join(self._errors or self._warnings)
+        return "\n".join(self._errors or self._warnings) or "cwltool does not say why"
 
 
 class Outlet:
@@ -140,6 +144,7 @@ def _runtime(place: Workplace, arguments: Any, executor: Executor) -> NodeContex
     runtime.directories = Directories(place.work)
     runtime.tool_name = Path(place.entry).stem
     runtime.select_resources = executor.select_resources
+    runtime.path_mapper = Downloads().path_mapper  # type: ignore[assignment]
     runtime.default_stdout = Outlet()  # type: ignore[assignment]
     return runtime
 
