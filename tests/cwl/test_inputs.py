@@ -139,6 +139,8 @@ def test_files_of_the_grid_are_not_available(value: Any) -> None:
         ({"class": "Directory"}, "wrong-type"),
         ({"class": "File", "location": "sandbox:/S3/x/y#a"}, "unknown-sandbox"),
         ({"class": "File", "location": "SB:SandboxSE|nothing"}, "unknown-sandbox"),
+        ({"class": "File", "location": "root://eos.example.org//x"}, "not-available"),
+        ({"class": "Directory", "location": "s3://bucket/x"}, "not-available"),
         ({"class": "File", "contents": "x" * (LITERAL_BYTES_MAX + 1)}, "too-large"),
         ({"class": "Directory", "listing": [{"class": "File", "contents": "x" * 60_000}] * 2}, "too-large"),
     ],

@@ -16,6 +16,8 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _PFN = re.compile(PFN_PATTERN)
 # Schemes of places that only the client can read.
 _LOCAL = ("file",)
+# What the engine can fetch.
+_REMOTE = ("http", "https")
 
 
 @dataclass
@@ -79,6 +81,9 @@ class Collected:
             self.faults.append(Fault("not-available", "files of the grid (lfn:) cannot be inputs yet", pointer))
         elif scheme[1].lower() in ("sandbox", "sb"):
             self.faults.append(Fault("unknown-sandbox", f"{place[:200]!r} is not the name of a sandbox", pointer))
+        elif scheme[1].lower() not in _REMOTE:
+            told = f"files from {scheme[1][:32]}: cannot be inputs yet; those from http: and https: can"
+            self.faults.append(Fault("not-available", told, pointer))
         return place
 
 
