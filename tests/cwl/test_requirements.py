@@ -74,6 +74,13 @@ def test_what_is_left_out_has_cwls_own_defaults(
     assert found["io"] == {"scratch_mb": scratch}
 
 
+def test_an_expression_of_a_conditional_step_that_comes_to_null_asks_for_nothing() -> None:
+    resources = {"coresMin": {"expression": 0}, "ramMin": 3000, "ramMax": {"expression": 0}}
+    found = come_to(tool(resources=resources, when=True), numbers=[None]).requirements
+    assert found["cpu"]["num_cores"] == {"min": 1, "max": 1}
+    assert found["cpu"]["ram_mb"] == {"request": {"overhead": 3128, "per_core": 0}}
+
+
 def test_version_one_asked_for_more_memory() -> None:
     assert come_to(tool(resources={"coresMin": 1}), version="v1.0").ram_mb == 1024
 

@@ -198,6 +198,14 @@ ADD = """
 PARTS = {"tools/add.cwl": ADD, "tools/inner.cwl": INNER, "tools/roll.cwl": ROLL}
 
 
+def test_tools_of_a_conditional_step_are_told(compile_texts: Compile) -> None:
+    conditional = FLOW.replace(
+        "        run: tools/inner.cwl", "        when: $(inputs.n > 1)\n        run: tools/inner.cwl"
+    )
+    assert conditional != FLOW
+    assert [tool["when"] for tool in compile_texts(conditional, PARTS)["tools"]] == [True, False]
+
+
 def test_each_tool_of_a_workflow_has_what_it_inherits(compile_texts: Compile) -> None:
     found = compile_texts(FLOW, PARTS)
     assert found["problems"] == []

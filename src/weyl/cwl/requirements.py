@@ -120,8 +120,10 @@ class _Need:
         said = tool.get("resources") or {}
 
         def number(name: str) -> int | None:
-            value = said.get(name)
-            return None if value is None else _number(pick(value), tool, name)
+            value = None if said.get(name) is None else pick(said[name])
+            # A step that `when` may leave out may lack the inputs that its requirements read.
+            is_unasked = said.get(name) is None or (value is None and tool.get("when"))
+            return None if is_unasked else _number(value, tool, name)
 
         def pair(name: str, default: int) -> tuple[int, int]:
             least, most = number(f"{name}Min"), number(f"{name}Max")
@@ -131,7 +133,7 @@ class _Need:
             return (default, default) if low is None else (low, low if most is None else most)
 
         ram = pair("ram", _RAM_MB_OF_1_0 if version == "v1.0" else _RAM_MB)
-        limit = ram[1] if said.get("ramMax") is not None else None
+        limit = None if number("ramMax") is None else ram[1]
         low, high = pair("cores", 1)
         cores = max(low, 1), max(high, 1)
         return cls(tool, cores, ram[0], limit, pair("tmpdir", _DISK_MB)[0], pair("outdir", _DISK_MB)[0])

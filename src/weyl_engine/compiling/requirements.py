@@ -54,7 +54,7 @@ class Tools:
             name = local(written["id"])
             earlier = [tool for each in upstream(written) for tool in inside.get(each, ())]
             its_own = self._binder.of_step(written, run.tool, bindings, inputs)
-            tools = self._read(run, where.below(name, earlier, is_scattered=bool(written.get("scatter"))), its_own)
+            tools = self._read(run, where.below(name, earlier, written), its_own)
             inside[name] = [tool["id"] for tool in tools]
             found += tools
         return found
@@ -69,6 +69,7 @@ class Tools:
             "file": file,
             "after": list(dict.fromkeys(where.after)),
             "scatter": where.is_scattered,
+            "when": where.is_conditional,
             "class": process.tool["class"],
             "resources": reader.fields("ResourceRequirement", RESOURCES),
             "time_limit": reader.field("ToolTimeLimit", "timelimit"),
@@ -101,11 +102,14 @@ class _Where:
     path: str = ""
     after: tuple[str, ...] = ()
     is_scattered: bool = False
+    is_conditional: bool = False
 
-    def below(self, name: str, earlier: list[str], *, is_scattered: bool) -> "_Where":
+    def below(self, name: str, earlier: list[str], step: Mapping[str, Any]) -> "_Where":
         """Return the place inside of a step."""
         path = f"{self.path}/{name}" if self.path else name
-        return _Where(path, (*self.after, *earlier), self.is_scattered or is_scattered)
+        is_scattered = self.is_scattered or bool(step.get("scatter"))
+        is_conditional = self.is_conditional or step.get("when") is not None
+        return _Where(path, (*self.after, *earlier), is_scattered, is_conditional)
 
 
 class _Requirements:
