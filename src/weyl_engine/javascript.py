@@ -31,7 +31,7 @@ _HARNESS = """
       root.inputs = row; root.self = null; root.runtime = {};
       try {
         const value = run();
-        if (typeof value === "number" && !finite(value)) throw "the result is no number: " + value;
+        if (typeof value === "number" && !finite(value)) throw "the result is not a number: " + value;
         values[number] = typeof value === "object" ? parse(write([value]))[0] : value;
       } catch (error) {
         values[number] = null;

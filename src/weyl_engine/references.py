@@ -159,7 +159,7 @@ def _part(source: str, javascript: bool) -> Part:
         return found
     if not javascript:
         raise BadExpression(
-            f"${_short(source)} is no parameter reference: JavaScript needs InlineJavascriptRequirement"
+            f"${_short(source)} is not a parameter reference: JavaScript needs InlineJavascriptRequirement"
         )
     return Script(source[1:-1], is_body=False)
 

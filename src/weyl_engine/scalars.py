@@ -61,7 +61,7 @@ def resolve(text: str, *, keep_spelling: bool = False) -> Any:
     if _INT.match(text):
         return _int(text.replace("_", ""))
     if _NOT_FINITE.match(text):
-        raise OutOfRange(f"{text} is no number that JSON has")
+        raise OutOfRange(f"{text} is not a number that JSON has")
     return text
 
 
@@ -116,7 +116,7 @@ def is_lossy(text: str, value: Any) -> bool:
 def _float(text: str, keep_spelling: bool) -> float:
     digits = text.replace("_", "")
     if digits.lstrip("-+") == ".":
-        raise OutOfRange(f"{text} is no number")
+        raise OutOfRange(f"{text} is not a number")
     value = float(digits)
     if not math.isfinite(value):
         raise OutOfRange(f"{text} is larger than any number that is kept")

@@ -194,7 +194,7 @@ class _Reader:
                 raise BadYaml(f"nested more than {DEPTH_MAX} deep", *place, code="too-large") from None
             raise BadYaml(": ".join(filter(None, (error.context, error.problem))), *place) from None
         except UnicodeEncodeError:
-            raise BadYaml("half of a surrogate pair is no character") from None
+            raise BadYaml("half of a surrogate pair is not a character") from None
         return self._documents
 
     def _begin(self) -> None:

@@ -102,6 +102,24 @@ def test_ranges_and_lists_make_many_jobs(weyl: Program, server: Server, tool: st
     assert (both.returncode, "Only one of" in both.stderr) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--seed", "3"], "An input of the workflow goes after `--`: -- --seed VALUE"),
+        (["--site", "LCG.Alpha.org"], "Write --hint sites=[NAME]."),
+        (["--scater", "seed=1"], "See: weyl jobs submit cwl --help"),
+        (["--hint", "priority=high", "--range", "seed=1"], "  --hint priority: priority must be a whole number"),
+        (["--range", "sed=1"], "  --range: the document has no input 'sed'; did you mean seed? (bad-range)"),
+    ],
+)
+def test_options_that_are_not_there_lead_to_those_that_are(
+    weyl: Program, tool: str, words: list[str], said: str
+) -> None:
+    done = weyl("jobs", "submit", tool, *words)
+    assert done.returncode in (2, 10)
+    assert said in done.stderr
+
+
 def test_many_jobs_are_asked_about_and_lines_of_stdin_are_objects(weyl: Program, server: Server, tool: str) -> None:
     refused = weyl("jobs", "submit", tool, "--range", "seed=101")
     assert refused.returncode == 2
@@ -120,6 +138,7 @@ def test_a_dry_run_says_how_many_what_and_where(weyl: Program) -> None:
     assert told["jobs"] == 5000
     assert [each["jobs"] for each in told["classes"]] == [5000]
     assert len(told["inputs"]) == 10
+    assert told["inputs"][0]["events"] == {"class": "File", "basename": "events", "size": 1}
     text = weyl(*words, "-o", "table").stdout
     assert text.startswith("reco.cwl: 5,000 jobs, workflow ")
     assert weyl("jobs", "search", "--where", f"WorkflowID = {told['workflow_id']}", "-q").stdout == ""

@@ -37,7 +37,7 @@ def test_lines_are_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     found = read_objects([file])
     assert [to_json(each.value) for each in found] == ['{"a":1.50}', '{"a":9007199254740993}']
     assert found[1].origin == f"{file}, line 3"
-    with pytest.raises(UsageFault, match=r"line 1: it is no JSON object"):
+    with pytest.raises(UsageFault, match=r"line 1: not a JSON object"):
         read_objects([write(tmp_path, "bad.jsonl", '{"a": NaN}\n')])
 
 
@@ -45,8 +45,8 @@ def test_lines_are_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     ("name", "text", "message"),
     [
         ("a.yml", "x: [1", r"a.yml:\d+:\d+: "),
-        ("a.yml", "- 1\n", "is no input object"),
-        ("a.json", "3", "is no input object"),
+        ("a.yml", "- 1\n", "is not an input object"),
+        ("a.json", "3", "is not an input object"),
         ("a.cwl", "cwlVersion: v1.2\nclass: Workflow\n", "is a workflow, not inputs"),
     ],
 )

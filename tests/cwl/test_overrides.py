@@ -48,9 +48,9 @@ def test_lists_take_the_types_of_their_inputs() -> None:
     [
         (["energy"], "dotproduct", "is not an input and its values"),
         (["energy=1", "energy=2"], "dotproduct", "is not an input and its values"),
-        (["energy=1,x"], "dotproduct", "'x' is no number"),
+        (["energy=1,x"], "dotproduct", "'x' is not a number"),
         (["energi=1"], "dotproduct", "no input 'energi'"),
-        (["energy=[1"], "dotproduct", "is no JSON list"),
+        (["energy=[1"], "dotproduct", "is not a JSON list"),
         (["energy=1,2", "name=a"], "dotproduct", r"unequal length \(energy: 2, name: 1\)"),
         (["energy=1"], "nested_crossproduct", "there is no 'nested_crossproduct'"),
     ],

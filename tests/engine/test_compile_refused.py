@@ -42,7 +42,7 @@ REFUSED: list[tuple[str, str, str, int, int, str]] = [
     ("a: &a [x]\nb: [" + "*a, " * 1_001 + "]\n", "too-large", "", 2, 4_005, "more than 1,000 aliases"),
     ("just text\n", "not-cwl", "", 1, 1, "has no class"),
     ("cwlVersion: v1.2\n", "not-cwl", "", 1, 1, "there is no class"),
-    ("cwlVersion: v1.2\nclass: ComandLineTool\n", "not-cwl", "/class", 2, 1, "'ComandLineTool' is no class"),
+    ("cwlVersion: v1.2\nclass: ComandLineTool\n", "not-cwl", "/class", 2, 1, "'ComandLineTool' is not a class"),
     ("cwl:tool: x.cwl\nclass: Workflow\n", "not-cwl", "", 1, 1, "has no class"),
     ("class: Workflow\n", "cwl-version", "", 1, 1, "there is no cwlVersion"),
     ("class: Workflow\ncwlVersion: v1.3.0-dev1\n", "cwl-version", "/cwlVersion", 2, 1, "version v1.3.0-dev1"),

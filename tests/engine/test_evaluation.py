@@ -112,8 +112,8 @@ def test_a_default_of_the_document_is_the_file_of_its_bundle() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("$(inputs.n / 0)", "the result is no number: Infinity"),
-        ("$(inputs.m * 2)", "the result is no number: NaN"),
+        ("$(inputs.n / 0)", "the result is not a number: Infinity"),
+        ("$(inputs.m * 2)", "the result is not a number: NaN"),
         ("$(inputs.m.length)", "TypeError"),
         ("${ throw new Error('no'); }", "Error: no"),
         ("$(1 +)", "SyntaxError"),

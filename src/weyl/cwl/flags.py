@@ -41,6 +41,7 @@ class _Given:
 def parse(words: Sequence[str], schema: Schema, directory: Path) -> dict[str, Any]:
     """Return the input object that the words after `--` describe; paths begin in `directory`."""
     values: dict[str, Any] = {}
+    misfits: list[str] = []
     for path, (name, texts, leaf) in _collected(words, schema).items():
         where = values
         for part in path[:-1]:
@@ -50,7 +51,9 @@ def parse(words: Sequence[str], schema: Schema, directory: Path) -> dict[str, An
         try:
             where[path[-1]] = _value(texts, leaf, directory)
         except _Misfit as misfit:
-            raise FlagFault(f"--{name}: {misfit}") from misfit
+            misfits.append(f"--{name}: {misfit}")
+    if misfits:
+        raise FlagFault("\n  ".join(misfits))
     return values
 
 
@@ -84,7 +87,7 @@ def _split(words: Sequence[str], schema: Schema) -> Iterator[_Given]:
         word = words[position]
         position += 1
         if not word.startswith("--") or word == "--":
-            raise FlagFault(f"{word!r} is no flag: write --NAME VALUE, as `-- --help` shows them.")
+            raise FlagFault(f"{word!r} is not a flag: write --NAME VALUE, as `-- --help` shows them.")
         name, equals, value = word[2:].partition("=")
         if equals:
             yield _Given(name, value)
@@ -190,7 +193,7 @@ def _single(text: str, branches: Sequence[Schema], directory: Path) -> Any:
             return _read(text, branch, directory)
         except _Misfit as misfit:
             reasons.append(str(misfit))
-    raise _Misfit(" or ".join(dict.fromkeys(reasons)) or f"{text!r} is no value of it.")
+    raise _Misfit(" or ".join(dict.fromkeys(reasons)) or f"{text!r} is not a value of it.")
 
 
 def _fits(text: str, branch: Schema, directory: Path) -> bool:
@@ -242,7 +245,7 @@ def _place(text: str, kind: str, directory: Path) -> dict[str, Any]:
 
 def _integer(text: str, schema: Schema) -> int:
     if not re.fullmatch(r"[+-]?[0-9]+", text):
-        raise _Misfit(f"{text!r} is no whole number.")
+        raise _Misfit(f"{text!r} is not a whole number.")
     number = int(text)
     low, high = schema.get("minimum", number), schema.get("maximum", number)
     if not low <= number <= high:
@@ -254,9 +257,9 @@ def _number(text: str, schema: Schema) -> float | int:
     try:
         number = float(text)
     except ValueError as error:
-        raise _Misfit(f"{text!r} is no number.") from error
+        raise _Misfit(f"{text!r} is not a number.") from error
     if not math.isfinite(number) or "_" in text:
-        raise _Misfit(f"{text!r} is no number.")
+        raise _Misfit(f"{text!r} is not a number.")
     return int(text) if re.fullmatch(r"[+-]?[0-9]+", text) else number
 
 
@@ -274,7 +277,7 @@ def _null(text: str, schema: Schema) -> None:
 def _object(text: str, schema: Schema) -> Any:
     value = _any(text) if text.lstrip().startswith("{") else None
     if not isinstance(value, dict):
-        raise _Misfit(f"{text!r} is no record: give its fields, or all of it in JSON.")
+        raise _Misfit(f"{text!r} is not a record: give its fields, or all of it in JSON.")
     return value
 
 

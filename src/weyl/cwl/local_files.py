@@ -80,6 +80,16 @@ class Localised:
         return _filled(self.value, Member.literal)
 
 
+def unfilled(value: Any) -> Any:
+    """Return what a server says of emptied files without the contents that they do not have."""
+    if isinstance(value, list):
+        return [unfilled(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    is_emptied = value.get("class") == "File" and value.get("contents") == "" and value.get("size")
+    return {key: unfilled(item) for key, item in value.items() if not (is_emptied and key == "contents")}
+
+
 def localise(value: Any, directory: Path, schema: Mapping[str, Any] = NO_SCHEMA) -> Localised:
     """Mark the local files of an input object; relative names begin in `directory`.
 

@@ -136,7 +136,7 @@ class Sources:
         written = root.get("class")
         if written is None:
             return self.problem("not-cwl", "there is no class, such as `class: CommandLineTool`", path, "")
-        detail = f"{written!r} is no class that can be run"
+        detail = f"{written!r} is not a class that can be run"
         return self.problem("not-cwl", detail, path, "/class", did_you_mean=nearest(str(written), PROCESSES))
 
     def _of_graph(self, root: Mapping[str, Any], path: str) -> tuple[str, Mapping[str, Any]]:

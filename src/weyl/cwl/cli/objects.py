@@ -66,7 +66,7 @@ def _lines(text: str, origin: str, directory: Path) -> Iterator[InputObject]:
         try:
             value = json.loads(line, parse_float=_written, parse_constant=_refuse)
         except ValueError as error:
-            raise UsageFault(f"{origin}, line {number}: it is no JSON object.", hint=NOTHING_DONE) from error
+            raise UsageFault(f"{origin}, line {number}: not a JSON object.", hint=NOTHING_DONE) from error
         yield _checked(value, f"{origin}, line {number}", directory)
 
 
@@ -78,14 +78,14 @@ def _written(text: str) -> WrittenFloat:
 
 
 def _refuse(word: str) -> float:
-    raise ValueError(f"{word} is no JSON")
+    raise ValueError(f"{word} is not JSON")
 
 
 def _checked(value: Any, origin: str, directory: Path) -> InputObject:
     if value is None:
         value = {}
     if not isinstance(value, dict):
-        raise UsageFault(f"{origin} is no input object, which maps names of inputs to values.", hint=NOTHING_DONE)
+        raise UsageFault(f"{origin} is not an input object, which maps names of inputs to values.", hint=NOTHING_DONE)
     if value.get("class") in ("CommandLineTool", "ExpressionTool", "Workflow"):
         raise UsageFault(f"{origin} is a workflow, not inputs for one.", hint="Submit workflows one by one.")
     return InputObject(value, origin, directory)

@@ -19,7 +19,7 @@ def range_of(text: str) -> tuple[dict[str, Any], int]:
     """Return the fields of a request for `P=END` or `P=A:B[:STEP]`, and how many jobs they make."""
     read = RANGE.fullmatch(text)
     if read is None:
-        raise UsageFault(f"--range {text!r} is no range.", hint="Write --range seed=1000 or --range seed=1:1001:2.")
+        raise UsageFault(f"--range {text!r} is not a range.", hint="Write --range seed=1000 or --range seed=1:1001:2.")
     start, end = int(read["first"] or 0), int(read["end"] or read["last"])
     step = int(read["step"] or 1)
     if step == 0:
@@ -59,7 +59,7 @@ def _values(name: str, text: str, schema: Mapping[str, Any]) -> list[Any]:
         try:
             values = json.loads(text)
         except ValueError as error:
-            raise UsageFault(f"--scatter {name}: {text!r} is no JSON list.", hint="") from error
+            raise UsageFault(f"--scatter {name}: {text!r} is not a JSON list.", hint="") from error
         return list(values)
     try:
         return values_of(name, text.split(","), schema, Path.cwd())

@@ -111,6 +111,7 @@ class Source:
     def located(self, problems: Iterable[WorkflowProblem | Problem]) -> list[dict[str, Any]]:
         """Return problems in the order of their places, with local files as they are named from here."""
         told = [dict(each if isinstance(each, Mapping) else each.model_dump(exclude_none=True)) for each in problems]
+        told = [_of_options(each) for each in told]
         # What is wrong with inputs has no line, and comes last.
         told.sort(key=lambda each: (each.get("line") is None, each.get("file") or "", each.get("line") or 0))
         return [{**each, "file": self._from_here(each["file"])} if each.get("file") else each for each in told]
@@ -186,6 +187,15 @@ def _line(problem: Problem, name: str) -> str:
     near = f"; did you mean {problem['did_you_mean']}?" if problem.get("did_you_mean") else ""
     code = f" ({problem['code']})" if problem.get("code") else ""
     return one_line(f"{place + ': ' if place else ''}{kind}{problem.get('detail', '')}{near}{code}")
+
+
+def _of_options(problem: dict[str, Any]) -> dict[str, Any]:
+    """Name the option that gave a field of the request, where that is wrong."""
+    head, *rest = str(problem.get("pointer") or "").lstrip("/").split("/")
+    option = {"hints": "--hint", "scatter": "--scatter"}.get(head, "--range" if head.startswith("range_") else None)
+    if option is None or problem.get("file") or "index" in problem:
+        return problem
+    return {**problem, "origin": " ".join([option, ".".join(rest)]).strip(), "pointer": ""}
 
 
 def _with_origin(problem: Problem, origins: Sequence[str]) -> Problem:

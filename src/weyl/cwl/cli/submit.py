@@ -17,7 +17,7 @@ from weyl.cwl.cli.overrides import hint_values, range_of, scatter_lists
 from weyl.cwl.cli.sources import Source, is_cwl_file, open_source
 from weyl.cwl.cli.words import FLAGS, FlagsCommand, Hint
 from weyl.cwl.flags import help_text, wants_help
-from weyl.cwl.local_files import Localised
+from weyl.cwl.local_files import Localised, unfilled
 from weyl.jobs.cli import submit as jobs_submit
 from weyl.jobs.cli.follow import follow_output, wait_for
 from weyl.jobs.cli.submit import DryRun, Follow, JobGroup, Key, SubmitGroup, Wait, span
@@ -190,7 +190,7 @@ def _rehearsed(session: Session, order: Order) -> Result:
         session.client.send(calls.rehearse_cwl_jobs(inputs=inputs, options=options, **reference))
         for inputs, options in _bodies(order, values)
     ]
-    whole = dict(answers[0])
+    whole = {**answers[0], "inputs": unfilled(answers[0]["inputs"])}
     for answer in answers[1:]:
         whole["jobs"] += answer["jobs"]
         for name in ("problems", "classes"):
@@ -204,9 +204,11 @@ def preview(answer: Mapping[str, Any], name: str) -> str:
     lines = [f"{name}: {jobs:,} job{'' if jobs == 1 else 's'}, workflow {answer['workflow_id'] or answer['bundle_id']}"]
     for each in answer["classes"]:
         sites = ", ".join(each["sites"]) or "no site"
-        lines.append(f"{each['jobs']:,} of them need {to_json(each['requirements'])}: {sites}")
+        need = "needs" if each["jobs"] == 1 else "need"
+        lines.append(f"{each['jobs']:,} of them {need} {to_json(each['requirements'])}: {sites}")
         lines += [f"  {each['verdict']}"] if each.get("verdict") else []
-    lines += [f"Warning: {each['detail']}" for each in answer["problems"]]
+    verdicts = [each.get("verdict") for each in answer["classes"]]
+    lines += [f"Warning: {each['detail']}" for each in answer["problems"] if each["detail"] not in verdicts]
     shown = [to_json(each) for each in answer["inputs"] if each]
     lines += ["First input objects:", *(f"  {text[:200]}" for text in shown)] if shown else []
     return "\n".join(lines)
