@@ -85,6 +85,24 @@ REFUSED: list[tuple[str, str, str, int, int, str]] = [
         tool("requirements: {ResourceRequirement: {coresMin: '${return 1}'}}\n"),
         *("invalid", "/requirements/ResourceRequirement/coresMin", 7, 38, "InlineJavascriptRequirement"),
     ),
+    (
+        tool("requirements: {dirac:Job: {}}\n$namespaces: {dirac: 'https://diracgrid.org/cwl#'}\n"),
+        *("unsupported-requirement", "/requirements/dirac:Job", 7, 16, "put it below hints"),
+    ),
+    (
+        "cwlVersion: v1.2\nclass: CommandLineTool\ninputs: []\noutput: []\n",
+        *("invalid", "", 1, 1, "field 'outputs' is missing, or neither a mapping nor a list"),
+    ),
+    (
+        textwrap.dedent(step("tool.cwl")).replace("out: [o]", "out: [o, All]"),
+        *(
+            "invalid",
+            "/steps/s/out/1",
+            7,
+            28,
+            "Workflow step output 'All' does not correspond to tool output (expected 'o')",
+        ),
+    ),
     (tool("stdot: x\n"), "invalid", "/stdot", 7, 1, "invalid field 'stdot'"),
     (tool("stdin: 4\n"), "invalid", "/stdin", 7, 1, "the 'stdin' field is not valid"),
     (

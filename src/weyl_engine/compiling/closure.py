@@ -29,6 +29,7 @@ STANDARD = frozenset(
         "WorkReuse",
     }
 )
+DIRAC = "https://diracgrid.org/cwl#"
 CUDA = "http://commonwl.org/cwltool#CUDARequirement"
 MPI = "http://commonwl.org/cwltool#MPIRequirement"
 EXTENSIONS = frozenset({CUDA, MPI})
@@ -168,6 +169,8 @@ class Closure:
 
 def unsupported(name: str) -> str:
     """Return the words for a requirement of a class that nobody here fulfils."""
+    if name.startswith(("dirac:", DIRAC)):
+        return f"{name} stands below requirements: put it below hints, so that other runners can pass it by"
     return f"{name} is required and not supported; as a hint it would be ignored"
 
 

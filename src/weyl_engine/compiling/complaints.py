@@ -20,6 +20,7 @@ _ON_THE_WAY = re.compile(
 # Lines that begin a fault, however far they are indented.
 _FRESH = re.compile(r"Step is missing|Workflow step output|Source ")
 _INVALID_FIELD = re.compile(r"invalid field ['`](.+?)['`], expected one of: (.*)")
+_SECTION = re.compile(r'^"(\w+)" section is not valid\.?$')
 _UNKNOWN = re.compile(r"(references unknown identifier ['`].*?['`]), tried .*")
 _ADDRESS = re.compile(rf"{SCHEME}:/")
 _LOADERS_NAMES = (
@@ -69,6 +70,9 @@ def _grow(root: _Line, text: str) -> None:
         if not written.strip():
             continue
         last, made = open_[-1], _read(written)
+        # Of an output of a step that its tool does not have, the other half stands where the tool is.
+        if made.words.startswith("tool output (expected") and last.words.startswith("Workflow step output"):
+            made.path = None
         if made.path is None and not made.bullet and last is not root and not _ON_THE_WAY.match(last.words):
             last.words += f" {made.words}"
             continue
@@ -119,6 +123,7 @@ def _problem(chain: list[_Line], sources: Sources, code: str) -> Problem:
     detail = (
         _UNKNOWN.sub(r"\1", words) if near is None else f"invalid field {unknown_field[1]!r}" if unknown_field else ""
     )
+    detail = _SECTION.sub(r"field '\1' is missing, or neither a mapping nor a list", detail)
     if not placed:
         return Problem(code, detail, "", sources.bundle.entry, 1, 1)
     # Where two ends do not fit, the second is the one that was chosen.

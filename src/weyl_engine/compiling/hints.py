@@ -3,12 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from weyl_engine.compiling.closure import expanded
+from weyl_engine.compiling.closure import DIRAC, expanded
 from weyl_engine.compiling.problems import Problem
 from weyl_engine.compiling.sources import Sources, entries
 from weyl_engine.yaml12 import escaped
-
-DIRAC = "https://diracgrid.org/cwl#"
 
 
 class Hints:

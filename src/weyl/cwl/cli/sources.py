@@ -112,8 +112,7 @@ class Source:
         """Return problems in the order of their places, with local files as they are named from here."""
         told = [dict(each if isinstance(each, Mapping) else each.model_dump(exclude_none=True)) for each in problems]
         told = [_of_options(each) for each in told]
-        # What is wrong with inputs has no line, and comes last.
-        told.sort(key=lambda each: (each.get("line") is None, each.get("file") or "", each.get("line") or 0))
+        told.sort(key=_order)
         return [{**each, "file": self._from_here(each["file"])} if each.get("file") else each for each in told]
 
     def _from_here(self, file: str) -> str:
@@ -187,6 +186,12 @@ def _line(problem: Problem, name: str) -> str:
     near = f"; did you mean {problem['did_you_mean']}?" if problem.get("did_you_mean") else ""
     code = f" ({problem['code']})" if problem.get("code") else ""
     return one_line(f"{place + ': ' if place else ''}{kind}{problem.get('detail', '')}{near}{code}")
+
+
+def _order(problem: Problem) -> tuple[Any, ...]:
+    """Sort errors before warnings, and what has no line, as what is wrong with inputs, after what has."""
+    line = problem.get("line")
+    return problem.get("severity") == "warning", line is None, problem.get("file") or "", line or 0
 
 
 def _of_options(problem: dict[str, Any]) -> dict[str, Any]:
