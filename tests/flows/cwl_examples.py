@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,13 @@ NAMES = sorted(path.stem for path in EXAMPLES.glob("*.cwl"))
 
 def plain(name: str, directory: Path) -> Any:
     """Run an example with plain cwltool and return its outputs, with digests in place of files."""
+    return plain_run([str(EXAMPLES / f"{name}.cwl"), str(EXAMPLES / f"{name}.yml")], directory)
+
+
+def plain_run(words: Sequence[str], directory: Path) -> Any:
+    """Run a document, with inputs or without, with plain cwltool and return its outputs, as `contents` does."""
     command = [sys.executable, "-m", "cwltool", "--quiet", "--no-container", "--outdir", str(directory)]
-    words = [*command, str(EXAMPLES / f"{name}.cwl"), str(EXAMPLES / f"{name}.yml")]
-    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run([*command, *words], capture_output=True, text=True, check=True, timeout=120)
     return contents(json.loads(done.stdout))
 
 
