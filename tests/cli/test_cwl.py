@@ -211,7 +211,7 @@ def test_several_files_become_a_bundle_that_can_be_named(weyl: Program, server: 
     done = weyl("jobs", "submit", "flow.cwl", "-q", "--", "--seed", "1")
     assert done.returncode == 0, done.stderr
     pushed = weyl("workflows", "push", "flow.cwl", "-q").stdout.strip()
-    again = weyl("jobs", "submit", "cwl", pushed, "-q", "--", "--seed", "2")
+    again = weyl("jobs", "submit", pushed, "-q", "--", "--seed", "2")
     assert inputs(server, [*ids_of(done.stdout), *ids_of(again.stdout)]) == [{"seed": 1}, {"seed": 2}]
     shown = json.loads(weyl("workflows", "show", pushed, "-o", "json").stdout)
     assert (shown["bundle_id"], sorted(shown["manifest"]["files"])) == (pushed, ["flow.cwl", "tools/reco.cwl"])

@@ -14,7 +14,7 @@ from weyl.client.results import Document, Ids, Parts, Result, Text
 from weyl.cwl import calls
 from weyl.cwl.cli.objects import Carrier, InputObject, flag_values, found, has_files, over_all, read_objects
 from weyl.cwl.cli.overrides import hint_values, range_of, scatter_lists
-from weyl.cwl.cli.sources import Source, is_cwl_file, open_source
+from weyl.cwl.cli.sources import STORED, Source, is_cwl_file, open_source
 from weyl.cwl.cli.words import FLAGS, FlagsCommand, Hint
 from weyl.cwl.flags import help_text, wants_help
 from weyl.cwl.local_files import Localised, unfilled
@@ -33,14 +33,17 @@ class WorkflowSubmitGroup(SubmitGroup):
     """Takes CWL documents, too, where other groups take the name of a command."""
 
     def kind_of(self, args: list[str]) -> str:
-        """Return `cwl` if one of the words is a file in CWL."""
+        """Return `cwl` if one of the words is a file in CWL, or the id of a stored workflow."""
         words = args[: args.index("--")] if "--" in args else args
-        return "cwl" if any(is_cwl_file(word) for word in words) else super().kind_of(args)
+        is_workflow = any(STORED.fullmatch(word) or is_cwl_file(word) for word in words)
+        return "cwl" if is_workflow else super().kind_of(args)
 
 
 app = typer.Typer(
     cls=WorkflowSubmitGroup,
     help="""Submits jobs described in files, in JDL or CWL, or a command line.
+
+Options of jobs in CWL: weyl jobs submit cwl --help
 
 Example: weyl jobs submit job.jdl
 """,
