@@ -109,6 +109,7 @@ def test_outputs_are_fetched_and_told(alice: User, tmp_path: Path) -> None:
         counts = row["Outputs"]["counts"]
         digest = hashlib.sha1(Path(counts["path"]).read_bytes()).hexdigest()
         assert counts["checksum"] == f"sha1${digest}"
+    assert f"among its outputs: weyl jobs output {ids[0]}" in weyl(alice, "jobs", "logs", ids[0]).stderr
 
 
 def test_a_killed_runner_leaves_no_running_job(stack: Stack, alice: User) -> None:

@@ -208,7 +208,7 @@ def logs(
         raise UsageFault("`logs` shows one job at a time.", hint=f"As: weyl jobs logs {job_id}")
     if follow:
         return Text(follow_output(session, job_id, stderr=stderr, raise_failure=False))
-    [row] = find(session, [job_id], ("Status", "MinorStatus", "ApplicationStatus"))
+    [row] = find(session, [job_id], ("Status", "MinorStatus", "ApplicationStatus", "WorkflowID"))
     if row["Status"] in ENDED:
         text = final_output(session, job_id, stderr=stderr)
         if text is None:
@@ -259,6 +259,8 @@ def _instead_of_output(session: Session, row: dict[str, Any], *, stderr: bool) -
         session.say(f"Job {job_id} is {status} ({reason}) and wrote nothing to its standard {stream}.")
         if not stderr and status not in GOOD:
             session.say(f"See its standard error: weyl jobs logs --stderr {job_id}")
+        elif not stderr and row["WorkflowID"]:
+            session.say(f"What its tools wrote into files is among its outputs: weyl jobs output {job_id}")
         return ""
     text = None if stderr else running_output(session, job_id)
     if text is None:
