@@ -125,6 +125,7 @@ def test_the_line_is_that_of_the_field() -> None:
         (hint({"legacy_jdl": "x"}), "old-hint", "requirements_template"),
         (hint({"matcher": ["x"]}), "old-hint", "requirements_template"),
         (hint({}, "scheduling"), "old-hint", "dirac:Job"),
+        (hint({}, iri="https://diracgrid.org/cwlJob", written="dirac:Job"), "schema", None),
         (hint({}, iri="https://dirac.org/schemas/metadata.json#execution-hooks", written="dirac:execution-hooks"),
          "old-hint", "dirac:Job"),
         (hint({}, "Production"), "wrong-route", None),

@@ -148,6 +148,9 @@ def _not_ours(each: Written) -> Iterator[Problem]:
         guess = nearest(last, known)
         hint = None if guess is None else f"dirac:{guess}"
         yield each.fault("schema", f"{each.word} is not a hint of weyl", did_you_mean=hint)
+    elif each.word.startswith("dirac:"):
+        told = f"{each.word} is {each.iri}, which no runner knows: in $namespaces, dirac must be {NAMESPACE}"
+        yield each.fault("schema", told)
 
 
 def _faults(each: Written, error: ValidationError, model: type[BaseModel]) -> Iterator[Problem]:
