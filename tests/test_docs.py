@@ -25,8 +25,9 @@ from weyl.builtin import BUILTIN
 from weyl.cli.options import PARAMETERS
 from weyl.cli.tree import root_command
 from weyl.client.errors import UsageFault
-from weyl.config.models import Config, merge_below
+from weyl.config.models import Config
 from weyl.config.operations import Operations
+from weyl.config.section import merge_below
 from weyl.config.source import parse_config
 from weyl.descriptions import jdl, parametric
 from weyl.descriptions.attributes import KNOWN

@@ -18,6 +18,16 @@ JOB_HINTS = {
     " list of 2 to 8 alternatives.",
 }
 
+STORAGE_ELEMENT = {
+    "Status": "Statuses for every VO that does not say otherwise.",
+    "Medium": "`disk`, or `tape`: what is on tape is staged before a job may read it.",
+    "VOs": "VOs that may use it; every VO if left out.",
+    "Checksums": "Checksums that the storage can tell and is believed: `adler32`, `md5`, `sha1`, `sha256`. Where it"
+    " tells none that a file has, weyl reads the file back.",
+    "PathMax": "Longest path that it keeps, in bytes.",
+    "Endpoints": "Its doors, in order of preference; at most 16.",
+}
+
 MEANINGS: dict[str, dict[str, str]] = {
     "Config": {
         "DIRAC": "The installation as a whole.",
@@ -230,13 +240,41 @@ MEANINGS: dict[str, dict[str, str]] = {
     "Resources": {
         "Computing": "Platforms.",
         "Sites": "Sites by name.",
-        "StorageElements": "Storage elements by name; keys beside `Status` are kept as they are.",
+        "StorageElementBases": "What several storage elements share, by the name that their `Base` gives.",
+        "StorageElements": "[Storage elements](storage-elements.md) by name.",
         "FTS": "Transfer servers by name; keys beside `Status` are kept as they are.",
     },
+    "StorageElementBase": STORAGE_ELEMENT,
     "StorageElement": {
-        "Status": "Statuses for every VO that does not say otherwise.",
+        **STORAGE_ELEMENT,
+        "Base": "One of `StorageElementBases`: what it says counts where this element says nothing.",
         "Sites": "Sites where its files can be read as local ones.",
-        "Medium": "`disk`, or `tape`: what is on tape is staged before a job may read it.",
+    },
+    "Endpoint": {
+        "Name": "What the door is called in messages; unique in the element.",
+        "Protocol": "`s3`, `https` (WebDAV), `file` (a mounted directory), or that of a driver of an extension.",
+        "URL": "`https://host:port`, without a path; none for `file`.",
+        "Path": "The directory that everything lies below.",
+        "VOPaths": "Other directories for single VOs, by their name.",
+        "Bucket": "The bucket of `s3`.",
+        "Region": "The region that requests to `s3` are signed for.",
+        "Credentials": "Directory in `WEYL_CREDENTIALS_DIRECTORY` with `s3-key`, or an `oauth-client` for `Issuer`.",
+        "CA": "File, or directory with hashed names, of certificate authorities; those of the machine if left out.",
+        "Access": "For what the door is used, and from where; for everything from everywhere if left out.",
+        "Auth": "How requests to `https` prove who sends them.",
+        "MakeDirectories": "Whether directories are made first, for servers that do not make them by themselves.",
+    },
+    "EndpointAccess": {
+        "Read": "`lan`: at the sites of the element. `wan`: from anywhere. Nothing: not through this door.",
+        "Write": "As `Read`, for storing files.",
+        "Remove": "As `Read`, for deleting files.",
+    },
+    "EndpointAuth": {
+        "Kind": "`token`, one for each path and operation, or `none`.",
+        "Audience": "The audience that the storage demands; every token is bound to it.",
+        "Profile": "The dialect of the tokens: `wlcg`, or `scitokens`.",
+        "Issuer": "URL of the VO's issuer, asked with client credentials; weyl's own issuer if left out.",
+        "BasePath": "The directory that paths in tokens are relative to; that of the VO if left out.",
     },
     "InputDataOptions": {
         "Catalog": "File catalogue: `static`, which is `Files`, or that of an extension; none: jobs with files fail.",

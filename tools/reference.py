@@ -32,7 +32,9 @@ PLACES = {
     "Sites": "<site>",
     "CEs": "<CE>",
     "Queues": "<queue>",
+    "StorageElementBases": "<base>",
     "StorageElements": "<SE>",
+    "Endpoints": "<endpoint>",
     "FTS": "<server>",
     "PerSite": "<site>",
     "PerJobType": "<job type>",
@@ -95,6 +97,8 @@ def sections(model: type[BaseModel], path: str) -> Iterator[tuple[str, type[Base
             if isinstance(plain, type) and issubclass(plain, BaseModel):
                 step = f"{alias}.{PLACES[alias]}" if is_named else alias
                 yield from walk(plain, f"{path}.{step}".lstrip("."))
+            elif get_origin(plain) is list and getattr(get_args(plain)[0], "__name__", "") in MEANINGS:
+                yield from walk(get_args(plain)[0], f"{path}.{alias}.{PLACES[alias]}".lstrip("."))
 
     yield from walk(model, path)
 

@@ -60,7 +60,7 @@ async def _open_ground(services: Services, settings: Settings, extension: Extens
     config = ConfigStore(
         settings.config_url,
         check_every_s=settings.config_check_every_s,
-        model=with_sections(extension.sections, extension.payload_commands),
+        model=with_sections(extension.sections, extension.payload_commands, extension.storage),
     )
     await config.start()
     stack.push_async_callback(config.stop)

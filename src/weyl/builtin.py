@@ -20,6 +20,8 @@ from weyl.pilots.room import ROOM as PILOTS
 from weyl.preparation.room import ROOM as PREPARATION
 from weyl.resource_status.room import ROOM as RESOURCE_STATUS
 from weyl.sandboxes.room import ROOM as SANDBOXES
+from weyl.storage.drivers.known import KNOWN_STORAGE
+from weyl.storage.room import ROOM as STORAGE
 from weyl.task_queues.room import ROOM as TASK_QUEUES
 from weyl.tasks.room import ROOM as TASKS
 from weyl.web.room import ROOM as WEB
@@ -29,6 +31,7 @@ ROOMS = [
     CONFIG,
     AUTH,
     RESOURCE_STATUS,
+    STORAGE,
     SANDBOXES,
     TASK_QUEUES,
     JOBS,
@@ -45,7 +48,13 @@ ROOMS = [
 
 def extension_of(rooms: list[Room]) -> Extension:
     """Return rooms as one extension, with the built-in drivers and plugins."""
-    return Extension(name="weyl", **merged(Room, rooms), compute_elements=KNOWN_DRIVERS, catalogs=KNOWN_CATALOGS)
+    return Extension(
+        name="weyl",
+        **merged(Room, rooms),
+        compute_elements=KNOWN_DRIVERS,
+        catalogs=KNOWN_CATALOGS,
+        storage=KNOWN_STORAGE,
+    )
 
 
 BUILTIN = extension_of(ROOMS)

@@ -328,7 +328,7 @@ def _command_problems() -> Iterator[str]:
 def _config_problems(file: Path, extensions: Sequence[Extension]) -> list[str]:
     try:
         whole = activate(extensions)
-        parse_config(file.read_text(), with_sections(whole.sections, whole.payload_commands))
+        parse_config(file.read_text(), with_sections(whole.sections, whole.payload_commands, whole.storage))
     except InvalidConfig as error:
         return [f"{file}: {problem}" for problem in error.problems]
     except (OSError, UnicodeDecodeError) as error:

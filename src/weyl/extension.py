@@ -26,6 +26,7 @@ from weyl.kit.services import Key
 from weyl.pilots.commands import PAYLOAD_COMMANDS, PayloadCommand, command_problems
 from weyl.pilots.compute_elements.driver import DRIVERS, DriverFactory
 from weyl.preparation.additions import PREPARATION_CHECKS, PreparationCheck
+from weyl.storage.drivers.driver import STORAGE_DRIVERS, StorageDriverFactory
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _PLACE = re.compile(r"[\w.]+:[\w./-]+")
@@ -149,6 +150,8 @@ class Extension(Room):
     """Hints of the community in CWL documents, by full IRI: checked by a model, they add attributes to the job."""
     catalogs: Mapping[str, CatalogFactory] = mapping("The file catalogue {}", key=CATALOGS)
     """File catalogues by the name that `Operations.<VO>.InputData.Catalog` uses; each process makes one of each."""
+    storage: Mapping[str, StorageDriverFactory] = mapping("The storage driver {}", key=STORAGE_DRIVERS)
+    """Drivers of storage elements by the name that `Protocol` of an endpoint in the configuration uses."""
     stagers: Mapping[str, StagerFactory] = mapping("The stager {}", key=STAGERS)
     """What brings files from tape to disk, by the name that `Operations.<VO>.InputData.Stager` uses."""
     job_references: Sequence[JobReferences] = sequence(key=REFERENCES)

@@ -133,7 +133,6 @@ def test_no_free_place_of_the_configuration_is_in_a_part(document: dict[str, Any
             "Operations.voa.Matching.Defaults",
             "Operations.voa.Tasks.Schedules.one.Arguments",
             "Resources.Sites.LCG.Alpha.org.CEs.ce.alpha.org.DriverOptions",
-            "Resources.StorageElements.one.SecretKey",
             "Resources.FTS.one.SecretKey",
         )
     } <= set(words)
@@ -144,10 +143,13 @@ def test_no_free_place_of_the_configuration_is_in_a_part(document: dict[str, Any
     assert SECRET not in part
 
 
+DOOR = {"Name": "s3", "Protocol": "s3", "URL": "https://s3", "Bucket": "files", "Credentials": SECRET}
+
+
 def test_a_part_is_a_configuration_with_what_is_declared_of_the_grid(document: dict[str, Any]) -> None:
     document["Resources"] |= {
         "Computing": {"OSCompatibility": {"x86_64-el9": ["x86_64-el8"]}},
-        "StorageElements": {"one": {"Sites": ["LCG.Alpha.org"], "Medium": "tape", "SecretKey": SECRET}},
+        "StorageElements": {"one": {"Sites": ["LCG.Alpha.org"], "Medium": "tape", "Endpoints": [DOOR]}},
         "FTS": {"F": {"Status": {"Status": "Banned"}, "Token": SECRET}},
     }
     config = Config.model_validate(document)
@@ -157,7 +159,7 @@ def test_a_part_is_a_configuration_with_what_is_declared_of_the_grid(document: d
     assert part.operations["voa"].input_data == config.operations["voa"].input_data
     assert part.resources.computing == config.resources.computing
     storage, server = part.resources.storage_elements["one"], part.resources.fts["F"]
-    assert (storage.sites, storage.medium, storage.model_extra) == (["LCG.Alpha.org"], "tape", {})
+    assert (storage.sites, storage.medium, storage.endpoints) == (["LCG.Alpha.org"], "tape", [])
     assert (server.status, server.model_extra) == (config.resources.fts["F"].status, {})
 
 

@@ -205,9 +205,9 @@ def test_each_platform_is_compatible_with_itself_and_other_keys_of_computing_are
     assert computing.os_compatibility == {"el9": frozenset({"el8", "el9"})}
 
 
-def test_storage_elements_keep_what_only_the_storage_room_understands() -> None:
-    config = parse_config(VO + "Resources: {StorageElements: {SE: {Protocols: [xroot]}}}\n")
-    assert config.model_dump(by_alias=True)["Resources"]["StorageElements"]["SE"]["Protocols"] == ["xroot"]
+def test_a_storage_element_without_doors_is_one_that_only_says_where_its_files_are() -> None:
+    element = parse_config(VO + "Resources: {StorageElements: {SE: {Sites: [], Medium: tape}}}\n").resources
+    assert (element.storage_elements["SE"].medium, element.storage_elements["SE"].endpoints) == ("tape", [])
 
 
 def test_python_names_are_no_keys_of_the_document() -> None:

@@ -9,7 +9,7 @@ from weyl.config.background import TaskOptions
 from weyl.config.operations import Operations
 from weyl.config.registry import Organisation
 from weyl.config.resources import Resources
-from weyl.config.section import Section
+from weyl.config.section import Section, merge_below
 
 DEFAULTS = "Defaults"
 S = TypeVar("S", bound=Section)
@@ -21,21 +21,13 @@ class Installation(Section):
     no_setup: bool = False
 
 
-def merge_below(upper: Any, lower: Any) -> Any:
-    """Lay `upper` over `lower`: mappings key by key, everything else as a whole."""
-    if upper is None:
-        return lower
-    if not isinstance(upper, dict) or not isinstance(lower, dict):
-        return upper
-    merged = {key: value for key, value in lower.items() if key not in upper}
-    return {key: merge_below(value, lower.get(key)) for key, value in upper.items()} | merged
-
-
 class Config(Section):
     """The configuration that a revision of the repository holds."""
 
     known_commands: ClassVar[frozenset[str] | None] = None
     """Names of the payload commands that are installed; None for those who check a file elsewhere."""
+    known_protocols: ClassVar[frozenset[str] | None] = None
+    """Protocols of the storage drivers that are installed; None as above."""
 
     dirac: Installation
     registry: dict[str, Organisation]
@@ -79,15 +71,21 @@ def _is_said(extensions: Any) -> bool:
     return bool(type(extensions).model_fields) if isinstance(extensions, Section) else bool(extensions)
 
 
-def with_sections(sections: Mapping[str, type[Section]], commands: Iterable[str] | None = None) -> type[Config]:
+def with_sections(
+    sections: Mapping[str, type[Section]],
+    commands: Iterable[str] | None = None,
+    protocols: Iterable[str] | None = None,
+) -> type[Config]:
     """Return the configuration with one section an extension, by its name, below `Extensions`; others are refused.
 
-    So are the names of payload commands that are not among `commands`, if these are given.
+    So are the names of payload commands that are not among `commands`, and the protocols of storage elements that are
+    not among `protocols`, if these are given.
     """
     fields: dict[str, Any] = {name: _field(model, name) for name, model in sections.items()}
     extensions = create_model("Extensions", __base__=Section, **fields)
     model = create_model("Config", __base__=Config, extensions=_field(extensions, "Extensions"))
     model.known_commands = None if commands is None else frozenset(commands)
+    model.known_protocols = None if protocols is None else frozenset(protocols)
     return model
 
 

@@ -53,7 +53,13 @@ def _without_members(organisation: Organisation) -> Organisation:
 
 def _for(resources: Resources, vo: str) -> Resources:
     sites = {name: _site_for(site, vo) for name, site in resources.sites.items() if site.serves(vo)}
-    return resources.model_copy(update={"sites": sites})
+    # Their doors are the server's: nodes are sent requests that are good for one file.
+    storage = {
+        name: element.model_copy(update={"endpoints": [], "base": None})
+        for name, element in resources.storage_elements.items()
+        if element.serves(vo)
+    }
+    return resources.model_copy(update={"sites": sites, "storage_elements": storage, "storage_element_bases": {}})
 
 
 def _site_for(site: Site, vo: str) -> Site:

@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from weyl.config.models import Config
+from weyl.config.storage_elements import places_of
 
 Place = tuple[int | str, ...]
 
@@ -21,6 +22,9 @@ def misfits(config: Config) -> Iterator[Misfit]:
     """Yield the names that do not fit together."""
     yield from _dangling(config)
     yield from _unknown_commands(config)
+    yield from _unknown_bases(config)
+    yield from _unknown_protocols(config)
+    yield from _same_places(config)
     yield from _doubled(config)
 
 
@@ -68,6 +72,41 @@ def _unknown_commands(config: Config) -> Iterator[Misfit]:
                 if name not in known:
                     at = ("Operations", vo, "CWL", "PerJobType", job_type, "Commands", index)
                     yield Misfit(at, f"is not a payload command of an installed extension{_nearest(name, known)}")
+
+
+def _unknown_bases(config: Config) -> Iterator[Misfit]:
+    """Yield the names of bases that are not there."""
+    bases = config.resources.storage_element_bases
+    for name, element in config.resources.storage_elements.items():
+        if element.base is not None and element.base not in bases:
+            at = ("Resources", "StorageElements", name, "Base")
+            yield Misfit(at, f"is not one of Resources.StorageElementBases{_nearest(element.base, bases)}")
+
+
+def _unknown_protocols(config: Config) -> Iterator[Misfit]:
+    """Yield the protocols that no installed driver speaks, where it is known which are installed."""
+    known = type(config).known_protocols
+    if known is None:
+        return
+    for name, element in config.resources.storage_elements.items():
+        for index, endpoint in enumerate(element.endpoints):
+            if endpoint.protocol not in known:
+                at = ("Resources", "StorageElements", name, "Endpoints", index, "Protocol")
+                near = _nearest(endpoint.protocol, known) or f"; there are {', '.join(sorted(known))}"
+                yield Misfit(at, f"is not the protocol of an installed driver{near}")
+
+
+def _same_places(config: Config) -> Iterator[Misfit]:
+    """Yield the doors behind which a VO finds the files of another element: each would delete the other's."""
+    for vo in config.registry:
+        taken: dict[tuple[str, str], str] = {}
+        for name, element in config.resources.storage_elements.items():
+            for index, place in enumerate(places_of(element, vo) if element.serves(vo) else ()):
+                first = taken.setdefault(place, name)
+                if first != name:
+                    elements = ("Resources", "StorageElements")
+                    message = f"is for {vo} the same place as {first}: two storage elements never share a directory"
+                    yield Misfit((*elements, name, "Endpoints", index), message, first=(*elements, first))
 
 
 def _nearest(name: str, known: Collection[str]) -> str:

@@ -5,7 +5,8 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from weyl.config.section import LossySection, OpenSection, Section, StringSet
-from weyl.config.status import StatusSetting, StorageStatus
+from weyl.config.status import StatusSetting
+from weyl.config.storage_elements import StorageElement, StorageElementBase, with_bases
 
 
 class Computing(LossySection):
@@ -112,18 +113,6 @@ class Site(Section):
         return self.vos is None or vo in self.vos
 
 
-Medium = Literal["disk", "tape"]
-
-
-class StorageElement(OpenSection):
-    """A storage element; its protocols and spaces are read by the storage room."""
-
-    # Where its files can be read as local ones; what is on tape must be staged before it can be read at all.
-    sites: list[str] = Field(default_factory=list)
-    medium: Medium = "disk"
-    status: StorageStatus | None = None
-
-
 class TransferServer(OpenSection):
     """A server of the file transfer service."""
 
@@ -135,5 +124,14 @@ class Resources(Section):
 
     computing: Computing = Computing()
     sites: dict[str, Site] = Field(default_factory=dict)
+    # Left out where nothing is said: the published document has no such section.
+    storage_element_bases: dict[str, StorageElementBase] = Field(
+        default_factory=dict, exclude_if=lambda value: not value
+    )
     storage_elements: dict[str, StorageElement] = Field(default_factory=dict)
     fts: dict[str, TransferServer] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spread_bases(cls, document: Any) -> Any:
+        return with_bases(document) if isinstance(document, dict) else document

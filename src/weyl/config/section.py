@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, model_valida
 
 # Words that the document spells in its own way; every other word of a Python name is capitalised.
 _WORDS = {
+    "ca": "CA",
     "ce": "CE",
     "ces": "CEs",
     "cpu": "CPU",
@@ -87,6 +88,16 @@ class LossySection(Section):
     """A section whose unknown keys are dropped, as the contract says for a few of them."""
 
     model_config = ConfigDict(extra="ignore")
+
+
+def merge_below(upper: Any, lower: Any) -> Any:
+    """Lay `upper` over `lower`: mappings key by key, everything else as a whole."""
+    if upper is None:
+        return lower
+    if not isinstance(upper, dict) or not isinstance(lower, dict):
+        return upper
+    merged = {key: value for key, value in lower.items() if key not in upper}
+    return {key: merge_below(value, lower.get(key)) for key, value in upper.items()} | merged
 
 
 def _in_order(values: Iterable[str]) -> list[str]:

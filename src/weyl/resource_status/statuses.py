@@ -77,7 +77,8 @@ def elements_of(config: Config, vo: str, kind: Kind) -> list[Element]:
         case Kind.FTS:
             return [Element(kind, name) for name in config.resources.fts]
         case Kind.STORAGE:
-            return [Element(kind, name, access) for name in config.resources.storage_elements for access in ACCESSES]
+            storage = config.resources.storage_elements
+            return [Element(kind, name, access) for name in storage if storage[name].serves(vo) for access in ACCESSES]
 
 
 def site_of(config: Config, element: Element) -> str | None:
@@ -137,6 +138,19 @@ def usable(config: Config, claims: Claims, vo: str, *, site: str, ce: str | None
             return Usable(f"{name}: draining: {state.drain.reason}")
         until = min(until or state.drain.until, state.drain.until)
     return Usable(until=until)
+
+
+def usable_storage(config: Config, claims: Claims, vo: str, se: str, access: str, *, now: datetime) -> Usable:
+    """Say whether a VO may use a storage element for a kind of access, and by when that must have ended."""
+    element = config.resources.storage_elements.get(se)
+    if element is None or not element.serves(vo):
+        return Usable(f"{se} is no storage element of {vo}")
+    state = _own_state(config, claims, Element(Kind.STORAGE, se, access), vo, now=now)
+    if not state.is_usable:
+        return Usable(f"{se} may not be used for {access}: {state.reason or state.status}")
+    if state.drain is not None and state.drain.until is None:
+        return Usable(f"{se} is draining: {state.drain.reason}")
+    return Usable(until=None if state.drain is None else state.drain.until)
 
 
 def _own_state(

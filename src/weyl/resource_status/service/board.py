@@ -15,7 +15,7 @@ from weyl.resource_status import queries
 from weyl.resource_status.claims import NO_CLAIMS, Claims
 from weyl.resource_status.models import Kind
 from weyl.resource_status.policy import Viewer
-from weyl.resource_status.statuses import Usable, usable, view
+from weyl.resource_status.statuses import Usable, usable, usable_storage, view
 
 CHANNEL = "weyl_status"
 """A notice on this channel says that claims have changed; the payload is the number of the change."""
@@ -60,6 +60,11 @@ class StatusBoard:
     def usable(self, vo: str, *, site: str, ce: str | None) -> Usable:
         """Say whether a VO may start work at a place now."""
         return usable(self.config.current().config, self._claims, vo, site=site, ce=ce, now=self._clock())
+
+    def usable_storage(self, vo: str, se: str, access: str) -> Usable:
+        """Say whether a VO may use a storage element for a kind of access now."""
+        config = self.config.current().config
+        return usable_storage(config, self._claims, vo, se, access, now=self._clock())
 
     def document(self, viewer: Viewer, kind: Kind) -> Document:
         """Return the document of one kind for one VO; none is written twice while nothing changes."""
