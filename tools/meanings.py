@@ -82,6 +82,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "Matching": "Which job a pilot gets.",
         "Pilots": "How pilots are sent.",
         "InputData": "Where input data are; see [Input data](configuration.md#input-data).",
+        "DataManagement": "Names, permissions and the trash of files.",
         "ResourceStatus": "What this VO says of sites and other elements.",
         "Tasks": "Background work that is done for each VO.",
         "Services": "Rescheduling, and what users see of others.",
@@ -282,6 +283,14 @@ MEANINGS: dict[str, dict[str, str]] = {
         "RemoteRead": "Whether jobs may read their data from anywhere, so that these do not decide where they run.",
         "StagedFor": "For how many seconds files that came from tape are taken to be on disk.",
         "Files": "Files, and directories (`/` at the end) with all that is below; the longest name that fits counts.",
+    },
+    "DataManagementOptions": {
+        "Roots": "Directories below which all files of the VO lie; default: `/<VO>`. Roots of two VOs never overlap.",
+        "UserHome": "Where a user may create files unasked; `{vo}`, `{user}` and the user's first letter, `{initial}`.",
+        "LFNPattern": "Regular expression of one component of a new name.",
+        "Permissions": "Who may do what: `directory` (the mode of the directory decides), `posix` (that of files too),"
+        " `open` (every member of the VO may read and write), or a rule of an extension.",
+        "TrashDays": "For how many days deleted files can be restored; 0: they are purged at once.",
     },
     "ListedFile": {
         "StorageElements": "Storage elements that have a replica.",

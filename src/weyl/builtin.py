@@ -11,6 +11,7 @@ from weyl.cwl.room import ROOM as CWL
 from weyl.extension import Extension, ExtensionConflict
 from weyl.failures.room import ROOM as FAILURES
 from weyl.file_catalog.drivers.known import KNOWN_CATALOGS
+from weyl.file_catalog.room import ROOM as FILE_CATALOG
 from weyl.jobs.room import ROOM as JOBS
 from weyl.kit.points import merged
 from weyl.kit.room import Room
@@ -31,6 +32,7 @@ ROOMS = [
     CONFIG,
     AUTH,
     RESOURCE_STATUS,
+    FILE_CATALOG,
     STORAGE,
     SANDBOXES,
     TASK_QUEUES,

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from weyl.config.background import TaskOptions
 from weyl.config.cwl import CWLOptions
+from weyl.config.data_management import DataManagementOptions
 from weyl.config.input_data import InputDataOptions
 from weyl.config.retries import Retry
 from weyl.config.section import FreeSection, LossySection, Number, Section
@@ -174,6 +175,7 @@ class Operations(Section):
     job_description: JobDescription = JobDescription()
     input_data_policy: InputDataPolicy = InputDataPolicy()
     input_data: InputDataOptions = InputDataOptions()
+    data_management: DataManagementOptions = DataManagementOptions()
     services: ServiceOptions = ServiceOptions()
     matching: Matching = Matching()
     job_health: JobHealth = JobHealth()
@@ -185,7 +187,6 @@ class Operations(Section):
 
     cloud: FreeSection = None
     data_consistency: FreeSection = None
-    data_management: FreeSection = None
     e_mail: FreeSection = None
     gaudi_execution: FreeSection = None
     hospital: FreeSection = None

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from difflib import get_close_matches
+from itertools import pairwise
 from typing import NamedTuple
 
 from weyl.config.models import Config
@@ -26,6 +27,7 @@ def misfits(config: Config) -> Iterator[Misfit]:
     yield from _unknown_protocols(config)
     yield from _same_places(config)
     yield from _doubled(config)
+    yield from _shared_roots(config)
 
 
 def _doubled(config: Config) -> Iterator[Misfit]:
@@ -107,6 +109,20 @@ def _same_places(config: Config) -> Iterator[Misfit]:
                     elements = ("Resources", "StorageElements")
                     message = f"is for {vo} the same place as {first}: two storage elements never share a directory"
                     yield Misfit((*elements, name, "Endpoints", index), message, first=(*elements, first))
+
+
+def _shared_roots(config: Config) -> Iterator[Misfit]:
+    """Yield the roots of files that lie below, or are, those of another VO."""
+    roots = sorted(
+        (f"{root}/", vo)
+        for vo, operations in config.operations.items()
+        for root in operations.data_management.roots_of(vo)
+    )
+    for (upper, first), (lower, second) in pairwise(roots):
+        if lower.startswith(upper) and first != second:
+            message = f"{lower} overlaps with {upper}, a root of {first}: the files of two VOs are kept apart"
+            place = ("Operations", second, "DataManagement", "Roots")
+            yield Misfit(place, message, first=("Operations", first, "DataManagement", "Roots"))
 
 
 def _nearest(name: str, known: Collection[str]) -> str:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, model_valida
 
 # Words that the document spells in its own way; every other word of a Python name is capitalised.
 _WORDS = {
+    "api": "API",
     "ca": "CA",
     "ce": "CE",
     "ces": "CEs",
@@ -22,11 +23,13 @@ _WORDS = {
     "hs23": "HS23",
     "id": "ID",
     "idp": "IdP",
+    "lfn": "LFN",
     "mb": "MB",
     "mc": "MC",
     "os": "OS",
     "rrule": "RRule",
     "se": "SE",
+    "ses": "SEs",
     "tqs": "TQs",
     "ttl": "TTL",
     "url": "URL",

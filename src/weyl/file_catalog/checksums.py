@@ -1,54 +1,74 @@
-"""Checksums of a file, and what two sets of them say of whether two files are the same."""
+"""Checksums of files: how they are written, which one of two sets counts, and how the database keeps them."""
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Self
+from dataclasses import dataclass
+from typing import Any
 
-STRONGEST_FIRST = ("sha256", "sha1", "md5", "adler32")
-_LENGTHS = {"adler32": 8, "md5": 32, "sha1": 40, "sha256": 64}
-_HEXADECIMAL = re.compile(r"[0-9a-f]+")
+ADLER32, MD5, SHA1, SHA256 = "adler32", "md5", "sha1", "sha256"
+STRONGEST_FIRST = (SHA256, SHA1, MD5, ADLER32)
+
+_FORMS = {ADLER32: re.compile(r"[0-9a-f]{1,8}"), MD5: re.compile(r"[0-9a-f]{32}")}
+_FORMS |= {SHA1: re.compile(r"[0-9a-f]{40}"), SHA256: re.compile(r"[0-9a-f]{64}")}
+_LENGTHS = {ADLER32: 8, MD5: 32, SHA1: 40, SHA256: 64}
+_SIGN = 1 << 31
 
 
 @dataclass(frozen=True, slots=True)
 class Checksums:
-    """What is known of a file's bytes, each in lower case hexadecimal of its full length; None: not known."""
+    """What is known of the content of a file, in lower case hex; of adler32 always eight digits."""
 
     adler32: str | None = None
     md5: str | None = None
     sha1: str | None = None
     sha256: str | None = None
 
+    def __bool__(self) -> bool:
+        """Whether anything is known."""
+        return any(getattr(self, name) is not None for name in STRONGEST_FIRST)
+
+    def strongest_common(self, other: "Checksums") -> str | None:
+        """Return the name of the strongest checksum that both have, or None."""
+        return next((name for name in STRONGEST_FIRST if None not in (getattr(self, name), getattr(other, name))), None)
+
+    def differs(self, other: "Checksums") -> str | None:
+        """Return the name of the checksum by which the two differ, the strongest that both have; None if it is equal.
+
+        Two that have none in common do not differ: ask `strongest_common` whether they were compared at all.
+        """
+        name = self.strongest_common(other)
+        return name if name is not None and getattr(self, name) != getattr(other, name) else None
+
     @classmethod
-    def from_json(cls, document: Mapping[str, str | None]) -> Self:
-        """Read what came over the wire: any case, adler32 also without its leading zeros; raises `ValueError`."""
-        known = {field.name for field in fields(cls)}
-        if unknown := sorted(document.keys() - known):
-            raise ValueError(f"{unknown[0]} is not one of the checksums {', '.join(sorted(known))}")
-        return cls(**{name: _written(name, text) for name, text in document.items() if text is not None})
+    def from_json(cls, document: Mapping[str, Any]) -> "Checksums":
+        """Read checksums by name; raises `ValueError` with what is wrong, and for none at all."""
+        if unknown := sorted(document.keys() - _FORMS.keys()):
+            raise ValueError(f"{str(unknown[0])[:40]!r} is not a checksum: give adler32, md5, sha1 or sha256")
+        checksums = cls(**{name: _hex(name, value) for name, value in document.items() if value is not None})
+        if not checksums:
+            raise ValueError("give at least one checksum: adler32, md5, sha1 or sha256")
+        return checksums
 
     def as_json(self) -> dict[str, str]:
         """Return those that are known, by name."""
-        found = {name: getattr(self, name) for name in _LENGTHS}
-        return {name: text for name, text in found.items() if text is not None}
+        return {name: value for name in _FORMS if (value := getattr(self, name)) is not None}
 
-    def strongest_common(self, other: "Checksums") -> str | None:
-        """Return the name of the strongest checksum that both have; None if they have none in common."""
-        mine, theirs = self.as_json(), other.as_json()
-        return next((name for name in STRONGEST_FIRST if name in mine and name in theirs), None)
+    @classmethod
+    def from_row(cls, adler32: int | None, md5: bytes | None, sha1: bytes | None, sha256: bytes | None) -> "Checksums":
+        """Return the checksums that the columns of a row hold."""
+        digests = (None if digest is None else digest.hex() for digest in (md5, sha1, sha256))
+        return cls(None if adler32 is None else f"{adler32 & 0xFFFFFFFF:08x}", *digests)
 
-    def differs(self, other: "Checksums") -> str | None:
-        """Return the name of a checksum that tells the two apart, the strongest first; None if none does."""
-        mine, theirs = self.as_json(), other.as_json()
-        return next(
-            (name for name in STRONGEST_FIRST if name in mine and mine[name] != theirs.get(name, mine[name])), None
-        )
+    def as_row(self) -> tuple[int | None, bytes | None, bytes | None, bytes | None]:
+        """Return the columns of a row: adler32 as a signed number of 32 bits, the others as bytes."""
+        number = None if self.adler32 is None else int(self.adler32, 16)
+        digests = (None if digest is None else bytes.fromhex(digest) for digest in (self.md5, self.sha1, self.sha256))
+        md5, sha1, sha256 = digests
+        return None if number is None else number - 2 * (number & _SIGN), md5, sha1, sha256
 
 
-def _written(name: str, text: str) -> str:
-    plain = text.strip().lower()
-    if name == "adler32":
-        plain = plain.removeprefix("0x").rjust(8, "0")
-    if len(plain) != _LENGTHS[name] or not _HEXADECIMAL.fullmatch(plain):
-        raise ValueError(f"{text[:80]!r} is not a checksum {name}: {_LENGTHS[name]} hexadecimal digits")
-    return plain
+def _hex(name: str, value: object) -> str:
+    text = value.lower() if isinstance(value, str) else ""
+    if not _FORMS[name].fullmatch(text):
+        raise ValueError(f"{name} has {_LENGTHS[name]} hexadecimal digits, which {str(value)[:70]!r} does not have")
+    return text.zfill(_LENGTHS[name])

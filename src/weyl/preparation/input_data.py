@@ -4,15 +4,13 @@ import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from weyl.config.lfns import fault_of
+from weyl.config.lfns import bare, fault_of, root_of
 from weyl.descriptions.described import USER_JOBS
 from weyl.descriptions.description import Description
 from weyl.descriptions.errors import BadAttribute
 from weyl.file_catalog.drivers.catalog import File
 from weyl.jobs.grid import Grid
 from weyl.kit import json
-
-_PREFIX = "LFN:"
 
 OnDisk = Collection[tuple[str, str]]
 """Files that were brought from tape, each with its storage element."""
@@ -79,22 +77,23 @@ Placement = Placed | Missing | Nowhere | Unreadable | StageOrder
 
 def files_of(description: Description) -> Files:
     """Return the files that a job description names, each once, without `LFN:`."""
-    data = (name[len(_PREFIX) :] if _is_marked(name) else name for name in description.input_data)
-    sandbox = (name[len(_PREFIX) :] for name in description.input_sandbox if _is_marked(name))
+    data = map(bare, description.input_data)
+    sandbox = (bare(name) for name in description.input_sandbox if bare(name) != name)
     return Files(tuple(dict.fromkeys(data)), tuple(dict.fromkeys(sandbox)))
 
 
-def check_files(files: Files, *, vo: str, job_type: str, data_max: int) -> None:
-    """Raise `BadAttribute` for names that no file of the VO can have, and for too many of them."""
+def check_files(files: Files, *, roots: Sequence[str], job_type: str, data_max: int) -> None:
+    """Raise `BadAttribute` for names that no file of the VO with these roots can have, and for too many of them."""
     if job_type.lower() == USER_JOBS and len(files.data) > data_max:
         raise BadAttribute("InputData", f"names more than {data_max} files, which is the limit of your VO")
     for attribute, names in (("InputData", files.data), ("InputSandbox", files.sandbox)):
         for name in names:
             fault = fault_of(name)
             if fault is not None:
-                raise BadAttribute(attribute, f"{name[:100]!r} {fault}; files are named /{vo}/...")
-            if not name.startswith(f"/{vo}/"):
-                raise BadAttribute(attribute, f"{name[:100]!r} is no file of your VO; those begin with /{vo}/")
+                raise BadAttribute(attribute, f"{name[:100]!r} {fault}; files are named {roots[0]}/...")
+            if root_of(name, roots) is None:
+                begin = " or ".join(f"{root}/" for root in roots)
+                raise BadAttribute(attribute, f"{name[:100]!r} is no file of your VO; those begin with {begin}")
 
 
 def place(
@@ -199,7 +198,3 @@ def _scattered(copies: Mapping[str, Sequence[_Copy]]) -> str:
     other = next((lfn for lfn in at if at[lfn] != at[first]), None)
     told = f"{first} is at {at[first]}" + (f", {other} at {at[other]}" if other else "")
     return f"No site where the job may run has all its input data: {told}"
-
-
-def _is_marked(name: str) -> bool:
-    return name[: len(_PREFIX)].upper() == _PREFIX

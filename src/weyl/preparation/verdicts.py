@@ -68,6 +68,8 @@ class Case:
     owner: Owner
     limits: Limits
     options: InputDataOptions
+    roots: Sequence[str]
+    """The directories below which all files of the VO lie."""
     overrides: Overrides = NONE
 
 
@@ -104,7 +106,7 @@ def check_sanity(case: Case) -> Files | Verdict:
     try:
         resolved = resolve(description, limits)
         files = files_of(description)
-        check_files(files, vo=case.owner.vo, job_type=resolved.job_type, data_max=limits.input_data_max)
+        check_files(files, roots=case.roots, job_type=resolved.job_type, data_max=limits.input_data_max)
         if resolved.sites is not None and not resolved.sites:
             return Verdict("Failed", NO_SITES, "Every site in Site is also in BannedSites")
     except BadAttribute as error:

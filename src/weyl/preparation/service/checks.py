@@ -158,7 +158,8 @@ def _case(row: Row, document: dict[str, Any], config: Config) -> Case | Verdict:
         description = Description.read(document)
     except BadAttribute as error:
         return ill_described(error)
-    return Case(description, owner, Limits.of(operations), operations.input_data, Overrides.read(row.overrides))
+    roots = operations.data_management.roots_of(owner.vo)
+    return Case(description, owner, Limits.of(operations), operations.input_data, roots, Overrides.read(row.overrides))
 
 
 async def _decide(db: Database, batch: Batch, rules: PreparationRules) -> Judgement:

@@ -1,0 +1,202 @@
+"""Files, directories and replicas as they cross the wire; failures are data, one for each name."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, FailFast, Field, StringConstraints
+
+from weyl.kit.bounds import ClosedModel, Entries, Token
+
+FILES_MAX = 10_000
+TRASHED_MAX = 1_000
+"""Files of one call that deletes or restores; more are an order (`/api/files/bulk`)."""
+ANCESTORS_MAX = 1_000
+REPLICAS_MAX = 100
+LIST_MAX = 10_000
+DEPTH_MAX = 10
+SIZE_MAX = (1 << 63) - 1
+FILES_BYTES_MAX = 64 << 20
+# A name that is too long by a little is told which rule it breaks; what is longer still is no name.
+PATH_CHARACTERS_MAX = 4_096
+
+Path = Annotated[str, StringConstraints(max_length=PATH_CHARACTERS_MAX)]
+SEName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+Paths = Annotated[list[Path], Field(min_length=1, max_length=FILES_MAX), FailFast()]
+Trashed = Annotated[list[Path], Field(min_length=1, max_length=TRASHED_MAX), FailFast()]
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
+Mode = Annotated[str, StringConstraints(pattern=r"^0?[0-7]{3}$")]
+"""Permissions as three octal digits: owner, group, others."""
+IdentityName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+
+
+class Code(StrEnum):
+    """Why something cannot be done to one file or directory."""
+
+    NOT_FOUND = "not_found"
+    EXISTS = "exists"
+    CONFLICT = "conflict"
+    FORBIDDEN = "forbidden"
+    BAD_NAME = "bad_name"
+    BAD_VALUE = "bad_value"
+    BUSY = "busy"
+
+
+class FileStatus(StrEnum):
+    """Whether a file is there, or deleted and kept for a while."""
+
+    GOOD = "Good"
+    TRASH = "Trash"
+
+
+class ReplicaStatus(StrEnum):
+    """Good: may be read; Suspect: read last; Bad: never read."""
+
+    GOOD = "Good"
+    SUSPECT = "Suspect"
+    BAD = "Bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why something was not done to one file or directory."""
+
+    code: Code
+    detail: str
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of each name of a call: every name is in one of the two."""
+
+    success: dict[str, dict[str, Any]] = field(default_factory=dict)
+    failed: dict[str, Failure] = field(default_factory=dict)
+
+
+class OutcomeShown(BaseModel):
+    """What became of each name of a call."""
+
+    success: dict[str, dict[str, Any]]
+    failed: dict[str, Failure]
+
+
+class NewReplicaSpec(ClosedModel):
+    """Where a file lies; `pfn` is its storage path, if that is not the LFN."""
+
+    se: SEName
+    pfn: Path | None = None
+
+
+class NewFileSpec(ClosedModel):
+    """A file that is to be registered."""
+
+    lfn: Path
+    size: int = Field(ge=0, le=SIZE_MAX)
+    checksums: Annotated[dict[str, str], Entries(4)]
+    guid: str | None = Field(default=None, max_length=64)
+    metadata: Annotated[dict[str, Any], Entries(100)] = Field(default={})
+    ancestors: list[Path] = Field(default=[], max_length=ANCESTORS_MAX)
+    replicas: list[NewReplicaSpec] = Field(default=[], max_length=REPLICAS_MAX)
+
+
+class Registration(ClosedModel):
+    """Files that somebody vouches for; with `atomic` all of them are registered, or none."""
+
+    files: Annotated[list[NewFileSpec], Field(min_length=1, max_length=FILES_MAX), FailFast()]
+    atomic: bool = False
+
+
+Parameter = Literal[
+    "file_id", "size", "checksums", "guid", "owner", "group", "mode", "status", "job_id", "attempt", "created_at",
+    "modified_at", "replicas", "metadata", "ancestors",
+]  # fmt: skip
+
+
+class Lookup(ClosedModel):
+    """Names to look up, and what is wanted of each file; everything but metadata and ancestors if nothing is said."""
+
+    lfns: Paths
+    parameters: list[Parameter] | None = Field(default=None, max_length=20)
+    trash: bool = False
+    """Look in the trash: the latest file of each name."""
+
+
+class ReplicaLookup(ClosedModel):
+    """Names whose replicas are wanted, nearest to a site first."""
+
+    lfns: Paths
+    site: str | None = Field(default=None, max_length=255)
+
+
+class ReplicaStatusChange(ClosedModel):
+    """A status for the replicas of these files on one storage element."""
+
+    lfns: Paths
+    se: SEName
+    status: ReplicaStatus
+    reason: Reason
+
+
+class Listing(ClosedModel):
+    """A directory whose entries are wanted, a page at a time; `cursor` comes from the page before."""
+
+    path: Path
+    cursor: Token | None = None
+    limit: int = Field(default=1_000, ge=1, le=LIST_MAX)
+    trash: bool = False
+
+
+class NewDirectories(ClosedModel):
+    """Directories that are to be made, with those above them."""
+
+    paths: Paths
+    mode: Mode | None = None
+
+
+class PathList(ClosedModel):
+    """Directories or files."""
+
+    paths: Paths
+
+
+class Move(ClosedModel):
+    """From where to where."""
+
+    source: Path = Field(alias="from")
+    target: Path = Field(alias="to")
+
+
+class Moves(ClosedModel):
+    """Files and directories that get another name."""
+
+    moves: Annotated[list[Move], Field(min_length=1, max_length=FILES_MAX), FailFast()]
+
+
+class PermissionChange(ClosedModel):
+    """What is to change of the permissions of directories and files; recursive: of all that lies below, too."""
+
+    paths: Paths
+    owner: IdentityName | None = None
+    group: IdentityName | None = None
+    mode: Mode | None = None
+    recursive: bool = False
+
+
+class Deletion(ClosedModel):
+    """Files that go to the trash, and why."""
+
+    lfns: Trashed
+    reason: Reason
+
+
+class Restoration(ClosedModel):
+    """Names in the trash; of several files of one name the latest comes back."""
+
+    lfns: Trashed
+
+
+class Relatives(ClosedModel):
+    """Files whose ancestors or descendants are wanted, up to so many steps away."""
+
+    lfns: Paths
+    depth: int = Field(default=1, ge=1, le=DEPTH_MAX)
