@@ -1,8 +1,13 @@
 """What can go wrong with storage: one class for each way of going on."""
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
+from itertools import islice
 
-from weyl.kit.errors import NotFound, WeylError
+from weyl.file_catalog.errors import FAILED_SHOWN
+from weyl.file_catalog.models.files import Failure
+from weyl.kit.errors import BadRequest, Conflict, NotFound, TooManyRequests, WeylError
 
 
 class StorageError(WeylError):
@@ -67,3 +72,34 @@ class ClosedElement(StorageError):
 
 class UnknownElement(NotFound):
     """The VO has no storage element of this name, or none with a door for this."""
+
+
+class UploadNotFound(NotFound):
+    """There is no such upload, as far as the caller can tell."""
+
+
+class UploadOver(Conflict):
+    """An upload that has ended, or of a run of a job that is over: nothing more of it is taken."""
+
+
+class UploadDiffers(Conflict):
+    """The run of a job has an upload, of other files."""
+
+
+class UploadRefused(Conflict):
+    """All or nothing was asked for, and some files cannot be registered; nothing was."""
+
+    def __init__(self, failed: Mapping[str, Failure]) -> None:
+        shown = {name: asdict(failure) for name, failure in islice(failed.items(), FAILED_SHOWN)}
+        name, failure = next(iter(failed.items()))
+        detail = f"{len(failed)} files cannot be uploaded, so none is: {name}: {failure.detail}"
+        super().__init__(detail, extra={"failed": shown})
+        self.failed = dict(failed)
+
+
+class BadCommit(BadRequest):
+    """A commit that does not fit its upload."""
+
+
+class TooManyUploads(TooManyRequests):
+    """One person has as many uploads open as they may have."""
