@@ -70,7 +70,14 @@ def test_a_good_view_has_no_problem() -> None:
             Tab(name="all", title="All", kind="fields"),
             Tab(name="others", title="O", kind="table", view="things"),
             Tab(name="flow", title="Flow", kind="graph", call=LIST, statuses=STATES, stream=True, has="state"),
+            Tab(name="parts", title="Parts", kind="table", call=LIST, statuses=STATES),
+            Tab(name="values", title="Values", kind="metadata", call=LIST, edit=SET),
         ),
+        tree=TREE,
+        tree_column="name",
+        tree_view="things",
+        more_columns=LIST,
+        default_filter=(Condition(parameter="name", operator="under", value="{$home}"),),
         groupings=("state",),
         default_sort=(SortKey(parameter="name"),),
     )
@@ -79,6 +86,9 @@ def test_a_good_view_has_no_problem() -> None:
 
 TAB = {"name": "tab", "title": "Tab"}
 NAME = Column(name="name", title="Name")
+TREE = ApiCall(method="GET", path="/api/things", query={"node": "{$node}", "cursor": "{$cursor}"})
+SET = ApiCall(method="POST", path="/api/things/{name}", body={"{$name}": "{$value}"})
+EACH = ApiCall(method="POST", path="/api/things/{name}", body={"ages": "{$each.age}"})
 STATES = (Status(value="running", tone="progress", icon="player-play"),)
 
 
@@ -114,6 +124,25 @@ STATES = (Status(value="running", tone="progress", icon="player-play"),)
         ({"tabs": (Tab(**TAB, kind="fields", has="age"),)}, "has age in the tab tab, which is no column of it"),
         ({"tabs": (Tab(**TAB, kind="graph"),)}, "has nothing to show in the tab tab"),
         ({"tabs": (Tab(**TAB, kind="text", call=LIST, statuses=STATES),)}, "has statuses of nodes that it does not"),
+        ({"tabs": (Tab(**TAB, kind="table", call=LIST, edit=LIST),)}, "has a call for changes that it does not take"),
+        (
+            {"tabs": (Tab(**TAB, kind="metadata", call=LIST, edit=SET.model_copy(update={"body": "{$x}"})),)},
+            "has {$x} in the changes in tab, which nothing fills in",
+        ),
+        ({"tree": TREE}, "has a tree without the column that it filters by"),
+        ({"tree_column": "name"}, "has a tree without the column that it filters by"),
+        ({"tree": TREE, "tree_column": "age"}, "has age in the column of its tree"),
+        ({"tree": TREE, "tree_column": "name", "tree_view": "fish"}, "shows nodes of its tree in fish, which is no"),
+        ({"tree_view": "things"}, "leads to things from a tree that it does not have"),
+        (
+            {"default_filter": (Condition(parameter="name", operator="under", value="{$home}"),)},
+            "begins at {$home}, which only a tree names",
+        ),
+        ({"search": TREE}, "has {$cursor} in its search, which nothing fills in"),
+        ({"more_columns": ApiCall(method="GET", path="/api/x")}, "asks for GET /api/x in its more_columns, which is no"),
+        ({"actions": (an_action(opens=True),)}, "has mend open an address, which asks for nothing and changes nothing"),
+        ({"actions": (an_action(undo=SET),)}, "has {$name} in the way back from mend, which nothing fills in"),
+        ({"actions": (an_action(call=EACH),)}, "has {$each.age} in the action mend, which nothing fills in"),
         (
             {"columns": (Column(name="name", title="N", link="/x/{age}"),), "status_column": None},
             "links name by age, which is no column",
@@ -161,6 +190,6 @@ def test_an_addition_to_nothing_names_what_was_meant() -> None:
 
 
 def test_placeholders_are_found_wherever_they_stand() -> None:
-    call = ApiCall(method="POST", path="/x/{a}", query={"q": "{b}"}, body=[{"c": ["{c} and {d}"]}, 1, None])
-    assert call.placeholders() == {"a", "b", "c", "d"}
+    call = ApiCall(method="POST", path="/x/{a}", query={"q": "{b}"}, body=[{"{e}": ["{c} and {d}"]}, 1, None])
+    assert call.placeholders() == {"a", "b", "c", "d", "e"}
     assert placeholders_of(None) == frozenset()

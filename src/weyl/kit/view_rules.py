@@ -11,11 +11,13 @@ from weyl.kit.views import Action, ApiCall, Described, Tab, View, ViewAddition, 
 GIVEN = frozenset(
     f"${name}"
     for name in (
-        *("ids", "file", "search", "where", "sort", "columns", "grouping"),
+        *("ids", "file", "search", "under", "where", "sort", "columns", "grouping"),
         *("me", "vo", "group", "dry_run", "plan_token"),
     )
 )
 """What the page itself can fill in."""
+NODE = frozenset({"$node", "$cursor"})
+EDITED = frozenset({"$name", "$value"})
 
 Declared = Sequence[View | ViewAddition]
 
@@ -86,20 +88,27 @@ def problems(
 
 def calls_of(view: View) -> Iterator[tuple[str, ApiCall, frozenset[str]]]:
     """Yield every call of a view: what it is for, and the names that it may hold beside columns."""
-    for name in ("search", "summary", "count", "get"):
+    for name in ("search", "summary", "count", "get", "more_columns"):
         if (call := getattr(view, name)) is not None:
             yield f"its {name}", call, GIVEN
+    if view.tree is not None:
+        yield "its tree", view.tree, GIVEN | NODE
     for column in view.columns:
         if isinstance(column.values, ApiCall):
             yield f"the values of {column.name}", column.values, GIVEN
+    each = frozenset(f"$each.{column.name}" for column in view.columns)
     for action in view.actions:
-        names = GIVEN | _form(action)
+        names = GIVEN | each | _form(action)
         yield f"the action {action.name}", action.call, names
         if action.plan is not None:
             yield f"the plan of {action.name}", action.plan, names
+        if action.undo is not None:
+            yield f"the way back from {action.name}", action.undo, names
     for tab in view.tabs:
         for call in filter(None, (tab.call, tab.file)):
             yield f"the tab {tab.name}", call, GIVEN
+        if tab.edit is not None:
+            yield f"the changes in {tab.name}", tab.edit, GIVEN | EDITED
 
 
 def _form(action: Action) -> frozenset[str]:
@@ -123,6 +132,7 @@ def _wrong_names(view: View, views: frozenset[str], properties: frozenset[str]) 
         "the groupings": view.groupings,
         "the column of times": filter(None, [view.time_column]),
         "the column of statuses": filter(None, [view.status_column]),
+        "the column of its tree": filter(None, [view.tree_column]),
     }
     for place, names in named.items():
         yield from (f"has {name} in {place}, which is no column of it" for name in names if name not in columns)
@@ -139,6 +149,8 @@ def _wrong_names(view: View, views: frozenset[str], properties: frozenset[str]) 
             yield f"has {tab.has} in the tab {tab.name}, which is no column of it"
         if tab.view is not None and tab.view not in views:
             yield f"shows the view {tab.view} in {tab.name}, which is no view; {_nearest(tab.view, views)}"
+    if view.tree_view is not None and view.tree_view not in views:
+        yield f"shows nodes of its tree in {view.tree_view}, which is no view; {_nearest(view.tree_view, views)}"
 
 
 def _wrong_parts(view: View) -> Iterator[str]:
@@ -148,10 +160,24 @@ def _wrong_parts(view: View) -> Iterator[str]:
         yield from (f"has two of the {kind} {name}" for name, count in counted.items() if count > 1)
     for tab in view.tabs:
         yield from (f"has {problem} in the tab {tab.name}" for problem in _wrong_tab(tab))
+    yield from _wrong_tree(view)
+    for action in view.actions:
+        if action.opens and (action.plan or action.undo or action.destructive or action.fields):
+            yield f"has {action.name} open an address, which asks for nothing and changes nothing"
     columns = {column.name for column in view.columns}
     for column in view.columns:
         unknown = sorted(placeholders_of(column.link) - columns)
         yield from (f"links {column.name} by {name}, which is no column" for name in unknown)
+
+
+def _wrong_tree(view: View) -> Iterator[str]:
+    if (view.tree is None) != (view.tree_column is None):
+        yield "has a tree without the column that it filters by, or the column without a tree"
+    if view.tree is None and view.tree_view is not None:
+        yield f"leads to {view.tree_view} from a tree that it does not have"
+    begins = [str(condition.value) for condition in view.default_filter]
+    if view.tree is None and any("$home" in placeholders_of(text) for text in begins):
+        yield "begins at {$home}, which only a tree names"
 
 
 def _wrong_tab(tab: Tab) -> Iterator[str]:
@@ -159,8 +185,10 @@ def _wrong_tab(tab: Tab) -> Iterator[str]:
         yield "a module without its kind, or the kind without a module"
     if tab.file is not None and tab.kind not in ("files", "values"):
         yield "a call for files that it does not list"
-    if tab.statuses and tab.kind != "graph":
+    if tab.statuses and tab.kind not in ("graph", "table"):
         yield "statuses of nodes that it does not draw"
+    if tab.edit is not None and tab.kind != "metadata":
+        yield "a call for changes that it does not take"
     if tab.view is not None and tab.call is not None:
         yield "a view and a call, of which it can show one only"
     if tab.kind != "fields" and not (tab.call or tab.view or tab.module):

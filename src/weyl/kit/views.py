@@ -5,7 +5,11 @@ Everything refers to routes of the public API. A reference holds placeholders in
 - `{Name}`: the value of that column in the row that is open or meant;
 - `{form.name}`: what was typed into that field of an action's form; left empty, the key that it stands for is left out;
 - `{$ids}`: the ids of the chosen rows; `{$file}`: one of the files that a tab lists;
-- `{$search}`, `{$sort}`, `{$columns}`, `{$grouping}`: what the list is asked for;
+- `{$each.Name}`: the values of that column in the chosen rows, where a call takes something other than ids;
+- `{$search}`, `{$under}`, `{$sort}`, `{$columns}`, `{$grouping}`: what the list is asked for;
+- `{$node}`, `{$cursor}`: the node of a tree whose children are wanted, and where the list of them goes on;
+- `{$home}`: the node at which the tree says that the caller begins;
+- `{$name}`, `{$value}`: what is set by somebody who edits named values;
 - `{$me}`, `{$vo}`, `{$group}`: who is logged in;
 - `{$dry_run}`, `{$plan_token}`: the two steps of a plan.
 
@@ -21,7 +25,23 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Tone = Literal["neutral", "info", "progress", "success", "warning", "danger"]
-Operator = Literal["eq", "neq", "gt", "lt", "in", "not in", "like", "not like", "regex"]
+Operator = Literal[
+    "eq",
+    "neq",
+    "gt",
+    "gte",
+    "lt",
+    "lte",
+    "between",
+    "in",
+    "not in",
+    "like",
+    "not like",
+    "regex",
+    "exists",
+    "missing",
+    "under",
+]
 ColumnType = Literal[
     "int",
     "float",
@@ -38,7 +58,7 @@ ColumnType = Literal[
     "link",
 ]
 TabKind = Literal[
-    "fields", "table", "timeline", "log", "text", "json", "chart", "graph", "why", "files", "values", "module"
+    "fields", "table", "timeline", "log", "text", "json", "chart", "graph", "why", "files", "values", "metadata", "module"
 ]
 
 TEXT_OPERATORS: tuple[Operator, ...] = ("eq", "neq", "in", "not in", "like", "not like", "regex")
@@ -65,8 +85,9 @@ class ApiCall(Described):
     body: Any = None
     under: str | None = None
     """Under which key of the answer lies what is asked for; none: the answer itself is it."""
-    paging: Literal["none", "page"] = "none"
-    """`page`: understands `page` and `per_page`, and tells the total in `Content-Range`; `none`: answers everything."""
+    paging: Literal["none", "page", "cursor"] = "none"
+    """`page`: understands `page` and `per_page`, and tells the total in `Content-Range`; `cursor`: understands `cursor`
+    and `per_page`, and leads on by the header `Link`, whose page may be short; `none`: answers everything."""
     each: bool = False
     """The body that is sent is a list: what `body` says, once for each chosen row."""
     filters: bool = False
@@ -81,7 +102,7 @@ def _names(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield from _PLACEHOLDER.findall(value)
     elif isinstance(value, Mapping):
-        for each in value.values():
+        for each in (*value, *value.values()):
             yield from _names(each)
     elif isinstance(value, list | tuple):
         for each in value:
@@ -94,7 +115,10 @@ def placeholders_of(text: str | None) -> frozenset[str]:
 
 
 class Condition(Described):
-    """A condition of a list; a time may be relative (`-7d`), a value may be a placeholder (`{$me}`)."""
+    """A condition of a list; a time may be relative (`-7d`), a value may be a placeholder (`{$me}`).
+
+    `under` is no operator of the API: a call takes its value as `{$under}`, all other conditions as `{$search}`.
+    """
 
     parameter: str
     operator: Operator
@@ -166,6 +190,11 @@ class Action(Described):
     """The command that does the same, as a template: `weyl jobs kill {$ids}`."""
     view: bool = False
     """Whether it is about the view as a whole, not about rows: making something new."""
+    undo: ApiCall | None = None
+    """Takes it back, with the same placeholders: the page offers it once it is done. With it a plan is made only for
+    all rows that match, not for those that were chosen one by one."""
+    opens: bool = False
+    """Its call changes nothing, and answers with the address (`url`) that the browser is to fetch."""
     help: str = ""
 
 
@@ -184,10 +213,12 @@ class Tab(Described):
     filter: tuple[Condition, ...] = ()
     file: ApiCall | None = None
     """Of files and values: answers with the address (`url`) under which `{$file}`, one of those listed, is fetched."""
+    edit: ApiCall | None = None
+    """Of metadata: sets `{$name}` to `{$value}`, or takes its own value away where that is null."""
     stream: bool = False
     """A log that grows, a graph whose states change: asked for again while the entity lives."""
     statuses: tuple[Status, ...] = ()
-    """Of a graph: how the states of its nodes are shown."""
+    """Of a graph: how the states of its nodes are shown; of a table: how its own statuses are."""
     needs: tuple[str, ...] = ()
     when: tuple[str, ...] = ()
     """Statuses in which there is something to see; none: in all."""
@@ -205,6 +236,7 @@ class View(Described):
     title: str
     icon: str
     nav_group: str
+    """The heading under which the navigation has it; empty: other pages lead to it, the navigation does not."""
     nav_order: int = 100
     id_column: str
     """The column by which one is opened."""
@@ -216,6 +248,14 @@ class View(Described):
     count: ApiCall | None = None
     get: ApiCall | None = None
     """Answers with one entity; none: `search` with the id as its condition."""
+    tree: ApiCall | None = None
+    """Answers with the children of `{$node}`, or with the topmost nodes: a pane beside the list, whose choice filters."""
+    tree_column: str | None = None
+    """The column that the choice filters by: `under` a node, or `eq` to it."""
+    tree_view: str | None = None
+    """The view whose pages show a node of the tree; none: nodes have no page."""
+    more_columns: ApiCall | None = None
+    """Answers with the columns that are known at run time only: `[{"name", "type", "unit", "values", "help"}, ...]`."""
     columns: tuple[Column, ...] = Field(min_length=1)
     default_columns: tuple[str, ...]
     default_sort: tuple[SortKey, ...] = ()

@@ -3,21 +3,22 @@
 import { Button, Checkbox, Group, Modal, TextInput } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
-import { ApiFault, askCall, type Row, send } from "@/kit/api";
+import { ApiFault, askCall, failuresIn, type Row, send } from "@/kit/api";
 import { useIsCovered } from "@/kit/covers";
 import type { Spec } from "@/kit/filters";
 import { countOf, formatNumber } from "@/kit/formats";
 import { defaultsOf, problemsOf, sentValues } from "@/kit/forms";
-import { personOf } from "@/kit/listing";
+import { eachOf, personOf, wanted } from "@/kit/listing";
 import { SchemaForm } from "@/kit/SchemaForm";
 import { useMe } from "@/kit/session";
-import { isMapping, placeholders, type Values } from "@/kit/templates";
-import { say } from "@/kit/toasts";
-import type { Action, View } from "@/kit/views";
+import { placeholders, type Values } from "@/kit/templates";
+import { say, sayFault } from "@/kit/toasts";
+import type { Action, ApiCall, View } from "@/kit/views";
 import { followOperation } from "./operations";
 import { type Plan, PlanPreview } from "./PlanPreview";
 
 const TYPED_ABOVE = 1000;
+const FAILED_SHOWN_MAX = 5;
 
 type Props = {
   view: View;
@@ -54,18 +55,20 @@ export default function ActionDialog(props: Props) {
     }
   }, [isBusy]);
 
-  const isPlanned = Boolean(action.plan) && !action.view && (search !== undefined || ids.length > 0);
+  // What can be taken back is done at once to rows that were chosen one by one.
+  const isPlanned =
+    Boolean(action.plan) && !action.view && (search !== undefined || (ids.length > 0 && !action.undo));
   const count = plan?.count ?? (search ? undefined : ids.length);
   const needsTyping = Boolean(action.destructive) && (count ?? 0) > TYPED_ABOVE;
   const isConfirmed = needsTyping
     ? typed.replace(/[,\s]/g, "") === String(count)
-    : !action.destructive || isSure || isPlanned;
+    : !action.destructive || isSure || isPlanned || Boolean(action.undo);
 
   const values = (more: Values): Values => ({
     ...personOf(me),
     ...rows[0],
     form: sentValues(action.fields, form),
-    ...(search ? { $search: search } : { $ids: ids, $rows: rows }),
+    ...(search ? wanted(search) : { $ids: ids, $rows: rows, $each: eachOf(view, rows) }),
     $dry_run: false,
     ...more,
   });
@@ -117,7 +120,7 @@ export default function ActionDialog(props: Props) {
         });
       } else {
         await single(action, values({}), ids, rows);
-        say(`${action.title}: done.`);
+        say(`${action.title}: done.`, action.undo && takeBack(action.undo, values({}), refresh));
       }
       refresh();
       props.onDone?.();
@@ -146,7 +149,7 @@ export default function ActionDialog(props: Props) {
           <SchemaForm schema={action.fields} values={form} problems={problems} onChange={setForm} />
         )}
         {plan && <PlanPreview plan={plan} view={view} />}
-        {action.destructive && !isPlanned && !needsTyping && (
+        {action.destructive && !isPlanned && !needsTyping && !action.undo && (
           <Checkbox
             size="xs"
             mt="sm"
@@ -196,29 +199,42 @@ export default function ActionDialog(props: Props) {
   );
 }
 
+/** Return the way back from what was done, for the message that says so. */
+function takeBack(call: ApiCall, values: Values, onEnd: () => void) {
+  const act = async () => {
+    try {
+      const failed = failuresIn(await askCall(call, values));
+      if (failed.length > 0) {
+        throw new Error(failed.slice(0, FAILED_SHOWN_MAX).join("; "));
+      }
+      say("Undone.");
+    } catch (error) {
+      sayFault(error, "Undoing it");
+    }
+    onEnd();
+  };
+  return { title: "Undo", act: () => void act() };
+}
+
 /** Do it without a plan: once for all, or, where the call is about one row, once for each. */
 async function single(action: Action, values: Values, ids: unknown[], rows: Row[]): Promise<void> {
   const takesMany =
     action.call.each ||
-    placeholders([action.call.path, action.call.body, action.call.query]).includes("$ids");
+    placeholders([action.call.path, action.call.body, action.call.query]).some(
+      (name) => name === "$ids" || name.startsWith("$each."),
+    );
   const repeated =
     takesMany || action.view || rows.length <= 1 ? [values] : rows.map((row) => ({ ...values, ...row }));
   const failed: string[] = [];
   for (const each of repeated) {
     const answer = await send(action.call, each);
     const content: unknown = answer.status === 204 ? undefined : await answer.json().catch(() => undefined);
-    if (isMapping(content) && isMapping(content.failed)) {
-      failed.push(
-        ...Object.entries(content.failed).map(
-          ([id, why]) => `${id}: ${isMapping(why) ? String(why.detail ?? JSON.stringify(why)) : String(why)}`,
-        ),
-      );
-    }
+    failed.push(...failuresIn(content));
   }
   if (failed.length > 0) {
-    const shown = failed.slice(0, 5).join("; ");
+    const shown = failed.slice(0, FAILED_SHOWN_MAX).join("; ");
     throw new Error(
-      `It failed for ${failed.length} of ${Math.max(ids.length, failed.length)}. ${shown}${failed.length > 5 ? "…" : ""}`,
+      `It failed for ${failed.length} of ${Math.max(ids.length, failed.length)}. ${shown}${failed.length > FAILED_SHOWN_MAX ? "…" : ""}`,
     );
   }
 }

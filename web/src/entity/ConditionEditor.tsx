@@ -4,7 +4,7 @@ import { Button, Checkbox, NativeSelect, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { askCall, type Row } from "@/kit/api";
-import { type Condition, literal, type Operator, takesList } from "@/kit/filters";
+import { type Condition, literal, type Operator, takesList, valuesTaken } from "@/kit/filters";
 import { formatNumber } from "@/kit/formats";
 import { searchAt, valuesOf } from "@/kit/listing";
 import type { Column } from "@/kit/views";
@@ -13,8 +13,15 @@ import { countsOf } from "./useRows";
 
 type Props = Given & { condition?: Condition; onDone: (condition: Condition | undefined) => void };
 
+/** What a column has that declares none: whatever a list of any room knows. */
 const ALL: Operator[] = ["eq", "neq", "in", "not in", "gt", "lt", "like", "not like", "regex"];
 const WORDS: Record<Operator, string> = {
+  gte: "is at least",
+  lte: "is at most",
+  between: "is from … to …",
+  exists: "has a value",
+  missing: "has no value",
+  under: "is below",
   eq: "is",
   neq: "is not",
   in: "is one of",
@@ -25,7 +32,12 @@ const WORDS: Record<Operator, string> = {
   "not like": "is not like (%)",
   regex: "matches (regex)",
 };
-const TIME_WORDS: Partial<Record<Operator, string>> = { gt: "is after", lt: "is before" };
+const TIME_WORDS: Partial<Record<Operator, string>> = {
+  gt: "is after",
+  gte: "is at or after",
+  lt: "is before",
+  lte: "is at or before",
+};
 const SPANS = ["-1h", "-6h", "-1d", "-7d", "-30d"];
 const SHOWN_MAX = 50;
 
@@ -41,16 +53,18 @@ export default function ConditionEditor(props: Props) {
   const [chosen, setChosen] = useState<string[]>(condition?.values.map((word) => word.text) ?? []);
   const known = operators.includes(operator) ? operator : (operators[0] ?? "eq");
   const isList = takesList(known);
+  const taken = valuesTaken(known) ?? 0;
 
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    if (!column || (chosen.length === 0 && !isList)) {
+    const given = isList ? chosen : chosen.slice(0, taken);
+    if (!column || (!isList && given.filter(Boolean).length < taken)) {
       return;
     }
-    const words = chosen.map((text) =>
+    const values = given.map((text) =>
       known === "eq" || known === "neq" || column.type === "time" ? { text, quoted: false } : literal(text),
     );
-    onDone({ parameter: column.name, operator: known, values: isList ? words : words.slice(0, 1) });
+    onDone({ parameter: column.name, operator: known, values });
   };
   return (
     <form className="condition" onSubmit={submit}>
@@ -77,18 +91,24 @@ export default function ConditionEditor(props: Props) {
         onChange={(event) => setOperator(event.target.value as Operator)}
       />
       {column && isList && <Values {...props} column={column} chosen={chosen} onChoose={setChosen} />}
-      {column && !isList && (
+      {column && !isList && taken > 0 && (
         <>
           <TextInput
             size="xs"
-            label={
-              column.type === "time" ? "Time (-2d, or 2026-11-30 12:00)" : "Value (* stands for anything)"
-            }
+            label={labelOf(column, known)}
             value={chosen[0] ?? ""}
-            onChange={(event) => setChosen([event.target.value])}
+            onChange={(event) => setChosen([event.target.value, ...chosen.slice(1)])}
             data-autofocus
           />
-          {column.type === "time" && (
+          {taken === 2 && (
+            <TextInput
+              size="xs"
+              label="To"
+              value={chosen[1] ?? ""}
+              onChange={(event) => setChosen([chosen[0] ?? "", event.target.value])}
+            />
+          )}
+          {column.type === "time" && taken === 1 && (
             <div className="spans">
               {SPANS.map((span) => (
                 <Button
@@ -110,6 +130,19 @@ export default function ConditionEditor(props: Props) {
       </Button>
     </form>
   );
+}
+
+function labelOf(column: Column, operator: Operator): string {
+  if (operator === "between") {
+    return "From";
+  }
+  if (operator === "under") {
+    return "Directory";
+  }
+  const hasPattern = operator === "eq" || operator === "neq";
+  return column.type === "time"
+    ? "Time (-2d, or 2026-11-30 12:00)"
+    : `Value${hasPattern ? " (* stands for anything)" : ""}`;
 }
 
 function operatorsOf(column: Column | undefined): Operator[] {

@@ -14,13 +14,17 @@ import { useTitle } from "@/kit/useTitle";
 import type { View } from "@/kit/views";
 import { EntityTable } from "./EntityTable";
 import { FilterBar } from "./FilterBar";
+import { Remarks } from "./Remarks";
 import { SelectionBar } from "./SelectionBar";
 import { Summary } from "./Summary";
 import { Toolbar } from "./Toolbar";
+import { TreePane } from "./TreePane";
 import { useChosen } from "./useChosen";
+import { useFullView } from "./useFullView";
 import { useListState } from "./useListState";
 import { useLive } from "./useLive";
 import { useCounts, useRows } from "./useRows";
+import { useHome } from "./useTree";
 import "./entity.css";
 
 const Detail = lazy(() => import("./detail/Detail"));
@@ -31,7 +35,9 @@ export default function EntityPage() {
   return view ? <EntityList key={name} view={view} /> : <NotHere name={name} />;
 }
 
-export function EntityList({ view }: { view: View }) {
+export function EntityList({ view: declared }: { view: View }) {
+  const view = useFullView(declared);
+  const { home, isPending: isHomeAwaited } = useHome(declared);
   const me = useMe();
   const [state, change, search] = useListState();
   useTitle(view.title);
@@ -43,7 +49,11 @@ export function EntityList({ view }: { view: View }) {
   const scroller = useRef<HTMLDivElement>(null);
   const isHovered = useRef(false);
 
-  const conditions = useMemo(() => conditionsOf(view, state, me, wantsAll), [view, state, me, wantsAll]);
+  const conditions = useMemo(
+    () => conditionsOf(view, state, me, wantsAll, home),
+    [view, state, me, wantsAll, home],
+  );
+  const isReady = !isHomeAwaited || state.conditions !== undefined || wantsAll;
   const columns = useMemo(
     () => columnsOf(view, state, preferences.columns?.[view.name]),
     [view, state, preferences],
@@ -61,7 +71,7 @@ export function EntityList({ view }: { view: View }) {
   const by = state.by ?? view.status_column ?? view.groupings?.[0];
   const counts = useCounts(view, asked, me, by);
   const total = counts.isPlaceholderData ? undefined : counts.data?.total;
-  const rows = useRows(view, asked, me, window, total);
+  const rows = useRows(view, asked, me, window, { total, isReady });
   const chosen = useChosen(view, rows, text);
   const isBusy = () =>
     chosen.value.all ||
@@ -108,7 +118,16 @@ export function EntityList({ view }: { view: View }) {
 
   const given = { view, me, state, change, conditions, columns, asked, counts: counts.data };
   return (
-    <div className="entity" data-open={state.sel !== undefined || undefined}>
+    <div
+      className="entity"
+      data-open={state.sel !== undefined || undefined}
+      data-tree={Boolean(view.tree) || undefined}
+    >
+      {view.tree && (
+        <Panel what="The tree">
+          <TreePane {...given} />
+        </Panel>
+      )}
       <div className="entity-list">
         <Toolbar
           {...given}
@@ -118,7 +137,7 @@ export function EntityList({ view }: { view: View }) {
           todo={typeof search.do === "string" ? search.do : undefined}
           count={rows.isCountKnown ? countOf(rows.count, view) : `${countOf(rows.count, view)} or more`}
         />
-        <FilterBar {...given} />
+        <FilterBar {...given} refused={rows.error} />
         <Panel what="The summary">
           <Summary
             {...given}
@@ -139,6 +158,7 @@ export function EntityList({ view }: { view: View }) {
             isHovered.current = false;
           }}
         >
+          <Remarks view={view} rows={rows} />
           {rows.error && rows.count > 0 ? (
             <p className="strip" role="alert">
               Some rows could not be loaded:{" "}
@@ -189,7 +209,7 @@ export function EntityList({ view }: { view: View }) {
           <Panel what="The details" key={state.sel}>
             <Suspense fallback={<Waiting />}>
               <Detail
-                view={view}
+                view={declared}
                 id={state.sel}
                 tab={state.tab}
                 onTab={(tab) => change({ tab }, { replace: true })}

@@ -2,7 +2,7 @@
 
 import { Button, Group, Modal, SegmentedControl } from "@mantine/core";
 import { useRef, useState } from "react";
-import { contentOf, type Row, send } from "@/kit/api";
+import { contentOf, cursorOf, type Row, send } from "@/kit/api";
 import { csvLine, csvRows, ndjsonRows } from "@/kit/exports";
 import { formatNumber } from "@/kit/formats";
 import { valuesOf } from "@/kit/listing";
@@ -85,11 +85,21 @@ async function* parts(
   { view, asked, me, columns, rows }: Given & { rows: Rows },
   signal: AbortSignal,
 ): AsyncGenerator<Row[]> {
-  if (view.search.paging !== "page") {
+  if ((view.search.paging ?? "none") === "none") {
     yield rows.loaded;
     return;
   }
   const values = valuesOf({ ...asked, columns: columns.map((column) => column.name) }, me);
+  if (view.search.paging === "cursor") {
+    let cursor: string | undefined;
+    do {
+      const query = { per_page: PER_PAGE, cursor };
+      const answer = await send(view.search, values, { query, headers: { Prefer: "count=none" }, signal });
+      yield (await contentOf(view.search, answer)) as Row[];
+      cursor = cursorOf(answer);
+    } while (cursor !== undefined);
+    return;
+  }
   for (let page = 1; ; page++) {
     const query = { page, per_page: PER_PAGE };
     const answer = await send(view.search, values, { query, headers: { Prefer: "count=none" }, signal });

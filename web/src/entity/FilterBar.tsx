@@ -2,8 +2,10 @@
 
 import { ActionIcon, Button, Popover } from "@mantine/core";
 import { IconAdjustmentsHorizontal, IconFilter, IconX } from "@tabler/icons-react";
-import { lazy, Suspense, useEffect, useState } from "react";
+import { lazy, Suspense, useEffect, useRef, useState } from "react";
+import { refusalOf } from "@/kit/api";
 import { type Condition, FilterFault, literal, parse, render, renderCondition } from "@/kit/filters";
+import { atNode, beginsAtHome, nodeOf } from "@/kit/listing";
 import { Waiting } from "@/kit/Panel";
 import { changePreferences, choiceWith, usePreferences } from "@/kit/preferences";
 import type { View } from "@/kit/views";
@@ -12,19 +14,26 @@ import type { Given } from "./given";
 const ConditionEditor = lazy(() => import("./ConditionEditor"));
 const SHOWN_CHARACTERS_MAX = 60;
 
-export function FilterBar(props: Given) {
-  const { view, conditions, change, state } = props;
+type Problem = { text: string; at?: FilterFault };
+
+export function FilterBar(props: Given & { refused?: unknown }) {
+  const { view, conditions, change, state, refused } = props;
   const preferences = usePreferences();
   const [typed, setTyped] = useState("");
   const [isWhole, setWhole] = useState(false);
-  const [fault, setFault] = useState<string>();
+  const [problem, setProblem] = useState<Problem>();
+  const field = useRef<HTMLInputElement>(null);
   const [editing, setEditing] = useState<number>();
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: another filter is another text.
   useEffect(() => {
     setTyped(isWhole ? render(conditions) : "");
-    setFault(undefined);
+    setProblem(undefined);
   }, [render(conditions), isWhole]);
+
+  // What only the server knows to be wrong is said where the filter is, not where the rows would be.
+  const refusal = refusalOf(refused)?.message;
+  const fault: Problem | undefined = problem ?? (refusal === undefined ? undefined : { text: refusal });
 
   const set = (next: Condition[]) => change({ conditions: next });
   /** Which of the two a list begins with is remembered. */
@@ -43,13 +52,16 @@ export function FilterBar(props: Given) {
     try {
       const found = meant(text, view);
       checkNames(found, view);
-      set(isWhole ? found : [...conditions, ...found]);
+      const before = nodeOf(view, found) ? atNode(view, conditions) : conditions;
+      set(isWhole ? found : [...before, ...found]);
     } catch (error) {
-      setFault(
-        error instanceof FilterFault
-          ? `Cannot read this: ${error.message}`
-          : String((error as Error).message),
-      );
+      if (!(error instanceof FilterFault)) {
+        setProblem({ text: String((error as Error).message) });
+        return;
+      }
+      setProblem({ text: `Cannot read this: ${error.message}`, at: error });
+      const start = typed.length - typed.trimStart().length + error.at;
+      field.current?.setSelectionRange(start, start + wordAt(error).length);
     }
   };
   const put = (index: number, condition: Condition | undefined) => {
@@ -107,6 +119,7 @@ export function FilterBar(props: Given) {
       >
         <input
           id="filter"
+          ref={field}
           aria-label="Filter"
           aria-invalid={fault !== undefined}
           aria-describedby={fault ? "filter-fault" : undefined}
@@ -116,7 +129,7 @@ export function FilterBar(props: Given) {
           value={typed}
           onChange={(event) => {
             setTyped(event.target.value);
-            setFault(undefined);
+            setProblem(undefined);
           }}
           onKeyDown={(event) => {
             if (event.key === "Escape") {
@@ -165,7 +178,7 @@ export function FilterBar(props: Given) {
             aria-pressed={state.conditions === undefined && conditions.length > 0}
             onClick={() => begin(false)}
           >
-            {isMine(view) ? "Mine" : "Usual"}
+            {isMine(view) ? "Mine" : beginsAtHome(view) ? "Home" : "Usual"}
           </button>
           <button type="button" aria-pressed={conditions.length === 0} onClick={() => begin(true)}>
             All
@@ -174,11 +187,28 @@ export function FilterBar(props: Given) {
       )}
       {fault && (
         <p className="filter-fault" id="filter-fault" role="alert">
-          {fault}
+          {fault.text}
+          {fault.at && <Place fault={fault.at} />}
         </p>
       )}
     </div>
   );
+}
+
+/** The text with the word that is wrong marked, or the place where one is missing. */
+function Place({ fault }: { fault: FilterFault }) {
+  const word = wordAt(fault);
+  return (
+    <code className="filter-place">
+      {fault.text.slice(0, fault.at)}
+      <mark>{word || "…"}</mark>
+      {fault.text.slice(fault.at + word.length)}
+    </code>
+  );
+}
+
+function wordAt({ text, at }: FilterFault): string {
+  return /^(?:[^\s,()]+|\S)/.exec(text.slice(at))?.[0] ?? "";
 }
 
 /** Read what was typed: a filter, or one word, which is an id where ids are numbers, and otherwise part of one. */
@@ -197,7 +227,10 @@ function meant(text: string, view: View): Condition[] {
       },
     ];
   }
-  return parse(text);
+  if (view.tree_column && /^\/\S*$/.test(text)) {
+    return [{ parameter: view.tree_column, operator: "under", values: [literal(text)] }];
+  }
+  return parse(text, view.tree_column);
 }
 
 /** A name in another case is meant as the column's; one that is not there is said at once, before the server is asked. */
@@ -228,7 +261,8 @@ function exampleOf(view: View): string {
     ...(view.status_column && values.length > 1 ? [`${view.status_column} in (${values.join(", ")})`] : []),
     ...(text ? [`${text.name} = abc*`] : []),
   ];
-  return parts.join(" and ") || "Filter";
+  const example = parts.join(" and ");
+  return view.tree_column ? `under /…: ${example}` : example || "Filter";
 }
 
 function isMine(view: View): boolean {
@@ -238,7 +272,9 @@ function isMine(view: View): boolean {
 function described(condition: Condition, view: View): string {
   const title =
     view.columns.find((column) => column.name === condition.parameter)?.title ?? condition.parameter;
-  return renderCondition({ ...condition, parameter: title });
+  return condition.operator === "under"
+    ? `${title} under ${condition.values[0]?.text ?? ""}`
+    : renderCondition({ ...condition, parameter: title });
 }
 
 function shorten(text: string): string {

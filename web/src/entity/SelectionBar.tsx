@@ -9,6 +9,7 @@ import { fillText } from "@/kit/templates";
 import { say, sayFault } from "@/kit/toasts";
 import type { Action } from "@/kit/views";
 import type { Given } from "./given";
+import { openAddress } from "./opening";
 import type { Choosing } from "./useChosen";
 import type { Rows } from "./useRows";
 
@@ -46,7 +47,7 @@ export function SelectionBar({ view, me, asked, rows, chosen }: Given & { rows: 
           className={each.destructive ? "destructive" : undefined}
           leftSection={<NamedIcon name={each.icon ?? "bolt"} />}
           title={each.help}
-          onClick={() => setAction(each)}
+          onClick={() => (each.opens ? void openAddress(each, here[0] ?? {}, me) : setAction(each))}
         >
           {each.title}
         </Button>

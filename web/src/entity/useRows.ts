@@ -1,9 +1,15 @@
 /** The rows of a list: the pages that are on the screen, and how many there are, which never delays a row. */
 
-import { keepPreviousData, useQueries, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useCallback, useMemo } from "react";
+import {
+  keepPreviousData,
+  useInfiniteQuery,
+  useQueries,
+  useQuery,
+  useQueryClient,
+} from "@tanstack/react-query";
+import { useCallback, useEffect, useMemo } from "react";
 import type { Sort } from "@/kit/address";
-import { contentOf, type Row, rangeOf, send } from "@/kit/api";
+import { contentOf, cursorOf, type Remarks, type Row, rangeOf, remarksOf, send } from "@/kit/api";
 import { type Asked, valuesOf } from "@/kit/listing";
 import { counted, matching, sorted } from "@/kit/local";
 import type { Me } from "@/kit/session";
@@ -28,6 +34,10 @@ export type Rows = {
   error: unknown;
   /** All that are loaded. */
   loaded: Row[];
+  /** What the server says of the answer as a whole. */
+  remarks?: Remarks;
+  /** Goes on with a list that has stopped before its end. */
+  goOn?: () => void;
 };
 
 export function useRows(
@@ -35,12 +45,13 @@ export function useRows(
   asked: Asked,
   me: Me | undefined,
   window: { start: number; end: number },
-  total?: number,
-) {
-  const isPaged = view.search.paging === "page";
-  const paged = usePages(view, asked, me, window, isPaged, total);
-  const whole = useWhole(view, asked, me, !isPaged);
-  return isPaged ? paged : whole;
+  { total, isReady = true }: { total?: number; isReady?: boolean } = {},
+): Rows {
+  const paging = view.search.paging ?? "none";
+  const paged = usePages(view, asked, me, window, paging === "page" && isReady, total);
+  const forward = useForward(view, asked, me, window, paging === "cursor" && isReady);
+  const whole = useWhole(view, asked, me, paging === "none" && isReady);
+  return { page: paged, cursor: forward, none: whole }[paging];
 }
 
 export function rowsKey(view: View, asked: Asked) {
@@ -90,7 +101,7 @@ function usePages(
     at: (index) => pages.get(Math.floor(index / PER_PAGE) + 1)?.rows[index % PER_PAGE],
     count: known === undefined ? reached + mayGoOn : Math.max(known, reached),
     isCountKnown: known !== undefined || (reached > 0 && mayGoOn === 0),
-    isPending: isPaged && (first?.isPending ?? true),
+    isPending: first?.isPending ?? true,
     isStale: first?.isPlaceholderData ?? false,
     error: found.find((each) => each.isError)?.error,
     loaded: [...pages.values()].flatMap((data) => data?.rows ?? []),
@@ -161,10 +172,76 @@ function useWhole(view: View, asked: Asked, me: Me | undefined, isWanted: boolea
     at: (index) => rows[index],
     count: rows.length,
     isCountKnown: query.data !== undefined,
-    isPending: isWanted && query.isPending,
+    isPending: query.isPending,
     isStale: false,
     error: query.error,
     loaded: rows,
+  };
+}
+
+/** How many rows before the last one the next page is asked for. */
+const AHEAD = 50;
+
+type Part = { rows: Row[]; next?: string; remarks: Remarks };
+
+/** Rows page by page, each from where the one before ended; a page may be short, and says so. */
+function useForward(
+  view: View,
+  asked: Asked,
+  me: Me | undefined,
+  window: { start: number; end: number },
+  isWanted: boolean,
+): Rows {
+  const query = useInfiniteQuery({
+    queryKey: [...rowsKey(view, asked), "forward"],
+    queryFn: async ({ pageParam, signal }): Promise<Part> => {
+      const answer = await send(view.search, valuesOf(asked, me), {
+        query: { per_page: PER_PAGE, cursor: pageParam },
+        headers: NO_COUNT,
+        signal,
+      });
+      const content = await contentOf(view.search, answer);
+      const rows = Array.isArray(content) ? (content as Row[]) : [];
+      return { rows, next: cursorOf(answer), remarks: remarksOf(answer) };
+    },
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (part) => part.next,
+    enabled: isWanted,
+    placeholderData: keepPreviousData,
+    staleTime: 30_000,
+    gcTime: 60_000,
+  });
+  const { hasNextPage, isFetchingNextPage, isError, isPlaceholderData, fetchNextPage } = query;
+  const parts = query.data?.pages;
+  const rows = useMemo(() => (parts ?? []).flatMap((part) => part.rows), [parts]);
+  const remarks = useMemo(() => remarksIn(parts ?? []), [parts]);
+  // One that took too long is not gone on with unless somebody wants it.
+  const mayGoOn = hasNextPage && !isPlaceholderData && !isError && remarks.incomplete === undefined;
+  const isNear = window.end + AHEAD >= rows.length;
+  useEffect(() => {
+    if (mayGoOn && isNear && !isFetchingNextPage) {
+      void fetchNextPage();
+    }
+  }, [mayGoOn, isNear, isFetchingNextPage, fetchNextPage]);
+  return {
+    at: (index) => rows[index],
+    // There is one more at least where the list goes on.
+    count: rows.length + (mayGoOn ? 1 : 0),
+    isCountKnown: parts !== undefined && !hasNextPage,
+    isPending: query.isPending,
+    isStale: isPlaceholderData,
+    error: query.error,
+    loaded: rows,
+    remarks,
+    goOn: hasNextPage && !isFetchingNextPage ? () => void fetchNextPage() : undefined,
+  };
+}
+
+/** Return all warnings once, and what the last part left out. */
+export function remarksIn(parts: readonly Pick<Part, "remarks">[]): Remarks {
+  return {
+    warnings: [...new Set(parts.flatMap(({ remarks }) => remarks.warnings))],
+    incomplete: parts.at(-1)?.remarks.incomplete,
   };
 }
 
@@ -173,7 +250,7 @@ export type Counts = { column: string; rows: { value: string; count: number }[];
 /** Count the rows by a column; the sum is how many there are. */
 export function useCounts(view: View, asked: Asked, me: Me | undefined, column: string | undefined) {
   const { search } = asked;
-  const isPaged = view.search.paging === "page";
+  const isWhole = (view.search.paging ?? "none") === "none";
   return useQuery({
     queryKey: ["counts", view.name, search, column],
     queryFn: async ({ signal, client }): Promise<Counts> => {
@@ -187,7 +264,7 @@ export function useCounts(view: View, asked: Asked, me: Me | undefined, column: 
       }
       return countsOf(rows, by);
     },
-    enabled: column !== undefined && (view.summary !== null || !isPaged),
+    enabled: column !== undefined && (Boolean(view.summary) || isWhole),
     placeholderData: keepPreviousData,
     staleTime: 15_000,
   });
@@ -208,7 +285,8 @@ export function usePatch(view: View) {
       const byId = new Map(fresh.map((row) => [String(row[view.id_column]), row]));
       queries.setQueriesData<Page>(
         { queryKey: ["rows", view.name] },
-        (page) => page && patched(page, byId, view.id_column),
+        // Below the same key there are lists of other shapes, which nobody changes row by row.
+        (page) => (Array.isArray(page?.rows) ? patched(page, byId, view.id_column) : page),
       );
     },
     [queries, view],

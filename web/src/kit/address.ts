@@ -7,7 +7,15 @@
  * has it percent-encoded once more. No `f` means the default filter of the view, an empty one means no filter.
  */
 
-import { type Condition, isBare, isSpecial, OPERATORS, type Operator, takesList, type Word } from "./filters";
+import {
+  type Condition,
+  isBare,
+  isSpecial,
+  OPERATORS,
+  type Operator,
+  valuesTaken,
+  type Word,
+} from "./filters";
 
 export type Sort = { column: string; descending: boolean };
 
@@ -100,10 +108,19 @@ export function readCondition(text: string): Condition | undefined {
     return undefined;
   }
   const rest = match[3] ?? "";
-  if (!takesList(operator)) {
-    return { parameter: match[1], operator, values: [readWord(rest)] };
+  const parameter = match[1];
+  switch (valuesTaken(operator)) {
+    case 0:
+      return { parameter, operator, values: [] };
+    case 1:
+      return { parameter, operator, values: [readWord(rest)] };
+    case 2: {
+      const values = rest.split(",").map(readWord);
+      return values.length === 2 ? { parameter, operator, values } : undefined;
+    }
+    default:
+      return { parameter, operator, values: rest === "" ? [] : rest.split(",").map(readWord) };
   }
-  return { parameter: match[1], operator, values: rest === "" ? [] : rest.split(",").map(readWord) };
 }
 
 function writeWord({ text, quoted }: Word): string {

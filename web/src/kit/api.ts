@@ -120,6 +120,32 @@ export function rangeOf(answer: Response): { total?: number } {
   return match ? { total: Number(match[1]) } : {};
 }
 
+/** Return what a call about many says was not done, each with its reason. */
+export function failuresIn(content: unknown): string[] {
+  return isMapping(content) && isMapping(content.failed)
+    ? Object.entries(content.failed).map(
+        ([id, why]) => `${id}: ${isMapping(why) ? String(why.detail ?? JSON.stringify(why)) : String(why)}`,
+      )
+    : [];
+}
+
+/** Return the cursor by which a list goes on, if it does. */
+export function cursorOf(answer: Response): string | undefined {
+  const [, address] = /<([^>]*)>;\s*rel="?next"?/.exec(answer.headers.get("Link") ?? "") ?? [];
+  return new URLSearchParams(address?.split("?")[1] ?? "").get("cursor") ?? undefined;
+}
+
+/** Return what an answer says of itself: what costs more than it should, and why it is not all. */
+export function remarksOf(answer: Response): Remarks {
+  const warning = answer.headers.get("Weyl-Warning");
+  return {
+    warnings: warning ? [warning] : [],
+    incomplete: answer.headers.get("Weyl-Incomplete") ?? undefined,
+  };
+}
+
+export type Remarks = { warnings: string[]; incomplete?: string };
+
 export function queryText(query: Values | undefined): string {
   const parameters = new URLSearchParams();
   for (const [name, value] of Object.entries(query ?? {})) {

@@ -2,13 +2,30 @@
  * The filter language of the search field and of the command line's `--where`: text, conditions, the API's specs.
  *
  *     Status not in (Done, Failed) and Site = LCG.* and LastUpdateTime > -2d
+ *     under /vo/mc: Run between 1200 and 1299 and Particle in (gamma, proton)
  *
  * `filters.cases.json` holds what both this module and `weyl.client.filters` are tested with.
  */
 
 import { isRelative, momentBefore } from "./times";
 
-export type Operator = "eq" | "neq" | "gt" | "lt" | "in" | "not in" | "like" | "not like" | "regex";
+export type Operator =
+  | "eq"
+  | "neq"
+  | "gt"
+  | "gte"
+  | "lt"
+  | "lte"
+  | "between"
+  | "in"
+  | "not in"
+  | "like"
+  | "not like"
+  | "regex"
+  | "exists"
+  | "missing"
+  /** Below a node of the view's tree: no operator of the API, which takes the node beside the conditions. */
+  | "under";
 
 /** A value as written; in quotes it is taken literally, otherwise `*` and `-2d` have a meaning. */
 export type Word = { text: string; quoted: boolean };
@@ -16,6 +33,7 @@ export type Word = { text: string; quoted: boolean };
 export type Condition = { parameter: string; operator: Operator; values: Word[] };
 
 export type Spec =
+  | { parameter: string; operator: string }
   | { parameter: string; operator: string; value: string }
   | { parameter: string; operator: string; values: string[] };
 
@@ -30,13 +48,27 @@ export class FilterFault extends Error {
   }
 }
 
-const SYMBOLS: Record<string, Operator> = { "=": "eq", "!=": "neq", ">": "gt", "<": "lt", "~": "regex" };
+const SYMBOLS: Record<string, Operator> = {
+  "=": "eq",
+  "!=": "neq",
+  ">": "gt",
+  ">=": "gte",
+  "<": "lt",
+  "<=": "lte",
+  "~": "regex",
+};
 const SPELLINGS: Record<Operator, string> = {
   eq: "=",
   neq: "!=",
   gt: ">",
+  gte: ">=",
   lt: "<",
+  lte: "<=",
   regex: "~",
+  between: "between",
+  exists: "exists",
+  missing: "missing",
+  under: "under",
   in: "in",
   "not in": "not in",
   like: "like",
@@ -46,7 +78,10 @@ export const OPERATORS = Object.keys(SPELLINGS) as Operator[];
 
 // As in Python, `\w` means letters of every script; a blank is what Python's `\s` takes.
 const NAME = /[A-Za-z_][\p{L}\p{N}_.]*/uy;
-const OPERATOR = /!=|[=><~]|not[\s-]+(?:in|like)(?![\p{L}\p{N}_])|(?:in|like)(?![\p{L}\p{N}_])/uy;
+const OPERATOR =
+  /!=|>=|<=|[=><~]|not[\s-]+(?:in|like)(?![\p{L}\p{N}_])|(?:in|like|between|exists|missing)(?![\p{L}\p{N}_])/uy;
+const UNDER = /under(?=\s)/iuy;
+const COLON = /:/y;
 const BARE = /[^\s,()'"]+/uy;
 const QUOTED = /"(?:[^"\\]|\\[^\n])*"|'(?:[^'\\]|\\[^\n])*'/uy;
 const AND = /and(?![\p{L}\p{N}_])/iuy;
@@ -55,24 +90,49 @@ const OPEN = /\(/y;
 const CLOSE = /\)/y;
 const COMMA = /,/y;
 
+/** Whether the values of an operator are a list of any length. */
 export function takesList(operator: Operator): boolean {
   return operator === "in" || operator === "not in";
 }
 
-/** Read a filter; throws a FilterFault that points at what is wrong. */
-export function parse(text: string): Condition[] {
-  return new Reader(text).conditions();
+/** Return how many values an operator takes; none: as many as there are. */
+export function valuesTaken(operator: Operator): number | undefined {
+  if (takesList(operator)) {
+    return undefined;
+  }
+  return operator === "exists" || operator === "missing" ? 0 : operator === "between" ? 2 : 1;
+}
+
+/**
+ * Read a filter; throws a FilterFault that points at what is wrong.
+ *
+ * `tree` is the column that `under NODE:` at the beginning narrows down; without it there is no such beginning.
+ */
+export function parse(text: string, tree?: string | null): Condition[] {
+  return new Reader(text).filter(tree);
 }
 
 /** Write conditions in the filter language; `parse` reads the same conditions back. */
 export function render(conditions: readonly Condition[]): string {
-  return conditions.map(renderCondition).join(" and ");
+  const above = conditions.filter(({ operator }) => operator === "under").map(renderCondition);
+  const others = conditions.filter(({ operator }) => operator !== "under").map(renderCondition);
+  return [...above.map((each) => `${each}:`), others.join(" and ")].join(" ").trim();
 }
 
-export function renderCondition(condition: Condition): string {
-  const values = condition.values.map(renderWord);
-  const value = takesList(condition.operator) ? `(${values.join(", ")})` : (values[0] ?? '""');
-  return `${condition.parameter} ${SPELLINGS[condition.operator]} ${value}`;
+export function renderCondition({ parameter, operator, values }: Condition): string {
+  const words = values.map(renderWord);
+  const spelled = SPELLINGS[operator];
+  if (operator === "under") {
+    return `under ${words[0] ?? '""'}`;
+  }
+  if (valuesTaken(operator) === 0) {
+    return `${parameter} ${spelled}`;
+  }
+  if (operator === "between") {
+    return `${parameter} ${spelled} ${words[0] ?? '""'} and ${words[1] ?? '""'}`;
+  }
+  const value = takesList(operator) ? `(${words.join(", ")})` : (words[0] ?? '""');
+  return `${parameter} ${spelled} ${value}`;
 }
 
 /** Return the conditions as the API wants them; `now` is what relative times count from. */
@@ -102,7 +162,10 @@ export function isSpecial(text: string): boolean {
 
 function spec(condition: Condition, now: Date): Spec {
   const { parameter, operator } = condition;
-  if (takesList(operator)) {
+  if (valuesTaken(operator) === 0) {
+    return { parameter, operator };
+  }
+  if (takesList(operator) || operator === "between") {
     return { parameter, operator, values: condition.values.map((word) => moment(word, now)) };
   }
   const word = condition.values[0] ?? { text: "", quoted: true };
@@ -129,7 +192,30 @@ class Reader {
 
   constructor(private readonly text: string) {}
 
-  conditions(): Condition[] {
+  filter(tree: string | null | undefined): Condition[] {
+    if (!tree || this.take(UNDER) === undefined) {
+      return this.conditions();
+    }
+    const node = { ...this.node() };
+    const above: Condition = { parameter: tree, operator: "under", values: [node] };
+    return this.isAtEnd() ? [above] : [above, ...this.conditions()];
+  }
+
+  /** A node ends with a colon, which may also be in its name. */
+  private node(): Word {
+    const start = this.skipSpace();
+    const word = this.word();
+    if (!word.quoted && word.text.endsWith(":") && word.text.length > 1) {
+      return literal(word.text.slice(0, -1));
+    }
+    if (this.take(COLON) === undefined && !this.isAtEnd()) {
+      this.at = start + (word.quoted ? 0 : word.text.length);
+      throw this.fault("expected `:` after the directory");
+    }
+    return literal(word.text);
+  }
+
+  private conditions(): Condition[] {
     const found = [this.condition()];
     while (!this.isAtEnd()) {
       if (this.take(AND) === undefined) {
@@ -150,7 +236,26 @@ class Reader {
       throw this.fault("expected one of = != > < ~ in, not in, like, not like");
     }
     const operator = SYMBOLS[spelled] ?? (spelled.replace(/[\s-]+/g, " ") as Operator);
-    return { parameter, operator, values: takesList(operator) ? this.list() : [this.word()] };
+    return { parameter, operator, values: this.values(operator) };
+  }
+
+  private values(operator: Operator): Word[] {
+    if (takesList(operator)) {
+      return this.list();
+    }
+    switch (valuesTaken(operator)) {
+      case 0:
+        return [];
+      case 2: {
+        const first = this.word();
+        if (this.take(AND) === undefined) {
+          throw this.fault("expected `and` between the two values");
+        }
+        return [first, this.word()];
+      }
+      default:
+        return [this.word()];
+    }
   }
 
   private list(): Word[] {

@@ -7,7 +7,7 @@ import { textOf } from "./local";
 import type { Me } from "./session";
 import { fill, fillPath, fillText, placeholders, type Values } from "./templates";
 import { isRelative } from "./times";
-import type { ApiCall, Column, DeclaredCondition, View } from "./views";
+import type { Action, ApiCall, Column, DeclaredCondition, View } from "./views";
 
 /** Return what tells a row from all others, as text: its id, or the columns that only together do. */
 export function keyOf(view: View, row: Row): string {
@@ -49,14 +49,53 @@ function wordOf(value: unknown): Word {
   return isRelative(text) ? { text, quoted: false } : literal(text);
 }
 
-/** Return the conditions of a list: those of its address, or the view's own unless somebody wants all. */
+/**
+ * Return the conditions of a list: those of its address, or the view's own unless somebody wants all.
+ *
+ * `home` is where its tree says that the person begins; without one the list begins at the top.
+ */
 export function conditionsOf(
   view: View,
   state: ListState,
   me: Me | undefined,
   wantsAll = false,
+  home?: string,
 ): Condition[] {
-  return state.conditions ?? (wantsAll ? [] : declared(view.default_filter, personOf(me)));
+  const own = (view.default_filter ?? []).filter(({ value }) => home !== undefined || value !== HOME);
+  return state.conditions ?? (wantsAll ? [] : declared(own, { ...personOf(me), $home: home }));
+}
+
+const HOME = "{$home}";
+
+/** Tell whether a list begins at the home that its tree names. */
+export function beginsAtHome(view: View): boolean {
+  return view.default_filter?.some(({ value }) => value === HOME) ?? false;
+}
+
+/** Return the node of the tree that conditions narrow a list down to, and whether to it alone. */
+export function nodeOf(
+  view: View,
+  conditions: readonly Condition[],
+): { node: string; isAlone: boolean } | undefined {
+  const found = conditions.find(
+    ({ parameter, operator }) => parameter === view.tree_column && (operator === "under" || operator === "eq"),
+  );
+  const word = found?.values[0];
+  return word && { node: word.text, isAlone: found.operator === "eq" };
+}
+
+/** Return the conditions with another node of the tree, or with none, in place of that which they have. */
+export function atNode(
+  view: View,
+  conditions: readonly Condition[],
+  chosen?: { node: string; isAlone: boolean },
+): Condition[] {
+  const parameter = view.tree_column ?? "";
+  const others = conditions.filter(
+    (each) => each.parameter !== parameter || !["under", "eq"].includes(each.operator),
+  );
+  const operator = chosen?.isAlone ? "eq" : "under";
+  return chosen ? [{ parameter, operator, values: [literal(chosen.node)] }, ...others] : others;
 }
 
 export function sortOf(view: View, state: ListState): Sort[] {
@@ -83,9 +122,16 @@ export function askedColumns(view: View, shown: readonly Column[]): string[] {
     ...(view.key ?? []),
     ...(view.status_column ? [view.status_column] : []),
     ...shown.flatMap((column) => [column.name, ...placeholders(column.link ?? "")]),
-    ...(view.actions ?? []).flatMap((action) => placeholders([action.call.path, action.call.body])),
+    ...(view.actions ?? []).flatMap(namesIn),
   ];
   return [...new Set(named.filter((name) => known.has(name)))];
+}
+
+/** The columns that an action fills in, of one row or of each. */
+function namesIn({ call, plan, undo }: Action): string[] {
+  return [call, plan, undo]
+    .flatMap((each) => placeholders([each?.path, each?.query, each?.body]))
+    .map((name) => name.replace(/^\$each\./, ""));
 }
 
 export type Asked = { search: Spec[]; sort: Sort[]; columns: string[]; grouping?: string[] };
@@ -93,7 +139,7 @@ export type Asked = { search: Spec[]; sort: Sort[]; columns: string[]; grouping?
 export function valuesOf(asked: Asked, me: Me | undefined): Values {
   return {
     ...personOf(me),
-    $search: asked.search,
+    ...wanted(asked.search),
     $sort: asked.sort.map(({ column, descending }) => ({
       parameter: column,
       direction: descending ? "desc" : "asc",
@@ -101,6 +147,20 @@ export function valuesOf(asked: Asked, me: Me | undefined): Values {
     $columns: asked.columns,
     $grouping: asked.grouping ?? [],
   };
+}
+
+/** Return conditions as calls take them: the node that they are under beside all others. */
+export function wanted(search: readonly Spec[]): Values {
+  const above = search.find(({ operator }) => operator === "under");
+  return {
+    $search: search.filter(({ operator }) => operator !== "under"),
+    ...(above && "value" in above && { $under: above.value }),
+  };
+}
+
+/** Return the columns of rows for calls that take them from each. */
+export function eachOf(view: View, rows: readonly Row[]): Values {
+  return Object.fromEntries(view.columns.map(({ name }) => [name, rows.map((row) => row[name])]));
 }
 
 /** Return the command that lists the same. */

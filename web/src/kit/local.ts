@@ -3,6 +3,7 @@
 import type { Sort } from "./address";
 import type { Row } from "./api";
 import type { Spec } from "./filters";
+import { lookUp } from "./templates";
 
 export function matching(rows: readonly Row[], search: readonly Spec[]): Row[] {
   const tests = search.map(testOf);
@@ -12,7 +13,7 @@ export function matching(rows: readonly Row[], search: readonly Spec[]): Row[] {
 export function sorted(rows: readonly Row[], sort: readonly Sort[]): Row[] {
   return [...rows].sort((a, b) => {
     for (const { column, descending } of sort) {
-      const order = compare(a[column], b[column]);
+      const order = compare(lookUp(a, column), lookUp(b, column));
       if (order !== 0) {
         return descending ? -order : order;
       }
@@ -24,7 +25,8 @@ export function sorted(rows: readonly Row[], sort: readonly Sort[]): Row[] {
 export function counted(rows: readonly Row[], column: string): Row[] {
   const counts = new Map<string, number>();
   for (const row of rows) {
-    for (const value of Array.isArray(row[column]) ? (row[column] as unknown[]) : [row[column]]) {
+    const found = lookUp(row, column);
+    for (const value of Array.isArray(found) ? (found as unknown[]) : [found]) {
       const name = textOf(value);
       counts.set(name, (counts.get(name) ?? 0) + 1);
     }
@@ -46,29 +48,42 @@ export function compare(a: unknown, b: unknown): number {
 
 function testOf(spec: Spec): (row: Row) => boolean {
   const { parameter, operator } = spec;
+  const valueIn = (row: Row) => lookUp(row, parameter);
+  if (!("value" in spec || "values" in spec)) {
+    return (row) => isThere(valueIn(row)) === (operator === "exists");
+  }
+  if ("values" in spec && operator === "between") {
+    const [least = "", most = ""] = spec.values;
+    return (row) =>
+      isThere(valueIn(row)) && order(valueIn(row), least) >= 0 && order(valueIn(row), most) <= 0;
+  }
   if ("values" in spec) {
     const wanted = new Set(spec.values);
     const isIn = (value: unknown) =>
       Array.isArray(value) ? value.some((each) => wanted.has(textOf(each))) : wanted.has(textOf(value));
-    return (row) => isIn(row[parameter]) === (operator === "in");
+    return (row) => isIn(valueIn(row)) === (operator === "in");
   }
   const { value } = spec;
   switch (operator) {
     case "eq":
-      return (row) => isEqual(row[parameter], value);
+      return (row) => isEqual(valueIn(row), value);
     case "neq":
-      return (row) => !isEqual(row[parameter], value);
+      return (row) => !isEqual(valueIn(row), value);
     case "gt":
-      return (row) => isThere(row[parameter]) && order(row[parameter], value) > 0;
+      return (row) => isThere(valueIn(row)) && order(valueIn(row), value) > 0;
+    case "gte":
+      return (row) => isThere(valueIn(row)) && order(valueIn(row), value) >= 0;
     case "lt":
-      return (row) => isThere(row[parameter]) && order(row[parameter], value) < 0;
+      return (row) => isThere(valueIn(row)) && order(valueIn(row), value) < 0;
+    case "lte":
+      return (row) => isThere(valueIn(row)) && order(valueIn(row), value) <= 0;
     case "regex": {
       const pattern = safePattern(value);
-      return (row) => pattern?.test(textOf(row[parameter])) ?? false;
+      return (row) => pattern?.test(textOf(valueIn(row))) ?? false;
     }
     default: {
       const pattern = likeToPattern(value);
-      return (row) => pattern.test(textOf(row[parameter])) === (operator === "like");
+      return (row) => pattern.test(textOf(valueIn(row))) === (operator === "like");
     }
   }
 }

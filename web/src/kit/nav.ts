@@ -37,8 +37,8 @@ export function grouped(views: readonly View[], pages: readonly Page[]): Group[]
   }
   const own = new Set(pages.map((page) => page.path));
   for (const view of views) {
-    // A page that is written by hand stands in for the view of its name.
-    if (!own.has(`/${view.name}`)) {
+    // A page that is written by hand stands in for the view of its name; to one without a group other pages lead.
+    if (view.nav_group !== "" && !own.has(`/${view.name}`)) {
       add(view.nav_group, {
         to: `/${view.name}`,
         title: view.title,

@@ -65,7 +65,7 @@ export function placeholders(template: unknown): string[] {
   if (Array.isArray(template)) {
     return template.flatMap(placeholders);
   }
-  return isMapping(template) ? Object.values(template).flatMap(placeholders) : [];
+  return isMapping(template) ? Object.entries(template).flatMap(placeholders) : [];
 }
 
 export function isMapping(value: unknown): value is Values {

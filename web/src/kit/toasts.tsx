@@ -1,20 +1,23 @@
 /** Short messages in a corner of the page; a fault stays until it is closed, and shows its request id. */
 
-import { CloseButton } from "@mantine/core";
+import { Button, CloseButton } from "@mantine/core";
 import { IconAlertTriangle, IconCheck } from "@tabler/icons-react";
 import { ApiFault } from "./api";
 import { Store, useStore } from "./store";
 
-type Toast = { id: number; text: string; tone: "success" | "danger"; requestId?: string };
+/** A way back from what is said, which the message offers. */
+type Offer = { title: string; act: () => void };
+type Toast = { id: number; text: string; tone: "success" | "danger"; requestId?: string; offer?: Offer };
 
 const toasts = new Store<Toast[]>([]);
 const SHOWN_MS = 5000;
+const OFFERED_MS = 20_000;
 const SHOWN_MAX = 5;
 let last = 0;
 
-export function say(text: string): void {
-  const id = add({ text, tone: "success" });
-  setTimeout(() => close(id), SHOWN_MS);
+export function say(text: string, offer?: Offer | null): void {
+  const id = add({ text, tone: "success", offer: offer ?? undefined });
+  setTimeout(() => close(id), offer ? OFFERED_MS : SHOWN_MS);
 }
 
 /** Show what went wrong with something that somebody did. */
@@ -51,6 +54,18 @@ export function Toasts() {
             {toast.text}
             {toast.requestId && <div className="faint mono">request {toast.requestId}</div>}
           </div>
+          {toast.offer && (
+            <Button
+              size="compact-sm"
+              variant="default"
+              onClick={() => {
+                close(toast.id);
+                toast.offer?.act();
+              }}
+            >
+              {toast.offer.title}
+            </Button>
+          )}
           <CloseButton size="sm" aria-label="Close the message" onClick={() => close(toast.id)} />
         </div>
       ))}

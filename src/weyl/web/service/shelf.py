@@ -41,6 +41,7 @@ def allowed(view: View, properties: frozenset[str], hidden: Collection[str]) -> 
     return view.model_copy(
         update={
             "events_topic": None if view.events_topic in hidden else view.events_topic,
+            "tree_view": None if view.tree_view in hidden else view.tree_view,
             "actions": tuple(
                 action.model_copy(update={"fields": _form(action.fields, properties)})
                 for action in view.actions

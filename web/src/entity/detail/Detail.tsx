@@ -5,6 +5,7 @@ import { IconArrowsMaximize, IconCopy, IconDots } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { lazy, Suspense, useEffect, useRef, useState } from "react";
+import { openAddress } from "@/entity/opening";
 import { ApiFault, askCall, contentOf, type Row, send } from "@/kit/api";
 import type { Spec } from "@/kit/filters";
 import { singular } from "@/kit/formats";
@@ -126,7 +127,7 @@ function useOne(view: View, id: string, me: Me | undefined) {
       }
       const search: Spec[] = [{ parameter: view.id_column, operator: "eq", value: String(own) }];
       const columns = view.columns.map((each) => each.name);
-      const query = view.search.paging === "page" ? { page: 1, per_page: 1 } : {};
+      const query = view.search.paging === "none" ? {} : { page: 1, per_page: 1 };
       const answer = await send(view.search, valuesOf({ search, sort: [], columns }, me), { query, signal });
       const content = await contentOf(view.search, answer);
       const row = Array.isArray(content) ? rowIn(content as Row[], view, id) : undefined;
@@ -196,6 +197,7 @@ function Actions({ view, row, status, me }: { view: View; row: Row; status: unkn
   const first = usable.slice(0, BUTTONS_MAX);
   const rest = usable.slice(BUTTONS_MAX);
   const ids = [row[view.id_column]];
+  const start = (each: Action) => (each.opens ? void openAddress(each, row, me) : setAction(each));
   const copy = () =>
     void navigator.clipboard.writeText(window.location.href).then(
       () => say("Copied the address."),
@@ -211,7 +213,7 @@ function Actions({ view, row, status, me }: { view: View; row: Row; status: unkn
           className={each.destructive ? "destructive" : undefined}
           title={each.help}
           leftSection={<NamedIcon name={each.icon ?? "bolt"} />}
-          onClick={() => setAction(each)}
+          onClick={() => start(each)}
         >
           {each.title}
         </Button>
@@ -227,7 +229,7 @@ function Actions({ view, row, status, me }: { view: View; row: Row; status: unkn
             <Menu.Item
               key={each.name}
               leftSection={<NamedIcon name={each.icon ?? "bolt"} />}
-              onClick={() => setAction(each)}
+              onClick={() => start(each)}
             >
               {each.title}
             </Menu.Item>

@@ -4,9 +4,10 @@ import { Button } from "@mantine/core";
 import { IconDownload, IconFile } from "@tabler/icons-react";
 import { useState } from "react";
 import { formatBytes } from "@/kit/formats";
+import { follow } from "@/kit/opening";
 import { isMapping } from "@/kit/templates";
 import { sayFault } from "@/kit/toasts";
-import { addressOf, follow } from "./saving";
+import { addressOf } from "./saving";
 import type { TabProps } from "./tab";
 
 type Listed = { name: string; kind: string; size?: number };

@@ -34,7 +34,7 @@ function Rows({ view, tab, row }: { view: View; tab: Tab; row: Row }) {
         sort: sortOf(view, {}),
         columns: askedColumns(view, columns),
       };
-      const paging = view.search.paging === "page" ? { page: 1, per_page: SHOWN } : {};
+      const paging = view.search.paging === "none" ? {} : { page: 1, per_page: SHOWN };
       const answer = await send(view.search, valuesOf(asked, me), {
         query: paging,
         headers: { Prefer: "count=none" },

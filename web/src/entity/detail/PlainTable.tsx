@@ -10,7 +10,8 @@ import type { TabProps } from "./tab";
 
 const SHOWN_MAX = 1000;
 
-export function PlainTable({ view, tab, content }: TabProps) {
+export function PlainTable({ view: of, tab, content }: TabProps) {
+  const view = tab.statuses?.length ? { ...of, statuses: tab.statuses } : of;
   const rows = rowsOf(content);
   const columns = tab.columns?.length ? tab.columns : columnsIn(rows);
   return (

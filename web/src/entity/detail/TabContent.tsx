@@ -20,6 +20,7 @@ const Log = lazy(() => import("./Log"));
 const Chart = lazy(() => import("./Chart"));
 const Graph = lazy(() => import("./Graph"));
 const OfView = lazy(() => import("./OfView"));
+const Metadata = lazy(() => import("./Metadata"));
 const ExtensionModule = lazy(() => import("./ExtensionModule"));
 const EVERY_MS = 5000;
 
@@ -94,6 +95,12 @@ function Shown(props: TabProps) {
       );
     case "values":
       return <Values {...props} />;
+    case "metadata":
+      return (
+        <Suspense fallback={<Waiting />}>
+          <Metadata {...props} />
+        </Suspense>
+      );
     case "graph":
       return (
         <Suspense fallback={<Waiting />}>

@@ -2,7 +2,7 @@
 
 import { askCall, type Row, reachStore } from "@/kit/api";
 import { formatBytes } from "@/kit/formats";
-import { isMapping } from "@/kit/templates";
+import { addressIn, follow } from "@/kit/opening";
 import type { Tab } from "@/kit/views";
 import type { FileValue } from "./values";
 
@@ -30,22 +30,7 @@ export async function saveFile(tab: Tab, row: Row, file: FileValue): Promise<voi
 
 /** Ask where a stored file can be fetched. */
 export async function addressOf(tab: Tab, row: Row, name: string): Promise<string> {
-  const answer = tab.file ? await askCall(tab.file, { ...row, $file: name }) : undefined;
-  const address = isMapping(answer) ? String(answer.url ?? "") : "";
-  if (!/^https?:\/\//.test(address)) {
-    throw new SaveFault("The server gave no address for it.");
-  }
-  return address;
-}
-
-/** Let the browser fetch it by itself. */
-export function follow(address: string): void {
-  const link = document.createElement("a");
-  link.href = address;
-  link.target = "_blank";
-  link.rel = "noreferrer";
-  link.download = "";
-  link.click();
+  return addressIn(tab.file ? await askCall(tab.file, { ...row, $file: name }) : undefined);
 }
 
 async function fetched(address: string, name: string): Promise<Uint8Array<ArrayBuffer>> {

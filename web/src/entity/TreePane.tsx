@@ -1,0 +1,270 @@
+/** The tree beside a list: what is chosen in it narrows the list down. */
+
+import { ActionIcon, Checkbox } from "@mantine/core";
+import {
+  IconChevronDown,
+  IconChevronRight,
+  IconExternalLink,
+  IconFolder,
+  IconFolderOpen,
+  IconLayoutSidebarLeftCollapse,
+  IconLayoutSidebarLeftExpand,
+} from "@tabler/icons-react";
+import { Link } from "@tanstack/react-router";
+import { type KeyboardEvent, useEffect, useRef, useState } from "react";
+import { singular } from "@/kit/formats";
+import { atNode, nodeOf } from "@/kit/listing";
+import { Fault, Waiting } from "@/kit/Panel";
+import { useView } from "@/kit/session";
+import { kept } from "@/kit/store";
+import type { View } from "@/kit/views";
+import type { Given } from "./given";
+import { type TreeNode, useChildren, useLineage, useTop } from "./useTree";
+import "./tree.css";
+
+const NARROW_PX = 760;
+
+export function TreePane({ view, conditions, change }: Pick<Given, "view" | "conditions" | "change">) {
+  const name = `tree.${view.name}`;
+  const [isShown, setShown] = useState(
+    () => window.innerWidth > NARROW_PX && (kept.get<boolean>(name) ?? true),
+  );
+  const title = useView(view.tree_view ?? "")?.title ?? view.tree_column ?? "";
+  const at = nodeOf(view, conditions);
+  const choose = (node: string | undefined, isAlone = at?.isAlone ?? false) =>
+    change({
+      conditions: atNode(view, conditions, node === undefined ? undefined : { node, isAlone }),
+      sel: undefined,
+      tab: undefined,
+    });
+  const show = (wanted: boolean) => {
+    kept.set(name, wanted);
+    setShown(wanted);
+  };
+  return (
+    <nav className="tree-pane" aria-label={title} data-shown={isShown || undefined}>
+      <div className="tree-head">
+        <ActionIcon
+          variant="subtle"
+          color="gray"
+          size="sm"
+          aria-expanded={isShown}
+          aria-label={`${title}: ${isShown ? "hide" : "show"} the tree`}
+          onClick={() => show(!isShown)}
+        >
+          {isShown ? (
+            <IconLayoutSidebarLeftCollapse size={17} />
+          ) : (
+            <IconLayoutSidebarLeftExpand size={17} />
+          )}
+        </ActionIcon>
+        <h2>{title}</h2>
+      </div>
+      {isShown && (
+        <>
+          <Tree view={view} title={title} chosen={at?.node} onChoose={choose} />
+          <div className="tree-foot">
+            <Checkbox
+              size="xs"
+              label="With what is below"
+              disabled={at === undefined}
+              checked={!at?.isAlone}
+              onChange={(event) => choose(at?.node, !event.target.checked)}
+            />
+            {at && view.tree_view && (
+              <Link to="/$view/$id" params={{ view: view.tree_view, id: at.node }}>
+                {singular({ title })} page <IconExternalLink size={13} aria-hidden />
+              </Link>
+            )}
+          </div>
+        </>
+      )}
+    </nav>
+  );
+}
+
+type TreeProps = {
+  view: View;
+  title: string;
+  chosen: string | undefined;
+  onChoose: (node: string | undefined) => void;
+};
+
+function Tree({ view, title, chosen, onChoose }: TreeProps) {
+  const top = useTop(view);
+  const lineage = useLineage(view, chosen);
+  const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
+  const [focused, setFocused] = useState<string>();
+  const element = useRef<HTMLUListElement>(null);
+
+  // What is chosen, or where somebody begins, can be seen: all that is above it is open.
+  const above = chosen === undefined ? (top.data?.lineage ?? []) : lineage.slice(0, -1);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: opens what is above once it is known, and closes nothing.
+  useEffect(() => {
+    setOpen((before) => new Set([...before, ...above]));
+  }, [above.join("\n")]);
+
+  if (top.isError) {
+    return <Fault error={top.error} what={title} onRetry={() => void top.refetch()} />;
+  }
+  if (top.isPending) {
+    return <Waiting />;
+  }
+  const toggle = (id: string, wanted = !open.has(id)) =>
+    setOpen((before) => {
+      const next = new Set(before);
+      wanted ? next.add(id) : next.delete(id);
+      return next;
+    });
+  const items = () => [...(element.current?.querySelectorAll<HTMLElement>("[role=treeitem]") ?? [])];
+  const onKeyDown = (event: KeyboardEvent<HTMLElement>) => {
+    const all = items();
+    const index = all.indexOf(document.activeElement as HTMLElement);
+    const item = all[index];
+    if (!item || event.ctrlKey || event.metaKey || event.altKey) {
+      return;
+    }
+    const id = item.dataset.node ?? "";
+    const isOpen = item.getAttribute("aria-expanded") === "true";
+    const moves: Record<string, () => void> = {
+      ArrowDown: () => all[index + 1]?.focus(),
+      ArrowUp: () => all[index - 1]?.focus(),
+      Home: () => all[0]?.focus(),
+      End: () => all.at(-1)?.focus(),
+      ArrowRight: () => (isOpen ? all[index + 1]?.focus() : item.ariaExpanded && toggle(id, true)),
+      ArrowLeft: () =>
+        isOpen
+          ? toggle(id, false)
+          : item.parentElement?.closest<HTMLElement>("[role=treeitem]")?.focus(),
+      Enter: () => item.click(),
+      " ": () => item.click(),
+    };
+    const move = moves[event.key];
+    if (move) {
+      event.preventDefault();
+      // Below, the same keys move in the table.
+      event.stopPropagation();
+      move();
+    }
+  };
+  const first = focused ?? chosen ?? top.data.nodes[0]?.id;
+  return (
+    <ul className="tree" role="tree" aria-label={title} ref={element} onKeyDown={onKeyDown}>
+      {top.data.nodes.map((node, index) => (
+        <Item
+          key={node.id}
+          {...{ view, node, open, chosen, toggle, onChoose }}
+          level={1}
+          place={{ at: index + 1, of: top.data.nodes.length }}
+          reached={first}
+          onFocus={setFocused}
+        />
+      ))}
+      {top.data.nodes.length === 0 && <li className="tree-note">There is nothing yet.</li>}
+    </ul>
+  );
+}
+
+type ItemProps = {
+  view: View;
+  node: TreeNode;
+  level: number;
+  place: { at: number; of: number };
+  open: ReadonlySet<string>;
+  chosen: string | undefined;
+  reached: string | undefined;
+  toggle: (id: string) => void;
+  onChoose: (node: string) => void;
+  onFocus: (id: string) => void;
+};
+
+function Item(props: ItemProps) {
+  const { view, node, level, place, open, chosen, reached, toggle, onChoose, onFocus } = props;
+  const isOpen = open.has(node.id) && !node.isLeaf;
+  const isChosen = node.id === chosen;
+  const element = useRef<HTMLLIElement>(null);
+  useEffect(() => {
+    if (isChosen) {
+      element.current?.firstElementChild?.scrollIntoView({ block: "nearest" });
+    }
+  }, [isChosen]);
+  return (
+    <li
+      ref={element}
+      role="treeitem"
+      data-node={node.id}
+      aria-level={level}
+      aria-posinset={place.at}
+      aria-setsize={place.of}
+      aria-selected={isChosen}
+      aria-expanded={node.isLeaf ? undefined : isOpen}
+      aria-label={node.name}
+      tabIndex={node.id === reached ? 0 : -1}
+      onFocus={(event) => event.target === event.currentTarget && onFocus(node.id)}
+      onClick={(event) => {
+        event.stopPropagation();
+        onChoose(node.id);
+      }}
+    >
+      <div className="tree-row" style={{ paddingLeft: `${(level - 1) * 14 + 4}px` }} title={node.id}>
+        <span
+          className="twist"
+          aria-hidden
+          onClick={(event) => {
+            event.stopPropagation();
+            if (!node.isLeaf) {
+              toggle(node.id);
+            }
+          }}
+        >
+          {!node.isLeaf && (isOpen ? <IconChevronDown size={14} /> : <IconChevronRight size={14} />)}
+        </span>
+        {isOpen ? <IconFolderOpen size={15} aria-hidden /> : <IconFolder size={15} aria-hidden />}
+        <span className="tree-name">{node.name}</span>
+      </div>
+      {isOpen && <Children {...props} />}
+    </li>
+  );
+}
+
+function Children(props: ItemProps) {
+  const { view, node, level } = props;
+  const found = useChildren(view, node.id, true);
+  const nodes = found.data?.pages.flatMap((branch) => branch.nodes) ?? [];
+  const of = found.hasNextPage ? -1 : nodes.length;
+  const indent = { paddingLeft: `${level * 14 + 22}px` };
+  return (
+    <ul role="group">
+      {nodes.map((child, index) => (
+        <Item key={child.id} {...props} node={child} level={level + 1} place={{ at: index + 1, of }} />
+      ))}
+      {found.isError && (
+        <li className="tree-note" style={indent} role="none">
+          {found.error instanceof Error ? found.error.message : "It could not be loaded."}
+        </li>
+      )}
+      {found.isFetching && (
+        <li className="tree-note" style={indent} role="none">
+          Loading…
+        </li>
+      )}
+      {found.hasNextPage && !found.isFetching && (
+        <li
+          className="tree-note"
+          role="treeitem"
+          aria-level={level + 1}
+          aria-selected={false}
+          data-node=""
+          tabIndex={-1}
+          style={indent}
+          onClick={(event) => {
+            event.stopPropagation();
+            void found.fetchNextPage();
+          }}
+        >
+          Show more
+        </li>
+      )}
+    </ul>
+  );
+}
