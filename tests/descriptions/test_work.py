@@ -27,6 +27,8 @@ def test_a_job_with_everything() -> None:
         "output_sandbox": ["out.07", "hist.json"],
         "input_data": [],
         "output_data": ["LFN:/vo/x"],
+        "wants_outputs": True,
+        "wants_inputs": False,
         "output_se": ["SE1", "SE2"],
         "output_path": "",
         "environment": {"A": "b c", "D": "1=2"},

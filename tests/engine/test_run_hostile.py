@@ -15,8 +15,7 @@ import pytest
 from tests.engine.workplace import SANDBOX
 from tests.infra import pace
 
-# All cases run once, for the worker that has them.
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("engine-hostile")]
+pytestmark = pytest.mark.system
 
 # The engine takes a second to be imported, so that one process forks for all cases.
 RUN_ALL = """

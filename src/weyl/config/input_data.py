@@ -7,6 +7,8 @@ from pydantic import AfterValidator, Field
 from weyl.config.lfns import fault_of
 from weyl.config.section import Section
 
+WEYL = "weyl"
+"""The catalogue that weyl itself is."""
 STATIC = "static"
 """The catalogue that this section is."""
 

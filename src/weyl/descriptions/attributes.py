@@ -37,6 +37,7 @@ KNOWN = (
     "MinRAM",
     "NumberOfProcessors",
     "OutputData",
+    "OutputMetadata",
     "OutputPath",
     "OutputSandbox",
     "OutputSE",

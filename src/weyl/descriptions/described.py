@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from weyl.descriptions import jdl, parametric, work
+from weyl.descriptions import jdl, output_data, parametric, work
 from weyl.descriptions.attributes import JobAttribute, added_value, respelled, runs_workflow, text_of
 from weyl.descriptions.classes import requirement_classes
 from weyl.descriptions.description import FIELDS, Description, Owner, value_of
@@ -44,7 +44,7 @@ class Described:
 
     jdl: str
     document: Document
-    columns: dict[str, list[str] | list[int]]
+    columns: dict[str, list[Any]]
     sandboxes: list[list[str]]
     expansion: Differences | None = None
     warnings: tuple[str, ...] = ()
@@ -247,6 +247,10 @@ def _check(jobs: _Jobs, limits: Limits) -> None:
         jobs.each(name, partial(_check_bound, name=name, most=most))
     if jobs.first.stop_signal is not None:
         text_of(jobs.document.get("StopSigRegex"), "StopSigRegex")
+    if not runs_workflow(jobs.document):
+        jobs.each("OutputData", output_data.check_items)
+        jobs.each("OutputPath", output_data.check_path)
+        jobs.each("OutputMetadata", bool)
 
 
 def _check_bound(value: int | None, name: str, most: int) -> None:
@@ -266,8 +270,8 @@ def _needs(jobs: _Jobs, owner: Owner, limits: Limits) -> tuple[tuple[str, ...], 
     return made
 
 
-def _columns(jobs: _Jobs, limits: Limits) -> dict[str, list[str] | list[int]]:
-    columns: dict[str, list[str] | list[int]] = {
+def _columns(jobs: _Jobs, limits: Limits) -> dict[str, list[Any]]:
+    columns: dict[str, list[Any]] = {
         column: jobs.each(name, partial(_text_column, name=name, limits=limits))
         for name, (column, _, _) in _TEXT_COLUMNS.items()
         if column != "job_name" or not runs_workflow(jobs.document)
@@ -276,6 +280,7 @@ def _columns(jobs: _Jobs, limits: Limits) -> dict[str, list[str] | list[int]]:
         columns["job_name"] = _job_names(jobs)
     columns["site"] = jobs.each("Site", _site)
     columns["user_priority"] = jobs.each("Priority", partial(priority, limits=limits))
+    columns["wants_outputs"] = jobs.each("OutputData", bool)
     return columns
 
 

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from weyl.descriptions.attributes import boolean_of, integer_of, text_of, texts_of
 from weyl.descriptions.errors import BadAttribute
 from weyl.descriptions.jdl import Document, Value
+from weyl.descriptions.output_data import metadata_of
 from weyl.task_queues.validation import COUNT_MAX
 
 ALTERNATIVES_MAX = 8
@@ -38,11 +39,21 @@ class Owner:
     name: str
 
 
+class Binding(NamedTuple):
+    """Where the files of one output of a workflow go: a directory, and the storage elements to try, if it says so."""
+
+    source: str
+    path: str | None = None
+    ses: tuple[str, ...] = ()
+
+
 class Workflow(NamedTuple):
     """The document that a job runs in place of an executable: a stored bundle, and which process of it."""
 
     bundle: str
     fragment: str | None
+    bindings: tuple[Binding, ...] = ()
+    """Of outputs that are to be output data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +78,8 @@ class Description:
     output_sandbox: tuple[str, ...] | None = None
     """None: standard output and error."""
     output_data: tuple[str, ...] = ()
+    """Files, patterns and `LFN:` items; of a job that runs a workflow the ids of outputs."""
+    output_metadata: Mapping[str, Any] = field(default_factory=dict)
     output_se: tuple[str, ...] = ()
     output_path: str = ""
     # What it is called, and whose it is.
@@ -171,7 +184,15 @@ def _workflow(value: Value, name: str) -> Workflow | None:
     """Return the workflow; none where older texts say something else under this name."""
     if not isinstance(value, dict) or not isinstance(bundle := value.get("Bundle"), str):
         return None
-    return Workflow(bundle, text_of(value.get("Fragment"), name))
+    bound = value.get("Outputs")
+    bindings = tuple(_binding(each, name) for each in bound) if isinstance(bound, list) else ()
+    return Workflow(bundle, text_of(value.get("Fragment"), name), bindings)
+
+
+def _binding(value: Value, name: str) -> Binding:
+    if not isinstance(value, dict) or (source := text_of(value.get("Source"), name)) is None:
+        raise BadAttribute(name, "each of its Outputs must be a record with a Source")
+    return Binding(source, text_of(value.get("Path"), name), texts_of(value.get("SE"), name))
 
 
 _any_number = partial(integer_of, least=-(10**12))
@@ -197,6 +218,7 @@ FIELDS: Mapping[str, Field] = {
     "MinRAM": Field("ram_mb_min", integer_of),
     "NumberOfProcessors": Field("cores", _count),
     "OutputData": Field("output_data", texts_of),
+    "OutputMetadata": Field("output_metadata", metadata_of),
     "OutputPath": Field("output_path", text_of),
     "OutputSE": Field("output_se", texts_of),
     "OutputSandbox": Field("output_sandbox", texts_of),

@@ -5,6 +5,7 @@ from typing import Any
 
 from weyl.descriptions import jdl
 from weyl.descriptions.description import Description
+from weyl.descriptions.input_files import files_of
 from weyl.descriptions.jdl import Document
 from weyl.descriptions.parametric import fill
 
@@ -30,7 +31,7 @@ def work_of(job: Document) -> dict[str, Any]:
     std_streams = (description.std_output, description.std_error)
     return {
         "executable": description.executable or "",
-        "workflow": description.workflow and description.workflow._asdict(),
+        "workflow": _workflow(description),
         "arguments": description.arguments,
         "std_output": description.std_output,
         "std_error": description.std_error,
@@ -38,6 +39,8 @@ def work_of(job: Document) -> dict[str, Any]:
         "output_sandbox": list(std_streams if description.output_sandbox is None else description.output_sandbox),
         "input_data": list(description.input_data),
         "output_data": list(description.output_data),
+        "wants_outputs": bool(description.output_data),
+        "wants_inputs": bool(files_of(description).lfns),
         "output_se": list(description.output_se),
         "output_path": description.output_path,
         "environment": description.environment,
@@ -52,6 +55,11 @@ def work_of(job: Document) -> dict[str, Any]:
         "stop_signal": _stop_signal(description),
         "jdl": jdl.render(job),
     }
+
+
+def _workflow(description: Description) -> dict[str, Any] | None:
+    workflow = description.workflow
+    return None if workflow is None else {"bundle": workflow.bundle, "fragment": workflow.fragment}
 
 
 def _stop_signal(description: Description) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from weyl.failures.models import Elsewhere, FailureCluster, FailureExplained, Fa
 from weyl.failures.policy import Annotator
 from weyl.jobs.permits import JobScope, Readable
 from weyl.jobs.retries import ErrorClass, FailedRun, error_class_of, why_not
+from weyl.jobs.states import OUTPUTS_LOST
 from weyl.kit.db import Tx
 from weyl.kit.errors import BadRequest
 from weyl.task_queues.health import Health, standing_of
@@ -88,8 +89,10 @@ def _elsewhere(places: Sequence[tuple[str, str, int]], said: Mapping[str, Any]) 
 
 
 def _read_class(row: queries.FailedJob) -> ErrorClass | None:
-    """Return the class that the wrapper has named; jobs that were lost have none to name it."""
+    """Return the class that the wrapper has named; jobs that the server has failed have none to name it."""
     named = error_class_of(row.error_class) if isinstance(row.error_class, str) else None
+    if row.minor_status == OUTPUTS_LOST[0]:
+        return ErrorClass.OUTPUT_UPLOAD
     return ErrorClass.PILOT if named is None and row.minor_status.startswith("Job stalled") else named
 
 

@@ -11,6 +11,10 @@ APPLICATION_CHARACTERS_MAX = 255
 REFUSED_SUFFIX = "(SM)"
 CLOCK_ERROR_MAX = timedelta(seconds=4)
 """How far a pilot's clock may be behind ours: it corrects itself from 3 s on, by times that are known to a second."""
+# How far the output data of a job are; null, as in the column, where none are asked for.
+WANTED, REGISTERED = "wanted", "registered"
+OUTPUTS_LOST = ("Uploading Outputs", "It ended without registering its output data")
+"""The minor and application status of a job that was to leave output data, and is said to be done without."""
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
@@ -91,6 +95,8 @@ class JobState:
     last: datetime
     start_exec_time: datetime | None = None
     end_exec_time: datetime | None = None
+    wants_outputs: bool = False
+    """Output data are asked for and not registered: it cannot be Done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +169,25 @@ def merge(state: JobState, reports: Iterable[Report], now: datetime, *, force: b
     return change
 
 
+def not_without_outputs(state: JobState, reports: Sequence[Report]) -> Sequence[Report]:
+    """Turn reports of Done into failures while output data are wanted: the files of such a job are nowhere."""
+    if not state.wants_outputs or all(report.status != "Done" for report in reports):
+        return reports
+    minor, application = OUTPUTS_LOST
+    return [
+        replace(
+            report,
+            status="Failed",
+            minor_status=minor,
+            application_status=application,
+            error_class="output_upload",
+        )
+        if report.status == "Done"
+        else report
+        for report in reports
+    ]
+
+
 def not_late(state: JobState, reports: Sequence[Report]) -> list[Report]:
     """Move reports behind the newest known one: for what the server itself observes or orders."""
     late = max(state.last - min(report.at for report in reports) + timedelta(microseconds=1), timedelta())
@@ -196,6 +221,7 @@ def follow(state: JobState, change: Change) -> JobState:
         last=max([state.last, *(record.at for record in change.history)]),
         start_exec_time=state.start_exec_time or change.start_exec_time,
         end_exec_time=state.end_exec_time or change.end_exec_time,
+        wants_outputs=state.wants_outputs,
     )
 
 

@@ -78,6 +78,12 @@ jobs = sa.Table(
     sa.Column("inputs", sa.JSON),
     # The label of that workflow, to search by; which bundle the job runs its description says.
     sa.Column("workflow_id", sa.String(64)),
+    # Null: no output data is asked for. `wanted` until the files of the last run are registered, then `registered`.
+    sa.Column("output_state", sa.String(16)),
+    # The files that it reads, once its check has seen them.
+    sa.Column("input_set_id", sa.BigInteger),
+    # Whatever reports and orders say: a job does not end well while its files are nowhere.
+    sa.CheckConstraint("status <> 'Done' OR output_state IS DISTINCT FROM 'wanted'", name="done_with_its_outputs"),
     sa.Index("ix_jobs_vo_status", "vo", "status", "job_id"),
     sa.Index("ix_jobs_vo_owner", "vo", "owner", "job_id"),
     sa.Index("ix_jobs_job_group", "job_group", "vo"),
@@ -104,7 +110,24 @@ jobs = sa.Table(
     sa.Index("ix_jobs_signature", "vo", "signature", "job_id", postgresql_where=sa.text("signature IS NOT NULL")),
     sa.Index("ix_jobs_unsigned", "job_id", postgresql_where=sa.text("status = 'Failed' AND signature IS NULL")),
     sa.Index("ix_jobs_workflow_id", "vo", "workflow_id", "job_id", postgresql_where=sa.text("workflow_id IS NOT NULL")),
+    sa.Index(
+        "ix_jobs_without_outputs",
+        "last_update_time",
+        postgresql_where=sa.text("status = 'Completed' AND output_state = 'wanted'"),
+    ),
+    sa.Index("ix_jobs_input_set_id", "input_set_id", "job_id", postgresql_where=sa.text("input_set_id IS NOT NULL")),
     postgresql_with={"fillfactor": 80},
+)
+
+# Sets of files that jobs read, each distinct one once: thousands of jobs share one. Gone with the last of them.
+job_input_sets = sa.Table(
+    "job_input_sets",
+    metadata,
+    sa.Column("input_set_id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("digest", BYTEA, nullable=False),
+    sa.Column("lfns", ARRAY(sa.Text(collation="C")), nullable=False),
+    sa.Index("uq_job_input_sets_digest", "digest", unique=True),
+    sa.Index("ix_job_input_sets_lfns", "lfns", postgresql_using="gin"),
 )
 
 history_ids = sa.Sequence("job_history_id_seq", metadata=metadata)

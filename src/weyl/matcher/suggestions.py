@@ -92,6 +92,10 @@ def _for_failed(failure: FailureExplained) -> Iterator[Suggestion]:
         case "payload":
             yield Suggestion(text="Look at the end of its output: the program itself has failed")
         case "output_upload":
-            yield Suggestion(text="Look whether there is room for the output, then run it again", action=RESCHEDULE)
-        case "host" | "pilot" | "site" | "input_data":
+            text = "Look whether it has left all its files, and what the storage elements say; then run it again"
+            yield Suggestion(text=text, action=RESCHEDULE)
+        case "input_data":
+            text = "Look at the replicas of the file (weyl data replicas LFN); once one is good, run it again"
+            yield Suggestion(text=text, action=RESCHEDULE)
+        case "host" | "pilot" | "site":
             yield Suggestion(text="It is no fault of the job: run it again", action=RESCHEDULE)

@@ -4,29 +4,16 @@ import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from weyl.config.lfns import bare, fault_of, root_of
+from weyl.config.lfns import fault_of, root_of
 from weyl.descriptions.described import USER_JOBS
-from weyl.descriptions.description import Description
 from weyl.descriptions.errors import BadAttribute
+from weyl.descriptions.input_files import Files
 from weyl.file_catalog.drivers.catalog import File
 from weyl.jobs.grid import Grid
 from weyl.kit import json
 
 OnDisk = Collection[tuple[str, str]]
 """Files that were brought from tape, each with its storage element."""
-
-
-@dataclass(frozen=True, slots=True)
-class Files:
-    """The files of a job: data are read where the job runs, files of the sandbox are brought to it from anywhere."""
-
-    data: tuple[str, ...]
-    sandbox: tuple[str, ...]
-
-    @property
-    def lfns(self) -> tuple[str, ...]:
-        """All of them."""
-        return (*self.data, *self.sandbox)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +60,6 @@ class Unreadable:
 
 
 Placement = Placed | Missing | Nowhere | Unreadable | StageOrder
-
-
-def files_of(description: Description) -> Files:
-    """Return the files that a job description names, each once, without `LFN:`."""
-    data = map(bare, description.input_data)
-    sandbox = (bare(name) for name in description.input_sandbox if bare(name) != name)
-    return Files(tuple(dict.fromkeys(data)), tuple(dict.fromkeys(sandbox)))
 
 
 def check_files(files: Files, *, roots: Sequence[str], job_type: str, data_max: int) -> None:

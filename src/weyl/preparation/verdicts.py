@@ -7,6 +7,7 @@ from weyl.config.input_data import InputDataOptions
 from weyl.descriptions.classes import requirement_classes
 from weyl.descriptions.description import Description, Owner
 from weyl.descriptions.errors import BadAttribute
+from weyl.descriptions.input_files import Files, files_of
 from weyl.descriptions.overrides import NONE, Overrides
 from weyl.descriptions.requirements import Limits, Resolved, resolve
 from weyl.file_catalog.drivers.catalog import File
@@ -14,7 +15,6 @@ from weyl.jobs.grid import Grid
 from weyl.jobs.holds import PREFIX, Hold, HoldReason, name_of_catalog, name_of_site, name_of_storage
 from weyl.preparation.additions import Decision, Held, Narrowed, Rejected
 from weyl.preparation.input_data import (
-    Files,
     Missing,
     Nowhere,
     OnDisk,
@@ -22,7 +22,6 @@ from weyl.preparation.input_data import (
     StageOrder,
     Unreadable,
     check_files,
-    files_of,
     place,
 )
 from weyl.task_queues.errors import InvalidRequirements

@@ -33,6 +33,7 @@ class Run(NamedTuple):
     job_type: str
     overrides: Document | None
     allocated: Document | None
+    output_state: str | None
 
 
 class DescriptionRow(NamedTuple):
@@ -103,7 +104,8 @@ _RESET = Sql(
       reschedule_time = :now, last_update_time = :now, start_exec_time = NULL, end_exec_time = NULL,
       heart_beat_time = NULL, pilot_stamp = NULL, allocated = NULL, class_ids = '{}', accounted_flag = 'false',
       site = start.site, user_priority = start.user_priority, reschedule_counter = start.reschedule_counter,
-      overrides = CAST(start.overrides AS jsonb)
+      overrides = CAST(start.overrides AS jsonb),
+      output_state = CASE WHEN output_state IS NOT NULL THEN 'wanted' END
     FROM unnest(CAST(:job_ids AS bigint[]), CAST(:sites AS text[]), CAST(:priorities AS integer[]),
         CAST(:counters AS integer[]), CAST(:overrides AS text[]))
       AS start (job_id, site, user_priority, reschedule_counter, overrides)
@@ -117,6 +119,7 @@ _RULES = {
     "stalled": ("status IN ('Running', 'Completing')", _LIFE),
     "lost": ("status = 'Stalled'", _LIFE),
     "not_started": ("status = 'Matched'", "last_update_time"),
+    "without_outputs": ("status = 'Completed' AND output_state = 'wanted'", "last_update_time"),
 }
 _SILENT = {
     rule: f"""

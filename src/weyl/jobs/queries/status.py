@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from weyl.jobs.queries.reschedule import Run
-from weyl.jobs.states import Change, HistoryRecord, JobState
+from weyl.jobs.states import WANTED, Change, HistoryRecord, JobState
 from weyl.kit.db import Tx
 from weyl.kit.sql import Sql
 
@@ -25,11 +25,13 @@ class Locked(NamedTuple):
     submission_time: datetime
     pilot_stamp: str | None
     class_ids: list[int]
+    output_state: str | None
 
 
 _LOCK = Sql(
     """
-    SELECT job_id, vo, site, status, start_exec_time, end_exec_time, submission_time, pilot_stamp, class_ids
+    SELECT job_id, vo, site, status, start_exec_time, end_exec_time, submission_time, pilot_stamp, class_ids,
+      output_state
     FROM jobs WHERE job_id = ANY(:job_ids) ORDER BY job_id FOR NO KEY UPDATE
     """,
     Locked,
@@ -85,6 +87,7 @@ async def select_states(tx: Tx, rows: Mapping[int, Locked | Run]) -> dict[int, J
             last=newest.get(job_id, row.submission_time).replace(tzinfo=UTC),
             start_exec_time=row.start_exec_time,
             end_exec_time=row.end_exec_time,
+            wants_outputs=row.output_state == WANTED,
         )
         for job_id, row in rows.items()
     }

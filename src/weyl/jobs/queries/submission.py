@@ -30,6 +30,7 @@ JOB_COLUMNS = (
     "parameters",
     "inputs",
     "workflow_id",
+    "output_state",
 )
 HISTORY_COLUMNS = ("job_id", "at", "status", "minor_status", "application_status", "source")
 

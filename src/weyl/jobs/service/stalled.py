@@ -13,7 +13,7 @@ from weyl.jobs.retries import ErrorClass
 from weyl.jobs.service.moves import end_runs, move
 from weyl.jobs.service.retry import settle
 from weyl.jobs.starts import NOT_HEARD_OF
-from weyl.jobs.states import Report
+from weyl.jobs.states import OUTPUTS_LOST, Report
 from weyl.kit.bisection import bisect
 from weyl.kit.db import Database, Tx
 
@@ -25,6 +25,10 @@ REPORTS_MISSED_MIN = 3
 log = structlog.get_logger(__name__)
 
 Rows = Mapping[int, queries.Run]
+
+
+# An upload expires a day after it was opened, and then fails its job itself: what is left has none.
+OUTPUTS_AFTER_S = 25 * 3_600
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,10 @@ async def _fail_unheard(tx: Tx, rows: Rows, config: Config, now: datetime) -> No
     await settle(tx, dict.fromkeys(rows, ErrorClass.PILOT), config=config, now=now)
 
 
+async def _fail_without_outputs(tx: Tx, rows: Rows, config: Config, now: datetime) -> None:
+    await move(tx, rows, Report(now, "Failed", *OUTPUTS_LOST, source=SOURCE), now=now)
+
+
 MARK_STALLED = Rule(
     "stalled",
     lambda health: max(health.stalled_after, REPORTS_MISSED_MIN * health.report_every),
@@ -68,7 +76,9 @@ FAIL_UNHEARD = Rule(
 )
 """Jobs of whose start nothing is heard fail: pilots may be cut off while payloads run, so they run again only as lost
 ones do."""
-RULES = (FAIL_LOST, MARK_STALLED, FAIL_UNHEARD)
+FAIL_WITHOUT_OUTPUTS = Rule("without_outputs", lambda _: OUTPUTS_AFTER_S, lambda _: None, _fail_without_outputs)
+"""Jobs that say that their output will be registered, and for which nobody does it."""
+RULES = (FAIL_LOST, MARK_STALLED, FAIL_UNHEARD, FAIL_WITHOUT_OUTPUTS)
 
 
 async def apply(db: Database, rule: Rule, *, config: Config, now: datetime) -> int:

@@ -19,6 +19,7 @@ from weyl.jobs.states import (
     merge,
     not_before_match,
     not_late,
+    not_without_outputs,
 )
 from weyl.kit.db import Tx
 from weyl.sandboxes import service as sandboxes
@@ -26,6 +27,7 @@ from weyl.task_queues import service as task_queues
 
 NOT_FOUND = "Not found"
 RUN_IS_OVER = "This run of the job is over"
+NOT_WITHOUT_OUTPUTS = "It cannot be Done: its output data are not registered. Reschedule it, or set it to Failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +108,10 @@ class _Batch:
                 outcome.failed[job_id] = RUN_IS_OVER
             elif state is None or job_id not in request.permit.runs:
                 outcome.failed[job_id] = NOT_FOUND
+            elif request.forcer is not None and not_without_outputs(state, reports) is not reports:
+                outcome.failed[job_id] = NOT_WITHOUT_OUTPUTS
             else:
-                made = _dated(state, reports, request)
+                made = _as_meant(state, reports, request)
                 change = merge(state, made, request.now, force=request.forcer is not None)
                 self.states[job_id] = follow(state, change)
                 self.changes.setdefault(job_id, []).append(change)
@@ -117,7 +121,8 @@ class _Batch:
         return outcome
 
 
-def _dated(state: JobState, reports: Sequence[Report], request: StatusRequest) -> Sequence[Report]:
+def _as_meant(state: JobState, reports: Sequence[Report], request: StatusRequest) -> Sequence[Report]:
+    reports = not_without_outputs(state, reports)
     if request.is_ours:
         return not_late(state, reports)
     return not_before_match(state, reports) if request.is_of_run else reports

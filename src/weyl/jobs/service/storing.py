@@ -17,9 +17,11 @@ from weyl.descriptions.described import Described, Prepared
 from weyl.descriptions.errors import BadSubmission
 from weyl.jobs.additions import SubmissionRules, Submitting, candidates
 from weyl.jobs.errors import KeyReused
+from weyl.jobs.output_places import refused
 from weyl.jobs.policy import Submitter
 from weyl.jobs.queries import submission as queries
 from weyl.jobs.service.check_queue import check_soon
+from weyl.jobs.states import WANTED
 from weyl.kit import json
 from weyl.kit.db import Tx
 from weyl.sandboxes import service as sandboxes
@@ -123,10 +125,14 @@ async def _with_outlook(tx: Tx, wanted: NewJobs, rules: SubmissionRules, now: da
 
 
 async def _check(tx: Tx, wanted: NewJobs, *, config: Config, now: datetime, rules: SubmissionRules) -> None:
-    """Ask the extensions; raises `BadSubmission` that names the first refused job and the reason."""
+    """Ask whether output can be stored, then the extensions; raises `BadSubmission` with the first refused job."""
+    asked, submitter = candidates(wanted.prepared), wanted.submitter
+    for candidate in asked:
+        if (reason := refused(candidate, config, vo=submitter.vo, owner=submitter.owner)) is not None:
+            extra = {"index": candidate.index, "attribute": reason.attribute, "reason": reason.reason}
+            raise BadSubmission(f"Job {candidate.index}: {reason.detail}", extra=extra)
     if not rules.checks:
         return
-    asked, submitter = candidates(wanted.prepared), wanted.submitter
     submitting = Submitting(
         vo=submitter.vo, group=submitter.group, owner=submitter.owner, config=config, now=now, tx=tx
     )
@@ -168,7 +174,7 @@ def _rows(wanted: NewJobs, submitted: Submitted, *, description_ids: Sequence[in
         description_id = description_ids[index]
         with_id = _as_it_is if description.runs_workflow else _with_id
         columns = (_spread(description.columns[name], len(job_ids)) for name in _VARYING)
-        for job_id, job_type, job_group, site, job_name, priority, parameters, inputs in zip(
+        for job_id, job_type, job_group, site, job_name, priority, wants_outputs, parameters, inputs in zip(
             job_ids, *columns, _parameter_texts(description), _inputs(description), strict=True
         ):
             yield (
@@ -189,10 +195,11 @@ def _rows(wanted: NewJobs, submitted: Submitted, *, description_ids: Sequence[in
                 parameters,
                 inputs,
                 workflow_id,
+                WANTED if wants_outputs else None,
             )
 
 
-_VARYING = ("job_type", "job_group", "site", "job_name", "user_priority")
+_VARYING = ("job_type", "job_group", "site", "job_name", "user_priority", "wants_outputs")
 
 
 def _with_id(text: str, job_id: int) -> str:

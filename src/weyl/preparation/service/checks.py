@@ -13,6 +13,7 @@ from weyl.config.models import Config
 from weyl.descriptions import parametric
 from weyl.descriptions.description import Description, Owner
 from weyl.descriptions.errors import BadAttribute
+from weyl.descriptions.input_files import Files
 from weyl.descriptions.overrides import Overrides
 from weyl.descriptions.requirements import ATTRIBUTES, Limits
 from weyl.jobs.grid import Grid
@@ -24,7 +25,7 @@ from weyl.kit import json
 from weyl.kit.bisection import bisect
 from weyl.kit.db import Database, Tx
 from weyl.preparation.additions import PreparationContext, PreparationRules, Preparing
-from weyl.preparation.input_data import Files
+
 from weyl.preparation.service import staging
 from weyl.preparation.service.extension_checks import ask_extensions
 from weyl.preparation.service.replicas import look_up
