@@ -50,7 +50,7 @@ COLUMNS = Columns(
         "LastUpdateTime",
     ),
     only_shown=("LoggingInfo", "WorkflowID", "WorkflowParams"),
-    only_searched=("PilotStamp", "FailureSignature", "WorkflowID"),
+    only_searched=("PilotStamp", "FailureSignature", "InputFile", "WorkflowID"),
 )
 # Ids in one request.
 BATCH = 5_000

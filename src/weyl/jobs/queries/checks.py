@@ -90,11 +90,13 @@ _CHANGE = Sql(
     """
     UPDATE jobs SET status = done.status, minor_status = done.minor_status,
       application_status = done.application_status, class_ids = done.class_ids, last_update_time = :now,
+      input_set_id = done.input_set_id,
       end_exec_time = CASE WHEN done.status = 'Failed' THEN :now ELSE end_exec_time END
     FROM (
-      SELECT job_id, status, minor_status, application_status, CAST(class_ids AS integer[]) AS class_ids
-      FROM unnest(CAST(:job_ids AS bigint[]), CAST(:outcomes AS integer[]), CAST(:class_ids AS text[]))
-        AS job (job_id, outcome, class_ids)
+      SELECT job_id, status, minor_status, application_status, CAST(class_ids AS integer[]) AS class_ids, input_set_id
+      FROM unnest(CAST(:job_ids AS bigint[]), CAST(:outcomes AS integer[]), CAST(:class_ids AS text[]),
+          CAST(:input_sets AS bigint[]))
+        AS job (job_id, outcome, class_ids, input_set_id)
       JOIN unnest(CAST(:statuses AS text[]), CAST(:minors AS text[]), CAST(:applications AS text[])) WITH ORDINALITY
         AS result (status, minor_status, application_status, outcome) USING (outcome)
     ) AS done
@@ -105,17 +107,21 @@ _CHANGE = Sql(
 
 async def update_checked(
     tx: Tx,
-    changes: Sequence[tuple[int, int, Sequence[int]]],
+    changes: Sequence[tuple[int, int, Sequence[int], int | None]],
     *,
     outcomes: Sequence[tuple[str, str, str]],
     now: datetime,
 ) -> None:
-    """Set the outcome of checked jobs: (job, number of the outcome from one, classes), outcomes as three statuses."""
+    """Set the outcome of checked jobs: (job, number of the outcome from one, classes, set of input files).
+
+    Outcomes are three statuses.
+    """
     await _CHANGE.run(
         tx,
-        job_ids=[job_id for job_id, _, _ in changes],
-        outcomes=[outcome for _, outcome, _ in changes],
-        class_ids=[f"{{{','.join(map(str, class_ids))}}}" for _, _, class_ids in changes],
+        job_ids=[job_id for job_id, _, _, _ in changes],
+        outcomes=[outcome for _, outcome, _, _ in changes],
+        class_ids=[f"{{{','.join(map(str, class_ids))}}}" for _, _, class_ids, _ in changes],
+        input_sets=[input_set_id for _, _, _, input_set_id in changes],
         statuses=[status for status, _, _ in outcomes],
         minors=[minor for _, minor, _ in outcomes],
         applications=[application for _, _, application in outcomes],

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from weyl.jobs.queries.input_sets import delete_unused, select_sets_of_jobs
 from weyl.kit.db import Tx
 from weyl.kit.sql import Sql
 
@@ -82,11 +83,14 @@ async def delete_satellites(tx: Tx, job_ids: Sequence[int]) -> None:
 
 
 async def delete_jobs(tx: Tx, job_ids: Sequence[int]) -> None:
-    """Remove locked jobs, and the descriptions of which they were the last."""
+    """Remove locked jobs, and the descriptions and sets of input files of which they were the last."""
+    input_set_ids = await select_sets_of_jobs(tx, job_ids)
     rows = await _JOBS.rows(tx, job_ids=job_ids)
     empty = [description_id for description_id, left in rows if left is not None and left <= 0]
     if empty:
         await _DESCRIPTIONS.run(tx, description_ids=empty)
+    if input_set_ids:
+        await delete_unused(tx, input_set_ids)
 
 
 async def select_job_types(tx: Tx, vo: str) -> list[str]:

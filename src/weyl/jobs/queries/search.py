@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from weyl.jobs.permits import JobScope
-from weyl.jobs.tables import COUNTED, job_count_deltas, job_counts, job_pilots, jobs
+from weyl.jobs.tables import COUNTED, job_count_deltas, job_counts, job_input_sets, job_pilots, jobs
 from weyl.kit import json
 from weyl.kit.db import Tx
 from weyl.kit.errors import BadRequest
@@ -30,6 +30,8 @@ COUNT_MAX = 100_000
 
 JOB_ID = "JobID"
 PILOT_STAMP = "PilotStamp"
+INPUT_FILE = "InputFile"
+"""A file that jobs read, as their checks have seen: only to be searched by."""
 ACCOUNTED_FLAG = "AccountedFlag"
 FAILURE_SIGNATURE = "FailureSignature"
 WORKFLOW_ID = "WorkflowID"
@@ -37,7 +39,9 @@ WORKFLOW_PARAMS = "WorkflowParams"
 """The input object of a job that runs a workflow: shown to who asks for it, and nothing else."""
 PARAMS_BYTES_MAX = 64 << 20
 """Of the input objects of one page; each may have its part, and a larger one is not shown."""
-INDEXED_NAMES = frozenset({JOB_ID, FAILURE_SIGNATURE, PILOT_STAMP, WORKFLOW_ID, "JobGroup", "Owner", "Status"})
+INDEXED_NAMES = frozenset(
+    {JOB_ID, FAILURE_SIGNATURE, INPUT_FILE, PILOT_STAMP, WORKFLOW_ID, "JobGroup", "Owner", "Status"}
+)
 """Columns by which jobs are found without looking at all of them."""
 
 _NAMES = {
@@ -78,7 +82,8 @@ COLUMNS: Columns = {wire_name: _column(name) for wire_name, name in {**_NAMES, *
 """Every column of a job that may be asked for, in the order of answers."""
 
 _LABELLED = {wire_name: column.label(wire_name) for wire_name, column in COLUMNS.items()}
-_FOUND_BY_EQUALITY = frozenset({PILOT_STAMP, WORKFLOW_ID})
+_FOUND_BY_EQUALITY = frozenset({INPUT_FILE, PILOT_STAMP, WORKFLOW_ID})
+_FOUND_ELSEWHERE = frozenset({INPUT_FILE, PILOT_STAMP})
 _EQUALITY = (ScalarSearchOperator.EQUAL, VectorSearchOperator.IN)
 _COUNTED_NAMES = {wire_name: name for wire_name, name in _NAMES.items() if name in COUNTED}
 
@@ -92,8 +97,9 @@ class Selection:
 
     def clauses(self) -> list[sa.ColumnElement[bool]]:
         """Return the conditions on rows of jobs."""
-        plain = [spec for spec in self.specs if spec.parameter != PILOT_STAMP]
+        plain = [spec for spec in self.specs if spec.parameter not in _FOUND_ELSEWHERE]
         stamps = [spec for spec in self.specs if spec.parameter == PILOT_STAMP]
+        files = [spec for spec in self.specs if spec.parameter == INPUT_FILE]
         for spec in self.specs:
             if spec.parameter in _FOUND_BY_EQUALITY and spec.operator not in _EQUALITY:
                 raise BadRequest(f"{spec.parameter} is searched with 'eq' or 'in', not with {spec.operator.value!r}")
@@ -102,7 +108,7 @@ class Selection:
             if any(spec.parameter == JOB_ID for spec in plain):
                 raise BadRequest(f"A filter on {PILOT_STAMP} cannot be combined with one on {JOB_ID}")
             clauses.append(_ran_on(stamps))
-        return clauses
+        return [*clauses, *map(_reads, files)]
 
     def is_counted(self) -> bool:
         """Tell whether the counters know how many jobs these are."""
@@ -126,14 +132,22 @@ def _scope_clauses(scope: JobScope, columns: ReadOnlyColumnCollection[str, Any])
 
 def _ran_on(specs: Sequence[SearchSpec]) -> sa.ColumnElement[bool]:
     """Several filters on pilots are united: jobs that ran on any of them."""
-    stamps: list[str] = []
-    for spec in specs:
-        if isinstance(spec, ScalarSearchSpec):
-            stamps.append(str(spec.value))
-        else:
-            stamps += map(str, spec.values)
-    known = sa.literal([stamp for stamp in stamps if is_storable(stamp)], ARRAY(sa.String))
+    stamps = [stamp for spec in specs for stamp in _values(spec)]
+    known = sa.literal(stamps, ARRAY(sa.String))
     return jobs.c.job_id.in_(sa.select(job_pilots.c.job_id).where(job_pilots.c.pilot_stamp == sa.any_(known)))
+
+
+def _reads(spec: SearchSpec) -> sa.ColumnElement[bool]:
+    """Jobs that read any of these files; the sets are found by an index of their members."""
+    lfns = [lfn[4:] if lfn[:4].lower() == "lfn:" else lfn for lfn in _values(spec)]
+    known = sa.literal(lfns, ARRAY(sa.Text(collation="C")))
+    sets = sa.select(job_input_sets.c.input_set_id).where(job_input_sets.c.lfns.overlap(known))
+    return jobs.c.input_set_id.in_(sets)
+
+
+def _values(spec: SearchSpec) -> list[str]:
+    values = [spec.value] if isinstance(spec, ScalarSearchSpec) else spec.values
+    return [text for text in map(str, values) if is_storable(text)]
 
 
 def _sorted(statement: sa.Select[Any], page: Page) -> sa.Select[Any]:

@@ -13,19 +13,19 @@ from weyl.config.models import Config
 from weyl.descriptions import parametric
 from weyl.descriptions.description import Description, Owner
 from weyl.descriptions.errors import BadAttribute
-from weyl.descriptions.input_files import Files
+from weyl.descriptions.input_files import Files, lfns_of
 from weyl.descriptions.overrides import Overrides
 from weyl.descriptions.requirements import ATTRIBUTES, Limits
 from weyl.jobs.grid import Grid
 from weyl.jobs.holds import name_of_catalog
 from weyl.jobs.queries import checks as queries
+from weyl.jobs.queries.input_sets import Lfns, put_sets
 from weyl.jobs.ranges import Ranges
 from weyl.jobs.service import holds
 from weyl.kit import json
 from weyl.kit.bisection import bisect
 from weyl.kit.db import Database, Tx
 from weyl.preparation.additions import PreparationContext, PreparationRules, Preparing
-
 from weyl.preparation.service import staging
 from weyl.preparation.service.extension_checks import ask_extensions
 from weyl.preparation.service.replicas import look_up
@@ -72,10 +72,12 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The verdict on each case of a batch, and the catalogues that have answered, by VO."""
+    """The verdict on each case of a batch, the catalogues that have answered, by VO, and the files of each case."""
 
     verdicts: Sequence[Verdict]
     answered: Mapping[str, str]
+    lfns: Mapping[int, Lfns]
+    """The files that the jobs of a case read, by its number; cases that read none are left out."""
 
 
 async def check_jobs(
@@ -197,7 +199,8 @@ async def _decide(db: Database, batch: Batch, rules: PreparationRules) -> Judgem
     answered = {
         vo: str(batch.config.operations[vo].input_data.catalog) for vo, each in found.items() if not each.unreachable
     }
-    return Judgement([verdicts[number] for number in range(len(batch.cases))], answered)
+    lfns = {number: lfns for number, case in _sane(batch, files) if (lfns := lfns_of(case.description))}
+    return Judgement([verdicts[number] for number in range(len(batch.cases))], answered, lfns)
 
 
 def _sane(batch: Batch, files: Mapping[int, Files]) -> Iterator[tuple[int, Case]]:
@@ -231,8 +234,14 @@ async def _apply(tx: Tx, batch: Batch, judgement: Judgement) -> None:
     changed = [(row, verdict) for row, verdict in decided if not _is_as_before(row, verdict)]
     if changed:
         numbers: dict[tuple[str, str, str], int] = {}
+        sets = await _input_sets(tx, judgement, {seen[row.job_id] for row, _ in changed})
         changes = [
-            (row.job_id, numbers.setdefault(verdict.statuses, len(numbers) + 1), class_ids.get(row.job_id, []))
+            (
+                row.job_id,
+                numbers.setdefault(verdict.statuses, len(numbers) + 1),
+                class_ids.get(row.job_id, []),
+                sets.get(seen[row.job_id]),
+            )
             for row, verdict in changed
         ]
         await queries.update_checked(tx, changes, outcomes=list(numbers), now=now)
@@ -243,6 +252,15 @@ async def _apply(tx: Tx, batch: Batch, judgement: Judgement) -> None:
     await holds.settle(tx, [(row, verdict.hold) for row, verdict in decided], requests=requests, now=now)
     for vo, catalog in judgement.answered.items():
         await holds.wake_waiting_for(tx, vo, [name_of_catalog(catalog)], now=now)
+
+
+async def _input_sets(tx: Tx, judgement: Judgement, numbers: set[int]) -> dict[int, int]:
+    """Keep the files that the jobs of these cases read; returns the number of each set by that of its case."""
+    wanted = {number: lfns for number, lfns in judgement.lfns.items() if number in numbers}
+    if not wanted:
+        return {}
+    kept = await put_sets(tx, set(wanted.values()))
+    return {number: kept[lfns] for number, lfns in wanted.items()}
 
 
 def _is_as_before(row: queries.LockedJob, verdict: Verdict) -> bool:
