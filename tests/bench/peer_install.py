@@ -57,15 +57,16 @@ def peer_programs() -> PeerPrograms:
 
 def _install(programs: PeerPrograms) -> None:
     packages = programs.directory / "packages"
-    _run("apt-get", "-q", "download", *DEBIAN_PACKAGES, cwd=packages)
+    run("apt-get", "-q", "download", *DEBIAN_PACKAGES, cwd=packages)
     for package in packages.glob("*.deb"):
-        _run("dpkg-deb", "-x", str(package), str(programs.mariadb.parent), cwd=packages)
+        run("dpkg-deb", "-x", str(package), str(programs.mariadb.parent), cwd=packages)
     uv = (sys.executable, "-m", "uv", "--quiet")
-    _run(*uv, "venv", "--python", sys.executable, str(programs.directory / "venv"), cwd=packages)
-    _run(*uv, "pip", "install", "--python", str(programs.python), *REQUIREMENTS, cwd=packages)
+    run(*uv, "venv", "--python", sys.executable, str(programs.directory / "venv"), cwd=packages)
+    run(*uv, "pip", "install", "--python", str(programs.python), *REQUIREMENTS, cwd=packages)
 
 
-def _run(*command: str, cwd: Path) -> None:
+def run(*command: str, cwd: Path) -> None:
+    """Run one step of an installation; raises `NotInstallable` with the end of what it said."""
     try:
         done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
