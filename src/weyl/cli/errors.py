@@ -17,6 +17,7 @@ NO_ARGUMENTS = "NoArgsIsHelpError"
 
 def report(error: BaseException, session: CommandSession) -> int:
     """Print an error to stderr, as JSON if that format was asked for, and return the exit code."""
+    session.progress("")
     if isinstance(error, KeyboardInterrupt):
         tell("\nInterrupted.")
         return EXIT_INTERRUPTED

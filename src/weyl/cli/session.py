@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from weyl.cli.options import format_name
-from weyl.cli.screen import tell
+from weyl.cli.screen import replace_line, tell
 from weyl.cli.words import Learner
 from weyl.client import environment
 from weyl.client.command import GlobalOptions
@@ -34,6 +34,7 @@ class CommandSession:
         self.words = words
         self.options = GlobalOptions()
         self.learner = Learner()
+        self._progress = ""
 
     @cached_property
     def client(self) -> Client:
@@ -54,6 +55,11 @@ class CommandSession:
     def stdout_is_terminal(self) -> bool:
         """Whether somebody looks at the output."""
         return sys.stdout.isatty()
+
+    @property
+    def stderr_is_terminal(self) -> bool:
+        """Whether somebody looks at what is said beside the output."""
+        return sys.stderr.isatty()
 
     @property
     def stdin_is_terminal(self) -> bool:
@@ -83,7 +89,18 @@ class CommandSession:
     def say(self, message: str) -> None:
         """Write a line for the person to stderr; silent with --quiet."""
         if not self.options.quiet and message:
+            self.progress("")
             tell(message)
+
+    def progress(self, line: str) -> None:
+        """Show how far something is: on a terminal in the place of the line before; silent with --quiet."""
+        if self.options.quiet or line == self._progress:
+            return
+        if self.stderr_is_terminal:
+            replace_line(line)
+        elif line:
+            tell(line)
+        self._progress = line
 
     def confirm(self, action: str, count: int, *, breakdown: Mapping[str, int] | None = None) -> None:
         """Ask once before harm; raises UsageFault if refused or if nobody can be asked."""
@@ -112,8 +129,18 @@ class CommandSession:
         for line in sys.stdin:
             yield from line.split()
 
+    def stream_lines(self, arguments: list[str]) -> Iterator[str]:
+        """Yield the words given, with a single `-` replaced by the lines of stdin."""
+        if arguments != ["-"]:
+            yield from arguments
+            return
+        for line in sys.stdin:
+            if name := line.rstrip("\r\n"):
+                yield name
+
     def close(self) -> None:
         """End the connections, if there are any, and keep for completion what a person has seen."""
+        self.progress("")
         if "client" not in self.__dict__:
             return
         self.client.close()

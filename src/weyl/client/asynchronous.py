@@ -9,8 +9,17 @@ from typing import Any, TypeVar
 
 from weyl.client import environment
 from weyl.client.credentials import TokenStore
-from weyl.client.exchange import Setting, call_exchange, download_exchange, fresh_tokens, upload_exchange
+from weyl.client.exchange import (
+    Incoming,
+    Received,
+    Setting,
+    call_exchange,
+    download_exchange,
+    fresh_tokens,
+    upload_exchange,
+)
 from weyl.client.paging import Pager
+from weyl.client.streams import Piece, get_exchange, put_exchange
 from weyl.client.sync import TIMEOUT_S, Answer, default_store, load_transport
 from weyl.kit.call import Call
 
@@ -64,6 +73,15 @@ class AsyncClient:
     async def download(self, url: str, file: Path) -> None:
         """Fetch a presigned address into a file, which appears when it is complete."""
         await self._drive(download_exchange(url, file, self._setting))
+
+    async def put_bytes(self, url: str, piece: Piece, *, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """Send bytes of a file by a request that the server made, once; returns the headers of storage's answer."""
+        received: Received = await self._drive(put_exchange(url, headers, piece))
+        return received.headers
+
+    async def get_bytes(self, url: str, sink: Incoming, *, headers: Mapping[str, str], offset: int = 0) -> None:
+        """Fetch a file by a request that the server made, from an offset on, once."""
+        await self._drive(get_exchange(url, headers, sink, offset=offset))
 
     async def token(self) -> str:
         """Return an access token with at least five minutes left."""

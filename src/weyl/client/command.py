@@ -50,11 +50,21 @@ class Session(Protocol):
         """Whether somebody looks at the output."""
 
     @property
+    def stderr_is_terminal(self) -> bool:
+        """Whether somebody looks at what is said beside the output."""
+
+    @property
     def stdin_is_terminal(self) -> bool:
         """Whether somebody can answer a question."""
 
     def say(self, message: str) -> None:
         """Write a line for the person to stderr; silent with --quiet."""
+
+    def progress(self, line: str) -> None:
+        """Show how far something is: on a terminal in the place of the line before, else on a line of its own.
+
+        An empty line ends it.
+        """
 
     def confirm(self, action: str, count: int, *, breakdown: Mapping[str, int] | None = None) -> None:
         """Ask once before harm (`kill`, 12); raises UsageFault if refused, or if nobody can be asked without --yes."""
@@ -64,6 +74,9 @@ class Session(Protocol):
 
     def stream_ids(self, arguments: list[str]) -> Iterator[str]:
         """Yield the same ids, those of stdin while they are read."""
+
+    def stream_lines(self, arguments: list[str]) -> Iterator[str]:
+        """Yield the words given, with a single `-` replaced by the lines of stdin: names may have blanks."""
 
 
 def session_of(context: typer.Context) -> Session:

@@ -4,10 +4,10 @@ A generator yields `Send` and `Sleep` and is sent back what came of it; a `Conne
 """
 
 import json
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from weyl.client.credentials import REFRESH_BELOW_S, TokenLock, TokenSet, TokenStore, claims_of
 from weyl.client.errors import (
@@ -33,6 +33,23 @@ NO_ROUTE = (
 )
 
 
+class Outgoing(Protocol):
+    """Bytes of a file that are the body of a request."""
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the bytes, from their beginning each time."""
+
+
+class Incoming(Protocol):
+    """What takes the bytes of an answer."""
+
+    def begin(self, offset: int) -> None:
+        """Note where in the file the bytes begin that come now."""
+
+    def write(self, chunk: bytes) -> None:
+        """Take the next bytes; what is raised ends the transfer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Send:
     """One HTTP request: `body` travels as JSON, bytes as they are, `file` last in a form; a success goes to `sink`."""
@@ -44,7 +61,8 @@ class Send:
     body: Any = None
     form: Mapping[str, str] | None = None
     file: Path | None = None
-    sink: Path | None = None
+    piece: Outgoing | None = None
+    sink: Path | Incoming | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,17 @@ from typing import Any, Generic, TypeVar
 
 from weyl.client import environment
 from weyl.client.credentials import CredentialFile, TokenFile, TokenStore
-from weyl.client.exchange import Setting, call_exchange, download_exchange, fresh_tokens, upload_exchange
+from weyl.client.exchange import (
+    Incoming,
+    Received,
+    Setting,
+    call_exchange,
+    download_exchange,
+    fresh_tokens,
+    upload_exchange,
+)
 from weyl.client.paging import Pager, RowStream
+from weyl.client.streams import Piece, get_exchange, put_exchange
 from weyl.kit.call import Call
 
 T = TypeVar("T")
@@ -91,6 +100,15 @@ class Client:
     def download(self, url: str, file: Path) -> None:
         """Fetch a presigned address into a file, which appears when it is complete."""
         self._drive(download_exchange(url, file, self._setting))
+
+    def put_bytes(self, url: str, piece: Piece, *, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """Send bytes of a file by a request that the server made, once; returns the headers of storage's answer."""
+        received: Received = self._drive(put_exchange(url, headers, piece))
+        return received.headers
+
+    def get_bytes(self, url: str, sink: Incoming, *, headers: Mapping[str, str], offset: int = 0) -> None:
+        """Fetch a file by a request that the server made, from an offset on, once."""
+        self._drive(get_exchange(url, headers, sink, offset=offset))
 
     def token(self) -> str:
         """Return an access token with at least five minutes left."""

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -15,11 +15,13 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
 from weyl.client.errors import UnexpectedAnswer, UsageFault
-from weyl.client.exchange import ConnectionFault, Exchange, Received, Send, Sleep
+from weyl.client.exchange import ConnectionFault, Exchange, Incoming, Outgoing, Received, Send, Sleep
+from weyl.client.streams import begin
 
 R = TypeVar("R")
 
 CONNECT_TIMEOUT_S = 10.0
+COMPLAINT_MAX = 4096
 UNTYPED = (Any, list[Any], dict[str, Any], list[dict[str, Any]])
 
 # Told of every request, for --debug: what was sent, what came of it, after how many seconds.
@@ -122,12 +124,12 @@ def _send(send: Send, http: httpx2.Client, options: Options) -> Received | Conne
     try:
         with _request_arguments(send) as arguments, http.stream(**arguments) as response:
             if send.sink is not None and response.is_success:
-                with _replacing(send.sink) as file:
+                with _taking(send.sink, response) as take:
                     for chunk in response.iter_bytes():
-                        file.write(chunk)
+                        take(chunk)
                 outcome = _received(response, b"")
             else:
-                outcome = _received(response, response.read())
+                outcome = _received(response, _complaint(response) if _is_of_file(send) else response.read())
     except httpx2.RequestError as error:
         outcome = _fault(error)
     except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
@@ -142,14 +144,17 @@ async def _send_async(send: Send, http: httpx2.AsyncClient, options: Options) ->
     outcome: Received | ConnectionFault
     try:
         with _request_arguments(send) as arguments:
+            if send.piece is not None:
+                arguments["content"] = _chunks(send.piece)
             async with http.stream(**arguments) as response:
                 if send.sink is not None and response.is_success:
-                    with _replacing(send.sink) as file:
+                    with _taking(send.sink, response) as take:
                         async for chunk in response.aiter_bytes():
-                            file.write(chunk)
+                            take(chunk)
                     outcome = _received(response, b"")
                 else:
-                    outcome = _received(response, await response.aread())
+                    is_of_file = _is_of_file(send)
+                    outcome = _received(response, await (_complaint_async if is_of_file else _whole)(response))
     except httpx2.RequestError as error:
         outcome = _fault(error)
     except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
@@ -169,6 +174,8 @@ def _request_arguments(send: Send) -> Iterator[dict[str, Any]]:
         is_ready = isinstance(send.body, bytes)
         arguments["content"] = send.body if is_ready else to_json(send.body, by_alias=True, exclude_none=True)
         headers.setdefault("Content-Type", "application/json")
+    if send.piece is not None:
+        arguments["content"] = send.piece.chunks()
     if send.form is not None:
         arguments["data"] = dict(send.form)
     if send.file is None:
@@ -184,6 +191,40 @@ def _query(query: Any) -> list[tuple[str, str]]:
         values = value if isinstance(value, (list, tuple)) else [value]
         pairs += [(key, str(item).lower() if isinstance(item, bool) else str(item)) for item in values]
     return pairs
+
+
+def _is_of_file(send: Send) -> bool:
+    """Tell whether bytes of a file travel: what storage says beside them is nobody's to keep."""
+    return send.piece is not None or (send.sink is not None and not isinstance(send.sink, Path))
+
+
+def _complaint(response: httpx2.Response) -> bytes:
+    """Return the beginning of what storage complains of: it may go on for ever."""
+    return next(response.iter_bytes(COMPLAINT_MAX), b"")
+
+
+async def _complaint_async(response: httpx2.Response) -> bytes:
+    return await anext(response.aiter_bytes(COMPLAINT_MAX), b"")
+
+
+async def _whole(response: httpx2.Response) -> bytes:
+    return await response.aread()
+
+
+async def _chunks(piece: Outgoing) -> AsyncIterator[bytes]:
+    for chunk in piece.chunks():
+        yield chunk
+
+
+@contextmanager
+def _taking(sink: Path | Incoming, response: httpx2.Response) -> Iterator[Callable[[bytes], object]]:
+    """Return what takes the bytes of a successful answer."""
+    if isinstance(sink, Path):
+        with _replacing(sink) as file:
+            yield file.write
+        return
+    begin(sink, _received(response, b""))
+    yield sink.write
 
 
 @contextmanager
