@@ -29,6 +29,7 @@ WRITE = bool(os.environ.get("WEYL_WRITE_GOLDEN"))
 READING = {
     *("list", "show", "search", "summary", "status", "history", "schedules", "locks", "submission", "peek", "why"),
     *("whoami", "version", "doctor", "dump", "output", "input", "get"),
+    *("ls", "find", "stat", "replicas", "url", "du", "elements"),
 }
 # Command -> words; `{job}` and the like are filled in.
 CASES = {
@@ -65,6 +66,8 @@ CASES = {
     "ces list": "ces list",
     "ces show": "ces show laptop",
     "ses list": "ses list",
+    "ses show": "ses show DEMO-DISK",
+    "ses why": "ses why DEMO-DISK",
     "fts list": "fts list",
     "tasks list": "tasks list",
     "tasks schedules": "tasks schedules",
@@ -76,6 +79,18 @@ CASES = {
     "operations list": "operations list",
     "jobs failures list": "jobs failures list",
     "workflows show": "workflows show {workflow}",
+    "data ls": "data ls -R {home}",
+    "data find": "data find Golden=7 --parameter Golden --parameter SE",
+    "data find --by": "data find Golden=7 --by SE",
+    "data stat": "data stat {home}/hello.sh",
+    "data replicas": "data replicas {home}/hello.sh",
+    "data url": "data url {home}/hello.sh",
+    "data du": "data du {home}",
+    "data du --elements": "data du {home} --elements",
+    "data meta get": "data meta get {home}/hello.sh",
+    "data fields list": "data fields list",
+    "data elements": "data elements",
+    "data get": "data get {home}/hello.sh -d data",
     # The last, for others look at the job that waits.
     "jobs kill": "jobs kill {waiting} --yes",
 }
@@ -83,13 +98,12 @@ CASES = {
 DEPTHS = {"config dump": 1, "config show": 1, "task-queues list": 1, "task-queues show": 1, "whoami": 1}
 DEPTHS |= {"jobs submit --dry-run": 1, "jobs show --params": 1}
 # Nothing of this kind exists on a healthy small installation.
-EMPTY = {"tasks locks", "tasks dead list", "ses list", "fts list", "operations list", "jobs failures list"}
+EMPTY = {"tasks locks", "tasks dead list", "fts list", "operations list", "jobs failures list"}
 # Tasks that run just now hold some for a moment.
 FLEETING = {"tasks locks"}
 WITHOUT = {
     "jobs peek": "prints text",
-    "ses show": "no storage elements are here: tests/cli/test_resources.py has the row",
-    **dict.fromkeys(["ses why", "fts why"], "neither is here: the document is that of a site"),
+    "fts why": "no transfer servers are here: the document is that of a site",
     "fts show": "no transfer servers are here: the row is that of a site",
     **dict.fromkeys([f"{noun} history" for noun in ("sites", "ces", "ses", "fts")], "nothing was ever closed here"),
     "operations show": "nothing was done to many jobs here: tests/cli/test_bulk.py has the document",
@@ -156,6 +170,10 @@ def reader(stack: Stack) -> Reader:
     [pilot] = reader.read("pilots search --where JobID={job}")
     [queue, *_] = reader.read("task-queues list")
     [workflow] = reader.read("workflows push hello.cwl")
+    home = "/hep/user/a/ada"
+    reader.read("data fields add Golden --type int")
+    reader.read(f"data put hello.sh {home}/golden/hello.sh --meta Golden=7")
+    reader.names["home"] = f"{home}/golden"
     reader.names |= {"stamp": pilot["PilotStamp"], "queue": str(queue["class_id"]), "workflow": workflow["bundle_id"]}
     return reader
 

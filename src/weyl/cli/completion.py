@@ -54,10 +54,14 @@ OPTIONS = {
     "--job-group": "JobGroup",
     "--for": "Status",
     "--vo": "VO",
+    "--se": "storage elements",
 }
 # The same for the arguments of the commands of a noun.
 ARGUMENTS = {
     ("jobs", "ID"): "jobs",
+    ("data", "LFN"): "files|entries",
+    ("data", "PATH"): "entries|files",
+    ("data", "NAME"): "fields",
     ("pilots", "STAMP"): "pilots",
     ("sites", "NAME"): "sites|Site",
     ("ces", "NAME"): "computing elements",

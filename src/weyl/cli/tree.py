@@ -7,6 +7,7 @@ from weyl.cli.loader import Entry, Table, lazy_group
 from weyl.cli.options import PARAMETERS, prepare
 
 JOBS = "weyl.jobs.cli.app"
+DATA = "weyl.storage.cli.app"
 RSS = "weyl.resource_status.cli.app"
 CWL_SUBMIT = "weyl.cwl.cli.submit"
 AUTH = "weyl.auth.cli"
@@ -39,6 +40,33 @@ JOBS_ENTRIES: dict[str, Entry] = {
     "failures": Entry("weyl.failures.cli", "Show which failures are alike, and what is known of them."),
 }
 
+DATA_HELP = """Put, find, describe and fetch files.
+
+Example: weyl data ls
+"""
+
+DATA_ENTRIES: dict[str, Entry] = {
+    "ls": Entry(DATA, "List directories.", "ls"),
+    "find": Entry(DATA, "Find files by metadata, name, size, place or owner.", "find"),
+    "stat": Entry(DATA, "Show all that is known of files.", "stat"),
+    "replicas": Entry(DATA, "Show where files lie.", "replicas"),
+    "put": Entry(DATA, "Put files on storage and into the catalogue.", "put"),
+    "get": Entry(DATA, "Fetch files.", "get"),
+    "url": Entry(DATA, "Print addresses to read files from.", "url"),
+    "meta": Entry(DATA, "Read and set metadata.", "meta"),
+    "fields": Entry(DATA, "Show and declare metadata fields.", "fields"),
+    "mkdir": Entry(DATA, "Make directories.", "mkdir"),
+    "rmdir": Entry(DATA, "Remove empty directories.", "rmdir"),
+    "mv": Entry(DATA, "Give files and directories another name.", "mv"),
+    "chmod": Entry(DATA, "Change who may read and write.", "chmod"),
+    "chown": Entry(DATA, "Change owner and group.", "chown"),
+    "rm": Entry(DATA, "Put files into the trash.", "rm"),
+    "restore": Entry(DATA, "Take files out of the trash.", "restore"),
+    "du": Entry(DATA, "Show how many files and bytes there are.", "du"),
+    "register": Entry(DATA, "Take files that lie on storage into the catalogue.", "register"),
+    "elements": Entry(DATA, "List storage elements, with their space.", "elements"),
+}
+
 ENTRIES: dict[str, Entry] = {
     "login": Entry(AUTH, "Log in to the installation.", "login"),
     "logout": Entry(AUTH, "End the login, here and on the server.", "logout"),
@@ -51,6 +79,7 @@ ENTRIES: dict[str, Entry] = {
     "logs": Entry(JOBS, "Short for `jobs logs`.", "logs"),
     "output": Entry(JOBS, "Short for `jobs output`.", "output"),
     "kill": Entry(JOBS, "Short for `jobs kill`.", "kill"),
+    "data": Entry(DATA, DATA_HELP, children=DATA_ENTRIES),
     "cwl": Entry("weyl.cwl.cli.documents", "Check and explain documents in CWL."),
     "cwl-runner": Entry("weyl.cwl.cli.runner", "Run a document in CWL as a job, and print its output object."),
     "workflows": Entry(

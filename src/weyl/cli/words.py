@@ -16,6 +16,7 @@ UNITS = frozenset(
     (
         *("jobs", "pilots", "task queues", "tasks", "dead letters", "logins", "sites"),
         *("computing elements", "storage elements", "transfer servers"),
+        *("files", "entries", "fields"),
     )
 )
 # A job of yesterday may have become something else; its id is still the one to type.

@@ -8,6 +8,7 @@ from typing import Any
 
 from weyl.cli.errors import report
 from weyl.cli.legacy.arguments import Alias, Given, help_text, parse
+from weyl.cli.legacy.data import ALIASES as DATA
 from weyl.cli.legacy.jobs import ALIASES as JOBS
 from weyl.cli.legacy.jobs import description_of
 from weyl.cli.legacy.others import ALIASES as OTHERS
@@ -19,7 +20,7 @@ from weyl.cli.tree import ENTRIES, root_command
 from weyl.client.environment import load_dotenv
 from weyl.client.errors import PartlyFailed, UsageFault
 
-ALIASES = {alias.name: alias for alias in (*JOBS, *OTHERS)}
+ALIASES = {alias.name: alias for alias in (*JOBS, *DATA, *OTHERS)}
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
@@ -52,10 +53,19 @@ def _known(name: str) -> Alias:
     home = replacement(name)
     if home is None:
         raise UsageFault(f"There is no alias {name!r}.", hint="See those there are: weyl legacy-aliases --list")
-    words = home.replace(",", " ").replace(";", " ").split()
-    is_there = words[0] != "weyl" or words[1] in ENTRIES
-    hint = f"It is replaced by: {home}" + ("" if is_there else ", which this version does not have yet")
+    hint = f"It is replaced by: {home}" + ("" if _is_there(home) else ", which this version does not have yet")
     raise UsageFault(f"weyl has no alias {name!r}.", hint=hint)
+
+
+def _is_there(home: str) -> bool:
+    """Tell whether the first command that a text names is one of ours; a text that names none is."""
+    words = home.replace(",", " ").replace(";", " ").split()
+    if words[0] != "weyl":
+        return True
+    entry = ENTRIES.get(words[1])
+    if entry is None or entry.children is None or len(words) < 3:
+        return entry is not None
+    return words[2] in entry.children and "--replica" not in words
 
 
 def _perform(alias: Alias, given: Given, session: CommandSession) -> int:

@@ -114,6 +114,14 @@ REPLACED = {
     **dict.fromkeys([f"dirac-admin-add-{name}" for name in ("user", "group", "host", "site")], _IN_GIT),
     **dict.fromkeys([f"dirac-rss-{name}" for name in ("query-db", "query-dtcache", "set-status")], _RESOURCES),
     **dict.fromkeys([f"dirac-rss-{name}" for name in ("set-token", "sync")], "nothing: there is no need for it"),
+    **dict.fromkeys(["dirac-dms-replicate-lfn", "drepl"], f"{_DATA} replicate"),
+    "dirac-dms-remove-replicas": f"{_DATA} rm --replica",
+    "dirac-dms-protocol-matrix": f"{_DATA} matrix",
+    "dirac-dms-directory-sync": f"{_DATA} sync",
+    "dirac-dms-user-quota": f"{_DATA} quota",
+    "dirac-dms-user-lfns": f"{_DATA} find --under",
+    "dirac-dms-show-se-status": f"{_DATA} elements",
+    **dict.fromkeys(["dcd", "dpwd"], "the variable WEYL_DATA_DIRECTORY, below which names without a slash lie"),
     **dict.fromkeys(["dconfig", "dgetenv"], "weyl config show, and the variables WEYL_*"),
 }
 FAMILIES = {
@@ -125,18 +133,10 @@ FAMILIES = {
     "dirac-admin-": "weyl config, weyl pilots, weyl tasks",
     "dirac-rss-": _RESOURCES,
 }
-SHORT_DATA = frozenset(
-    (
-        *("dls", "dcd", "dpwd", "dput", "dget", "drm", "drmdir", "dmkdir", "drepl", "dreplicas", "dmeta", "dfind"),
-        *("dsize", "dchmod", "dchown", "dchgrp"),
-    )
-)
 
 
 def replacement(name: str) -> str | None:
     """Return where that is done what an old program did; None if it is no program of DIRAC that we know."""
     if name in REPLACED:
         return REPLACED[name]
-    if name in SHORT_DATA:
-        return _DATA
     return next((home for prefix, home in FAMILIES.items() if name.startswith(prefix)), None)
