@@ -288,8 +288,8 @@ MEANINGS: dict[str, dict[str, str]] = {
         "Roots": "Directories below which all files of the VO lie; default: `/<VO>`. Roots of two VOs never overlap.",
         "UserHome": "Where a user may create files unasked; `{vo}`, `{user}` and the user's first letter, `{initial}`.",
         "LFNPattern": "Regular expression of one component of a new name.",
-        "Permissions": "Who may do what: `directory` (the mode of the directory decides), `posix` (that of files too),"
-        " `open` (every member of the VO may read and write), or a rule of an extension.",
+        "Permissions": "Who may do what: `directory` (its mode decides), `posix` (that of the file as well),"
+        " or `open` (every member of the VO may read and write).",
         "TrashDays": "For how many days deleted files can be restored; 0: they are purged at once.",
     },
     "ListedFile": {

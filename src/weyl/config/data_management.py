@@ -1,7 +1,7 @@
 """How a VO manages its files: what they may be called, who may do what with them, and how long the trash is kept."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -54,7 +54,7 @@ class DataManagementOptions(OpenSection):
     ] = None
     user_home: Annotated[str, Field(max_length=1_000), AfterValidator(_home)] = HOME_DEFAULT
     lfn_pattern: Annotated[str, Field(max_length=256), AfterValidator(_letters)] = PATTERN_DEFAULT
-    permissions: str = Field(default="directory", min_length=1, max_length=64)
+    permissions: Literal["directory", "posix", "open"] = "directory"
     trash_days: Number = Field(default=7, ge=0, le=36_500)
 
     def roots_of(self, vo: str) -> tuple[str, ...]:

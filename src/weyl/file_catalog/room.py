@@ -1,6 +1,18 @@
 """What the room of the file catalogue hands in."""
 
-from weyl.file_catalog import tables  # noqa: F401 - they are declared with the room
-from weyl.kit.room import Room
+from collections.abc import Sequence
 
-ROOM = Room()
+from weyl.file_catalog.routes.directories import router as directories
+from weyl.file_catalog.routes.files import router as files
+from weyl.file_catalog.tasks import tasks
+from weyl.kit.db import DATABASE
+from weyl.kit.room import Room
+from weyl.kit.services import Services
+from weyl.kit.task import BoundTask
+
+
+def _tasks(services: Services) -> Sequence[BoundTask]:
+    return tasks(services[DATABASE])
+
+
+ROOM = Room(routers=[files, directories], tasks=[_tasks])

@@ -4,6 +4,8 @@ Rows of files outnumber everything else here (100 million are planned for), so n
 path of a directory is written once, and a move of a directory rewrites rows of directories only.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSONB
 
@@ -44,7 +46,7 @@ directories = sa.Table(
     sa.Column("parent_id", sa.BigInteger),
     sa.Column("vo_id", sa.BigInteger, nullable=False),
     sa.Column("path", _Path, nullable=False),
-    # blake2b of 16 bytes
+    # The first 16 bytes of its SHA-256, which PostgreSQL can compute as well.
     sa.Column("path_hash", BYTEA, nullable=False),
     # Ids from the root of the VO down to this directory itself.
     sa.Column("lineage", ARRAY(sa.BigInteger), nullable=False),
@@ -84,6 +86,7 @@ files = sa.Table(
     sa.Column("owner_id", sa.BigInteger, nullable=False),
     sa.Column("group_id", sa.BigInteger, nullable=False),
     sa.Column("mode", sa.SmallInteger, nullable=False),
+    # Purging: on its way from the trash to nowhere, and not to be restored any more.
     sa.Column("status", sa.String(8), nullable=False),
     # The run of a job that has put it out.
     sa.Column("job_id", sa.BigInteger),
@@ -91,13 +94,13 @@ files = sa.Table(
     sa.Column("created_at", Timestamp, nullable=False),
     sa.Column("modified_at", Timestamp, nullable=False),
     sa.Column("trashed_at", Timestamp),
-    sa.CheckConstraint("status IN ('Good', 'Trash')", name="status"),
+    sa.CheckConstraint("status IN ('Good', 'Trash', 'Purging')", name="status"),
     sa.CheckConstraint("size >= 0", name="size"),
     sa.Index("uq_files_name", "dir_id", "name", unique=True, postgresql_where=sa.text("status = 'Good'")),
     # The foreign key asks by directory alone, of files in the trash too.
     sa.Index("ix_files_dir_id", "dir_id"),
     sa.Index("ix_files_trash", "dir_id", "name", "trashed_at", postgresql_where=sa.text("status = 'Trash'")),
-    sa.Index("ix_files_trashed_at", "trashed_at", postgresql_where=sa.text("trashed_at IS NOT NULL")),
+    sa.Index("ix_files_trashed_at", "trashed_at", "file_id", postgresql_where=sa.text("trashed_at IS NOT NULL")),
     sa.Index("ix_files_guid", "guid", postgresql_where=sa.text("guid IS NOT NULL")),
     sa.Index("ix_files_job_id", "job_id", postgresql_where=sa.text("job_id IS NOT NULL")),
 )
@@ -170,7 +173,7 @@ metadata_sets = sa.Table(
 )
 
 
-def _values_of_files(name: str, kind: "sa.types.TypeEngine[object]") -> sa.Table:
+def _values_of_files(name: str, kind: sa.types.TypeEngine[Any]) -> sa.Table:
     """Declare a table of indexed values of one type."""
     return sa.Table(
         name,

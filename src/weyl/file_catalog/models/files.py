@@ -69,14 +69,14 @@ class Failure:
 class Outcome:
     """What became of each name of a call: every name is in one of the two."""
 
-    success: dict[str, dict[str, Any]] = field(default_factory=dict)
+    success: dict[str, Any] = field(default_factory=dict)
     failed: dict[str, Failure] = field(default_factory=dict)
 
 
 class OutcomeShown(BaseModel):
     """What became of each name of a call."""
 
-    success: dict[str, dict[str, Any]]
+    success: dict[str, Any]
     failed: dict[str, Failure]
 
 
@@ -93,6 +93,7 @@ class NewFileSpec(ClosedModel):
     lfn: Path
     size: int = Field(ge=0, le=SIZE_MAX)
     checksums: Annotated[dict[str, str], Entries(4)]
+    """By name: adler32, md5, sha1, sha256, in hexadecimal digits."""
     guid: str | None = Field(default=None, max_length=64)
     metadata: Annotated[dict[str, Any], Entries(100)] = Field(default={})
     ancestors: list[Path] = Field(default=[], max_length=ANCESTORS_MAX)

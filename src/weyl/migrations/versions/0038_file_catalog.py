@@ -69,7 +69,7 @@ _FILES = (
         modified_at TIMESTAMPTZ NOT NULL,
         trashed_at TIMESTAMPTZ,
         CONSTRAINT fk_files_dir_id FOREIGN KEY (dir_id) REFERENCES directories (dir_id),
-        CONSTRAINT ck_files_status CHECK (status IN ('Good', 'Trash')),
+        CONSTRAINT ck_files_status CHECK (status IN ('Good', 'Trash', 'Purging')),
         CONSTRAINT ck_files_size CHECK (size >= 0)
     )
     """,
@@ -78,7 +78,7 @@ _FILES = (
     # The foreign key asks by directory alone, of files in the trash too.
     "CREATE INDEX ix_files_dir_id ON files (dir_id)",
     "CREATE INDEX ix_files_trash ON files (dir_id, name, trashed_at) WHERE status = 'Trash'",
-    "CREATE INDEX ix_files_trashed_at ON files (trashed_at) WHERE trashed_at IS NOT NULL",
+    "CREATE INDEX ix_files_trashed_at ON files (trashed_at, file_id) WHERE trashed_at IS NOT NULL",
     "CREATE INDEX ix_files_guid ON files (guid) WHERE guid IS NOT NULL",
     "CREATE INDEX ix_files_job_id ON files (job_id) WHERE job_id IS NOT NULL",
     """
@@ -122,7 +122,7 @@ _METADATA = (
         help TEXT,
         created_by VARCHAR(128) NOT NULL,
         created_at TIMESTAMPTZ NOT NULL,
-        CONSTRAINT uq_metadata_fields_vo_id UNIQUE (vo_id, name),
+        CONSTRAINT uq_metadata_fields_vo_id_name UNIQUE (vo_id, name),
         CONSTRAINT ck_metadata_fields_type CHECK (type IN ('int', 'float', 'text', 'bool', 'date', 'time')),
         CONSTRAINT ck_metadata_fields_applies_to CHECK (applies_to IN ('directory', 'file', 'both'))
     )
@@ -142,7 +142,7 @@ _METADATA = (
         vo_id BIGINT NOT NULL,
         hash BYTEA NOT NULL,
         doc JSONB NOT NULL,
-        CONSTRAINT uq_metadata_sets_vo_id UNIQUE (vo_id, hash)
+        CONSTRAINT uq_metadata_sets_vo_id_hash UNIQUE (vo_id, hash)
     )
     """,
     """
@@ -228,6 +228,11 @@ _TABLES = (
     " metadata_sets file_metadata_doc file_metadata_int file_metadata_float file_metadata_text file_metadata_time"
     " file_usage file_usage_deltas registration_outbox file_log tombstones"
 )
+# What `file_catalog/triggers.sql` makes.
+_FUNCTIONS = (
+    "files_count_insert files_count_update files_count_delete replicas_count_insert replicas_count_delete"
+    " directories_count_update directories_count_delete file_fold_lock"
+)
 
 
 def upgrade() -> None:
@@ -264,4 +269,6 @@ def downgrade() -> None:
     for table in _TABLES.split():
         op.execute(f"DROP TABLE {table}")
     op.execute("DROP SEQUENCE file_log_id_seq")
+    for function in _FUNCTIONS.split():
+        op.execute(f"DROP FUNCTION IF EXISTS {function}()")
     op.execute("DELETE FROM room_triggers WHERE room = 'file_catalog'")

@@ -1,0 +1,276 @@
+"""SQL of registration: what is known of the names of a call, and new files, replicas and edges to ancestors."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from weyl.config.lfns import name_of, parent_of
+from weyl.file_catalog.names import path_hash
+from weyl.kit.db import Tx
+from weyl.kit.sql import Sql
+
+
+class Known(NamedTuple):
+    """A file that is registered, with the storage elements that have it; `number` is that of its name in the call."""
+
+    number: int
+    file_id: int
+    dir_id: int
+    size: int
+    adler32: int | None
+    md5: bytes | None
+    sha1: bytes | None
+    sha256: bytes | None
+    guid: UUID | None
+    job_id: int | None
+    attempt: int | None
+    ses: list[str] | None
+    stored_at: str
+
+
+_KNOWN = Sql(
+    """
+    SELECT w.number, f.file_id, f.dir_id, f.size, f.adler32, f.md5, f.sha1, f.sha256, f.guid, f.job_id, f.attempt,
+      (SELECT array_agg(CAST(s.name AS text)) FROM replicas r JOIN se_names s USING (se_id) WHERE r.file_id = f.file_id)
+        AS ses,
+      coalesce(d.origin, d.path) AS stored_at
+    FROM unnest(CAST(:hashes AS bytea[]), CAST(:parents AS text[]), CAST(:names AS text[])) WITH ORDINALITY
+        AS w (hash, parent, name, number)
+      JOIN directories d ON d.path_hash = w.hash AND d.path = w.parent AND d.vo_id = :vo_id
+      JOIN files f ON f.dir_id = d.dir_id AND f.name = w.name AND f.status = 'Good'
+    """,
+    Known,
+)
+
+
+async def select_known(tx: Tx, vo_id: int, lfns: Sequence[str]) -> dict[str, Known]:
+    """Return those of the files that are registered."""
+    parents = list(map(parent_of, lfns))
+    rows = await _KNOWN.rows(
+        tx, vo_id=vo_id, hashes=list(map(path_hash, parents)), parents=parents, names=list(map(name_of, lfns))
+    )
+    return {lfns[row.number - 1]: row for row in rows}
+
+
+_TAKEN = Sql(
+    """
+    WITH asked AS (
+      SELECT a.*, s.se_id FROM unnest(CAST(:ses AS varchar[]), CAST(:paths AS text[]), CAST(:hashes AS bytea[]),
+        CAST(:parents AS text[]), CAST(:names AS text[])) WITH ORDINALITY AS a (se, path, hash, parent, name, number)
+      JOIN se_names s ON s.name = a.se
+    ), stored AS (
+      -- where files of this name would lie at this path by convention
+      SELECT a.number, a.se_id, a.name, d.dir_id FROM asked a JOIN directories d
+        ON d.path_hash = a.hash AND d.path = a.parent AND d.origin IS NULL
+      UNION ALL
+      SELECT a.number, a.se_id, a.name, d.dir_id FROM asked a JOIN directories d ON d.origin = a.parent
+    )
+    SELECT a.number FROM asked a JOIN replicas r ON r.se_id = a.se_id AND r.pfn = a.path
+    UNION
+    SELECT t.number FROM stored t JOIN files f ON f.dir_id = t.dir_id AND f.name = t.name AND f.status = 'Good'
+      JOIN replicas r ON r.file_id = f.file_id AND r.se_id = t.se_id AND r.pfn IS NULL
+    UNION
+    SELECT t.number FROM stored t JOIN files f ON f.dir_id = t.dir_id AND f.name = t.name AND f.status = 'Trash'
+      JOIN replicas r ON r.file_id = f.file_id AND r.se_id = t.se_id AND r.pfn IS NULL
+    UNION
+    SELECT t.number FROM stored t JOIN files f ON f.dir_id = t.dir_id AND f.name = t.name AND f.status = 'Purging'
+      JOIN replicas r ON r.file_id = f.file_id AND r.se_id = t.se_id AND r.pfn IS NULL
+    """,
+    int,
+)
+
+
+async def select_taken(tx: Tx, places: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Return those (storage element, storage path) that a replica has, of a file in the trash too."""
+    paths = [path for _, path in places]
+    parents = list(map(parent_of, paths))
+    numbers = await _TAKEN.rows(
+        tx,
+        ses=[se for se, _ in places],
+        paths=paths,
+        hashes=list(map(path_hash, parents)),
+        parents=parents,
+        names=list(map(name_of, paths)),
+    )
+    return {places[number - 1] for number in numbers}
+
+
+class NewRow(NamedTuple):
+    """A file that is to be registered."""
+
+    dir_id: int
+    name: str
+    size: int
+    adler32: int | None
+    md5: bytes | None
+    sha1: bytes | None
+    sha256: bytes | None
+    guid: UUID | None
+    mode: int
+
+
+class Signature(NamedTuple):
+    """Who registers for whom: ids of the VO, the owner and the group, the run of a job, and who vouches, if anybody."""
+
+    vo_id: int
+    owner_id: int
+    group_id: int
+    job_id: int | None
+    attempt: int | None
+    voucher: str | None
+    now: datetime
+
+
+class Made(NamedTuple):
+    """A file that was registered, and whether its directory is one that was removed."""
+
+    file_id: int
+    dir_id: int
+    name: str
+    is_trashed: bool
+
+
+_INSERT = Sql(
+    """
+    WITH held AS MATERIALIZED (
+      SELECT dir_id, trashed_at FROM directories
+      WHERE dir_id = ANY(CAST(:held AS bigint[])) ORDER BY dir_id FOR KEY SHARE
+    ), made AS (
+      INSERT INTO files (dir_id, name, size, adler32, md5, sha1, sha256, guid, owner_id, group_id, mode, status, job_id,
+        attempt, created_at, modified_at)
+      SELECT n.dir_id, n.name, n.size, n.adler32, n.md5, n.sha1, n.sha256, n.guid,
+        CAST(:owner_id AS bigint), CAST(:group_id AS bigint), n.mode, 'Good', CAST(:job_id AS bigint),
+        CAST(:attempt AS integer), CAST(:now AS timestamptz), CAST(:now AS timestamptz)
+      FROM unnest(CAST(:dir_ids AS bigint[]), CAST(:names AS text[]), CAST(:sizes AS bigint[]),
+        CAST(:adlers AS integer[]), CAST(:md5s AS bytea[]), CAST(:sha1s AS bytea[]), CAST(:sha256s AS bytea[]),
+        CAST(:guids AS uuid[]), CAST(:modes AS smallint[]))
+        AS n (dir_id, name, size, adler32, md5, sha1, sha256, guid, mode)
+      JOIN held USING (dir_id)
+      ORDER BY n.dir_id, n.name COLLATE "C"
+      -- somebody else has registered it meanwhile
+      ON CONFLICT (dir_id, name) WHERE status = 'Good' DO NOTHING
+      RETURNING file_id, dir_id, name
+    ), told AS (
+      INSERT INTO registration_outbox (vo_id, kind, file_ids, at)
+      SELECT CAST(:vo_id AS bigint), 'files', array_agg(file_id), CAST(:now AS timestamptz)
+      FROM made HAVING count(*) > 0
+    ), logged AS (
+      INSERT INTO file_log (at, vo_id, author, action, file_ids)
+      SELECT CAST(:now AS timestamptz), CAST(:vo_id AS bigint), CAST(:voucher AS text), 'trusted', array_agg(file_id)
+      FROM made
+      WHERE CAST(:voucher AS text) IS NOT NULL HAVING count(*) > 0
+    )
+    SELECT m.file_id, m.dir_id, m.name, h.trashed_at IS NOT NULL AS is_trashed FROM made m JOIN held h USING (dir_id)
+    """,
+    Made,
+)
+
+
+async def insert_files(tx: Tx, signature: Signature, rows: Sequence[NewRow]) -> list[Made]:
+    """Register files, and tell of them; those whose name is taken, or whose directory is gone, are left out."""
+    columns = list(zip(*rows, strict=True))
+    names = ("dir_ids", "names", "sizes", "adlers", "md5s", "sha1s", "sha256s", "guids", "modes")
+    return await _INSERT.rows(
+        tx,
+        held=sorted({row.dir_id for row in rows}),
+        **{name: list(column) for name, column in zip(names, columns, strict=True)},
+        **signature._asdict(),
+    )
+
+
+class NewCopy(NamedTuple):
+    """A replica that is to be registered; `pfn` is its storage path where it is not the one by convention."""
+
+    file_id: int
+    se_id: int
+    pfn: str | None
+
+
+_INSERT_COPIES = Sql(
+    """
+    WITH edges AS (
+      INSERT INTO file_ancestors (file_id, ancestor_id)
+      SELECT * FROM unnest(CAST(:children AS bigint[]), CAST(:ancestors AS bigint[])) ON CONFLICT DO NOTHING
+    )
+    INSERT INTO replicas (file_id, se_id, status, pfn, created_at, verified_at)
+    SELECT n.file_id, n.se_id, 'Good', n.pfn, CAST(:now AS timestamptz), CAST(:verified_at AS timestamptz)
+    FROM unnest(CAST(:file_ids AS bigint[]), CAST(:se_ids AS bigint[]), CAST(:pfns AS text[]))
+      AS n (file_id, se_id, pfn)
+    ORDER BY n.file_id, n.se_id
+    ON CONFLICT (file_id, se_id) DO NOTHING
+    """
+)
+
+
+async def insert_copies(
+    tx: Tx,
+    copies: Sequence[NewCopy],
+    edges: Sequence[tuple[int, int]],
+    *,
+    verified_at: datetime | None,
+    now: datetime,
+) -> None:
+    """Register replicas, and edges from files to their ancestors."""
+    await _INSERT_COPIES.run(
+        tx,
+        file_ids=[copy.file_id for copy in copies],
+        se_ids=[copy.se_id for copy in copies],
+        pfns=[copy.pfn for copy in copies],
+        children=[child for child, _ in edges],
+        ancestors=[ancestor for _, ancestor in edges],
+        verified_at=verified_at,
+        now=now,
+    )
+
+
+_HOLD_FILES = Sql(
+    """
+    WITH held AS MATERIALIZED (
+      SELECT file_id FROM files WHERE file_id = ANY(CAST(:file_ids AS bigint[])) AND status = 'Good'
+      ORDER BY file_id FOR NO KEY UPDATE
+    ), told AS (
+      INSERT INTO registration_outbox (vo_id, kind, file_ids, at)
+      SELECT CAST(:vo_id AS bigint), 'replica', array_agg(file_id), CAST(:now AS timestamptz)
+      FROM held HAVING count(*) > 0
+    )
+    SELECT file_id FROM held
+    """,
+    int,
+)
+
+
+async def hold_files(tx: Tx, vo_id: int, file_ids: Sequence[int], *, now: datetime) -> list[int]:
+    """Keep files that get replicas as they are until the transaction ends, and tell of them; those that still exist."""
+    return await _HOLD_FILES.rows(tx, vo_id=vo_id, file_ids=list(file_ids), now=now)
+
+
+_TRASH_EARLIER = Sql(
+    """
+    WITH held AS MATERIALIZED (
+      SELECT file_id FROM files WHERE job_id = :job_id AND attempt < :attempt AND status = 'Good'
+      ORDER BY file_id FOR UPDATE
+    ), trashed AS (
+      UPDATE files f SET status = 'Trash', trashed_at = CAST(:now AS timestamptz),
+        modified_at = CAST(:now AS timestamptz)
+      FROM held WHERE f.file_id = held.file_id RETURNING f.file_id
+    )
+    INSERT INTO file_log (at, vo_id, author, action, reason, file_ids)
+    SELECT CAST(:now AS timestamptz), CAST(:vo_id AS bigint), CAST(:author AS text), 'delete', CAST(:reason AS text),
+      array_agg(file_id)
+    FROM trashed HAVING count(*) > 0
+    """
+)
+
+
+async def trash_earlier(tx: Tx, signature: Signature, *, author: str) -> None:
+    """Move to the trash what earlier attempts of a job have registered."""
+    await _TRASH_EARLIER.run(
+        tx,
+        job_id=signature.job_id,
+        attempt=signature.attempt,
+        now=signature.now,
+        vo_id=signature.vo_id,
+        author=author,
+        reason=f"Attempt {signature.attempt} of job {signature.job_id} has registered its own",
+    )

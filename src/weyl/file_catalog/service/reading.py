@@ -1,0 +1,118 @@
+"""Which files of a call a member may read, and what is known of them."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from weyl.config.models import Config
+from weyl.file_catalog.checksums import Checksums
+from weyl.file_catalog.models.files import Failure, Outcome
+from weyl.file_catalog.modes import READ, Wish, allows_in, mode_text
+from weyl.file_catalog.names import Space, known_files, not_found
+from weyl.file_catalog.permits import Member
+from weyl.file_catalog.queries.lookup import FileRow, select_files
+from weyl.file_catalog.service.places import forbidden
+from weyl.kit.db import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file that may be read; replicas as (storage element, status, storage path)."""
+
+    file_id: int
+    size: int
+    checksums: Checksums
+    replicas: list[tuple[str, str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """Files that may be read, by their names, and why the others may not."""
+
+    files: dict[str, Found]
+    failed: dict[str, Failure]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of files with which a member may do something, by their names, and why it may not with others."""
+
+    good: dict[str, FileRow]
+    failed: dict[str, Failure]
+
+
+async def readable(tx: Tx, member: Member, lfns: Sequence[str], *, config: Config) -> Readable:
+    """Return the files that a member may read, with all their replicas: one statement."""
+    rows = await admitted(tx, member, lfns, READ, config=config)
+    found = {
+        lfn: Found(
+            row.file_id or 0,
+            row.size or 0,
+            row.checksums,
+            [(replica.se, replica.status, replica.path) for replica in row.replicas],
+        )
+        for lfn, row in rows.good.items()
+    }
+    return Readable(found, rows.failed)
+
+
+async def admitted(
+    tx: Tx, member: Member, lfns: Sequence[str], wish: Wish, *, config: Config, trash: bool = False
+) -> Rows:
+    """Return the rows of those files with which a member may do something: one statement.
+
+    Where a directory may not be read, nothing is said of what is in it.
+    """
+    space = Space.of(config, member)
+    names = known_files(lfns, space)
+    rows = await select_files(tx, member.vo, names.good, trash=trash) if names.good else {}
+    good: dict[str, FileRow] = {}
+    failed = names.failed
+    for lfn in names.good:
+        failure = failure_of(rows.get(lfn), lfn, space, member, wish)
+        if failure is None:
+            good[lfn] = rows[lfn]
+        else:
+            failed[lfn] = failure
+    return Rows(good, failed)
+
+
+def failure_of(row: FileRow | None, lfn: str, space: Space, member: Member, wish: Wish) -> Failure | None:
+    """Return why a member may not do something with a file, or None."""
+    if row is None:
+        return not_found()
+    file = None if row.file_id is None else row.rights
+    if not allows_in(space.rule, row.directory_rights, member, wish, file=file):
+        return forbidden(lfn, row.directory_rights if file is None or space.rule == "directory" else row.rights)
+    return not_found() if row.file_id is None else None
+
+
+async def look_up(
+    tx: Tx, member: Member, lfns: Sequence[str], *, config: Config, parameters: Collection[str], trash: bool
+) -> Outcome:
+    """Return what is known of files, of each the parameters that are asked for."""
+    rows = await admitted(tx, member, lfns, READ, config=config, trash=trash)
+    wanted = {name: show for name, show in _SHOWN.items() if name in parameters or name == "file_id"}
+    shown = {lfn: {"lfn": lfn, **{name: show(row) for name, show in wanted.items()}} for lfn, row in rows.good.items()}
+    return Outcome(shown, rows.failed)
+
+
+_SHOWN: Mapping[str, Callable[[FileRow], Any]] = {
+    "file_id": lambda row: row.file_id,
+    "size": lambda row: row.size,
+    "checksums": lambda row: row.checksums.as_json(),
+    "guid": lambda row: row.guid,
+    "owner": lambda row: row.owner,
+    "group": lambda row: row.group,
+    "mode": lambda row: mode_text(row.mode or 0),
+    "status": lambda row: row.status,
+    "job_id": lambda row: row.job_id,
+    "attempt": lambda row: row.attempt,
+    "created_at": lambda row: row.created_at,
+    "modified_at": lambda row: row.modified_at,
+    "trashed_at": lambda row: row.trashed_at,
+    "replicas": lambda row: [
+        {"se": each.se, "status": each.status, "pfn": each.path, "verified_at": each.verified_at}
+        for each in row.replicas
+    ],
+}

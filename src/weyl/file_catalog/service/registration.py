@@ -1,0 +1,311 @@
+"""Registration of files: what it would do, and doing it, in one transaction and a fixed number of statements."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from weyl.config.lfns import name_of, parent_of, storage_path
+from weyl.config.models import Config
+from weyl.file_catalog.checksums import Checksums
+from weyl.file_catalog.errors import RegistrationRefused
+from weyl.file_catalog.models.files import Code, Failure, Outcome
+from weyl.file_catalog.modes import file_mode
+from weyl.file_catalog.names import SHOWN, Space, bad_name
+from weyl.file_catalog.permits import Member
+from weyl.file_catalog.queries import registration as queries
+from weyl.file_catalog.queries.places import Names, Places, take_back
+from weyl.file_catalog.queries.registration import Known, NewCopy, NewRow, Signature
+from weyl.file_catalog.registrations import (
+    Examined,
+    JobRun,
+    NewFile,
+    Same,
+    Terms,
+    difference,
+    guid_of,
+    in_circles,
+    pfn_of,
+    sift,
+)
+from weyl.file_catalog.service.places import BUSY, Making, find_places, make_directories, refusal, with_names
+from weyl.kit.db import Tx
+
+TRIES_MAX = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Who registers what, on which terms."""
+
+    member: Member
+    space: Space
+    terms: Terms
+    config: Config
+    is_trial: bool = False
+    """Nothing is written, and nobody knows yet where new files will lie."""
+
+    def serves(self, se: str) -> bool:
+        """Tell whether the VO may use a storage element."""
+        element = self.config.resources.storage_elements.get(se)
+        return element is not None and element.serves(self.member.vo)
+
+
+@dataclass(slots=True)
+class Plan:
+    """What is to be done with each file of a call."""
+
+    places: Places
+    known: dict[str, Known]
+    new: dict[str, NewFile] = field(default_factory=dict)
+    more: dict[str, NewFile] = field(default_factory=dict)
+    """Files that are registered, and get a replica."""
+    failed: dict[str, Failure] = field(default_factory=dict)
+    same: dict[str, Known] = field(default_factory=dict)
+
+
+async def examine(tx: Tx, member: Member, files: Sequence[NewFile], *, config: Config, job: JobRun | None) -> Examined:
+    """Return what registration would do with each file; writes nothing.
+
+    Storage paths are those by convention: whether they are free, `paths_taken` tells. Values of metadata are looked at
+    when files are registered.
+    """
+    run = Run(member, Space.of(config, member), Terms(job=job), config, is_trial=True)
+    sifted = sift(files, run.space, run.serves)
+    if not sifted.good:
+        return Examined(failed=sifted.failed)
+    plan = await _plan(tx, run, sifted.good)
+    same = {**plan.same, **{lfn: plan.known[lfn] for lfn in plan.more}}
+    return Examined(
+        {lfn: _by_convention(plan.places, lfn) for lfn in plan.new},
+        {
+            lfn: Same(row.file_id, storage_path(row.stored_at, name_of(lfn), None), frozenset(row.ses or ()))
+            for lfn, row in same.items()
+        },
+        {**sifted.failed, **plan.failed},
+    )
+
+
+async def register(
+    tx: Tx, member: Member, files: Sequence[NewFile], terms: Terms, *, config: Config, now: datetime
+) -> Outcome:
+    """Register files with their replicas, metadata and ancestors.
+
+    A file that is registered with equal content is a success, and gets those of the replicas that it lacks. With
+    `terms.atomic`, a failure of one raises `RegistrationRefused`, and the caller's transaction must not be committed.
+    For the run of a job, what earlier attempts of the job have registered goes to the trash.
+    """
+    run = Run(member, Space.of(config, member), terms, config)
+    sifted = sift(files, run.space, run.serves)
+    outcome = Outcome(failed=dict(sifted.failed))
+    left = sifted.good
+    _refuse(terms, outcome)
+    for _ in range(TRIES_MAX):
+        if not left:
+            break
+        left = await _register(tx, run, left, outcome, now=now)
+    for lfn in left:
+        outcome.failed[lfn] = Failure(Code.BUSY, BUSY)
+    _refuse(terms, outcome)
+    return outcome
+
+
+def _refuse(terms: Terms, outcome: Outcome) -> None:
+    if terms.atomic and outcome.failed:
+        raise RegistrationRefused(outcome.failed)
+
+
+async def _register(
+    tx: Tx, run: Run, files: Mapping[str, NewFile], outcome: Outcome, *, now: datetime
+) -> dict[str, NewFile]:
+    """Register what can be; returns what others have changed meanwhile, and is to be tried again."""
+    plan = await _plan(tx, run, files)
+    if run.terms.verified_at is None:
+        await _refuse_taken(tx, plan)
+    outcome.failed |= plan.failed
+    _refuse(run.terms, outcome)
+    outcome.success |= {lfn: _shown(row.file_id, created=False) for lfn, row in plan.same.items()}
+    if not plan.new and not plan.more:
+        return {}
+    names = _names(run, [*plan.new.values(), *plan.more.values()])
+    plan.places = await with_names(tx, run.space, plan.places, names)
+    making = Making(run.space, run.member, now)
+    await make_directories(tx, making, plan.places, {parent_of(lfn) for lfn in plan.new})
+    signature = _signature(run, plan.places, now)
+    if run.terms.job is not None:
+        await queries.trash_earlier(tx, signature, author=run.member.username)
+    made = await _insert(tx, plan, signature)
+    held = await _hold(tx, plan, now=now)
+    await _insert_copies(tx, run, plan, {**made, **held}, now=now)
+    outcome.success |= {lfn: _shown(file_id, created=True) for lfn, file_id in made.items()}
+    outcome.success |= {lfn: _shown(file_id, created=False) for lfn, file_id in held.items()}
+    done = made.keys() | held.keys()
+    return {lfn: file for lfn, file in {**plan.new, **plan.more}.items() if lfn not in done}
+
+
+def _shown(file_id: int, *, created: bool) -> dict[str, object]:
+    return {"file_id": file_id, "created": created}
+
+
+def _names(run: Run, files: Sequence[NewFile]) -> Names:
+    ses = {replica.se for file in files for replica in file.replicas}
+    return Names(run.member.vo, {run.member.username, run.member.group}, ses)
+
+
+def _signature(run: Run, places: Places, now: datetime) -> Signature:
+    assert places.vo_id is not None
+    job, member = run.terms.job, run.member
+    return Signature(
+        places.vo_id,
+        places.identities[member.username],
+        places.identities[member.group],
+        job.job_id if job else None,
+        job.attempt if job else None,
+        member.username if run.terms.verified_at is None else None,
+        now,
+    )
+
+
+async def _plan(tx: Tx, run: Run, files: Mapping[str, NewFile]) -> Plan:
+    """Say what is to be done with each file: two statements."""
+    names = _names(run, list(files.values()))
+    places = await find_places(tx, run.space, {*map(parent_of, files), *files}, names)
+    plan = Plan(places, {})
+    if places.vo_id is not None:
+        levels = {level for lfn in files for level in run.space.levels(parent_of(lfn))}
+        asked = {*files, *(each for file in files.values() for each in file.ancestors)}
+        # A file may stand where a directory would have to be.
+        asked |= {level for level in levels if level not in places.directories and level.count("/") > 1}
+        plan.known = await queries.select_known(tx, places.vo_id, sorted(asked))
+    for lfn, file in files.items():
+        _sort_in(run, plan, lfn, file)
+    for lfn in in_circles({lfn: file.ancestors for lfn, file in plan.new.items()}):
+        plan.failed[lfn] = Failure(Code.BAD_VALUE, "Files of this call are ancestors of each other")
+        del plan.new[lfn]
+    _check_ancestors(run, plan)
+    return plan
+
+
+def _sort_in(run: Run, plan: Plan, lfn: str, file: NewFile) -> None:
+    """Put one file where it belongs in the plan."""
+    parent = parent_of(lfn)
+    if (failure := refusal(run.space, plan.places, run.member, parent)) is not None:
+        plan.failed[lfn] = failure
+        return
+    row, job = plan.known.get(lfn), run.terms.job
+    is_replaced = row is not None and job is not None and row.job_id == job.job_id and (row.attempt or 0) < job.attempt
+    if row is None or is_replaced:
+        failure = _new_failure(run, plan, lfn, file)
+        if failure is None:
+            plan.new[lfn] = file
+        else:
+            plan.failed[lfn] = failure
+        return
+    checksums = Checksums.from_row(row.adler32, row.md5, row.sha1, row.sha256)
+    wrong = difference(file, size=row.size, checksums=checksums, guid=row.guid)
+    if wrong is not None:
+        plan.failed[lfn] = Failure(Code.CONFLICT, f"A file of this name is registered and differs: {wrong}")
+    elif {replica.se for replica in file.replicas} <= set(row.ses or ()):
+        plan.same[lfn] = row
+    else:
+        plan.more[lfn] = file
+
+
+def _new_failure(run: Run, plan: Plan, lfn: str, file: NewFile) -> Failure | None:
+    """Return why there cannot be a new file of this name, or None."""
+    if (fault := run.space.new_fault(lfn)) is not None:
+        return bad_name(lfn, fault)
+    directory = plan.places.directories.get(lfn)
+    if directory is not None and not directory.is_trashed:
+        return Failure(Code.EXISTS, "A directory has this name")
+    levels = run.space.levels(parent_of(lfn))
+    if (above := next((level for level in levels if level in plan.known or level in plan.new), None)) is not None:
+        return Failure(Code.EXISTS, f"{above[:SHOWN]} is a file, so nothing lies below it")
+    return None if file.replicas or run.is_trial else _NOWHERE
+
+
+_NOWHERE = Failure(Code.NOT_FOUND, "The file is not registered, and no replica of it is named")
+
+
+def _check_ancestors(run: Run, plan: Plan) -> None:
+    """Let files fail whose ancestors do not exist; a job's inputs may have gone meanwhile."""
+    if run.terms.job is not None:
+        return
+    for lfn, file in list(plan.new.items()):
+        missing = next((each for each in file.ancestors if each not in plan.known and each not in plan.new), None)
+        if missing is not None:
+            plan.failed[lfn] = Failure(Code.NOT_FOUND, f"The ancestor {missing[:SHOWN]} does not exist")
+            del plan.new[lfn]
+
+
+def _by_convention(places: Places, lfn: str) -> str:
+    directory = places.directories.get(parent_of(lfn))
+    return lfn if directory is None else storage_path(directory.stored_at, name_of(lfn), None)
+
+
+async def _refuse_taken(tx: Tx, plan: Plan) -> None:
+    """Let files fail that would lie where another file lies: purging one would take the other's bytes."""
+    asked: dict[tuple[str, str], str] = {}
+    twice: set[str] = set()
+    for lfn, file in plan.new.items():
+        for replica in file.replicas:
+            place = (replica.se, replica.pfn or _by_convention(plan.places, lfn))
+            if asked.setdefault(place, lfn) != lfn:
+                twice.add(lfn)
+    taken = {asked[place]: place for place in await queries.select_taken(tx, list(asked))} if asked else {}
+    for lfn in twice | taken.keys():
+        se, path = taken.get(lfn, ("", ""))
+        what = f"{path[:SHOWN]} at {se} belongs to another file" if se else "Another file of the call lies there too"
+        plan.failed[lfn] = Failure(Code.CONFLICT, f"{what}, perhaps one in the trash")
+        del plan.new[lfn]
+
+
+async def _insert(tx: Tx, plan: Plan, signature: Signature) -> dict[str, int]:
+    """Insert the new files; returns the ids of those that were."""
+    if not plan.new:
+        return {}
+    rows, paths = [], {}
+    for lfn, file in plan.new.items():
+        directory = plan.places.directories[parent_of(lfn)]
+        paths[directory.dir_id] = directory.path
+        mode = file_mode(directory.mode)
+        guid = guid_of(file.guid)
+        rows.append(NewRow(directory.dir_id, name_of(lfn), file.size, *file.checksums.as_row(), guid, mode))
+    made = await queries.insert_files(tx, signature, rows)
+    if removed := {paths[row.dir_id] for row in made if row.is_trashed}:
+        await take_back(tx, plan.places.directories, removed)
+    return {f"{paths[row.dir_id]}/{row.name}": row.file_id for row in made}
+
+
+async def _hold(tx: Tx, plan: Plan, *, now: datetime) -> dict[str, int]:
+    if not plan.more or plan.places.vo_id is None:
+        return {}
+    ids = {plan.known[lfn].file_id: lfn for lfn in plan.more}
+    held = await queries.hold_files(tx, plan.places.vo_id, sorted(ids), now=now)
+    return {ids[file_id]: file_id for file_id in held}
+
+
+async def _insert_copies(tx: Tx, run: Run, plan: Plan, file_ids: Mapping[str, int], *, now: datetime) -> None:
+    copies: list[NewCopy] = []
+    edges: list[tuple[int, int]] = []
+    for lfn, file_id in file_ids.items():
+        file = plan.new.get(lfn) or plan.more[lfn]
+        directory = _stored_at(plan, lfn)
+        for replica in file.replicas:
+            pfn = pfn_of(replica, directory=directory, name=name_of(lfn))
+            copies.append(NewCopy(file_id, plan.places.ses[replica.se], pfn))
+        if lfn in plan.new:
+            edges += [(file_id, found) for each in file.ancestors if (found := _ancestor(plan, file_ids, each))]
+    if copies or edges:
+        await queries.insert_copies(tx, copies, edges, verified_at=run.terms.verified_at, now=now)
+
+
+def _stored_at(plan: Plan, lfn: str) -> str:
+    if (row := plan.known.get(lfn)) is not None and lfn in plan.more:
+        return row.stored_at
+    return plan.places.directories[parent_of(lfn)].stored_at
+
+
+def _ancestor(plan: Plan, file_ids: Mapping[str, int], lfn: str) -> int | None:
+    if (row := plan.known.get(lfn)) is not None and lfn not in plan.new:
+        return row.file_id
+    return file_ids.get(lfn)

@@ -1,0 +1,135 @@
+"""Registration at the door: what is new, what is the same, what is refused, and what it costs."""
+
+from typing import Any
+
+import pytest
+from tests.file_catalog.conftest import ADLER, Caller, new_file
+from tests.infra.app import Application
+
+from weyl.kit.db import DATABASE
+
+
+async def test_good_bad_foreign_and_doubled_names_in_one_call_twice(manager: Caller, stranger: Caller) -> None:
+    await stranger.register("/vob/x/secret", ses=("DISK-OF-B",))
+    files = [
+        new_file("/voa/x/one"),
+        new_file("LFN:/voa/x/two", ses=("DISK-A", "TAPE")),
+        new_file("/voa/x/one"),
+        new_file("/vob/x/secret"),
+        new_file("/vob/x/unknown"),
+        new_file("/voa/x/../up"),
+        new_file("/voa/x/a b"),
+        new_file("/voa/x/twice"),
+        new_file("/voa/x/twice", size=11),
+        new_file("/voa/x/nosum", checksums={}),
+        new_file("/voa/x/badsum", checksums={"md5": "xyz"}),
+        new_file("/voa/x/nowhere", ses=()),
+        new_file("/voa/x/otherse", ses=("DISK-OF-B",)),
+        new_file("/voa/x/guid", guid="no"),
+        new_file("/voa/x/orphan", ancestors=["/voa/x/none"]),
+        new_file("/voa/x/child", ancestors=["/voa/x/one"]),
+    ]
+    first = await manager.post("register", files=files)
+    created = {lfn: row["created"] for lfn, row in first["success"].items()}
+    assert created == {"/voa/x/one": True, "/voa/x/two": True, "/voa/x/child": True}
+    assert {lfn: failure["code"] for lfn, failure in first["failed"].items()} == {
+        "/vob/x/secret": "bad_name",
+        "/vob/x/unknown": "bad_name",
+        "/voa/x/../up": "bad_name",
+        "/voa/x/a b": "bad_name",
+        "/voa/x/twice": "conflict",
+        "/voa/x/nosum": "bad_value",
+        "/voa/x/badsum": "bad_value",
+        "/voa/x/nowhere": "not_found",
+        "/voa/x/otherse": "bad_value",
+        "/voa/x/guid": "bad_value",
+        "/voa/x/orphan": "not_found",
+    }
+    second = await manager.post("register", files=files)
+    assert second["failed"] == first["failed"]
+    assert {lfn: row["file_id"] for lfn, row in second["success"].items()} == {
+        lfn: row["file_id"] for lfn, row in first["success"].items()
+    }
+    assert not any(row["created"] for row in second["success"].values())
+    assert await manager.names("/voa/x") == ["child", "one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"size": 11}, "size"),
+        ({"checksums": {"adler32": "0000abce"}}, "adler32"),
+        ({"checksums": {"md5": "0" * 32}}, "checksum (there is no common one to compare)"),
+    ],
+)
+async def test_another_content_under_a_name_is_a_conflict(manager: Caller, change: dict[str, Any], what: str) -> None:
+    await manager.register("/voa/x/one")
+    answer = await manager.post("register", files=[new_file("/voa/x/one", **change)])
+    assert answer["failed"]["/voa/x/one"]["code"] == "conflict"
+    assert answer["failed"]["/voa/x/one"]["detail"].endswith(what)
+
+
+async def test_leading_zeros_of_adler32_say_nothing(manager: Caller) -> None:
+    await manager.register("/voa/x/one", checksums={"adler32": "ABCD"})
+    answer = await manager.post("register", files=[new_file("/voa/x/one", checksums={"adler32": ADLER})])
+    assert answer["success"]["/voa/x/one"]["created"] is False
+    known = await manager.post("lookup", lfns=["/voa/x/one"])
+    assert known["success"]["/voa/x/one"]["checksums"] == {"adler32": ADLER}
+
+
+async def test_a_known_file_gets_the_replica_that_it_lacks(manager: Caller) -> None:
+    await manager.register("/voa/x/one")
+    answer = await manager.post("register", files=[new_file("/voa/x/one", ses=("DISK-B",))])
+    assert answer["success"]["/voa/x/one"]["created"] is False
+    known = await manager.post("lookup", lfns=["/voa/x/one"], parameters=["replicas"])
+    assert [each["se"] for each in known["success"]["/voa/x/one"]["replicas"]] == ["DISK-A", "DISK-B"]
+
+
+async def test_all_or_nothing(manager: Caller) -> None:
+    files = [new_file("/voa/y/one"), new_file("/voa/y/two"), new_file("/voa/y/b ad")]
+    answer = await manager.refused("register", 409, files=files, atomic=True)
+    assert answer["failed"]["/voa/y/b ad"]["code"] == "bad_name"
+    assert (await manager.post("lookup", lfns=["/voa/y/one"]))["failed"]["/voa/y/one"]["code"] == "not_found"
+    answer = await manager.post("register", files=files[:2], atomic=True)
+    assert set(answer["success"]) == {"/voa/y/one", "/voa/y/two"}
+
+
+async def test_a_file_and_a_directory_never_share_a_name(manager: Caller) -> None:
+    await manager.register("/voa/x/one")
+    answer = await manager.post("register", files=[new_file("/voa/x"), new_file("/voa/x/one/below")])
+    assert {failure["code"] for failure in answer["failed"].values()} == {"exists"}
+    together = await manager.post("register", files=[new_file("/voa/z/a"), new_file("/voa/z/a/b")])
+    assert together["failed"]["/voa/z/a/b"]["code"] == "exists"
+
+
+async def test_files_of_a_call_may_be_ancestors_but_not_of_each_other(manager: Caller) -> None:
+    files = [
+        new_file("/voa/x/child", ancestors=["/voa/x/parent"]),
+        new_file("/voa/x/parent"),
+        new_file("/voa/x/chicken", ancestors=["/voa/x/egg"]),
+        new_file("/voa/x/egg", ancestors=["/voa/x/chicken"]),
+    ]
+    answer = await manager.post("register", files=files)
+    assert set(answer["success"]) == {"/voa/x/child", "/voa/x/parent"}
+    found = await manager.post("ancestors", lfns=["/voa/x/child"])
+    assert found["success"] == {"/voa/x/child": [{"lfn": "/voa/x/parent", "depth": 1}]}
+    found = await manager.post("descendants", lfns=["/voa/x/parent"])
+    assert found["success"] == {"/voa/x/parent": [{"lfn": "/voa/x/child", "depth": 1}]}
+
+
+async def test_registration_takes_nine_statements_whatever_the_number(
+    manager: Caller, application: Application
+) -> None:
+    counts = []
+    for number in (1, 200):
+        files = [
+            new_file(f"/voa/n{number}/d{each % 20}/f{each}", ses=("DISK-A", "DISK-B"), ancestors=[])
+            for each in range(number)
+        ]
+        await manager.register(
+            f"/voa/first{number}/f", ses=("DISK-A", "DISK-B")
+        )  # names of people and storage elements are known after it
+        with application.services[DATABASE].count_statements() as counted:
+            await manager.post("register", files=files)
+        counts.append(len(counted))
+    assert counts[0] == counts[1] <= 9
