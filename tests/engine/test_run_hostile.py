@@ -15,7 +15,8 @@ import pytest
 from tests.engine.workplace import SANDBOX
 from tests.infra import pace
 
-pytestmark = pytest.mark.system
+# All cases run once, for the worker that has them.
+pytestmark = [pytest.mark.system, pytest.mark.xdist_group("engine-hostile")]
 
 # The engine takes a second to be imported, so that one process forks for all cases.
 RUN_ALL = """

@@ -251,7 +251,7 @@ def test_an_archive_is_fetched_once_and_read_only(server: StandIn, start: Start,
     assert len(bundles) == 1
 
 
-@pytest.mark.parametrize("trouble", ["does not work here", "has sha256"])
+@pytest.mark.parametrize("trouble", ["does not work here", pytest.param("has sha256", marks=pytest.mark.long)])
 def test_an_archive_that_is_no_good_takes_the_tag_away(server: StandIn, start: Start, trouble: str) -> None:
     archive = _offer_archive(server, FAILS)
     if trouble == "has sha256":
