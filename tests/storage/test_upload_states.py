@@ -53,7 +53,7 @@ def test_the_database_takes_the_states_of_the_code_and_no_others(table: object, 
 def test_a_file_is_kept_as_it_was_asked_for() -> None:
     for each in (
         wanted("/vo/a"),
-        wanted("/vo/b", metadata={"Run": 7}, ancestors=["/vo/a"], guid="g", at=[Place("SE", "/vo/x"), Place("B")]),
+        wanted("/vo/b", metadata={"Run": 7}, ancestors=("/vo/a",), guid="g", at=(Place("SE", "/vo/x"), Place("B"))),
     ):
         assert Wanted.from_json(each.as_json()) == Wanted(**{**_fields(each), "ses": None})
     assert Landed.from_json(Landed("SE", ["a", "b"]).as_json()) == Landed("SE", ["a", "b"])

@@ -108,9 +108,9 @@ class Wanted:
             size=document["size"],
             checksums=Checksums.from_json(document["checksums"]),
             metadata=document.get("metadata", {}),
-            ancestors=document.get("ancestors", ()),
+            ancestors=tuple(document.get("ancestors", ())),
             guid=document.get("guid"),
-            at=[Place(se, path) for se, path in document.get("at", ())],
+            at=tuple(Place(se, path) for se, path in document.get("at", ())),
         )
 
 

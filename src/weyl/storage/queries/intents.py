@@ -60,23 +60,18 @@ _LAND = Sql(
     """
     UPDATE intents SET
       state = CASE WHEN landed.number IS NULL AND intents.is_written THEN 'abandoned' ELSE 'landed' END,
-      sweep_at = CASE WHEN landed.number IS NULL AND intents.is_written THEN :sweep_at END
+      sweep_at = CASE WHEN landed.number IS NULL AND intents.is_written THEN :sweep_at::timestamptz END
     FROM intents AS mine
     LEFT JOIN unnest(:numbers::int[], :ses::text[]) AS landed (number, se)
       ON landed.number = mine.number AND landed.se = mine.se
     WHERE intents.intent_id = mine.intent_id AND mine.upload_id = :upload_id AND mine.state = 'writing'
     """
 )
-_DELETE_REGISTERED = Sql(
-    """
-    DELETE FROM intents WHERE upload_id = :upload_id AND state = 'landed' AND number = ANY(:numbers::int[])
-    """
-)
 _ABANDON = Sql(
     """
     UPDATE intents SET state = 'abandoned',
       -- nobody was asked to write where something lay already
-      sweep_at = CASE WHEN intents.is_written THEN uploads.requests_until + :writers_end_after ELSE :now END
+      sweep_at = CASE WHEN intents.is_written THEN uploads.requests_until + :writers_end_after::interval ELSE :now::timestamptz END
     FROM uploads
     WHERE uploads.upload_id = ANY(:upload_ids::bigint[]) AND intents.upload_id = uploads.upload_id
       AND intents.state <> 'abandoned'
@@ -147,11 +142,6 @@ async def land(tx: Tx, upload_id: int, landed: Collection[tuple[int, str]], *, s
     """Note where files (number, storage element) have landed; what was not used is swept from `sweep_at` on."""
     numbers, ses = [number for number, _ in landed], [se for _, se in landed]
     await _LAND.run(tx, upload_id=upload_id, numbers=numbers, ses=ses, sweep_at=sweep_at)
-
-
-async def delete_registered(tx: Tx, upload_id: int, numbers: Sequence[int]) -> None:
-    """Forget the places of files that are replicas now."""
-    await _DELETE_REGISTERED.run(tx, upload_id=upload_id, numbers=list(numbers))
 
 
 async def abandon(tx: Tx, upload_ids: Sequence[int], *, now: datetime, writers_end_after: object) -> None:
