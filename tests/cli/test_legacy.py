@@ -156,7 +156,7 @@ def test_a_command_line_of_dsub_becomes_a_description(tmp_path: Path, monkeypatc
 
 
 def test_what_has_no_alias_names_what_replaces_it() -> None:
-    for name in ("dirac-dms-add-file", "dirac-admin-add-user", "dls", "dirac-prod-start", "dirac-wms-match"):
+    for name in ("dirac-dms-replicate-lfn", "dirac-admin-add-user", "drepl", "dirac-prod-start", "dirac-wms-match"):
         assert (replacement(name) or "").startswith("weyl ")
         assert name not in ALIASES
     assert replacement("dance") is None
