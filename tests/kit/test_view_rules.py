@@ -139,7 +139,10 @@ STATES = (Status(value="running", tone="progress", icon="player-play"),)
             "begins at {$home}, which only a tree names",
         ),
         ({"search": TREE}, "has {$cursor} in its search, which nothing fills in"),
-        ({"more_columns": ApiCall(method="GET", path="/api/x")}, "asks for GET /api/x in its more_columns, which is no"),
+        (
+            {"more_columns": ApiCall(method="GET", path="/api/x")},
+            "asks for GET /api/x in its more_columns, which is no",
+        ),
         ({"actions": (an_action(opens=True),)}, "has mend open an address, which asks for nothing and changes nothing"),
         ({"actions": (an_action(undo=SET),)}, "has {$name} in the way back from mend, which nothing fills in"),
         ({"actions": (an_action(call=EACH),)}, "has {$each.age} in the action mend, which nothing fills in"),

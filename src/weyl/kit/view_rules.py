@@ -11,7 +11,7 @@ from weyl.kit.views import Action, ApiCall, Described, Tab, View, ViewAddition, 
 GIVEN = frozenset(
     f"${name}"
     for name in (
-        *("ids", "file", "search", "under", "where", "sort", "columns", "grouping"),
+        *("ids", "file", "search", "under", "depth", "where", "sort", "columns", "grouping"),
         *("me", "vo", "group", "dry_run", "plan_token"),
     )
 )

@@ -6,7 +6,7 @@ Everything refers to routes of the public API. A reference holds placeholders in
 - `{form.name}`: what was typed into that field of an action's form; left empty, the key that it stands for is left out;
 - `{$ids}`: the ids of the chosen rows; `{$file}`: one of the files that a tab lists;
 - `{$each.Name}`: the values of that column in the chosen rows, where a call takes something other than ids;
-- `{$search}`, `{$under}`, `{$sort}`, `{$columns}`, `{$grouping}`: what the list is asked for;
+- `{$search}`, `{$under}`, `{$depth}`, `{$sort}`, `{$columns}`, `{$grouping}`: what the list is asked for;
 - `{$node}`, `{$cursor}`: the node of a tree whose children are wanted, and where the list of them goes on;
 - `{$home}`: the node at which the tree says that the caller begins;
 - `{$name}`, `{$value}`: what is set by somebody who edits named values;
@@ -58,7 +58,19 @@ ColumnType = Literal[
     "link",
 ]
 TabKind = Literal[
-    "fields", "table", "timeline", "log", "text", "json", "chart", "graph", "why", "files", "values", "metadata", "module"
+    "fields",
+    "table",
+    "timeline",
+    "log",
+    "text",
+    "json",
+    "chart",
+    "graph",
+    "why",
+    "files",
+    "values",
+    "metadata",
+    "module",
 ]
 
 TEXT_OPERATORS: tuple[Operator, ...] = ("eq", "neq", "in", "not in", "like", "not like", "regex")
@@ -117,7 +129,8 @@ def placeholders_of(text: str | None) -> frozenset[str]:
 class Condition(Described):
     """A condition of a list; a time may be relative (`-7d`), a value may be a placeholder (`{$me}`).
 
-    `under` is no operator of the API: a call takes its value as `{$under}`, all other conditions as `{$search}`.
+    `under` is no operator of the API: a call takes its values as `{$under}` and, where only so many levels below it are
+    meant, `{$depth}`; all other conditions are `{$search}`.
     """
 
     parameter: str
@@ -164,6 +177,8 @@ class Column(Described):
     help: str = ""
     expensive: bool = False
     """Not asked for unless it is shown."""
+    shown: bool = True
+    """Whether answers have it; if not, it is only to be searched by."""
 
 
 class Action(Described):
@@ -249,9 +264,9 @@ class View(Described):
     get: ApiCall | None = None
     """Answers with one entity; none: `search` with the id as its condition."""
     tree: ApiCall | None = None
-    """Answers with the children of `{$node}`, or with the topmost nodes: a pane beside the list, whose choice filters."""
+    """Answers with the children of `{$node}`, or the topmost nodes: a pane beside the list, whose choice filters."""
     tree_column: str | None = None
-    """The column that the choice filters by: `under` a node, or `eq` to it."""
+    """The column that the choice filters by, with the operator `under`."""
     tree_view: str | None = None
     """The view whose pages show a node of the tree; none: nodes have no page."""
     more_columns: ApiCall | None = None

@@ -11,7 +11,7 @@ import { defaultsOf, problemsOf, sentValues } from "@/kit/forms";
 import { eachOf, personOf, wanted } from "@/kit/listing";
 import { SchemaForm } from "@/kit/SchemaForm";
 import { useMe } from "@/kit/session";
-import { placeholders, type Values } from "@/kit/templates";
+import { fill, placeholders, type Values } from "@/kit/templates";
 import { say, sayFault } from "@/kit/toasts";
 import type { Action, ApiCall, View } from "@/kit/views";
 import { followOperation } from "./operations";
@@ -36,7 +36,7 @@ export default function ActionDialog(props: Props) {
   const { view, action, rows, ids, search, onClose } = props;
   const me = useMe();
   const queries = useQueryClient();
-  const [form, setForm] = useState<Values>(() => defaultsOf(action.fields));
+  const [form, setForm] = useState<Values>(() => fill(defaultsOf(action.fields), rows[0] ?? {}) as Values);
   const [problems, setProblems] = useState<Record<string, string>>({});
   const [plan, setPlan] = useState<Plan>();
   const [typed, setTyped] = useState("");

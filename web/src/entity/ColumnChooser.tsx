@@ -8,7 +8,7 @@ import type { Given } from "./given";
 
 export default function ColumnChooser({ view, columns, change, onClose }: Given & { onClose: () => void }) {
   const [names, setNames] = useState(columns.map((column) => column.name));
-  const others = view.columns.filter((column) => !names.includes(column.name));
+  const others = view.columns.filter((column) => column.shown !== false && !names.includes(column.name));
   const move = (index: number, by: number) => {
     const next = [...names];
     const [name] = next.splice(index, 1);

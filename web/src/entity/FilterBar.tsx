@@ -4,7 +4,15 @@ import { ActionIcon, Button, Popover } from "@mantine/core";
 import { IconAdjustmentsHorizontal, IconFilter, IconX } from "@tabler/icons-react";
 import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { refusalOf } from "@/kit/api";
-import { type Condition, FilterFault, literal, parse, render, renderCondition } from "@/kit/filters";
+import {
+  type Condition,
+  FilterFault,
+  literal,
+  parse,
+  parseQuery,
+  render,
+  renderCondition,
+} from "@/kit/filters";
 import { atNode, beginsAtHome, nodeOf } from "@/kit/listing";
 import { Waiting } from "@/kit/Panel";
 import { changePreferences, choiceWith, usePreferences } from "@/kit/preferences";
@@ -52,7 +60,7 @@ export function FilterBar(props: Given & { refused?: unknown }) {
     try {
       const found = meant(text, view);
       checkNames(found, view);
-      const before = nodeOf(view, found) ? atNode(view, conditions) : conditions;
+      const before = nodeOf(found) ? atNode(view, conditions) : conditions;
       set(isWhole ? found : [...before, ...found]);
     } catch (error) {
       if (!(error instanceof FilterFault)) {
@@ -230,7 +238,7 @@ function meant(text: string, view: View): Condition[] {
   if (view.tree_column && /^\/\S*$/.test(text)) {
     return [{ parameter: view.tree_column, operator: "under", values: [literal(text)] }];
   }
-  return parse(text, view.tree_column);
+  return view.tree_column ? parseQuery(text, view.tree_column) : parse(text);
 }
 
 /** A name in another case is meant as the column's; one that is not there is said at once, before the server is asked. */
@@ -272,9 +280,7 @@ function isMine(view: View): boolean {
 function described(condition: Condition, view: View): string {
   const title =
     view.columns.find((column) => column.name === condition.parameter)?.title ?? condition.parameter;
-  return condition.operator === "under"
-    ? `${title} under ${condition.values[0]?.text ?? ""}`
-    : renderCondition({ ...condition, parameter: title });
+  return renderCondition({ ...condition, parameter: title });
 }
 
 function shorten(text: string): string {

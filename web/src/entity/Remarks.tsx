@@ -16,8 +16,7 @@ export function Remarks({ view, rows }: { view: View; rows: Rows }) {
       ))}
       {incomplete !== undefined && (
         <p className="strip" role="status">
-          <IconAlertTriangle size={15} aria-hidden /> {countOf(rows.loaded.length, view)} so far.{" "}
-          {incomplete}
+          <IconAlertTriangle size={15} aria-hidden /> {countOf(rows.loaded.length, view)} so far. {incomplete}
           {rows.goOn && (
             <button type="button" className="as-link" onClick={rows.goOn}>
               Go on

@@ -13,7 +13,7 @@ import {
 import { Link } from "@tanstack/react-router";
 import { type KeyboardEvent, useEffect, useRef, useState } from "react";
 import { singular } from "@/kit/formats";
-import { atNode, nodeOf } from "@/kit/listing";
+import { type AtNode, atNode, nodeOf } from "@/kit/listing";
 import { Fault, Waiting } from "@/kit/Panel";
 import { useView } from "@/kit/session";
 import { kept } from "@/kit/store";
@@ -30,13 +30,9 @@ export function TreePane({ view, conditions, change }: Pick<Given, "view" | "con
     () => window.innerWidth > NARROW_PX && (kept.get<boolean>(name) ?? true),
   );
   const title = useView(view.tree_view ?? "")?.title ?? view.tree_column ?? "";
-  const at = nodeOf(view, conditions);
-  const choose = (node: string | undefined, isAlone = at?.isAlone ?? false) =>
-    change({
-      conditions: atNode(view, conditions, node === undefined ? undefined : { node, isAlone }),
-      sel: undefined,
-      tab: undefined,
-    });
+  const at = nodeOf(conditions);
+  const choose = (chosen: AtNode) =>
+    change({ conditions: atNode(view, conditions, chosen), sel: undefined, tab: undefined });
   const show = (wanted: boolean) => {
     kept.set(name, wanted);
     setShown(wanted);
@@ -52,24 +48,22 @@ export function TreePane({ view, conditions, change }: Pick<Given, "view" | "con
           aria-label={`${title}: ${isShown ? "hide" : "show"} the tree`}
           onClick={() => show(!isShown)}
         >
-          {isShown ? (
-            <IconLayoutSidebarLeftCollapse size={17} />
-          ) : (
-            <IconLayoutSidebarLeftExpand size={17} />
-          )}
+          {isShown ? <IconLayoutSidebarLeftCollapse size={17} /> : <IconLayoutSidebarLeftExpand size={17} />}
         </ActionIcon>
         <h2>{title}</h2>
       </div>
       {isShown && (
         <>
-          <Tree view={view} title={title} chosen={at?.node} onChoose={choose} />
+          <Tree view={view} title={title} chosen={at?.node} onChoose={(node) => choose({ ...at, node })} />
           <div className="tree-foot">
             <Checkbox
               size="xs"
               label="With what is below"
               disabled={at === undefined}
-              checked={!at?.isAlone}
-              onChange={(event) => choose(at?.node, !event.target.checked)}
+              checked={at?.depth === undefined}
+              onChange={(event) =>
+                at && choose({ node: at.node, ...(event.target.checked ? {} : { depth: 0 }) })
+              }
             />
             {at && view.tree_view && (
               <Link to="/$view/$id" params={{ view: view.tree_view, id: at.node }}>
@@ -87,7 +81,7 @@ type TreeProps = {
   view: View;
   title: string;
   chosen: string | undefined;
-  onChoose: (node: string | undefined) => void;
+  onChoose: (node: string) => void;
 };
 
 function Tree({ view, title, chosen, onChoose }: TreeProps) {
@@ -95,7 +89,7 @@ function Tree({ view, title, chosen, onChoose }: TreeProps) {
   const lineage = useLineage(view, chosen);
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
   const [focused, setFocused] = useState<string>();
-  const element = useRef<HTMLUListElement>(null);
+  const element = useRef<HTMLDivElement>(null);
 
   // What is chosen, or where somebody begins, can be seen: all that is above it is open.
   const above = chosen === undefined ? (top.data?.lineage ?? []) : lineage.slice(0, -1);
@@ -133,9 +127,7 @@ function Tree({ view, title, chosen, onChoose }: TreeProps) {
       End: () => all.at(-1)?.focus(),
       ArrowRight: () => (isOpen ? all[index + 1]?.focus() : item.ariaExpanded && toggle(id, true)),
       ArrowLeft: () =>
-        isOpen
-          ? toggle(id, false)
-          : item.parentElement?.closest<HTMLElement>("[role=treeitem]")?.focus(),
+        isOpen ? toggle(id, false) : item.parentElement?.closest<HTMLElement>("[role=treeitem]")?.focus(),
       Enter: () => item.click(),
       " ": () => item.click(),
     };
@@ -149,7 +141,7 @@ function Tree({ view, title, chosen, onChoose }: TreeProps) {
   };
   const first = focused ?? chosen ?? top.data.nodes[0]?.id;
   return (
-    <ul className="tree" role="tree" aria-label={title} ref={element} onKeyDown={onKeyDown}>
+    <div className="tree" role="tree" aria-label={title} ref={element} onKeyDown={onKeyDown}>
       {top.data.nodes.map((node, index) => (
         <Item
           key={node.id}
@@ -160,8 +152,8 @@ function Tree({ view, title, chosen, onChoose }: TreeProps) {
           onFocus={setFocused}
         />
       ))}
-      {top.data.nodes.length === 0 && <li className="tree-note">There is nothing yet.</li>}
-    </ul>
+      {top.data.nodes.length === 0 && <div className="tree-note">There is nothing yet.</div>}
+    </div>
   );
 }
 
@@ -179,17 +171,17 @@ type ItemProps = {
 };
 
 function Item(props: ItemProps) {
-  const { view, node, level, place, open, chosen, reached, toggle, onChoose, onFocus } = props;
+  const { node, level, place, open, chosen, reached, toggle, onChoose, onFocus } = props;
   const isOpen = open.has(node.id) && !node.isLeaf;
   const isChosen = node.id === chosen;
-  const element = useRef<HTMLLIElement>(null);
+  const element = useRef<HTMLDivElement>(null);
   useEffect(() => {
     if (isChosen) {
       element.current?.firstElementChild?.scrollIntoView({ block: "nearest" });
     }
   }, [isChosen]);
   return (
-    <li
+    <div
       ref={element}
       role="treeitem"
       data-node={node.id}
@@ -223,7 +215,7 @@ function Item(props: ItemProps) {
         <span className="tree-name">{node.name}</span>
       </div>
       {isOpen && <Children {...props} />}
-    </li>
+    </div>
   );
 }
 
@@ -234,22 +226,22 @@ function Children(props: ItemProps) {
   const of = found.hasNextPage ? -1 : nodes.length;
   const indent = { paddingLeft: `${level * 14 + 22}px` };
   return (
-    <ul role="group">
+    <div role="group">
       {nodes.map((child, index) => (
         <Item key={child.id} {...props} node={child} level={level + 1} place={{ at: index + 1, of }} />
       ))}
       {found.isError && (
-        <li className="tree-note" style={indent} role="none">
+        <div className="tree-note" style={indent} role="none">
           {found.error instanceof Error ? found.error.message : "It could not be loaded."}
-        </li>
+        </div>
       )}
       {found.isFetching && (
-        <li className="tree-note" style={indent} role="none">
+        <div className="tree-note" style={indent} role="none">
           Loading…
-        </li>
+        </div>
       )}
       {found.hasNextPage && !found.isFetching && (
-        <li
+        <div
           className="tree-note"
           role="treeitem"
           aria-level={level + 1}
@@ -263,8 +255,8 @@ function Children(props: ItemProps) {
           }}
         >
           Show more
-        </li>
+        </div>
       )}
-    </ul>
+    </div>
   );
 }

@@ -2666,9 +2666,15 @@ export interface components {
              * @default []
              */
             needs: string[];
+            /**
+             * Opens
+             * @default false
+             */
+            opens: boolean;
             plan?: components["schemas"]["ApiCall"] | null;
             /** Title */
             title: string;
+            undo?: components["schemas"]["ApiCall"] | null;
             /** Undo S */
             undo_s?: number | null;
             /**
@@ -2736,7 +2742,7 @@ export interface components {
              * @default none
              * @enum {string}
              */
-            paging: "none" | "page";
+            paging: "none" | "page" | "cursor";
             /** Path */
             path: string;
             /**
@@ -3191,7 +3197,12 @@ export interface components {
              *       "regex"
              *     ]
              */
-            operators: ("eq" | "neq" | "gt" | "lt" | "in" | "not in" | "like" | "not like" | "regex")[];
+            operators: ("eq" | "neq" | "gt" | "gte" | "lt" | "lte" | "between" | "in" | "not in" | "like" | "not like" | "regex" | "exists" | "missing" | "under")[];
+            /**
+             * Shown
+             * @default true
+             */
+            shown: boolean;
             /**
              * Sortable
              * @default true
@@ -3223,13 +3234,16 @@ export interface components {
         /**
          * Condition
          * @description A condition of a list; a time may be relative (`-7d`), a value may be a placeholder (`{$me}`).
+         *
+         *     `under` is no operator of the API: a call takes its values as `{$under}` and, where only so many levels below it are
+         *     meant, `{$depth}`; all other conditions are `{$search}`.
          */
         Condition: {
             /**
              * Operator
              * @enum {string}
              */
-            operator: "eq" | "neq" | "gt" | "lt" | "in" | "not in" | "like" | "not like" | "regex";
+            operator: "eq" | "neq" | "gt" | "gte" | "lt" | "lte" | "between" | "in" | "not in" | "like" | "not like" | "regex" | "exists" | "missing" | "under";
             /** Parameter */
             parameter: string;
             /** Value */
@@ -6096,6 +6110,7 @@ export interface components {
              * @default []
              */
             columns: components["schemas"]["Column"][];
+            edit?: components["schemas"]["ApiCall"] | null;
             file?: components["schemas"]["ApiCall"] | null;
             /**
              * Filter
@@ -6108,7 +6123,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "fields" | "table" | "timeline" | "log" | "text" | "json" | "chart" | "graph" | "why" | "files" | "values" | "module";
+            kind: "fields" | "table" | "timeline" | "log" | "text" | "json" | "chart" | "graph" | "why" | "files" | "values" | "metadata" | "module";
             /** Module */
             module?: string | null;
             /** Name */
@@ -6399,6 +6414,7 @@ export interface components {
              * @default []
              */
             key: string[];
+            more_columns?: components["schemas"]["ApiCall"] | null;
             /** Name */
             name: string;
             /** Nav Group */
@@ -6431,6 +6447,11 @@ export interface components {
             time_column?: string | null;
             /** Title */
             title: string;
+            tree?: components["schemas"]["ApiCall"] | null;
+            /** Tree Column */
+            tree_column?: string | null;
+            /** Tree View */
+            tree_view?: string | null;
         };
         /**
          * Views

@@ -7,15 +7,7 @@
  * has it percent-encoded once more. No `f` means the default filter of the view, an empty one means no filter.
  */
 
-import {
-  type Condition,
-  isBare,
-  isSpecial,
-  OPERATORS,
-  type Operator,
-  valuesTaken,
-  type Word,
-} from "./filters";
+import { type Condition, isBare, isSpecial, OPERATORS, type Operator, takesList, type Word } from "./filters";
 
 export type Sort = { column: string; descending: boolean };
 
@@ -109,17 +101,20 @@ export function readCondition(text: string): Condition | undefined {
   }
   const rest = match[3] ?? "";
   const parameter = match[1];
-  switch (valuesTaken(operator)) {
-    case 0:
+  const values = () => (rest === "" ? [] : rest.split(",").map(readWord));
+  if (takesList(operator)) {
+    return { parameter, operator, values: values() };
+  }
+  switch (operator) {
+    case "exists":
+    case "missing":
       return { parameter, operator, values: [] };
-    case 1:
-      return { parameter, operator, values: [readWord(rest)] };
-    case 2: {
-      const values = rest.split(",").map(readWord);
-      return values.length === 2 ? { parameter, operator, values } : undefined;
-    }
+    case "between":
+      return values().length === 2 ? { parameter, operator, values: values() } : undefined;
+    case "under":
+      return values().length > 0 ? { parameter, operator, values: values().slice(0, 2) } : undefined;
     default:
-      return { parameter, operator, values: rest === "" ? [] : rest.split(",").map(readWord) };
+      return { parameter, operator, values: [readWord(rest)] };
   }
 }
 

@@ -2,6 +2,7 @@
 
 import type { Row } from "./api";
 import { textOf } from "./local";
+import { lookUp } from "./templates";
 
 /** Write one line of CSV (RFC 4180); a text that a spreadsheet would take for a formula gets an apostrophe before it. */
 export function csvLine(values: readonly unknown[]): string {
@@ -16,11 +17,11 @@ function csvCell(value: unknown): string {
 }
 
 export function csvRows(rows: readonly Row[], columns: readonly string[]): string {
-  return rows.map((row) => csvLine(columns.map((name) => row[name]))).join("");
+  return rows.map((row) => csvLine(columns.map((name) => lookUp(row, name)))).join("");
 }
 
 export function ndjsonRows(rows: readonly Row[], columns: readonly string[]): string {
   return rows
-    .map((row) => `${JSON.stringify(Object.fromEntries(columns.map((name) => [name, row[name]])))}\n`)
+    .map((row) => `${JSON.stringify(Object.fromEntries(columns.map((name) => [name, lookUp(row, name)])))}\n`)
     .join("");
 }

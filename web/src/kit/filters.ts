@@ -2,7 +2,10 @@
  * The filter language of the search field and of the command line's `--where`: text, conditions, the API's specs.
  *
  *     Status not in (Done, Failed) and Site = LCG.* and LastUpdateTime > -2d
- *     under /vo/mc: Run between 1200 and 1299 and Particle in (gamma, proton)
+ *
+ * Queries for files have a directory before it, and more operators:
+ *
+ *     under /vo/mc: Run between 1200 and 1299 and Particle in (gamma, proton) and Comment missing
  *
  * `filters.cases.json` holds what both this module and `weyl.client.filters` are tested with.
  */
@@ -24,7 +27,7 @@ export type Operator =
   | "regex"
   | "exists"
   | "missing"
-  /** Below a node of the view's tree: no operator of the API, which takes the node beside the conditions. */
+  /** Below a node of the view's tree, and so many levels at most: the API takes both beside the conditions. */
   | "under";
 
 /** A value as written; in quotes it is taken literally, otherwise `*` and `-2d` have a meaning. */
@@ -48,15 +51,9 @@ export class FilterFault extends Error {
   }
 }
 
-const SYMBOLS: Record<string, Operator> = {
-  "=": "eq",
-  "!=": "neq",
-  ">": "gt",
-  ">=": "gte",
-  "<": "lt",
-  "<=": "lte",
-  "~": "regex",
-};
+const SYMBOLS: Record<string, Operator> = { "=": "eq", "!=": "neq", ">": "gt", "<": "lt", "~": "regex" };
+// Of queries for files alone.
+const QUERY_SYMBOLS: Record<string, Operator> = { ">=": "gte", "<=": "lte", ...SYMBOLS };
 const SPELLINGS: Record<Operator, string> = {
   eq: "=",
   neq: "!=",
@@ -78,14 +75,20 @@ export const OPERATORS = Object.keys(SPELLINGS) as Operator[];
 
 // As in Python, `\w` means letters of every script; a blank is what Python's `\s` takes.
 const NAME = /[A-Za-z_][\p{L}\p{N}_.]*/uy;
-const OPERATOR =
-  /!=|>=|<=|[=><~]|not[\s-]+(?:in|like)(?![\p{L}\p{N}_])|(?:in|like|between|exists|missing)(?![\p{L}\p{N}_])/uy;
-const UNDER = /under(?=\s)/iuy;
-const COLON = /:/y;
+const OPERATOR = /!=|[=><~]|not[\s-]+(?:in|like)(?![\p{L}\p{N}_])|(?:in|like)(?![\p{L}\p{N}_])/uy;
 const BARE = /[^\s,()'"]+/uy;
 const QUOTED = /"(?:[^"\\]|\\[^\n])*"|'(?:[^'\\]|\\[^\n])*'/uy;
 const AND = /and(?![\p{L}\p{N}_])/iuy;
 const SPACE = /\s*/uy;
+const QUERY_NAME = /[A-Za-z_][\p{L}\p{N}_.-]*/uy;
+const QUERY_OPERATOR =
+  /!=|[<>]=|[=><~]|not[\s-]+(?:in|like)(?![\p{L}\p{N}_])|(?:in|like|between|exists|missing)(?![\p{L}\p{N}_])/uy;
+// A directory; a field may be called `under`, too.
+const UNDER = /under\s+(?=[/"']|lfn:)/iuy;
+const PATH = /[^\s'"]+?(?=:?(?:\s|$))/uy;
+const DEPTH = /depth\s+(?=\d)/uy;
+const LEVELS = /\d{1,3}(?![\p{L}\p{N}_])/uy;
+const COLON = /:/y;
 const OPEN = /\(/y;
 const CLOSE = /\)/y;
 const COMMA = /,/y;
@@ -95,44 +98,50 @@ export function takesList(operator: Operator): boolean {
   return operator === "in" || operator === "not in";
 }
 
-/** Return how many values an operator takes; none: as many as there are. */
-export function valuesTaken(operator: Operator): number | undefined {
-  if (takesList(operator)) {
-    return undefined;
-  }
+/** Return how many values an operator takes at least, unless they are a list. */
+export function valuesTaken(operator: Operator): 0 | 1 | 2 {
   return operator === "exists" || operator === "missing" ? 0 : operator === "between" ? 2 : 1;
 }
 
-/**
- * Read a filter; throws a FilterFault that points at what is wrong.
- *
- * `tree` is the column that `under NODE:` at the beginning narrows down; without it there is no such beginning.
- */
-export function parse(text: string, tree?: string | null): Condition[] {
-  return new Reader(text).filter(tree);
+/** Read a filter; throws a FilterFault that points at what is wrong. */
+export function parse(text: string): Condition[] {
+  return new Reader(text).conditions();
+}
+
+/** Read a query for files, which may be empty; `tree` is the column that its directory is of. */
+export function parseQuery(text: string, tree: string): Condition[] {
+  return new QueryReader(text).query(tree);
 }
 
 /** Write conditions in the filter language; `parse` reads the same conditions back. */
 export function render(conditions: readonly Condition[]): string {
-  const above = conditions.filter(({ operator }) => operator === "under").map(renderCondition);
-  const others = conditions.filter(({ operator }) => operator !== "under").map(renderCondition);
-  return [...above.map((each) => `${each}:`), others.join(" and ")].join(" ").trim();
+  const above = conditions.find(({ operator }) => operator === "under");
+  const others = conditions
+    .filter((each) => each.operator !== "under")
+    .map(renderCondition)
+    .join(" and ");
+  return above ? `${renderCondition(above)}${others && `: ${others}`}` : others;
 }
 
 export function renderCondition({ parameter, operator, values }: Condition): string {
-  const words = values.map(renderWord);
+  const [first = '""', second = '""'] = values.map(renderWord);
   const spelled = SPELLINGS[operator];
   if (operator === "under") {
-    return `under ${words[0] ?? '""'}`;
+    return `under ${renderPath(values[0]?.text ?? "")}${values[1] ? ` depth ${values[1].text}` : ""}`;
   }
   if (valuesTaken(operator) === 0) {
     return `${parameter} ${spelled}`;
   }
   if (operator === "between") {
-    return `${parameter} ${spelled} ${words[0] ?? '""'} and ${words[1] ?? '""'}`;
+    return `${parameter} ${spelled} ${first} and ${second}`;
   }
-  const value = takesList(operator) ? `(${words.join(", ")})` : (words[0] ?? '""');
+  const value = takesList(operator) ? `(${values.map(renderWord).join(", ")})` : first;
   return `${parameter} ${spelled} ${value}`;
+}
+
+function renderPath(path: string): string {
+  PATH.lastIndex = 0;
+  return path.startsWith("/") && PATH.exec(path)?.[0] === path ? path : quoted(path);
 }
 
 /** Return the conditions as the API wants them; `now` is what relative times count from. */
@@ -165,6 +174,9 @@ function spec(condition: Condition, now: Date): Spec {
   if (valuesTaken(operator) === 0) {
     return { parameter, operator };
   }
+  if (operator === "under") {
+    return { parameter, operator, values: condition.values.map(({ text }) => text) };
+  }
   if (takesList(operator) || operator === "between") {
     return { parameter, operator, values: condition.values.map((word) => moment(word, now)) };
   }
@@ -183,39 +195,24 @@ function renderWord(word: Word): string {
   if (!word.quoted && isBare(word.text)) {
     return word.text;
   }
-  return `"${word.text.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
+  return quoted(word.text);
+}
+
+function quoted(text: string): string {
+  return `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
+}
+
+function unquoted(text: string): string {
+  return text.slice(1, -1).replace(/\\([\s\S])/g, "$1");
 }
 
 /** Walks through the text of a filter once, from left to right. */
 class Reader {
   private at = 0;
 
-  constructor(private readonly text: string) {}
+  constructor(protected readonly text: string) {}
 
-  filter(tree: string | null | undefined): Condition[] {
-    if (!tree || this.take(UNDER) === undefined) {
-      return this.conditions();
-    }
-    const node = { ...this.node() };
-    const above: Condition = { parameter: tree, operator: "under", values: [node] };
-    return this.isAtEnd() ? [above] : [above, ...this.conditions()];
-  }
-
-  /** A node ends with a colon, which may also be in its name. */
-  private node(): Word {
-    const start = this.skipSpace();
-    const word = this.word();
-    if (!word.quoted && word.text.endsWith(":") && word.text.length > 1) {
-      return literal(word.text.slice(0, -1));
-    }
-    if (this.take(COLON) === undefined && !this.isAtEnd()) {
-      this.at = start + (word.quoted ? 0 : word.text.length);
-      throw this.fault("expected `:` after the directory");
-    }
-    return literal(word.text);
-  }
-
-  private conditions(): Condition[] {
+  conditions(): Condition[] {
     const found = [this.condition()];
     while (!this.isAtEnd()) {
       if (this.take(AND) === undefined) {
@@ -226,7 +223,7 @@ class Reader {
     return found;
   }
 
-  private condition(): Condition {
+  protected condition(): Condition {
     const parameter = this.take(NAME);
     if (parameter === undefined) {
       throw this.fault("expected the name of a column");
@@ -236,29 +233,10 @@ class Reader {
       throw this.fault("expected one of = != > < ~ in, not in, like, not like");
     }
     const operator = SYMBOLS[spelled] ?? (spelled.replace(/[\s-]+/g, " ") as Operator);
-    return { parameter, operator, values: this.values(operator) };
+    return { parameter, operator, values: takesList(operator) ? this.list() : [this.word()] };
   }
 
-  private values(operator: Operator): Word[] {
-    if (takesList(operator)) {
-      return this.list();
-    }
-    switch (valuesTaken(operator)) {
-      case 0:
-        return [];
-      case 2: {
-        const first = this.word();
-        if (this.take(AND) === undefined) {
-          throw this.fault("expected `and` between the two values");
-        }
-        return [first, this.word()];
-      }
-      default:
-        return [this.word()];
-    }
-  }
-
-  private list(): Word[] {
+  protected list(): Word[] {
     if (this.take(OPEN) === undefined) {
       throw this.fault("expected a list in round brackets");
     }
@@ -277,10 +255,10 @@ class Reader {
     }
   }
 
-  private word(): Word {
+  protected word(): Word {
     const quoted = this.take(QUOTED);
     if (quoted !== undefined) {
-      return { text: quoted.slice(1, -1).replace(/\\([\s\S])/g, "$1"), quoted: true };
+      return { text: unquoted(quoted), quoted: true };
     }
     const bare = this.take(BARE);
     if (bare === undefined) {
@@ -289,7 +267,7 @@ class Reader {
     return { text: bare, quoted: false };
   }
 
-  private take(pattern: RegExp): string | undefined {
+  protected take(pattern: RegExp): string | undefined {
     pattern.lastIndex = this.skipSpace();
     const found = pattern.exec(this.text)?.[0];
     if (found !== undefined) {
@@ -304,11 +282,67 @@ class Reader {
     return SPACE.lastIndex;
   }
 
-  private isAtEnd(): boolean {
+  protected isAtEnd(): boolean {
     return this.skipSpace() === this.text.length;
   }
 
-  private fault(expected: string): FilterFault {
+  protected fault(expected: string): FilterFault {
     return new FilterFault(expected, this.skipSpace(), this.text);
+  }
+}
+
+/** Walks through the text of a query for files. */
+class QueryReader extends Reader {
+  query(tree: string): Condition[] {
+    const above = this.take(UNDER) === undefined ? [] : [this.directory(tree)];
+    return this.isAtEnd() ? above : [...above, ...this.conditions()];
+  }
+
+  private directory(tree: string): Condition {
+    const quoted = this.take(QUOTED);
+    const path = quoted === undefined ? this.take(PATH) : unquoted(quoted);
+    if (path === undefined) {
+      throw this.fault("expected a directory");
+    }
+    const values = [literal(path)];
+    if (this.take(DEPTH) !== undefined) {
+      const levels = this.take(LEVELS);
+      if (levels === undefined) {
+        throw this.fault("expected a number of levels");
+      }
+      values.push({ text: String(Number(levels)), quoted: false });
+    }
+    if (this.take(COLON) === undefined && !this.isAtEnd()) {
+      throw this.fault("expected `:`");
+    }
+    return { parameter: tree, operator: "under", values };
+  }
+
+  protected override condition(): Condition {
+    const parameter = this.take(QUERY_NAME);
+    if (parameter === undefined) {
+      throw this.fault("expected the name of a field");
+    }
+    const spelled = this.take(QUERY_OPERATOR);
+    if (spelled === undefined) {
+      throw this.fault(
+        "expected one of = != > < >= <= ~ in, not in, between, like, not like, exists, missing",
+      );
+    }
+    const operator = QUERY_SYMBOLS[spelled] ?? (spelled.replace(/[\s-]+/g, " ") as Operator);
+    if (takesList(operator)) {
+      return { parameter, operator, values: this.list() };
+    }
+    if (valuesTaken(operator) === 0) {
+      return { parameter, operator, values: [] };
+    }
+    const first = this.word();
+    if (operator !== "between") {
+      return { parameter, operator, values: [first] };
+    }
+    if (this.take(AND) === undefined) {
+      throw this.fault("expected `and` and the larger value");
+    }
+    return { parameter, operator, values: [first, this.word()] };
   }
 }

@@ -72,30 +72,23 @@ export function beginsAtHome(view: View): boolean {
   return view.default_filter?.some(({ value }) => value === HOME) ?? false;
 }
 
-/** Return the node of the tree that conditions narrow a list down to, and whether to it alone. */
-export function nodeOf(
-  view: View,
-  conditions: readonly Condition[],
-): { node: string; isAlone: boolean } | undefined {
-  const found = conditions.find(
-    ({ parameter, operator }) => parameter === view.tree_column && (operator === "under" || operator === "eq"),
-  );
-  const word = found?.values[0];
-  return word && { node: word.text, isAlone: found.operator === "eq" };
+/** A node of the tree that a list is narrowed down to: all below it, or so many levels. */
+export type AtNode = { node: string; depth?: number };
+
+/** Return the node of the tree that conditions narrow a list down to. */
+export function nodeOf(conditions: readonly Condition[]): AtNode | undefined {
+  const [node, depth] = conditions.find(({ operator }) => operator === "under")?.values ?? [];
+  return node && { node: node.text, ...(depth && { depth: Number(depth.text) }) };
 }
 
 /** Return the conditions with another node of the tree, or with none, in place of that which they have. */
-export function atNode(
-  view: View,
-  conditions: readonly Condition[],
-  chosen?: { node: string; isAlone: boolean },
-): Condition[] {
-  const parameter = view.tree_column ?? "";
-  const others = conditions.filter(
-    (each) => each.parameter !== parameter || !["under", "eq"].includes(each.operator),
-  );
-  const operator = chosen?.isAlone ? "eq" : "under";
-  return chosen ? [{ parameter, operator, values: [literal(chosen.node)] }, ...others] : others;
+export function atNode(view: View, conditions: readonly Condition[], chosen?: AtNode): Condition[] {
+  const others = conditions.filter(({ operator }) => operator !== "under");
+  if (!chosen || !view.tree_column) {
+    return others;
+  }
+  const values = [chosen.node, ...(chosen.depth === undefined ? [] : [String(chosen.depth)])].map(literal);
+  return [{ parameter: view.tree_column, operator: "under", values }, ...others];
 }
 
 export function sortOf(view: View, state: ListState): Sort[] {
@@ -110,18 +103,19 @@ export function sortOf(view: View, state: ListState): Sort[] {
 export function columnsOf(view: View, state: ListState, preferred?: string[]): Column[] {
   const wanted = (state.columns ?? preferred ?? view.default_columns)
     .map((name) => view.columns.find((column) => column.name === name))
-    .filter((column) => column !== undefined);
+    .filter((column) => column !== undefined)
+    .filter((column) => column.shown !== false);
   return wanted.length > 0 ? wanted : view.columns.filter((column) => column.name === view.id_column);
 }
 
 /** Return the names of the columns to ask for: those shown, and those that they, the tabs and the actions refer to. */
-export function askedColumns(view: View, shown: readonly Column[]): string[] {
-  const known = new Set(view.columns.map((column) => column.name));
+export function askedColumns(view: View, chosen: readonly Column[]): string[] {
+  const known = new Set(view.columns.filter(({ shown }) => shown !== false).map(({ name }) => name));
   const named = [
     view.id_column,
     ...(view.key ?? []),
     ...(view.status_column ? [view.status_column] : []),
-    ...shown.flatMap((column) => [column.name, ...placeholders(column.link ?? "")]),
+    ...chosen.flatMap((column) => [column.name, ...placeholders(column.link ?? "")]),
     ...(view.actions ?? []).flatMap(namesIn),
   ];
   return [...new Set(named.filter((name) => known.has(name)))];
@@ -152,9 +146,11 @@ export function valuesOf(asked: Asked, me: Me | undefined): Values {
 /** Return conditions as calls take them: the node that they are under beside all others. */
 export function wanted(search: readonly Spec[]): Values {
   const above = search.find(({ operator }) => operator === "under");
+  const [node, depth] = above && "values" in above ? above.values : [];
   return {
     $search: search.filter(({ operator }) => operator !== "under"),
-    ...(above && "value" in above && { $under: above.value }),
+    ...(node !== undefined && { $under: node }),
+    ...(depth !== undefined && { $depth: Number(depth) }),
   };
 }
 

@@ -1,12 +1,24 @@
 /** Columns that are known at run time only, such as the metadata fields of a VO, beside those that a view declares. */
 
+import { isMapping } from "./templates";
 import type { DeclaredCondition } from "./views";
 import { type Column, plainColumn, type View } from "./views";
-import { isMapping } from "./templates";
 
 type Operators = DeclaredCondition["operator"][];
 
-const ORDER: Operators = ["eq", "neq", "gt", "gte", "lt", "lte", "between", "in", "not in", "exists", "missing"];
+const ORDER: Operators = [
+  "eq",
+  "neq",
+  "gt",
+  "gte",
+  "lt",
+  "lte",
+  "between",
+  "in",
+  "not in",
+  "exists",
+  "missing",
+];
 const TEXT: Operators = ["eq", "neq", "in", "not in", "like", "not like", "regex", "exists", "missing"];
 const CHOICE: Operators = ["eq", "neq", "in", "not in", "exists", "missing"];
 const TIME: Operators = ["gt", "gte", "lt", "lte", "between", "exists", "missing"];

@@ -49,6 +49,7 @@ export function plainColumn(name: string, type: Column["type"] = "text"): Column
     operators: [],
     help: "",
     expensive: false,
+    shown: true,
   };
 }
 

@@ -126,7 +126,7 @@ function useOne(view: View, id: string, me: Me | undefined) {
         return { ...parts, ...only };
       }
       const search: Spec[] = [{ parameter: view.id_column, operator: "eq", value: String(own) }];
-      const columns = view.columns.map((each) => each.name);
+      const columns = view.columns.filter(({ shown }) => shown !== false).map(({ name }) => name);
       const query = view.search.paging === "none" ? {} : { page: 1, per_page: 1 };
       const answer = await send(view.search, valuesOf({ search, sort: [], columns }, me), { query, signal });
       const content = await contentOf(view.search, answer);

@@ -2,7 +2,7 @@
 
 import { useState } from "react";
 import type { Row } from "@/kit/api";
-import { isMapping } from "@/kit/templates";
+import { isMapping, lookUp } from "@/kit/templates";
 import { Value } from "@/kit/Value";
 import { type Column, plainColumn, type Tab, type View } from "@/kit/views";
 
@@ -11,7 +11,7 @@ type Props = { view: View; tab: Tab; content: Row };
 export function Fields({ view, tab, content }: Props) {
   const [isAll, setAll] = useState(false);
   const columns = fieldsOf(view, tab, content);
-  const hasValue = (column: Column) => !isNothing(content[column.name]);
+  const hasValue = (column: Column) => !isNothing(lookUp(content, column.name));
   const full = columns.filter(hasValue);
   const empty = columns.filter((column) => !hasValue(column));
   return (
@@ -21,8 +21,8 @@ export function Fields({ view, tab, content }: Props) {
           <div key={column.name}>
             <dt title={column.help || column.name}>{column.title}</dt>
             <dd>
-              {isDeep(content[column.name]) ? (
-                <Deep value={content[column.name]} />
+              {isDeep(lookUp(content, column.name)) ? (
+                <Deep value={lookUp(content, column.name)} />
               ) : (
                 <Value column={column} row={content} view={view} />
               )}
@@ -40,7 +40,14 @@ export function Fields({ view, tab, content }: Props) {
 }
 
 function fieldsOf(view: View, tab: Tab, content: Row): Column[] {
-  const declared = tab.columns?.length ? tab.columns : tab.call ? [] : view.columns;
+  if (tab.columns?.length && !tab.call) {
+    return tab.columns;
+  }
+  const declared = tab.columns?.length
+    ? tab.columns
+    : tab.call
+      ? []
+      : view.columns.filter((column) => column.shown !== false);
   const names = new Set(declared.map((column) => column.name));
   const rest = Object.keys(content)
     .filter((name) => !names.has(name))

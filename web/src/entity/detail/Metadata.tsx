@@ -58,7 +58,12 @@ export default function Metadata(props: TabProps) {
                   <td className="faint mono">{field.isOwn ? "its own" : field.from}</td>
                   {canEdit && (
                     <td className="number">
-                      <Tools field={field} isBusy={isBusy} onEdit={edit} onRemove={() => void set(field.name, null)} />
+                      <Tools
+                        field={field}
+                        isBusy={isBusy}
+                        onEdit={edit}
+                        onRemove={() => void set(field.name, null)}
+                      />
                     </td>
                   )}
                 </tr>

@@ -2,7 +2,7 @@
 
 import type { Row } from "@/kit/api";
 import { formatNumber } from "@/kit/formats";
-import { isMapping } from "@/kit/templates";
+import { isMapping, lookUp } from "@/kit/templates";
 import { isRight, Value } from "@/kit/Value";
 import { type Column, plainColumn } from "@/kit/views";
 import { typeOf } from "./Fields";
@@ -10,10 +10,23 @@ import type { TabProps } from "./tab";
 
 const SHOWN_MAX = 1000;
 
-export function PlainTable({ view: of, tab, content }: TabProps) {
+export function PlainTable(props: TabProps) {
+  const lists = listsIn(props.content);
+  if (!lists) {
+    return <OneTable {...props} />;
+  }
+  return Object.entries(lists).map(([name, rows]) => (
+    <section className="plain-part" key={name} aria-label={titled(name)}>
+      <h3>{titled(name)}</h3>
+      {rows.length > 0 ? <OneTable {...props} content={rows} /> : <p className="faint">None.</p>}
+    </section>
+  ));
+}
+
+function OneTable({ view: of, tab, content }: TabProps) {
   const view = tab.statuses?.length ? { ...of, statuses: tab.statuses } : of;
   const rows = rowsOf(content);
-  const columns = tab.columns?.length ? tab.columns : columnsIn(rows);
+  const columns = tab.columns?.length ? columnsWithValues(tab.columns, rows) : columnsIn(rows);
   return (
     <div className="plain-scroll">
       <table className="plain">
@@ -49,6 +62,24 @@ export function PlainTable({ view: of, tab, content }: TabProps) {
       )}
     </div>
   );
+}
+
+/** An answer may have several lists, each under its name: inputs and outputs, for example. */
+function listsIn(content: unknown): Record<string, unknown[]> | undefined {
+  return isMapping(content) && Object.values(content).every(Array.isArray)
+    ? (content as Record<string, unknown[]>)
+    : undefined;
+}
+
+function titled(name: string): string {
+  const words = name.replaceAll("_", " ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** A declared column that no row has at all belongs to another list of the same answer. */
+function columnsWithValues(columns: Column[], rows: Row[]): Column[] {
+  const has = (column: Column) => rows.some((row) => lookUp(row, column.name) !== undefined);
+  return rows.length > 0 ? columns.filter(has) : columns;
 }
 
 function rowsOf(content: unknown): Row[] {

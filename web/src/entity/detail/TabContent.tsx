@@ -120,6 +120,7 @@ function isEmpty(content: unknown): boolean {
     content === undefined ||
     content === "" ||
     (Array.isArray(content) && content.length === 0) ||
-    (isMapping(content) && Object.keys(content).length === 0)
+    (isMapping(content) &&
+      Object.values(content).every((value) => Array.isArray(value) && value.length === 0))
   );
 }

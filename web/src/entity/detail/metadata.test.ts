@@ -5,7 +5,16 @@ import { columnOf, metadataOf, schemaOf, typedOf } from "./metadata";
 const told = {
   may_edit: true,
   fields: [
-    { name: "Run", type: "int", unit: null, values: null, help: "", value: 1200, from: "/vo/a/f", is_own: true },
+    {
+      name: "Run",
+      type: "int",
+      unit: null,
+      values: null,
+      help: "",
+      value: 1200,
+      from: "/vo/a/f",
+      is_own: true,
+    },
     { name: "Energy", type: "float", unit: "GeV", value: 7.5, from: "/vo/a", is_own: false },
     { name: "Particle", type: "text", values: ["gamma", "proton"], value: null, from: null, is_own: false },
     { name: "Begin", type: "time", value: "2026-11-27T20:00:00Z", is_own: true },

@@ -2,7 +2,7 @@
 
 import type { Row } from "@/kit/api";
 import { isMapping } from "@/kit/templates";
-import { plainColumn, type Column, type Schema } from "@/kit/views";
+import { type Column, plainColumn, type Schema } from "@/kit/views";
 
 export type Field = {
   name: string;
