@@ -244,4 +244,5 @@ def test_defaults_on_the_grid_are_not_available() -> None:
     assert [each.code for each in faults_of_default("f", {"class": "File", "location": "lfn:/a"}, "File")] == [
         "not-available"
     ]
-    assert faults_of_default("f", {"class": "File", "location": "ref.txt"}, "File") == []
+    for place in ("ref.txt", "bundle:/ref.txt"):
+        assert faults_of_default("f", {"class": "File", "location": place}, "File") == []

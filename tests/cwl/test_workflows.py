@@ -137,6 +137,15 @@ async def test_the_same_bytes_under_two_names_have_one_meaning(push: Push, submi
     assert (await submit({"workflow_id": label})).status_code == 409
 
 
+async def test_a_default_that_is_a_file_comes_with_its_workflow(submit: Post) -> None:
+    text = ECHO.replace("id: echo\n", "").replace(
+        "inputs:", "inputs:\n  table: {type: File, default: {class: File, location: table.txt}}", 1
+    )
+    _, manifest = sent({"echo.cwl": text.encode(), "table.txt": b"1"})
+    answer = await submit({"manifest": manifest, "inputs": [{"seed": 1}]})
+    assert answer.status_code == 201, answer.text
+
+
 async def test_files_that_the_vo_has_need_not_be_sent_and_others_are_named(push: Push) -> None:
     missing = await push(FILES, without=tuple(FILES))
     assert (missing.status_code, missing.json()["missing"]) == (409, ["main.cwl", "tools/echo #1.cwl"])

@@ -18,6 +18,8 @@ _PFN = re.compile(PFN_PATTERN)
 _LOCAL = ("file",)
 # What the engine can fetch.
 _REMOTE = ("http", "https")
+# Files that a document comes with, as its compilation names them.
+_WITH_DOCUMENT = "bundle"
 
 
 @dataclass
@@ -29,6 +31,8 @@ class Collected:
     """Names without prefix, in the order in which they are met."""
     count: int = 0
     is_changed: bool = False
+    is_default: bool = False
+    """Whether a document says them, whose files may come with it."""
 
     def read(self, value: Any, pointer: str) -> Any:
         """Return a value with the places of its files in the one form that is stored."""
@@ -81,7 +85,7 @@ class Collected:
             self.faults.append(Fault("not-available", "files of the grid (lfn:) cannot be inputs yet", pointer))
         elif scheme[1].lower() in ("sandbox", "sb"):
             self.faults.append(Fault("unknown-sandbox", f"{place[:200]!r} is not the name of a sandbox", pointer))
-        elif scheme[1].lower() not in _REMOTE:
+        elif scheme[1].lower() not in _REMOTE and not (self.is_default and scheme[1] == _WITH_DOCUMENT):
             told = f"files from {scheme[1][:32]}: cannot be inputs yet; those from http: and https: can"
             self.faults.append(Fault("not-available", told, pointer))
         return place

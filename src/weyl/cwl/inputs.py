@@ -209,7 +209,7 @@ def faults_of_default(name: str, value: Any, kind: Type) -> list[Fault]:
     """Return what keeps the default of an input from being used: files that are not there yet."""
     if not holds_files(kind) and not isinstance(value, str | list | dict):
         return []
-    collected = Collected()
+    collected = Collected(is_default=True)
     collected.read(value, f"/inputs/{escaped(name)}/default")
     return [each for each in collected.faults if each.code == "not-available"]
 
