@@ -27,7 +27,7 @@ BEGIN
     SELECT o.file_id, o.dir_id AS old_dir, o.size AS old_size, o.status AS old_status,
       n.dir_id AS new_dir, n.size AS new_size, n.status AS new_status
     FROM old_rows o JOIN new_rows n USING (file_id)
-    WHERE (o.dir_id, o.size, o.status) IS DISTINCT FROM (n.dir_id, n.size, n.status)
+    WHERE (o.dir_id, o.size, o.status = 'Good') IS DISTINCT FROM (n.dir_id, n.size, n.status = 'Good')
   ), counted AS (
     SELECT c.*, CAST(0 AS bigint) AS se_id FROM changed c
     UNION ALL

@@ -55,16 +55,18 @@ async def select_known(tx: Tx, vo_id: int, lfns: Sequence[str]) -> dict[str, Kno
 
 _TAKEN = Sql(
     """
-    WITH asked AS (
+    WITH vo AS MATERIALIZED (SELECT vo_id FROM file_vos WHERE name = :vo),
+    asked AS MATERIALIZED (
       SELECT a.*, s.se_id FROM unnest(CAST(:ses AS varchar[]), CAST(:paths AS text[]), CAST(:hashes AS bytea[]),
         CAST(:parents AS text[]), CAST(:names AS text[])) WITH ORDINALITY AS a (se, path, hash, parent, name, number)
       JOIN se_names s ON s.name = a.se
     ), stored AS (
       -- where files of this name would lie at this path by convention
       SELECT a.number, a.se_id, a.name, d.dir_id FROM asked a JOIN directories d
-        ON d.path_hash = a.hash AND d.path = a.parent AND d.origin IS NULL
+        ON d.path_hash = a.hash AND d.path = a.parent AND d.origin IS NULL AND d.vo_id = (SELECT vo_id FROM vo)
       UNION ALL
-      SELECT a.number, a.se_id, a.name, d.dir_id FROM asked a JOIN directories d ON d.origin = a.parent
+      SELECT a.number, a.se_id, a.name, d.dir_id FROM asked a JOIN directories d
+        ON d.origin = a.parent AND d.vo_id = (SELECT vo_id FROM vo)
     )
     SELECT a.number FROM asked a JOIN replicas r ON r.se_id = a.se_id AND r.pfn = a.path
     UNION
@@ -81,12 +83,13 @@ _TAKEN = Sql(
 )
 
 
-async def select_taken(tx: Tx, places: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+async def select_taken(tx: Tx, places: Sequence[tuple[str, str]], *, vo: str) -> set[tuple[str, str]]:
     """Return those (storage element, storage path) that a replica has, of a file in the trash too."""
     paths = [path for _, path in places]
     parents = list(map(parent_of, paths))
     numbers = await _TAKEN.rows(
         tx,
+        vo=vo,
         ses=[se for se, _ in places],
         paths=paths,
         hashes=list(map(path_hash, parents)),

@@ -120,7 +120,7 @@ async def _register(
     """Register what can be; returns what others have changed meanwhile, and is to be tried again."""
     plan = await _plan(tx, run, files)
     if run.terms.verified_at is None:
-        await _refuse_taken(tx, plan)
+        await _refuse_taken(tx, run, plan)
     outcome.failed |= plan.failed
     _refuse(run.terms, outcome)
     outcome.success |= {lfn: _shown(row.file_id, created=False) for lfn, row in plan.same.items()}
@@ -242,7 +242,7 @@ def _by_convention(places: Places, lfn: str) -> str:
     return lfn if directory is None else storage_path(directory.stored_at, name_of(lfn), None)
 
 
-async def _refuse_taken(tx: Tx, plan: Plan) -> None:
+async def _refuse_taken(tx: Tx, run: Run, plan: Plan) -> None:
     """Let files fail that would lie where another file lies: purging one would take the other's bytes."""
     asked: dict[tuple[str, str], str] = {}
     twice: set[str] = set()
@@ -251,7 +251,8 @@ async def _refuse_taken(tx: Tx, plan: Plan) -> None:
             place = (replica.se, replica.pfn or _by_convention(plan.places, lfn))
             if asked.setdefault(place, lfn) != lfn:
                 twice.add(lfn)
-    taken = {asked[place]: place for place in await queries.select_taken(tx, list(asked))} if asked else {}
+    found = await queries.select_taken(tx, list(asked), vo=run.member.vo) if asked else set()
+    taken = {asked[place]: place for place in found}
     for lfn in twice | taken.keys():
         se, path = taken.get(lfn, ("", ""))
         what = f"{path[:SHOWN]} at {se} belongs to another file" if se else "Another file of the call lies there too"

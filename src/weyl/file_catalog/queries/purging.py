@@ -1,0 +1,178 @@
+"""SQL of purging, and of comparing: files on their way out, and replicas in the order of their storage paths."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from weyl.config.lfns import storage_path
+from weyl.kit.db import Tx
+from weyl.kit.sql import Sql
+
+
+class Doomed(NamedTuple):
+    """A file that is being purged, with what is known of its replicas."""
+
+    file_id: int
+    directory: str
+    name: str
+    trashed_at: datetime
+    stored_at: str
+    ses: list[str] | None
+    pfns: list[str | None] | None
+
+    @property
+    def replicas(self) -> list[tuple[str, str]]:
+        """Storage element and storage path of each replica."""
+        pairs = zip(self.ses or (), self.pfns or (), strict=True)
+        return [(se, storage_path(self.stored_at, self.name, pfn)) for se, pfn in pairs]
+
+
+_DOOM = Sql(
+    """
+    WITH held AS MATERIALIZED (
+      SELECT f.file_id, f.status FROM files f JOIN directories d USING (dir_id)
+      WHERE f.trashed_at <= CAST(:before AS timestamptz)
+        AND (f.trashed_at, f.file_id) > (CAST(:after_at AS timestamptz), CAST(:after_id AS bigint))
+        AND f.status <> 'Good' AND d.vo_id = (SELECT vo_id FROM file_vos WHERE name = :vo)
+      ORDER BY f.trashed_at, f.file_id LIMIT CAST(:limit AS integer) FOR UPDATE OF f SKIP LOCKED
+    ), marked AS (
+      UPDATE files f SET status = 'Purging' FROM held h WHERE f.file_id = h.file_id AND h.status = 'Trash'
+    )
+    SELECT f.file_id, d.path AS directory, f.name, f.trashed_at, coalesce(d.origin, d.path) AS stored_at, c.ses, c.pfns
+    FROM held h JOIN files f USING (file_id) JOIN directories d USING (dir_id)
+      LEFT JOIN LATERAL (
+        SELECT array_agg(CAST(s.name AS text) ORDER BY s.name) AS ses, array_agg(r.pfn ORDER BY s.name) AS pfns
+        FROM replicas r JOIN se_names s USING (se_id) WHERE r.file_id = f.file_id
+      ) c ON true
+    ORDER BY f.trashed_at, f.file_id
+    """,
+    Doomed,
+)
+
+
+async def doom_files(tx: Tx, vo: str, *, before: datetime, after: tuple[datetime, int], limit: int) -> list[Doomed]:
+    """Mark files of the trash as on their way out, and hold them; those that somebody else holds are passed by."""
+    return await _DOOM.rows(tx, vo=vo, before=before, after_at=after[0], after_id=after[1], limit=limit)
+
+
+_DELETE_REPLICAS = Sql(
+    """
+    WITH held AS MATERIALIZED (
+      SELECT file_id FROM files WHERE file_id = ANY(CAST(:file_ids AS bigint[])) AND status = 'Purging'
+      ORDER BY file_id FOR UPDATE
+    )
+    DELETE FROM replicas r USING held h WHERE r.file_id = h.file_id
+    """
+)
+_DELETE_FILES = Sql(
+    """
+    WITH ints AS (DELETE FROM file_metadata_int WHERE file_id = ANY(CAST(:file_ids AS bigint[]))),
+    floats AS (DELETE FROM file_metadata_float WHERE file_id = ANY(CAST(:file_ids AS bigint[]))),
+    texts AS (DELETE FROM file_metadata_text WHERE file_id = ANY(CAST(:file_ids AS bigint[]))),
+    times AS (DELETE FROM file_metadata_time WHERE file_id = ANY(CAST(:file_ids AS bigint[]))),
+    docs AS (DELETE FROM file_metadata_doc WHERE file_id = ANY(CAST(:file_ids AS bigint[]))),
+    buried AS (
+      INSERT INTO tombstones (at, file_id, vo_id, lfn, size, adler32, md5, sha1, sha256, reason, author)
+      SELECT CAST(:now AS timestamptz), f.file_id, d.vo_id, d.path || '/' || f.name, f.size, f.adler32, f.md5, f.sha1,
+        f.sha256, CAST(:reason AS text), CAST(:author AS text)
+      FROM files f JOIN directories d USING (dir_id)
+      WHERE f.file_id = ANY(CAST(:file_ids AS bigint[])) AND f.status = 'Purging'
+    )
+    DELETE FROM files WHERE file_id = ANY(CAST(:file_ids AS bigint[])) AND status = 'Purging'
+    """
+)
+
+
+async def delete_files(tx: Tx, file_ids: Sequence[int], *, author: str, reason: str | None, now: datetime) -> int:
+    """Delete files that are being purged, their replicas first; their names stay on tombstones. Returns how many."""
+    await _DELETE_REPLICAS.run(tx, file_ids=list(file_ids))
+    return await _DELETE_FILES.run(tx, file_ids=list(file_ids), author=author, reason=reason, now=now)
+
+
+_DROP = Sql(
+    """
+    WITH given AS MATERIALIZED (
+      SELECT g.file_id, s.se_id FROM unnest(CAST(:file_ids AS bigint[]), CAST(:ses AS varchar[])) AS g (file_id, se)
+        JOIN se_names s ON s.name = g.se
+    ), held AS MATERIALIZED (
+      SELECT f.file_id FROM files f WHERE f.file_id IN (SELECT file_id FROM given) ORDER BY f.file_id FOR NO KEY UPDATE
+    )
+    DELETE FROM replicas r USING given g JOIN held USING (file_id) WHERE r.file_id = g.file_id AND r.se_id = g.se_id
+    """
+)
+
+
+async def drop_replicas(tx: Tx, pairs: Sequence[tuple[int, str]]) -> int:
+    """Drop replicas (file, storage element) whose bytes are gone; returns how many there were."""
+    return await _DROP.run(tx, file_ids=[file_id for file_id, _ in pairs], ses=[se for _, se in pairs])
+
+
+class Lying(NamedTuple):
+    """A replica by its storage path; `bound` is the last directory that was looked at, if there may be others."""
+
+    path: str
+    lfn: str
+    size: int
+    adler32: int | None
+    md5: bytes | None
+    sha1: bytes | None
+    sha256: bytes | None
+    status: str
+    bound: str | None
+
+
+# What lies behind a path lies in a directory that comes after it, or in one that its own name begins with; and what
+# lies in a directory behind the last of these, comes after that one's name.
+_LYING = Sql(
+    """
+    WITH se AS MATERIALIZED (SELECT se_id FROM se_names WHERE name = :se),
+    vo AS MATERIALIZED (SELECT vo_id FROM file_vos WHERE name = :vo),
+    near AS MATERIALIZED (
+      SELECT dir_id, path, stored FROM (
+        (SELECT dir_id, path, path AS stored FROM directories
+          WHERE path > CAST(:after AS text) AND origin IS NULL AND vo_id = (SELECT vo_id FROM vo)
+          ORDER BY path LIMIT CAST(:directories AS integer))
+        UNION ALL
+        (SELECT dir_id, path, origin FROM directories
+          WHERE origin > CAST(:after AS text) AND origin IS NOT NULL AND vo_id = (SELECT vo_id FROM vo)
+          ORDER BY origin LIMIT CAST(:directories AS integer))
+      ) d ORDER BY stored COLLATE "C" LIMIT CAST(:directories AS integer)
+    ), looked AS MATERIALIZED (
+      SELECT dir_id, path, stored FROM near
+      UNION ALL
+      SELECT dir_id, path, path FROM directories WHERE path = ANY(CAST(:prefixes AS text[])) AND origin IS NULL
+        AND vo_id = (SELECT vo_id FROM vo)
+      UNION ALL
+      SELECT dir_id, path, origin FROM directories WHERE origin = ANY(CAST(:prefixes AS text[]))
+        AND vo_id = (SELECT vo_id FROM vo)
+    ), bound AS (
+      SELECT CASE WHEN count(*) = CAST(:directories AS integer) THEN max(stored COLLATE "C") END AS bound FROM near
+    ), lying AS (
+      (SELECT l.stored || '/' || f.name AS path, l.path || '/' || f.name AS lfn, f.size, f.adler32, f.md5, f.sha1,
+        f.sha256, r.status
+        FROM looked l JOIN files f USING (dir_id) JOIN replicas r USING (file_id)
+        WHERE r.se_id = (SELECT se_id FROM se) AND r.pfn IS NULL
+          AND l.stored || '/' || f.name > CAST(:after AS text) COLLATE "C"
+        ORDER BY (l.stored || '/' || f.name) COLLATE "C" LIMIT CAST(:limit AS integer))
+      UNION ALL
+      (SELECT r.pfn, d.path || '/' || f.name, f.size, f.adler32, f.md5, f.sha1, f.sha256, r.status
+        FROM replicas r JOIN files f USING (file_id) JOIN directories d USING (dir_id)
+        WHERE r.se_id = (SELECT se_id FROM se) AND r.pfn > CAST(:after AS text) AND d.vo_id = (SELECT vo_id FROM vo)
+        ORDER BY r.pfn LIMIT CAST(:limit AS integer))
+    )
+    SELECT l.path, l.lfn, l.size, l.adler32, l.md5, l.sha1, l.sha256, CAST(l.status AS text) AS status, b.bound
+    FROM bound b LEFT JOIN lying l ON true
+    ORDER BY l.path COLLATE "C" LIMIT CAST(:limit AS integer)
+    """,
+    Lying,
+)
+
+
+async def select_lying(
+    tx: Tx, vo: str, se: str, *, after: str, limit: int, directories: int
+) -> tuple[list[Lying], str | None]:
+    """Return replicas behind a storage path, in the order of bytes, and up to where these are all there are."""
+    prefixes = [after[:end] for end in range(1, len(after) + 1)]
+    rows = await _LYING.rows(tx, vo=vo, se=se, after=after, prefixes=prefixes, limit=limit, directories=directories)
+    bound = rows[0].bound if rows else None
+    return [row for row in rows if row.path is not None], bound

@@ -1,0 +1,91 @@
+"""What leaves the catalogue for good, after storage has said that it is gone; and what storage should have."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from weyl.file_catalog.checksums import Checksums
+from weyl.file_catalog.queries import purging as queries
+from weyl.file_catalog.queries.registration import select_taken
+from weyl.kit.db import Tx
+
+LOOKED_AT = 2_000
+"""Directories of one statement."""
+_EVER = (datetime(1, 1, 1, tzinfo=UTC), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Purge:
+    """A file whose bytes are to be deleted; replicas as (storage element, storage path)."""
+
+    file_id: int
+    lfn: str
+    trashed_at: datetime
+    replicas: list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaBelow:
+    """A replica as the catalogue has it, by its storage path."""
+
+    storage_path: str
+    lfn: str
+    size: int
+    checksums: Checksums
+    status: str
+
+
+async def purgeable(
+    tx: Tx, vo: str, *, before: datetime, after: tuple[datetime, int] | None = None, limit: int
+) -> list[Purge]:
+    """Return files that were deleted by a time, the oldest first, and let nobody restore them any more.
+
+    `after` is the place (`trashed_at`, `file_id`) of the last one that was seen. Files that another transaction holds
+    are passed by.
+    """
+    rows = await queries.doom_files(tx, vo, before=before, after=after or _EVER, limit=limit)
+    return [Purge(row.file_id, f"{row.directory}/{row.name}", row.trashed_at, row.replicas) for row in rows]
+
+
+async def purged(tx: Tx, file_ids: Sequence[int], *, author: str, reason: str | None, now: datetime) -> int:
+    """Delete files of `purgeable` whose bytes are gone; returns how many. Their names stay on tombstones."""
+    return await queries.delete_files(tx, file_ids, author=author, reason=reason, now=now) if file_ids else 0
+
+
+async def dropped(tx: Tx, pairs: Sequence[tuple[int, str]]) -> int:
+    """Delete replicas (file, storage element) whose bytes are gone; returns how many there were."""
+    return await queries.drop_replicas(tx, pairs) if pairs else 0
+
+
+async def paths_taken(tx: Tx, pairs: Sequence[tuple[str, str]], *, vo: str) -> set[tuple[str, str]]:
+    """Return those (storage element, storage path) that a replica has, of a file in the trash too."""
+    return await select_taken(tx, pairs, vo=vo) if pairs else set()
+
+
+async def replicas_below(
+    tx: Tx, vo: str, se: str, after: str | None, limit: int, *, under: str | None = None
+) -> list[ReplicaBelow]:
+    """Return the replicas of a VO at a storage element, in the order of bytes of their storage paths.
+
+    `after` is the path of the last one that was seen, `under` a path that all lie below; fewer than `limit` are the
+    last ones. Those of files in the trash are among them: their bytes are there.
+    """
+    first, end = ("", None) if under is None else (f"{under}/", f"{under}0")
+    place = max(after or "", first)
+    found: list[ReplicaBelow] = []
+    while len(found) < limit and (end is None or place < end):
+        rows, bound = await queries.select_lying(tx, vo, se, after=place, limit=limit, directories=LOOKED_AT)
+        sure = [row for row in rows if bound is None or row.path <= bound]
+        found += [_stored(row) for row in sure if end is None or row.path < end]
+        if len(rows) == limit and sure:
+            place = sure[-1].path
+        elif bound is not None:
+            place = bound
+        else:
+            break
+    return found[:limit]
+
+
+def _stored(row: queries.Lying) -> ReplicaBelow:
+    checksums = Checksums.from_row(row.adler32, row.md5, row.sha1, row.sha256)
+    return ReplicaBelow(row.path, row.lfn, row.size, checksums, row.status)
