@@ -35,12 +35,14 @@ SYSTEM_PACKAGES = {
     "condor_submit": "minicondor",
     "git": "git",
     "nginx": "nginx",
+    "radosgw": "radosgw",
     "slurmctld": "slurmctld",
     "slurmd": "slurmd",
     "slurmrestd": "slurmrestd slurm-wlm-jwt-plugin",
     "sshd": "openssh-server",
     "strace": "strace",
     "victoria-metrics": "victoria-metrics",
+    "xrootd": "xrootd-server xrootd-scitokens-plugins",
 }
 
 

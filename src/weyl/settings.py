@@ -126,7 +126,11 @@ class Settings(BaseSettings):
     """A directory with archives of the CWL engine for other Pythons than this installation's own, `*.tar.gz` as
     `weyl internal pack-engine` makes them. Servers and workers read it."""
     credentials_directory: Path | None = None
-    """Where the credentials for computing elements are: a directory for each name that `Credentials` may have."""
+    """Where the credentials for computing and storage elements are: a directory for each name that `Credentials` may
+    have."""
+    storage_keys: Path = Path("/etc/weyl/storage-keys.json")
+    """The file with the keys that sign tokens for storage elements, made by `weyl internal generate-storage-keys`; only
+    needed where the `Auth` of a storage element has `Kind: token` and no `Issuer`."""
 
     security_contact: str = "mailto:security@example.org"
     """Contact in `/.well-known/security.txt`."""

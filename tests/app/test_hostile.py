@@ -28,7 +28,7 @@ OPEN = {*FORMS, "POST /api/auth/device", "POST /api/pilots/token", "POST /api/pi
 # It ends what its cookie says, and no token.
 OPEN |= {"POST /api/auth/web/logout"}
 OPEN_STARTS = ("GET /api/auth/device", "GET /api/auth/authorize", "GET /.well-known")
-OPEN_STARTS += ("GET /api/auth/web/login", "GET /api/auth/web/complete")
+OPEN_STARTS += ("GET /api/auth/web/login", "GET /api/auth/web/complete", "GET /api/storage/issuer/")
 # Where headers decide anything: what is cached, who is counted, whether it is a repetition.
 HEADERS_MATTER = {
     *("GET /api/config/", "GET /api/rss/site", "GET /.well-known/security.txt", "GET /api/auth/device"),

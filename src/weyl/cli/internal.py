@@ -7,6 +7,7 @@ from weyl.cli.loader import Entry, Table, lazy_group
 CONFIG = "weyl.config.internal_cli"
 AUTH = "weyl.auth.internal_cli"
 PILOTS = "weyl.pilots.internal_cli"
+STORAGE = "weyl.storage.internal_cli"
 SERVER = "weyl.commands"
 
 ENTRIES: dict[str, Entry] = {
@@ -18,6 +19,12 @@ ENTRIES: dict[str, Entry] = {
     "generate-keys": Entry(AUTH, "Create the keys that sign tokens.", "generate-keys", extra="server"),
     "rotate-keys": Entry(
         AUTH, "Put a new signing key in front, and keep the old ones for checking.", "rotate-keys", extra="server"
+    ),
+    "generate-storage-keys": Entry(
+        STORAGE, "Create the keys that sign tokens for storage elements.", "generate-storage-keys", extra="server"
+    ),
+    "rotate-storage-keys": Entry(
+        STORAGE, "Let the next key sign tokens for storage elements.", "rotate-storage-keys", extra="server"
     ),
     "pack-engine": Entry(
         PILOTS, "Pack the engine that runs CWL on nodes, for the Python in use.", "pack-engine", extra="cwl"

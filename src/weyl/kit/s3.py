@@ -9,21 +9,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
-from urllib.parse import quote
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 import aiohttp
 import stamina
 import structlog
-from botocore.auth import S3SigV4Auth, S3SigV4PostAuth, S3SigV4QueryAuth
+from botocore.auth import S3SigV4PostAuth
 from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 from pydantic import SecretStr
 from yarl import URL
 
-from weyl.kit.clock import utcnow
 from weyl.kit.errors import Unavailable
+from weyl.kit.s3_signing import Dated, Signer, object_path
 from weyl.kit.services import Key
 
 log = structlog.get_logger(__name__)
@@ -88,11 +86,6 @@ class _Answer:
     body: bytes
 
 
-def object_path(bucket: str, key: str) -> str:
-    """Return the path of an object, encoded the way that signatures require."""
-    return f"/{bucket}/{quote(key, safe='/~')}"
-
-
 class ObjectStore:
     """One bucket; signs for the address that clients know, works on the one that we reach."""
 
@@ -111,10 +104,8 @@ class ObjectStore:
         self.origins: Sequence[str] = ()
         self._endpoint = endpoint.rstrip("/")
         self._public_endpoint = (public_endpoint or endpoint).rstrip("/")
-        self._region = region
-        self._credentials = Credentials(access_key, secret_key)
-        self._header_auth = S3SigV4Auth(self._credentials, "s3", region)
-        self._form_auth = S3SigV4PostAuth(self._credentials, "s3", region)
+        self._signer = Signer(access_key, secret_key, region=region)
+        self._form_auth = S3SigV4PostAuth(self._signer.credentials, "s3", region)
         self._session: aiohttp.ClientSession | None = None
         self._is_ready = False
 
@@ -162,7 +153,7 @@ class ObjectStore:
         conditions += [{name: value} for name, value in fields.items()]
         url = f"{self._public_endpoint}/{self.bucket}"
         request = AWSRequest("POST", url)
-        request.context = _Dated()
+        request.context = Dated()
         request.context["s3-presign-post-fields"] = fields
         request.context["s3-presign-post-policy"] = {
             "expiration": f"{now + timedelta(seconds=expires_s):%Y-%m-%dT%H:%M:%SZ}",
@@ -173,10 +164,8 @@ class ObjectStore:
 
     def download_url(self, key: str, *, expires_s: int) -> str:
         """Return a URL under which anybody may read the object for a while; no request is made."""
-        request = AWSRequest("GET", self._public_endpoint + object_path(self.bucket, key))
-        request.context = _Dated()
-        S3SigV4QueryAuth(self._credentials, "s3", self._region, expires=expires_s).add_auth(request)
-        return str(request.url)
+        url = self._public_endpoint + object_path(self.bucket, key)
+        return self._signer.presigned("GET", url, expires_s=expires_s)
 
     async def head(self, key: str) -> StoredObject | None:
         """Return size and checksum of an object, or None if there is none."""
@@ -293,21 +282,11 @@ class ObjectStore:
             return _Answer(response.status, response.headers, content)
 
     def _sign(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> tuple[URL, dict[str, str]]:
-        request = AWSRequest(method, self._endpoint + path, headers=dict(headers), data=body)
-        request.context = _Dated()
-        self._header_auth.add_auth(request)
-        return URL(request.url, encoded=True), dict(request.headers)
+        return self._signer.signed(method, self._endpoint + path, headers, body)
 
     def _open_session(self) -> aiohttp.ClientSession:
         assert self._session is not None, "the object store is used outside of open() and close()"
         return self._session
-
-
-class _Dated(dict[str, Any]):
-    """The context of a signature, in which its time is ours: botocore writes the machine's there."""
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        super().__setitem__(name, f"{utcnow():%Y%m%dT%H%M%SZ}" if name == "timestamp" else value)
 
 
 @asynccontextmanager

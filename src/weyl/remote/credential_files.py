@@ -21,7 +21,8 @@ BYTES_MAX = 1024 * 1024
 class DirectoryCredentials:
     """Credentials of one name: files in a directory, read anew each time, so that whoever renews them tells nobody.
 
-    The files are called `token`, `proxy.pem`, `ssh-key` and `password`. A token for one capability only is in
+    The files are called `token`, `proxy.pem`, `ssh-key`, `password`, `s3-key` and `oauth-client`; the last two are JSON
+    with `access_key` and `secret_key`, or `client_id` and `client_secret`. A token for one capability only is in
     `token.compute.create`, `token.compute.read` or `token.compute.cancel`, and goes before `token`.
     """
 

@@ -14,6 +14,8 @@ class CredentialKind(StrEnum):
     X509_PROXY = "proxy.pem"
     SSH_KEY = "ssh-key"
     PASSWORD = "password"
+    S3_KEY = "s3-key"
+    OAUTH_CLIENT = "oauth-client"
 
 
 class Capability(StrEnum):

@@ -12,7 +12,7 @@ from weyl.resource_status.tasks import tasks
 from weyl.resource_status.views import VIEWS
 
 
-def _serving(services: Services) -> None:
+def _state(services: Services) -> None:
     board = StatusBoard(services[DATABASE], services[CONFIG])
     services[FOLLOWERS].append(board.follower)
     services.hold(STATUS_BOARD, board)
@@ -20,7 +20,7 @@ def _serving(services: Services) -> None:
 
 ROOM = Room(
     routers=[router],
-    serving=[_serving],
+    state=[_state],
     tasks=[lambda services: tasks(services[DATABASE])],
     views=VIEWS,
     feeds={"sites": lambda services: StatusFeed(services[STATUS_BOARD])},

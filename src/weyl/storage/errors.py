@@ -7,7 +7,7 @@ from itertools import islice
 
 from weyl.file_catalog.errors import FAILED_SHOWN
 from weyl.file_catalog.models.files import Failure
-from weyl.kit.errors import BadRequest, Conflict, NotFound, TooManyRequests, WeylError
+from weyl.kit.errors import BadRequest, Conflict, Forbidden, NotFound, TooManyRequests, WeylError
 
 
 class StorageError(WeylError):
@@ -103,3 +103,15 @@ class BadCommit(BadRequest):
 
 class TooManyUploads(TooManyRequests):
     """One person has as many uploads open as they may have."""
+
+
+class StorageForbidden(Forbidden):
+    """The user may not do this with storage."""
+
+
+class UnknownFile(NotFound):
+    """There is no such file, as far as this user can tell."""
+
+
+class NoAccess(Conflict):
+    """A file that cannot be read in this way now."""

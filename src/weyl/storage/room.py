@@ -1,6 +1,39 @@
 """What the room of storage elements hands in."""
 
-from weyl.kit.room import Room
-from weyl.storage import tables  # noqa: F401 - they are declared with the room
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-ROOM = Room()
+from weyl.kit.metrics import METRICS
+from weyl.kit.room import Room
+from weyl.kit.services import Services
+from weyl.resource_status.service.board import STATUS_BOARD
+from weyl.settings import SETTINGS
+from weyl.storage import tables  # noqa: F401 - they are declared with the room
+from weyl.storage.drivers.driver import STORAGE_DRIVERS
+from weyl.storage.drivers.http import open_session
+from weyl.storage.drivers.issuers import ISSUING, Issuing
+from weyl.storage.routes.elements import SPACES
+from weyl.storage.routes.routers import ROUTERS
+from weyl.storage.service.listing import Spaces
+from weyl.storage.service.reach import STORAGES, Means, Storages
+from weyl.storage.token_keys import TokenKeys
+
+
+@asynccontextmanager
+async def _state(services: Services) -> AsyncIterator[None]:
+    settings, metrics, board = services[SETTINGS], services[METRICS], services[STATUS_BOARD]
+    issued = metrics.counter("weyl_storage_tokens_issued", "Tokens for storage elements, by VO.", "vo")
+    done = metrics.counter(
+        "weyl_storage_operations", "Operations on storage elements, by what became of them.", "outcome"
+    )
+    issuing = Issuing(TokenKeys(settings.storage_keys), settings.public_url, issued)
+    async with open_session() as session:
+        means = Means(services[STORAGE_DRIVERS], session, issuing, settings.credentials_directory, done)
+        storages = Storages(means, board.usable_storage)
+        services.hold(ISSUING, issuing)
+        services.hold(STORAGES, storages)
+        services.hold(SPACES, Spaces(storages))
+        yield
+
+
+ROOM = Room(routers=ROUTERS, state=[_state])

@@ -142,7 +142,7 @@ class StorageDriver(Protocol):
         """
         ...
 
-    async def list(self, under: str, *, after: str | None = None, limit: int = 1000) -> list[Entry]:
+    async def list(self, under: str, *, after: str | None = None, limit: int = 1000) -> Sequence[Entry]:
         """Return the files below a directory whose paths come after `after`, in the order of their bytes."""
         ...
 
@@ -162,11 +162,21 @@ class StorageDriver(Protocol):
         ...
 
 
-class TokenSource(Protocol):
-    """Hands out tokens for one door, each for one operation on one path."""
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """A token, and until when it is good."""
 
-    async def token(self, operation: Operation, path: str, *, subject: str, expires_s: int, now: datetime) -> str:
-        """Return a token that is good for at least `expires_s`; raises `NotAllowed` or `Unreachable`."""
+    text: str = field(repr=False)
+    expires_at: datetime
+
+
+class TokenSource(Protocol):
+    """Hands out tokens for one door, each for one operation on one path and what lies below."""
+
+    async def token(
+        self, operation: Operation, path: str, *, subject: str, expires_s: int, now: datetime
+    ) -> IssuedToken:
+        """Return a new token, good for `expires_s` if that can be had; raises `NotAllowed` or `Unreachable`."""
         ...
 
 

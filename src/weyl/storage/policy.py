@@ -1,0 +1,19 @@
+"""Who may see storage elements, and who may look behind the catalogue."""
+
+from weyl.kit.http import User
+from weyl.storage.errors import StorageForbidden
+from weyl.storage.permits import ElementViewer, Prober
+
+OPERATORS = ("Operator", "FileCatalogManagement")
+
+
+def may_view(user: User) -> ElementViewer:
+    """Admit every person of a VO to what its storage elements are."""
+    return ElementViewer(user.vo)
+
+
+def may_probe(user: User) -> Prober:
+    """Admit those who run storage or the catalogue for their VO."""
+    if not user.has(*OPERATORS):
+        raise StorageForbidden(f"To test storage takes the property {' or '.join(OPERATORS)}")
+    return Prober(user.vo)
