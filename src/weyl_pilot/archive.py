@@ -15,7 +15,9 @@ import stat
 import subprocess
 import tarfile
 from pathlib import Path
-from typing import IO, Any, Iterable, List, Mapping, Optional, Tuple
+from typing import IO, Any, Collection, Iterable, List, Mapping, Optional, Tuple, cast
+
+from weyl_pilot.spool import Spool, TooLarge
 
 BLOCK = 1 << 20
 # No name or header is longer; tarfile would read one of any size into memory.
@@ -28,10 +30,6 @@ PACKED_MAX = 512 << 20
 
 class BadArchive(Exception):
     """An archive that cannot be read, or whose members want to go where they must not."""
-
-
-class TooLarge(OSError):
-    """Output that nobody could store: it would fill the memory of the pilot and of all its jobs first."""
 
 
 def can_read_zstd() -> bool:
@@ -186,27 +184,35 @@ def _demand_inside(name: str, path: str, *, base: str) -> None:
 
 
 def pack(
-    directory: Path, names: Iterable[str], *, extra: Optional[Mapping[str, bytes]] = None, owner: Optional[int] = None
-) -> bytes:
+    directory: Path,
+    names: Iterable[str],
+    *,
+    extra: Optional[Mapping[str, bytes]] = None,
+    owner: Optional[int] = None,
+    left_out: Collection[str] = (),
+    place: Optional[Path] = None,
+) -> Spool:
     """Makes a tar.bz2 of contents that are only in memory, and of files and directories below `directory`.
+
+    What is `left_out` is not packed, also where it lies in a directory that is. The archive is kept in `place`.
 
     The payload may have planted links, pipes or devices: they are not followed and not read, and links that lead
     out are left behind, because whoever unpacks the archive would refuse all of it. So are files that do not belong to
     `owner`, if there is one: second names of files that the payload itself cannot read.
     """
     base, extra = os.path.realpath(str(directory)), extra or {}
-    buffer = _Buffer()
+    spool = Spool(place, bytes_max=PACKED_MAX)
     left = [PACKED_FROM_MAX]
 
     def wanted(member: tarfile.TarInfo) -> Optional[tarfile.TarInfo]:
-        if owner is not None and member.isfile() and member.uid != owner:
+        if member.name in left_out or (owner is not None and member.isfile() and member.uid != owner):
             return None
         left[0] -= member.size
         if left[0] < 0:
             raise TooLarge("the output sandbox would hold more than %d bytes" % PACKED_FROM_MAX)
         return _anonymous(member, base)
 
-    with tarfile.open(fileobj=buffer, mode="w:bz2") as tar:
+    with tarfile.open(fileobj=cast("IO[bytes]", spool), mode="w:bz2") as tar:
         # First, so that whoever wants only these need not unpack what the payload made.
         for name, content in extra.items():
             info = tarfile.TarInfo(name)
@@ -215,17 +221,7 @@ def pack(
         for name in names:
             if name not in extra:
                 tar.add(str(directory / name), arcname=name, filter=wanted)
-    return buffer.getvalue()
-
-
-class _Buffer(io.BytesIO):
-    """Memory of a bounded size."""
-
-    def write(self, content: Any) -> int:
-        """Takes what there is room for."""
-        if self.tell() + len(content) > PACKED_MAX:
-            raise TooLarge("the output sandbox is larger than %d bytes" % PACKED_MAX)
-        return super().write(content)
+    return spool
 
 
 def _anonymous(member: tarfile.TarInfo, base: str) -> Optional[tarfile.TarInfo]:

@@ -6,22 +6,28 @@ to the server is written down, and sandboxes come from files and go to one.
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
+import shutil
 import signal
+import tarfile
 import threading
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import IO, Any, Dict, List, Mapping, Optional, Sequence
 
 from weyl_pilot import logs
 from weyl_pilot.archive import BadArchive
 from weyl_pilot.connection import Connections
+from weyl_pilot.errand import Errand
 from weyl_pilot.hashed import CarriedShelf
-from weyl_pilot.isolation import IsolationUnavailable, write_private
+from weyl_pilot.isolation import IsolationUnavailable
 from weyl_pilot.sandbox import Sandboxes
-from weyl_pilot.server import Server
+from weyl_pilot.server import Limits, Server
 from weyl_pilot.settings import Settings
+from weyl_pilot.spool import Spool
+from weyl_pilot.uploads import REGISTERED, NotStored, Stock, Stored, Uploads
 from weyl_pilot.watchdog import Verdict
 from weyl_pilot.work import Work
 from weyl_pilot.workshop import Told, Workshop, wall_s
@@ -31,6 +37,8 @@ log = logging.getLogger("weyl_pilot.bundle")
 
 REPORTS, HEARTBEAT, OUTPUT = "reports.jsonl", "heartbeat.json", "output.tar.bz2"
 WORKFLOW, INPUT_OBJECT = "workflow.tar", "inputs.json"
+OUTPUT_DATA, LISTING = "output-data.tar", "outputs.json"
+DATA_BYTES_MAX = 100 << 20
 FAREWELL_S = 60.0
 
 
@@ -42,6 +50,7 @@ class Journal(Server):
     def __init__(self, place: Path, bundle: Path) -> None:
         super().__init__("", Connections())
         self._place = place
+        self._bundle = bundle
         self._directory = bundle.parent
         self._writing = threading.Lock()
         self._beats = 0
@@ -71,6 +80,15 @@ class Journal(Server):
         """Reads what lies beside the bundle."""
         return self._carried(INPUT_OBJECT)
 
+    def job_inputs(self, job_id: int, *, limits: Limits) -> Dict[str, Any]:
+        """Reads where the input data lie beside the bundle, and what they must be."""
+        document = json.loads(self._bundle.read_text(encoding="utf-8"))
+        files = dict(document.get("data") or {})
+        for said in files.values():
+            path = str(self._directory / said["file"])
+            said["replicas"] = [{"se": "the bundle", "request": {"protocol": "file", "path": path}}]
+        return {"files": files}
+
     def record_outputs(self, job_id: int, pfn: str, manifest: Mapping[str, Any], *, patience_s: float) -> None:
         """Leaves it to whoever fetches the output: the manifest is in it."""
 
@@ -97,7 +115,9 @@ class CarriedSandboxes(Sandboxes):
         names = [pfn for pfn in work.input_sandbox if "/S3/" in pfn]
         self._files = {pfn: bundle.parent / name for pfn, name in zip(names, inputs)}
 
-    def fetch(self, job_id: int, pfn: str, *, patience_s: float, may_repack: bool = True) -> Path:
+    def fetch(
+        self, job_id: int, pfn: str, *, patience_s: float, may_repack: bool = True, errand: Optional[Errand] = None
+    ) -> Path:
         """Returns what lies beside the bundle."""
         path = self._files.get(pfn)
         if path is None:
@@ -106,10 +126,49 @@ class CarriedSandboxes(Sandboxes):
             raise BadArchive("it was sent repacked as %s" % path.name)
         return path
 
-    def upload(self, job_id: int, content: bytes, *, patience_s: float) -> str:
+    def upload(self, job_id: int, packed: Spool, *, patience_s: float) -> str:
         """Leaves the packed output to be fetched."""
-        write_private(self._place / OUTPUT, content)
+        with packed.open() as source, _new_private(self._place / OUTPUT) as sink:
+            shutil.copyfileobj(source, sink)
         return OUTPUT
+
+
+class CarriedUploads(Uploads):
+    """Output data that somebody will fetch and store: an archive that begins with what is to be known of them."""
+
+    def __init__(self, journal: Journal, place: Path) -> None:
+        super().__init__(journal, ends_at=float("inf"))
+        self._place = place
+
+    def store(self, stock: Stock, errand: Errand) -> Stored:
+        """Leaves them beside the reports; raises NotStored when they are more than is carried."""
+        size = sum(product.size for product in stock.products)
+        if size > DATA_BYTES_MAX:
+            text = "the output data have %d MiB: from a node without a network no more than %d MiB are carried"
+            raise NotStored(text % (-(-size >> 20), DATA_BYTES_MAX >> 20))
+        listing = json.dumps({"files": [product.told() for product in stock.products]}).encode()
+        try:
+            with _new_private(self._place / OUTPUT_DATA) as sink, tarfile.open(fileobj=sink, mode="w") as tar:
+                _add(tar, LISTING, io.BytesIO(listing), len(listing))
+                for number, product in enumerate(stock.products):
+                    errand.check()
+                    with stock.open(product) as stream:
+                        _add(tar, str(number), stream, product.size)
+        except OSError as error:
+            raise NotStored("they cannot be left for whoever fetches them: %s" % error) from error
+        return Stored(REGISTERED)
+
+
+def _add(tar: tarfile.TarFile, name: str, stream: IO[bytes], size: int) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = size
+    tar.addfile(info, stream)
+
+
+def _new_private(path: Path) -> IO[bytes]:
+    if os.path.lexists(str(path)):
+        path.unlink()
+    return os.fdopen(os.open(str(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb")
 
 
 def run(settings: Settings, bundle: Path, *, started: float) -> int:
@@ -127,6 +186,7 @@ def run(settings: Settings, bundle: Path, *, started: float) -> int:
         ends_at=started + wall_s(settings, {}),
         sandboxes=lambda cache: sandboxes,
         shelf=CarriedShelf(journal, bundle.parent),
+        uploads=CarriedUploads(journal, place),
     )
     wrapper: Optional[Wrapper] = None
     workshop: Optional[Workshop] = None

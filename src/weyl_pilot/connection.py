@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import random
-import shutil
 import ssl
 import threading
 import time
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from dataclasses import dataclass, field, replace
+from typing import IO, Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, Union
 from urllib.parse import urlsplit
 
+from weyl_pilot.errand import Errand, cut
+
+BLOCK = 256 << 10
 RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 BACKOFF_MAX_S = 30.0
 
@@ -59,16 +61,59 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class FileBody:
+    """A part of a file as the body of a request, between bytes from memory; each attempt reads it anew."""
+
+    source: Callable[[], IO[bytes]]
+    """Opens the file; raises OSError."""
+    size: int
+    offset: int = 0
+    head: bytes = b""
+    tail: bytes = b""
+    errand: Errand = field(default_factory=Errand)
+
+    @property
+    def length(self) -> int:
+        """Bytes of the whole body."""
+        return len(self.head) + self.size + len(self.tail)
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self.head:
+            yield self.head
+        left = self.size
+        with self.source() as stream:
+            stream.seek(self.offset)
+            while left:
+                self.errand.check()
+                block = stream.read(min(BLOCK, left))
+                if not block:
+                    raise OSError("the file has become shorter while it was sent")
+                left -= len(block)
+                yield block
+                self.errand.moved += len(block)
+        if self.tail:
+            yield self.tail
+
+
+Sink = Callable[[http.client.HTTPResponse], None]
+
+
+@dataclass(frozen=True)
 class Request:
     """One HTTP request; the timeout is for each wait on the network, not for the whole."""
 
     method: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: Optional[bytes] = None
+    body: Union[bytes, FileBody, None] = None
     timeout_s: float = 60.0
-    sink: Optional[Path] = None
-    """The file that a good answer goes to; the answer is empty then."""
+    sink: Optional[Sink] = None
+    """What reads a good answer; the body of the answer is empty then."""
+    answer_max: Optional[int] = None
+    """Bytes of an answer that are read into memory; with it the head and those must come within the timeout."""
+    errand: Errand = field(default_factory=Errand)
+    is_once: bool = False
+    """Whether it is sent on a connection of its own, and so never a second time unseen."""
 
 
 _Key = Tuple[str, str]
@@ -86,7 +131,7 @@ class Connections:
         """Sends one request and reads the answer; a kept connection that the other side closed is replaced once."""
         parts = urlsplit(request.url)
         key = (parts.scheme, parts.netloc)
-        kept = self._take(key)
+        kept = None if request.is_once else self._take(key)
         if kept is not None:
             try:
                 return self._exchange(kept, request, key=key)
@@ -106,17 +151,18 @@ class Connections:
         parts = urlsplit(request.url)
         target = (parts.path or "/") + ("?" + parts.query if parts.query else "")
         try:
-            connection.timeout = request.timeout_s
-            if connection.sock is not None:
+            with request.errand.over(connection):
+                connection.timeout = request.timeout_s
+                if connection.sock is None:
+                    connection.connect()
+                    request.errand.check()
                 connection.sock.settimeout(request.timeout_s)
-            connection.request(request.method, target, body=request.body, headers=dict(request.headers))
-            response = connection.getresponse()
-            body = response.read() if request.sink is None or response.status >= 300 else _save(response, request.sink)
-            answer = Answer(response.status, body, {k.lower(): v for k, v in response.getheaders()})
+                broken = _ask(connection, request, target)
+                response, answer = _answer(connection, request, broken)
         except BaseException:
             connection.close()
             raise
-        if response.will_close:
+        if response.will_close or broken is not None or request.is_once or not response.isclosed():
             connection.close()
         else:
             with self._lock:
@@ -135,12 +181,48 @@ class Connections:
         return http.client.HTTPConnection(netloc, timeout=timeout_s)
 
 
-def _save(response: http.client.HTTPResponse, sink: Path) -> bytes:
-    with open(str(sink), "wb") as stream:
-        shutil.copyfileobj(response, stream)
-    if response.length:
-        raise http.client.IncompleteRead(b"", response.length)
-    return b""
+def _ask(connection: http.client.HTTPConnection, request: Request, target: str) -> Optional[OSError]:
+    """Sends a request; returns what broke off its body: who refuses one has answered, and has not read all of it."""
+    headers = dict(request.headers)
+    if isinstance(request.body, FileBody):
+        headers = {name: value for name, value in headers.items() if name.lower() != "content-length"}
+        headers["Content-Length"] = str(request.body.length)
+    try:
+        connection.request(request.method, target, body=request.body, headers=headers)
+    except (BrokenPipeError, ConnectionResetError) as error:
+        if not isinstance(request.body, FileBody):
+            raise
+        return error
+    return None
+
+
+def _answer(
+    connection: http.client.HTTPConnection, request: Request, broken: Optional[OSError]
+) -> Tuple[http.client.HTTPResponse, Answer]:
+    bounds = contextlib.nullcontext() if request.answer_max is None else _within(request.timeout_s, connection)
+    with bounds:
+        try:
+            response = connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            raise (broken or error) from error
+        is_streamed = request.sink is not None and response.status < 300
+        body = b"" if is_streamed else response.read(request.answer_max)
+    if is_streamed:
+        assert request.sink is not None
+        request.sink(response)
+    return response, Answer(response.status, body, {k.lower(): v for k, v in response.getheaders()})
+
+
+@contextlib.contextmanager
+def _within(seconds: float, connection: http.client.HTTPConnection) -> Iterator[None]:
+    """Breaks a connection that takes longer: each byte of a head that never ends comes in time."""
+    timer = threading.Timer(seconds, cut, [connection])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def persist(
@@ -179,7 +261,7 @@ def _retry_after(answer: Answer) -> Optional[float]:
         return None
 
 
-def multipart(fields: Mapping[str, str], content: bytes, *, filename: str) -> Tuple[bytes, str]:
+def multipart(fields: Mapping[str, str], content: FileBody, *, filename: str) -> Tuple[FileBody, str]:
     """Body and content type of a form post whose last part is the file, as object stores demand."""
     boundary = "weyl-%032x" % random.getrandbits(128)
     parts = [
@@ -190,5 +272,5 @@ def multipart(fields: Mapping[str, str], content: bytes, *, filename: str) -> Tu
         '--%s\r\nContent-Disposition: form-data; name="file"; filename="%s"\r\n'
         "Content-Type: application/octet-stream\r\n\r\n" % (boundary, filename)
     )
-    body = "".join(parts).encode() + content + ("\r\n--%s--\r\n" % boundary).encode()
+    body = replace(content, head="".join(parts).encode(), tail=("\r\n--%s--\r\n" % boundary).encode())
     return body, "multipart/form-data; boundary=" + boundary

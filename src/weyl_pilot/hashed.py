@@ -9,12 +9,11 @@ import threading
 from pathlib import Path
 
 from weyl_pilot.archive import BadArchive, sha256_file
-from weyl_pilot.connection import Request, persist
 from weyl_pilot.server import AGENT, Server
+from weyl_pilot.streams import DiskFault, Patience, Streams, TransferFailed, Wanted
 
 log = logging.getLogger("weyl_pilot.hashed")
 
-TRANSFER_TIMEOUT_S = 600.0
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -27,7 +26,7 @@ class Shelf:
         self._lock = threading.Lock()
 
     def fetch(self, kind: str, sha256: str, size: int, *, patience_s: float) -> Path:
-        """Returns the file; raises BadArchive when it is not what its name says, Refused or Unreachable."""
+        """Returns the file; raises BadArchive when it cannot be had or is another, Refused or Unreachable."""
         if not _SHA256.fullmatch(sha256):
             raise BadArchive("not a sha256: %.80s" % sha256)
         path = self._directory / (sha256 + ".tar.gz")
@@ -39,9 +38,13 @@ class Shelf:
     def _get(self, kind: str, sha256: str, path: Path, *, size: int, patience_s: float) -> None:
         url = self._server.archive_url(kind, sha256, patience_s=patience_s)
         part = path.with_suffix(".part")
-        request = Request("GET", url, {"User-Agent": AGENT}, None, TRANSFER_TIMEOUT_S, sink=part)
-        persist(lambda: self._server.connections.send(request), patience_s=patience_s)
-        check(part, sha256, size)
+        if part.exists():
+            part.unlink()
+        streams = Streams(self._server.connections, agent=AGENT, patience=Patience(no_progress_s=patience_s))
+        try:
+            streams.fetch(url, {}, part, Wanted(size, {"sha256": sha256}))
+        except (TransferFailed, DiskFault) as error:
+            raise BadArchive("%s cannot be fetched: %s" % (path.name, error)) from error
         os.replace(str(part), str(path))
         log.info("fetched %s/%s: %d bytes", kind, sha256[:12], size)
 

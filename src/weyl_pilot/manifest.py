@@ -8,9 +8,10 @@ import uuid
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from weyl_pilot.results import RunResult, open_owned
+from weyl_pilot.work import LFN
 
 MANIFEST, OUTPUTS = "manifest.json", "outputs"
 BYTES_MAX = 4 << 20
@@ -60,6 +61,42 @@ def make_manifest(job_id: int, result: RunResult, run: Path, *, owner: Optional[
     }
 
 
+def placed(manifest: Mapping[str, Any], places: Mapping[str, Mapping[str, str]]) -> Dict[str, Any]:
+    """The manifest with logical names in the place of paths, for files that are kept by these names."""
+    files = [_kept(entry, places.get(str(entry.get("path")))) for entry in manifest["files"]]
+    return {**manifest, "files": files, "outputs": _placed(manifest["outputs"], places)}
+
+
+def _kept(entry: Mapping[str, Any], place: Optional[Mapping[str, str]]) -> Dict[str, Any]:
+    if place is None:
+        return dict(entry)
+    rest = {name: value for name, value in entry.items() if name != "path"}
+    return {**rest, "lfn": place["lfn"], "se": place["se"]}
+
+
+def _placed(value: Any, places: Mapping[str, Mapping[str, str]]) -> Any:
+    if isinstance(value, list):
+        return [_placed(item, places) for item in value]
+    if not isinstance(value, dict):
+        return value
+    made = {key: _placed(item, places) for key, item in value.items()}
+    if value.get("class") in ("File", "Directory") and isinstance(value.get("location"), str):
+        lfn = _lfn_of(value["location"], places)
+        made.update({} if lfn is None else {"location": LFN + lfn})
+    return made
+
+
+def _lfn_of(location: str, places: Mapping[str, Mapping[str, str]]) -> Optional[str]:
+    """The logical name of a file that is kept, or of the directory that the kept files of one are in."""
+    if location in places:
+        return places[location]["lfn"]
+    for path, place in places.items():
+        rest = path[len(location) :]
+        if path.startswith(location + "/") and place["lfn"].endswith(rest):
+            return place["lfn"][: -len(rest)]
+    return None
+
+
 def _files(value: Any) -> Iterator[Tuple[Dict[str, Any], str]]:
     """Yields each file below `outputs/` of an output object, also secondary files and those that directories list."""
     if isinstance(value, list):
@@ -71,6 +108,24 @@ def _files(value: Any) -> Iterator[Tuple[Dict[str, Any], str]]:
             yield value, location
         for item in value.values():
             yield from _files(item)
+
+
+def file_paths(value: Any) -> List[str]:
+    """The paths of the files below `outputs/` in an output object."""
+    return [path for _, path in _files(value)]
+
+
+def directories(value: Any) -> Iterator[str]:
+    """Yields the paths of the directories below `outputs/` in an output object."""
+    if isinstance(value, list):
+        for item in value:
+            yield from directories(item)
+    elif isinstance(value, dict):
+        location = value.get("location")
+        if value.get("class") == "Directory" and isinstance(location, str) and location.startswith(OUTPUTS + "/"):
+            yield location
+        for item in value.values():
+            yield from directories(item)
 
 
 def _sums(run: Path, path: str, owner: Optional[int]) -> Sums:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Mapping, Optional
 
+GOOD_STATUSES = ("Done", "Completed")
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -17,8 +19,8 @@ class Outcome:
 
     @property
     def is_good(self) -> bool:
-        """Whether the job did what it was to do."""
-        return self.status == "Done"
+        """Whether the job did what it was to do, as far as is known on the node."""
+        return self.status in GOOD_STATUSES
 
 
 class StageFailure(Exception):

@@ -7,12 +7,15 @@ import logging
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Mapping, Optional
+from typing import Any, Collection, Dict, Iterable, List, Mapping, Optional, Sequence
 
 from weyl_pilot.archive import UNPACKED_MAX, find_outputs
+from weyl_pilot.errand import Errand
+from weyl_pilot.inputs import Inputs, flat
 from weyl_pilot.isolation import Cell, write_private
 from weyl_pilot.outbox import Outbox
 from weyl_pilot.outcome import Outcome
+from weyl_pilot.products import Found, Product
 from weyl_pilot.results import BAD, PERMANENT, RESULT, SUCCESS, RunResult, read_result
 from weyl_pilot.shop import Shop
 from weyl_pilot.work import Work, resolve_command, safe_file_name
@@ -31,22 +34,26 @@ class Leavings:
     extra: Mapping[str, bytes] = field(default_factory=dict)
     manifest: Optional[Mapping[str, Any]] = None
     """What the server is told of the outputs, once they are stored."""
+    left_out: Collection[str] = ()
+    """Paths below the names that are kept elsewhere."""
 
 
 class Program:
     """An executable with its arguments, as JDL describes it."""
 
-    def __init__(self, work: Work, shop: Shop, outbox: Outbox) -> None:
+    def __init__(self, work: Work, shop: Shop, outbox: Outbox, errand: Errand) -> None:
         self.work = work
         self._shop = shop
         self._outbox = outbox
+        self._errand = errand
+        self._inputs = Inputs(work, shop, outbox, errand)
 
     def cell(self, cell: Cell) -> Cell:
         """What its walls show beside what every job sees."""
         return cell
 
     def set_up(self, cell: Cell, path: str) -> List[str]:
-        """Brings what the job needs into its cell; returns the command to run."""
+        """Brings what the job needs into its cell; returns the command to run. Raises Halted when it is to end."""
         work, shop = self.work, self._shop
         if any("/S3/" in name for name in work.input_sandbox):
             self._outbox.state(minor="Downloading InputSandbox")
@@ -56,7 +63,9 @@ class Program:
                 directory=cell.run,
                 bytes_max=self.bytes_max,
                 patience_s=INPUT_PATIENCE_S,
+                errand=self._errand,
             )
+        self._inputs.bring(cell.run, flat(cell.run, self.stream_names()))
         return resolve_command(work, cell.run, inside=shop.walls.run_path(cell), path=path)
 
     @property
@@ -89,6 +98,14 @@ class Program:
             result = RunResult(status, exit_code, outcome.application or outcome.minor)
             write_private(self.result_path(cell), result.text().encode(), uid=cell.uid)
         return result
+
+    def products(self, cell: Cell) -> List[Product]:
+        """Finds and reads what is to be kept as output data; raises BadProducts, BadOutputs or Halted."""
+        found = Found(cell.run, cell.uid)
+        return found.measured(found.listed(self.work.output_data), self._errand, {})
+
+    def stored(self, products: Sequence[Product], places: Mapping[str, Mapping[str, str]]) -> None:
+        """Hears where output data have been put, by name."""
 
     def leavings(self, cell: Cell, outcome: Outcome) -> Leavings:
         """Finds what the job listed and both standard streams."""

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
+import os
 import re
 import threading
 from pathlib import Path
 from typing import Dict, Iterable, Optional
 
 from weyl_pilot.archive import UNPACKED_MAX, BadArchive, can_read_zstd, sha256_file, unpack
-from weyl_pilot.connection import Refused, Request, multipart, persist
-from weyl_pilot.isolation import write_private
+from weyl_pilot.connection import FileBody, Refused, Request, multipart, persist
+from weyl_pilot.errand import Errand
 from weyl_pilot.server import AGENT, Server
+from weyl_pilot.spool import Spool
+from weyl_pilot.streams import DiskFault, Patience, Streams, TransferFailed, Wanted
 
 log = logging.getLogger("weyl_pilot.sandbox")
 
 SANDBOX_NAME = re.compile(r"/sha256:([0-9a-fA-F]{64})\.([a-z0-9.]+)$")
 TRANSFER_TIMEOUT_S = 600.0
 CACHE_MAX_BYTES = 1 << 30
+
+
+FETCH_FAULTS = (BadArchive, Refused, TransferFailed, DiskFault, OSError)
 
 
 class SandboxFailure(Exception):
@@ -36,7 +41,14 @@ class Sandboxes:
         self._lock = threading.Lock()
 
     def download(
-        self, job_id: int, pfns: Iterable[str], *, directory: Path, bytes_max: int = UNPACKED_MAX, patience_s: float
+        self,
+        job_id: int,
+        pfns: Iterable[str],
+        *,
+        directory: Path,
+        bytes_max: int = UNPACKED_MAX,
+        patience_s: float,
+        errand: Optional[Errand] = None,
     ) -> int:
         """Brings the sandboxes in the order given; a file that two of them hold comes from the later one."""
         count = 0
@@ -44,8 +56,9 @@ class Sandboxes:
             if "/S3/" not in pfn:
                 continue  # a file name: it is inside one of the sandboxes
             try:
-                unpack(self.fetch(job_id, pfn, patience_s=patience_s), directory, bytes_max=bytes_max)
-            except (BadArchive, Refused, OSError) as error:
+                path = self.fetch(job_id, pfn, patience_s=patience_s, errand=errand)
+                unpack(path, directory, bytes_max=bytes_max)
+            except FETCH_FAULTS as error:
                 raise SandboxFailure("%s: %s" % (pfn.rpartition("/")[2][:24], error)) from error
             count += 1
         return count
@@ -54,10 +67,12 @@ class Sandboxes:
         """Brings one sandbox exactly as it was uploaded."""
         try:
             return self.fetch(job_id, pfn, patience_s=patience_s, may_repack=False)
-        except (BadArchive, Refused, OSError) as error:
+        except FETCH_FAULTS as error:
             raise SandboxFailure("%s: %s" % (pfn.rpartition("/")[2][:24], error)) from error
 
-    def fetch(self, job_id: int, pfn: str, *, patience_s: float, may_repack: bool = True) -> Path:
+    def fetch(
+        self, job_id: int, pfn: str, *, patience_s: float, may_repack: bool = True, errand: Optional[Errand] = None
+    ) -> Path:
         """Brings one sandbox as it is packed, or in a form that this machine can read."""
         name = SANDBOX_NAME.search(pfn)
         if name is None:
@@ -70,48 +85,52 @@ class Sandboxes:
         path = self._cache / ("%s.%s" % (digest, repack or kind))
         with self._lock:
             if not path.exists() or (repack is None and sha256_file(path) != digest):
-                self._get(url, path, digest=None if repack else digest, patience_s=patience_s)
+                streams = Streams(
+                    self._server.connections, errand, agent=AGENT, patience=Patience(no_progress_s=patience_s)
+                )
+                self._get(streams, url, path, digest=None if repack else digest)
         return path
 
-    def _get(self, url: str, path: Path, *, digest: Optional[str], patience_s: float) -> None:
+    def _get(self, streams: Streams, url: str, path: Path, *, digest: Optional[str]) -> None:
         # No token: the address itself is the permission.
-        request = Request("GET", url, {"User-Agent": AGENT}, None, TRANSFER_TIMEOUT_S)
-        answer = persist(lambda: self._server.connections.send(request), patience_s=patience_s)
-        found = hashlib.sha256(answer.body).hexdigest()
-        if digest is not None and found != digest:
-            raise BadArchive("its content has sha256 %s..., so it is not what was uploaded" % found[:12])
-        self._make_room(len(answer.body))
-        write_private(path, answer.body)
+        part = path.with_name(path.name + ".part")
+        if part.exists():
+            part.unlink()
+        streams.fetch(url, {}, part, Wanted(checksums={"sha256": digest}))
+        self._make_room(part)
+        os.replace(str(part), str(path))
 
-    def _make_room(self, size: int) -> None:
+    def _make_room(self, fresh: Path) -> None:
         files = sorted(self._cache.iterdir(), key=lambda path: path.stat().st_mtime)
-        total = size + sum(path.stat().st_size for path in files)
+        total = sum(path.stat().st_size for path in files)
         for path in files:
             if total <= CACHE_MAX_BYTES:
                 return
-            total -= path.stat().st_size
-            path.unlink()
+            if path != fresh:
+                total -= path.stat().st_size
+                path.unlink()
 
-    def upload(self, job_id: int, content: bytes, *, patience_s: float) -> str:
+    def upload(self, job_id: int, packed: Spool, *, patience_s: float) -> str:
         """Announces, posts and assigns a packed output sandbox; returns its name."""
         try:
             description = {
                 "checksum_algorithm": "sha256",
-                "checksum": hashlib.sha256(content).hexdigest(),
-                "size": len(content),
+                "checksum": packed.sha256,
+                "size": packed.size,
                 "format": "tar.bz2",
             }
             place = self._server.announce_sandbox(job_id, description, patience_s=patience_s)
             if place.get("url"):
-                self._post(str(place["url"]), dict(place.get("fields") or {}), content=content, patience_s=patience_s)
+                self._post(str(place["url"]), dict(place.get("fields") or {}), packed, patience_s=patience_s)
             pfn = str(place["pfn"])
             self._server.assign_output(job_id, pfn, patience_s=patience_s)
         except (Refused, OSError) as error:
             raise SandboxFailure(str(error)) from error
-        log.info("job %d: output sandbox of %d bytes is %s", job_id, len(content), pfn)
+        log.info("job %d: output sandbox of %d bytes is %s", job_id, packed.size, pfn)
         return pfn
 
-    def _post(self, url: str, fields: Dict[str, str], *, content: bytes, patience_s: float) -> None:
+    def _post(self, url: str, fields: Dict[str, str], packed: Spool, *, patience_s: float) -> None:
+        content = FileBody(packed.open, packed.size)
         body, content_type = multipart(fields, content, filename="sandbox.tar.bz2")
         headers = {"User-Agent": AGENT, "Content-Type": content_type}
         request = Request("POST", url, headers, body, TRANSFER_TIMEOUT_S)

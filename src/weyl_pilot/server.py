@@ -8,8 +8,8 @@ import threading
 import time
 import uuid
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Mapping, Optional
-from urllib.parse import quote
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+from urllib.parse import quote, urlencode
 
 from weyl_pilot.clock import ServerClock
 from weyl_pilot.connection import Answer, Connections, Dismissed, Refused, Request, Unreachable, persist
@@ -17,6 +17,8 @@ from weyl_pilot.connection import Answer, Connections, Dismissed, Refused, Reque
 log = logging.getLogger("weyl_pilot.server")
 
 AGENT = "weyl-pilot/0.1"
+PROTOCOLS = ("s3", "https", "file")
+"""How this program speaks to storage elements."""
 
 
 def new_request_id() -> str:
@@ -47,6 +49,8 @@ class Limits:
 
     patience_s: float
     timeout_s: float = 60.0
+    pause: Callable[[float], object] = time.sleep
+    """Waits before the next attempt; what it raises ends them."""
 
 
 @dataclass(frozen=True)
@@ -217,6 +221,23 @@ class Server:
         body = {"sandbox": pfn, "manifest": dict(manifest)}
         self._as_job(job_id, "PUT", "/api/jobs/%d/outputs" % job_id, body, limits=Limits(patience_s))
 
+    def job_inputs(self, job_id: int, *, limits: Limits) -> Dict[str, Any]:
+        """Where the job's input data are, nearest first, and how each of them is asked for."""
+        path = "/api/jobs/%d/inputs?%s" % (job_id, urlencode([("protocols", name) for name in PROTOCOLS]))
+        return dict(self._as_job(job_id, "GET", path, None, limits=limits).json() or {})
+
+    def open_outputs(self, job_id: int, files: Sequence[Mapping[str, Any]], *, limits: Limits) -> Dict[str, Any]:
+        """Says what the job has made, and brings back where it goes; said again it is the same, with fresh requests."""
+        body = {"files": [dict(file) for file in files], "protocols": list(PROTOCOLS)}
+        return dict(self._as_job(job_id, "POST", "/api/jobs/%d/outputs" % job_id, body, limits=limits).json())
+
+    def commit_outputs(
+        self, job_id: int, upload_id: str, landed: Mapping[str, Mapping[str, Any]], *, limits: Limits
+    ) -> Dict[str, Any]:
+        """Says where each file has been put; returns whether all are registered, or are still looked at."""
+        path = "/api/jobs/%d/outputs/%s/commit" % (job_id, quote(upload_id, safe=""))
+        return dict(self._as_job(job_id, "POST", path, {"landed": dict(landed)}, limits=limits).json())
+
     # -- tokens ----------------------------------------------------------------------------------------------------
 
     def _as_pilot(self, method: str, path: str, body: Any, *, limits: Limits) -> Answer:
@@ -270,4 +291,4 @@ class Server:
             headers["Authorization"] = "Bearer " + token
         content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         request = Request(method, self._url + path, headers, content, limits.timeout_s)
-        return persist(lambda: self.connections.send(request), patience_s=limits.patience_s)
+        return persist(lambda: self.connections.send(request), patience_s=limits.patience_s, sleep=limits.pause)

@@ -15,6 +15,7 @@ from weyl_pilot.sandbox import Sandboxes
 from weyl_pilot.server import Server
 from weyl_pilot.shares import Shares
 from weyl_pilot.starts import Starts
+from weyl_pilot.uploads import Uploads
 from weyl_pilot.watchdog import Watchdog
 
 log = logging.getLogger("weyl_pilot.shop")
@@ -34,6 +35,7 @@ class Shop:
 
     server: Server
     sandboxes: Sandboxes
+    uploads: Uploads
     walls: Walls
     watchdog: Watchdog
     starts: Starts

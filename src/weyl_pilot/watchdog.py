@@ -11,8 +11,9 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Deque, Dict, List, Optional, Tuple
+from typing import Callable, Deque, Dict, List, Optional, Tuple, Union
 
+from weyl_pilot.carriage import Carriage
 from weyl_pilot.outbox import Outbox
 from weyl_pilot.payload import Payload
 from weyl_pilot.probe import load_average
@@ -49,10 +50,10 @@ class Verdict:
 
 @dataclass
 class Watched:
-    """A payload under watch, and what was seen of it."""
+    """A payload under watch, or files of it on their way, and what was seen of it."""
 
     work: Work
-    payload: Payload
+    payload: Union[Payload, Carriage]
     outbox: Outbox
     directory: Path
     disk_paths: Tuple[Path, ...]
@@ -75,15 +76,19 @@ class Watched:
 
     @property
     def may_idle(self) -> bool:
-        """Whether the job opted out of the check of CPU against wall time."""
-        return OPT_OUT_VARIABLE in self.work.environment or (self.directory / OPT_OUT_FILE).exists()
+        """Whether nothing is computed, or the job opted out of the check of CPU against wall time."""
+        return (
+            isinstance(self.payload, Carriage)
+            or OPT_OUT_VARIABLE in self.work.environment
+            or (self.directory / OPT_OUT_FILE).exists()
+        )
 
 
 def judge(watched: Watched, used: Usage, *, free_mb: int, disk_mb: Optional[int] = None) -> Optional[Verdict]:
     """Decides whether a payload must stop, from one sample and those before."""
     work, wall_s = watched.work, watched.payload.wall_s
     limit_s = work.wall_s or WALL_DEFAULT_S
-    if wall_s > limit_s:
+    if wall_s > limit_s and not isinstance(watched.payload, Carriage):
         return Verdict("Job has exceeded maximum wall clock time", "Limit was %d s" % limit_s, error_class="time")
     if time.monotonic() > watched.ends_at - STOP_BEFORE_END_S:
         text = "The pilot's time is over in %d s" % STOP_BEFORE_END_S

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
+LFN = "LFN:"
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,10 @@ class Work:
     std_error: str = "std.err"
     input_sandbox: Tuple[str, ...] = ()
     output_sandbox: Tuple[str, ...] = ()
+    input_data: Tuple[str, ...] = ()
+    """Logical files that may be brought before the payload starts."""
+    output_data: Tuple[str, ...] = ()
+    """Names, patterns and logical files, of a workflow names of its outputs: without them registered it is not Done."""
     environment: Mapping[str, str] = field(default_factory=dict)
     owner: str = ""
     cores: int = 1
@@ -91,6 +96,8 @@ class Work:
             std_error=str(document.get("std_error") or "std.err"),
             input_sandbox=tuple(document.get("input_sandbox") or ()),
             output_sandbox=tuple(document.get("output_sandbox") or ()),
+            input_data=_input_data(document) if document.get("wants_inputs") else (),
+            output_data=_output_data(document),
             environment={str(k): str(v) for k, v in (document.get("environment") or {}).items()},
             owner=str(document.get("owner") or ""),
             cores=max(1, int(allocated.get("cores") or 1)),
@@ -105,6 +112,28 @@ class Work:
             workflow=WorkflowWork(str(workflow["bundle"]), workflow.get("fragment") or None) if workflow else None,
             commands=tuple(CommandWork.from_document(command) for command in document.get("commands") or ()),
         )
+
+
+def _input_data(document: Mapping[str, Any]) -> Tuple[str, ...]:
+    """The logical names of the input data, and those among the input sandboxes, each once."""
+    named = [str(name) for name in document.get("input_data") or ()]
+    named += [str(name) for name in document.get("input_sandbox") or () if is_logical(str(name))]
+    return tuple(dict.fromkeys(logical_name(name) for name in named))
+
+
+def _output_data(document: Mapping[str, Any]) -> Tuple[str, ...]:
+    listed = tuple(str(item) for item in document.get("output_data") or ())
+    return listed if document.get("wants_outputs", bool(listed)) else ()
+
+
+def is_logical(name: str) -> bool:
+    """Whether something is said to be a file of the catalogue."""
+    return name[: len(LFN)].upper() == LFN
+
+
+def logical_name(name: str) -> str:
+    """The name of a file in the catalogue, without what says that it is one."""
+    return name[len(LFN) :] if is_logical(name) else name
 
 
 class ApplicationNotFound(Exception):

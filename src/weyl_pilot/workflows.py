@@ -8,18 +8,30 @@ import shutil
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Collection, Dict, Iterator, List, Mapping, Sequence, Tuple
 from urllib.parse import unquote
 
 from weyl_pilot.archive import BadArchive, find_outputs
 from weyl_pilot.engine import EngineFailure
+from weyl_pilot.inputs import apart
 from weyl_pilot.isolation import Cell
-from weyl_pilot.manifest import BYTES_MAX, MANIFEST, OUTPUTS, BadOutputs, make_manifest
+from weyl_pilot.manifest import (
+    BYTES_MAX,
+    MANIFEST,
+    OUTPUTS,
+    BadOutputs,
+    directories,
+    file_paths,
+    make_manifest,
+    placed,
+)
 from weyl_pilot.outcome import Outcome, StageFailure, short
+from weyl_pilot.products import Found, Product, files_below
 from weyl_pilot.programs import INPUT_PATIENCE_S, Leavings, Program
 from weyl_pilot.results import BAD, RESULT, read_owned, read_result
+from weyl_pilot.work import is_logical, logical_name
 
-INPUTS, WORKFLOW, WORK = "in", "workflow", "work"
+INPUTS, WORKFLOW, WORK, DATA = "in", "workflow", "work", "lfn"
 FIXED = (INPUTS, WORKFLOW)
 """What a payload behind a namespace cannot change."""
 PROGRESS_EVERY_S = 10.0
@@ -32,6 +44,9 @@ class WorkflowRun(Program):
 
     _told = ""
     _told_at = float("-inf")
+    _places: Mapping[str, Mapping[str, str]] = {}
+    _kept: Collection[str] = ()
+    """Paths of output data that are stored."""
 
     def cell(self, cell: Cell) -> Cell:
         """The engine, and what nobody changes: workflow and inputs."""
@@ -60,6 +75,7 @@ class WorkflowRun(Program):
             "entry": entry,
             "fragment": work.workflow.fragment,
             "sandboxes": self._bring_sandboxes(cell, content),
+            "data": self._inputs.bring(cell.run, apart(cell.run / INPUTS / DATA, _companions(content))),
             "cores": work.cores,
             "ram_mb": work.ram_mb,
             "gpus": work.gpus,
@@ -83,6 +99,7 @@ class WorkflowRun(Program):
                 directory=cell.run / directory,
                 bytes_max=self.bytes_max,
                 patience_s=INPUT_PATIENCE_S,
+                errand=self._errand,
             )
             brought[name] = {"directory": directory}
             if name in whole:
@@ -147,12 +164,29 @@ class WorkflowRun(Program):
             return found
         if not outcome.is_good:
             result = replace(result, outputs={})
-        manifest = make_manifest(self.work.job_id, result, cell.run, owner=cell.uid)
+        manifest = placed(make_manifest(self.work.job_id, result, cell.run, owner=cell.uid), self._places)
         content = json.dumps(manifest).encode()
         if len(content) > BYTES_MAX:
             raise BadOutputs("the manifest of the outputs has %d bytes, more than %d" % (len(content), BYTES_MAX))
-        names = [*found.names, *([OUTPUTS] if manifest["files"] or _has_directory(result.outputs) else [])]
-        return replace(found, names=names, extra={MANIFEST: content}, manifest=manifest)
+        is_here = any("path" in file for file in manifest["files"]) or any(directories(manifest["outputs"]))
+        names = [*found.names, *([OUTPUTS] if is_here else [])]
+        return replace(found, names=names, extra={MANIFEST: content}, manifest=manifest, left_out=self._kept)
+
+    def products(self, cell: Cell) -> List[Product]:
+        """Finds and reads the files of the outputs that are to be kept as output data."""
+        result = read_result(self.result_path(cell), cell.uid)
+        if result is None:
+            raise BadOutputs("the job has left no result")
+        outputs: Dict[str, str] = {}
+        for output in self.work.output_data:
+            value = result.outputs.get(output)
+            paths = [*file_paths(value), *(path for top in directories(value) for path in files_below(cell.run, top))]
+            outputs.update({path: output for path in paths if path not in outputs})
+        return Found(cell.run, cell.uid).measured({path: path for path in outputs}, self._errand, outputs)
+
+    def stored(self, products: Sequence[Product], places: Mapping[str, Mapping[str, str]]) -> None:
+        """Writes the manifest with what is kept by logical names."""
+        self._places, self._kept = places, frozenset(product.path for product in products)
 
     def _matched(self, cell: Cell) -> Tuple[List[str], List[str]]:
         """Matches the patterns in each tool's directory; one is missing if it means nothing in all of them."""
@@ -176,28 +210,37 @@ def _failed(error: object) -> StageFailure:
 
 def _whole_archives(content: bytes) -> List[str]:
     """The sandboxes that an input object names as files, without a member."""
+    addresses = [_address(file) for file in _files_in(content)]
+    return [unquote(address[address.index("/") :]) for address in addresses if "#" not in address and "/S3/" in address]
+
+
+def _companions(content: bytes) -> Dict[str, str]:
+    """The secondary files among the logical files of an input object, each with its primary."""
+    return {
+        logical_name(_address(second)): logical_name(_address(file))
+        for file in _files_in(content)
+        for second in file.get("secondaryFiles") or ()
+        if isinstance(second, dict) and is_logical(_address(second))
+    }
+
+
+def _address(file: Mapping[str, Any]) -> str:
+    return str(file.get("location") or file.get("path") or "")
+
+
+def _files_in(content: bytes) -> List[Dict[str, Any]]:
     try:
-        found = list(_files(json.loads(content)))
+        return list(_files(json.loads(content)))
     except (ValueError, RecursionError) as error:
         raise _failed("the input object cannot be read: %s" % error) from error
-    return [unquote(address[address.index("/") :]) for address in found if "#" not in address and "/S3/" in address]
 
 
-def _files(value: Any) -> Iterator[str]:
+def _files(value: Any) -> Iterator[Dict[str, Any]]:
     if isinstance(value, list):
         for item in value:
             yield from _files(item)
     elif isinstance(value, dict):
         if value.get("class") == "File":
-            yield str(value.get("location") or value.get("path") or "")
+            yield value
         for item in value.values():
             yield from _files(item)
-
-
-def _has_directory(outputs: Any) -> bool:
-    if isinstance(outputs, list):
-        return any(map(_has_directory, outputs))
-    if not isinstance(outputs, dict):
-        return False
-    is_ours = str(outputs.get("location") or "").startswith(OUTPUTS + "/")
-    return (outputs.get("class") == "Directory" and is_ours) or any(map(_has_directory, outputs.values()))

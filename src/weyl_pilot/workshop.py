@@ -24,6 +24,7 @@ from weyl_pilot.shares import Shares, own_cpus
 from weyl_pilot.shop import CwlTools, Shop
 from weyl_pilot.starts import Starts
 from weyl_pilot.uids import Uids
+from weyl_pilot.uploads import Uploads
 from weyl_pilot.watchdog import DISK_RESERVE_MB, Watchdog
 
 log = logging.getLogger("weyl_pilot.workshop")
@@ -45,6 +46,8 @@ class Told:
     """Makes what moves sandboxes, from the directory of its cache."""
     shelf: Optional[Shelf] = None
     """What has the archives of engines and commands, if they are not to be fetched."""
+    uploads: Optional[Uploads] = None
+    """What takes output data, if they are not to be stored from here."""
 
 
 class Workshop:
@@ -88,6 +91,7 @@ class Workshop:
         self.shop = Shop(
             server=told.server,
             sandboxes=told.sandboxes(self._private / "cache"),
+            uploads=told.uploads or Uploads(told.server, ends_at=told.ends_at),
             walls=walls,
             watchdog=self._watchdog,
             starts=self.starts,

@@ -10,17 +10,18 @@ import signal
 import threading
 import time
 from dataclasses import replace
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Union
 
-from weyl_pilot.archive import find_outputs, pack
+from weyl_pilot.carriage import Carriage
 from weyl_pilot.commands import Commands
 from weyl_pilot.connection import Refused, Unreachable
+from weyl_pilot.delivery import STORING, Delivery
+from weyl_pilot.errand import Errand, Halted
 from weyl_pilot.isolation import Cell, hand_over, prepare, write_token
-from weyl_pilot.manifest import BadOutputs
 from weyl_pilot.outbox import Outbox
-from weyl_pilot.outcome import Outcome, StageFailure, account, broken, short
+from weyl_pilot.outcome import Outcome, StageFailure, broken, short
 from weyl_pilot.payload import Payload, Result, Streams
-from weyl_pilot.programs import Leavings, Program
+from weyl_pilot.programs import Program
 from weyl_pilot.results import BAD, GOOD, RunResult, read_result
 from weyl_pilot.sandbox import SandboxFailure
 from weyl_pilot.shares import Share
@@ -36,7 +37,7 @@ KILL_GRACE_S = 10.0
 OUTPUT_PATIENCE_S = 3600.0
 HURRIED_PATIENCE_S = 20.0
 MEMORY_NEAR = 0.9
-APPLICATION, UPLOADING = "Application", "Uploading Output Sandbox"
+APPLICATION = "Application"
 # A command that runs after its job was made to end is not watched any more.
 COMMAND_PATIENCE_S = 60.0
 
@@ -49,8 +50,11 @@ class Wrapper:
         self._shop = shop
         self.cell = Cell.below(shop.jobs_dir / str(work.job_id))
         self.outbox = Outbox(shop.server, work.job_id, spool=shop.spool, on_command=self._obey)
-        self._program = (WorkflowRun if work.workflow is not None else Program)(work, shop, self.outbox)
+        self._errand = Errand()
+        kind = WorkflowRun if work.workflow is not None else Program
+        self._program = kind(work, shop, self.outbox, self._errand)
         self._commands = Commands(work.commands, shop)
+        self._delivery = Delivery(self._program, shop, self.outbox, self._commands)
         self._verdict: Optional[Verdict] = None
         self._payload: Optional[Payload] = None
         self._attended: Optional[Payload] = None
@@ -72,6 +76,7 @@ class Wrapper:
                 return
             self._verdict = verdict
             payload = self._attended
+        self._errand.halt()
         self.outbox.state(minor=verdict.minor, application=verdict.application)
         if payload is not None:
             is_time = verdict.error_class == "time"
@@ -159,8 +164,11 @@ class Wrapper:
             if shop.server.has_tokens:
                 write_token(cell, shop.server.job_token(work.job_id))
                 shop.server.watch_job_token(work.job_id, lambda text: write_token(cell, text))
-            command = self._program.set_up(cell, self._environment()["PATH"])
-            self._commands.bring(cell)
+            with self._carrying():
+                command = self._program.set_up(cell, self._environment()["PATH"])
+                self._commands.bring(cell)
+        except Halted as error:
+            raise StageFailure("Received Kill signal", "", error_class="user") from error
         except (SandboxFailure, Unreachable) as error:
             raise StageFailure("Failed Downloading InputSandbox", short(error), error_class="site") from error
         except Refused as error:
@@ -224,6 +232,13 @@ class Wrapper:
 
     def _attend(self, payload: Payload) -> Result:
         """Waits for its end, under the eye of the watchdog."""
+        self._watch(payload, lambda: self._program.tell(self.cell))
+        try:
+            return payload.wait()
+        finally:
+            self._shop.watchdog.remove(self.work.job_id)
+
+    def _watch(self, payload: Union[Payload, Carriage], look: Callable[[], None]) -> None:
         cell, shop = self.cell, self._shop
         shop.watchdog.add(
             Watched(
@@ -235,13 +250,9 @@ class Wrapper:
                 stop=self.stop,
                 mask=shop.mask,
                 ends_at=shop.ends_at,
-                look=lambda: self._program.tell(cell),
+                look=look,
             )
         )
-        try:
-            return payload.wait()
-        finally:
-            shop.watchdog.remove(self.work.job_id)
 
     def _judge(self, exit_code: int) -> Outcome:
         complaint = self._memory_complaint(exit_code) if exit_code else None
@@ -325,49 +336,29 @@ class Wrapper:
     # -- the end ----------------------------------------------------------------------------------------------------
 
     def _finally(self, outcome: Outcome) -> Outcome:
+        if outcome.is_good and self.work.output_data:
+            outcome = self._store(outcome)
         with self._stage("finally"):
+            with self._lock:
+                patience_s = HURRIED_PATIENCE_S if self._is_hurried else OUTPUT_PATIENCE_S
+            return self._delivery.send(self.cell, outcome, patience_s=patience_s, facts=self._stages_s)
+
+    def _store(self, outcome: Outcome) -> Outcome:
+        with self._stage("outputs"), self._carrying():
             try:
-                self._upload(outcome)
-            except (SandboxFailure, BadOutputs, Refused, Unreachable, OSError) as error:
-                log.error("job %d: the output sandbox is lost: %s", self.work.job_id, error)
-                self.outbox.parameters({"OutputSandboxProblem": short(error)})
-                if outcome.is_good:
-                    return Outcome("Failed", UPLOADING, short(error), "output_upload")
-        return outcome
+                return self._delivery.store(self.cell, self._errand)
+            except Halted:
+                return self._ruled(Outcome("Failed", STORING, "It was ended", "host"))
 
-    def _upload(self, outcome: Outcome) -> None:
-        """Uploads what the job listed and both standard streams, also after a failure: that is when they matter."""
-        if not self.cell.run.is_dir():
-            return
+    @contextlib.contextmanager
+    def _carrying(self) -> Iterator[None]:
+        """Tells the server that the job lives while its files are on their way."""
+        carriage = Carriage(self._errand, self._payload)
+        self._watch(carriage, lambda: None)
         try:
-            found = self._program.leavings(self.cell, outcome)
-        except BadOutputs as error:
-            lost = Outcome("Failed", UPLOADING, short(error), "output_upload")
-            self._deliver(self._program.with_streams(self.cell, lost, [], []), lost)
-            raise
-        self._deliver(found, outcome)
-
-    def _deliver(self, found: Leavings, outcome: Outcome) -> None:
-        if found.missing:
-            self.outbox.parameters({"OutputSandboxMissingFiles": ", ".join(found.missing)[:1000]})
-        logs, _ = find_outputs(self.cell.run, self._commands.logs())
-        names = [*found.names, *(name for name in logs if name not in found.names)]
-        extra = dict(found.extra)
-        if not outcome.is_good:
-            extra["weyl-wrapper.txt"] = account(outcome, self._stages_s, self._shop.facts)
-        if not names and not extra:
-            return
-        with self._lock:
-            patience_s = HURRIED_PATIENCE_S if self._is_hurried else OUTPUT_PATIENCE_S
-        tells_status = outcome.status is not None
-        if tells_status:
-            self.outbox.state(minor=UPLOADING)
-        content = pack(self.cell.run, names, extra=extra, owner=self.cell.uid)
-        pfn = self._shop.sandboxes.upload(self.work.job_id, content, patience_s=patience_s)
-        if found.manifest is not None:
-            self._shop.server.record_outputs(self.work.job_id, pfn, found.manifest, patience_s=patience_s)
-        if tells_status:
-            self.outbox.state(minor="Output Sandbox Uploaded")
+            yield
+        finally:
+            self._shop.watchdog.remove(self.work.job_id)
 
     def _report_end(self, outcome: Outcome) -> None:
         parameters: Dict[str, Any] = {"StageTimes(s)": dict(self._stages_s)}

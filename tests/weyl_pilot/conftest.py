@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.weyl_pilot.elements import Catalogue, Elements, running_elements
 from tests.weyl_pilot.stand_in import SECRET, StandIn, running_stand_in
 from weyl.pilots.archive import ARCHIVE_NAME, pilot_archive
 
@@ -19,6 +20,20 @@ def server() -> Iterator[StandIn]:
     """A server that remembers what the pilot said."""
     with running_stand_in() as state:
         yield state
+
+
+@pytest.fixture
+def elements() -> Iterator[Elements]:
+    """Storage that does what a test tells it."""
+    with running_elements() as state:
+        yield state
+
+
+@pytest.fixture
+def catalogue(server: StandIn, elements: Elements) -> Catalogue:
+    """A server that knows files in this storage."""
+    server.catalogue = Catalogue(elements)
+    return server.catalogue
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.infra import pace
 from tests.infra.waiting import NotSeenInTime
+from tests.weyl_pilot.elements import Catalogue
 
 SECRET = "weylp_k1_" + "s" * 43
 
@@ -65,6 +66,7 @@ class StandIn:
         self.objects: dict[str, bytes] = {}
         self.archives: dict[str, bytes] = {}
         """Engines, commands and bundles, by their hash."""
+        self.catalogue: Catalogue | None = None
         self.refuses_outputs = self.holds_outputs = False
         self.pilot: dict[str, Any] = {}
         self.log: list[str] = []
@@ -156,6 +158,10 @@ class StandIn:
             return 200, self.archives[known.group(1)]
         if path in ("/api/matcher/match", "/api/pilots/metadata") or path.startswith("/api/matcher/jobs/"):
             return self._pilot_route(path, token, document)
+        if self.catalogue is not None and token.startswith("job-token-"):
+            found = self.catalogue.answer(method, path, document)
+            if found is not None:
+                return found
         return self._job_route(path, query, token, document)
 
     def _token(self, path: str, document: dict[str, Any]) -> tuple[int, Any]:

@@ -5,17 +5,20 @@ import gzip
 import io
 import lzma
 import os
+import shutil
 import sys
 import tarfile
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from weyl_pilot import archive, payload
-from weyl_pilot.archive import BadArchive, TooLarge, pack, unpack
+from weyl_pilot.archive import BadArchive, pack, unpack
 from weyl_pilot.isolation import Cell, hand_over, prepare, write_token
+from weyl_pilot.spool import MEMORY_MAX, Spool, TooLarge
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -112,7 +115,7 @@ def test_a_second_name_of_somebody_elses_file_is_not_packed(directory: Path, tmp
     os.chown(directory / "own", 61234, 61234)
     os.link(secret, directory / "stolen")
     packed = pack(directory, ["own", "stolen"], owner=61234)
-    with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
+    with tarfile.open(fileobj=packed.open()) as tar:
         assert tar.getnames() == ["own"]
 
 
@@ -148,3 +151,27 @@ def test_the_directory_of_the_token_is_not_the_payloads_to_change(tmp_path: Path
     assert token.read_text() == "third"
     assert (token.stat().st_uid, token.stat().st_mode & 0o777) == (61234, 0o600)
     assert cell.run.stat().st_uid == 61234
+
+
+def test_packed_output_leaves_memory_where_there_is_a_disk_for_it(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = os.urandom(MB)
+    for place in (directory, None):
+        spool = Spool(place, bytes_max=32 * MB)
+        for _ in range(9):
+            spool.write(content)
+        for _ in range(2):
+            with spool.open() as stream:
+                assert isinstance(stream, io.BytesIO) is (place is None)
+                assert stream.read() == content * 9
+        assert (spool.size, spool.size > MEMORY_MAX) == (9 * MB, True)
+        spool.close()
+    # A full disk is when output matters: it stays in memory.
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=0))
+    spool = Spool(directory, bytes_max=32 * MB)
+    for _ in range(9):
+        spool.write(content)
+    with spool.open() as stream:
+        assert isinstance(stream, io.BytesIO)
+    spool.close()

@@ -16,8 +16,10 @@ from weyl_pilot.outcome import Outcome
 from weyl_pilot.sandbox import Sandboxes
 from weyl_pilot.server import Server
 from weyl_pilot.shares import Shares
+from weyl_pilot.spool import Spool
 from weyl_pilot.starts import Starts
 from weyl_pilot.uids import Lease, Uids
+from weyl_pilot.uploads import Uploads
 from weyl_pilot.watchdog import Watchdog
 from weyl_pilot.work import Work
 from weyl_pilot.wrapper import Shop, Wrapper
@@ -28,7 +30,7 @@ UID = 69_990
 class BrokenSandboxes(Sandboxes):
     """Sandboxes with a bug."""
 
-    def upload(self, job_id: int, content: bytes, *, patience_s: float) -> str:
+    def upload(self, job_id: int, packed: Spool, *, patience_s: float) -> str:
         """Raise what nobody expects."""
         raise RuntimeError("an upload with a bug")
 
@@ -47,6 +49,7 @@ def shop(directory: Path, server: Server | None = None) -> Shop:
     return Shop(
         server=door,
         sandboxes=BrokenSandboxes(door, directory),
+        uploads=Uploads(door, ends_at=float("inf")),
         walls=Walls(level="clean", pilot_dir=directory),
         watchdog=Watchdog(60),
         starts=Starts(directory),

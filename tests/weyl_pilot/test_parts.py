@@ -119,7 +119,7 @@ def test_a_packed_directory_keeps_inner_links_only(tmp_path: Path) -> None:
     (tmp_path / "d" / "inner").symlink_to("file")
     (tmp_path / "d" / "outer").symlink_to("/etc/passwd")
     os.mkfifo(tmp_path / "d" / "pipe")
-    with tarfile.open(fileobj=io.BytesIO(pack(tmp_path, ["d"], extra={"note": b"n"}))) as tar:
+    with tarfile.open(fileobj=pack(tmp_path, ["d"], extra={"note": b"n"}).open()) as tar:
         assert sorted(tar.getnames()) == ["d", "d/file", "d/inner", "note"]
 
 

@@ -20,11 +20,13 @@ from weyl_pilot.bundle import REPORTS, Journal
 from weyl_pilot.isolation import Walls
 from weyl_pilot.sandbox import Sandboxes
 from weyl_pilot.shares import Shares
+from weyl_pilot.shop import Shop
 from weyl_pilot.starts import Starts
 from weyl_pilot.uids import LOCK_DIRECTORY, NoFreeUid, Uids
+from weyl_pilot.uploads import Uploads
 from weyl_pilot.watchdog import Watchdog
 from weyl_pilot.work import Work
-from weyl_pilot.wrapper import Shop, Wrapper
+from weyl_pilot.wrapper import Wrapper
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 # Nobody on this machine has them, nor do payloads.
@@ -36,6 +38,7 @@ SYSTEM_PYTHON = shutil.which("python3", path="/usr/bin:/bin") or sys.executable
 KILLED_PILOT = """
 import subprocess, sys, time
 from pathlib import Path
+from weyl_pilot.shop import Shop
 from weyl_pilot.starts import Starts
 from weyl_pilot.uids import Uids
 lease = Uids([int(sys.argv[1])], [sys.argv[2]]).lease(Path("/nowhere"))
@@ -227,6 +230,7 @@ def test_a_job_goes_back_with_an_error_of_the_host_where_no_user_is_free(tmp_pat
     shop = Shop(
         server=journal,
         sandboxes=Sandboxes(journal, tmp_path),
+        uploads=Uploads(journal, ends_at=float("inf")),
         walls=Walls(level="user", pilot_dir=tmp_path, is_root=True),
         watchdog=Watchdog(60),
         starts=Starts(tmp_path),

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.weyl_pilot.conftest import Start, finish
+from tests.weyl_pilot.elements import Catalogue
 from tests.weyl_pilot.stand_in import Job, StandIn
 from tests.weyl_pilot.test_jobs import old_pythons
 from weyl_pilot.engine import TAG
@@ -89,6 +90,53 @@ def test_a_workflow_runs_and_its_outputs_are_recorded(server: StandIn, start: St
     }
     assert job.parameters["OutputSandboxMissingFiles"] == "*.none"
     assert b"said" in output["std.err"]
+
+
+LOGICAL = """
+cwlVersion: v1.2
+class: CommandLineTool
+inputs:
+  events: {type: File, secondaryFiles: [.idx], inputBinding: {}}
+  same: File
+outputs:
+  kept: {type: File, outputBinding: {glob: kept.txt}}
+  tree: {type: Directory, outputBinding: {glob: tree}}
+  here: stdout
+  passed: {type: File, outputBinding: {outputEval: $(inputs.same)}}
+stdout: here.txt
+baseCommand: [sh, -c, 'mkdir tree; cat "$0" "$0.idx" >kept.txt; echo x >tree/x; echo here']
+"""
+
+
+@pytest.mark.usefixtures("engine")
+def test_logical_files_come_as_paths_and_outputs_are_kept_by_their_logical_names(
+    server: StandIn, start: Start, catalogue: Catalogue
+) -> None:
+    for lfn in ("/vo/run1/a.root", "/vo/run1/a.root.idx", "/vo/run2/a.root"):
+        catalogue.add(lfn, lfn.encode())
+    second = {"class": "File", "location": "LFN:/vo/run1/a.root.idx"}
+    inputs = {
+        "events": {"class": "File", "location": "LFN:/vo/run1/a.root", "secondaryFiles": [second]},
+        "same": {"class": "File", "path": "lfn:/vo/run2/a.root"},
+    }
+    lfns = ["LFN:/vo/run1/a.root", "LFN:/vo/run2/a.root", "LFN:/vo/run1/a.root.idx"]
+    job = _add(server, LOGICAL, inputs, input_data=lfns, wants_inputs=True, output_data=["kept", "tree"])
+    finish(start(), 300)
+    assert (job.last("Status"), job.last("MinorStatus")) == ("Done", "Execution Complete"), job.states
+    assert catalogue.registered == {
+        "/vo/out/kept.txt": b"/vo/run1/a.root/vo/run1/a.root.idx",
+        "/vo/out/tree/x": b"x\n",
+    }
+    assert {file["output"] for file in catalogue.said[0]["files"]} == {"kept", "tree"}
+    [body] = job.manifests
+    outputs = body["manifest"]["outputs"]
+    assert outputs["kept"]["location"] == "LFN:/vo/out/kept.txt"
+    assert outputs["tree"]["location"] == "LFN:/vo/out/tree"
+    assert outputs["here"]["location"] == "outputs/here.txt"
+    assert outputs["passed"]["location"] == "lfn:/vo/run2/a.root"
+    files = {file["output"]: file for file in body["manifest"]["files"]}
+    assert (files["kept"]["lfn"], files["kept"]["se"], "path" in files["kept"]) == ("/vo/out/kept.txt", "NEAR", False)
+    assert set(server.output(1)) == {"outputs/here.txt", "manifest.json", "std.err"}
 
 
 @pytest.mark.usefixtures("engine")
@@ -251,10 +299,10 @@ def test_an_archive_is_fetched_once_and_read_only(server: StandIn, start: Start,
     assert len(bundles) == 1
 
 
-@pytest.mark.parametrize("trouble", ["does not work here", pytest.param("has sha256", marks=pytest.mark.long)])
+@pytest.mark.parametrize("trouble", ["does not work here", pytest.param("cannot be fetched", marks=pytest.mark.long)])
 def test_an_archive_that_is_no_good_takes_the_tag_away(server: StandIn, start: Start, trouble: str) -> None:
     archive = _offer_archive(server, FAILS)
-    if trouble == "has sha256":
+    if trouble == "cannot be fetched":
         server.archives[archive["sha256"]] = _packed(RUNS)
     job = _add(server, FAILING, {})
     log = finish(start("--empty-max", "2", "--slots", "1"))

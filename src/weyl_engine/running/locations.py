@@ -1,4 +1,4 @@
-"""Where the files of an input object are: sandbox addresses become paths, and paths become addresses again."""
+"""Where the files of an input object are: addresses become paths, and paths become addresses again."""
 
 import os
 import re
@@ -13,6 +13,7 @@ from weyl_engine.running.workplace import Unpacked, Workplace
 
 CLASSES = ("File", "Directory")
 _SANDBOX = re.compile(r"(?:sandbox:|SB:[^|]*\|)(/[^#]*)(?:#(.*))?", re.IGNORECASE | re.DOTALL)
+_LOGICAL = re.compile(r"lfn:(/[^#]*)", re.IGNORECASE | re.DOTALL)
 # What may stand in the fragment of an address as it is (RFC 3986), without the percent sign.
 FRAGMENT_SAFE = "/:@!$&'()*+,;=?~"
 
@@ -31,7 +32,7 @@ class Locations:
         """Addresses that stay as they are, with the reason."""
 
     def resolved(self, value: Any) -> Any:
-        """Return the input object with paths in the place of sandbox addresses; everything else stays as it is."""
+        """Return the input object with paths in the place of addresses; everything else stays as it is."""
         if isinstance(value, list):
             return [self.resolved(item) for item in value]
         if not isinstance(value, dict):
@@ -57,20 +58,35 @@ class Locations:
 
     def _locate(self, found: dict[str, Any]) -> None:
         address = found.get("location") or found.get("path")
-        match = _SANDBOX.fullmatch(address) if isinstance(address, str) else None
-        if match is None:
+        if not isinstance(address, str):
             return
+        if logical := _LOGICAL.fullmatch(address):
+            self._locate_logical(found, logical.group(1), address)
+        elif match := _SANDBOX.fullmatch(address):
+            self._locate_member(found, match, address)
+
+    def _locate_logical(self, found: dict[str, Any], lfn: str, address: str) -> None:
+        path = self._place.data.get(lfn)
+        if path is None:
+            self.missing.append(f"{address}: this file was not brought with the job")
+            return
+        self._place_at(found, path, address, basename=path.name)
+
+    def _locate_member(self, found: dict[str, Any], match: re.Match[str], address: str) -> None:
         name, member = match.group(1), unquote(match.group(2) or "")
         sandbox = self._place.sandboxes.get(unquote(name)) or self._place.sandboxes.get(name)
         if sandbox is None:
             # An input that the process does not declare brings none: cwltool complains if somebody reads it.
             self.missing.append(f"{address}: this sandbox was not brought with the job")
             return
-        path = _path_of(found, sandbox, member, address=str(address))
+        path = _path_of(found, sandbox, member, address=address)
+        self._place_at(found, path, address, basename=_basename(name, member))
+
+    def _place_at(self, found: dict[str, Any], path: Path, address: str, *, basename: str) -> None:
         found.pop("path", None)
         found["location"] = file_uri(str(path))
-        found.setdefault("basename", _basename(name, member))
-        self._addresses[str(path)] = str(address)
+        found.setdefault("basename", basename)
+        self._addresses[str(path)] = address
 
 
 def _path_of(found: Mapping[str, Any], sandbox: Unpacked, member: str, *, address: str) -> Path:

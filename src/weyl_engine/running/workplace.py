@@ -29,6 +29,8 @@ class Workplace:
     fragment: str | None
     sandboxes: dict[str, Unpacked] = field(default_factory=dict)
     """By the part of a sandbox's name that begins with a slash."""
+    data: dict[str, Path] = field(default_factory=dict)
+    """Files of the catalogue that the wrapper has brought, by their logical names."""
     cores: int = 1
     ram_mb: int = 0
     """Memory of the allocation in MiB; 0: unknown."""
@@ -45,6 +47,7 @@ class Workplace:
             entry=str(document["entry"]),
             fragment=document.get("fragment") or None,
             sandboxes=sandboxes,
+            data={str(lfn): base / path for lfn, path in (document.get("data") or {}).items()},
             cores=max(1, int(document.get("cores") or 1)),
             ram_mb=int(document.get("ram_mb") or 0),
             gpus=int(document.get("gpus") or 0),
@@ -63,7 +66,7 @@ class Workplace:
 
     @property
     def inputs(self) -> Path:
-        """The unpacked input sandboxes."""
+        """The unpacked input sandboxes, and the files of the catalogue."""
         return self.base / "in"
 
     @property

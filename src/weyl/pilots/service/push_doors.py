@@ -16,6 +16,7 @@ from weyl.pilots.service.yard import Yard
 from weyl_pilot.connection import Connections, Refused, Unreachable
 from weyl_pilot.sandbox import Sandboxes, SandboxFailure
 from weyl_pilot.server import Server
+from weyl_pilot.spool import Spool
 
 PATIENCE_S = 20.0
 TRANSFER_PATIENCE_S = 60.0
@@ -74,9 +75,7 @@ class Door:
 
     async def upload(self, job_id: int, content: bytes) -> str:
         """Store a job's output sandbox and return its name; saying it twice is not an error."""
-        with TemporaryDirectory() as cache:
-            sandboxes = Sandboxes(self.server, Path(cache))
-            return await asyncio.to_thread(sandboxes.upload, job_id, content, patience_s=TRANSFER_PATIENCE_S)
+        return await asyncio.to_thread(self._upload, job_id, content)
 
     async def record(self, job_id: int, pfn: str, manifest: Mapping[str, Any]) -> None:
         """Store what a workflow has put out; raises `SandboxFailure` for what the server will never have."""
@@ -90,6 +89,13 @@ class Door:
     async def log(self, number: int, content: bytes) -> None:
         """Keep what a wrapper wrote, as a piece of this pilot's log."""
         await asyncio.to_thread(self.server.send_log, number, content, patience_s=PATIENCE_S)
+
+    def _upload(self, job_id: int, content: bytes) -> str:
+        spool = Spool(None, bytes_max=len(content))
+        spool.write(content)
+        with TemporaryDirectory() as cache:
+            sandboxes = Sandboxes(self.server, Path(cache))
+            return sandboxes.upload(job_id, spool, patience_s=TRANSFER_PATIENCE_S)
 
     def _fetch(self, job_id: int, pfns: Sequence[str]) -> dict[str, bytes]:
         found = {}
