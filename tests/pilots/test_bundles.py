@@ -99,7 +99,7 @@ def test_a_job_asks_for_its_allocation_and_no_more_than_the_queue_has() -> None:
 
 
 def test_a_bundle_holds_no_token() -> None:
-    document = json.loads(bundles.bundle_of({"job_id": 1}, stamp="a", inputs=["input-0.tar.bz2"], options={}))
+    document = json.loads(bundles.bundle_of({"job_id": 1}, stamp="a", inputs=["input-0.tar.bz2"], options={}, data={}))
     assert document == {"stamp": "a", "job": {"job_id": 1}, "inputs": ["input-0.tar.bz2"], "options": {}}
 
 

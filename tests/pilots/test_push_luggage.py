@@ -15,6 +15,7 @@ from weyl.pilots import bundles
 from weyl.pilots.bundles import OUTPUT
 from weyl.pilots.need import QueueKey, Target, pushed_offer
 from weyl.pilots.queries.push import PushedJob
+from weyl.pilots.service.push_data import Carried
 from weyl.pilots.service.push_doors import Door, Refused, SandboxFailure
 from weyl.pilots.service.push_luggage import bring_home, in_common, of_one
 from weyl.pilots.service.yard import YARD
@@ -66,7 +67,7 @@ def good(*, is_good: bool = True) -> bundles.Journal:
 async def test_what_a_workflow_has_put_out_is_recorded_with_its_sandbox() -> None:
     server = Remembering()
     output = output_of(("manifest.json", json.dumps(MANIFEST).encode()), ("outputs/x", b"1"))
-    await bring_home(Door(server, {}), a_row(a_workflow_job()), {OUTPUT: output}, good())
+    await bring_home(Door(server, {}), a_row(a_workflow_job()), {OUTPUT: output}, good(), places={})
     assert server.stored == ["SB:SandboxSE|/S3/x", ("SB:SandboxSE|/S3/x", MANIFEST)]
 
 
@@ -74,23 +75,23 @@ async def test_what_a_workflow_has_put_out_is_recorded_with_its_sandbox() -> Non
 async def test_a_workflow_that_ends_well_and_tells_of_no_outputs_is_not_good(files: dict[str, bytes | None]) -> None:
     door, row = Door(Remembering(), {}), a_row(a_workflow_job())
     with pytest.raises(SandboxFailure, match=r"what its workflow has put out|larger than"):
-        await bring_home(door, row, files, good())
+        await bring_home(door, row, files, good(), places={})
     if OUTPUT not in files or files[OUTPUT]:
-        await bring_home(door, row, files, good(is_good=False))
-        await bring_home(door, a_row({"job_id": 7, "work": {}}), files, good())
+        await bring_home(door, row, files, good(is_good=False), places={})
+        await bring_home(door, a_row({"job_id": 7, "work": {}}), files, good(), places={})
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
 async def test_outputs_that_the_server_will_never_have_fail_the_job(status: int) -> None:
     output = output_of(("manifest.json", json.dumps(MANIFEST).encode()))
     with pytest.raises(SandboxFailure, match="what it has put out is refused: no"):
-        await bring_home(Door(Remembering(status), {}), a_row(a_workflow_job()), {OUTPUT: output}, good())
+        await bring_home(Door(Remembering(status), {}), a_row(a_workflow_job()), {OUTPUT: output}, good(), places={})
 
 
 async def test_a_job_that_is_not_ours_any_more_is_no_fault_of_its_outputs() -> None:
     output = output_of(("manifest.json", json.dumps(MANIFEST).encode()))
     with pytest.raises(Refused):
-        await bring_home(Door(Remembering(403), {}), a_row(a_workflow_job()), {OUTPUT: output}, good())
+        await bring_home(Door(Remembering(403), {}), a_row(a_workflow_job()), {OUTPUT: output}, good(), places={})
 
 
 # -- there -------------------------------------------------------------------------------------------------------------
@@ -110,14 +111,14 @@ async def test_document_and_engine_travel_once_and_the_input_object_with_its_job
     assert set(luggage.files) == {"workflow.tar", f"{engine['sha256']}.tar.gz"}
     assert luggage.files["workflow.tar"] == f"{BUNDLE} for 7".encode()
     assert luggage.options == {"engines": [engine]}
-    assert await of_one(door, demand, a_row(a_workflow_job())) == {"inputs.json": b'{"x": 1.0E5}'}
+    assert await of_one(door, demand, a_row(a_workflow_job())) == Carried({"inputs.json": b'{"x": 1.0E5}'})
     # an engine that is there already is not sent
     named = await in_common(yard, door, a_target(Engine="/cvmfs/weyl/engine"), demand, 7)
     assert (set(named.files), named.options) == ({"workflow.tar"}, {})
     # a program needs none of it
     plain = bundles.demand_of({"job_id": 7, "work": {}}, memory_mb=None, wall_s=3600)
     assert await in_common(yard, door, a_target(), plain, 7) == replace(named, files={})
-    assert await of_one(door, plain, a_row({"work": {}})) == {}
+    assert await of_one(door, plain, a_row({"work": {}})) == Carried()
 
 
 async def test_a_command_that_the_worker_does_not_have_fails_the_job(application: Application) -> None:

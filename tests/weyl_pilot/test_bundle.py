@@ -1,5 +1,6 @@
 """The wrapper where there is no network: a bundle in, reports and a packed output out, by the program as it is sent."""
 
+import hashlib
 import io
 import json
 import os
@@ -15,6 +16,7 @@ import pytest
 from tests.infra.waiting import await_that
 from tests.weyl_pilot.test_shares import needs_memory_groups
 from weyl.pilots.archive import ARCHIVE_NAME, pilot_archive
+from weyl.pilots.output_data import read_output_data
 
 TIMEOUT_S = 120
 
@@ -26,7 +28,16 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _bundle(place: Path, command: str, *, has_network: bool = False, gpus: int = 0, **limits: Any) -> list[str]:
+def _bundle(
+    place: Path,
+    command: str,
+    *,
+    has_network: bool = False,
+    gpus: int = 0,
+    more: dict[str, Any] | None = None,
+    data: dict[str, Any] | None = None,
+    **limits: Any,
+) -> list[str]:
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:bz2") as tar:
         entry = tarfile.TarInfo("input.txt")
@@ -39,10 +50,11 @@ def _bundle(place: Path, command: str, *, has_network: bool = False, gpus: int =
         "std_output": "std.out",
         "input_sandbox": ["SB:X|/S3/x"],
         "output_sandbox": ["std.out", "result.txt"],
+        **(more or {}),
     }
     job = {"job_id": 7, "allocated": {"cores": 1, "gpus": gpus}, "limits": {"wall_s": 600, **limits}, "work": work}
     (place / "bundle.json").write_text(
-        json.dumps({"stamp": "a" * 32, "job": job, "inputs": ["input-0.tar.bz2"], "options": {}})
+        json.dumps({"stamp": "a" * 32, "job": job, "inputs": ["input-0.tar.bz2"], "options": {}, "data": data or {}})
     )
     options = [
         "--bundle",
@@ -73,6 +85,34 @@ def _reports(place: Path) -> tuple[list[dict[str, str]], dict[str, Any]]:
 def _output(place: Path) -> dict[str, bytes]:
     with tarfile.open(place / "output.tar.bz2") as tar:
         return {member.name: tar.extractfile(member).read() for member in tar if member.isfile()}  # type: ignore[union-attr]
+
+
+def test_files_of_the_catalogue_travel_beside_the_bundle_both_ways(place: Path) -> None:
+    (place / "data-0").write_bytes(b"event")
+    data = {"/vo/a": {"file": "data-0", "size": 5, "checksums": {"sha256": hashlib.sha256(b"event").hexdigest()}}}
+    more = {"input_data": ["LFN:/vo/a"], "wants_inputs": True, "output_data": ["made"], "wants_outputs": True}
+    command = _bundle(place, "cp a made; cat input_data.json", more=more, data=data)
+    subprocess.run(command, cwd=place, timeout=TIMEOUT_S, check=True)
+    states, _ = _reports(place)
+    minors = [state["MinorStatus"] for state in states if "MinorStatus" in state]
+    assert (states[-1].get("Status"), minors[-4:]) == (
+        "Done",
+        ["Uploading Outputs", "Uploading Output Sandbox", "Output Sandbox Uploaded", "Execution Complete"],
+    )
+    content = (place / "output-data.tar").read_bytes()
+    [(product, offset)] = read_output_data(content)
+    assert (product.name, content[offset : offset + product.size]) == ("made", b"event")
+    assert json.loads(_output(place)["std.out"]) == {"/vo/a": "a"}
+
+
+def test_more_output_data_than_is_carried_fail_the_job_clearly(place: Path) -> None:
+    more = {"output_data": ["made"]}
+    command = _bundle(place, "truncate -s 101M made", more=more)
+    subprocess.run(command, cwd=place, timeout=TIMEOUT_S, check=True)
+    states, parameters = _reports(place)
+    assert (states[-1]["Status"], states[-1]["ErrorClass"]) == ("Failed", "output_upload")
+    assert "101 MiB: from a node without a network no more than 100 MiB" in parameters["OutputDataProblem"]
+    assert not (place / "output-data.tar").exists()
 
 
 def test_a_job_runs_and_leaves_everything_as_files(place: Path) -> None:

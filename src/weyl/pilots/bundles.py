@@ -17,12 +17,13 @@ from weyl.pilots.compute_elements.driver import CEStatus
 
 BUNDLE, REPORTS, HEARTBEAT, OUTPUT = "bundle.json", "reports.jsonl", "heartbeat.json", "output.tar.bz2"
 WORKFLOW, INPUT_OBJECT, MANIFEST = "workflow.tar", "inputs.json", "manifest.json"
+OUTPUT_DATA, LISTING = "output-data.tar", "outputs.json"
 """The names by which the program on the node knows its files."""
 
 WALL_MARGIN_S = 900
 MEMORY_MARGIN_MB = 256
 HEADERS_BYTES_MAX = 1 << 16
-UPLOADING = "Uploading Output Sandbox"
+UPLOADING, STORING, PENDING = "Uploading Output Sandbox", "Uploading Outputs", "Pending Requests"
 FINAL = frozenset({"Done", "Failed", "Completed"})
 SOURCE = "JobWrapper"
 
@@ -40,6 +41,8 @@ class Demand(NamedTuple):
     """The bundle of the workflow that they run."""
     archives: tuple[str, ...] = ()
     """Digests of the files of the commands around them."""
+    has_data: bool = False
+    """Whether files of the catalogue travel with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +64,9 @@ class Journal:
         return any(state.get("Status") in FINAL for state in self.states.values())
 
     def before_upload(self) -> "Journal":
-        """Return the states that hold whatever becomes of the output; parameters come with the rest."""
-        at = next((at for at, state in sorted(self.states.items()) if state.get("MinorStatus") == UPLOADING), None)
+        """Return the states that hold whatever becomes of the outputs; parameters come with the rest."""
+        carried = (STORING, UPLOADING)
+        at = next((at for at, state in sorted(self.states.items()) if state.get("MinorStatus") in carried), None)
         final = next((at for at, state in sorted(self.states.items()) if state.get("Status") in FINAL), None)
         limit = min((time for time in (at, final) if time is not None), default="9")
         return Journal({at: state for at, state in self.states.items() if at < limit}, {}, self.lines)
@@ -102,6 +106,7 @@ def demand_of(job: Mapping[str, Any], *, memory_mb: int | None, wall_s: int) -> 
         inputs=tuple(pfn for pfn in work.get("input_sandbox") or () if "/S3/" in pfn),
         workflow=(work.get("workflow") or {}).get("bundle"),
         archives=tuple(sorted({command["archive"]["sha256"] for command in work.get("commands") or ()})),
+        has_data=bool(work.get("wants_inputs")),
     )
 
 
@@ -110,9 +115,23 @@ def runs_workflow(job: Mapping[str, Any]) -> bool:
     return bool((job.get("work") or {}).get("workflow"))
 
 
-def bundle_of(job: Mapping[str, Any], *, stamp: str, inputs: Sequence[str], options: Mapping[str, Any]) -> bytes:
-    """Return the document by which a node runs a job."""
-    return json.dumps({"stamp": stamp, "job": dict(job), "inputs": list(inputs), "options": dict(options)})
+def wants_outputs(job: Mapping[str, Any]) -> bool:
+    """Tell whether a matched job is done only when its output data are registered."""
+    work = job.get("work") or {}
+    return bool(work.get("output_data")) and bool(work.get("wants_outputs", True))
+
+
+def bundle_of(
+    job: Mapping[str, Any],
+    *,
+    stamp: str,
+    inputs: Sequence[str],
+    options: Mapping[str, Any],
+    data: Mapping[str, Mapping[str, Any]],
+) -> bytes:
+    """Return the document by which a node runs a job; `data` says in which file each of the catalogue's travels."""
+    said = {"stamp": stamp, "job": dict(job), "inputs": list(inputs), "options": dict(options)}
+    return json.dumps(said | ({"data": dict(data)} if data else {}))
 
 
 def read_journal(content: bytes | None, *, shift_s: float = 0.0) -> Journal:
@@ -184,16 +203,24 @@ def lost(status: CEStatus, *, now: datetime) -> dict[str, dict[str, str]]:
     return _failed(minor, f"Its computing element says: {detail}", error_class, now)
 
 
-def upload_failed(journal: Journal, reason: str, *, now: datetime) -> dict[str, dict[str, str]]:
+def upload_failed(journal: Journal, reason: str, *, now: datetime, minor: str = UPLOADING) -> dict[str, dict[str, str]]:
     """Return the last report of a job whose output could not be stored: what failed before stays as it was."""
     ends = {at: state for at, state in journal.states.items() if state.get("Status") in FINAL}
     if any(state.get("Status") == "Failed" for state in ends.values()):
         return {at: dict(state) for at, state in ends.items()}
-    return _failed(UPLOADING, reason, "output_upload", now)
+    return _failed(minor, reason, "output_upload", now)
 
 
-def input_failed(reason: str, *, now: datetime) -> dict[str, dict[str, str]]:
+def still_verified(states: Mapping[str, Mapping[str, str]]) -> dict[str, Mapping[str, str]]:
+    """Return states in which a job is not Done but Completed: its output data are still compared."""
+    completed = {"Status": "Completed", "MinorStatus": PENDING}
+    return {at: {**state, **completed} if state.get("Status") == "Done" else state for at, state in states.items()}
+
+
+def input_failed(reason: str, *, now: datetime, of_data: bool = False) -> dict[str, dict[str, str]]:
     """Return the report of a job whose input could not be had."""
+    if of_data:
+        return _failed("Input Data Not Available", reason, "input_data", now)
     return _failed("Failed Downloading InputSandbox", reason, "site", now)
 
 

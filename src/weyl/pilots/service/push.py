@@ -29,6 +29,7 @@ from weyl.pilots.launch import bundle_spec
 from weyl.pilots.need import QueueKey, Target, pushed_offer
 from weyl.pilots.queries import push as queries
 from weyl.pilots.queries.submission import insert_pilots, set_failures, settle_pilots
+from weyl.pilots.service.push_data import DataFault
 from weyl.pilots.service.push_doors import DOOR_FAULTS, Doors, SandboxFailure
 from weyl.pilots.service.push_luggage import Luggage, in_common, of_one
 from weyl.pilots.service.registry import let_jobs_go
@@ -41,6 +42,8 @@ log = structlog.get_logger(__name__)
 COUNT_MAX = 1_000
 WORKFLOWS_AT_ONCE = 100
 """Jobs of workflows that are sent together: the input object of each may have a megabyte."""
+DATA_AT_ONCE = 1
+"""Jobs with input data: of each as much is in memory as can be carried."""
 INPUT_FAULTS = (SandboxFailure, ValueError, *DOOR_FAULTS)
 NOT_SENT = "Job stalled: pilot not running"
 
@@ -96,6 +99,7 @@ async def send(pushing: Pushing, target: Target, rows: Sequence[queries.PushedJo
         alike[demand].append(row)
     for demand, group in alike.items():
         size = len(group) if demand.workflow is None else WORKFLOWS_AT_ONCE
+        size = DATA_AT_ONCE if demand.has_data else size
         for first in range(0, len(group), size):
             await _send_alike(pushing, target, demand, group[first : first + size], config=config)
 
@@ -214,21 +218,26 @@ async def _copies(
         door = await pushing.doors.open(key, row.pilot_stamp)
         try:
             own = await of_one(door, demand, row)
+        except DataFault as error:
+            await _fail(pushing, key, row, str(error), of_data=True)
+            continue
         except INPUT_FAULTS as error:
             await _fail(pushing, key, row, f"Its input could not be had: {error}")
             continue
         options = {**door.options, **luggage.options}
-        document = bundles.bundle_of(row.job, stamp=row.pilot_stamp, inputs=luggage.inputs, options=options)
-        made.append((row, Copy(stamp=row.stamp, secrets={BUNDLE: document, **own})))
+        document = bundles.bundle_of(
+            row.job, stamp=row.pilot_stamp, inputs=luggage.inputs, options=options, data=own.data
+        )
+        made.append((row, Copy(stamp=row.stamp, secrets={BUNDLE: document, **own.files})))
     return made
 
 
-async def _fail(pushing: Pushing, key: QueueKey, row: queries.PushedJob, reason: str) -> None:
+async def _fail(pushing: Pushing, key: QueueKey, row: queries.PushedJob, reason: str, *, of_data: bool = False) -> None:
     """Report that a job cannot begin; whether it may try again elsewhere is decided by the class of the error."""
     log.warning("push.no_input", job=row.job_id, error=reason)
     door, now = await pushing.doors.open(key, row.pilot_stamp), utcnow()
     with suppress(*DOOR_FAULTS):
-        await door.tell(row.job_id, bundles.input_failed(reason, now=now), {})
+        await door.tell(row.job_id, bundles.input_failed(reason, now=now, of_data=of_data), {})
         async with pushing.yard.db.transaction() as tx:
             await queries.change_jobs(tx, {row.stamp: {"closed_at": now, "reason": reason}})
 

@@ -1,15 +1,17 @@
 """What travels to nodes without a network beside the bundle of each job, and what comes back from there."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from weyl.pilots.bundles import INPUT_OBJECT, OUTPUT, WORKFLOW, Demand, Journal, manifest_in, runs_workflow
 from weyl.pilots.need import Target
 from weyl.pilots.queries.push import PushedJob
+from weyl.pilots.service.push_data import Carried, fetch_data
 from weyl.pilots.service.push_doors import Door, SandboxFailure
 from weyl.pilots.service.yard import Yard
 from weyl.pilots.tarballs import SUFFIX
+from weyl_pilot.manifest import placed
 
 OUTPUT_BYTES_MAX = 100 << 20
 
@@ -39,22 +41,43 @@ async def in_common(yard: Yard, door: Door, target: Target, demand: Demand, job_
     return Luggage(files, inputs, {"engines": [each.engine.told() for each in engines]})
 
 
-async def of_one(door: Door, demand: Demand, row: PushedJob) -> dict[str, bytes]:
-    """Return what only one job has, by name; raises what the door does."""
-    return {} if demand.workflow is None else {INPUT_OBJECT: await door.input_object(row.job_id)}
+async def of_one(door: Door, demand: Demand, row: PushedJob) -> Carried:
+    """Return what only one job has; raises `DataFault`, or what the door does."""
+    carried = await fetch_data(door, row) if demand.has_data else Carried()
+    if demand.workflow is None:
+        return carried
+    return replace(carried, files={**carried.files, INPUT_OBJECT: await door.input_object(row.job_id)})
 
 
-async def bring_home(door: Door, row: PushedJob, files: Mapping[str, bytes | None], journal: Journal) -> None:
-    """Store a job's output, and what its workflow has put out; raises `SandboxFailure`, also for a good job without."""
+async def bring_home(
+    door: Door,
+    row: PushedJob,
+    files: Mapping[str, bytes | None],
+    journal: Journal,
+    *,
+    places: Mapping[str, Mapping[str, str]],
+) -> None:
+    """Store a job's output, and what its workflow has put out; raises `SandboxFailure`, also for a good job without.
+
+    `places` is where its output data are by now.
+    """
     content, manifest = files.get(OUTPUT), None
     if OUTPUT in files and content is None:
         raise SandboxFailure(f"its output is larger than {OUTPUT_BYTES_MAX >> 20} MiB")
     if content is not None:
         pfn = await door.upload(row.job_id, content)
         if runs_workflow(row.job) and (manifest := manifest_in(content)) is not None:
-            await door.record(row.job_id, pfn, manifest)
+            await door.record(row.job_id, pfn, _placed(manifest, places))
     if manifest is None and journal.is_good and runs_workflow(row.job):
         raise SandboxFailure("nothing in its output tells what its workflow has put out")
+
+
+def _placed(manifest: dict[str, Any], places: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """Return a manifest, which the node has written, with logical names for what is kept by these."""
+    try:
+        return placed(manifest, places) if places else manifest
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise SandboxFailure("what its workflow has put out makes no sense") from error
 
 
 def _files_of_command(yard: Yard, sha256: str) -> bytes:

@@ -13,16 +13,18 @@ from weyl.jobs.states import ACTIVE
 from weyl.kit.clock import utcnow
 from weyl.kit.db import is_unavailable
 from weyl.pilots import bundles
-from weyl.pilots.bundles import HEARTBEAT, OUTPUT, REPORTS, Journal
+from weyl.pilots.bundles import HEARTBEAT, OUTPUT, OUTPUT_DATA, REPORTS, Journal
 from weyl.pilots.compute_elements.driver import CEState, CEStatus, job_name
 from weyl.pilots.errors import ComputingElementFailed
 from weyl.pilots.need import QueueKey
+from weyl.pilots.output_data import ARCHIVE_BYTES_MAX
 from weyl.pilots.queries import push as queries
 from weyl.pilots.queries.submission import settle_pilots
 from weyl.pilots.service.guarded import GuardedElement
 from weyl.pilots.service.planning import ORPHANED_AFTER
 from weyl.pilots.service.polling import LOCAL_EVERY, UNKNOWN_FOR
 from weyl.pilots.service.push import Pushing, give_up, let_go, send
+from weyl.pilots.service.push_data import REGISTERED, NotStored, store_data
 from weyl.pilots.service.push_doors import DOOR_FAULTS, Door, Refused, SandboxFailure, Unreachable
 from weyl.pilots.service.push_luggage import OUTPUT_BYTES_MAX, bring_home
 from weyl.pilots.service.submission import find_target
@@ -33,6 +35,9 @@ log = structlog.get_logger(__name__)
 REPORT_BYTES_MAX = 1 << 20
 LOG_BYTES_MAX = 256 << 10
 LOOKED_AT_MAX = 500
+PROBLEM_LENGTH_MAX = 1000
+STORED_WITHIN = timedelta(minutes=30)
+"""How long output data are tried to be stored, from the end of their job on."""
 # A job in a batch system's queue is shown to be alive well within the time after which it would be taken back.
 QUEUED_SHARE = 3
 Change = dict[str, object]
@@ -252,19 +257,48 @@ async def _finish(turn: _Turn, row: queries.PushedJob, journal: Journal) -> Chan
     if row.job_status in bundles.FINAL:  # said before a crash, and not noted
         return {"closed_at": turn.now, "reason": "It ended"}
     door = await turn.door(row)
-    new = journal.after(row.told_until)
-    states: Mapping[str, Mapping[str, str]] = new.states
-    parameters = journal.parameters
-    carried = (await turn.driver.carry([row.sent_as], [OUTPUT], bytes_max=OUTPUT_BYTES_MAX))[row.sent_as]
-    try:
-        await bring_home(door, row, carried, journal)
-    except SandboxFailure as error:
-        early = new.before_upload().states
-        states = {**early, **bundles.upload_failed(journal, str(error), now=turn.now)}
-        parameters = {**parameters, "OutputSandboxProblem": str(error)[:255]}
+    end = await _outputs_home(turn, row, door, journal)
+    if end is None:
+        await door.beat(row.job_id, {})
+        return {}
     await _keep_log(turn, door, row)
-    await door.tell(row.job_id, states, parameters)
+    await door.tell(row.job_id, end.states, end.parameters)
     return {"started_at": turn.now, "lines_told": journal.lines, "closed_at": turn.now, "reason": "It ended"}
+
+
+async def _outputs_home(turn: _Turn, row: queries.PushedJob, door: Door, journal: Journal) -> Journal | None:
+    """Store output data, then the output sandbox; returns what is left to be told, None if it is tried again later."""
+    new, parameters = journal.after(row.told_until), dict(journal.parameters)
+    states, places = new.states, dict[str, Mapping[str, str]]()
+    if journal.is_good and bundles.wants_outputs(row.job):
+        try:
+            stored = await store_data(door, row, await _carried(turn, row, OUTPUT_DATA, bytes_max=ARCHIVE_BYTES_MAX))
+            places = dict(stored.places)
+            states = states if stored.state == REGISTERED else bundles.still_verified(states)
+        except NotStored as error:
+            if error.may_pass and turn.now - _ended_at(journal, turn.now) < STORED_WITHIN:
+                log.warning("push.not_stored", job=row.job_id, error=str(error))
+                return None
+            failed = bundles.upload_failed(journal, str(error), now=turn.now, minor=bundles.STORING)
+            states = {**new.before_upload().states, **failed}
+            parameters |= {"OutputDataProblem": str(error)[:PROBLEM_LENGTH_MAX]}
+            journal = Journal(failed, parameters, journal.lines)
+    files = (await turn.driver.carry([row.sent_as], [OUTPUT], bytes_max=OUTPUT_BYTES_MAX))[row.sent_as]
+    try:
+        await bring_home(door, row, files, journal, places=places)
+    except SandboxFailure as error:
+        states = {**new.before_upload().states, **bundles.upload_failed(journal, str(error), now=turn.now)}
+        parameters |= {"OutputSandboxProblem": str(error)[:255]}
+    return Journal(states, parameters, journal.lines)
+
+
+async def _carried(turn: _Turn, row: queries.PushedJob, name: str, *, bytes_max: int) -> bytes | None:
+    files = await turn.driver.carry([row.sent_as], [name], bytes_max=bytes_max)
+    return files[row.sent_as].get(name)
+
+
+def _ended_at(journal: Journal, now: datetime) -> datetime:
+    return now if journal.last is None else datetime.fromisoformat(journal.last)
 
 
 async def _lose(turn: _Turn, row: queries.PushedJob, status: CEStatus) -> Change:
