@@ -12,7 +12,7 @@ REQUIREMENTS = (f"rucio[postgresql]=={VERSION}", "cheroot==11.1.2")
 
 
 def rucio_python() -> Path:
-    """Return the interpreter that imports Rucio, installed if this machine does not have it; raises `NotInstallable`."""
+    """Return the interpreter that imports Rucio, which is installed at first use; raises `NotInstallable`."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     directory = cache / "weyl" / f"rucio-{VERSION}"
     python, made = directory / "bin" / "python", directory / "made-of"

@@ -109,7 +109,9 @@ def running_rucio(python: Path, directory: Path) -> Iterator[Rucio]:
         _write_settings(python, directory, _alchemy_url(postgres), url)
         environment = {"PATH": os.environ["PATH"], "HOME": str(directory), "RUCIO_HOME": str(directory)}
         boot = [str(python), str(PROGRAM), "boot"]
-        done = subprocess.run(boot, env=environment, capture_output=True, text=True, timeout=START_TIMEOUT_S, check=False)
+        done = subprocess.run(
+            boot, env=environment, capture_output=True, text=True, timeout=START_TIMEOUT_S, check=False
+        )
         if done.returncode:
             raise ComponentFailed(f"the tables of Rucio could not be made: {done.stderr[-2000:]}")
         log = directory / "server.log"

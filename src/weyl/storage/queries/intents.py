@@ -71,7 +71,8 @@ _ABANDON = Sql(
     """
     UPDATE intents SET state = 'abandoned',
       -- nobody was asked to write where something lay already
-      sweep_at = CASE WHEN intents.is_written THEN uploads.requests_until + :writers_end_after::interval ELSE :now::timestamptz END
+      sweep_at = CASE WHEN intents.is_written THEN uploads.requests_until + :writers_end_after::interval
+        ELSE :now::timestamptz END
     FROM uploads
     WHERE uploads.upload_id = ANY(:upload_ids::bigint[]) AND intents.upload_id = uploads.upload_id
       AND intents.state <> 'abandoned'
