@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 
+from weyl.file_catalog.permits import Member
+
 
 @dataclass(frozen=True, slots=True)
 class ElementViewer:
-    """May see the storage elements of one VO."""
+    """May see the storage elements of one VO, and what of them is used, as a member of the catalogue."""
 
     vo: str
+    member: Member | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from weyl.config.routes import CurrentConfig
-from weyl.kit.http import CurrentUser
+from weyl.kit.http import CurrentDatabase, CurrentUser
 from weyl.kit.services import Key
 from weyl.storage.models.elements import ElementDescription, ElementName, ProbeOrder, ProbeStep
 from weyl.storage.policy import may_probe, may_view
@@ -23,18 +23,21 @@ CurrentSpaces = Annotated[Spaces, Depends(SPACES.dependency)]
 
 @router.get("", operation_id="storage_list_elements")
 async def list_elements(
-    user: CurrentUser, config: CurrentConfig, storages: CurrentStorages, spaces: CurrentSpaces
+    user: CurrentUser, db: CurrentDatabase, config: CurrentConfig, spaces: CurrentSpaces
 ) -> list[ElementDescription]:
-    """List the storage elements of your VO, with their endpoints, status, health and free space."""
-    return await listing.describe(spaces, storages, config, may_view(user), usage={})
+    """List the storage elements of your VO, with their endpoints, status, health, free space and what is used."""
+    viewer = may_view(user)
+    return await listing.describe(spaces, config, viewer, used=await listing.usage_of(db, config, viewer))
 
 
 @router.get("/{se}", operation_id="storage_get_element")
 async def get_element(
-    se: ElementName, user: CurrentUser, config: CurrentConfig, storages: CurrentStorages, spaces: CurrentSpaces
+    se: ElementName, user: CurrentUser, db: CurrentDatabase, config: CurrentConfig, spaces: CurrentSpaces
 ) -> ElementDescription:
     """Answer with one storage element of your VO."""
-    return await listing.describe_one(spaces, storages, config, may_view(user), se=se, usage={})
+    viewer = may_view(user)
+    used = await listing.usage_of(db, config, viewer)
+    return await listing.describe_one(spaces, config, viewer, se=se, used=used)
 
 
 @router.post("/probe", operation_id="storage_probe_element")

@@ -1,5 +1,5 @@
-"""All routers of the room, those with fixed paths before the one with a name in its path."""
+"""All routers of the room; the one with a name in its path comes last."""
 
-from weyl.storage.routes import elements, issuer
+from weyl.storage.routes import access, elements, issuer
 
-ROUTERS = [issuer.router, elements.router]
+ROUTERS = [issuer.router, access.router, elements.router]

@@ -6,6 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from weyl.config.models import Config
 from weyl.config.storage_elements import Endpoint
+from weyl.file_catalog.errors import OtherMaster
+from weyl.file_catalog.policy import check_master
+from weyl.file_catalog.service.usage import usage
+from weyl.kit.db import Database
 from weyl.storage.drivers.driver import Space
 from weyl.storage.elements import Element, element_of, elements_of
 from weyl.storage.errors import StorageError
@@ -28,7 +32,7 @@ class Spaces:
     """How much space elements have, asked for at most once a minute each."""
 
     def __init__(self, storages: Storages) -> None:
-        self._storages = storages
+        self.storages = storages
         self._known: dict[tuple[str, str], tuple[float, Space | None]] = {}
 
     async def of(self, element: Element) -> Space | None:
@@ -45,7 +49,7 @@ class Spaces:
         for endpoint in element.doors("check"):
             try:
                 async with asyncio.timeout(SPACE_WAIT_S):
-                    space = await self._storages.reach(element, endpoint).driver.space()
+                    space = await self.storages.reach(element, endpoint).driver.space()
             except (StorageError, TimeoutError):
                 continue
             if space is not None:
@@ -53,30 +57,49 @@ class Spaces:
         return None
 
 
+async def usage_of(db: Database, config: Config, viewer: ElementViewer) -> dict[str, UsageShown]:
+    """Return what the files of a VO come to at each element, those in the trash with them: one statement.
+
+    Nothing is said to those who may not use the catalogue, or where another catalogue has the files.
+    """
+    if viewer.member is None:
+        return {}
+    try:
+        check_master(config, viewer.vo)
+    except OtherMaster:
+        return {}
+    roots = config.operations[viewer.vo].data_management.roots_of(viewer.vo)
+    async with db.read() as tx:
+        outcome = await usage(tx, viewer.member, roots, config=config)
+    found: dict[str, UsageShown] = {}
+    for sums in outcome.success.values():
+        for se, used in sums["elements"].items():
+            known = found.get(se, UsageShown(files=0, bytes=0))
+            found[se] = UsageShown(
+                files=known.files + used["files"] + used["trash_files"],
+                bytes=known.bytes + used["bytes"] + used["trash_bytes"],
+            )
+    return found
+
+
 async def describe(
-    spaces: Spaces, storages: Storages, config: Config, viewer: ElementViewer, *, usage: Mapping[str, UsageShown]
+    spaces: Spaces, config: Config, viewer: ElementViewer, *, used: Mapping[str, UsageShown]
 ) -> list[ElementDescription]:
     """Return all storage elements of a VO, in the order of the configuration."""
     elements = elements_of(config, viewer.vo)
     found = await asyncio.gather(*(spaces.of(element) for element in elements.values()))
     return [
-        _described(storages, element, space, usage.get(element.name))
+        _described(spaces.storages, element, space, used.get(element.name))
         for element, space in zip(elements.values(), found, strict=True)
     ]
 
 
 async def describe_one(
-    spaces: Spaces,
-    storages: Storages,
-    config: Config,
-    viewer: ElementViewer,
-    *,
-    se: str,
-    usage: Mapping[str, UsageShown],
+    spaces: Spaces, config: Config, viewer: ElementViewer, *, se: str, used: Mapping[str, UsageShown]
 ) -> ElementDescription:
     """Return one storage element of a VO; raises `UnknownElement`."""
     element = element_of(elements_of(config, viewer.vo), viewer.vo, se)
-    return _described(storages, element, await spaces.of(element), usage.get(se))
+    return _described(spaces.storages, element, await spaces.of(element), used.get(se))
 
 
 def _described(

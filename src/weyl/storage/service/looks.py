@@ -1,0 +1,84 @@
+"""Files of the catalogue as storage has them: how to read them, and what lies there in truth."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from weyl.config.models import Config
+from weyl.file_catalog.models.files import Code, Failure, ReplicaStatus
+from weyl.file_catalog.permits import Member
+from weyl.file_catalog.service.reading import readable
+from weyl.kit.db import Database
+from weyl.storage.elements import LOCAL_PROTOCOL, BadPath
+from weyl.storage.errors import NoAccess, UnknownFile
+from weyl.storage.models.access import AccessOrder, AccessShown, BrowserAccess, FileAccess, StatOrder, StatShown
+from weyl.storage.service.access import PROTOCOLS, Reader, access
+from weyl.storage.service.reach import Storages
+
+
+async def find_access(
+    db: Database, storages: Storages, config: Config, member: Member, order: AccessOrder, *, reader: Reader
+) -> AccessShown:
+    """Return how files can be read that the member may read; no transaction is open while storage is asked."""
+    async with db.read() as tx:
+        found = await readable(tx, member, order.lfns, config=config)
+    made = await access(storages, config, member.vo, found.files, reader=reader)
+    success = {
+        lfn: FileAccess.model_validate(
+            {
+                "size": found.files[lfn].size,
+                "checksums": found.files[lfn].checksums.as_json(),
+                "replicas": [each.as_json() for each in requests],
+            }
+        )
+        for lfn, requests in made.requests.items()
+    }
+    closed = {lfn: Failure(Code.BUSY, reason) for lfn, reason in made.closed.items()}
+    return AccessShown(success=success, failed={**found.failed, **closed})
+
+
+async def find_url(
+    db: Database, storages: Storages, config: Config, member: Member, lfn: str, *, reader: Reader
+) -> BrowserAccess:
+    """Return a URL for a browser, which sends no header of ours; raises `UnknownFile` and `NoAccess`."""
+    order = AccessOrder(lfns=[lfn])
+    found = await find_access(db, storages, config, member, order, reader=reader)
+    if (failure := found.failed.get(lfn)) is not None:
+        raise (UnknownFile if failure.code is Code.NOT_FOUND else NoAccess)(f"{lfn}: {failure.detail}")
+    for replica in found.success[lfn].replicas:
+        if not replica.request.headers and replica.request.protocol != LOCAL_PROTOCOL:
+            return BrowserAccess(url=replica.request.url)
+    raise NoAccess(f"{lfn} is nowhere where a browser can read it: use weyl data get")
+
+
+def reader_of(subject: str, order: AccessOrder, now: datetime) -> Reader:
+    """Return who reads, as an order says."""
+    protocols: Sequence[str] = order.protocols or PROTOCOLS
+    return Reader(subject=subject, site=order.site, protocols=protocols, ttl_s=order.ttl_s, now=now)
+
+
+async def stat(db: Database, storages: Storages, config: Config, member: Member, order: StatOrder) -> StatShown:
+    """Return what an element has of the replicas of files; raises `ClosedElement` and `UnknownElement`."""
+    reached = storages.open(config, order.se, vo=member.vo, access="check")
+    async with db.read() as tx:
+        found = await readable(tx, member, order.lfns, config=config)
+    failed, paths, statuses = dict(found.failed), dict[str, str](), dict[str, str]()
+    for lfn, file in found.files.items():
+        mine = next(((status, path) for se, status, path in file.replicas if se == order.se), None)
+        if mine is None:
+            failed[lfn] = Failure(Code.NOT_FOUND, f"The catalogue has no replica at {order.se}")
+            continue
+        try:
+            paths[lfn], statuses[lfn] = reached.path(mine[1]), ReplicaStatus(mine[0])
+        except BadPath as error:
+            failed[lfn] = Failure(Code.BAD_NAME, str(error))
+    there = await reached.driver.stat(list(paths.values())) if paths else {}
+    success = {}
+    for lfn, path in paths.items():
+        truth, file = there.get(path), found.files[lfn]
+        success[lfn] = {
+            "status": statuses[lfn],
+            "size": None if truth is None else truth.size,
+            "checksums": None if truth is None else truth.checksums.as_json(),
+            "catalogue": {"size": file.size, "checksums": file.checksums.as_json()},
+        }
+    return StatShown(success=success, failed=failed)
