@@ -8,11 +8,16 @@ import asyncio
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import Any
 
+import structlog
+
+from weyl.pilots import bundles
+from weyl.pilots.bundles import Journal
 from weyl.pilots.output_data import BYTES_MAX, read_output_data
 from weyl.pilots.queries.push import PushedJob
 from weyl.pilots.service.push_doors import Door
@@ -23,12 +28,18 @@ from weyl_pilot.streams import DiskFault, Patience, Streams
 from weyl_pilot.uploads import REGISTERED, NotStored, Stock, Stored, Uploads
 from weyl_pilot.work import Work
 
+log = structlog.get_logger(__name__)
+
 PATIENCE = Patience(silence_s=20, answer_s=120, no_progress_s=20)
 ASKING_S, STORING_S = 20.0, 60.0
+PAUSES_S = (0.0, 10.0)
 TRANSFER_S = 600.0
 """For all files of one job, in or out."""
+STORED_WITHIN = timedelta(minutes=30)
+"""How long output data are tried to be stored, from the end of their job on."""
+PROBLEM_LENGTH_MAX = 1000
 
-__all__ = ["REGISTERED", "Carried", "DataFault", "NotStored", "Stored", "fetch_data", "store_data"]
+__all__ = ["Carried", "DataFault", "Home", "NotStored", "data_home", "fetch_data", "store_data"]
 
 
 class DataFault(Exception):
@@ -70,6 +81,33 @@ async def store_data(door: Door, row: PushedJob, content: bytes | None) -> Store
         raise NotStored(f"they were not stored within {TRANSFER_S:g} s") from error
     finally:
         errand.halt()
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """What is left to be told of a job whose output data were brought home, and where they are."""
+
+    left: Journal
+    places: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+async def data_home(door: Door, row: PushedJob, content: bytes | None, left: Journal, *, now: datetime) -> Home | None:
+    """Store the output data of a job that ended well; None when that is to be tried again. Raises what the door does.
+
+    `left` is what the job has reported and was not told yet: what holds only with its output data is changed.
+    """
+    try:
+        stored = await store_data(door, row, content)
+    except NotStored as error:
+        ended_at = now if left.last is None else datetime.fromisoformat(left.last)
+        if error.may_pass and now - ended_at < STORED_WITHIN:
+            log.warning("push.not_stored", job=row.job_id, error=str(error))
+            return None
+        failed = bundles.upload_failed(Journal(), str(error), now=now, minor=bundles.STORING)
+        parameters = {**left.parameters, "OutputDataProblem": str(error)[:PROBLEM_LENGTH_MAX]}
+        return Home(Journal({**left.before_upload().states, **failed}, parameters, left.lines))
+    states = left.states if stored.state == REGISTERED else bundles.still_verified(left.states)
+    return Home(Journal(states, left.parameters, left.lines), stored.places)
 
 
 def _fetch(door: Door, row: PushedJob, errand: Errand) -> Carried:
@@ -116,6 +154,6 @@ def _store(door: Door, row: PushedJob, content: bytes, errand: Errand) -> Stored
         return io.BytesIO(whole[offset : offset + size])
 
     uploads = Uploads(door.server, ends_at=monotonic() + STORING_S)
-    uploads.pauses_s = (0.0, 10.0)
+    uploads.pauses_s = PAUSES_S
     stock = Stock(row.job_id, [product for product, _ in found], lambda product: opened(product.name))
     return uploads.store(stock, errand)

@@ -24,7 +24,7 @@ from weyl.pilots.service.guarded import GuardedElement
 from weyl.pilots.service.planning import ORPHANED_AFTER
 from weyl.pilots.service.polling import LOCAL_EVERY, UNKNOWN_FOR
 from weyl.pilots.service.push import Pushing, give_up, let_go, send
-from weyl.pilots.service.push_data import REGISTERED, NotStored, store_data
+from weyl.pilots.service.push_data import data_home
 from weyl.pilots.service.push_doors import DOOR_FAULTS, Door, Refused, SandboxFailure, Unreachable
 from weyl.pilots.service.push_luggage import OUTPUT_BYTES_MAX, bring_home
 from weyl.pilots.service.submission import find_target
@@ -35,9 +35,6 @@ log = structlog.get_logger(__name__)
 REPORT_BYTES_MAX = 1 << 20
 LOG_BYTES_MAX = 256 << 10
 LOOKED_AT_MAX = 500
-PROBLEM_LENGTH_MAX = 1000
-STORED_WITHIN = timedelta(minutes=30)
-"""How long output data are tried to be stored, from the end of their job on."""
 # A job in a batch system's queue is shown to be alive well within the time after which it would be taken back.
 QUEUED_SHARE = 3
 Change = dict[str, object]
@@ -268,37 +265,24 @@ async def _finish(turn: _Turn, row: queries.PushedJob, journal: Journal) -> Chan
 
 async def _outputs_home(turn: _Turn, row: queries.PushedJob, door: Door, journal: Journal) -> Journal | None:
     """Store output data, then the output sandbox; returns what is left to be told, None if it is tried again later."""
-    new, parameters = journal.after(row.told_until), dict(journal.parameters)
-    states, places = new.states, dict[str, Mapping[str, str]]()
+    left, places = journal.after(row.told_until), dict[str, Mapping[str, str]]()
     if journal.is_good and bundles.wants_outputs(row.job):
-        try:
-            stored = await store_data(door, row, await _carried(turn, row, OUTPUT_DATA, bytes_max=ARCHIVE_BYTES_MAX))
-            places = dict(stored.places)
-            states = states if stored.state == REGISTERED else bundles.still_verified(states)
-        except NotStored as error:
-            if error.may_pass and turn.now - _ended_at(journal, turn.now) < STORED_WITHIN:
-                log.warning("push.not_stored", job=row.job_id, error=str(error))
-                return None
-            failed = bundles.upload_failed(journal, str(error), now=turn.now, minor=bundles.STORING)
-            states = {**new.before_upload().states, **failed}
-            parameters |= {"OutputDataProblem": str(error)[:PROBLEM_LENGTH_MAX]}
-            journal = Journal(failed, parameters, journal.lines)
-    files = (await turn.driver.carry([row.sent_as], [OUTPUT], bytes_max=OUTPUT_BYTES_MAX))[row.sent_as]
+        content = (await _carried(turn, row, OUTPUT_DATA, bytes_max=ARCHIVE_BYTES_MAX)).get(OUTPUT_DATA)
+        home = await data_home(door, row, content, left, now=turn.now)
+        if home is None:
+            return None
+        left, places = home.left, dict(home.places)
+    files = await _carried(turn, row, OUTPUT, bytes_max=OUTPUT_BYTES_MAX)
     try:
-        await bring_home(door, row, files, journal, places=places)
+        await bring_home(door, row, files, left, places=places)
     except SandboxFailure as error:
-        states = {**new.before_upload().states, **bundles.upload_failed(journal, str(error), now=turn.now)}
-        parameters |= {"OutputSandboxProblem": str(error)[:255]}
-    return Journal(states, parameters, journal.lines)
+        states = {**left.before_upload().states, **bundles.upload_failed(left, str(error), now=turn.now)}
+        return Journal(states, {**left.parameters, "OutputSandboxProblem": str(error)[:255]}, journal.lines)
+    return left
 
 
-async def _carried(turn: _Turn, row: queries.PushedJob, name: str, *, bytes_max: int) -> bytes | None:
-    files = await turn.driver.carry([row.sent_as], [name], bytes_max=bytes_max)
-    return files[row.sent_as].get(name)
-
-
-def _ended_at(journal: Journal, now: datetime) -> datetime:
-    return now if journal.last is None else datetime.fromisoformat(journal.last)
+async def _carried(turn: _Turn, row: queries.PushedJob, name: str, *, bytes_max: int) -> Mapping[str, bytes | None]:
+    return (await turn.driver.carry([row.sent_as], [name], bytes_max=bytes_max))[row.sent_as]
 
 
 async def _lose(turn: _Turn, row: queries.PushedJob, status: CEStatus) -> Change:
