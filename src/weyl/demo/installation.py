@@ -27,7 +27,7 @@ CE = "laptop"
 QUEUE = "default"
 GROUPS = {
     "user": ["NormalUser", "PrivateLimitedDelegation"],
-    "production": ["NormalUser", "ProductionManagement", "JobSharing"],
+    "production": ["NormalUser", "ProductionManagement", "JobSharing", "FileCatalogManagement"],
     "admin": [
         "NormalUser",
         "JobAdministrator",
@@ -35,10 +35,13 @@ GROUPS = {
         "CSAdministrator",
         "Operator",
         "ProxyManagement",
+        "FileCatalogManagement",
     ],
     "pilot": ["GenericPilot"],
 }
 VOS = ("hep", "astro")
+S3_ELEMENT, DISK_ELEMENT = "DEMO-S3", "DEMO-DISK"
+S3_CREDENTIALS, BUCKET = "demo-s3", "demo-files"
 MEMORY_FALLBACK_MB = 4096
 AUTHOR = Author("weyl demo", "demo@localhost")
 
@@ -94,6 +97,23 @@ class InstallationFiles:
                 ) from None
             yield
 
+    @property
+    def disk(self) -> Path:
+        """The storage element that is a directory."""
+        return self.directory / "disk"
+
+    @property
+    def credentials(self) -> Path:
+        """Where server and worker find the keys of the object store as a storage element."""
+        return self.directory / "secrets" / "credentials"
+
+    def keep_keys(self, access_key: str, secret_key: str) -> None:
+        """Write down the keys of the object store for those who store files there."""
+        path = self.credentials / S3_CREDENTIALS / "s3-key"
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            _write_private(path, json.dumps({"access_key": access_key, "secret_key": secret_key}))
+
     def prepare(self) -> dict[str, str]:
         """Make what is missing; returns the secrets by the environment variable that takes each."""
         for path, mode in (
@@ -101,6 +121,7 @@ class InstallationFiles:
             (self.logs, 0o700),
             (self.keys.parent, 0o700),
             (self.pilots, 0o711),
+            (self.disk, 0o700),
         ):
             path.mkdir(parents=True, exist_ok=True)
             path.chmod(mode)
@@ -128,9 +149,9 @@ class InstallationFiles:
         passwords: dict[str, str] = json.loads(self.password_file.read_text())
         return passwords
 
-    def configure(self, idp_url: str) -> None:
-        """Commit the configuration if there is none yet, and the identity provider's address if it changed."""
-        first = self.first_document or partial(document, directory=self.directory)
+    def configure(self, idp_url: str, store_url: str) -> None:
+        """Commit the configuration if there is none yet, and the addresses in it that have changed."""
+        first = self.first_document or partial(document, directory=self.directory, store_url=store_url)
         if not (self.config / "default.yml").exists():
             asyncio.run(create_repository(self.config_url, author=AUTHOR))
             asyncio.run(
@@ -146,14 +167,18 @@ class InstallationFiles:
         def move(current: Document) -> Document:
             for organisation in current["Registry"].values():
                 organisation["IdP"]["URL"] = idp_url
+            for endpoint in current["Resources"].get("StorageElements", {}).get(S3_ELEMENT, {}).get("Endpoints", []):
+                endpoint["URL"] = store_url
             return current
 
-        if idp_url not in (self.config / "default.yml").read_text():
-            asyncio.run(change_repository(self.config_url, move, message="The identity provider moved", author=AUTHOR))
+        known = (self.config / "default.yml").read_text()
+        if idp_url not in known or (store_url not in known and S3_ELEMENT in known):
+            message = "Identity provider and object store have other addresses"
+            asyncio.run(change_repository(self.config_url, move, message=message, author=AUTHOR))
 
 
-def document(idp_url: str, directory: Path) -> Document:
-    """Return the demo's configuration: two VOs, and one site, which is this machine.
+def document(idp_url: str, directory: Path, store_url: str | None = None) -> Document:
+    """Return the demo's configuration: two VOs, one site, which is this machine, and its storage elements.
 
     Payloads do not see `directory`, which holds the secrets of the installation.
     """
@@ -167,8 +192,19 @@ def document(idp_url: str, directory: Path) -> Document:
                 "Pilots": {"SubmitEvery": 2},
             }
         },
-        "Resources": {"Sites": {SITE: {"CEs": {CE: ce}}}},
+        "Resources": {
+            "Sites": {SITE: {"CEs": {CE: ce}}},
+            "StorageElements": _elements(directory, store_url),
+        },
     }
+
+
+def _elements(directory: Path, store_url: str | None) -> dict[str, Any]:
+    """Return a bucket of the object store, if there is one, and a directory as storage elements."""
+    s3 = {"Name": "s3", "Protocol": "s3", "URL": store_url, "Bucket": BUCKET, "Credentials": S3_CREDENTIALS}
+    disk = {"Name": "disk", "Protocol": "file", "Path": str(directory / "disk")}
+    doors = {S3_ELEMENT: s3} if store_url is not None else {}
+    return {name: {"Sites": [SITE], "Endpoints": [door]} for name, door in (doors | {DISK_ELEMENT: disk}).items()}
 
 
 def _organisation(idp_url: str) -> dict[str, Any]:

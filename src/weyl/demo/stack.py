@@ -1,5 +1,6 @@
 """Starts, watches and stops the whole system on one machine: database, store, identity provider, server, worker."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -17,11 +18,12 @@ from urllib.error import URLError
 
 import psutil
 
-from weyl.demo.installation import InstallationFiles
+from weyl.demo.installation import BUCKET, InstallationFiles
 from weyl.demo.postgres import start_postgres
 from weyl.demo.processes import POLL_S, ComponentFailed, log_excerpt, wait_until
-from weyl.demo.seaweedfs import launch_seaweedfs, wait_for_seaweedfs
+from weyl.demo.seaweedfs import RunningStore, launch_seaweedfs, wait_for_seaweedfs
 from weyl.demo.supervision import Program, Say, Supervisor
+from weyl.kit.s3 import ObjectStore
 
 READY_TIMEOUT_S = 60.0
 PILOTS_END_S = 5.0
@@ -82,7 +84,8 @@ class Stack:
         listener, idp_listener = self._sockets()
         self.url = _url_of(listener)
         self.idp_url = _url_of(idp_listener)
-        self.files.configure(self.idp_url)
+        self.files.configure(self.idp_url, store.endpoint_url)
+        self.files.keep_keys(store.access_key, store.secret_key)
         self.environment = {
             **_inherited_environment(),
             **secrets,
@@ -93,12 +96,14 @@ class Stack:
             "WEYL_S3_ENDPOINT": store.endpoint_url,
             "WEYL_S3_ACCESS_KEY": store.access_key,
             "WEYL_S3_SECRET_KEY": store.secret_key,
+            "WEYL_CREDENTIALS_DIRECTORY": str(self.files.credentials),
             "WEYL_PILOT_DIRECTORY": str(self.files.pilots),
             "WEYL_ALLOWED_REDIRECTS": json.dumps([f"{self.url}/#authentication-callback"]),
             "WEYL_LOG_FORMAT": "console",
         }
         self._run_to_end("database schema", "db", "migrate")
         wait_for_seaweedfs(store)
+        asyncio.run(_make_bucket(store))
         self._say(f"Object store is up, {time.monotonic() - began:.1f} s")
         redirects = [f"--redirect-uri={self.url}/api/auth/{flow}/complete" for flow in ("device", "authorize", "web")]
         provider = ["dev-idp", f"--fd={idp_listener.fileno()}", f"--passwords={self.files.password_file}", *redirects]
@@ -203,6 +208,13 @@ def _lives(process: psutil.Process) -> bool:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return False
+
+
+async def _make_bucket(store: RunningStore) -> None:
+    """Make the bucket for files, beside the one for sandboxes, which the server makes by itself."""
+    keys = {"access_key": store.access_key, "secret_key": store.secret_key}
+    async with ObjectStore(store.endpoint_url, bucket=BUCKET, **keys) as bucket:
+        await bucket.ensure_bucket()
 
 
 def _inherited_environment() -> dict[str, str]:
