@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.infra.radosgw import missing_radosgw, running_radosgw
 from tests.infra.xrootd import AUDIENCE, IssuerServer, missing_xrootd, running_xrootd
 from tests.storage.doors import VO, Door, Settings, opened, s3_settings
+
 from weyl.kit.s3 import ObjectStore
 from weyl.storage import tokens
 from weyl.storage.token_keys import TokenKeys, generate_token_keys

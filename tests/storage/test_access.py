@@ -8,8 +8,8 @@ from typing import Any
 
 import aiohttp
 import pytest
-
 from tests.storage.test_elements import config_of
+
 from weyl.config.models import Config
 from weyl.kit.clock import utcnow
 from weyl.resource_status.statuses import Usable

@@ -9,9 +9,9 @@ from zlib import adler32
 
 import httpx2
 import pytest
-
 from tests.storage.conftest import SYSTEMS
 from tests.storage.doors import Door, chunks, send, sha256
+
 from weyl.kit import clock
 from weyl.kit.clock import Anchor, go_by, utcnow
 from weyl.storage import s3_answers

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-
 from tests.infra.app import config_document
+
 from weyl.config.models import Config
 from weyl.storage.elements import BadPath, Element, element_of, elements_of, path_of
 from weyl.storage.errors import UnknownElement

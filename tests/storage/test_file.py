@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-
 from tests.infra.disk import full, small_disk
 from tests.storage.doors import Door, Settings, chunks, opened, send, sha256
+
 from weyl.storage.errors import AlreadyThere, Corrupt, NoSpace, NotAllowed, NotThere, StorageError, Unreachable
 
 

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-
 from tests.storage.doors import Door, Settings, chunks, opened, sha256, write_credential
 from tests.storage.liars import Liar, answer, lying
+
 from weyl.storage.drivers import http
 from weyl.storage.errors import AlreadyThere, Corrupt, NoSpace, NotAllowed, NotThere, StorageError, Unreachable
 from weyl.storage.xml_trees import parsed

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.client.storage_server import Storage, running_storage
+
 from weyl.client import Client, MemoryCredentials, TokenSet
 from weyl.storage.transfer import sending, writing
 from weyl.storage.transfer.local_files import LocalFile, local_files
