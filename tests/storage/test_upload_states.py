@@ -16,8 +16,8 @@ from weyl.storage.uploads import (
     MOVES,
     IntentState,
     Landed,
-    Place,
     Spot,
+    StoredPlace,
     UploadState,
     Wanted,
     aside,
@@ -53,7 +53,13 @@ def test_the_database_takes_the_states_of_the_code_and_no_others(table: object, 
 def test_a_file_is_kept_as_it_was_asked_for() -> None:
     for each in (
         wanted("/vo/a"),
-        wanted("/vo/b", metadata={"Run": 7}, ancestors=("/vo/a",), guid="g", at=(Place("SE", "/vo/x"), Place("B"))),
+        wanted(
+            "/vo/b",
+            metadata={"Run": 7},
+            ancestors=("/vo/a",),
+            guid="g",
+            at=(StoredPlace("SE", "/vo/x"), StoredPlace("B")),
+        ),
     ):
         assert Wanted.from_json(each.as_json()) == Wanted(**{**_fields(each), "ses": None})
     assert Landed.from_json(Landed("SE", ["a", "b"]).as_json()) == Landed("SE", ["a", "b"])
@@ -74,7 +80,7 @@ def test_places_come_in_order_of_preference_and_only_for_files_that_need_one() -
 
 
 def test_what_lies_somewhere_is_looked_for_there_and_never_moved_aside() -> None:
-    files = [wanted("/vo/a", at=[Place("ONE", "/vo/x"), Place("TWO")])]
+    files = [wanted("/vo/a", at=[StoredPlace("ONE", "/vo/x"), StoredPlace("TWO")])]
     spots = spots_of(files, {"/vo/a": "/vo/a"}, {}, upload_id=7)
     assert spots == [Spot(0, 0, "ONE", "/vo/x", False), Spot(0, 1, "TWO", "/vo/a", False)]
     assert aside(spots, upload_id=7) == []

@@ -101,6 +101,10 @@ class BadCommit(BadRequest):
     """A commit that does not fit its upload."""
 
 
+class BadCheck(BadRequest):
+    """A comparison that cannot be meant."""
+
+
 class TooManyUploads(TooManyRequests):
     """One person has as many uploads open as they may have."""
 

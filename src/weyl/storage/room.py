@@ -1,21 +1,27 @@
 """What the room of storage elements hands in."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from weyl.config.service import CONFIG
+from weyl.kit.db import DATABASE
 from weyl.kit.metrics import METRICS
 from weyl.kit.room import Room
 from weyl.kit.services import Services
+from weyl.kit.task import BoundTask
 from weyl.resource_status.service.board import STATUS_BOARD
 from weyl.settings import SETTINGS
-from weyl.storage import tables  # noqa: F401 - they are declared with the room
+from weyl.storage.additions import JOB_UPLOADS
 from weyl.storage.drivers.driver import STORAGE_DRIVERS
 from weyl.storage.drivers.http import open_session
 from weyl.storage.drivers.issuers import ISSUING, Issuing
 from weyl.storage.routes.elements import SPACES
 from weyl.storage.routes.routers import ROUTERS
+from weyl.storage.service.figures import figures
 from weyl.storage.service.listing import Spaces
 from weyl.storage.service.reach import STORAGES, Means, Storages
+from weyl.storage.service.state import UPLOADS, Uploads
+from weyl.storage.tasks import tasks
 from weyl.storage.token_keys import TokenKeys
 
 
@@ -32,8 +38,13 @@ async def _state(services: Services) -> AsyncIterator[None]:
         storages = Storages(means, board.usable_storage)
         services.hold(ISSUING, issuing)
         services.hold(STORAGES, storages)
+        services.hold(UPLOADS, Uploads(services[DATABASE], storages, lambda: services[JOB_UPLOADS]))
         services.hold(SPACES, Spaces(storages))
         yield
 
 
-ROOM = Room(routers=ROUTERS, state=[_state])
+def _tasks(services: Services) -> Sequence[BoundTask]:
+    return tasks(services[UPLOADS], services[CONFIG])
+
+
+ROOM = Room(routers=ROUTERS, state=[_state], tasks=[_tasks], figures={"storage": figures})

@@ -64,4 +64,5 @@ intents = sa.Table(
     sa.UniqueConstraint("se", "path", name="uq_intents_se_path"),
     sa.Index("ix_intents_upload_id", "upload_id", "number", "rank"),
     sa.Index("ix_intents_sweep_at", "sweep_at", postgresql_where=sa.text("state = 'abandoned'")),
+    sa.Index("ix_intents_refused", "se", postgresql_where=sa.text("detail IS NOT NULL")),
 )

@@ -60,7 +60,7 @@ def is_allowed(source: str, target: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class StoredPlace:
     """Where the bytes of a file lie already: a storage element, and the storage path there."""
 
     se: str
@@ -80,7 +80,7 @@ class Wanted:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     ancestors: Sequence[str] = ()
     guid: str | None = None
-    at: Sequence[Place] = ()
+    at: Sequence[StoredPlace] = ()
     """Where it lies already; then nothing is written."""
     ses: Sequence[str] | None = None
     """Where it is to be written, over what the upload says."""
@@ -110,7 +110,7 @@ class Wanted:
             metadata=document.get("metadata", {}),
             ancestors=tuple(document.get("ancestors", ())),
             guid=document.get("guid"),
-            at=tuple(Place(se, path) for se, path in document.get("at", ())),
+            at=tuple(StoredPlace(se, path) for se, path in document.get("at", ())),
         )
 
 

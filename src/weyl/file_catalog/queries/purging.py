@@ -118,6 +118,7 @@ class Lying(NamedTuple):
     sha1: bytes | None
     sha256: bytes | None
     status: str
+    file_status: str
     bound: str | None
 
 
@@ -149,18 +150,19 @@ _LYING = Sql(
       SELECT CASE WHEN count(*) = CAST(:directories AS integer) THEN max(stored COLLATE "C") END AS bound FROM near
     ), lying AS (
       (SELECT l.stored || '/' || f.name AS path, l.path || '/' || f.name AS lfn, f.size, f.adler32, f.md5, f.sha1,
-        f.sha256, r.status
+        f.sha256, r.status, f.status AS file_status
         FROM looked l JOIN files f USING (dir_id) JOIN replicas r USING (file_id)
         WHERE r.se_id = (SELECT se_id FROM se) AND r.pfn IS NULL
           AND l.stored || '/' || f.name > CAST(:after AS text) COLLATE "C"
         ORDER BY (l.stored || '/' || f.name) COLLATE "C" LIMIT CAST(:limit AS integer))
       UNION ALL
-      (SELECT r.pfn, d.path || '/' || f.name, f.size, f.adler32, f.md5, f.sha1, f.sha256, r.status
+      (SELECT r.pfn, d.path || '/' || f.name, f.size, f.adler32, f.md5, f.sha1, f.sha256, r.status, f.status
         FROM replicas r JOIN files f USING (file_id) JOIN directories d USING (dir_id)
         WHERE r.se_id = (SELECT se_id FROM se) AND r.pfn > CAST(:after AS text) AND d.vo_id = (SELECT vo_id FROM vo)
         ORDER BY r.pfn LIMIT CAST(:limit AS integer))
     )
-    SELECT l.path, l.lfn, l.size, l.adler32, l.md5, l.sha1, l.sha256, CAST(l.status AS text) AS status, b.bound
+    SELECT l.path, l.lfn, l.size, l.adler32, l.md5, l.sha1, l.sha256, CAST(l.status AS text) AS status,
+      CAST(l.file_status AS text) AS file_status, b.bound
     FROM bound b LEFT JOIN lying l ON true
     ORDER BY l.path COLLATE "C" LIMIT CAST(:limit AS integer)
     """,

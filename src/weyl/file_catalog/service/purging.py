@@ -33,6 +33,13 @@ class ReplicaBelow:
     size: int
     checksums: Checksums
     status: str
+    file_status: str
+    """`Purging`: its bytes may be gone already."""
+
+    @property
+    def is_purged(self) -> bool:
+        """Tell whether the file is on its way out."""
+        return self.file_status == "Purging"
 
 
 async def purgeable(
@@ -88,4 +95,4 @@ async def replicas_below(
 
 def _stored(row: queries.Lying) -> ReplicaBelow:
     checksums = Checksums.from_row(row.adler32, row.md5, row.sha1, row.sha256)
-    return ReplicaBelow(row.path, row.lfn, row.size, checksums, row.status)
+    return ReplicaBelow(row.path, row.lfn, row.size, checksums, row.status, row.file_status)

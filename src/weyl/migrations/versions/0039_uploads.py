@@ -61,6 +61,7 @@ def upgrade() -> None:
     """)
     op.execute("CREATE INDEX ix_intents_upload_id ON intents (upload_id, number, rank)")
     op.execute("CREATE INDEX ix_intents_sweep_at ON intents (sweep_at) WHERE state = 'abandoned'")
+    op.execute("CREATE INDEX ix_intents_refused ON intents (se) WHERE detail IS NOT NULL")
 
 
 def downgrade() -> None:

@@ -100,6 +100,12 @@ _POSTPONE = Sql(
     WHERE intents.intent_id = late.intent_id
     """
 )
+_COUNT_REFUSED = Sql(
+    """
+    SELECT se, count(*) FROM intents WHERE detail IS NOT NULL GROUP BY se ORDER BY se
+    """,
+    tuple[str, int],
+)
 _SELECT_PLACES = Sql(
     """
     SELECT intents.se, intents.path FROM intents
@@ -165,3 +171,8 @@ async def select_places(tx: Tx, places: Collection[tuple[str, str]]) -> set[tupl
     """Return those of these places (storage element, path) where an upload may be writing."""
     ses, paths = [se for se, _ in places], [path for _, path in places]
     return set(await _SELECT_PLACES.rows(tx, ses=ses, paths=paths))
+
+
+async def count_refused(tx: Tx) -> list[tuple[str, int]]:
+    """Return how many places could not be swept when that was tried last, by storage element."""
+    return await _COUNT_REFUSED.rows(tx)

@@ -134,6 +134,12 @@ _SELECT_IS_DUE = Sql(
     """,
     bool,
 )
+_SELECT_LIVE = Sql(
+    """
+    SELECT vo, state, count(*) FROM uploads WHERE state IN ('open', 'verifying') GROUP BY vo, state ORDER BY vo, state
+    """,
+    tuple[str, str, int],
+)
 _DELETE_ENDED = Sql(
     """
     DELETE FROM uploads WHERE upload_id IN (
@@ -231,6 +237,11 @@ async def select_unverified(tx: Tx, *, now: datetime, limit: int) -> list[int]:
 async def is_due(tx: Tx, *, now: datetime, forget_before: datetime) -> bool:
     """Tell whether there is anything to sweep, to verify or to forget."""
     return await _SELECT_IS_DUE.one(tx, now=now, forget_before=forget_before)
+
+
+async def count_live(tx: Tx) -> list[tuple[str, str, int]]:
+    """Return how many uploads are open and being verified, by VO and state."""
+    return await _SELECT_LIVE.rows(tx)
 
 
 async def delete_ended(tx: Tx, *, before: datetime, limit: int) -> int:

@@ -1,5 +1,5 @@
 """All routers of the room; the one with a name in its path comes last."""
 
-from weyl.storage.routes import access, elements, issuer
+from weyl.storage.routes import access, check, elements, issuer, uploads
 
-ROUTERS = [issuer.router, access.router, elements.router]
+ROUTERS = [uploads.router, check.router, issuer.router, access.router, elements.router]
