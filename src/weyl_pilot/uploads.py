@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Callable, Dict, List, Mapping, Optional, Sequence
 
-from weyl_pilot.connection import BLOCK, FileBody, Refused, Unreachable
+from weyl_pilot.connection import FileBody, Refused, Unreachable
 from weyl_pilot.errand import Errand
 from weyl_pilot.products import Product
 from weyl_pilot.server import AGENT, Limits, Server
@@ -230,10 +230,8 @@ class _Upload:
         if os.path.lexists(str(temporary)):
             temporary.unlink()
         descriptor = os.open(str(temporary), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-        with os.fdopen(descriptor, "wb") as sink, self._stock.open(product) as source:
-            for block in iter(lambda: source.read(BLOCK), b""):
-                self._errand.check()
-                self._errand.moved += len(block)
+        with os.fdopen(descriptor, "wb") as sink:
+            for block in FileBody(lambda: self._stock.open(product), product.size, errand=self._errand):
                 sink.write(block)
             sink.flush()
             os.fsync(descriptor)
