@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.storage.conftest import SYSTEMS
 from tests.storage.doors import Door, sha256
+
 from weyl.kit.json import dumps
 from weyl.storage import s3_answers
 from weyl.storage.drivers.driver import Request

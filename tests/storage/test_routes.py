@@ -9,9 +9,9 @@ import httpx2
 import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
-
 from tests.infra.app import Application, Installation, config_document
 from tests.storage.doors import sha256
+
 from weyl.demo.seaweedfs import RunningStore
 from weyl.kit.db import DATABASE
 from weyl.kit.s3 import ObjectStore

@@ -14,9 +14,9 @@ from typing import Any
 from uuid import uuid4
 
 import aiohttp
+from tests.infra.app import Application, Installation, config_document
 from yarl import URL
 
-from tests.infra.app import Application, Installation, config_document
 from weyl.config.models import Config
 from weyl.config.service import CONFIG
 from weyl.demo.seaweedfs import RunningStore

@@ -2393,11 +2393,55 @@ export interface paths {
         };
         /**
          * List Elements
-         * @description List the storage elements of your VO, with their endpoints, status, health and free space.
+         * @description List the storage elements of your VO, with their endpoints, status, health, free space and what is used.
          */
         get: operations["storage_list_elements"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/storage/access": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Access Url
+         * @description Answer with a URL under which a browser can read a file for a while.
+         */
+        get: operations["storage_get_access_url"];
+        put?: never;
+        /**
+         * Access Files
+         * @description Answer with requests that read files without a token of ours, the best replica first.
+         */
+        post: operations["storage_access_files"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/storage/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check Files
+         * @description Compare a page of what the catalogue says of a storage element with what lies there; nothing is changed.
+         */
+        post: operations["storage_check"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2458,6 +2502,94 @@ export interface paths {
          * @description Write, look at, read and delete a small file at a storage element, each step with its seconds.
          */
         post: operations["storage_probe_element"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/storage/stat": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stat Files
+         * @description Ask a storage element what lies under the paths of replicas, beside what the catalogue says.
+         */
+        post: operations["storage_stat_files"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/storage/uploads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Own Uploads
+         * @description Answer with your own uploads, the newest first; those that ended are kept for seven days.
+         */
+        get: operations["storage_list_uploads"];
+        put?: never;
+        /**
+         * Open Files
+         * @description Say which files are to come; answers with the requests that store each of them, at up to three places.
+         */
+        post: operations["storage_open_upload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/storage/uploads/{upload_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Upload
+         * @description Answer with an upload of yours: new requests for what has not landed, or what has become of it.
+         */
+        get: operations["storage_get_upload"];
+        put?: never;
+        post?: never;
+        /**
+         * Abandon Upload
+         * @description Give up an upload; what was stored for it is deleted once its last request has ended.
+         */
+        delete: operations["storage_abandon_upload"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/storage/uploads/{upload_id}/commit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Commit Upload
+         * @description Say where the files have landed: they are verified there, and registered.
+         */
+        post: operations["storage_commit_upload"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3015,6 +3147,37 @@ export interface components {
             required_tags: string[];
         };
         /**
+         * AccessOrder
+         * @description Files that somebody at a site wants to read, with the protocols that they speak, for some seconds.
+         */
+        AccessOrder: {
+            /** Lfns */
+            lfns: string[];
+            /** Protocols */
+            protocols?: string[] | null;
+            /** Site */
+            site?: string | null;
+            /**
+             * Ttl S
+             * @default 600
+             */
+            ttl_s: number;
+        };
+        /**
+         * AccessShown
+         * @description What became of each name: requests, or why there are none.
+         */
+        AccessShown: {
+            /** Failed */
+            failed: {
+                [key: string]: components["schemas"]["Failure"];
+            };
+            /** Success */
+            success: {
+                [key: string]: components["schemas"]["FileAccess"];
+            };
+        };
+        /**
          * AccessStatus
          * @description Whether an access is allowed now, why not, and by when it must have ended.
          */
@@ -3276,6 +3439,14 @@ export interface components {
             job_ids: number[];
         };
         /**
+         * BrowserAccess
+         * @description A URL that a browser can open by itself, for a while.
+         */
+        BrowserAccess: {
+            /** Url */
+            url: string;
+        };
+        /**
          * BrowserSession
          * @description A browser that is logged in.
          */
@@ -3482,6 +3653,42 @@ export interface components {
             success: components["schemas"]["Changed"][];
         };
         /**
+         * CheckRequest
+         * @description A storage element whose files are to be compared with the catalogue, a page at a time.
+         */
+        CheckRequest: {
+            /**
+             * Checksums
+             * @description Compare checksums too; what storage cannot tell is read back
+             * @default false
+             */
+            checksums: boolean;
+            /**
+             * Cursor
+             * @description From the page before
+             */
+            cursor?: string | null;
+            /** Se */
+            se: string;
+            /**
+             * Under
+             * @description Storage path of a directory; everything if not given
+             */
+            under?: string | null;
+        };
+        /**
+         * Checked
+         * @description A page of the comparison: replicas and files that were compared, and what was found; no cursor: the last.
+         */
+        Checked: {
+            /** Compared */
+            compared: number;
+            /** Cursor */
+            cursor: string | null;
+            /** Findings */
+            findings: components["schemas"]["FindingShown"][];
+        };
+        /**
          * CheckedJob
          * @description What a description would make: how many jobs, with which requirements, and what its author should know.
          */
@@ -3628,6 +3835,41 @@ export interface components {
             values?: (string[] | components["schemas"]["ApiCall"]) | null;
             /** Width */
             width?: number | null;
+        };
+        /**
+         * CommitRequest
+         * @description Where the files of an upload have landed, by the names under which they were opened.
+         */
+        CommitRequest: {
+            /**
+             * Landed
+             * @default {}
+             */
+            landed: {
+                [key: string]: components["schemas"]["LandedOrder"];
+            };
+        };
+        /**
+         * Committed
+         * @description How far an upload is; `verifying`: ask again, or look for the files later.
+         */
+        Committed: {
+            /**
+             * Failed
+             * @default {}
+             */
+            failed: {
+                [key: string]: components["schemas"]["Failure"];
+            };
+            /**
+             * Files
+             * @default {}
+             */
+            files: {
+                [key: string]: components["schemas"]["FileCommitted"];
+            };
+            /** State */
+            state: string;
         };
         /**
          * ComputeElementStatus
@@ -4269,6 +4511,89 @@ export interface components {
             path: string;
         };
         /**
+         * FileAccess
+         * @description What a file is, and the requests that read it, the best first.
+         */
+        FileAccess: {
+            /** Checksums */
+            checksums: {
+                [key: string]: string;
+            };
+            /** Replicas */
+            replicas: components["schemas"]["ReplicaAccess"][];
+            /** Size */
+            size: number;
+        };
+        /**
+         * FileCommitted
+         * @description A file that is registered.
+         */
+        FileCommitted: {
+            /** File Id */
+            file_id: number | null;
+            /** Lfn */
+            lfn: string;
+        };
+        /**
+         * FileOpened
+         * @description A file of an upload: `registered` is known with the same content, and needs nothing.
+         */
+        FileOpened: {
+            /** File Id */
+            file_id?: number | null;
+            /** Lfn */
+            lfn: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "wanted" | "registered";
+            /**
+             * Targets
+             * @default []
+             */
+            targets: components["schemas"]["Target"][];
+        };
+        /**
+         * FileOrder
+         * @description A file that is to be stored and registered, or, with `at`, to be registered where it lies.
+         */
+        FileOrder: {
+            /**
+             * Ancestors
+             * @default []
+             */
+            ancestors: string[];
+            /**
+             * At
+             * @default []
+             */
+            at: components["schemas"]["PlaceOrder"][];
+            /**
+             * Checksums
+             * @description By name: adler32, md5, sha1 or sha256, in hexadecimal
+             */
+            checksums: {
+                [key: string]: string;
+            };
+            /** Guid */
+            guid?: string | null;
+            /** Lfn */
+            lfn: string;
+            /**
+             * Metadata
+             * @default {}
+             */
+            metadata: {
+                [key: string]: unknown;
+            };
+            /**
+             * Size
+             * @description In bytes
+             */
+            size: number;
+        };
+        /**
          * Finding
          * @description What was found of one thing that may have made a job fail.
          */
@@ -4279,6 +4604,20 @@ export interface components {
             offered?: unknown;
             /** Wanted */
             wanted: unknown;
+        };
+        /**
+         * FindingShown
+         * @description A path of which catalogue and storage do not say the same.
+         */
+        FindingShown: {
+            /** Detail */
+            detail: string;
+            /** Kind */
+            kind: string;
+            /** Lfn */
+            lfn: string | null;
+            /** Path */
+            path: string;
         };
         /**
          * Glance
@@ -4864,6 +5203,19 @@ export interface components {
          */
         Kind: "storage" | "compute" | "site" | "fts";
         /**
+         * LandedOrder
+         * @description Where a file is; what the storage answered to each of its parts, in order.
+         */
+        LandedOrder: {
+            /**
+             * Etags
+             * @default []
+             */
+            etags: string[];
+            /** Se */
+            se: string;
+        };
+        /**
          * LetterIds
          * @description Dead letters that something is done with.
          */
@@ -5417,6 +5769,32 @@ export interface components {
             userinfo_endpoint: string;
         };
         /**
+         * Opened
+         * @description An upload, and where its files may be written; the first target is the one to try first.
+         */
+        Opened: {
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string | null;
+            /**
+             * Failed
+             * @default {}
+             */
+            failed: {
+                [key: string]: components["schemas"]["Failure"];
+            };
+            /** Files */
+            files: {
+                [key: string]: components["schemas"]["FileOpened"];
+            };
+            /** State */
+            state: string;
+            /** Upload Id */
+            upload_id: number | null;
+        };
+        /**
          * Operation
          * @description An order about many things, done in batches in the background, and how far it has come.
          */
@@ -5527,6 +5905,24 @@ export interface components {
              * @description Bytes
              */
             size: number;
+        };
+        /**
+         * PartShown
+         * @description One part of a file that is sent in several requests.
+         */
+        PartShown: {
+            /** Headers */
+            headers: {
+                [key: string]: string;
+            };
+            /** Number */
+            number: number;
+            /** Offset */
+            offset: number;
+            /** Size */
+            size: number;
+            /** Url */
+            url: string;
         };
         /**
          * PathList
@@ -5965,6 +6361,16 @@ export interface components {
             vo?: string | null;
         };
         /**
+         * PlaceOrder
+         * @description Where a file lies already; without `pfn`, where its name says.
+         */
+        PlaceOrder: {
+            /** Pfn */
+            pfn?: string | null;
+            /** Se */
+            se: string;
+        };
+        /**
          * Preferences
          * @description What a person has chosen, as the pages wrote it: columns, theme, size of pages.
          */
@@ -6127,6 +6533,15 @@ export interface components {
             ids: number[];
         };
         /**
+         * ReplicaAccess
+         * @description A request that reads a replica.
+         */
+        ReplicaAccess: {
+            request: components["schemas"]["RequestShown"];
+            /** Se */
+            se: string;
+        };
+        /**
          * ReplicaLookup
          * @description Names whose replicas are wanted, nearest to a site first.
          */
@@ -6154,6 +6569,37 @@ export interface components {
             /** Se */
             se: string;
             status: components["schemas"]["ReplicaStatus"];
+        };
+        /**
+         * RequestShown
+         * @description What a client is to send to storage, with exactly these headers, before it ends.
+         *
+         *     Of a mounted directory, `path` is the file; who writes, writes to `temporary` and renames that to `path`.
+         */
+        RequestShown: {
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /** Headers */
+            headers: {
+                [key: string]: string;
+            };
+            /** Method */
+            method: string;
+            /** Parts */
+            parts?: components["schemas"]["PartShown"][] | null;
+            /** Path */
+            path?: string | null;
+            /** Protocol */
+            protocol: string;
+            /** Temporary */
+            temporary?: string | null;
+            /** Upload */
+            upload?: string | null;
+            /** Url */
+            url: string;
         };
         /**
          * Restoration
@@ -6622,6 +7068,32 @@ export interface components {
             parameter: string;
         };
         /**
+         * StatOrder
+         * @description Files whose replicas a storage element is asked about.
+         */
+        StatOrder: {
+            /** Lfns */
+            lfns: string[];
+            /** Se */
+            se: string;
+        };
+        /**
+         * StatShown
+         * @description What lies at a storage element under the paths of replicas, beside what the catalogue says; null: nothing.
+         */
+        StatShown: {
+            /** Failed */
+            failed: {
+                [key: string]: components["schemas"]["Failure"];
+            };
+            /** Success */
+            success: {
+                [key: string]: {
+                    [key: string]: unknown;
+                };
+            };
+        };
+        /**
          * Status
          * @description A value of a status: how it is shown. The tone is what it means to people; themes turn it into a colour.
          */
@@ -6896,6 +7368,18 @@ export interface components {
             when: string[];
         };
         /**
+         * Target
+         * @description A storage element where a file may be written, and the request that writes it.
+         */
+        Target: {
+            /** Request */
+            request: {
+                [key: string]: unknown;
+            };
+            /** Se */
+            se: string;
+        };
+        /**
          * TaskKind
          * @description A task that workers know, and how many of it there are.
          */
@@ -6996,6 +7480,59 @@ export interface components {
             site: string;
             /** Standing */
             standing: string;
+        };
+        /**
+         * UploadLine
+         * @description An upload in a list.
+         */
+        UploadLine: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Ended At
+             * Format: date-time
+             */
+            ended_at: string | null;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /** Files */
+            files: number;
+            /** State */
+            state: string;
+            /** Upload Id */
+            upload_id: number;
+        };
+        /**
+         * UploadRequest
+         * @description Files that are to be uploaded, and to which storage elements, in order of preference.
+         */
+        UploadRequest: {
+            /**
+             * Atomic
+             * @description All of them become visible at once, or none
+             * @default false
+             */
+            atomic: boolean;
+            /** Files */
+            files: components["schemas"]["FileOrder"][];
+            /**
+             * Protocols
+             * @description What the client speaks
+             */
+            protocols?: string[] | null;
+            /** Ses */
+            ses?: string[] | null;
+            /**
+             * Site
+             * @description Where the client is
+             */
+            site?: string | null;
         };
         /**
          * UsageShown
@@ -18985,6 +19522,301 @@ export interface operations {
             };
         };
     };
+    storage_get_access_url: {
+        parameters: {
+            query: {
+                lfn: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BrowserAccess"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    storage_access_files: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccessOrder"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccessShown"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is accepted */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    storage_check: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CheckRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Checked"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is accepted */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     storage_get_issuer_configuration: {
         parameters: {
             query?: never;
@@ -19143,6 +19975,596 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ProbeStep"][];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is accepted */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    storage_stat_files: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StatOrder"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StatShown"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is accepted */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    storage_list_uploads: {
+        parameters: {
+            query?: {
+                /** @description Only uploads with a smaller id */
+                before?: number;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadLine"][];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    storage_open_upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UploadRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Opened"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is accepted */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    storage_get_upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                upload_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Opened"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    storage_abandon_upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                upload_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    storage_commit_upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                upload_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CommitRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Committed"];
+                };
+            };
+            /** @description Not verified yet: a worker goes on */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Committed"];
                 };
             };
             /** @description Understood, but wrong */
