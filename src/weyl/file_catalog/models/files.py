@@ -43,10 +43,11 @@ class Code(StrEnum):
 
 
 class FileStatus(StrEnum):
-    """Whether a file is there, or deleted and kept for a while."""
+    """Whether a file is there, deleted and kept for a while, or on its way out for good."""
 
     GOOD = "Good"
     TRASH = "Trash"
+    PURGING = "Purging"
 
 
 class ReplicaStatus(StrEnum):

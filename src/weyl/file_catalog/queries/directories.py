@@ -29,15 +29,16 @@ class Content(NamedTuple):
     has_trash: bool
 
 
+# `OFFSET 0`: see `lookup.ASKED`.
 _CONTENT = Sql(
     """
     SELECT d.dir_id,
-      EXISTS (SELECT 1 FROM files f WHERE f.dir_id = d.dir_id AND f.status = 'Good') AS has_files,
+      EXISTS (SELECT 1 FROM files f WHERE f.dir_id = d.dir_id AND f.status = 'Good' OFFSET 0) AS has_files,
       EXISTS (SELECT 1 FROM directories c WHERE c.parent_id = d.dir_id AND c.trashed_at IS NULL
-        AND c.dir_id <> ALL(CAST(:dir_ids AS bigint[]))) AS has_directories,
-      EXISTS (SELECT 1 FROM files f WHERE f.dir_id = d.dir_id AND f.status <> 'Good')
-        OR EXISTS (SELECT 1 FROM directories c WHERE c.parent_id = d.dir_id
-          AND c.trashed_at IS NOT NULL AND c.dir_id <> ALL(CAST(:dir_ids AS bigint[]))) AS has_trash
+        AND c.dir_id <> ALL(CAST(:dir_ids AS bigint[])) OFFSET 0) AS has_directories,
+      EXISTS (SELECT 1 FROM files f WHERE f.dir_id = d.dir_id AND f.status <> 'Good' OFFSET 0)
+        OR EXISTS (SELECT 1 FROM directories c WHERE c.parent_id = d.dir_id AND c.trashed_at IS NOT NULL
+          AND c.dir_id <> ALL(CAST(:dir_ids AS bigint[])) OFFSET 0) AS has_trash
     FROM directories d WHERE d.dir_id = ANY(CAST(:dir_ids AS bigint[]))
     """,
     Content,

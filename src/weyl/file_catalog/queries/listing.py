@@ -59,7 +59,7 @@ _PEOPLE = """LEFT JOIN identities o ON o.identity_id = {0}.owner_id
         LEFT JOIN identities g ON g.identity_id = {0}.group_id"""
 
 
-def _text(status: str, shown: str) -> str:
+def _text(files: str, shown: str) -> str:
     return f"""
     WITH here AS MATERIALIZED (
       SELECT * FROM directories WHERE path_hash = :hash AND path = :path
@@ -74,14 +74,14 @@ def _text(status: str, shown: str) -> str:
     UNION ALL
     (SELECT 'file', f.file_id, f.name, o.name, g.name, f.mode, f.created_at, f.modified_at, f.trashed_at, f.size,
         f.adler32, f.md5, f.sha1, f.sha256, f.job_id
-      FROM (SELECT * FROM files WHERE dir_id = (SELECT dir_id FROM here) AND status = '{status}'
+      FROM (SELECT * FROM files WHERE dir_id = (SELECT dir_id FROM here) AND {files}
           AND (name, file_id) > (CAST(:after_name AS text), CAST(:after_id AS bigint))
         ORDER BY name, file_id LIMIT CAST(:files AS integer)) f {_PEOPLE.format("f")} ORDER BY f.name, f.file_id)
     """
 
 
-_GOOD = Sql(_text("Good", "AND trashed_at IS NULL"), Entry)
-_TRASH = Sql(_text("Trash", ""), Entry)
+_GOOD = Sql(_text("status = 'Good'", "AND trashed_at IS NULL"), Entry)
+_TRASH = Sql(_text("status = 'Trash'", ""), Entry)
 
 
 async def select_entries(tx: Tx, vo: str, path: str, page: Page, *, trash: bool) -> Sequence[Entry]:

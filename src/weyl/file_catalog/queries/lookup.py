@@ -82,20 +82,34 @@ class FileRow(NamedTuple):
         ]
 
 
+ASKED = """
+    asked AS MATERIALIZED (
+      SELECT * FROM unnest(CAST(:hashes AS bytea[]), CAST(:parents AS text[]), CAST(:names AS text[])) WITH ORDINALITY
+        AS w (hash, parent, name, number)
+    ), places AS MATERIALIZED (
+      SELECT p.* FROM (SELECT DISTINCT hash, parent FROM asked) u CROSS JOIN LATERAL (
+        SELECT * FROM directories d WHERE d.path_hash = u.hash AND d.path = u.parent
+          AND d.vo_id = (SELECT vo_id FROM file_vos WHERE name = :vo) OFFSET 0
+      ) p
+    )"""
+"""The names of a call, and their directories: each is found once, by its hash.
+
+Here and below, `OFFSET 0` keeps the planner from reading whole tables: it does not know how few names there are.
+"""
+
+
 def _text(files: str) -> str:
     return f"""
+    WITH {ASKED}
     SELECT w.number, f.file_id, w.name, f.size, f.adler32, f.md5, f.sha1, f.sha256, f.guid,
       CAST(fo.name AS text) AS owner, CAST(fg.name AS text) AS "group", f.mode, CAST(f.status AS text) AS status,
       f.job_id, f.attempt, f.created_at, f.modified_at, f.trashed_at, d.dir_id,
       coalesce(d.origin, d.path) AS stored_at, d.mode AS dir_mode, CAST(o.name AS text) AS dir_owner,
       CAST(g.name AS text) AS dir_group, c.ses, c.statuses, c.pfns, c.verified
-    FROM unnest(CAST(:hashes AS bytea[]), CAST(:parents AS text[]), CAST(:names AS text[])) WITH ORDINALITY
-        AS w (hash, parent, name, number)
-      JOIN directories d ON d.path_hash = w.hash AND d.path = w.parent
-        AND d.vo_id = (SELECT vo_id FROM file_vos WHERE name = :vo)
+    FROM asked w JOIN places d ON d.path_hash = w.hash
       LEFT JOIN identities o ON o.identity_id = d.owner_id
       LEFT JOIN identities g ON g.identity_id = d.group_id
-      {files}
+      LEFT JOIN LATERAL ({files}) f ON true
       LEFT JOIN identities fo ON fo.identity_id = f.owner_id
       LEFT JOIN identities fg ON fg.identity_id = f.group_id
       LEFT JOIN LATERAL (
@@ -108,15 +122,14 @@ def _text(files: str) -> str:
 
 
 _GOOD = Sql(
-    _text("LEFT JOIN files f ON f.dir_id = d.dir_id AND f.name = w.name AND f.status = 'Good'"),
+    _text("SELECT * FROM files t WHERE t.dir_id = d.dir_id AND t.name = w.name AND t.status = 'Good' OFFSET 0"),
     FileRow,
 )
 # Of several files of one name the latest.
 _TRASH = Sql(
-    _text("""LEFT JOIN LATERAL (
+    _text("""
         SELECT * FROM files t WHERE t.dir_id = d.dir_id AND t.name = w.name AND t.status = 'Trash'
-        ORDER BY t.trashed_at DESC, t.file_id DESC LIMIT 1
-      ) f ON true"""),
+        ORDER BY t.trashed_at DESC, t.file_id DESC LIMIT 1"""),
     FileRow,
 )
 

@@ -119,45 +119,39 @@ class TreeMove(NamedTuple):
     new_lineage: list[int]
 
 
-# A directory that was made while we waited for its parent has not been held; so we look until there is none left.
 _MOVE_TREES = Sql(
     """
     WITH top AS MATERIALIZED (
-      SELECT * FROM unnest(CAST(:dir_ids AS bigint[]), CAST(:olds AS text[]), CAST(:news AS text[]),
-        CAST(:parent_ids AS bigint[]), CAST(:cuts AS integer[]), CAST(:lineages AS text[]))
-        AS t (dir_id, old, new, parent_id, cut, lineage)
-    ), moving AS MATERIALIZED (
-      SELECT d.dir_id, t.new || substr(d.path, length(t.old) + 1) AS path,
-        CAST(t.lineage AS bigint[]) || d.lineage[t.cut + 1:] AS lineage,
-        CASE WHEN d.dir_id = t.dir_id THEN t.parent_id ELSE d.parent_id END AS parent_id
-      FROM top t JOIN directories d ON d.dir_id = t.dir_id AND d.path = t.old
-      UNION ALL
-      SELECT d.dir_id, t.new || substr(d.path, length(t.old) + 1),
-        CAST(t.lineage AS bigint[]) || d.lineage[t.cut + 1:], d.parent_id
-      FROM top t JOIN directories d ON d.path > t.old || '/' AND d.path < t.old || '0'
+      SELECT * FROM unnest(CAST(:top_ids AS bigint[]), CAST(:parent_ids AS bigint[]), CAST(:cuts AS integer[]),
+        CAST(:lineages AS text[])) WITH ORDINALITY AS t (dir_id, parent_id, cut, lineage, number)
     )
     UPDATE directories d SET path = m.path, path_hash = substring(sha256(convert_to(m.path, 'UTF8')) FROM 1 FOR 16),
-      lineage = m.lineage, depth = cardinality(string_to_array(m.path, '/')) - 1, parent_id = m.parent_id,
+      lineage = CAST(t.lineage AS bigint[]) || d.lineage[t.cut + 1:],
+      depth = cardinality(string_to_array(m.path, '/')) - 1,
+      parent_id = CASE WHEN d.dir_id = t.dir_id THEN t.parent_id ELSE d.parent_id END,
       origin = coalesce(d.origin, d.path)
-    FROM moving m WHERE d.dir_id = m.dir_id
+    FROM unnest(CAST(:dir_ids AS bigint[]), CAST(:paths AS text[]), CAST(:tops AS bigint[])) AS m (dir_id, path, top)
+      JOIN top t ON t.number = m.top
+    WHERE d.dir_id = m.dir_id
     """
 )
 
 
-async def move_trees(tx: Tx, moves: Sequence[TreeMove]) -> int:
-    """Give directories, and all below them, their new paths; returns how many there were.
+async def move_trees(tx: Tx, moves: Sequence[TreeMove], held: Sequence[tuple[Below, int]]) -> None:
+    """Give directories that are held their new paths, each as part of the move of this index.
 
     Raises `CatalogueBusy`, and the transaction is lost, if somebody makes one of the new names at the same moment.
     """
     try:
-        return await _MOVE_TREES.run(
+        await _MOVE_TREES.run(
             tx,
-            dir_ids=[move.dir_id for move in moves],
-            olds=[move.old for move in moves],
-            news=[move.new for move in moves],
+            top_ids=[move.dir_id for move in moves],
             parent_ids=[move.parent_id for move in moves],
             cuts=[len(move.old_lineage) for move in moves],
             lineages=["{" + ",".join(map(str, move.new_lineage)) + "}" for move in moves],
+            dir_ids=[each.dir_id for each, _ in held],
+            paths=[moves[index].new + each.path[len(moves[index].old) :] for each, index in held],
+            tops=[index + 1 for _, index in held],
         )
     except asyncpg.UniqueViolationError as error:
         raise CatalogueBusy(NAME_TAKEN, retry_after_s=1) from error

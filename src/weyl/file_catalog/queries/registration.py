@@ -7,6 +7,7 @@ from uuid import UUID
 
 from weyl.config.lfns import name_of, parent_of
 from weyl.file_catalog.names import path_hash
+from weyl.file_catalog.queries.lookup import ASKED
 from weyl.kit.db import Tx
 from weyl.kit.sql import Sql
 
@@ -30,25 +31,26 @@ class Known(NamedTuple):
 
 
 _KNOWN = Sql(
-    """
+    f"""
+    WITH {ASKED}
     SELECT w.number, f.file_id, f.dir_id, f.size, f.adler32, f.md5, f.sha1, f.sha256, f.guid, f.job_id, f.attempt,
       (SELECT array_agg(CAST(s.name AS text)) FROM replicas r JOIN se_names s USING (se_id) WHERE r.file_id = f.file_id)
         AS ses,
       coalesce(d.origin, d.path) AS stored_at
-    FROM unnest(CAST(:hashes AS bytea[]), CAST(:parents AS text[]), CAST(:names AS text[])) WITH ORDINALITY
-        AS w (hash, parent, name, number)
-      JOIN directories d ON d.path_hash = w.hash AND d.path = w.parent AND d.vo_id = :vo_id
-      JOIN files f ON f.dir_id = d.dir_id AND f.name = w.name AND f.status = 'Good'
+    FROM asked w JOIN places d ON d.path_hash = w.hash
+      CROSS JOIN LATERAL (
+        SELECT * FROM files g WHERE g.dir_id = d.dir_id AND g.name = w.name AND g.status = 'Good' OFFSET 0
+      ) f
     """,
     Known,
 )
 
 
-async def select_known(tx: Tx, vo_id: int, lfns: Sequence[str]) -> dict[str, Known]:
+async def select_known(tx: Tx, vo: str, lfns: Sequence[str]) -> dict[str, Known]:
     """Return those of the files that are registered."""
     parents = list(map(parent_of, lfns))
     rows = await _KNOWN.rows(
-        tx, vo_id=vo_id, hashes=list(map(path_hash, parents)), parents=parents, names=list(map(name_of, lfns))
+        tx, vo=vo, hashes=list(map(path_hash, parents)), parents=parents, names=list(map(name_of, lfns))
     )
     return {lfns[row.number - 1]: row for row in rows}
 
@@ -60,24 +62,31 @@ _TAKEN = Sql(
       SELECT a.*, s.se_id FROM unnest(CAST(:ses AS varchar[]), CAST(:paths AS text[]), CAST(:hashes AS bytea[]),
         CAST(:parents AS text[]), CAST(:names AS text[])) WITH ORDINALITY AS a (se, path, hash, parent, name, number)
       JOIN se_names s ON s.name = a.se
-    ), stored AS (
+    ), stored AS MATERIALIZED (
       -- where files of this name would lie at this path by convention
-      SELECT a.number, a.se_id, a.name, d.dir_id FROM asked a JOIN directories d
-        ON d.path_hash = a.hash AND d.path = a.parent AND d.origin IS NULL AND d.vo_id = (SELECT vo_id FROM vo)
+      SELECT a.number, a.se_id, a.name, d.dir_id FROM asked a CROSS JOIN LATERAL (
+        SELECT dir_id FROM directories p
+        WHERE p.path_hash = a.hash AND p.path = a.parent AND p.origin IS NULL AND p.vo_id = (SELECT vo_id FROM vo)
+        OFFSET 0
+      ) d
       UNION ALL
-      SELECT a.number, a.se_id, a.name, d.dir_id FROM asked a JOIN directories d
-        ON d.origin = a.parent AND d.vo_id = (SELECT vo_id FROM vo)
+      SELECT a.number, a.se_id, a.name, d.dir_id FROM asked a CROSS JOIN LATERAL (
+        SELECT dir_id FROM directories p WHERE p.origin = a.parent AND p.vo_id = (SELECT vo_id FROM vo) OFFSET 0
+      ) d
+    ), named AS MATERIALIZED (
+      SELECT t.number, t.se_id, f.file_id FROM stored t CROSS JOIN LATERAL (
+        (SELECT file_id FROM files g WHERE g.dir_id = t.dir_id AND g.name = t.name AND g.status = 'Good')
+        UNION ALL
+        (SELECT file_id FROM files g WHERE g.dir_id = t.dir_id AND g.name = t.name AND g.status <> 'Good')
+        OFFSET 0
+      ) f
     )
-    SELECT a.number FROM asked a JOIN replicas r ON r.se_id = a.se_id AND r.pfn = a.path
+    SELECT a.number FROM asked a
+    WHERE EXISTS (SELECT 1 FROM replicas r WHERE r.se_id = a.se_id AND r.pfn = a.path OFFSET 0)
     UNION
-    SELECT t.number FROM stored t JOIN files f ON f.dir_id = t.dir_id AND f.name = t.name AND f.status = 'Good'
-      JOIN replicas r ON r.file_id = f.file_id AND r.se_id = t.se_id AND r.pfn IS NULL
-    UNION
-    SELECT t.number FROM stored t JOIN files f ON f.dir_id = t.dir_id AND f.name = t.name AND f.status = 'Trash'
-      JOIN replicas r ON r.file_id = f.file_id AND r.se_id = t.se_id AND r.pfn IS NULL
-    UNION
-    SELECT t.number FROM stored t JOIN files f ON f.dir_id = t.dir_id AND f.name = t.name AND f.status = 'Purging'
-      JOIN replicas r ON r.file_id = f.file_id AND r.se_id = t.se_id AND r.pfn IS NULL
+    SELECT n.number FROM named n CROSS JOIN LATERAL (
+      SELECT 1 FROM replicas r WHERE r.file_id = n.file_id AND r.se_id = n.se_id AND r.pfn IS NULL OFFSET 0
+    ) r
     """,
     int,
 )

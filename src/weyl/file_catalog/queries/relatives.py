@@ -11,8 +11,11 @@ class Relative(NamedTuple):
     """A file some steps away from the one of this id; of a purged one the name that it had."""
 
     start_id: int
+    file_id: int
     depth: int
     lfn: str | None
+    size: int | None
+    status: str | None
     mode: int | None
     owner: str | None
     group: str | None
@@ -31,14 +34,17 @@ def _text(near: str, far: str) -> str:
     ), nearest AS (
       SELECT start_id, file_id, min(depth) AS depth FROM bounded GROUP BY start_id, file_id
     )
-    SELECT n.start_id, n.depth, coalesce(d.path || '/' || f.name, t.lfn) AS lfn, d.mode, CAST(o.name AS text) AS owner,
+    SELECT n.start_id, n.file_id, n.depth, coalesce(d.path || '/' || f.name, t.lfn) AS lfn,
+      coalesce(f.size, t.size) AS size, CAST(f.status AS text) AS status, d.mode, CAST(o.name AS text) AS owner,
       CAST(g.name AS text) AS "group"
     FROM nearest n
-      LEFT JOIN files f ON f.file_id = n.file_id
-      LEFT JOIN directories d ON d.dir_id = f.dir_id
+      LEFT JOIN LATERAL (SELECT * FROM files x WHERE x.file_id = n.file_id OFFSET 0) f ON true
+      LEFT JOIN LATERAL (SELECT * FROM directories x WHERE x.dir_id = f.dir_id OFFSET 0) d ON true
       LEFT JOIN identities o ON o.identity_id = d.owner_id
       LEFT JOIN identities g ON g.identity_id = d.group_id
-      LEFT JOIN tombstones t ON t.file_id = n.file_id AND f.file_id IS NULL
+      LEFT JOIN LATERAL (
+        SELECT * FROM tombstones x WHERE x.file_id = n.file_id AND f.file_id IS NULL LIMIT 1
+      ) t ON true
     ORDER BY n.start_id, n.depth, lfn
     """
 

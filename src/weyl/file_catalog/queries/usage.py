@@ -38,11 +38,15 @@ _USED = Sql(
     WITH asked AS MATERIALIZED (
       SELECT w.number, d.dir_id, d.mode, d.owner_id, d.group_id
       FROM unnest(CAST(:hashes AS bytea[]), CAST(:paths AS text[])) WITH ORDINALITY AS w (hash, path, number)
-        JOIN directories d ON d.path_hash = w.hash AND d.path = w.path
-          AND d.vo_id = (SELECT vo_id FROM file_vos WHERE name = :vo)
+        CROSS JOIN LATERAL (
+          SELECT * FROM directories p WHERE p.path_hash = w.hash AND p.path = w.path
+            AND p.vo_id = (SELECT vo_id FROM file_vos WHERE name = :vo) OFFSET 0
+        ) d
     ), fresh AS MATERIALIZED (
       SELECT l.dir_id, x.se_id, x.files, x.bytes, x.trash_files, x.trash_bytes
-      FROM file_usage_deltas x JOIN directories b ON b.dir_id = x.dir_id, unnest(b.lineage) AS l (dir_id)
+      FROM file_usage_deltas x
+        CROSS JOIN LATERAL (SELECT lineage FROM directories b WHERE b.dir_id = x.dir_id OFFSET 0) b,
+        unnest(b.lineage) AS l (dir_id)
       WHERE l.dir_id IN (SELECT dir_id FROM asked)
     ), every AS (
       SELECT a.number, u.se_id, u.files, u.bytes, u.trash_files, u.trash_bytes
@@ -100,7 +104,8 @@ _FOLD = Sql(
     ), summed AS (
       SELECT l.dir_id, t.se_id, sum(t.files) AS files, sum(t.bytes) AS bytes, sum(t.trash_files) AS trash_files,
         sum(t.trash_bytes) AS trash_bytes
-      FROM taken t JOIN directories d USING (dir_id), unnest(d.lineage) AS l (dir_id)
+      FROM taken t CROSS JOIN LATERAL (SELECT lineage FROM directories b WHERE b.dir_id = t.dir_id OFFSET 0) d,
+        unnest(d.lineage) AS l (dir_id)
       GROUP BY l.dir_id, t.se_id
     ), kept AS (
       INSERT INTO file_usage AS u (dir_id, se_id, files, bytes, trash_files, trash_bytes)

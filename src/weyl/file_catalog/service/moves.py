@@ -22,7 +22,7 @@ from weyl.file_catalog.names import Space, bad_name, not_found, printable
 from weyl.file_catalog.permits import Member
 from weyl.file_catalog.queries import moves as queries
 from weyl.file_catalog.queries.lookup import FileRow, select_files
-from weyl.file_catalog.queries.moves import FileMove, TreeMove
+from weyl.file_catalog.queries.moves import Below, FileMove, TreeMove
 from weyl.file_catalog.queries.places import Directory, Names, Places
 from weyl.file_catalog.queries.trash import REPEATED_WITHIN, Act, hold, log_act
 from weyl.file_catalog.service.places import find_places, forbidden, refusal
@@ -31,7 +31,6 @@ from weyl.kit.db import Tx
 BELOW_MAX = 10_000
 """Directories below those that one call moves; more are an order (`/api/files/bulk`)."""
 ORDERED_MAX = 100_000
-ROUNDS_MAX = 5
 
 _CHANGED = Failure(Code.BUSY, "Somebody else changed it at the same time: try again")
 _TWICE = Failure(Code.CONFLICT, "The call names it, or its target, twice, or moves something that it lies in")
@@ -205,13 +204,22 @@ async def _move_trees(tx: Tx, plan: Plan, places: Places) -> None:
             plan.failed[source] = bad_name(target, fault)
             continue
         moves.append(TreeMove(each.dir_id, source, target, parent.dir_id, each.lineage[:-1], parent.lineage))
-    if not moves:
-        return
-    for _ in range(ROUNDS_MAX):
-        await queries.move_trees(tx, moves)
-        if not await queries.count_below(tx, [each.old for each in moves], most=1):
-            break
+    # A directory that was made while we waited for its parent has not been held yet.
+    while moves and (parts := _parts(moves, held)):
+        await queries.move_trees(tx, moves, parts)
+        held = await queries.hold_trees(tx, [], [each.old for each in moves])
     plan.done |= {each.old for each in moves}
+
+
+def _parts(moves: Sequence[TreeMove], held: Sequence[Below]) -> list[tuple[Below, int]]:
+    """Return those of the directories that move, each with the index of its move."""
+    tops = {each.old: index for index, each in enumerate(moves)}
+    parts = []
+    for each in held:
+        top = next((level for level in (each.path, *_levels(each.path)) if level in tops), None)
+        if top is not None:
+            parts.append((each, tops[top]))
+    return parts
 
 
 def _apart(plan: Plan) -> dict[str, Directory]:

@@ -175,7 +175,7 @@ async def _plan(tx: Tx, run: Run, files: Mapping[str, NewFile]) -> Plan:
         asked = {*files, *(each for file in files.values() for each in file.ancestors)}
         # A file may stand where a directory would have to be.
         asked |= {level for level in levels if level not in places.directories and level.count("/") > 1}
-        plan.known = await queries.select_known(tx, places.vo_id, sorted(asked))
+        plan.known = await queries.select_known(tx, run.member.vo, sorted(asked))
     for lfn, file in files.items():
         _sort_in(run, plan, lfn, file)
     for lfn in in_circles({lfn: file.ancestors for lfn, file in plan.new.items()}):

@@ -1,6 +1,6 @@
 """Replicas of files: where they are, which of them can be used now, and what is said of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,21 +21,27 @@ _ORDER = {"Good": 0, "Suspect": 1, "Bad": 2}
 
 
 async def replicas(tx: Tx, member: Member, lookup: ReplicaLookup, *, config: Config, closed: Closed) -> Outcome:
-    """Return the replicas of files, those first that should be read first: good, usable, at the site."""
+    """Return the replicas of files, those first that should be read first."""
     rows = await admitted(tx, member, lookup.lfns, READ, config=config)
+    each = {lfn: row.replicas for lfn, row in rows.good.items()}
+    return Outcome(dict(in_order(each, config=config, site=lookup.site, closed=closed)), rows.failed)
+
+
+def in_order(
+    files: Mapping[str, Sequence[Replica]], *, config: Config, site: str | None, closed: Closed
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the replicas of each file as they are shown: good ones first, then usable ones, then those at the site."""
     elements = config.resources.storage_elements
-    near = {se for se, element in elements.items() if lookup.site is not None and lookup.site in element.sites}
-    ses = {replica.se for row in rows.good.values() for replica in row.replicas}
-    reasons = {se: closed(se) for se in ses}
+    near = {se for se, element in elements.items() if site is not None and site in element.sites}
+    reasons = {se: closed(se) for se in {replica.se for each in files.values() for replica in each}}
 
     def place(replica: Replica) -> tuple[Any, ...]:
         return _ORDER[replica.status], reasons[replica.se] is not None, replica.se not in near, replica.se
 
-    shown = {
-        lfn: [_shown(replica, reasons[replica.se]) for replica in sorted(row.replicas, key=place)]
-        for lfn, row in rows.good.items()
+    return {
+        name: [_shown(replica, reasons[replica.se]) for replica in sorted(each, key=place)]
+        for name, each in files.items()
     }
-    return Outcome(shown, rows.failed)
 
 
 def _shown(replica: Replica, closed: str | None) -> dict[str, Any]:

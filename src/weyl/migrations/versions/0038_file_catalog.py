@@ -77,7 +77,7 @@ _FILES = (
     "CREATE UNIQUE INDEX uq_files_name ON files (dir_id, name) WHERE status = 'Good'",
     # The foreign key asks by directory alone, of files in the trash too.
     "CREATE INDEX ix_files_dir_id ON files (dir_id)",
-    "CREATE INDEX ix_files_trash ON files (dir_id, name, trashed_at) WHERE status = 'Trash'",
+    "CREATE INDEX ix_files_trash ON files (dir_id, name, trashed_at) WHERE status <> 'Good'",
     "CREATE INDEX ix_files_trashed_at ON files (trashed_at, file_id) WHERE trashed_at IS NOT NULL",
     "CREATE INDEX ix_files_guid ON files (guid) WHERE guid IS NOT NULL",
     "CREATE INDEX ix_files_job_id ON files (job_id) WHERE job_id IS NOT NULL",
