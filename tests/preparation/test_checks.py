@@ -135,8 +135,6 @@ async def test_a_check_that_breaks_leaves_nothing_behind(db: Database, submitted
 @pytest.mark.parametrize(
     ("text", "minor", "words"),
     [
-        ('InputData = {"LFN:/voa/data/f1"};', "Input Data Not Available", "/voa/data/f1: your VO has no"),
-        ('InputSandbox = {"a.sh", "LFN:/voa/f"};', "Input Data Not Available", "/voa/f: "),
         ('Site = "A"; BannedSites = "A";', "No candidate sites available", "BannedSites"),
     ],
 )

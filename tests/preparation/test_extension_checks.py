@@ -134,8 +134,8 @@ async def test_a_check_that_breaks_holds_the_jobs_and_says_whose_it_is(db: Datab
 
 
 def test_two_extensions_cannot_have_the_same_catalogue_and_all_checks_count() -> None:
-    one = Extension(name="one", catalogs={"mine": StaticCatalog}, preparation_checks={"one": Check()})
+    one = Extension(name="one", catalogs={"mine": lambda _: StaticCatalog()}, preparation_checks={"one": Check()})
     merged = activate([BUILTIN, one, Extension(name="two", preparation_checks={"two": Check()})])
-    assert (set(merged.catalogs), list(merged.preparation_checks)) == ({"static", "mine"}, ["one", "two"])
+    assert (set(merged.catalogs), list(merged.preparation_checks)) == ({"weyl", "static", "mine"}, ["one", "two"])
     with pytest.raises(ExtensionConflict, match="The file catalogue mine is claimed by one and by two"):
-        activate([BUILTIN, one, Extension(name="two", catalogs={"mine": StaticCatalog})])
+        activate([BUILTIN, one, Extension(name="two", catalogs={"mine": lambda _: StaticCatalog()})])

@@ -189,6 +189,14 @@ async def test_what_is_odd_about_a_job_that_waits_is_told_among_its_parameters(d
     ]
 
 
+@pytest.mark.parametrize("text", [data("/voa/alpha"), PLAIN + 'InputSandbox = {"a.sh", "LFN:/voa/alpha"};'])
+async def test_without_a_catalogue_a_job_with_files_fails(db: Database, submitted: Flow, text: str) -> None:
+    [job_id] = await submitted(text)
+    await _check(db, [job_id], grid(Catalog=None))
+    told = "/voa/alpha: your VO has no file catalogue that could say where the file is"
+    assert (await _outcomes(db))[job_id] == (FAILED, NO_DATA, told)
+
+
 async def test_a_catalogue_that_is_not_installed_holds_the_job(db: Database, submitted: Flow) -> None:
     [job_id] = await submitted(data("/voa/alpha"))
     await _check(db, [job_id], grid(Catalog="statik"))

@@ -33,7 +33,7 @@ class ListedFile(Section):
 class InputDataOptions(Section):
     """How the input data of jobs are found; times in seconds."""
 
-    catalog: str | None = None
+    catalog: str | None = WEYL
     stager: str | None = None
     remote_read: bool = False
     staged_for: int = Field(default=86_400, gt=0)

@@ -14,7 +14,7 @@ from weyl.preparation.tasks import tasks
 def _state(services: Services) -> None:
     attributes = services[JOB_ATTRIBUTES]
     rules = PreparationRules(
-        catalogs={name: make() for name, make in services[CATALOGS].items()},
+        catalogs={name: make(services[DATABASE]) for name, make in services[CATALOGS].items()},
         stagers={name: make() for name, make in services[STAGERS].items()},
         checks=services[PREPARATION_CHECKS],
         attributes=tuple(attributes),

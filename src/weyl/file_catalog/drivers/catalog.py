@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from weyl.config.models import Config
+from weyl.kit.db import Database
 from weyl.kit.services import Key
 
 
@@ -40,7 +41,7 @@ class FileCatalog(Protocol):
         ...
 
 
-CatalogFactory = Callable[[], FileCatalog]
-
+CatalogFactory = Callable[[Database], FileCatalog]
+"""Makes a catalogue in a process, whose database it may use; most have one of their own."""
 
 CATALOGS: Key[Mapping[str, CatalogFactory]] = Key("the file catalogues")

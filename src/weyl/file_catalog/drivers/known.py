@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-from weyl.config.input_data import STATIC
+from weyl.config.input_data import STATIC, WEYL
 from weyl.file_catalog.drivers.catalog import CatalogFactory
 from weyl.file_catalog.drivers.static import StaticCatalog
+from weyl.file_catalog.drivers.weyl import WeylCatalog
 
-KNOWN_CATALOGS: Mapping[str, CatalogFactory] = {STATIC: StaticCatalog}
+KNOWN_CATALOGS: Mapping[str, CatalogFactory] = {WEYL: WeylCatalog, STATIC: lambda _: StaticCatalog()}
