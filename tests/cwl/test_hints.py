@@ -31,6 +31,7 @@ WHOLE = {
     "input_sandbox": [{"source": "f"}],
     "input_data": [{"source": "f", "path": "x"}],
     "output_sandbox": ["*.log", {"source": "out"}],
+    "output_data": [{"source": "out", "output_path": "/voa/x", "output_se": ["A-DISK"]}],
 }
 
 
@@ -55,6 +56,12 @@ def test_everything_that_a_job_may_say_is_read() -> None:
     found = read_hints([hint(WHOLE)], {})
     assert found.problems == []
     assert found.job.said() == {name: value for name, value in WHOLE.items() if name != "schema_version"}
+
+
+def test_an_output_on_the_grid_may_be_said_in_other_words() -> None:
+    written = hint({"output_data": [{"from_output": "out", "lfn_dir": "x", "storage_elements": "A-DISK"}]})
+    said = read_hints([written], {}).job.said()["output_data"]
+    assert said == [{"source": "out", "output_path": "x", "output_se": ["A-DISK"]}]
 
 
 def test_the_schema_and_the_model_agree() -> None:
@@ -132,7 +139,9 @@ def test_the_line_is_that_of_the_field() -> None:
         (hint({}, "Workgraph"), "wrong-route", None),
         (hint({}, "Transformation"), "wrong-route", None),
         (hint({}, "Jobb"), "schema", "dirac:Job"),
-        (hint({"output_data": [{"source": "x"}]}), "not-available", None),
+        (hint({"output_data": [{"source": "x", "from_output": "x"}]}), "schema", None),
+        (hint({"output_data": [{"output_path": "x"}]}), "schema", None),
+        (hint({"output_data": [{"source": "x", "output_paht": "x"}]}), "schema", "output_path"),
     ],
 )  # fmt: skip
 def test_what_no_job_has_is_told(written: Written, code: str, guess: str | None) -> None:

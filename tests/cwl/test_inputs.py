@@ -23,7 +23,7 @@ def rules(**types: Any) -> InputRules:
     return InputRules.of(schema | {"required": list(types)}, inputs)
 
 
-def check(of: InputRules, *objects: Any, **options: bool) -> Checked:
+def check(of: InputRules, *objects: Any, **options: Any) -> Checked:
     text = json.dumps(objects)
     return of.check(Given(text, items(text, 0), Base()), **options)
 
@@ -123,10 +123,54 @@ def test_jobs_that_need_one_sandbox_share_its_name() -> None:
     assert mixed.sandboxes[0] is mixed.sandboxes[2]
 
 
-@pytest.mark.parametrize("value", ["lfn:/vo/a", "LFN:/vo/a", {"class": "File", "path": "LFN:/vo/a"}])
-def test_files_of_the_grid_are_not_available(value: Any) -> None:
-    found = told(check(rules(x=["string", "File"]), {"x": value}))
+@pytest.mark.parametrize("name", ["path", "location"])
+@pytest.mark.parametrize("place", ["lfn:/voa/a", "LFN:/voa/a"])
+def test_a_file_of_the_grid_is_stored_in_one_form_at_any_depth(name: str, place: str) -> None:
+    array = {"type": "array", "items": RECORD}
+    value = {"a": [{"f": {"class": "File", name: place}, "n": None}], "x": 1.0}
+    found = check(rules(a=array, x="double"), value, roots=["/voa"])
+    assert told(found) == []
+    stored = json.loads(found.texts.get(0, json.dumps(value)))
+    assert stored["a"][0]["f"] == {"class": "File", "location": "LFN:/voa/a"}
+    assert (found.lfns, found.sandboxes) == ([("/voa/a",)], [()])
+    kept = check(rules(f="File"), {"f": {"class": "File", "location": "LFN:/voa/a"}}, roots=["/voa"])
+    assert kept.texts == {}
+
+
+def test_jobs_have_the_files_of_the_grid_that_they_name() -> None:
+    one, other = ({"class": "File", "location": f"LFN:/voa/{name}"} for name in "ab")
+    assert check(rules(f="File"), *[{"f": one}] * 3).lfns == [("/voa/a",)]
+    listed = {"class": "Directory", "listing": [one, other]}
+    mixed = check(rules(f=["null", "File", "Directory"]), {"f": one}, {"f": None}, {"f": listed})
+    assert mixed.lfns == [("/voa/a",), (), ("/voa/a", "/voa/b")]
+    assert mixed.sandboxes == [()]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "lfn:/voa/a",
+        {"class": "Directory", "location": "LFN:/voa/a"},
+        {"class": "File", "location": "LFN:/voa/a", "secondaryFiles": [{"class": "File", "location": "LFN:/voa/b"}]},
+    ],
+)
+def test_what_is_not_staged_from_the_grid_yet_is_not_available(value: Any) -> None:
+    found = told(check(rules(x=["string", "File", "Directory"]), {"x": value}, roots=["/voa"]))
     assert {code for code, *_ in found} == {"not-available"}
+
+
+def test_secondary_files_that_a_document_asks_for_are_not_looked_for_on_the_grid() -> None:
+    inputs = [{"name": "x", "type": "File", "secondary_files": [{"pattern": ".idx", "required": True}]}]
+    of = InputRules.of({"type": "object", "properties": {"x": {}}}, inputs)
+    assert [each for each, *_ in told(check(of, {"x": {"class": "File", "location": "LFN:/voa/a"}}))] == [
+        "not-available"
+    ]
+
+
+@pytest.mark.parametrize("lfn", ["a", "/vob/a", "/voa", "/voa/../vob/a", "/voa//a", "/voa/a/"])
+def test_a_name_that_no_file_of_the_vo_has_is_refused(lfn: str) -> None:
+    file = {"class": "File", "location": f"LFN:{lfn}"}
+    assert [each for each, *_ in told(check(rules(x="File"), {"x": file}, roots=["/voa"]))] == ["wrong-type"]
 
 
 @pytest.mark.parametrize(

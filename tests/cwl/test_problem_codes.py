@@ -71,7 +71,7 @@ DOCUMENTS: Mapping[str, str] = {
     "bad-expression": echo(
         "requirements: {ResourceRequirement: {ramMin: $(inputs.name)}}", old="inputs:", new="inputs:\n  name: string"
     ),
-    "not-available": hinted("{output_data: [{source: said}]}"),
+    "not-available": DIRAC + echo(old="seed: {", new="seed: {dirac:Feeder: {name: Seeds}, "),
     "wrong-route": DIRAC + echo("hints: {dirac:Transformation: {}}"),
     "yaml11": echo(old="type: stdout}", new="type: stdout, doc: yes}"),
     "lossy-number": echo(

@@ -47,6 +47,20 @@ $defs:
     properties: {source: {type: string}, path: {type: string}}
     additionalProperties: false
   sources: &sources {type: array, items: *source}
+  binding: &binding
+    type: object
+    additionalProperties: false
+    properties:
+      source: {type: string}
+      from_output: {type: string}
+      output_path: {type: string, maxLength: 4096}
+      lfn_dir: {type: string, maxLength: 4096}
+      output_se: *oneOrMore
+      storage_elements: *oneOrMore
+    oneOf: [{required: [source]}, {required: [from_output]}]
+    allOf:
+      - not: {required: [output_path, lfn_dir]}
+      - not: {required: [output_se, storage_elements]}
   job:
     type: object
     additionalProperties: false
@@ -67,7 +81,7 @@ $defs:
       input_sandbox: *sources
       input_data: *sources
       output_sandbox: {type: array, items: {anyOf: [{type: string, minLength: 1}, *source]}}
-      output_data: {type: array, items: {type: object}}
+      output_data: {type: array, maxItems: 100, items: *binding}
   production:
     type: object
     additionalProperties: false

@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from weyl.config.cwl import CWLOptions
 from weyl.cwl.additions import HintKind
-from weyl.cwl.models.hints import JOB, NAMESPACE, JobHint
+from weyl.cwl.models.hints import JOB, NAMESPACE, Binding, JobHint, Source
 from weyl.cwl.problems import Problem, nearest, problem
 from weyl.cwl.types import escaped, shown
 
@@ -113,7 +113,6 @@ def read_hints(written: Iterable[Written], kinds: Mapping[str, HintKind]) -> Hin
                 problems.append(each.fault("not-available", told))
             elif each.iri == JOB:
                 source, job = each, JobHint.model_validate(each.value)
-                problems += _later(each, job)
             elif each.iri in kinds:
                 kind = kinds[each.iri]
                 if each.place not in kind.places:
@@ -126,12 +125,6 @@ def read_hints(written: Iterable[Written], kinds: Mapping[str, HintKind]) -> Hin
             model = JobHint if each.iri == JOB else kinds[each.iri].model
             problems += _faults(each, error, model)
     return Hints(job, source, others, problems)
-
-
-def _later(each: Written, job: JobHint) -> Iterator[Problem]:
-    if job.output_data:
-        told = "outputs cannot be stored on the grid yet: every output is in the output sandbox"
-        yield each.fault("not-available", told, "/output_data")
 
 
 def _not_ours(each: Written) -> Iterator[Problem]:
@@ -170,8 +163,10 @@ def _faults(each: Written, error: ValidationError, model: type[BaseModel]) -> It
 
 
 def _fields(model: type[BaseModel], above: Sequence[object]) -> list[str]:
-    """Return the fields that an object may have: those of the model, or of a source inside of it."""
-    return list(model.model_fields) if not above else ["source", "path"]
+    """Return the fields that an object may have: those of the model, or of a source or a binding inside of it."""
+    if not above:
+        return list(model.model_fields)
+    return list((Binding if above[0] == "output_data" else Source).model_fields)
 
 
 def _words(found: ErrorDetails) -> str:

@@ -41,6 +41,8 @@ class Checked:
     problems: Sequence[Problem] = ()
     sandboxes: Sequence[tuple[str, ...]] = ((),)
     """Names without prefix: one entry a job, or one for all."""
+    lfns: Sequence[tuple[str, ...]] = ((),)
+    """Files of the grid, as above."""
     texts: Mapping[int, str] = field(default_factory=dict)
     """The JSON texts of those that are stored otherwise than they were sent."""
     requirements: Mapping[int, Any] = field(default_factory=dict)
@@ -54,12 +56,15 @@ class InputRules:
     schema: Mapping[str, Any]
     types: Mapping[str, Type]
     with_default: frozenset[str]
+    with_siblings: frozenset[str] = frozenset()
+    """Inputs whose files must have others beside them, which nobody looks for on the grid."""
 
     @classmethod
     def of(cls, schema: Mapping[str, Any], inputs: Sequence[Mapping[str, Any]]) -> "InputRules":
         """Take them from the schema and the inputs of a compilation."""
         with_default = frozenset(each["name"] for each in inputs if each.get("has_default"))
-        return cls(schema, {each["name"]: each["type"] for each in inputs}, with_default)
+        with_siblings = frozenset(each["name"] for each in inputs if _needs_siblings(each))
+        return cls(schema, {each["name"]: each["type"] for each in inputs}, with_default, with_siblings)
 
     @cached_property
     def holds_files(self) -> bool:
@@ -84,10 +89,13 @@ class InputRules:
         """Whether whole numbers must stand at other places, too, inside of inputs or beside other types."""
         return any(takes_whole_only(kind) and not is_whole(kind) for kind in self.types.values())
 
-    def check(self, objects: Objects, *, allow_unknown: bool = False) -> Checked:
-        """Look at all input objects; the first hundred problems end it. Raises `ValueError` for what is no JSON."""
+    def check(self, objects: Objects, *, allow_unknown: bool = False, roots: Sequence[str] | None = None) -> Checked:
+        """Look at all input objects; the first hundred problems end it. Raises `ValueError` for what is no JSON.
+
+        Files of the grid must lie below one of the `roots`.
+        """
         validator = self._open if allow_unknown else self._closed
-        look = _Look(self, allow_unknown)
+        look = _Look(self, allow_unknown, roots)
         everything = objects.everything()
         is_suspicious = any(map(looks_secret, everything))
         to_look_at = any(_TO_LOOK_AT.search(text) is not None for text in everything)
@@ -104,6 +112,7 @@ class InputRules:
                 look.at(index, objects.text(index) or "{}")
             else:
                 look.sandboxes.append(())
+                look.lfns.append(())
             if is_suspicious and looks_secret(objects.text(index) or ""):
                 look.problems.append(_secret(index, value))
         return look.result(objects.count)
@@ -133,8 +142,10 @@ _UNKNOWN = "additionalProperties"
 class _Look:
     rules: InputRules
     allow_unknown: bool
+    roots: Sequence[str] | None = None
     problems: list[Problem] = field(default_factory=list)
     sandboxes: list[tuple[str, ...]] = field(default_factory=list)
+    lfns: list[tuple[str, ...]] = field(default_factory=list)
     texts: dict[int, str] = field(default_factory=dict)
     requirements: dict[int, Any] = field(default_factory=dict)
     _met: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
@@ -144,8 +155,10 @@ class _Look:
         value = spelled(text)
         inputs = {name: each for name, each in value.items() if name not in (REQUIREMENTS, _TOOL)}
         found = list(islice(self._faults(inputs), PROBLEMS_MAX))
-        collected = Collected(found)
+        collected = Collected(self.roots, found)
         kept = collected.read(inputs, "")
+        if collected.lfns:
+            found += self._without_siblings(inputs)
         if _TOOL in value:
             found.append(Fault("not-available", "cwl:tool cannot be used: submit the document itself", f"/{_TOOL}"))
         if REQUIREMENTS in value:
@@ -157,9 +170,18 @@ class _Look:
         ]
         if collected.is_changed:
             self.texts[index] = written({**value, **kept})
-        names = tuple(collected.sandboxes)
         # One object for all that have the same: jobs by the thousand share theirs.
-        self.sandboxes.append(self._met.setdefault(names, names))
+        for kept_names, met in ((self.sandboxes, collected.sandboxes), (self.lfns, collected.lfns)):
+            names = tuple(met)
+            kept_names.append(self._met.setdefault(names, names))
+
+    def _without_siblings(self, inputs: Mapping[str, Any]) -> Iterator[Fault]:
+        for name in self.rules.with_siblings & inputs.keys():
+            of_one = Collected(None)
+            of_one.read(inputs[name], "")
+            if of_one.lfns:
+                told = f"{name} needs secondary files, which are not looked for on the grid yet"
+                yield Fault("not-available", told, f"/{escaped(name)}")
 
     def _faults(self, inputs: Mapping[str, Any]) -> Iterator[Fault]:
         types = self.rules.types
@@ -170,9 +192,23 @@ class _Look:
 
     def result(self, count: int) -> Checked:
         """Return what was found, of `count` jobs."""
-        same = len(self._met) <= 1 and all(each == self.sandboxes[0] for each in self.sandboxes)
-        sandboxes = self.sandboxes[:1] if same or len(self.sandboxes) != count else self.sandboxes
-        return Checked(self.problems[:PROBLEMS_MAX], sandboxes or ((),), self.texts, self.requirements)
+        return Checked(
+            self.problems[:PROBLEMS_MAX],
+            _once(self.sandboxes, count),
+            _once(self.lfns, count),
+            self.texts,
+            self.requirements,
+        )
+
+
+def _once(names: Sequence[tuple[str, ...]], count: int) -> Sequence[tuple[str, ...]]:
+    """Return what each job has, or one entry where all have the same."""
+    is_same = len(names) != count or all(each is names[0] or each == names[0] for each in names)
+    return (names[:1] if is_same else names) or ((),)
+
+
+def _needs_siblings(declared: Mapping[str, Any]) -> bool:
+    return any(each.get("required") is not False for each in declared.get("secondary_files") or ())
 
 
 def normal_base(base: Base) -> Base:
@@ -209,9 +245,13 @@ def faults_of_default(name: str, value: Any, kind: Type) -> list[Fault]:
     """Return what keeps the default of an input from being used: files that are not there yet."""
     if not holds_files(kind) and not isinstance(value, str | list | dict):
         return []
-    collected = Collected(is_default=True)
-    collected.read(value, f"/inputs/{escaped(name)}/default")
-    return [each for each in collected.faults if each.code == "not-available"]
+    collected, pointer = Collected(is_default=True), f"/inputs/{escaped(name)}/default"
+    collected.read(value, pointer)
+    found = [each for each in collected.faults if each.code == "not-available"]
+    if collected.lfns and not found:
+        told = "a default cannot be a file of the grid yet: give it with the inputs of each job"
+        found.append(Fault("not-available", told, pointer))
+    return found
 
 
 def takes_null(kind: Type) -> bool:

@@ -71,21 +71,41 @@ def attributes(said: Said, limits: Limits) -> tuple[dict[str, Any], list[Problem
         problems.append(said.fault("contradiction", "every one of sites is in banned_sites", "banned_sites"))
     patterns = [each for each in said.get("output_sandbox") or () if isinstance(each, str)]
     document["OutputSandbox"] = list(dict.fromkeys([*STREAMS, *patterns]))
+    if said.get("output_data"):
+        document["OutputData"] = [each["source"] for each in said.get("output_data")]
     added, faults = _of_extensions(said)
     added.pop("Requirements", None)
     return {**document, **added}, [*problems, *faults]
 
 
+def bindings(said: Said) -> list[dict[str, Any]]:
+    """Return where the outputs go that are output data, as the description says it."""
+    return [
+        {"Source": each["source"], "Path": each.get("output_path"), "SE": each.get("output_se") or []}
+        for each in said.get("output_data") or ()
+    ]
+
+
 def _sources(said: Said) -> Iterator[Problem]:
-    """Yield each name that a hint takes for an input or output, and that none has."""
-    fields = (("input_sandbox", said.inputs), ("input_data", said.inputs), ("output_sandbox", said.outputs))
+    """Yield each name that a hint takes for an input or output, and that none has, or that is bound twice."""
+    fields = (
+        ("input_sandbox", said.inputs),
+        ("input_data", said.inputs),
+        ("output_sandbox", said.outputs),
+        ("output_data", said.outputs),
+    )
     for name, known in fields:
         for index, item in enumerate(said.get(name) or ()):
             if isinstance(item, Mapping) and item["source"] not in known:
-                what = "output" if name == "output_sandbox" else "input"
+                what = "output" if name.startswith("output") else "input"
                 told = f"{name}: the document has no {what} {item['source']!r}"
                 guess = nearest(item["source"], known)
                 yield said.fault("schema", told, name, f"/{index}/source", did_you_mean=guess)
+    bound = [each["source"] for each in said.get("output_data") or ()]
+    for index, source in enumerate(bound):
+        if source in bound[:index]:
+            told = f"output_data: {source!r} is bound twice; an output goes to one place"
+            yield said.fault("schema", told, "output_data", f"/{index}/source")
 
 
 def _of_extensions(said: Said) -> tuple[dict[str, Any], list[Problem]]:
@@ -205,6 +225,8 @@ def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 
 def bad_attribute(error: BadAttribute, said: Said) -> Problem:
     """Return what is wrong with an attribute as a problem with the hint that it comes from."""
+    if error.attribute.startswith("Output"):
+        return said.fault("schema", f"output_data: {error.reason}", "output_data")
     named = {**_ATTRIBUTES, "platform": "Platform", "tags": "Tags", "cpu_work": "CPUTime", "job_type": "JobType"}
     field = next((name for name, attribute in named.items() if attribute == error.attribute), "")
     return said.fault("schema", f"{field or error.attribute} {error.reason}", field)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 
 from weyl.config.data_management import DataManagementOptions
 from weyl.config.input_data import WEYL
-from weyl.config.lfns import new_fault_of, root_of
+from weyl.config.lfns import directory_fault_of, new_fault_of, root_of
 from weyl.config.models import Config
 from weyl.descriptions.description import Description
 from weyl.descriptions.errors import BadAttribute
@@ -49,7 +49,7 @@ def _misplaced(said: Description, options: DataManagementOptions, *, vo: str, ow
         if root_of(name, roots) is None:
             begin = " or ".join(f"{root}/" for root in roots)
             return BadAttribute(attribute, f"{written[:100]!r} is no place of your VO; those begin with {begin}")
-        if (fault := new_fault_of(name, options.lfn_pattern)) is not None:
+        if (fault := directory_fault_of(name) or new_fault_of(name, options.lfn_pattern)) is not None:
             return BadAttribute(attribute, f"{written[:100]!r} {fault}")
     return None
 

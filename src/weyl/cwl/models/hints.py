@@ -2,7 +2,17 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 NAMESPACE = "https://diracgrid.org/cwl#"
@@ -22,6 +32,34 @@ class Source(_Closed):
 
     source: str
     path: str | None = None
+
+
+def _one_or_more(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+_ALIASES = {"source": "from_output", "output_path": "lfn_dir", "output_se": "storage_elements"}
+
+
+class Binding(_Closed):
+    """An output that is stored on the grid: in which directory, and on which storage elements, in order."""
+
+    source: str = Field(validation_alias=AliasChoices("source", "from_output"))
+    output_path: Annotated[str, StringConstraints(max_length=4_096)] | None = Field(
+        default=None, validation_alias=AliasChoices("output_path", "lfn_dir")
+    )
+    output_se: Annotated[Names, BeforeValidator(_one_or_more)] | None = Field(
+        default=None, validation_alias=AliasChoices("output_se", "storage_elements")
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _says_once(cls, value: Any) -> Any:
+        for name, alias in _ALIASES.items():
+            if isinstance(value, dict) and name in value and alias in value:
+                told = {"name": name, "alias": alias}
+                raise PydanticCustomError("two_names", "give {name} or {alias}, not both: they are the same", told)
+        return value
 
 
 def _kind_of_item(value: Any) -> str:
@@ -62,7 +100,7 @@ class JobHint(_Closed):
     output_sandbox: Annotated[list[SandboxItem], Field(max_length=100)] | None = None
     input_sandbox: Sources | None = None
     input_data: Sources | None = None
-    output_data: Annotated[list[dict[str, Any]], Field(max_length=100)] | None = None
+    output_data: Annotated[list[Binding], Field(max_length=100)] | None = None
 
     @model_validator(mode="after")
     def _names_one_type(self) -> "JobHint":

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from itertools import repeat
 from typing import Any, TypeVar, overload
 
 from weyl.config.models import Config
@@ -15,7 +14,7 @@ from weyl.cwl.errors import InvalidWorkflow
 from weyl.cwl.expansion import BadExpansion, expanded
 from weyl.cwl.files import sandbox_name
 from weyl.cwl.inputs import Checked
-from weyl.cwl.job_document import bad_attribute
+from weyl.cwl.job_document import bad_attribute, bindings
 from weyl.cwl.judgement import Judge, Judged
 from weyl.cwl.labels import job_name, plain_name
 from weyl.cwl.needs import Counting, Needs, Values, bound_inputs, direct_values
@@ -31,7 +30,8 @@ from weyl.descriptions.described import Described, Prepared, described
 from weyl.descriptions.description import Owner
 from weyl.descriptions.errors import BadAttribute
 from weyl.descriptions.rows import Rows
-from weyl.jobs.additions import SubmissionRules
+from weyl.jobs.additions import Candidate, SubmissionRules
+from weyl.jobs.output_places import refused
 from weyl.jobs.policy import Submitter
 from weyl.jobs.service.storing import NewJobs, RequestKey, Submitted, rehearse, replayed, store
 from weyl.kit.db import Database, Tx
@@ -181,7 +181,8 @@ async def make(service: Workflows, wanted: CWLJobs, *, config: Config, now: date
         objects = expanded(wanted.sent, compilation, jobs_max=service.rules.jobs_max)
     except BadExpansion as error:
         raise refusal([*problems, *error.problems]) from None
-    check = partial(compilation.rules.check, objects, allow_unknown=wanted.sent.order.allow_unknown)
+    roots = operations.data_management.roots_of(wanted.submitter.vo)
+    check = partial(compilation.rules.check, objects, allow_unknown=wanted.sent.order.allow_unknown, roots=roots)
     checked = await _aside(_weight(objects), check)
     problems += checked.problems
     if errors_of(checked.problems) or judged.frame is None:
@@ -193,6 +194,9 @@ async def make(service: Workflows, wanted: CWLJobs, *, config: Config, now: date
     jobs = _Jobs(source, judged, objects, checked, needs, service.sandbox_se)
     describe = partial(jobs.described, wanted.owner, judge, attributes=service.rules.attributes)
     made = await _aside(objects.count, describe)
+    unplaced = refused(Candidate(0, made), config, vo=wanted.owner.vo, owner=wanted.owner.name)
+    if unplaced is not None:
+        raise refusal([bad_attribute(unplaced, judged.said)])
     return Made(source, judged, objects, checked, needs, made, warnings_of(problems))
 
 
@@ -242,13 +246,12 @@ class _Jobs:
         """Return the description of all of them; raises `InvalidWorkflow`."""
         told = self.judged.compilation
         plain = plain_name(told.get("label"), told.get("name"), self.source.manifest.entry)
-        workflow = {"Bundle": self.source.bundle_id.hex(), "Fragment": self.source.fragment}
+        workflow: dict[str, Any] = {"Bundle": self.source.bundle_id.hex(), "Fragment": self.source.fragment}
+        if bound := bindings(self.judged.said):
+            workflow["Outputs"] = bound
         document: dict[str, Any] = {"Workflow": workflow, "JobName": plain, **self.judged.attributes}
         rows = self._rows()
-        if "Requirements" not in rows[0]:
-            document["Requirements"] = self.needs.forms[0].requirements
-        if "InputSandbox" not in rows[0] and self.checked.sandboxes[0]:
-            document["InputSandbox"] = self._sandbox(self.checked.sandboxes[0])
+        document |= {name: value for name, value in self._common().items() if name not in rows[0]}
         names = _Each(self.objects.count, lambda index: job_name(plain, self.objects.value(index)))
         expansion = Rows(rows, _Each(self.objects.count, self._text), names)
         try:
@@ -272,21 +275,39 @@ class _Jobs:
     def _sandbox(self, names: Sequence[str]) -> list[str]:
         return [sandbox_name(name, self.sandbox_se) for name in names]
 
+    def _common(self) -> dict[str, Any]:
+        """Return the attributes that rows may have, of the first job."""
+        found: dict[str, Any] = {"Requirements": self.needs.forms[0].requirements}
+        if self.checked.sandboxes[0]:
+            found["InputSandbox"] = self._sandbox(self.checked.sandboxes[0])
+        if self.checked.lfns[0]:
+            found["InputData"] = list(self.checked.lfns[0])
+        return found
+
     def _rows(self) -> Sequence[Mapping[str, Any]]:
         """Return what each job has of its own; jobs that have the same share one object."""
-        sandboxes = self.checked.sandboxes
-        own_needs, own_sandboxes = len(self.needs.forms) > 1, len(sandboxes) > 1
-        if not own_needs and not own_sandboxes:
+        columns = dict(self._columns())
+        if not columns:
             return _Each(self.objects.count, lambda _: _NOTHING)
-        forms = [{"Requirements": form.requirements} if own_needs else _NOTHING for form in self.needs.forms]
-        if not own_sandboxes:
-            return [forms[number] for number in self.needs.which or ()]
-        listed = {names: {"InputSandbox": self._sandbox(names)} for names in dict.fromkeys(sandboxes)}
-        met: dict[tuple[int, tuple[str, ...]], Mapping[str, Any]] = {}
-        return [
-            met.setdefault((number, names), {**forms[number], **listed[names]})
-            for number, names in zip(self.needs.which or repeat(0), sandboxes, strict=False)
-        ]
+        met: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+        rows: list[Mapping[str, Any]] = []
+        for keys in zip(*(keys for keys, _ in columns.values()), strict=True):
+            row = met.get(keys)
+            if row is None:
+                values = (made[key] for key, (_, made) in zip(keys, columns.values(), strict=True))
+                row = met[keys] = dict(zip(columns, values, strict=True))
+            rows.append(row)
+        return rows
+
+    def _columns(self) -> Iterator[tuple[str, tuple[Sequence[Any], Mapping[Any, Any]]]]:
+        """Yield the attributes in which jobs differ: a key for each job, and the value that each key stands for."""
+        if len(self.needs.forms) > 1:
+            requirements = {number: form.requirements for number, form in enumerate(self.needs.forms)}
+            yield "Requirements", (self.needs.which or (), requirements)
+        if len(names := self.checked.sandboxes) > 1:
+            yield "InputSandbox", (names, {each: self._sandbox(each) for each in dict.fromkeys(names)})
+        if len(names := self.checked.lfns) > 1:
+            yield "InputData", (names, {each: list(each) for each in dict.fromkeys(names)})
 
 
 _NOTHING: Mapping[str, Any] = {}
