@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tests.cli.conftest import Program
 from tests.cli.steps import rows
-from tests.infra.app import Installation, config_document
+from tests.infra.app import GROUPS, Installation, config_document
 
 from weyl.demo.seaweedfs import RunningStore
 from weyl.kit.s3 import ObjectStore
@@ -37,8 +37,16 @@ class WithStorage(Installation):
         return self.directory / "disk"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def managers() -> Iterator[None]:
+    """A group that looks after the files of the VO."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(GROUPS, "data", ["NormalUser", "FileCatalogManagement"])
+        yield
+
+
 @pytest.fixture(scope="module")
-def installation(tmp_path_factory: pytest.TempPathFactory, object_store: RunningStore) -> WithStorage:
+def installation(managers: None, tmp_path_factory: pytest.TempPathFactory, object_store: RunningStore) -> WithStorage:
     made = WithStorage.create(tmp_path_factory.mktemp("installation"))
     assert isinstance(made, WithStorage)
     made.disk.mkdir()
@@ -48,8 +56,6 @@ def installation(tmp_path_factory: pytest.TempPathFactory, object_store: Running
     (keys / "s3-key").write_text(json.dumps(pair))
     (keys / "s3-key").chmod(0o600)
     document: Any = config_document()
-    for vo in document["Registry"].values():
-        vo["Groups"]["data"] = {**vo["Groups"]["admin"], "Properties": ["NormalUser", "FileCatalogManagement"]}
     s3 = {"Name": "s3", "Protocol": "s3", "URL": object_store.endpoint_url, "Bucket": BUCKET, "Credentials": "s3"}
     document["Resources"]["StorageElements"] = {
         STORE: {"Endpoints": [s3]},
@@ -108,7 +114,7 @@ def test_a_file_is_put_looked_at_fetched_removed_and_restored(weyl: Program, bas
     assert got["checksum"] == f"sha256:{digest}"
     assert (weyl.directory / "copies" / "mu.root").read_bytes() == content
     assert weyl("data", "rm", f"{base}/mu.root").returncode == 2
-    removed = weyl("data", "rm", f"{base}/mu.root", "--reason", "a test", "--yes")
+    removed = weyl("data", "rm", f"{base}/mu.root", "--reason", "a test", "--yes", "-q")
     assert (removed.returncode, removed.stdout.strip()) == (0, f"{base}/mu.root"), removed.stderr
     assert weyl("data", "stat", f"{base}/mu.root").returncode == 3
     assert [row["name"] for row in rows(weyl("data", "ls", "--trash", base))] == ["mu.root"]
@@ -129,7 +135,7 @@ def test_directories_are_put_and_names_without_a_slash_lie_below_home(weyl: Prog
     below = weyl("data", "ls", "-q", ".", WEYL_DATA_DIRECTORY=f"{base}/b")
     assert below.stdout.split() == [f"{base}/b/d", f"{base}/b/c"]
     [usage] = rows(weyl("data", "du", name))
-    assert (usage["path"], usage["files"], usage["bytes"]) == (base, 3, 7)
+    assert (usage["path"], usage["files"], usage["bytes"]) == (base, 3, 9)
     [element] = rows(weyl("data", "du", "--elements", name))
     assert (element["se"], element["files"]) == (STORE, 3)
     assert weyl("data", "put", "missing", name).returncode == 2
@@ -163,7 +169,7 @@ def test_many_files_fail_and_succeed_each_by_itself(weyl: Program, base: str) ->
         assert found.returncode == 7, (words, found.stderr)
         assert f"{base}/missing" in found.stderr
     assert {each.name for each in (weyl.directory / "got").iterdir()} == {"one", "two"}
-    assert weyl("data", "rm", f"{base}/one", "--yes").returncode == 3
+    assert weyl("data", "rm", f"{base}/missing", "--yes").returncode == 3
 
 
 def test_files_are_described_and_found(weyl: Program, weyl_as: Callable[..., Program], base: str) -> None:
@@ -205,7 +211,7 @@ def test_names_and_rights_change(weyl: Program, weyl_as: Callable[..., Program],
     assert weyl("data", "mkdir", f"{base}/a", f"{base}/b", "--mode", "0755").returncode == 0
     made(weyl, "f", b"content")
     assert weyl("data", "put", "f", f"{base}/a/f").returncode == 0
-    moved = weyl("data", "mv", f"{base}/a/f", f"{base}/b/")
+    moved = weyl("data", "mv", f"{base}/a/f", f"{base}/b/", "-q")
     assert (moved.returncode, moved.stdout.strip()) == (0, f"{base}/b/f"), moved.stderr
     assert weyl("data", "mv", f"{base}/b", f"{base}/c").returncode == 0
     assert weyl("data", "get", f"{base}/c/f", "-d", "moved").returncode == 0
