@@ -278,7 +278,8 @@ MEANINGS: dict[str, dict[str, str]] = {
         "BasePath": "The directory that paths in tokens are relative to; that of the VO if left out.",
     },
     "InputDataOptions": {
-        "Catalog": "File catalogue: `weyl`, its own, `static`, which is `Files`, or that of an extension; null: jobs with files fail.",
+        "Catalog": "File catalogue: `weyl`, its own, `static`,"
+        " which is `Files`, or that of an extension; null: jobs with files fail.",
         "Stager": "What brings files from tape to disk, of an extension; none: jobs whose files are on tape are held.",
         "RemoteRead": "Whether jobs may read their data from anywhere, so that these do not decide where they run.",
         "StagedFor": "For how many seconds files that came from tape are taken to be on disk.",
