@@ -108,6 +108,7 @@ def test_no_replica_left_fails_the_job_with_file_and_elements(
     assert "PayloadPID" not in job.parameters
 
 
+@pytest.mark.long
 def test_what_the_server_says_is_lost_fails_the_job(server: StandIn, start: Start, catalogue: Catalogue) -> None:
     catalogue.lost = {"/vo/a": {"code": "not-found", "detail": "there is no such file"}}
     job = server.add(1, executable="cat", arguments="a", input_data=["/vo/a"], wants_inputs=True)
@@ -132,7 +133,13 @@ def test_more_input_than_the_job_has_scratch_space_for_is_not_fetched(
     assert elements.requests == []
 
 
-@pytest.mark.parametrize("items", [["out.txt", "gone.txt"], ["LFN:/vo/gone.txt"], ["../../secret"]])
+@pytest.mark.parametrize(
+    "items",
+    [
+        ["out.txt", "gone.txt"],
+        *(pytest.param([item], marks=pytest.mark.long) for item in ("LFN:/vo/gone", "../../secret")),
+    ],
+)
 def test_a_job_whose_output_data_are_not_there_is_never_done(
     server: StandIn, start: Start, catalogue: Catalogue, items: list[str]
 ) -> None:
@@ -145,6 +152,7 @@ def test_a_job_whose_output_data_are_not_there_is_never_done(
     assert "Done" not in {update.get("Status") for _, update in job.states}
 
 
+@pytest.mark.long
 def test_a_failed_payload_keeps_nothing(server: StandIn, start: Start, catalogue: Catalogue) -> None:
     job = server.add(1, executable="/bin/sh", arguments="-c 'echo here >out.txt; exit 3'", output_data=["out.txt"])
     finish(start())
@@ -162,6 +170,7 @@ def test_files_that_are_still_looked_at_leave_the_job_completed(
     assert server.output(1) == {"std.out": b"here\n"}
 
 
+@pytest.mark.long
 def test_a_server_without_the_catalogue_does_not_let_the_job_be_done(server: StandIn, start: Start) -> None:
     job = server.add(1, executable="/bin/sh", arguments="-c 'echo here >out.txt'", output_data=["out.txt"])
     server.refuses_outputs = True
@@ -194,6 +203,7 @@ def test_a_kill_ends_a_transfer_and_heartbeats_go_on_during_it(
     assert catalogue.registered == {}
 
 
+@pytest.mark.long
 def test_a_pilot_that_is_ended_ends_its_transfers_with_it(
     server: StandIn, start: Start, catalogue: Catalogue, elements: Elements
 ) -> None:
