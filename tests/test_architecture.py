@@ -45,6 +45,7 @@ OPEN_ROWS = {
     "weyl/accounting/queries.py:select_sums": "the keys and sums that a report asks for",
     "weyl/accounting/queries.py:select_records": "all columns of a kind of records",
     "weyl/file_catalog/queries/metadata.py:select_shown": "values under the names that a VO has declared",
+    "weyl/file_catalog/queries/sums.py:select_sums": "the parameters that a summary counts by",
     "weyl/jobs/queries/checks.py:select_documents": "descriptions of jobs",
     "weyl/jobs/queries/checks.py:select_parameters": "values of parametric jobs",
     "weyl/jobs/queries/heartbeat.py:select_parameters": "parameters of a job under free names",

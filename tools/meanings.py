@@ -291,6 +291,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "LFNPattern": "Regular expression of one component of a new name.",
         "Permissions": "Who may do what: `directory` (its mode decides), `posix` (that of the file as well),"
         " or `open` (every member of the VO may read and write).",
+        "QueryBudget": "How many seconds a page of a search for files may take; then it is short, and a link goes on.",
         "TrashDays": "For how many days deleted files can be restored; 0: they are purged at once.",
     },
     "ListedFile": {

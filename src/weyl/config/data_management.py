@@ -56,6 +56,7 @@ class DataManagementOptions(OpenSection):
     lfn_pattern: Annotated[str, Field(max_length=256), AfterValidator(_letters)] = PATTERN_DEFAULT
     permissions: Literal["directory", "posix", "open"] = "directory"
     trash_days: Number = Field(default=7, ge=0, le=36_500)
+    query_budget: Number = Field(default=2, gt=0, le=60)
 
     def roots_of(self, vo: str) -> tuple[str, ...]:
         """Return the directories below which all files of the VO lie."""

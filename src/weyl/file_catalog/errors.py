@@ -44,3 +44,19 @@ class NotReadable(Forbidden):
 
 class CatalogueBusy(Unavailable):
     """Others changed the same directories at the same time, again and again."""
+
+
+class FieldNotFound(NotFound):
+    """The VO has declared no field of this name."""
+
+
+class FieldExists(Conflict):
+    """The VO has declared a field of this name already."""
+
+
+class FieldInUse(Conflict):
+    """Files or directories have values of the field."""
+
+
+class WrongField(BadRequest):
+    """A field that cannot be declared so."""

@@ -12,3 +12,12 @@ class Member:
     group: str
     is_manager: bool
     """Administers the files of the VO: above all modes."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldKeeper:
+    """May say what the files of a VO are described with."""
+
+    vo: str
+    author: str
+    subject: str

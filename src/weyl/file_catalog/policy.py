@@ -4,10 +4,12 @@ from collections.abc import Collection
 
 from weyl.config.models import Config
 from weyl.file_catalog.errors import NotAdmitted, OtherMaster
-from weyl.file_catalog.permits import Member
+from weyl.file_catalog.permits import FieldKeeper, Member
 from weyl.kit.http import User
 
 MANAGER = "FileCatalogManagement"
+DECLARERS = (MANAGER, "ProductionManagement")
+"""Who says what the files of a VO are described with."""
 MASTER = "weyl"
 """The name of this catalogue in `InputData.Catalog`."""
 
@@ -27,6 +29,13 @@ def may_manage(user: User) -> Member:
     if not found.is_manager:
         raise NotAdmitted(f"This needs the property {MANAGER}, which group {user.group} does not have")
     return found
+
+
+def may_declare(user: User) -> FieldKeeper:
+    """Admit those who own the data of a VO, whether they keep them or produce them."""
+    if not user.has(*DECLARERS):
+        raise NotAdmitted(f"This needs the property {' or '.join(DECLARERS)}: group {user.group} has none")
+    return FieldKeeper(user.vo, user.preferred_username, user.subject)
 
 
 def member(vo: str, username: str, group: str, properties: Collection[str]) -> Member:

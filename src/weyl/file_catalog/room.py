@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 
 from weyl.file_catalog.routes.directories import router as directories
+from weyl.file_catalog.routes.fields import router as fields
 from weyl.file_catalog.routes.files import router as files
+from weyl.file_catalog.routes.metadata import router as metadata
+from weyl.file_catalog.routes.search import router as search
 from weyl.file_catalog.tasks import tasks
 from weyl.kit.db import DATABASE
 from weyl.kit.room import Room
@@ -15,4 +18,4 @@ def _tasks(services: Services) -> Sequence[BoundTask]:
     return tasks(services[DATABASE])
 
 
-ROOM = Room(routers=[files, directories], tasks=[_tasks])
+ROOM = Room(routers=[files, directories, fields, metadata, search], tasks=[_tasks])

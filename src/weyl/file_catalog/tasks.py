@@ -7,10 +7,12 @@ from typing import Any
 from weyl.file_catalog.queries import directories, upkeep
 from weyl.file_catalog.queries.usage import has_deltas
 from weyl.file_catalog.service import usage
+from weyl.file_catalog.service.fields import METADATA, do_batch
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.kit.partitions import ensure_month_partitions
 from weyl.kit.task import BoundTask, Task
+from weyl.tasks.operations import in_batches
 
 FOLD = Task("file_catalog.fold", every=timedelta(seconds=10), lock="file_catalog.fold")
 RECOUNT = Task("file_catalog.recount", cron="20 3 * * *", lock="file_catalog.recount", size="large")
@@ -40,6 +42,7 @@ def tasks(db: Database) -> Sequence[BoundTask]:
         FOLD.bind(fold, is_needed=is_needed),
         RECOUNT.bind(recount),
         HOUSEKEEPING.bind(keep_house),
+        METADATA.bind_run(in_batches(db, do_batch)),
     ]
 
 
