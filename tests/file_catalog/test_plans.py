@@ -17,7 +17,7 @@ from weyl.kit.sql import Sql
 DIRECTORIES, FILES = 10_000, 30_000
 # A recount reads the whole catalogue, once per night.
 WHOLE = {"usage._OFF", "usage._REPAIR"}
-_SCAN = re.compile(r"Seq Scan on (files|replicas|directories|file_ancestors|file_metadata\w*)\b")
+_SCAN = re.compile(r"Seq Scan on (files|replicas|directories|file_ancestors)\b")
 
 _LOAD = """
 INSERT INTO file_vos (name) VALUES ('voa');
@@ -61,7 +61,10 @@ def statements() -> dict[str, Sql[Any]]:
     found: dict[str, Sql[Any]] = {}
     for _, name, _ in pkgutil.walk_packages(weyl.file_catalog.queries.__path__):
         module = importlib.import_module(f"weyl.file_catalog.queries.{name}")
-        found |= {f"{name}.{key}": value for key, value in vars(module).items() if isinstance(value, Sql)}
+        held = {key: value for key, value in vars(module).items() if isinstance(value, Sql | dict)}
+        for key, value in held.items():
+            each = value.items() if isinstance(value, dict) else [("", value)]
+            found |= {f"{name}.{key}{part}": one for part, one in each if isinstance(one, Sql)}
     return found
 
 
@@ -99,7 +102,7 @@ async def test_a_look_up_touches_a_few_pages_per_name(db: Database, number: int)
         "names": [f"f{each}" for each in spread],
         "vo": "voa",
     }
-    statement = lookup._GOOD
+    statement = lookup._SELECT[False, False]
     async with db.read() as tx:
         driver = await driver_connection(tx)
         ordered = [arguments[name] for name in statement.names]

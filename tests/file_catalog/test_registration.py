@@ -6,7 +6,7 @@ import pytest
 from tests.file_catalog.conftest import ADLER, Caller, new_file
 from tests.infra.app import Application
 
-from weyl.kit.db import DATABASE
+from weyl.kit.db import DATABASE, Database, driver_connection
 
 
 async def test_good_bad_foreign_and_doubled_names_in_one_call_twice(manager: Caller, stranger: Caller) -> None:
@@ -117,13 +117,53 @@ async def test_files_of_a_call_may_be_ancestors_but_not_of_each_other(manager: C
     assert found["success"] == {"/voa/x/parent": [{"lfn": "/voa/x/child", "depth": 1}]}
 
 
+async def test_values_of_declared_fields_come_with_the_file(manager: Caller, db: Database) -> None:
+    await declare(db)
+    files = [
+        new_file("/voa/x/one", metadata={"Run": 7, "Particle": "gamma"}),
+        new_file("/voa/x/two", metadata={"Run": "seven"}),
+        new_file("/voa/x/three", metadata={"Rnu": 7}),
+    ]
+    answer = await manager.post("register", files=files)
+    assert {lfn: failure["code"] for lfn, failure in answer["failed"].items()} == {
+        "/voa/x/two": "bad_value",
+        "/voa/x/three": "bad_value",
+    }
+    assert "did you mean Run?" in answer["failed"]["/voa/x/three"]["detail"]
+    found = await manager.post("lookup", lfns=["/voa/x/one"], parameters=["metadata", "ancestors"])
+    assert found["success"]["/voa/x/one"]["metadata"] == {
+        "Run": {"value": 7, "from": "/voa/x/one"},
+        "Particle": {"value": "gamma", "from": "/voa/x/one"},
+    }
+    assert found["success"]["/voa/x/one"]["ancestors"] == []
+
+
+async def declare(db: Database) -> None:
+    """Declare two fields of `voa`."""
+    async with db.transaction() as tx:
+        await (await driver_connection(tx)).execute(
+            """
+            INSERT INTO file_vos (name) VALUES ('voa') ON CONFLICT DO NOTHING;
+            INSERT INTO metadata_fields (vo_id, name, type, applies_to, is_indexed, is_filled, created_by, created_at)
+            SELECT vo_id, f.name, f.type, 'both', true, true, 'alice', now() FROM file_vos,
+              (VALUES ('Run', 'int'), ('Particle', 'text')) AS f (name, type) WHERE file_vos.name = 'voa'
+            """
+        )
+
+
 async def test_registration_takes_nine_statements_whatever_the_number(
-    manager: Caller, application: Application
+    manager: Caller, application: Application, db: Database
 ) -> None:
+    await declare(db)
     counts = []
     for number in (1, 200):
         files = [
-            new_file(f"/voa/n{number}/d{each % 20}/f{each}", ses=("DISK-A", "DISK-B"), ancestors=[])
+            new_file(
+                f"/voa/n{number}/d{each % 20}/f{each}",
+                ses=("DISK-A", "DISK-B"),
+                ancestors=[f"/voa/first{number}/f"],
+                metadata={"Run": each, "Particle": "x"},
+            )
             for each in range(number)
         ]
         await manager.register(

@@ -9,7 +9,9 @@ from weyl.config.lfns import name_of, parent_of, storage_path
 from weyl.file_catalog.checksums import Checksums
 from weyl.file_catalog.modes import Rights
 from weyl.file_catalog.names import path_hash
+from weyl.file_catalog.queries.metadata import METADATA_OF_FILE
 from weyl.kit.db import Tx
+from weyl.kit.json import Document
 from weyl.kit.sql import Sql
 
 
@@ -54,6 +56,7 @@ class FileRow(NamedTuple):
     statuses: list[str] | None
     pfns: list[str | None] | None
     verified: list[datetime | None] | None
+    metadata: Document | None
 
     @property
     def rights(self) -> Rights:
@@ -98,14 +101,15 @@ Here and below, `OFFSET 0` keeps the planner from reading whole tables: it does 
 """
 
 
-def _text(files: str) -> str:
+def _text(files: str, metadata: str = "CAST(NULL AS jsonb)") -> str:
     return f"""
     WITH {ASKED}
     SELECT w.number, f.file_id, w.name, f.size, f.adler32, f.md5, f.sha1, f.sha256, f.guid,
       CAST(fo.name AS text) AS owner, CAST(fg.name AS text) AS "group", f.mode, CAST(f.status AS text) AS status,
       f.job_id, f.attempt, f.created_at, f.modified_at, f.trashed_at, d.dir_id,
       coalesce(d.origin, d.path) AS stored_at, d.mode AS dir_mode, CAST(o.name AS text) AS dir_owner,
-      CAST(g.name AS text) AS dir_group, c.ses, c.statuses, c.pfns, c.verified
+      CAST(g.name AS text) AS dir_group, c.ses, c.statuses, c.pfns, c.verified,
+      {metadata} AS metadata
     FROM asked w JOIN places d ON d.path_hash = w.hash
       LEFT JOIN identities o ON o.identity_id = d.owner_id
       LEFT JOIN identities g ON g.identity_id = d.group_id
@@ -121,24 +125,24 @@ def _text(files: str) -> str:
     """
 
 
-_GOOD = Sql(
-    _text("SELECT * FROM files t WHERE t.dir_id = d.dir_id AND t.name = w.name AND t.status = 'Good' OFFSET 0"),
-    FileRow,
-)
+_GOOD = "SELECT * FROM files t WHERE t.dir_id = d.dir_id AND t.name = w.name AND t.status = 'Good' OFFSET 0"
 # Of several files of one name the latest.
-_TRASH = Sql(
-    _text("""
+_TRASH = """
         SELECT * FROM files t WHERE t.dir_id = d.dir_id AND t.name = w.name AND t.status = 'Trash'
-        ORDER BY t.trashed_at DESC, t.file_id DESC LIMIT 1"""),
-    FileRow,
-)
+        ORDER BY t.trashed_at DESC, t.file_id DESC LIMIT 1"""
+_SELECT = {
+    (trash, metadata): Sql(_text(files, METADATA_OF_FILE) if metadata else _text(files), FileRow)
+    for trash, files in ((False, _GOOD), (True, _TRASH))
+    for metadata in (False, True)
+}
 
 
-async def select_files(tx: Tx, vo: str, lfns: Sequence[str], *, trash: bool = False) -> dict[str, FileRow]:
+async def select_files(
+    tx: Tx, vo: str, lfns: Sequence[str], *, trash: bool = False, metadata: bool = False
+) -> dict[str, FileRow]:
     """Return a row for each name whose directory exists, of the files that are there, or of those in the trash."""
     parents = list(map(parent_of, lfns))
-    statement = _TRASH if trash else _GOOD
-    rows = await statement.rows(
+    rows = await _SELECT[trash, metadata].rows(
         tx, vo=vo, hashes=list(map(path_hash, parents)), parents=parents, names=list(map(name_of, lfns))
     )
     return {lfns[row.number - 1]: row for row in rows}

@@ -24,8 +24,10 @@ from weyl.file_catalog.queries import moves as queries
 from weyl.file_catalog.queries.lookup import FileRow, select_files
 from weyl.file_catalog.queries.moves import Below, FileMove, TreeMove
 from weyl.file_catalog.queries.places import Directory, Names, Places
+from weyl.file_catalog.queries.sets import hold_sets
 from weyl.file_catalog.queries.trash import REPEATED_WITHIN, Act, hold, log_act
 from weyl.file_catalog.service.places import find_places, forbidden, refusal
+from weyl.file_catalog.service.sets import resettle
 from weyl.kit.db import Tx
 
 BELOW_MAX = 10_000
@@ -161,7 +163,8 @@ async def _find_done(tx: Tx, plan: Plan, member: Member, *, now: datetime) -> No
 
 async def _move(tx: Tx, plan: Plan, places: Places, act: Act) -> None:
     if plan.trees:
-        await _move_trees(tx, plan, places)
+        await hold_sets(tx, act.vo_id)
+        await resettle(tx, await _move_trees(tx, plan, places))
     moved: list[int] = []
     if plan.files:
         moved = await _move_files(tx, plan, places, act)
@@ -188,7 +191,8 @@ async def _move_files(tx: Tx, plan: Plan, places: Places, act: Act) -> list[int]
     return sorted(moved)
 
 
-async def _move_trees(tx: Tx, plan: Plan, places: Places) -> None:
+async def _move_trees(tx: Tx, plan: Plan, places: Places) -> list[int]:
+    """Move directories; returns the ids of the topmost."""
     trees = _apart(plan)
     parents = {source: places.directories[parent_of(plan.pairs[source])] for source in trees}
     expected = {each.dir_id: each.path for each in [*trees.values(), *parents.values()]}
@@ -196,7 +200,7 @@ async def _move_trees(tx: Tx, plan: Plan, places: Places) -> None:
     paths = {row.dir_id: row.path for row in held}
     if any(paths.get(dir_id) != path for dir_id, path in expected.items()):
         plan.failed |= dict.fromkeys(trees, _CHANGED)
-        return
+        return []
     moves = []
     for source, each in trees.items():
         parent, target = parents[source], plan.pairs[source]
@@ -209,6 +213,7 @@ async def _move_trees(tx: Tx, plan: Plan, places: Places) -> None:
         await queries.move_trees(tx, moves, parts)
         held = await queries.hold_trees(tx, [], [each.old for each in moves])
     plan.done |= {each.old for each in moves}
+    return [each.dir_id for each in moves]
 
 
 def _parts(moves: Sequence[TreeMove], held: Sequence[Below]) -> list[tuple[Below, int]]:

@@ -6,11 +6,12 @@ from typing import Any
 
 from weyl.config.models import Config
 from weyl.file_catalog.checksums import Checksums
-from weyl.file_catalog.models.files import Failure, Outcome
+from weyl.file_catalog.models.files import ANCESTORS_MAX, Failure, Outcome
 from weyl.file_catalog.modes import READ, Wish, allows_in, mode_text
 from weyl.file_catalog.names import Space, known_files, not_found
 from weyl.file_catalog.permits import Member
 from weyl.file_catalog.queries.lookup import FileRow, select_files
+from weyl.file_catalog.queries.relatives import select_relatives
 from weyl.file_catalog.service.places import forbidden
 from weyl.kit.db import Tx
 
@@ -56,8 +57,19 @@ async def readable(tx: Tx, member: Member, lfns: Sequence[str], *, config: Confi
     return Readable(found, rows.failed)
 
 
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Where files are looked for, and whether their metadata are wanted."""
+
+    trash: bool = False
+    metadata: bool = False
+
+
+GOOD, TRASH = Extent(), Extent(trash=True)
+
+
 async def admitted(
-    tx: Tx, member: Member, lfns: Sequence[str], wish: Wish, *, config: Config, trash: bool = False
+    tx: Tx, member: Member, lfns: Sequence[str], wish: Wish, *, config: Config, extent: Extent = GOOD
 ) -> Rows:
     """Return the rows of those files with which a member may do something: one statement.
 
@@ -65,7 +77,9 @@ async def admitted(
     """
     space = Space.of(config, member)
     names = known_files(lfns, space)
-    rows = await select_files(tx, member.vo, names.good, trash=trash) if names.good else {}
+    rows: dict[str, FileRow] = {}
+    if names.good:
+        rows = await select_files(tx, member.vo, names.good, trash=extent.trash, metadata=extent.metadata)
     good: dict[str, FileRow] = {}
     failed = names.failed
     for lfn in names.good:
@@ -90,10 +104,18 @@ def failure_of(row: FileRow | None, lfn: str, space: Space, member: Member, wish
 async def look_up(
     tx: Tx, member: Member, lfns: Sequence[str], *, config: Config, parameters: Collection[str], trash: bool
 ) -> Outcome:
-    """Return what is known of files, of each the parameters that are asked for."""
-    rows = await admitted(tx, member, lfns, READ, config=config, trash=trash)
+    """Return what is known of files, of each the parameters that are asked for: one statement, two with ancestors."""
+    extent = Extent(trash, "metadata" in parameters)
+    rows = await admitted(tx, member, lfns, READ, config=config, extent=extent)
     wanted = {name: show for name, show in _SHOWN.items() if name in parameters or name == "file_id"}
     shown = {lfn: {"lfn": lfn, **{name: show(row) for name, show in wanted.items()}} for lfn, row in rows.good.items()}
+    if "ancestors" in parameters and rows.good:
+        starts = {row.file_id or 0: lfn for lfn, row in rows.good.items()}
+        for lfn in starts.values():
+            shown[lfn]["ancestors"] = []
+        most = len(starts) * ANCESTORS_MAX
+        for each in await select_relatives(tx, sorted(starts), descendants=False, depth=1, most=most):
+            shown[starts[each.start_id]]["ancestors"].append(each.lfn)
     return Outcome(shown, rows.failed)
 
 
@@ -111,6 +133,7 @@ _SHOWN: Mapping[str, Callable[[FileRow], Any]] = {
     "created_at": lambda row: row.created_at,
     "modified_at": lambda row: row.modified_at,
     "trashed_at": lambda row: row.trashed_at,
+    "metadata": lambda row: row.metadata or {},
     "replicas": lambda row: [
         {"se": each.se, "status": each.status, "pfn": each.path, "verified_at": each.verified_at}
         for each in row.replicas

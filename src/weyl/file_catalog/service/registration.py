@@ -8,11 +8,13 @@ from weyl.config.lfns import name_of, parent_of, storage_path
 from weyl.config.models import Config
 from weyl.file_catalog.checksums import Checksums
 from weyl.file_catalog.errors import RegistrationRefused
+from weyl.file_catalog.fields import AppliesTo, BadValue, Typed, values_of
 from weyl.file_catalog.models.files import Code, Failure, Outcome
 from weyl.file_catalog.modes import file_mode
 from weyl.file_catalog.names import SHOWN, Space, bad_name
 from weyl.file_catalog.permits import Member
 from weyl.file_catalog.queries import registration as queries
+from weyl.file_catalog.queries.fields import select_fields
 from weyl.file_catalog.queries.places import Names, Places, take_back
 from weyl.file_catalog.queries.registration import Known, NewCopy, NewRow, Signature
 from weyl.file_catalog.registrations import (
@@ -27,6 +29,7 @@ from weyl.file_catalog.registrations import (
     pfn_of,
     sift,
 )
+from weyl.file_catalog.service.metadata import put_values
 from weyl.file_catalog.service.places import BUSY, Making, find_places, make_directories, refusal, with_names
 from weyl.kit.db import Tx
 
@@ -61,13 +64,14 @@ class Plan:
     """Files that are registered, and get a replica."""
     failed: dict[str, Failure] = field(default_factory=dict)
     same: dict[str, Known] = field(default_factory=dict)
+    values: dict[str, Typed] = field(default_factory=dict)
+    """Metadata of new files."""
 
 
 async def examine(tx: Tx, member: Member, files: Sequence[NewFile], *, config: Config, job: JobRun | None) -> Examined:
     """Return what registration would do with each file; writes nothing.
 
-    Storage paths are those by convention: whether they are free, `paths_taken` tells. Values of metadata are looked at
-    when files are registered.
+    Storage paths are those by convention: whether they are free, `paths_taken` tells.
     """
     run = Run(member, Space.of(config, member), Terms(job=job), config, is_trial=True)
     sifted = sift(files, run.space, run.serves)
@@ -136,6 +140,7 @@ async def _register(
     made = await _insert(tx, plan, signature)
     held = await _hold(tx, plan, now=now)
     await _insert_copies(tx, run, plan, {**made, **held}, now=now)
+    await put_values(tx, [(made[lfn], typed) for lfn, typed in plan.values.items() if lfn in made])
     outcome.success |= {lfn: _shown(file_id, created=True) for lfn, file_id in made.items()}
     outcome.success |= {lfn: _shown(file_id, created=False) for lfn, file_id in held.items()}
     done = made.keys() | held.keys()
@@ -178,11 +183,26 @@ async def _plan(tx: Tx, run: Run, files: Mapping[str, NewFile]) -> Plan:
         plan.known = await queries.select_known(tx, run.member.vo, sorted(asked))
     for lfn, file in files.items():
         _sort_in(run, plan, lfn, file)
+    await _check_values(tx, run, plan)
     for lfn in in_circles({lfn: file.ancestors for lfn, file in plan.new.items()}):
         plan.failed[lfn] = Failure(Code.BAD_VALUE, "Files of this call are ancestors of each other")
         del plan.new[lfn]
     _check_ancestors(run, plan)
     return plan
+
+
+async def _check_values(tx: Tx, run: Run, plan: Plan) -> None:
+    """Let files fail whose metadata are not those of declared fields."""
+    described = {lfn: file.metadata for lfn, file in plan.new.items() if file.metadata}
+    declared = await select_fields(tx, run.member.vo) if described else {}
+    for lfn, metadata in described.items():
+        try:
+            typed = values_of(declared, metadata, on=AppliesTo.FILE)
+        except BadValue as error:
+            plan.failed[lfn] = Failure(Code.BAD_VALUE, str(error))
+            del plan.new[lfn]
+        else:
+            plan.values[lfn] = {field_id: value for field_id, value in typed.items() if value is not None}
 
 
 def _sort_in(run: Run, plan: Plan, lfn: str, file: NewFile) -> None:

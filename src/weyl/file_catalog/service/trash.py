@@ -12,7 +12,7 @@ from weyl.file_catalog.permits import Member
 from weyl.file_catalog.queries import trash as queries
 from weyl.file_catalog.queries.lookup import FileRow
 from weyl.file_catalog.queries.trash import Act
-from weyl.file_catalog.service.reading import Rows, admitted
+from weyl.file_catalog.service.reading import TRASH, Rows, admitted
 from weyl.kit.db import Tx
 
 _TAKEN = Failure(Code.EXISTS, "A file of this name exists: move it, or delete it, first")
@@ -36,7 +36,7 @@ async def delete(tx: Tx, member: Member, lfns: Sequence[str], *, reason: str, co
     done = await queries.trash_files(tx, act, sorted(row.file_id or 0 for row in there.good.values()))
     outcome = Outcome(failed=there.failed)
     absent = [lfn for lfn, failure in there.failed.items() if failure.code is Code.NOT_FOUND]
-    trash = await admitted(tx, member, absent, WRITE, config=config, trash=True) if absent else Rows({}, {})
+    trash = await admitted(tx, member, absent, WRITE, config=config, extent=TRASH) if absent else Rows({}, {})
     for lfn, row in trash.good.items():
         outcome.failed.pop(lfn, None)
         outcome.success[lfn] = _shown(row)
@@ -46,7 +46,7 @@ async def delete(tx: Tx, member: Member, lfns: Sequence[str], *, reason: str, co
 
 async def restore(tx: Tx, member: Member, lfns: Sequence[str], *, config: Config, now: datetime) -> Outcome:
     """Take files back from the trash, of several of one name the latest; one that was restored is a success."""
-    trash = await admitted(tx, member, lfns, WRITE, config=config, trash=True)
+    trash = await admitted(tx, member, lfns, WRITE, config=config, extent=TRASH)
     act = await _act(tx, member, None, now)
     if act is None:
         return Outcome(failed=trash.failed)
