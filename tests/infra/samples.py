@@ -29,7 +29,7 @@ SEARCH: dict[str, Any] = {
 }
 GOOD_QUERY = {"page": "1", "per_page": "9", "limit": "9", "first": "0", "chunk": "0", "force": "no", "pfn": PFN}
 GOOD_QUERY |= {"from": "master", "to": "master", "before": "master", "reset_jobs": "no", "everybody": "no"}
-GOOD_QUERY |= {"stream": "output", "tail": "9"}
+GOOD_QUERY |= {"stream": "output", "tail": "9", "lfn": "/voa/a"}
 PATH_NAMES = {
     "jti": UUID,
     "secret_id": UUID,
@@ -44,6 +44,8 @@ PATH_NAMES = {
     "signature": "0" * 16,
     "workflow_id": "0" * 64,
     "path": "main.cwl",
+    "se": "DISK",
+    "vo": "voa",
     "sha256": "0" * 64,
 }
 
@@ -176,6 +178,9 @@ def samples(job_id: int) -> dict[str, Any]:
         "POST /api/rss/status/release": [site],
         "POST /api/rss/drain": [{**site, "reason": "x", "until": "2030-01-01T00:00:00Z"}],
         "POST /api/rss/drain/release": [site],
+        "POST /api/storage/access": {"lfns": ["/voa/a"], "site": "LCG.Alpha.org", "protocols": ["s3"], "ttl_s": 60},
+        "POST /api/storage/stat": {"se": "DISK", "lfns": ["/voa/a"]},
+        "POST /api/storage/probe": {"se": "DISK"},
         "POST /api/pilots/": registration,
         "PATCH /api/pilots/metadata": {STAMP: {"Status": "Running", "BenchMark": 1.0, "CurrentJobID": 1}},
         "POST /api/pilots/search": SEARCH,
