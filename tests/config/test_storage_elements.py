@@ -3,6 +3,8 @@
 import pytest
 from tests.config.test_source import VO, problems_of
 
+from weyl.config.errors import InvalidConfig
+from weyl.config.models import with_sections
 from weyl.config.source import parse_config
 from weyl.config.storage_elements import Endpoint, StorageElement
 
@@ -74,11 +76,26 @@ def test_a_door_is_for_everything_unless_it_says_for_what() -> None:
             "Tokens go over https:// only",
         ),
         ("THREE: {", "THREE: {Limits: {In: 1}, ", "THREE.Limits: is not known here"),
+        (
+            "Path: /grid,",
+            "Path: /grid, Credentials: x, Auth: {Kind: token, Audience: x, Issuer: 'http://iam.example/vo'},",
+            "must be the https:// URL of an issuer",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(was: str, becomes: str, problem: str) -> None:
     assert was in TEXT
     assert any(problem in each for each in problems_of(TEXT.replace(was, becomes, 1)))
+
+
+def test_a_protocol_needs_a_driver_where_it_is_known_which_there_are() -> None:
+    model = with_sections({}, protocols=["s3", "file", "https"])
+    parse_config(TEXT, model)
+    with pytest.raises(InvalidConfig) as caught:
+        parse_config(TEXT.replace("Protocol: file", "Protocol: root"), model)
+    [problem] = caught.value.problems
+    assert "Endpoints.0.Protocol" in str(problem.path)
+    assert "is not the protocol of an installed driver; there are file, https, s3" in problem.message
 
 
 def test_two_elements_of_a_vo_are_never_the_same_place() -> None:

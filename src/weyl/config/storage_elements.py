@@ -42,8 +42,17 @@ def _server(url: str) -> str:
     return url.rstrip("/")
 
 
+def _issuer(url: str) -> str:
+    parts = urlsplit(url)
+    is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(str(parts.hostname)))
+    if not is_safe or not parts.hostname or parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("must be the https:// URL of an issuer, as its tokens have it")
+    return url.rstrip("/")
+
+
 Directory = Annotated[str, Field(max_length=FILE_SYSTEM_PATH_MAX), AfterValidator(_directory)]
 Server = Annotated[str, Field(max_length=2048), AfterValidator(_server)]
+Issuer = Annotated[str, Field(max_length=2048), AfterValidator(_issuer)]
 
 
 class EndpointAccess(Section):
@@ -66,7 +75,7 @@ class EndpointAuth(Section):
     kind: Literal["none", "token"] = "none"
     audience: str | None = Field(default=None, min_length=1, max_length=1024)
     profile: Literal["wlcg", "scitokens"] = "wlcg"
-    issuer: Server | None = None
+    issuer: Issuer | None = None
     # The directory that paths in tokens are relative to; that of the VO at the door if not given.
     base_path: Directory | None = None
 

@@ -56,11 +56,18 @@ class Answer:
 class Door:
     """The way to one door of a storage element."""
 
-    def __init__(self, context: StorageContext, *, url: str | None = None, name: str | None = None) -> None:
-        self.name = name or f"{context.element} ({context.endpoint.name})"
-        self.url = url or str(context.endpoint.url)
-        self._session = context.session
-        self._tls = _tls_of(context.endpoint.ca, self.name)
+    def __init__(self, session: aiohttp.ClientSession, name: str, *, url: str, ca: str | None = None) -> None:
+        self.name = name
+        self.url = url
+        self._session = session
+        self._tls = _tls_of(ca, name)
+
+    @classmethod
+    def of(cls, context: StorageContext) -> "Door":
+        """Return the way to the door that a driver is made for."""
+        endpoint = context.endpoint
+        name = f"{context.element} ({endpoint.name})"
+        return cls(context.session, name, url=str(endpoint.url), ca=endpoint.ca)
 
     async def ask(
         self,

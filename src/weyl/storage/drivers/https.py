@@ -37,7 +37,7 @@ class HttpsDriver:
 
     def __init__(self, context: StorageContext) -> None:
         self._context = context
-        self._door = Door(context)
+        self._door = Door.of(context)
         believed = _DEFAULT_CHECKSUMS if context.checksums is None else context.checksums
         self._want_digest = ",".join(DIGEST_NAMES[name] for name in believed)
         # Kept in memory only, and given to nobody.

@@ -73,7 +73,7 @@ class ForeignIssuer:
 
     def __init__(self, context: StorageContext, url: str, issuing: Issuing) -> None:
         self._context, self._url, self._issuing = context, url.rstrip("/"), issuing
-        self._door = Door(context, url=url, name=f"the issuer of tokens at {url}")
+        self._door = Door(context.session, f"the issuer of tokens at {url}", url=url)
         self._endpoint = SoftHardCache(self._discover, soft_s=DISCOVERY_AGE_S, hard_s=2 * DISCOVERY_AGE_S)
 
     async def token(

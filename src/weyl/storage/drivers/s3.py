@@ -36,7 +36,7 @@ class S3Driver:
 
     def __init__(self, context: StorageContext) -> None:
         self._context = context
-        self._door = Door(context)
+        self._door = Door.of(context)
         self._bucket = str(context.endpoint.bucket)
         self._believed = context.checksums or ()
         self._signer: Signer | None = None
