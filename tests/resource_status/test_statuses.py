@@ -9,7 +9,7 @@ from weyl.config.models import Config
 from weyl.config.status import StatusWord
 from weyl.resource_status.claims import NO_CLAIMS, Claim, Claims, Element
 from weyl.resource_status.models import Kind
-from weyl.resource_status.statuses import Usable, View, answer, state_of, usable
+from weyl.resource_status.statuses import Usable, View, answer, state_of, usable, usable_storage
 from weyl.resource_status.statuses import view as view_of
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
@@ -173,3 +173,41 @@ def test_a_ban_of_one_kind_of_access_leaves_the_others() -> None:
     element = view(config_of(StorageElements={"SE": {}}), "voa", Kind.STORAGE, claims)["SE"]
     assert element["write"] == {"allowed": False, "reason": "full"}
     assert element["read"]["allowed"]
+
+
+STORAGE = {"SE": {"Status": {"Read": {"Status": "Banned", "Reason": "dust"}}}, "THEIRS": {"VOs": ["vob"]}}
+
+
+@pytest.mark.parametrize(
+    ("vo", "se", "access", "reason"),
+    [
+        ("voa", "SE", "read", "SE may not be used for read: dust"),
+        ("voa", "SE", "write", None),
+        ("voa", "THEIRS", "read", "THEIRS is no storage element of voa"),
+        ("vob", "THEIRS", "read", None),
+        ("voa", "NONE", "check", "NONE is no storage element of voa"),
+    ],
+)
+def test_each_access_to_storage_is_allowed_by_itself(vo: str, se: str, access: str, reason: str | None) -> None:
+    config = config_of(StorageElements=STORAGE)
+    assert usable_storage(config, NO_CLAIMS, vo, se, access, now=NOW) == Usable(reason)
+
+
+def test_storage_drains_until_its_end_and_is_closed_without_one() -> None:
+    config = config_of(StorageElements=STORAGE)
+    drain = {"source": "drain", "status": None, "access": "write"}
+    later = Claims([a_claim("SE", Kind.STORAGE, until=NOW + HOUR, **drain)])
+    assert usable_storage(config, later, "voa", "SE", "write", now=NOW) == Usable(until=NOW + HOUR)
+    now = Claims([a_claim("SE", Kind.STORAGE, **drain)])
+    assert usable_storage(config, now, "voa", "SE", "write", now=NOW).reason == "SE is draining: r"
+    banned = Claims([a_claim("SE", Kind.STORAGE, access="remove")])
+    assert usable_storage(config, banned, "voa", "SE", "remove", now=NOW).reason == "SE may not be used for remove: r"
+    assert usable_storage(config, banned, "vob", "SE", "remove", now=NOW).allowed
+
+
+def test_storage_of_other_vos_is_not_seen() -> None:
+    config = config_of(StorageElements=STORAGE)
+    assert (list(view(config, "voa", Kind.STORAGE)), list(view(config, "vob", Kind.STORAGE))) == (
+        ["SE"],
+        ["SE", "THEIRS"],
+    )
