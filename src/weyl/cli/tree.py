@@ -65,6 +65,7 @@ DATA_ENTRIES: dict[str, Entry] = {
     "du": Entry(DATA, "Show how many files and bytes there are.", "du"),
     "register": Entry(DATA, "Take files that lie on storage into the catalogue.", "register"),
     "elements": Entry(DATA, "List storage elements, with their space.", "elements"),
+    "check": Entry(DATA, "Compare the catalogue with what lies on storage.", "check"),
 }
 
 ENTRIES: dict[str, Entry] = {

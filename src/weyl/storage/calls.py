@@ -41,9 +41,10 @@ def probe(se: str) -> Call[Answer]:
     return Call("POST", "/api/storage/probe", Answer, body={"se": se})
 
 
-def check(se: str, *, under: str | None = None, cursor: str | None = None) -> Call[Answer]:
+def check(se: str, *, under: str | None = None, cursor: str | None = None, checksums: bool = False) -> Call[Answer]:
     """Compare a page of what the catalogue and a storage element have: `findings`, and the `cursor` of the next."""
-    body = {"se": se} | ({"under": under} if under else {}) | ({"cursor": cursor} if cursor else {})
+    body: dict[str, Any] = {"se": se} | ({"under": under} if under else {}) | ({"cursor": cursor} if cursor else {})
+    body |= {"checksums": True} if checksums else {}
     return Call("POST", "/api/storage/check", Answer, body=body, repeatable=True)
 
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from weyl.storage.cli import change, elements, find, look, meta, remove, transfers
+from weyl.storage.cli import change, check, elements, find, look, meta, remove, transfers
 
 app = typer.Typer(
     help="""Puts, finds, describes and fetches files.
@@ -31,3 +31,4 @@ app.command("restore")(remove.restore)
 app.command("du")(look.du)
 app.command("register")(transfers.register)
 app.command("elements")(elements.elements)
+app.command("check")(check.check)
