@@ -1,6 +1,7 @@
 """Uploads as values: their states, what is kept of their files, and where each file may be written."""
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -29,7 +30,13 @@ from weyl.storage.uploads import (
 )
 from weyl.storage.verdicts import GONE, fault_of, is_proven
 
+PICTURE = Path(__file__).parents[2] / "docs" / "developer" / "files.md"
 SUMS = Checksums(adler32="00000001", sha256="0" * 64)
+
+
+def test_the_picture_in_the_documentation_has_the_arrows_of_the_code() -> None:
+    drawn = set(re.findall(r"^    (\w+) --> (\w+):", PICTURE.read_text(), re.MULTILINE))
+    assert drawn == {(source, target) for source, targets in MOVES.items() for target in targets}
 
 
 def wanted(lfn: str, **more: object) -> Wanted:
