@@ -244,3 +244,17 @@ def test_the_program_prints_through_one_door() -> None:
 def test_text_that_goes_into_a_pipe_or_file_stays_as_it_is(session, capsysbinary) -> None:
     print_result(Text(["\x1b[31mred\n", b"\x07", b"\xff\n"]), session)
     assert capsysbinary.readouterr().out == b"\x1b[31mred\n\x07\xff\n"
+
+
+def test_progress_is_lines_in_a_pipe_and_one_line_on_a_terminal(session, capsys, monkeypatch) -> None:
+    for line in ("1 of 2", "1 of 2", "2 of 2"):
+        session.progress(line)
+    assert capsys.readouterr().err == "1 of 2\n2 of 2\n"
+    monkeypatch.setattr(CommandSession, "stderr_is_terminal", True)
+    session.progress("1 of 2 \x1b[2J")
+    session.progress("x" * 200)
+    session.say("Done.")
+    assert capsys.readouterr().err == f"\r\x1b[K1 of 2  [2J\r\x1b[K{'x' * 79}\r\x1b[KDone.\n"
+    session.options.quiet = True
+    session.progress("3 of 2")
+    assert capsys.readouterr().err == ""

@@ -150,6 +150,8 @@ The web pages are there: log in as alice, password {passwords["alice"]}. Or in a
   weyl jobs submit cmd --wait -- /bin/hostname
   weyl jobs search --mine                     your jobs, and what became of them
   weyl jobs logs ID                           what a job wrote, by its number
+  weyl data put FILE ./                       a file into your directory of the catalogue
+  weyl data ls                                what is there; `weyl data get NAME` fetches it
   weyl login hep --group admin                as ada: an administrator of the VO
   weyl --help                                 everything else
 
