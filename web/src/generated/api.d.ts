@@ -793,6 +793,61 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/files/fields": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Fields
+         * @description Answer with the fields that your VO has declared, by name.
+         */
+        get: operations["files_get_fields"];
+        put?: never;
+        /**
+         * Declare Field
+         * @description Declare a field of files, of directories, or of both.
+         *
+         *     Needs FileCatalogManagement or ProductionManagement. Its type and what it is of stay for ever.
+         */
+        post: operations["files_declare_field"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/files/fields/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Drop Field
+         * @description Drop a field that nothing has a value of; with `force`, all its values are lost.
+         *
+         *     Needs FileCatalogManagement or ProductionManagement.
+         */
+        delete: operations["files_drop_field"];
+        options?: never;
+        head?: never;
+        /**
+         * Change Field
+         * @description Change a field: whether it is indexed, its unit, the only values that it takes, its help.
+         *
+         *     Needs FileCatalogManagement or ProductionManagement. Values that files have already are brought to the index by the
+         *     operation of the answer; until it has ended, `filled` is false and searches warn.
+         */
+        patch: operations["files_change_field"];
+        trace?: never;
+    };
     "/api/files/list": {
         parameters: {
             query?: never;
@@ -827,6 +882,48 @@ export interface paths {
          * @description Return what is known of files; `parameters` picks, and `trash` looks in the trash for the latest of each name.
          */
         post: operations["files_lookup"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/files/metadata": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Get Metadata
+         * @description Answer with what holds for files and directories: of each field its value, and the path that it is from.
+         */
+        post: operations["files_get_metadata"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/files/metadata/set": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Set Metadata
+         * @description Set values of files and directories: those of a directory hold for all below; null takes a value away.
+         *
+         *     Whoever may write in a directory may describe it and its files.
+         */
+        post: operations["files_set_metadata"];
         delete?: never;
         options?: never;
         head?: never;
@@ -972,6 +1069,51 @@ export interface paths {
          * @description Remove directories that hold no files but those in the trash.
          */
         post: operations["files_remove_directories"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/files/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Search
+         * @description Find files by directory, metadata and what every file has; one page at a time, in a bounded time.
+         *
+         *     `Link` leads to the next page. Where the time of a page is over it is short, maybe empty, says so in the header
+         *     `Weyl-Incomplete`, and `Link` goes on behind what was looked at. `Prefer: count=exact` tells the number of all.
+         */
+        post: operations["files_search"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/files/summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Summary
+         * @description Count files and add up their sizes, and those of all their replicas, by at most three parameters.
+         *
+         *     At most 100,000 files are looked at; if there are more, the header `Weyl-Incomplete` says so.
+         */
+        post: operations["files_summary"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3319,6 +3461,12 @@ export interface components {
             under?: string | null;
         };
         /**
+         * AppliesTo
+         * @description What may have values of a field.
+         * @enum {string}
+         */
+        AppliesTo: "directory" | "file" | "both";
+        /**
          * Attempt
          * @description One failed attempt.
          */
@@ -4511,6 +4659,70 @@ export interface components {
             path: string;
         };
         /**
+         * FieldChange
+         * @description What to change of a field; what is not named stays.
+         */
+        FieldChange: {
+            /** Help */
+            help?: string | null;
+            /** Indexed */
+            indexed?: boolean | null;
+            /** Unit */
+            unit?: string | null;
+            /** Values */
+            values?: (boolean | number | string)[] | null;
+        };
+        /**
+         * FieldInfo
+         * @description A declared field.
+         */
+        FieldInfo: {
+            /** Filled */
+            filled: boolean;
+            /** Help */
+            help: string | null;
+            /** Indexed */
+            indexed: boolean;
+            /** Name */
+            name: string;
+            on: components["schemas"]["AppliesTo"];
+            /** Operation Id */
+            operation_id?: string | null;
+            type: components["schemas"]["FieldType"];
+            /** Unit */
+            unit: string | null;
+            /** Values */
+            values: (boolean | number | string)[] | null;
+        };
+        /**
+         * FieldOrder
+         * @description A field to declare.
+         */
+        FieldOrder: {
+            /** Help */
+            help?: string | null;
+            /**
+             * Indexed
+             * @default false
+             */
+            indexed: boolean;
+            /** Name */
+            name: string;
+            /** @default file */
+            on: components["schemas"]["AppliesTo"];
+            type: components["schemas"]["FieldType"];
+            /** Unit */
+            unit?: string | null;
+            /** Values */
+            values?: (boolean | number | string)[] | null;
+        };
+        /**
+         * FieldType
+         * @description What the values of a field are.
+         * @enum {string}
+         */
+        FieldType: "int" | "float" | "text" | "bool" | "date" | "time";
+        /**
          * FileAccess
          * @description What a file is, and the requests that read it, the best first.
          */
@@ -4533,6 +4745,19 @@ export interface components {
             file_id: number | null;
             /** Lfn */
             lfn: string;
+        };
+        /**
+         * FileCondition
+         * @description One condition on a parameter of a file: a field of the VO, or one that every file has.
+         */
+        FileCondition: {
+            operator: components["schemas"]["Operator"];
+            /** Parameter */
+            parameter: string;
+            /** Value */
+            value?: (boolean | number | string) | null;
+            /** Values */
+            values?: (boolean | number | string)[] | null;
         };
         /**
          * FileOpened
@@ -4592,6 +4817,61 @@ export interface components {
              * @description In bytes
              */
             size: number;
+        };
+        /**
+         * FileSearch
+         * @description A search: which files, what of them, and in which order.
+         */
+        FileSearch: {
+            /**
+             * Any
+             * @default []
+             */
+            any: components["schemas"]["FileCondition"][][];
+            /** Depth */
+            depth?: number | null;
+            /**
+             * Parameters
+             * @default []
+             */
+            parameters: string[];
+            /**
+             * Sort
+             * @default []
+             */
+            sort: components["schemas"]["SortSpec"][];
+            /** Under */
+            under?: string | null;
+            /**
+             * Where
+             * @default []
+             */
+            where: components["schemas"]["FileCondition"][];
+        };
+        /**
+         * FileSummary
+         * @description What to count: files that are alike in at most three parameters.
+         */
+        FileSummary: {
+            /**
+             * Any
+             * @default []
+             */
+            any: components["schemas"]["FileCondition"][][];
+            /** Depth */
+            depth?: number | null;
+            /**
+             * Grouping
+             * @default []
+             */
+            grouping: string[];
+            /** Under */
+            under?: string | null;
+            /**
+             * Where
+             * @default []
+             */
+            where: components["schemas"]["FileCondition"][];
         };
         /**
          * Finding
@@ -5501,6 +5781,31 @@ export interface components {
             };
         };
         /**
+         * MetadataAsked
+         * @description Whose values are wanted; with `inherited` what holds there, else own values only.
+         */
+        MetadataAsked: {
+            /**
+             * Inherited
+             * @default true
+             */
+            inherited: boolean;
+            /** Paths */
+            paths: string[];
+        };
+        /**
+         * MetadataChange
+         * @description Values to set, by file or directory and field; null takes the own value away.
+         */
+        MetadataChange: {
+            /** Set */
+            set: {
+                [key: string]: {
+                    [key: string]: (boolean | number | string) | null;
+                };
+            };
+        };
+        /**
          * Miss
          * @description Why nothing was found: the first condition after which no waiting job was left.
          */
@@ -5869,6 +6174,12 @@ export interface components {
          * @enum {string}
          */
         OperationState: "waiting" | "running" | "done" | "cancelled" | "failed";
+        /**
+         * Operator
+         * @description How a parameter of a file is compared.
+         * @enum {string}
+         */
+        Operator: "eq" | "neq" | "gt" | "lt" | "gte" | "lte" | "between" | "in" | "not in" | "like" | "not like" | "regex" | "exists" | "missing";
         /**
          * OutcomeShown
          * @description What became of each name of a call.
@@ -11367,6 +11678,378 @@ export interface operations {
             };
         };
     };
+    files_get_fields: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FieldInfo"][];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    files_declare_field: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FieldOrder"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FieldInfo"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is accepted */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    files_drop_field: {
+        parameters: {
+            query?: {
+                /** @description Drop it with all its values */
+                force?: boolean;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    files_change_field: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FieldChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FieldInfo"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is accepted */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     files_list: {
         parameters: {
             query?: never;
@@ -11482,6 +12165,216 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["Lookup"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OutcomeShown"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is accepted */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    files_get_metadata: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MetadataAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OutcomeShown"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is accepted */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    files_set_metadata: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MetadataChange"];
             };
         };
         responses: {
@@ -12227,6 +13120,270 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OutcomeShown"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is accepted */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    files_search: {
+        parameters: {
+            query?: {
+                page?: number;
+                per_page?: number;
+                /** @description From the header Link, in place of page */
+                cursor?: string | null;
+            };
+            header?: {
+                /** @description count=none, count=estimated or count=exact */
+                prefer?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FileSearch"];
+            };
+        };
+        responses: {
+            /** @description All that match */
+            200: {
+                headers: {
+                    /** @description Not all files were looked at */
+                    "Weyl-Incomplete"?: string;
+                    /** @description Conditions that no index serves */
+                    "Weyl-Warning"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    }[];
+                };
+            };
+            /** @description A part of what matches */
+            206: {
+                headers: {
+                    /** @description Which part, of how many; * if not counted */
+                    "Content-Range"?: string;
+                    /** @description The next part, to clients that ask for counts */
+                    Link?: string;
+                    /** @description Not all files were looked at */
+                    "Weyl-Incomplete"?: string;
+                    /** @description Conditions that no index serves */
+                    "Weyl-Warning"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    }[];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is accepted */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The page begins behind the last element */
+            416: {
+                headers: {
+                    /** @description Which part, of how many; * if not counted */
+                    "Content-Range"?: string;
+                    /** @description The next part, to clients that ask for counts */
+                    Link?: string;
+                    /** @description Not all files were looked at */
+                    "Weyl-Incomplete"?: string;
+                    /** @description Conditions that no index serves */
+                    "Weyl-Warning"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    }[];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    files_summary: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FileSummary"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    }[];
                 };
             };
             /** @description Understood, but wrong */
