@@ -8,7 +8,7 @@ JOBS  ?= 4
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-long check format bench bench-matcher bench-web bench-cwl conformance journeys screenshots docs build web web-types lock clean
+.PHONY: help setup demo test test-fast test-long check format bench bench-matcher bench-web bench-cwl bench-data conformance journeys screenshots docs build web web-types lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -56,6 +56,9 @@ bench-matcher: setup  ## compare the matcher with bare claims on up to ten milli
 
 bench-web: setup  ## compare pages over a million jobs with ten thousand, in Chromium: WEB="--jobs 100000"
 	@$(VENV)/python -m tests.bench.web $(WEB)
+
+bench-data: setup  ## compare the file catalogue and transfers with bare work and with Rucio: DATA="--files 10000000 --directory DIR"
+	@$(VENV)/python -m tests.bench.data $(DATA)
 
 conformance: setup  ## the CWL conformance tests of ../shared/cwl-conformance through a whole system: CONFORMANCE=dir TAGS=required
 	@python3 tools/setup.py --system
