@@ -188,6 +188,22 @@ def test_a_closed_element_is_not_reached_and_a_door_that_changed_is_made_anew(st
         storages.open(CONFIG, "NEAR", vo="voa", access="write", protocols=["https"])
 
 
+def test_a_client_gets_the_door_that_it_can_use(storages: Storages) -> None:
+    mount = {"Name": "mount", "Protocol": "file", "Path": "/nowhere", "Access": {"Write": ["lan"]}}
+    config = config_of(SE={"Sites": [ALPHA], "Endpoints": [mount, s3("near")]}, LOCAL={"Endpoints": [mount]})
+    asked = {"vo": "voa", "access": "write"}
+
+    def door(site: str | None, *protocols: str) -> str:
+        return storages.open_for(config, "SE", site=site, protocols=protocols or None, **asked).endpoint.name
+
+    assert (door(None), door(ALPHA), door(ALPHA, "file", "s3"), door(ALPHA, "file")) == ("s3", "s3", "s3", "mount")
+    for site, protocols in ((BETA, ["file"]), (ALPHA, ["https"])):
+        with pytest.raises(UnknownElement):
+            storages.open_for(config, "SE", site=site, protocols=protocols, **asked)
+    with pytest.raises(UnknownElement, match="that this client can use"):
+        storages.open_for(config, "LOCAL", site=None, protocols=None, **asked)
+
+
 def test_the_drivers_of_two_vos_know_different_directories(storages: Storages) -> None:
     config: Config = CONFIG
     mine = storages.open(config, "NEAR", vo="voa", access="write")

@@ -7,6 +7,8 @@ from weyl.config.models import Config
 from weyl.config.storage_elements import Endpoint, Medium, StorageElement
 from weyl.storage.errors import UnknownElement
 
+PROTOCOLS = ("https", "s3")
+"""What every client can; a mounted directory only those who say that they have it."""
 LOCAL_PROTOCOL = "file"
 """Comes after all others, and only for those who say that they find the directory."""
 

@@ -9,12 +9,10 @@ from weyl.config.models import Config
 from weyl.config.storage_elements import Endpoint
 from weyl.storage.drivers.driver import Request, Wish
 from weyl.storage.drivers.http import side_by_side
-from weyl.storage.elements import LOCAL_PROTOCOL, BadPath, Element, elements_of
+from weyl.storage.elements import LOCAL_PROTOCOL, PROTOCOLS, BadPath, Element, elements_of
 from weyl.storage.errors import StorageError, UnknownElement
 from weyl.storage.service.reach import Storages
 
-PROTOCOLS = ("https", "s3")
-"""What every client can; a mounted directory only those who say that they have it."""
 TARGETS_MAX = 3
 TTL_MAX_S = 3600
 

@@ -8,10 +8,10 @@ from weyl.file_catalog.models.files import Code, Failure, ReplicaStatus
 from weyl.file_catalog.permits import Member
 from weyl.file_catalog.service.reading import readable
 from weyl.kit.db import Database
-from weyl.storage.elements import LOCAL_PROTOCOL, BadPath
+from weyl.storage.elements import LOCAL_PROTOCOL, PROTOCOLS, BadPath
 from weyl.storage.errors import NoAccess, UnknownFile
 from weyl.storage.models.access import AccessOrder, AccessShown, BrowserAccess, FileAccess, StatOrder, StatShown
-from weyl.storage.service.access import PROTOCOLS, Reader, access
+from weyl.storage.service.access import Reader, access
 from weyl.storage.service.reach import Storages
 
 

@@ -13,7 +13,7 @@ from weyl.remote.credential_files import credentials_of
 from weyl.resource_status.statuses import Usable
 from weyl.storage.drivers.driver import StorageContext, StorageDriver, StorageDriverFactory
 from weyl.storage.drivers.issuers import Issuing, token_source
-from weyl.storage.elements import Element, element_of, elements_of
+from weyl.storage.elements import PROTOCOLS, Element, element_of, elements_of
 from weyl.storage.errors import ClosedElement, NotAllowed, UnknownElement
 from weyl.storage.service.watched import Health, WatchedDriver
 
@@ -84,6 +84,19 @@ class Storages:
         for endpoint in element.doors(access, protocols=protocols):
             return self.reach(element, endpoint)
         raise UnknownElement(f"{se} has no endpoint for {access}")
+
+    def open_for(
+        self, config: Config, se: str, *, vo: str, access: str, site: str | None, protocols: Sequence[str] | None
+    ) -> Reached:
+        """Return the best door of an element for a client at a site, which speaks some protocols; raises as `open`.
+
+        Without protocols it is taken to speak those that every client does, and to have no directory mounted.
+        """
+        element = element_of(elements_of(config, vo), vo, se)
+        self.demand(element, access)
+        for endpoint in element.doors_from(access, site, protocols or PROTOCOLS):
+            return self.reach(element, endpoint)
+        raise UnknownElement(f"{se} has no endpoint for {access} that this client can use")
 
     def demand(self, element: Element, access: str) -> None:
         """Raise `ClosedElement` if the status of an element does not allow an access now."""
