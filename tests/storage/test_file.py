@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import os
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from tests.infra.disk import full, small_disk
 from tests.storage.doors import Door, Settings, chunks, opened, send, sha256
 
+from weyl.storage.drivers import file
 from weyl.storage.errors import AlreadyThere, Corrupt, NoSpace, NotAllowed, NotThere, StorageError, Unreachable
 
 
@@ -107,6 +109,28 @@ async def test_a_writer_that_is_cancelled_leaves_nothing(door: Door, mounted: Pa
     with pytest.raises(asyncio.CancelledError):
         await writing
     assert left(mounted) == []
+
+
+async def test_what_opens_after_nobody_waits_any_more_is_let_go(
+    door: Door, mounted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file, "STEP_S", 0.2)
+    go_on, ended = threading.Event(), threading.Event()
+    lock = fcntl.flock
+
+    def slow(*args: int) -> None:
+        go_on.wait(20)
+        lock(*args)
+
+    monkeypatch.setattr(file.fcntl, "flock", slow)
+    with pytest.raises(Unreachable, match="file system hangs"):
+        await door.put("file", b"x")
+    monkeypatch.setattr(file, "_end", lambda *given, end=file._end: (end(*given), ended.set()))
+    monkeypatch.setattr(file.fcntl, "flock", lock)
+    go_on.set()
+    assert await asyncio.to_thread(ended.wait, 20)
+    await door.put("file", b"x")
+    assert left(mounted) == ["voa/file"]
 
 
 async def test_what_a_dead_writer_left_is_written_over_and_deleted(door: Door, mounted: Path) -> None:

@@ -240,6 +240,31 @@ async def test_another_writer_is_not_cleaned_away(door: Door, liar: Liar) -> Non
     assert "DELETE" not in [method for method, _, _ in liar.seen]
 
 
+async def test_a_directory_that_is_missing_is_told_and_made_where_that_is_said(door: Door, liar: Liar) -> None:
+    only(door, "https")
+    made: list[str] = []
+
+    def script(method: str, path: str) -> bytes:
+        if method == "MKCOL":
+            made.append(path)
+            return answer(405 if path == "/grid/voa" else 201)
+        return answer({"PUT": 201 if made else 409, "DELETE": 404}.get(method, 404))
+
+    liar.script = script
+    with pytest.raises(StorageError, match="MakeDirectories"):
+        await door.driver.write(door.path("a/b/file"), chunks(b"x"), size=1, sha256=sha256(b"x"))
+    async with opened(door.settings.changed(MakeDirectories=True), "/voa") as other:
+        await other.driver.write(other.path("a/b/file"), chunks(b"x"), size=1, sha256=sha256(b"x"))
+        await other.request(other.path("a/b/more"), "write", b"x")
+    assert made == ["/grid/voa", "/grid/voa/a", "/grid/voa/a/b"]
+
+
+async def test_nobody_packs_what_is_stored(door: Door, liar: Liar) -> None:
+    liar.script = lambda *_: answer(200, b"x")
+    await door.get(door.path("file"))
+    assert [headers["accept-encoding"] for _, _, headers in liar.seen] == ["identity"]
+
+
 async def test_a_digest_that_is_none_is_not_told(door: Door, liar: Liar) -> None:
     only(door, "https")
     liar.script = lambda *_: answer(200, length=3, Digest="adler32=zz, md5=!, sha-256=abc, adler32")

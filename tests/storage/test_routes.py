@@ -9,11 +9,13 @@ import httpx2
 import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
+from structlog.testing import capture_logs
 from tests.infra.app import Application, Installation, config_document
 from tests.storage.doors import sha256
 
 from weyl.demo.seaweedfs import RunningStore
 from weyl.kit.db import DATABASE
+from weyl.kit.metrics import METRICS
 from weyl.kit.s3 import ObjectStore
 from weyl.storage.token_keys import generate_token_keys
 
@@ -176,9 +178,14 @@ async def test_files_are_read_with_what_is_handed_out(application: Application) 
 
 async def test_the_token_of_a_request_is_one_of_the_issuer_of_the_vo(application: Application) -> None:
     await register(application, "/voa/b", ses=("AWAY",))
-    answer = await ask(application, "POST", "/api/storage/access", json={"lfns": ["/voa/b"], "ttl_s": 300})
+    with capture_logs() as logged:
+        answer = await ask(application, "POST", "/api/storage/access", json={"lfns": ["/voa/b"], "ttl_s": 300})
     request = answer.json()["success"]["/voa/b"]["replicas"][0]["request"]
     token = request["headers"]["Authorization"].removeprefix("Bearer ")
+    [note] = [line for line in logged if line["event"] == "storage.token_issued"]
+    assert token.rpartition(".")[2] not in str(logged)
+    figures = (await application.services[METRICS].text()).decode()
+    assert 'weyl_storage_tokens_issued_total{vo="voa"} 1.0' in figures
     issuer = "/api/storage/issuer/voa"
     metadata = (await application.client.get(f"{issuer}/.well-known/openid-configuration")).json()
     assert metadata["issuer"] == f"http://weyl.test{issuer}"
@@ -189,6 +196,7 @@ async def test_the_token_of_a_request_is_one_of_the_issuer_of_the_vo(application
         "https://away",
         "storage.read:/voa/b",
     )
+    assert (note["jti"], note["scope"], note["subject"]) == (claims["jti"], claims["scope"], claims["sub"])
     assert (claims["sub"], claims["exp"] - claims["iat"]) == ("voa:alice-sub", 300)
     for path in (f"{issuer}x/jwks.json", f"{issuer}x/.well-known/openid-configuration"):
         assert (await application.client.get(path)).status_code == 404

@@ -7,8 +7,10 @@ import hashlib
 import os
 import stat
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import blake2b
 from itertools import islice
 from typing import ParamSpec, TypeVar
@@ -31,6 +33,8 @@ R = TypeVar("R")
 
 STEP_S = 60.0
 """Longest wait for one piece of work; a file system whose server is away may hang for ever."""
+THREADS = 4
+"""Of each directory its own, so that one that hangs holds up nobody else."""
 TEMPORARY_PREFIX, TEMPORARY_SUFFIX = b".weyl-", b".part"
 FILE_MODE, DIRECTORY_MODE = 0o664, 0o775
 _METHODS: dict[Operation, str] = {"read": "GET", "write": "PUT", "remove": "DELETE", "list": "GET"}
@@ -52,6 +56,7 @@ class FileDriver:
     def __init__(self, context: StorageContext) -> None:
         self._name = f"{context.element} ({context.endpoint.name})"
         self._root = context.root.encode()
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=f"storage-{context.element}")
 
     async def stat(self, paths: Sequence[str]) -> dict[str, Stat]:
         """Return sizes; a file system tells no checksums."""
@@ -60,16 +65,16 @@ class FileDriver:
     @asynccontextmanager
     async def read(self, path: str, *, offset: int = 0) -> AsyncIterator[AsyncIterator[bytes]]:
         """Open a file for reading in pieces."""
-        opened = await self._do(self._open, path)
+        opened = await self._take(self._open, path, os.close)
         try:
             yield self._pieces(opened, offset)
         finally:
-            await asyncio.to_thread(os.close, opened)
+            await self._do(os.close, opened)
 
     async def write(self, path: str, chunks: AsyncIterator[bytes], *, size: int, sha256: str) -> None:
         """Write a file beside its place and link it there when it is whole."""
-        directory, opened = await self._do(self._begin, path)
         name = _last(path)
+        directory, opened = await self._take(self._begin, path, lambda begun: _end(*begun, name))
         try:
             digest, written = hashlib.sha256(), 0
             async for chunk in chunks:
@@ -82,7 +87,7 @@ class FileDriver:
                 raise Corrupt("What was to be stored is not what was announced: size or checksum differ")
             await self._do(self._publish, directory, opened, name)
         finally:
-            await asyncio.to_thread(_end, directory, opened, name)
+            await self._do(_end, directory, opened, name)
 
     async def delete(self, paths: Sequence[str]) -> dict[str, str]:
         """Delete files, and what was written beside them."""
@@ -113,9 +118,24 @@ class FileDriver:
         return Space(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize)
 
     async def _do(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        return await self._wait(self._start(partial(work, *args, **kwargs)))
+
+    async def _take(self, work: Callable[[str], R], path: str, let_go: Callable[[R], None]) -> R:
+        """Do what opens something; if nobody waits for it any more when it is open, it is let go."""
+        started = self._start(partial(work, path))
+        try:
+            return await self._wait(asyncio.shield(started))
+        except (Unreachable, asyncio.CancelledError):
+            started.add_done_callback(lambda done: _let_go(done, let_go))
+            raise
+
+    def _start(self, work: Callable[[], R]) -> "asyncio.Future[R]":
+        return asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    async def _wait(self, started: "asyncio.Future[R]") -> R:
         try:
             async with asyncio.timeout(STEP_S):
-                return await asyncio.to_thread(work, *args, **kwargs)
+                return await started
         except TimeoutError as error:
             raise Unreachable(f"{self._name} does not answer: its file system hangs") from error
         except OSError as error:
@@ -247,6 +267,11 @@ class FileDriver:
             if error.errno not in _NOT_THERE:
                 raise
         return found
+
+
+def _let_go(done: "asyncio.Future[R]", let_go: Callable[[R], None]) -> None:
+    if not done.cancelled() and done.exception() is None:
+        let_go(done.result())
 
 
 def _last(path: str) -> bytes:

@@ -41,6 +41,8 @@ def open_session() -> aiohttp.ClientSession:
         max_line_size=8190,
         max_field_size=8190,
         skip_auto_headers=("User-Agent", "Content-Type"),
+        # What is stored is bytes: nobody is to pack them on the way.
+        headers={"Accept-Encoding": "identity"},
     )
 
 

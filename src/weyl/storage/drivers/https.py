@@ -67,6 +67,9 @@ class HttpsDriver:
             answer = await self._door.ask(
                 "PUT", self._url(path), headers, body=aiter(body) if size else b"", seconds=upload_seconds(size)
             )
+            if answer.status == 409:
+                told = "a directory may be missing, which MakeDirectories of the endpoint makes"
+                raise StorageError(f"{self._door.name} answered 409 Conflict to PUT: {told}")
             if answer.status not in (200, 201, 204):
                 raise self._door.refusal("PUT", answer.status)
         except AlreadyThere:
@@ -111,7 +114,7 @@ class HttpsDriver:
         return None
 
     async def _stat(self, path: str) -> Stat | None:
-        headers = {**await self._own_headers("read", path), "Accept-Encoding": "identity"}
+        headers = await self._own_headers("read", path)
         if self._want_digest:
             headers["Want-Digest"] = self._want_digest
         answer = await self._door.ask("HEAD", self._url(path), headers, seconds=CHECKSUM_S)
