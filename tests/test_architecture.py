@@ -294,6 +294,9 @@ def _rooms_above(room: str) -> set[str]:
     """Return the rooms that may call a lower room's queries directly: none, a read goes through its service or query
     functions that take a permit; listed here when one has a reason."""
     above = {
+        # What a job reads and leaves is shown to whoever may read the job, whatever the modes of directories say.
+        "file_catalog": {"jobs"},
+        "storage": {"jobs"},
         "jobs": {"pilots", "matcher", "preparation"},
         "matcher": {"pilots"},
         "task_queues": {"pilots", "matcher", "jobs"},

@@ -292,6 +292,8 @@ MEANINGS: dict[str, dict[str, str]] = {
         "Permissions": "Who may do what: `directory` (its mode decides), `posix` (that of the file as well),"
         " or `open` (every member of the VO may read and write).",
         "QueryBudget": "How many seconds a page of a search for files may take; then it is short, and a link goes on.",
+        "OutputSEs": "Storage elements where jobs store output data, in order, after those of their site;"
+        " all that serve the VO if none is named.",
         "TrashDays": "For how many days deleted files can be restored; 0: they are purged at once.",
     },
     "ListedFile": {

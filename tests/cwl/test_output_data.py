@@ -32,7 +32,6 @@ def storage(installation: Installation) -> Iterator[None]:
         "ALPHA-DISK": {"Sites": ["LCG.Alpha.org"], "Endpoints": [endpoint]},
         "VOB-DISK": {"VOs": ["vob"], "Endpoints": [{**endpoint, "Path": "/srv/vob"}]},
     }
-    document["Operations"] = {"Defaults": {"InputData": {"Catalog": "weyl"}}}
     installation.commit_config(document, "Storage")
     yield
     installation.commit_config(config_document(), "No storage")

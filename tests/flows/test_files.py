@@ -18,4 +18,4 @@ def test_jobs_read_files_of_the_catalogue_and_leave_their_own_there(alice: User,
     assert {row[0] for row in rows.values()} == {"Done"}, rows
     assert fetched(alice, f"{HOME}/jdl/both.txt", tmp_path / "jdl") == both
     assert fetched(alice, f"{HOME}/jdl/size.txt", tmp_path / "jdl").strip() == str(len(both))
-    assert fetched(alice, f"{HOME}/cwl/both.txt", tmp_path / "cwl") == both
+    assert fetched(alice, f"{HOME}/cwl/{ids[1]}_both.txt", tmp_path / "cwl") == both

@@ -39,5 +39,5 @@ def test_pushed_jobs_read_files_of_the_catalogue_and_leave_their_own_there(alice
     alice.run("jobs", "wait", *map(str, ids), "--timeout", "10m")
     rows = {row["JobID"]: (row["Status"], row["MinorStatus"], row["ApplicationStatus"]) for row in alice.jobs(ids)}
     assert {row[0] for row in rows.values()} == {"Done"}, rows
-    for made in ("jdl/both.txt", "cwl/both.txt"):
+    for made in ("jdl/both.txt", f"cwl/{ids[1]}_both.txt"):
         assert fetched(alice, f"{HOME}/{made}", tmp_path / made[:3]) == both

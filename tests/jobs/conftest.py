@@ -1,14 +1,17 @@
 """Jobs as a test needs them: in any status, of any owner, on any pilot."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tests.infra.app import config_document
+from tests.infra.app import Installation, config_document, running_application
+from tests.jobs import files_world
 
 from weyl.config.models import Config
+from weyl.demo.seaweedfs import RunningStore
 from weyl.descriptions.described import Prepared, described
 from weyl.descriptions.description import Owner
 from weyl.descriptions.requirements import Limits
@@ -156,3 +159,16 @@ def commands(db: Database) -> Rows:
 def iso(at: datetime) -> str:
     """Return a time as a client writes it."""
     return at.isoformat()
+
+
+@pytest.fixture
+async def world(
+    database_url: str, tmp_path: Path, object_store: RunningStore, db: Database, make_jobs: MakeJobs
+) -> AsyncIterator[files_world.FilesWorld]:
+    """An application with two directories as storage elements."""
+    installation = Installation.create(tmp_path / "installation")
+    for name in ("ALPHA", "BETA"):
+        (tmp_path / "disk" / name).mkdir(parents=True)
+    installation.commit_config(files_world.storage_document(tmp_path / "disk"), "Storage")
+    async with running_application(installation, database_url, object_store) as application:
+        yield files_world.FilesWorld(application, installation, db, make_jobs, tmp_path / "disk")

@@ -222,7 +222,9 @@ async def test_a_job_that_failed_says_why_it_has_no_outputs(
         ({"outputs": {"o": {"class": "File"}}}, PFN, "has a location"),
         ({"outputs": {"o": {"class": "Directory", "location": 3}}}, PFN, "has a location"),
         ({"containers": [{"image": "x"}]}, PFN, "containers"),
-        ({"inputs": [{"lfn": "/voa/x"}]}, PFN, "inputs"),
+        ({"inputs": [{"lfn": "voa/x"}]}, PFN, "inputs"),
+        ({"outputs": {"o": FILE | {"location": "LFN:/voa/x"}}}, PFN, "'/voa/x' is none of the files that job"),
+        ({"files": [{"output": "o", "lfn": "/voa/x", "size": 1}]}, PFN, "'/voa/x' is none of the files that job"),
         ({"more": 1}, PFN, "more"),
         *(
             ({"outputs": {"o": FILE | {"location": location}}}, PFN, "location")
@@ -233,6 +235,8 @@ async def test_a_job_that_failed_says_why_it_has_no_outputs(
                 "a//b",
                 "./a",
                 "",
+                "LFN:a",
+                "LFN:/voa/../a",
                 "file:///etc/x\n",
                 "file:///etc/x",
                 "http://host/a b",

@@ -55,6 +55,8 @@ class DataManagementOptions(OpenSection):
     user_home: Annotated[str, Field(max_length=1_000), AfterValidator(_home)] = HOME_DEFAULT
     lfn_pattern: Annotated[str, Field(max_length=256), AfterValidator(_letters)] = PATTERN_DEFAULT
     permissions: Literal["directory", "posix", "open"] = "directory"
+    # Where jobs store output data after the storage elements of their site, in order.
+    output_ses: Annotated[list[str], Field(max_length=100)] = Field(default_factory=list)
     trash_days: Number = Field(default=7, ge=0, le=36_500)
     query_budget: Number = Field(default=2, gt=0, le=60)
 

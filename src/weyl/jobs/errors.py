@@ -1,6 +1,6 @@
 """What may go wrong with jobs, in words for the person whose job it is."""
 
-from weyl.kit.errors import BadRequest, Conflict, NotFound
+from weyl.kit.errors import BadRequest, Conflict, Forbidden, NotFound, Unavailable
 
 
 class KeyReused(Conflict):
@@ -22,6 +22,21 @@ class JobNotFound(NotFound):
 
 class BadOutputs(BadRequest):
     """A manifest that cannot be one of this job; nothing was changed."""
+
+
+class RunIsOver(Conflict):
+    """The job runs somewhere else by now, or has ended: what its earlier run says of files changes nothing."""
+
+    def __init__(self, job_id: int) -> None:
+        super().__init__(f"This run of job {job_id} is over: its files are not registered")
+
+
+class InputsUnknown(Unavailable):
+    """Where the files of a job are cannot be said now; to ask again helps."""
+
+
+class NotTheRun(Forbidden):
+    """People see the files of jobs; what a run reads and leaves is for the run alone."""
 
 
 class NoOutputs(NotFound):

@@ -77,6 +77,17 @@ def _ses_of(said: Description) -> Iterator[str]:
         yield from binding.ses
 
 
+def output_ses(config: Config, vo: str, *, site: str) -> list[str] | None:
+    """Return where a job at a site stores what its description sends nowhere: near elements, then those of the VO.
+
+    None: wherever the VO can write.
+    """
+    elements, serving = config.resources.storage_elements, storage_elements_of(config, vo)
+    near = [name for name, element in elements.items() if name in serving and site in element.sites]
+    chosen = [*near, *(name for name in config.operations[vo].data_management.output_ses if name in serving)]
+    return list(dict.fromkeys(chosen)) or None
+
+
 def storage_elements_of(config: Config, vo: str) -> Collection[str]:
     """Return the storage elements that serve a VO and hand out requests."""
     elements = config.resources.storage_elements

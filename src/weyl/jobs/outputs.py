@@ -8,6 +8,8 @@ from urllib.parse import quote
 PATH_LENGTH_MAX = 4_096
 KEPT = "sandbox:"
 """How the location of a file begins that is in a sandbox."""
+ON_GRID = "LFN:"
+"""How the location of a file begins that is in the file catalogue."""
 _URL = re.compile(r"(?!file:)[a-z][a-z0-9+.-]*://[^\x00-\x20\x7f]+", re.ASCII)
 
 
@@ -25,8 +27,16 @@ def files_in(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def is_elsewhere(location: str) -> bool:
-    """Tell whether a location is that of an input which was passed through: in a sandbox, or by any URL of a server."""
-    return location.startswith(f"{KEPT}/S3/") or _URL.fullmatch(location) is not None
+    """Tell whether a location is none below the job's sandbox: a file of the grid, or an input that was passed on."""
+    return location.startswith((f"{KEPT}/S3/", f"{ON_GRID}/")) or _URL.fullmatch(location) is not None
+
+
+def lfns_in(outputs: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the files and directories of the grid that an output object names."""
+    for each in files_in(outputs):
+        location = each.get("location")
+        if isinstance(location, str) and location.startswith(ON_GRID):
+            yield location.removeprefix(ON_GRID)
 
 
 def fault_of_path(path: str) -> str | None:

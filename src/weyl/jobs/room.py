@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from weyl.config.service import CONFIG
+from weyl.file_catalog.drivers.catalog import CATALOGS
 from weyl.jobs.additions import (
     JOB_ATTRIBUTES,
     OUTLOOK,
@@ -13,6 +14,7 @@ from weyl.jobs.additions import (
 )
 from weyl.jobs.routes import (
     bulk,
+    data,
     details,
     heartbeat,
     metadata,
@@ -28,7 +30,10 @@ from weyl.jobs.routes import (
 from weyl.jobs.service.feed import JobFeed, QueueFeed
 from weyl.jobs.service.figures import figures
 from weyl.jobs.service.holds import Waker
+from weyl.jobs.service.input_files import INPUTS, Inputs
 from weyl.jobs.service.moves import fail
+from weyl.jobs.service.output_data import OUTPUTS, Outputs
+from weyl.jobs.service.run_uploads import RunUploads
 from weyl.jobs.service.writes import JOB_WRITES, JobWrites
 from weyl.jobs.tasks import tasks
 from weyl.jobs.views import VIEWS
@@ -41,6 +46,9 @@ from weyl.kit.task import BoundTask
 from weyl.resource_status.service.board import STATUS_BOARD
 from weyl.sandboxes.service import ON_BROKEN
 from weyl.settings import SETTINGS
+from weyl.storage.additions import JOB_UPLOADS
+from weyl.storage.service.reach import STORAGES
+from weyl.storage.service.state import UPLOADS
 
 
 async def _fail_without_sandbox(tx: Tx, job_ids: Sequence[int]) -> None:
@@ -49,6 +57,7 @@ async def _fail_without_sandbox(tx: Tx, job_ids: Sequence[int]) -> None:
 
 def _state(services: Services) -> None:
     services.hold(ON_BROKEN, _fail_without_sandbox)
+    services.hold(JOB_UPLOADS, RunUploads())
 
 
 def _serving(services: Services) -> None:
@@ -60,6 +69,9 @@ def _serving(services: Services) -> None:
         outlook=services.later(OUTLOOK),
     )
     services.hold(SUBMISSION_RULES, rules)
+    db, catalogs = services[DATABASE], services[CATALOGS]
+    services.hold(OUTPUTS, Outputs(db, services[UPLOADS]))
+    services.hold(INPUTS, Inputs(db, services[STORAGES], {name: make(db) for name, make in catalogs.items()}))
     services[FOLLOWERS].append(Waker(services[DATABASE], services[STATUS_BOARD]).follower)
 
 
@@ -84,6 +96,7 @@ _ROUTES = (
     reschedule,
     details,
     outputs,
+    data,
     peek,
     bulk,
     task_queues,

@@ -13,6 +13,7 @@ CLOCK_ERROR_MAX = timedelta(seconds=4)
 """How far a pilot's clock may be behind ours: it corrects itself from 3 s on, by times that are known to a second."""
 # How far the output data of a job are; null, as in the column, where none are asked for.
 WANTED, REGISTERED = "wanted", "registered"
+MINOR_DONE = "Execution Complete"
 OUTPUTS_LOST = ("Uploading Outputs", "It ended without registering its output data")
 """The minor and application status of a job that was to leave output data, and is said to be done without."""
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
@@ -97,6 +98,8 @@ class JobState:
     end_exec_time: datetime | None = None
     wants_outputs: bool = False
     """Output data are asked for and not registered: it cannot be Done."""
+    has_outputs: bool = False
+    """They are registered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +172,19 @@ def merge(state: JobState, reports: Iterable[Report], now: datetime, *, force: b
     return change
 
 
+def as_outputs_are(state: JobState, reports: Sequence[Report]) -> Sequence[Report]:
+    """Read reports by how far output data are: none of Done while they are wanted, none that waits once they are there.
+
+    A wrapper that was told to wait may be slower than what it waits for.
+    """
+    if state.has_outputs and any(report.status == "Completed" for report in reports):
+        return [
+            replace(report, status="Done", minor_status=MINOR_DONE) if report.status == "Completed" else report
+            for report in reports
+        ]
+    return not_without_outputs(state, reports)
+
+
 def not_without_outputs(state: JobState, reports: Sequence[Report]) -> Sequence[Report]:
     """Turn reports of Done into failures while output data are wanted: the files of such a job are nowhere."""
     if not state.wants_outputs or all(report.status != "Done" for report in reports):
@@ -222,6 +238,7 @@ def follow(state: JobState, change: Change) -> JobState:
         start_exec_time=state.start_exec_time or change.start_exec_time,
         end_exec_time=state.end_exec_time or change.end_exec_time,
         wants_outputs=state.wants_outputs,
+        has_outputs=state.has_outputs,
     )
 
 

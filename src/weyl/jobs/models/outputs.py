@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from weyl.config.lfns import directory_fault_of, fault_of
 from weyl.jobs.models.values import AMOUNT_MAX, check_document, check_text
-from weyl.jobs.outputs import PATH_LENGTH_MAX, fault_of_path, files_in, is_elsewhere
+from weyl.jobs.outputs import ON_GRID, PATH_LENGTH_MAX, fault_of_path, files_in, is_elsewhere
 from weyl.kit.bounds import ATTRIBUTES_MAX, ClosedModel, Entries, Name
 from weyl.sandboxes.models import PFN_LENGTH_MAX, PFN_PATTERN
 
@@ -22,6 +23,12 @@ def _check_path(path: str) -> str:
     return check_text(path)
 
 
+def _check_lfn(lfn: str) -> str:
+    if fault := fault_of(lfn):
+        raise PydanticCustomError("lfn", "a file of the grid {fault}", {"fault": fault})
+    return check_text(lfn)
+
+
 def _check_outputs(outputs: dict[str, Any]) -> dict[str, Any]:
     check_document(outputs)
     _check_integers(outputs)
@@ -34,10 +41,12 @@ def _check_outputs(outputs: dict[str, Any]) -> dict[str, Any]:
             raise PydanticCustomError(
                 "location", "a {kind} of an output has a location, contents or a listing", {"kind": each["class"]}
             )
+        if location.startswith(ON_GRID) and (fault := directory_fault_of(location.removeprefix(ON_GRID))):
+            raise PydanticCustomError("location", "a file of the grid {fault}", {"fault": fault})
         if not is_elsewhere(location) and (fault := fault_of_path(location)):
             raise PydanticCustomError(
                 "location",
-                "the location of an output {fault}, or is a URL or begins with sandbox:/S3/",
+                "the location of an output {fault}, or is a URL or begins with sandbox:/S3/ or LFN:/",
                 {"fault": fault},
             )
     return outputs
@@ -53,20 +62,37 @@ def _check_integers(outputs: dict[str, Any]) -> None:
 
 
 Path = Annotated[str, StringConstraints(max_length=PATH_LENGTH_MAX), AfterValidator(_check_path)]
+Lfn = Annotated[str, StringConstraints(max_length=PATH_LENGTH_MAX), AfterValidator(_check_lfn)]
+SHA1 = Annotated[str, StringConstraints(max_length=40, pattern=r"^[0-9a-f]{40}$")]
 Outputs = Annotated[dict[str, Any], Entries(ATTRIBUTES_MAX), AfterValidator(_check_outputs)]
 Sandbox = Annotated[str, StringConstraints(max_length=PFN_LENGTH_MAX, pattern=PFN_PATTERN)]
 
 
 class OutputFile(ClosedModel):
-    """One file in the output sandbox: of which output it is, and how to know it again."""
+    """One file, in the output sandbox or in the file catalogue: of which output it is, and how to know it again."""
 
     output: Annotated[Name, AfterValidator(check_text)]
     index: Annotated[int, Field(ge=0, le=AMOUNT_MAX)] | None = None
-    path: Path
+    path: Path | None = None
+    lfn: Lfn | None = None
+    se: Annotated[Name, AfterValidator(check_text)] | None = None
     size: int = Field(ge=0, le=AMOUNT_MAX, description="Bytes")
     adler32: Annotated[str, StringConstraints(max_length=8, pattern=r"^[0-9a-f]{8}$")] | None = None
-    sha1: Annotated[str, StringConstraints(max_length=40, pattern=r"^[0-9a-f]{40}$")] | None = None
+    sha1: SHA1 | None = None
     guid: Annotated[str, StringConstraints(max_length=38, pattern=r"^[0-9A-Fa-f-]{32,38}$")] | None = None
+
+    @model_validator(mode="after")
+    def _is_somewhere(self) -> "OutputFile":
+        if (self.path is None) == (self.lfn is None):
+            raise PydanticCustomError("place", "a file has a path in the sandbox, or an lfn, not both")
+        return self
+
+
+class InputFile(ClosedModel):
+    """A file of the grid that the run has read."""
+
+    lfn: Lfn
+    sha1: SHA1 | None = None
 
 
 class Manifest(ClosedModel):
@@ -80,7 +106,7 @@ class Manifest(ClosedModel):
     exit_code: Annotated[int, Field(ge=-(2**31), lt=2**31)] | None = None
     outputs: Outputs = Field(default={})
     files: list[OutputFile] = Field(default=[], max_length=FILES_MAX)
-    inputs: list[Any] = Field(default=[], max_length=0, description="Logical files: not available yet")
+    inputs: list[InputFile] = Field(default=[], max_length=FILES_MAX)
     containers: list[Any] = Field(default=[], max_length=0, description="Not available yet")
 
 
@@ -93,6 +119,7 @@ class JobOutputs(ClosedModel):
     @model_validator(mode="after")
     def _has_a_place_for_its_files(self) -> "JobOutputs":
         locations = [each["location"] for each in files_in(self.manifest.outputs) if "location" in each]
-        if self.sandbox is None and (self.manifest.files or not all(map(is_elsewhere, locations))):
+        in_sandbox = any(each.path is not None for each in self.manifest.files)
+        if self.sandbox is None and (in_sandbox or not all(map(is_elsewhere, locations))):
             raise PydanticCustomError("sandbox", "files without an output sandbox are nowhere")
         return self

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from weyl.jobs.queries.reschedule import Run
-from weyl.jobs.states import WANTED, Change, HistoryRecord, JobState
+from weyl.jobs.states import REGISTERED, WANTED, Change, HistoryRecord, JobState
 from weyl.kit.db import Tx
 from weyl.kit.sql import Sql
 
@@ -88,6 +88,7 @@ async def select_states(tx: Tx, rows: Mapping[int, Locked | Run]) -> dict[int, J
             start_exec_time=row.start_exec_time,
             end_exec_time=row.end_exec_time,
             wants_outputs=row.output_state == WANTED,
+            has_outputs=row.output_state == REGISTERED,
         )
         for job_id, row in rows.items()
     }

@@ -11,6 +11,8 @@ from weyl.config.routes import CurrentConfig
 from weyl.jobs.additions import SUBMISSION_RULES, SubmissionRules
 from weyl.jobs.permits import Managed
 from weyl.jobs.policy import may_manage
+from weyl.jobs.service.input_files import INPUTS, Inputs
+from weyl.jobs.service.output_data import OUTPUTS, Outputs
 from weyl.jobs.service.writes import JOB_WRITES, JobWrites
 from weyl.kit.db import DATABASE, Database, Tx
 from weyl.kit.http import CurrentActor, User
@@ -42,5 +44,7 @@ async def current_manager(request: Request, actor: CurrentActor, config: Current
 
 
 CurrentManager = Annotated[Manager, Depends(current_manager)]
+InputPlaces = Annotated[Inputs, Depends(INPUTS.dependency)]
+OutputPlaces = Annotated[Outputs, Depends(OUTPUTS.dependency)]
 Rules = Annotated[SubmissionRules, Depends(SUBMISSION_RULES.dependency)]
 Writes = Annotated[JobWrites, Depends(JOB_WRITES.dependency)]

@@ -8,13 +8,16 @@ from typing import Any
 from weyl.jobs.permits import Forcer, Managed
 from weyl.jobs.queries import commands as command_queries
 from weyl.jobs.queries import status as queries
+from weyl.jobs.service.moves import move
 from weyl.jobs.states import (
     ENDED_BY_HAND,
     FINAL,
     MOVES,
+    OUTPUTS_LOST,
     Change,
     JobState,
     Report,
+    as_outputs_are,
     follow,
     merge,
     not_before_match,
@@ -23,10 +26,12 @@ from weyl.jobs.states import (
 )
 from weyl.kit.db import Tx
 from weyl.sandboxes import service as sandboxes
+from weyl.storage.queries.of_jobs import select_jobs_with_uploads
 from weyl.task_queues import service as task_queues
 
 NOT_FOUND = "Not found"
 RUN_IS_OVER = "This run of the job is over"
+UPLOADS_SOURCE = "Uploads"
 NOT_WITHOUT_OUTPUTS = "It cannot be Done: its output data are not registered. Reschedule it, or set it to Failed"
 
 
@@ -122,7 +127,7 @@ class _Batch:
 
 
 def _as_meant(state: JobState, reports: Sequence[Report], request: StatusRequest) -> Sequence[Report]:
-    reports = not_without_outputs(state, reports)
+    reports = as_outputs_are(state, reports)
     if request.is_ours:
         return not_late(state, reports)
     return not_before_match(state, reports) if request.is_of_run else reports
@@ -200,6 +205,21 @@ async def _follow_up(tx: Tx, batch: _Batch, rows: Mapping[int, queries.Locked], 
     }
     if ended:
         await command_queries.insert_kills(tx, ended, now)
+    await _fail_in_vain(tx, batch, rows, now=now)
     deleted = [job_id for job_id in ended if batch.status(job_id) == "Deleted"]
     if deleted:
         await sandboxes.unassign(tx, deleted)
+
+
+async def _fail_in_vain(tx: Tx, batch: _Batch, rows: Mapping[int, queries.Locked], *, now: datetime) -> None:
+    """Fail jobs that wait for output data of which nobody is at work: their upload has ended before they said so."""
+    waiting = [
+        job_id
+        for job_id, state in batch.states.items()
+        if state.status == "Completed" and state.wants_outputs and batch.changes.get(job_id)
+    ]
+    if not waiting:
+        return
+    under_way = await select_jobs_with_uploads(tx, waiting)
+    lost = {job_id: rows[job_id] for job_id in waiting if job_id not in under_way}
+    await move(tx, lost, Report(now, "Failed", *OUTPUTS_LOST, source=UPLOADS_SOURCE), now=now)
