@@ -1550,6 +1550,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/jobs/{job_id}/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Files
+         * @description Answer with the files that a job reads, and those that its runs have registered.
+         */
+        get: operations["jobs_get_files"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/jobs/{job_id}/graph": {
         parameters: {
             query?: never;
@@ -1610,6 +1630,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/jobs/{job_id}/inputs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Inputs
+         * @description Answer with requests for the files that the job reads, the nearest place of each first.
+         */
+        get: operations["jobs_get_inputs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/jobs/{job_id}/jdl": {
         parameters: {
             query?: never;
@@ -1647,7 +1687,31 @@ export interface paths {
          * @description Keep what the workflow of a job has put out; its files are in an output sandbox that the job has already.
          */
         put: operations["jobs_put_outputs"];
-        post?: never;
+        /**
+         * Open Outputs
+         * @description Open the upload of the output data of a run: asked again, it is the same one, with requests that hold anew.
+         */
+        post: operations["jobs_open_outputs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/jobs/{job_id}/outputs/{upload_id}/commit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Commit Outputs
+         * @description Register all output data of a run, or none; 409 if the run is over.
+         */
+        post: operations["jobs_commit_outputs"];
         delete?: never;
         options?: never;
         head?: never;
@@ -5173,6 +5237,71 @@ export interface components {
             verification_uri_complete: string;
         };
         /**
+         * InputFile
+         * @description A file of the grid that the run has read.
+         */
+        "InputFile-Input": {
+            /** Lfn */
+            lfn: string;
+            /** Sha1 */
+            sha1?: string | null;
+        };
+        /**
+         * InputFile
+         * @description A file that the job reads, and its places, the one to try first before the others.
+         */
+        "InputFile-Output": {
+            /** Checksums */
+            checksums: {
+                [key: string]: string;
+            };
+            /** Replicas */
+            replicas: components["schemas"]["InputReplica"][];
+            /**
+             * Size
+             * @description Bytes; null where the catalogue does not say
+             */
+            size: number | null;
+        };
+        /**
+         * InputFiles
+         * @description What a job reads. Files at storage elements that hand nothing out are in neither: the program opens them.
+         */
+        InputFiles: {
+            /** Failed */
+            failed: {
+                [key: string]: components["schemas"]["Failure"];
+            };
+            /** Files */
+            files: {
+                [key: string]: components["schemas"]["InputFile-Output"];
+            };
+        };
+        /**
+         * InputReplica
+         * @description A place that a file can be read from, and the request that reads it.
+         */
+        InputReplica: {
+            /** Request */
+            request: {
+                [key: string]: unknown;
+            };
+            /** Se */
+            se: string;
+        };
+        /**
+         * InputShown
+         * @description A file that a job reads; of files that the catalogue of weyl does not have only the name is known.
+         */
+        InputShown: {
+            /** File Id */
+            file_id?: number | null;
+            /** Lfn */
+            lfn: string;
+            /** Size */
+            size?: number | null;
+        };
+        /**
          * InsertedJSONJob
          * @description A job that was described in JSON, with what its author should know.
          */
@@ -5227,6 +5356,16 @@ export interface components {
             command: string;
             /** Job Id */
             job_id: number;
+        };
+        /**
+         * JobFiles
+         * @description The files of a job.
+         */
+        JobFiles: {
+            /** Inputs */
+            inputs: components["schemas"]["InputShown"][];
+            /** Outputs */
+            outputs: components["schemas"]["OutputShown"][];
         };
         /**
          * JobMetaData
@@ -5658,10 +5797,9 @@ export interface components {
             files: components["schemas"]["OutputFile"][];
             /**
              * Inputs
-             * @description Logical files: not available yet
              * @default []
              */
-            inputs: unknown[];
+            inputs: components["schemas"]["InputFile-Input"][];
             /** Job Id */
             job_id: number;
             /**
@@ -6196,7 +6334,7 @@ export interface components {
         };
         /**
          * OutputFile
-         * @description One file in the output sandbox: of which output it is, and how to know it again.
+         * @description One file, in the output sandbox or in the file catalogue: of which output it is, and how to know it again.
          */
         OutputFile: {
             /** Adler32 */
@@ -6205,10 +6343,14 @@ export interface components {
             guid?: string | null;
             /** Index */
             index?: number | null;
+            /** Lfn */
+            lfn?: string | null;
             /** Output */
             output: string;
             /** Path */
-            path: string;
+            path?: string | null;
+            /** Se */
+            se?: string | null;
             /** Sha1 */
             sha1?: string | null;
             /**
@@ -6216,6 +6358,22 @@ export interface components {
              * @description Bytes
              */
             size: number;
+        };
+        /**
+         * OutputShown
+         * @description A file that a run of the job has registered; those of earlier runs are in the trash.
+         */
+        OutputShown: {
+            /** Attempt */
+            attempt: number;
+            /** File Id */
+            file_id: number;
+            /** Lfn */
+            lfn: string;
+            /** Size */
+            size: number;
+            /** Status */
+            status: string;
         };
         /**
          * PartShown
@@ -6743,6 +6901,54 @@ export interface components {
             error?: string;
             /** @description The id under which an internal error is logged */
             request_id?: string;
+        };
+        /**
+         * ProducedFile
+         * @description A file that a job has left: how it is called there, and what it must turn out to be when it is stored.
+         */
+        ProducedFile: {
+            /**
+             * Checksums
+             * @description By name: adler32, md5, sha1 or sha256, in hexadecimal
+             */
+            checksums: {
+                [key: string]: string;
+            };
+            /**
+             * Metadata
+             * @default {}
+             */
+            metadata: {
+                [key: string]: unknown;
+            };
+            /**
+             * Name
+             * @description Its path below the directory of the job, or an `LFN:` item of OutputData
+             */
+            name: string;
+            /**
+             * Output
+             * @description The output of the workflow that it belongs to
+             */
+            output?: string | null;
+            /**
+             * Size
+             * @description Bytes
+             */
+            size: number;
+        };
+        /**
+         * ProducedFiles
+         * @description All output data of a job, which become visible together or not at all.
+         */
+        ProducedFiles: {
+            /** Files */
+            files: components["schemas"]["ProducedFile"][];
+            /**
+             * Protocols
+             * @description What the node speaks
+             */
+            protocols?: string[] | null;
         };
         /**
          * Pushed
@@ -15816,6 +16022,91 @@ export interface operations {
             };
         };
     };
+    jobs_get_files: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobFiles"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     jobs_get_graph: {
         parameters: {
             query?: never;
@@ -16008,6 +16299,93 @@ export interface operations {
                     "application/json": {
                         [key: string]: unknown;
                     };
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    jobs_get_inputs: {
+        parameters: {
+            query?: {
+                protocols?: string[] | null;
+            };
+            header?: never;
+            path: {
+                job_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InputFiles"];
                 };
             };
             /** @description Understood, but wrong */
@@ -16268,6 +16646,230 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is accepted */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    jobs_open_outputs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProducedFiles"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Opened"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is accepted */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    jobs_commit_outputs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: number;
+                upload_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CommitRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Committed"];
+                };
+            };
+            /** @description Still being verified; the job ends by itself */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Committed"];
+                };
             };
             /** @description Understood, but wrong */
             400: {
