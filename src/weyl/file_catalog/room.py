@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from weyl.config.service import CONFIG
+from weyl.file_catalog.routes.bulk import router as bulk
 from weyl.file_catalog.routes.directories import router as directories
 from weyl.file_catalog.routes.fields import router as fields
 from weyl.file_catalog.routes.files import router as files
@@ -15,7 +17,7 @@ from weyl.kit.task import BoundTask
 
 
 def _tasks(services: Services) -> Sequence[BoundTask]:
-    return tasks(services[DATABASE])
+    return tasks(services[DATABASE], services[CONFIG])
 
 
-ROOM = Room(routers=[files, directories, fields, metadata, search], tasks=[_tasks])
+ROOM = Room(routers=[files, directories, bulk, fields, metadata, search], tasks=[_tasks])

@@ -97,8 +97,8 @@ files = sa.Table(
     sa.CheckConstraint("status IN ('Good', 'Trash', 'Purging')", name="status"),
     sa.CheckConstraint("size >= 0", name="size"),
     sa.Index("uq_files_name", "dir_id", "name", unique=True, postgresql_where=sa.text("status = 'Good'")),
-    # The foreign key asks by directory alone, of files in the trash too.
-    sa.Index("ix_files_dir_id", "dir_id"),
+    # The foreign key asks by directory alone, of files in the trash too; orders walk through a directory by it.
+    sa.Index("ix_files_dir_id", "dir_id", "file_id"),
     sa.Index("ix_files_trash", "dir_id", "name", "trashed_at", postgresql_where=sa.text("status <> 'Good'")),
     sa.Index("ix_files_trashed_at", "trashed_at", "file_id", postgresql_where=sa.text("trashed_at IS NOT NULL")),
     sa.Index("ix_files_guid", "guid", postgresql_where=sa.text("guid IS NOT NULL")),

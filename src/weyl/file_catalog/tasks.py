@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from weyl.config.service import ConfigStore
 from weyl.file_catalog.queries import directories, upkeep
 from weyl.file_catalog.queries.usage import has_deltas
 from weyl.file_catalog.service import usage
 from weyl.file_catalog.service.fields import METADATA, do_batch
+from weyl.file_catalog.service.orders import BULK, bulk_handler
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.kit.partitions import ensure_month_partitions
@@ -23,7 +25,7 @@ OUTBOX_KEPT = timedelta(days=1)
 BATCH = 1_000
 
 
-def tasks(db: Database) -> Sequence[BoundTask]:
+def tasks(db: Database, config: ConfigStore) -> Sequence[BoundTask]:
     """Return the tasks of this room, bound to a database."""
 
     async def fold(_: object) -> None:
@@ -43,6 +45,7 @@ def tasks(db: Database) -> Sequence[BoundTask]:
         RECOUNT.bind(recount),
         HOUSEKEEPING.bind(keep_house),
         METADATA.bind_run(in_batches(db, do_batch)),
+        BULK.bind_run(in_batches(db, bulk_handler(config))),
     ]
 
 

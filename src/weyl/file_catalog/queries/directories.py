@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from weyl.file_catalog.modes import Rights
 from weyl.kit.db import Tx
 from weyl.kit.sql import Sql
 
@@ -48,6 +49,50 @@ _CONTENT = Sql(
 async def select_content(tx: Tx, dir_ids: Sequence[int]) -> list[Content]:
     """Return what directories have in them, besides each other."""
     return await _CONTENT.rows(tx, dir_ids=list(dir_ids))
+
+
+class Owned(NamedTuple):
+    """A directory with its rights, and those of the one that it lies in, if it is no root."""
+
+    dir_id: int
+    path: str
+    mode: int
+    owner: str | None
+    group: str | None
+    parent_mode: int | None
+    parent_owner: str | None
+    parent_group: str | None
+
+    @property
+    def rights(self) -> Rights:
+        """Whose it is, and what others may do."""
+        return Rights(self.owner, self.group, self.mode)
+
+    @property
+    def parent(self) -> Rights | None:
+        """Whose the directory above is, and what others may do there."""
+        if self.parent_mode is None:
+            return None
+        return Rights(self.parent_owner, self.parent_group, self.parent_mode)
+
+
+_RIGHTS = Sql(
+    """
+    SELECT d.dir_id, d.path, d.mode, CAST(o.name AS text) AS owner, CAST(g.name AS text) AS "group",
+      p.mode AS parent_mode, CAST(po.name AS text) AS parent_owner, CAST(pg.name AS text) AS parent_group
+    FROM directories d
+      LEFT JOIN LATERAL (SELECT * FROM directories x WHERE x.dir_id = d.parent_id OFFSET 0) p ON true
+      LEFT JOIN identities o ON o.identity_id = d.owner_id LEFT JOIN identities g ON g.identity_id = d.group_id
+      LEFT JOIN identities po ON po.identity_id = p.owner_id LEFT JOIN identities pg ON pg.identity_id = p.group_id
+    WHERE d.dir_id = ANY(CAST(:dir_ids AS bigint[])) AND d.trashed_at IS NULL
+    """,
+    Owned,
+)
+
+
+async def select_rights(tx: Tx, dir_ids: Sequence[int]) -> list[Owned]:
+    """Return directories that are shown, with their rights and those above them."""
+    return await _RIGHTS.rows(tx, dir_ids=list(dir_ids))
 
 
 _HIDE = Sql(

@@ -90,6 +90,21 @@ async def restore_files(tx: Tx, act: Act, file_ids: Sequence[int]) -> list[int]:
         raise CatalogueBusy(NAME_TAKEN, retry_after_s=1) from error
 
 
+_LATEST = Sql(
+    """
+    SELECT DISTINCT ON (f.dir_id, f.name) f.file_id FROM files f
+    WHERE f.file_id = ANY(CAST(:file_ids AS bigint[])) AND f.status = 'Trash'
+    ORDER BY f.dir_id, f.name, f.trashed_at DESC, f.file_id DESC
+    """,
+    int,
+)
+
+
+async def restore_latest(tx: Tx, act: Act, file_ids: Sequence[int]) -> list[int]:
+    """Take files back from the trash whose name is free, of several of one name the latest of these."""
+    return await restore_files(tx, act, await _LATEST.rows(tx, file_ids=list(file_ids)))
+
+
 _HOLD = Sql(
     """
     SELECT dir_id FROM directories WHERE dir_id = ANY(CAST(:dir_ids AS bigint[])) ORDER BY dir_id FOR KEY SHARE

@@ -6,16 +6,17 @@ from datetime import datetime
 from weyl.config.lfns import parent_of
 from weyl.config.models import Config
 from weyl.file_catalog.models.files import Code, Failure, Outcome
-from weyl.file_catalog.modes import READ
+from weyl.file_catalog.modes import READ, WRITE, allows_in
 from weyl.file_catalog.names import Space, bad_name, known_paths, not_found
 from weyl.file_catalog.permits import Member
 from weyl.file_catalog.queries import directories as queries
-from weyl.file_catalog.queries.places import Directory, Names, Places, take_back
+from weyl.file_catalog.queries.places import Names, Places, take_back
 from weyl.file_catalog.queries.registration import select_known
 from weyl.file_catalog.queries.trash import REPEATED_WITHIN, Act, log_act
 from weyl.file_catalog.service.places import Making, find_places, make_directories, refusal, with_names
 from weyl.kit.db import Tx
 
+LOGGED_MAX = 10_000
 _NOT_EMPTY = Failure(Code.CONFLICT, "The directory is not empty: remove what is in it first, or remove recursively")
 _ROOT = Failure(Code.FORBIDDEN, "The root of a VO stays")
 _CHANGED = Failure(Code.BUSY, "Somebody else changed the directory at the same time: try again")
@@ -83,7 +84,7 @@ async def remove(tx: Tx, member: Member, paths: Sequence[str], *, config: Config
     if not names.good:
         return outcome
     places = await find_places(tx, space, names.good, Names(member.vo))
-    doomed: dict[str, Directory] = {}
+    doomed: dict[str, int] = {}
     for path in names.good:
         found = places.directories.get(path)
         failure = _stays(space, places, member, path)
@@ -92,7 +93,7 @@ async def remove(tx: Tx, member: Member, paths: Sequence[str], *, config: Config
         elif found is not None and found.is_trashed:
             outcome.success[path] = {"removed": True}
         elif found is not None:
-            doomed[path] = found
+            doomed[path] = found.dir_id
     absent = [path for path in names.good if path not in places.directories and path in outcome.failed]
     if absent:
         for path in await queries.select_removed(tx, member.vo, absent, since=now - REPEATED_WITHIN):
@@ -114,13 +115,13 @@ def _stays(space: Space, places: Places, member: Member, path: str) -> Failure |
     return refusal(space, places, member, parent_of(path))
 
 
-async def _remove(tx: Tx, outcome: Outcome, doomed: dict[str, Directory], *, now: datetime) -> list[str]:
+async def _remove(tx: Tx, outcome: Outcome, doomed: dict[str, int], *, now: datetime) -> list[str]:
     """Remove what is empty; returns it."""
-    held = await queries.hold_for_change(tx, sorted(each.dir_id for each in doomed.values()))
-    for path, each in doomed.items():
-        if held.get(each.dir_id) != path:
+    held = await queries.hold_for_change(tx, sorted(doomed.values()))
+    for path, dir_id in doomed.items():
+        if held.get(dir_id) != path:
             outcome.failed[path] = _CHANGED
-    ids = {each.dir_id: path for path, each in doomed.items() if path not in outcome.failed}
+    ids = {dir_id: path for path, dir_id in doomed.items() if path not in outcome.failed}
     content = {row.dir_id: row for row in await queries.select_content(tx, sorted(ids))}
     full = {ids[row.dir_id] for row in content.values() if row.has_files or row.has_directories}
     # What stands keeps those above it.
@@ -145,6 +146,21 @@ async def _remove(tx: Tx, outcome: Outcome, doomed: dict[str, Directory], *, now
     if hollow:
         await queries.delete_directories(tx, hollow)
     return removed
+
+
+async def remove_all(tx: Tx, member: Member, dir_ids: Sequence[int], *, space: Space, act: Act) -> None:
+    """Remove those of the directories that have no files any more, and that the member may remove."""
+    rows = await queries.select_rights(tx, dir_ids)
+    rights = {row.path: row.rights for row in rows}
+    doomed = {
+        row.path: row.dir_id
+        for row in rows
+        if row.parent is not None and allows_in(space.rule, rights.get(parent_of(row.path), row.parent), member, WRITE)
+    }
+    outcome = Outcome()
+    removed = await _remove(tx, outcome, doomed, now=act.now)
+    if removed:
+        await log_act(tx, act, "rmdir", [], detail={"paths": removed[:LOGGED_MAX]})
 
 
 def _above(paths: Iterable[str]) -> set[str]:

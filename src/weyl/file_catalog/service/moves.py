@@ -30,9 +30,8 @@ from weyl.file_catalog.service.places import find_places, forbidden, refusal
 from weyl.file_catalog.service.sets import resettle
 from weyl.kit.db import Tx
 
-BELOW_MAX = 10_000
-"""Directories below those that one call moves; more are an order (`/api/files/bulk`)."""
-ORDERED_MAX = 100_000
+BELOW_MAX = 100_000
+"""Directories below those that one call moves."""
 
 _CHANGED = Failure(Code.BUSY, "Somebody else changed it at the same time: try again")
 _TWICE = Failure(Code.CONFLICT, "The call names it, or its target, twice, or moves something that it lies in")
@@ -66,7 +65,7 @@ async def move(
         _place(plan, source, (space, places, member), rows)
     await _find_done(tx, plan, member, now=now)
     if plan.trees and await queries.count_below(tx, list(plan.trees), most=below_max + 1) > below_max:
-        text = f"More than {below_max:,} directories lie below: order it with POST /api/files/bulk"
+        text = f"More than {below_max:,} directories lie below: move its parts one by one"
         plan.failed |= dict.fromkeys(plan.trees, Failure(Code.BUSY, text))
         plan.trees = {}
     if places.vo_id is not None and (plan.files or plan.trees):

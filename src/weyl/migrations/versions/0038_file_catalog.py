@@ -75,8 +75,8 @@ _FILES = (
     """,
     "ALTER TABLE files SET (autovacuum_vacuum_scale_factor = 0.01, autovacuum_analyze_scale_factor = 0.01)",
     "CREATE UNIQUE INDEX uq_files_name ON files (dir_id, name) WHERE status = 'Good'",
-    # The foreign key asks by directory alone, of files in the trash too.
-    "CREATE INDEX ix_files_dir_id ON files (dir_id)",
+    # The foreign key asks by directory alone, of files in the trash too; orders walk through a directory by it.
+    "CREATE INDEX ix_files_dir_id ON files (dir_id, file_id)",
     "CREATE INDEX ix_files_trash ON files (dir_id, name, trashed_at) WHERE status <> 'Good'",
     "CREATE INDEX ix_files_trashed_at ON files (trashed_at, file_id) WHERE trashed_at IS NOT NULL",
     "CREATE INDEX ix_files_guid ON files (guid) WHERE guid IS NOT NULL",
