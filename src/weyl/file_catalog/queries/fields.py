@@ -60,18 +60,19 @@ _DELETE = Sql(
     DELETE FROM metadata_fields WHERE field_id = :field_id
     """
 )
-# Files whose values are not indexed are not looked at one by one: more than `most` of them, and nobody knows.
+_ANY = " OR ".join(
+    f"(SELECT true FROM file_metadata_{kind} WHERE field_id = :field_id ORDER BY field_id, value LIMIT 1) IS NOT NULL"
+    for kind in ("int", "float", "text", "time")
+)
+# In the order of keys, so that no table is read for a row that it does not have. Files whose values are not indexed are
+# not looked at one by one: more than `most` of them, and nobody knows.
 _USED = Sql(
-    """
-    SELECT EXISTS (SELECT FROM directory_metadata WHERE field_id = :field_id)
-      OR EXISTS (SELECT FROM file_metadata_int WHERE field_id = :field_id)
-      OR EXISTS (SELECT FROM file_metadata_float WHERE field_id = :field_id)
-      OR EXISTS (SELECT FROM file_metadata_text WHERE field_id = :field_id)
-      OR EXISTS (SELECT FROM file_metadata_time WHERE field_id = :field_id) AS is_used,
-      (SELECT count(*) FROM (SELECT FROM file_metadata_doc LIMIT :most) d) < :most AS is_known,
-      EXISTS (
-        SELECT FROM (SELECT doc FROM file_metadata_doc LIMIT :most) d WHERE d.doc ? CAST(:field_id AS bigint)::text
-      ) AS is_in_documents
+    f"""
+    WITH looked AS MATERIALIZED (
+      SELECT doc ? CAST(:field_id AS bigint)::text AS has FROM file_metadata_doc ORDER BY file_id LIMIT :most
+    )
+    SELECT EXISTS (SELECT FROM directory_metadata WHERE field_id = :field_id) OR {_ANY} AS is_used,
+      (SELECT count(*) FROM looked) < :most AS is_known, EXISTS (SELECT FROM looked WHERE has) AS is_in_documents
     """,
     tuple[bool, bool, bool],
 )

@@ -77,8 +77,8 @@ _FILL = {
           INSERT INTO {_TABLES[kind]} (file_id, field_id, value)
           SELECT file_id, :field_id, {_FROM_JSON[kind]} FROM moved ON CONFLICT (file_id, field_id) DO NOTHING
         ), cut AS (
-          UPDATE file_metadata_doc d SET doc = d.doc - CAST(:field_id AS bigint)::text FROM moved
-          WHERE d.file_id = moved.file_id
+          UPDATE file_metadata_doc d SET doc = d.doc - CAST(:field_id AS bigint)::text
+          WHERE d.file_id = ANY(ARRAY(SELECT file_id FROM moved))
         )
         SELECT (SELECT count(*) FROM looked) AS looked, (SELECT max(file_id) FROM looked) AS last,
           (SELECT count(*) FROM moved) AS moved,
@@ -92,9 +92,9 @@ _EMPTY = {
     kind: Sql(
         f"""
         WITH looked AS MATERIALIZED (
-          DELETE FROM {_TABLES[kind]} t USING (
-            SELECT file_id FROM {_TABLES[kind]} WHERE field_id = :field_id ORDER BY value, file_id LIMIT :size
-          ) few WHERE t.field_id = :field_id AND t.file_id = few.file_id RETURNING t.file_id, t.value
+          DELETE FROM {_TABLES[kind]} WHERE field_id = :field_id AND file_id = ANY(ARRAY(
+            SELECT file_id FROM {_TABLES[kind]} WHERE field_id = :field_id ORDER BY field_id, value, file_id LIMIT :size
+          )) RETURNING file_id, value
         ), put AS (
           INSERT INTO file_metadata_doc (file_id, doc)
           SELECT file_id, jsonb_build_object(CAST(:field_id AS bigint)::text, {_TO_JSON[kind]}) FROM looked
@@ -109,9 +109,9 @@ _EMPTY = {
 _SWEEP = {
     kind: Sql(
         f"""
-        DELETE FROM {_TABLES[kind]} t USING (
-          SELECT file_id FROM {_TABLES[kind]} WHERE field_id = :field_id LIMIT :size
-        ) few WHERE t.field_id = :field_id AND t.file_id = few.file_id
+        DELETE FROM {_TABLES[kind]} WHERE field_id = :field_id AND file_id = ANY(ARRAY(
+          SELECT file_id FROM {_TABLES[kind]} WHERE field_id = :field_id ORDER BY field_id, value, file_id LIMIT :size
+        ))
         """
     )
     for kind in FieldType
@@ -122,8 +122,8 @@ _SWEEP_DOCUMENTS = Sql(
       SELECT file_id, doc ? CAST(:field_id AS bigint)::text AS has FROM file_metadata_doc
       WHERE file_id > :after ORDER BY file_id LIMIT :size FOR UPDATE
     ), cut AS (
-      UPDATE file_metadata_doc d SET doc = d.doc - CAST(:field_id AS bigint)::text FROM looked
-      WHERE d.file_id = looked.file_id AND looked.has
+      UPDATE file_metadata_doc d SET doc = d.doc - CAST(:field_id AS bigint)::text
+      WHERE d.file_id = ANY(ARRAY(SELECT file_id FROM looked WHERE has))
     )
     SELECT count(*) AS looked, max(file_id) AS last, count(*) FILTER (WHERE has) AS moved, CAST(0 AS bigint) AS left
     FROM looked
