@@ -81,7 +81,7 @@ class FaultyStack(Stack):
         self.url = "http://{}:{}".format(*listener.getsockname())
         self.idp_url = self.idp_link.url
         self.idp_link.upstream = idp_listener.getsockname()
-        self.files.configure(self.idp_url)
+        self.files.configure(self.idp_url, self.store_link.url)
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("WEYL_", "DIRACX_"))},
             **secrets,
