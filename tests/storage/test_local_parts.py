@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weyl.storage.transfer.digests import NAMES, Digest, checksums_of, strongest
+from weyl.storage.transfer.digests import NAMES, Digest, DigestBehind, checksums_of, strongest
 from weyl.storage.transfer.journal import Journals, Landed
 from weyl.storage.transfer.local_files import LocalFault, LocalFile, local_files
 from weyl.storage.transfer.pace import Pace, Stopped
@@ -30,6 +30,16 @@ def test_checksums_are_those_of_the_whole_in_whatever_pieces_it_comes(chunks: li
         "sha1": sha1(whole).hexdigest(),
         "sha256": sha256(whole).hexdigest(),
     }
+
+
+def test_checksums_are_the_same_some_bytes_behind() -> None:
+    content = bytes(range(256)) * 20_000
+    ahead, behind = Digest(NAMES), DigestBehind(NAMES)
+    for start in range(0, len(content), 65_536):
+        ahead.update(content[start : start + 65_536])
+        behind.update(content[start : start + 65_536])
+    assert behind.checksums() == ahead.checksums()
+    DigestBehind().close()
 
 
 def test_the_strongest_checksum_that_is_told_is_taken() -> None:

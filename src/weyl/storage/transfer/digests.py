@@ -1,6 +1,8 @@
 """Checksums of bytes that stream by, and of files."""
 
 import hashlib
+import queue
+import threading
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -11,6 +13,7 @@ NAMES = ("sha256", "sha1", "md5", "adler32")
 # What an upload announces: the one that S3 is bound to, and the one that most storage on the grid can tell.
 ANNOUNCED = ("adler32", "sha256")
 CHUNK = 1024 * 1024
+CHUNKS_AHEAD = 3
 
 
 class Digest:
@@ -21,7 +24,7 @@ class Digest:
         self._hashes: dict[str, Any] = {name: hashlib.new(name) for name in chosen if name != "adler32"}
         self._adler: int | None = 1 if "adler32" in chosen else None
 
-    def update(self, chunk: bytes) -> None:
+    def update(self, chunk: bytes | bytearray) -> None:
         """Take the next bytes."""
         for each in self._hashes.values():
             each.update(chunk)
@@ -32,6 +35,44 @@ class Digest:
         """Return the checksums of all bytes so far, as hexadecimal digits."""
         found = {name: str(each.hexdigest()) for name, each in self._hashes.items()}
         return found if self._adler is None else {"adler32": f"{self._adler:08x}", **found}
+
+
+class DigestBehind:
+    """The checksums of bytes that a thread reads some MiB behind those who hand them over, who need not wait for it."""
+
+    def __init__(self, names: Iterable[str] = ANNOUNCED) -> None:
+        self._digest = Digest(names)
+        self._pending = bytearray()
+        self._ahead: queue.Queue[bytes | None] = queue.Queue(maxsize=CHUNKS_AHEAD)
+        self._thread: threading.Thread | None = None
+
+    def update(self, chunk: bytes) -> None:
+        """Take the next bytes."""
+        self._pending += chunk
+        if len(self._pending) >= CHUNK:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, daemon=True)
+                self._thread.start()
+            self._ahead.put(bytes(self._pending))
+            self._pending.clear()
+
+    def checksums(self) -> dict[str, str]:
+        """Return the checksums of all bytes, which were the last."""
+        self.close()
+        self._digest.update(self._pending)
+        self._pending.clear()
+        return self._digest.checksums()
+
+    def close(self) -> None:
+        """End the thread, if there is one."""
+        if self._thread is not None:
+            self._ahead.put(None)
+            self._thread.join()
+            self._thread = None
+
+    def _work(self) -> None:
+        while (chunk := self._ahead.get()) is not None:
+            self._digest.update(chunk)
 
 
 def strongest(checksums: Mapping[str, str | None]) -> tuple[str, str] | None:

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO
 
-from weyl.storage.transfer.digests import CHUNK, Digest, strongest
+from weyl.storage.transfer.digests import CHUNK, DigestBehind, strongest
 
 
 class PartialFault(Exception):
@@ -49,6 +49,7 @@ class PartialFile:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._digest.close()
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -98,12 +99,13 @@ class PartialFile:
         self._moved(-self.offset)
         self._restart(self._file)
 
-    def _new_digest(self) -> Digest:
-        return Digest(() if self._checksum is None else (self._checksum[0],))
+    def _new_digest(self) -> DigestBehind:
+        return DigestBehind(() if self._checksum is None else (self._checksum[0],))
 
     def _restart(self, file: BinaryIO) -> None:
         file.seek(0)
         file.truncate()
+        self._digest.close()
         self.offset, self._digest = 0, self._new_digest()
 
     def _read_again(self, file: BinaryIO) -> None:
