@@ -147,6 +147,6 @@ def change_field(name: str, changes: Mapping[str, Any]) -> Call[Answer]:
     return Call("PATCH", f"/api/files/fields/{segment(name)}", Answer, body=dict(changes), repeatable=True)
 
 
-def remove_field(name: str, *, force: bool = False) -> Call[Any]:
+def remove_field(name: str, *, force: bool = False) -> Call[None]:
     """Remove a metadata field that nothing has a value of; with `force` the values go with it."""
-    return Call("DELETE", f"/api/files/fields/{segment(name)}", Any, query={"force": force or None})
+    return Call("DELETE", f"/api/files/fields/{segment(name)}", None, query={"force": force or None})

@@ -84,6 +84,6 @@ def commit_upload(upload_id: str, landed: Mapping[str, Mapping[str, Any]]) -> Ca
     return Call("POST", path, Answer, body={"landed": landed}, repeatable=True)
 
 
-def abandon_upload(upload_id: str) -> Call[Any]:
+def abandon_upload(upload_id: str) -> Call[None]:
     """Give an upload up; what it has put is removed."""
-    return Call("DELETE", f"/api/storage/uploads/{segment(upload_id)}", Any)
+    return Call("DELETE", f"/api/storage/uploads/{segment(upload_id)}", None)
