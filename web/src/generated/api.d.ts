@@ -733,6 +733,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/files/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Order Files
+         * @description Say what an action would do to files, and to all below directories; the same call with its `plan_token` does it.
+         *
+         *     The operation begins after `undo_s` seconds, until which it can be cancelled (`DELETE /api/operations/{id}`); files
+         *     that are registered after the plan are never touched. Rights are looked at again for each file.
+         */
+        post: operations["files_bulk"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/files/delete": {
         parameters: {
             query?: never;
@@ -4801,6 +4824,12 @@ export interface components {
             size: number;
         };
         /**
+         * FileAction
+         * @description What can be done to many files.
+         * @enum {string}
+         */
+        FileAction: "delete" | "restore" | "permissions" | "metadata" | "rmdir-recursive";
+        /**
          * FileCommitted
          * @description A file that is registered.
          */
@@ -4844,43 +4873,49 @@ export interface components {
             targets: components["schemas"]["Target"][];
         };
         /**
-         * FileOrder
-         * @description A file that is to be stored and registered, or, with `at`, to be registered where it lies.
+         * FileOrderFields
+         * @description What an action is told beside the files.
          */
-        FileOrder: {
+        FileOrderFields: {
+            /** Group */
+            group?: string | null;
+            /** Mode */
+            mode?: string | null;
+            /** Owner */
+            owner?: string | null;
+            /** Reason */
+            reason?: string | null;
             /**
-             * Ancestors
-             * @default []
-             */
-            ancestors: string[];
-            /**
-             * At
-             * @default []
-             */
-            at: components["schemas"]["PlaceOrder"][];
-            /**
-             * Checksums
-             * @description By name: adler32, md5, sha1 or sha256, in hexadecimal
-             */
-            checksums: {
-                [key: string]: string;
-            };
-            /** Guid */
-            guid?: string | null;
-            /** Lfn */
-            lfn: string;
-            /**
-             * Metadata
+             * Values
              * @default {}
              */
-            metadata: {
+            values: {
                 [key: string]: unknown;
             };
-            /**
-             * Size
-             * @description In bytes
-             */
-            size: number;
+        };
+        /**
+         * FilePlan
+         * @description What an order would do.
+         */
+        FilePlan: {
+            /** Bytes */
+            bytes: number;
+            /** Count */
+            count: number;
+            /** Directories */
+            directories: number;
+            /** Expires In */
+            expires_in: number;
+            /** Failed */
+            failed: {
+                [key: string]: unknown;
+            };
+            /** Plan Token */
+            plan_token: string;
+            /** Sample */
+            sample: string[];
+            /** Undo S */
+            undo_s: number;
         };
         /**
          * FileSearch
@@ -8037,7 +8072,7 @@ export interface components {
              */
             atomic: boolean;
             /** Files */
-            files: components["schemas"]["FileOrder"][];
+            files: components["schemas"]["weyl__storage__models__uploads__FileOrder"][];
             /**
              * Protocols
              * @description What the client speaks
@@ -8340,6 +8375,72 @@ export interface components {
              * @enum {string}
              */
             severity: "error" | "warning";
+        };
+        /**
+         * FileOrder
+         * @description What to do, and to which files: those named, and all below the directories that are named.
+         */
+        weyl__file_catalog__models__bulk__FileOrder: {
+            action: components["schemas"]["FileAction"];
+            /**
+             * Dry Run
+             * @default true
+             */
+            dry_run: boolean;
+            /**
+             * @default {
+             *       "values": {}
+             *     }
+             */
+            fields: components["schemas"]["FileOrderFields"];
+            /** Paths */
+            paths: string[];
+            /** Plan Token */
+            plan_token?: string | null;
+            /**
+             * Undo S
+             * @default 10
+             */
+            undo_s: number;
+        };
+        /**
+         * FileOrder
+         * @description A file that is to be stored and registered, or, with `at`, to be registered where it lies.
+         */
+        weyl__storage__models__uploads__FileOrder: {
+            /**
+             * Ancestors
+             * @default []
+             */
+            ancestors: string[];
+            /**
+             * At
+             * @default []
+             */
+            at: components["schemas"]["PlaceOrder"][];
+            /**
+             * Checksums
+             * @description By name: adler32, md5, sha1 or sha256, in hexadecimal
+             */
+            checksums: {
+                [key: string]: string;
+            };
+            /** Guid */
+            guid?: string | null;
+            /** Lfn */
+            lfn: string;
+            /**
+             * Metadata
+             * @default {}
+             */
+            metadata: {
+                [key: string]: unknown;
+            };
+            /**
+             * Size
+             * @description In bytes
+             */
+            size: number;
         };
     };
     responses: never;
@@ -11533,6 +11634,129 @@ export interface operations {
             };
             /** @description The body is larger than is accepted */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    files_bulk: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["weyl__file_catalog__models__bulk__FileOrder"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FilePlan"];
+                };
+            };
+            /** @description The plan was confirmed, and is an operation now */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OperationStarted"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is accepted */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many attempts; see Retry-After */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
