@@ -223,9 +223,9 @@ def _queries(report: Report, options: Namespace, stack: DataStack) -> None:
     for query in QUERIES:
         _searched(stack.client, query)
         used, rows = _buffers(stack, query)
-        if used / max(rows, 1) > worst:
-            worst, where = used / max(rows, 1), f"{used:,} for {rows} rows of {query}"
-    report.say(f"most buffers per row: {where}")
+        if used / PAGE > worst:
+            worst, where = used / PAGE, f"{used:,} for {rows} rows of {query}"
+    report.say(f"most buffers per row of a page of {PAGE}: {where}")
     report.add(count("buffers per row, the worst of them", worst, at_most=BUFFERS_PER_ROW_MAX))
 
 

@@ -49,7 +49,7 @@ _INT = """
 _TEXT = """
     INSERT INTO file_metadata_text (file_id, field_id, value)
     SELECT file_id, (SELECT field_id FROM metadata_fields WHERE name = 'Particle'),
-      (ARRAY['gamma', 'proton', 'electron', 'muon'])[1 + file_id % 4]
+      (ARRAY['gamma', 'proton', 'electron', 'muon'])[1 + CAST(floor(random() * 4) AS int)]
     FROM files f WHERE NOT EXISTS (SELECT 1 FROM file_metadata_text v WHERE v.file_id = f.file_id)
 """
 

@@ -1,4 +1,4 @@
-"""Who may not: each route of files refuses whoever is no member before it reads anything, and other VOs know nothing."""
+"""Who may not: each route of files refuses who is not a member before it reads, and other VOs know nothing."""
 
 from typing import Any
 
