@@ -23,7 +23,8 @@ from weyl.jobs.service.output_data import member_of
 from weyl.jobs.states import ACTIVE
 from weyl.kit.db import Database, Tx
 from weyl.kit.services import Key
-from weyl.storage.service.access import PROTOCOLS, Access, Reader, access
+from weyl.storage.elements import PROTOCOLS
+from weyl.storage.service.access import Access, Reader, access
 from weyl.storage.service.reach import Storages
 
 _READ = frozenset({"InputData", "InputSandbox"})
