@@ -95,6 +95,8 @@ async def test_members_read_the_fields_of_their_own_vo(application: Application)
         ({"name": "Run", "type": "int", "values": []}, 422),
         ({"name": "Run", "type": "int", "values": [1.5]}, 400),
         ({"name": "Run", "type": "int", "colour": "red"}, 422),
+        ({"name": "Run", "type": "int", "help": "a\x00"}, 422),
+        ({"name": "Run", "type": "text", "values": ["a\x00"]}, 400),
         ({"name": "Known", "type": "int"}, 409),
     ],
 )

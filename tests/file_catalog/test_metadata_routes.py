@@ -7,7 +7,10 @@ from tests.file_catalog.plain_catalogue import declare, put_directories, put_fil
 from tests.infra.app import Application
 
 from weyl.file_catalog.fields import AppliesTo, DeclaredField, FieldType
+from weyl.file_catalog.service import values
+from weyl.file_catalog.tasks import tasks
 from weyl.kit.db import DATABASE, Database
+from weyl.tasks.engine import Worker
 
 FIELDS = (
     DeclaredField(0, "Run", FieldType.INT, AppliesTo.FILE, is_indexed=True),
@@ -151,6 +154,27 @@ async def test_ten_thousand_paths_are_taken_and_no_more(catalogue: Application) 
     assert (await change(catalogue, {})).status_code == 422
     changes.popitem()
     assert len((await change(catalogue, changes)).json()["failed"]) == 10_000
+
+
+async def test_very_many_directories_are_followed_by_an_operation(
+    catalogue: Application, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(values, "SUBDIRECTORIES_MAX", 1)
+    answer = (await change(catalogue, {"/voa": {"DataType": "DST"}})).json()
+    operation_id = answer["success"]["/voa"]["operation_id"]
+    assert (await shown(catalogue, "/voa/mc/run1/a"))["success"]["/voa/mc/run1/a"]["DataType"]["from"] == "/voa"
+    query = {"where": [{"parameter": "DataType", "operator": "eq", "value": "DST"}], "parameters": ["LFN"]}
+    assert await found(catalogue, query) == []
+    await Worker(db, tasks(db)).drain()
+    assert await found(catalogue, query) == ["/voa/mc/run1/a", "/voa/mc/run1/b"]
+    told = await catalogue.client.get(f"/api/operations/{operation_id}", headers=catalogue.login())
+    assert (told.json()["state"], told.json()["done"], told.json()["total"]) == ("done", 4, 4)
+
+
+async def found(application: Application, query: Any) -> list[str]:
+    """Return the names that a search finds."""
+    answer = await application.client.post("/api/files/search", json=query, headers=application.login())
+    return [row["LFN"] for row in answer.json()]
 
 
 async def test_setting_takes_the_same_statements_for_one_and_for_many(catalogue: Application) -> None:

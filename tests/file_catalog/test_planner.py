@@ -121,6 +121,19 @@ async def test_a_summary_adds_up_what_looking_at_every_file_adds_up(tx: Tx, seed
         assert not told.is_incomplete
 
 
+async def test_all_files_of_a_query_are_given_in_batches(tx: Tx) -> None:
+    catalogue = await random_catalogue.make(tx, random.Random(8), "batches")
+    asked = FileSearch(where=[{"parameter": "Particle", "operator": "eq", "value": "gamma"}])  # type: ignore[list-item]
+    found, after = [], 0
+    while True:
+        ids, last = await search.next_ids(tx, searcher(catalogue), asked, after=after, size=5)
+        found += ids
+        if last is None:
+            break
+        after = last
+    assert found == sorted(catalogue.matching(asked, conditions.terms_of(asked, catalogue.declared)))
+
+
 async def test_a_page_whose_time_is_over_is_short_and_loses_nothing(tx: Tx, monkeypatch: pytest.MonkeyPatch) -> None:
     chance = random.Random(5)
     catalogue = await random_catalogue.make(tx, chance, "slow")

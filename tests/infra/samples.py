@@ -90,6 +90,15 @@ baseCommand: echo
 _BUNDLE = {"v": 1, "entry": "main.cwl", "files": {"main.cwl": {"sha256": "0" * 64, "size": 1, "content": "eA=="}}}
 
 
+_FIELD = {"unit": "s", "values": [1, 2], "help": "x"}
+FILES: dict[str, Any] = {
+    "under": "/voa",
+    "depth": 3,
+    "where": [{"parameter": "Size", "operator": "between", "values": [1, 2]}],
+    "any": [[{"parameter": "Name", "operator": "like", "value": "a%"}], [{"parameter": "JobID", "operator": "exists"}]],
+}
+
+
 def _manifest(job_id: int) -> dict[str, Any]:
     file = {"output": "o", "index": 0, "path": "outputs/x", "size": 1, "adler32": "0" * 8, "sha1": "0" * 40}
     outputs = {"o": {"class": "File", "location": "outputs/x", "basename": "x", "size": 1}, "n": [1, 1.0, None]}
@@ -178,6 +187,12 @@ def samples(job_id: int) -> dict[str, Any]:
         "POST /api/rss/status/release": [site],
         "POST /api/rss/drain": [{**site, "reason": "x", "until": "2030-01-01T00:00:00Z"}],
         "POST /api/rss/drain/release": [site],
+        "POST /api/files/fields": {"name": "Run", "type": "int", "on": "file", "indexed": True, **_FIELD},
+        "PATCH /api/files/fields/{name}": {"indexed": True, **_FIELD},
+        "POST /api/files/metadata": {"paths": ["/voa/a"], "inherited": False},
+        "POST /api/files/metadata/set": {"set": {"/voa/a": {"Run": 1}}},
+        "POST /api/files/search": {**FILES, "parameters": ["LFN"], "sort": [{"parameter": "LFN", "direction": "asc"}]},
+        "POST /api/files/summary": {**FILES, "grouping": ["Owner"]},
         "POST /api/storage/access": {"lfns": ["/voa/a"], "site": "LCG.Alpha.org", "protocols": ["s3"], "ttl_s": 60},
         "POST /api/storage/stat": {"se": "DISK", "lfns": ["/voa/a"]},
         "POST /api/storage/probe": {"se": "DISK"},

@@ -7,6 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from weyl.file_catalog.fields import CHOICES_MAX, NAME_PATTERN, AppliesTo, FieldType, is_reserved
 from weyl.kit.bounds import ClosedModel
+from weyl.kit.search import is_storable
 
 Scalar = StrictBool | StrictInt | StrictFloat | Annotated[str, StringConstraints(max_length=4_096)]
 """A value of a field, as JSON has it."""
@@ -20,9 +21,15 @@ def _free_name(name: str) -> str:
     return name
 
 
+def _storable(text: str) -> str:
+    if not is_storable(text):
+        raise PydanticCustomError("characters", "a text holds characters only, and no NUL", {})
+    return text
+
+
 FieldName = Annotated[str, StringConstraints(pattern=NAME_PATTERN), AfterValidator(_free_name)]
-Unit = Annotated[str, StringConstraints(max_length=64)]
-Help = Annotated[str, StringConstraints(max_length=1_000)]
+Unit = Annotated[str, StringConstraints(max_length=64), AfterValidator(_storable)]
+Help = Annotated[str, StringConstraints(max_length=1_000), AfterValidator(_storable)]
 Choices = Annotated[list[Scalar], Field(min_length=1, max_length=CHOICES_MAX)]
 
 

@@ -138,8 +138,8 @@ async def hold_sets(tx: Tx, vo_id: int) -> None:
     await _HOLD.run(tx, vo_id=vo_id)
 
 
-async def count_below(tx: Tx, dir_ids: Sequence[int], *, most: int) -> int:
-    """Count what lies below directories, up to a number."""
+async def count_tree(tx: Tx, dir_ids: Sequence[int], *, most: int) -> int:
+    """Count directories with all that lies below them, up to a number."""
     return await _COUNT.one(tx, dir_ids=list(dir_ids), most=most)
 
 

@@ -224,6 +224,23 @@ async def count(tx: Tx, searcher: Searcher, asked: FileQuery, how: Count) -> int
     return await counted(tx, prepared.selection, prepared.plan.sources)
 
 
+async def next_ids(
+    tx: Tx, searcher: Searcher, asked: FileQuery, *, after: int, size: int
+) -> tuple[list[int], int | None]:
+    """Return the next files that match behind an id, and up to which id files were looked at; none at the end.
+
+    For who does something to all files of a query, batch after batch.
+    """
+    declared = await _declared(tx, searcher, asked, ())
+    prepared = await _prepared(tx, searcher, asked, _terms(asked, declared), (Order.FILE_ID, False))
+    if prepared is None:
+        return [], None
+    cursor = Cursor(tuple(probes.keys_of(Order.FILE_ID)), (after,), 1)
+    page = await _walk(tx, searcher, prepared, Part(1, size, Count.NONE, cursor), _shown(["FileID"], {}))
+    following = page.listed.following
+    return [row["FileID"] for row in page.listed.rows], None if following is None else following.values[0]
+
+
 async def summarise(tx: Tx, searcher: Searcher, asked: FileSummary) -> tuple[list[Mapping[str, Any]], Told]:
     """Return number and size of the files that match, by some parameters, and what must be told beside."""
     declared = await _declared(tx, searcher, asked, asked.grouping)

@@ -112,8 +112,8 @@ async def _set_on_directories(
     dir_ids = sorted(named[path].dir_id for path in typed)
     vo_id = next(iter(named.values())).vo_id
     await sets.hold_sets(tx, vo_id)
-    below = await sets.count_below(tx, dir_ids, most=SUBDIRECTORIES_MAX + 1)
-    is_few = below <= SUBDIRECTORIES_MAX
+    number = await sets.count_tree(tx, dir_ids, most=SUBDIRECTORIES_MAX + 1)
+    is_few = number <= SUBDIRECTORIES_MAX
     if is_few:
         await sets.lock_tree(tx, dir_ids)
     own = [
@@ -127,7 +127,7 @@ async def _set_on_directories(
         return
     operation_id = uuid7()
     background = Background(setter.member.vo, setter.subject, setter.member.username, setter.now)
-    total = await sets.count_below(tx, dir_ids, most=COUNTED_MAX)
-    await begin(tx, operation_id, SETTLE, {"dir_ids": dir_ids}, background, total=total + len(dir_ids))
+    total = await sets.count_tree(tx, dir_ids, most=COUNTED_MAX)
+    await begin(tx, operation_id, SETTLE, {"dir_ids": dir_ids}, background, total=total)
     for path in typed:
         outcome.success[path] = {"operation_id": str(operation_id)}
