@@ -259,6 +259,17 @@ async def test_a_directory_that_is_missing_is_told_and_made_where_that_is_said(d
     assert made == ["/grid/voa", "/grid/voa/a", "/grid/voa/a/b"]
 
 
+async def test_a_token_that_is_refused_is_followed_by_a_new_one_once(door: Door, liar: Liar) -> None:
+    only(door, "https")
+    liar.script = lambda *_: answer(403 if len(liar.seen) == 1 else 200, length=3)
+    assert list(await door.driver.stat([door.path("file")])) == [door.path("file")]
+    liar.script = lambda *_: answer(403)
+    with pytest.raises(NotAllowed):
+        await door.driver.stat([door.path("file")])
+    tokens = [headers["authorization"] for _, _, headers in liar.seen]
+    assert (len(tokens), len(set(tokens)), tokens[2] == tokens[1]) == (4, 3, True)
+
+
 async def test_nobody_packs_what_is_stored(door: Door, liar: Liar) -> None:
     liar.script = lambda *_: answer(200, b"x")
     await door.get(door.path("file"))

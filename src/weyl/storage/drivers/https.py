@@ -1,6 +1,6 @@
 """Files behind WebDAV over HTTPS, with a token for each path."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from urllib.parse import quote
@@ -114,10 +114,8 @@ class HttpsDriver:
         return None
 
     async def _stat(self, path: str) -> Stat | None:
-        headers = await self._own_headers("read", path)
-        if self._want_digest:
-            headers["Want-Digest"] = self._want_digest
-        answer = await self._door.ask("HEAD", self._url(path), headers, seconds=CHECKSUM_S)
+        wanted = {"Want-Digest": self._want_digest} if self._want_digest else {}
+        answer = await self._ask("read", "HEAD", path, wanted, seconds=CHECKSUM_S)
         if answer.status == 404:
             return None
         if answer.status != 200:
@@ -126,7 +124,7 @@ class HttpsDriver:
         return Stat(size, digests(answer.headers.get("Digest")) if self._want_digest else digests(None))
 
     async def _delete(self, path: str) -> str | None:
-        answer = await self._door.ask("DELETE", self._url(path), await self._own_headers("remove", path))
+        answer = await self._ask("remove", "DELETE", path)
         if answer.status in (200, 202, 204, 404):
             return None
         return str(self._door.refusal("DELETE", answer.status))
@@ -139,12 +137,8 @@ class HttpsDriver:
             return
 
     async def _children(self, directory: str) -> Sequence[Child]:
-        headers = {
-            **await self._own_headers("list", directory),
-            "Depth": "1",
-            "Content-Type": "application/xml; charset=utf-8",
-        }
-        answer = await self._door.ask("PROPFIND", self._url(directory), headers, body=PROPFIND)
+        headers = {"Depth": "1", "Content-Type": "application/xml; charset=utf-8"}
+        answer = await self._ask("list", "PROPFIND", directory, headers, body=PROPFIND)
         if answer.status == 404:
             return []
         if answer.status != 207:
@@ -163,21 +157,40 @@ class HttpsDriver:
             missing.append(above)
             above = above.rpartition("/")[0]
         for directory in reversed(missing):
-            answer: Answer = await self._door.ask(
-                "MKCOL", self._url(directory), await self._own_headers("write", f"{directory}/")
-            )
+            answer = await self._ask("write", "MKCOL", directory)
             # 405: it is there already.
             if answer.status not in (200, 201, 405):
                 raise self._door.refusal("MKCOL", answer.status)
             self._made[directory] = True
 
-    async def _own_headers(self, operation: Operation, path: str) -> dict[str, str]:
+    async def _ask(
+        self,
+        operation: Operation,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        body: bytes | None = None,
+        seconds: float | None = None,
+    ) -> Answer:
+        """Ask with a token of ours; one that is refused may be of a key that is gone, so that a new one is tried."""
+        about = f"{path}/" if method == "MKCOL" else path
+        for is_new in (False, True):
+            own = await self._own_headers(operation, about, is_new=is_new)
+            answer = await self._door.ask(
+                method, self._url(path), {**(headers or {}), **own}, body=body, seconds=seconds
+            )
+            if answer.status not in (401, 403) or not own:
+                break
+        return answer
+
+    async def _own_headers(self, operation: Operation, path: str, *, is_new: bool = False) -> dict[str, str]:
         """Return what proves that we may: a token for the directory of a file, so that it serves for many."""
         if self._context.tokens is None:
             return {}
         scope = path if operation == "list" else path.rpartition("/")[0]
         now, key = utcnow(), (operation, scope)
-        token = self._own.get(key)
+        token = None if is_new else self._own.get(key)
         if token is None or token.expires_at - now < timedelta(seconds=TOKEN_LIFE_S / 2):
             token = await self._context.tokens.token(
                 operation, scope, subject="service", expires_s=TOKEN_LIFE_S, now=now
