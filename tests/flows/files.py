@@ -4,7 +4,9 @@ import hashlib
 import json
 from pathlib import Path
 
+from tests.infra.waiting import await_that
 from weyl.demo.main_job import User
+from weyl.demo.stack import Stack
 
 HOME = "/hep/user/a/alice"
 JDL = """Executable = "/bin/sh";
@@ -49,11 +51,39 @@ def submit_both(user: User) -> list[int]:
     return [int(jdl), int(cwl)]
 
 
+def wait_until_done(stack: Stack, user: User, ids: list[int]) -> None:
+    """Wait for the end of jobs; one that fails, or is to run again, is told at once."""
+
+    def are_done() -> bool:
+        stack.check()
+        rows = user.jobs(ids)
+        bad = [row for row in rows if row["Status"] == "Failed" or row["MinorStatus"] == "Job Rescheduled"]
+        assert not bad, bad
+        return {row["Status"] for row in rows} == {"Done"}
+
+    await_that(are_done, "jobs that are done", timeout_s=240, poll_s=0.5, explain=lambda: user.jobs(ids))
+
+
+def check_outputs(user: User, ids: list[int], expected: str, place: Path) -> None:
+    """Compare what both jobs have left in the catalogue, under the names that are theirs."""
+    jdl, cwl = ids
+    assert fetched(user, f"{HOME}/jdl/both.txt", place / "jdl") == expected
+    assert fetched(user, f"{HOME}/jdl/size.txt", place / "jdl").strip() == str(len(expected))
+    assert fetched(user, f"{HOME}/cwl/{cwl}_both.txt", place / "cwl") == expected
+    for directory, job_id in (("jdl", jdl), ("cwl", cwl)):
+        listed = json.loads(user.run("data", "ls", f"{HOME}/{directory}", "-o", "json"))
+        assert {row["job_id"] for row in listed} == {job_id}
+    [row] = json.loads(user.run("jobs", "output", str(cwl), "-d", str(place / "sandbox"), "-o", "json"))
+    assert row["Outputs"]["both"]["location"] == f"LFN:{HOME}/cwl/{cwl}_both.txt"
+    [row] = json.loads(user.run("jobs", "output", str(jdl), "-d", str(place / "sandbox"), "-o", "json"))
+    listing = (Path(row["Directory"]) / "std.out").read_text()
+    assert json.loads(listing) == {f"{HOME}/one/a.txt": "a.txt", f"{HOME}/two/a.txt": "1/a.txt"}
+
+
 def fetched(user: User, lfn: str, place: Path) -> str:
     """Fetch a file of the catalogue; returns what is in it, which is what the catalogue knows."""
-    place.mkdir(exist_ok=True)
-    rows = json.loads(user.run("data", "get", lfn, "-d", str(place), "-o", "json"))
-    [row] = rows["success"].values() if isinstance(rows, dict) else rows
+    place.mkdir(parents=True, exist_ok=True)
+    [row] = json.loads(user.run("data", "get", lfn, "-d", str(place), "-o", "json"))
     content = Path(row["path"]).read_bytes()
     assert row["size"] == len(content)
     if len(row["checksum"]) == 64:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.files import HOME, fetched, put_inputs, submit_both
+from tests.flows.files import check_outputs, put_inputs, submit_both, wait_until_done
 from tests.flows.test_cwl_push import pushing
 from tests.infra.directories import stack_directory
 from weyl.demo.installation import InstallationFiles
@@ -33,11 +33,10 @@ def alice(stack: Stack) -> User:
     return user
 
 
-def test_pushed_jobs_read_files_of_the_catalogue_and_leave_their_own_there(alice: User, tmp_path: Path) -> None:
+def test_pushed_jobs_read_files_of_the_catalogue_and_leave_their_own_there(
+    stack: Stack, alice: User, tmp_path: Path
+) -> None:
     both = put_inputs(alice, ("DEMO-DISK", "DEMO-DISK"))
     ids = submit_both(alice)
-    alice.run("jobs", "wait", *map(str, ids), "--timeout", "10m")
-    rows = {row["JobID"]: (row["Status"], row["MinorStatus"], row["ApplicationStatus"]) for row in alice.jobs(ids)}
-    assert {row[0] for row in rows.values()} == {"Done"}, rows
-    for made in ("jdl/both.txt", f"cwl/{ids[1]}_both.txt"):
-        assert fetched(alice, f"{HOME}/{made}", tmp_path / made[:3]) == both
+    wait_until_done(stack, alice, ids)
+    check_outputs(alice, ids, both, tmp_path)
