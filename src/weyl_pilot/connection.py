@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import random
 import ssl
 import threading
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 from weyl_pilot.errand import Errand, cut
 
 BLOCK = 256 << 10
+GRID_CERTIFICATES = "/etc/grid-security/certificates"
 RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 BACKOFF_MAX_S = 30.0
 
@@ -124,6 +126,10 @@ class Connections:
 
     def __init__(self, ca_file: Optional[str] = None) -> None:
         self._context = ssl.create_default_context(cafile=ca_file)
+        grid = os.environ.get("X509_CERT_DIR") or GRID_CERTIFICATES
+        if ca_file is None and os.path.isdir(grid):
+            # Whoever runs the node trusts them, and the storage elements of the grid have no others.
+            self._context.load_verify_locations(capath=grid)
         self._idle: Dict[_Key, List[http.client.HTTPConnection]] = {}
         self._lock = threading.Lock()
 

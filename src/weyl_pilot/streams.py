@@ -344,4 +344,5 @@ def trouble(error: Exception) -> str:
 
 def is_final(status: Optional[int]) -> bool:
     """Whether a storage that answers so would answer the same again."""
-    return status is not None and 400 <= status < 500 and status not in RETRIED_STATUSES
+    passing = (*RETRIED_STATUSES, HTTPStatus.LOCKED)
+    return status is not None and 400 <= status < 500 and status not in passing

@@ -4,6 +4,8 @@ import asyncio
 import io
 import json
 import os
+import ssl
+import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from weyl.kit.json import dumps
 from weyl.storage import s3_answers
 from weyl.storage.drivers.driver import Request
 from weyl_pilot.connection import Connections
+from weyl_pilot.connection import Request as Sent
 from weyl_pilot.errand import Errand
 from weyl_pilot.products import Product
 from weyl_pilot.server import Limits, Server
@@ -120,9 +123,32 @@ async def test_what_broke_off_is_not_taken_for_stored(door: Door, system: str) -
         await store(door, "short", CONTENT, sent=CONTENT[:1000])
     if system == "xrootd":
         # It keeps what came, and a token that creates does not write over it: the next target gets the file.
-        with pytest.raises(NotStored, match="403"):
+        with pytest.raises(NotStored, match="HTTP 4[02]3"):
             await store(door, "short", CONTENT)
         return
     assert await door.driver.stat([door.path("short")]) == {}
     assert await store(door, "short", CONTENT) == {"se": "TEST-SE"}
     assert await door.get(door.path("short")) == CONTENT
+
+
+async def test_a_pilot_trusts_the_authorities_of_the_grid(
+    door: Door, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    trusted = door.settings.trusted
+    if trusted is None:
+        pytest.skip("only XRootD has TLS here")
+    request = await door.request(await door.put("file", CONTENT), "read")
+    asked = ["openssl", "x509", "-subject_hash", "-noout", "-in", str(trusted)]
+    digest = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    (tmp_path / "certificates").mkdir()
+    (tmp_path / "certificates" / f"{digest}.0").write_bytes(trusted.read_bytes())
+    for place, is_trusted in (("nowhere", False), ("certificates", True)):
+        monkeypatch.setenv("X509_CERT_DIR", str(tmp_path / place))
+        connections = Connections()
+        answer = asyncio.to_thread(connections.send, Sent("GET", request.url, dict(request.headers)))
+        if is_trusted:
+            assert (await answer).body == CONTENT
+        else:
+            with pytest.raises(ssl.SSLCertVerificationError):
+                await answer
+        connections.close()
