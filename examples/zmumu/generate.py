@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# ruff: noqa: PLC0415, PTH123, UP031  runs by itself on any Python from 3.9 on
+# ruff: noqa: PLC0415, PTH103, PTH120, PTH123, UP031  runs by itself on any Python from 3.9 on
 """Generates proton-proton collisions at 13.6 TeV that make a Z boson or a photon which decays to two muons.
 
 Writes a histogram of the mass of the muon pair, 60 to 120 GeV, as JSON. The generator is Pythia 8 (`pip install
@@ -11,6 +11,7 @@ pythia8mc`); without it a few lines of standard library take its place, and say 
 import argparse
 import json
 import math
+import os
 import random
 import sys
 import time
@@ -44,6 +45,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1, help="each job needs its own, 1 to 900 million")
     parser.add_argument("--events", type=int, default=10000)
     parser.add_argument("--output", default="zmumu.json")
+    parser.add_argument("--metadata", help="say here what is in the file, for the catalogue")
     options = parser.parse_args()
     start = time.process_time()
     try:
@@ -68,6 +70,10 @@ def main():
     with open(options.output, "w", encoding="utf-8") as stream:
         json.dump(document, stream)
         stream.write("\n")
+    if options.metadata:
+        os.makedirs(os.path.dirname(options.metadata) or ".", exist_ok=True)
+        with open(options.metadata, "w", encoding="utf-8") as stream:
+            json.dump({options.output: {"Seed": options.seed, "Events": options.events}}, stream)
     print(
         "%s: seed %d, %d events, %d muon pairs accepted, %d in the histogram, %.1f s of CPU"
         % (facts["generator"], options.seed, options.events, len(masses), sum(bins), time.process_time() - start)

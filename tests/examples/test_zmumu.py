@@ -24,11 +24,11 @@ def run(directory: Path, *command: str) -> str:
     return done.stdout
 
 
-def generate(directory: Path, seed: int, events: int) -> None:
+def generate(directory: Path, seed: int, events: int, *more: str) -> None:
     """Makes one histogram without the generator, quickly."""
     script = str(EXAMPLE / "generate.py")
     arguments = ["--seed", str(seed), "--events", str(events), "--output", f"zmumu-{seed}.json"]
-    assert "NOT Pythia" in run(directory, *WITHOUT_PACKAGES, script, *arguments)
+    assert "NOT Pythia" in run(directory, *WITHOUT_PACKAGES, script, *arguments, *more)
 
 
 @pytest.mark.skipif(find_spec("pythia8mc") is None, reason="pythia8mc has no wheel for this Python")
@@ -76,11 +76,14 @@ def test_the_descriptions_mean_what_the_programs_expect() -> None:
     text = (EXAMPLE / "zmumu.jdl").read_text().replace("@PYTHON@", "/usr/bin/python3").replace("@EVENTS@", "10")
     document = jdl.parse(text)
     work = work_document(document, {"Parameter": 7, "ParameterNumber": 6}, 1)
-    assert work["arguments"] == "generate.py --seed 7 --events 10 --output zmumu-7.json"
-    assert "zmumu-7.json" in work["output_sandbox"]
-    merge = (EXAMPLE / "merge.jdl").read_text().replace("@SANDBOXES@", '"SB:SandboxSE|/S3/a", "SB:SandboxSE|/S3/b"')
-    assert work_document(jdl.parse(merge), None, 2)["input_sandbox"] == [
-        "merge.py",
-        "SB:SandboxSE|/S3/a",
-        "SB:SandboxSE|/S3/b",
-    ]
+    arguments = "generate.py --seed 7 --events 10 --output zmumu-7.json --metadata outputs/metadata.json"
+    assert work["arguments"] == arguments
+    assert work["output_data"] == ["zmumu-7.json"]
+    merge = (EXAMPLE / "merge.jdl").read_text().replace("@FILES@", '"LFN:/hep/a", "LFN:/hep/b"')
+    assert work_document(jdl.parse(merge), None, 2)["input_data"] == ["LFN:/hep/a", "LFN:/hep/b"]
+
+
+def test_a_generator_says_what_is_in_its_file(tmp_path: Path) -> None:
+    generate(tmp_path, 3, 10, "--metadata", "outputs/metadata.json")
+    told = json.loads((tmp_path / "outputs" / "metadata.json").read_text())
+    assert told == {"zmumu-3.json": {"Seed": 3, "Events": 10}}

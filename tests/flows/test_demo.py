@@ -63,6 +63,8 @@ def test_the_demo_runs_its_jobs_fits_the_z_and_leaves_nothing(workspace: Path) -
     assert "Pythia" in done.stdout
     assert "20 jobs" in done.stdout
     assert "As CWL, jobs " in done.stdout
+    assert "20 files, 10 on DEMO-DISK, 10 on DEMO-S3" in done.stdout
+    assert "sha256 of all 20 equal to those in the catalogue" in done.stdout
     assert (workspace / "zmumu.svg").read_text().lstrip().startswith(("<svg", "<?xml"))
     assert _left(workspace) == []
 

@@ -35,7 +35,9 @@ async def test_generated_merged_and_fitted_by_a_pilot_of_the_local_computing_ele
     scripts = {name: server.put_sandbox({name: (EXAMPLE / name).read_bytes()}) for name in ("generate.py", "merge.py")}
     for number in range(1, GENERATORS + 1):
         work = work_of("zmumu.jdl", number)
-        server.add(number, **{**work, "input_sandbox": [scripts["generate.py"]]})
+        # Without storage elements, files go by sandboxes.
+        files = {"output_data": [], "output_sandbox": ["std.out", f"zmumu-{number}.json"]}
+        server.add(number, **{**work, **files, "input_sandbox": [scripts["generate.py"]]})
 
     element = LocalComputeElement(DriverContext(site="Here", ce="local", directory=work_dir / "ce"))
     stamp = new_stamp()
@@ -50,8 +52,8 @@ async def test_generated_merged_and_fitted_by_a_pilot_of_the_local_computing_ele
     try:
         server.wait(lambda: all(server.jobs[n].last("Status") == "Done" for n in range(1, GENERATORS + 1)), 120)
         outputs = [server.jobs[number].outputs[0] for number in range(1, GENERATORS + 1)]
-        merge = work_of("merge.jdl", 99, SANDBOXES=", ".join(f'"{name}"' for name in outputs))
-        server.add(99, **{**merge, "input_sandbox": [scripts["merge.py"], *outputs]})
+        merge = work_of("merge.jdl", 99, FILES="")
+        server.add(99, **{**merge, "input_data": [], "input_sandbox": [scripts["merge.py"], *outputs]})
         server.wait(lambda: server.pilot.get("Status"), 60)
     finally:
         await element.cancel([handle])

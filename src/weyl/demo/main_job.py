@@ -3,6 +3,7 @@
 Some of it is done a second time in CWL, beside it.
 """
 
+import hashlib
 import json
 import os
 import subprocess
@@ -24,6 +25,8 @@ from weyl.kit.call import Call
 from weyl.kit.search import SearchParams, VectorSearchOperator, VectorSearchSpec
 
 VO, USER = "hep", "alice"
+# Declares metadata fields, as those who manage productions may.
+MANAGER = "max"
 JOBS = 20
 FINAL = {"Done", "Failed", "Killed", "Deleted", "Completed"}
 # The order in which a job passes through its states, for the columns of the table.
@@ -37,10 +40,11 @@ Say = Callable[[str], None]
 class User:
     """A person at a terminal: runs `weyl` against the stack."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, name: str = USER, *, group: str = "user") -> None:
         self._stack = stack
-        home = stack.files.directory / "home"
-        home.mkdir(mode=0o700, exist_ok=True)
+        self._name, self._group = name, group
+        home = stack.files.directory / "home" / name
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.directory = home
         keep = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL") if name in os.environ}
         self._credentials = home / "credentials.json"
@@ -72,7 +76,7 @@ class User:
 
     def login(self) -> None:
         """Log in with the device flow; we press the buttons that a person presses in the browser."""
-        command = [sys.executable, "-m", "weyl", "login", VO, "--group", "user"]
+        command = [sys.executable, "-m", "weyl", "login", VO, "--group", self._group]
         with subprocess.Popen(
             command,
             env=self.environment,
@@ -86,7 +90,7 @@ class User:
             line = process.stdout.readline()
             if not line:
                 raise ComponentFailed(f"`weyl login` said nothing\n{process.stderr.read()}")
-            form = {"login": USER, "password": self._stack.files.passwords()[USER]}
+            form = {"login": self._name, "password": self._stack.files.passwords()[self._name]}
             walk_through_forms(json.loads(line)["verification_uri_complete"], form)
             _, complaint = process.communicate(timeout=60)
         if process.returncode:
@@ -117,9 +121,10 @@ class User:
 
 
 def run_main_job(stack: Stack, say: Say, *, events: int) -> None:
-    """Generate, merge, fit, and print each step with its wall time."""
+    """Generate, find, merge, fit, and print each step with its wall time."""
     began = time.monotonic()
     example = example_directory("zmumu")
+    declare_fields(User(stack, MANAGER, group="production"))
     user = User(stack)
     user.login()
     say(f"Logged in as {USER} in the VO {VO}, by the device flow")
@@ -134,18 +139,52 @@ def run_main_job(stack: Stack, say: Say, *, events: int) -> None:
     follow(stack, user, [*ids, *in_cwl.generating], say)
     generated = time.monotonic()
 
-    listed = json.loads(user.run("jobs", "sandbox", "list", *map(str, ids), "--limit", "0", "-o", "json"))
-    names = [row["PFN"] for row in listed if row["Type"] == "Output"]
-    sandboxes = ", ".join(f'"SB:SandboxSE|{name}"' for name in names)
-    merge = (example / "merge.jdl").read_text().replace("@PYTHON@", sys.executable).replace("@SANDBOXES@", sandboxes)
+    files = found_files(user, events, say, expected=len(ids))
+    names = ", ".join(f'"LFN:{name}"' for name in files)
+    merge = (example / "merge.jdl").read_text().replace("@PYTHON@", sys.executable).replace("@FILES@", names)
     merging = user.submit(merge, "merge.jdl")
     in_cwl = cwl_jobs.merge(user, user.directory, in_cwl)
-    say(f"Submitted job {merging[0]}, which gets the {len(names)} output sandboxes and merges them")
+    say(f"Submitted job {merging[0]}, which reads these {len(files)} files and merges them")
     follow(stack, user, [*merging, *in_cwl.merging], say)
     say(f"Wall time: {generated - began:.1f} s to log in and generate, {time.monotonic() - generated:.1f} s to merge")
-    say(cwl_jobs.compare(user, in_cwl, ids))
+    fetched = fetch(user, files, say)
+    say(cwl_jobs.compare(user, in_cwl, fetched))
     user.run("jobs", "output", str(merging[0]), "-d", str(user.directory / "results"))
     report(user.directory / "results", say)
+
+
+def declare_fields(manager: User) -> None:
+    """Declare what is said about files of collisions."""
+    manager.login()
+    manager.run("data", "fields", "add", "Process", "--type", "text")
+    for name in ("Seed", "Events"):
+        manager.run("data", "fields", "add", name, "--type", "int", "--on", "file")
+
+
+def found_files(user: User, events: int, say: Say, *, expected: int) -> list[str]:
+    """Return the files that a query finds; raises `ComponentFailed` if they are not those that the jobs have left."""
+    query = f"Process = Zmumu and Events = {events}"
+    files = user.run("data", "find", query, "--limit", "0", "-q").split()
+    counted = json.loads(user.run("data", "find", query, "--by", "SE", "-o", "json"))
+    places = {" and ".join(row["SE"]): row["count"] for row in counted}
+    if len(files) != expected or sum(places.values()) != expected:
+        raise ComponentFailed(f"The query {query!r} found {len(files)} files of {expected}: {places}")
+    shown = ", ".join(f"{count} on {name}" for name, count in sorted(places.items()))
+    say(f'Found by `weyl data find "{query}"`: {len(files)} files, {shown}')
+    return files
+
+
+def fetch(user: User, files: Sequence[str], say: Say) -> Path:
+    """Fetch files and return where they are; raises `ComponentFailed` unless each is what the catalogue says."""
+    into = user.directory / "data"
+    user.run("data", "get", *files, "-d", str(into))
+    known = json.loads(user.run("data", "stat", *files, "-o", "json"))
+    for row in known:
+        found = hashlib.sha256((into / Path(row["lfn"]).name).read_bytes()).hexdigest()
+        if found != row["checksums"]["sha256"]:
+            raise ComponentFailed(f"{row['lfn']} has the sha256 {found}, not {row['checksums']['sha256']}")
+    say(f"Fetched them with `weyl data get`: sha256 of all {len(known)} equal to those in the catalogue")
+    return into
 
 
 def follow(stack: Stack, user: User, ids: Sequence[int], say: Say) -> None:
