@@ -123,7 +123,7 @@ async def test_what_broke_off_is_not_taken_for_stored(door: Door, system: str) -
         await store(door, "short", CONTENT, sent=CONTENT[:1000])
     if system == "xrootd":
         # It keeps what came, and a token that creates does not write over it: the next target gets the file.
-        with pytest.raises(NotStored, match="HTTP 4[02]3"):
+        with pytest.raises(NotStored, match=r"HTTP 4[02]3"):
             await store(door, "short", CONTENT)
         return
     assert await door.driver.stat([door.path("short")]) == {}
