@@ -101,12 +101,12 @@ Reconfigured = Callable[..., Awaitable[Application]]
 
 @pytest.fixture
 async def reconfigured(tmp_path: Path, database_url: str, object_store: RunningStore) -> AsyncIterator[Reconfigured]:
-    """Start an application whose VO `voa` has other options of `DataManagement`."""
+    """Start an application with another document, or other options of `DataManagement` for `voa`."""
     running = []
 
-    async def start(**options: object) -> Application:
+    async def start(document: dict[str, Any] | None = None, **options: object) -> Application:
         installation = Installation.create(tmp_path / "other")
-        installation.commit_config(files_document(**options), "Options")
+        installation.commit_config(document or files_document(**options), "Options")
         context = running_application(installation, database_url, object_store)
         running.append(context)
         return await context.__aenter__()

@@ -8,7 +8,7 @@ from tests.infra.app import Application
 
 from weyl.config.service import CONFIG
 from weyl.file_catalog.queries.usage import recount
-from weyl.file_catalog.service import orders
+from weyl.file_catalog.service import moves, orders
 from weyl.kit.db import Database
 from weyl.kit.task import Run
 from weyl.tasks import operations
@@ -28,14 +28,17 @@ async def ordered(caller: Caller, db: Database, *, between: Any = None, **order:
         json={**order, "plan_token": plan["plan_token"], "undo_s": 0},
     )
     assert started.status_code == 202, started.text
-    operation_id = started.json()["operation_id"]
+    return {**await finished(caller, db, started.json()["operation_id"]), "plan": plan}
+
+
+async def finished(caller: Caller, db: Database, operation_id: str) -> dict[str, Any]:
+    """Do an operation as a worker does, and return it as its owner sees it."""
     handler = orders.bulk_handler(caller.application.services[CONFIG])
-    run = operations.in_batches(db, handler)
-    await run({"operation_id": operation_id}, Run(1, 1))
-    shown = await client.get(f"/api/operations/{operation_id}", headers=caller.headers)
+    await operations.in_batches(db, handler)({"operation_id": operation_id}, Run(1, 1))
+    shown = await caller.application.client.get(f"/api/operations/{operation_id}", headers=caller.headers)
     answer: dict[str, Any] = shown.json()
     assert answer["state"] == "done", answer
-    return {**answer, "plan": plan}
+    return answer
 
 
 @pytest.fixture(autouse=True)
@@ -111,3 +114,20 @@ async def test_files_of_a_name_come_back_once(manager: Caller, db: Database) -> 
     assert (done["done"], done["failed"]) == (1, 1)
     [shown] = (await manager.post("list", path="/voa/t"))["files"]
     assert shown["size"] == 2
+
+
+async def test_a_directory_with_very_many_below_moves_in_the_background(
+    manager: Caller, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await manager.register(*(f"/voa/t/d{n}/f" for n in range(4)), "/voa/u/f")
+    monkeypatch.setattr(moves.move, "__kwdefaults__", {"below_max": 3})
+    asked = [{"from": "/voa/t", "to": "/voa/u/t"}]
+    answer = await manager.post("move", moves=asked)
+    assert await manager.names("/voa") == ["t/", "u/"]
+    done = await finished(manager, db, answer["success"]["/voa/t"]["operation_id"])
+    assert (done["done"], done["failed"]) == (1, 0)
+    assert await manager.names("/voa") == ["u/"]
+    assert await manager.names("/voa/u/t/d3") == ["f"]
+    monkeypatch.setattr(moves, "ORDERED_MAX", 3)
+    answer = await manager.post("move", moves=[{"from": "/voa/u", "to": "/voa/v"}])
+    assert answer["failed"]["/voa/u"]["code"] == "busy"

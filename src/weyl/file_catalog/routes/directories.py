@@ -21,9 +21,12 @@ from weyl.file_catalog.routes.files import outcome_response
 from weyl.file_catalog.service import directories, permissions
 from weyl.file_catalog.service.listing import list_directory
 from weyl.file_catalog.service.moves import move
+from weyl.file_catalog.service.orders import BULK, large_moves
 from weyl.file_catalog.service.usage import usage
-from weyl.kit.http import Now, ReadTx, WriteTx, json_response
+from weyl.kit.http import CurrentUser, Now, ReadTx, WriteTx, json_response
+from weyl.kit.ids import uuid7
 from weyl.kit.openapi import refusals
+from weyl.tasks import operations
 
 router = APIRouter(prefix="/api/files", tags=["files"])
 
@@ -61,10 +64,27 @@ async def remove(body: PathList, member: CurrentMember, config: CurrentConfig, *
     return outcome_response(await directories.remove(tx, member, body.paths, config=config, now=now))
 
 
-@router.post("/move", operation_id="files_move", response_model=OutcomeShown, max_body_size=FILES_BYTES_MAX)
-async def move_files(body: Moves, member: CurrentMember, config: CurrentConfig, *, tx: WriteTx, now: Now) -> Response:
-    """Give files and directories other names within the VO; nothing moves on storage."""
-    return outcome_response(await move(tx, member, body.moves, config=config, now=now))
+@router.post(
+    "/move",
+    operation_id="files_move",
+    response_model=OutcomeShown,
+    responses=refusals(429),
+    max_body_size=FILES_BYTES_MAX,
+)
+async def move_files(
+    body: Moves, user: CurrentUser, member: CurrentMember, config: CurrentConfig, *, tx: WriteTx, now: Now
+) -> Response:
+    """Give files and directories other names within the VO; nothing moves on storage.
+
+    Directories with more than 10,000 below are moved in the background: the answer has their `operation_id`.
+    """
+    moved = await move(tx, member, body.moves, config=config, now=now)
+    if moved.large:
+        order = large_moves(member, moved.large, operation_id=uuid7(), subject=user.subject)
+        started = await operations.begin(tx, BULK, order, undo_s=0, now=now)
+        for source, target in moved.large.items():
+            moved.outcome.success[source] = {"to": target, "operation_id": started.operation_id}
+    return outcome_response(moved.outcome)
 
 
 @router.post(

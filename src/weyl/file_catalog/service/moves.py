@@ -30,12 +30,16 @@ from weyl.file_catalog.service.places import find_places, forbidden, refusal
 from weyl.file_catalog.service.sets import resettle
 from weyl.kit.db import Tx
 
-BELOW_MAX = 100_000
-"""Directories below those that one call moves."""
+BELOW_MAX = 10_000
+"""Directories below those that one call moves; more are moved in the background."""
+ORDERED_MAX = 100_000
 
 _CHANGED = Failure(Code.BUSY, "Somebody else changed it at the same time: try again")
 _TWICE = Failure(Code.CONFLICT, "The call names it, or its target, twice, or moves something that it lies in")
 _EXISTS = Failure(Code.EXISTS, "The target exists")
+_REMOVED = Failure(
+    Code.EXISTS, "A directory of this name was removed, and what was in it can still be restored: take another name"
+)
 
 
 @dataclass(slots=True)
@@ -47,14 +51,25 @@ class Plan:
     trees: dict[str, Directory] = field(default_factory=dict)
     failed: dict[str, Failure] = field(default_factory=dict)
     done: set[str] = field(default_factory=set)
+    large: dict[str, str] = field(default_factory=dict)
+    """Directories with very many below, which are to be moved in the background."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What became of a call, and which directories are to be moved in the background, with their targets."""
+
+    outcome: Outcome
+    large: Mapping[str, str]
 
 
 async def move(
     tx: Tx, member: Member, moves: Sequence[Move], *, config: Config, now: datetime, below_max: int = BELOW_MAX
-) -> Outcome:
+) -> Moved:
     """Move files and directories; the directory that something moves to must exist.
 
-    A source that is gone is a success where this very move was done not long ago.
+    A source that is gone is a success where this very move was done not long ago. Directories with more than
+    `below_max` others below are left to an operation.
     """
     space = Space.of(config, member)
     plan = _sifted(moves, space)
@@ -64,13 +79,23 @@ async def move(
     for source in plan.pairs:
         _place(plan, source, (space, places, member), rows)
     await _find_done(tx, plan, member, now=now)
-    if plan.trees and await queries.count_below(tx, list(plan.trees), most=below_max + 1) > below_max:
-        text = f"More than {below_max:,} directories lie below: move its parts one by one"
-        plan.failed |= dict.fromkeys(plan.trees, Failure(Code.BUSY, text))
-        plan.trees = {}
+    await _set_apart(tx, plan, below_max)
     if places.vo_id is not None and (plan.files or plan.trees):
         await _move(tx, plan, places, Act(places.vo_id, member.username, None, now))
-    return Outcome({source: {"to": plan.pairs[source]} for source in plan.done}, plan.failed)
+    success = {source: {"to": plan.pairs[source]} for source in plan.done}
+    return Moved(Outcome(success, plan.failed), plan.large)
+
+
+async def _set_apart(tx: Tx, plan: Plan, below_max: int) -> None:
+    """Leave directories with very many below to an operation, and refuse those with too many."""
+    if not plan.trees or await queries.count_below(tx, list(plan.trees), most=below_max + 1) <= below_max:
+        return
+    plan.large = {source: plan.pairs[source] for source in plan.trees}
+    if await queries.count_below(tx, list(plan.trees), most=ORDERED_MAX + 1) > ORDERED_MAX:
+        text = f"More than {ORDERED_MAX:,} directories lie below: move its parts one by one"
+        plan.failed |= dict.fromkeys(plan.trees, Failure(Code.BUSY, text))
+        plan.large = {}
+    plan.trees = {}
 
 
 def _sifted(moves: Sequence[Move], space: Space) -> Plan:
@@ -139,8 +164,10 @@ def _target_failure(where: tuple[Space, Places, Member], target: str, rows: Mapp
     found = places.directories.get(parent)
     if found is None or found.is_trashed:
         return Failure(Code.NOT_FOUND, f"{parent[:200]} does not exist: make it first")
-    row = rows.get(target)
-    if target in places.directories or (row is not None and row.file_id is not None):
+    row, hidden = rows.get(target), places.directories.get(target)
+    if hidden is not None and hidden.is_trashed:
+        return _REMOVED
+    if hidden is not None or (row is not None and row.file_id is not None):
         return _EXISTS
     return refusal(space, places, member, parent)
 

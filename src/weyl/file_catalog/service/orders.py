@@ -10,7 +10,7 @@ from weyl.config.service import ConfigStore
 from weyl.file_catalog.errors import BadFileOrder
 from weyl.file_catalog.fields import AppliesTo, BadValue, values_of
 from weyl.file_catalog.models.bulk import FileAction, FileOrder
-from weyl.file_catalog.models.files import Failure, PermissionChange
+from weyl.file_catalog.models.files import Failure, Move, PermissionChange
 from weyl.file_catalog.modes import READ, WRITE, allows_in, may_change
 from weyl.file_catalog.names import Space, known_paths, not_found
 from weyl.file_catalog.permits import Member
@@ -25,6 +25,7 @@ from weyl.file_catalog.queries.trash import Act
 from weyl.file_catalog.queries.usage import select_used
 from weyl.file_catalog.service.directories import remove_all
 from weyl.file_catalog.service.metadata import put_values
+from weyl.file_catalog.service.moves import ORDERED_MAX, move
 from weyl.file_catalog.service.permissions import change_of
 from weyl.file_catalog.service.places import find_places, refusal, with_names
 from weyl.kit.db import Tx
@@ -33,6 +34,7 @@ from weyl.tasks.operations import Batch, BatchHandler, BatchOutcome, Order
 
 BULK = Task("file_catalog.bulk")
 KIND = "files."
+MOVE = f"{KIND}move"
 ADMINISTRATORS = frozenset({"FileCatalogManagement"})
 DIRECTORIES_MAX = 100_000
 """Directories of one order."""
@@ -156,6 +158,8 @@ def bulk_handler(config: ConfigStore) -> BatchHandler:
     async def do(tx: Tx, batch: Batch) -> BatchOutcome:
         arguments = batch.arguments
         member = Member(batch.vo, batch.created_by, arguments["group"], arguments["is_manager"])
+        if batch.kind == MOVE:
+            return await _move(tx, member, batch, config=config.current().config)
         action = FileAction(batch.kind.removeprefix(KIND))
         fields = arguments["fields"]
         vo_id = await trash.select_vo(tx, batch.vo)
@@ -172,6 +176,27 @@ def bulk_handler(config: ConfigStore) -> BatchHandler:
         return BatchOutcome(done, {**failed, **more}, last)
 
     return do
+
+
+def large_moves(member: Member, moves: Mapping[str, str], *, operation_id: UUID, subject: str) -> Order:
+    """Return moves of directories with very many below as an operation of one batch."""
+    return Order(
+        operation_id=operation_id,
+        kind=MOVE,
+        vo=member.vo,
+        subject=subject,
+        created_by=member.username,
+        arguments={"group": member.group, "is_manager": member.is_manager, "moves": dict(moves)},
+        total=len(moves),
+        administrators=ADMINISTRATORS,
+    )
+
+
+async def _move(tx: Tx, member: Member, batch: Batch, *, config: Config) -> BatchOutcome:
+    asked = [Move.model_validate({"from": old, "to": new}) for old, new in batch.arguments["moves"].items()]
+    moved = await move(tx, member, asked, config=config, now=batch.now, below_max=ORDERED_MAX)
+    reasons = [f"{source}: {failure.detail}" for source, failure in moved.outcome.failed.items()]
+    return BatchOutcome(len(moved.outcome.success), dict(enumerate(reasons, 1)))
 
 
 async def _next(tx: Tx, doing: Doing, batch: Batch) -> tuple[list[Next], int | None, list[int]]:
