@@ -18,10 +18,6 @@ _PUT = Sql(
     """,
     tuple[int, bytes],
 )
-_OF_JOBS = Sql(
-    "SELECT DISTINCT input_set_id FROM jobs WHERE job_id = ANY(:job_ids) AND input_set_id IS NOT NULL",
-    int,
-)
 _LOCK = Sql(
     "SELECT input_set_id FROM job_input_sets WHERE input_set_id = ANY(:ids) ORDER BY digest FOR UPDATE",
     int,
@@ -32,10 +28,6 @@ _DELETE = Sql(
     DELETE FROM job_input_sets AS one WHERE input_set_id = ANY(:ids)
       AND NOT EXISTS (SELECT FROM jobs WHERE jobs.input_set_id = one.input_set_id)
     """
-)
-_LFNS = Sql(
-    "SELECT lfns FROM jobs JOIN job_input_sets USING (input_set_id) WHERE job_id = :job_id",
-    list[str],
 )
 
 Lfns = tuple[str, ...]
@@ -52,20 +44,10 @@ async def put_sets(tx: Tx, sets: Collection[Lfns]) -> dict[Lfns, int]:
     return {digests[digest]: input_set_id for input_set_id, digest in rows}
 
 
-async def select_sets_of_jobs(tx: Tx, job_ids: Sequence[int]) -> list[int]:
-    """Return the sets that jobs have."""
-    return await _OF_JOBS.rows(tx, job_ids=job_ids)
-
-
 async def delete_unused(tx: Tx, input_set_ids: Sequence[int]) -> None:
     """Remove those of these sets that no job has any more."""
     await _LOCK.rows(tx, ids=input_set_ids)
     await _DELETE.run(tx, ids=input_set_ids)
-
-
-async def select_lfns(tx: Tx, job_id: int) -> list[str]:
-    """Return the files that a job reads, in order, once its check has seen them."""
-    return await _LFNS.first(tx, job_id=job_id) or []
 
 
 def _digest(lfns: Lfns) -> bytes:

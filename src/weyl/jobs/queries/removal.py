@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from weyl.jobs.queries.input_sets import delete_unused, select_sets_of_jobs
+from weyl.jobs.queries.input_sets import delete_unused
 from weyl.kit.db import Tx
 from weyl.kit.sql import Sql
 
@@ -28,19 +28,23 @@ _SATELLITES = (
 _JOBS = Sql(
     """
     WITH gone AS (
-      DELETE FROM jobs WHERE job_id = ANY(:job_ids) RETURNING description_id
+      DELETE FROM jobs WHERE job_id = ANY(:job_ids) RETURNING description_id, input_set_id
     ), counted AS (
       SELECT description_id, count(*) AS jobs FROM gone GROUP BY description_id
     ), locked AS (
       -- descriptions are locked in their order: two batches may hold jobs of the same ones
       SELECT description_id, counted.jobs FROM job_descriptions JOIN counted USING (description_id)
       ORDER BY description_id FOR UPDATE OF job_descriptions
+    ), left_over AS (
+      UPDATE job_descriptions SET jobs = job_descriptions.jobs - locked.jobs FROM locked
+      WHERE job_descriptions.description_id = locked.description_id
+      RETURNING job_descriptions.description_id, job_descriptions.jobs
     )
-    UPDATE job_descriptions SET jobs = job_descriptions.jobs - locked.jobs FROM locked
-    WHERE job_descriptions.description_id = locked.description_id
-    RETURNING job_descriptions.description_id, job_descriptions.jobs
+    SELECT
+      ARRAY(SELECT description_id FROM left_over WHERE jobs <= 0) AS descriptions,
+      ARRAY(SELECT DISTINCT input_set_id FROM gone WHERE input_set_id IS NOT NULL) AS input_sets
     """,
-    tuple[int, int | None],
+    tuple[list[int], list[int]],
 )
 _DESCRIPTIONS = Sql("DELETE FROM job_descriptions WHERE description_id = ANY(:description_ids) AND jobs <= 0")
 # An index for each of the two: the first rows that it holds of a VO and type are the oldest.
@@ -84,13 +88,11 @@ async def delete_satellites(tx: Tx, job_ids: Sequence[int]) -> None:
 
 async def delete_jobs(tx: Tx, job_ids: Sequence[int]) -> None:
     """Remove locked jobs, and the descriptions and sets of input files of which they were the last."""
-    input_set_ids = await select_sets_of_jobs(tx, job_ids)
-    rows = await _JOBS.rows(tx, job_ids=job_ids)
-    empty = [description_id for description_id, left in rows if left is not None and left <= 0]
-    if empty:
-        await _DESCRIPTIONS.run(tx, description_ids=empty)
-    if input_set_ids:
-        await delete_unused(tx, input_set_ids)
+    descriptions, input_sets = await _JOBS.one(tx, job_ids=job_ids)
+    if descriptions:
+        await _DESCRIPTIONS.run(tx, description_ids=descriptions)
+    if input_sets:
+        await delete_unused(tx, input_sets)
 
 
 async def select_job_types(tx: Tx, vo: str) -> list[str]:
