@@ -292,3 +292,31 @@ async def test_outputs_of_a_workflow_on_the_grid_are_shown_by_their_names(world:
     await say(world, job_id, "Done")
     answer = await world.call(f"{job_id}/outputs", method="GET", headers=world.application.login())
     assert answer.json() == outputs
+
+
+async def test_what_is_said_of_files_lies_over_what_the_job_says(world: FilesWorld) -> None:
+    [first] = await world.run(OutputData=["a"])
+    await world.leave(first, {"a": b"a"})
+    declared = sa.text(
+        "INSERT INTO metadata_fields (vo_id, name, type, applies_to, is_indexed, is_filled, created_by, created_at)"
+        " SELECT vo_id, :name, :type, 'file', true, true, 'bob', now() FROM file_vos WHERE name = 'voa'"
+    )
+    async with world.db.transaction() as tx:
+        for name, kind in (("Run", "int"), ("Particle", "text"), ("Good", "bool")):
+            await tx.execute(declared, {"name": name, "type": kind})
+    # parametric jobs say numbers as texts
+    [job_id] = await world.run(OutputData=["a"], OutputMetadata={"Run": "1200", "Particle": "gamma", "Good": "true"})
+    opened = await world.leave(job_id, {"a": b"a"}, a={"metadata": {"Particle": "proton"}})
+    lfn = opened["files"]["a"]["lfn"]
+    body = {"lfns": [lfn], "parameters": ["metadata"]}
+    answer = await world.application.client.post("/api/files/lookup", json=body, headers=world.application.login())
+    found = answer.json()["success"][lfn]["metadata"]
+    assert {name: each["value"] for name, each in found.items()} == {"Run": 1200, "Particle": "proton", "Good": True}
+
+
+async def test_metadata_that_nobody_has_declared_are_refused_before_anything_is_written(world: FilesWorld) -> None:
+    [job_id] = await world.run(OutputData=["a"], OutputMetadata={"Rnu": 1})
+    answer = await world.call(f"{job_id}/outputs", {"files": [described(b"", "a")], "protocols": ["file"]})
+    assert answer.status_code == 409
+    assert "Rnu" in answer.json()["failed"]["a"]["detail"]
+    assert await upload_states(world) == []
