@@ -93,6 +93,32 @@ async def test_permissions_and_named_files(manager: Caller, db: Database) -> Non
     assert (single["mode"], single["owner"]) == ("0600", "bob")
 
 
+async def test_a_query_says_which_files_are_meant(manager: Caller, bob: Caller, db: Database) -> None:
+    field = {"name": "Run", "type": "int", "indexed": True}
+    client = manager.application.client
+    assert (await client.post("/api/files/fields", json=field, headers=manager.headers)).status_code == 201
+    await manager.register(*(f"/voa/t/f{n}" for n in range(9)), "/voa/x/other")
+    numbered = {f"/voa/t/f{n}": {"Run": n} for n in range(9)}
+    await manager.post("metadata/set", set=numbered)
+    query = {"under": "/voa/t", "where": [{"parameter": "Run", "operator": "gte", "value": 2}]}
+
+    async def later() -> None:
+        await manager.register("/voa/t/later")
+        await manager.post("metadata/set", set={"/voa/t/later": {"Run": 5}})
+
+    done = await ordered(manager, db, between=later, action="metadata", query=query, fields={"values": {"Run": 1}})
+    plan = done["plan"]
+    assert (plan["count"], plan["bytes"], plan["directories"], len(plan["sample"])) == (7, 70, 0, 7)
+    assert (done["total"], done["done"], done["failed"]) == (7, 7, 0)
+    assert await manager.post("search", **query, parameters=["Name"]) == [{"Name": "later"}]
+    refused = await ordered(bob, db, action="delete", query=query, fields={"reason": "x"})
+    assert (refused["done"], refused["failed"]) == (0, 1)
+    for wrong in ({"paths": ["/voa/t"]}, {"action": "rmdir-recursive"}, {"query": None}):
+        await manager.refused("bulk", 422, **{"action": "delete", "query": query, "fields": {"reason": "x"}, **wrong})
+    unknown = {"where": [{"parameter": "Rum", "operator": "exists"}]}
+    await manager.refused("bulk", 400, action="delete", query=unknown, fields={"reason": "x"})
+
+
 async def test_nothing_is_done_without_a_plan_that_fits(manager: Caller, alice: Caller, bob: Caller) -> None:
     order: dict[str, Any] = {"action": "delete", "paths": ["/voa/t"], "fields": {"reason": "x"}}
     await manager.refused("bulk", 400, **order, dry_run=False)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, FailFast, Field, model_validator
 
 from weyl.file_catalog.models.files import FILES_MAX, IdentityName, Mode, Path, Reason
+from weyl.file_catalog.models.search import FileQuery
 from weyl.kit.bounds import ClosedModel, Entries, Token
 
 UNDO_S, UNDO_S_MAX = 10, 60
@@ -34,10 +35,12 @@ class FileOrderFields(ClosedModel):
 
 
 class FileOrder(ClosedModel):
-    """What to do, and to which files: those named, and all below the directories that are named."""
+    """What to do, and to which files: those named, with all below directories that are named, or those of a query."""
 
     action: FileAction
-    paths: Annotated[list[Path], Field(min_length=1, max_length=FILES_MAX), FailFast()]
+    paths: Annotated[list[Path], Field(min_length=1, max_length=FILES_MAX), FailFast()] | None = None
+    query: FileQuery | None = None
+    """As in a search; not for `rmdir-recursive`. Files of the trash are found by their Status."""
     fields: FileOrderFields = FileOrderFields()
     dry_run: bool = True
     """Without a plan's token nothing but a plan is made; false is refused then."""
@@ -48,6 +51,10 @@ class FileOrder(ClosedModel):
 
     @model_validator(mode="after")
     def _says_what_it_needs(self) -> Self:
+        if (self.paths is None) == (self.query is None):
+            raise ValueError("say which files: give either `paths` or `query`")
+        if self.query is not None and self.action is FileAction.REMOVE:
+            raise ValueError("rmdir-recursive is about directories: give `paths`")
         needs_reason = self.action in (FileAction.DELETE, FileAction.REMOVE)
         if needs_reason and self.fields.reason is None:
             raise ValueError(f"{self.action} needs a reason in `fields`")
@@ -59,7 +66,7 @@ class FileOrder(ClosedModel):
 
     def subject(self) -> dict[str, Any]:
         """Return what a plan is made for: everything but how it is confirmed."""
-        return self.model_dump(mode="json", include={"action", "paths", "fields"})
+        return self.model_dump(mode="json", include={"action", "paths", "query", "fields"})
 
 
 class FilePlan(BaseModel):

@@ -12,7 +12,7 @@ from weyl.file_catalog.models.bulk import FileOrder, FilePlan
 from weyl.file_catalog.models.files import FILES_BYTES_MAX
 from weyl.file_catalog.routes.admission import CurrentMember
 from weyl.file_catalog.service import orders as service
-from weyl.kit.http import CurrentDatabase, CurrentUser, Now, json_response
+from weyl.kit.http import CurrentDatabase, CurrentSearches, CurrentUser, Now, json_response
 from weyl.kit.ids import uuid7
 from weyl.kit.openapi import refusals
 from weyl.tasks import operations
@@ -36,10 +36,13 @@ async def order_files(
     member: CurrentMember,
     *,
     config: CurrentConfig,
+    searches: CurrentSearches,
     db: CurrentDatabase,
     now: Now,
 ) -> Response:
-    """Say what an action would do to files, and to all below directories; the same call with its `plan_token` does it.
+    """Say what an action would do to files: those named, all below directories, or all that match a query.
+
+    The same call with its `plan_token` does it.
 
     The operation begins after `undo_s` seconds, until which it can be cancelled (`DELETE /api/operations/{id}`); files
     that are registered after the plan are never touched. Rights are looked at again for each file.
@@ -49,7 +52,11 @@ async def order_files(
     if order.plan_token is not None:
         confirmed = open_plan(keys, user, order.plan_token, digest=digest)
         async with db.transaction() as tx:
-            planned = await service.plan(tx, member, order, config=config)
+            # What matches a query is looked for when its turn comes.
+            named = order.query is None
+            planned = (
+                await service.plan(tx, member, order, config=config) if named else service.matching(confirmed.total)
+            )
             ordered = service.confirmed(
                 order,
                 member,
@@ -62,7 +69,7 @@ async def order_files(
         return json_response(started.model_dump(), status=202)
     if not order.dry_run:
         raise BadFileOrder("Plan first: send this with `dry_run`, then again with the `plan_token` of the answer")
-    async with db.read() as tx:
+    async with searches.connection(user.subject, is_scan=order.query is not None) as tx:
         planned = await service.plan(tx, member, order, config=config)
     token = seal(keys, user, Plan(uuid7(), digest, planned.bound, planned.count), now=now.timestamp())
     return json_response(

@@ -6,7 +6,6 @@ from fastapi import APIRouter, Depends, Response
 
 from weyl.config.routes import CurrentConfig
 from weyl.file_catalog.models.search import QUERY_BYTES_MAX, FileSearch, FileSummary
-from weyl.file_catalog.names import Space
 from weyl.file_catalog.routes.admission import CurrentMember
 from weyl.file_catalog.service import search as service
 from weyl.file_catalog.service.search import Page, Searcher, Told
@@ -32,8 +31,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 
 async def current_searcher(member: CurrentMember, config: CurrentConfig) -> Searcher:
     """Return for whom a search runs, and how long a page may take."""
-    budget_s = config.operations[member.vo].data_management.query_budget
-    return Searcher(member, Space.of(config, member), budget_s)
+    return service.searcher_of(member, config)
 
 
 CurrentSearcher = Annotated[Searcher, Depends(current_searcher)]

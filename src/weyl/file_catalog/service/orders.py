@@ -11,6 +11,7 @@ from weyl.file_catalog.errors import BadFileOrder
 from weyl.file_catalog.fields import AppliesTo, BadValue, values_of
 from weyl.file_catalog.models.bulk import FileAction, FileOrder
 from weyl.file_catalog.models.files import Failure, Move, PermissionChange
+from weyl.file_catalog.models.search import FileQuery, FileSearch, FileSummary
 from weyl.file_catalog.modes import READ, WRITE, allows_in, may_change
 from weyl.file_catalog.names import Space, known_paths, not_found
 from weyl.file_catalog.permits import Member
@@ -28,7 +29,9 @@ from weyl.file_catalog.service.metadata import put_values
 from weyl.file_catalog.service.moves import ORDERED_MAX, move
 from weyl.file_catalog.service.permissions import change_of
 from weyl.file_catalog.service.places import find_places, refusal, with_names
+from weyl.file_catalog.service.search import Searcher, next_ids, search, searcher_of, summarise
 from weyl.kit.db import Tx
+from weyl.kit.paging import Asked
 from weyl.kit.task import Task
 from weyl.tasks.operations import Batch, BatchHandler, BatchOutcome, Order
 
@@ -60,8 +63,10 @@ class Planned:
 
 async def plan(tx: Tx, member: Member, order: FileOrder, *, config: Config) -> Planned:
     """Say what an order would do now; nothing is stored. Raises `BadFileOrder` for too many directories."""
+    if order.query is not None:
+        return await _plan_query(tx, member, order.query, config=config)
     space = Space.of(config, member)
-    names = known_paths(order.paths, space)
+    names = known_paths(order.paths or (), space)
     places = await find_places(tx, space, names.good, Names(member.vo))
     is_trash = order.action is FileAction.RESTORE
     rest = [path for path in names.good if path not in places.directories]
@@ -92,6 +97,22 @@ async def plan(tx: Tx, member: Member, order: FileOrder, *, config: Config) -> P
         failed,
         await queries.select_bound(tx),
     )
+
+
+def matching(count: int) -> Planned:
+    """Return the plan of an order about what matches a query, of which so many files were counted."""
+    return Planned([], [], count, 0, [], {}, 0)
+
+
+async def _plan_query(tx: Tx, member: Member, query: FileQuery, *, config: Config) -> Planned:
+    """Say which files match; of more than a summary looks at, that there are so many at least."""
+    searcher = searcher_of(member, config)
+    sums, _ = await summarise(tx, searcher, FileSummary.model_validate(query.model_dump()))
+    asked = FileSearch.model_validate({**query.model_dump(), "parameters": ["LFN"]})
+    page = await search(tx, searcher, asked, Asked(1, SAMPLE, None, None))
+    count, size = (int(sums[0][name]) if sums else 0 for name in ("count", "bytes"))
+    sample = [row["LFN"] for row in page.listed.rows]
+    return Planned([], [], count, size, sample, {}, await queries.select_bound(tx))
 
 
 def _failure(space: Space, places: Places, member: Member, path: str, action: FileAction) -> Failure | None:
@@ -133,6 +154,7 @@ def confirmed(
             "is_manager": member.is_manager,
             "file_ids": planned.file_ids,
             "dir_ids": planned.dir_ids,
+            "query": None if order.query is None else order.query.model_dump(mode="json"),
             "bound": bound,
             "fields": order.fields.model_dump(mode="json"),
         },
@@ -150,6 +172,7 @@ class Doing:
     space: Space
     act: Act
     fields: Mapping[str, Any]
+    searcher: Searcher
 
 
 def bulk_handler(config: ConfigStore) -> BatchHandler:
@@ -166,7 +189,8 @@ def bulk_handler(config: ConfigStore) -> BatchHandler:
         if vo_id is None or config.current().config.operations.get(batch.vo) is None:
             return BatchOutcome(0)
         act = Act(vo_id, batch.created_by, fields["reason"], batch.now)
-        doing = Doing(action, member, Space.of(config.current().config, member), act, fields)
+        searcher = searcher_of(member, config.current().config)
+        doing = Doing(action, member, searcher.space, act, fields, searcher)
         rows, last, dir_ids = await _next(tx, doing, batch)
         allowed = [row for row in rows if _refusal(doing, row) is None]
         failed = {row.file_id: reason for row in rows if (reason := _refusal(doing, row)) is not None}
@@ -202,6 +226,8 @@ async def _move(tx: Tx, member: Member, batch: Batch, *, config: Config) -> Batc
 async def _next(tx: Tx, doing: Doing, batch: Batch) -> tuple[list[Next], int | None, list[int]]:
     """Return the next files, where the batch after them begins, and the directories that this one comes to."""
     arguments, is_trash = batch.arguments, doing.action is FileAction.RESTORE
+    if arguments["query"] is not None:
+        return *await _next_of_query(tx, doing, batch, is_trash=is_trash), []
     place, after = divmod(batch.after, 1 << _FILE_BITS)
     named: list[int] = arguments["file_ids"]
     dir_ids: list[int] = arguments["dir_ids"]
@@ -217,6 +243,15 @@ async def _next(tx: Tx, doing: Doing, batch: Batch) -> tuple[list[Next], int | N
         return rows, place + rows[-1].place - 1 << _FILE_BITS | rows[-1].file_id, part
     following = place + len(part)
     return rows, (following << _FILE_BITS if following <= len(dir_ids) else None), part
+
+
+async def _next_of_query(tx: Tx, doing: Doing, batch: Batch, *, is_trash: bool) -> tuple[list[Next], int | None]:
+    """Return the next files that match, and where the batch after them begins."""
+    query, bound = FileQuery.model_validate(batch.arguments["query"]), batch.arguments["bound"]
+    ids, last = await next_ids(tx, doing.searcher, query, after=batch.after, size=batch.size)
+    meant = [file_id for file_id in ids if file_id <= bound]
+    rows = await queries.select_named(tx, meant, trash=is_trash) if meant else []
+    return rows, None if last is None or last >= bound else last
 
 
 def _refusal(doing: Doing, row: Next) -> str | None:

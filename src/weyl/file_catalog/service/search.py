@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from weyl.config.lfns import bare, directory_fault_of
+from weyl.config.models import Config
 from weyl.file_catalog import conditions, probes
 from weyl.file_catalog.conditions import Terms, parameter_type
 from weyl.file_catalog.errors import BadFileOrder
@@ -37,6 +38,11 @@ class Searcher:
     member: Member
     space: Space
     budget_s: float
+
+
+def searcher_of(member: Member, config: Config) -> Searcher:
+    """Return for whom a search runs, and how long a page may take."""
+    return Searcher(member, Space.of(config, member), config.operations[member.vo].data_management.query_budget)
 
 
 @dataclass(frozen=True, slots=True)
