@@ -93,7 +93,9 @@ class Uploader:
 
     def opened(self) -> dict[str, Any]:
         """Open an upload."""
-        answer = self._insist("POST", "/api/storage/uploads", files=self.files(), ses=[self.se], atomic=True)
+        answer = self._insist(
+            "POST", "/api/storage/uploads", files=self.files(), ses=[self.se], protocols=["file", "s3"], atomic=True
+        )
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 

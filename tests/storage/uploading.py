@@ -39,6 +39,7 @@ from weyl.storage.service.uploads import open_upload
 from weyl.storage.uploads import Landed, Wanted
 
 DISK, BUCKET = "ALPHA-DISK", "BETA-S3"
+PROTOCOLS = ("file", "s3")
 ALICE = Member("voa", "alice", "user", False)
 BOB = Member("voa", "bob", "user", False)
 MANAGER = Member("voa", "alice", "admin", True)
@@ -202,7 +203,7 @@ async def send(session: aiohttp.ClientSession, request: Mapping[str, Any], conte
 
 def order(*files: Wanted, ses: Sequence[str] | None = None, **more: Any) -> UploadOrder:
     """Return what is to be uploaded, by default to the directory and then to the bucket."""
-    return UploadOrder(files, ses=ses or (DISK, BUCKET), **more)
+    return UploadOrder(files, **{"ses": ses or (DISK, BUCKET), "protocols": PROTOCOLS, **more})
 
 
 def storage_document(disk: Path, store: RunningStore, bucket: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 import aiohttp
 import pytest
 from tests.infra.app import Application
-from tests.storage.uploading import BUCKET, CONTENT, DISK, World, checksums_of, send
+from tests.storage.uploading import BUCKET, CONTENT, DISK, PROTOCOLS, World, checksums_of, send
 
 PATHS = [
     ("POST", "/api/storage/uploads"),
@@ -60,7 +60,15 @@ async def test_only_those_who_look_after_data_compare_it(world: World) -> None:
 
 async def test_an_upload_over_http_from_its_opening_to_the_file(world: World) -> None:
     application, headers, lfn = world.application, world.application.login(), world.lfn()
-    opened = (await ask(application, "POST", "/api/storage/uploads", headers, {"files": [file(f"LFN:{lfn}")]})).json()
+    opened = (
+        await ask(
+            application,
+            "POST",
+            "/api/storage/uploads",
+            headers,
+            {"files": [file(f"LFN:{lfn}")], "protocols": PROTOCOLS},
+        )
+    ).json()
     path = f"/api/storage/uploads/{opened['upload_id']}"
     target = opened["files"][lfn]["targets"][0]
     assert target["request"]["expires_at"].endswith("Z")
@@ -84,7 +92,7 @@ async def test_an_upload_over_http_from_its_opening_to_the_file(world: World) ->
 
 async def test_a_commit_that_a_task_goes_on_with_is_accepted(world: World) -> None:
     application, headers, lfn = world.application, world.application.login(), world.lfn()
-    body = {"files": [file(lfn)], "ses": [DISK]}
+    body = {"files": [file(lfn)], "ses": [DISK], "protocols": PROTOCOLS}
     opened = (await ask(application, "POST", "/api/storage/uploads", headers, body)).json()
     world.disk.rename(world.disk.with_name("away"))
     commit = f"/api/storage/uploads/{opened['upload_id']}/commit"

@@ -1,6 +1,8 @@
 """What comes after uploads: the trash is emptied, what is left behind is swept, and the comparison finds the rest."""
 
+import os
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from tests.storage.uploading import ALICE, BUCKET, CONTENT, DISK, World, opened, order, put, wanted
@@ -11,7 +13,9 @@ from weyl.storage.errors import BadCheck, UnknownElement
 from weyl.storage.models.check import CheckRequest
 from weyl.storage.permits import Prober
 from weyl.storage.service.check import check
+from weyl.storage.service.commit import CommitOrder, commit
 from weyl.storage.service.purge import Turn, purge
+from weyl.storage.service.sweep import sweep
 from weyl.storage.service.uploads import abandon
 
 _TOMBSTONES = Sql("SELECT lfn FROM tombstones ORDER BY lfn", str)
@@ -177,6 +181,48 @@ async def test_the_comparison_looks_where_it_is_told_to_and_only_at_what_is_the_
             await compared(wrong)
     with pytest.raises(UnknownElement):
         await check(world.uploads, world.config, Prober("voa"), CheckRequest(se="NOWHERE"))
+
+
+async def test_odd_names_are_told_and_stop_nothing(world: World) -> None:
+    lfn = world.lfn()
+    await put(world, lfn)
+    below = os.fsencode(world.disk / "voa")
+    for name in (b"50%?", b"\xff\xfe", b"with blank", b"~", b"line\nbreak", b"x" * 250, "é".encode(), b"a\\b"):
+        Path(os.fsdecode(below + b"/" + name)).write_bytes(b"x")
+    found = [each.path for each in await world.findings(DISK)]
+    assert len(found) == 8
+    assert f"/voa/{chr(0xFFFD) * 2}" in found
+    operator = world.application.login(properties=["Operator"])
+    for wrong in (
+        {"cursor": "/voa/" + "x" * 9_000},
+        {"cursor": "/voa//x"},
+        {"cursor": "/voa/../x"},
+        {"under": "/voa/é"},
+    ):
+        answer = await world.application.client.post("/api/storage/check", json={"se": DISK, **wrong}, headers=operator)
+        assert answer.status_code in (200, 400), answer.text
+
+
+async def test_an_element_that_left_the_configuration_holds_up_no_other(world: World) -> None:
+    stuck, other, late = world.lfn(), world.lfn(), world.lfn()
+    await put(world, stuck)
+    await put(world, other, target=1)
+    upload = await opened(world, order(wanted(late, CONTENT)))
+    landed = await world.write(upload, {late: CONTENT})
+    await delete(world, stuck, other)
+    resources = world.config.resources
+    elements = {name: each for name, each in resources.storage_elements.items() if name != DISK}
+    without = world.config.model_copy(update={"resources": resources.model_copy(update={"storage_elements": elements})})
+    meant = CommitOrder(upload.upload_id, landed)
+    assert (await commit(world.uploads, without, ALICE, meant, now=utcnow())).state == "verifying"
+    now = utcnow() + timedelta(days=8)
+    turn = await purge(world.uploads, without, "voa", now=now)
+    assert (turn.purged, dict(turn.refused)) == (1, {DISK: 1})
+    await sweep(world.uploads, without, now=now)
+    assert {se for se, _, _ in await world.intents()} == {DISK}
+    assert (await purged(world)).purged == 1
+    await world.sweep(timedelta(days=9))
+    assert (await world.intents(), await world.stored()) == ([], set())
 
 
 async def test_places_of_uploads_are_not_dark(world: World) -> None:

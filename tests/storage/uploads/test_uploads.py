@@ -358,3 +358,12 @@ async def test_an_upload_of_many_files_takes_as_many_statements_as_one_of_few(wo
             assert (await committed(world, upload, landed)).state == "registered"
         counts.append((len(opening), len(committing)))
     assert counts[0] == counts[1]
+
+
+async def test_a_client_is_offered_only_what_it_can_reach(world: World) -> None:
+    lfn = world.lfn()
+    plain = await opened(world, order(wanted(lfn, CONTENT), protocols=None))
+    assert [target.se for target in plain.files[lfn].targets] == [BUCKET]
+    other = world.lfn()
+    without = await opened(world, order(wanted(other, CONTENT), ses=[DISK], protocols=["https"]))
+    assert without.failed[other].code == "busy"

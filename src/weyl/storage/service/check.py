@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 from weyl.config import lfns
 from weyl.config.models import Config
+from weyl.file_catalog.checksums import Checksums
 from weyl.file_catalog.service.purging import ReplicaBelow, paths_taken, replicas_below
 from weyl.storage.comparison import Finding, FindingKind, Page, Registered, findings_of, page_of
 from weyl.storage.drivers.driver import Stat
-from weyl.storage.errors import BadCheck, NotThere, Unreachable
+from weyl.storage.elements import BadPath
+from weyl.storage.errors import BadCheck, Corrupt, NotAllowed, NotThere, Unreachable
 from weyl.storage.models.check import Checked, CheckRequest, FindingShown
 from weyl.storage.permits import Prober
 from weyl.storage.queries.intents import select_places
@@ -22,6 +24,8 @@ from weyl.storage.service.verification import Claim, Unverified, faults_of
 from weyl.storage.verdicts import GONE
 
 PAGE = 1_000
+REPLACED = "\N{REPLACEMENT CHARACTER}"
+"""Stands in names for bytes that are no UTF-8."""
 READ_PAGE = 100
 """Files of a page whose bytes may have to be read."""
 
@@ -38,11 +42,8 @@ class _Walk:
     after: str
     limit: int
     door: Reached
-
-    @property
-    def prefix(self) -> str:
-        """What the door puts before a storage path."""
-        return self.door.path(self.under).removesuffix(self.under)
+    prefix: str
+    """What the door puts before a storage path."""
 
 
 async def check(uploads: Uploads, config: Config, checker: Prober, order: CheckRequest) -> Checked:
@@ -53,8 +54,12 @@ async def check(uploads: Uploads, config: Config, checker: Prober, order: CheckR
     roots = _roots(config, checker.vo, order)
     under, after = _begin(roots, order.cursor)
     door = uploads.storages.open(config, order.se, vo=checker.vo, access="check")
+    try:
+        prefix = door.path(under).removesuffix(under)
+    except BadPath as error:
+        raise BadCheck(str(error)) from error
     limit = READ_PAGE if order.checksums else PAGE
-    walk = _Walk(uploads, config, checker.vo, order.se, under, after, limit, door)
+    walk = _Walk(uploads, config, checker.vo, order.se, under, after, limit, door, prefix)
     page = page_of(await _registered(walk), await _stored(walk), limit=limit)
     suspects = list(findings_of(page))
     if order.checksums:
@@ -107,12 +112,17 @@ async def _registered(walk: _Walk) -> list[Registered]:
 
 
 async def _stored(walk: _Walk) -> list[tuple[str, int]]:
-    path = walk.door.path
     try:
-        entries = await walk.door.driver.list(path(walk.under), after=path(walk.after), limit=walk.limit)
+        entries = await walk.door.driver.list(
+            walk.prefix + walk.under, after=walk.prefix + walk.after, limit=walk.limit
+        )
     except NotThere:
         return []
-    return [(entry.path.removeprefix(walk.prefix), entry.size) for entry in entries]
+    found = [(entry.path.removeprefix(walk.prefix), entry.size) for entry in entries]
+    if len(found) >= walk.limit and found[-1][0].encode() <= walk.after.encode():
+        # Names that are not UTF-8 are not what they are sorted by.
+        raise Corrupt(f"{walk.se} has names that are not UTF-8, behind {walk.after}: rename what lies there")
+    return found
 
 
 async def _differing(walk: _Walk, page: Page, left_out: Collection[str]) -> list[Finding]:
@@ -133,7 +143,7 @@ async def _differing(walk: _Walk, page: Page, left_out: Collection[str]) -> list
 
 async def _confirmed(walk: _Walk, page: Page, suspects: Sequence[Finding]) -> list[Finding]:
     """Return those suspects that are still what they seem to be."""
-    stats = await _stats(walk, suspects)
+    stats = await _stats(walk, page, suspects)
     # After the storage: what is purged is marked before its bytes go.
     fresh = {row.storage_path: row for row in await _rows(walk, 2 * walk.limit)}
     before = {row.path: row for row in page.registered}
@@ -151,14 +161,14 @@ async def _confirmed(walk: _Walk, page: Page, suspects: Sequence[Finding]) -> li
             findings.append(Finding(FindingKind.LOST, each.path, f"{row.size:,} bytes that are not there", row.lfn))
         elif stat.size != row.size or each.kind == FindingKind.DIFFERS:
             findings.append(each)
-    return findings + await _still_dark(walk, [each for each in dark if each.path in stats])
+    return findings + await _still_dark(walk, page, [each for each in dark if each.path in stats])
 
 
 def _is_same(row: ReplicaBelow, before: Registered) -> bool:
     return (row.size, row.checksums) == (before.size, before.checksums)
 
 
-async def _still_dark(walk: _Walk, dark: Sequence[Finding]) -> list[Finding]:
+async def _still_dark(walk: _Walk, page: Page, dark: Sequence[Finding]) -> list[Finding]:
     """Return what neither a file of any status nor an upload has, and is there also after that was asked."""
     places = [(walk.se, each.path) for each in dark]
     if not places:
@@ -168,11 +178,32 @@ async def _still_dark(walk: _Walk, dark: Sequence[Finding]) -> list[Finding]:
         explained = await select_places(tx, places)
         explained |= await paths_taken(tx, places, vo=walk.vo)
     left = [each for each in dark if (walk.se, each.path) not in explained]
-    stats = await _stats(walk, left)
+    stats = await _stats(walk, page, left)
     return [each for each in left if each.path in stats]
 
 
-async def _stats(walk: _Walk, findings: Sequence[Finding]) -> dict[str, Stat]:
-    paths = [walk.door.path(each.path) for each in findings]
-    found = await walk.door.driver.stat(paths) if paths else {}
+async def _stats(walk: _Walk, page: Page, findings: Sequence[Finding]) -> dict[str, Stat]:
+    """Return what lies there now; what cannot be asked for by its name is taken to be as it was listed."""
+    found: dict[str, Stat] = {}
+    nameable = [each.path for each in findings if REPLACED not in each.path]
+    try:
+        found = await _asked(walk, nameable)
+    except NotAllowed:
+        for path in nameable:
+            try:
+                found |= await _asked(walk, [path])
+            except NotAllowed:
+                found |= _listed(page, path)
+    for each in findings:
+        if REPLACED in each.path:
+            found |= _listed(page, each.path)
+    return found
+
+
+async def _asked(walk: _Walk, paths: Sequence[str]) -> dict[str, Stat]:
+    found = await walk.door.driver.stat([walk.prefix + path for path in paths]) if paths else {}
     return {path.removeprefix(walk.prefix): stat for path, stat in found.items()}
+
+
+def _listed(page: Page, path: str) -> dict[str, Stat]:
+    return {path: Stat(page.stored[path], Checksums())} if path in page.stored else {}

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from itertools import islice
 
 from weyl.config import lfns
 from weyl.config.models import Config
@@ -12,7 +13,7 @@ from weyl.file_catalog.registrations import NewFile, NewReplica
 from weyl.file_catalog.service.purging import paths_taken
 from weyl.file_catalog.service.registration import examine
 from weyl.kit.db import Tx
-from weyl.storage.errors import TooManyUploads, UploadRefused
+from weyl.storage.errors import StorageError, TooManyUploads, UnknownElement, UploadRefused
 from weyl.storage.queries import intents as intent_queries
 from weyl.storage.queries import uploads as queries
 from weyl.storage.queries.intents import Intent
@@ -31,6 +32,7 @@ from weyl.storage.uploads import (
     spots_of,
 )
 
+ELEMENTS_MAX = 10_000
 TAKEN = "Something of another file, or of an upload that has not ended, lies there"
 
 Choice = tuple[str, ...] | None
@@ -57,18 +59,21 @@ def choice_of(wanted: Wanted, order: UploadOrder) -> Choice:
 
 def targets_of(uploads: Uploads, config: Config, vo: str, order: UploadOrder) -> dict[Choice, list[str]]:
     """Return the storage elements that are open for writing, for each choice that the files of an order make."""
-    choices = dict.fromkeys(choice_of(each, order) for each in order.files if not each.at)
-    return {
-        choice: targets(
-            uploads.storages,
-            config,
-            vo,
-            None if choice is None else list(choice),
-            site=order.site,
-            most=TARGETS_MAX,
-        )
-        for choice in choices
-    }
+    found: dict[Choice, list[str]] = {}
+    for choice in dict.fromkeys(choice_of(each, order) for each in order.files if not each.at):
+        names = targets(uploads.storages, config, vo, choice, site=order.site, most=ELEMENTS_MAX)
+        usable = (name for name in names if _has_door(uploads, config, vo, name, order))
+        found[choice] = list(islice(usable, TARGETS_MAX))
+    return found
+
+
+def _has_door(uploads: Uploads, config: Config, vo: str, se: str, order: UploadOrder) -> bool:
+    """Tell whether the client can write to an element: where it is, and with what it speaks."""
+    try:
+        uploads.storages.open_for(config, se, vo=vo, access="write", site=order.site, protocols=order.protocols)
+    except (StorageError, UnknownElement):
+        return False
+    return True
 
 
 async def insert(
@@ -83,7 +88,9 @@ async def insert(
     judged = await _judge(tx, config, member, order)
     for each in order.files:
         if each.lfn in judged.paths and not each.at and not chosen[choice_of(each, order)]:
-            judged.failed[each.name] = Failure(Code.BUSY, "No storage element is open for writing it")
+            judged.failed[each.name] = Failure(
+                Code.BUSY, "No storage element is open for writing that this client can use"
+            )
     _refuse(order, judged.failed)
     upload = await _insert_upload(tx, member, order, judged, now=now)
     if upload is None:

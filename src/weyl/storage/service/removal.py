@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 
 from weyl.config.models import Config
 from weyl.storage.elements import BadPath
-from weyl.storage.errors import StorageError
+from weyl.storage.errors import StorageError, UnknownElement
 from weyl.storage.service.reach import Storages
 
 DELETED_AT_ONCE = 1_000
@@ -37,7 +37,7 @@ async def _remove_at(storages: Storages, config: Config, vo: str, se: str, paths
     refused: dict[Place, str] = {}
     try:
         door = storages.open(config, se, vo=vo, access="remove")
-    except StorageError as error:
+    except (StorageError, UnknownElement) as error:
         return {(se, path): str(error) for path in paths}
     by_door: dict[str, str] = {}
     for path in paths:

@@ -10,7 +10,7 @@ import structlog
 from weyl.config.models import Config
 from weyl.storage.drivers.driver import Request, Wish
 from weyl.storage.elements import BadPath
-from weyl.storage.errors import StorageError
+from weyl.storage.errors import StorageError, UnknownElement
 from weyl.storage.models.uploads import FileOpened, Opened, Target
 from weyl.storage.queries.intents import Intent, update_multiparts
 from weyl.storage.queries.uploads import Upload
@@ -99,10 +99,15 @@ def _doors(uploads: Uploads, config: Config, upload: Upload, ses: set[str]) -> d
     doors: dict[str, Reached] = {}
     for se in sorted(ses):
         try:
-            doors[se] = uploads.storages.open(
-                config, se, vo=upload.vo, access="write", protocols=upload.document["protocols"]
+            doors[se] = uploads.storages.open_for(
+                config,
+                se,
+                vo=upload.vo,
+                access="write",
+                site=upload.document["site"],
+                protocols=upload.document["protocols"],
             )
-        except StorageError as error:
+        except (StorageError, UnknownElement) as error:
             log.info("upload.target_closed", se=se, upload=upload.upload_id, reason=str(error)[:300])
     return doors
 

@@ -12,7 +12,7 @@ from weyl.config.models import Config
 from weyl.file_catalog.checksums import Checksums
 from weyl.storage.drivers.driver import Stat
 from weyl.storage.elements import BadPath
-from weyl.storage.errors import NotThere, StorageError
+from weyl.storage.errors import NotThere, StorageError, UnknownElement
 from weyl.storage.service.reach import Reached, Storages
 from weyl.storage.verdicts import fault_of, is_proven
 
@@ -78,7 +78,7 @@ async def _faults_at(storages: Storages, config: Config, vo: str, claims: Sequen
                 unproven.append(claim)
         if unproven:
             faults |= await _read_back(storages.open(config, se, vo=vo, access="read"), unproven)
-    except StorageError as error:
+    except (StorageError, UnknownElement) as error:
         raise Unverified(f"{se}: {error}") from error
     return faults
 
