@@ -78,6 +78,27 @@ async def test_a_file_that_nobody_has_fails_the_job(world: FilesWorld) -> None:
         assert "/voa/none: no such file is in the file catalogue" in told["verdict"]
 
 
+async def test_metadata_that_no_file_can_have_are_refused_at_once(world: FilesWorld) -> None:
+    [maker] = await world.run(OutputData=["a"])
+    await world.leave(maker, {"a": b"a"})
+    declared = (
+        "INSERT INTO metadata_fields (vo_id, name, type, applies_to, is_indexed, is_filled, created_by, created_at)"
+        " SELECT vo_id, 'Run', 'int', 'file', true, true, 'bob', now() FROM file_vos WHERE name = 'voa'"
+    )
+    async with world.db.transaction() as tx:
+        await tx.execute(sa.text(declared))
+    text = 'Executable = "a"; OutputData = "b"; '
+    assert len(await submit(world, text + "OutputMetadata = [ Run = 12 ];")) == 1
+    assert len(await submit(world, text + 'OutputMetadata = [ Run = "%s" ]; Parameters = 2;')) == 2
+    for metadata, word in (("[ Rnu = 12 ]", "did you mean Run?"), ('[ Run = "x" ]', "is not a whole number")):
+        body = [f"{text} OutputMetadata = {metadata};"]
+        client, headers = world.application.client, world.application.login()
+        answer = await client.post("/api/jobs/jdl", json=body, headers=headers)
+        assert answer.status_code == 400
+        assert answer.json()["detail"].startswith("Job 0: OutputMetadata: cannot be kept")
+        assert word in answer.json()["detail"]
+
+
 async def test_what_a_job_is_to_leave_is_taken_as_its_vo_has_storage(world: FilesWorld) -> None:
     [job_id] = await submit(world, 'Executable = "a"; OutputData = {"a.root", "LFN:/voa/user/a/alice/x"};')
     async with world.db.read() as tx:

@@ -6,9 +6,10 @@ from weyl.config.data_management import DataManagementOptions
 from weyl.config.input_data import WEYL
 from weyl.config.lfns import directory_fault_of, new_fault_of, root_of
 from weyl.config.models import Config
-from weyl.descriptions.description import Description
+from weyl.descriptions.description import FIELDS, Description
 from weyl.descriptions.errors import BadAttribute
 from weyl.descriptions.output_data import directory_of, is_lfn, lfn_of, with_any_id
+from weyl.file_catalog.fields import AppliesTo, BadValue, Declared, values_of
 from weyl.jobs.additions import Candidate
 
 # What stands for any letters in a pattern becomes letters that any name may have.
@@ -75,6 +76,22 @@ def _ses_of(said: Description) -> Iterator[str]:
     yield from said.output_se
     for binding in said.workflow.bindings if said.workflow else ():
         yield from binding.ses
+
+
+def describes_outputs(candidate: Candidate) -> bool:
+    """Tell whether jobs say metadata of files that they are to leave."""
+    return any(candidate.description.columns["wants_outputs"]) and bool(candidate.document.get("OutputMetadata"))
+
+
+def misdescribed(candidate: Candidate, declared: Declared) -> BadAttribute | None:
+    """Return which metadata of output data no file could have, by the fields that the VO has declared."""
+    for form in candidate.forms("OutputMetadata"):
+        said = FIELDS["OutputMetadata"].read(form.get("OutputMetadata"), "OutputMetadata") or {}
+        try:
+            values_of(declared, said, on=AppliesTo.FILE)
+        except BadValue as error:
+            return BadAttribute("OutputMetadata", f"cannot be kept: {error}")
+    return None
 
 
 def output_ses(config: Config, vo: str, *, site: str) -> list[str] | None:

@@ -15,9 +15,11 @@ from typing import Any
 from weyl.config.models import Config
 from weyl.descriptions.described import Described, Prepared
 from weyl.descriptions.errors import BadSubmission
+from weyl.file_catalog.fields import Declared
+from weyl.file_catalog.queries.fields import select_fields
 from weyl.jobs.additions import SubmissionRules, Submitting, candidates
 from weyl.jobs.errors import KeyReused
-from weyl.jobs.output_places import refused
+from weyl.jobs.output_places import describes_outputs, misdescribed, refused
 from weyl.jobs.policy import Submitter
 from weyl.jobs.queries import submission as queries
 from weyl.jobs.service.check_queue import check_soon
@@ -127,8 +129,13 @@ async def _with_outlook(tx: Tx, wanted: NewJobs, rules: SubmissionRules, now: da
 async def _check(tx: Tx, wanted: NewJobs, *, config: Config, now: datetime, rules: SubmissionRules) -> None:
     """Ask whether output can be stored, then the extensions; raises `BadSubmission` with the first refused job."""
     asked, submitter = candidates(wanted.prepared), wanted.submitter
+    declared: Declared | None = None
     for candidate in asked:
-        if (reason := refused(candidate, config, vo=submitter.vo, owner=submitter.owner)) is not None:
+        reason = refused(candidate, config, vo=submitter.vo, owner=submitter.owner)
+        if reason is None and describes_outputs(candidate):
+            declared = await select_fields(tx, submitter.vo) if declared is None else declared
+            reason = misdescribed(candidate, declared)
+        if reason is not None:
             extra = {"index": candidate.index, "attribute": reason.attribute, "reason": reason.reason}
             raise BadSubmission(f"Job {candidate.index}: {reason.detail}", extra=extra)
     if not rules.checks:
