@@ -1,5 +1,7 @@
 """The output data of a run: all of its files become visible together or not at all, for the run that counts."""
 
+import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -175,11 +177,16 @@ async def test_the_next_run_replaces_what_the_first_has_registered(world: FilesW
     assert sorted(found) == [(f"{below}/a", "Good", 2), (f"{below}/a", "Trash", 1), (f"{below}/b", "Trash", 1)]
 
 
-async def again(world: FilesWorld, job_id: int) -> None:
-    """Give a job another run, on another pilot."""
+async def reschedule(world: FilesWorld, job_id: int) -> None:
+    """Let a job begin anew."""
     path = "/api/jobs/reschedule"
     answer = await world.application.client.post(path, json={"job_ids": [job_id]}, headers=world.application.login())
     assert answer.status_code == 200, answer.text
+
+
+async def again(world: FilesWorld, job_id: int) -> None:
+    """Give a job another run, on another pilot."""
+    await reschedule(world, job_id)
     async with world.db.transaction() as tx:
         values = {"status": "Running", "pilot_stamp": OTHER, "site": "LCG.Alpha.org"}
         await tx.execute(sa.update(jobs).where(jobs.c.job_id == job_id).values(**values))
@@ -200,6 +207,18 @@ async def test_a_run_that_was_given_up_commits_too_late(world: FilesWorld) -> No
     await world.leave(job_id, {"a": b"second"}, stamp=OTHER)
     assert set((await world.outputs(job_id)).values()) == {("Good", 2)}
     assert (await world.commit(job_id, late)).status_code == 409
+
+
+async def test_a_commit_and_another_run_at_one_time_leave_one_of_two_ends(
+    world: FilesWorld, row: Rows, take_part: Callable[[int], Any]
+) -> None:
+    for _ in take_part(10).of(range(50)):
+        [job_id] = await world.run(OutputData=["*"])
+        opened = await world.open(job_id, {"a": b"a", "b": b"b"})
+        committed, _ = await asyncio.gather(world.commit(job_id, opened), reschedule(world, job_id))
+        visible = set((await world.outputs(job_id)).values())
+        assert (committed.status_code, visible) in ((200, {("Good", 1)}), (409, set()))
+        assert (await row(job_id, "status"), await row(job_id, "output_state")) == ("Received", "wanted")
 
 
 async def test_another_run_cannot_commit_what_a_run_has_opened(world: FilesWorld) -> None:

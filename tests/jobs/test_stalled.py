@@ -14,7 +14,7 @@ from weyl.jobs.queries.commands import delete_expired
 from weyl.jobs.service import stalled
 from weyl.jobs.service.end_of_pilot import end_of_pilot
 from weyl.jobs.service.moves import fail
-from weyl.jobs.service.stalled import FAIL_LOST, FAIL_UNHEARD, MARK_STALLED, Rule, apply
+from weyl.jobs.service.stalled import FAIL_LOST, FAIL_UNHEARD, FAIL_WITHOUT_OUTPUTS, MARK_STALLED, Rule, apply
 from weyl.jobs.tables import job_commands, jobs
 from weyl.jobs.tasks import FOLD_COUNTS, STALLED_JOBS, tasks
 from weyl.kit.clock import utcnow
@@ -58,6 +58,21 @@ async def test_a_silent_job_is_marked_after_the_limit(
     ]
     assert (await history(silent))[-1] == ("Stalled", "idem", "idem", "StalledJobs")
     assert await run(db, MARK_STALLED) == 0
+
+
+async def test_a_job_does_not_wait_for_its_output_for_ever(db: Database, make_jobs: MakeJobs, row: Rows) -> None:
+    (forsaken,) = await make_jobs(status="Completed", output_state="wanted", at=ago(hours=26))
+    (waiting,) = await make_jobs(status="Completed", output_state="wanted", at=ago(hours=24))
+    (none,) = await make_jobs(status="Completed", at=ago(days=9))
+    (failed,) = await make_jobs(status="Failed", output_state="wanted", at=ago(days=9))
+    assert await run(db, FAIL_WITHOUT_OUTPUTS) == 1
+    assert [await row(job_id, "status") for job_id in (forsaken, waiting, none, failed)] == [
+        "Failed",
+        "Completed",
+        "Completed",
+        "Failed",
+    ]
+    assert await row(forsaken, "minor_status") == "Uploading Outputs"
 
 
 async def test_limits_are_a_vos_own_and_a_sites_own(db: Database, make_jobs: MakeJobs, row: Rows) -> None:
