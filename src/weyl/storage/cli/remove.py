@@ -1,22 +1,25 @@
 """Commands that put files into the trash and take them out of it: rm, restore."""
 
 from collections.abc import Iterator, Mapping
-from itertools import islice
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
 
 from weyl.client.command import Session, session_of
 from weyl.client.errors import UsageFault
-from weyl.client.results import Ids, Result, Rows
+from weyl.client.results import Document, Ids, Result, Rows
 from weyl.file_catalog import calls as files
-from weyl.storage.cli.names import CHANGE_BATCH, Failed, Lfns, Paths, each, names_of
-from weyl.storage.cli.progress import size_text
+from weyl.file_catalog.models.bulk import UNDO_S, UNDO_S_MAX, FileAction
+from weyl.file_catalog.models.files import FILES_MAX
+from weyl.storage.cli.names import CHANGE_BATCH, Failed, Lfns, Paths, each, names_of, no_such
+from weyl.storage.cli.names import reason as reason_of
 from weyl.tasks.cli import ended, wait_for
 
 # Up to so many files are deleted directly, and each is answered for; more are one operation of the server.
 DIRECT_MAX = CHANGE_BATCH
 REASON = "weyl data rm"
+PLAN_COLUMNS = ("count", "bytes", "directories", "sample")
 
 
 def rm(
@@ -31,6 +34,16 @@ def rm(
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Print the id of the operation, if it is one, and do not wait for it.")
     ] = False,
+    undo: Annotated[
+        int,
+        typer.Option(
+            "--undo",
+            metavar="S",
+            min=0,
+            max=UNDO_S_MAX,
+            help="With -r, or above 1,000 files: seconds in which it can be cancelled before it begins.",
+        ),
+    ] = UNDO_S,
 ) -> Result:
     """Puts files into the trash, from where they can be restored for some days.
 
@@ -39,41 +52,41 @@ def rm(
     Example: weyl data rm -r /hep/user/a/alice/old --reason "thesis is written"
     """
     session = session_of(context)
-    names = names_of(session, paths)
-    first = list(islice(names, DIRECT_MAX + 1))
-    if recursive or len(first) > DIRECT_MAX:
-        rest = [*first, *names]
-        action = "rmdir-recursive" if recursive else "delete"
-        order = {"action": action, "paths": rest, "fields": {"reason": reason}}
+    names = list(dict.fromkeys(names_of(session, paths)))
+    if recursive or DIRECT_MAX < len(names) <= FILES_MAX:
+        action = FileAction.REMOVE if recursive else FileAction.DELETE
+        order = {"action": action, "paths": names, "fields": {"reason": reason}, "undo_s": undo}
         return _bulk(session, order, dry_run=dry_run, waits=not no_wait)
     failed: Failed = {}
     if dry_run:
-        found = each(session, first, lambda batch: files.lookup(batch, parameters=["size", "owner"]), failed)
+        found = each(session, names, lambda batch: files.lookup(batch, parameters=["size", "owner"]), failed)
         rows = ({"lfn": name, **told} for name, told in found)
         return Rows(rows, columns=("lfn", "size", "owner"), id_column="lfn", unit="files", failed=failed)
-    session.confirm("put files into the trash:", len(first))
-    done = each(session, first, lambda batch: files.delete(batch, reason=reason), failed, size=CHANGE_BATCH)
+    session.confirm("trash", len(names), breakdown={"files": len(names)})
+    done = each(session, names, lambda batch: files.delete(batch, reason=reason), failed, size=CHANGE_BATCH)
     return Ids((name for name, _ in done), _sentence("Put", " into the trash"), id_column="lfn", failed=failed)
 
 
 def _bulk(session: Session, order: Mapping[str, Any], *, dry_run: bool, waits: bool) -> Result:
     """Plan, ask, and follow an operation of the server to its end."""
     plan = session.client.send(files.plan_bulk(order))
+    failed = {name: reason_of(told) for name, told in plan["failed"].items()}
     if dry_run:
-        return Rows([{key: plan.get(key) for key in ("count", "bytes", "not_allowed", "missing")}], id_column="count")
-    for key, what in (("not_allowed", "are not yours to change"), ("missing", "do not exist")):
-        if plan.get(key):
-            session.say(f"{plan[key]:,} of them {what}.")
-    if not plan["count"]:
-        raise UsageFault("There is nothing to remove.", hint="")
-    session.confirm(f"put {size_text(plan.get('bytes') or 0)} into the trash, files:", plan["count"])
+        return Rows([{key: plan[key] for key in PLAN_COLUMNS}], columns=PLAN_COLUMNS, id_column="count", failed=failed)
+    if not plan["count"] and not plan["directories"]:
+        raise no_such(failed) if failed else UsageFault("There is nothing to remove.", hint="")
+    breakdown = {"files": plan["count"], "directories": plan["directories"], "bytes": plan["bytes"]}
+    session.confirm("trash", plan["count"] or plan["directories"], breakdown=breakdown)
     started = session.client.send(files.confirm_bulk(order, plan["plan_token"]))
     operation_id = str(started.operation_id)
     if not waits:
-        sentence = f"Follow it with: weyl operations wait {operation_id}"
+        sentence = f"The operation begins in {plan['undo_s']} s; follow it with: weyl operations wait {operation_id}"
         document = started.model_dump(mode="json")
-        return Ids([operation_id], sentence, id_column="operation_id", unit="operations", document=document)
-    return ended(wait_for(session, operation_id))
+        return Ids(
+            [operation_id], sentence, id_column="operation_id", unit="operations", document=document, failed=failed
+        )
+    result = ended(wait_for(session, operation_id))
+    return replace(result, failed={**failed, **result.failed}) if isinstance(result, Document) else result
 
 
 def restore(context: typer.Context, lfns: Lfns) -> Result:
