@@ -38,6 +38,10 @@ class DirectoryNotFound(NotFound):
     """No such directory, as far as the caller can tell."""
 
 
+class FileNotFound(NotFound):
+    """No such file, as far as the caller can tell."""
+
+
 class NotReadable(Forbidden):
     """The directory's mode does not let the caller read it."""
 

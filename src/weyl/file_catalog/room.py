@@ -8,6 +8,7 @@ from weyl.file_catalog.routes.directories import router as directories
 from weyl.file_catalog.routes.fields import router as fields
 from weyl.file_catalog.routes.files import router as files
 from weyl.file_catalog.routes.metadata import router as metadata
+from weyl.file_catalog.routes.pages import router as pages
 from weyl.file_catalog.routes.search import router as search
 from weyl.file_catalog.tasks import tasks
 from weyl.kit.db import DATABASE
@@ -20,4 +21,8 @@ def _tasks(services: Services) -> Sequence[BoundTask]:
     return tasks(services[DATABASE], services[CONFIG])
 
 
-ROOM = Room(routers=[files, directories, bulk, fields, metadata, search], tasks=[_tasks])
+# The pages come last: their paths would match those of others.
+ROOM = Room(
+    routers=[files, directories, bulk, fields, metadata, search, pages],
+    tasks=[_tasks],
+)

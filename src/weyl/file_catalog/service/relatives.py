@@ -33,11 +33,12 @@ async def relatives(
         raise BadFileOrder(f"More than {RELATIVES_MAX:,} files: ask for fewer at once, or for fewer steps")
     outcome = Outcome({lfn: [] for lfn in starts.values()}, rows.failed)
     for each in found:
-        if each.lfn is not None and _may_read(space, member, each):
+        if each.lfn is not None and may_read(space, member, each):
             outcome.success[starts[each.start_id]].append({"lfn": each.lfn, "depth": each.depth})
     return outcome
 
 
-def _may_read(space: Space, member: Member, found: Relative) -> bool:
+def may_read(space: Space, member: Member, found: Relative) -> bool:
+    """Tell whether a member may be told of a relative; of one that is gone for good everybody may."""
     rights = Rights(found.owner, found.group, found.mode if found.mode is not None else 0o755)
     return allows_in(space.rule, rights, member, READ)
