@@ -744,7 +744,9 @@ export interface paths {
         put?: never;
         /**
          * Order Files
-         * @description Say what an action would do to files, and to all below directories; the same call with its `plan_token` does it.
+         * @description Say what an action would do to files: those named, all below directories, or all that match a query.
+         *
+         *     The same call with its `plan_token` does it.
          *
          *     The operation begins after `undo_s` seconds, until which it can be cancelled (`DELETE /api/operations/{id}`); files
          *     that are registered after the plan are never touched. Rights are looked at again for each file.
@@ -965,6 +967,8 @@ export interface paths {
         /**
          * Move Files
          * @description Give files and directories other names within the VO; nothing moves on storage.
+         *
+         *     Directories with more than 10,000 below are moved in the background: the answer has their `operation_id`.
          */
         post: operations["files_move"];
         delete?: never;
@@ -1143,6 +1147,68 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/files/tree": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Tree
+         * @description Answer with the directories in one, or with the topmost ones and where the caller begins.
+         *
+         *     A directory that does not exist, or is another VO's, is answered 404, one that the caller may not read 403.
+         */
+        get: operations["files_get_tree"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/files/tree/metadata": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Tree Metadata
+         * @description Answer with the fields of the VO that directories may have, and the values that hold for one of them.
+         */
+        get: operations["files_get_tree_metadata"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/files/tree/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Tree Usage
+         * @description Answer with what lies below a directory on each storage element, in the trash too.
+         */
+        get: operations["files_get_tree_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/files/usage": {
         parameters: {
             query?: never;
@@ -1157,6 +1223,106 @@ export interface paths {
          * @description Return files and bytes below directories, apart those in the trash, in all and per storage element.
          */
         post: operations["files_usage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/files/{file_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get File
+         * @description Answer with a file, in the trash or not; 404 for one of another VO, 403 where the caller may not read.
+         */
+        get: operations["files_get_file"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/files/{file_id}/ancestors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get File Ancestors
+         * @description Answer with the files that one was made from, nearest first: ten steps, and 1,000 files at most.
+         */
+        get: operations["files_get_file_ancestors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/files/{file_id}/descendants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get File Descendants
+         * @description Answer with the files that were made from one, nearest first: ten steps, and 1,000 files at most.
+         */
+        get: operations["files_get_file_descendants"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/files/{file_id}/metadata": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get File Metadata
+         * @description Answer with the fields of the VO that files may have, and the values that hold for one of them.
+         */
+        get: operations["files_get_file_metadata"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/files/{file_id}/replicas": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get File Replicas
+         * @description Answer with the replicas of a file: whether each can be read now, and why not.
+         */
+        get: operations["files_get_file_replicas"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -3674,6 +3840,21 @@ export interface components {
             job_ids: number[];
         };
         /**
+         * Branch
+         * @description A part of the tree.
+         */
+        Branch: {
+            /** Cursor */
+            cursor: string | null;
+            /** Home */
+            home: string | null;
+            /** Lineage */
+            lineage: string[];
+            node: components["schemas"]["DirectoryShown"] | null;
+            /** Nodes */
+            nodes: components["schemas"]["Node"][];
+        };
+        /**
          * BrowserAccess
          * @description A URL that a browser can open by itself, for a while.
          */
@@ -4369,6 +4550,33 @@ export interface components {
             reason: string;
         };
         /**
+         * DirectoryShown
+         * @description A directory; counts and bytes are of all that lies below, and null unless they were asked for.
+         */
+        DirectoryShown: {
+            /** Bytes */
+            bytes?: number | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Files */
+            files?: number | null;
+            /** Group */
+            group: string | null;
+            /** Mode */
+            mode: string;
+            /** Owner */
+            owner: string | null;
+            /** Path */
+            path: string;
+            /** Trash Bytes */
+            trash_bytes?: number | null;
+            /** Trash Files */
+            trash_files?: number | null;
+        };
+        /**
          * DrainOrder
          * @description An element that is to run empty: by a time, or, without one, from now on.
          */
@@ -4459,6 +4667,22 @@ export interface components {
             site: string | null;
             /** Status */
             status: string;
+        };
+        /**
+         * ElementUsage
+         * @description What lies below a directory on one storage element.
+         */
+        ElementUsage: {
+            /** Bytes */
+            bytes: number;
+            /** Files */
+            files: number;
+            /** Se */
+            se: string;
+            /** Trash Bytes */
+            trash_bytes: number;
+            /** Trash Files */
+            trash_files: number;
         };
         /**
          * Elsewhere
@@ -4804,6 +5028,28 @@ export interface components {
             values?: (boolean | number | string)[] | null;
         };
         /**
+         * FieldShown
+         * @description A field of the VO, with the value that a file or directory has.
+         */
+        FieldShown: {
+            /** From */
+            from: string | null;
+            /** Help */
+            help: string | null;
+            /** Is Own */
+            is_own: boolean;
+            /** Name */
+            name: string;
+            /** Type */
+            type: string;
+            /** Unit */
+            unit: string | null;
+            /** Value */
+            value: unknown;
+            /** Values */
+            values: unknown[] | null;
+        };
+        /**
          * FieldType
          * @description What the values of a field are.
          * @enum {string}
@@ -4918,6 +5164,26 @@ export interface components {
             undo_s: number;
         };
         /**
+         * FileQuery
+         * @description Which files: below a directory, meeting all of `where` and, if given, all of at least one list of `any`.
+         */
+        FileQuery: {
+            /**
+             * Any
+             * @default []
+             */
+            any: components["schemas"]["FileCondition"][][];
+            /** Depth */
+            depth?: number | null;
+            /** Under */
+            under?: string | null;
+            /**
+             * Where
+             * @default []
+             */
+            where: components["schemas"]["FileCondition"][];
+        };
+        /**
          * FileSearch
          * @description A search: which files, what of them, and in which order.
          */
@@ -4946,6 +5212,57 @@ export interface components {
              * @default []
              */
             where: components["schemas"]["FileCondition"][];
+        };
+        /**
+         * FileShown
+         * @description A file, under the names that searches have for its parameters.
+         */
+        FileShown: {
+            /** Attempt */
+            Attempt: number | null;
+            /** Checksum */
+            Checksum: string;
+            /**
+             * Creationtime
+             * Format: date-time
+             */
+            CreationTime: string;
+            /** Directory */
+            Directory: string;
+            /** Fileid */
+            FileID: number;
+            /** Guid */
+            GUID: string | null;
+            /** Group */
+            Group: string;
+            /** Jobid */
+            JobID: number | null;
+            /** Lfn */
+            LFN: string;
+            /** Mode */
+            Mode: string;
+            /**
+             * Modificationtime
+             * Format: date-time
+             */
+            ModificationTime: string;
+            /** Name */
+            Name: string;
+            /** Owner */
+            Owner: string;
+            /** Replicacount */
+            ReplicaCount: number;
+            /** Se */
+            SE: string[];
+            /** Size */
+            Size: number;
+            /** Status */
+            Status: string;
+            /**
+             * Trashtime
+             * Format: date-time
+             */
+            TrashTime: string | null;
         };
         /**
          * FileSummary
@@ -5979,6 +6296,16 @@ export interface components {
             };
         };
         /**
+         * MetadataShown
+         * @description All fields that a file or directory may have a value of, and whether the caller may set them.
+         */
+        MetadataShown: {
+            /** Fields */
+            fields: components["schemas"]["FieldShown"][];
+            /** May Edit */
+            may_edit: boolean;
+        };
+        /**
          * Miss
          * @description Why nothing was found: the first condition after which no waiting job was left.
          */
@@ -6092,6 +6419,39 @@ export interface components {
             pfn?: string | null;
             /** Se */
             se: string;
+        };
+        /**
+         * Node
+         * @description A directory of the tree.
+         */
+        Node: {
+            /** Bytes */
+            bytes?: number | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Files */
+            files?: number | null;
+            /** Group */
+            group: string | null;
+            /** Id */
+            id: string;
+            /** Leaf */
+            leaf: boolean;
+            /** Mode */
+            mode: string;
+            /** Name */
+            name: string;
+            /** Owner */
+            owner: string | null;
+            /** Path */
+            path: string;
+            /** Trash Bytes */
+            trash_bytes?: number | null;
+            /** Trash Files */
+            trash_files?: number | null;
         };
         /**
          * NoteOrder
@@ -7064,6 +7424,22 @@ export interface components {
             verdict: string | null;
         };
         /**
+         * RelativeShown
+         * @description A file that another one was made from, or that was made from it, so many steps away.
+         */
+        RelativeShown: {
+            /** Depth */
+            depth: number;
+            /** File Id */
+            file_id: number;
+            /** Lfn */
+            lfn: string;
+            /** Size */
+            size: number | null;
+            /** Status */
+            status: string | null;
+        };
+        /**
          * Relatives
          * @description Files whose ancestors or descendants are wanted, up to so many steps away.
          */
@@ -7102,6 +7478,32 @@ export interface components {
             lfns: string[];
             /** Site */
             site?: string | null;
+        };
+        /**
+         * ReplicaShown
+         * @description A replica of a file, and whether it can be read now.
+         */
+        ReplicaShown: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Pfn */
+            pfn: string;
+            /** Reason */
+            reason: string | null;
+            /** Se */
+            se: string;
+            /** Status */
+            status: string;
+            /** Usable */
+            usable: boolean;
+            /**
+             * Verified At
+             * Format: date-time
+             */
+            verified_at: string | null;
         };
         /**
          * ReplicaStatus
@@ -8378,7 +8780,7 @@ export interface components {
         };
         /**
          * FileOrder
-         * @description What to do, and to which files: those named, and all below the directories that are named.
+         * @description What to do, and to which files: those named, with all below directories that are named, or those of a query.
          */
         weyl__file_catalog__models__bulk__FileOrder: {
             action: components["schemas"]["FileAction"];
@@ -8394,9 +8796,10 @@ export interface components {
              */
             fields: components["schemas"]["FileOrderFields"];
             /** Paths */
-            paths: string[];
+            paths?: string[] | null;
             /** Plan Token */
             plan_token?: string | null;
+            query?: components["schemas"]["FileQuery"] | null;
             /**
              * Undo S
              * @default 10
@@ -12976,6 +13379,15 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Too many attempts; see Retry-After */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             /** @description This cannot be served now, and nothing was done; see Retry-After */
             503: {
                 headers: {
@@ -13899,6 +14311,266 @@ export interface operations {
             };
         };
     };
+    files_get_tree: {
+        parameters: {
+            query?: {
+                node?: string | null;
+                cursor?: string | null;
+                /** @description Also what is used by the directory with all that lies below */
+                details?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Branch"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    files_get_tree_metadata: {
+        parameters: {
+            query: {
+                /** @description The path of a directory */
+                node: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MetadataShown"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    files_get_tree_usage: {
+        parameters: {
+            query: {
+                /** @description The path of a directory */
+                node: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ElementUsage"][];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     files_usage: {
         parameters: {
             query?: never;
@@ -13968,6 +14640,431 @@ export interface operations {
             };
             /** @description The body is larger than is accepted */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    files_get_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                file_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FileShown"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    files_get_file_ancestors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                file_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RelativeShown"][];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    files_get_file_descendants: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                file_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RelativeShown"][];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    files_get_file_metadata: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                file_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MetadataShown"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    files_get_file_replicas: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                file_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReplicaShown"][];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
