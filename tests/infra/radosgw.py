@@ -54,10 +54,7 @@ def running_radosgw(directory: Path) -> Iterator[Gateway]:
     config = directory / "ceph.conf"
     config.write_text(CONFIG.format(directory=directory, address=address, port=port))
     gateway = Gateway(f"http://{address}:{port}", secrets.token_hex(10), secrets.token_hex(20))
-    user = ["user", "create", "--uid", "weyl", "--display-name", "weyl"]
-    keys = ["--access-key", gateway.access_key, "--secret-key", gateway.secret_key]
-    admin = ["radosgw-admin", *OPTIONS, "-c", str(config), *user, *keys]
-    subprocess.run(admin, check=True, capture_output=True, timeout=READY_S, cwd=directory)
+    _make_user(directory, config, gateway)
     log = directory / "start.log"
     process = launch(
         ["/usr/bin/radosgw", *OPTIONS, "-c", str(config), "-f"],
@@ -70,6 +67,20 @@ def running_radosgw(directory: Path) -> Iterator[Gateway]:
         yield gateway
     finally:
         end(process, (signal.SIGTERM, 5.0))
+
+
+def _make_user(directory: Path, config: Path, gateway: Gateway) -> None:
+    """Make the user of the two keys; the program that does it hangs now and then, and is then tried again."""
+    user = ["user", "create", "--uid", "weyl", "--display-name", "weyl"]
+    keys = ["--access-key", gateway.access_key, "--secret-key", gateway.secret_key]
+    command = ["radosgw-admin", *OPTIONS, "-c", str(config), *user, *keys]
+    for patience_s in (15, 30, READY_S):
+        with suppress(subprocess.TimeoutExpired):
+            subprocess.run(command, check=True, capture_output=True, timeout=patience_s, cwd=directory)
+            return
+        for leftover in directory.glob("*.db*"):
+            leftover.unlink()
+    raise AssertionError("radosgw-admin hangs")
 
 
 def _answers(url: str) -> bool:

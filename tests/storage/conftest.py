@@ -83,16 +83,22 @@ def start_storage(run_directory: Path) -> Iterator[Callable[[str, pytest.Fixture
     """Return a function that starts a storage element, or skips with what is missing; outside of CI only."""
     with ExitStack() as stack:
         known: dict[str, Settings] = {}
+        broken: dict[str, str] = {}
 
         def start(name: str, request: pytest.FixtureRequest) -> Settings:
+            if name in broken:
+                pytest.fail(f"{name} did not start: {broken[name]}")
             if name not in known:
                 directory = run_directory / f"s-{name}"
-                directory.mkdir(mode=0o755)
+                directory.mkdir(mode=0o755, exist_ok=True)
                 try:
                     known[name] = stack.enter_context(_RUNNING[name](directory, request))
                 except pytest.skip.Exception as skipped:
                     if os.environ.get("CI"):
                         pytest.fail(str(skipped))
+                    raise
+                except Exception as error:
+                    broken[name] = str(error)
                     raise
             return known[name]
 

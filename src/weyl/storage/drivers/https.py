@@ -1,5 +1,6 @@
 """Files behind WebDAV over HTTPS, with a token for each path."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -28,6 +29,7 @@ from weyl.storage.xml_trees import whole_number
 TOKEN_LIFE_S = 1200
 OWN_TOKENS_KEPT = 256
 DIRECTORIES_KEPT = 4096
+CLEANING_PAUSES_S = (0.3, 1.0, 3.0)
 _METHODS: dict[Operation, str] = {"read": "GET", "write": "PUT", "remove": "DELETE", "list": "PROPFIND"}
 _DEFAULT_CHECKSUMS = ("adler32",)
 
@@ -130,9 +132,16 @@ class HttpsDriver:
         return str(self._door.refusal("DELETE", answer.status))
 
     async def _clean(self, path: str) -> None:
-        """Delete what a broken request may have left; if that fails too, whoever asked has a record of the path."""
+        """Delete what a broken request may have left; if that fails, whoever asked has a record of the path.
+
+        A server may make the file only after it has seen the end of the connection, so that we look again.
+        """
         try:
-            await self._delete(path)
+            for pause_s in CLEANING_PAUSES_S:
+                await self._delete(path)
+                await asyncio.sleep(pause_s)
+                if await self._stat(path) is None:
+                    return
         except StorageError:
             return
 
