@@ -41,14 +41,15 @@ def directory_fault_of(path: str) -> str | None:
         return fault
     if path.endswith("/"):
         return "ends with /"
-    if (length := len(path.encode())) > BYTES_MAX:
+    length = len(path.encode())
+    if length > BYTES_MAX:
         return f"has {length} bytes, and {BYTES_MAX:,} are allowed"
     components = path[1:].split("/")
     if len(components) > DEPTH_MAX:
         return f"lies {len(components)} levels deep, and {DEPTH_MAX} are allowed"
-    if any(len(component.encode()) > COMPONENT_BYTES_MAX for component in components):
+    if length > COMPONENT_BYTES_MAX and any(len(each.encode()) > COMPONENT_BYTES_MAX for each in components):
         return f"has a component of more than {COMPONENT_BYTES_MAX} bytes"
-    if {".", ".."} & set(components):
+    if "." in components or ".." in components:
         return "has . or .. as a directory"
     return None if unicodedata.is_normalized("NFC", path) else "is not in the Unicode form NFC"
 
@@ -58,7 +59,9 @@ def _shape_fault(path: str) -> str | None:
         return "does not begin with /"
     if _CONTROL.search(path):
         return "has characters that no name has"
-    if any("\ud800" <= character <= "\udfff" for character in path):
+    try:
+        path.encode()
+    except UnicodeEncodeError:
         return "is not valid UTF-8"
     return "has // in it" if "//" in path else None
 

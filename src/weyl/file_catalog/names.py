@@ -4,7 +4,17 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from weyl.config.lfns import bare, directory_fault_of, fault_of, home_of, levels_of, lies_below, new_fault_of, root_of
+from weyl.config.lfns import (
+    NEW_DEPTH_MAX,
+    bare,
+    directory_fault_of,
+    fault_of,
+    home_of,
+    levels_of,
+    lies_below,
+    new_fault_of,
+    root_of,
+)
 from weyl.config.models import Config
 from weyl.file_catalog.models.files import Code, Failure
 from weyl.file_catalog.modes import Rule
@@ -55,6 +65,12 @@ class Space:
         if root_of(path, self.roots) is None:
             return f"lies below no root of your VO; those are {', '.join(self.roots)}"
         return new_fault_of(path, self.pattern)
+
+    def new_name_fault(self, lfn: str) -> str | None:
+        """Return which rule of new names the last component breaks, of a file in a directory that exists."""
+        if lfn.count("/") > NEW_DEPTH_MAX:
+            return new_fault_of(lfn, self.pattern)
+        return new_fault_of(lfn[lfn.rindex("/") :], self.pattern)
 
 
 @dataclass(slots=True)

@@ -92,13 +92,14 @@ def sift(files: Iterable[NewFile], space: Space, serves: Callable[[str], bool]) 
     failed: dict[str, Failure] = {}
     for each in files:
         file = _bared(each)
-        name = printable(file.lfn)
+        failure = _failure(file, space, serves)
+        name = file.lfn if failure is None else printable(file.lfn)
         if name in failed:
             continue
-        if good.get(name, file) != file:
+        if (before := good.get(name)) is not None and before != file:
             del good[name]
             failed[name] = Failure(Code.CONFLICT, "The call names it twice, and says different things of it")
-        elif (failure := _failure(file, space, serves)) is not None:
+        elif failure is not None:
             good.pop(name, None)
             failed[name] = failure
         else:
@@ -107,9 +108,11 @@ def sift(files: Iterable[NewFile], space: Space, serves: Callable[[str], bool]) 
 
 
 def _bared(file: NewFile) -> NewFile:
+    if not file.ancestors and len(file.replicas) < 2 and file.lfn.startswith("/"):
+        return file
     lfn, ancestors = bare(file.lfn), tuple(dict.fromkeys(map(bare, file.ancestors)))
     replicas = tuple(sorted(file.replicas, key=lambda replica: (replica.se, replica.pfn or "")))
-    return NewFile(lfn, file.size, file.checksums, file.guid, dict(file.metadata), ancestors, replicas, file.fault)
+    return NewFile(lfn, file.size, file.checksums, file.guid, file.metadata, ancestors, replicas, file.fault)
 
 
 def _failure(file: NewFile, space: Space, serves: Callable[[str], bool]) -> Failure | None:

@@ -62,17 +62,21 @@ _TAKEN = Sql(
       SELECT a.*, s.se_id FROM unnest(CAST(:ses AS varchar[]), CAST(:paths AS text[]), CAST(:hashes AS bytea[]),
         CAST(:parents AS text[]), CAST(:names AS text[])) WITH ORDINALITY AS a (se, path, hash, parent, name, number)
       JOIN se_names s ON s.name = a.se
-    ), stored AS MATERIALIZED (
-      -- where files of this name would lie at this path by convention
-      SELECT a.number, a.se_id, a.name, d.dir_id FROM asked a CROSS JOIN LATERAL (
+    ), parents AS MATERIALIZED (
+      SELECT DISTINCT hash, parent FROM asked
+    ), storing AS MATERIALIZED (
+      -- the directories whose files lie there by convention
+      SELECT u.hash, d.dir_id FROM parents u CROSS JOIN LATERAL (
         SELECT dir_id FROM directories p
-        WHERE p.path_hash = a.hash AND p.path = a.parent AND p.origin IS NULL AND p.vo_id = (SELECT vo_id FROM vo)
+        WHERE p.path_hash = u.hash AND p.path = u.parent AND p.origin IS NULL AND p.vo_id = (SELECT vo_id FROM vo)
         OFFSET 0
       ) d
       UNION ALL
-      SELECT a.number, a.se_id, a.name, d.dir_id FROM asked a CROSS JOIN LATERAL (
-        SELECT dir_id FROM directories p WHERE p.origin = a.parent AND p.vo_id = (SELECT vo_id FROM vo) OFFSET 0
+      SELECT u.hash, d.dir_id FROM parents u CROSS JOIN LATERAL (
+        SELECT dir_id FROM directories p WHERE p.origin = u.parent AND p.vo_id = (SELECT vo_id FROM vo) OFFSET 0
       ) d
+    ), stored AS MATERIALIZED (
+      SELECT a.number, a.se_id, a.name, s.dir_id FROM asked a JOIN storing s ON s.hash = a.hash
     ), named AS MATERIALIZED (
       SELECT t.number, t.se_id, f.file_id FROM stored t CROSS JOIN LATERAL (
         (SELECT file_id FROM files g WHERE g.dir_id = t.dir_id AND g.name = t.name AND g.status = 'Good')

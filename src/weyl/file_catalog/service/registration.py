@@ -66,6 +66,10 @@ class Plan:
     same: dict[str, Known] = field(default_factory=dict)
     values: dict[str, Typed] = field(default_factory=dict)
     """Metadata of new files."""
+    refused: dict[str, Failure | None] = field(default_factory=dict)
+    """Why the caller may not write in a directory, of each that files are to lie in."""
+    blocked: dict[str, Failure | None] = field(default_factory=dict)
+    """Why there can be no new files in a directory."""
 
 
 async def examine(tx: Tx, member: Member, files: Sequence[NewFile], *, config: Config, job: JobRun | None) -> Examined:
@@ -171,24 +175,37 @@ def _signature(run: Run, places: Places, now: datetime) -> Signature:
 
 
 async def _plan(tx: Tx, run: Run, files: Mapping[str, NewFile]) -> Plan:
-    """Say what is to be done with each file: two statements."""
+    """Say what is to be done with each file: two statements, three with metadata."""
     names = _names(run, list(files.values()))
-    places = await find_places(tx, run.space, {*map(parent_of, files), *files}, names)
+    parents = set(map(parent_of, files))
+    places = await find_places(tx, run.space, parents, names, also=files)
     plan = Plan(places, {})
+    levels = {level for parent in parents for level in run.space.levels(parent)}
     if places.vo_id is not None:
-        levels = {level for lfn in files for level in run.space.levels(parent_of(lfn))}
         asked = {*files, *(each for file in files.values() for each in file.ancestors)}
         # A file may stand where a directory would have to be.
         asked |= {level for level in levels if level not in places.directories and level.count("/") > 1}
         plan.known = await queries.select_known(tx, run.member.vo, sorted(asked))
+    for parent in parents:
+        plan.refused[parent] = refusal(run.space, places, run.member, parent)
+        plan.blocked[parent] = _blocked(run, plan, parent, files)
     for lfn, file in files.items():
         _sort_in(run, plan, lfn, file)
     await _check_values(tx, run, plan)
-    for lfn in in_circles({lfn: file.ancestors for lfn, file in plan.new.items()}):
+    for lfn in in_circles({lfn: file.ancestors for lfn, file in plan.new.items() if file.ancestors}):
         plan.failed[lfn] = Failure(Code.BAD_VALUE, "Files of this call are ancestors of each other")
         del plan.new[lfn]
     _check_ancestors(run, plan)
     return plan
+
+
+def _blocked(run: Run, plan: Plan, parent: str, files: Mapping[str, NewFile]) -> Failure | None:
+    """Return why there can be no new files in a directory, or None."""
+    if parent not in plan.places.directories and (fault := run.space.new_fault(parent)) is not None:
+        return bad_name(parent, fault)
+    levels = run.space.levels(parent)
+    above = next((level for level in levels if level in plan.known or level in files), None)
+    return None if above is None else Failure(Code.EXISTS, f"{above[:SHOWN]} is a file, so nothing lies below it")
 
 
 async def _check_values(tx: Tx, run: Run, plan: Plan) -> None:
@@ -207,8 +224,7 @@ async def _check_values(tx: Tx, run: Run, plan: Plan) -> None:
 
 def _sort_in(run: Run, plan: Plan, lfn: str, file: NewFile) -> None:
     """Put one file where it belongs in the plan."""
-    parent = parent_of(lfn)
-    if (failure := refusal(run.space, plan.places, run.member, parent)) is not None:
+    if (failure := plan.refused[parent_of(lfn)]) is not None:
         plan.failed[lfn] = failure
         return
     row, job = plan.known.get(lfn), run.terms.job
@@ -232,14 +248,14 @@ def _sort_in(run: Run, plan: Plan, lfn: str, file: NewFile) -> None:
 
 def _new_failure(run: Run, plan: Plan, lfn: str, file: NewFile) -> Failure | None:
     """Return why there cannot be a new file of this name, or None."""
-    if (fault := run.space.new_fault(lfn)) is not None:
+    if (blocked := plan.blocked[parent_of(lfn)]) is not None:
+        return blocked
+    if (fault := run.space.new_name_fault(lfn)) is not None:
         return bad_name(lfn, fault)
     directory = plan.places.directories.get(lfn)
     if directory is not None and not directory.is_trashed:
         return Failure(Code.EXISTS, "A directory has this name")
-    levels = run.space.levels(parent_of(lfn))
-    if (above := next((level for level in levels if level in plan.known or level in plan.new), None)) is not None:
-        return Failure(Code.EXISTS, f"{above[:SHOWN]} is a file, so nothing lies below it")
+    # Uploads are examined before anybody knows where their files will be.
     return None if file.replicas or run.is_trial else _NOWHERE
 
 
