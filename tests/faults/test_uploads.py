@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -40,9 +41,10 @@ POINTS = (*HELD, "writing", "verifying")
 VICTIMS = ("server", "worker", "postgresql", "seaweedfs")
 # Where most is at stake.
 OFTEN = {("server", "registering"), ("postgresql", "ending")}
-BESIDE = 4
-ROUNDS_LONG = 2
-"""28 cases of 4 uploads, twice: 224 uploads."""
+BESIDE = 8
+"""28 cases of so many uploads: 224."""
+KILLS_APART_S = 13.0
+"""A program that ends six times within a minute is not started again."""
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +64,12 @@ def alice(stack: FaultyStack) -> Iterator[Member]:
         yield member
 
 
+@pytest.fixture(scope="module")
+def killed() -> dict[str, float]:
+    """When each part was killed last."""
+    return {}
+
+
 @pytest.mark.parametrize(
     ("victim", "point"),
     [
@@ -71,20 +79,20 @@ def alice(stack: FaultyStack) -> Iterator[Member]:
     ],
 )
 def test_every_upload_is_visible_whole_or_not_at_all_and_nothing_is_dark_or_lost(
-    stack: FaultyStack, alice: Member, pytestconfig: pytest.Config, *, victim: str, point: str
+    stack: FaultyStack, alice: Member, killed: dict[str, float], *, victim: str, point: str
 ) -> None:
-    for turn in range(ROUNDS_LONG if pytestconfig.getoption("--long") else 1):
-        await_that(stack.is_whole, "what the last test has killed runs again")
-        name = f"{victim}-{point}-{turn}"
-        uploaders = [Uploader(alice, f"{name}-{each}", (DISK, BUCKET)[each % 2]) for each in range(BESIDE)]
-        with Lookout(alice, uploaders) as lookout:
-            states = struck(stack, uploaders, point=point, strike=lambda: stack.kill(victim))
-        assert states == ["registered"] * BESIDE, [each.trouble for each in uploaders]
-        assert lookout.counts <= {FILES}
-        shown = registered(stack)
-        assert all(lfn in shown for each in uploaders for lfn in each.contents)
-        # Uploads that were opened and whose answer was lost are not dark: their intents say so.
-        assert findings(alice) == []
+    await_that(lambda: time.monotonic() - killed.get(victim, 0) > KILLS_APART_S, "a while since it was killed last")
+    await_that(stack.is_whole, "what the last test has killed runs again")
+    uploaders = [Uploader(alice, f"{victim}-{point}-{each}", (DISK, BUCKET)[each % 2]) for each in range(BESIDE)]
+    with Lookout(alice, uploaders) as lookout:
+        states = struck(stack, uploaders, point=point, strike=lambda: stack.kill(victim))
+    killed[victim] = time.monotonic()
+    assert states == ["registered"] * BESIDE, [each.trouble for each in uploaders]
+    assert lookout.counts <= {FILES}
+    shown = registered(stack)
+    assert all(lfn in shown for each in uploaders for lfn in each.contents)
+    # Uploads that were opened and whose answer was lost are not dark: their intents say so.
+    assert findings(alice) == []
 
 
 def struck(stack: FaultyStack, uploaders: Sequence[Uploader], *, point: str, strike: Callable[[], None]) -> list[str]:
