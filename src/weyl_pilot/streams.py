@@ -22,7 +22,7 @@ from urllib.parse import urljoin, urlsplit
 
 from weyl_pilot.connection import BACKOFF_MAX_S, BLOCK, RETRIED_STATUSES, Answer, Connections, FileBody, Request
 from weyl_pilot.errand import Errand
-from weyl_pilot.sums import Sums, strongest
+from weyl_pilot.sums import SumsAside, strongest
 
 ERROR_BYTES_MAX = 64 << 10
 REDIRECTS_MAX = 3
@@ -95,21 +95,23 @@ class Streams:
 
     def fetch(self, url: str, headers: Mapping[str, str], sink: Path, wanted: Wanted) -> None:
         """Brings a file and compares it; raises TransferFailed, DiskFault or Halted, and then leaves nothing."""
+        request = Request("GET", url, self._headers(headers))
         with _new_file(sink) as stream:
-            try:
-                _Fetch(self, Request("GET", url, self._headers(headers)), stream, wanted).run()
-            except BaseException:
-                os.unlink(str(sink))
-                raise
+            self._bring(_Fetch(self, request, stream, wanted), sink)
 
     def copy(self, source: Path, sink: Path, wanted: Wanted) -> None:
         """Brings a file from a directory that this machine has mounted; raises as `fetch` does."""
         with _new_file(sink) as stream:
-            try:
-                _Copy(self, source, stream, wanted).run()
-            except BaseException:
-                os.unlink(str(sink))
-                raise
+            self._bring(_Copy(self, source, stream, wanted), sink)
+
+    def _bring(self, incoming: _Incoming, sink: Path) -> None:
+        try:
+            incoming.run()
+        except BaseException:
+            os.unlink(str(sink))
+            raise
+        finally:
+            incoming.close()
 
     def put(self, method: str, url: str, headers: Mapping[str, str], body: FileBody) -> Answer:
         """Sends a file, once; returns a good answer; raises TransferFailed, Halted, or OSError of the file itself."""
@@ -168,14 +170,24 @@ class _Incoming:
         self._stream = stream
         self.wanted = wanted
         self._best = strongest(wanted.checksums)
-        self.received = 0
+        self._sums: Optional[SumsAside] = None
         self._start_over()
 
+    def close(self) -> None:
+        """Ends what makes checksums."""
+        if self._sums is not None:
+            self._sums.close()
+
     def _start_over(self) -> None:
-        self._sums = Sums([self._best] if self._best else [])
+        self.close()
+        self._sums = SumsAside([self._best]) if self._best else None
         self.received = 0
         self._stream.seek(0)
         self._stream.truncate()
+
+    def run(self) -> None:
+        """Brings the whole of it."""
+        raise NotImplementedError
 
     def take(self, block: bytes) -> None:
         """Takes the next bytes."""
@@ -184,7 +196,8 @@ class _Incoming:
         self.errand.moved += len(block)
         if self.received > self.wanted.limit():
             raise TransferFailed("it has more than %d bytes" % self.wanted.limit())
-        self._sums.update(block)
+        if self._sums is not None:
+            self._sums.update(block)
         try:
             self._stream.write(block)
         except OSError as error:
@@ -198,8 +211,10 @@ class _Incoming:
             raise DiskFault(trouble(error)) from error
         if self.wanted.size is not None and self.received != self.wanted.size:
             raise TransferFailed("it has %d bytes, not %d" % (self.received, self.wanted.size))
-        if self._best and self._sums.values()[self._best] != str(self.wanted.checksums[self._best]).lower():
-            raise TransferFailed("its %s is another" % self._best)
+        if self._sums is not None and self._best is not None:
+            expected = str(self.wanted.checksums[self._best]).lower()
+            if self._sums.values()[self._best] != expected:
+                raise TransferFailed("its %s is another" % self._best)
 
 
 class _Copy(_Incoming):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import queue
+import threading
 import zlib
 from typing import Any, Dict, Iterable, Mapping, Optional
 
 STRENGTH = ("sha256", "sha1", "md5", "adler32")
 """The checksums of the catalogue, the strongest first."""
+BLOCKS_BEHIND_MAX = 16
 OF_OUTPUTS = ("adler32", "sha256")
 
 
@@ -25,6 +28,38 @@ class Sums:
     def values(self) -> Dict[str, str]:
         """The checksums so far, in hexadecimal digits."""
         return {name: str(each.hexdigest()) for name, each in self._sums.items()}
+
+
+class SumsAside(Sums):
+    """Checksums that a thread makes, some MiB behind the bytes: a fast network does not wait for them."""
+
+    def __init__(self, names: Iterable[str] = OF_OUTPUTS) -> None:
+        super().__init__(names)
+        self._blocks: "queue.Queue[Optional[bytes]]" = queue.Queue(BLOCKS_BEHIND_MAX)
+        self._thread: Optional[threading.Thread] = None
+
+    def update(self, block: bytes) -> None:
+        """Takes the next bytes."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="sums", daemon=True)
+            self._thread.start()
+        self._blocks.put(block)
+
+    def values(self) -> Dict[str, str]:
+        """The checksums of all that was taken."""
+        self.close()
+        return super().values()
+
+    def close(self) -> None:
+        """Returns once the thread has ended; also for who does not want the checksums any more."""
+        if self._thread is not None:
+            self._blocks.put(None)
+            self._thread.join()
+            self._thread = None
+
+    def _run(self) -> None:
+        for block in iter(self._blocks.get, None):
+            super().update(block)
 
 
 class _Adler32:
