@@ -15,7 +15,7 @@ from weyl.file_catalog import calls as files
 pytestmark = pytest.mark.xdist_group("data")
 
 HOME = "/hep/user/a/alice"
-MANY, MANY_LONG = 5_000, 100_000
+MANY, MANY_LONG = 11_000, 100_000
 PER_DIRECTORY, PER_CALL = 1_000, 10_000
 
 
@@ -118,9 +118,12 @@ def test_very_many_files_are_looked_after_by_commands(manager: User, many: int) 
     assert sorted(moved) == [f"/hep/mc/kept/000/f{number:06}" for number in range(10, 20)]
     manager.run("data", "chmod", "-R", "0750", "/hep/mc/kept")
     assert {row["mode"] for row in read(manager, "ls", "/hep/mc/kept/000")} == {"0750"}
+    # Above 10,000 it is an operation of the server.
+    manager.run("data", "chmod", "-R", "0755", "/hep/mc", "--yes")
+    assert {row["mode"] for row in read(manager, "ls", "/hep/mc/002")} == {"0755"}
     [usage] = read(manager, "du", "/hep/mc")
     assert (usage["files"], usage["bytes"]) == (many, many * 1_000)
-    manager.run("data", "rm", "-r", "/hep/mc/001", "--yes", "--reason", "a whole directory")
+    manager.run("data", "rm", "-r", "/hep/mc/001", "--yes", "--undo", "0", "--reason", "all of it")
     [usage] = read(manager, "du", "/hep/mc")
     assert (usage["files"], usage["trash_files"]) == (many - PER_DIRECTORY, PER_DIRECTORY)
     trash = manager.run("data", "ls", "--trash", "/hep/mc/001", "--limit", "0", "-q").split()

@@ -1,15 +1,18 @@
 """Commands that change names, directories and permissions: mkdir, rmdir, mv, chmod, chown."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated
 
 import typer
 
-from weyl.client.command import session_of
+from weyl.client.command import Session, session_of
 from weyl.client.errors import UsageFault
 from weyl.client.results import Ids, Result
 from weyl.file_catalog import calls as files
-from weyl.storage.cli.names import CHANGE_BATCH, Failed, Namer, Paths, each, names_of, target_of
+from weyl.file_catalog.models.bulk import FileAction
+from weyl.file_catalog.models.files import Code
+from weyl.storage.cli import orders
+from weyl.storage.cli.names import CHANGE_BATCH, Failed, Namer, Paths, batches, each, names_of, reason, target_of
 
 Recursive = Annotated[bool, typer.Option("--recursive", "-R", help="Also what is below directories.")]
 
@@ -84,15 +87,7 @@ def chmod(
 
     Example: weyl data chmod -R 0750 /hep/user/a/alice/thesis
     """
-    session = session_of(context)
-    failed: Failed = {}
-    done = each(
-        session,
-        names_of(session, paths),
-        lambda batch: files.set_permissions(batch, mode=mode, recursive=recursive),
-        failed,
-    )
-    return Ids((name for name, _ in done), lambda count: f"Changed {count:,}.", id_column="path", failed=failed)
+    return _permissions(session_of(context), paths, {"mode": mode}, recursive=recursive)
 
 
 def chown(
@@ -106,18 +101,39 @@ def chown(
 
     Example: weyl data chown -R :production /hep/mc/run7
     """
-    session = session_of(context)
     user, _, group = owner.partition(":")
     if not user and not group:
         raise UsageFault(f"{owner!r} names nobody.", hint="Write OWNER, OWNER:GROUP or :GROUP.")
+    wanted = {"owner": user, "group": group}
+    return _permissions(session_of(context), paths, {k: v for k, v in wanted.items() if v}, recursive=recursive)
+
+
+def _permissions(session: Session, paths: list[str], wanted: dict[str, str], *, recursive: bool) -> Result:
     failed: Failed = {}
-    done = each(
-        session,
-        names_of(session, paths),
-        lambda batch: files.set_permissions(batch, owner=user or None, group=group or None, recursive=recursive),
-        failed,
-    )
-    return Ids((name for name, _ in done), lambda count: f"Changed {count:,}.", id_column="path", failed=failed)
+    changed = _changed(session, paths, wanted, failed, recursive=recursive)
+    return Ids(changed, lambda count: f"Changed {count:,}.", id_column="path", failed=failed)
+
+
+def _changed(
+    session: Session, paths: list[str], wanted: dict[str, str], failed: Failed, *, recursive: bool
+) -> Iterator[str]:
+    """Yield what was changed; directories with too much below them for one request become operations."""
+    large: list[str] = []
+    for batch in batches(names_of(session, paths)):
+        answer = session.client.send(files.set_permissions(batch, recursive=recursive, **wanted))
+        yield from answer["success"]
+        for name, told in answer["failed"].items():
+            if recursive and told["code"] == Code.BUSY:
+                large.append(name)
+            else:
+                failed[name] = reason(told)
+    for name in large:
+        order = {"action": FileAction.PERMISSIONS, "paths": [name], "fields": wanted, "undo_s": 0}
+        why = orders.carry_out(session, order, verb="change")
+        if why is None:
+            yield name
+        else:
+            failed[name] = why
 
 
 def _sentence(verb: str) -> Callable[[int], str]:

@@ -1,6 +1,6 @@
 """Commands that put files into the trash and take them out of it: rm, restore."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -12,6 +12,7 @@ from weyl.client.results import Document, Ids, Result, Rows
 from weyl.file_catalog import calls as files
 from weyl.file_catalog.models.bulk import UNDO_S, UNDO_S_MAX, FileAction
 from weyl.file_catalog.models.files import FILES_MAX
+from weyl.storage.cli import orders
 from weyl.storage.cli.names import CHANGE_BATCH, Failed, Lfns, Paths, each, names_of, no_such
 from weyl.storage.cli.names import reason as reason_of
 from weyl.tasks.cli import ended, wait_for
@@ -67,24 +68,19 @@ def rm(
     return Ids((name for name, _ in done), _sentence("Put", " into the trash"), id_column="lfn", failed=failed)
 
 
-def _bulk(session: Session, order: Mapping[str, Any], *, dry_run: bool, waits: bool) -> Result:
+def _bulk(session: Session, order: orders.Order, *, dry_run: bool, waits: bool) -> Result:
     """Plan, ask, and follow an operation of the server to its end."""
-    plan = session.client.send(files.plan_bulk(order))
-    failed = {name: reason_of(told) for name, told in plan["failed"].items()}
+    planned = orders.plan(session, order)
+    failed = {name: reason_of(told) for name, told in planned["failed"].items()}
     if dry_run:
-        return Rows([{key: plan[key] for key in PLAN_COLUMNS}], columns=PLAN_COLUMNS, id_column="count", failed=failed)
-    if not plan["count"] and not plan["directories"]:
+        row = {key: planned[key] for key in PLAN_COLUMNS}
+        return Rows([row], columns=PLAN_COLUMNS, id_column="count", failed=failed)
+    if not planned["count"] and not planned["directories"]:
         raise no_such(failed) if failed else UsageFault("There is nothing to remove.", hint="")
-    breakdown = {"files": plan["count"], "directories": plan["directories"], "bytes": plan["bytes"]}
-    session.confirm("trash", plan["count"] or plan["directories"], breakdown=breakdown)
-    started = session.client.send(files.confirm_bulk(order, plan["plan_token"]))
-    operation_id = str(started.operation_id)
+    operation_id = orders.confirm(session, order, planned, verb="trash")
     if not waits:
-        sentence = f"The operation begins in {plan['undo_s']} s; follow it with: weyl operations wait {operation_id}"
-        document = started.model_dump(mode="json")
-        return Ids(
-            [operation_id], sentence, id_column="operation_id", unit="operations", document=document, failed=failed
-        )
+        begins = f"The operation begins in {planned['undo_s']} s; follow it with: weyl operations wait {operation_id}"
+        return Ids([operation_id], begins, id_column="operation_id", unit="operations", failed=failed)
     result = ended(wait_for(session, operation_id))
     return replace(result, failed={**failed, **result.failed}) if isinstance(result, Document) else result
 
