@@ -23,7 +23,7 @@ from tests.infra.expectations import expect, expect_gone
 from tests.infra.many_jobs import load
 from weyl.config.administration import Document
 from weyl.demo.idp import USERS
-from weyl.demo.installation import InstallationFiles, document
+from weyl.demo.installation import SITE, InstallationFiles, document
 from weyl.demo.main_job import User
 from weyl.demo.stack import Stack
 from weyl.kit.db import Database
@@ -55,7 +55,10 @@ GROUPS = {
     "jobs-admin": ("ada", ["JobAdministrator"]),
     "config-admin": ("ada", ["CSAdministrator"]),
     "services-admin": ("ada", ["ServiceAdministrator"]),
+    "files-admin": ("ada", ["NormalUser", "FileCatalogManagement", "ProductionManagement"]),
 }
+# Storage of which only the catalogue knows.
+ELEMENTS = {"DISK-A": {"Sites": [SITE]}, "DISK-B": {}, "TAPE": {"Medium": "tape"}}
 
 Login = Callable[..., Page]
 
@@ -95,6 +98,7 @@ def _document(idp_url: str, directory: Path) -> Document:
     changed["Registry"]["hep"]["Groups"] |= {
         group: {"Properties": properties, "Users": [subjects[user]]} for group, (user, properties) in GROUPS.items()
     }
+    changed["Resources"].setdefault("StorageElements", {}).update(ELEMENTS)
     changed["Operations"]["Defaults"]["JobCleaning"] = {"Enabled": False}
     return changed
 

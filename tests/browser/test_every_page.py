@@ -65,7 +65,7 @@ def job(alice: User, stack: Stack) -> int:
     return job_id
 
 
-def _look(page: Page, name: str) -> list[str]:
+def look(page: Page, name: str) -> list[str]:
     """Keep a picture of a page in both widths and schemes; returns what is wrong with it."""
     PICTURES.mkdir(parents=True, exist_ok=True)
     wrong = []
@@ -91,7 +91,7 @@ def test_everybody_can_use_each_page(logged_in: Login, job: int) -> None:
     for name, path in PAGES.items():
         page.goto(path)
         expect(page.locator("#main > *").first).to_be_visible()
-        wrong += _look(page, name)
+        wrong += look(page, name)
     assert wrong == []
 
 
@@ -101,5 +101,5 @@ def test_everybody_can_use_each_tab_of_a_job(logged_in: Login, job: int) -> None
     for tab in TABS:
         page.goto(f"/jobs/{job}?tab={tab}")
         expect(page.get_by_role("tab", selected=True)).to_be_visible()
-        wrong += _look(page, f"job-{tab}")
+        wrong += look(page, f"job-{tab}")
     assert wrong == []

@@ -11,6 +11,7 @@ from weyl.file_catalog.routes.metadata import router as metadata
 from weyl.file_catalog.routes.pages import router as pages
 from weyl.file_catalog.routes.search import router as search
 from weyl.file_catalog.tasks import tasks
+from weyl.file_catalog.views import VIEWS
 from weyl.kit.db import DATABASE
 from weyl.kit.room import Room
 from weyl.kit.services import Services
@@ -25,4 +26,5 @@ def _tasks(services: Services) -> Sequence[BoundTask]:
 ROOM = Room(
     routers=[files, directories, bulk, fields, metadata, search, pages],
     tasks=[_tasks],
+    views=VIEWS,
 )

@@ -108,6 +108,14 @@ COLUMNS = (
         width=150,
         help="The CWL document that it runs; empty for jobs of JDL and JSON.",
     ),
+    Column(
+        name="InputFile",
+        title="Input file",
+        operators=("eq", "in"),
+        sortable=False,
+        shown=False,
+        help="The LFN of a file that the job reads.",
+    ),
     Column(name="VerifiedFlag", title="Checked", type="bool", operators=("eq", "neq"), width=90),
     Column(name="AccountedFlag", title="Accounted", operators=("eq", "neq"), width=100),
 )
@@ -118,6 +126,17 @@ _HISTORY = (
     Column(name="MinorStatus", title="Minor status"),
     Column(name="ApplicationStatus", title="Application status"),
     Column(name="Source", title="Said by"),
+)
+
+_FILES = (
+    Column(name="lfn", title="LFN", link="/files/{file_id}"),
+    Column(name="size", title="Size", type="bytes"),
+    Column(name="status", title="Status", type="status", help="Files of earlier attempts are in the trash."),
+    Column(name="attempt", title="Attempt", type="int"),
+)
+_FILE_STATUSES = (
+    Status(value="Good", tone="success", icon="check"),
+    Status(value="Trash", tone="neutral", icon="trash", help="Deleted; it can be restored."),
 )
 
 _ENDED = tuple(sorted(FINAL))
@@ -222,6 +241,14 @@ _TABS = (
             method="POST", path="/api/jobs/{JobID}/peek", query={"stream": "error", "tail": 100_000}, under="text"
         ),
         stream=True,
+    ),
+    Tab(
+        name="files",
+        title="Files",
+        kind="table",
+        call=_about_one("files"),
+        columns=_FILES,
+        statuses=_FILE_STATUSES,
     ),
     Tab(
         name="sandboxes",

@@ -257,7 +257,7 @@ VIEWS = (
         "compute", "ces", title="Computing elements", icon="cpu", order=22, doc="What pilots are sent to, and whether."
     ),
     _elements(
-        "storage", "ses", title="Storage elements", icon="database", order=24, doc="What may be read and written."
+        "storage", "ses", title="Storage access", icon="database", order=24, doc="What may be read and written where."
     ),
     _elements("fts", "fts", title="Transfer servers", icon="arrows-exchange", order=26, doc="What may move files."),
 )

@@ -23,6 +23,7 @@ from weyl.storage.service.reach import STORAGES, Means, Storages
 from weyl.storage.service.state import UPLOADS, Uploads
 from weyl.storage.tasks import tasks
 from weyl.storage.token_keys import TokenKeys
+from weyl.storage.views import VIEWS
 
 
 @asynccontextmanager
@@ -47,4 +48,4 @@ def _tasks(services: Services) -> Sequence[BoundTask]:
     return tasks(services[UPLOADS], services[CONFIG])
 
 
-ROOM = Room(routers=ROUTERS, state=[_state], tasks=[_tasks], figures={"storage": figures})
+ROOM = Room(routers=ROUTERS, state=[_state], tasks=[_tasks], views=VIEWS, figures={"storage": figures})

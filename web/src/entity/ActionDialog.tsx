@@ -15,7 +15,7 @@ import { fill, placeholders, type Values } from "@/kit/templates";
 import { say, sayFault } from "@/kit/toasts";
 import type { Action, ApiCall, View } from "@/kit/views";
 import { followOperation } from "./operations";
-import { type Plan, PlanPreview } from "./PlanPreview";
+import { orderTitle, type Plan, PlanPreview } from "./PlanPreview";
 
 const TYPED_ABOVE = 1000;
 const FAILED_SHOWN_MAX = 5;
@@ -114,7 +114,7 @@ export default function ActionDialog(props: Props) {
         };
         followOperation({
           id: started.operation_id,
-          title: `${action.title} ${countOf(plan.count, view)}`,
+          title: orderTitle(action.title, plan, view),
           undoS: plan.undo_s ?? 0,
           onEnd: refresh,
         });

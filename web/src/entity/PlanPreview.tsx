@@ -1,17 +1,57 @@
 /** What an action would do, before it does it. */
 
 import type { components } from "@/generated/api";
-import { countOf, formatNumber } from "@/kit/formats";
+import { failuresIn } from "@/kit/api";
+import { countOf, formatBytes, formatNumber, plural } from "@/kit/formats";
 import { lookUp } from "@/kit/templates";
 import { Value } from "@/kit/Value";
 import type { View } from "@/kit/views";
 
-/** Plans of jobs; other rooms answer alike. */
-export type Plan = components["schemas"]["BulkPlan"];
+type RowsPlan = components["schemas"]["BulkPlan"];
+type FilesPlan = components["schemas"]["FilePlan"];
+/** What would be done to rows, or to all files below directories. */
+export type Plan = RowsPlan | FilesPlan;
 
 const KINDS_MAX = 8;
+const FAILED_MAX = 5;
 
 export function PlanPreview({ plan, view }: { plan: Plan; view: View }) {
+  return "bytes" in plan ? <OfFiles plan={plan} /> : <OfRows plan={plan} view={view} />;
+}
+
+/** Return what an order is called while it is under way. */
+export function orderTitle(title: string, plan: Plan, view: View): string {
+  return "bytes" in plan
+    ? `${title}: ${plural(plan.count, "file")}`
+    : `${title} ${countOf(plan.count, view)}`;
+}
+
+function OfFiles({ plan }: { plan: FilesPlan }) {
+  const failed = failuresIn(plan);
+  return (
+    <div className="plan">
+      <p>
+        <strong>
+          It would be done to {plural(plan.count, "file")}, {formatBytes(plan.bytes)}.
+        </strong>
+        {plan.undo_s ? ` It begins after ${plan.undo_s} seconds, and can be cancelled until then.` : ""}
+      </p>
+      {failed.length > 0 && (
+        <p className="tone-warning toned">
+          {failed.slice(0, FAILED_MAX).join("; ")}
+          {failed.length > FAILED_MAX && "…"}
+        </p>
+      )}
+      <ul className="plan-names mono">
+        {plan.sample.map((name) => (
+          <li key={name}>{name}</li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+function OfRows({ plan, view }: { plan: RowsPlan; view: View }) {
   const columns = view.columns
     .filter((column) => plan.sample.some((row) => lookUp(row, column.name) !== undefined))
     .slice(0, 5);

@@ -23,6 +23,7 @@ import { type TreeNode, useChildren, useLineage, useTop } from "./useTree";
 import "./tree.css";
 
 const NARROW_PX = 760;
+const INDENT_PX = 14;
 
 export function TreePane({ view, conditions, change }: Pick<Given, "view" | "conditions" | "change">) {
   const name = `tree.${view.name}`;
@@ -92,11 +93,11 @@ function Tree({ view, title, chosen, onChoose }: TreeProps) {
   const element = useRef<HTMLDivElement>(null);
 
   // What is chosen, or where somebody begins, can be seen: all that is above it is open.
-  const above = chosen === undefined ? (top.data?.lineage ?? []) : lineage.slice(0, -1);
+  const way = chosen === undefined ? (top.data?.lineage ?? []) : lineage.slice(0, -1);
   // biome-ignore lint/correctness/useExhaustiveDependencies: opens what is above once it is known, and closes nothing.
   useEffect(() => {
-    setOpen((before) => new Set([...before, ...above]));
-  }, [above.join("\n")]);
+    setOpen((before) => new Set([...before, ...way]));
+  }, [way.join("\n")]);
 
   if (top.isError) {
     return <Fault error={top.error} what={title} onRetry={() => void top.refetch()} />;
@@ -126,8 +127,7 @@ function Tree({ view, title, chosen, onChoose }: TreeProps) {
       Home: () => all[0]?.focus(),
       End: () => all.at(-1)?.focus(),
       ArrowRight: () => (isOpen ? all[index + 1]?.focus() : item.ariaExpanded && toggle(id, true)),
-      ArrowLeft: () =>
-        isOpen ? toggle(id, false) : item.parentElement?.closest<HTMLElement>("[role=treeitem]")?.focus(),
+      ArrowLeft: () => (isOpen ? toggle(id, false) : above(all, index)?.focus()),
       Enter: () => item.click(),
       " ": () => item.click(),
     };
@@ -157,6 +157,12 @@ function Tree({ view, title, chosen, onChoose }: TreeProps) {
   );
 }
 
+/** Return the item that one lies in: the nearest before it that is nearer to the top. */
+function above(items: HTMLElement[], index: number): HTMLElement | undefined {
+  const level = Number(items[index]?.ariaLevel);
+  return items.slice(0, index).findLast((each) => Number(each.ariaLevel) < level);
+}
+
 type ItemProps = {
   view: View;
   node: TreeNode;
@@ -177,28 +183,27 @@ function Item(props: ItemProps) {
   const element = useRef<HTMLDivElement>(null);
   useEffect(() => {
     if (isChosen) {
-      element.current?.firstElementChild?.scrollIntoView({ block: "nearest" });
+      element.current?.scrollIntoView({ block: "nearest" });
     }
   }, [isChosen]);
   return (
-    <div
-      ref={element}
-      role="treeitem"
-      data-node={node.id}
-      aria-level={level}
-      aria-posinset={place.at}
-      aria-setsize={place.of}
-      aria-selected={isChosen}
-      aria-expanded={node.isLeaf ? undefined : isOpen}
-      aria-label={node.name}
-      tabIndex={node.id === reached ? 0 : -1}
-      onFocus={(event) => event.target === event.currentTarget && onFocus(node.id)}
-      onClick={(event) => {
-        event.stopPropagation();
-        onChoose(node.id);
-      }}
-    >
-      <div className="tree-row" style={{ paddingLeft: `${(level - 1) * 14 + 4}px` }} title={node.id}>
+    <>
+      <div
+        ref={element}
+        role="treeitem"
+        data-node={node.id}
+        className="tree-row"
+        style={{ paddingLeft: `${(level - 1) * INDENT_PX + 4}px` }}
+        title={node.id}
+        aria-level={level}
+        aria-posinset={place.at}
+        aria-setsize={place.of}
+        aria-selected={isChosen}
+        aria-expanded={node.isLeaf ? undefined : isOpen}
+        tabIndex={node.id === reached ? 0 : -1}
+        onFocus={() => onFocus(node.id)}
+        onClick={() => onChoose(node.id)}
+      >
         <span
           className="twist"
           aria-hidden
@@ -215,7 +220,7 @@ function Item(props: ItemProps) {
         <span className="tree-name">{node.name}</span>
       </div>
       {isOpen && <Children {...props} />}
-    </div>
+    </>
   );
 }
 
@@ -224,21 +229,21 @@ function Children(props: ItemProps) {
   const found = useChildren(view, node.id, true);
   const nodes = found.data?.pages.flatMap((branch) => branch.nodes) ?? [];
   const of = found.hasNextPage ? -1 : nodes.length;
-  const indent = { paddingLeft: `${level * 14 + 22}px` };
+  const style = { paddingLeft: `${level * INDENT_PX + 22}px` };
   return (
-    <div role="group">
+    <>
       {nodes.map((child, index) => (
         <Item key={child.id} {...props} node={child} level={level + 1} place={{ at: index + 1, of }} />
       ))}
       {found.isError && (
-        <div className="tree-note" style={indent} role="none">
+        <p className="tree-note" style={style} role="none">
           {found.error instanceof Error ? found.error.message : "It could not be loaded."}
-        </div>
+        </p>
       )}
       {found.isFetching && (
-        <div className="tree-note" style={indent} role="none">
+        <p className="tree-note" style={style} role="none">
           Loading…
-        </div>
+        </p>
       )}
       {found.hasNextPage && !found.isFetching && (
         <div
@@ -246,17 +251,13 @@ function Children(props: ItemProps) {
           role="treeitem"
           aria-level={level + 1}
           aria-selected={false}
-          data-node=""
           tabIndex={-1}
-          style={indent}
-          onClick={(event) => {
-            event.stopPropagation();
-            void found.fetchNextPage();
-          }}
+          style={style}
+          onClick={() => void found.fetchNextPage()}
         >
           Show more
         </div>
       )}
-    </div>
+    </>
   );
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { readSearch, readState, writeSearch, writeState } from "./address";
-import { parse, specs } from "./filters";
+import { parse, parseQuery, specs } from "./filters";
 
 const now = new Date("2026-03-10T12:00:00Z");
 
@@ -51,5 +51,16 @@ describe("the address of a list", () => {
 
   it("survives percent signs that encode nothing", () => {
     expect(readState(readSearch("?f=JobName:eq:50%25")).conditions?.[0]?.values[0]?.text).toBe("50%");
+  });
+
+  it("keeps queries for files", () => {
+    const text = 'under "/vo/a,b" depth 0: Run between 1 and 2 and Note exists and Size >= 5';
+    const conditions = parseQuery(text, "Directory");
+    const address = writeSearch(writeState({ conditions }));
+    expect(address).toContain(
+      "f=Directory:under:/vo/a%252Cb,0&f=Run:between:1,2&f=Note:exists:&f=Size:gte:5",
+    );
+    expect(specs(readState(readSearch(address)).conditions ?? [], now)).toEqual(specs(conditions, now));
+    expect(readState(readSearch("?f=Run:between:1&f=Directory:under:")).conditions).toEqual([]);
   });
 });

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { type Condition, FilterFault, parse, render, specs } from "./filters";
+import { type Condition, FilterFault, parse, parseQuery, render, specs } from "./filters";
 import cases from "./filters.cases.json";
+import { wanted } from "./listing";
+import queries from "./queries.cases.json";
 
 const now = new Date(cases.now);
 
@@ -29,5 +31,33 @@ describe("the filter language", () => {
       { parameter: "Site", operator: "eq", values: [{ text: "a b", quoted: false }] },
     ];
     expect(render(conditions)).toBe('Site = "a b"');
+  });
+});
+
+describe("queries for files", () => {
+  it.each(queries.meanings)("means of $text what the command line does", ({ text, query }) => {
+    const { $search, $under, $depth } = wanted(specs(parseQuery(text, "Directory"), now));
+    expect({ under: $under, depth: $depth, where: $search }).toEqual({
+      under: undefined,
+      depth: undefined,
+      ...query,
+    });
+  });
+
+  it.each(queries.meanings)("are read back from what is written of $text", ({ text }) => {
+    const conditions = parseQuery(text, "Directory");
+    expect(parseQuery(render(conditions), "Directory")).toEqual(conditions);
+  });
+
+  it.each(queries.refused)("are refused where $text is wrong", ({ text, expected }) => {
+    expect(() => parseQuery(text, "Directory")).toThrow(expected);
+  });
+
+  it.each(["/vo/a:", "/vo/a b", "/vo/it's", "/vo/depth", "/vo/\\n", "/vo/a,b"])("may be below %s", (path) => {
+    const conditions: Condition[] = [
+      { parameter: "Directory", operator: "under", values: [{ text: path, quoted: true }] },
+    ];
+    const [read] = parseQuery(render(conditions), "Directory");
+    expect(read?.values[0]?.text).toBe(path);
   });
 });

@@ -1,16 +1,22 @@
 import { describe, expect, it } from "vitest";
-import { parse } from "./filters";
+import { parse, parseQuery, specs } from "./filters";
 import {
   asCommand,
   asCurl,
   askedColumns,
+  atNode,
+  beginsAtHome,
   columnsOf,
   conditionsOf,
   declared,
+  eachOf,
   keyOf,
+  nodeOf,
   partsOf,
+  valuesOf,
 } from "./listing";
 import type { Me } from "./session";
+import { fill } from "./templates";
 import { sampleCall, sampleColumn, sampleView } from "./views.sample";
 
 const view = sampleView("jobs", {
@@ -79,5 +85,75 @@ describe("what a list asks for", () => {
     );
     expect(curl).toContain("curl -sS -X POST 'https://x/api/jobs/search'");
     expect(curl).toContain(`"value":"it'\\''s"`);
+  });
+});
+
+describe("a list with a tree", () => {
+  const files = sampleView("files", {
+    id_column: "FileID",
+    tree: sampleCall("GET", "/api/files/tree"),
+    tree_column: "Directory",
+    columns: [
+      sampleColumn("FileID", { type: "int" }),
+      sampleColumn("LFN"),
+      sampleColumn("Directory"),
+      sampleColumn("InputOf", { shown: false }),
+    ],
+    default_columns: ["LFN", "InputOf"],
+    default_filter: [{ parameter: "Directory", operator: "under", value: "{$home}" }],
+    actions: [
+      {
+        name: "delete",
+        title: "Delete",
+        call: sampleCall("POST", "/api/files/delete", { lfns: "{$each.LFN}" }),
+        needs: [],
+        bulk: "ids",
+        destructive: true,
+        when: [],
+        view: false,
+        opens: false,
+        help: "",
+      },
+    ],
+  });
+  const query = (text: string) => parseQuery(text, "Directory");
+
+  it("begins where the tree says, or at the top", () => {
+    expect(beginsAtHome(files)).toBe(true);
+    expect(conditionsOf(files, {}, me, false, "/vo/user/a/alice")).toEqual(query("under /vo/user/a/alice"));
+    expect(conditionsOf(files, {}, me)).toEqual([]);
+    expect(conditionsOf(files, {}, me, true, "/vo")).toEqual([]);
+  });
+
+  it("is narrowed down to one node at a time", () => {
+    const before = query("under /vo/a: Size > 5");
+    expect(nodeOf(before)).toEqual({ node: "/vo/a" });
+    const after = atNode(files, before, { node: "/vo/b", depth: 0 });
+    expect(after).toEqual(query("under /vo/b depth 0: Size > 5"));
+    expect(nodeOf(after)).toEqual({ node: "/vo/b", depth: 0 });
+    expect(atNode(files, after)).toEqual(query("Size > 5"));
+  });
+
+  it("sends the node beside the conditions", () => {
+    const search = specs(query("under /vo/b depth 0: Size > 5"), new Date());
+    const body = { under: "{$under}", depth: "{$depth}", where: "{$search}" };
+    expect(fill(body, valuesOf({ search, sort: [], columns: [] }, me))).toEqual({
+      under: "/vo/b",
+      depth: 0,
+      where: [{ parameter: "Size", operator: "gt", value: "5" }],
+    });
+    expect(fill(body, valuesOf({ search: [], sort: [], columns: [] }, me))).toEqual({ where: [] });
+  });
+
+  it("asks for what its actions take from each row, and never for what is only searched by", () => {
+    expect(columnsOf(files, {}).map(({ name }) => name)).toEqual(["LFN"]);
+    expect(askedColumns(files, [])).toEqual(["FileID", "LFN"]);
+    const rows = [
+      { FileID: 1, LFN: "/vo/a" },
+      { FileID: 2, LFN: "/vo/b" },
+    ];
+    expect(fill({ lfns: "{$each.LFN}" }, { $each: eachOf(files, rows) })).toEqual({
+      lfns: ["/vo/a", "/vo/b"],
+    });
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parse, specs } from "./filters";
+import { parse, parseQuery, specs } from "./filters";
 import { counted, matching, sorted } from "./local";
 
 const rows = [
@@ -41,5 +41,17 @@ describe("rows that are here already", () => {
       { Status: "Active", count: 2 },
       { Status: "Banned", count: 1 },
     ]);
+  });
+
+  it.each([
+    ["Jobs between 2 and 9", ["LCG.PIC.es"]],
+    ["Jobs >= 2 and Jobs <= 10", ["LCG.CERN.ch", "LCG.PIC.es"]],
+    ["Since exists", ["LCG.CERN.ch", "LCG.PIC.es"]],
+    ["Jobs missing", ["DIRAC.50%.x"]],
+    ["Use.files > 5", ["LCG.PIC.es", "DIRAC.50%.x"]],
+  ])("takes the operators of queries for files: %s", (text, wanted) => {
+    const deep = rows.map((row, index) => ({ ...row, Use: { files: index * 7 } }));
+    const search = specs(parseQuery(text, "Name"), new Date());
+    expect(matching(deep, search).map((row) => String(row.Name))).toEqual(wanted);
   });
 });
