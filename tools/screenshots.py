@@ -5,6 +5,7 @@ Starts an installation of its own with some jobs in it, and writes docs/images/*
 
 import base64
 import contextlib
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -18,11 +19,12 @@ from tests.browser.conftest import ARGUMENTS, CHROMIUM, fill_the_forms  # noqa: 
 from tools import web  # noqa: E402
 
 from weyl.demo.installation import SITE, InstallationFiles  # noqa: E402
-from weyl.demo.main_job import User  # noqa: E402
+from weyl.demo.main_job import MANAGER, User, declare_fields  # noqa: E402
 from weyl.demo.processes import ComponentFailed  # noqa: E402
 from weyl.demo.stack import Stack, remove_directory  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
+HOME = "/hep/user/a/alice"
 BYTES_MAX = 100_000
 PICTURES = {
     "home": "/",
@@ -33,7 +35,13 @@ PICTURES = {
     "sites": f"/sites/{SITE}",
     "pilots": "/pilots?f=",
     "configuration": "/config",
+    "workflow": "/submit",
+    "workflow-job": "/jobs/{workflow}?tab=workflow",
+    "files": "/files?f=Directory:under:" + HOME + "&cols=LFN,Size,Process,Events,CreationTime",
+    "storage-elements": "/storage-elements",
 }
+CWL = ROOT / "examples" / "cwl"
+WORKFLOW = ("workflow.cwl", "count.cwl")
 JDL = """[
   JobName = "simulation %n"; JobGroup = "spring"; Executable = "{executable}"; Arguments = "%n";
   Parameters = {jobs}; StdOutput = "out.txt"; OutputSandbox = {{"out.txt"}}; {more}
@@ -48,8 +56,10 @@ def main() -> int:
     directory.chmod(0o755)
     try:
         with Stack(InstallationFiles(directory), say=print) as stack:
-            job = _work(User(stack))
-            return _draw(stack, job)
+            user = User(stack)
+            shown = {"job": _work(user), "workflow": _work_in_cwl(user)}
+            _store_files(stack, user)
+            return _draw(stack, shown, directory)
     finally:
         remove_directory(directory)
 
@@ -65,23 +75,54 @@ def _work(user: User) -> int:
     return done[-1]
 
 
-def _draw(stack: Stack, job: int) -> int:
+def _work_in_cwl(user: User) -> int:
+    """Have a workflow run; returns its job."""
+    told = user.run("jobs", "submit", str(CWL / "workflow.cwl"), str(CWL / "workflow.yml"), "-q")
+    job = int(told.split()[0])
+    user.run("jobs", "wait", str(job))
+    return job
+
+
+def _store_files(stack: Stack, user: User) -> None:
+    """Put some files with metadata on storage."""
+    declare_fields(User(stack, MANAGER, group="production"))
+    for number in range(1, 7):
+        file = user.directory / f"events-{number}.root"
+        file.write_bytes(bytes(1_000 * number))
+        values = ("--meta", "Process=Zmumu", "--meta", f"Events={number * 500}")
+        user.run("data", "put", str(file), f"{HOME}/zmumu/run-{number % 2 + 1}/", *values)
+
+
+def _draw(stack: Stack, shown: dict[str, int], directory: Path) -> int:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         context = browser.new_context(base_url=stack.url, viewport={"width": 1200, "height": 720})
         page = context.new_page()
         page.goto("/")
         fill_the_forms(page, "alice", "user")
-        sizes = {name: _picture(page, name, path.format(job=job)) for name, path in PICTURES.items()}
+        sizes = {name: _picture(page, name, path.format(**shown), directory) for name, path in PICTURES.items()}
         browser.close()
     for name, size in sizes.items():
         print(f"docs/images/{name}.webp  {size / 1000:.0f} kB")
     return int(max(sizes.values()) > BYTES_MAX)
 
 
-def _picture(page: Page, name: str, path: str) -> int:
+def _choose_workflow(page: Page, directory: Path) -> None:
+    """Choose a workflow of two files on the page for new jobs."""
+    folder = directory / "chosen"
+    folder.mkdir()
+    for name in WORKFLOW:
+        shutil.copy(CWL / name, folder)
+    page.get_by_text("CWL", exact=True).click()
+    page.locator("[data-chooses='Choose a folder for the workflow']").set_input_files(folder)
+    page.get_by_role("heading", name="Steps").wait_for()
+
+
+def _picture(page: Page, name: str, path: str, directory: Path) -> int:
     page.goto(path)
     page.locator("#main h1").first.wait_for()
+    if name == "workflow":
+        _choose_workflow(page, directory)
     page.locator(".waiting, .skeleton").first.wait_for(state="detached")
     page.wait_for_timeout(1_000)  # what is drawn by itself, such as charts, ends its movement
     told = page.context.new_cdp_session(page).send("Page.captureScreenshot", {"format": "webp", "quality": 70})

@@ -78,7 +78,7 @@ VIEWS = (
             Tab(name="bans", title="Bans", kind="table", view="ses", filter=_here("name")),
             Tab(name="files", title="Files", kind="table", view="files", filter=_here("SE")),
         ),
-        cli="weyl ses list",
+        cli="weyl data elements",
         doc="Where files are stored: what may be done there, what is free, and what your VO uses.",
     ),
 )
