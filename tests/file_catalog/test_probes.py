@@ -70,15 +70,17 @@ def planned(*groups: tuple[Term, ...], sizes: dict[Term, int | None], tree: int 
 
 def test_the_smallest_source_drives() -> None:
     found = planned((ONE, OTHER), sizes={ONE: 500, OTHER: 20})
-    assert found == Plan(Driver.IDS, Order.FILE_ID, (OTHER,))
-    assert planned((ONE,), sizes={ONE: 500}, asked=Order.PATH) == Plan(Driver.SORTED, Order.PATH, (ONE,))
+    assert found == Plan(Driver.IDS, Order.FILE_ID, (OTHER,), filters=(ONE,), met=frozenset({ONE, OTHER}))
+    assert planned((ONE,), sizes={ONE: 500}, asked=Order.PATH) == Plan(
+        Driver.SORTED, Order.PATH, (ONE,), met=frozenset({ONE})
+    )
     assert planned((ONE,), sizes={ONE: 500}, tree=10).driver is Driver.TREE
     assert planned((ONE,), sizes={ONE: 500}, tree=10, asked=Order.FILE_ID).driver is Driver.IDS
 
 
 def test_where_all_are_large_an_index_or_the_tree_is_walked() -> None:
     large = {ONE: None, MANY: None}
-    assert planned((MANY, ONE), sizes=large) == Plan(Driver.IDS, Order.FILE_ID, (ONE,))
+    assert planned((MANY, ONE), sizes=large) == Plan(Driver.IDS, Order.FILE_ID, (ONE,), met=frozenset({ONE}))
     assert planned((ONE,), sizes=large, is_narrow=True) == Plan(Driver.TREE, Order.PATH)
     assert planned((ONE,), sizes=large, asked=Order.PATH) == Plan(Driver.TREE, Order.PATH)
     assert planned((MANY,), sizes=large) == Plan(Driver.TREE, Order.PATH)

@@ -48,6 +48,11 @@ class Tree:
     depth: int | None = None
 
     @property
+    def is_part(self) -> bool:
+        """Whether it is less than all that lies below a root."""
+        return self.top is not None and self.top not in self.roots
+
+    @property
     def start(self) -> str:
         """The first path that may be meant."""
         return self.top if self.top is not None else min(self.roots)
@@ -68,12 +73,15 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a search runs; its files are those of any of `sources`."""
+    """How a search runs; its files are those of any of `sources` that are among those of all `filters`."""
 
     driver: Driver
     order: Order
     sources: tuple[Term, ...] = ()
     is_descending: bool = False
+    filters: tuple[Term, ...] = ()
+    met: frozenset[Term] = frozenset()
+    """Terms that all of these files meet: nobody needs to look again."""
 
 
 def keys_of(order: Order, *, is_descending: bool = False) -> list[SortSpec]:
@@ -160,14 +168,16 @@ def plan(
         if _tree_is_smaller(found, small.size, asked):
             return Plan(Driver.TREE, Order.PATH)
         driver = Driver.SORTED if asked is Order.PATH else Driver.IDS
-        return Plan(driver, asked or Order.FILE_ID, small.terms, is_descending)
+        filters = tuple(term for term in groups[0] if found.sizes.get(term) is not None and term not in small.terms)
+        return Plan(driver, asked or Order.FILE_ID, small.terms, is_descending, filters, _met(small, groups, filters))
     if asked is not Order.PATH and (asked is Order.FILE_ID or not is_narrow):
         walkable = next((choice for choice in choices if all(is_walkable(term.check) for term in choice.terms)), None)
         if walkable is None:
             singles = [(term,) for term in groups[0] if is_walkable(term.check)]
             walkable = _Choice(singles[0], None) if singles else None
         if walkable is not None:
-            return Plan(Driver.IDS, Order.FILE_ID, walkable.terms, is_descending)
+            met = _met(walkable, groups, ())
+            return Plan(Driver.IDS, Order.FILE_ID, walkable.terms, is_descending, (), met)
         if asked is Order.FILE_ID:
             return Plan(Driver.ALL, Order.FILE_ID, (), is_descending)
     return Plan(Driver.TREE, Order.PATH, (), is_descending)
@@ -177,6 +187,12 @@ def plan(
 class _Choice:
     terms: tuple[Term, ...]
     size: int | None
+
+
+def _met(choice: _Choice, groups: Sequence[Sequence[Term]], filters: Sequence[Term]) -> frozenset[Term]:
+    """Return the terms that an index has answered for good; names are looked at again: files may have moved."""
+    alone = choice.terms if len(choice.terms) == 1 and choice.terms[0] in groups[0] else ()
+    return frozenset(term for term in (*alone, *filters) if term.parameter != "LFN")
 
 
 def _smallest(terms: Sequence[Term], found: Found) -> _Choice:

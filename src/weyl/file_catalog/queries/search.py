@@ -1,6 +1,6 @@
 """SQL of searches for files: a bounded slice of what may match, in the order of ids or of names."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from weyl.file_catalog.names import path_hash
 from weyl.file_catalog.permits import Member
 from weyl.file_catalog.probes import Driver, Order, Plan, Tree
 from weyl.file_catalog.queries import terms as sql
-from weyl.file_catalog.tables import directories, file_usage, file_vos, files, identities, metadata_sets
+from weyl.file_catalog.tables import directories, file_vos, files, identities, metadata_sets
 from weyl.kit.db import Tx
 from weyl.kit.search_sql import search_errors
 from weyl.kit.sql import WireRow, fetch
@@ -104,12 +104,16 @@ def of_directories(selection: Selection, c: sql.Columns) -> list[sql.Clause]:
     return clauses
 
 
-def of_files(selection: Selection, c: sql.Columns) -> list[sql.Clause]:
-    """Return what is decided file by file."""
+def of_files(selection: Selection, c: sql.Columns, known: Collection[Term] = ()) -> list[sql.Clause]:
+    """Return what is decided file by file, but for terms that are known to be met."""
     terms, matches = selection.terms, selection.matches
     clauses = [c.status.in_([sql.GOOD, sql.TRASH]) if _names_status(terms) else c.status == sql.GOOD]
     clauses += _may_read(selection, c) if selection.rule == "posix" else []
-    clauses += [sql.holds(term, c, matches) for term in terms.where if term.is_of_files or matches.get(term) is None]
+    clauses += [
+        sql.holds(term, c, matches)
+        for term in terms.where
+        if term not in known and (term.is_of_files or matches.get(term) is None)
+    ]
     if terms.alternatives:
         each = [sa.and_(sa.true(), *(sql.holds(term, c, matches) for term in one)) for one in terms.alternatives]
         clauses.append(sa.or_(*each))
@@ -155,25 +159,28 @@ async def select_matches(tx: Tx, member: Member, terms: Sequence[Term]) -> dict[
 async def probe(
     tx: Tx, tree: Tree, terms: Sequence[Term], sets: Sequence[int] | None
 ) -> tuple[dict[Term, int | None], int | None, bool]:
-    """Count the files that an index finds for terms, up to a bound, and those of the tree.
+    """Count the files that an index finds for terms, and those of a tree that is not a whole root, up to a bound.
 
     Tells also whether few directories have one of some sets, if any are given.
     """
     counts = [_bounded(sql.source(term, is_probed=True)) for term in terms]
-    top = sa.select(directories.c.dir_id).where(
-        directories.c.path_hash == path_hash(tree.start), directories.c.path == tree.start
-    )
-    usage = sa.select(file_usage.c.files).where(
-        file_usage.c.dir_id == top.scalar_subquery(), file_usage.c.se_id == sa.literal(0, sa.BigInteger)
-    )
+    counts.append(_bounded(_files_below(tree)) if tree.is_part else sa.literal(probes.PROBE_MAX + 1))
     having = sa.select(directories.c.dir_id).where(
         directories.c.metadata_set_id == sa.bindparam(None, list(sets or ()), type_=ARRAY(sa.BigInteger)).any_()
     )
     having = having.order_by(directories.c.metadata_set_id)
     async with search_errors():
-        [row] = await fetch(tx, sa.select(*counts, usage.scalar_subquery(), _bounded(having)))
-    sizes = {term: None if size > probes.PROBE_MAX else size for term, size in zip(terms, row, strict=False)}
-    return sizes, row[len(terms)], sets is not None and row[len(terms) + 1] <= probes.PROBE_MAX
+        [row] = await fetch(tx, sa.select(*counts, _bounded(having)))
+    *sizes, below, few = (None if count > probes.PROBE_MAX else count for count in row)
+    return dict(zip(terms, sizes, strict=True)), below, sets is not None and few is not None
+
+
+def _files_below(tree: Tree) -> sa.Select[Any]:
+    """Return the files at or below a directory, of the index of their names alone."""
+    path = directories.c.path
+    d = sa.select(directories.c.dir_id).where(path >= tree.start, path < tree.end, *_in_tree(tree, path)).subquery("d")
+    f = sa.select(files.c.name).where(files.c.dir_id == d.c.dir_id, files.c.status == sql.GOOD).offset(0).lateral("f")
+    return sa.select(f.c.name).select_from(d.join(f, sa.true()))
 
 
 def _bounded(statement: sa.Select[Any]) -> sa.ColumnElement[int]:
@@ -192,6 +199,11 @@ class Cut:
     """Where few directories have one of these sets, only they are looked at."""
 
 
+def _early(selection: Selection, plan: Plan) -> list[Term]:
+    """Return the terms that the id of a file is enough for: the others need its row, and that of its directory."""
+    return [term for term in selection.terms.where if term not in plan.met and sql.needs_id_only(term)]
+
+
 def _candidates_by_id(selection: Selection, plan: Plan, cut: Cut) -> tuple[sa.CTE, sa.CTE]:
     """Return what is looked at, as ids, and their files with the directories."""
     if plan.sources:
@@ -202,6 +214,7 @@ def _candidates_by_id(selection: Selection, plan: Plan, cut: Cut) -> tuple[sa.CT
         found = _ids(sa.select(files.c.file_id), plan, cut).subquery()
     column = found.c.file_id
     looked = sa.select(column).order_by(column.desc() if plan.is_descending else column).limit(cut.size).cte("looked")
+    early = [sql.holds(term, looked.c, selection.matches) for term in _early(selection, plan)]
     # Fenced: whatever is known of the tables, each row is found by its key.
     f = (
         sa.select(*file_columns(files), files.c.dir_id)
@@ -211,12 +224,13 @@ def _candidates_by_id(selection: Selection, plan: Plan, cut: Cut) -> tuple[sa.CT
     )
     d = sa.select(*directory_columns(directories)).where(directories.c.dir_id == f.c.dir_id).offset(0).lateral("d")
     joined = looked.join(f, sa.true()).join(d, sa.true())
-    rows = sa.select(*(column for column in f.c if column.name != "dir_id"), d).select_from(joined).cte("c")
-    return looked, rows
+    rows = sa.select(*(column for column in f.c if column.name != "dir_id"), d).select_from(joined)
+    return looked, rows.where(*early).cte("c")
 
 
 def _ids(source: sa.Select[tuple[int]], plan: Plan, cut: Cut) -> sa.Select[tuple[int]]:
     [column] = source.selected_columns
+    source = source.where(*(column.in_(sql.source(term)) for term in plan.filters))
     if cut.after is not None and plan.driver is not Driver.SORTED:
         place = sa.literal(cut.after[0], sa.BigInteger)
         source = source.where(column < place if plan.is_descending else column > place)
@@ -226,7 +240,8 @@ def _ids(source: sa.Select[tuple[int]], plan: Plan, cut: Cut) -> sa.Select[tuple
 
 def _slice_by_id(selection: Selection, plan: Plan, cut: Cut, shown: Sequence[Shown]) -> sa.Select[Any]:
     looked, c = _candidates_by_id(selection, plan, cut)
-    clauses = [*of_directories(selection, c.c), *of_files(selection, c.c)]
+    known = {*plan.met, *_early(selection, plan)}
+    clauses = [*of_directories(selection, c.c), *of_files(selection, c.c, known)]
     if plan.order is Order.PATH:
         keys: list[sa.ColumnElement[Any]] = [c.c.path, c.c.name]
         if cut.after is not None:
@@ -249,7 +264,7 @@ def _slice_of_tree(selection: Selection, plan: Plan, cut: Cut, shown: Sequence[S
     status = [] if _names_status(selection.terms) else [files.c.status == sql.GOOD]
     inner = (
         sa.select(*file_columns(files))
-        .where(files.c.dir_id == d.c.dir_id, files.c.name > begin, *status)
+        .where(files.c.dir_id == d.c.dir_id, files.c.name > begin, *status, *_of_names(selection.terms))
         .order_by(files.c.name)
         .limit(cut.size)
         .lateral("f")
@@ -268,6 +283,13 @@ def _slice_of_tree(selection: Selection, plan: Plan, cut: Cut, shown: Sequence[S
     one = sa.select(sa.literal(1)).subquery()
     bounds = bounds.select_from(one.outerjoin(last, sa.true()))
     return _answer(c, of_files(selection, c.c), [c.c.path, c.c.name], bounds.subquery("bounds"), (plan, cut, shown))
+
+
+def _of_names(terms: Terms) -> list[sql.Clause]:
+    """Return the conditions on names that narrow the index of a directory's names."""
+    shapes = (Shape.AMONG, Shape.LIKE)
+    named = [term for term in terms.where if term.parameter == "Name" and term.check.shape in shapes]
+    return [sql.clause(term.check, files.c.name) for term in named if not term.check.is_negated]
 
 
 def _directories(selection: Selection, at_path: str, cut: Cut) -> sa.Select[Any]:

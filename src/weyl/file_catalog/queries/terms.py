@@ -220,6 +220,11 @@ def holds(term: Term, c: Columns, matches: Mapping[Term, Sequence[int] | None]) 
     return clause(term.check, BUILT_IN_VALUES[term.parameter](c))
 
 
+def needs_id_only(term: Term) -> bool:
+    """Tell whether the id of a file is enough to look a term up."""
+    return not term.is_of_sets if term.field is not None else term.parameter in ("FileID", "SE", "Ancestor")
+
+
 def set_clause(term: Term, set_id: Element, sets: Sequence[int]) -> Clause:
     """Return that a directory has one of the sets that meet a term, or none where nothing is asked for."""
     known = set_id == sa.bindparam(None, list(sets), type_=ARRAY(sa.BigInteger)).any_()

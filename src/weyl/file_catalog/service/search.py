@@ -170,8 +170,8 @@ async def _prepared(
     found, is_few = probes.Found({}), False
     if driving or required is not None:
         sizes, tree_files, is_few = await queries.probe(tx, tree, driving, required)
-        found = probes.Found(sizes, tree_files if tree.top is not None else None)
-    is_narrow = is_few or (tree.top is not None and tree.top not in tree.roots)
+        found = probes.Found(sizes, tree_files)
+    is_narrow = is_few or tree.is_part
     plan = probes.plan(groups, found, asked=asked[0], is_narrow=is_narrow, is_descending=asked[1])
     return _Prepared(selection, plan, required if is_few else None)
 
