@@ -12,6 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 from sqlalchemy import text
+from tests.app import file_cases
 from tests.infra.app import Application
 from tests.infra.routes import operations
 from tests.matcher.conftest import OFFER
@@ -37,6 +38,8 @@ class World:
     job_id: int
     pfn: str
     operation_id: str = "01890a5d-ac96-774b-bcce-b302099a8058"
+    lfn: str = file_cases.LFN
+    file_id: int = file_cases.FILE_ID
 
     async def digest(self) -> dict[str, str | None]:
         """Return a digest of every table, so that any change shows."""
@@ -100,6 +103,8 @@ OPEN = {
     "GET /.well-known/jwks.json",
     "GET /.well-known/dirac-metadata",
     "GET /.well-known/security.txt",
+    "GET /api/storage/issuer/{vo}/.well-known/openid-configuration",
+    "GET /api/storage/issuer/{vo}/jwks.json",
     "POST /api/pilots/token",
     "POST /api/pilots/token/refresh",
 }
@@ -248,6 +253,25 @@ CASES = {
     "GET /api/events": Case({400}, query=lambda _: {"topic": "nothing"}),
 }
 
+
+def _of_files(operation: str, statuses: set[int]) -> Case:
+    """Return a case about alice's file."""
+    return Case(
+        statuses,
+        path=lambda world: {
+            "job_id": world.job_id,
+            "file_id": world.file_id,
+            "upload_id": 1,
+            "name": "Run",
+            "se": "DISK-A",
+        },
+        body=lambda world: file_cases.bodies(world.lfn)[operation][1],
+        query=lambda world: file_cases.query(operation, world.lfn),
+    )
+
+
+CASES |= {each: _of_files(each, statuses) for each, (statuses, _) in file_cases.bodies(file_cases.LFN).items()}
+
 OPERATIONS = operations(create_app(Settings()))
 
 
@@ -258,6 +282,7 @@ async def world(application: Application, db: Database) -> World:
     async with db.transaction() as tx:
         # An id that stands for nothing else in an answer.
         await tx.execute(text("SELECT setval(pg_get_serial_sequence('jobs', 'job_id'), 987654)"))
+        await tx.execute(text(file_cases.PLANT))
     announced = await client.post(
         "/api/jobs/sandbox",
         json={
@@ -323,7 +348,14 @@ async def test_the_other_vo_sees_nothing_and_changes_nothing(world: World, group
 
 
 async def test_what_does_not_exist_and_what_is_anothers_look_the_same(world: World) -> None:
-    missing = World(world.application, world.db, world.job_id + 1000, UNKNOWN_PFN)
+    missing = World(
+        world.application,
+        world.db,
+        world.job_id + 1000,
+        UNKNOWN_PFN,
+        lfn=file_cases.NOWHERE,
+        file_id=file_cases.NO_FILE_ID,
+    )
     differing = []
     for group in ("user", "admin"):
         headers = world.application.login("bob", vo="vob", group=group)
@@ -346,6 +378,8 @@ async def test_what_does_not_exist_and_what_is_anothers_look_the_same(world: Wor
 def _without_chance(text: str, asked: World) -> str:
     """What was asked for by name goes, and a token, which is never the same twice."""
     text = text.replace(asked.pfn, "PFN").replace(asked.operation_id, "OPERATION")
+    text = text.replace(asked.lfn, "LFN").replace(asked.lfn.rpartition("/")[0], "DIRECTORY")
+    text = text.replace(str(asked.file_id), "FILE")
     return re.sub(r'"plan_token":"[^"]*"', "", text)
 
 
