@@ -82,6 +82,10 @@ class UploadOver(Conflict):
     """An upload that has ended, or of a run of a job that is over: nothing more of it is taken."""
 
 
+class OtherRun(UploadOver):
+    """The upload is of another run of the job: it is left alone."""
+
+
 class UploadDiffers(Conflict):
     """The run of a job has an upload, of other files."""
 

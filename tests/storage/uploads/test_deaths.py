@@ -118,6 +118,8 @@ async def an_upload(world: World, uploads: Uploads, fate: Fate, *, dying: Kind) 
         return uploads if kind == dying else world.uploads
 
     opened = await open_upload(process("open"), world.config, ALICE, meant, now=utcnow())
+    # Tried there first, and given up: what lies there is swept.
+    await world.write(opened, contents, target=1)
     landed = await world.write(opened, contents)
     await _commit(world, process("commit"), opened.upload_id, landed, is_settled_by_task=dying == "settle")
     if dying == "settle":

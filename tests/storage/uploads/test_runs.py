@@ -56,6 +56,7 @@ async def test_a_run_that_was_given_up_registers_nothing_however_late_it_comes(w
     landed = await world.write(upload, {"out.root": CONTENT})
     with pytest.raises(UploadOver):
         await committed(world, upload, landed, who=JobRun(7, 2))
+    assert await world.states() == {upload.upload_id: "open"}, "a run has no say in the upload of another"
     world.jobs.over.add(7)
     with pytest.raises(UploadOver):
         await committed(world, upload, landed, who=JobRun(7, 1))

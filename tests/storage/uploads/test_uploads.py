@@ -367,3 +367,15 @@ async def test_a_client_is_offered_only_what_it_can_reach(world: World) -> None:
     other = world.lfn()
     without = await opened(world, order(wanted(other, CONTENT), ses=[DISK], protocols=["https"]))
     assert without.failed[other].code == "busy"
+
+
+async def test_a_storage_that_is_away_when_an_upload_is_opened_is_left_out_until_it_is_back(world: World) -> None:
+    lfn = world.lfn()
+    away = world.disk.rename(world.disk.with_name("away"))
+    upload = await opened(world, order(wanted(lfn, CONTENT)))
+    assert [target.se for target in upload.files[lfn].targets] == [BUCKET]
+    away.rename(world.disk)
+    again = await renew(world.uploads, world.config, ALICE, upload.upload_id, now=utcnow())
+    assert [target.se for target in again.files[lfn].targets] == [DISK, BUCKET]
+    done = await committed(world, again, await world.write(again, {lfn: CONTENT}))
+    assert done.state == "registered"

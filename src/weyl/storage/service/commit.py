@@ -18,7 +18,7 @@ from weyl.file_catalog.service.registration import register
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Tx
 from weyl.kit.task import Task
-from weyl.storage.errors import BadCommit, UploadOver
+from weyl.storage.errors import BadCommit, OtherRun, UploadOver
 from weyl.storage.models.uploads import Committed
 from weyl.storage.queries import intents as intent_queries
 from weyl.storage.queries import uploads as queries
@@ -61,6 +61,8 @@ async def commit(
         if upload.state in ENDED:
             return told(upload)
         return await _settled_within(uploads, config, upload, wait_s)
+    except OtherRun:
+        raise
     except UploadOver:
         await give_up(uploads, order.upload_id, "The run of the job is over", now=now)
         raise

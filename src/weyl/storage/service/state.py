@@ -10,7 +10,7 @@ from weyl.file_catalog.registrations import JobRun
 from weyl.kit.db import Database, Tx
 from weyl.kit.services import Key
 from weyl.storage.additions import JobUploads, RunUpload
-from weyl.storage.errors import UploadNotFound, UploadOver
+from weyl.storage.errors import OtherRun, UploadNotFound, UploadOver
 from weyl.storage.queries import intents as intent_queries
 from weyl.storage.queries import uploads as queries
 from weyl.storage.queries.uploads import Upload
@@ -59,7 +59,7 @@ def theirs(upload: Upload | None, who: Who) -> Upload:
     elif upload is not None and isinstance(who, JobRun) and upload.job_id == who.job_id:
         if upload.attempt == who.attempt:
             return upload
-        raise UploadOver(f"The upload {upload.upload_id} is of another run of the job {who.job_id}")
+        raise OtherRun(f"The upload {upload.upload_id} is of another run of the job {who.job_id}")
     raise UploadNotFound("There is no such upload of yours")
 
 
