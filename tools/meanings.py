@@ -14,6 +14,7 @@ JOB_HINTS = {
     "BannedSites": "Sites where it must not run.",
     "Tags": "Tags that a node must have, all of them.",
     "OutputSandbox": "Patterns of files that are kept with the standard output.",
+    "OutputPath": "Directory of `output_data` that says none: absolute, or below the home of the owner.",
     "RequirementsTemplate": "Requirements document that is laid over what the document's own requirements come to, or a"
     " list of 2 to 8 alternatives.",
 }

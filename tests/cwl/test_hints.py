@@ -12,6 +12,7 @@ from weyl.config.cwl import CWLOptions
 from weyl.cwl.additions import HintKind, hint_problems
 from weyl.cwl.hint_schema import hint_schema
 from weyl.cwl.hints import Hints, Written, effective, laid_over, overriding, read_hints
+from weyl.cwl.job_document import Said, bindings
 from weyl.cwl.models.hints import JOB, NAMESPACE, JobHint
 from weyl.cwl.problems import Problem
 
@@ -207,6 +208,14 @@ def test_layers_lie_over_each_other_in_their_order() -> None:
     assert values({"type": "Test"}, {}, options)["priority"] == (2, "Operations.voa.CWL.PerJobType.Test")
     assert values(None, {}, options)["priority"] == (9, "Operations.voa.CWL.PerJobType.User")
     assert values({"job_type": "Other"}, {}, options)["priority"] == (1, "Operations.voa.CWL.Defaults")
+
+
+def test_the_configuration_says_where_output_data_go_that_a_document_sends_nowhere() -> None:
+    document = hint({"output_data": [{"source": "a"}, {"source": "b", "output_path": "x"}]})
+    options = CWLOptions.model_validate({"PerJobType": {"User": {"OutputPath": "/voa/results"}}})
+    own = read_hints([document], {})
+    said = Said(effective(own, Hints(), options, vo="voa"), own, Hints(), {}, (), ("a", "b"))
+    assert [each["Path"] for each in bindings(said)] == ["/voa/results", "x"]
 
 
 def test_templates_are_merged_key_by_key() -> None:

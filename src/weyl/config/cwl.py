@@ -21,6 +21,8 @@ class JobHints(Section):
     banned_sites: list[str] | None = Field(default=None, max_length=1_000)
     tags: list[str] | None = Field(default=None, max_length=16)
     output_sandbox: list[str] | None = Field(default=None, max_length=100)
+    # The directory of output data whose binding names none: absolute, or below the home of the owner.
+    output_path: str | None = Field(default=None, min_length=1, max_length=1024)
     requirements_template: dict[str, Any] | list[dict[str, Any]] | None = None
 
 

@@ -81,7 +81,11 @@ def attributes(said: Said, limits: Limits) -> tuple[dict[str, Any], list[Problem
 def bindings(said: Said) -> list[dict[str, Any]]:
     """Return where the outputs go that are output data, as the description says it."""
     return [
-        {"Source": each["source"], "Path": each.get("output_path"), "SE": each.get("output_se") or []}
+        {
+            "Source": each["source"],
+            "Path": each.get("output_path") or said.get("output_path"),
+            "SE": each.get("output_se") or [],
+        }
         for each in said.get("output_data") or ()
     ]
 

@@ -20,12 +20,13 @@ from weyl.client.columns import (
 from weyl.client.command import Session, session_of
 from weyl.client.errors import UsageFault
 from weyl.client.results import Document, Result, Rows, Text
-from weyl.jobs.calls import lists, submission
+from weyl.jobs.calls import lists, results, submission
 from weyl.jobs.cli.selection import COLUMNS, conditions, find_most, job_ids
 from weyl.kit.plain_text import one_line
 from weyl.kit.search import SearchParams, SummaryParams
 
 STATUS_COLUMNS = ("JobID", "Status", "MinorStatus", "ApplicationStatus", "Site")
+FILE_COLUMNS = ("JobID", "Use", "LFN", "Size", "Status", "Attempt")
 HISTORY_COLUMNS = ("JobID", "StatusTime", "Status", "MinorStatus", "ApplicationStatus", "Source")
 
 JobArguments = Annotated[
@@ -94,17 +95,20 @@ def show(
     requirements: Annotated[
         bool, typer.Option("--requirements", help="Show what they need of a pilot, and what retries have changed.")
     ] = False,
+    files: Annotated[bool, typer.Option("--files", help="Show which files they read and have registered.")] = False,
 ) -> Result:
-    """Shows jobs with all their columns, or their history, parameters, description or requirements.
+    """Shows jobs with all their columns, or their history, parameters, description, requirements or files.
 
     Example: weyl jobs show 12 --history
     """
     session = session_of(context)
-    if history + params + jdl + requirements > 1:
+    if history + params + jdl + requirements + files > 1:
         raise UsageFault(
-            "--history, --params, --jdl and --requirements exclude each other.", hint="Choose one of them."
+            "--history, --params, --jdl, --requirements and --files exclude each other.", hint="Choose one of them."
         )
     wanted = job_ids(session, ids)
+    if files:
+        return Rows(_files(session, wanted), columns=FILE_COLUMNS, id_column="LFN", unit="files")
     if requirements:
         return Document(_requirements(session, wanted), id_column="JobID")
     if jdl:
@@ -128,6 +132,16 @@ def _parameters(session: Session, wanted: list[int]) -> Iterator[dict[str, Any]]
     for job_id in wanted:
         for name, value in session.client.send(lists.parameters(job_id)).items():
             yield {"JobID": job_id, "Name": name, "Value": value}
+
+
+def _files(session: Session, wanted: list[int]) -> Iterator[dict[str, Any]]:
+    for job_id in wanted:
+        found = session.client.send(results.get_files(job_id))
+        for read in found.inputs:
+            yield dict(zip(FILE_COLUMNS, (job_id, "read", read.lfn, read.size, None, None), strict=True))
+        for left in found.outputs:
+            values = (job_id, "left", left.lfn, left.size, left.status, left.attempt)
+            yield dict(zip(FILE_COLUMNS, values, strict=True))
 
 
 def _requirements(session: Session, wanted: list[int]) -> list[dict[str, Any]]:

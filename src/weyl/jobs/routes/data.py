@@ -21,7 +21,9 @@ router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 async def current_run(job_id: int, manager: CurrentManager) -> Managed:
     """Admit the payload and the pilot of a job, of whichever of its runs."""
     if manager.user.kind == "user":
-        raise NotTheRun("This is for the run of the job alone: its files are at /api/jobs/{job_id}/files")
+        raise NotTheRun(
+            f"This is for the run of the job alone: GET /api/jobs/{job_id}/files says which files these are"
+        )
     return await manager.admit([job_id])
 
 

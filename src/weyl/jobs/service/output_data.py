@@ -31,6 +31,7 @@ from weyl.jobs.service.run_uploads import WITH_OUTPUTS
 from weyl.jobs.states import WANTED
 from weyl.kit.db import Database, Tx
 from weyl.kit.services import Key
+from weyl.storage.errors import UploadNotFound
 from weyl.storage.models.uploads import CommitRequest, Committed, Opened
 from weyl.storage.queries.uploads import select_upload
 from weyl.storage.service.commit import CommitOrder, commit
@@ -142,10 +143,11 @@ class Outputs:
         self, permit: Managed, job_id: int, upload_id: int, landed: CommitRequest, *, config: Config, now: datetime
     ) -> Committed:
         """Commit the upload of a run; raises `RunIsOver` for one whose run is over, and it is abandoned."""
+        permit.all_exist()
         async with self.db.read() as tx:
             upload = await select_upload(tx, upload_id)
         if upload is None or upload.job_id != job_id or upload.attempt is None:
-            raise JobNotFound(job_id)
+            raise UploadNotFound(f"Job {job_id} has no upload {upload_id}")
         if permit.runs[job_id] != upload.pilot_stamp:
             raise RunIsOver(job_id)
         told = {name: Landed(each.se, each.etags) for name, each in landed.landed.items()}
