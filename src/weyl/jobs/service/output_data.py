@@ -1,5 +1,6 @@
 """Output data of a run: what it may leave, what that is called, and its upload, which is committed as a whole."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +19,7 @@ from weyl.descriptions.output_data import (
 )
 from weyl.descriptions.parametric import fill
 from weyl.file_catalog.checksums import Checksums
+from weyl.file_catalog.models.files import ANCESTORS_MAX
 from weyl.file_catalog.permits import Member
 from weyl.file_catalog.policy import member
 from weyl.file_catalog.registrations import JobRun
@@ -41,6 +43,10 @@ from weyl.storage.uploads import Landed, Wanted
 
 _READ = frozenset({"OutputData", "OutputMetadata", "OutputPath", "OutputSE", "Workflow"})
 _NOTHING = "registered"
+EDGES_MAX = 1_000_000
+"""Of ancestors that one upload says, of all its files together."""
+THREAD_FROM = 20_000
+"""So many comparisons of a file with an item take longer than to hand them to a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,8 @@ class Leaving:
     def wanted(self, files: Sequence[ProducedFile]) -> list[Wanted]:
         """Return what is to be registered; raises `BadOutputs` for files that the job was not to leave, or lacks.
 
-        A workflow may have put out nothing where its document says so.
+        A workflow may have put out nothing where its document says so. What the job has read is the ancestor of each
+        file, unless that is too much to say with each: the job itself tells it as well.
         """
         names: set[str] = set()
         for each in files:
@@ -72,9 +79,12 @@ class Leaving:
             names.add(each.name)
         if self.said.workflow is None and (item := missing(names, self.said.output_data)) is not None:
             raise BadOutputs(f"No file for the output data {item[:200]!r} of job {self.row.job_id}")
-        return [self._wanted(each) for each in files]
+        ancestors = self.row.lfns or []
+        if len(ancestors) > ANCESTORS_MAX or len(ancestors) * len(files) > EDGES_MAX:
+            ancestors = []
+        return [self._wanted(each, ancestors) for each in files]
 
-    def _wanted(self, file: ProducedFile) -> Wanted:
+    def _wanted(self, file: ProducedFile, ancestors: Sequence[str]) -> Wanted:
         if not is_lfn(file.name) and (fault := fault_of_name(file.name)) is not None:
             raise BadOutputs(f"{file.name[:200]!r} {fault}")
         lfn, ses = self._bound(file) if self.said.workflow else self._listed(file)
@@ -85,7 +95,6 @@ class Leaving:
         except ValueError as error:
             raise BadOutputs(f"{file.name[:200]!r}: {error}") from None
         metadata = {**self.said.output_metadata, **file.metadata}
-        ancestors = self.row.lfns or []
         return Wanted(file.name, lfn, file.size, checksums, metadata=metadata, ancestors=ancestors, ses=ses or None)
 
     def _listed(self, file: ProducedFile) -> tuple[str, Sequence[str]]:
@@ -125,7 +134,11 @@ class Outputs:
         row = await self._run(permit, job_id)
         if row.output_state is None:
             raise BadOutputs(f"Job {job_id} has no output data: its description asks for none")
-        wanted = Leaving.of(row, config).wanted(asked.files)
+        leaving = Leaving.of(row, config)
+        if len(asked.files) * len(leaving.said.output_data) < THREAD_FROM:
+            wanted = leaving.wanted(asked.files)
+        else:
+            wanted = await asyncio.to_thread(leaving.wanted, asked.files)
         if not wanted:
             return await self._nothing(row)
         order = UploadOrder(
