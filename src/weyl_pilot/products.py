@@ -7,7 +7,7 @@ import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import IO, Any, Collection, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from weyl_pilot.archive import BLOCK, find_outputs
 from weyl_pilot.errand import Errand
@@ -55,6 +55,8 @@ class Found:
 
     run: Path
     owner: Optional[int]
+    brought: Collection[str] = ()
+    """Paths of files that were there before: no pattern means them, only their names do."""
 
     def listed(self, items: Iterable[str]) -> Dict[str, str]:
         """The paths that names, patterns and logical files mean, by name; raises BadProducts where one means none."""
@@ -102,7 +104,7 @@ class Found:
         if self._is_file(plain) and not os.path.isabs(item) and not plain.startswith("../"):
             return [plain]
         names, _ = find_outputs(self.run, [item])
-        return [name for name in names if self._is_file(name) and name != METADATA]
+        return [name for name in names if self._is_file(name) and name not in (METADATA, *self.brought)]
 
     def _is_file(self, path: str) -> bool:
         try:

@@ -7,11 +7,11 @@ import logging
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Collection, Dict, Iterable, List, Mapping, Optional, Sequence
+from typing import Any, Collection, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence
 
 from weyl_pilot.archive import UNPACKED_MAX, find_outputs
 from weyl_pilot.errand import Errand
-from weyl_pilot.inputs import Inputs, flat
+from weyl_pilot.inputs import LISTING, Inputs, flat
 from weyl_pilot.isolation import Cell, write_private
 from weyl_pilot.outbox import Outbox
 from weyl_pilot.outcome import Outcome
@@ -47,6 +47,8 @@ class Program:
         self._outbox = outbox
         self._errand = errand
         self._inputs = Inputs(work, shop, outbox, errand)
+        self._brought: FrozenSet[str] = frozenset()
+        """Paths of input data."""
 
     def cell(self, cell: Cell) -> Cell:
         """What its walls show beside what every job sees."""
@@ -65,7 +67,8 @@ class Program:
                 patience_s=INPUT_PATIENCE_S,
                 errand=self._errand,
             )
-        self._inputs.bring(cell.run, flat(cell.run, self.stream_names()))
+        brought = self._inputs.bring(cell.run, flat(cell.run, self.stream_names()))
+        self._brought = frozenset([LISTING, *brought.values()]) if brought else frozenset()
         return resolve_command(work, cell.run, inside=shop.walls.run_path(cell), path=path)
 
     @property
@@ -101,7 +104,7 @@ class Program:
 
     def products(self, cell: Cell) -> List[Product]:
         """Finds and reads what is to be kept as output data; raises BadProducts, BadOutputs or Halted."""
-        found = Found(cell.run, cell.uid)
+        found = Found(cell.run, cell.uid, self._brought)
         return found.measured(found.listed(self.work.output_data), self._errand, {})
 
     def stored(self, products: Sequence[Product], places: Mapping[str, Mapping[str, str]]) -> None:

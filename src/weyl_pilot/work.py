@@ -94,7 +94,7 @@ class Work:
             arguments=arguments if isinstance(arguments, str) else " ".join(shlex.quote(str(a)) for a in arguments),
             std_output=str(document.get("std_output") or "std.out"),
             std_error=str(document.get("std_error") or "std.err"),
-            input_sandbox=tuple(document.get("input_sandbox") or ()),
+            input_sandbox=tuple(name for name in document.get("input_sandbox") or () if not is_logical(str(name))),
             output_sandbox=tuple(document.get("output_sandbox") or ()),
             input_data=_input_data(document) if document.get("wants_inputs") else (),
             output_data=_output_data(document),

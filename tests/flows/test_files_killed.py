@@ -26,7 +26,7 @@ OutputData = {"*.bin"};
 OutputPath = "%(home)s/killed/%(number)d";
 """
 STEPS = {"input": "Resolving Input Data", "payload": "Application", "output": "Uploading Outputs"}
-MADE = ["data.bin", "one.bin", "three.bin", "two.bin"]
+MADE = ["one.bin", "three.bin", "two.bin"]
 
 
 @pytest.fixture(scope="module")

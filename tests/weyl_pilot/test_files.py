@@ -29,24 +29,26 @@ def test_input_data_are_there_and_output_data_are_registered(
 ) -> None:
     for lfn in LFNS:
         catalogue.add(lfn.removeprefix("LFN:"), lfn.encode())
-    script = "cat data.root 1/data.root input_data.json >out.txt; mkdir outputs; echo '%s' >outputs/metadata.json"
+    script = "cat data.root 1/data.root input_data.json | tee more.json >out.txt\n"
+    script += "mkdir outputs; echo '%s' >outputs/metadata.json"
     said = {"out.txt": {"Run": 7}}
     pfn = server.put_sandbox({"run.sh": (script % json.dumps(said)).encode()})
+    catalogue.add("/vo/S3/more", b"more")
     job = server.add(
         7,
         executable="run.sh",
-        input_sandbox=[pfn],
+        input_sandbox=[pfn, "LFN:/vo/S3/more"],
         input_data=LFNS,
         wants_inputs=True,
         output_data=["LFN:/vo/made/out.txt", "*.json"],
     )
     finish(start(python=python))
     assert end_of(job) == ("Done", "Execution Complete", None), job.states
-    listed = {"/vo/run1/data.root": "data.root", "/vo/run2/data.root": "1/data.root"}
+    listed = {"/vo/run1/data.root": "data.root", "/vo/run2/data.root": "1/data.root", "/vo/S3/more": "more"}
     content = catalogue.registered["/vo/made/out.txt"]
     assert content.startswith(b"LFN:/vo/run1/data.root/vo/run2/data.root{")
     assert json.loads(content[len("".join(LFNS)) :]) == listed
-    assert set(catalogue.registered) == {"/vo/made/out.txt", "/vo/out/input_data.json"}
+    assert set(catalogue.registered) == {"/vo/made/out.txt", "/vo/out/more.json"}
     [told] = [file for file in catalogue.said[0]["files"] if file["name"] == "LFN:/vo/made/out.txt"]
     assert told["metadata"] == {"Run": 7}
     assert job.minors() == [

@@ -43,6 +43,14 @@ def test_names_patterns_and_logical_files_mean_files(run: Path) -> None:
     }
 
 
+def test_patterns_pass_by_what_was_there_before(run: Path) -> None:
+    found = Found(run, None, {"a.root", "input_data.json"})
+    assert set(found.listed(["*.root"])) == {"b.root"}
+    assert set(found.listed(["*.root", "a.root"])) == {"a.root", "b.root"}
+    with pytest.raises(BadProducts):
+        found.listed(["a.*"])
+
+
 @pytest.mark.parametrize(
     "item",
     [

@@ -14,6 +14,7 @@ from weyl.jobs.models.outputs import MANIFEST_BYTES_MAX
 from weyl.jobs.reports import OLDEST
 from weyl.kit import json
 from weyl.pilots.compute_elements.driver import CEStatus
+from weyl_pilot.work import is_logical
 
 BUNDLE, REPORTS, HEARTBEAT, OUTPUT = "bundle.json", "reports.jsonl", "heartbeat.json", "output.tar.bz2"
 WORKFLOW, INPUT_OBJECT, MANIFEST = "workflow.tar", "inputs.json", "manifest.json"
@@ -103,7 +104,7 @@ def demand_of(job: Mapping[str, Any], *, memory_mb: int | None, wall_s: int) -> 
         wall_s=min(wall_s, (limits.get("wall_s") or wall_s) + WALL_MARGIN_S),
         scratch_mb=allocated.get("scratch_mb") or None,
         gpus=allocated.get("gpus") or 0,
-        inputs=tuple(pfn for pfn in work.get("input_sandbox") or () if "/S3/" in pfn),
+        inputs=tuple(pfn for pfn in work.get("input_sandbox") or () if "/S3/" in pfn and not is_logical(pfn)),
         workflow=(work.get("workflow") or {}).get("bundle"),
         archives=tuple(sorted({command["archive"]["sha256"] for command in work.get("commands") or ()})),
         has_data=bool(work.get("wants_inputs")),
