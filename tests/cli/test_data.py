@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,7 +14,9 @@ from typing import Any
 import pytest
 from tests.cli.conftest import Program
 from tests.cli.steps import rows
+from tests.cli.test_terminal import Terminal
 from tests.infra.app import GROUPS, Installation, config_document
+from tests.infra.waiting import await_that
 
 from weyl.demo.seaweedfs import RunningStore
 from weyl.kit.s3 import ObjectStore
@@ -269,3 +272,41 @@ def test_what_lies_on_storage_is_registered_after_it_is_compared(
     [again] = rows(keeper("data", "register", "-", "--se", DISK, "-o", "json", stdin=lines[0]))
     assert again["was_there"]
     assert keeper("data", "get", "/voa/raw/right", "-d", "got").returncode == 0
+
+
+def test_a_terminal_sees_how_far_a_transfer_is(weyl: Program, base: str) -> None:
+    made(weyl, "f", os.urandom(2_000_000))
+    terminal = Terminal(weyl, "data", "put", "f", f"{base}/f")
+    try:
+        terminal.read_until(r"put \[[#.]{20}\] +\d+%, ")
+        assert terminal.end() == 0, terminal.seen
+    finally:
+        terminal.close()
+    assert "Put 1 file (2.0 MB)." in terminal.seen
+
+
+@pytest.mark.long
+def test_after_ctrl_c_the_same_command_goes_on(weyl: Program, base: str) -> None:
+    """A file that S3 takes in parts, which takes some seconds."""
+    content = os.urandom(1_000_000) * 400
+    made(weyl, "large", content)
+    journals = weyl.directory / ".cache" / "weyl" / "uploads"
+    sending = weyl.start("data", "put", "large", f"{base}/large", "--se", STORE)
+
+    def parts() -> list[str]:
+        written = "".join(path.read_text() for path in journals.glob("*.upload"))
+        return [line for line in written.splitlines() if line.startswith('{"part"')]
+
+    await_that(parts, "a part that has arrived", poll_s=0.01)
+    sending.send_signal(signal.SIGINT)
+    _, complaint = sending.communicate(timeout=60)
+    assert sending.returncode == 130, complaint
+    assert "The same command goes on" in complaint
+    assert weyl("data", "stat", f"{base}/large").returncode == 3
+    done = len(parts())
+    assert done > 0
+    [put] = rows(weyl("data", "put", "large", f"{base}/large", "--se", STORE, "-o", "json"))
+    assert put["checksums"]["sha256"] == sha256(content).hexdigest()
+    assert list(journals.iterdir()) == []
+    assert weyl("data", "get", f"{base}/large", "-d", "copy").returncode == 0
+    assert (weyl.directory / "copy" / "large").read_bytes() == content
