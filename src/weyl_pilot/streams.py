@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
-from typing import IO, Dict, Mapping, Optional
+from typing import IO, Dict, Mapping, Optional, Union
 from urllib.parse import urljoin, urlsplit
 
 from weyl_pilot.connection import BACKOFF_MAX_S, BLOCK, RETRIED_STATUSES, Answer, Connections, FileBody, Request
@@ -104,7 +104,7 @@ class Streams:
         with _new_file(sink) as stream:
             self._bring(_Copy(self, source, stream, wanted), sink)
 
-    def _bring(self, incoming: _Incoming, sink: Path) -> None:
+    def _bring(self, incoming: Union[_Fetch, _Copy], sink: Path) -> None:
         try:
             incoming.run()
         except BaseException:
@@ -184,10 +184,6 @@ class _Incoming:
         self.received = 0
         self._stream.seek(0)
         self._stream.truncate()
-
-    def run(self) -> None:
-        """Brings the whole of it."""
-        raise NotImplementedError
 
     def take(self, block: bytes) -> None:
         """Takes the next bytes."""
