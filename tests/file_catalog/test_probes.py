@@ -16,6 +16,7 @@ from weyl.file_catalog.probes import (
     Plan,
     drivable,
     first_size,
+    large,
     next_size,
     plan,
     tree_of,
@@ -88,6 +89,15 @@ def test_where_all_are_large_an_index_or_the_tree_is_walked() -> None:
     assert planned((), sizes={}, asked=Order.FILE_ID, is_descending=True).is_descending
 
 
+def test_of_large_sources_the_one_that_is_expected_to_be_smaller_is_walked() -> None:
+    sizes: dict[Term, int | None] = {ONE: None, OTHER: None}
+    assert large([(ONE, OTHER)], sizes) == [ONE, OTHER]
+    assert large([(ONE, MANY)], {ONE: None, MANY: None}) == []
+    assert large([(ONE, OTHER)], {ONE: 5, OTHER: None}) == []
+    found = Found(sizes, None, {ONE: 90_000, OTHER: 20_000})
+    assert plan([(ONE, OTHER)], found, asked=None, is_narrow=False).sources == (OTHER,)
+
+
 def test_alternatives_drive_together_where_each_has_a_source() -> None:
     assert planned((), (ONE,), (OTHER,), sizes={ONE: 5, OTHER: 6}).sources == (ONE, OTHER)
     assert planned((), (ONE,), (), sizes={ONE: 5}).driver is Driver.TREE
@@ -130,4 +140,6 @@ def test_slices_grow_while_they_are_quick() -> None:
     assert next_size(200, took_s=0.001, budget_s=2) == 800
     assert next_size(200, took_s=1.0, budget_s=2) == 100
     assert next_size(200, took_s=10_000, budget_s=2) == 1
+    assert next_size(200, took_s=0.001, budget_s=2, matched=50, wanted=50) == 261
+    assert next_size(200, took_s=0.001, budget_s=2, matched=1, wanted=50) == 800
     assert next_size(SLICE_MAX, took_s=0, budget_s=2) == SLICE_MAX

@@ -142,7 +142,8 @@ class Recorder:
         self.sent: list[tuple[str, list[object]]] = []
 
     def _record(self, _conn: object, _cursor: object, statement: str, arguments: Any, *_: object) -> None:
-        self.sent.append((statement, list(arguments)))
+        if not statement.startswith("EXPLAIN"):
+            self.sent.append((statement, list(arguments)))
 
     def __enter__(self) -> "Recorder":
         event.listen(self._engine, "before_cursor_execute", self._record)

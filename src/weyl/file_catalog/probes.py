@@ -1,7 +1,7 @@
 """How a search runs: which index finds its files, in which order, and how much is looked at in one go; pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from weyl.config.lfns import lies_below
@@ -15,6 +15,10 @@ SLICE_MAX = 20_000
 """Files that one statement looks at."""
 SLICE_SHARE = 0.25
 """Of the time of a page, what one statement should take."""
+ESTIMATED_MAX = 3
+"""Terms of which the database is asked what it expects."""
+SPARE = 1.3
+"""A slice looks at so many times what should be enough."""
 PAGED_MAX = 10_000
 """Rows that are reached by `page`; the cursor reaches all."""
 
@@ -69,6 +73,8 @@ class Found:
 
     sizes: Mapping[Term, int | None]
     tree_files: int | None = None
+    estimates: Mapping[Term, int] = field(default_factory=dict)
+    """What the database expects to meet the terms that many files meet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,10 +177,11 @@ def plan(
         filters = tuple(term for term in groups[0] if found.sizes.get(term) is not None and term not in small.terms)
         return Plan(driver, asked or Order.FILE_ID, small.terms, is_descending, filters, _met(small, groups, filters))
     if asked is not Order.PATH and (asked is Order.FILE_ID or not is_narrow):
-        walkable = next((choice for choice in choices if all(is_walkable(term.check) for term in choice.terms)), None)
+        united = choices[1:] if groups[0] else choices
+        walkable = next((choice for choice in united if all(is_walkable(term.check) for term in choice.terms)), None)
         if walkable is None:
-            singles = [(term,) for term in groups[0] if is_walkable(term.check)]
-            walkable = _Choice(singles[0], None) if singles else None
+            singles = [term for term in groups[0] if is_walkable(term.check)]
+            walkable = _Choice((_fewest(singles, found),), None) if singles else None
         if walkable is not None:
             met = _met(walkable, groups, ())
             return Plan(Driver.IDS, Order.FILE_ID, walkable.terms, is_descending, (), met)
@@ -187,6 +194,17 @@ def plan(
 class _Choice:
     terms: tuple[Term, ...]
     size: int | None
+
+
+def _fewest(terms: Sequence[Term], found: Found) -> Term:
+    return min(terms, key=lambda term: found.estimates.get(term, 0))
+
+
+def large(groups: Sequence[Sequence[Term]], sizes: Mapping[Term, int | None]) -> list[Term]:
+    """Return the terms between which estimates decide: where all are large, and more than one can be walked."""
+    walkable = [term for term in groups[0] if is_walkable(term.check)]
+    is_large = all(sizes.get(term) is None for term in groups[0])
+    return walkable[:ESTIMATED_MAX] if is_large and len(walkable) > 1 else []
 
 
 def _met(choice: _Choice, groups: Sequence[Sequence[Term]], filters: Sequence[Term]) -> frozenset[Term]:
@@ -220,7 +238,11 @@ def first_size(needed: int) -> int:
     return min(max(2 * needed, SLICE_MIN), SLICE_MAX)
 
 
-def next_size(size: int, *, took_s: float, budget_s: float) -> int:
-    """Return how many files the next statement looks at: four times as many, or what its share of the time allows."""
+def next_size(size: int, *, took_s: float, budget_s: float, matched: int = 0, wanted: int = 0) -> int:
+    """Return how many files the next statement looks at: what the rows that are wanted need, if as many match as did.
+
+    Never more than four times as many, nor than their share of the time allows.
+    """
     fitting = int(size * SLICE_SHARE * budget_s / took_s) if took_s > 0 else SLICE_MAX
-    return max(1, min(4 * size, fitting, SLICE_MAX))
+    needed = int(SPARE * wanted * size / matched) + 1 if matched else 4 * size
+    return max(1, min(4 * size, needed, fitting, SLICE_MAX))

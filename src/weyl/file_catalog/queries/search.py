@@ -18,7 +18,7 @@ from weyl.file_catalog.queries import terms as sql
 from weyl.file_catalog.tables import directories, file_vos, files, identities, metadata_sets
 from weyl.kit.db import Tx
 from weyl.kit.search_sql import search_errors
-from weyl.kit.sql import WireRow, fetch
+from weyl.kit.sql import WireRow, estimate, fetch
 
 SETS_MAX = 10_000
 """More sets that meet a term are not listed, but looked up file by file."""
@@ -173,6 +173,11 @@ async def probe(
         [row] = await fetch(tx, sa.select(*counts, _bounded(having)))
     *sizes, below, few = (None if count > probes.PROBE_MAX else count for count in row)
     return dict(zip(terms, sizes, strict=True)), below, sets is not None and few is not None
+
+
+async def estimate_source(tx: Tx, term: Term) -> int:
+    """Return how many files the database expects an index to find for a term; it looks at none of them."""
+    return await estimate(tx, sql.source(term))
 
 
 def _files_below(tree: Tree) -> sa.Select[Any]:

@@ -170,7 +170,8 @@ async def _prepared(
     found, is_few = probes.Found({}), False
     if driving or required is not None:
         sizes, tree_files, is_few = await queries.probe(tx, tree, driving, required)
-        found = probes.Found(sizes, tree_files)
+        expected = {term: await queries.estimate_source(tx, term) for term in probes.large(groups, sizes)}
+        found = probes.Found(sizes, tree_files, expected)
     is_narrow = is_few or tree.is_part
     plan = probes.plan(groups, found, asked=asked[0], is_narrow=is_narrow, is_descending=asked[1])
     return _Prepared(selection, plan, required if is_few else None)
@@ -194,7 +195,8 @@ async def _walk(tx: Tx, searcher: Searcher, prepared: _Prepared, part: Part, sho
         if place is None:
             break
         took_s, start = time.monotonic() - start, time.monotonic()
-        size = probes.next_size(size, took_s=took_s, budget_s=searcher.budget_s)
+        wanted = needed - len(rows)
+        size = probes.next_size(size, took_s=took_s, budget_s=searcher.budget_s, matched=len(found.rows), wanted=wanted)
     return _page(rows, places, part, prepared, place)
 
 
