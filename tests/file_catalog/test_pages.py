@@ -192,6 +192,8 @@ async def test_relatives_lead_to_their_pages(manager: Caller, bob: Caller, secre
     # What somebody may not read is not named.
     names = {each["lfn"] for each in await get(bob, f"{last}/ancestors")}
     assert names == {"/voa/middle", "/voa/raw"}
+    known = await bob.post("lookup", lfns=["/voa/middle"], parameters=["ancestors"])
+    assert known["success"]["/voa/middle"]["ancestors"] == ["/voa/raw"]
     below = await get(manager, f"{raw}/descendants")
     assert [(each["lfn"], each["status"], each["size"]) for each in below] == [
         ("/voa/middle", "Good", 10),

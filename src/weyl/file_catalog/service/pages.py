@@ -31,7 +31,7 @@ from weyl.file_catalog.queries.metadata import select_shown
 from weyl.file_catalog.queries.pages import Child, DirectoryRow, PageFile, PageReplica
 from weyl.file_catalog.queries.relatives import select_relatives
 from weyl.file_catalog.queries.usage import select_used
-from weyl.file_catalog.service.relatives import may_read
+from weyl.file_catalog.service.reading import may_read_relative
 from weyl.file_catalog.service.replicas import Closed
 from weyl.kit.db import Tx
 
@@ -167,7 +167,7 @@ async def relatives(tx: Tx, member: Member, space: Space, file_id: int, *, desce
     return [
         RelativeShown(file_id=each.file_id, lfn=each.lfn, size=each.size, status=each.status, depth=each.depth)
         for each in found
-        if each.lfn is not None and may_read(space, member, each)
+        if each.lfn is not None and may_read_relative(space, member, each)
     ]
 
 

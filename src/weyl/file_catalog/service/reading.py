@@ -7,11 +7,11 @@ from typing import Any
 from weyl.config.models import Config
 from weyl.file_catalog.checksums import Checksums
 from weyl.file_catalog.models.files import ANCESTORS_MAX, Failure, Outcome
-from weyl.file_catalog.modes import READ, Wish, allows_in, mode_text
+from weyl.file_catalog.modes import READ, Rights, Wish, allows_in, mode_text
 from weyl.file_catalog.names import Space, known_files, not_found
 from weyl.file_catalog.permits import Member
 from weyl.file_catalog.queries.lookup import FileRow, select_files
-from weyl.file_catalog.queries.relatives import select_relatives
+from weyl.file_catalog.queries.relatives import Relative, select_relatives
 from weyl.file_catalog.service.places import forbidden
 from weyl.kit.db import Tx
 
@@ -101,10 +101,19 @@ def failure_of(row: FileRow | None, lfn: str, space: Space, member: Member, wish
     return not_found() if row.file_id is None else None
 
 
+def may_read_relative(space: Space, member: Member, found: Relative) -> bool:
+    """Tell whether a member may be told of a relative; of one that is gone for good everybody may."""
+    rights = Rights(found.owner, found.group, found.mode if found.mode is not None else 0o755)
+    return found.lfn is not None and allows_in(space.rule, rights, member, READ)
+
+
 async def look_up(
     tx: Tx, member: Member, lfns: Sequence[str], *, config: Config, parameters: Collection[str], trash: bool
 ) -> Outcome:
-    """Return what is known of files, of each the parameters that are asked for: one statement, two with ancestors."""
+    """Return what is known of files, of each the parameters that are asked for: one statement, two with ancestors.
+
+    Ancestors are told as far as they may be read.
+    """
     extent = Extent(trash, "metadata" in parameters)
     rows = await admitted(tx, member, lfns, READ, config=config, extent=extent)
     wanted = {name: show for name, show in _SHOWN.items() if name in parameters or name == "file_id"}
@@ -113,9 +122,10 @@ async def look_up(
         starts = {row.file_id or 0: lfn for lfn, row in rows.good.items()}
         for lfn in starts.values():
             shown[lfn]["ancestors"] = []
-        most = len(starts) * ANCESTORS_MAX
+        most, space = len(starts) * ANCESTORS_MAX, Space.of(config, member)
         for each in await select_relatives(tx, sorted(starts), descendants=False, depth=1, most=most):
-            shown[starts[each.start_id]]["ancestors"].append(each.lfn)
+            if may_read_relative(space, member, each):
+                shown[starts[each.start_id]]["ancestors"].append(each.lfn)
     return Outcome(shown, rows.failed)
 
 

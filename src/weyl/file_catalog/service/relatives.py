@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from weyl.config.models import Config
 from weyl.file_catalog.errors import BadFileOrder
 from weyl.file_catalog.models.files import Outcome
-from weyl.file_catalog.modes import READ, Rights, allows_in
+from weyl.file_catalog.modes import READ
 from weyl.file_catalog.names import Space
 from weyl.file_catalog.permits import Member
 from weyl.file_catalog.queries.relatives import Relative, select_relatives
-from weyl.file_catalog.service.reading import admitted
+from weyl.file_catalog.service.reading import admitted, may_read_relative
 from weyl.kit.db import Tx
 
 RELATIVES_MAX = 100_000
@@ -33,12 +33,6 @@ async def relatives(
         raise BadFileOrder(f"More than {RELATIVES_MAX:,} files: ask for fewer at once, or for fewer steps")
     outcome = Outcome({lfn: [] for lfn in starts.values()}, rows.failed)
     for each in found:
-        if each.lfn is not None and may_read(space, member, each):
+        if may_read_relative(space, member, each):
             outcome.success[starts[each.start_id]].append({"lfn": each.lfn, "depth": each.depth})
     return outcome
-
-
-def may_read(space: Space, member: Member, found: Relative) -> bool:
-    """Tell whether a member may be told of a relative; of one that is gone for good everybody may."""
-    rights = Rights(found.owner, found.group, found.mode if found.mode is not None else 0o755)
-    return allows_in(space.rule, rights, member, READ)
