@@ -117,6 +117,20 @@ async def test_a_move_needs_rights_at_both_ends(manager: Caller, alice: Caller, 
     assert (await alice.post("move", moves=[one(f"{home}/d/f", f"{home}/g")]))["failed"] == {}
 
 
+async def test_who_may_not_write_somewhere_is_not_told_what_is_there(manager: Caller, bob: Caller) -> None:
+    home = "/voa/user/b/bob"
+    await bob.post("directories", paths=[home])
+    await manager.register(f"{home}/f")
+    await manager.post("directories", paths=["/voa/secret"], mode="0700")
+    await manager.register("/voa/secret/f")
+    told = []
+    for target in ("/voa/secret/f", "/voa/secret/g", "/voa/secret/h/g"):
+        answer = await bob.post("move", moves=[one(f"{home}/f", target)])
+        told.append(answer["failed"][f"{home}/f"])
+    assert told[0]["code"] == "forbidden"
+    assert told[0] == told[1] == told[2]
+
+
 async def test_what_would_be_too_long_does_not_move(manager: Caller) -> None:
     long = "/voa/" + "/".join(["x" * 250] * 7)
     await manager.register(f"{long}/f")

@@ -161,6 +161,9 @@ def _place(plan: Plan, source: str, where: tuple[Space, Places, Member], rows: M
 def _target_failure(where: tuple[Space, Places, Member], target: str, rows: Mapping[str, FileRow]) -> Failure | None:
     space, places, member = where
     parent = parent_of(target)
+    # First of all: who may not write there is not told what there is.
+    if (failure := refusal(space, places, member, parent)) is not None:
+        return failure
     found = places.directories.get(parent)
     if found is None or found.is_trashed:
         return Failure(Code.NOT_FOUND, f"{parent[:200]} does not exist: make it first")
@@ -169,7 +172,7 @@ def _target_failure(where: tuple[Space, Places, Member], target: str, rows: Mapp
         return _REMOVED
     if hidden is not None or (row is not None and row.file_id is not None):
         return _EXISTS
-    return refusal(space, places, member, parent)
+    return None
 
 
 async def _find_done(tx: Tx, plan: Plan, member: Member, *, now: datetime) -> None:
