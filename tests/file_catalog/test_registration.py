@@ -85,6 +85,18 @@ async def test_a_known_file_gets_the_replica_that_it_lacks(manager: Caller) -> N
     assert [each["se"] for each in known["success"]["/voa/x/one"]["replicas"]] == ["DISK-A", "DISK-B"]
 
 
+async def test_a_replica_that_a_known_file_gets_is_not_where_another_file_lies(manager: Caller) -> None:
+    await manager.register("/voa/x/one")
+    await manager.register("/voa/x/two", ses=("DISK-B",))
+    more = new_file("/voa/x/two") | {"replicas": [{"se": "DISK-A", "pfn": "/voa/x/one"}]}
+    answer = await manager.post("register", files=[more])
+    assert answer["failed"]["/voa/x/two"]["code"] == "conflict"
+    await manager.post("delete", lfns=["/voa/x/one"], reason="old")
+    await manager.register("/voa/x/one", ses=("DISK-B",))
+    answer = await manager.post("register", files=[new_file("/voa/x/one", ses=("DISK-A", "DISK-B"))])
+    assert answer["failed"]["/voa/x/one"]["code"] == "conflict"
+
+
 async def test_all_or_nothing(manager: Caller) -> None:
     files = [new_file("/voa/y/one"), new_file("/voa/y/two"), new_file("/voa/y/b ad")]
     answer = await manager.refused("register", 409, files=files, atomic=True)

@@ -282,8 +282,9 @@ async def _refuse_taken(tx: Tx, run: Run, plan: Plan) -> None:
     """Let files fail that would lie where another file lies: purging one would take the other's bytes."""
     asked: dict[tuple[str, str], str] = {}
     twice: set[str] = set()
-    for lfn, file in plan.new.items():
-        for replica in file.replicas:
+    for lfn, file in (plan.new | plan.more).items():
+        held = (plan.known[lfn].ses or ()) if lfn in plan.more else ()
+        for replica in (each for each in file.replicas if each.se not in held):
             place = (replica.se, replica.pfn or _by_convention(plan.places, lfn))
             if asked.setdefault(place, lfn) != lfn:
                 twice.add(lfn)
@@ -293,7 +294,8 @@ async def _refuse_taken(tx: Tx, run: Run, plan: Plan) -> None:
         se, path = taken.get(lfn, ("", ""))
         what = f"{path[:SHOWN]} at {se} belongs to another file" if se else "Another file of the call lies there too"
         plan.failed[lfn] = Failure(Code.CONFLICT, f"{what}, perhaps one in the trash")
-        del plan.new[lfn]
+        plan.new.pop(lfn, None)
+        plan.more.pop(lfn, None)
 
 
 async def _insert(tx: Tx, plan: Plan, signature: Signature) -> dict[str, int]:
