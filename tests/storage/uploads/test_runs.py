@@ -4,9 +4,11 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from tests.storage.uploading import CONTENT, World, committed, opened, order, wanted
+from tests.storage.uploading import ALICE, CONTENT, World, committed, opened, order, wanted
 
 from weyl.file_catalog.registrations import JobRun
+from weyl.file_catalog.service.trash import delete
+from weyl.kit.clock import utcnow
 from weyl.storage.errors import UploadDiffers, UploadOver
 from weyl.storage.service.state import UploadOrder
 from weyl.storage.uploads import Wanted
@@ -83,6 +85,30 @@ async def test_the_outputs_of_a_later_run_replace_those_of_an_earlier_one(world:
     assert replicas.keys() == {same, changed}
     assert (world.disk / replicas[changed][1:]).read_bytes() == b"two"
     assert await world.findings() == []
+
+
+async def test_outputs_that_others_have_registered_and_deleted_again_fail_the_job(world: World) -> None:
+    file = wanted(world.lfn(), CONTENT)
+    mine = await opened(world, order(file))
+    await committed(world, mine, await world.write(mine, {file.lfn: CONTENT}))
+    upload = await opened(world, outputs(file))
+    assert upload.files[file.lfn].state == "registered"
+    async with world.uploads.db.transaction() as tx:
+        await delete(tx, ALICE, [file.lfn], reason="old", config=world.config, now=utcnow())
+    done = await committed(world, upload, {}, who=JobRun(7, 1))
+    assert (done.state, done.failed[file.lfn].code) == ("failed", "not_found")
+    assert [(word, job_id) for word, job_id, _ in world.jobs.told] == [("failed", 7)]
+
+
+async def test_a_run_whose_outputs_are_all_there_still_replaces_those_of_an_earlier_one(world: World) -> None:
+    old, there = world.lfn(), world.lfn()
+    first, mine = outputs(wanted(old, CONTENT)), order(wanted(there, CONTENT))
+    for meant, lfn in ((first, old), (mine, there)):
+        upload = await opened(world, meant)
+        await committed(world, upload, await world.write(upload, {lfn: CONTENT}), who=meant.job or ALICE)
+    later = await opened(world, outputs(wanted(there, CONTENT), attempt=2))
+    assert (await committed(world, later, {}, who=JobRun(7, 2))).state == "registered"
+    assert await world.files() == {old: "Trash", there: "Good"}
 
 
 async def test_an_upload_of_a_job_that_is_never_verified_fails_it(world: World) -> None:

@@ -132,7 +132,7 @@ async def _register(
     outcome.failed |= plan.failed
     _refuse(run.terms, outcome)
     outcome.success |= {lfn: _shown(row.file_id, created=False) for lfn, row in plan.same.items()}
-    if not plan.new and not plan.more:
+    if not plan.new and not plan.more and run.terms.job is None:
         return {}
     names = _names(run, [*plan.new.values(), *plan.more.values()])
     plan.places = await with_names(tx, run.space, plan.places, names)

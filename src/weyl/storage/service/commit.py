@@ -197,6 +197,8 @@ async def _registered(
     if failed and upload.is_atomic:
         return await _failed(uploads, upload, failed)
     new = [new_file(files[number], places[number]) for number in right]
+    # What was registered when the upload was opened may have been deleted since: then it fails.
+    new += [new_file(each) for each in files if each.name in upload.document["known"] and each.name not in failed]
     return await _write(uploads, config, upload, _Verified(new, failed, landed))
 
 
@@ -240,9 +242,9 @@ async def _write(uploads: Uploads, config: Config, upload: Upload, verified: _Ve
 
 def _committed(upload: Upload, outcome: Outcome, failed: Mapping[str, Failure]) -> Committed:
     names = {each.lfn: each.name for each in files_of(upload)}
-    files: dict[str, Any] = dict(upload.document["known"])
-    for lfn, each in outcome.success.items():
-        files[names[lfn]] = {"lfn": lfn, "file_id": each["file_id"]}
+    files: dict[str, Any] = {
+        names[lfn]: {"lfn": lfn, "file_id": each["file_id"]} for lfn, each in outcome.success.items()
+    }
     all_failed = {**failed, **{names[lfn]: failure for lfn, failure in outcome.failed.items()}}
     is_empty = all_failed and not files
     return Committed(state=UploadState.FAILED if is_empty else UploadState.REGISTERED, files=files, failed=all_failed)
