@@ -24,8 +24,10 @@ BOUNDED_FORMATS = {"date-time", "uuid"}
 ANSWER_BYTES_MAX = 100_000
 Schema = dict[str, Any]
 
-# Whole numbers that name something, or are compared with something: there is an answer to any of them.
+# Numbers that name something, or are compared with something: there is an answer to any of them. Values of metadata
+# are judged one by one, by the type of their field.
 NAMES = ("job_id", "ids[]", "job_ids[]", "class_id", ".value|1", ".values|1[]")
+NAMES += (".value|2", ".values[]|1", ".values[]|2", ".set{}{}|1", ".set{}{}|2")
 
 
 def operations() -> Iterator[tuple[str, Schema]]:

@@ -98,6 +98,17 @@ FILES: dict[str, Any] = {
     "any": [[{"parameter": "Name", "operator": "like", "value": "a%"}], [{"parameter": "JobID", "operator": "exists"}]],
 }
 
+_LFNS = {"lfns": ["/voa/a"]}
+_FILE: dict[str, Any] = {
+    "lfn": "/voa/a",
+    "size": 1,
+    "checksums": {"adler32": "00000001"},
+    "guid": UUID,
+    "metadata": {"Run": 1},
+    "ancestors": ["/voa/b"],
+}
+_PRODUCED = {"name": "a.root", "output": "o", "size": 1, "checksums": {"adler32": "00000001"}, "metadata": {"Run": 1}}
+
 
 def _manifest(job_id: int) -> dict[str, Any]:
     file = {"output": "o", "index": 0, "path": "outputs/x", "size": 1, "adler32": "0" * 8, "sha1": "0" * 40}
@@ -193,6 +204,35 @@ def samples(job_id: int) -> dict[str, Any]:
         "POST /api/files/metadata/set": {"set": {"/voa/a": {"Run": 1}}},
         "POST /api/files/search": {**FILES, "parameters": ["LFN"], "sort": [{"parameter": "LFN", "direction": "asc"}]},
         "POST /api/files/summary": {**FILES, "grouping": ["Owner"]},
+        "POST /api/files/register": {
+            "files": [{**_FILE, "replicas": [{"se": "DISK", "pfn": "/voa/b"}]}],
+            "atomic": True,
+        },
+        "POST /api/files/lookup": {**_LFNS, "parameters": ["size", "replicas"], "trash": False},
+        "POST /api/files/replicas": {**_LFNS, "site": "LCG.Alpha.org"},
+        "POST /api/files/replicas/status": {**_LFNS, "se": "DISK", "status": "Suspect", "reason": "x"},
+        "POST /api/files/list": {"path": "/voa", "limit": 10, "trash": False},
+        "POST /api/files/directories": {"paths": ["/voa/d"], "mode": "0755"},
+        "POST /api/files/rmdir": {"paths": ["/voa/d"]},
+        "POST /api/files/usage": {"paths": ["/voa"]},
+        "POST /api/files/move": {"moves": [{"from": "/voa/a", "to": "/voa/b"}]},
+        "POST /api/files/permissions": {
+            "paths": ["/voa/a"],
+            "owner": "u",
+            "group": "user",
+            "mode": "0644",
+            "recursive": True,
+        },
+        "POST /api/files/delete": {**_LFNS, "reason": "x"},
+        "POST /api/files/restore": _LFNS,
+        "POST /api/files/ancestors": {**_LFNS, "depth": 2},
+        "POST /api/files/descendants": {**_LFNS, "depth": 2},
+        "POST /api/files/bulk": {"action": "delete", "paths": ["/voa/a"], "fields": {"reason": "x"}, "dry_run": True},
+        "POST /api/jobs/{job_id}/outputs": {"files": [_PRODUCED], "protocols": ["https"]},
+        "POST /api/jobs/{job_id}/outputs/{upload_id}/commit": {"landed": {"a.root": {"se": "DISK", "etags": ["x"]}}},
+        "POST /api/storage/check": {"se": "DISK", "under": "/voa", "checksums": False},
+        "POST /api/storage/uploads": {"files": [_FILE], "ses": ["DISK"], "protocols": ["file"], "atomic": True},
+        "POST /api/storage/uploads/{upload_id}/commit": {"landed": {"/voa/a": {"se": "DISK", "etags": []}}},
         "POST /api/storage/access": {"lfns": ["/voa/a"], "site": "LCG.Alpha.org", "protocols": ["s3"], "ttl_s": 60},
         "POST /api/storage/stat": {"se": "DISK", "lfns": ["/voa/a"]},
         "POST /api/storage/probe": {"se": "DISK"},

@@ -13,7 +13,7 @@ from weyl.jobs.routes.access import CurrentManager, InputPlaces, OutputPlaces
 from weyl.jobs.service.input_files import files_of_job
 from weyl.kit.bounds import Name
 from weyl.kit.http import CurrentActor, Now, ReadTx, json_response, sent_by_nodes
-from weyl.storage.models.uploads import CommitRequest, Committed, Opened
+from weyl.storage.models.uploads import CommitRequest, Committed, Opened, UploadId
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 
@@ -74,7 +74,7 @@ async def open_outputs(
 )
 async def commit_outputs(
     job_id: int,
-    upload_id: int,
+    upload_id: UploadId,
     body: CommitRequest,
     permit: CurrentRun,
     outputs: OutputPlaces,

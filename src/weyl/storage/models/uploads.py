@@ -15,6 +15,7 @@ SIZE_MAX = 1 << 50
 PARTS_MAX = 10_000
 PAGE_MAX = 100
 
+UploadId = Annotated[int, Field(ge=1, le=(1 << 63) - 1)]
 ETag = Annotated[str, Field(min_length=1, max_length=255)]
 ChecksumMap = Annotated[dict[str, Name], Entries(4)]
 
@@ -26,7 +27,7 @@ class PlaceOrder(ClosedModel):
     pfn: Path | None = None
 
 
-class FileOrder(ClosedModel):
+class UploadFile(ClosedModel):
     """A file that is to be stored and registered, or, with `at`, to be registered where it lies."""
 
     lfn: Path
@@ -41,7 +42,7 @@ class FileOrder(ClosedModel):
 class UploadRequest(ClosedModel):
     """Files that are to be uploaded, and to which storage elements, in order of preference."""
 
-    files: list[FileOrder] = Field(min_length=1, max_length=PERSON_FILES_MAX)
+    files: list[UploadFile] = Field(min_length=1, max_length=PERSON_FILES_MAX)
     ses: list[SEName] | None = Field(default=None, min_length=1, max_length=PLACES_MAX)
     site: Name | None = Field(default=None, description="Where the client is")
     protocols: list[Name] | None = Field(default=None, max_length=10, description="What the client speaks")

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from weyl.config.lfns import bare
 from weyl.config.models import Config
@@ -17,8 +17,9 @@ from weyl.storage.models.uploads import (
     PAGE_MAX,
     CommitRequest,
     Committed,
-    FileOrder,
     Opened,
+    UploadFile,
+    UploadId,
     UploadLine,
     UploadRequest,
 )
@@ -30,7 +31,6 @@ from weyl.storage.uploads import Landed, StoredPlace, UploadState, Wanted
 
 router = APIRouter(prefix="/api/storage", tags=["storage"])
 
-UploadId = Annotated[int, Path(ge=1, le=(1 << 63) - 1)]
 BEFORE_ALL = (1 << 63) - 1
 
 
@@ -105,7 +105,7 @@ async def commit_upload(
     return committed
 
 
-def _wanted(config: Config, vo: str, file: FileOrder) -> Wanted | Failure:
+def _wanted(config: Config, vo: str, file: UploadFile) -> Wanted | Failure:
     """Return a file as it is meant, or why it cannot be."""
     lfn = bare(file.lfn)
     try:
