@@ -6,6 +6,7 @@ import pytest
 from tests.file_catalog.plain_catalogue import put_directories, put_files
 from tests.infra.app import Application
 
+from weyl.config.service import CONFIG
 from weyl.file_catalog.tasks import tasks
 from weyl.kit.db import Database, driver_connection
 from weyl.tasks.engine import Worker
@@ -128,7 +129,7 @@ async def test_a_field_is_dropped_when_nothing_has_a_value_or_with_force(
         assert "with `force`" in refused.json()["detail"]
         assert (await drop(name, "?force=true")).status_code == 204
     assert await listed(application) == []
-    await Worker(db, tasks(db)).drain()
+    await Worker(db, tasks(db, application.services[CONFIG])).drain()
     async with db.read() as tx:
         connection = await driver_connection(tx)
         assert await connection.fetchval("SELECT count(*) FROM file_metadata_int") == 0
@@ -150,7 +151,7 @@ async def test_values_move_to_the_index_and_back(application: Application, db: D
             assert (field["indexed"], field["filled"], field["operation_id"] is None) == (indexed, False, False)
             assert await _values(application) == VALUES
             assert await _found(application, kind) == (["/voa/a"], True)
-        await Worker(db, tasks(db)).drain()
+        await Worker(db, tasks(db, application.services[CONFIG])).drain()
         assert await _values(application) == VALUES
         for kind in VALUES:
             assert await _found(application, kind) == (["/voa/a"], not indexed)
@@ -171,7 +172,7 @@ async def test_a_text_that_is_too_long_for_the_index_is_found_all_the_same(
         ids = await put_directories(tx, "voa", {"/voa": OPEN})
         await put_files(tx, "voa", ids, {"/voa/a": {"Note": "x" * 2_000}, "/voa/b": {"Note": "short"}})
     await change(application, "Note", indexed=True)
-    await Worker(db, tasks(db)).drain()
+    await Worker(db, tasks(db, application.services[CONFIG])).drain()
     [field] = (await application.client.get("/api/files/fields", headers=application.login())).json()
     assert (field["indexed"], field["filled"]) == (True, False)
     body = {"where": [{"parameter": "Note", "operator": "like", "value": "x%"}], "parameters": ["LFN"]}

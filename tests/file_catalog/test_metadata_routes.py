@@ -6,6 +6,7 @@ import pytest
 from tests.file_catalog.plain_catalogue import declare, put_directories, put_files
 from tests.infra.app import Application
 
+from weyl.config.service import CONFIG
 from weyl.file_catalog.fields import AppliesTo, DeclaredField, FieldType
 from weyl.file_catalog.service import values
 from weyl.file_catalog.tasks import tasks
@@ -165,7 +166,7 @@ async def test_very_many_directories_are_followed_by_an_operation(
     assert (await shown(catalogue, "/voa/mc/run1/a"))["success"]["/voa/mc/run1/a"]["DataType"]["from"] == "/voa"
     query = {"where": [{"parameter": "DataType", "operator": "eq", "value": "DST"}], "parameters": ["LFN"]}
     assert await found(catalogue, query) == []
-    await Worker(db, tasks(db)).drain()
+    await Worker(db, tasks(db, catalogue.services[CONFIG])).drain()
     assert await found(catalogue, query) == ["/voa/mc/run1/a", "/voa/mc/run1/b"]
     told = await catalogue.client.get(f"/api/operations/{operation_id}", headers=catalogue.login())
     assert (told.json()["state"], told.json()["done"], told.json()["total"]) == ("done", 4, 4)

@@ -96,7 +96,7 @@ def _sorted(names: Iterable[str], space: Space, fault: Callable[[str], str | Non
     failed: dict[str, Failure] = {}
     for name in map(bare, names):
         if (wrong := fault(name)) is not None:
-            failed[printable(name)] = bad_name(name, wrong)
+            failed[printable(name)] = bad_name(wrong)
         elif root_of(name, space.roots) is None:
             failed[name] = not_found()
         else:
@@ -104,9 +104,9 @@ def _sorted(names: Iterable[str], space: Space, fault: Callable[[str], str | Non
     return Sorted(list(good), failed)
 
 
-def bad_name(name: str, fault: str) -> Failure:
-    """Return why a name cannot be."""
-    return Failure(Code.BAD_NAME, f"{printable(name)[:SHOWN]} {fault}")
+def bad_name(fault: str, *, of: str | None = None) -> Failure:
+    """Return why the name that an answer stands under cannot be, or that of something else (`of`)."""
+    return Failure(Code.BAD_NAME, f"{'The name' if of is None else printable(of)[:SHOWN]} {fault}")
 
 
 def not_found() -> Failure:

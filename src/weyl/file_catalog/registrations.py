@@ -117,9 +117,9 @@ def _bared(file: NewFile) -> NewFile:
 
 def _failure(file: NewFile, space: Space, serves: Callable[[str], bool]) -> Failure | None:
     if (fault := fault_of(file.lfn)) is not None:
-        return bad_name(file.lfn, fault)
+        return bad_name(fault)
     if root_of(file.lfn, space.roots) is None:
-        return bad_name(file.lfn, str(space.new_fault(file.lfn)))
+        return bad_name(str(space.new_fault(file.lfn)))
     fault = _value_fault(file) or _replica_fault(file, space, serves) or _ancestor_fault(file, space)
     return None if fault is None else Failure(Code.BAD_VALUE, fault)
 

@@ -30,7 +30,7 @@ async def make(
     names = known_paths(paths, space)
     outcome = Outcome(failed=names.failed)
     for path in [path for path, failure in names.failed.items() if failure.code is Code.NOT_FOUND]:
-        outcome.failed[path] = bad_name(path, str(space.new_fault(path)))
+        outcome.failed[path] = bad_name(str(space.new_fault(path)))
     if not names.good:
         return outcome
     people = Names(member.vo, {member.username, member.group})
@@ -61,7 +61,7 @@ async def make(
 
 def _failure(space: Space, places: Places, member: Member, path: str) -> Failure | None:
     if path not in places.directories and (fault := space.new_fault(path)) is not None:
-        return bad_name(path, fault)
+        return bad_name(fault)
     if path in space.roots:
         return None
     # The home itself is nobody's to ask for: whose it is makes it.

@@ -37,7 +37,7 @@ async def list_directory(tx: Tx, member: Member, listing: Listing, *, config: Co
             return {"directories": [], "files": [], "cursor": None}
         raise DirectoryNotFound(NO_SUCH)
     if not allows_in(space.rule, rows[0].rights, member, READ):
-        raise NotReadable(forbidden(path, rows[0].rights).detail)
+        raise NotReadable(forbidden(space, path, rows[0].rights, READ).detail)
     shown = rows[1 : 1 + listing.limit]
     return {
         "directories": [_directory(row) for row in shown if row.kind == DIRECTORY],

@@ -121,13 +121,13 @@ def _sifted(moves: Sequence[Move], space: Space) -> Plan:
 def _name_failure(source: str, target: str, space: Space) -> Failure | None:
     for path in (source, target):
         if (fault := directory_fault_of(path)) is not None:
-            return bad_name(path, fault)
+            return bad_name(fault, of=path)
     if root_of(source, space.roots) is None:
         return not_found()
     if source in space.roots or target in space.roots:
         return Failure(Code.FORBIDDEN, "The root of a VO stays")
     if (fault := space.new_fault(target)) is not None:
-        return bad_name(target, fault)
+        return bad_name(fault, of=target)
     if source != target and lies_below(target, source):
         return Failure(Code.CONFLICT, "A directory cannot move into itself")
     return None
@@ -146,7 +146,7 @@ def _place(plan: Plan, source: str, where: tuple[Space, Places, Member], rows: M
             plan.trees[source] = directory
     elif failure is None and row is not None and is_file:
         if not allows_in(space.rule, row.directory_rights, member, WRITE, file=row.rights):
-            failure = forbidden(source, row.rights)
+            failure = forbidden(space, source, row.rights, WRITE)
         failure = failure or _target_failure(where, target, rows)
         if failure is None:
             plan.files[source] = row
@@ -234,7 +234,7 @@ async def _move_trees(tx: Tx, plan: Plan, places: Places) -> list[int]:
     for source, each in trees.items():
         parent, target = parents[source], plan.pairs[source]
         if (fault := _length_fault(paths.values(), source, target)) is not None:
-            plan.failed[source] = bad_name(target, fault)
+            plan.failed[source] = bad_name(fault, of=target)
             continue
         moves.append(TreeMove(each.dir_id, source, target, parent.dir_id, each.lineage[:-1], parent.lineage))
     # A directory that was made while we waited for its parent has not been held yet.

@@ -66,7 +66,7 @@ def _choose(
     above = deepest(space, places, path.rpartition("/")[0])
     above_rights = NOBODYS if above is None else above.rights
     if path not in space.roots and not allows_in(space.rule, above_rights, member, READ):
-        return forbidden(path, above_rights)
+        return forbidden(space, path, above_rights, READ)
     rights: Rights
     if directory is not None and not directory.is_trashed:
         rights = directory.rights

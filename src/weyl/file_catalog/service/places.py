@@ -7,8 +7,8 @@ from datetime import datetime
 from weyl.config.lfns import parent_of
 from weyl.file_catalog.errors import CatalogueBusy
 from weyl.file_catalog.models.files import Code, Failure
-from weyl.file_catalog.modes import HOME_MODE, NOBODYS, ROOT_MODE, WRITE, Rights, Wish, allows_in
-from weyl.file_catalog.names import Space
+from weyl.file_catalog.modes import HOME_MODE, NOBODYS, READ, ROOT_MODE, WRITE, Rights, Wish, allows_in
+from weyl.file_catalog.names import SHOWN, Space
 from weyl.file_catalog.permits import Member
 from weyl.file_catalog.queries import places as queries
 from weyl.file_catalog.queries.places import Directory, Held, Names, NewDirectory, Places
@@ -55,13 +55,16 @@ def refusal(space: Space, places: Places, member: Member, path: str, wish: Wish 
     above = None if found is None else found.path
     # What leads to the own home is nobody's: whoever lives there makes it.
     is_way_home = above != path and space.is_at_home(path) and (above is None or space.leads_home(above))
-    return None if is_way_home else forbidden(above or space.roots[0], rights)
+    return None if is_way_home else forbidden(space, above or space.roots[0], rights, wish)
 
 
-def forbidden(path: str, rights: Rights) -> Failure:
-    """Return that the mode of a directory does not allow something."""
-    owner, group = rights.owner or "nobody", rights.group or "no group"
-    return Failure(Code.FORBIDDEN, f"{path} belongs to {owner} in {group}, mode {rights.mode:04o}: you may not do this")
+def forbidden(space: Space, path: str, rights: Rights, wish: Wish) -> Failure:
+    """Return that a mode does not allow something, whose it is, and where the caller may write."""
+    verb = "read" if wish is READ else "write in"
+    whose = f"mode {rights.mode:04o}" if rights.owner is None else f"{rights.owner}'s, mode {rights.mode:04o}"
+    text = f"You may not {verb} {path[:SHOWN]} ({whose})"
+    is_advised = wish is WRITE and space.home is not None and not space.is_at_home(path)
+    return Failure(Code.FORBIDDEN, f"{text}; your files belong below {space.home}" if is_advised else text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,10 @@ def failure_of(row: FileRow | None, lfn: str, space: Space, member: Member, wish
         return not_found()
     file = None if row.file_id is None else row.rights
     if not allows_in(space.rule, row.directory_rights, member, wish, file=file):
-        return forbidden(lfn, row.directory_rights if file is None or space.rule == "directory" else row.rights)
+        is_of_directory = file is None or not allows_in(space.rule, row.directory_rights, member, wish)
+        if is_of_directory:
+            return forbidden(space, lfn.rpartition("/")[0], row.directory_rights, wish)
+        return forbidden(space, lfn, row.rights, wish)
     return not_found() if row.file_id is None else None
 
 

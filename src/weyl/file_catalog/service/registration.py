@@ -202,7 +202,7 @@ async def _plan(tx: Tx, run: Run, files: Mapping[str, NewFile]) -> Plan:
 def _blocked(run: Run, plan: Plan, parent: str, files: Mapping[str, NewFile]) -> Failure | None:
     """Return why there can be no new files in a directory, or None."""
     if parent not in plan.places.directories and (fault := run.space.new_fault(parent)) is not None:
-        return bad_name(parent, fault)
+        return bad_name(fault, of=parent)
     levels = run.space.levels(parent)
     above = next((level for level in levels if level in plan.known or level in files), None)
     return None if above is None else Failure(Code.EXISTS, f"{above[:SHOWN]} is a file, so nothing lies below it")
@@ -251,7 +251,7 @@ def _new_failure(run: Run, plan: Plan, lfn: str, file: NewFile) -> Failure | Non
     if (blocked := plan.blocked[parent_of(lfn)]) is not None:
         return blocked
     if (fault := run.space.new_name_fault(lfn)) is not None:
-        return bad_name(lfn, fault)
+        return bad_name(fault)
     directory = plan.places.directories.get(lfn)
     if directory is not None and not directory.is_trashed:
         return Failure(Code.EXISTS, "A directory has this name")

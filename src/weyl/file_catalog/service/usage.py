@@ -29,7 +29,7 @@ async def usage(tx: Tx, member: Member, paths: Sequence[str], *, config: Config)
     for row in rows:
         path = names.good[row.number - 1]
         if not allows_in(space.rule, row.rights, member, READ):
-            outcome.failed[path] = forbidden(path, row.rights)
+            outcome.failed[path] = forbidden(space, path, row.rights, READ)
         elif row.se is None:
             outcome.success[path] = {**_sums(row), **outcome.success.get(path, {"elements": {}})}
         else:

@@ -63,7 +63,8 @@ async def _named(
         if each is None:
             outcome.failed[path] = not_found()
         elif not allows_in(space.rule, each.rights, member, wish, file=each.file_rights):
-            outcome.failed[path] = forbidden(path if each.file_id is None else path.rpartition("/")[0], each.rights)
+            directory = path if each.file_id is None else path.rpartition("/")[0]
+            outcome.failed[path] = forbidden(space, directory, each.rights, wish)
     return outcome, {path: each for path, each in found.items() if path not in outcome.failed}
 
 
