@@ -24,10 +24,10 @@ Path = Annotated[str, StringConstraints(max_length=PATH_CHARACTERS_MAX)]
 SEName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Paths = Annotated[list[Path], Field(min_length=1, max_length=FILES_MAX), FailFast()]
 Trashed = Annotated[list[Path], Field(min_length=1, max_length=TRASHED_MAX), FailFast()]
-Reason = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=1_000, pattern=r"^[^\x00]+$")]
 Mode = Annotated[str, StringConstraints(pattern=r"^0?[0-7]{3}$")]
 """Permissions as three octal digits: owner, group, others."""
-IdentityName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+IdentityName = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00]+$")]
 
 
 class Code(StrEnum):
