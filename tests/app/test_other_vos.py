@@ -13,6 +13,7 @@ import httpx2
 import pytest
 from sqlalchemy import text
 from tests.app import file_cases
+from tests.app.open_routes import MEANT_FOR_NODES, OPEN
 from tests.infra.app import Application
 from tests.infra.routes import operations
 from tests.matcher.conftest import OFFER
@@ -84,30 +85,6 @@ NOTHING = {403, 404}
 EVER = {"start": "2025-01-01T00:00:00Z", "end": "2030-01-01T00:00:00Z"}
 SITE_OF_A = {"kind": "site", "name": "LCG.Alpha.org", "vo": "voa"}
 UPDATE = {"2026-11-25T00:00:00Z": {"Status": "Killed", "MinorStatus": "Marked for termination", "Source": "intruder"}}
-
-# Anybody may call these, or they answer about the caller only.
-OPEN = {
-    "POST /api/auth/device",
-    "GET /api/auth/device",
-    "POST /api/auth/device/answer",
-    "GET /api/auth/device/complete",
-    "GET /api/auth/device/complete/finished",
-    "GET /api/auth/authorize",
-    "GET /api/auth/authorize/complete",
-    "GET /api/auth/web/login",
-    "GET /api/auth/web/complete",
-    "POST /api/auth/web/logout",
-    "POST /api/auth/token",
-    "POST /api/auth/revoke",
-    "GET /.well-known/openid-configuration",
-    "GET /.well-known/jwks.json",
-    "GET /.well-known/dirac-metadata",
-    "GET /.well-known/security.txt",
-    "GET /api/storage/issuer/{vo}/.well-known/openid-configuration",
-    "GET /api/storage/issuer/{vo}/jwks.json",
-    "POST /api/pilots/token",
-    "POST /api/pilots/token/refresh",
-}
 
 CASES = {
     "GET /api/auth/userinfo": Case({200}),
@@ -406,17 +383,3 @@ async def test_tokens_of_other_pilots_and_payloads_open_nothing(world: World) ->
                 problems.append(f"{operation} as {who}: {answer.status_code} {answer.text[:150]}")
     assert not problems, "\n".join(problems)
     assert await world.digest() == before
-
-
-# Pilots match and write their own logs; both read the configuration and what may be used.
-MEANT_FOR_NODES = {
-    "GET /api/config/",
-    "GET /api/rss/storage",
-    "GET /api/rss/compute",
-    "GET /api/rss/site",
-    "GET /api/rss/fts",
-    "POST /api/matcher/match",
-    "POST /api/pilots/logs",
-    "POST /api/jobs/sandbox",
-    "GET /api/workflows/hints-schema",
-}

@@ -11,6 +11,7 @@ from weyl.kit.services import Services
 from weyl.kit.task import BoundTask
 from weyl.resource_status.service.board import STATUS_BOARD
 from weyl.settings import SETTINGS
+from weyl.storage import tables  # noqa: F401 - declared with the room, though its queries are texts
 from weyl.storage.additions import JOB_UPLOADS
 from weyl.storage.drivers.driver import STORAGE_DRIVERS
 from weyl.storage.drivers.http import open_session
