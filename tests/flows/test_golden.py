@@ -42,6 +42,7 @@ CASES = {
     "jobs show": "jobs show {job} {waiting}",
     "jobs show --history": "jobs show {job} --history",
     "jobs show --params": "jobs show {job} --params",
+    "jobs show --files": "jobs show {job} --files",
     "jobs status": "jobs status {job}",
     "jobs output": "jobs output {job} -d output",
     "jobs input": "jobs input {job} -d input",
@@ -110,7 +111,7 @@ WITHOUT = {
     "tasks dead show": "nothing is dead here: tests/cli/test_tasks.py has the document",
 }
 JDL = """Executable = "hello.sh"; InputSandbox = {"hello.sh"}; JobName = "hello";
-StdOutput = "std.out"; StdError = "std.err"; OutputSandbox = {"std.out", "std.err"};"""
+StdOutput = "std.out"; StdError = "std.err"; OutputSandbox = {"std.out", "std.err"}; OutputData = {"hello.txt"};"""
 CWL = """cwlVersion: v1.2
 class: CommandLineTool
 inputs: {name: string}
@@ -154,7 +155,7 @@ class Reader:
 def reader(stack: Stack) -> Reader:
     """A reader, after one job has come home and another waits for a machine that there is not."""
     reader = Reader(stack)
-    (reader.directory / "hello.sh").write_text("#!/bin/sh\necho hello; echo oops >&2\n")
+    (reader.directory / "hello.sh").write_text("#!/bin/sh\necho hello | tee hello.txt; echo oops >&2\n")
     (reader.directory / "hello.sh").chmod(0o755)
     (reader.directory / "hello.jdl").write_text(JDL)
     (reader.directory / "hello.cwl").write_text(CWL)
