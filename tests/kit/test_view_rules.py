@@ -129,6 +129,7 @@ STATES = (Status(value="running", tone="progress", icon="player-play"),)
             {"tabs": (Tab(**TAB, kind="metadata", call=LIST, edit=SET.model_copy(update={"body": "{$x}"})),)},
             "has {$x} in the changes in tab, which nothing fills in",
         ),
+        ({"name_column": "age"}, "has age in its name, which is no column of it"),
         ({"tree": TREE}, "has a tree without the column that it filters by"),
         ({"tree_column": "name"}, "has a tree without the column that it filters by"),
         ({"tree": TREE, "tree_column": "age"}, "has age in the column of its tree"),

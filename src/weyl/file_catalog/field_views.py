@@ -95,7 +95,8 @@ METADATA_FIELDS = View(
             ),
             needs=_OWNERS_OF_FIELDS,
             fields=_form(
-                indexed={"type": "boolean", "anyOf": [{"type": "boolean"}, {"type": "null"}], **_INDEXED}, **_CHANGED
+                indexed={**_INDEXED, "default": "{indexed}"},
+                **{name: {**field, "default": f"{{{name}}}"} for name, field in _CHANGED.items()},
             ),
             help="What is left empty stays as it is.",
         ),

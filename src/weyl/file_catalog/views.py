@@ -56,7 +56,14 @@ def _searched(name: str, title: str, operators: tuple[Operator, ...], kind: Any 
 
 _COLUMNS = (
     Column(name="FileID", title="File", type="int", operators=_NUMBERS, width=90, link="/files/{FileID}"),
-    Column(name="LFN", title="LFN", operators=_NAMES, width=340, help="The logical file name: directory and name."),
+    Column(
+        name="LFN",
+        title="LFN",
+        operators=_NAMES,
+        width=340,
+        link="/files/{FileID}",
+        help="The logical file name: directory and name.",
+    ),
     _searched("Name", "Name", _NAMES, width=220),
     _searched("Directory", "Directory", ("under", *_NAMES), width=260, link="/directories/{Directory}"),
     _searched("Size", "Size", _NUMBERS, "bytes", width=90),
@@ -173,6 +180,7 @@ _FILES = View(
     nav_group="Data",
     nav_order=18,
     id_column="FileID",
+    name_column="Name",
     search=_SEARCH,
     get=ApiCall(method="GET", path="/api/files/{FileID}"),
     tree=_TREE,

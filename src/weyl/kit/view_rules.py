@@ -126,6 +126,7 @@ def _wrong_names(view: View, views: frozenset[str], properties: frozenset[str]) 
     named: dict[str, Iterable[str]] = {
         "its id": [view.id_column],
         "its key": view.key,
+        "its name": filter(None, [view.name_column]),
         "the default columns": view.default_columns,
         "the default order": [key.parameter for key in view.default_sort],
         "the default filter": [condition.parameter for condition in view.default_filter],

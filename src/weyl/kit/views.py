@@ -257,6 +257,8 @@ class View(Described):
     """The column by which one is opened."""
     key: tuple[str, ...] = ()
     """The columns that together tell rows apart; none: the id alone does."""
+    name_column: str | None = None
+    """The column by which people call one; none: its id."""
     search: ApiCall
     summary: ApiCall | None = None
     """Counts by `{$grouping}`: answers `[{<column>: value, "count": n}, ...]`."""

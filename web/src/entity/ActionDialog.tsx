@@ -2,16 +2,16 @@
 
 import { Button, Checkbox, Group, Modal, TextInput } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { ApiFault, askCall, failuresIn, type Row, send } from "@/kit/api";
 import { useIsCovered } from "@/kit/covers";
 import type { Spec } from "@/kit/filters";
 import { countOf, formatNumber } from "@/kit/formats";
-import { defaultsOf, problemsOf, sentValues } from "@/kit/forms";
+import { defaultsOf, prefilled, problemsOf, sentValues } from "@/kit/forms";
 import { eachOf, personOf, wanted } from "@/kit/listing";
 import { SchemaForm } from "@/kit/SchemaForm";
 import { useMe } from "@/kit/session";
-import { fill, placeholders, type Values } from "@/kit/templates";
+import { placeholders, type Values } from "@/kit/templates";
 import { say, sayFault } from "@/kit/toasts";
 import type { Action, ApiCall, View } from "@/kit/views";
 import { followOperation } from "./operations";
@@ -36,7 +36,8 @@ export default function ActionDialog(props: Props) {
   const { view, action, rows, ids, search, onClose } = props;
   const me = useMe();
   const queries = useQueryClient();
-  const [form, setForm] = useState<Values>(() => fill(defaultsOf(action.fields), rows[0] ?? {}) as Values);
+  const fields = useMemo(() => prefilled(action.fields, rows[0]), [action, rows]);
+  const [form, setForm] = useState<Values>(() => defaultsOf(fields));
   const [problems, setProblems] = useState<Record<string, string>>({});
   const [plan, setPlan] = useState<Plan>();
   const [typed, setTyped] = useState("");
@@ -67,13 +68,13 @@ export default function ActionDialog(props: Props) {
   const values = (more: Values): Values => ({
     ...personOf(me),
     ...rows[0],
-    form: sentValues(action.fields, form),
+    form: sentValues(fields, form),
     ...(search ? wanted(search) : { $ids: ids, $rows: rows, $each: eachOf(view, rows) }),
     $dry_run: false,
     ...more,
   });
   const attempt = async (act: () => Promise<void>) => {
-    const wrong = problemsOf(action.fields, form);
+    const wrong = problemsOf(fields, form);
     setProblems(wrong);
     if (Object.keys(wrong).length > 0) {
       return;
@@ -145,8 +146,8 @@ export default function ActionDialog(props: Props) {
         }}
       >
         {action.help && <p>{action.help}</p>}
-        {action.fields && !plan && (
-          <SchemaForm schema={action.fields} values={form} problems={problems} onChange={setForm} />
+        {fields && !plan && (
+          <SchemaForm schema={fields} values={form} problems={problems} onChange={setForm} />
         )}
         {plan && <PlanPreview plan={plan} view={view} />}
         {action.destructive && !isPlanned && !needsTyping && !action.undo && (

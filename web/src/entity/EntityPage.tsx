@@ -2,7 +2,7 @@
 
 import { useParams } from "@tanstack/react-router";
 import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
-import type { Row } from "@/kit/api";
+import { type Row, refusalOf } from "@/kit/api";
 import { countOf } from "@/kit/formats";
 import { useKeys } from "@/kit/keys";
 import { askedColumns, columnsOf, conditionsOf, keyOf, searchAt, sortOf } from "@/kit/listing";
@@ -168,7 +168,9 @@ export function EntityList({ view: declared }: { view: View }) {
               </button>
             </p>
           ) : null}
-          {rows.error && rows.count === 0 ? (
+          {rows.count === 0 && refusalOf(rows.error) ? (
+            <Nothing>What is wrong with the filter is said above.</Nothing>
+          ) : rows.error && rows.count === 0 ? (
             <Fault error={rows.error} what={view.title} onRetry={refresh} />
           ) : rows.isPending ? (
             <Waiting />

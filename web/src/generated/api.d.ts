@@ -8660,6 +8660,8 @@ export interface components {
             more_columns?: components["schemas"]["ApiCall"] | null;
             /** Name */
             name: string;
+            /** Name Column */
+            name_column?: string | null;
             /** Nav Group */
             nav_group: string;
             /**

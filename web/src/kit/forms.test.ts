@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { defaultsOf, type FileRules, kindOf, problemsOf, sentValues } from "./forms";
+import { defaultsOf, type FileRules, kindOf, prefilled, problemsOf, sentValues } from "./forms";
 import { writeJson } from "./json";
 import type { Schema } from "./views";
 
@@ -173,5 +173,28 @@ describe("a form of typed inputs", () => {
       '{"seed":9007199254740993,"scale":1.0,',
     );
     expect(sent({ ...fine, seed: "+007", scale: ".5e3" })).toContain('{"seed":7,"scale":0.5e3,');
+  });
+});
+
+describe("a form that changes something", () => {
+  it("begins with what is there", () => {
+    const schema = {
+      type: "object",
+      properties: {
+        help: { type: "string", default: "{help}" },
+        unit: { type: "string", default: "{unit}" },
+        values: { type: "array", items: { type: "string" }, default: "{values}" },
+        force: { type: "boolean", default: false },
+      },
+    };
+    const begun = prefilled(schema, { help: "What it means", unit: null, values: ["a", "b"] });
+    expect(defaultsOf(begun)).toEqual({ help: "What it means", values: ["a", "b"], force: false });
+    expect(sentValues(begun, defaultsOf(begun))).toEqual({
+      help: "What it means",
+      values: ["a", "b"],
+      force: false,
+    });
+    expect(defaultsOf(prefilled(schema, undefined))).toEqual({ force: false });
+    expect(prefilled(null, {})).toBeNull();
   });
 });

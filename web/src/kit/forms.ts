@@ -1,7 +1,7 @@
 /** What a form made from a JSON Schema asks for, and whether what was typed will do. */
 
 import { readNumber, Written } from "./json";
-import { isMapping } from "./templates";
+import { fill, isMapping, placeholders } from "./templates";
 import type { Schema } from "./views";
 
 export type Values = Record<string, unknown>;
@@ -96,6 +96,17 @@ export function defaultsOf(schema: Schema | null | undefined): Values {
     }
   }
   return values;
+}
+
+/** Return a form that begins with the values of a row where its defaults name columns: `{help}`. */
+export function prefilled(
+  schema: Schema | null | undefined,
+  row: Values | undefined,
+): Schema | null | undefined {
+  const begun = (field: Schema): Schema =>
+    placeholders(field.default).length > 0 ? { ...field, default: fill(field.default, row ?? {}) } : field;
+  const fields = Object.entries(schema?.properties ?? {}).map(([name, field]) => [name, begun(field)]);
+  return schema?.properties ? { ...schema, properties: Object.fromEntries(fields) } : schema;
 }
 
 /** Return the place of a part of a value. */

@@ -49,9 +49,10 @@ export default function Detail({ view, id, tab, onTab, onClose, isPage }: Props)
   }, []);
 
   // Where an id has several parts, what is open is called by its own; the fields below have the others.
-  const name = String(partsOf(view, id)[view.id_column] ?? id);
-  const Heading = isPage ? "h1" : "h2";
   const row = found.data;
+  const called = view.name_column ? row?.[view.name_column] : undefined;
+  const name = String(called ?? partsOf(view, id)[view.id_column] ?? id);
+  const Heading = isPage ? "h1" : "h2";
   const status = view.status_column ? row?.[view.status_column] : undefined;
   const tabs = (view.tabs?.length ? view.tabs : [OVERVIEW]).filter(
     (each) =>
