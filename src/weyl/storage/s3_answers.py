@@ -92,10 +92,15 @@ def is_completed(body: bytes) -> bool:
     return parsed(body).tag == "CompleteMultipartUploadResult"
 
 
+def is_etag(text: str) -> bool:
+    """Tell whether a text can be what a store answered to a part."""
+    return _ETAG.fullmatch(text) is not None
+
+
 def completion(etags: Sequence[str]) -> bytes:
     """Return the list of parts that an upload is put together from; raises `Corrupt` for what is no ETag."""
     for etag in etags:
-        if not _ETAG.fullmatch(etag):
+        if not is_etag(etag):
             raise Corrupt("A part of the upload has no ETag that can be one")
     parts = "".join(
         f"<Part><PartNumber>{number}</PartNumber><ETag>{escape(etag)}</ETag></Part>"

@@ -21,6 +21,7 @@ from tests.storage.uploading import (
 
 from weyl.file_catalog.checksums import Checksums
 from weyl.kit.clock import utcnow
+from weyl.storage import s3_answers
 from weyl.storage.errors import BadCommit, TooManyUploads, UploadNotFound, UploadOver, UploadRefused
 from weyl.storage.models.uploads import Committed, Opened
 from weyl.storage.service import commit as commits
@@ -379,3 +380,17 @@ async def test_a_storage_that_is_away_when_an_upload_is_opened_is_left_out_until
     assert [target.se for target in again.files[lfn].targets] == [DISK, BUCKET]
     done = await committed(world, again, await world.write(again, {lfn: CONTENT}))
     assert done.state == "registered"
+
+
+async def test_parts_that_no_waiting_puts_together_fail_the_upload_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3_answers, "PART_BYTES", 5 * 1024 * 1024)
+    lfn, content = world.lfn(), b"x" * (6 * 1024 * 1024)
+    upload = await opened(world, order(wanted(lfn, content), ses=[BUCKET]))
+    landed = await world.write(upload, {lfn: content})
+    with pytest.raises(BadCommit, match="ETags"):
+        await committed(world, upload, {lfn: Landed(BUCKET, ["<x/>\n", "x"])})
+    wrong = {lfn: Landed(BUCKET, ["0" * 32, *landed[lfn].etags[1:]])}
+    done = await committed(world, upload, wrong)
+    assert (done.state, done.failed[lfn].code) == ("failed", "conflict")

@@ -28,6 +28,8 @@ UPLOADS_PAGES_MAX = 10
 """Pages of begun uploads that are looked through for those of files that are deleted."""
 ONE_REQUEST_BYTES_MAX = 5 * 1024**3
 KEYS_KEPT_S = 10.0
+_WRONG_PARTS = {"InvalidPart", "InvalidPartOrder", "EntityTooSmall", "MalformedXML"}
+"""What a store says of parts that no waiting puts together."""
 _METHODS: dict[Operation, str] = {"read": "GET", "write": "PUT", "remove": "DELETE", "list": "GET"}
 
 
@@ -129,6 +131,8 @@ class S3Driver:
             return
         if answer.status == 404 or code == "NoSuchUpload":
             raise NotThere(f"{self._door.name} knows of no such upload: it was ended, or never begun")
+        if code in _WRONG_PARTS:
+            raise NotThere(f"{self._door.name} does not have these parts: {code}")
         raise self._door.refusal("POST", answer.status if answer.status != 200 else 502, code)
 
     async def space(self) -> Space | None:

@@ -24,6 +24,7 @@ from weyl.storage.queries import intents as intent_queries
 from weyl.storage.queries import uploads as queries
 from weyl.storage.queries.intents import Intent
 from weyl.storage.queries.uploads import Upload
+from weyl.storage.s3_answers import is_etag
 from weyl.storage.service.opening import new_file
 from weyl.storage.service.state import Uploads, Who, files_of, give_up, run_of, theirs
 from weyl.storage.service.verification import Claim, Unverified, faults_of
@@ -130,6 +131,8 @@ def _fitting(upload: Upload, intents: Sequence[Intent], landed: Mapping[str, Lan
             raise BadCommit(f"{name} is not a file of the upload {upload.upload_id}")
         if (numbers[name], each.se) not in places:
             raise BadCommit(f"{name} was to be stored at one of its targets, and {each.se} is none of them")
+        if not all(map(is_etag, each.etags)):
+            raise BadCommit(f"{name} has parts whose ETags no storage has answered")
     missing = not_landed(_wanted(upload), landed)
     if missing and upload.is_atomic:
         raise BadCommit(f"{_some(missing)} did not land anywhere: all files of this upload, or none")
