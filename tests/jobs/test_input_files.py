@@ -169,6 +169,12 @@ async def test_the_files_of_a_job_are_one_answer(world: FilesWorld, db: Database
                 {"lfn": f"{HOME}/out/b", "file_id": known["b"], "size": 4, "status": "Good", "attempt": 1},
             ],
         }
+    async with db.transaction() as tx:
+        closed = sa.text("UPDATE directories SET mode = 448, owner_id = NULL, group_id = NULL WHERE path = :path")
+        await tx.execute(closed, {"path": lfn.rpartition("/")[0]})
+    # What the owner of the job may not read is a name, and no more.
+    told = (await world.call(f"{job_id}/files", method="GET", headers=app.login())).json()
+    assert told["inputs"][1] == {"lfn": lfn, "file_id": None, "size": None}
     assert [tuple(each) for each in ancestors] == [(known["b"], known["a"])]
     for headers, status in (({}, 401), (app.login("carol"), 403), (app.login(vo="vob"), 403)):
         assert (await world.call(f"{job_id}/files", method="GET", headers=headers)).status_code == status

@@ -31,10 +31,10 @@ CurrentRun = Annotated[Managed, Depends(current_run)]
 
 
 @router.get("/{job_id}/files", operation_id="jobs_get_files")
-async def get_files(job_id: int, actor: CurrentActor, tx: ReadTx) -> JobFiles:
+async def get_files(job_id: int, actor: CurrentActor, config: CurrentConfig, tx: ReadTx) -> JobFiles:
     """Answer with the files that a job reads, and those that its runs have registered."""
     permit = await may_read(tx, actor, [job_id])
-    return await files_of_job(tx, permit, job_id)
+    return await files_of_job(tx, permit, job_id, config=config)
 
 
 @router.get("/{job_id}/inputs", operation_id="jobs_get_inputs", dependencies=[Depends(sent_by_nodes)])

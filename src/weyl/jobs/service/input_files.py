@@ -12,7 +12,7 @@ from weyl.descriptions.parametric import fill
 from weyl.file_catalog.checksums import Checksums
 from weyl.file_catalog.drivers.catalog import CatalogUnavailable, FileCatalog
 from weyl.file_catalog.models.files import Code, Failure
-from weyl.file_catalog.queries.of_jobs import select_located, select_outputs_of_job
+from weyl.file_catalog.queries.of_jobs import select_outputs_of_job
 from weyl.file_catalog.service.reading import Found, readable
 from weyl.jobs.errors import InputsUnknown, JobNotFound, RunIsOver
 from weyl.jobs.models.files import InputFile, InputFiles, InputReplica, InputShown, JobFiles, OutputShown
@@ -109,17 +109,18 @@ def _shown(file: Found | Elsewhere, places: Sequence[Access]) -> InputFile:
     )
 
 
-async def files_of_job(tx: Tx, permit: Readable, job_id: int) -> JobFiles:
-    """Return what a job reads, and what its runs have registered. Raises `JobNotFound`."""
+async def files_of_job(tx: Tx, permit: Readable, job_id: int, *, config: Config) -> JobFiles:
+    """Return what a job reads, and what its runs have registered. Raises `JobNotFound`.
+
+    Of inputs that the owner of the job may not read nothing but the name is told, which the description has.
+    """
     row = await queries.select_run(tx, permit.one(job_id))
     if row is None:
         raise JobNotFound(job_id)
     lfns = row.lfns or []
-    located = {each.lfn: each for each in await select_located(tx, row.vo, lfns)} if lfns else {}
+    found = (await readable(tx, member_of(row, config), lfns, config=config)).files if lfns else {}
     inputs = [
-        InputShown(lfn=lfn, file_id=located[lfn].file_id, size=located[lfn].size)
-        if lfn in located
-        else InputShown(lfn=lfn)
+        InputShown(lfn=lfn, file_id=found[lfn].file_id, size=found[lfn].size) if lfn in found else InputShown(lfn=lfn)
         for lfn in lfns
     ]
     outputs = [OutputShown.model_validate(each._asdict()) for each in await select_outputs_of_job(tx, job_id)]
