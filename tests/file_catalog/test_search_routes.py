@@ -4,6 +4,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import sqlalchemy as sa
 from tests.file_catalog.plain_catalogue import declare, put_directories, put_files
 from tests.infra.app import Application
 
@@ -172,6 +173,22 @@ async def test_a_row_has_the_parameters_that_are_asked_for_under_their_names(cat
     }
     [short] = (await ask(catalogue, {"under": "/voa/a"}, "?per_page=1")).json()
     assert short.keys() == {"FileID", "LFN", "Size"}
+
+
+async def test_ancestors_are_named_to_those_who_may_read_them(catalogue: Application, db: Database) -> None:
+    async with db.transaction() as tx:
+        edges = """
+            INSERT INTO file_ancestors (file_id, ancestor_id)
+            SELECT f.file_id, a.file_id FROM files f JOIN directories d USING (dir_id),
+              files a JOIN directories b USING (dir_id)
+            WHERE (d.path, f.name) = ('/voa/a', 'f1') AND (b.path, a.name) IN (('/voa/b', 'f1'), ('/voa/own', 'f1'))
+        """
+        await tx.execute(sa.text(edges))
+    where = [{"parameter": "LFN", "operator": "eq", "value": "/voa/a/f1"}]
+    body = {"where": where, "parameters": ["Ancestor"]}
+    assert (await ask(catalogue, body)).json() == [{"Ancestor": ["/voa/b/f1"]}]
+    [row] = (await ask(catalogue, body, **MANAGER)).json()
+    assert sorted(row["Ancestor"]) == ["/voa/b/f1", "/voa/own/f1"]
 
 
 async def test_sums_are_by_three_parameters_at_most(catalogue: Application) -> None:

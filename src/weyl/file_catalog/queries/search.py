@@ -84,6 +84,11 @@ def _may_read(selection: Selection, c: sql.Columns, prefix: str = "") -> list[sq
     return [bits.bitwise_and(sa.literal(READ, sa.Integer)) != 0]
 
 
+def readable_directories(selection: Selection) -> list[sql.Clause]:
+    """Return the condition that a member may read a directory, on the table of directories."""
+    return _may_read(selection, directories.c)
+
+
 def _in_tree(tree: Tree, path: sa.ColumnElement[str]) -> list[sql.Clause]:
     if tree.top is None:
         return []
@@ -258,7 +263,7 @@ def _slice_by_id(selection: Selection, plan: Plan, cut: Cut, shown: Sequence[Sho
         last = sa.func.min(looked.c.file_id) if plan.is_descending else sa.func.max(looked.c.file_id)
         bounds = sa.select(sa.func.count().label("number"), last.label("end_0"), sa.null().label("end_1"))
         bounds = bounds.select_from(looked)
-    return _answer(c, clauses, keys, bounds.subquery("bounds"), (plan, cut, shown))
+    return _answer(c, clauses, keys, bounds.subquery("bounds"), (selection, plan, cut, shown))
 
 
 def _slice_of_tree(selection: Selection, plan: Plan, cut: Cut, shown: Sequence[Shown]) -> sa.Select[Any]:
@@ -287,7 +292,9 @@ def _slice_of_tree(selection: Selection, plan: Plan, cut: Cut, shown: Sequence[S
     bounds = sa.select(*numbers, last.c.path.label("end_0"), last.c.name.label("end_1"))
     one = sa.select(sa.literal(1)).subquery()
     bounds = bounds.select_from(one.outerjoin(last, sa.true()))
-    return _answer(c, of_files(selection, c.c), [c.c.path, c.c.name], bounds.subquery("bounds"), (plan, cut, shown))
+    return _answer(
+        c, of_files(selection, c.c), [c.c.path, c.c.name], bounds.subquery("bounds"), (selection, plan, cut, shown)
+    )
 
 
 def _of_names(terms: Terms) -> list[sql.Clause]:
@@ -325,15 +332,17 @@ def _answer(
     clauses: Sequence[sql.Clause],
     keys: Sequence[sa.ColumnElement[Any]],
     bounds: sa.Subquery,
-    how: tuple[Plan, Cut, Sequence[Shown]],
+    how: tuple[Selection, Plan, Cut, Sequence[Shown]],
 ) -> sa.Select[Any]:
     """Return the rows that match, each with the bounds of the slice; without a match one row has the bounds alone."""
-    plan, cut, shown = how
+    selection, plan, cut, shown = how
+    may_read = readable_directories(selection)
     ordered = [key.desc() if plan.is_descending else key for key in keys]
     m = sa.select(c).where(*clauses).order_by(*ordered).limit(cut.rows).subquery("m")
     places = [m.c[key.name].label(f"place_{number}") for number, key in enumerate(keys)]
     values = [
-        sql.shown_value(each.name, each.type, each.field, m.c).label(f"value_{n}") for n, each in enumerate(shown)
+        sql.shown_value(each.name, each.type, each.field, m.c, may_read=may_read).label(f"value_{n}")
+        for n, each in enumerate(shown)
     ]
     inner = sa.select(*places, *values).subquery("r")
     statement = sa.select(bounds, inner).select_from(bounds.outerjoin(inner, sa.true()))

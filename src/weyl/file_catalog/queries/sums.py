@@ -13,6 +13,7 @@ from weyl.file_catalog.queries.search import (
     file_columns,
     of_directories,
     of_files,
+    readable_directories,
 )
 from weyl.file_catalog.tables import directories, files
 from weyl.kit.db import Tx
@@ -58,8 +59,10 @@ async def select_sums(
     every = _every(selection, sources)
     c = sa.select(every).limit(most).cte("some")
     copies = sql.BUILT_IN_VALUES["ReplicaCount"](c.c)
+    may_read = readable_directories(selection)
     parts = [
-        sql.shown_value(each.name, each.type, each.field, c.c).label(f"key_{n}") for n, each in enumerate(grouping)
+        sql.shown_value(each.name, each.type, each.field, c.c, may_read=may_read).label(f"key_{n}")
+        for n, each in enumerate(grouping)
     ]
     each = sa.select(*parts, c.c.size, (sa.cast(c.c.size, sa.Numeric) * copies).label("copied")).subquery()
     keys = [each.c[f"key_{number}"] for number in range(len(grouping))]

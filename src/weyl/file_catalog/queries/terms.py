@@ -338,11 +338,15 @@ def source(term: Term, *, is_probed: bool = False) -> sa.Select[tuple[int]]:
     return found.order_by(table.c.value, table.c.file_id) if is_probed else found
 
 
-def shown_value(name: str, kind: ParameterType, field: DeclaredField | None, c: Columns) -> Element:
-    """Return a parameter of a file as answers have it."""
+def shown_value(
+    name: str, kind: ParameterType, field: DeclaredField | None, c: Columns, *, may_read: Sequence[Clause]
+) -> Element:
+    """Return a parameter of a file as answers have it; `may_read` says which directories other files are named of."""
     if field is not None:
         value = field_value(field, c)
         return sa.func.to_char(value, "YYYY-MM-DD") if kind is ParameterType.DATE else value
+    if name == "Ancestor":
+        return _shown_ancestors(c, may_read)
     lists = _LISTS.get(name)
     return BUILT_IN_VALUES[name](c) if lists is None else lists(c)
 
@@ -353,13 +357,13 @@ def _shown_replicas(c: Columns) -> Element:
     return sa.func.array(names.scalar_subquery(), type_=ARRAY(sa.Text))
 
 
-def _shown_ancestors(c: Columns) -> Element:
+def _shown_ancestors(c: Columns, may_read: Sequence[Clause]) -> Element:
     names = sa.select(_lfn(directories.c.path, files.c.name)).select_from(
         file_ancestors.join(files, files.c.file_id == file_ancestors.c.ancestor_id).join(
             directories, directories.c.dir_id == files.c.dir_id
         )
     )
-    names = names.where(file_ancestors.c.file_id == c.file_id).order_by(files.c.file_id)
+    names = names.where(file_ancestors.c.file_id == c.file_id, *may_read).order_by(files.c.file_id)
     return sa.func.array(names.scalar_subquery(), type_=ARRAY(sa.Text))
 
 
@@ -371,6 +375,5 @@ def _shown_checksum(c: Columns) -> Element:
 
 _LISTS: Mapping[str, Callable[[Columns], Element]] = {
     "SE": _shown_replicas,
-    "Ancestor": _shown_ancestors,
     "Checksum": _shown_checksum,
 }
