@@ -5119,6 +5119,34 @@ export interface components {
             targets: components["schemas"]["Target"][];
         };
         /**
+         * FileOrder
+         * @description What to do, and to which files: those named, with all below directories that are named, or those of a query.
+         */
+        FileOrder: {
+            action: components["schemas"]["FileAction"];
+            /**
+             * Dry Run
+             * @default true
+             */
+            dry_run: boolean;
+            /**
+             * @default {
+             *       "values": {}
+             *     }
+             */
+            fields: components["schemas"]["FileOrderFields"];
+            /** Paths */
+            paths?: string[] | null;
+            /** Plan Token */
+            plan_token?: string | null;
+            query?: components["schemas"]["FileQuery"] | null;
+            /**
+             * Undo S
+             * @default 10
+             */
+            undo_s: number;
+        };
+        /**
          * FileOrderFields
          * @description What an action is told beside the files.
          */
@@ -8436,6 +8464,45 @@ export interface components {
             standing: string;
         };
         /**
+         * UploadFile
+         * @description A file that is to be stored and registered, or, with `at`, to be registered where it lies.
+         */
+        UploadFile: {
+            /**
+             * Ancestors
+             * @default []
+             */
+            ancestors: string[];
+            /**
+             * At
+             * @default []
+             */
+            at: components["schemas"]["PlaceOrder"][];
+            /**
+             * Checksums
+             * @description By name: adler32, md5, sha1 or sha256, in hexadecimal
+             */
+            checksums: {
+                [key: string]: string;
+            };
+            /** Guid */
+            guid?: string | null;
+            /** Lfn */
+            lfn: string;
+            /**
+             * Metadata
+             * @default {}
+             */
+            metadata: {
+                [key: string]: unknown;
+            };
+            /**
+             * Size
+             * @description In bytes
+             */
+            size: number;
+        };
+        /**
          * UploadLine
          * @description An upload in a list.
          */
@@ -8474,7 +8541,7 @@ export interface components {
              */
             atomic: boolean;
             /** Files */
-            files: components["schemas"]["weyl__storage__models__uploads__FileOrder"][];
+            files: components["schemas"]["UploadFile"][];
             /**
              * Protocols
              * @description What the client speaks
@@ -8779,73 +8846,6 @@ export interface components {
              * @enum {string}
              */
             severity: "error" | "warning";
-        };
-        /**
-         * FileOrder
-         * @description What to do, and to which files: those named, with all below directories that are named, or those of a query.
-         */
-        weyl__file_catalog__models__bulk__FileOrder: {
-            action: components["schemas"]["FileAction"];
-            /**
-             * Dry Run
-             * @default true
-             */
-            dry_run: boolean;
-            /**
-             * @default {
-             *       "values": {}
-             *     }
-             */
-            fields: components["schemas"]["FileOrderFields"];
-            /** Paths */
-            paths?: string[] | null;
-            /** Plan Token */
-            plan_token?: string | null;
-            query?: components["schemas"]["FileQuery"] | null;
-            /**
-             * Undo S
-             * @default 10
-             */
-            undo_s: number;
-        };
-        /**
-         * FileOrder
-         * @description A file that is to be stored and registered, or, with `at`, to be registered where it lies.
-         */
-        weyl__storage__models__uploads__FileOrder: {
-            /**
-             * Ancestors
-             * @default []
-             */
-            ancestors: string[];
-            /**
-             * At
-             * @default []
-             */
-            at: components["schemas"]["PlaceOrder"][];
-            /**
-             * Checksums
-             * @description By name: adler32, md5, sha1 or sha256, in hexadecimal
-             */
-            checksums: {
-                [key: string]: string;
-            };
-            /** Guid */
-            guid?: string | null;
-            /** Lfn */
-            lfn: string;
-            /**
-             * Metadata
-             * @default {}
-             */
-            metadata: {
-                [key: string]: unknown;
-            };
-            /**
-             * Size
-             * @description In bytes
-             */
-            size: number;
         };
     };
     responses: never;
@@ -12084,7 +12084,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["weyl__file_catalog__models__bulk__FileOrder"];
+                "application/json": components["schemas"]["FileOrder"];
             };
         };
         responses: {
