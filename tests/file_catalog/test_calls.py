@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 from tests.file_catalog.conftest import Caller
 
-from weyl.kit.db import DATABASE
+from weyl.file_catalog.queries.usage import recount
+from weyl.file_catalog.service import usage
+from weyl.kit.db import DATABASE, Database, driver_connection
 
 CALLS: list[tuple[str, int, Any]] = [
     ("lookup", 1, lambda names: {"lfns": names}),
@@ -52,3 +54,27 @@ async def test_a_text_that_no_column_holds_is_refused(manager: Caller, path: str
     url = f"/api/files/{path}"
     answer = await manager.application.client.post(url, headers=manager.headers, json=body)
     assert answer.status_code in (400, 422), answer.text
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 1_000])
+async def test_sums_that_are_wrong_are_found_and_set_right(
+    manager: Caller, db: Database, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(usage, "CHECKED_AT_ONCE", at_once)
+    await manager.register("/voa/a/b/c/f", "/voa/a/b/g", "/voa/a/h", ses=("DISK-A", "TAPE"))
+    await usage.fold_all(db)
+    await manager.register("/voa/a/b/fresh", "/voa/x/y")
+    await manager.post("delete", lfns=["/voa/a/h"], reason="x")
+    assert await usage.check(db) == 0
+    async with db.transaction() as tx:
+        connection = await driver_connection(tx)
+        await connection.execute("UPDATE file_usage SET files = files + 7 WHERE dir_id % 2 = 0 AND se_id = 0")
+        await connection.execute("DELETE FROM file_usage WHERE dir_id = 3")
+        await connection.execute("INSERT INTO file_usage VALUES (1, 99, 5, 5, 0, 0)")
+    assert await usage.check(db) > 0
+    assert await usage.check(db) == 0
+    async with db.read() as tx:
+        assert await recount(tx) == []
+    await usage.fold_all(db)
+    async with db.read() as tx:
+        assert await recount(tx) == []

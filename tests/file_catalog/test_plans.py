@@ -16,7 +16,7 @@ from weyl.kit.sql import Sql
 
 DIRECTORIES, FILES = 10_000, 30_000
 # A recount reads the whole catalogue, once per night.
-WHOLE = {"usage._OFF", "usage._REPAIR"}
+WHOLE = {"usage._OFF"}
 _SCAN = re.compile(r"Seq Scan on (files|replicas|directories|file_ancestors)\b")
 
 _LOAD = """

@@ -164,23 +164,81 @@ _RECOUNT = """
     HAVING sum(files) <> 0 OR sum(bytes) <> 0 OR sum(trash_files) <> 0 OR sum(trash_bytes) <> 0
 """
 _OFF = Sql(_RECOUNT, Off)
-_REPAIR = Sql(
-    f"""
-    INSERT INTO file_usage AS u (dir_id, se_id, files, bytes, trash_files, trash_bytes)
-    SELECT * FROM ({_RECOUNT}) lacking
-    ON CONFLICT (dir_id, se_id) DO UPDATE SET files = u.files + excluded.files, bytes = u.bytes + excluded.bytes,
-      trash_files = u.trash_files + excluded.trash_files, trash_bytes = u.trash_bytes + excluded.trash_bytes
-    RETURNING dir_id, se_id, files, bytes, trash_files, trash_bytes
+
+
+async def recount(tx: Tx) -> list[Off]:
+    """Return the sums that are wrong, and by how much; reads the whole catalogue in one statement, for tests."""
+    return await _OFF.rows(tx)
+
+
+_NEXT = Sql(
+    "SELECT dir_id FROM directories WHERE dir_id > CAST(:after AS bigint) ORDER BY dir_id LIMIT CAST(:size AS integer)",
+    int,
+)
+
+
+async def select_next(tx: Tx, *, after: int, size: int) -> list[int]:
+    """Return the next directories by id."""
+    return await _NEXT.rows(tx, after=after, size=size)
+
+
+# What a directory has must be what its own files come to and what those directly in it have. Where that holds for each
+# directory, every sum is right; so a check needs no more than some directories at a time.
+_RESIDUES = Sql(
+    """
+    WITH family AS MATERIALIZED (
+      SELECT id AS home, id AS dir_id, -1 AS sign FROM unnest(CAST(:dir_ids AS bigint[])) AS id
+      UNION ALL
+      SELECT id, c.dir_id, 1 FROM unnest(CAST(:dir_ids AS bigint[])) AS id
+        CROSS JOIN LATERAL (SELECT dir_id FROM directories x WHERE x.parent_id = id OFFSET 0) c
+    ), own AS MATERIALIZED (
+      SELECT id AS dir_id, f.file_id, f.size, f.status = 'Good' AS is_good
+      FROM unnest(CAST(:dir_ids AS bigint[])) AS id
+        CROSS JOIN LATERAL (SELECT * FROM files x WHERE x.dir_id = id OFFSET 0) f
+    ), counted AS (
+      SELECT dir_id, CAST(0 AS bigint) AS se_id, size, is_good FROM own
+      UNION ALL
+      SELECT o.dir_id, r.se_id, o.size, o.is_good
+      FROM own o CROSS JOIN LATERAL (SELECT se_id FROM replicas x WHERE x.file_id = o.file_id OFFSET 0) r
+    ), parts AS (
+      SELECT f.home AS dir_id, u.se_id, f.sign * u.files AS files, f.sign * u.bytes AS bytes,
+        f.sign * u.trash_files AS trash_files, f.sign * u.trash_bytes AS trash_bytes
+      FROM family f CROSS JOIN LATERAL (SELECT * FROM file_usage x WHERE x.dir_id = f.dir_id OFFSET 0) u
+      UNION ALL
+      SELECT f.home, x.se_id, f.sign * x.files, f.sign * x.bytes, f.sign * x.trash_files, f.sign * x.trash_bytes
+      FROM file_usage_deltas x
+        CROSS JOIN LATERAL (SELECT lineage FROM directories b WHERE b.dir_id = x.dir_id OFFSET 0) d,
+        unnest(d.lineage) AS l (dir_id) JOIN family f ON f.dir_id = l.dir_id
+      UNION ALL
+      SELECT dir_id, se_id, count(*) FILTER (WHERE is_good), coalesce(sum(size) FILTER (WHERE is_good), 0),
+        count(*) FILTER (WHERE NOT is_good), coalesce(sum(size) FILTER (WHERE NOT is_good), 0)
+      FROM counted GROUP BY dir_id, se_id
+    )
+    SELECT dir_id, se_id, CAST(sum(files) AS bigint) AS files, CAST(sum(bytes) AS bigint) AS bytes,
+      CAST(sum(trash_files) AS bigint) AS trash_files, CAST(sum(trash_bytes) AS bigint) AS trash_bytes
+    FROM parts GROUP BY dir_id, se_id
+    HAVING sum(files) <> 0 OR sum(bytes) <> 0 OR sum(trash_files) <> 0 OR sum(trash_bytes) <> 0
     """,
     Off,
 )
 
 
-async def recount(tx: Tx) -> list[Off]:
-    """Return the sums that are wrong, and by how much; reads the whole catalogue."""
-    return await _OFF.rows(tx)
+async def select_residues(tx: Tx, dir_ids: Sequence[int]) -> list[Off]:
+    """Return by how much directories have less than what is in them comes to, where the two differ."""
+    return await _RESIDUES.rows(tx, dir_ids=list(dir_ids))
 
 
-async def repair(tx: Tx) -> list[Off]:
-    """Set the wrong sums right; returns these as they are now. Needs the lock of the fold."""
-    return await _REPAIR.rows(tx)
+_ADD = Sql(
+    """
+    INSERT INTO file_usage_deltas (dir_id, se_id, files, bytes, trash_files, trash_bytes)
+    SELECT * FROM unnest(CAST(:dir_ids AS bigint[]), CAST(:se_ids AS bigint[]), CAST(:files AS bigint[]),
+      CAST(:bytes AS bigint[]), CAST(:trash_files AS bigint[]), CAST(:trash_bytes AS bigint[]))
+    """
+)
+
+
+async def add_residues(tx: Tx, residues: Sequence[Off]) -> None:
+    """Add to directories what they lack, and to all above them: together that sets every sum right."""
+    columns = list(zip(*residues, strict=True))
+    names = ("dir_ids", "se_ids", "files", "bytes", "trash_files", "trash_bytes")
+    await _ADD.run(tx, **{name: list(column) for name, column in zip(names, columns, strict=True)})

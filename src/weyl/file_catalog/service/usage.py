@@ -17,6 +17,7 @@ from weyl.kit.db import Database, Tx
 
 log = structlog.get_logger(__name__)
 
+CHECKED_AT_ONCE = 1_000
 _NOTHING = {"files": 0, "bytes": 0, "trash_files": 0, "trash_bytes": 0}
 
 
@@ -59,13 +60,20 @@ async def fold_all(db: Database) -> int:
 
 
 async def check(db: Database) -> int:
-    """Compare the sums with a recount, and set right those that are wrong; returns how many were."""
-    async with db.read() as tx:
-        wrong = await queries.recount(tx)
-    if not wrong:
-        return 0
-    async with db.transaction() as tx:
-        await queries.lock_fold(tx)
-        await queries.repair(tx)
-    log.error("file_catalog.usage_wrong", sums=len(wrong), first=[each._asdict() for each in wrong[:10]])
-    return len(wrong)
+    """Compare the sums with a recount, some directories at a time, and set right those that are wrong.
+
+    Returns how many directories had other sums than what is in them comes to.
+    """
+    wrong, after = 0, 0
+    while True:
+        async with db.transaction() as tx:
+            dir_ids = await queries.select_next(tx, after=after, size=CHECKED_AT_ONCE)
+            found = await queries.select_residues(tx, dir_ids) if dir_ids else []
+            if found:
+                await queries.add_residues(tx, found)
+        if found:
+            wrong += len(found)
+            log.error("file_catalog.usage_wrong", sums=len(found), first=[each._asdict() for each in found[:10]])
+        if len(dir_ids) < CHECKED_AT_ONCE:
+            return wrong
+        after = dir_ids[-1]
