@@ -47,6 +47,8 @@ PATH_NAMES = {
     "se": "DISK",
     "vo": "voa",
     "sha256": "0" * 64,
+    "file_id": "1",
+    "upload_id": "1",
 }
 
 _SPECS: dict[tuple[str, str], list[Any]] = {

@@ -27,7 +27,7 @@ def _storable(text: str) -> str:
     return text
 
 
-FieldName = Annotated[str, StringConstraints(pattern=NAME_PATTERN), AfterValidator(_free_name)]
+FieldName = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=64), AfterValidator(_free_name)]
 Unit = Annotated[str, StringConstraints(max_length=64), AfterValidator(_storable)]
 Help = Annotated[str, StringConstraints(max_length=1_000), AfterValidator(_storable)]
 Choices = Annotated[list[Scalar], Field(min_length=1, max_length=CHOICES_MAX)]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, FailFast, Field, StringConstraints
 
-from weyl.kit.bounds import ClosedModel, Entries, Token
+from weyl.kit.bounds import ClosedModel, Entries, Name, Token
 
 FILES_MAX = 10_000
 TRASHED_MAX = 1_000
@@ -25,7 +25,7 @@ SEName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Paths = Annotated[list[Path], Field(min_length=1, max_length=FILES_MAX), FailFast()]
 Trashed = Annotated[list[Path], Field(min_length=1, max_length=TRASHED_MAX), FailFast()]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=1_000, pattern=r"^[^\x00]+$")]
-Mode = Annotated[str, StringConstraints(pattern=r"^0?[0-7]{3}$")]
+Mode = Annotated[str, StringConstraints(pattern=r"^0?[0-7]{3}$", max_length=4)]
 """Permissions as three octal digits: owner, group, others."""
 IdentityName = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00]+$")]
 
@@ -93,7 +93,7 @@ class NewFileSpec(ClosedModel):
 
     lfn: Path
     size: int = Field(ge=0, le=SIZE_MAX)
-    checksums: Annotated[dict[str, str], Entries(4)]
+    checksums: Annotated[dict[str, Name], Entries(4)]
     """By name: adler32, md5, sha1, sha256, in hexadecimal digits."""
     guid: str | None = Field(default=None, max_length=64)
     metadata: Annotated[dict[str, Any], Entries(100)] = Field(default={})

@@ -9,6 +9,7 @@ from weyl.file_catalog.models.files import PATH_CHARACTERS_MAX
 from weyl.file_catalog.policy import check_master, may_use
 from weyl.kit.bounds import DOCUMENTS_BYTES_MAX
 from weyl.kit.http import CurrentDatabase, CurrentUser, Now
+from weyl.kit.openapi import refusals
 from weyl.storage.models.access import AccessOrder, AccessShown, BrowserAccess, StatOrder, StatShown
 from weyl.storage.policy import may_probe
 from weyl.storage.routes.elements import CurrentStorages
@@ -34,7 +35,7 @@ async def access_files(
     return await looks.find_access(db, storages, config, member, order, reader=reader)
 
 
-@router.get("/access", operation_id="storage_get_access_url")
+@router.get("/access", operation_id="storage_get_access_url", responses=refusals(409))
 async def get_access_url(
     lfn: Annotated[str, Query(max_length=PATH_CHARACTERS_MAX)],
     user: CurrentUser,

@@ -1,6 +1,6 @@
 """Files of the catalogue as storage has them: how to read them, and what lies there in truth."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from weyl.config.models import Config
@@ -8,11 +8,18 @@ from weyl.file_catalog.models.files import Code, Failure, ReplicaStatus
 from weyl.file_catalog.permits import Member
 from weyl.file_catalog.service.reading import readable
 from weyl.kit.db import Database
+from weyl.kit.errors import BadRequest, Forbidden, WeylError
 from weyl.storage.elements import LOCAL_PROTOCOL, PROTOCOLS, BadPath
 from weyl.storage.errors import NoAccess, UnknownFile
 from weyl.storage.models.access import AccessOrder, AccessShown, BrowserAccess, FileAccess, StatOrder, StatShown
 from weyl.storage.service.access import Reader, access
 from weyl.storage.service.reach import Storages
+
+_REFUSALS: Mapping[Code, type[WeylError]] = {
+    Code.NOT_FOUND: UnknownFile,
+    Code.BAD_NAME: BadRequest,
+    Code.FORBIDDEN: Forbidden,
+}
 
 
 async def find_access(
@@ -39,11 +46,11 @@ async def find_access(
 async def find_url(
     db: Database, storages: Storages, config: Config, member: Member, lfn: str, *, reader: Reader
 ) -> BrowserAccess:
-    """Return a URL for a browser, which sends no header of ours; raises `UnknownFile` and `NoAccess`."""
+    """Return a URL for a browser, which sends no header of ours; raises one of `_REFUSALS`, or `NoAccess`."""
     order = AccessOrder(lfns=[lfn])
     found = await find_access(db, storages, config, member, order, reader=reader)
     if (failure := found.failed.get(lfn)) is not None:
-        raise (UnknownFile if failure.code is Code.NOT_FOUND else NoAccess)(f"{lfn}: {failure.detail}")
+        raise _REFUSALS.get(failure.code, NoAccess)(f"{lfn}: {failure.detail}")
     for replica in found.success[lfn].replicas:
         if not replica.request.headers and replica.request.protocol != LOCAL_PROTOCOL:
             return BrowserAccess(url=replica.request.url)
