@@ -18,7 +18,6 @@ import { Remarks } from "./Remarks";
 import { SelectionBar } from "./SelectionBar";
 import { Summary } from "./Summary";
 import { Toolbar } from "./Toolbar";
-import { TreePane } from "./TreePane";
 import { useChosen } from "./useChosen";
 import { useFullView } from "./useFullView";
 import { useListState } from "./useListState";
@@ -28,6 +27,7 @@ import { useHome } from "./useTree";
 import "./entity.css";
 
 const Detail = lazy(() => import("./detail/Detail"));
+const TreePane = lazy(() => import("./TreePane"));
 
 export default function EntityPage() {
   const { view: name } = useParams({ strict: false }) as { view: string };

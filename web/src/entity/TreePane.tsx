@@ -25,7 +25,11 @@ import "./tree.css";
 const NARROW_PX = 760;
 const INDENT_PX = 14;
 
-export function TreePane({ view, conditions, change }: Pick<Given, "view" | "conditions" | "change">) {
+export default function TreePane({
+  view,
+  conditions,
+  change,
+}: Pick<Given, "view" | "conditions" | "change">) {
   const name = `tree.${view.name}`;
   const [isShown, setShown] = useState(
     () => window.innerWidth > NARROW_PX && (kept.get<boolean>(name) ?? true),
