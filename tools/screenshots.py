@@ -99,7 +99,7 @@ def _draw(stack: Stack, shown: dict[str, int], directory: Path) -> int:
         context = browser.new_context(base_url=stack.url, viewport={"width": 1200, "height": 720})
         page = context.new_page()
         page.goto("/")
-        fill_the_forms(page, "alice", "user")
+        fill_the_forms(page, "alice", "user", stack.files.passwords()["alice"])
         sizes = {name: _picture(page, name, path.format(**shown), directory) for name, path in PICTURES.items()}
         browser.close()
     for name, size in sizes.items():

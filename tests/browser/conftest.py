@@ -201,13 +201,13 @@ def logged_in(open_context: Callable[..., BrowserContext], kept_logins: dict[tup
     return log_in
 
 
-def fill_the_forms(page: Page, user: str, group: str) -> None:
-    """Log in as people do, from where a page asks for it."""
+def fill_the_forms(page: Page, user: str, group: str, password: str | None = None) -> None:
+    """Log in as people do, from where a page asks for it; users of tests have their names as passwords."""
     page.get_by_role("combobox", name="Virtual organisation").select_option("hep")
     page.get_by_role("combobox", name="Group").select_option(group)
     page.get_by_role("button", name="Log in").click()
     page.locator("#login").fill(user)
-    page.locator("#password").fill(user)
+    page.locator("#password").fill(password or user)
     page.get_by_role("button", name="Log in").click()
     # The provider asks once whether the installation may know who it is.
     consent = page.get_by_role("button", name="Allow")
