@@ -78,6 +78,7 @@ async def test_the_figures_of_the_installation_are_there(start_application) -> N
         "pilots": 1,
         "hosts": 1,
         "tasks": 1,
+        "storage": 1,
     }
     assert found["process_resident_memory_bytes", ()] > 0
 

@@ -21,16 +21,18 @@ ROLES = {
     "admin": ("ada", "admin"),
 }
 EVERYBODY = {"/", "/ces", "/ses", "/fts", "/pilots", "/submission", "/hosts", "/config", "/logins", "/browsers"}
+EVERYBODY |= {"/storage-elements"}
 OF_JOBS = {"/jobs", "/operations", "/failures", "/accounting", "/sites"}
+OF_DATA = {"/files", "/metadata-fields"}
 OF_QUEUES = {"/task-queues", "/shares", "/limits"}
 OF_SERVICES = {"/tasks", "/schedules", "/dead-letters"}
 SEEN = {
-    "user": EVERYBODY | OF_JOBS | {"/submit"},
-    "operator": EVERYBODY | OF_JOBS | {"/submit"},
+    "user": EVERYBODY | OF_JOBS | OF_DATA | {"/submit"},
+    "operator": EVERYBODY | OF_JOBS | OF_DATA | {"/submit"},
     "jobs-admin": EVERYBODY | OF_JOBS | OF_QUEUES,
     "config-admin": EVERYBODY,
     "services-admin": EVERYBODY | OF_QUEUES | OF_SERVICES | {"/accounting", "/sites"},
-    "admin": EVERYBODY | OF_JOBS | OF_QUEUES | OF_SERVICES | {"/submit"},
+    "admin": EVERYBODY | OF_JOBS | OF_DATA | OF_QUEUES | OF_SERVICES | {"/submit"},
 }
 # Those whose the job is, and administrators of jobs, read all that there is about one.
 READ_JOBS = ("user", "jobs-admin", "admin")
