@@ -87,6 +87,8 @@ class Stack:
         self.files.configure(self.idp_url, store.endpoint_url)
         self.files.keep_keys(store.access_key, store.secret_key)
         self.environment = {
+            # An installation whose settings name another directory has credentials of its own.
+            "WEYL_CREDENTIALS_DIRECTORY": str(self.files.credentials),
             **_inherited_environment(),
             **secrets,
             "WEYL_DATABASE_URL": postgres.url,
@@ -96,7 +98,6 @@ class Stack:
             "WEYL_S3_ENDPOINT": store.endpoint_url,
             "WEYL_S3_ACCESS_KEY": store.access_key,
             "WEYL_S3_SECRET_KEY": store.secret_key,
-            "WEYL_CREDENTIALS_DIRECTORY": str(self.files.credentials),
             "WEYL_PILOT_DIRECTORY": str(self.files.pilots),
             "WEYL_ALLOWED_REDIRECTS": json.dumps([f"{self.url}/#authentication-callback"]),
             "WEYL_LOG_FORMAT": "console",
