@@ -37,7 +37,7 @@ async def test_a_database_of_the_release_before_is_told_what_it_lacks_and_gets_i
     assert (code, said.strip()) == (
         0,
         f"The schema is at {revisions.needed_revision()}, it was at {BEFORE_FILES};"
-        " new triggers: accounting, failures, jobs, tasks",
+        " new triggers: accounting, failures, file_catalog, jobs, tasks",
     )
     code, said = await run(bare, "migrate")
     assert (code, said.strip()) == (0, f"The schema is at {revisions.needed_revision()}")

@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, model_valida
 
 # Words that the document spells in its own way; every other word of a Python name is capitalised.
 _WORDS = {
-    "api": "API",
     "ca": "CA",
     "ce": "CE",
     "ces": "CEs",
