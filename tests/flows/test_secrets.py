@@ -290,7 +290,7 @@ async def dump(url: str) -> dict[str, bytes]:
 
 def logs(stack: Stack) -> dict[str, bytes]:
     """Return every file of the installation that is no store of secrets: logs, outputs of pilots, job directories."""
-    kept = ("secrets/", "noted/", "pg/", "s3/", "home/credentials", "config/.git/")
+    kept = ("secrets/", "noted/", "pg/", "s3/", "home/alice/credentials", "config/.git/")
     directory = stack.files.directory
     found = {
         str(path.relative_to(directory)): path
