@@ -165,6 +165,7 @@ def installation_with(site: GridSite, **changes: object) -> Iterator[GridInstall
         }
         element = {**site.element, "Queues": {site.queue or "default": queue}}
         made["Resources"]["Sites"] = {SITE: {"CEs": {CE: element}}}
+        del made["Resources"]["StorageElements"]
         made["Operations"]["Defaults"]["Pilots"] = {"SubmitEvery": 2, "StatusEvery": 2, "IdleAfter": 30}
         return made
 
