@@ -90,7 +90,7 @@ class Transfers:
     def opened(self, contents: dict[str, bytes | Path], se: str) -> Any:
         """Open an upload of files."""
         files = [{"lfn": lfn, **_described(content)} for lfn, content in contents.items()]
-        return self.post("/api/storage/uploads", {"files": files, "ses": [se]})
+        return self.post("/api/storage/uploads", {"files": files, "ses": [se], "protocols": ["file", "s3"]})
 
 
 def _described(content: bytes | Path) -> dict[str, Any]:
