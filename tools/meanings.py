@@ -26,7 +26,7 @@ STORAGE_ELEMENT = {
     "Checksums": "Checksums that the storage can tell and is believed: `adler32`, `md5`, `sha1`, `sha256`. Where it"
     " tells none that a file has, weyl reads the file back.",
     "PathMax": "Longest path that it keeps, in bytes.",
-    "Endpoints": "Its doors, in order of preference; at most 16.",
+    "Endpoints": "Its endpoints, in order of preference; at most 16.",
 }
 
 MEANINGS: dict[str, dict[str, str]] = {
@@ -253,7 +253,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "Sites": "Sites where its files can be read as local ones.",
     },
     "Endpoint": {
-        "Name": "What the door is called in messages; unique in the element.",
+        "Name": "What the endpoint is called in messages; unique in the element.",
         "Protocol": "`s3`, `https` (WebDAV), `file` (a mounted directory), or that of a driver of an extension.",
         "URL": "`https://host:port`, without a path; none for `file`.",
         "Path": "The directory that everything lies below.",
@@ -262,12 +262,12 @@ MEANINGS: dict[str, dict[str, str]] = {
         "Region": "The region that requests to `s3` are signed for.",
         "Credentials": "Directory in `WEYL_CREDENTIALS_DIRECTORY` with `s3-key`, or an `oauth-client` for `Issuer`.",
         "CA": "File, or directory with hashed names, of certificate authorities; those of the machine if left out.",
-        "Access": "For what the door is used, and from where; for everything from everywhere if left out.",
+        "Access": "For what the endpoint is used, and from where; for everything from everywhere if left out.",
         "Auth": "How requests to `https` prove who sends them.",
         "MakeDirectories": "Whether directories are made first, for servers that do not make them by themselves.",
     },
     "EndpointAccess": {
-        "Read": "`lan`: at the sites of the element. `wan`: from anywhere. Nothing: not through this door.",
+        "Read": "`lan`: at the sites of the element. `wan`: from anywhere. Nothing: not through this endpoint.",
         "Write": "As `Read`, for storing files.",
         "Remove": "As `Read`, for deleting files.",
     },

@@ -1,4 +1,4 @@
-"""Storage elements: where each is, which doors it has, and who may use them from where."""
+"""Storage elements: where each is, which endpoints it has, and who may use them from where."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from weyl.kit.loopback import is_loopback
 Medium = Literal["disk", "tape"]
 Checksum = Literal["adler32", "md5", "sha1", "sha256"]
 Reach = Literal["lan", "wan"]
-"""From where a door is used: `lan` at the sites of its storage element, `wan` from anywhere."""
+"""From where an endpoint is used: `lan` at the sites of its storage element, `wan` from anywhere."""
 
 PATH_LENGTH_MAX = 1024
 FILE_SYSTEM_PATH_MAX = 4096
@@ -56,7 +56,7 @@ Issuer = Annotated[str, Field(max_length=2048), AfterValidator(_issuer)]
 
 
 class EndpointAccess(Section):
-    """For what a door may be used, and from where; what is not named is not offered."""
+    """For what an endpoint may be used, and from where; what is not named is not offered."""
 
     read: list[Reach] = Field(default_factory=list)
     write: list[Reach] = Field(default_factory=list)
@@ -76,7 +76,7 @@ class EndpointAuth(Section):
     audience: str | None = Field(default=None, min_length=1, max_length=1024)
     profile: Literal["wlcg", "scitokens"] = "wlcg"
     issuer: Issuer | None = None
-    # The directory that paths in tokens are relative to; that of the VO at the door if not given.
+    # The directory that paths in tokens are relative to; that of the VO at the endpoint if not given.
     base_path: Directory | None = None
 
     @model_validator(mode="after")
@@ -87,7 +87,7 @@ class EndpointAuth(Section):
 
 
 class Endpoint(Section):
-    """A door of a storage element: a protocol, an address, and the directory that files lie below."""
+    """An endpoint of a storage element: a protocol, an address, and the directory that files lie below."""
 
     name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")
     protocol: str = Field(min_length=1, max_length=32, pattern=r"^[a-z][a-z0-9+.-]*$")
