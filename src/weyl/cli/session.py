@@ -102,12 +102,12 @@ class CommandSession:
             tell(line)
         self._progress = line
 
-    def confirm(self, action: str, count: int, *, breakdown: Mapping[str, int] | None = None) -> None:
+    def confirm(self, action: str, count: int, *, unit: str = "", breakdown: Mapping[str, int] | None = None) -> None:
         """Ask once before harm; raises UsageFault if refused or if nobody can be asked."""
         if self.options.yes or count == 0:
             return
         parts = ", ".join(f"{number:,} {name}" for name, number in (breakdown or {}).items())
-        what = f"{action} {count:,}" + (f" ({parts})" if parts else "")
+        what = f"{action} {count:,}" + (f" {unit}" if unit else "") + (f" ({parts})" if parts else "")
         if not self.stdin_is_terminal:
             raise UsageFault(f"Will not {what} without being told so.", hint="Add --yes, or try --dry-run first.")
         expected = str(count) if count > TYPED_ABOVE else "y"

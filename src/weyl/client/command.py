@@ -66,8 +66,8 @@ class Session(Protocol):
         An empty line ends it.
         """
 
-    def confirm(self, action: str, count: int, *, breakdown: Mapping[str, int] | None = None) -> None:
-        """Ask once before harm (`kill`, 12); raises UsageFault if refused, or if nobody can be asked without --yes."""
+    def confirm(self, action: str, count: int, *, unit: str = "", breakdown: Mapping[str, int] | None = None) -> None:
+        """Ask once before harm (`kill`, 12, `jobs`); raises UsageFault if refused, or if nobody can be asked."""
 
     def read_ids(self, arguments: list[str]) -> list[str]:
         """Return the ids given, with a single `-` replaced by the words of stdin."""

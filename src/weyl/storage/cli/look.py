@@ -5,13 +5,14 @@ from typing import Annotated, Any
 
 import typer
 
+from weyl.client import environment
 from weyl.client.command import Session, session_of
 from weyl.client.errors import NotFound
 from weyl.client.results import Document, Result, Rows
 from weyl.file_catalog import calls as files
 from weyl.kit.plain_text import one_line
 from weyl.storage import calls
-from weyl.storage.cli.names import Failed, Lfns, Namer, Site, each, names_of, no_such
+from weyl.storage.cli.names import VARIABLE, Failed, Lfns, Namer, Site, each, names_of, no_such
 
 LIST_COLUMNS = ("name", "size")
 LONG_COLUMNS = ("mode", "owner", "group", "size", "created_at", "lfn")
@@ -41,6 +42,8 @@ def ls(
     wanted = names_of(session, paths) if paths else iter([Namer(session)(".")])
     failed: Failed = {}
     rows = _listed(session, wanted, failed, recursive=recursive, trash=trash)
+    if not paths and not environment.variable(VARIABLE):
+        rows = _of_home(session, rows, failed)
     columns = LONG_COLUMNS if is_long else ("lfn", "size") if recursive or (paths and len(paths) > 1) else LIST_COLUMNS
     return Rows(rows, columns=columns, id_column="lfn", unit="entries", failed=failed)
 
@@ -68,6 +71,15 @@ def _listed(
                     yield _file_row(found)
     if failed and not is_any:
         raise no_such(failed)
+
+
+def _of_home(session: Session, rows: Iterator[dict[str, Any]], failed: Failed) -> Iterator[dict[str, Any]]:
+    """Yield the entries of one's home, which is made by the first file that is put there."""
+    try:
+        yield from rows
+    except NotFound:
+        failed.clear()
+        session.say("You have no files yet. Put one: weyl data put FILE NAME")
 
 
 def _entries(session: Session, path: str, *, trash: bool) -> Iterator[dict[str, Any]]:

@@ -63,7 +63,7 @@ def rm(
         found = each(session, names, lambda batch: files.lookup(batch, parameters=["size", "owner"]), failed)
         rows = ({"lfn": name, **told} for name, told in found)
         return Rows(rows, columns=("lfn", "size", "owner"), id_column="lfn", unit="files", failed=failed)
-    session.confirm("trash", len(names), breakdown={"files": len(names)})
+    session.confirm("trash", len(names), unit="file" if len(names) == 1 else "files")
     done = each(session, names, lambda batch: files.delete(batch, reason=reason), failed, size=CHANGE_BATCH)
     return Ids((name for name, _ in done), _sentence("Put", " into the trash"), id_column="lfn", failed=failed)
 
