@@ -10,7 +10,10 @@ import sqlalchemy as sa
 from tests.infra.app import Application
 from tests.jobs.conftest import MakeJobs, Rows
 
+from weyl.jobs.models.heartbeat import HeartbeatData
+from weyl.jobs.permits import Managed
 from weyl.jobs.queries import commands as command_queries
+from weyl.jobs.service.heartbeat import HeartbeatRequest, add_heartbeats
 from weyl.jobs.tables import job_commands, job_heartbeats, job_history, job_pilots
 from weyl.kit.clock import utcnow
 from weyl.kit.db import DATABASE, Database
@@ -74,6 +77,18 @@ async def test_one_unknown_job_and_nothing_is_stored(
     for headers, status in ((application.login("bob", group="admin"), 404), (application.login(), 403)):
         assert (await application.client.patch(URL, json=body, headers=headers)).status_code == status
     assert await row(job_id, "heart_beat_time") is None
+    assert await figures(job_id) == []
+
+
+async def test_a_run_that_is_given_up_meanwhile_does_not_wake_the_next(
+    make_jobs: MakeJobs, row: Rows, figures: Figures, db: Database
+) -> None:
+    (job_id,) = await make_jobs(status="Matched", pilot=OTHER)
+    admitted = Managed({job_id: STAMP}, frozenset())
+    late = HeartbeatRequest(admitted, {job_id: HeartbeatData(LoadAverage=1)}, utcnow())
+    async with db.transaction() as tx:
+        assert await add_heartbeats(tx, [late]) == [[]]
+    assert (await row(job_id, "status"), await row(job_id, "heart_beat_time")) == ("Matched", None)
     assert await figures(job_id) == []
 
 

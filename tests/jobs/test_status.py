@@ -10,6 +10,8 @@ import sqlalchemy as sa
 from tests.infra.app import Application
 from tests.jobs.conftest import MakeJobs, Rows, iso
 
+from weyl.jobs.permits import Managed
+from weyl.jobs.service.status import StatusRequest, set_statuses
 from weyl.jobs.states import JobState, Report, merge
 from weyl.jobs.tables import jobs
 from weyl.kit.clock import utcnow
@@ -297,6 +299,22 @@ async def test_a_run_that_is_over_cannot_move_the_job(application: Application, 
     assert answer.status_code == 404
     assert answer.json()["detail"]["failed"][str(job_id)] == {"detail": "This run of the job is over"}
     assert await row(job_id, "status") == "Received"
+
+
+async def test_a_report_that_waits_while_its_run_is_given_up_moves_nothing(
+    make_jobs: MakeJobs, row: Rows, history: Rows, db: Database
+) -> None:
+    """The next run stands at the same status, so the machine of states alone would take the report for its own."""
+    (job_id,) = await make_jobs(status="Running", pilot=STAMP)
+    admitted = Managed({job_id: STAMP}, frozenset())
+    async with db.transaction() as tx:
+        await tx.execute(sa.update(jobs).where(jobs.c.job_id == job_id).values(pilot_stamp=OTHER))
+    before = await history(job_id)
+    late = StatusRequest(admitted, {job_id: [Report(utcnow(), "Done")]}, utcnow(), is_of_run=True)
+    async with db.transaction() as tx:
+        [outcome] = await set_statuses(tx, [late])
+    assert (outcome.success, outcome.failed) == ({}, {job_id: "This run of the job is over"})
+    assert (await row(job_id, "status"), await history(job_id)) == ("Running", before)
 
 
 async def test_old_pilots_with_a_persons_token_change_any_job_of_their_vo(

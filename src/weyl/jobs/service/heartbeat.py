@@ -33,15 +33,19 @@ async def add_heartbeats(tx: Tx, requests: Sequence[HeartbeatRequest]) -> list[l
     """Store the heartbeats of several callers and give each the commands that wait for its runs, once."""
     now = max(request.now for request in requests)
     beats = [
-        (job_id, data)
+        (job_id, stamp, request.data[job_id])
         for request in requests
-        for job_id, data in request.data.items()
-        if job_id in request.permit.current()
+        for job_id, stamp in request.permit.current().items()
+        if job_id in request.data
     ]
     if beats:
-        rows = await status_queries.lock_jobs(tx, {job_id for job_id, _ in beats})
-        await _note_life(tx, rows, now)
-        await _store(tx, beats, now)
+        rows = await status_queries.lock_jobs(tx, {job_id for job_id, _, _ in beats})
+        # A run that was given up since it was admitted is no sign of life of the next.
+        current = [
+            (job_id, data) for job_id, stamp, data in beats if job_id in rows and rows[job_id].pilot_stamp == stamp
+        ]
+        await _note_life(tx, {job_id: rows[job_id] for job_id, _ in current}, now)
+        await _store(tx, current, now)
     return await _deliver(tx, requests, now)
 
 

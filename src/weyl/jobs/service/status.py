@@ -86,7 +86,7 @@ async def set_statuses(tx: Tx, requests: Sequence[StatusRequest]) -> list[Outcom
     rows = await queries.lock_jobs(tx, wanted)
     states = await queries.select_states(tx, rows) if rows else {}
     before = {job_id: state.status for job_id, state in states.items()}
-    batch = _Batch(states)
+    batch = _Batch(states, {job_id: row.pilot_stamp for job_id, row in rows.items()})
     outcomes = [batch.apply(request) for request in requests]
     await _write(tx, batch)
     await _follow_up(tx, batch, rows, now=max(request.now for request in requests))
@@ -98,8 +98,9 @@ async def set_statuses(tx: Tx, requests: Sequence[StatusRequest]) -> list[Outcom
 class _Batch:
     """The jobs of a batch while reports are applied to them in order."""
 
-    def __init__(self, states: dict[int, JobState]) -> None:
+    def __init__(self, states: dict[int, JobState], runs: Mapping[int, str | None]) -> None:
         self.states = states
+        self.runs = runs
         self.changes: dict[int, list[Change]] = {}
 
     def status(self, job_id: int) -> str | None:
@@ -113,6 +114,9 @@ class _Batch:
                 outcome.failed[job_id] = RUN_IS_OVER
             elif state is None or job_id not in request.permit.runs:
                 outcome.failed[job_id] = NOT_FOUND
+            elif request.is_of_run and self.runs[job_id] != request.permit.runs[job_id]:
+                # Admitted while the run lasted; it was given up while this report waited for its turn.
+                outcome.failed[job_id] = RUN_IS_OVER
             elif request.forcer is not None and not_without_outputs(state, reports) is not reports:
                 outcome.failed[job_id] = NOT_WITHOUT_OUTPUTS
             else:
