@@ -1,0 +1,33 @@
+"""What the documentation tells a newcomer to type, typed to the letter on an installation of their own."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.infra.reader import Reader, steps
+from weyl.demo.stack import Stack
+
+pytestmark = [pytest.mark.xdist_group("pages-followed"), pytest.mark.timeout(400)]
+
+PAGES = Path(__file__).resolve().parents[2] / "docs" / "user"
+PEOPLE = {"": "alice", "production": "max"}
+
+
+@pytest.fixture(scope="module")
+def reader(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Reader:
+    """Somebody who has just typed `weyl up`."""
+    return Reader(stack.url, tmp_path_factory.mktemp("newcomer"), PEOPLE)
+
+
+def test_the_quick_start_leads_from_the_login_to_a_query(reader: Reader) -> None:
+    _, found, rest = (PAGES / "quick-start.md").read_text().partition("\n## Log in\n")
+    assert found
+    assert sum(1 for _ in steps(rest)) >= 15
+    reader.follow(rest)
+    said = "".join(reader.said)
+    assert "hello" in said
+    assert sorted(path.name for path in (reader.directory / "results").glob("*/square-*.txt")) == [
+        f"square-{number}.txt" for number in range(1, 6)
+    ]
+    assert (reader.directory / "copies" / "5.txt").read_text() == "5 squared is 25\n"
+    assert "squares/5.txt" in said
