@@ -228,6 +228,7 @@ def storage_document(disk: Path, store: RunningStore, bucket: str) -> dict[str, 
         },
     }
     document["Operations"]["Defaults"]["InputData"] = {"Catalog": "weyl"}
+    document["Registry"]["voa"]["Groups"]["admin"]["Properties"].append("FileCatalogManagement")
     return document
 
 

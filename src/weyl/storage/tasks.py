@@ -16,7 +16,7 @@ from weyl.storage.service.purge import purge
 from weyl.storage.service.state import Uploads, give_up
 from weyl.storage.service.sweep import ENDED_KEPT, sweep
 from weyl.storage.service.verification import Unverified
-from weyl.storage.uploads import UploadState
+from weyl.storage.uploads import LOOKED, Findings, UploadState
 from weyl.tasks.errors import RetryLater
 from weyl.tasks.service import enqueue
 
@@ -30,7 +30,6 @@ PURGE = Task(
     size="medium",
     locks=lambda payload: [Lock(f"storage.purge:{payload['vo']}")],
 )
-VERIFY_AGAIN_S = 30.0
 
 
 def tasks(uploads: Uploads, config: ConfigStore) -> list[BoundTask]:
@@ -56,7 +55,7 @@ def tasks(uploads: Uploads, config: ConfigStore) -> list[BoundTask]:
             if upload.expires_at <= utcnow():
                 return  # the sweep ends it
             log.info("upload.not_verified_yet", upload=upload_id, reason=str(error)[:300])
-            raise RetryLater(VERIFY_AGAIN_S) from error
+            raise RetryLater(await pause_s(uploads, upload_id)) from error
 
     async def do_purge(payload: dict[str, Any]) -> None:
         after = payload.get("after")
@@ -74,3 +73,10 @@ def tasks(uploads: Uploads, config: ConfigStore) -> list[BoundTask]:
                 await enqueue(tx, PURGE, [more], vo=payload["vo"])
 
     return [SWEEP.bind(do_sweep, is_needed=is_time_to_sweep), VERIFY.bind(verify), PURGE.bind(do_purge)]
+
+
+async def pause_s(uploads: Uploads, upload_id: int) -> float:
+    """Return how long to wait before an upload is verified again: the longer, the more often it could not be."""
+    async with uploads.db.read() as tx:
+        upload = await select_upload(tx, upload_id)
+    return Findings.from_json(None if upload is None else upload.document.get(LOOKED)).pause_s

@@ -13,6 +13,12 @@ EXPIRES_AFTER = timedelta(hours=24)
 REQUESTS_LAST = timedelta(hours=1)
 WRITERS_END_AFTER = timedelta(hours=1)
 """How long a write may go on that began just before its request ended: only then a path is swept."""
+SETTLED_AFTER = REQUESTS_LAST + WRITERS_END_AFTER
+"""How long after a file was registered a request of its upload may still write where it lies."""
+PAUSE_MIN_S, PAUSE_MAX_S = 30, 1800
+"""Between two tries to verify an upload whose storage cannot tell."""
+LOOKED = "looked"
+"""The key of `Findings` in the document of an upload."""
 TARGETS_MAX = 3
 FILES_MAX = 10_000
 PERSON_FILES_MAX = 1_000
@@ -129,6 +135,33 @@ class Landed:
     def from_json(cls, document: Mapping[str, Any]) -> "Landed":
         """Return what `as_json` has kept."""
         return cls(document["se"], document["etags"])
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What was found out of an upload that could not be verified at once, by the ids of its places."""
+
+    proven: Sequence[int] = ()
+    faults: Mapping[int, str] = field(default_factory=dict)
+    tries: int = 0
+
+    @property
+    def pause_s(self) -> float:
+        """How long to wait before the next try."""
+        return float(min(PAUSE_MIN_S * 2 ** min(max(self.tries - 1, 0), 20), PAUSE_MAX_S))
+
+    def with_more(self, proven: Iterable[int], faults: Mapping[int, str]) -> "Findings":
+        """Return what is known after one more try."""
+        return Findings(sorted({*self.proven, *proven}), {**self.faults, **faults}, self.tries + 1)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what is kept of it."""
+        return {"proven": list(self.proven), "faults": list(map(list, self.faults.items())), "tries": self.tries}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any] | None) -> "Findings":
+        """Return what `as_json` has kept; none yet if there is nothing."""
+        return cls() if document is None else cls(document["proven"], dict(document["faults"]), document["tries"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,11 +103,17 @@ _BEGIN_VERIFYING = Sql(
     WHERE upload_id = :upload_id AND state = 'open'
     """
 )
+_NOTE_FINDINGS = Sql(
+    """
+    UPDATE uploads SET document = jsonb_set(document, '{looked}', :findings::jsonb)
+    WHERE upload_id = :upload_id AND state = 'verifying'
+    """
+)
 _END = Sql(
     """
     UPDATE uploads SET state = :state, outcome = :outcome, ended_at = :now, verify_at = NULL, landed = NULL,
       -- what there is to tell afterwards stands in the outcome
-      document = document - 'files'
+      document = document - ARRAY['files', 'looked']
     WHERE upload_id = :upload_id AND state IN ('open', 'verifying')
     """
 )
@@ -217,6 +223,11 @@ async def update_document(tx: Tx, upload_id: int, *, document: object) -> None:
 async def begin_verifying(tx: Tx, upload_id: int, *, landed: object, verify_at: datetime) -> None:
     """Note where the files have landed; from `verify_at` on another process takes over."""
     await _BEGIN_VERIFYING.run(tx, upload_id=upload_id, landed=json.dumps_text(landed), verify_at=verify_at)
+
+
+async def note_findings(tx: Tx, upload_id: int, *, findings: object) -> None:
+    """Note what was found out of the files of an upload that is being verified."""
+    await _NOTE_FINDINGS.run(tx, upload_id=upload_id, findings=json.dumps_text(findings))
 
 
 async def end_upload(tx: Tx, upload_id: int, *, state: str, outcome: object, now: datetime) -> None:

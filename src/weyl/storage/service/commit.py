@@ -25,10 +25,20 @@ from weyl.storage.queries import uploads as queries
 from weyl.storage.queries.intents import Intent
 from weyl.storage.queries.uploads import Upload
 from weyl.storage.s3_answers import is_etag
-from weyl.storage.service.opening import new_file
-from weyl.storage.service.state import Uploads, Who, files_of, give_up, run_of, theirs
-from weyl.storage.service.verification import Claim, Unverified, faults_of
-from weyl.storage.uploads import ENDED, WRITERS_END_AFTER, IntentState, Landed, UploadState, Wanted, not_landed
+from weyl.storage.service.opening import foreign_place, new_file
+from weyl.storage.service.state import Uploads, Who, files_of, give_up, owner_of, run_of, theirs
+from weyl.storage.service.verification import Claim, Looked, Unverified, look_at
+from weyl.storage.uploads import (
+    ENDED,
+    LOOKED,
+    WRITERS_END_AFTER,
+    Findings,
+    IntentState,
+    Landed,
+    UploadState,
+    Wanted,
+    not_landed,
+)
 from weyl.tasks.service import enqueue
 
 log = structlog.get_logger(__name__)
@@ -61,7 +71,7 @@ async def commit(
         upload = await _taken(uploads, who, order, now=now)
         if upload.state in ENDED:
             return told(upload)
-        return await _settled_within(uploads, config, upload, wait_s)
+        return await _settled_within(uploads, config, upload, who, wait_s)
     except OtherRun:
         raise
     except UploadOver:
@@ -69,20 +79,25 @@ async def commit(
         raise
 
 
-async def settle(uploads: Uploads, config: Config, upload: Upload, *, wait_s: float | None = None) -> Committed:
-    """Verify the files of an upload and register them; raises `Unverified`, `TimeoutError` and `UploadOver`."""
+async def settle(
+    uploads: Uploads, config: Config, upload: Upload, *, member: Member | None = None, wait_s: float | None = None
+) -> Committed:
+    """Verify the files of an upload and register them; raises `Unverified`, `TimeoutError` and `UploadOver`.
+
+    What was found out before one of the first two is noted with the upload, and not asked again. Rights are those that
+    the owner has now; `member` says so where he is asking himself.
+    """
     async with uploads.db.read() as tx:
         intents = await intent_queries.select_intents(tx, upload.upload_id)
     landed = [intent for intent in intents if intent.state == IntentState.LANDED]
-    claims = _claims(upload, landed)
-    async with asyncio.timeout(wait_s):
-        faults = await faults_of(uploads.storages, config, upload.vo, claims)
+    found = await _looked(uploads, config, upload, _claims(upload, landed), wait_s=wait_s)
     by_id = {intent.intent_id: intent for intent in landed}
     wrong: dict[int, str] = {}
-    for intent_id, fault in faults.items():
+    for intent_id, fault in found.faults.items():
         wrong.setdefault(by_id[intent_id].number, f"At {by_id[intent_id].se}, {fault}")
+    seen = _Seen(member or owner_of(upload, config), landed, wrong)
     try:
-        return await _registered(uploads, config, upload, landed, wrong=wrong)
+        return await _registered(uploads, config, upload, seen)
     except RegistrationRefused as refused:
         names = {each.lfn: each.name for each in files_of(upload)}
         return await _failed(uploads, upload, {names[lfn]: failure for lfn, failure in refused.failed.items()})
@@ -154,10 +169,11 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-async def _settled_within(uploads: Uploads, config: Config, upload: Upload, wait_s: float) -> Committed:
+async def _settled_within(uploads: Uploads, config: Config, upload: Upload, who: Who, wait_s: float) -> Committed:
     """Settle an upload now if that takes no longer; a task goes on with it otherwise."""
     try:
-        return await settle(uploads, config, upload, wait_s=wait_s)
+        member = who if isinstance(who, Member) and who.group == upload.owner_group else None
+        return await settle(uploads, config, upload, member=member, wait_s=wait_s)
     except (TimeoutError, Unverified) as error:
         log.info("upload.not_verified_yet", upload=upload.upload_id, reason=str(error)[:300] or "no answer in time")
     async with uploads.db.transaction() as tx:
@@ -187,28 +203,61 @@ def _claims(upload: Upload, landed: Sequence[Intent]) -> list[Claim]:
     return [claim(intent) for intent in landed]
 
 
-async def _registered(
-    uploads: Uploads, config: Config, upload: Upload, landed: Sequence[Intent], *, wrong: Mapping[int, str]
-) -> Committed:
+async def _looked(
+    uploads: Uploads, config: Config, upload: Upload, claims: Sequence[Claim], *, wait_s: float | None
+) -> Looked:
+    """Find out what is not known yet of the files of an upload; raises `Unverified` and `TimeoutError`."""
+    known = Findings.from_json(upload.document.get(LOOKED))
+    looked = Looked(set(known.proven), dict(known.faults))
+    try:
+        async with asyncio.timeout(wait_s):
+            await look_at(uploads.storages, config, upload.vo, list(filter(looked.is_open, claims)), looked)
+    except TimeoutError:
+        await _note(uploads, upload, known.with_more(looked.proven, looked.faults))
+        raise
+    for reason in looked.unknown.values():
+        await _note(uploads, upload, known.with_more(looked.proven, looked.faults))
+        raise Unverified(reason)
+    return looked
+
+
+async def _note(uploads: Uploads, upload: Upload, findings: Findings) -> None:
+    async with uploads.db.transaction() as tx:
+        await queries.note_findings(tx, upload.upload_id, findings=findings.as_json())
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """Who registers, what has landed where, and what is wrong with which files."""
+
+    member: Member
+    landed: Sequence[Intent]
+    wrong: Mapping[int, str]
+
+
+async def _registered(uploads: Uploads, config: Config, upload: Upload, seen: _Seen) -> Committed:
     """Register what is right, in the one transaction that also ends the upload; with `atomic`, all of it or none."""
-    files, places = files_of(upload), _places(landed)
+    files, landed, wrong = files_of(upload), seen.landed, seen.wrong
+    places = _places(landed)
     failed = {name: Failure(Code(each["code"]), each["detail"]) for name, each in upload.document["failed"].items()}
     failed |= {files[number].name: Failure(Code.CONFLICT, fault) for number, fault in wrong.items()}
+    failed |= {each.name: refusal for each in files if (refusal := foreign_place(each, seen.member)) is not None}
     lost = Failure(Code.NOT_FOUND, "It did not land anywhere")
-    right = [number for number in sorted(places) if number not in wrong]
+    right = [number for number in sorted(places) if files[number].name not in failed]
     failed |= {name: lost for name in _wanted(upload) if name not in failed and name not in _names(files, right)}
     if failed and upload.is_atomic:
         return await _failed(uploads, upload, failed)
     new = [new_file(files[number], places[number]) for number in right]
     # What was registered when the upload was opened may have been deleted since: then it fails.
     new += [new_file(each) for each in files if each.name in upload.document["known"] and each.name not in failed]
-    return await _write(uploads, config, upload, _Verified(new, failed, landed))
+    return await _write(uploads, config, upload, _Verified(seen.member, new, failed, landed))
 
 
 @dataclass(frozen=True, slots=True)
 class _Verified:
-    """What is known of the files of an upload once they were looked at."""
+    """What is known of the files of an upload once they were looked at, and who registers them."""
 
+    member: Member
     new: Sequence[NewFile]
     failed: Mapping[str, Failure]
     landed: Sequence[Intent]
@@ -227,7 +276,7 @@ async def _write(uploads: Uploads, config: Config, upload: Upload, verified: _Ve
         if verified.new or run is not None:
             outcome = await register(
                 tx,
-                Member(upload.vo, upload.owner, upload.owner_group, upload.document["is_manager"]),
+                verified.member,
                 verified.new,
                 Terms(upload.is_atomic, now, None if run is None else JobRun(run.job_id, run.attempt)),
                 config=config,

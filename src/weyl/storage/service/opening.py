@@ -136,12 +136,17 @@ def _fault_of(wanted: Wanted, member: Member, roots: Sequence[str]) -> Failure |
             return Failure(Code.BAD_VALUE, f"The place at {place.se} {fault}")
         if lfns.root_of(place.path, roots) is None:
             return Failure(Code.BAD_VALUE, f"The place at {place.se} lies outside of what the VO has there")
-        if place.path != wanted.lfn and not member.is_manager:
-            # Whoever may write a directory may not thereby claim what lies in others.
-            return Failure(
-                Code.FORBIDDEN, "To register what lies under another path than its name takes FileCatalogManagement"
-            )
-    return None
+    return foreign_place(wanted, member)
+
+
+def foreign_place(wanted: Wanted, member: Member) -> Failure | None:
+    """Return why a file may not be registered where it lies: who may write a directory may not claim what is in others.
+
+    None if it may.
+    """
+    if member.is_manager or all(place.path in (None, wanted.lfn) for place in wanted.at):
+        return None
+    return Failure(Code.FORBIDDEN, "To register what lies under another path than its name takes FileCatalogManagement")
 
 
 def _refuse(order: UploadOrder, failed: Mapping[str, Failure]) -> None:
@@ -166,7 +171,6 @@ async def _insert_upload(tx: Tx, member: Member, order: UploadOrder, judged: Jud
         "files": [each.as_json() for each in order.files],
         "known": files,
         "failed": failed,
-        "is_manager": member.is_manager,
         "site": order.site,
         "protocols": order.protocols,
     }

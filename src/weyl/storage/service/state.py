@@ -4,8 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
+from weyl.config.models import Config
 from weyl.file_catalog.models.files import Code, Failure
 from weyl.file_catalog.permits import Member
+from weyl.file_catalog.policy import member
 from weyl.file_catalog.registrations import JobRun
 from weyl.kit.db import Database, Tx
 from weyl.kit.services import Key
@@ -73,6 +75,13 @@ def run_of(upload: Upload) -> RunUpload | None:
     if upload.job_id is None or upload.attempt is None:
         return None
     return RunUpload(upload.upload_id, upload.vo, upload.job_id, upload.attempt, upload.pilot_stamp)
+
+
+def owner_of(upload: Upload, config: Config) -> Member:
+    """Return whose rights count for the files of an upload: its owner's, as his group has them now."""
+    vo = config.registry.get(upload.vo)
+    group = None if vo is None else vo.groups.get(upload.owner_group)
+    return member(upload.vo, upload.owner, upload.owner_group, frozenset() if group is None else group.properties)
 
 
 async def end_abandoned(tx: Tx, upload: Upload, reason: str, *, now: datetime) -> None:

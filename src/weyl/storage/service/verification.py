@@ -2,25 +2,27 @@
 
 import asyncio
 import hashlib
+import random
 import zlib
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Protocol, TypeVar, cast
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from weyl.config.models import Config
 from weyl.file_catalog.checksums import Checksums
 from weyl.storage.drivers.driver import Stat
 from weyl.storage.elements import BadPath
-from weyl.storage.errors import NotThere, StorageError, UnknownElement
+from weyl.storage.errors import Corrupt, NotThere, StorageError, UnknownElement
 from weyl.storage.service.reach import Reached, Storages
 from weyl.storage.verdicts import fault_of, is_proven
 
-T = TypeVar("T")
-
 STATS_AT_ONCE = 1_000
 COMPLETED_AT_ONCE = 16
+ASKED_AT_ONCE = 8
 READ_AT_ONCE = 4
+GIVEN_UP_AFTER = 8
+"""So many faults of a storage element one after the other are its own, and not those of the files."""
 
 
 class Unverified(Exception):
@@ -42,88 +44,164 @@ class Claim:
     """Of the parts that it is to be put together from first."""
 
 
-async def faults_of(storages: Storages, config: Config, vo: str, claims: Sequence[Claim]) -> dict[int, str]:
-    """Return what is wrong with each file that is not what somebody says, by key; raises `Unverified`."""
+@dataclass(slots=True)
+class Looked:
+    """What is known of claims, by key: filled as the answers come, so that what was cut short is worth something."""
+
+    proven: set[int] = field(default_factory=set)
+    faults: dict[int, str] = field(default_factory=dict)
+    """What is wrong with files that are not what somebody says."""
+    unknown: dict[int, str] = field(default_factory=dict)
+    """Why their storage cannot tell now."""
+
+    def is_open(self, claim: Claim) -> bool:
+        """Tell whether a file is still to be looked at."""
+        return not (claim.key in self.proven or claim.key in self.faults or claim.key in self.unknown)
+
+
+async def look_at(storages: Storages, config: Config, vo: str, claims: Sequence[Claim], looked: Looked) -> None:
+    """Find out of each claim whether it is right, each storage element beside the others; what cannot be is told."""
     by_se: dict[str, list[Claim]] = {}
     for claim in claims:
         by_se.setdefault(claim.se, []).append(claim)
-    found = await _all(_faults_at(storages, config, vo, each) for each in by_se.values())
-    return {key: fault for each in found for key, fault in each.items()}
+    await _all(_look_at(storages, config, vo, each, looked) for each in by_se.values())
 
 
-async def _all(work: Iterable[Coroutine[None, None, T]]) -> list[T]:
-    """Do things beside each other and return what they return; the first error is raised once all have ended."""
-    done = await asyncio.gather(*work, return_exceptions=True)
-    for each in done:
-        if isinstance(each, BaseException):
+async def faults_of(storages: Storages, config: Config, vo: str, claims: Sequence[Claim]) -> dict[int, str]:
+    """Return what is wrong with each file that is not what somebody says, by key; raises `Unverified`."""
+    looked = Looked()
+    await look_at(storages, config, vo, claims, looked)
+    for reason in looked.unknown.values():
+        raise Unverified(reason)
+    return looked.faults
+
+
+async def _all(work: Iterable[Coroutine[None, None, None]]) -> None:
+    """Do things beside each other; the first error is raised once all have ended."""
+    for each in await asyncio.gather(*work, return_exceptions=True):
+        if each is not None:
             raise each
-    return cast("list[T]", done)
 
 
-async def _faults_at(storages: Storages, config: Config, vo: str, claims: Sequence[Claim]) -> dict[int, str]:
-    se = claims[0].se
+async def _look_at(storages: Storages, config: Config, vo: str, claims: Sequence[Claim], looked: Looked) -> None:
+    """Look at the files of one storage element, in another order each time: none keeps the same others waiting."""
+    se, asking = claims[0].se, _Asking(claims[0].se, looked)
     try:
         door = storages.open(config, se, vo=vo, access="check")
-        paths, faults = _paths(door, claims)
-        await _complete(door, [claim for claim in claims if claim.etags and claim.key not in faults], paths)
-        stats = await _stats(door, sorted(paths.values()))
-        unproven = []
-        for claim in claims:
-            if claim.key in faults:
-                continue
-            stat = stats.get(paths[claim.key])
-            if (fault := fault_of(claim.size, claim.checksums, stat)) is not None:
-                faults[claim.key] = fault
-            elif stat is not None and not is_proven(claim.checksums, stat):
-                unproven.append(claim)
-        if unproven:
-            faults |= await _read_back(storages.open(config, se, vo=vo, access="read"), unproven)
     except (StorageError, UnknownElement) as error:
-        raise Unverified(f"{se}: {error}") from error
-    return faults
+        asking.give_up(claims, error)
+        return
+    paths = _paths(door, claims, looked)
+    await _complete(door, [claim for claim in claims if claim.etags and looked.is_open(claim)], paths, asking)
+    left = [claim for claim in claims if looked.is_open(claim)]
+    unproven: list[Claim] = []
+    for first in range(0, len(left), STATS_AT_ONCE):
+        unproven += await _compared(door, left[first : first + STATS_AT_ONCE], paths, asking)
+    if unproven:
+        try:
+            reader = storages.open(config, se, vo=vo, access="read")
+        except (StorageError, UnknownElement) as error:
+            asking.give_up(unproven, error)
+            return
+        await _read_back(reader, unproven, asking)
 
 
-def _paths(door: Reached, claims: Sequence[Claim]) -> tuple[dict[int, str], dict[int, str]]:
-    """Return the path of each claim at a door, and what is wrong with those that have none."""
-    paths, faults = {}, {}
+class _Asking:
+    """Asks one storage element about files one by one, until it fails too often."""
+
+    def __init__(self, se: str, looked: Looked) -> None:
+        self.looked = looked
+        self._se = se
+        self._failures = 0
+        self._reason = ""
+
+    def give_up(self, claims: Collection[Claim], error: Exception) -> None:
+        """Note that of these files nothing can be told now."""
+        self.looked.unknown |= {claim.key: f"{self._se}: {error}" for claim in claims}
+
+    async def each(self, claims: Sequence[Claim], ask: Callable[[Claim], Awaitable[None]], *, at_once: int) -> None:
+        """Ask about files, some at a time; what fails is noted with its file, and ends nothing else."""
+        gate = asyncio.Semaphore(at_once)
+
+        async def one(claim: Claim) -> None:
+            async with gate:
+                await self._one(claim, ask)
+
+        await _all(map(one, random.sample(claims, len(claims))))
+
+    async def _one(self, claim: Claim, ask: Callable[[Claim], Awaitable[None]]) -> None:
+        if self._failures >= GIVEN_UP_AFTER:
+            self.looked.unknown[claim.key] = self._reason
+            return
+        try:
+            await ask(claim)
+        except Corrupt as error:
+            self.looked.faults[claim.key] = str(error)
+        except StorageError as error:
+            self._failures, self._reason = self._failures + 1, f"{self._se}: {error}"
+            self.looked.unknown[claim.key] = self._reason
+            return
+        self._failures = 0
+
+
+def _paths(door: Reached, claims: Sequence[Claim], looked: Looked) -> dict[int, str]:
+    """Return the path of each claim at a door, and note what is wrong with those that have none."""
+    paths: dict[int, str] = {}
     for claim in claims:
         try:
             paths[claim.key] = door.path(claim.path)
         except BadPath as error:
-            faults[claim.key] = str(error)
-    return paths, faults
+            looked.faults[claim.key] = str(error)
+    return paths
 
 
-async def _complete(door: Reached, claims: Sequence[Claim], paths: Mapping[int, str]) -> None:
+async def _complete(door: Reached, claims: Sequence[Claim], paths: Mapping[int, str], asking: _Asking) -> None:
     """Put files together from their parts; what cannot be is not there afterwards."""
-    gate = asyncio.Semaphore(COMPLETED_AT_ONCE)
 
     async def complete(claim: Claim) -> None:
-        async with gate:
-            if claim.multipart is not None:
-                # Nothing of it is there, which the next question shows.
-                with suppress(NotThere):
-                    await door.driver.complete(paths[claim.key], claim.multipart, claim.etags)
+        if claim.multipart is not None:
+            # Nothing of it is there, which the next question shows.
+            with suppress(NotThere):
+                await door.driver.complete(paths[claim.key], claim.multipart, claim.etags)
 
-    await _all(complete(claim) for claim in claims)
-
-
-async def _stats(door: Reached, paths: Sequence[str]) -> dict[str, Stat]:
-    found: dict[str, Stat] = {}
-    for first in range(0, len(paths), STATS_AT_ONCE):
-        found |= await door.driver.stat(paths[first : first + STATS_AT_ONCE])
-    return found
+    await asking.each(claims, complete, at_once=COMPLETED_AT_ONCE)
 
 
-async def _read_back(door: Reached, claims: Sequence[Claim]) -> dict[int, str]:
-    gate = asyncio.Semaphore(READ_AT_ONCE)
+async def _compared(door: Reached, claims: Sequence[Claim], paths: Mapping[int, str], asking: _Asking) -> list[Claim]:
+    """Compare files with what their storage tells of them; returns those of which that is no proof."""
+    unproven: list[Claim] = []
 
-    async def read(claim: Claim) -> str | None:
-        async with gate:
-            return fault_of(claim.size, claim.checksums, await read_stat(door, claim))
+    def compare(claim: Claim, stat: Stat | None) -> None:
+        if (fault := fault_of(claim.size, claim.checksums, stat)) is not None:
+            asking.looked.faults[claim.key] = fault
+        elif stat is not None and is_proven(claim.checksums, stat):
+            asking.looked.proven.add(claim.key)
+        else:
+            unproven.append(claim)
 
-    faults = await _all(read(claim) for claim in claims)
-    return {claim.key: fault for claim, fault in zip(claims, faults, strict=True) if fault is not None}
+    async def ask(claim: Claim) -> None:
+        found = await door.driver.stat([paths[claim.key]])
+        compare(claim, found.get(paths[claim.key]))
+
+    try:
+        stats = await door.driver.stat(sorted(paths[claim.key] for claim in claims))
+    except StorageError:
+        # Of which of them it cannot tell, does not stand in the answer.
+        await asking.each(claims, ask, at_once=ASKED_AT_ONCE)
+    else:
+        for claim in claims:
+            compare(claim, stats.get(paths[claim.key]))
+    return unproven
+
+
+async def _read_back(door: Reached, claims: Sequence[Claim], asking: _Asking) -> None:
+    async def read(claim: Claim) -> None:
+        if (fault := fault_of(claim.size, claim.checksums, await read_stat(door, claim))) is not None:
+            asking.looked.faults[claim.key] = fault
+        else:
+            asking.looked.proven.add(claim.key)
+
+    await asking.each(claims, read, at_once=READ_AT_ONCE)
 
 
 async def read_stat(door: Reached, claim: Claim) -> Stat | None:
