@@ -22,7 +22,7 @@ PAUSES_S = (0.0, 10.0, 60.0, 300.0)
 PART_TRIES = 3
 FRESH_S = 60.0
 COMMIT_TIMEOUT_S = 120.0
-NOT_ALLOWED, ALREADY_THERE = (401, 403), (409, 412)
+NOT_ALLOWED, ALREADY_THERE, CONDITION_FAILED = (401, 403), (409, 412), 412
 REGISTERED, VERIFYING = "registered", "verifying"
 
 
@@ -185,10 +185,20 @@ class _Upload:
         elif request.get("parts"):
             return {"se": se, "etags": self._put_parts(product, se)}
         elif request.get("url"):
-            self._send(product, request, offset=0, size=product.size)
+            self._put_whole(product, request)
         else:
             raise TransferFailed("this pilot cannot speak %s" % protocol[:20], 400)
         return {"se": se}
+
+    def _put_whole(self, product: Product, request: Mapping[str, Any]) -> None:
+        try:
+            self._send(product, request, offset=0, size=product.size)
+        except TransferFailed as error:
+            is_conditional = any(str(name).lower() == "if-none-match" for name in request.get("headers") or ())
+            if error.status != CONDITION_FAILED or not is_conditional:
+                raise
+            # What must not be written over is there: whether it is this file, the server sees when it compares.
+            log.info("job %d: something is there already in place of %s", self._stock.job_id, product.name)
 
     def _put_parts(self, product: Product, se: str) -> List[str]:
         etags = self._etags.setdefault("%s %s" % (se, product.name), {})

@@ -26,6 +26,7 @@ class Uploads:
         self.commits: list[Any] = []
         self.parts: set[str] = set()
         self.state = "open"
+        self.headers: dict[str, str] = {}
         storage.routes["/api/storage/uploads"] = self.open
         storage.routes["/api/storage/uploads/7/commit"] = self.commit
         storage.routes["/api/storage/uploads/7"] = lambda _: self.shown()
@@ -39,7 +40,7 @@ class Uploads:
         return {"upload_id": 7, "state": self.state, "expires_at": LATER, "files": files, "failed": {}}
 
     def targets(self, lfn: str) -> list[Any]:
-        request = {"protocol": "s3", "method": "PUT", "expires_at": LATER, "headers": {}}
+        request = {"protocol": "s3", "method": "PUT", "expires_at": LATER, "headers": self.headers}
         urls = {se.upper(): f"{self.storage.url}/{se}{lfn}" for se in ("one", "two")}
         if lfn not in self.parts:
             return [{"se": se, "request": {**request, "url": url}} for se, url in urls.items()]
@@ -112,6 +113,33 @@ def test_targets_that_are_busy_are_tried_again(
     assert send(client, files, tmp_path)["/vo/a"].se == "ONE"
     uploads.storage.failures = {"/one/vo/a": [503] * 9, "/two/vo/a": [503] * 9}
     assert "ONE" in str(send(client, files, tmp_path)["/vo/a"].reason)
+
+
+def test_what_must_not_be_written_over_is_there_and_the_server_compares_it(
+    client: Client, uploads: Uploads, files: list[LocalFile], tmp_path: Path
+) -> None:
+    uploads.headers = {"If-None-Match": "*"}
+    uploads.storage.failures = {"/one/vo/a": [412]}
+    paces: list[int] = []
+    found = send(client, files, tmp_path, observer=Watching(paces))
+    assert (found["/vo/a"].se, found["/vo/a"].reason) == ("ONE", None)
+    assert uploads.commits == [{"/vo/a": {"se": "ONE"}, "/vo/b": {"se": "ONE"}}]
+    assert max(paces) <= 2000
+    assert {headers["if-none-match"] for headers in uploads.storage.headers_of("PUT", "/one/vo/a")} == {"*"}
+    # Of a request without a condition the answer is no more than a refusal.
+    uploads.headers, uploads.commits = {}, []
+    uploads.storage.failures = {"/one/vo/a": [412]}
+    assert send(client, files, tmp_path)["/vo/a"].se == "TWO"
+
+
+class Watching:
+    """Notes how many bytes have gone."""
+
+    def __init__(self, seen: list[int]) -> None:
+        self.seen = seen
+
+    def look(self, pace: Pace) -> None:
+        self.seen.append(pace.bytes_done)
 
 
 def test_all_or_none_is_committed_only_whole(

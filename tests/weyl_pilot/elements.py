@@ -180,6 +180,8 @@ class Catalogue:
         self.directory: str | None = None
         """A mounted one, in the place of a store."""
         self.expires_at = "2999-01-01T00:00:00Z"
+        self.headers: dict[str, str] = {"Authorization": "Bearer storage-token"}
+        """Of requests for files."""
         self.at: str | None = None
         """The step that the last request was about, for tests that kill somebody there."""
         self.holds: set[str] = set()
@@ -199,7 +201,7 @@ class Catalogue:
             "protocol": "https",
             "method": method,
             "url": self.elements.url + path,
-            "headers": {"Authorization": "Bearer storage-token"},
+            "headers": dict(self.headers),
             "expires_at": self.expires_at,
         }
 

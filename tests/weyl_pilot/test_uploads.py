@@ -99,6 +99,20 @@ def test_what_a_lost_answer_has_left_is_compared_by_the_server(
         uploads.store(stock(), Errand())
 
 
+@pytest.mark.parametrize("is_same", [True, False])
+def test_what_must_not_be_written_over_is_left_to_the_server_to_compare(
+    uploads: Uploads, catalogue: Catalogue, elements: Elements, is_same: bool
+) -> None:
+    catalogue.headers = {"If-None-Match": "*"}
+    elements.contents["/NEAR/vo/out/a"] = CONTENTS["a"] if is_same else b"of somebody else"
+    if is_same:
+        assert uploads.store(stock(), Errand()).places["a"]["se"] == "NEAR"
+        assert elements.asked("PUT", "/FAR/vo/out/a") == []
+        return
+    with pytest.raises(NotStored, match="a: it is not what was announced"):
+        uploads.store(stock(), Errand())
+
+
 def test_a_refused_permission_is_asked_for_once_more(
     uploads: Uploads, catalogue: Catalogue, elements: Elements
 ) -> None:

@@ -103,6 +103,8 @@ class Endpoint(Section):
     auth: EndpointAuth = EndpointAuth()
     # For servers that take no file into a directory that is not there; most make directories by themselves.
     make_directories: bool = False
+    # For stores of S3 that take no notice of `If-None-Match: *`, and so write over what is there.
+    conditional_writes: bool = True
 
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
@@ -142,6 +144,8 @@ def _problems(endpoint: Endpoint) -> Iterator[str]:
             yield from _https_problems(endpoint)
     if endpoint.bucket is not None and endpoint.protocol != "s3":
         yield f"Bucket is for Protocol s3, not for {endpoint.protocol}"
+    if not endpoint.conditional_writes and endpoint.protocol != "s3":
+        yield f"ConditionalWrites is for Protocol s3, not for {endpoint.protocol}"
 
 
 def _https_problems(endpoint: Endpoint) -> Iterator[str]:

@@ -36,7 +36,7 @@ def parts_of(size: int) -> list[tuple[int, int, int]]:
     part = max(PART_BYTES, -(-size // PARTS_MAX // _MIB) * _MIB)
     while part * PARTS_MAX < size:
         part += _MIB
-    return [(index + 1, offset, min(part, size - offset)) for index, offset in enumerate(range(0, size, part))]
+    return [(index + 1, offset, min(part, size - offset)) for index, offset in enumerate(range(0, max(size, 1), part))]
 
 
 def error_code(body: bytes) -> str:

@@ -56,6 +56,27 @@ async def test_the_bytes_go_when_the_time_in_the_trash_is_over_and_the_row_after
     assert not await restored(world, on_disk)
 
 
+async def test_nothing_is_purged_while_a_request_of_its_upload_may_still_write_there(world: World) -> None:
+    lfn = world.lfn()
+    upload = await opened(world, order(wanted(lfn, CONTENT), ses=[BUCKET]))
+    await commit(
+        world.uploads,
+        world.config,
+        ALICE,
+        CommitOrder(upload.upload_id, await world.write(upload, {lfn: CONTENT})),
+        now=utcnow(),
+    )
+    await delete(world, lfn)
+    operations = world.config.operations["voa"]
+    at_once = operations.data_management.model_copy(update={"trash_days": 0})
+    impatient = operations.model_copy(update={"data_management": at_once})
+    config = world.config.model_copy(update={"operations": {**world.config.operations, "voa": impatient}})
+    for minutes, count in ((1, 0), (119, 0), (121, 1)):
+        turn = await purge(world.uploads, config, "voa", now=utcnow() + timedelta(minutes=minutes))
+        assert turn.purged == count, minutes
+    assert await world.stored() == set()
+
+
 async def test_a_storage_that_refuses_keeps_its_files_and_holds_up_no_other(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,6 +34,8 @@ _DOOM = Sql(
       WHERE f.trashed_at <= CAST(:before AS timestamptz)
         AND (f.trashed_at, f.file_id) > (CAST(:after_at AS timestamptz), CAST(:after_id AS bigint))
         AND f.status <> 'Good' AND d.vo_id = (SELECT vo_id FROM file_vos WHERE name = :vo)
+        AND NOT EXISTS (
+          SELECT FROM replicas r WHERE r.file_id = f.file_id AND r.created_at > CAST(:stored_before AS timestamptz))
       ORDER BY f.trashed_at, f.file_id LIMIT CAST(:limit AS integer) FOR UPDATE OF f SKIP LOCKED
     ), marked AS (
       UPDATE files f SET status = 'Purging' FROM held h WHERE f.file_id = h.file_id AND h.status = 'Trash'
@@ -50,9 +52,14 @@ _DOOM = Sql(
 )
 
 
-async def doom_files(tx: Tx, vo: str, *, before: datetime, after: tuple[datetime, int], limit: int) -> list[Doomed]:
+async def doom_files(
+    tx: Tx, vo: str, *, before: datetime, stored_before: datetime, after: tuple[datetime, int], limit: int
+) -> list[Doomed]:
     """Mark files of the trash as on their way out, and hold them; those that somebody else holds are passed by."""
-    return await _DOOM.rows(tx, vo=vo, before=before, after_at=after[0], after_id=after[1], limit=limit)
+    after_at, after_id = after
+    return await _DOOM.rows(
+        tx, vo=vo, before=before, stored_before=stored_before, after_at=after_at, after_id=after_id, limit=limit
+    )
 
 
 _DELETE_REPLICAS = Sql(

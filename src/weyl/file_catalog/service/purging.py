@@ -12,6 +12,7 @@ from weyl.kit.db import Tx
 LOOKED_AT = 2_000
 """Directories of one statement."""
 _EVER = (datetime(1, 1, 1, tzinfo=UTC), 0)
+_NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +44,23 @@ class ReplicaBelow:
 
 
 async def purgeable(
-    tx: Tx, vo: str, *, before: datetime, after: tuple[datetime, int] | None = None, limit: int
+    tx: Tx,
+    vo: str,
+    *,
+    before: datetime,
+    stored_before: datetime | None = None,
+    after: tuple[datetime, int] | None = None,
+    limit: int,
 ) -> list[Purge]:
     """Return files that were deleted by a time, the oldest first, and let nobody restore them any more.
 
+    Those with a replica that was registered after `stored_before` are left: somebody may still be able to write there.
     `after` is the place (`trashed_at`, `file_id`) of the last one that was seen. Files that another transaction holds
     are passed by.
     """
-    rows = await queries.doom_files(tx, vo, before=before, after=after or _EVER, limit=limit)
+    rows = await queries.doom_files(
+        tx, vo, before=before, stored_before=stored_before or _NEVER, after=after or _EVER, limit=limit
+    )
     return [Purge(row.file_id, f"{row.directory}/{row.name}", row.trashed_at, row.replicas) for row in rows]
 
 

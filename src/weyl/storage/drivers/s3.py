@@ -1,4 +1,8 @@
-"""Files in a bucket of S3: clients get signed requests, bound to the length and, where the store looks, to sha256."""
+"""Files in a bucket of S3: clients get signed requests, bound to the length and, where the store looks, to sha256.
+
+None of them writes over what is there, however late it is sent: a file in one request goes with `If-None-Match: *`,
+and the parts of another belong to nothing once they were put together.
+"""
 
 import base64
 import time
@@ -30,6 +34,8 @@ ONE_REQUEST_BYTES_MAX = 5 * 1024**3
 KEYS_KEPT_S = 10.0
 _WRONG_PARTS = {"InvalidPart", "InvalidPartOrder", "EntityTooSmall", "MalformedXML"}
 """What a store says of parts that no waiting puts together."""
+NOTHING_THERE = {"If-None-Match": "*"}
+"""Lets a store take a file only where there is none."""
 _METHODS: dict[Operation, str] = {"read": "GET", "write": "PUT", "remove": "DELETE", "list": "GET"}
 
 
@@ -65,7 +71,7 @@ class S3Driver:
         body = Counted(chunks, size=size, sha256=sha256)
         headers = {
             "Content-Length": str(size),
-            "If-None-Match": "*",
+            **NOTHING_THERE,
             "x-amz-checksum-sha256": base64.b64encode(bytes.fromhex(sha256)).decode(),
         }
         url, signed = (await self._keys()).signed("PUT", self._url(path), headers, sha256=sha256)
@@ -108,11 +114,11 @@ class S3Driver:
         size, sha256 = wish.size, wish.sha256
         if size is None:
             raise StorageError("A request for writing needs the size of the file")
-        if size > s3_answers.PART_BYTES:
+        if size > s3_answers.PART_BYTES or not self._context.endpoint.conditional_writes:
             upload = wish.upload or await self._begin(path)
             parts = [self._part(signer, path, upload, part, wish.expires_s) for part in s3_answers.parts_of(size)]
             return Request("s3", method, url, {}, expires_at, parts=parts, upload=upload)
-        headers = {"Content-Length": str(size)}
+        headers = {"Content-Length": str(size), **NOTHING_THERE}
         if sha256 is not None:
             headers["x-amz-checksum-sha256"] = base64.b64encode(bytes.fromhex(sha256)).decode()
         signed = signer.presigned(method, url, headers, expires_s=wish.expires_s)
@@ -122,12 +128,15 @@ class S3Driver:
         """Put an object together from its parts; one that was put together before is looked at again."""
         body = s3_answers.completion(etags)
         url = f"{self._url(path)}?{_query({'uploadId': s3_answers.upload_id(upload)})}"
-        answer = await self._ask("POST", url, {"Content-Type": "application/xml"}, body=body, seconds=5 * ANSWER_S)
+        headers = {"Content-Type": "application/xml"}
+        if self._context.endpoint.conditional_writes:
+            headers |= NOTHING_THERE
+        answer = await self._ask("POST", url, headers, body=body, seconds=5 * ANSWER_S)
         if answer.status == 200 and s3_answers.is_completed(answer.body):
             return
         code = s3_answers.error_code(answer.body)
-        # Stores forget an upload that was put together, and say so in different words.
-        if answer.status in (400, 404) and await self._stat(path) is not None:
+        # Stores forget an upload that was put together, and say so in different words. Whose file it is, is seen later.
+        if answer.status in (400, 404, 412) and await self._stat(path) is not None:
             return
         if answer.status == 404 or code == "NoSuchUpload":
             raise NotThere(f"{self._door.name} knows of no such upload: it was ended, or never begun")

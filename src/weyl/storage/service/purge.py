@@ -12,6 +12,7 @@ from weyl.config.models import Config
 from weyl.file_catalog.service.purging import Purge, dropped, purgeable, purged
 from weyl.storage.service.removal import Place, remove
 from weyl.storage.service.state import Uploads
+from weyl.storage.uploads import SETTLED_AFTER
 
 log = structlog.get_logger(__name__)
 
@@ -42,14 +43,17 @@ async def purge(
 ) -> Turn:
     """Delete the bytes of files that were in the trash for long, then their rows, oldest first; returns how far.
 
-    What a storage refuses stays in the trash, and is asked again in the next run; it holds up no other storage.
+    What a storage refuses stays in the trash, and is asked again in the next run; it holds up no other storage. A file
+    that was registered just now stays as well: a request of its upload that comes late would write it anew.
     """
     before = now - timedelta(days=config.operations[vo].data_management.trash_days)
     turn, began = Turn(after), time.monotonic()
     while True:
         async with uploads.db.transaction() as tx:
             # From here on these cannot be restored.
-            batch = await purgeable(tx, vo, before=before, after=turn.after, limit=BATCH)
+            batch = await purgeable(
+                tx, vo, before=before, stored_before=now - SETTLED_AFTER, after=turn.after, limit=BATCH
+            )
         if not batch:
             turn.after = None
             break

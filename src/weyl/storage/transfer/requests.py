@@ -59,6 +59,11 @@ class StorageRequest:
             ],
         )
 
+    @property
+    def is_conditional(self) -> bool:
+        """Whether it writes only where there is nothing."""
+        return any(name.lower() == "if-none-match" for name in self.headers)
+
     def is_over(self, now: datetime) -> bool:
         """Tell whether it is too late to begin with it."""
         return self.expires_at is not None and self.expires_at - MARGIN < now

@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from time import monotonic, sleep
 
-from weyl.client.errors import ClientError, Unreachable
+from weyl.client.errors import ClientError, Refused, Unreachable
 from weyl.client.streams import Piece
 from weyl.client.sync import Client
 from weyl.storage.transfer.digests import Digest
@@ -66,11 +67,22 @@ class Writer:
                 return ()
             if target.upload is not None:
                 return tuple(self._write_part(file, target.upload, part, moved) for part in target.parts)
-            self._client.put_bytes(target.url, Piece(file.path, 0, file.size, moved), headers=target.headers)
+            self._put(file, target, moved)
         except BaseException:
             moved.take_back()
             raise
         return ()
+
+    def _put(self, file: LocalFile, target: StorageRequest, moved: "_Moved") -> None:
+        """Send a file in one request; one that must not write over anything may find what an earlier try has sent."""
+        try:
+            self._client.put_bytes(target.url, Piece(file.path, 0, file.size, moved), headers=target.headers)
+        except Refused as error:
+            if error.status != HTTPStatus.PRECONDITION_FAILED or not target.is_conditional:
+                raise
+            # Something is there: whether it is this file, the server sees when it compares.
+            moved.take_back()
+            moved(file.size)
 
     def _write_part(self, file: LocalFile, upload: str, part: Part, moved: "_Moved") -> str:
         known = self._journal.parts.get((file.lfn, upload), {}).get(part.number)
@@ -107,6 +119,7 @@ class _Moved:
     def take_back(self) -> None:
         if not self._pace.is_stopped:
             self._pace.moved(-self._count)
+            self._count = 0
 
 
 def _copy(file: LocalFile, target: StorageRequest, moved: Callable[[int], None]) -> None:
