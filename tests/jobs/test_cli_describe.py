@@ -8,8 +8,9 @@ import pytest
 from weyl.client.errors import Unreachable, UsageFault
 from weyl.descriptions import jdl
 from weyl.jobs.cli.describe import Changes, Description, from_command, from_jdl, parameter
-from weyl.jobs.cli.follow import fresh_part, last_lines, verdict
+from weyl.jobs.cli.follow import fresh_part, last_lines
 from weyl.jobs.cli.outage import OUTAGE_MAX_S, Outage
+from weyl.jobs.waiting import verdict
 
 TEXT = """[
   Executable = "run.sh";  // a comment

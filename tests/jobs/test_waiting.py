@@ -1,46 +1,45 @@
-"""The queue beside the jobs that wait in it: looked at by administrators, and made anew from them."""
+"""What is known of jobs that somebody waits for, look by look."""
 
-from sqlalchemy import insert
-
-from weyl.jobs.queries import waiting
-from weyl.jobs.service.waiting import rebuild
-from weyl.jobs.tables import jobs
-from weyl.kit.clock import utcnow
-from weyl.kit.db import Tx
-from weyl.task_queues.permits import QueueKeeper, QueueScope
-from weyl.task_queues.queries import classes as queries
-from weyl.task_queues.requirements import make_class
-from weyl.task_queues.service import enqueue_jobs
+from weyl.jobs.waiting import PAUSE_MAX_S, PAUSE_MIN_S, Wait, tally
 
 
-async def enter(tx: Tx, owners: dict[int, str]) -> dict[int, int]:
-    """Let jobs of these owners wait, by job; returns the class of each."""
-    common = {"vo": "lhcb", "group": "user", "job_type": "User"}
-    made = [(job_id, make_class({"cpu_work_db12": 1000}, owner=owner, **common)) for job_id, owner in owners.items()]
-    return {job_id: class_id for job_id, [class_id] in (await enqueue_jobs(tx, made)).items()}
+def test_each_look_tells_its_news_and_the_next_leaves_out_what_has_ended() -> None:
+    waited = Wait([1, 2, 3])
+    assert waited.open_ids() == [1, 2, 3]
+    assert waited.verdict() is None
+    assert waited.accept({1: "Done", 2: "Running", 3: "Waiting"}) == {1: "Done", 2: "Running", 3: "Waiting"}
+    assert waited.open_ids() == [2, 3]
+    assert waited.accept({2: "Done", 3: "Waiting"}) == {2: "Done"}
+    assert waited.verdict() is None
+    waited.accept({3: "Failed"})
+    assert waited.verdict() is False
 
 
-async def test_rebuilding_takes_the_jobs_rows_as_the_truth(tx: Tx) -> None:
-    placed = await enter(tx, {1: "ada", 2: "ada", 3: "bob"})
-    now = utcnow()
-    common = {"owner": "ada", "owner_group": "user", "vo": "lhcb", "submission_time": now, "last_update_time": now}
-    await tx.execute(
-        insert(jobs),
-        [
-            {**common, "job_id": 1, "status": "Waiting", "class_ids": [placed[1]], "description_id": 1},
-            {**common, "job_id": 2, "status": "Killed", "class_ids": [placed[2]], "description_id": 1},
-            {**common, "job_id": 8, "status": "Waiting", "class_ids": [placed[3]], "description_id": 1},
-        ],
-    )
-    assert await rebuild(tx, QueueKeeper("admin")) == {placed[1]: 1, placed[3]: 1}
-    assert await queries.select_heads(tx) == {placed[1]: 1, placed[3]: 8}
-    assert await queries.select_waiting(tx) == {placed[1]: 1, placed[3]: 1}
+def test_looks_without_news_become_rarer() -> None:
+    waited = Wait([1])
+    waited.accept({1: "Waiting"})
+    assert waited.pause_s == PAUSE_MIN_S
+    pauses = []
+    for _ in range(10):
+        waited.accept({1: "Waiting"})
+        pauses.append(waited.pause_s)
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == PAUSE_MAX_S
+    waited.accept({1: "Running"})
+    assert waited.pause_s == PAUSE_MIN_S
 
 
-async def test_a_vo_sees_its_own_task_queues_only(tx: Tx) -> None:
-    placed = await enter(tx, {1: "ada"})
-    [shown] = await waiting.select_task_queues(tx, QueueScope("lhcb"), limit=10)
-    assert (shown["class_id"], shown["waiting"], shown["first_job_id"]) == (placed[1], 1, 1)
-    assert shown["document"]["owner"] == "ada"
-    assert await waiting.select_task_queues(tx, QueueScope("ska"), limit=10) == []
-    assert await waiting.select_task_queue(tx, QueueScope("ska"), placed[1]) is None
+def test_a_job_that_runs_again_is_waited_for_again() -> None:
+    waited = Wait([1])
+    waited.accept({1: "Failed"})
+    assert waited.verdict() is False
+    waited.accept({1: "Waiting"})
+    assert waited.verdict() is None
+
+
+def test_waiting_for_no_job_is_over_at_once() -> None:
+    assert Wait([]).verdict() is True
+
+
+def test_a_tally_counts_the_most_common_first() -> None:
+    assert tally(["Done", "Failed", "Done"]) == "2 Done, 1 Failed"

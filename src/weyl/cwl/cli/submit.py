@@ -102,7 +102,7 @@ def submit_cwl(
     if wants_help(words):
         return Text([help_text(source.schema, name=workflow, doc=source.checked.doc)])
     objects = over_all(read_objects(inputs or []), flag_values(words, source.schema) if words else {})
-    order = _order(source, objects, range_=range_, scatter=scatter or [], method=scatter_method)
+    order = order_of(source, objects, range_=range_, scatter=scatter or [], method=scatter_method)
     if follow and order.count != 1:
         raise UsageFault("--follow shows the output of one job only.", hint="Use --wait for several.")
     hints = hint_values(hint or [], job_group)
@@ -111,7 +111,7 @@ def submit_cwl(
     try:
         if dry_run:
             return _rehearsed(session, order)
-        inserted = _submitted(session, order, key=key)
+        inserted = send_order(session, order, key=key)
     except Refused as refusal:
         raise source.explained(refusal, [each.origin for each in objects]) from refusal
     ids = [int(job["JobID"]) for job in inserted]
@@ -121,7 +121,7 @@ def submit_cwl(
     return Parts(_parts(session, inserted, ids, wait=wait))
 
 
-def _order(
+def order_of(
     source: Source, objects: Sequence[InputObject], *, range_: str | None, scatter: Sequence[str], method: str
 ) -> Order:
     """Return which jobs are to be made; only one option may say so."""
@@ -217,7 +217,8 @@ def preview(answer: Mapping[str, Any], name: str) -> str:
     return "\n".join(lines)
 
 
-def _submitted(session: Session, order: Order, *, key: str | None) -> list[dict[str, Any]]:
+def send_order(session: Session, order: Order, *, key: str | None) -> list[dict[str, Any]]:
+    """Upload local files of the inputs and submit the jobs; returns what the server says of each."""
     if order.count > ASKED_ABOVE:
         session.confirm("submit", order.count, breakdown={f"jobs of {order.source.name}": order.count})
     marked, lists = _marked(order)

@@ -49,19 +49,13 @@ def _fetch(session: Session, words: list[str], directory: Path, *, kind: Kind) -
     statuses = {row["JobID"]: str(row["Status"]) for row in found}
     rows: list[dict[str, Any]] = []
     for job_id, status in statuses.items():
-        try:
-            files = _fetch_one(session, job_id, directory / str(job_id), kind=kind)
-        except (NotLoggedIn, Unreachable, Forbidden):
-            raise
-        except (ClientError, ArchiveFault) as error:
-            failed[job_id] = str(error)
-            continue
-        if files is None:
-            failed[job_id] = _why_none(status, kind)
+        files = fetch_files(session, job_id, directory / str(job_id), kind=kind, status=status)
+        if isinstance(files, str):
+            failed[job_id] = files
         else:
             rows.append({"JobID": job_id, "Directory": str(directory / str(job_id)), "Files": files})
             if kind == "output" and MANIFEST in files and session.options.output in ("json", "ndjson", "yaml"):
-                rows[-1]["Outputs"] = _outputs(session, job_id, directory / str(job_id))
+                rows[-1]["Outputs"] = outputs_of(session, job_id, directory / str(job_id))
     if failed and not rows:
         job_id, reason = next(iter(failed.items()))
         more = f" (and {len(failed) - 1:,} more)" if len(failed) > 1 else ""
@@ -69,7 +63,18 @@ def _fetch(session: Session, words: list[str], directory: Path, *, kind: Kind) -
     return Rows(rows, columns=("JobID", "Directory", "Files"), id_column="JobID", unit="jobs", failed=failed)
 
 
-def _outputs(session: Session, job_id: int, directory: Path) -> Any:
+def fetch_files(session: Session, job_id: int, directory: Path, *, kind: Kind, status: str) -> list[str] | str:
+    """Fetch the files of a job and return their names, or the reason why there are none as a text."""
+    try:
+        files = _fetch_one(session, job_id, directory, kind=kind)
+    except (NotLoggedIn, Unreachable, Forbidden):
+        raise
+    except (ClientError, ArchiveFault) as error:
+        return str(error)
+    return _why_none(status, kind) if files is None else files
+
+
+def outputs_of(session: Session, job_id: int, directory: Path) -> Any:
     """Return the output object of a workflow, with the paths of its files; None if the job has none."""
     try:
         return _with_paths(session.client.send(results.get_outputs(job_id)), directory)

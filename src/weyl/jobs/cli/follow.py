@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -19,15 +19,13 @@ from weyl.jobs.cli.look import JobArguments
 from weyl.jobs.cli.outage import Outage
 from weyl.jobs.cli.selection import by_ids, conditions, find, job_ids
 from weyl.jobs.models.peek import Stream
-from weyl.jobs.states import FINAL, JobStatus
+from weyl.jobs.states import JobStatus
+from weyl.jobs.waiting import ENDED, GOOD, Wait, tally
 from weyl.kit.plain_text import one_line
 from weyl.kit.search import ScalarSearchSpec, SearchParams, SearchSpec
 from weyl.sandboxes import calls as sandbox_calls
 from weyl.sandboxes.transfer import read
 
-ENDED = FINAL | {JobStatus.DELETED}
-GOOD = frozenset({JobStatus.DONE, JobStatus.COMPLETED})
-PAUSE_MIN_S, PAUSE_MAX_S = 2.0, 30.0
 FOLLOW_S = 2.0
 WATCHED_MAX = 10_000
 
@@ -64,47 +62,52 @@ def wait_for(
     timeout_s: float | None = None,
 ) -> Result:
     """Wait for jobs and return what to say about it, or raise how it failed."""
-    deadline = None if timeout_s is None else time.monotonic() + timeout_s
-    pause_s = PAUSE_MIN_S
-    before: dict[int, str] = {}
-    outage = Outage(session.say)
+    waited = Wait(ids, wanted=wanted, any_one=any_one)
     try:
-        while True:
-            try:
-                statuses = {row["JobID"]: str(row["Status"]) for row in find(session, ids, ("Status",))}
-                outage.end()
-            except Unreachable as error:
-                if not before:
-                    raise
-                outage.bear(error, time.monotonic())
-                statuses = before
-            outcome = verdict(statuses, wanted, any_one=any_one)
-            if outcome is not None:
-                return _ended(statuses, outcome)
-            pause_s = PAUSE_MIN_S if statuses != before else min(pause_s * 1.5, PAUSE_MAX_S)
-            if statuses != before and session.stdout_is_terminal:
-                session.say(tally(statuses.values()))
-            before = statuses
-            left_s = None if deadline is None else deadline - time.monotonic()
-            if left_s is not None and left_s <= 0:
-                raise StillWaiting(f"Not there yet: {tally(statuses.values())}.", hint="The jobs go on.")
-            time.sleep(pause_s if left_s is None else min(pause_s, left_s))
+        for news in looks(session, waited, timeout_s=timeout_s):
+            if news and session.stdout_is_terminal and waited.verdict() is None:
+                session.say(tally(waited.statuses.values()))
     except KeyboardInterrupt:
         raise _come_back(ids) from None
+    return _ended(waited.statuses, bool(waited.verdict()))
 
 
-def verdict(statuses: dict[int, str], wanted: frozenset[str] | None, *, any_one: bool = False) -> bool | None:
-    """Say whether what was waited for is there, and well; None: not yet."""
-    good = wanted if wanted is not None else GOOD
-    reached = [status in good for status in statuses.values() if status in good or status in ENDED]
-    if any_one:
-        return any(reached) if reached and (any(reached) or len(reached) == len(statuses)) else None
-    return all(reached) if len(reached) == len(statuses) else None
+def looks(
+    session: Session,
+    waited: Wait,
+    *,
+    timeout_s: float | None = None,
+    sleep: Callable[[float], object] = time.sleep,
+) -> Iterator[dict[int, str]]:
+    """Look at jobs until what is waited for is there, and yield what each look finds new.
 
-
-def tally(statuses: Any) -> str:
-    """Return counts by status as one line."""
-    return ", ".join(f"{count:,} {status}" for status, count in Counter(statuses).most_common())
+    Each look is at the jobs that have not ended, in searches of many, and the last one at all: some may run again.
+    Raises `StillWaiting` when time is over. `sleep` ends the looks if it returns true.
+    """
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    outage = Outage(session.say)
+    asked: Sequence[int] = waited.ids
+    while True:
+        found: dict[int, str] = {}
+        try:
+            found = {row["JobID"]: str(row["Status"]) for row in find(session, asked, ("Status",))}
+            outage.end()
+        except Unreachable as error:
+            if not waited.statuses:
+                raise
+            outage.bear(error, time.monotonic())
+        yield waited.accept(found)
+        if waited.verdict() is not None:
+            if len(asked) == len(waited.ids):
+                return
+            asked = waited.ids
+            continue
+        asked = waited.open_ids()
+        left_s = None if deadline is None else deadline - time.monotonic()
+        if left_s is not None and left_s <= 0:
+            raise StillWaiting(f"Not there yet: {tally(waited.statuses.values())}.", hint="The jobs go on.")
+        if sleep(waited.pause_s if left_s is None else min(waited.pause_s, left_s)):
+            return
 
 
 def _ended(statuses: dict[int, str], is_good: bool) -> Result:

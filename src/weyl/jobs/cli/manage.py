@@ -14,7 +14,6 @@ from weyl.client.errors import Forbidden, NotFound, Refused, UsageFault
 from weyl.client.results import Ids, Result, Rows
 from weyl.jobs.calls import changes, lists
 from weyl.jobs.cli import bulk
-from weyl.jobs.cli.follow import ENDED
 from weyl.jobs.cli.selection import (
     BATCH,
     MISSING,
@@ -29,6 +28,7 @@ from weyl.jobs.cli.selection import (
 from weyl.jobs.models.bulk import UNDO_S, UNDO_S_MAX, BulkAction, BulkFields, BulkOrder
 from weyl.jobs.models.status import SetJobStatusReturn
 from weyl.jobs.states import JobStatus
+from weyl.jobs.waiting import ENDED
 from weyl.kit.bounds import IDS_MAX
 from weyl.kit.call import Call
 from weyl.kit.search import SearchParams

@@ -147,23 +147,34 @@ def _read(file: str, changes: Changes) -> Description:
 def _submit(
     session: Session, descriptions: Sequence[Description], *, dry_run: bool, wait: bool, follow: bool, key: str | None
 ) -> Result:
-    counts = [description.count() for description in descriptions]
-    if sum(counts) > JOBS_MAX:
-        raise UsageFault(f"{sum(counts):,} jobs are too many for one submission.", hint=f"At most {JOBS_MAX:,}.")
+    counts = counted(descriptions)
     if follow and sum(counts) != 1:
         raise UsageFault("--follow shows the output of one job only.", hint="Use --wait for several.")
     if dry_run:
         return _preview(descriptions, counts, _checked(session, descriptions))
-    texts = _texts(session, descriptions)
-    try:
-        inserted = session.client.send(submission.submit_jdl(texts, idempotency_key=key or uuid4().hex))
-    except Refused as refusal:
-        raise _named(refusal, descriptions) from refusal
+    inserted = send_descriptions(session, descriptions, key=key)
     ids = [job.job_id for job in inserted]
     if follow:
         session.say(f"Submitted job {ids[0]}.")
         return Text(follow_output(session, ids[0]))
     return Parts(_parts(session, inserted, ids, wait=wait))
+
+
+def counted(descriptions: Sequence[Description]) -> list[int]:
+    """Return how many jobs each description makes; raises `UsageFault` if that is too many for one submission."""
+    counts = [description.count() for description in descriptions]
+    if sum(counts) > JOBS_MAX:
+        raise UsageFault(f"{sum(counts):,} jobs are too many for one submission.", hint=f"At most {JOBS_MAX:,}.")
+    return counts
+
+
+def send_descriptions(session: Session, descriptions: Sequence[Description], *, key: str | None) -> list[InsertedJob]:
+    """Upload the files of descriptions and submit them in one request; a refusal names the file that is at fault."""
+    texts = _texts(session, descriptions)
+    try:
+        return session.client.send(submission.submit_jdl(texts, idempotency_key=key or uuid4().hex))
+    except Refused as refusal:
+        raise _named(refusal, descriptions) from refusal
 
 
 def _named(refusal: Refused, descriptions: Sequence[Description]) -> Refused:
