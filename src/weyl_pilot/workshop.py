@@ -17,6 +17,7 @@ from weyl_pilot.hashed import Shelf
 from weyl_pilot.isolation import Walls, find_walls, remove_tree
 from weyl_pilot.offer import WALL_DEFAULT_S, Allocation, Node
 from weyl_pilot.processes import adopt_orphans
+from weyl_pilot.pythons import python_tags
 from weyl_pilot.sandbox import Sandboxes
 from weyl_pilot.server import AGENT, Server
 from weyl_pilot.settings import Settings
@@ -26,6 +27,7 @@ from weyl_pilot.starts import Starts
 from weyl_pilot.uids import Uids
 from weyl_pilot.uploads import Uploads
 from weyl_pilot.watchdog import DISK_RESERVE_MB, Watchdog
+from weyl_pilot.work import DEFAULT_PATH
 
 log = logging.getLogger("weyl_pilot.workshop")
 
@@ -83,7 +85,9 @@ class Workshop:
         archives = [EngineArchive.from_document(entry) for entry in options.get("engines") or ()]
         found = find_engine(engine_directory, archives, behind=behind, path=path)
         engine = Engine(found, walls, place=self._engines, shelf=shelf, behind=behind)
-        node = _node(settings, options, tags=probe.feature_tags(walls.level, limits_memory=groups.limits_memory))
+        features = probe.feature_tags(walls.level, limits_memory=groups.limits_memory)
+        pythons = python_tags(behind, environment.get("PATH") or DEFAULT_PATH)
+        node = _node(settings, options, tags=[*features, *pythons])
         self.node = replace(node, engine=engine)
         self._watchdog = Watchdog(settings.report_every_s or float(options.get("report_every_s") or REPORT_EVERY_S))
         self._watchdog.start()

@@ -101,7 +101,10 @@ def test_reserved_prefixes_are_closed_and_the_nearest_word_is_named() -> None:
     with pytest.raises(TagSyntaxError) as caught:
         tags.parse_authored("os:ubunto24")
     assert caught.value.suggestion == "os:ubuntu24"
-    tags.parse_authored("cvmfs:lhcb.cern.ch & (os:el9 | os:ubuntu24) & ~network:wan-degraded & lhcb:anything")
+    with pytest.raises(TagSyntaxError) as caught:
+        tags.parse_authored("hostfeat:python3.13")
+    assert caught.value.suggestion == "hostfeat:python-3.13"
+    tags.parse_authored("cvmfs:lhcb.cern.ch & hostfeat:python-3.9 & (os:el9 | os:ubuntu24) & ~network:wan-degraded")
 
 
 @pytest.mark.parametrize("text", ["site:CERN", "cores:8", "platform:x86_64-el9", "vendor:nvidia"])

@@ -17,6 +17,7 @@ from weyl.matcher.offers import PilotOffer, Place, PlaceFacts, pilot_offer
 from weyl.pilots.throttle import NO_RECORD, Record, throttled
 from weyl.resource_status.claims import Claims
 from weyl.resource_status.statuses import usable
+from weyl.task_queues.tags import PYTHONS
 
 POWER_DB12_ASSUMED = 10.0
 PUSH_MARGIN_S = 600
@@ -25,6 +26,8 @@ PUSH_MARGIN_S = 600
 
 RUNS_CWL = "hostfeat:cwl"
 """The tag of nodes on which the engine works; every CWL job wants it."""
+RUNS_PYTHON = frozenset(f"hostfeat:{version}" for version in PYTHONS)
+"""The tags of nodes that have a version of Python; each call of a function from Python wants one of them."""
 
 
 class QueueKey(NamedTuple):
@@ -150,7 +153,7 @@ def template(queue: Queue, seen: Sequence[Offer], machines: Collection[str] = ()
     Nodes differ, so whatever one of them had counts. Of a queue that no pilot has told us of we know the configured
     figures only; its processors are taken for the best of their kind, because the first pilot corrects that, and a
     doubt would keep it from being sent. For the same reason it is expected to run CWL where it has an engine, or can
-    fetch one for its architecture.
+    fetch one for its architecture, and to have every Python.
     """
     last = seen[0] if seen else None
     architecture = last.cpu.architecture.name if last else queue.architecture
@@ -174,7 +177,8 @@ def template(queue: Queue, seen: Sequence[Offer], machines: Collection[str] = ()
 
 
 def _expected(queue: Queue, machines: Collection[str]) -> set[str]:
-    return {RUNS_CWL} if queue.payload.engine or queue.architecture in machines else set()
+    runs_cwl = queue.payload.engine or queue.architecture in machines
+    return {*RUNS_PYTHON, *([RUNS_CWL] if runs_cwl else ())}
 
 
 def pushed_offer(queue: Queue) -> Offer:

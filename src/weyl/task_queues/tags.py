@@ -20,6 +20,9 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+# What a pilot says of each Python that payloads find on its node; before it has looked, nodes are thought to have all.
+PYTHONS = frozenset(f"python-3.{minor}" for minor in range(9, 31))
+
 # Reserved prefixes: the part after the colon comes from a closed list, so that a typing error is found at submission
 # and not by a job that waits for ever. None: any value is accepted after the prefix.
 RESERVED: dict[str, frozenset[str] | None] = {
@@ -30,7 +33,8 @@ RESERVED: dict[str, frozenset[str] | None] = {
     "network": _names("outbound inbound 1gbe 10gbe 25gbe 40gbe 100gbe infiniband lhcone ipv6 wan-degraded"),
     "hostfeat": _names(
         "container apptainer cwl fuse_overlayfs userns cgroup_memory io_uring ptrace net_admin nested_userns mpi"
-    ),
+    )
+    | PYTHONS,
     "gpu": frozenset(["opportunistic-cpu-ok"]),
     "arch": _names("ppc64le riscv64 s390x loongarch64"),
 }
