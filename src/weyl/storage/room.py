@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from weyl.config.service import CONFIG
+from weyl.file_catalog.additions import PLACES_OF_UPLOADS
 from weyl.kit.db import DATABASE
 from weyl.kit.metrics import METRICS
 from weyl.kit.room import Room
@@ -16,6 +17,7 @@ from weyl.storage.additions import JOB_UPLOADS
 from weyl.storage.drivers.driver import STORAGE_DRIVERS
 from weyl.storage.drivers.http import open_session
 from weyl.storage.drivers.issuers import ISSUING, Issuing
+from weyl.storage.queries.intents import select_places
 from weyl.storage.routes.elements import SPACES
 from weyl.storage.routes.routers import ROUTERS
 from weyl.storage.service.figures import figures
@@ -41,6 +43,7 @@ async def _state(services: Services) -> AsyncIterator[None]:
         services.hold(ISSUING, issuing)
         services.hold(STORAGES, storages)
         services.hold(UPLOADS, Uploads(services[DATABASE], storages, lambda: services[JOB_UPLOADS]))
+        services.hold(PLACES_OF_UPLOADS, select_places)
         services.hold(SPACES, Spaces(storages))
         yield
 

@@ -5,7 +5,18 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.storage.uploading import ALICE, BUCKET, CONTENT, DISK, World, opened, order, put, wanted
+from tests.storage.uploading import (
+    ALICE,
+    BUCKET,
+    CONTENT,
+    DISK,
+    World,
+    checksums_of,
+    opened,
+    order,
+    put,
+    wanted,
+)
 
 from weyl.kit.clock import utcnow
 from weyl.kit.sql import Sql
@@ -244,6 +255,55 @@ async def test_an_element_that_left_the_configuration_holds_up_no_other(world: W
     assert (await purged(world)).purged == 1
     await world.sweep(timedelta(days=9))
     assert (await world.intents(), await world.stored()) == ([], set())
+
+
+async def test_nobody_vouches_for_what_an_upload_may_be_writing_or_has_left(world: World) -> None:
+    lfn, other = world.lfn(), world.lfn()
+    upload = await opened(world, order(wanted(lfn, CONTENT), ses=[DISK]))
+    assert await vouched(world, lfn) == {lfn: "conflict"}
+    assert await vouched(world, other, pfn=lfn) == {other: "conflict"}
+    await world.write(upload, {lfn: CONTENT})
+    await abandon(world.uploads, ALICE, upload.upload_id, now=utcnow())
+    assert await vouched(world, lfn) == {lfn: "conflict"}
+    await world.sweep()
+    assert await world.stored() == set()
+    (world.disk / lfn[1:]).write_bytes(CONTENT)
+    assert await vouched(world, lfn) == {}
+    assert await world.intents() == []
+    assert await world.replicas() == {(lfn, DISK, lfn)}
+
+
+async def test_an_upload_takes_no_place_from_somebody_who_vouched_while_it_was_opened(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lfn, other = world.lfn(), world.lfn()
+    upload = await opened(world, order(wanted(lfn, CONTENT), ses=[DISK]))
+    landed = await world.write(upload, {lfn: CONTENT})
+
+    async def nowhere(*_: object, **__: object) -> set[tuple[str, str]]:
+        return set()
+
+    # As if its places had been noted a moment later.
+    monkeypatch.setattr("weyl.storage.queries.intents._SELECT_PLACES.rows", nowhere)
+    assert await vouched(world, other, pfn=lfn) == {}
+    done = await commit(world.uploads, world.config, ALICE, CommitOrder(upload.upload_id, landed), now=utcnow())
+    assert (done.state, done.failed[lfn].code) == ("failed", "conflict")
+    await world.sweep()
+    assert await world.stored() == {(DISK, lfn)}
+    assert await world.replicas() == {(other, DISK, lfn)}
+
+
+async def vouched(world: World, lfn: str, **place: str) -> dict[str, str]:
+    """Register a file on somebody's word; returns what was refused."""
+    sums = checksums_of(CONTENT).as_json()
+    file = {"lfn": lfn, "size": len(CONTENT), "checksums": sums, "replicas": [{"se": DISK, **place}]}
+    answer = await world.application.client.post(
+        "/api/files/register",
+        json={"files": [file], "atomic": False},
+        headers=world.application.login(properties=["FileCatalogManagement"]),
+    )
+    assert answer.status_code == 200, answer.text
+    return {name: failure["code"] for name, failure in answer.json()["failed"].items()}
 
 
 async def test_places_of_uploads_are_not_dark(world: World) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 
 from weyl.config.routes import CurrentConfig
+from weyl.file_catalog.additions import PLACES_OF_UPLOADS, FindPlaces
 from weyl.file_catalog.checksums import Checksums
 from weyl.file_catalog.models.files import (
     FILES_BYTES_MAX,
@@ -53,7 +54,13 @@ def outcome_response(outcome: Outcome) -> Response:
     max_body_size=FILES_BYTES_MAX,
 )
 async def register_files(
-    body: Registration, manager: CurrentManager, config: CurrentConfig, *, tx: WriteTx, now: Now
+    body: Registration,
+    manager: CurrentManager,
+    config: CurrentConfig,
+    written: Annotated[FindPlaces, Depends(PLACES_OF_UPLOADS.dependency)],
+    *,
+    tx: WriteTx,
+    now: Now,
 ) -> Response:
     """Register files on the word of the caller, who needs FileCatalogManagement; nothing is asked of storage.
 
@@ -61,7 +68,8 @@ async def register_files(
     are registered or none, and the answer of a refusal (409) has `failed`.
     """
     files = [_read(spec) for spec in body.files]
-    return outcome_response(await register(tx, manager, files, Terms(atomic=body.atomic), config=config, now=now))
+    terms = Terms(atomic=body.atomic)
+    return outcome_response(await register(tx, manager, files, terms, config=config, now=now, written=written))
 
 
 def _read(spec: NewFileSpec) -> NewFile:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from weyl.config.lfns import name_of, parent_of, storage_path
 from weyl.config.models import Config
+from weyl.file_catalog.additions import FindPlaces
 from weyl.file_catalog.checksums import Checksums
 from weyl.file_catalog.errors import RegistrationRefused
 from weyl.file_catalog.fields import AppliesTo, BadValue, Typed, values_of
@@ -46,6 +47,8 @@ class Run:
     config: Config
     is_trial: bool = False
     """Nothing is written, and nobody knows yet where new files will lie."""
+    written: FindPlaces | None = None
+    """Tells where uploads may be writing what the caller vouches for."""
 
     def serves(self, se: str) -> bool:
         """Tell whether the VO may use a storage element."""
@@ -94,15 +97,23 @@ async def examine(tx: Tx, member: Member, files: Sequence[NewFile], *, config: C
 
 
 async def register(
-    tx: Tx, member: Member, files: Sequence[NewFile], terms: Terms, *, config: Config, now: datetime
+    tx: Tx,
+    member: Member,
+    files: Sequence[NewFile],
+    terms: Terms,
+    *,
+    config: Config,
+    now: datetime,
+    written: FindPlaces | None = None,
 ) -> Outcome:
     """Register files with their replicas, metadata and ancestors.
 
     A file that is registered with equal content is a success, and gets those of the replicas that it lacks. With
     `terms.atomic`, a failure of one raises `RegistrationRefused`, and the caller's transaction must not be committed.
-    For the run of a job, what earlier attempts of the job have registered goes to the trash.
+    For the run of a job, what earlier attempts of the job have registered goes to the trash. Places that others have
+    are refused: those of files, and with `written` those of uploads.
     """
-    run = Run(member, Space.of(config, member), terms, config)
+    run = Run(member, Space.of(config, member), terms, config, written=written)
     sifted = sift(files, run.space, run.serves)
     outcome = Outcome(failed=dict(sifted.failed))
     left = sifted.good
@@ -127,8 +138,7 @@ async def _register(
 ) -> dict[str, NewFile]:
     """Register what can be; returns what others have changed meanwhile, and is to be tried again."""
     plan = await _plan(tx, run, files)
-    if run.terms.verified_at is None:
-        await _refuse_taken(tx, run, plan)
+    await _refuse_taken(tx, run, plan)
     outcome.failed |= plan.failed
     _refuse(run.terms, outcome)
     outcome.success |= {lfn: _shown(row.file_id, created=False) for lfn, row in plan.same.items()}
@@ -288,12 +298,15 @@ async def _refuse_taken(tx: Tx, run: Run, plan: Plan) -> None:
             place = (replica.se, replica.pfn or _by_convention(plan.places, lfn))
             if asked.setdefault(place, lfn) != lfn:
                 twice.add(lfn)
+    # Uploads first: one that ends in between is seen as a file.
+    written = await run.written(tx, list(asked)) if asked and run.written is not None else set()
     found = await queries.select_taken(tx, list(asked), vo=run.member.vo) if asked else set()
-    taken = {asked[place]: place for place in found}
-    for lfn in twice | taken.keys():
-        se, path = taken.get(lfn, ("", ""))
-        what = f"{path[:SHOWN]} at {se} belongs to another file" if se else "Another file of the call lies there too"
-        plan.failed[lfn] = Failure(Code.CONFLICT, f"{what}, perhaps one in the trash")
+    reasons = {asked[place]: f"An upload may be writing {place[1][:SHOWN]} at {place[0]}" for place in written}
+    for se, path in found:
+        reasons[asked[se, path]] = f"{path[:SHOWN]} at {se} belongs to another file, perhaps one in the trash"
+    reasons |= dict.fromkeys(twice - reasons.keys(), "Another file of the call lies there too")
+    for lfn, reason in reasons.items():
+        plan.failed[lfn] = Failure(Code.CONFLICT, reason)
         plan.new.pop(lfn, None)
         plan.more.pop(lfn, None)
 
