@@ -3,9 +3,14 @@
 from typing import Any
 
 import pytest
-from tests.file_catalog.conftest import ADLER, Caller, new_file
+from tests.file_catalog.conftest import ADLER, Caller, files_document, new_file
 from tests.infra.app import Application
 
+from weyl.config.models import Config
+from weyl.file_catalog.checksums import Checksums
+from weyl.file_catalog.permits import Member
+from weyl.file_catalog.registrations import NewFile
+from weyl.file_catalog.service.registration import examine
 from weyl.kit.db import DATABASE, Database, driver_connection
 
 
@@ -112,6 +117,25 @@ async def test_a_file_and_a_directory_never_share_a_name(manager: Caller) -> Non
     assert {failure["code"] for failure in answer["failed"].values()} == {"exists"}
     together = await manager.post("register", files=[new_file("/voa/z/a"), new_file("/voa/z/a/b")])
     assert together["failed"]["/voa/z/a/b"]["code"] == "exists"
+
+
+async def test_an_ancestor_that_may_not_be_read_is_like_one_that_does_not_exist(
+    manager: Caller, bob: Caller, db: Database
+) -> None:
+    await manager.post("directories", paths=["/voa/secret"], mode="0700")
+    await manager.register("/voa/secret/f", "/voa/open/f")
+    member = Member("voa", "bob", "user", False)
+    config = Config.model_validate(files_document())
+    said = {}
+    for ancestor in ("/voa/secret/f", "/voa/secret/none", "/voa/open/f"):
+        file = NewFile("/voa/user/b/bob/f", 1, Checksums(adler32=ADLER), ancestors=(ancestor,))
+        async with db.read() as tx:
+            found = await examine(tx, member, [file], config=config, job=None)
+        said[ancestor] = [failure.detail.replace(ancestor, "X") for failure in found.failed.values()]
+    assert said["/voa/open/f"] == []
+    assert (
+        said["/voa/secret/f"] == said["/voa/secret/none"] == ["The ancestor X does not exist, or you may not read it"]
+    )
 
 
 async def test_files_of_a_call_may_be_ancestors_but_not_of_each_other(manager: Caller) -> None:

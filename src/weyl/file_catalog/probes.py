@@ -208,9 +208,11 @@ def large(groups: Sequence[Sequence[Term]], sizes: Mapping[Term, int | None]) ->
 
 
 def _met(choice: _Choice, groups: Sequence[Sequence[Term]], filters: Sequence[Term]) -> frozenset[Term]:
-    """Return the terms that an index has answered for good; names are looked at again: files may have moved."""
+    """Return the terms that an index has answered for good; names are looked at again: files may have moved, and
+    ancestors may be such that they are named to others only.
+    """
     alone = choice.terms if len(choice.terms) == 1 and choice.terms[0] in groups[0] else ()
-    return frozenset(term for term in (*alone, *filters) if term.parameter != "LFN")
+    return frozenset(term for term in (*alone, *filters) if term.parameter not in ("LFN", "Ancestor"))
 
 
 def _smallest(terms: Sequence[Term], found: Found) -> _Choice:

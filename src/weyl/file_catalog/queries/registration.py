@@ -6,6 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from weyl.config.lfns import name_of, parent_of
+from weyl.file_catalog.modes import Rights
 from weyl.file_catalog.names import path_hash
 from weyl.file_catalog.queries.lookup import ASKED
 from weyl.kit.db import Tx
@@ -28,6 +29,22 @@ class Known(NamedTuple):
     attempt: int | None
     ses: list[str] | None
     stored_at: str
+    owner: str | None
+    group: str | None
+    mode: int
+    dir_owner: str | None
+    dir_group: str | None
+    dir_mode: int
+
+    @property
+    def rights(self) -> Rights:
+        """Whose the file is, and what others may do."""
+        return Rights(self.owner, self.group, self.mode)
+
+    @property
+    def directory_rights(self) -> Rights:
+        """Whose its directory is, and what others may do there."""
+        return Rights(self.dir_owner, self.dir_group, self.dir_mode)
 
 
 _KNOWN = Sql(
@@ -36,11 +53,14 @@ _KNOWN = Sql(
     SELECT w.number, f.file_id, f.dir_id, f.size, f.adler32, f.md5, f.sha1, f.sha256, f.guid, f.job_id, f.attempt,
       (SELECT array_agg(CAST(s.name AS text)) FROM replicas r JOIN se_names s USING (se_id) WHERE r.file_id = f.file_id)
         AS ses,
-      coalesce(d.origin, d.path) AS stored_at
+      coalesce(d.origin, d.path) AS stored_at, CAST(fo.name AS text) AS owner, CAST(fg.name AS text) AS "group",
+      f.mode, CAST(o.name AS text) AS dir_owner, CAST(g.name AS text) AS dir_group, d.mode AS dir_mode
     FROM asked w JOIN places d ON d.path_hash = w.hash
       CROSS JOIN LATERAL (
-        SELECT * FROM files g WHERE g.dir_id = d.dir_id AND g.name = w.name AND g.status = 'Good' OFFSET 0
+        SELECT * FROM files x WHERE x.dir_id = d.dir_id AND x.name = w.name AND x.status = 'Good' OFFSET 0
       ) f
+      LEFT JOIN identities fo ON fo.identity_id = f.owner_id LEFT JOIN identities fg ON fg.identity_id = f.group_id
+      LEFT JOIN identities o ON o.identity_id = d.owner_id LEFT JOIN identities g ON g.identity_id = d.group_id
     """,
     Known,
 )

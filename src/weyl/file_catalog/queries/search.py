@@ -111,16 +111,18 @@ def of_directories(selection: Selection, c: sql.Columns) -> list[sql.Clause]:
 
 def of_files(selection: Selection, c: sql.Columns, known: Collection[Term] = ()) -> list[sql.Clause]:
     """Return what is decided file by file, but for terms that are known to be met."""
-    terms, matches = selection.terms, selection.matches
+    terms, matches, may_read = selection.terms, selection.matches, readable_directories(selection)
     clauses = [c.status.in_([sql.GOOD, sql.TRASH]) if _names_status(terms) else c.status == sql.GOOD]
     clauses += _may_read(selection, c) if selection.rule == "posix" else []
     clauses += [
-        sql.holds(term, c, matches)
+        sql.holds(term, c, matches, may_read)
         for term in terms.where
         if term not in known and (term.is_of_files or matches.get(term) is None)
     ]
     if terms.alternatives:
-        each = [sa.and_(sa.true(), *(sql.holds(term, c, matches) for term in one)) for one in terms.alternatives]
+        each = [
+            sa.and_(sa.true(), *(sql.holds(term, c, matches, may_read) for term in one)) for one in terms.alternatives
+        ]
         clauses.append(sa.or_(*each))
     return clauses
 
@@ -224,7 +226,8 @@ def _candidates_by_id(selection: Selection, plan: Plan, cut: Cut) -> tuple[sa.CT
         found = _ids(sa.select(files.c.file_id), plan, cut).subquery()
     column = found.c.file_id
     looked = sa.select(column).order_by(column.desc() if plan.is_descending else column).limit(cut.size).cte("looked")
-    early = [sql.holds(term, looked.c, selection.matches) for term in _early(selection, plan)]
+    may_read = readable_directories(selection)
+    early = [sql.holds(term, looked.c, selection.matches, may_read) for term in _early(selection, plan)]
     # Fenced: whatever is known of the tables, each row is found by its key.
     f = (
         sa.select(*file_columns(files), files.c.dir_id)

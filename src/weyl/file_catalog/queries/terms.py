@@ -207,13 +207,20 @@ BUILT_IN_VALUES: Mapping[str, Callable[[Columns], Element]] = {
 """Parameters of which every file has one value at most."""
 
 
-def holds(term: Term, c: Columns, matches: Mapping[Term, Sequence[int] | None]) -> Clause:
-    """Return the condition of a term on a file; `matches` are the sets that meet terms, where they are few."""
+def holds(
+    term: Term, c: Columns, matches: Mapping[Term, Sequence[int] | None], may_read: Sequence[Clause] = ()
+) -> Clause:
+    """Return the condition of a term on a file; `matches` are the sets that meet terms, where they are few.
+
+    `may_read` says which directories ancestors may lie in to be named: nobody finds out about others.
+    """
     if term.field is not None:
         sets = matches.get(term)
         if not term.field.is_of_files and sets is not None:
             return set_clause(term, c.set_id, sets)
         return clause(term.check, field_value(term.field, c))
+    if term.parameter == "Ancestor":
+        return _on_ancestors(term.check, c, may_read)
     special = _SPECIAL.get(term.parameter)
     if special is not None:
         return special(term.check, c)
@@ -257,17 +264,21 @@ def _digest(kind: str, digits: str) -> Element:
     return sa.literal(bytes.fromhex(digits), sa.LargeBinary)
 
 
-def _on_ancestors(check: Check, c: Columns) -> Clause:
+def _on_ancestors(check: Check, c: Columns, may_read: Sequence[Clause]) -> Clause:
     mine = sa.select(sa.literal(1)).select_from(file_ancestors).where(file_ancestors.c.file_id == c.file_id)
     if check.shape in (Shape.EXISTS, Shape.MISSING):
         return sa.exists(mine) if check.shape is Shape.EXISTS else sa.not_(sa.exists(mine))
-    return sa.exists(mine.where(file_ancestors.c.ancestor_id == _ids_of(check)))
+    mine = mine.where(file_ancestors.c.ancestor_id == _ids_of(check))
+    if may_read:
+        own = files.alias()
+        named = sa.select(sa.literal(1)).select_from(own.join(directories, directories.c.dir_id == own.c.dir_id))
+        mine = mine.where(sa.exists(named.where(own.c.file_id == file_ancestors.c.ancestor_id, *may_read)))
+    return sa.exists(mine)
 
 
 _SPECIAL: Mapping[str, Callable[[Check, Columns], Clause]] = {
     "SE": _on_replicas,
     "Checksum": _on_checksums,
-    "Ancestor": _on_ancestors,
 }
 
 

@@ -13,7 +13,7 @@ from weyl.file_catalog.queries import directories as queries
 from weyl.file_catalog.queries.places import Names, Places, take_back
 from weyl.file_catalog.queries.registration import select_known
 from weyl.file_catalog.queries.trash import REPEATED_WITHIN, Act, log_act
-from weyl.file_catalog.service.places import Making, find_places, make_directories, refusal, with_names
+from weyl.file_catalog.service.places import Making, closed_above, find_places, make_directories, refusal, with_names
 from weyl.kit.db import Tx
 
 LOGGED_MAX = 10_000
@@ -40,8 +40,10 @@ async def make(
     wanted: dict[str, bool] = {}
     for path in names.good:
         found = places.directories.get(path)
-        failure = None if found is not None and not found.is_trashed else _failure(space, places, member, path)
-        if (above := next((level for level in space.levels(path) if level in files), None)) is not None:
+        is_there = found is not None and not found.is_trashed and _may_see(space, places, member, path)
+        failure = None if is_there else _failure(space, places, member, path)
+        above = next((level for level in space.levels(path) if level in files), None)
+        if above is not None and _may_see(space, places, member, path):
             failure = Failure(Code.EXISTS, f"{above[:200]} is a file")
         if failure is not None:
             outcome.failed[path] = failure
@@ -59,8 +61,14 @@ async def make(
     return outcome
 
 
+def _may_see(space: Space, places: Places, member: Member, path: str) -> bool:
+    """Tell whether the member may know what is at a path."""
+    return path in space.roots or closed_above(space, places, member, parent_of(path)) is None
+
+
 def _failure(space: Space, places: Places, member: Member, path: str) -> Failure | None:
-    if path not in places.directories and (fault := space.new_fault(path)) is not None:
+    is_new = path not in places.directories and _may_see(space, places, member, path)
+    if is_new and (fault := space.new_fault(path)) is not None:
         return bad_name(fault)
     if path in space.roots:
         return None
@@ -94,7 +102,7 @@ async def remove(tx: Tx, member: Member, paths: Sequence[str], *, config: Config
             outcome.success[path] = {"removed": True}
         elif found is not None:
             doomed[path] = found.dir_id
-    absent = [path for path in names.good if path not in places.directories and path in outcome.failed]
+    absent = [path for path, failure in outcome.failed.items() if failure.code is Code.NOT_FOUND]
     if absent:
         for path in await queries.select_removed(tx, member.vo, absent, since=now - REPEATED_WITHIN):
             del outcome.failed[path]
@@ -109,10 +117,11 @@ async def remove(tx: Tx, member: Member, paths: Sequence[str], *, config: Config
 def _stays(space: Space, places: Places, member: Member, path: str) -> Failure | None:
     if path in space.roots:
         return _ROOT
+    unread = refusal(space, places, member, parent_of(path), READ)
     if path not in places.directories:
-        parent = refusal(space, places, member, parent_of(path), READ)
-        return parent or not_found()
-    return refusal(space, places, member, parent_of(path))
+        return unread or not_found()
+    refused = refusal(space, places, member, parent_of(path))
+    return refused and (unread or refused)
 
 
 async def _remove(tx: Tx, outcome: Outcome, doomed: dict[str, int], *, now: datetime) -> list[str]:

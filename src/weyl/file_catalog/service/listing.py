@@ -12,7 +12,7 @@ from weyl.file_catalog.modes import READ, allows_in, mode_text
 from weyl.file_catalog.names import NO_SUCH, Space, printable
 from weyl.file_catalog.permits import Member
 from weyl.file_catalog.queries.listing import Entry, Page, select_entries
-from weyl.file_catalog.service.places import forbidden
+from weyl.file_catalog.service.places import forbidden, hidden
 from weyl.kit import json
 from weyl.kit.db import Tx
 from weyl.kit.paging import NO_CURSOR
@@ -35,8 +35,10 @@ async def list_directory(tx: Tx, member: Member, listing: Listing, *, config: Co
     if not rows or (rows[0].trashed_at is not None and not listing.trash):
         if path in space.roots:
             return {"directories": [], "files": [], "cursor": None}
+        await _refuse_hidden(tx, space, member, path)
         raise DirectoryNotFound(NO_SUCH)
     if not allows_in(space.rule, rows[0].rights, member, READ):
+        await _refuse_hidden(tx, space, member, path)
         raise NotReadable(forbidden(space, path, rows[0].rights, READ).detail)
     shown = rows[1 : 1 + listing.limit]
     return {
@@ -44,6 +46,12 @@ async def list_directory(tx: Tx, member: Member, listing: Listing, *, config: Co
         "files": [_file(path, row) for row in shown if row.kind == FILE],
         "cursor": _cursor(shown[-1]) if len(rows) > 1 + listing.limit else None,
     }
+
+
+async def _refuse_hidden(tx: Tx, space: Space, member: Member, path: str) -> None:
+    """Raise `NotReadable` for what lies below a directory that may not be read, whether it is there or not."""
+    if (failure := (await hidden(tx, space, member, [path])).get(path)) is not None:
+        raise NotReadable(failure.detail)
 
 
 def _directory(row: Entry) -> dict[str, Any]:

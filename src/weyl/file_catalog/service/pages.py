@@ -31,6 +31,7 @@ from weyl.file_catalog.queries.metadata import select_shown
 from weyl.file_catalog.queries.pages import Child, DirectoryRow, PageFile, PageReplica
 from weyl.file_catalog.queries.relatives import select_relatives
 from weyl.file_catalog.queries.usage import select_used
+from weyl.file_catalog.service.places import hidden
 from weyl.file_catalog.service.reading import may_read_relative
 from weyl.file_catalog.service.replicas import Closed
 from weyl.kit.db import Tx
@@ -92,12 +93,14 @@ async def readable_directory(tx: Tx, member: Member, space: Space, path: str) ->
     if (fault := directory_fault_of(path)) is not None:
         raise BadFileOrder(f"The name of the directory {fault}")
     found = {} if root_of(path, space.roots) is None else await queries.select_directories(tx, member.vo, [path])
-    if path not in found:
+    row = found.get(path)
+    if row is not None and allows_in(space.rule, row.rights, member, READ):
+        return row
+    if (failure := (await hidden(tx, space, member, [path])).get(path)) is not None:
+        raise NotReadable(failure.detail)
+    if row is None:
         raise DirectoryNotFound(f"There is no directory {path}")
-    row = found[path]
-    if not allows_in(space.rule, row.rights, member, READ):
-        raise NotReadable(f"You may not read {path}: {_whose(row.rights)}")
-    return row
+    raise NotReadable(f"You may not read {path}: {_whose(row.rights)}")
 
 
 async def readable_file(tx: Tx, member: Member, space: Space, file_id: int) -> PageFile:
@@ -106,7 +109,10 @@ async def readable_file(tx: Tx, member: Member, space: Space, file_id: int) -> P
     if row is None:
         raise FileNotFound(f"There is no file {file_id}, or it was deleted for good")
     if not allows_in(space.rule, row.directory_rights, member, READ, file=row.rights):
-        raise NotReadable(f"You may not read {row.directory}: {_whose(row.directory_rights)}")
+        # Its directory may lie below one that the member may not read either, and must not know the name of.
+        if (failure := (await hidden(tx, space, member, [row.lfn])).get(row.lfn)) is not None:
+            raise NotReadable(failure.detail)
+        raise NotReadable(f"You may not read file {file_id}: {_whose(row.rights)}")
     return row
 
 

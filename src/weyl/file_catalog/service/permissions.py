@@ -6,14 +6,14 @@ from datetime import datetime
 
 from weyl.config.models import Config
 from weyl.file_catalog.models.files import Code, Failure, Outcome, PermissionChange
-from weyl.file_catalog.modes import NOBODYS, READ, Rights, allows_in, may_change, mode_of
+from weyl.file_catalog.modes import READ, Rights, may_change, mode_of
 from weyl.file_catalog.names import Space, known_paths, not_found
 from weyl.file_catalog.permits import Member
 from weyl.file_catalog.queries import permissions as queries
 from weyl.file_catalog.queries.lookup import FileRow, select_files
 from weyl.file_catalog.queries.places import Names, Places
 from weyl.file_catalog.queries.trash import Act, log_act
-from weyl.file_catalog.service.places import deepest, find_places, forbidden, with_names
+from weyl.file_catalog.service.places import closed_above, find_places, forbidden, with_names
 from weyl.kit.db import Tx
 
 RECURSIVE_MAX = 10_000
@@ -63,10 +63,9 @@ def _choose(
     """Add a directory or a file to those that are changed, or return why it is not."""
     path, row, wanted = what
     directory = places.directories.get(path)
-    above = deepest(space, places, path.rpartition("/")[0])
-    above_rights = NOBODYS if above is None else above.rights
-    if path not in space.roots and not allows_in(space.rule, above_rights, member, READ):
-        return forbidden(space, path, above_rights, READ)
+    closed = None if path in space.roots else closed_above(space, places, member, path.rpartition("/")[0])
+    if closed is not None:
+        return forbidden(space, path, closed.rights, READ)
     rights: Rights
     if directory is not None and not directory.is_trashed:
         rights = directory.rights

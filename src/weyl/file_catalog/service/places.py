@@ -54,8 +54,47 @@ def refusal(space: Space, places: Places, member: Member, path: str, wish: Wish 
         return None
     above = None if found is None else found.path
     # What leads to the own home is nobody's: whoever lives there makes it.
-    is_way_home = above != path and space.is_at_home(path) and (above is None or space.leads_home(above))
-    return None if is_way_home else forbidden(space, above or space.roots[0], rights, wish)
+    if above != path and space.is_at_home(path) and (above is None or space.leads_home(above)):
+        return None
+    if (closed := closed_above(space, places, member, path)) is not None:
+        return _behind(space, closed, member, wish)
+    return forbidden(space, above or space.roots[0], rights, wish)
+
+
+def closed_above(space: Space, places: Places, member: Member, path: str) -> Directory | None:
+    """Return the directory behind which nothing is told of a path: whether it exists makes no difference.
+
+    That is the topmost of those that end with the deepest one on the way and may not be read; None if that may be.
+    """
+    closed = None
+    for level in reversed(space.levels(path)):
+        found = places.directories.get(level)
+        if found is None:
+            continue
+        if allows_in(space.rule, found.rights, member, READ):
+            break
+        closed = found
+    return closed
+
+
+def _behind(space: Space, closed: Directory, member: Member, wish: Wish) -> Failure:
+    is_refused = not allows_in(space.rule, closed.rights, member, wish)
+    return forbidden(space, closed.path, closed.rights, wish if is_refused else READ)
+
+
+async def hidden(
+    tx: Tx, space: Space, member: Member, paths: Sequence[str], *, wish: Wish = READ
+) -> dict[str, Failure]:
+    """Return the answer for those of some paths that lie in a directory that the member may not read, or below one.
+
+    For paths that were not found or not allowed: this answer is the same for both. One statement; none for those who
+    may read everything.
+    """
+    if not paths or member.is_manager or space.rule == "open":
+        return {}
+    places = await find_places(tx, space, set(map(parent_of, paths)), Names(member.vo))
+    above = {path: closed_above(space, places, member, parent_of(path)) for path in paths}
+    return {path: _behind(space, closed, member, wish) for path, closed in above.items() if closed is not None}
 
 
 def forbidden(space: Space, path: str, rights: Rights, wish: Wish) -> Failure:

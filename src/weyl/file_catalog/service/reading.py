@@ -6,13 +6,13 @@ from typing import Any
 
 from weyl.config.models import Config
 from weyl.file_catalog.checksums import Checksums
-from weyl.file_catalog.models.files import ANCESTORS_MAX, Failure, Outcome
+from weyl.file_catalog.models.files import ANCESTORS_MAX, Code, Failure, Outcome
 from weyl.file_catalog.modes import READ, Rights, Wish, allows_in, mode_text
 from weyl.file_catalog.names import Space, known_files, not_found
 from weyl.file_catalog.permits import Member
 from weyl.file_catalog.queries.lookup import FileRow, select_files
 from weyl.file_catalog.queries.relatives import Relative, select_relatives
-from weyl.file_catalog.service.places import forbidden
+from weyl.file_catalog.service.places import forbidden, hidden
 from weyl.kit.db import Tx
 
 
@@ -73,7 +73,8 @@ async def admitted(
 ) -> Rows:
     """Return the rows of those files with which a member may do something: one statement.
 
-    Where a directory may not be read, nothing is said of what is in it.
+    Where a directory may not be read, nothing is said of what is in it, or below it: one more statement where that
+    may be so.
     """
     space = Space.of(config, member)
     names = known_files(lfns, space)
@@ -88,6 +89,9 @@ async def admitted(
             good[lfn] = rows[lfn]
         else:
             failed[lfn] = failure
+    # In a directory that may be read, what is not there is not found.
+    unclear = [lfn for lfn in names.good if lfn in failed and (lfn not in rows or failed[lfn].code is Code.FORBIDDEN)]
+    failed |= await hidden(tx, space, member, unclear, wish=wish)
     return Rows(good, failed)
 
 

@@ -11,7 +11,7 @@ from weyl.file_catalog.checksums import Checksums
 from weyl.file_catalog.errors import RegistrationRefused
 from weyl.file_catalog.fields import AppliesTo, BadValue, Typed, values_of
 from weyl.file_catalog.models.files import Code, Failure, Outcome
-from weyl.file_catalog.modes import file_mode
+from weyl.file_catalog.modes import READ, allows_in, file_mode
 from weyl.file_catalog.names import SHOWN, Space, bad_name
 from weyl.file_catalog.permits import Member
 from weyl.file_catalog.queries import registration as queries
@@ -273,14 +273,25 @@ _NOWHERE = Failure(Code.NOT_FOUND, "The file is not registered, and no replica o
 
 
 def _check_ancestors(run: Run, plan: Plan) -> None:
-    """Let files fail whose ancestors do not exist; a job's inputs may have gone meanwhile."""
+    """Let files fail whose ancestors do not exist or may not be read; a job's inputs may have gone meanwhile.
+
+    Which of the two it is nobody is told, who could find out names in other people's directories otherwise.
+    """
     if run.terms.job is not None:
         return
     for lfn, file in list(plan.new.items()):
-        missing = next((each for each in file.ancestors if each not in plan.known and each not in plan.new), None)
+        missing = next(
+            (each for each in file.ancestors if each not in plan.new and not _may_read(run, plan, each)), None
+        )
         if missing is not None:
-            plan.failed[lfn] = Failure(Code.NOT_FOUND, f"The ancestor {missing[:SHOWN]} does not exist")
+            text = f"The ancestor {missing[:SHOWN]} does not exist, or you may not read it"
+            plan.failed[lfn] = Failure(Code.NOT_FOUND, text)
             del plan.new[lfn]
+
+
+def _may_read(run: Run, plan: Plan, lfn: str) -> bool:
+    row = plan.known.get(lfn)
+    return row is not None and allows_in(run.space.rule, row.directory_rights, run.member, READ, file=row.rights)
 
 
 def _by_convention(places: Places, lfn: str) -> str:

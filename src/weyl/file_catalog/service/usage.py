@@ -12,7 +12,7 @@ from weyl.file_catalog.names import Space, known_paths, not_found
 from weyl.file_catalog.permits import Member
 from weyl.file_catalog.queries import usage as queries
 from weyl.file_catalog.queries.usage import Used
-from weyl.file_catalog.service.places import forbidden
+from weyl.file_catalog.service.places import forbidden, hidden
 from weyl.kit.db import Database, Tx
 
 log = structlog.get_logger(__name__)
@@ -40,6 +40,7 @@ async def usage(tx: Tx, member: Member, paths: Sequence[str], *, config: Config)
             outcome.success[path] = {**_NOTHING, "elements": {}}
         elif path not in outcome.success:
             outcome.failed.setdefault(path, not_found())
+    outcome.failed |= await hidden(tx, space, member, [path for path in names.good if path in outcome.failed])
     return outcome
 
 

@@ -18,7 +18,7 @@ from weyl.file_catalog.queries.fields import select_fields
 from weyl.file_catalog.queries.named import Named, select_named
 from weyl.file_catalog.service.fields import Background, begin
 from weyl.file_catalog.service.metadata import put_values
-from weyl.file_catalog.service.places import forbidden
+from weyl.file_catalog.service.places import forbidden, hidden
 from weyl.file_catalog.service.sets import SETTLE, SUBDIRECTORIES_MAX, resettle
 from weyl.kit import json
 from weyl.kit.db import Tx
@@ -65,6 +65,8 @@ async def _named(
         elif not allows_in(space.rule, each.rights, member, wish, file=each.file_rights):
             directory = path if each.file_id is None else path.rpartition("/")[0]
             outcome.failed[path] = forbidden(space, directory, each.rights, wish)
+    unclear = [path for path in known.good if path in outcome.failed]
+    outcome.failed |= await hidden(tx, space, member, unclear, wish=wish)
     return outcome, {path: each for path, each in found.items() if path not in outcome.failed}
 
 
