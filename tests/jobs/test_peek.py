@@ -5,7 +5,10 @@ import sqlalchemy as sa
 from tests.infra.app import Application
 from tests.jobs.conftest import MakeJobs, Rows
 
+from weyl.jobs.tables import jobs
+from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
+from weyl.sandboxes.tables import sandbox_jobs, sandboxes
 
 STAMP, OTHER = "a" * 32, "b" * 32
 
@@ -49,6 +52,9 @@ async def test_a_running_job_is_asked_once_by_all_who_look(
         "text": None,
         "heard_at": None,
         "is_asked": True,
+        "sandbox": None,
+        "file": None,
+        "note": None,
     }
     await application.client.post(url, headers=headers)
     assert await commands(job_id) == ["Peek"]
@@ -100,6 +106,49 @@ async def test_reading_asks_for_nothing(application: Application, make_jobs: Mak
         await application.client.post(url, headers=headers)
     await beat(application, job_id)
     assert (await application.client.get(url, headers=headers)).json()["is_asked"] is False
+
+
+async def test_a_job_that_has_ended_says_where_all_of_its_output_is(
+    application: Application, submitted: Rows, db: Database
+) -> None:
+    text = 'Executable = "a.sh"; StdOutput = "log/./run-%j.txt"; StdError = "../out";'
+    (job_id,) = await submitted(text)
+    headers, url = application.login(), f"/api/jobs/{job_id}/peek"
+
+    async def whole(stream: str = "output") -> list[str | None]:
+        seen = (await application.client.post(url, params={"stream": stream}, headers=headers)).json()
+        return [seen["sandbox"], seen["file"], seen["note"]]
+
+    async def become(status: str) -> None:
+        async with db.transaction() as tx:
+            await tx.execute(sa.update(jobs).values(status=status).where(jobs.c.job_id == job_id))
+
+    pfn = await _give_output(db, job_id)
+    await become("Running")
+    assert await whole() == [None, None, None]
+    for status in ("Done", "Failed", "Killed"):
+        await become(status)
+        assert await whole() == [pfn, f"log/run-{job_id}.txt", None]
+    # A name that leads out of its directory is not taken by pilots either.
+    assert await whole("error") == [pfn, "std.err", None]
+    async with db.transaction() as tx:
+        await tx.execute(sa.delete(sandbox_jobs))
+    assert await whole() == [None, None, "No output sandbox was uploaded."]
+    await become("Deleted")
+    assert await whole() == [None, None, "The job was deleted, and its output sandbox with it."]
+
+
+async def _give_output(db: Database, job_id: int) -> str:
+    """Assign an output sandbox to a job, and return its name."""
+    pfn = f"/S3/sandboxes/voa/user/alice/sha256:{job_id:064x}.tar.bz2"
+    now = utcnow()
+    values = {"pfn": pfn, "vo": "voa", "owner_group": "user", "owner": "alice", "size": 1, "sha256": b"0" * 32}
+    async with db.transaction() as tx:
+        made = sa.insert(sandboxes).values(announced_at=now, last_access=now, verified_at=now, **values)
+        sandbox_id = (await tx.execute(made.returning(sandboxes.c.sandbox_id))).scalar_one()
+        row = {"job_id": job_id, "kind": "Output", "sandbox_id": sandbox_id}
+        await tx.execute(sa.insert(sandbox_jobs).values(row))
+    return pfn
 
 
 async def test_odd_questions_are_malformed(application: Application, make_jobs: MakeJobs) -> None:

@@ -218,30 +218,29 @@ _ACTIONS = (
     ),
 )
 
+_SANDBOX = ApiCall(method="GET", path="/api/jobs/sandbox", query={"pfn": "{$file}"})
+
+
+def _log(name: str, title: str, *, stream: str) -> Tab:
+    """Return the tab of a standard stream: its last lines while the job runs, then all of it from the sandbox."""
+    return Tab(
+        name=name,
+        title=title,
+        kind="log",
+        call=ApiCall(method="POST", path="/api/jobs/{JobID}/peek", query={"stream": stream, "tail": 100_000}),
+        file=ApiCall(method="GET", path="/api/jobs/sandbox", query={"pfn": "{$file}", "format": "tar.bz2"}),
+        stream=True,
+    )
+
+
 _TABS = (
     Tab(name="overview", title="Overview", kind="fields"),
     Tab(name="why", title="Why?", kind="why", call=_about_one("explain"), when=("Waiting",)),
     Tab(name="history", title="History", kind="timeline", call=_about_one("history"), columns=_HISTORY),
     Tab(name="parameters", title="Parameters", kind="fields", call=_about_one("parameters")),
     Tab(name="requirements", title="Requirements", kind="json", call=_about_one("requirements")),
-    Tab(
-        name="output",
-        title="Output",
-        kind="log",
-        call=ApiCall(
-            method="POST", path="/api/jobs/{JobID}/peek", query={"stream": "output", "tail": 100_000}, under="text"
-        ),
-        stream=True,
-    ),
-    Tab(
-        name="errors",
-        title="Error output",
-        kind="log",
-        call=ApiCall(
-            method="POST", path="/api/jobs/{JobID}/peek", query={"stream": "error", "tail": 100_000}, under="text"
-        ),
-        stream=True,
-    ),
+    _log("output", "Output", stream="output"),
+    _log("errors", "Error output", stream="error"),
     Tab(
         name="files",
         title="Files",
@@ -255,7 +254,7 @@ _TABS = (
         title="Sandboxes",
         kind="files",
         call=_about_one("sandbox"),
-        file=ApiCall(method="GET", path="/api/jobs/sandbox", query={"pfn": "{$file}"}),
+        file=_SANDBOX,
     ),
     Tab(name="description", title="JDL", kind="text", call=_about_one("jdl")),
 )

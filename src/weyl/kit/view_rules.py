@@ -184,7 +184,7 @@ def _wrong_tree(view: View) -> Iterator[str]:
 def _wrong_tab(tab: Tab) -> Iterator[str]:
     if (tab.kind == "module") != (tab.module is not None):
         yield "a module without its kind, or the kind without a module"
-    if tab.file is not None and tab.kind not in ("files", "values"):
+    if tab.file is not None and tab.kind not in ("files", "values", "log"):
         yield "a call for files that it does not list"
     if tab.statuses and tab.kind not in ("graph", "table"):
         yield "statuses of nodes that it does not draw"

@@ -227,7 +227,12 @@ class Tab(Described):
     """Of a table: shows that view, narrowed down by `filter`, in place of a call."""
     filter: tuple[Condition, ...] = ()
     file: ApiCall | None = None
-    """Of files and values: answers with the address (`url`) under which `{$file}`, one of those listed, is fetched."""
+    """Of files, values and logs: answers with the address (`url`) under which `{$file}`, one of those named, is
+    fetched.
+
+    The call of a log may answer with `{text, sandbox, file, note, heard_at}` in place of a text: once its entity is
+    over, the page fetches `sandbox`, a packed archive, shows its member `file`, and says `note` if there is none.
+    """
     edit: ApiCall | None = None
     """Of metadata: sets `{$name}` to `{$value}`, or takes its own value away where that is null."""
     stream: bool = False

@@ -49,7 +49,10 @@ async def get_sandbox_file(
     actor: CurrentActor,
     now: Now,
     pfn: Annotated[str, Query(max_length=PFN_LENGTH_MAX, pattern=PFN_PATTERN)],
-    packed_as: Annotated[Literal["tar.bz2"] | None, Query(alias="format", include_in_schema=False)] = None,
+    packed_as: Annotated[
+        Literal["tar.bz2"] | None,
+        Query(alias="format", description="A copy of this format, for readers without Zstandard"),
+    ] = None,
 ) -> SandboxDownloadResponse:
     """Answer with a URL under which the sandbox can be read without a token; never with a redirect."""
     scope = may_read(actor)

@@ -5348,6 +5348,8 @@ export interface components {
          * @description The last text of a stream that has arrived; null if the job has shown none.
          */
         Glance: {
+            /** File */
+            file?: string | null;
             /**
              * Heard At
              * Format: date-time
@@ -5360,6 +5362,10 @@ export interface components {
             is_asked: boolean;
             /** Job Id */
             job_id: number;
+            /** Note */
+            note?: string | null;
+            /** Sandbox */
+            sandbox?: string | null;
             /** Status */
             status: string;
             stream: components["schemas"]["Stream"];
@@ -16460,6 +16466,8 @@ export interface operations {
         parameters: {
             query: {
                 pfn: string;
+                /** @description A copy of this format, for readers without Zstandard */
+                format?: "tar.bz2" | null;
             };
             header?: never;
             path?: never;

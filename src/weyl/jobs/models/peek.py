@@ -1,4 +1,4 @@
-"""What somebody sees who looks at a running job."""
+"""What somebody sees who looks at the output of a job."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -24,3 +24,9 @@ class Glance(BaseModel):
     """When the job last gave a sign of life, and with it what it had written."""
     is_asked: bool = False
     """Whether a request for more output is still on its way to the job."""
+    sandbox: str | None = None
+    """The output sandbox of a job that has ended, which holds the whole stream."""
+    file: str | None = None
+    """The file in that sandbox; a stream to which nothing was written has none there."""
+    note: str | None = None
+    """Why a job that has ended has no output sandbox."""

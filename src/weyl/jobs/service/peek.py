@@ -1,20 +1,27 @@
-"""Looking at running jobs: what has arrived is shown, and the wrapper is asked for more."""
+"""Looking at the output of jobs: what has arrived while they run, and where all of it is once they have ended."""
 
 from datetime import datetime
 
+from weyl.descriptions.streams import stream_files
 from weyl.jobs.models.peek import Glance, Stream
 from weyl.jobs.permits import Readable
 from weyl.jobs.queries import commands as command_queries
 from weyl.jobs.queries.heartbeat import select_shown
+from weyl.jobs.queries.submission import select_descriptions
 from weyl.jobs.service.heartbeat import STANDARD_ERROR, STANDARD_OUTPUT
+from weyl.jobs.states import FINAL, JobStatus
 from weyl.kit.db import Tx
+from weyl.sandboxes.models import SandboxType
+from weyl.sandboxes.service import job_sandboxes
 
 PARAMETERS = {Stream.OUTPUT: STANDARD_OUTPUT, Stream.ERROR: STANDARD_ERROR}
 
 
 async def look(tx: Tx, permit: Readable, job_id: int, *, stream: Stream, tail: int | None) -> Glance:
-    """Return the end of a stream, so many lines of it."""
+    """Return the last text of a stream that has arrived, so many lines of it, and where all of it is after the end."""
     row = await select_shown(tx, permit.one(job_id), PARAMETERS[stream])
+    has_ended = row.status in FINAL or row.status == JobStatus.DELETED
+    sandbox, file = await _whole(tx, job_id, stream) if has_ended else (None, None)
     text = None if row.value is None else last_lines(str(row.value), tail)
     return Glance(
         job_id=job_id,
@@ -23,7 +30,26 @@ async def look(tx: Tx, permit: Readable, job_id: int, *, stream: Stream, tail: i
         text=text,
         heard_at=row.heart_beat_time,
         is_asked=row.is_asked,
+        sandbox=sandbox,
+        file=file,
+        note=_why_none(row.status) if has_ended and sandbox is None else None,
     )
+
+
+async def _whole(tx: Tx, job_id: int, stream: Stream) -> tuple[str | None, str | None]:
+    """Return the newest output sandbox of a job, and the file of a stream in it."""
+    found = (await job_sandboxes(tx, [job_id]))[job_id][SandboxType.OUTPUT.capitalize()]
+    if not found:
+        return None, None
+    [row] = await select_descriptions(tx, [job_id])
+    output, error = stream_files(row.document, row.parameters, job_id)
+    return found[-1], error if stream is Stream.ERROR else output
+
+
+def _why_none(status: str) -> str:
+    if status == JobStatus.DELETED:
+        return "The job was deleted, and its output sandbox with it."
+    return "No output sandbox was uploaded."
 
 
 async def ask(tx: Tx, permit: Readable, job_id: int, *, now: datetime) -> None:

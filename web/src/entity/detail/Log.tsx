@@ -1,40 +1,33 @@
-/** A log: everything in it is text; it grows while its entity lives, and follows its end until somebody scrolls up. */
+/**
+ * A log: everything in it is text; it grows while its entity lives, and follows its end until somebody scrolls up. Once its
+ * entity is over, the whole of it comes from the store.
+ */
 
 import { ActionIcon, TextInput } from "@mantine/core";
 import { IconDownload, IconPlayerPause, IconPlayerPlay } from "@tabler/icons-react";
-import { useQuery } from "@tanstack/react-query";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { linesOf, spansOf } from "@/kit/ansi";
-import { ApiFault, askCall, type Row } from "@/kit/api";
-import { formatNumber } from "@/kit/formats";
-import { personOf } from "@/kit/listing";
+import { ApiFault, type Row } from "@/kit/api";
+import { formatBytes, plural } from "@/kit/formats";
 import { Fault, Nothing, Waiting } from "@/kit/Panel";
-import { useMe } from "@/kit/session";
+import { Time } from "@/kit/Value";
 import type { Tab, View } from "@/kit/views";
+import { saveAs } from "./saving";
+import { useLog } from "./useLog";
+import { SHOWN_MAX } from "./wholeLog";
 
-const EVERY_MS = 5000;
 const LINE_PX = 18;
 
 export default function Log({ view, tab, row, isOver }: { view: View; tab: Tab; row: Row; isOver: boolean }) {
-  const me = useMe();
   const [isFollowing, setFollowing] = useState(true);
   const [wanted, setWanted] = useState("");
   const scroller = useRef<HTMLDivElement>(null);
-  const query = useQuery({
-    queryKey: ["log", view.name, String(row[view.id_column]), tab.name],
-    queryFn: async ({ signal }) => {
-      const content = tab.call ? await askCall(tab.call, { ...personOf(me), ...row }, { signal }) : "";
-      return typeof content === "string"
-        ? content
-        : content === null || content === undefined
-          ? ""
-          : JSON.stringify(content, null, 2);
-    },
-    refetchInterval: tab.stream && !isOver && isFollowing ? EVERY_MS : false,
-    refetchIntervalInBackground: false,
-  });
-  const text = query.data ?? "";
+  const { query, said, whole, progress } = useLog(view, tab, row, { isOver, isFollowing });
+  // What was sent while it ran is part of the whole, which takes its place.
+  const found = whole.data;
+  const isWhole = found?.state === "here" || found?.state === "empty";
+  const text = isWhole ? found.text : (said?.text ?? "");
   const lines = useMemo(() => {
     const all = linesOf(text);
     return wanted ? all.filter((line) => line.toLowerCase().includes(wanted.toLowerCase())) : all;
@@ -51,8 +44,8 @@ export default function Log({ view, tab, row, isOver }: { view: View; tab: Tab; 
     }
   }, [lines.length, isFollowing, list]);
 
-  if (query.isPending) {
-    return <Waiting />;
+  if (query.isPending || whole.isLoading) {
+    return <Waiting what={progress ?? "Loading"} />;
   }
   if (query.isError && text === "") {
     return query.error instanceof ApiFault && query.error.status === 404 ? (
@@ -61,14 +54,17 @@ export default function Log({ view, tab, row, isOver }: { view: View; tab: Tab; 
       <Fault error={query.error} what={tab.title} onRetry={() => void query.refetch()} />
     );
   }
-  const save = () => {
-    const address = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
-    const link = document.createElement("a");
-    link.href = address;
-    link.download = `${view.name}-${String(row[view.id_column])}-${tab.name}.txt`;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(address), 10_000);
-  };
+  const save = () =>
+    saveAs(
+      `${view.name}-${String(row[view.id_column])}-${tab.name}.txt`,
+      found?.file ?? new Blob([text], { type: "text/plain" }),
+    );
+  const isCut = found !== undefined && found.size > SHOWN_MAX;
+  const why = isOver
+    ? found?.state === "gone"
+      ? "The output sandbox is no longer stored."
+      : said?.note
+    : undefined;
   return (
     <div className="log">
       <div className="log-head">
@@ -80,7 +76,7 @@ export default function Log({ view, tab, row, isOver }: { view: View; tab: Tab; 
           onChange={(event) => setWanted(event.target.value)}
         />
         <span className="faint">
-          {formatNumber(lines.length)} lines
+          {plural(lines.length, "line")}
           {tab.stream && !isOver ? (isFollowing ? ", growing" : ", paused") : ""}
         </span>
         <span className="grow" />
@@ -98,13 +94,43 @@ export default function Log({ view, tab, row, isOver }: { view: View; tab: Tab; 
           <IconDownload size={16} />
         </ActionIcon>
       </div>
+      {isCut && (
+        <p className="strip" role="status">
+          The last {formatBytes(SHOWN_MAX)} of {formatBytes(found.size)}.
+          <button type="button" className="as-link" onClick={save}>
+            Download all
+          </button>
+        </p>
+      )}
+      {whole.isError && (
+        <Fault
+          error={whole.error}
+          what={`All of ${tab.title.toLowerCase()}`}
+          onRetry={() => void whole.refetch()}
+        />
+      )}
+      {text !== "" && !isWhole && (why || whole.isError) && (
+        <p className="strip" role="status">
+          <span>
+            {why} These are the last lines sent while it ran
+            {said?.heardAt && (
+              <>
+                , at <Time value={said.heardAt} />
+              </>
+            )}
+            .
+          </span>
+        </p>
+      )}
       {lines.length === 0 ? (
         <Nothing>
           {wanted
             ? "No line has this."
-            : isOver
-              ? "Nothing was written, or nothing of it is kept here."
-              : "Nothing has been written yet."}
+            : !isOver
+              ? "Nothing has been written yet."
+              : isWhole
+                ? "Nothing was written."
+                : `${why ?? ""} Nothing was sent while it ran.`}
         </Nothing>
       ) : (
         <section

@@ -1,22 +1,32 @@
 /** Takes one file out of a packed sandbox, as far as it must be unpacked for that. */
 
+import { formatBytes } from "@/kit/formats";
 import { Bzip2Fault, unpacked } from "./bzip2";
 
 export class MemberFault extends Error {}
 
-export type Member = Uint8Array<ArrayBuffer>;
+/** The archive can be read, and has no such file. */
+export class NoMember extends MemberFault {}
+
+/** Told how much of the file has been unpacked, and how large it is. */
+export type OnProgress = (bytes: number, size: number) => void;
 
 const RECORD = 512;
+/** Larger files are for programs; a few bytes can claim to be a terabyte. */
+export const MEMBER_MAX = 1024 ** 3;
+const NAME_MAX = 1024 * 1024;
+/** What is unpacked is handed to the browser in pieces of this size, which need not keep them in memory. */
+const PIECE = 16 * 1024 * 1024;
 /** Links lead to links; more than these are a circle. */
 const LINKS_MAX = 8;
 
 /** Return the content of a member of a tar archive that bzip2 has packed; lets the page live meanwhile. */
-export async function memberOf(packed: Uint8Array, name: string): Promise<Member> {
+export async function memberOf(packed: Uint8Array, name: string, onProgress?: OnProgress): Promise<Blob> {
   let wanted = plainName(name);
   for (let links = 0; links <= LINKS_MAX; links += 1) {
-    const found = await find(packed, wanted);
+    const found = await find(packed, wanted, onProgress);
     if (found === undefined) {
-      throw new MemberFault(`The sandbox holds no file named “${wanted}”.`);
+      throw new NoMember(`The sandbox holds no file named “${wanted}”.`);
     }
     if (typeof found !== "string") {
       return found;
@@ -26,7 +36,11 @@ export async function memberOf(packed: Uint8Array, name: string): Promise<Member
   throw new MemberFault(`“${name}” is a link that leads to itself.`);
 }
 
-async function find(packed: Uint8Array, wanted: string): Promise<Member | string | undefined> {
+async function find(
+  packed: Uint8Array,
+  wanted: string,
+  onProgress?: OnProgress,
+): Promise<Blob | string | undefined> {
   const reader = new Reader(packed);
   let longName: string | undefined;
   for (;;) {
@@ -41,12 +55,15 @@ async function find(packed: Uint8Array, wanted: string): Promise<Member | string
     if (isIt && (kind === "1" || kind === "2")) {
       return kind === "1" ? plainName(link) : plainName(`${folderOf(own)}${link}`);
     }
-    const content = await reader.take(size, isAttributes || (isIt && (kind === "0" || kind === "\u0000")));
-    await reader.take((RECORD - (size % RECORD)) % RECORD, false);
-    if (isIt && content && kind !== "5") {
-      return content;
+    if (isIt && (kind === "0" || kind === "\u0000")) {
+      return reader.file(size, onProgress);
     }
-    longName = isAttributes && content ? nameIn(kind, content) : undefined;
+    if (isAttributes && size > NAME_MAX) {
+      throw new MemberFault("The sandbox cannot be unpacked. The name of a file in it is too long.");
+    }
+    const content = isAttributes ? await reader.take(size) : await reader.skip(size);
+    await reader.skip((RECORD - (size % RECORD)) % RECORD);
+    longName = content ? nameIn(kind, content) : undefined;
   }
 }
 
@@ -59,26 +76,64 @@ class Reader {
     this.blocks = unpacked(packed);
   }
 
-  /** Return the next bytes, or skip them; nothing where there are no more. */
-  async take(size: number, isWanted = true): Promise<Member | undefined> {
-    const taken = new Uint8Array(isWanted ? size : 0);
+  /** Return so many bytes; nothing where there are no more. */
+  async take(size: number): Promise<Uint8Array | undefined> {
+    const taken = new Uint8Array(size);
+    let at = 0;
+    for await (const piece of this.pieces(size)) {
+      taken.set(piece, at);
+      at += piece.length;
+    }
+    return at === size ? taken : undefined;
+  }
+
+  async skip(size: number): Promise<undefined> {
+    for await (const _ of this.pieces(size)) {
+      // What is skipped has to be unpacked all the same.
+    }
+  }
+
+  /** Return the content of a file; throws a MemberFault if the archive ends before it does. */
+  async file(size: number, onProgress?: OnProgress): Promise<Blob> {
+    if (size > MEMBER_MAX) {
+      throw new MemberFault(`The file is too large to be opened here: it has ${formatBytes(size)}.`);
+    }
+    const parts: Blob[] = [];
+    let held: Uint8Array<ArrayBuffer>[] = [];
+    let done = 0;
+    let kept = 0;
+    for await (const piece of this.pieces(size)) {
+      held.push(piece.slice());
+      done += piece.length;
+      if (done - kept >= PIECE) {
+        parts.push(new Blob(held));
+        held = [];
+        kept = done;
+      }
+      onProgress?.(done, size);
+    }
+    if (done < size) {
+      throw new MemberFault("The sandbox cannot be unpacked. It ends too early.");
+    }
+    return new Blob([...parts, ...held]);
+  }
+
+  /** Yield so many bytes as they come; fewer where there are no more. */
+  private async *pieces(size: number): AsyncGenerator<Uint8Array> {
     for (let at = 0; at < size; ) {
       if (this.held.length === 0) {
         await pause();
         const next = this.next();
         if (!next) {
-          return undefined;
+          return;
         }
         this.held = next;
       }
       const piece = this.held.subarray(0, size - at);
-      if (isWanted) {
-        taken.set(piece, at);
-      }
-      at += piece.length;
       this.held = this.held.subarray(piece.length);
+      at += piece.length;
+      yield piece;
     }
-    return taken;
   }
 
   private next(): Uint8Array | undefined {

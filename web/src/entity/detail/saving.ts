@@ -18,14 +18,15 @@ export async function saveFile(tab: Tab, row: Row, file: FileValue): Promise<voi
   if (!file.archive?.endsWith(".tar.bz2") || !file.member) {
     return follow(address);
   }
-  const packed = await fetched(address, file.archive);
+  const packed = await fetchArchive(address, file.archive);
   // Of use to those only who save a file.
   const { memberOf } = await import("./members");
   const content = await memberOf(packed, file.member);
   if (file.checksum?.startsWith("sha1$")) {
-    await expectDigest("SHA-1", content, file.checksum.slice(5), "The file that came out of the sandbox");
+    const bytes = await content.arrayBuffer();
+    await expectDigest("SHA-1", bytes, file.checksum.slice(5), "The file that came out of the sandbox");
   }
-  saveAs(file.basename, new Blob([content]));
+  saveAs(file.basename, content);
 }
 
 /** Ask where a stored file can be fetched. */
@@ -33,7 +34,8 @@ export async function addressOf(tab: Tab, row: Row, name: string): Promise<strin
   return addressIn(tab.file ? await askCall(tab.file, { ...row, $file: name }) : undefined);
 }
 
-async function fetched(address: string, name: string): Promise<Uint8Array<ArrayBuffer>> {
+/** Fetch a packed sandbox whole, and compare it with the checksum in its name. */
+export async function fetchArchive(address: string, name: string): Promise<Uint8Array<ArrayBuffer>> {
   const answer = await reachStore(address);
   const size = Number(answer.headers.get("Content-Length"));
   if (size > PACKED_MAX) {
@@ -43,7 +45,8 @@ async function fetched(address: string, name: string): Promise<Uint8Array<ArrayB
     );
   }
   const packed = new Uint8Array(await answer.arrayBuffer());
-  const promised = /sha256:([0-9a-f]{64})/.exec(name)?.[1];
+  // A copy that was packed anew has another checksum than its name.
+  const promised = /sha256:([0-9a-f]{64})\.tar\.bz2$/.exec(name)?.[1];
   if (promised) {
     await expectDigest("SHA-256", packed, promised, "The sandbox that arrived");
   }
@@ -53,7 +56,7 @@ async function fetched(address: string, name: string): Promise<Uint8Array<ArrayB
 /** Compare a checksum; browsers compute none for pages that came without TLS. */
 async function expectDigest(
   algorithm: string,
-  content: Uint8Array<ArrayBuffer>,
+  content: BufferSource,
   promised: string,
   what: string,
 ): Promise<void> {
@@ -67,7 +70,8 @@ async function expectDigest(
   }
 }
 
-function saveAs(name: string, content: Blob): void {
+/** Let the browser keep a file. */
+export function saveAs(name: string, content: Blob): void {
   const address = URL.createObjectURL(content);
   const link = document.createElement("a");
   link.href = address;
