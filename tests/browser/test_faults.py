@@ -185,10 +185,10 @@ def test_what_takes_long_is_said_in_words_and_comes_in_the_end(logged_in: Login,
     # Of the page that was asked for: the check of the description on this one may be on its way, too.
     said = page.get_by_role("status").get_by_text("It takes longer than usual.")
     with link.fault("black hole"):
-        page.get_by_role("link", name="Failures", exact=True).click()
+        page.get_by_role("link", name="Accounting", exact=True).click()
         expect(said).to_be_visible()
         expect(said).to_have_css("opacity", "1")
-    expect(page.get_by_role("heading", name="Failures", exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", name="Accounting", exact=True)).to_be_visible()
     expect(page.get_by_text("It takes longer than usual.")).to_have_count(0)
 
 

@@ -210,7 +210,7 @@ def test_an_upload_shows_how_far_it_is_and_can_be_stopped(logged_in: Login) -> N
 def test_files_stay_while_another_page_is_looked_at_and_a_reload_says_what_is_gone(logged_in: Login) -> None:
     page = logged_in("/submit")
     _choose(page, a__txt=b"1", b__txt=b"2")
-    page.get_by_role("link", name="Failures", exact=True).click()
+    page.get_by_role("link", name="Accounting", exact=True).click()
     page.get_by_role("link", name="Submit", exact=True).click()
     assert _files(page) == ["a.txt", "b.txt"]
     page.reload()

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from weyl.kit import points
-from weyl.kit.view_rules import CLAIMS, addition_problems, merged, problems
+from weyl.kit.view_rules import CLAIMS, addition_problems, entry_problems, merged, problems
 from weyl.kit.views import Action, ApiCall, Column, Condition, SortKey, Status, Tab, View, ViewAddition, placeholders_of
 
 LIST = ApiCall(method="GET", path="/api/things")
@@ -162,6 +162,18 @@ def test_a_word_that_nobody_knows_is_a_mistake() -> None:
         Status(value="good", tone="success", icon="check", colour="green")  # type: ignore[call-arg]
     with pytest.raises(ValidationError, match="tone"):
         Status(value="good", tone="green", icon="check")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("group", ["Data", ""])
+def test_a_tab_stands_under_the_heading_of_its_entry(group: str) -> None:
+    entry = a_view(title="Things", nav_order=10)
+    tab = a_view(name="parts", title="Parts", nav_order=20, nav_entry="Things")
+    assert list(entry_problems([entry, tab], of={"parts"})) == []
+    lost = tab.model_copy(update={"nav_group": group})
+    [problem] = entry_problems([entry, lost], of={"parts"})
+    assert problem.startswith("The view parts is a tab of Things")
+    assert problem.endswith("write nav_group='Work', as its first tab does")
+    assert list(entry_problems([entry, lost], of={"things"})) == []
 
 
 def test_additions_become_part_of_the_view() -> None:

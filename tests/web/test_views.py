@@ -1,7 +1,9 @@
 """Every view works: what it declares exists, its calls are answered, and its columns are in what they answer."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -16,12 +18,16 @@ from weyl.kit.view_rules import calls_of
 from weyl.kit.views import ApiCall, Column, View
 from weyl.settings import Settings
 
+PAGES_TS = Path(__file__).resolve().parents[2] / "web" / "src" / "pages.ts"
 VIEWS = {view.name: view for view in activate([BUILTIN]).views}
 DOCUMENT = create_app(Settings()).openapi()
 # But for the one that makes a person a pilot, who reads nothing.
 EVERYTHING = sorted(
     {name for names in GROUPS.values() for name in names} - {"GenericPilot"} | {"Operator", "SiteManager"}
 )
+# Hand-written pages, by the entry of the navigation that they are or belong to: `web/src/pages.ts`.
+WRITTEN = re.findall(r'title: "(.*?)"(?:(?!title:).)*?(?:entry: "(.*?)"|load:)', PAGES_TS.read_text(), re.DOTALL)
+ENTRIES_MAX = 12
 LISTS = ("in", "not in", "between")
 # What makes sense only in a form of its own.
 VALUES = {"GUID": "0bd06b5c-51f6-4d1a-9a46-1c1f4c1c7d6c", "Checksum": "adler32:0a1b2c3d"}
@@ -91,6 +97,13 @@ def answered(call: ApiCall) -> Mapping[str, Any]:
     if call.under is not None:
         schema = resolved(schema["properties"][call.under])
     return resolved(schema["items"]) if schema.get("type") == "array" else schema
+
+
+def test_the_navigation_stays_short() -> None:
+    entries = {view.nav_entry or view.title for view in VIEWS.values() if view.nav_group}
+    entries |= {entry or title for title, entry in WRITTEN}
+    assert {"Home", "Submit", "Jobs", "Sites"} <= entries
+    assert len(entries) <= ENTRIES_MAX, f"make related views tabs of one entry (`nav_entry`): {sorted(entries)}"
 
 
 def every_call() -> Iterator[tuple[View, str, ApiCall]]:

@@ -27,6 +27,7 @@ export const PAGES: Page[] = [
     icon: "alert-triangle",
     group: "Work",
     order: 15,
+    entry: "Jobs",
     needs: WHO_RUN_JOBS,
     load: () => import("./failures/Failures"),
   },

@@ -15,6 +15,7 @@ _PROGRAMS = View(
     icon="key",
     nav_group="Administration",
     nav_order=70,
+    nav_entry="Logins",
     id_column="JTI",
     search=ApiCall(method="GET", path="/api/auth/refresh-tokens", query={"living": True}),
     columns=(
@@ -47,6 +48,7 @@ _BROWSERS = View(
     icon="browser",
     nav_group="Administration",
     nav_order=72,
+    nav_entry="Logins",
     id_column="session_id",
     search=ApiCall(method="GET", path="/api/auth/web/sessions"),
     columns=(

@@ -54,6 +54,7 @@ METADATA_FIELDS = View(
     icon="tags",
     nav_group="Data",
     nav_order=30,
+    nav_entry="Files",
     id_column="name",
     search=FIELDS,
     columns=_FIELD_COLUMNS,

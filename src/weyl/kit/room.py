@@ -28,8 +28,10 @@ FIGURES: Key[Mapping[str, FigureSource]] = Key("the figures")
 def _view_problems(part: Any, whole: Any) -> Iterator[str]:
     signatures = signatures_of(whole.routers)
     yield from view_rules.addition_problems(part.name, part.views, whole.views)
+    names = view_rules.names_of(part.views)
+    yield from view_rules.entry_problems(whole.views, of=names)
     yield from view_rules.problems(
-        [view for view in whole.views if view.name in view_rules.names_of(part.views)],
+        [view for view in whole.views if view.name in names],
         routes=lambda method, path: signature(method, path) in signatures,
         known=[view.name for view in whole.views],
         properties=frozenset(whole.properties),

@@ -1,7 +1,7 @@
 """What a view must keep to, and how additions become part of it; pure, so that a mistake stops the start in words."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import chain
 from typing import Any
@@ -63,6 +63,21 @@ CLAIMS: Mapping[str, Callable[[Declared], Iterable[str]]] = {
     "The tab {}": _parts("tabs"),
 }
 """Names that belong to one extension each, by the sentence that tells of two."""
+
+
+def entry_problems(views: Sequence[View], *, of: Collection[str]) -> Iterator[str]:
+    """Yield a sentence for each view, among those named in `of`, that is a tab of an entry under another heading."""
+    groups: dict[str, str] = {}
+    for view in sorted(views, key=lambda view: (view.nav_order, view.name)):
+        if view.nav_group:
+            groups.setdefault(view.nav_entry or view.title, view.nav_group)
+    for view in views:
+        group = groups.get(view.nav_entry)
+        if view.name in of and view.nav_entry and view.nav_group != group:
+            yield (
+                f"The view {view.name} is a tab of {view.nav_entry} with nav_group={view.nav_group!r};"
+                f" write nav_group={group!r}, as its first tab does"
+            )
 
 
 def addition_problems(owner: str, declared: Declared, views: Sequence[View]) -> Iterator[str]:

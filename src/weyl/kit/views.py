@@ -258,6 +258,9 @@ class View(Described):
     nav_group: str
     """The heading under which the navigation has it; empty: other pages lead to it, the navigation does not."""
     nav_order: int = 100
+    nav_entry: str = ""
+    """The entry of the navigation that it is a tab of; empty: one under its own title. Views of one entry are tabs of
+    one page, in the order of `nav_order`; the first one gives the entry its icon."""
     id_column: str
     """The column by which one is opened."""
     key: tuple[str, ...] = ()

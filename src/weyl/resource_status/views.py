@@ -234,6 +234,7 @@ def _elements(kind: str, noun: str, *, title: str, icon: str, order: int, doc: s
         icon=icon,
         nav_group="Resources",
         nav_order=order,
+        nav_entry="Sites",
         id_column="name",
         key=("name", "access") if kind == "storage" else (),
         search=ApiCall(method="GET", path="/api/rss/elements", query={"kind": kind}),

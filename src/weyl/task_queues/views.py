@@ -26,6 +26,7 @@ _QUEUES = View(
     icon="stack",
     nav_group="Work",
     nav_order=40,
+    nav_entry="Queues",
     id_column="class_id",
     search=ApiCall(method="GET", path="/api/task-queues", query={"limit": 10_000}),
     get=ApiCall(method="GET", path="/api/task-queues/{class_id}"),
@@ -106,6 +107,7 @@ _SHARES = View(
     icon="chart-pie",
     nav_group="Work",
     nav_order=42,
+    nav_entry="Queues",
     id_column="group",
     search=ApiCall(method="GET", path="/api/matcher/shares"),
     columns=(
@@ -152,6 +154,7 @@ _LIMITS = View(
     icon="barrier-block",
     nav_group="Work",
     nav_order=44,
+    nav_entry="Queues",
     id_column="limit",
     search=ApiCall(method="GET", path="/api/matcher/limits"),
     columns=(

@@ -8735,6 +8735,11 @@ export interface components {
             name: string;
             /** Name Column */
             name_column?: string | null;
+            /**
+             * Nav Entry
+             * @default
+             */
+            nav_entry: string;
             /** Nav Group */
             nav_group: string;
             /**

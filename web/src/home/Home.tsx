@@ -29,7 +29,7 @@ export default function Home() {
   useTitle("Home");
   const me = useMe();
   const entries = useGroups()
-    .flatMap((group) => group.entries)
+    .flatMap((group) => group.entries.flatMap((entry) => entry.tabs))
     .filter((entry) => entry.to !== HOME);
   const hasJobs = mayUse(me, ["NormalUser", "JobAdministrator"]);
   return (

@@ -18,6 +18,7 @@ export function sampleView(name: string, more: Partial<View> = {}): View {
     icon: "list",
     nav_group: "Work",
     nav_order: 100,
+    nav_entry: "",
     id_column: "Id",
     key: [],
     search: sampleCall("GET", "/api/things"),

@@ -5,7 +5,8 @@ import { Modal } from "@mantine/core";
 const KEYS: [string, string][] = [
   ["Ctrl K  /", "Find anything: ids, pages, actions"],
   ["j  k", "Next and previous row"],
-  ["x", "Choose the row"],
+  ["h  l", "Previous and next tab of the page"],
+  ["x", "Select the row"],
   ["Enter", "Open the row"],
   ["Esc", "Close what is open"],
   ["f", "Filter"],

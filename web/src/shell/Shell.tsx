@@ -9,16 +9,16 @@ import { Operations } from "@/entity/operations";
 import { denied, expired } from "@/kit/api";
 import { useKeys } from "@/kit/keys";
 import { NotHere } from "@/kit/NotHere";
-import { pageAt } from "@/kit/nav";
+import { pageAt, tabsAt } from "@/kit/nav";
 import { Panel, Waiting } from "@/kit/Panel";
-import { usePages } from "@/kit/pages";
+import { useGroups, usePages } from "@/kit/pages";
 import { loadPreferences } from "@/kit/preferences";
 import { mayUse, meOptions, viewsOptions } from "@/kit/session";
 import { useStore } from "@/kit/store";
 import { Toasts } from "@/kit/toasts";
 import { Banner } from "./Banner";
 import { Mark } from "./Mark";
-import { Navigation } from "./Navigation";
+import { Navigation, PageTabs } from "./Navigation";
 import { UserMenu } from "./UserMenu";
 
 const Palette = lazy(() => import("./Palette"));
@@ -40,7 +40,17 @@ export function Shell() {
   const navigate = useNavigate();
   const path = location.pathname;
 
-  useKeys({ "?": () => setOver("help"), "/": () => setOver("palette") });
+  const tabs = tabsAt(useGroups(), path);
+  const goBy = (step: number) => {
+    const to = tabs[tabs.findIndex((tab) => tab.to === path) + step]?.to;
+    return to && navigate({ to });
+  };
+  useKeys({
+    "?": () => setOver("help"),
+    "/": () => setOver("palette"),
+    h: () => void goBy(-1),
+    l: () => void goBy(1),
+  });
   useCommandKey(() => setOver("palette"));
   // biome-ignore lint/correctness/useExhaustiveDependencies: closes the navigation when the page changes.
   useEffect(() => setNavOpen(false), [path]);
@@ -99,6 +109,7 @@ export function Shell() {
       )}
       <main id="main" className="main" tabIndex={-1}>
         <Banner />
+        <PageTabs />
         {/* The views say what the address means: without them there is nothing to show yet. */}
         {views.data === undefined && me.isPending ? (
           <Waiting />

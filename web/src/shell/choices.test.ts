@@ -31,6 +31,15 @@ describe("the palette", () => {
   it("offers all pages before anything is typed", () =>
     expect(to("")).toEqual(["/", "/submit", "/jobs", "/sites"]));
 
+  it("finds the tabs of an entry, by their titles and by the entry's", () => {
+    const tab = sampleView("ces", { title: "Elements", nav_group: "Resources", nav_entry: "Sites" });
+    const found = choicesFor("sites", grouped([...views, tab], pages), []);
+    expect(found.map(({ to, note }) => [to, note])).toEqual([
+      ["/sites", "Resources"],
+      ["/ces", "Resources › Sites"],
+    ]);
+  });
+
   it("takes a number for the id of what has numbers", () => expect(to("123")).toEqual(["/jobs/123"]));
 
   it("takes a word for a page, or a name", () => {

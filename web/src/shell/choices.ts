@@ -12,15 +12,15 @@ export function choicesFor(text: string, groups: readonly Group[], views: readon
   const wanted = text.trim();
   const words = wanted.toLowerCase().split(/\s+/).filter(Boolean);
   const pages = groups
-    .flatMap(({ title, entries }) => entries.map((entry) => ({ ...entry, group: title })))
-    .filter((entry) => words.every((word) => `${entry.title} ${entry.group}`.toLowerCase().includes(word)))
-    .map((entry) => ({
-      key: entry.to,
-      title: entry.title,
-      note: entry.group,
-      icon: entry.icon,
-      to: entry.to,
-    }));
+    .flatMap((group) => group.entries.flatMap((entry) => entry.tabs.map((tab) => ({ tab, entry, group }))))
+    .map(({ tab, entry, group }) => ({
+      key: tab.to,
+      title: tab.title,
+      note: [group.title, entry.title].filter((each) => each && each !== tab.title).join(" › "),
+      icon: tab.icon,
+      to: tab.to,
+    }))
+    .filter((page) => words.every((word) => `${page.title} ${page.note}`.toLowerCase().includes(word)));
   const found = wanted ? views.flatMap((view) => inView(wanted, view)) : [];
   const commands = views.flatMap((view) =>
     (view.actions ?? [])

@@ -11,6 +11,7 @@ CAMPAIGNS = View(
     icon="flag",
     nav_group="Work",
     nav_order=60,
+    nav_entry="Jobs",
     id_column="Campaign",
     search=ApiCall(method="GET", path="/api/campaigns"),
     columns=(
