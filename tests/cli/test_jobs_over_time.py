@@ -142,3 +142,27 @@ def test_follow_is_for_one_job_only(weyl: Program, group: str) -> None:
     weyl.file("job.jdl", JDL.format(group=group) + "Parameters = 2;")
     assert weyl("submit", "job.jdl", "--follow").returncode == 2
     assert rows(weyl("jobs", "search", "--where", f"JobGroup = {group}")) == []
+
+
+def test_typos_are_told_before_or_while_jobs_are_submitted(weyl: Program, group: str) -> None:
+    def said(text: str, *words: str) -> tuple[int, str]:
+        weyl.file("typo.jdl", f'Executable = "/bin/echo"; JobGroup = "{group}"; {text}')
+        result = weyl("submit", "typo.jdl", *words)
+        return result.returncode, result.stderr
+
+    for text, words, code, sentence in (
+        ('Arguments = "%(sed)s";', ("--param", "seed=1..2"), 2, "did you mean %(seed)s"),
+        ('Arguments = "%(seed)s";', (), 2, "--param NAME=1..20"),
+        ("", ("--param", "seed=1-20"), 2, "--param seed=1..20"),
+        ("Priority = 50;", (), 10, "typo.jdl: Priority: must be between 0 and 10"),
+        ("", ("--time", "900h"), 10, "CPUTime: must be between 100 and 500000 seconds"),
+        ('InputSandbox = "typo.jdll";', (), 2, "Did you mean typo.jdl?"),
+    ):
+        assert said(text, *words)[0] == code, text
+        assert sentence in said(text, *words)[1]
+    assert json.loads(weyl("jobs", "search", "--where", f"JobGroup = {group}", "-o", "json").stdout) == []
+    code, told = said('Arguement = "x"; Executable = "typo.jdl";')
+    assert (code, "did you mean Arguments?" in told, "InputSandbox does not name it" in told) == (0, True, True)
+    assert weyl("submit", "typo.jd").stderr.endswith("Did you mean typo.jdl?\n")
+    refused = weyl("jobs", "search", "--where", "Status = failed")
+    assert (refused.returncode, "Did you mean: Failed?" in refused.stderr) == (2, True)

@@ -40,7 +40,7 @@ def _problems(limits: Limits = LIMITS, **members: Any) -> list[dict[str, str]]:
 
 def test_names_are_read_however_they_are_spelled() -> None:
     written = '{"EXECUTABLE": "a", "input_sandbox": ["b"], "StdOutput": "c", "banned_sites": ["S"], "my_own": 1}'
-    assert json_form.parse(written) == {
+    assert json_form.parse(json.loads(written)) == {
         "Executable": "a",
         "InputSandbox": ["b"],
         "StdOutput": "c",
@@ -69,7 +69,7 @@ def test_what_was_said_in_json_reads_back_from_the_jdl_that_is_kept() -> None:
 )
 def test_what_jdl_could_not_say_is_refused(text: str, sentence: str) -> None:
     with pytest.raises(BadAttribute, match=sentence):
-        json_form.parse(text)
+        json_form.parse(json.loads(text))
 
 
 def test_requirements_decide_the_class_and_leave_the_attributes_out() -> None:

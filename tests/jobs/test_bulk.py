@@ -126,6 +126,7 @@ async def test_jobs_of_others_are_not_allowed_and_those_of_another_vo_do_not_exi
         ({"ids": [1], "fields": {"reset": True}}, "`reset` is for"),
         ({"ids": [1], "dry_run": False}, "Plan first"),
         ({"search": [{"parameter": "Nothing", "operator": "eq", "value": "x"}]}, "no column"),
+        ({"search": [{"parameter": "Status", "operator": "eq", "value": "Faild"}]}, "Did you mean: Failed?"),
         ({"search": [{"parameter": "PilotStamp", "operator": "eq", "value": "\x00"}]}, "NUL"),
     ],
 )

@@ -98,6 +98,18 @@ async def test_a_vo_may_show_users_their_own_jobs_only(
         await application.services[CONFIG].refresh()
 
 
+@pytest.mark.parametrize("path", [URL, "/api/jobs/summary"])
+async def test_a_status_that_there_is_not_matches_nothing_and_is_told(application: Application, path: str) -> None:
+    for operator in ({"operator": "eq", "value": "Faild"}, {"operator": "in", "values": ["Done", "Faild"]}):
+        body = {"grouping": ["Status"], "search": [{"parameter": "Status", **operator}]}
+        answer = await application.client.post(path, json=body, headers=application.login())
+        assert (answer.status_code, answer.json()) == (200, [])
+        assert answer.headers["Weyl-Warning"] == "Status is never 'Faild'. Did you mean: Failed?"
+    body["search"] = [{"parameter": "Status", "operator": "like", "value": "F%"}]
+    good = await application.client.post(path, json=body, headers=application.login())
+    assert "Weyl-Warning" not in good.headers
+
+
 @pytest.mark.parametrize("body", [None, {}, {"parameters": None}, {"parameters": []}])
 async def test_without_columns_all_come_in_the_order_of_the_table(
     application: Application, make_jobs: MakeJobs, body: Any

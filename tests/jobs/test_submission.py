@@ -214,6 +214,21 @@ async def test_numbers_outside_the_bounds_of_the_vo_are_clamped(submit: Submit, 
     assert (second["CPUTime"], second["Priority"]) == (500_000, 0)
 
 
+async def test_strictly_read_numbers_outside_the_bounds_are_refused_and_warnings_answered(
+    served: Application, db: Database
+) -> None:
+    async def post(text: str) -> Any:
+        return await served.client.post("/api/jobs/jdl?strict=true", json=[text], headers=served.login())
+
+    plain = 'Executable = "/bin/true"; '
+    for wrong in ("Priority = 50;", "CPUTime = 1;", 'Arguments = "%(seed)s";'):
+        refused = await post(plain + wrong)
+        assert (refused.status_code, await _rows(db, jobs)) == (400, [])
+        assert wrong.split()[0] in refused.json()["detail"]
+    [job] = (await post(plain + 'Arguement = "x";')).json()
+    assert job["Warnings"] == ["Arguement is not a known attribute and is ignored: did you mean Arguments?"]
+
+
 async def test_input_sandboxes_are_assigned_to_every_job(submit: Submit, db: Database) -> None:
     name = f"/S3/sandboxes/voa/user/alice/sha256:{'0' * 64}.tar.zst"
     async with db.transaction() as tx:
@@ -353,7 +368,7 @@ async def test_counters_follow_every_insert_update_and_delete(submit: Submit, db
 async def test_jobs_in_json_are_stored_as_jdl_and_their_authors_are_told_what_they_should_know(
     served: Application, db: Database
 ) -> None:
-    document = {"executable": "a", "job_name": "x-%s", "parameters": [0, 1], "requirements": {"wall_time": 60}}
+    document = {"executable": "/bin/a", "job_name": "x-%s", "parameters": [0, 1], "requirements": {"wall_time": 60}}
     answer = await served.client.post("/api/jobs/json", json=[document], headers=served.login())
     assert answer.status_code == 201
     first, second = answer.json()

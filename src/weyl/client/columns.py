@@ -1,7 +1,7 @@
 """What searches of any kind of thing have in common on the command line: columns, conditions, order, their options."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ from weyl.client.command import Session
 from weyl.client.errors import UsageFault
 from weyl.client.filters import parse, parse_peer_condition, specs
 from weyl.client.times import before
-from weyl.kit.search import ScalarSearchSpec, SearchSpec, SortDirection, SortSpec, VectorSearchSpec
+from weyl.kit.search import ScalarSearchSpec, SearchSpec, SortDirection, SortSpec, VectorSearchSpec, unknown_values
 
 Parameter = Annotated[
     list[str] | None, typer.Option("--parameter", metavar="P", help="Show this column; may be repeated.")
@@ -46,6 +46,8 @@ class Columns:
     # May be asked for, but not searched or sorted by; the other way round.
     only_shown: tuple[str, ...] = ()
     only_searched: tuple[str, ...] = ()
+    # All values of the columns that have few, as statuses: in filters, others are refused.
+    values: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     def chosen(self, session: Session, parameters: Sequence[str] = (), *, every_column: bool = False) -> Any:
         """Return the columns to ask the server for; None: all of them."""
@@ -74,7 +76,12 @@ class Columns:
             found.append({"parameter": "LastUpdateTime", "operator": "gt", "value": before(now, last)})
         found += more
         self.check([spec["parameter"] for spec in found], (*self.names, *self.only_searched))
-        return [(VectorSearchSpec if "values" in spec else ScalarSearchSpec).model_validate(spec) for spec in found]
+        read: list[SearchSpec] = [
+            (VectorSearchSpec if "values" in spec else ScalarSearchSpec).model_validate(spec) for spec in found
+        ]
+        for fault, hint in unknown_values(read, self.values):
+            raise UsageFault(fault, hint=hint)
+        return read
 
     def order(self, text: str | None) -> list[SortSpec]:
         """Read `-JobID,Site`: columns, a minus in front for the other direction."""

@@ -1,7 +1,7 @@
 """A document as jobs of one VO would run it: what its hints of all layers come to, and all that is wrong with that."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from weyl.config.operations import Operations
@@ -27,7 +27,7 @@ class Judge:
     @property
     def limits(self) -> Limits:
         """What the VO's jobs may ask for."""
-        return Limits.of(self.operations)
+        return replace(Limits.of(self.operations), is_strict=True)
 
     @property
     def site(self) -> Site:

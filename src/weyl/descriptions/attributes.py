@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from weyl.descriptions.errors import BadAttribute
@@ -96,6 +97,9 @@ _ALIASES = {
 _SPELLING = {name.lower(): name for name in KNOWN} | _ALIASES
 _FAMILIES = {"parameter", "parameters", "parameterstart", "parameterstep", "parameterfactor"}
 _BARE_WORD = re.compile(r"[\w.+:/@%-]+")
+# How alike a name is to the one that was meant, and how much longer it may be: InputDataType is a name of its own.
+_LIKENESS_MIN = 0.8
+_LONGER_MAX = 2
 _TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -116,6 +120,22 @@ def is_known(name: str) -> bool:
     """Tell whether `name`, however it is spelled, means something without any extension."""
     head = name.partition(".")[0].lower()
     return name.lower() in _SPELLING or head in _FAMILIES
+
+
+def misspelled(names: Iterable[str], added: Iterable[str] = ()) -> Iterator[str]:
+    """Yield a warning for each name that means nothing and is close to one that does; `added` are those of extensions.
+
+    A name that means nothing is no mistake by itself: descriptions in use carry attributes of other programs.
+    """
+    spelling = {**_SPELLING, **{name.lower(): name for name in added}}
+    for name in names:
+        head, dot, tail = name.partition(".")
+        if is_known(name) or name.lower() in spelling:
+            continue
+        written = head.replace("_", "").lower()
+        near = get_close_matches(written, _FAMILIES if dot else spelling, n=1, cutoff=_LIKENESS_MIN)
+        if near and not (written.startswith(near[0]) and len(written) > len(near[0]) + _LONGER_MAX):
+            yield f"{name} is not a known attribute and is ignored: did you mean {spelling[near[0]]}{dot}{tail}?"
 
 
 def attribute_problems(names: Iterable[str]) -> Iterator[str]:

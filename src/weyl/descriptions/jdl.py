@@ -62,6 +62,11 @@ def parse(text: str) -> Document:
     return _Parser(text).document()
 
 
+def split(text: str) -> list[str]:
+    """Return the texts of the descriptions that follow each other, each in its brackets; raises `JDLSyntaxError`."""
+    return _Parser(text).texts()
+
+
 def parse_value(text: str) -> Value:
     """Return what `text` would be as the value of an attribute; raises only `JDLSyntaxError`."""
     return _Parser(text).lone_value()
@@ -81,6 +86,23 @@ class _Parser:
             self._fail("text without the character " + ascii(bad[0]), bad.start())
 
     def document(self) -> Document:
+        attributes = self._one()
+        if self._at < len(self._text):
+            self._fail("the end of the text")
+        return attributes
+
+    def texts(self) -> list[str]:
+        found: list[str] = []
+        while True:
+            start = self._at
+            self._one()
+            found.append(self._text[start : self._at])
+            if self._at == len(self._text):
+                return found
+            if self._peek() != "[":
+                self._fail("the end of the text, or '[' of another description")
+
+    def _one(self) -> Document:
         self._skip()
         closing = "]" if self._peek() == "[" else ""
         self._at += len(closing)
@@ -90,8 +112,6 @@ class _Parser:
         if self._peek() == ";":
             self._at += 1
             self._skip()
-        if self._at < len(self._text):
-            self._fail("the end of the text")
         return attributes
 
     def lone_value(self) -> Value:

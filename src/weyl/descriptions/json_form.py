@@ -10,14 +10,20 @@ from typing import Any
 from weyl.descriptions.attributes import canonical, is_known
 from weyl.descriptions.errors import BadAttribute
 from weyl.descriptions.jdl import DEPTH_MAX, FORBIDDEN, LARGEST, NAME, Document, Value
-from weyl.kit import json
 
 _NAME = re.compile(NAME.pattern + r"\Z")
 
 
-def parse(text: str) -> Document:
-    """Return the attributes of a description, spelled as the documentation spells them; raises `BadAttribute`."""
-    document = json.loads(text)
+def looks_like_json(text: str) -> bool:
+    """Tell whether a text is meant as JSON, not as JDL, which may begin with a bracket, too."""
+    return re.match(r"\ufeff?\s*(?:\{|\[\s*(?:\{|\]))", text) is not None
+
+
+def parse(document: Any) -> Document:
+    """Return the attributes of a description, spelled as the documentation spells them; raises `BadAttribute`.
+
+    `document` is what the JSON holds.
+    """
     if not isinstance(document, dict):
         raise BadAttribute("The description", "must be an object with the attributes of the job")
     found: Document = {}

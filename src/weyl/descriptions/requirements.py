@@ -61,6 +61,9 @@ class Limits:
     require_architecture: bool = False
     # Whether classes tell where the input data are.
     local_data_first: bool = True
+    # Whether what is out of bounds, or stands for nothing, is refused; if not, it is moved to the nearest bound, as
+    # DIRAC does, or left as it is.
+    is_strict: bool = False
 
     @classmethod
     def of(cls, operations: Operations) -> "Limits":
@@ -168,15 +171,29 @@ def cpu_work(asked_s: int | None, limits: Limits) -> int:
 
 
 def cpu_time_s(asked_s: int | None, limits: Limits) -> int:
-    """Return CPUTime as it was asked for, or the VO's default, within the VO's bounds."""
-    wanted = limits.default_cpu_time_s if asked_s is None else asked_s
-    return _clamped(wanted, limits.min_cpu_time_s, limits.max_cpu_time_s)
+    """Return CPUTime in seconds as it was asked for, or the VO's default, within the VO's bounds.
+
+    Raises `BadAttribute` for what is outside them if the limits are strict.
+    """
+    least, most = limits.min_cpu_time_s, limits.max_cpu_time_s
+    if asked_s is None:
+        return _clamped(limits.default_cpu_time_s, least, most)
+    if limits.is_strict and not least <= asked_s <= most:
+        raise BadAttribute("CPUTime", f"must be between {least} and {most} seconds in your VO, not {asked_s}")
+    return _clamped(asked_s, least, most)
 
 
 def priority(asked: int | None, limits: Limits) -> int:
-    """Return Priority as it was asked for, or the VO's default, within the VO's bounds."""
-    wanted = limits.default_priority if asked is None else asked
-    return _clamped(wanted, limits.min_priority, limits.max_priority)
+    """Return Priority as it was asked for, or the VO's default, within the VO's bounds.
+
+    Raises `BadAttribute` for what is outside them if the limits are strict.
+    """
+    least, most = limits.min_priority, limits.max_priority
+    if asked is None:
+        return _clamped(limits.default_priority, least, most)
+    if limits.is_strict and not least <= asked <= most:
+        raise BadAttribute("Priority", f"must be between {least} and {most} in your VO, not {asked}")
+    return _clamped(asked, least, most)
 
 
 def site_column(sites: Sequence[str]) -> str:

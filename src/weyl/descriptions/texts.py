@@ -1,11 +1,12 @@
 """From the texts of a submission to jobs that can be stored, and back to the text of one job."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Literal
 
 from weyl.descriptions import jdl, json_form, parametric
+from weyl.descriptions.advice import advice, check_placeholders
 from weyl.descriptions.attributes import JobAttribute, text_of
 from weyl.descriptions.described import NO_ATTRIBUTES, Described, Prepared, described
 from weyl.descriptions.description import Owner
@@ -13,6 +14,7 @@ from weyl.descriptions.errors import BadAttribute, BadSubmission, JDLSyntaxError
 from weyl.descriptions.jdl import Document
 from weyl.descriptions.parametric import Expansion
 from weyl.descriptions.requirements import Limits
+from weyl.kit import json
 from weyl.task_queues.errors import InvalidRequirements
 
 Form = Literal["jdl", "json"]
@@ -84,18 +86,22 @@ class _Reader:
             raise BadSubmission(f"Job {index}: {error.detail}", extra={**error.extra, "index": index}) from error
 
     def _described(self, text: str, jobs_max: int) -> Described:
-        document = jdl.parse(text) if self.form == "jdl" else json_form.parse(text)
+        document = jdl.parse(text) if self.form == "jdl" else json_form.parse(json.loads(text))
         submitted = text if self.form == "jdl" else jdl.render(document)
         if "Workflow" in document:
             raise BadAttribute("Workflow", "is for jobs that are submitted as CWL: submit the document itself")
         expansion = _expansion(document, jobs_max)
+        if self.limits.is_strict:
+            check_placeholders(document, expansion, self.attributes)
+        warnings = tuple(advice(document, expansion, self.attributes))
         if expansion is not None:
             document = parametric.template(document, expansion.count)
         if text_of(document.get("Executable"), "Executable") is None:
             raise BadAttribute("Executable", 'is missing: say which program to run, such as Executable = "/bin/date";')
-        return described(
+        made = described(
             document, self.owner, self.limits, text=submitted, expansion=expansion, attributes=self.attributes
         )
+        return replace(made, warnings=(*warnings, *made.warnings))
 
 
 def _expansion(document: Document, jobs_max: int) -> Expansion | None:

@@ -41,6 +41,8 @@ class JobStatus(StrEnum):
 
 # A job may stand in Scouting (productions put it there), but nobody may ask for it over the wire.
 SCOUTING = "Scouting"
+STATUSES = (*map(str, JobStatus), SCOUTING)
+"""Every status that a job may have."""
 
 MOVES: Mapping[str, frozenset[str]] = {
     source: frozenset(targets.split())

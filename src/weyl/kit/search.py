@@ -1,9 +1,10 @@
 """What a client may ask of a list: specs, sorting, grouping, and the periods that time filters name."""
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Annotated
 
@@ -124,6 +125,28 @@ class SummaryParams(BaseModel):
 
     grouping: Columns
     search: Conditions = []
+
+
+_VALUES = (ScalarSearchOperator.EQUAL, ScalarSearchOperator.NOT_EQUAL, *VectorSearchOperator)
+_SHOWN_MAX = 60
+
+
+def unknown_values(search: Iterable[SearchSpec], known: Mapping[str, Collection[str]]) -> Iterator[tuple[str, str]]:
+    """Yield, for each value that its column never has, what is wrong and what was probably meant.
+
+    `known` are all values of the columns that have few; patterns are not looked at.
+    """
+    for spec in search:
+        values = known.get(spec.parameter)
+        if values is None or spec.operator not in _VALUES:
+            continue
+        for value in spec.values if isinstance(spec, VectorSearchSpec) else (spec.value,):
+            if value not in values:
+                spelling = {each.lower(): each for each in values}
+                word = str(value).lower()
+                near = [spelling[each] for each in ([word] if word in spelling else get_close_matches(word, spelling))]
+                meant = f"Did you mean: {', '.join(near)}?" if near else f"It is one of {', '.join(values)}."
+                yield f"{spec.parameter} is never {str(value)[:_SHOWN_MAX]!a}.", meant
 
 
 _FINDS = (ScalarSearchOperator.EQUAL, VectorSearchOperator.IN)

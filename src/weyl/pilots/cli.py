@@ -29,7 +29,7 @@ from weyl.jobs.cli.why import short, used
 from weyl.kit.search import ScalarSearchSpec, SearchParams
 from weyl.kit.search import SummaryParams as Summary
 from weyl.pilots import calls
-from weyl.pilots.models import FINAL_STATUSES, PilotDrain, PilotRevocation, PilotSecretParams
+from weyl.pilots.models import FINAL_STATUSES, PilotDrain, PilotRevocation, PilotSecretParams, PilotStatus
 
 app = typer.Typer(name="pilots", help="Look at pilots and their logs.", no_args_is_help=True)
 
@@ -62,6 +62,7 @@ COLUMNS = Columns(
     ),
     default=("PilotStamp", "Status", "GridSite", "DestinationSite", "Queue", "CurrentJobID", "LastUpdateTime"),
     only_searched=("JobID",),
+    values={"Status": tuple(PilotStatus)},
 )
 QUEUE_COLUMNS = ("vo", "site", "ce", "queue", "demand", "usable", "need", "waiting", "total", "reason")
 HOST_COLUMNS = ("site", "host", "score", "standing", "since", "quick_failures", "reason")

@@ -5689,7 +5689,7 @@ export interface components {
         };
         /**
          * InsertedJSONJob
-         * @description A job that was described in JSON, with what its author should know.
+         * @description A job that was described in JSON, or in JDL that was read strictly, with what its author should know.
          */
         InsertedJSONJob: {
             /** Jobid */
@@ -15938,7 +15938,10 @@ export interface operations {
     };
     jobs_submit_jdl_jobs: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Refuse a CPUTime or Priority outside the bounds of the VO and a `%(name)s` without values, as for JSON; each job of the answer then has `Warnings` */
+                strict?: boolean;
+            };
             header?: never;
             path?: never;
             cookie?: never;

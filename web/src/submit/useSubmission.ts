@@ -59,6 +59,7 @@ export function useSubmission(
     change({ key, keyOf });
     try {
       const inserted = await ask<Inserted[]>("POST", `/api/jobs/${form}`, {
+        query: form === "jdl" ? { strict: true } : {},
         body: sent.documents,
         headers: { "Idempotency-Key": key },
       });

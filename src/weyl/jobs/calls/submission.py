@@ -13,6 +13,14 @@ def submit_jdl(jdls: Sequence[str], *, idempotency_key: str | None = None) -> Ca
     return Call("POST", "/api/jobs/jdl", returns=list[InsertedJob], body=list(jdls), headers=headers)
 
 
+def submit_strictly(jdls: Sequence[str], *, idempotency_key: str | None = None) -> Call[list[InsertedJSONJob]]:
+    """Submit job descriptions as `submit_jdl` does; numbers out of bounds are refused, and the answer has warnings."""
+    call = submit_jdl(jdls, idempotency_key=idempotency_key)
+    return Call(
+        "POST", call.path, returns=list[InsertedJSONJob], query={"strict": True}, body=call.body, headers=call.headers
+    )
+
+
 def submit_json(
     documents: Sequence[Mapping[str, Any]], *, idempotency_key: str | None = None
 ) -> Call[list[InsertedJSONJob]]:

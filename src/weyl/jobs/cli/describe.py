@@ -1,23 +1,24 @@
-"""From what the user typed to job descriptions: texts in JDL, a command line, options that change both."""
+"""From what the user typed to job descriptions: texts in JDL or JSON, a command line, options that change them."""
 
 import json
-import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from weyl.client.errors import UsageFault
-from weyl.descriptions import jdl
+from weyl.descriptions import jdl, json_form
+from weyl.descriptions.advice import advice, check_placeholders, missing_program
 from weyl.descriptions.attributes import canonical, texts_of
 from weyl.descriptions.jdl import Document, Value
-from weyl.descriptions.parametric import expand
+from weyl.descriptions.parametric import Expansion, expand, texts_in
+from weyl.jobs.cli.local_files import REMOTE, absent, brought_with, local_files
+from weyl.jobs.cli.parameters import name_of, parameter
 from weyl.kit.errors import BadRequest
 
 JOBS_MAX = 100_000
-PLACEHOLDER = re.compile(r"%(\(\w+\))?[snj]")
-REMOTE = ("SB:", "LFN:", "lfn:", "http://", "https://", "root://")
+NOTHING_DONE = "Nothing was submitted."
+STREAMS = ("std.out", "std.err")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,10 @@ class Changes:
     sites: Sequence[str] = ()
     cores: int | None = None
     memory_mb: int | None = None
+    cpu_time_s: int | None = None
+    priority: int | None = None
+    # Files and patterns to bring back, beside what the description brings.
+    outputs: Sequence[str] = ()
     parameters: Sequence[str] = ()
     copies: int | None = None
 
@@ -48,14 +53,25 @@ class Description:
     files: Sequence[Path] = field(default_factory=tuple)
     # What stays in InputSandbox when the files have become a sandbox.
     remote: Sequence[str] = field(default_factory=tuple)
+    # What the author probably did not mean, and only who knows the files can tell.
+    warnings: Sequence[str] = field(default_factory=tuple)
 
     def count(self) -> int:
         """Return how many jobs this will be; raises UsageFault if its parameters make no sense."""
+        expansion = self._expansion()
+        return 1 if expansion is None else expansion.count
+
+    def advice(self) -> list[str]:
+        """Return what the server would warn of, as far as it can be told without the server."""
+        return list(advice(self.document, self._expansion()))
+
+    def _expansion(self) -> Expansion | None:
         try:
             expansion = expand(self.document, jobs_max=JOBS_MAX)
+            check_placeholders(self.document, expansion)
         except BadRequest as error:
-            raise UsageFault(f"{self.origin}: {error.detail}", hint="Nothing was submitted.") from error
-        return 1 if expansion is None else expansion.count
+            raise UsageFault(f"{self.origin}: {error.detail}.", hint=_hint(str(error.detail))) from error
+        return expansion
 
     def render(self, sandbox: str | None) -> str:
         """Return the description to submit, with the sandbox that its files have become."""
@@ -66,23 +82,78 @@ class Description:
             document["InputSandbox"] = [sandbox, *self.remote]
         return jdl.render(document)
 
+    def previewed(self) -> Document:
+        """Return the document that makes the same jobs when it is submitted from the current directory."""
+        if not self.files:
+            return self.document
+        return {**self.document, "InputSandbox": [*map(_from_here, self.files), *self.remote]}
+
+    def preview(self, *, is_alone: bool = True) -> str:
+        """Return that document in JDL; without local files, and alone, the text as it was given."""
+        return self.render(None) if is_alone and not self.files else jdl.render(self.previewed())
+
+
+def read_descriptions(text: str, *, origin: str, directory: Path, changes: Changes) -> list[Description]:
+    """Read all descriptions of a file: in JDL, each in its brackets if they are several, or in JSON."""
+    if json_form.looks_like_json(text) and "cwlVersion" not in text[:2000]:
+        documents = list(_json_documents(text, origin))
+        return [_described(each, None, _numbered(origin, at, documents), directory, changes) for at, each in documents]
+    try:
+        pieces = list(enumerate(jdl.split(text), 1))
+    except BadRequest:
+        # Said by the reader below, as of one description.
+        pieces = [(1, text)]
+    return [
+        from_jdl(each, origin=_numbered(origin, at, pieces), directory=directory, changes=changes)
+        for at, each in pieces
+    ]
+
+
+def _numbered(origin: str, number: int, all_of_them: Sequence[object]) -> str:
+    return origin if len(all_of_them) == 1 else f"{origin}[{number}]"
+
+
+def _json_documents(text: str, origin: str) -> Iterator[tuple[int, Document]]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise UsageFault(f"{origin} is not JSON: {error}.", hint=NOTHING_DONE) from error
+    items = value if isinstance(value, list) else [value]
+    if not items:
+        raise UsageFault(f"{origin} is an empty list.", hint="Write an object with the attributes of a job.")
+    for number, item in enumerate(items, 1):
+        is_preview = isinstance(item, dict) and item.keys() >= {"origin", "document"}
+        try:
+            # `--dry-run -o json` prints more beside the description.
+            yield number, json_form.parse(item["document"] if is_preview else item)
+        except BadRequest as error:
+            raise UsageFault(f"{_numbered(origin, number, items)}: {error.detail}.", hint=NOTHING_DONE) from error
+
 
 def from_jdl(text: str, *, origin: str, directory: Path, changes: Changes) -> Description:
     """Read one description; files of InputSandbox are looked for in `directory`."""
     if "cwlVersion" in text[:2000]:
         raise UsageFault(f"{origin} looks like CWL.", hint="Submit it from a file, alone: weyl jobs submit cwl FILE")
-    if text.lstrip().startswith("{"):
-        raise UsageFault(f"{origin} looks like JSON, which this version does not submit.", hint="Write it as JDL.")
     try:
         document = jdl.parse(text)
     except BadRequest as error:
-        raise UsageFault(f"{origin}: {error.detail}", hint="Nothing was submitted.") from error
+        raise UsageFault(f"{origin}: {error.detail}", hint=NOTHING_DONE) from error
+    return _described(document, text, origin, directory, changes)
+
+
+def _described(document: Document, text: str | None, origin: str, directory: Path, changes: Changes) -> Description:
     if not document.get("Executable"):
         raise UsageFault(f"{origin}: Executable is missing.", hint='Add a line such as Executable = "/bin/echo";')
-    names = texts_of(document.get("InputSandbox"), "InputSandbox")
-    files, remote = _local_files(names, origin=origin, directory=directory)
+    try:
+        names = texts_of(document.get("InputSandbox"), "InputSandbox")
+    except BadRequest as error:
+        raise UsageFault(f"{origin}: {error.detail}.", hint=NOTHING_DONE) from error
+    files, remote = local_files(names, origin=origin, directory=directory)
     changed = apply(document, changes)
-    return Description(origin, changed, text if changes.are_empty() else None, files, remote)
+    program = changed.get("Executable")
+    missing = _missing(program if isinstance(program, str) else "", files, remote, directory, origin)
+    warnings = [*missing, *_unused(changed, changes)]
+    return Description(origin, changed, text if changes.are_empty() else None, files, remote, warnings)
 
 
 def from_command(command: Sequence[str], *, sandbox: Sequence[str], changes: Changes, directory: Path) -> Description:
@@ -100,19 +171,24 @@ def from_command(command: Sequence[str], *, sandbox: Sequence[str], changes: Cha
         # With a sandbox it may be one of the files in it.
         raise UsageFault(
             f"There is no file {program} here that could travel along.",
-            hint="A program of the node is called by its name alone, or by its absolute path.",
+            hint=absent(program, directory)
+            or "A program of the node is called by its name alone, or by its absolute path.",
         )
     for path in files:
         if not path.exists():
-            raise UsageFault(f"{path} does not exist.", hint="--sandbox takes files and directories.")
+            hint = absent(path.name, path.parent) or "--sandbox takes files and directories."
+            raise UsageFault(f"{path} does not exist.", hint=hint)
     document: Document = {"Executable": program}
     if arguments:
         document["Arguments"] = shlex.join(arguments)
-    document |= {"StdOutput": "std.out", "StdError": "std.err", "OutputSandbox": ["std.out", "std.err"]}
+    document |= {"StdOutput": STREAMS[0], "StdError": STREAMS[1], "OutputSandbox": list(STREAMS)}
     if remote:
         document["InputSandbox"] = list(remote)
     document["JobName"] = Path(program).name
-    return Description("the command", apply(document, changes), None, list(dict.fromkeys(files)), remote)
+    document = apply(document, changes)
+    files = list(dict.fromkeys(files))
+    warnings = [*_missing(program, files, remote, directory, "the command"), *_unused(document, changes)]
+    return Description("the command", document, None, files, remote, warnings)
 
 
 def apply(document: Document, changes: Changes) -> Document:
@@ -123,9 +199,13 @@ def apply(document: Document, changes: Changes) -> Document:
         "Site": list(changes.sites) or None,
         "NumberOfProcessors": changes.cores,
         "MaxRAM": changes.memory_mb,
+        "CPUTime": changes.cpu_time_s,
+        "Priority": changes.priority,
     }
     changed = {canonical(name): value for name, value in document.items()}
     changed |= {name: value for name, value in given.items() if value is not None}
+    if changes.outputs:
+        changed["OutputSandbox"] = list(dict.fromkeys([*_brought_back(changed), *changes.outputs]))
     for text in changes.parameters:
         changed |= parameter(text)
     if changes.copies is not None:
@@ -133,80 +213,36 @@ def apply(document: Document, changes: Changes) -> Document:
     return changed
 
 
-def parameter(text: str) -> Document:
-    """Read `k=1..20`, `k=a,b,c`, or values as JSON, into the attributes of a parametric description."""
-    name, equals, value = text.partition("=")
-    if not equals or not name.isidentifier():
-        raise _parameter_fault(text)
-    first, dots, last = value.partition("..")
-    if dots:
-        try:
-            start, end = int(first), int(last)
-        except ValueError as error:
-            raise _parameter_fault(text) from error
-        step = 1 if end >= start else -1
-        series = {"Parameters": abs(end - start) + 1, "ParameterStart": start, "ParameterStep": step}
-        return {f"{family}.{name}": number for family, number in series.items()}
-    return {f"Parameters.{name}": _values(text, value)}
+def _brought_back(document: Mapping[str, Value]) -> list[str]:
+    said = texts_of(document.get("OutputSandbox"), "OutputSandbox")
+    streams = (str(document.get(name) or usual) for name, usual in zip(("StdOutput", "StdError"), STREAMS, strict=True))
+    return list(said or streams)
 
 
-def _values(text: str, value: str) -> list[Value]:
-    if not value.startswith("["):
-        return [_number(word) for word in value.split(",")]
-    try:
-        values = json.loads(value)
-    except ValueError as error:
-        raise _parameter_fault(text) from error
-    if not all(isinstance(each, (str, int, float, list)) for each in values):
-        raise _parameter_fault(text)
-    return list(values)
+def _missing(program: str, files: Sequence[Path], remote: Sequence[str], directory: Path, origin: str) -> list[str]:
+    """Warn of a program that does not come with the job."""
+    warning = missing_program(program, brought_with(files, remote))
+    if warning is None:
+        return []
+    if (directory / program).is_file():
+        return [f"Executable {program} is a file beside {origin}, but InputSandbox does not name it: it stays here."]
+    near = absent(program, directory)
+    return [f"{warning} {near}" if near and not warning.endswith("?") else warning]
 
 
-def _number(word: str) -> Value:
-    for kind in (int, float):
-        try:
-            number: Any = kind(word)
-        except ValueError:
-            continue
-        # `007` and `1_000` are texts to whoever wrote them.
-        if str(number) == word:
-            return number  # type: ignore[no-any-return]
-    return word
+def _unused(document: Mapping[str, Value], changes: Changes) -> Iterator[str]:
+    """Warn of `--param` whose values no text has: all its jobs would be the same."""
+    texts = "\n".join(text for value in document.values() for text in texts_in(value))
+    for name in map(name_of, changes.parameters):
+        if f"%({name})s" not in texts:
+            yield f"Nothing uses the parameter {name}: write %({name})s where its value belongs"
 
 
-def _parameter_fault(text: str) -> UsageFault:
-    return UsageFault(
-        f"--param {text!r} is not a name and its values.",
-        hint="Write --param seed=1..20 or --param energy=7,8,13.6; the job uses it as %(seed)s.",
-    )
+def _from_here(path: Path) -> str:
+    here = Path.cwd().resolve()
+    found = path.resolve()
+    return str(found.relative_to(here) if found.is_relative_to(here) else found)
 
 
-def _local_files(names: Sequence[str], *, origin: str, directory: Path) -> tuple[list[Path], list[str]]:
-    files: list[Path] = []
-    remote: list[str] = []
-    has_sandbox = any(name.startswith("SB:") for name in names)
-    for name in names:
-        found = [] if name.startswith(REMOTE) else _found(name, directory)
-        if not found and not name.startswith(REMOTE) and "%" in name:
-            # One file a value: all of them travel, and each job uses its own.
-            found = _found(PLACEHOLDER.sub("*", name), directory)
-        if found:
-            files += found
-        elif name.startswith(REMOTE) or has_sandbox:
-            # A plain name may be inside the sandbox that is named beside it.
-            remote.append(name)
-        else:
-            raise UsageFault(
-                f"{origin}: InputSandbox names {name!r}, and there is no such file in {directory}.",
-                hint="Correct the name, or put the file beside the description.",
-            )
-    return list(dict.fromkeys(files)), remote
-
-
-def _found(name: str, directory: Path) -> list[Path]:
-    path = directory / name
-    if path.exists():
-        return [path]
-    if any(mark in name for mark in "*?["):
-        return sorted(directory.glob(name))
-    return []
+def _hint(detail: str) -> str:
+    return "With an option: --param NAME=1..20 or --param NAME=a,b,c" if "give its values" in detail else NOTHING_DONE

@@ -9,6 +9,7 @@ from weyl.client.command import Session
 from weyl.client.credentials import claims_of
 from weyl.client.errors import NotFound, UsageFault
 from weyl.jobs.calls import lists
+from weyl.jobs.states import STATUSES
 from weyl.kit.search import VALUES_MAX, SearchParams, SearchSpec, VectorSearchSpec
 
 COLUMNS = Columns(
@@ -51,6 +52,7 @@ COLUMNS = Columns(
     ),
     only_shown=("LoggingInfo", "WorkflowID", "WorkflowParams"),
     only_searched=("PilotStamp", "FailureSignature", "InputFile", "WorkflowID"),
+    values={"Status": STATUSES},
 )
 # Ids in one request.
 BATCH = 5_000

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import uuid4
@@ -13,10 +13,20 @@ from typer.core import TyperGroup
 from weyl.client.command import Session, session_of
 from weyl.client.errors import NotLoggedIn, Refused, Unreachable, UsageFault
 from weyl.client.results import Document, Ids, Parts, Result, Text
+from weyl.client.times import parse_span
 from weyl.jobs.calls import submission
-from weyl.jobs.cli.describe import JOBS_MAX, Changes, Description, from_command, from_jdl
+from weyl.jobs.cli.describe import (
+    JOBS_MAX,
+    NOTHING_DONE,
+    Changes,
+    Description,
+    from_command,
+    read_descriptions,
+)
 from weyl.jobs.cli.follow import follow_output, wait_for
-from weyl.jobs.models.submission import InsertedJob
+from weyl.jobs.cli.local_files import absent
+from weyl.jobs.models.submission import InsertedJSONJob
+from weyl.kit.plain_text import one_line
 from weyl.sandboxes.archive import ArchiveFault
 from weyl.sandboxes.transfer import upload
 
@@ -25,9 +35,19 @@ JobGroup = Annotated[str | None, typer.Option("--job-group", metavar="G", help="
 Site = Annotated[list[str] | None, typer.Option("--site", metavar="S", help="Run there only; may be repeated.")]
 Cores = Annotated[int | None, typer.Option("--cores", metavar="N", min=1, help="Cores of each job.")]
 Memory = Annotated[int | None, typer.Option("--memory", metavar="MB", min=1, help="Memory of each job.")]
+Time = Annotated[
+    str | None, typer.Option("--time", metavar="SPAN", help="CPU time of each job, as 2h or 90m; a number is seconds.")
+]
+Priority = Annotated[
+    int | None, typer.Option("--priority", metavar="N", help="Priority among your own jobs; the highest runs first.")
+]
+Output = Annotated[
+    list[str] | None,
+    typer.Option("--output", metavar="PATTERN", help="Bring these files back, too, as '*.root'; may be repeated."),
+]
 Param = Annotated[
     list[str] | None,
-    typer.Option("--param", metavar="K=A..B", help="One job a value, used as %(K)s; or K=a,b,c; may be repeated."),
+    typer.Option("--param", metavar="K=A..B", help="One job per value, used as %(K)s; or K=a,b,c; may be repeated."),
 ]
 Copies = Annotated[int | None, typer.Option("--copies", metavar="N", min=1, help="N jobs; %n is the number of each.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Read and show the descriptions, submit nothing.")]
@@ -77,13 +97,16 @@ Example: weyl jobs submit job.jdl
 @app.command("jdl")
 def submit_jdl(
     context: typer.Context,
-    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Files in JDL; - reads stdin.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Files in JDL or JSON; - reads stdin.")],
     *,
     name: Name = None,
     job_group: JobGroup = None,
     site: Site = None,
     cores: Cores = None,
     memory: Memory = None,
+    time: Time = None,
+    priority: Priority = None,
+    output: Output = None,
     param: Param = None,
     copies: Copies = None,
     dry_run: DryRun = False,
@@ -97,8 +120,19 @@ def submit_jdl(
 
     Example: weyl jobs submit job.jdl --param seed=1..20 --wait
     """
-    changes = Changes(name, job_group, tuple(site or ()), cores, memory, tuple(param or ()), copies)
-    descriptions = [_read(file, changes) for file in files]
+    changes = Changes(
+        name,
+        job_group,
+        tuple(site or ()),
+        cores,
+        memory,
+        _seconds(time),
+        priority,
+        tuple(output or ()),
+        tuple(param or ()),
+        copies,
+    )
+    descriptions = [each for file in files for each in _read(file, changes)]
     return _submit(session_of(context), descriptions, dry_run=dry_run, wait=wait, follow=follow, key=key)
 
 
@@ -115,6 +149,9 @@ def submit_cmd(
     site: Site = None,
     cores: Cores = None,
     memory: Memory = None,
+    time: Time = None,
+    priority: Priority = None,
+    output: Output = None,
     param: Param = None,
     copies: Copies = None,
     dry_run: DryRun = False,
@@ -126,22 +163,39 @@ def submit_cmd(
 
     Example: weyl jobs submit cmd --sandbox data.txt -- ./analyse.sh data.txt
     """
-    changes = Changes(name, job_group, tuple(site or ()), cores, memory, tuple(param or ()), copies)
+    changes = Changes(
+        name,
+        job_group,
+        tuple(site or ()),
+        cores,
+        memory,
+        _seconds(time),
+        priority,
+        tuple(output or ()),
+        tuple(param or ()),
+        copies,
+    )
     description = from_command(command, sandbox=sandbox or [], changes=changes, directory=Path.cwd())
     return _submit(session_of(context), [description], dry_run=dry_run, wait=wait, follow=follow, key=key)
 
 
-def _read(file: str, changes: Changes) -> Description:
+def _seconds(text: str | None) -> int | None:
+    """Read a length of time, of which a bare number is seconds."""
+    if text is None:
+        return None
+    return int(parse_span(f"{text}s" if text.strip().isdecimal() else text).total_seconds())
+
+
+def _read(file: str, changes: Changes) -> list[Description]:
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        hint = (
-            f"Put options after it: weyl jobs submit {file} ..." if file in ("jdl", "cmd") else "Nothing was submitted."
-        )
-        raise UsageFault(f"Cannot read {file}: {reason}.", hint=hint) from error
+        hint = f"Put options after it: weyl jobs submit {file} ..." if file in ("jdl", "cmd") else None
+        near = absent(file, Path.cwd()) if isinstance(error, FileNotFoundError) else None
+        raise UsageFault(f"Cannot read {file}: {reason}.", hint=hint or near or NOTHING_DONE) from error
     directory = Path.cwd() if file == "-" else Path(file).resolve().parent
-    return from_jdl(text, origin="stdin" if file == "-" else file, directory=directory, changes=changes)
+    return read_descriptions(text, origin="stdin" if file == "-" else file, directory=directory, changes=changes)
 
 
 def _submit(
@@ -153,6 +207,9 @@ def _submit(
     if dry_run:
         return _preview(descriptions, counts, _checked(session, descriptions))
     inserted = send_descriptions(session, descriptions, key=key)
+    own = [warning for description in descriptions for warning in description.warnings]
+    for warning in _joined(own, (warning for job in inserted for warning in job.warnings)):
+        session.say(f"Warning: {warning}")
     ids = [job.job_id for job in inserted]
     if follow:
         session.say(f"Submitted job {ids[0]}.")
@@ -172,7 +229,7 @@ def send_descriptions(session: Session, descriptions: Sequence[Description], *, 
     """Upload the files of descriptions and submit them in one request; a refusal names the file that is at fault."""
     texts = _texts(session, descriptions)
     try:
-        return session.client.send(submission.submit_jdl(texts, idempotency_key=key or uuid4().hex))
+        return session.client.send(submission.submit_strictly(texts, idempotency_key=key or uuid4().hex))
     except Refused as refusal:
         raise _named(refusal, descriptions) from refusal
 
@@ -191,8 +248,19 @@ def _named(refusal: Refused, descriptions: Sequence[Description]) -> Refused:
     )
 
 
-def _parts(session: Session, inserted: list[InsertedJob], ids: list[int], *, wait: bool) -> Iterator[Result]:
-    document = [job.model_dump(mode="json", by_alias=True) for job in inserted]
+def _joined(own: Iterable[str], told: Iterable[str]) -> list[str]:
+    """Join what was found here and what the server says, each once; of a program who has seen the files knows more."""
+    first = list(dict.fromkeys(own))
+    knows_program = any(warning.startswith("Executable ") for warning in first)
+    rest = (warning for warning in told if not (knows_program and warning.startswith("Executable ")))
+    return list(dict.fromkeys([*first, *rest]))
+
+
+def _parts(session: Session, inserted: list[InsertedJSONJob], ids: list[int], *, wait: bool) -> Iterator[Result]:
+    # As the contract has it; warnings only where there are some.
+    document = [
+        job.model_dump(mode="json", by_alias=True, exclude=None if job.warnings else {"warnings"}) for job in inserted
+    ]
     yield Ids(ids, f"Submitted {span(ids)}.", id_column="JobID", unit="jobs", document=document)
     if wait:
         yield wait_for(session, ids)
@@ -200,13 +268,18 @@ def _parts(session: Session, inserted: list[InsertedJob], ids: list[int], *, wai
 
 def _checked(session: Session, descriptions: Sequence[Description]) -> list[list[str]]:
     """Return what the server warns of, description by description; nothing if it cannot be asked."""
-    texts = [description.render(None) for description in descriptions]
-    try:
-        # A parametric description is checked alone, as it must be submitted.
-        return [job.warnings for text in texts for job in session.client.send(submission.check([text]))]
-    except (NotLoggedIn, Unreachable, UsageFault) as error:
-        session.say(f"The server was not asked whether something could run that: {error.message}")
-        return [[] for _ in texts]
+    told: list[list[str]] = []
+    for description in descriptions:
+        try:
+            # A parametric description is checked alone, as it must be submitted.
+            told += [job.warnings for job in session.client.send(submission.check([description.preview()]))]
+        except Refused as refusal:
+            raise _named(refusal, [description]) from refusal
+        except (NotLoggedIn, Unreachable, UsageFault) as error:
+            session.say(f"The server was not asked whether something could run that: {error.message}")
+            told += [each.advice() for each in descriptions[len(told) :]]
+            break
+    return [_joined(each.warnings, said) for each, said in zip(descriptions, told, strict=True)]
 
 
 def _preview(descriptions: Sequence[Description], counts: Sequence[int], warnings: Sequence[Sequence[str]]) -> Result:
@@ -215,15 +288,15 @@ def _preview(descriptions: Sequence[Description], counts: Sequence[int], warning
             "origin": description.origin,
             "jobs": count,
             "files": [str(path) for path in description.files],
-            "document": description.document,
+            "document": description.previewed(),
             "warnings": list(warned),
         }
         for description, count, warned in zip(descriptions, counts, warnings, strict=True)
     ]
     text = "\n".join(
-        f"# {description.origin}: {count:,} job(s), local files: {', '.join(map(str, description.files)) or 'none'}\n"
-        + "".join(f"# Warning: {sentence}\n" for sentence in warned)
-        + description.render(None)
+        f"# {one_line(description.origin)}: {count:,} job{'' if count == 1 else 's'}\n"
+        + "".join(f"# Warning: {one_line(sentence)}\n" for sentence in warned)
+        + description.preview(is_alone=len(descriptions) == 1).rstrip()
         for description, count, warned in zip(descriptions, counts, warnings, strict=True)
     )
     return Document(content, text=text.rstrip())

@@ -28,7 +28,7 @@ class InsertedJob(BaseModel):
 
 
 class InsertedJSONJob(InsertedJob):
-    """A job that was described in JSON, with what its author should know."""
+    """A job that was described in JSON, or in JDL that was read strictly, with what its author should know."""
 
     warnings: list[str] = Field(alias="Warnings")
 

@@ -1,5 +1,7 @@
 """Searches and summaries of jobs over HTTP."""
 
+from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -9,11 +11,14 @@ from weyl.config.routes import CurrentConfig
 from weyl.jobs.permits import JobScope
 from weyl.jobs.policy import may_search
 from weyl.jobs.service import search as service
+from weyl.jobs.states import STATUSES
 from weyl.kit.http import PART, CurrentPage, CurrentSearches, CurrentUser, User, json_response, list_response
 from weyl.kit.paging import Count
-from weyl.kit.search import SearchParams, SummaryParams
+from weyl.kit.search import SearchParams, SearchSpec, SummaryParams, unknown_values
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
+
+REMARKS_MAX = 3
 
 
 def scope_of(user: User, config: Config) -> JobScope:
@@ -37,7 +42,7 @@ async def search(
     is_scan = part.count is Count.EXACT or service.search_may_scan(params)
     async with searches.connection(user.subject, is_scan=is_scan) as tx:
         found = await service.search(tx, params, scope=scope, part=part)
-    return list_response(found, part, path="/api/jobs/search", unit="jobs")
+    return _with_remarks(list_response(found, part, path="/api/jobs/search", unit="jobs"), params.search)
 
 
 @router.post("/summary", operation_id="jobs_summary")
@@ -46,4 +51,12 @@ async def summary(user: CurrentUser, config: CurrentConfig, searches: CurrentSea
     scope = scope_of(user, config)
     async with searches.connection(user.subject, is_scan=service.summary_may_scan(params)) as tx:
         counts = await service.summarise(tx, params, scope=scope)
-    return json_response(counts)
+    return _with_remarks(json_response(counts), params.search)
+
+
+def _with_remarks(response: Response, search: Sequence[SearchSpec]) -> Response:
+    """Say of a filter for a status that there is not why nothing matches: the contract answers it like any other."""
+    remarks = [f"{fault} {hint}" for fault, hint in islice(unknown_values(search, {"Status": STATUSES}), REMARKS_MAX)]
+    if remarks:
+        response.headers["Weyl-Warning"] = " ".join(remarks)
+    return response

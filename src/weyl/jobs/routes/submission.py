@@ -7,7 +7,7 @@ from itertools import repeat
 from json import JSONDecodeError
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse
 from pydantic import TypeAdapter, ValidationError
@@ -49,6 +49,10 @@ _DOCUMENT: TypeAdapter[dict[str, Any]] = TypeAdapter(JobDocument)
 _THREAD_FROM_BYTES = 64 * 1024
 _KEY_LENGTH_MAX = 255
 PREVIEWED_MAX = 10
+_STRICT = (
+    "Refuse a CPUTime or Priority outside the bounds of the VO and a `%(name)s` without values, as for JSON; "
+    "each job of the answer then has `Warnings`"
+)
 
 
 def _body(adapter: TypeAdapter[Any]) -> dict[str, Any]:
@@ -142,11 +146,12 @@ async def submit_jdl_jobs(
     now: Now,
     rules: Rules,
     key: RepeatKey,
+    strict: Annotated[bool, Query(description=_STRICT)] = False,
 ) -> Response:
     """Submit jobs: one description each, or one parametric description for many."""
-    submission = Submission(texts, key)
+    submission = Submission(texts, key, is_strict=strict)
     submitted = await submit(tx, submission, submitter=may_submit(user), config=config, now=now, rules=rules)
-    return json_response(_inserted(submitted), status=201)
+    return json_response(_with_warnings(submitted) if strict else _inserted(submitted), status=201)
 
 
 @router.post(
@@ -170,9 +175,7 @@ async def submit_json_jobs(
     """Submit jobs described in JSON: the attributes of JDL, and `requirements` in full."""
     submission = Submission(texts, key, "json")
     submitted = await submit(tx, submission, submitter=may_submit(user), config=config, now=now, rules=rules)
-    warnings = submitted.warnings or repeat(())
-    answers = zip(_inserted(submitted), warnings, strict=False)
-    return json_response([{**answer, "Warnings": told} for answer, told in answers], status=201)
+    return json_response(_with_warnings(submitted), status=201)
 
 
 @router.post("/check", operation_id="jobs_check_jobs", response_model=list[CheckedJob], max_body_size=REPORTS_BYTES_MAX)
@@ -200,6 +203,11 @@ async def check_jobs(
 def _inserted(submitted: Submitted) -> list[dict[str, Any]]:
     answer = {"Status": STATUS, "MinorStatus": MINOR_STATUS, "TimeStamp": submitted.at}
     return [{"JobID": job_id, **answer} for job_id in submitted.job_ids]
+
+
+def _with_warnings(submitted: Submitted) -> list[dict[str, Any]]:
+    warnings = submitted.warnings or repeat(())
+    return [{**answer, "Warnings": told} for answer, told in zip(_inserted(submitted), warnings, strict=False)]
 
 
 @router.get("/{job_id}/jdl", operation_id="jobs_get_jdl", response_class=PlainTextResponse)

@@ -23,10 +23,10 @@ from weyl.jobs.service import commands
 from weyl.jobs.service.removal import remove
 from weyl.jobs.service.reschedule import reschedule
 from weyl.jobs.service.status import NOT_FOUND, Outcome
-from weyl.jobs.states import MOVES, JobStatus
+from weyl.jobs.states import MOVES, STATUSES, JobStatus
 from weyl.kit import json
 from weyl.kit.db import Tx
-from weyl.kit.search import SearchSpec, may_scan
+from weyl.kit.search import SearchSpec, may_scan, unknown_values
 from weyl.kit.task import Task
 from weyl.tasks.operations import Batch, BatchHandler, BatchOutcome, Order
 
@@ -77,6 +77,8 @@ def checked(order: BulkOrder) -> BulkOrder:
         raise BadOrder("Name at least one job in `ids`")
     if order.fields.reset and order.action is not BulkAction.RESCHEDULE:
         raise BadOrder("`reset` is for `reschedule`")
+    for fault, hint in unknown_values(order.search or (), {"Status": STATUSES}):
+        raise BadOrder(f"{fault} {hint}")
     try:
         text = json.dumps_text(order.subject())
     except TypeError as error:  # the body may have numbers of any size, and texts that are none

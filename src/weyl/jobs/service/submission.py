@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -28,6 +28,8 @@ class Submission:
     texts: Sequence[str]
     key: RequestKey | None = None
     form: Form = "jdl"
+    # Whether what the contract moves into bounds, or leaves as it is, is refused.
+    is_strict: bool = True
 
 
 async def submit(
@@ -53,7 +55,8 @@ async def read_only(
 async def _prepared(
     submission: Submission, submitter: Submitter, *, config: Config, rules: SubmissionRules
 ) -> Prepared:
-    texts, limits = submission.texts, Limits.of(config.operations[submitter.vo])
+    texts = submission.texts
+    limits = replace(Limits.of(config.operations[submitter.vo]), is_strict=submission.is_strict)
     owner = Owner(vo=submitter.vo, group=submitter.group, name=submitter.owner)
     size = sum(map(len, texts))
     read = partial(prepare, jobs_max=rules.jobs_max, attributes=rules.attributes, form=submission.form)
