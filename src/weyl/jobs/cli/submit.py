@@ -225,7 +225,9 @@ def counted(descriptions: Sequence[Description]) -> list[int]:
     return counts
 
 
-def send_descriptions(session: Session, descriptions: Sequence[Description], *, key: str | None) -> list[InsertedJob]:
+def send_descriptions(
+    session: Session, descriptions: Sequence[Description], *, key: str | None
+) -> list[InsertedJSONJob]:
     """Upload the files of descriptions and submit them in one request; a refusal names the file that is at fault."""
     texts = _texts(session, descriptions)
     try:
