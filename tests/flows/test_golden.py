@@ -29,7 +29,7 @@ WRITE = bool(os.environ.get("WEYL_WRITE_GOLDEN"))
 READING = {
     *("list", "show", "search", "summary", "status", "history", "schedules", "locks", "submission", "peek", "why"),
     *("whoami", "version", "doctor", "dump", "output", "input", "get"),
-    *("ls", "find", "stat", "replicas", "url", "du", "elements"),
+    *("ls", "find", "stat", "replicas", "url", "du", "elements", "groups"),
 }
 # Command -> words; `{job}` and the like are filled in.
 CASES = {
@@ -39,6 +39,7 @@ CASES = {
     "logins list": "logins list",
     "jobs search": "jobs search",
     "jobs summary": "jobs summary --by Status,Site",
+    "jobs groups": "jobs groups",
     "jobs show": "jobs show {job} {waiting}",
     "jobs show --history": "jobs show {job} --history",
     "jobs show --params": "jobs show {job} --params",

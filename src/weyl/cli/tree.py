@@ -23,6 +23,7 @@ JOBS_ENTRIES: dict[str, Entry] = {
     "submit": Entry(CWL_SUBMIT, "Submit jobs described in files, in JDL or CWL, or a command line."),
     "search": Entry(JOBS, "List the jobs that meet all conditions.", "search"),
     "summary": Entry(JOBS, "Count jobs by one or more columns.", "summary"),
+    "groups": Entry(JOBS, "List job groups with how far each is.", "groups"),
     "show": Entry(JOBS, "Show jobs with all their columns, history, parameters or description.", "show"),
     "status": Entry(JOBS, "Show the status of jobs.", "status"),
     "logs": Entry(JOBS, "Print the output of a job.", "logs"),

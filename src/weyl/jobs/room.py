@@ -12,10 +12,12 @@ from weyl.jobs.additions import (
     SUBMISSION_RULES,
     SubmissionRules,
 )
+from weyl.jobs.group_views import JOB_GROUPS
 from weyl.jobs.routes import (
     bulk,
     data,
     details,
+    groups,
     heartbeat,
     metadata,
     outputs,
@@ -90,6 +92,7 @@ _ROUTES = (
     sandboxes,
     submission,
     search,
+    groups,
     status,
     heartbeat,
     metadata,
@@ -107,7 +110,7 @@ ROOM = Room(
     state=[_state],
     serving=[_serving],
     tasks=[_tasks],
-    views=VIEWS,
+    views=(*VIEWS, JOB_GROUPS),
     feeds={
         "jobs": lambda services: JobFeed(services[DATABASE], services[CONFIG]),
         "queues": lambda services: QueueFeed(services[DATABASE], services[CONFIG]),

@@ -86,7 +86,8 @@ jobs = sa.Table(
     sa.CheckConstraint("status <> 'Done' OR output_state IS DISTINCT FROM 'wanted'", name="done_with_its_outputs"),
     sa.Index("ix_jobs_vo_status", "vo", "status", "job_id"),
     sa.Index("ix_jobs_vo_owner", "vo", "owner", "job_id"),
-    sa.Index("ix_jobs_job_group", "job_group", "vo"),
+    # The newest job of each owner's groups is its last entry.
+    sa.Index("ix_jobs_job_group", "job_group", "vo", "owner", "job_id"),
     sa.Index("ix_jobs_pilot_stamp_live", "pilot_stamp", postgresql_where=_ACTIVE),
     sa.Index("ix_jobs_heart_beat_time_live", "heart_beat_time", postgresql_where=_ACTIVE),
     sa.Index("ix_jobs_host_live", sa.text("(allocated ->> 'host')"), postgresql_where=_ACTIVE),

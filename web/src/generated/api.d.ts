@@ -1455,6 +1455,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/jobs/groups/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Search
+         * @description List job groups with how far each is, one page at a time; the group of the newest job comes first.
+         */
+        post: operations["jobs_search_groups"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/jobs/heartbeat": {
         parameters: {
             query?: never;
@@ -5397,6 +5417,17 @@ export interface components {
             properties: string[];
         };
         /**
+         * GroupSearch
+         * @description Which job groups are asked for: conditions on VO, Owner, OwnerGroup, JobType or JobGroup.
+         */
+        GroupSearch: {
+            /**
+             * Search
+             * @default []
+             */
+            search: (components["schemas"]["ScalarSearchSpec"] | components["schemas"]["VectorSearchSpec"])[];
+        };
+        /**
          * GroupShare
          * @description A group in the order of service: what it has used, decayed until now, by the share that it is given.
          */
@@ -5752,6 +5783,48 @@ export interface components {
             inputs: components["schemas"]["InputShown"][];
             /** Outputs */
             outputs: components["schemas"]["OutputShown"][];
+        };
+        /**
+         * JobGroupRow
+         * @description How far the jobs are that one owner has given the same `JobGroup`; deleted jobs are not counted.
+         *
+         *     `Waiting` are those that no pilot has yet, `Running` those that one has; `Progress`
+         *     is the percentage that has ended. `EstimatedEnd` is when all will have ended
+         *     if they go on at the pace of the last hour; null if none has ended in that time, or all have.
+         */
+        JobGroupRow: {
+            /** Done */
+            Done: number;
+            /**
+             * Estimatedend
+             * Format: date-time
+             */
+            EstimatedEnd: string | null;
+            /** Failed */
+            Failed: number;
+            /** Jobgroup */
+            JobGroup: string;
+            /** Jobs */
+            Jobs: number;
+            /** Killed */
+            Killed: number;
+            /** Lastjobid */
+            LastJobID: number;
+            /**
+             * Lastsubmissiontime
+             * Format: date-time
+             */
+            LastSubmissionTime: string;
+            /** Owner */
+            Owner: string;
+            /** Progress */
+            Progress: number;
+            /** Running */
+            Running: number;
+            /** Vo */
+            VO: string;
+            /** Waiting */
+            Waiting: number;
         };
         /**
          * JobMetaData
@@ -15798,6 +15871,144 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is malformed (422), or something else went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    jobs_search_groups: {
+        parameters: {
+            query?: {
+                page?: number;
+                per_page?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["GroupSearch"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobGroupRow"][];
+                };
+            };
+            /** @description A part of what matches */
+            206: {
+                headers: {
+                    /** @description Which part, of how many; * if not counted */
+                    "Content-Range"?: string;
+                    /** @description The next part, to clients that ask for counts */
+                    Link?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    }[];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such thing, as far as whoever asks can tell */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It exists already, or changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is accepted */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The page begins behind the last element */
+            416: {
+                headers: {
+                    /** @description Which part, of how many; * if not counted */
+                    "Content-Range"?: string;
+                    /** @description The next part, to clients that ask for counts */
+                    Link?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    }[];
                 };
             };
             /** @description This cannot be served now, and nothing was done; see Retry-After */

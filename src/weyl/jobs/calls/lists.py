@@ -3,7 +3,7 @@
 from typing import Any
 
 from weyl.jobs.models.peek import Glance, Stream
-from weyl.jobs.models.search import LoggingRecord
+from weyl.jobs.models.search import GroupSearch, LoggingRecord
 from weyl.kit.call import Call
 from weyl.kit.search import SearchParams, SummaryParams
 
@@ -17,6 +17,11 @@ def search(params: SearchParams, *, page: int = 1, per_page: int = 100) -> Call[
 def summary(params: SummaryParams) -> Call[list[dict[str, Any]]]:
     """Ask how many jobs there are of each kind."""
     return Call("POST", "/api/jobs/summary", list[dict[str, Any]], body=params, repeatable=True)
+
+
+def groups(asked: GroupSearch) -> Call[list[dict[str, Any]]]:
+    """Ask for job groups with how far each is, that of the newest job first."""
+    return Call("POST", "/api/jobs/groups/search", list[dict[str, Any]], body=asked, unit="groups")
 
 
 def parameters(job_id: int) -> Call[dict[str, Any]]:

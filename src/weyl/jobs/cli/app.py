@@ -2,7 +2,7 @@
 
 import typer
 
-from weyl.jobs.cli import edit, fetch, follow, look, manage, sandbox, why
+from weyl.jobs.cli import edit, fetch, follow, groups, look, manage, sandbox, why
 
 app = typer.Typer(
     help="""Submits, follows, fetches and manages jobs.
@@ -14,6 +14,7 @@ Example: weyl jobs search --mine
 )
 app.command("search")(look.search)
 app.command("summary")(look.summary)
+app.command("groups")(groups.groups)
 app.command("show")(look.show)
 app.command("status")(look.status)
 app.command("logs")(follow.logs)
