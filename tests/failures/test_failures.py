@@ -88,14 +88,14 @@ async def test_a_cluster_says_how_many_where_whose_and_whether_it_is_new(
 ) -> None:
     old = await make_jobs(1, at=utcnow() - timedelta(hours=30), status="Failed", minor_status=ERROR)
     async with db.transaction() as tx:
-        await tx.execute(text("UPDATE jobs SET application_status = 'exit 9'"))
-    await fail(db, await make_jobs(3, site="LCG.Alpha.org"), "exit 1")
-    await fail(db, await make_jobs(2, site="LCG.Beta.org", owner="bob"), "exit 2")
+        await tx.execute(text("UPDATE jobs SET application_status = '9 events lost'"))
+    await fail(db, await make_jobs(3, site="LCG.Alpha.org"), "1 events lost")
+    await fail(db, await make_jobs(2, site="LCG.Beta.org", owner="bob"), "2 events lost")
     await fail(db, await make_jobs(1, site="LCG.Beta.org"), "no space left", minor="Uploading")
     for _ in range(2):  # before and after the deltas are folded
         first, second = await clusters(application)
         assert (first["text"], first["count"], first["before"], first["is_new"]) == (
-            f"{ERROR.lower()}: exit <n>",
+            f"{ERROR.lower()}: <n> events lost",
             5,
             1,
             False,
@@ -128,10 +128,10 @@ async def test_every_way_to_fail_signs_the_job_and_running_again_takes_it_off(
     assert await row(job_id, "signature") is None
     await fail(db, [job_id], "exit 1")
     signed = await row(job_id, "signature")
-    assert signed == name_of(f"{ERROR.lower()}: exit <n>")
+    assert signed == name_of(f"{ERROR.lower()}: exit 1")
     await fail(db, [job_id], "exit 1, killed")
     moved = await row(job_id, "signature")
-    assert moved == name_of(f"{ERROR.lower()}: exit <n>, killed")
+    assert moved == name_of(f"{ERROR.lower()}: exit 1, killed")
     assert [each["signature"] for each in await clusters(application)] == [moved]
     async with db.transaction() as tx:
         await tx.execute(sa.update(jobs).where(jobs.c.job_id == job_id).values(status="Received"))

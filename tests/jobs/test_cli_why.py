@@ -1,33 +1,59 @@
-"""How `weyl jobs why` tells a failure."""
+"""How `weyl jobs why` tells what the server says of a job."""
 
 from typing import Any
 
-import pytest
+from weyl.jobs.cli.why import lines
 
-from weyl.jobs.cli.why import _failure
-
-FAILURE: dict[str, Any] = {
-    "signature": "989a0d51aa07a41e",
-    "text": "exited with status: <n>",
-    "elsewhere": {"count": 1, "sites": {"LCG.Alpha.org": 1}, "users": {"alice": 1}},
-    "retry": "Program errors are not retried automatically",
+NOTHING: dict[str, Any] = {
+    "job_id": 12,
+    "status": "Waiting",
+    "verdict": "It waits for its turn",
+    "waiting_s": 5400,
+    "ahead": None,
+    **{name: [] for name in ("before", "pilots", "facts", "steps", "suggestions", "nearest", "limits")},
 }
 
 
-@pytest.mark.parametrize(
-    ("standing", "reason", "words"),
-    [
-        ("open", None, "is healthy"),
-        (None, None, "is healthy"),
-        ("no jobs", "five quick failures", "gets no jobs: five quick failures"),
-        ("one job at a time", None, "gets one job at a time"),
-    ],
-)
-def test_a_failure_is_told_with_the_health_of_its_host(standing: str | None, reason: str | None, words: str) -> None:
-    host = {"host": "wn1", "site": "LCG.Alpha.org", "standing": standing, "reason": reason}
-    assert list(_failure({**FAILURE, "host": host})) == [
-        "Signature 989a0d51aa07a41e: exited with status: <n>",
-        "The same in the last day: 1 time (sites: LCG.Alpha.org 1; users: alice 1).",
-        f"Host wn1 at LCG.Alpha.org {words}.",
-        "Program errors are not retried automatically.",
+def test_a_waiting_job_is_told_with_everything_before_it() -> None:
+    told = NOTHING | {
+        "ahead": 1205,
+        "before": [{"jobs": 5, "what": "of the same kind"}, {"jobs": 1200, "what": "of its owner, older"}],
+        "facts": [
+            {"condition": "Place", "text": "number 6 of 6 of its kind"},
+            {"condition": "Pilots now", "text": "2 running, at A"},
+        ],
+        "suggestions": [{"text": "Wait for its turn"}],
+    }
+    assert list(lines(told)) == [
+        "Job 12 (Waiting, for 1.5 h): It waits for its turn.",
+        "Before it: 1,205 jobs.",
+        "          5 of the same kind",
+        "      1,200 of its owner, older",
+        "Place:      number 6 of 6 of its kind",
+        "Pilots now: 2 running, at A",
+        "",
+        "What you can do:",
+        "  Wait for its turn.",
     ]
+
+
+def test_findings_are_told_in_their_order_and_nothing_as_json() -> None:
+    told = NOTHING | {
+        "status": "Failed",
+        "verdict": "It failed: Application not found: run.sh not found",
+        "steps": [
+            {"condition": "Kind of failure", "text": "application not found (989a0d51aa07a41e)", "link": "/failures/x"},
+            {"condition": "Retry", "text": "Program errors are not retried automatically"},
+        ],
+        "failure": {"elsewhere": {"sites": {"A": 1}}},
+        "hold": None,
+        "class_id": 7,
+    }
+    text = "\n".join(lines(told))
+    assert text.splitlines() == [
+        "Job 12 (Failed, for 1.5 h): It failed: Application not found: run.sh not found.",
+        "Kind of failure: application not found (989a0d51aa07a41e)",
+        "Retry:           Program errors are not retried automatically",
+    ]
+    assert "class" not in text
+    assert "{" not in text

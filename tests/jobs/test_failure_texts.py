@@ -11,7 +11,8 @@ from sqlalchemy import text
 from weyl.kit.db import Tx
 
 ALIKE = [
-    ("exited with 1 on wn042.example.org", "Exited with 137 on wn7.farm.example.org", "exited with <n> on <host>"),
+    ("exited with 1 on wn042.example.org", "Exited with 1 on wn7.farm.example.org", "exited with 1 on <host>"),
+    ("step 3: exited with status 127.", "step 12: Exited With Status 127.", "step <n>: exited with status 127."),
     ("Cannot open /data/a/b.root", "Cannot open /cvmfs/x.y", "cannot open <path>"),
     ("LFN:/voa/user/a is not there", "LFN:/voa/b is not there", "<path> is not there"),
     ("no replica of lfn:/voa/a, tried 3 times", "no replica of lfn:/voa/b/c, tried 12 times", None),
@@ -39,6 +40,11 @@ OTHERS = [
     ("and/or", "and"),
     ("defaced", "facade"),
     ("", "x"),
+    ("Exited With Status 1", "Exited With Status 127"),
+    ("Exited With Status 127", "Exited With Status 137"),
+    ("exit code: 3", "exit code: 4"),
+    ("returned code -9", "returned code -11"),
+    ("killed by signal 9", "killed by signal 15"),
 ]
 _WORDS = st.sampled_from(
     [*"abcdef0123456789 /.:-_@'\"`", "lfn:", "2026-11-25", "12:00:01", "ab12cd34", "0x", "é", "İ", "\n", "a.b.org", "T"]
@@ -90,7 +96,7 @@ async def test_long_texts_are_cut_and_the_unknown_says_nothing(tx: Tx) -> None:
         assert each.told == "Job stalled"
     [both] = await failures(tx, "Application Finished With Errors", application="exit 1")
     assert both.told == "Application Finished With Errors: exit 1"
-    assert both.said == "application finished with errors: exit <n>"
+    assert both.said == "application finished with errors: exit 1"
 
 
 async def test_whatever_is_told_has_a_short_text_without_numbers_and_a_name(tx: Tx) -> None:

@@ -108,14 +108,30 @@ async def test_a_site_that_is_closed_is_named_with_the_reason(
 @pytest.mark.parametrize(
     ("change", "verdict"),
     [
-        ("status = 'Running', site = 'LCG.Alpha.org'", "It does not wait: it is Running at LCG.Alpha.org (Unknown)"),
-        ("status = 'Done'", "It does not wait: it has ended as Done (Unknown)"),
+        ("status = 'Running', site = 'LCG.Alpha.org'", "It is running at LCG.Alpha.org"),
+        ("status = 'Matched', site = 'S1'", "A pilot at S1 has taken it and is about to start it"),
         (
-            "status = 'Checking', minor_status = 'On Hold: Unknown site X'",
-            "It does not wait for a pilot yet. On Hold: Unknown site X",
+            "status = 'Stalled', site = 'S1', heart_beat_time = now() - interval '90 minutes'",
+            "Its pilot at S1 has not reported for 1.5 h",
         ),
-        ("status = 'Received'", "It does not wait for a pilot yet: it is Received (Unknown)"),
-        ("class_ids = '{}'", "It waits in no class: `weyl task-queues rebuild` puts it back"),
+        (
+            "status = 'Completing', site = 'S1'",
+            "Its program at S1 has ended, and its outputs are on their way",
+        ),
+        (
+            "status = 'Completed', output_state = 'wanted'",
+            "Its program ended well; its output data are being verified and registered",
+        ),
+        ("status = 'Done'", "It ended well"),
+        ("status = 'Killed'", "It was killed"),
+        ("status = 'Checking'", "It is being checked; it then waits for a pilot"),
+        (
+            "status = 'Received', last_update_time = now() - interval '1 hour'",
+            "It has waited for 1 h to be checked, which takes seconds when workers run",
+        ),
+        ("status = 'Staging'", "Its input files are being brought from tape to disk"),
+        ("status = 'Scouting'", "It does not wait for a pilot: it is Scouting"),
+        ("class_ids = '{}'", "It waits in no task queue: `weyl task-queues rebuild` puts it back"),
     ],
 )
 async def test_of_a_job_that_does_not_wait_it_is_said_what_it_does(
@@ -124,7 +140,87 @@ async def test_of_a_job_that_does_not_wait_it_is_said_what_it_does(
     [job_id] = await submit(1)
     async with db.transaction() as tx:
         await tx.execute(text(f"UPDATE jobs SET {change}"))
-    assert (await _ask(application, job_id))["verdict"] == verdict
+    told = await _ask(application, job_id)
+    assert told["verdict"] == verdict
+    assert told["waiting_s"] >= 0
+    assert {"status", "steps", "suggestions"} <= told.keys()
+
+
+async def test_a_killed_job_says_who_killed_it(application: Application, submit: Submit) -> None:
+    [job_id] = await submit(1)
+    killed = await application.client.post("/api/jobs/kill", json={"job_ids": [job_id]}, headers=application.login())
+    assert killed.status_code == 200, killed.text
+    told = await _ask(application, job_id)
+    assert told["verdict"] == "alice killed it"
+    assert [step["condition"] for step in told["steps"]] == ["Last report", "Killed"]
+
+
+async def test_everything_that_comes_before_a_job_is_counted(
+    application: Application, db: Database, submit: Submit
+) -> None:
+    await _see(db)
+    large = {"cpu": {"num_cores": {"min": 2, "max": 2}}}
+    await submit(4, a_class(large))  # older, of the same owner
+    await submit(2)  # older, of the same kind
+    [job_id] = await submit(1)
+    await submit(3, a_class({"cpu": {"num_cores": {"min": 3, "max": 3}}}))  # younger
+    await submit(5, a_class(large, user_priority=9))
+    await submit(6, a_class(large, owner="bob"))
+    await submit(7, a_class(large, group="prod"))
+    await submit(8, a_class({"cpu": {"ram_mb": {"request": {"overhead": 65_536}}}}))  # nobody could run them
+    await submit(9, a_class(vo="vob"))
+    matcher = application.services[MATCHER]
+    await application.seen()
+    await matcher.freshness.queue.seen()
+    matcher.usage.ledger.charge("voa", "user", "alice", 1e6)
+    told = await _ask(application, job_id)
+    assert [(each["jobs"], each["what"]) for each in told["before"]] == [
+        (2, "of the same kind"),
+        (4, "of its owner, older"),
+        (5, "of its owner with a higher priority"),
+        (6, "of another owner in its group who used less"),
+        (7, "of another group that used less of their share"),
+    ]
+    assert told["ahead"] == 24
+    assert "behind 2 jobs of the same kind, 4 jobs of its owner, older, 5 jobs of its owner with" in told["verdict"]
+
+
+async def _send(
+    db: Database, *, site: str = "LCG.Alpha.org", ce: str = "ce.alpha.org", status: str = "Submitted"
+) -> None:
+    """Note that a pilot exists."""
+    async with db.transaction() as tx:
+        await tx.execute(
+            text(
+                "INSERT INTO pilots (pilot_stamp, vo, grid_site, destination_site, queue, status, submission_time,"
+                " last_update_time) VALUES (md5(random()::text), 'voa', :site, :ce, 'default', :status, now(), now())"
+            ),
+            {"site": site, "ce": ce, "status": status},
+        )
+
+
+async def test_pilots_that_exist_are_told_whether_they_asked_or_not(
+    application: Application, db: Database, submit: Submit
+) -> None:
+    [job_id] = await submit(1)
+    [large] = await submit(1, a_class({"cpu": {"ram_mb": {"request": {"overhead": 65_536}}}}))
+    await _send(db)
+    await _send(db, status="Running")
+    await _send(db, site="LCG.Elsewhere.org", ce="unknown")
+    told = await _ask(application, job_id)
+    assert told["pilots"] == [{"site": "LCG.Alpha.org", "running": 1, "waiting": 1}]
+    assert told["verdict"] == (
+        "No pilot of voa has asked for work in the last 24 h; "
+        "2 pilots at LCG.Alpha.org should fit it, and have not asked yet"
+    )
+    assert (await _ask(application, large))["pilots"] == []
+    await _see(db)
+    told = await _ask(application, job_id)
+    assert told["facts"][-1] == {
+        "condition": "Pilots now",
+        "text": "1 running and 1 waiting to start, at LCG.Alpha.org",
+        "link": None,
+    }
 
 
 async def test_a_submission_is_told_what_nothing_could_run_and_a_check_tells_it_without_submitting(
@@ -169,14 +265,17 @@ async def test_a_limit_that_is_reached_is_named_with_its_figures(
     assert told["share"] == {"group": "user", "rank": 1, "of": 1}
 
 
-async def test_explaining_takes_five_statements_and_one_more_for_offers_that_are_new(
+async def test_explaining_takes_six_statements_and_one_more_for_offers_that_are_new(
     application: Application, db: Database, submit: Submit
 ) -> None:
+    for priority in range(5):
+        await submit(20, a_class(user_priority=priority))
     [job_id] = await submit(1)
+    await application.seen()
     for cores in (4, 8, 16):
         await _see(db, cpu={**OFFER["cpu"], "num_cores": cores})
     explainer, permit = application.services[EXPLAINER], Readable(frozenset([job_id]), frozenset())
-    for at_most in (6, 5):
+    for at_most in (7, 6):
         with db.count_statements() as statements:
             async with db.read() as tx:
                 told = await explainer.explain(tx, permit, job_id, now=utcnow())

@@ -221,8 +221,8 @@ SITUATIONS: dict[str, tuple[Setting, dict[str, Any], dict[str, Any], str]] = {
         _a_group_that_had_less,
         {},
         {},
-        f"1 pilot of the last 24 h, at {ALPHA}, could run it: it waits for its turn, and its group user has used "
-        "more of its share than another group with waiting jobs",
+        f"1 pilot of the last 24 h, at {ALPHA}, could run it: it waits for its turn, behind 1 job of another "
+        "group that used less of their share",
     ),
     "unhealthy host": (
         _an_unhealthy_host,
@@ -258,12 +258,13 @@ BANNED = {"ALPHA-DISK": "disks are being replaced"}
 HELD = {
     "held for input data": (
         "/voa/alpha",
-        "It does not wait for a pilot yet. /voa/alpha cannot be read now: ALPHA-DISK: disks are being replaced; "
-        "it goes on as soon as the storage element ALPHA-DISK can be used, at ",
+        "It is held before it may wait for a pilot: /voa/alpha cannot be read now: "
+        "ALPHA-DISK: disks are being replaced. "
+        "It is looked at again as soon as the storage element ALPHA-DISK can be used, at the latest at ",
     ),
     "held for a tape": (
         "/voa/tape",
-        "It does not wait for a pilot yet. /voa/tape is on tape at ALPHA-TAPE, and your VO has no stager",
+        "It is held before it may wait for a pilot: /voa/tape is on tape at ALPHA-TAPE, and your VO has no stager",
     ),
 }
 

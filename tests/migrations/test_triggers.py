@@ -20,7 +20,7 @@ EDITIONS = {
     "accounting": ["dfc1cbcf001b1aaf1718dc761400f420a65521fc119fb688b2866485d3fa695e"],
     "failures": ["4e84607de518828b600e97d7c3737118f91a4b52c6852473f60577df2eef07a0"],
     "file_catalog": ["6b017aa6b995a11b81b1795a4187dab91a4c1489dcf0cd94021076e714f56aca"],
-    "jobs": ["e760332088827ca4ed98067a27e013dc1cf3eb4de8094e2d9288f10738bf9286"],
+    "jobs": ["4eec5ddde464a3ece00f574521e7aecdf2abc1fbd64f14992a89afe930ca7c2a"],
     "tasks": ["06b0c4ac076a939250a76a05a4ebddc2d9bdfb7166d51a209c1567933551f075"],
 }
 # The engine makes its own.

@@ -86,8 +86,8 @@ async def test_a_job_whose_sites_are_all_closed_is_held_and_goes_on_when_one_ope
     told = (await application.client.get(f"/api/jobs/{held}/explain", headers=application.login())).json()
     assert (told["hold"]["reason"], told["hold"]["waits_for"]) == ("closed_site", [f"site:{ALPHA}"])
     assert told["verdict"].startswith(
-        f"It does not wait for a pilot yet. No site takes work now that it may run at: {ALPHA}: flood;"
-        f" it goes on as soon as the site {ALPHA} can be used, at "
+        f"It is held before it may wait for a pilot: No site takes work now that it may run at: {ALPHA}: flood."
+        f" It is looked at again as soon as the site {ALPHA} can be used, at the latest at "
     )
     for stranger in ({"user": "bob"}, {"vo": "vob"}):
         answer = await application.client.get(f"/api/jobs/{held}/explain", headers=application.login(**stranger))
@@ -193,7 +193,7 @@ async def test_a_job_that_failed_for_a_file_waits_and_has_its_replicas_looked_up
     hold = (await _holds(db))[job_id]
     assert (hold["reason"], hold["hold_until"]) == ("retry", now + timedelta(seconds=600))
     told = (await application.client.get(f"/api/jobs/{job_id}/explain", headers=application.login())).json()
-    assert "the files are looked for again; it goes on at " in told["verdict"]
+    assert "the files are looked for again. It is looked at again at " in told["verdict"]
     catalog = Recording()
     rules = PreparationRules(catalogs={"static": catalog})
     await _check(db, [job_id], grid(), rules=rules)

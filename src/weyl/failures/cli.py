@@ -13,7 +13,7 @@ from weyl.client.times import parse_span
 from weyl.failures import calls
 from weyl.failures.models import FailureCluster, NoteOrder
 
-COLUMNS = ("Signature", "Failures", "Before", "New", "Sites", "Users", "LastSeen", "Text", "Note")
+COLUMNS = ("Signature", "Failures", "Before", "New", "Sites", "Users", "LastSeen", "Text", "Cure", "Note")
 
 app = typer.Typer(
     help="""Shows which failures are alike, and what is known of them.
@@ -75,6 +75,8 @@ def _row(cluster: FailureCluster) -> Mapping[str, Any]:
         "Users": _places(cluster.users, cluster.users_total),
         "LastSeen": cluster.last_seen,
         "Text": cluster.text,
+        "Cause": cluster.cause,
+        "Cure": cluster.cure,
         "Note": cluster.note.note if cluster.note else None,
         "FirstSeen": cluster.first_seen,
         "Example": cluster.example,

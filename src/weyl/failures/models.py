@@ -38,6 +38,8 @@ class FailureCluster(BaseModel):
     users_total: int
     trend: list[int] = Field(description="Failures in each bucket of time")
     split: dict[str, list[int]] = Field(description="The same for each of these sites or users")
+    cause: str | None = Field(description="What such a failure means; null if nobody knows")
+    cure: str | None = Field(description="What may be done about it")
     note: FailureNote | None
 
 
@@ -69,19 +71,36 @@ class HostHistory(BaseModel):
     reason: str | None
 
 
+class EarlierRun(BaseModel):
+    """A run of the job before this one."""
+
+    number: int
+    site: str
+    host: str | None
+    error_class: str | None
+    minor_status: str
+    application_status: str
+    ended_at: datetime
+
+
 class FailureExplained(BaseModel):
     """What is known of the failure of one job."""
 
     signature: str
     text: str
+    minor_status: str
     application_status: str | None = Field(description="What the job reported last, as it was; null if nothing")
     elsewhere: Elsewhere | None = Field(description="Null for those who see one job only, as a pilot")
     error_class: str | None
     exit_code: int | None
     exit_meaning: str | None
+    cause: str | None = Field(description="What such a failure means; null if nobody knows")
+    cure: str | None = Field(description="What may be done about it")
+    cure_action: str | None = Field(description="The action of the page of jobs that does it, if one does")
     host: HostHistory | None
     retry: str
     reruns: int = Field(description="How often it has been run again already")
+    earlier: list[EarlierRun] = Field(description="The last of its earlier runs, the latest first")
     note: FailureNote | None
 
 

@@ -43,6 +43,7 @@ class FailedJob(NamedTuple):
     job_type: str
     minor_status: str
     application_status: str
+    is_workflow: bool
     overrides: Document | None
     reschedule_counter: int
     host: str | None
@@ -53,6 +54,7 @@ class FailedJob(NamedTuple):
     at: datetime | None
     reason: str | None
     reruns: int
+    earlier: list[Document] | None
 
 
 # Sums of the most frequent signatures: all of it, by bucket, by site, by owner, and by place and bucket.
@@ -153,9 +155,14 @@ async def select_said(tx: Tx, keys: Sequence[tuple[str, str]]) -> dict[tuple[str
 _FAILED = Sql(
     """
     SELECT j.vo, coalesce(j.signature, f.signature) AS signature, f.said AS text, j.site, j.job_type, j.minor_status,
-      j.application_status, j.overrides, j.reschedule_counter, j.allocated ->> 'host' AS host,
+      j.application_status, j.workflow_id IS NOT NULL AS is_workflow, j.overrides, j.reschedule_counter,
+      j.allocated ->> 'host' AS host,
       CAST(j.allocated ->> 'ram_mb' AS integer) AS ram_mb, c.value AS exit_code, e.value AS error_class,
-      h.score, h.at, h.reason, (SELECT count(*) FROM job_attempts a WHERE a.job_id = j.job_id) AS reruns
+      h.score, h.at, h.reason, (SELECT count(*) FROM job_attempts a WHERE a.job_id = j.job_id) AS reruns,
+      (SELECT jsonb_agg(r) FROM (
+        SELECT attempt AS number, site, host, error_class, minor_status, application_status, ended_at
+        FROM job_attempts a WHERE a.job_id = j.job_id ORDER BY attempt DESC LIMIT 5
+      ) r) AS earlier
     FROM jobs j CROSS JOIN LATERAL job_failure(j.minor_status, j.application_status, j.owner) f
     LEFT JOIN job_parameters c ON c.job_id = j.job_id AND c.name = 'PayloadExitCode'
     LEFT JOIN job_parameters e ON e.job_id = j.job_id AND e.name = 'ErrorClass'

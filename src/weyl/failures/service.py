@@ -9,9 +9,18 @@ from weyl.config.models import Config
 from weyl.descriptions.overrides import Overrides
 from weyl.failures import queries
 from weyl.failures.clusters import TOP, Asked, clusters_of, window_of
+from weyl.failures.cures import cure_of
 from weyl.failures.errors import FailureNotFound
 from weyl.failures.exits import meaning_of
-from weyl.failures.models import Elsewhere, FailureCluster, FailureExplained, Failures, HostHistory, NoteOrder
+from weyl.failures.models import (
+    EarlierRun,
+    Elsewhere,
+    FailureCluster,
+    FailureExplained,
+    Failures,
+    HostHistory,
+    NoteOrder,
+)
 from weyl.failures.policy import Annotator
 from weyl.jobs.permits import JobScope, Readable
 from weyl.jobs.retries import ErrorClass, FailedRun, error_class_of, why_not
@@ -39,8 +48,14 @@ async def clusters(tx: Tx, scope: JobScope, asked: Asked, *, now: datetime) -> F
         since=window.start,
         until=window.end,
         bucket_s=int(window.bucket.total_seconds()),
-        clusters=[FailureCluster.model_validate(each) for each in clusters_of(tallies, shown, window, by=asked.by)],
+        clusters=[_with_cure(each) for each in clusters_of(tallies, shown, window, by=asked.by)],
     )
+
+
+def _with_cure(cluster: Mapping[str, Any]) -> FailureCluster:
+    known = cure_of(cluster["text"])
+    cured = {"cause": None, "cure": None} if known is None else {"cause": known.cause, "cure": known.cure}
+    return FailureCluster.model_validate({**cluster, **cured})
 
 
 async def explain(
@@ -61,17 +76,23 @@ async def explain(
         places = await queries.select_places(tx, row.vo, name, since=since, owner=scope.owner)
         elsewhere, note = _elsewhere(places, said), said["note"]
     error_class, exit_code = _read_class(row), _whole(row.exit_code)
+    known = cure_of(row.text, exit_code=exit_code, is_workflow=row.is_workflow)
     return FailureExplained(
         signature=name,
         text=row.text,
+        minor_status=row.minor_status,
         application_status=None if row.application_status in ("", "Unknown") else row.application_status,
         elsewhere=elsewhere,
         error_class=error_class,
         exit_code=exit_code,
-        exit_meaning=None if exit_code is None else meaning_of(exit_code),
+        exit_meaning=None if exit_code is None else meaning_of(exit_code, is_workflow=row.is_workflow).cause,
+        cause=known.cause if known else None,
+        cure=known.cure if known else None,
+        cure_action=known.action if known else None,
         host=_host(row, now),
         retry=_why_not(row, error_class, exit_code, config),
         reruns=row.reruns,
+        earlier=[EarlierRun.model_validate(each) for each in row.earlier or ()],
         note=note,
     )
 
@@ -111,7 +132,7 @@ def _host(row: queries.FailedJob, now: datetime) -> HostHistory | None:
 def _why_not(row: queries.FailedJob, error_class: ErrorClass | None, exit_code: int | None, config: Config) -> str:
     operations = config.operations.get(row.vo)
     if error_class is None or operations is None:
-        return "Nobody who saw it named the class of its error, so it was not run again"
+        return "The class of its error is not known, so it was not retried"
     run = FailedRun(
         error_class,
         job_type=row.job_type,

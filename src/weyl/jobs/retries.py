@@ -100,17 +100,21 @@ def why_not(run: FailedRun, retry: Retry, *, reschedulings_max: int) -> str:
     rule = rule_of(retry, run.error_class, run.job_type)
     tried = run.overrides.retries.get(name, 0)
     if rule is None:
-        return f"Another run would not mend an error of class {kind}"
+        return f"Errors of class {kind} are not retried: another run would end the same way"
     if not rule.max:
         what = "Program errors" if run.error_class is ErrorClass.PAYLOAD else f"Errors of class {kind}"
         return f"{what} are not retried automatically"
     if isinstance(rule, PayloadRetry) and run.exit_code not in rule.exit_codes:
-        return f"The program itself ended with exit code {run.exit_code}, which your VO does not have run again"
+        return f"Your VO does not retry programs that end with exit code {run.exit_code}"
     if tried >= rule.max:
-        return f"It has been run again {tried} times after errors of class {kind}, which is the limit"
+        return f"It was retried {_times(tried)} after errors of class {kind}, which is the limit"
     if name != "host" and run.counter + 1 > reschedulings_max:
-        return f"It has been rescheduled {run.counter} times, which is the limit"
-    return f"It was not run again after an error of class {kind}, although the rules of today allow it: reschedule it"
+        return f"It was rescheduled {_times(run.counter)}, which is the limit"
+    return f"It was not retried after an error of class {kind}, although today's rules allow it: reschedule it"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _rule_name(error_class: ErrorClass) -> str:

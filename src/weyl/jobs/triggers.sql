@@ -185,9 +185,17 @@ CREATE OR REPLACE FUNCTION job_failure_text(told text, owner text) RETURNS text 
 DECLARE
   upper_case CONSTANT text := 'ABCDEFGHIJKLMNOPQRSTUVWXYZ' || E'\t\n\v\f\r';
   lower_case CONSTANT text := 'abcdefghijklmnopqrstuvwxyz     ';
+  -- `exited with status 137`, `exit code: 3`, `returned code 1`, `signal 9`
+  exit_code CONSTANT text := '((?:exit(?:ed)?(?: with)?(?: (?:status|code))*|(?:ended|returned)(?: with)?'
+    || ' (?:status|code)|signal)[:=]? *)(-?[0-9]{1,3})(?![.]?[0-9a-z_])';
   said text := translate(told, upper_case, lower_case);
   name text := translate(owner, upper_case, lower_case);
+  code text := (regexp_match(said, exit_code))[2];
 BEGIN
+  -- An exit code is no particular: 1, 127 and 137 have different causes. The first one stands at the end as it was.
+  IF code IS NOT NULL THEN
+    said := regexp_replace(said, exit_code, '\1<exit>');
+  END IF;
   IF name ~ '^[a-z0-9_.-]{3,}$' THEN
     said := regexp_replace(
       said, '(^|[^a-z0-9_])' || replace(name, '.', '[.]') || '(?![a-z0-9_])', '\1<user>', 'g');
@@ -209,6 +217,9 @@ BEGIN
   said := regexp_replace(said, '(^|[^a-z0-9_])(?=[a-f]*[0-9])[0-9a-f]{6,}(?![a-z0-9_])', '\1<hex>', 'g');
   said := regexp_replace(said, '[0-9]+([.][0-9]+)*', '<n>', 'g');
   said := regexp_replace(said, ' +', ' ', 'g');
+  IF code IS NOT NULL THEN
+    said := replace(said, '<exit>', code);
+  END IF;
   RETURN left(btrim(said, ' '), 200);
 END $$;
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from weyl.jobs.queries.holds import HoldRow
 from weyl.matcher.evaluation import CONDITIONS, Needs, failures
-from weyl.matcher.models import Failing, HoldShown, Near, Step
-from weyl.matcher.offers import PilotOffer
-from weyl.matcher.wording import OFFERED, SHOWN_MAX, WANTED, false_atoms, joined
+from weyl.matcher.models import Failing, Finding, Near, Offer, PilotsThere, ShareShown, Step
+from weyl.matcher.offers import PilotOffer, Place
+from weyl.matcher.queries.looks import Position
+from weyl.matcher.wording import OFFERED, SHOWN_MAX, WANTED, at_sites, false_atoms, joined
 from weyl.task_queues import tags
 
 NEAREST_MAX = 10
@@ -45,6 +45,74 @@ class Findings:
         """Return how far the class came, to tell which of several alternatives comes nearest."""
         stage = len(CONDITIONS) if self.blocked_by is None else CONDITIONS.index(self.blocked_by)
         return stage, sum(candidate.pilots for candidate in self.left or self.removed_last)
+
+
+@dataclass(frozen=True, slots=True)
+class PilotsAt:
+    """The pilots at a place: how many spoke in the last day, and of those that exist how many wait and run.
+
+    `expected` is what a pilot of the place should offer by its configuration; None: nothing is known.
+    """
+
+    seen: int
+    waiting: int
+    running: int
+    expected: Offer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pilots:
+    """The pilots of a VO: kinds that asked for work in the last day, who exists where, and kinds that never asked."""
+
+    candidates: list[Candidate]
+    places: Mapping[Place, PilotsAt]
+    silent: list[Candidate]
+
+    def there(self, findings: Findings) -> list[PilotsThere]:
+        """Return the pilots that exist and could run what was examined, by site, where there are most first."""
+        silent = [one for one in self.silent if not failures(findings.needs, one.offer)]
+        places = {one.offer.place for one in [*findings.left, *silent]}
+        waiting: Counter[str] = Counter()
+        running: Counter[str] = Counter()
+        for place in places & self.places.keys():
+            waiting[place.site] += self.places[place].waiting
+            running[place.site] += self.places[place].running
+        found = [PilotsThere(site=site, running=running[site], waiting=waiting[site]) for site in waiting]
+        found = [each for each in found if each.running or each.waiting]
+        return sorted(found, key=lambda each: (-each.running - each.waiting, each.site))
+
+
+def coming(pilots: Sequence[PilotsThere]) -> str:
+    """Say which pilots exist that should fit a job and have not asked for work yet."""
+    count = sum(each.running + each.waiting for each in pilots)
+    where = at_sites([each.site for each in pilots])
+    should = "should fit it, and has not asked yet" if count == 1 else "should fit it, and have not asked yet"
+    return f"{_pilots(count)} at {where} {should}"
+
+
+def facts_of_waiting(
+    share: ShareShown, place: Position, pilots: Sequence[PilotsThere], *, is_blocked: bool
+) -> list[Finding]:
+    """Return what is known of a waiting job beside the conditions: its place in line, and the pilots that exist."""
+    found = []
+    if place.jobs:
+        kind = f"number {place.ahead + 1:,} of {place.jobs:,} of its kind"
+        found.append(Finding(condition="Place", text=kind))
+    if share.of > 1:
+        line = f"group {share.group} is number {share.rank} of {share.of} in line, by what each used of its share"
+        found.append(Finding(condition="Share", text=line))
+    if pilots or not is_blocked:
+        found.append(Finding(condition="Pilots now", text=_now(pilots)))
+    return found
+
+
+def _now(pilots: Sequence[PilotsThere]) -> str:
+    if not pilots:
+        return "none runs, or waits to start, where it could run"
+    running, waiting = sum(each.running for each in pilots), sum(each.waiting for each in pilots)
+    counts = [f"{running:,} running"] if running else []
+    counts += [f"{waiting:,} waiting to start"] if waiting else []
+    return f"{joined(counts)}, at {at_sites([each.site for each in pilots])}"
 
 
 def examine(needs: Needs, candidates: Sequence[Candidate]) -> Findings:
@@ -255,38 +323,3 @@ _SENTENCES: Mapping[str, Callable[[Needs, Sequence[Candidate]], str]] = {
     "scratch": _too_little("scratch space:", " MiB", "scratch"),
     "tags": _tags_sentence,
 }
-
-
-_PLACES = {"site": "the site", "se": "the storage element", "catalog": "the file catalogue"}
-NAMED_MAX = 5
-
-
-def shown_hold(row: HoldRow) -> HoldShown:
-    """Return what holds a job, as it is shown; one that was let go on is looked at in a moment."""
-    return HoldShown(
-        reason=row.reason,
-        text=row.text,
-        waits_for=row.names,
-        since=row.since,
-        until=row.woken_at or row.hold_until,
-        tries=row.tries,
-    )
-
-
-def verdict_of_hold(hold: HoldShown) -> str:
-    """Say in a sentence what a held job waits for, and until when."""
-    ends = []
-    if hold.waits_for:
-        places = [_place_named(name) for name in hold.waits_for[:NAMED_MAX]]
-        if len(hold.waits_for) > NAMED_MAX:
-            places.append(f"{len(hold.waits_for) - NAMED_MAX} others")
-        ends.append(f"as soon as {' or '.join(places)} can be used")
-    if hold.until is not None:
-        ends.append(f"at {hold.until:%Y-%m-%d %H:%M:%S} UTC{' at the latest' if ends else ''}")
-    told = f"It does not wait for a pilot yet. {hold.text}"
-    return f"{told}; it goes on {', '.join(ends)}" if ends else f"{told}; it goes on when that is done"
-
-
-def _place_named(name: str) -> str:
-    kind, _, place = name.partition(":")
-    return f"{_PLACES.get(kind, kind)} {place}"

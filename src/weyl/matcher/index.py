@@ -164,7 +164,7 @@ class Index:
         if accept.groups is not None:
             yield "accept", masks.group.of_any(accept.groups)
         if accept.owners is not None:
-            yield "accept", self._of_owners(accept.owners)
+            yield "accept", self.of_owners(accept.owners)
         if accept.banned_job_types:
             yield "accept", ~masks.job_type.of_any(accept.banned_job_types)
         yield "os", masks.system.of(offer.system)
@@ -191,11 +191,16 @@ class Index:
         for masks, value in ((self._masks.job_type, job_type), (self._masks.group, group)):
             if value:
                 mask &= masks.of(value)
-        return mask & self._of_owners([owner]) if owner else mask
+        return mask & self.of_owners([owner]) if owner else mask
 
     def of_job_types(self, job_types: Iterable[str]) -> int:
         """Return the mask of the classes of some job types."""
         return self._masks.job_type.of_any(job_types)
+
+    def of_owners(self, names: Iterable[str]) -> int:
+        """Return the mask of the classes of some owners."""
+        owned = (entry for name in names for entry in self._owned.get(name, ()))
+        return mask_of((entry.bit for entry in owned), len(self._by_bit))
 
     def lines(self, vo: str, group: str) -> Mapping[str, Line]:
         """Return the classes of each owner of a group, in the order in which they are served."""
@@ -300,10 +305,6 @@ class Index:
         """Return the classes of those that failed on the host that did so of late: few, and each has its own time."""
         bits = (bit for bit in bits_of(failed_there) if self.entry(bit).needs.keeps_off(offer))
         return mask_of(bits, failed_there.bit_length())
-
-    def _of_owners(self, names: Iterable[str]) -> int:
-        owned = (entry for name in names for entry in self._owned.get(name, ()))
-        return mask_of((entry.bit for entry in owned), len(self._by_bit))
 
     def _line(self, entry: Entry) -> Line:
         lines = self._lines.setdefault((entry.needs.vo, entry.needs.group), {})

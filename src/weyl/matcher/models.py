@@ -229,16 +229,31 @@ class HoldShown(BaseModel):
     text: str
     waits_for: list[str]
     since: datetime
-    until: datetime | None
+    until: datetime | None = Field(description="When it is looked at again; it goes on if nothing holds it then")
     tries: int
 
 
+class Before(BaseModel):
+    """Waiting jobs that come before another one: so many, and which."""
+
+    jobs: int
+    what: str
+
+
+class PilotsThere(BaseModel):
+    """Pilots that exist at a site and could run a job."""
+
+    site: str
+    running: int
+    waiting: int = Field(description="Sent to the site, and not started yet")
+
+
 class Finding(BaseModel):
-    """What was found of one thing that may have made a job fail."""
+    """What was found of one thing about a job; `link` is the address of the page that says more."""
 
     condition: str
-    wanted: Any
-    offered: Any = None
+    text: str
+    link: str | None = None
 
 
 class Suggestion(BaseModel):
@@ -249,14 +264,23 @@ class Suggestion(BaseModel):
 
 
 class Explanation(BaseModel):
-    """Why a job waits: condition by condition, the nearest misses, limits, its place in the queue, and a sentence."""
+    """Why a job is where it is: a sentence, what was looked at, and what may be done.
+
+    Of a waiting job the steps are conditions against the pilots of the last day, beside the nearest misses, limits and
+    everything before it; of any other job they are findings.
+    """
 
     job_id: int
     status: str
+    verdict: str
+    waiting_s: int | None = Field(default=None, description="For how long it has been in this status")
     class_id: int | None = None
-    waiting_s: int | None = None
     position: int | None = None
     jobs_in_class: int | None = None
+    ahead: int | None = Field(default=None, description="How many jobs come before it, all of `before`")
+    before: list[Before] = []
+    pilots: list[PilotsThere] = []
+    facts: list[Finding] = Field(default=[], description="Of a waiting job, beside the steps")
     steps: list[Step] | list[Finding] = []
     suggestions: list[Suggestion] = []
     nearest: list[Near] = []
@@ -264,59 +288,6 @@ class Explanation(BaseModel):
     share: ShareShown | None = None
     hold: HoldShown | None = None
     failure: FailureExplained | None = None
-    verdict: str
-
-
-class LimitLoad(BaseModel):
-    """A limit with what runs behind it; a dimension that it does not look at is empty."""
-
-    limit: str
-    site: str = ""
-    ce: str = ""
-    job_type: str = ""
-    owner_group: str = ""
-    owner: str = ""
-    jobs: int
-    jobs_max: int | None
-    cores: int
-    cores_max: int | None
-    delay_s: float | None
-    open: bool
-    """Whether one more job of one core may start."""
-
-
-class GroupShare(BaseModel):
-    """A group in the order of service: what it has used, decayed until now, by the share that it is given."""
-
-    group: str
-    rank: int
-    """The least served first."""
-    share: float
-    usage: float
-    """DB12 core-seconds."""
-    usage_by_share: float
-    waiting: int
-    owners: dict[str, float]
-    """What its owners have used, the most first, twenty at most."""
-
-
-class SiteLoad(BaseModel):
-    """A site with its status, the jobs there, and the limits that hold for it."""
-
-    site: str
-    status: str
-    reason: str | None
-    decided_by: str
-    expires_at: datetime | None
-    draining: bool
-    drain_until: datetime | None
-    ces: int
-    matched: int
-    running: int
-    stalled: int
-    jobs_max: int | None
-    """The strictest limit on all jobs of the site."""
-    limits: list[LimitLoad]
 
 
 class OfferQuestion(ClosedModel):

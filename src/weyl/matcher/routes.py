@@ -12,16 +12,14 @@ from weyl.jobs.routes.search import scope_of
 from weyl.kit.http import CurrentActor, CurrentPilot, CurrentUser, Now, ReadTx, current_pilot
 from weyl.kit.route_index import answered_by
 from weyl.matcher.errors import JobNotBound, OfferWithoutPlace
+from weyl.matcher.loads import GroupShare, LimitLoad, SiteLoad
 from weyl.matcher.models import (
     Explanation,
-    GroupShare,
     JobToken,
-    LimitLoad,
     MatchAnswer,
     MatchRequest,
     OfferExplanation,
     OfferQuestion,
-    SiteLoad,
 )
 from weyl.matcher.offers import Place
 from weyl.matcher.policy import may_explain_offers, may_match, may_match_here, may_watch_sites
@@ -72,7 +70,7 @@ async def match(request: Request, body: MatchRequest, pilot: CurrentPilot, match
 async def explain_job(
     job_id: int, actor: CurrentActor, tx: ReadTx, *, explainer: CurrentExplainer, config: CurrentConfig, now: Now
 ) -> Response:
-    """Explain why a job waits, condition by condition against the pilots of the last day, or why it has failed."""
+    """Explain why a job is where it is: what keeps it waiting or held, why it failed, or what it does instead."""
     permit = await may_read(tx, actor, [job_id])
     explanation = await explainer.explain(tx, permit, job_id, now=now)
     if explanation.status == "Failed":

@@ -16,6 +16,19 @@ def joined(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
+def moment(at: datetime) -> str:
+    """Return a time as sentences have it, to the second, in UTC."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def span(seconds: float) -> str:
+    """Return a length of time in its largest unit: `1.5 h`, `12 min`."""
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.0f} s"
+
+
 def at_sites(names: Collection[str]) -> str:
     """Name a few sites, or say how many they are."""
     return joined(sorted(names)) if len(names) <= SHOWN_MAX else f"{len(names)} sites"

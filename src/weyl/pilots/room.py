@@ -52,7 +52,7 @@ def _serving(services: Services) -> None:
     )
     services.hold(VERIFIER, guard)
     services.hold(ADVICE, guard.advice)
-    services.hold(PILOTS_SEEN, figures.count_pilots)
+    services.hold(PILOTS_SEEN, figures.pilots_seen(services[CONFIG]))
     services[FOLLOWERS].append(guard.follower)
 
 

@@ -1748,7 +1748,7 @@ export interface paths {
         };
         /**
          * Explain Job
-         * @description Explain why a job waits, condition by condition against the pilots of the last day, or why it has failed.
+         * @description Explain why a job is where it is: what keeps it waiting or held, why it failed, or what it does instead.
          */
         get: operations["matcher_explain_job"];
         put?: never;
@@ -3768,6 +3768,16 @@ export interface components {
              */
             reason: string;
         };
+        /**
+         * Before
+         * @description Waiting jobs that come before another one: so many, and which.
+         */
+        Before: {
+            /** Jobs */
+            jobs: number;
+            /** What */
+            what: string;
+        };
         /** Body_auth_answer_device_flow */
         Body_auth_answer_device_flow: {
             /**
@@ -4629,6 +4639,29 @@ export interface components {
             stamps: string[];
         };
         /**
+         * EarlierRun
+         * @description A run of the job before this one.
+         */
+        EarlierRun: {
+            /** Application Status */
+            application_status: string;
+            /**
+             * Ended At
+             * Format: date-time
+             */
+            ended_at: string;
+            /** Error Class */
+            error_class: string | null;
+            /** Host */
+            host: string | null;
+            /** Minor Status */
+            minor_status: string;
+            /** Number */
+            number: number;
+            /** Site */
+            site: string;
+        };
+        /**
          * ElementDescription
          * @description A storage element as a VO sees it; bytes, and null where nobody knows.
          */
@@ -4751,11 +4784,30 @@ export interface components {
         };
         /**
          * Explanation
-         * @description Why a job waits: condition by condition, the nearest misses, limits, its place in the queue, and a sentence.
+         * @description Why a job is where it is: a sentence, what was looked at, and what may be done.
+         *
+         *     Of a waiting job the steps are conditions against the pilots of the last day, beside the nearest misses, limits and
+         *     everything before it; of any other job they are findings.
          */
         Explanation: {
+            /**
+             * Ahead
+             * @description How many jobs come before it, all of `before`
+             */
+            ahead?: number | null;
+            /**
+             * Before
+             * @default []
+             */
+            before: components["schemas"]["Before"][];
             /** Class Id */
             class_id?: number | null;
+            /**
+             * Facts
+             * @description Of a waiting job, beside the steps
+             * @default []
+             */
+            facts: components["schemas"]["Finding"][];
             failure?: components["schemas"]["FailureExplained"] | null;
             hold?: components["schemas"]["HoldShown"] | null;
             /** Job Id */
@@ -4772,6 +4824,11 @@ export interface components {
              * @default []
              */
             nearest: components["schemas"]["Near"][];
+            /**
+             * Pilots
+             * @default []
+             */
+            pilots: components["schemas"]["PilotsThere"][];
             /** Position */
             position?: number | null;
             share?: components["schemas"]["ShareShown"] | null;
@@ -4789,7 +4846,10 @@ export interface components {
             suggestions: components["schemas"]["Suggestion"][];
             /** Verdict */
             verdict: string;
-            /** Waiting S */
+            /**
+             * Waiting S
+             * @description For how long it has been in this status
+             */
             waiting_s?: number | null;
         };
         /**
@@ -4846,8 +4906,18 @@ export interface components {
              * @description How many there were in a time as long, just before
              */
             before: number;
+            /**
+             * Cause
+             * @description What such a failure means; null if nobody knows
+             */
+            cause: string | null;
             /** Count */
             count: number;
+            /**
+             * Cure
+             * @description What may be done about it
+             */
+            cure: string | null;
             /**
              * Example
              * @description Empty for those who see their own jobs only
@@ -4918,6 +4988,26 @@ export interface components {
              * @description What the job reported last, as it was; null if nothing
              */
             application_status: string | null;
+            /**
+             * Cause
+             * @description What such a failure means; null if nobody knows
+             */
+            cause: string | null;
+            /**
+             * Cure
+             * @description What may be done about it
+             */
+            cure: string | null;
+            /**
+             * Cure Action
+             * @description The action of the page of jobs that does it, if one does
+             */
+            cure_action: string | null;
+            /**
+             * Earlier
+             * @description The last of its earlier runs, the latest first
+             */
+            earlier: components["schemas"]["EarlierRun"][];
             /** @description Null for those who see one job only, as a pilot */
             elsewhere: components["schemas"]["Elsewhere"] | null;
             /** Error Class */
@@ -4927,6 +5017,8 @@ export interface components {
             /** Exit Meaning */
             exit_meaning: string | null;
             host: components["schemas"]["HostHistory"] | null;
+            /** Minor Status */
+            minor_status: string;
             note: components["schemas"]["FailureNote"] | null;
             /**
              * Reruns
@@ -5339,15 +5431,15 @@ export interface components {
         };
         /**
          * Finding
-         * @description What was found of one thing that may have made a job fail.
+         * @description What was found of one thing about a job; `link` is the address of the page that says more.
          */
         Finding: {
             /** Condition */
             condition: string;
-            /** Offered */
-            offered?: unknown;
-            /** Wanted */
-            wanted: unknown;
+            /** Link */
+            link?: string | null;
+            /** Text */
+            text: string;
         };
         /**
          * FindingShown
@@ -5608,6 +5700,7 @@ export interface components {
             /**
              * Until
              * Format: date-time
+             * @description When it is looked at again; it goes on if nothing holds it then
              */
             until: string | null;
             /** Waits For */
@@ -7313,6 +7406,21 @@ export interface components {
             token_type: string;
             /** Vo */
             vo: string;
+        };
+        /**
+         * PilotsThere
+         * @description Pilots that exist at a site and could run a job.
+         */
+        PilotsThere: {
+            /** Running */
+            running: number;
+            /** Site */
+            site: string;
+            /**
+             * Waiting
+             * @description Sent to the site, and not started yet
+             */
+            waiting: number;
         };
         /**
          * Place

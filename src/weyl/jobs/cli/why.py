@@ -1,6 +1,6 @@
-"""`weyl jobs why`: the conditions that keep a job from running, in a table and a sentence."""
+"""`weyl jobs why`: what keeps a job from running or made it fail, in a sentence, with what was found and a cure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -12,13 +12,12 @@ from weyl.jobs.calls import lists
 from weyl.jobs.cli.selection import job_ids
 
 JOBS_MAX = 100
-_PLACES = ("sites", "users")
 
 JobArguments = Annotated[list[str], typer.Argument(metavar="ID", help="Ids of jobs, ranges such as 12..20.")]
 
 
 def why(context: typer.Context, jobs: JobArguments) -> Result:
-    """Explains why jobs wait (what each condition leaves of the pilots of the last day, who came nearest) or failed.
+    """Explains why jobs wait, are held or failed, and what may be done about it.
 
     Example: weyl jobs why 4711
     """
@@ -27,30 +26,25 @@ def why(context: typer.Context, jobs: JobArguments) -> Result:
     if len(chosen) > JOBS_MAX:
         raise UsageFault(f"{len(chosen):,} jobs are too many to explain.", hint=f"Name at most {JOBS_MAX}.")
     found = [session.client.send(lists.explain(job_id)) for job_id in chosen]
-    text = "\n\n".join("\n".join(_lines(explanation)) for explanation in found)
+    text = "\n\n".join("\n".join(lines(explanation)) for explanation in found)
     return Document(found if len(found) != 1 else found[0], text=text)
 
 
-def _lines(told: Mapping[str, Any]) -> Iterator[str]:
-    yield f"Job {told['job_id']} ({told['status']}): {told['verdict']}."
-    if told.get("position"):
-        place = f"number {told['position']:,} of {told['jobs_in_class']:,} of its kind"
-        yield f"It is {place} and has waited for {_span(told['waiting_s'])}."
-    if share := told.get("share"):
-        place = f"number {share['rank']} of {share['of']}"
-        yield f"Its group {share['group']} is {place} in line, by what each has used of its share."
+def lines(told: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines that tell people what an explanation says."""
+    since = f", for {_span(told['waiting_s'])}" if told["waiting_s"] is not None else ""
+    yield f"Job {told['job_id']} ({told['status']}{since}): {told['verdict']}."
+    if told["before"]:
+        yield f"Before it: {_counted(told['ahead'], 'job')}."
+    for each in told["before"]:
+        yield f"  {each['jobs']:>9,} {each['what']}"
+    yield from _findings(told["facts"])
     for limit in told["limits"]:
         yield f"Limit on {limit['limit']}: {used(limit)}{'' if limit['open'] else ', reached'}."
-    if told.get("failure"):
-        yield from _failure(told["failure"])
+    if told["steps"] and "text" in told["steps"][0]:
+        yield from _findings(told["steps"])
     elif told["steps"]:
-        yield ""
-        yield f"{'condition':14}{'wanted':>28}{'best offered':>28}{'pilots left':>13}{'sites left':>12}"
-    for step in () if told.get("failure") else told["steps"]:
-        wanted, offered = short(step["wanted"]), short(step["best_offered"])
-        yield f"{step['condition']:14}{wanted:>28}{offered:>28}{step['pilots_left']:>13,}{step['sites_left']:>12}"
-        if origin := step.get("origin"):
-            yield f"  asked for by {origin}"
+        yield from _conditions(told["steps"])
     if told["nearest"]:
         yield ""
         yield "Kept away by one condition only:"
@@ -58,37 +52,31 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
         [failing] = near["fails"]
         offered = short(failing["offered"])
         yield f"  {near['site']}, {_counted(near['pilots'], 'pilot')}: {failing['condition']} {offered}"
-    if told.get("failure"):
-        yield from _suggestions(told)
+    if told["suggestions"]:
+        yield ""
+        yield "What you can do:"
+    for suggestion in told["suggestions"]:
+        yield f"  {suggestion['text']}."
 
 
-def _failure(failure: Mapping[str, Any]) -> Iterator[str]:
-    yield f"Signature {failure['signature']}: {failure['text']}"
-    if elsewhere := failure["elsewhere"]:
-        sites, users = ("; ".join(f"{name} {count:,}" for name, count in elsewhere[key].items()) for key in _PLACES)
-        yield f"The same in the last day: {_counted(elsewhere['count'], 'time')} (sites: {sites}; users: {users})."
-    if host := failure["host"]:
-        yield f"Host {host['host']} at {host['site']} {_health(host)}."
-    yield f"{failure['retry']}."
+def _findings(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    width = max((len(each["condition"]) for each in found), default=0)
+    for each in found:
+        yield f"{each['condition'] + ':':{width + 1}} {each['text']}"
+
+
+def _conditions(steps: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    yield ""
+    yield f"{'condition':14}{'wanted':>28}{'best offered':>28}{'pilots left':>13}{'sites left':>12}"
+    for step in steps:
+        wanted, offered = short(step["wanted"]), short(step["best_offered"])
+        yield f"{step['condition']:14}{wanted:>28}{offered:>28}{step['pilots_left']:>13,}{step['sites_left']:>12}"
+        if origin := step.get("origin"):
+            yield f"  asked for by {origin}"
 
 
 def _counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def _health(host: Mapping[str, Any]) -> str:
-    if host["standing"] in (None, "open"):
-        return "is healthy"
-    reason = f": {host['reason']}" if host["reason"] else ""
-    return f"gets {host['standing']}{reason}"
-
-
-def _suggestions(told: Mapping[str, Any]) -> Iterator[str]:
-    if told.get("suggestions"):
-        yield ""
-        yield "What may be done:"
-    for suggestion in told.get("suggestions") or ():
-        yield f"  {suggestion['text']}"
 
 
 def used(limit: Mapping[str, Any]) -> str:

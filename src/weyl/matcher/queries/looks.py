@@ -1,5 +1,6 @@
 """SQL of why jobs wait, and of what decides who is served: limits, shares, hosts, and the time that has passed."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -8,24 +9,36 @@ from weyl.kit.sql import Sql
 from weyl.task_queues.health import SINGLE_BELOW, Health
 
 
-class WaitingJob(NamedTuple):
-    """What decides whether a job waits, and in which classes."""
+class ExplainedJob(NamedTuple):
+    """What decides whether a job waits, and in which classes, and what is known of it if it does not."""
 
     vo: str
     status: str
     minor_status: str
+    application_status: str
     site: str
+    host: str | None
     class_ids: list[int]
+    submission_time: datetime
     last_update_time: datetime
+    start_exec_time: datetime | None
+    heart_beat_time: datetime | None
+    output_state: str | None
     bundle: str | None
     """Of the workflow that it runs, if it runs one."""
     fragment: str | None
+    ended_by: str | None
+    """Who has killed or deleted it, as its history says."""
 
 
 class Position(NamedTuple):
-    """How many jobs of a class go before a job, counted up to 100,000, and how many the class has."""
+    """How many jobs of a class, and of others that stand in one line with it, go before a job; how many the class has.
+
+    Each is counted up to 100,000.
+    """
 
     ahead: int
+    older: int
     jobs: int
 
 
@@ -57,23 +70,33 @@ class Usage(NamedTuple):
     at: datetime
 
 
-_SELECT_WAITING_JOB = Sql(
+_SELECT_EXPLAINED = Sql(
     """
-    SELECT vo, status, minor_status, site, class_ids, last_update_time,
-      workflow ->> 'Bundle' AS bundle, workflow ->> 'Fragment' AS fragment
+    SELECT vo, status, minor_status, application_status, site, allocated ->> 'host' AS host, class_ids,
+      submission_time, last_update_time, start_exec_time, heart_beat_time, output_state,
+      workflow ->> 'Bundle' AS bundle, workflow ->> 'Fragment' AS fragment, source AS ended_by
     FROM jobs LEFT JOIN LATERAL (
       SELECT document -> 'Workflow' AS workflow FROM job_descriptions d
       WHERE d.description_id = jobs.description_id AND NOT document ? 'Executable'
     ) d ON true
-    WHERE job_id = :job_id
+    LEFT JOIN LATERAL (
+      SELECT source FROM job_history h
+      WHERE h.job_id = jobs.job_id AND h.status = jobs.status AND jobs.status IN ('Killed', 'Deleted')
+      ORDER BY at DESC LIMIT 1
+    ) h ON true
+    WHERE jobs.job_id = :job_id
     """,
-    WaitingJob,
+    ExplainedJob,
 )
 _SELECT_PLACE = Sql(
     """
     SELECT
       (SELECT count(*) FROM (
         SELECT FROM queue WHERE class_id = :class_id AND job_id < :job_id LIMIT 100000) f) AS ahead,
+      (SELECT count(*) FROM (
+        SELECT FROM unnest(CAST(:older AS integer[])) AS c(class_id) CROSS JOIN LATERAL (
+          SELECT FROM queue q WHERE q.class_id = c.class_id AND q.job_id < :job_id LIMIT 100000
+        ) q LIMIT 100000) o) AS older,
       (SELECT CAST(coalesce(sum(delta), 0) AS bigint) FROM class_count WHERE class_id = :class_id) AS jobs
     """,
     Position,
@@ -138,14 +161,14 @@ _COUNT_WAITING_BY_GROUP = Sql(
 )
 
 
-async def select_waiting_job(tx: Tx, job_id: int) -> WaitingJob | None:
-    """Return what decides whether a job waits, and in which classes."""
-    return await _SELECT_WAITING_JOB.first(tx, job_id=job_id)
+async def select_explained(tx: Tx, job_id: int) -> ExplainedJob | None:
+    """Return what decides whether a job waits, and in which classes, and what is known of it if it does not."""
+    return await _SELECT_EXPLAINED.first(tx, job_id=job_id)
 
 
-async def select_place(tx: Tx, class_id: int, job_id: int) -> Position:
-    """Return the place of a job among those of a class."""
-    return await _SELECT_PLACE.one(tx, class_id=class_id, job_id=job_id)
+async def select_place(tx: Tx, class_id: int, job_id: int, *, older: Sequence[int]) -> Position:
+    """Return the place of a job among those of a class, and how many older jobs some other classes have."""
+    return await _SELECT_PLACE.one(tx, class_id=class_id, job_id=job_id, older=older)
 
 
 async def select_last_submitted(tx: Tx, before: datetime) -> int:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from heapq import nlargest
 from typing import Any
 
 from cachetools import LRUCache, TTLCache
@@ -19,20 +20,25 @@ from weyl.matcher.evaluation import Needs, needs_of
 from weyl.matcher.explanation import (
     Candidate,
     Findings,
+    Pilots,
+    PilotsAt,
+    coming,
     examine,
+    facts_of_waiting,
     origin_of_block,
-    shown_hold,
     verdict,
-    verdict_of_hold,
     with_origins,
 )
 from weyl.matcher.gate_book import Gate
-from weyl.matcher.models import Explanation, LimitShown, Offer, ShareShown, Suggestion
+from weyl.matcher.models import Before, Explanation, LimitShown, Offer, ShareShown, Suggestion
 from weyl.matcher.offers import EquipmentBook, PilotOffer, Place, PlaceFacts, facts_of, pilot_offer, time_until
+from weyl.matcher.precedence import Rivals, before, rivals_of
 from weyl.matcher.queries import looks, offers
 from weyl.matcher.service.matcher import Matcher
+from weyl.matcher.service.tallies import Tallies
+from weyl.matcher.statuses import Told, shown_hold, told_of, told_of_hold
 from weyl.matcher.suggestions import findings_of, for_failed, for_waiting, verdict_of
-from weyl.matcher.wording import at_sites, hosts_kept_off
+from weyl.matcher.wording import at_sites, hosts_kept_off, joined
 from weyl.resource_status.service.board import StatusBoard
 from weyl.task_queues.gates import GateState, has_room
 from weyl.task_queues.queries.classes import select_classes
@@ -47,10 +53,11 @@ MANY = 500
 VOS_KEPT = 8
 WAITING = "Waiting"
 BEFORE_WAITING = {"Received", "Checking", "Staging"}
-FINAL = {"Done", "Completed", "Failed", "Killed", "Deleted"}
+# Of so many kinds of pilots that could run a job it is looked up what else they could run: it comes first, or not.
+RIVALS_OF = 64
 
-PilotsSeen = Callable[[Tx, str, datetime], Awaitable[Mapping[Place, int]]]
-"""Returns how many pilots of a VO have spoken at each place since a time."""
+PilotsSeen = Callable[[Tx, str, datetime], Awaitable[Mapping[Place, PilotsAt]]]
+"""Returns for each place how many pilots of a VO have spoken since a time, and how many there are now."""
 
 Origins = Callable[[Tx, Workflow], Awaitable[Mapping[str, str]]]
 """Says which requirement of a workflow each condition of its jobs comes from: a condition, or a tag, and the text for
@@ -83,50 +90,64 @@ class Explainer:
         self._seen: LRUCache[int, _Seen] = LRUCache(OFFERS_KEPT)
         self._equipment = EquipmentBook()
         self._revision = ""
-        self._candidates: TTLCache[tuple[str, str], list[Candidate]] = TTLCache(VOS_KEPT, CANDIDATES_KEPT_S)
+        self._known: TTLCache[tuple[str, str], Pilots] = TTLCache(VOS_KEPT, CANDIDATES_KEPT_S)
+        self._tallies = Tallies(matcher.index)
 
     async def explain(self, tx: Tx, permit: Readable, job_id: int, *, now: datetime) -> Explanation:
         """Say why a job waits; for one that does not wait, say what it does instead. Raises `JobNotFound`."""
-        row = await looks.select_waiting_job(tx, permit.one(job_id))
+        row = await looks.select_explained(tx, permit.one(job_id))
         if row is None:
             raise JobNotFound(job_id)
-        if row.status in BEFORE_WAITING and (hold := await select_hold(tx, job_id)) is not None:
-            shown = shown_hold(hold)
-            return Explanation(job_id=job_id, status=row.status, hold=shown, verdict=verdict_of_hold(shown))
-        if row.status != WAITING:
-            return Explanation(job_id=job_id, status=row.status, verdict=_verdict_of_status(row))
-        candidates = await self.candidates(tx, row.vo, now)
-        found = {
-            class_id: examine(needs_of(document), candidates)
-            for class_id, document in (await select_classes(tx, row.class_ids)).items()
-        }
-        explanation = Explanation(
+        known = Explanation(
             job_id=job_id,
             status=row.status,
+            verdict="It waits in no task queue: `weyl task-queues rebuild` puts it back",
             waiting_s=max(0, int((now - row.last_update_time).total_seconds())),
-            verdict="It waits in no class: `weyl task-queues rebuild` puts it back",
             suggestions=[Suggestion(text="Let an administrator rebuild the queue: weyl task-queues rebuild")],
         )
+        if row.status == WAITING:
+            return await self._of_waiting(tx, known, row, now=now)
+        if row.status in BEFORE_WAITING and (hold := await select_hold(tx, job_id)) is not None:
+            shown = shown_hold(hold)
+            known = known.model_copy(update={"hold": shown, "waiting_s": int((now - shown.since).total_seconds())})
+            return _with(known, told_of_hold(shown, now=now))
+        return _with(known, told_of(row, job_id, config=self._board.config.current().config, now=now))
+
+    async def _of_waiting(self, tx: Tx, known: Explanation, row: looks.ExplainedJob, *, now: datetime) -> Explanation:
+        seen = await self._pilots(tx, row.vo, now)
+        found = {
+            class_id: examine(needs_of(document), seen.candidates)
+            for class_id, document in (await select_classes(tx, row.class_ids)).items()
+        }
         if not found:
-            return explanation
+            return known
         class_id = max(found, key=lambda class_id: found[class_id].progress)
-        place = await looks.select_place(tx, class_id, job_id)
         origins = {} if row.bundle is None else await self._origins(tx, Workflow(row.bundle, row.fragment))
         nearest = with_origins(found[class_id], origins)
+        rivals = await self._rivals(tx, class_id, known.job_id, nearest.left)
+        place = await looks.select_place(tx, class_id, known.job_id, older=rivals.older)
         limits, share = self._limits(class_id, nearest.left, now), self._share(nearest.needs)
+        first = before(rivals, of_kind=place.ahead, older=place.older)
         sentence = verdict(nearest, alternatives=len(found))
         if (origin := origin_of_block(nearest, origins)) is not None:
             sentence += f"; asked for by {origin}"
+        pilots = seen.there(nearest)
         if nearest.left:
-            sentence = _closed_limit(limits) or ", ".join([sentence, *self._reasons(nearest, share, place.ahead, now)])
-        return explanation.model_copy(
+            sentence = _closed_limit(limits) or ", ".join([sentence, *self._reasons(nearest, first, now)])
+        elif pilots:
+            sentence += f"; {coming(pilots)}"
+        return known.model_copy(
             update={
                 "class_id": class_id,
                 "position": place.ahead + 1,
                 "jobs_in_class": place.jobs,
+                "ahead": sum(each.jobs for each in first),
+                "before": first,
+                "pilots": pilots,
+                "facts": facts_of_waiting(share, place, pilots, is_blocked=not nearest.left),
                 "steps": nearest.steps,
                 "nearest": nearest.nearest,
-                "suggestions": for_waiting(nearest.nearest, limits, blocked=nearest.blocked_by is not None),
+                "suggestions": for_waiting(nearest.nearest, limits, pilots, blocked=nearest.blocked_by is not None),
                 "limits": limits,
                 "share": share,
                 "verdict": sentence,
@@ -136,12 +157,11 @@ class Explainer:
     @staticmethod
     def with_failure(explanation: Explanation, failure: FailureExplained) -> Explanation:
         """Add to what a failed job does what is known of its failure."""
-        minor_status = explanation.verdict.partition("(")[2].removesuffix(")")
         return explanation.model_copy(
             update={
-                "verdict": verdict_of(failure, minor_status),
+                "verdict": verdict_of(failure),
                 "steps": findings_of(failure),
-                "suggestions": for_failed(failure),
+                "suggestions": for_failed(failure, explanation.job_id),
                 "failure": failure,
             }
         )
@@ -150,7 +170,7 @@ class Explainer:
         self, tx: Tx, classes: Sequence[Sequence[Mapping[str, Any]]], vo: str, now: datetime
     ) -> list[str | None]:
         """Say of jobs of these classes why nothing of the last day could run them; None where something could."""
-        candidates = await self.candidates(tx, vo, now)
+        candidates = (await self._pilots(tx, vo, now)).candidates
         told: list[str | None] = []
         for alternatives in classes:
             found = [examine(needs_of(document), candidates) for document in alternatives]
@@ -168,18 +188,27 @@ class Explainer:
         shown = [limit_shown(gate, book.state(key), cores=cores, now=now) for key, gate in gates.items()]
         return sorted(shown, key=lambda each: (each.open, each.limit))
 
-    def _reasons(self, findings: Findings, share: ShareShown, ahead: int, now: datetime) -> Iterator[str]:
-        """Say what a job that could run waits for: jobs before it, groups before its own, hosts that get nothing."""
+    async def _rivals(self, tx: Tx, class_id: int, job_id: int, left: Sequence[Candidate]) -> Rivals:
+        """Return what comes before a job among the jobs that pilots could run that could run it, too."""
+        index, entry = self._matcher.index, self._matcher.index.get(class_id)
+        if entry is None or not left:
+            return Rivals()
+        waiting = await self._tallies.counted(tx)
+        # From here on nothing is awaited: the index stays as it is.
+        mask = 0
+        for one in nlargest(RIVALS_OF, left, key=lambda one: one.pilots):
+            mask |= index.eligible(one.offer)
+        return rivals_of(entry, job_id, mask, index=index, ledger=self._matcher.usage.ledger, waiting=waiting)
+
+    def _reasons(self, findings: Findings, first: Sequence[Before], now: datetime) -> Iterator[str]:
+        """Say what a job that could run waits for: jobs before it, and hosts that get nothing."""
         needs = findings.needs
         if (kept_off := hosts_kept_off(needs, now)) is not None:
             yield kept_off
         if needs.local_data and self._matcher.usage.ledger.scheduling(needs.vo).local_data_first:
             yield f"which comes sooner at {at_sites(needs.local_data)}, where its input data are on disk"
-        if ahead:
-            yield f"behind {ahead:,} {'job' if ahead == 1 else 'jobs'} of the same kind"
-        if share.rank > 1:
-            others = "another group" if share.rank == 2 else f"{share.rank - 1:,} other groups"
-            yield f"and its group {share.group} has used more of its share than {others} with waiting jobs"
+        if first:
+            yield f"behind {joined([f'{_counted(each.jobs)} {each.what}' for each in first])}"
         sites = sorted({one.offer.place.site for one in findings.left})
         hosts = {site: count for site in sites if (count := self._matcher.hosts.count_unhealthy(site))}
         if hosts and len(hosts) == len(sites):
@@ -192,20 +221,20 @@ class Explainer:
         groups.sort(key=lambda group: ledger.of_group(needs.vo, group))
         return ShareShown(group=needs.group, rank=groups.index(needs.group) + 1, of=len(groups))
 
-    async def candidates(self, tx: Tx, vo: str, now: datetime) -> list[Candidate]:
-        """Return the kinds of pilots that asked for work of a VO in the last day."""
+    async def _pilots(self, tx: Tx, vo: str, now: datetime) -> Pilots:
+        """Return the pilots of a VO: those that asked for work in the last day, and those that exist."""
         key = vo, self._board.revision
-        found = self._candidates.get(key)
+        found = self._known.get(key)
         if found is None:
-            found = await self._find_candidates(tx, vo, now)
-            if len(found) >= MANY:
-                self._candidates[key] = found
+            found = await self._find_pilots(tx, vo, now)
+            if len(found.candidates) >= MANY:
+                self._known[key] = found
         return found
 
-    async def _find_candidates(self, tx: Tx, vo: str, now: datetime) -> list[Candidate]:
+    async def _find_pilots(self, tx: Tx, vo: str, now: datetime) -> Pilots:
         since = now - OFFERS_SINCE
         questions = await offers.select_offers(tx, vo=vo, since=since, limit=OFFERS_MAX)
-        pilots = await self._pilots_seen(tx, vo, since) if questions else {}
+        there = await self._pilots_seen(tx, vo, since)
         seen = await self._read(tx, questions, now)
         asked: Counter[Place] = Counter()
         for offer_id, each in seen.items():
@@ -215,9 +244,19 @@ class Explainer:
             offer, ends_at = each.offer, each.facts.ends_at
             if ends_at is not None:  # what is left gets less from minute to minute
                 offer = replace(offer, wall_time_s=time_until(ends_at, offer.wall_time_s, now=now))
-            share = pilots.get(each.place, 0) * questions[offer_id] / max(1, asked[each.place])
+            spoke = there[each.place].seen if each.place in there else 0
+            share = spoke * questions[offer_id] / max(1, asked[each.place])
             found.append(Candidate(offer, max(1, round(share)), each.facts.closed, ends_at))
-        return found
+        silent = {place: each for place, each in there.items() if place not in asked and each.expected is not None}
+        return Pilots(found, there, [self._expected(place, each, now) for place, each in silent.items()])
+
+    def _expected(self, place: Place, there: PilotsAt, now: datetime) -> Candidate:
+        """Return pilots that exist at a place where none has asked of late, by what they are expected to offer."""
+        assert there.expected is not None
+        told = self._board.usable(place.vo, site=place.site, ce=place.ce)
+        facts = facts_of(self._board.config.current().config, place, told)
+        offer = pilot_offer(there.expected, place, facts, now=now)
+        return Candidate(offer, there.waiting + there.running, facts.closed, facts.ends_at)
 
     async def _read(self, tx: Tx, offer_ids: Iterable[int], now: datetime) -> dict[int, _Seen]:
         """Return offers as they are matched by what is said of their places now; unknown ones are read."""
@@ -278,15 +317,13 @@ def _reached(limit: LimitShown) -> str:
     return f"jobs start {limit.delay_s:g} s apart"
 
 
-def _verdict_of_status(row: looks.WaitingJob) -> str:
-    status, minor = row.status, row.minor_status
-    if minor.startswith("On Hold"):
-        return f"It does not wait for a pilot yet. {minor}"
-    if status in FINAL:
-        return f"It does not wait: it has ended as {status} ({minor})"
-    if status in {*BEFORE_WAITING, "Rescheduled", "Submitting"}:
-        return f"It does not wait for a pilot yet: it is {status} ({minor})"
-    return f"It does not wait: it is {status} at {row.site} ({minor})"
+def _with(explanation: Explanation, told: Told) -> Explanation:
+    update = {"verdict": told.verdict, "steps": told.steps, "suggestions": told.suggestions}
+    return explanation.model_copy(update=update)
+
+
+def _counted(jobs: int) -> str:
+    return f"{jobs:,} {'job' if jobs == 1 else 'jobs'}"
 
 
 EXPLAINER: Key[Explainer] = Key("the explainer of jobs")

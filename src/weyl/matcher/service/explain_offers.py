@@ -1,7 +1,5 @@
 """Explains what an offer could get, the other side of why a job waits, from the index of this process."""
 
-import asyncio
-import time
 from datetime import datetime
 
 from weyl.kit.db import Database
@@ -12,26 +10,21 @@ from weyl.matcher.offers import Place, facts_of, pilot_offer
 from weyl.matcher.permits import OfferReader
 from weyl.matcher.service.explain import limit_shown
 from weyl.matcher.service.matcher import Matcher
-from weyl.matcher.waiting import Waiting
+from weyl.matcher.service.tallies import Tallies
 from weyl.resource_status.service.board import StatusBoard
 from weyl.task_queues.health import Standing
-from weyl.task_queues.queries import classes as task_queues
 
-# Up to so many classes their jobs are counted for each question; of more the numbers are those of the last sweep.
-COUNTED_MAX = 5_000
-COUNTS_KEPT_S = 15.0
 LIMITS_MAX = 10
 
 
 class OfferExplainer:
-    """Keeps the numbers of waiting jobs for some seconds where there are many classes."""
+    """Explains from what this process knows of waiting jobs, limits and hosts."""
 
     def __init__(self, db: Database, board: StatusBoard, matcher: Matcher) -> None:
         self._db = db
         self._board = board
         self._matcher = matcher
-        self._waiting = Waiting()
-        self._counted_at = -COUNTS_KEPT_S
+        self._tallies = Tallies(matcher.index)
 
     async def explain(
         self, permit: OfferReader, offer: Offer, place: Place, *, now: datetime, pilot: PilotHistory | None = None
@@ -42,7 +35,9 @@ class OfferExplainer:
         facts = facts_of(self._board.config.current().config, place, told)
         asked = pilot_offer(offer, place, facts, now=now)
         standing = self._matcher.hosts.standing(place.site, offer.host)
-        waiting, index, book = await self._counts(), self._matcher.index, self._matcher.limits.book
+        index, book = self._matcher.index, self._matcher.limits.book
+        async with self._db.read() as tx:
+            waiting = await self._tallies.counted(tx)
         # From here on nothing is awaited: the index stays as it is.
         shut = [] if book.is_empty else book.shut(place, now)
         masks = [(gate, index.limited(gate.rule.vo, *gate.values[2:])) for gate in shut]
@@ -79,19 +74,6 @@ class OfferExplainer:
     async def note_down(self) -> None:
         """Write down what pilots have asked this process until now."""
         await self._matcher.write_questions()
-
-    async def _counts(self) -> Waiting:
-        index = self._matcher.index
-        if len(index) <= COUNTED_MAX:
-            async with self._db.read() as tx:
-                counts = await task_queues.select_waiting(tx)
-            return Waiting((entry.bit, counts.get(entry.class_id, 0)) for entry in index.entries())
-        if time.monotonic() - self._counted_at >= COUNTS_KEPT_S:
-            # Of classes that were heard of since the sweep it is only known that they have jobs.
-            believed = [(entry.bit, entry.waiting or 1) for entry in index.entries()]
-            self._counted_at = time.monotonic()
-            self._waiting = await asyncio.to_thread(Waiting, believed)
-        return self._waiting
 
 
 def _verdict_of(pilot: PilotHistory | None) -> str:

@@ -10,7 +10,7 @@ from weyl.jobs.queries.search import Selection, select_counts_from_counters
 from weyl.jobs.states import ACTIVE
 from weyl.kit.db import Tx
 from weyl.kit.search import SearchSpec, VectorSearchOperator, VectorSearchSpec
-from weyl.matcher.models import GroupShare, LimitLoad, SiteLoad
+from weyl.matcher.loads import GroupShare, LimitLoad, SiteLoad
 from weyl.matcher.queries import looks as queries
 from weyl.matcher.shares import NOBODY, scheduling_of
 from weyl.resource_status.models import ElementShown
