@@ -166,3 +166,23 @@ def test_typos_are_told_before_or_while_jobs_are_submitted(weyl: Program, group:
     assert weyl("submit", "typo.jd").stderr.endswith("Did you mean typo.jdl?\n")
     refused = weyl("jobs", "search", "--where", "Status = failed")
     assert (refused.returncode, "Did you mean: Failed?" in refused.stderr) == (2, True)
+
+
+def test_json_is_submitted_and_what_a_dry_run_prints_too(weyl: Program, group: str) -> None:
+    weyl.file("run.sh", "#!/bin/sh\n")
+    document = {
+        "executable": "run.sh",
+        "input_sandbox": ["run.sh"],
+        "requirements": {"wall_time": 60},
+        "job_group": group,
+    }
+    weyl.file("job.json", json.dumps([document, {**document, "arguments": "2"}]))
+    shown = weyl("submit", "job.json", "--dry-run", "-o", "table")
+    assert "# job.json[2]: 1 job" in shown.stdout, shown.stderr
+    weyl.file("again.jdl", shown.stdout)
+    weyl.file("again.json", weyl("submit", "job.json", "--dry-run", "-o", "json").stdout)
+    for name in ("job.json", "again.jdl", "again.json"):
+        result = weyl("submit", name, "-q")
+        assert (result.returncode, len(result.stdout.split())) == (0, 2), result.stderr
+    found = rows(weyl("jobs", "show", "--json", "JobGroup", result.stdout.split()[0]))
+    assert [row["JobGroup"] for row in found] == [group]

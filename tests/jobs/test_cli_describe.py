@@ -7,9 +7,10 @@ import pytest
 
 from weyl.client.errors import Unreachable, UsageFault
 from weyl.descriptions import jdl
-from weyl.jobs.cli.describe import Changes, Description, from_command, from_jdl, parameter
+from weyl.jobs.cli.describe import Changes, Description, from_command, from_jdl, read_descriptions
 from weyl.jobs.cli.follow import fresh_part, last_lines
 from weyl.jobs.cli.outage import OUTAGE_MAX_S, Outage
+from weyl.jobs.cli.parameters import parameter
 from weyl.jobs.waiting import verdict
 
 TEXT = """[
@@ -116,6 +117,80 @@ def test_bad_parameters_are_usage_faults(text: str) -> None:
 def test_parameters_of_different_lengths_are_refused_before_anything_is_sent(tmp_path: Path) -> None:
     with pytest.raises(UsageFault):
         read('Executable = "x";', tmp_path, parameters=("a=1..2", "b=1..3")).count()
+
+
+@pytest.mark.parametrize("value", ["1-20", "1:20", "1...20"])
+def test_a_range_as_other_programs_write_it_is_refused_with_the_cure(value: str) -> None:
+    with pytest.raises(UsageFault) as fault:
+        parameter(f"a={value}")
+    assert fault.value.hint.startswith("Write --param a=1..20, or for the text itself --param 'a=[")
+    assert parameter("a=1-20,x") == {"Parameters.a": ["1-20", "x"]}
+
+
+def test_values_that_nothing_uses_are_told(tmp_path: Path) -> None:
+    [warning] = read('Executable = "/bin/x";', tmp_path, parameters=("seed=1..2",)).warnings
+    assert "%(seed)s" in warning
+    assert not read('Executable = "/bin/x"; Arguments = "%(seed)s";', tmp_path, parameters=("seed=1..2",)).warnings
+
+
+def test_a_program_that_stays_here_is_told(tmp_path: Path) -> None:
+    (tmp_path / "run.sh").touch()
+    assert "InputSandbox does not name it" in read('Executable = "run.sh";', tmp_path).warnings[0]
+    assert "Did you mean run.sh?" in read('Executable = "rum.sh";', tmp_path).warnings[0]
+    assert not read('Executable = "run.sh"; InputSandbox = "run.sh";', tmp_path).warnings
+
+
+def test_options_say_time_memory_and_what_comes_back(tmp_path: Path) -> None:
+    changes = Changes(cores=4, memory_mb=8000, cpu_time_s=7200, priority=5, outputs=("*.root", "std.out"))
+    document = from_command(["/bin/true"], sandbox=[], changes=changes, directory=tmp_path).document
+    numbers = {"NumberOfProcessors": 4, "MaxRAM": 8000, "CPUTime": 7200, "Priority": 5}
+    assert document.items() >= numbers.items()
+    assert document["OutputSandbox"] == ["std.out", "std.err", "*.root"]
+    said = read('Executable = "/bin/x"; StdOutput = "o"; OutputSandbox = "log";', tmp_path, outputs=("b",)).document
+    assert said["OutputSandbox"] == ["log", "b"]
+    assert read('Executable = "/bin/x"; StdOutput = "o";', tmp_path, outputs=("b",)).document["OutputSandbox"] == [
+        "o",
+        "std.err",
+        "b",
+    ]
+
+
+def again(text: str, directory: Path) -> list[Description]:
+    return read_descriptions(text, origin="again", directory=directory, changes=Changes())
+
+
+def test_what_a_dry_run_prints_makes_the_same_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    for name in ("run.sh", "sub/a.txt", "sub/b.txt"):
+        (tmp_path / name).touch()
+    changes = Changes(outputs=("*.root",), parameters=("seed=1..3",), cores=2)
+    typed = from_command(["./run.sh", "a b", "%(seed)s"], sandbox=["sub/a.txt"], changes=changes, directory=tmp_path)
+    described = from_jdl(
+        'Executable = "/bin/cat"; Arguments = "a.txt"; InputSandbox = {"*.txt", "LFN:/v/x"};',
+        origin="sub/job.jdl",
+        directory=tmp_path / "sub",
+        changes=Changes(),
+    )
+    for first in (typed, described):
+        [second] = again(f"# a comment\n{first.preview()}", tmp_path)
+        assert sorted(map(Path.resolve, second.files)) == sorted(map(Path.resolve, first.files))
+        assert jdl.parse(second.render("SB:x")) == jdl.parse(first.render("SB:x"))
+        assert second.count() == first.count()
+    both = "\n".join(each.preview(is_alone=False) for each in (typed, described))
+    assert [each.count() for each in again(both, tmp_path)] == [3, 1]
+
+
+def test_descriptions_in_json_are_those_of_the_api(tmp_path: Path) -> None:
+    (tmp_path / "simulate.sh").touch()
+    text = '{"executable": "simulate.sh", "input_sandbox": ["simulate.sh"], "requirements": {"wall_time": 60}}'
+    [one] = again(text, tmp_path)
+    assert one.files == [tmp_path / "simulate.sh"]
+    assert jdl.parse(one.render("SB:x"))["Requirements"] == {"wall_time": 60}
+    assert [each.origin for each in again(f"[{text}, {text}]", tmp_path)] == ["again[1]", "again[2]"]
+    for wrong, sentence in (("[]", "empty list"), ('{"a"', "not JSON"), ("[{}]", "Executable"), ("[{}, 1]", "object")):
+        with pytest.raises(UsageFault, match=sentence):
+            again(wrong, tmp_path)
 
 
 def test_copies(tmp_path: Path) -> None:
