@@ -39,6 +39,20 @@ def test_a_filter_is_kept_in_the_address_and_said_in_words_where_it_cannot_be_re
     expect(row_of(page, job)).to_be_visible()
 
 
+def test_a_list_is_free_of_noise_and_fits_the_screen(logged_in: Login, job: int) -> None:
+    page = logged_in("/jobs?f=", user="ada", group="admin")
+    table = page.get_by_role("table", name="Jobs")
+    expect(row_of(page, job)).to_be_visible()
+    # The headings of what changes most are on a screen of 1,280 pixels without scrolling.
+    for name in ("Run time", "Last update"):
+        box = table.get_by_role("columnheader", name=name).bounding_box()
+        assert box is not None and box["x"] + box["width"] <= 1280
+    assert {"Unknown", "00000000"}.isdisjoint(table.inner_text().split("\n"))
+    cell = row_of(page, job).locator("time")
+    expect(cell).to_have_text(re.compile(r"^(now|\d+ (s|min) ago)$"))
+    expect(cell).to_have_attribute("title", re.compile(r"^\d\d:\d\d:\d\d, \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$"))
+
+
 def test_a_journey_by_keyboard_alone(logged_in: Login, job: int) -> None:
     page = logged_in(f"/jobs?f=JobID:eq:{job}")
     expect(row_of(page, job)).to_be_visible()

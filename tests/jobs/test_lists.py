@@ -181,3 +181,23 @@ async def test_pilots_are_listed_in_the_same_way(application: Application) -> No
     whole = await application.client.post(PILOTS, json=body, headers=headers)
     assert found == whole.json()
     assert found[0].keys() == {"PilotStamp"}
+
+
+async def test_the_run_time_is_told_and_searched_by_on_request(application: Application, make_jobs: MakeJobs) -> None:
+    now = utcnow()
+    start = now - timedelta(hours=2)
+    [ended] = await make_jobs(status="Done", start_exec_time=start, end_exec_time=start + timedelta(seconds=90))
+    [running] = await make_jobs(status="Running", start_exec_time=start)
+    # Of a job that waits again, an earlier run is over, whether or not it is known when.
+    [waiting] = await make_jobs(status="Waiting", start_exec_time=start)
+    found = (await page(application, {"parameters": ["JobID", "RunTime"]})).json()
+    times = {row["JobID"]: row["RunTime"] for row in found}
+    assert (times[ended], times[waiting]) == (90, None)
+    assert 7200 <= times[running] < 7300
+    longer = {"parameter": "RunTime", "operator": "gt", "value": "3600"}
+    found = (await page(application, {"parameters": ["JobID"], "search": [longer]})).json()
+    assert found == [{"JobID": running}]
+    sort = [{"parameter": "RunTime", "direction": "asc"}]
+    found = (await page(application, {"sort": sort})).json()
+    assert [row["JobID"] for row in found] == [ended, running, waiting]
+    assert "RunTime" not in found[0]

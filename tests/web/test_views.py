@@ -159,7 +159,7 @@ async def test_every_list_is_answered_and_has_its_columns(application: Applicati
 @pytest.mark.parametrize("name", [name for name, view in sorted(VIEWS.items()) if view.search.filters])
 async def test_every_operator_that_a_column_declares_is_understood(application: Application, name: str) -> None:
     view, headers = VIEWS[name], application.login(group="admin", properties=EVERYTHING)
-    samples = {"int": "1", "bytes": "1", "float": "1", "time": "2026-11-25", "bool": "true"}
+    samples = {"int": "1", "bytes": "1", "float": "1", "duration": "1", "time": "2026-11-25", "bool": "true"}
     for column in filter(lambda column: column.filterable, view.columns):
         value = VALUES.get(column.name) or samples.get(column.type, "x")
         for operator in column.operators:

@@ -56,26 +56,26 @@ STATUSES = tuple(_TONES[name] for name in (*JobStatus, SCOUTING))
 
 
 def _time(name: str, title: str) -> Column:
-    return Column(name=name, title=title, type="time", operators=TIME_OPERATORS, width=160)
+    return Column(name=name, title=title, type="time", operators=TIME_OPERATORS, width=92)
 
 
 COLUMNS = (
-    Column(name="JobID", title="Job", type="int", operators=ORDER_OPERATORS, width=100, link="/jobs/{JobID}"),
+    Column(name="JobID", title="Job", type="int", operators=ORDER_OPERATORS, width=82, link="/jobs/{JobID}"),
     Column(
         name="Status",
         title="Status",
         type="status",
         operators=CHOICE_OPERATORS,
         values=[status.value for status in STATUSES],
-        width=130,
+        width=116,
     ),
-    Column(name="MinorStatus", title="Minor status", values=_values("MinorStatus"), width=200),
-    Column(name="ApplicationStatus", title="Application status", width=200, help="What the payload says of itself."),
-    Column(name="Site", title="Site", values=_values("Site"), width=160, link="/sites/{Site}"),
-    Column(name="JobName", title="Name", width=160),
-    Column(name="JobGroup", title="Job group", values=_values("JobGroup"), width=140),
+    Column(name="MinorStatus", title="Minor status", values=_values("MinorStatus"), width=146),
+    Column(name="ApplicationStatus", title="Application", width=124, help="What the payload says of itself."),
+    Column(name="Site", title="Site", values=_values("Site"), width=120, link="/sites/{Site}"),
+    Column(name="JobName", title="Name", width=110),
+    Column(name="JobGroup", title="Job group", values=_values("JobGroup"), width=92),
     Column(name="JobType", title="Type", values=_values("JobType"), width=100),
-    Column(name="Owner", title="Owner", values=_values("Owner"), width=120),
+    Column(name="Owner", title="Owner", values=_values("Owner"), width=72),
     Column(name="OwnerGroup", title="Owner's group", values=_values("OwnerGroup"), width=120),
     Column(name="VO", title="VO", operators=CHOICE_OPERATORS, width=100),
     _time("SubmissionTime", "Submitted"),
@@ -83,6 +83,14 @@ COLUMNS = (
     _time("StartExecTime", "Started"),
     _time("HeartBeatTime", "Last sign of life"),
     _time("EndExecTime", "Ended"),
+    Column(
+        name="RunTime",
+        title="Run time",
+        type="duration",
+        operators=("gt", "lt"),
+        width=80,
+        help="How long the last run has taken so far, or took; filters take seconds.",
+    ),
     _time("RescheduleTime", "Rescheduled"),
     Column(name="RescheduleCounter", title="Reschedules", type="int", operators=ORDER_OPERATORS, width=110),
     Column(
@@ -275,10 +283,11 @@ VIEWS = (
             "Status",
             "MinorStatus",
             "ApplicationStatus",
+            "JobName",
             "JobGroup",
             "Site",
-            "JobName",
             "Owner",
+            "RunTime",
             "LastUpdateTime",
         ),
         default_sort=(SortKey(parameter="JobID", direction="desc"),),

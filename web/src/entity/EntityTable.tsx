@@ -5,8 +5,10 @@ import { IconArrowDown, IconArrowUp } from "@tabler/icons-react";
 import { memo, type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 import type { Sort } from "@/kit/address";
 import type { Row } from "@/kit/api";
+import { formatValue } from "@/kit/formats";
 import { keyOf } from "@/kit/listing";
 import { kept } from "@/kit/store";
+import { lookUp } from "@/kit/templates";
 import { isRight, Value } from "@/kit/Value";
 import type { Column, View } from "@/kit/views";
 import { type Place, scrollTo, windowOf } from "@/kit/window";
@@ -17,6 +19,9 @@ const CHECK_PX = 34;
 const WIDTH_PX = 150;
 const WIDTH_MIN_PX = 60;
 const SETTLE_MS = 60;
+/** A text of so few characters fits into its column. */
+const SHORT = 10;
+const GROWING = new Set(["text", "list", "json", "link"]);
 
 /** Rows by their ids, as they were when they were chosen; or all that match, whatever they are. */
 export type Chosen = { ids: ReadonlyMap<string, Row>; all: boolean };
@@ -92,7 +97,7 @@ export function EntityTable(props: Props) {
     const row = rows.at(index);
     return row && keyOf(view, row);
   };
-  const template = `${CHECK_PX}px ${columns.map((column) => `${widths.of(column)}px`).join(" ")} minmax(0, 1fr)`;
+  const template = `${CHECK_PX}px ${columns.map(widths.track).join(" ")} minmax(0, 1fr)`;
   const width = CHECK_PX + columns.reduce((sum, column) => sum + widths.of(column), 0);
   const indexes = Array.from({ length: Math.max(0, end - start) }, (_, i) => start + i);
   return (
@@ -217,13 +222,24 @@ const TableRow = memo(function TableRow(props: RowProps) {
         />
       </div>
       {columns.map((column) => (
-        <div role="cell" key={column.name} className={isRight(column) ? "cell number" : "cell"}>
+        <div
+          role="cell"
+          key={column.name}
+          className={isRight(column) ? "cell number" : "cell"}
+          title={wholeText(column, row)}
+        >
           <Value column={column} row={row} view={view} isShort />
         </div>
       ))}
     </div>
   );
 });
+
+/** What a cell may have no room for, for whoever points at it. */
+function wholeText(column: Column, row: Row): string | undefined {
+  const text = GROWING.has(column.type ?? "text") ? formatValue(lookUp(row, column.name), "text") : "";
+  return text.length > SHORT ? text : undefined;
+}
 
 type HeadProps = {
   column: Column;
@@ -271,8 +287,9 @@ function Grip({ width, onWidth }: { width: number; onWidth: (width: number) => v
       onPointerDown={(down) => {
         down.preventDefault();
         const grip = down.currentTarget;
+        const shown = grip.parentElement?.offsetWidth ?? width;
         grip.setPointerCapture(down.pointerId);
-        grip.onpointermove = (move) => onWidth(Math.max(WIDTH_MIN_PX, width + move.clientX - down.clientX));
+        grip.onpointermove = (move) => onWidth(Math.max(WIDTH_MIN_PX, shown + move.clientX - down.clientX));
         grip.onpointerup = () => {
           grip.onpointermove = null;
           grip.onpointerup = null;
@@ -284,8 +301,15 @@ function Grip({ width, onWidth }: { width: number; onWidth: (width: number) => v
 
 function useWidths(view: string) {
   const [widths, setWidths] = useState<Record<string, number>>(() => kept.get(`widths.${view}`) ?? {});
+  const widthOf = (column: Column) => widths[column.name] ?? column.width ?? WIDTH_PX;
   return {
-    of: (column: Column) => widths[column.name] ?? column.width ?? WIDTH_PX,
+    of: widthOf,
+    /** What the grid gives a column: texts that nobody has sized take what is left of the screen. */
+    track: (column: Column) => {
+      const width = widthOf(column);
+      const isFlexible = widths[column.name] === undefined && GROWING.has(column.type ?? "text");
+      return isFlexible ? `minmax(${width}px, ${width}fr)` : `${width}px`;
+    },
     set: (column: Column, width: number) =>
       setWidths((old) => {
         const next = { ...old, [column.name]: Math.round(width) };

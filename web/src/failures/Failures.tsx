@@ -207,8 +207,10 @@ function Clusters({ clusters, since, onNote }: ClustersProps) {
               <td className="number" title={titleOf(cluster.users)}>
                 {formatNumber(cluster.users_total)}
               </td>
-              <td className="nowrap">{cluster.first_seen && <Time value={cluster.first_seen} />}</td>
-              <td className="nowrap">{cluster.last_seen && <Time value={cluster.last_seen} />}</td>
+              <td className="nowrap">
+                {cluster.first_seen && <Time value={cluster.first_seen} isRelative />}
+              </td>
+              <td className="nowrap">{cluster.last_seen && <Time value={cluster.last_seen} isRelative />}</td>
             </tr>
           ))}
         </tbody>

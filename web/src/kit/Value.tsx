@@ -2,27 +2,37 @@
 
 import { Link } from "@tanstack/react-router";
 import type { Row } from "./api";
-import { formatAgo, formatPercent, formatUtc, formatValue, isNumeric } from "./formats";
+import {
+  formatAgo,
+  formatNear,
+  formatPercent,
+  formatTime,
+  formatUtc,
+  formatValue,
+  isNothing,
+  isNumeric,
+} from "./formats";
 import { StatusMark } from "./Status";
 import { fillText, lookUp, placeholders } from "./templates";
 import { readTime } from "./times";
+import { useNow } from "./useNow";
 import type { Column, View } from "./views";
 
 type Props = { column: Column; row: Row; view?: View; isShort?: boolean };
 
 export function Value({ column, row, view, isShort }: Props) {
   const value = lookUp(row, column.name);
-  // Nothing has the number 0: it stands for none.
-  if (value === null || value === undefined || value === "" || (value === 0 && isId(column))) {
-    return isShort ? null : <span className="faint">–</span>;
-  }
   const type = column.type ?? "text";
-  if (type === "status") {
+  if (type === "status" && value) {
     return <StatusMark view={view} value={value} />;
+  }
+  // Nothing has the number 0: it stands for none.
+  if (isNothing(value) || (value === 0 && isId(column))) {
+    return <span className="faint">–</span>;
   }
   const shown =
     type === "time" ? (
-      <Time value={value} />
+      <Time value={value} isRelative={isShort} />
     ) : type === "progress" ? (
       <Progress value={Number(value)} />
     ) : null;
@@ -31,7 +41,7 @@ export function Value({ column, row, view, isShort }: Props) {
     (type === "json"
       ? JSON.stringify(value)
       : formatValue(value, type === "int" && isId(column) ? "text" : type, column.unit));
-  if (value === "Unknown" || value === "ANY") {
+  if (value === "ANY") {
     return <span className="faint">{text}</span>;
   }
   const to = linkOf(column, row);
@@ -63,14 +73,27 @@ function isNamed(value: unknown): boolean {
   return value !== null && value !== undefined && value !== "" && value !== "ANY" && value !== "Multiple";
 }
 
-export function Time({ value }: { value: unknown }) {
+/** A moment: in lists how long ago it was, elsewhere its time; the other one and UTC are told to whoever points at it. */
+export function Time({ value, isRelative }: { value: unknown; isRelative?: boolean }) {
   const moment = readTime(value);
-  return moment ? (
-    <time dateTime={moment.toISOString()} title={`${formatUtc(moment)}, ${formatAgo(moment)}`}>
-      {formatValue(value, "time")}
-    </time>
+  if (!moment) {
+    return String(value);
+  }
+  return isRelative ? (
+    <Ago moment={moment} />
   ) : (
-    String(value)
+    <time dateTime={moment.toISOString()} title={`${formatUtc(moment)}, ${formatAgo(moment)}`}>
+      {formatTime(moment)}
+    </time>
+  );
+}
+
+function Ago({ moment }: { moment: Date }) {
+  const now = useNow();
+  return (
+    <time dateTime={moment.toISOString()} title={`${formatTime(moment, now)}, ${formatUtc(moment)}`}>
+      {formatNear(moment, now)}
+    </time>
   );
 }
 

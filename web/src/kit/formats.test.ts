@@ -1,5 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { countOf, formatAgo, formatBytes, formatDuration, formatValue, plural } from "./formats";
+import {
+  countOf,
+  formatAgo,
+  formatBytes,
+  formatDuration,
+  formatNear,
+  formatValue,
+  isNothing,
+  plural,
+} from "./formats";
 import { momentBefore, readTime } from "./times";
 
 describe("values for people", () => {
@@ -33,6 +42,26 @@ describe("values for people", () => {
     expect(momentBefore(now, "-999999999999w")).toBe("0001-01-01T00:00:00");
     expect(formatAgo(new Date("2026-03-10T10:00:00Z"), now)).toBe("2 h ago");
     expect(formatAgo(new Date("2026-03-10T12:05:00Z"), now)).toBe("in 5 min");
+  });
+
+  it("says in lists how long ago it was, and when it was long ago", () => {
+    const now = new Date("2026-03-10T12:00:00Z");
+    expect(formatNear(new Date("2026-03-10T09:55:00Z"), now)).toBe("2 h ago");
+    expect(formatNear(new Date("2026-03-12T13:00:00Z"), now)).toBe("in 2 d");
+    // Clocks differ.
+    expect(formatNear(new Date("2026-03-10T12:00:20Z"), now)).toBe("now");
+    expect(formatNear(new Date("2026-01-20T12:00:00Z"), now)).toBe("20 Jan");
+    expect(formatNear(new Date("2025-01-20T12:00:00Z"), now)).toBe("20 Jan 2025");
+  });
+
+  it.each([null, undefined, "", [], "Unknown", "00000000"])("shows nothing for %j", (value) => {
+    expect(isNothing(value)).toBe(true);
+    expect(formatValue(value, "text")).toBe("");
+  });
+
+  it.each([0, false, "ANY", "unknown error", "0"])("shows %j", (value) => {
+    expect(isNothing(value)).toBe(false);
+    expect(formatValue(value, "text")).not.toBe("");
   });
 
   it("never fails on a value of another type", () => {

@@ -77,6 +77,31 @@ export function formatAgo(moment: Date, now: Date = new Date()): string {
   return seconds > 0 ? `${size} ago` : `in ${size}`;
 }
 
+const NEAR_MS = 30 * 86_400_000;
+/** By so much the clocks of a server and a browser may differ. */
+const SKEW_MS = 60_000;
+
+/** Write a moment as lists show it: how far away it is in one unit, and its date where that is more than a month. */
+export function formatNear(moment: Date, now: Date = new Date()): string {
+  const ahead = moment.getTime() - now.getTime();
+  if (Math.abs(ahead) >= NEAR_MS) {
+    return formatTime(moment, now).replace(/, \d\d:\d\d$/, "");
+  }
+  return ahead > 0 && ahead < SKEW_MS ? "now" : formatAgo(moment, now);
+}
+
+/** Tell whether a value says nothing: it is missing or empty, or one of the words that stand for none in DIRAC's tables. */
+export function isNothing(value: unknown): boolean {
+  return (
+    value === null ||
+    value === undefined ||
+    value === "" ||
+    value === "Unknown" ||
+    value === "00000000" ||
+    (Array.isArray(value) && value.length === 0)
+  );
+}
+
 export function plural(count: number, word: string): string {
   return `${formatNumber(count)} ${word}${count === 1 ? "" : "s"}`;
 }
@@ -93,9 +118,9 @@ export function singular(view: { title: string }): string {
   return view.title.replace(/ies$/, "y").replace(/s$/, "");
 }
 
-/** Write any value of the API as text, by the type that its column has. */
+/** Write any value of the API as text, by the type that its column has; one that says nothing is empty. */
 export function formatValue(value: unknown, type: string, unit?: string | null): string {
-  if (value === null || value === undefined || value === "") {
+  if (isNothing(value) && type !== "status") {
     return "";
   }
   if (type === "time") {

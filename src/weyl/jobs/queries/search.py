@@ -35,6 +35,8 @@ INPUT_FILE = "InputFile"
 ACCOUNTED_FLAG = "AccountedFlag"
 FAILURE_SIGNATURE = "FailureSignature"
 WORKFLOW_ID = "WorkflowID"
+RUN_TIME = "RunTime"
+"""How long the last run has taken so far, or took, in seconds: asked for by name."""
 WORKFLOW_PARAMS = "WorkflowParams"
 """The input object of a job that runs a workflow: shown to who asks for it, and nothing else."""
 PARAMS_BYTES_MAX = 64 << 20
@@ -78,7 +80,13 @@ SHOWN = tuple(_NAMES)
 """The columns that answers have where nobody chose: those of the wire contract, in its order."""
 
 _ON_REQUEST = {FAILURE_SIGNATURE: "signature", WORKFLOW_ID: "workflow_id"}
-COLUMNS: Columns = {wire_name: _column(name) for wire_name, name in {**_NAMES, **_ON_REQUEST}.items()}
+_RUNS = jobs.c.status == sa.any_(sa.literal(["Running", "Stalled", "Completing"], ARRAY(sa.String)))
+_UNTIL = sa.func.coalesce(jobs.c.end_exec_time, sa.case((_RUNS, sa.func.now())))
+_RUN_TIME = sa.cast(sa.extract("epoch", _UNTIL - jobs.c.start_exec_time), sa.BigInteger)
+COLUMNS: Columns = {
+    **{wire_name: _column(name) for wire_name, name in {**_NAMES, **_ON_REQUEST}.items()},
+    RUN_TIME: _RUN_TIME,
+}
 """Every column of a job that may be asked for, in the order of answers."""
 
 _LABELLED = {wire_name: column.label(wire_name) for wire_name, column in COLUMNS.items()}

@@ -9,7 +9,7 @@ from weyl.jobs.errors import ImmutableColumn, SiteIsKnown
 from weyl.jobs.models.metadata import JobMetaData
 from weyl.jobs.permits import Managed
 from weyl.jobs.queries import heartbeat as queries
-from weyl.jobs.queries.search import COLUMNS
+from weyl.jobs.queries.search import COLUMNS, RUN_TIME
 from weyl.jobs.states import ACTIVE
 from weyl.kit.clock import iso_z
 from weyl.kit.db import Tx
@@ -26,7 +26,7 @@ async def patch(tx: Tx, permit: Managed, updates: Mapping[int, JobMetaData]) -> 
         for job_id, data in updates.items()
     }
     for values in given.values():
-        for name in sorted(values.keys() & COLUMNS.keys() - {SITE}):
+        for name in sorted(values.keys() & COLUMNS.keys() - {SITE, RUN_TIME}):
             raise ImmutableColumn(name)
     sites = {job_id: values.pop(SITE) for job_id, values in given.items() if SITE in values}
     if sites:

@@ -2,6 +2,7 @@
 
 import { useState } from "react";
 import type { Row } from "@/kit/api";
+import { isNothing } from "@/kit/formats";
 import { isMapping, lookUp } from "@/kit/templates";
 import { Value } from "@/kit/Value";
 import { type Column, plainColumn, type Tab, type View } from "@/kit/views";
@@ -64,12 +65,6 @@ export function typeOf(value: unknown): "time" | "text" {
     return "time";
   }
   return "text";
-}
-
-function isNothing(value: unknown): boolean {
-  return (
-    value === null || value === undefined || value === "" || (Array.isArray(value) && value.length === 0)
-  );
 }
 
 function isDeep(value: unknown): boolean {

@@ -1,7 +1,7 @@
 /** What happened, one after the other, with how long each took. */
 
 import type { Row } from "@/kit/api";
-import { formatDuration, formatValue } from "@/kit/formats";
+import { formatDuration, formatValue, isNothing } from "@/kit/formats";
 import { StatusMark } from "@/kit/Status";
 import { lookUp } from "@/kit/templates";
 import { readTime } from "@/kit/times";
@@ -29,7 +29,7 @@ export function Timeline({ view, tab, content }: TabProps) {
               {status && <StatusMark view={view} value={lookUp(row, status.name)} />}
               {rest.map((column) => {
                 const value = lookUp(row, column.name);
-                return isSaid(value) ? (
+                return !isNothing(value) ? (
                   <span key={column.name} title={column.title}>
                     {formatValue(value, column.type ?? "text")}
                   </span>
@@ -44,8 +44,4 @@ export function Timeline({ view, tab, content }: TabProps) {
       })}
     </ol>
   );
-}
-
-function isSaid(value: unknown): boolean {
-  return value !== null && value !== undefined && value !== "" && value !== "Unknown";
 }
