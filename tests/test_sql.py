@@ -38,8 +38,11 @@ PAIRS: Mapping[tuple[str, str], str] = {
     ("cwl", "jobs"): (
         "a bundle is kept as long as a description names it, and what a job runs is read with how far its steps are"
     ),
-    ("accounting", "jobs"): "the trigger on jobs keeps a record of each run that ends, with its heartbeats",
-    ("accounting", "pilots"): "the trigger on pilots keeps a record of each that ends",
+    (
+        "accounting",
+        "jobs",
+    ): "the trigger on jobs keeps a record of each run that ends, with its heartbeats; samples count them",
+    ("accounting", "pilots"): "the trigger on pilots keeps a record of each that ends; samples count them",
 }
 
 # The tables of the engine belong to the room that runs it.

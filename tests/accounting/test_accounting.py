@@ -2,8 +2,7 @@
 
 import csv
 import io
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import httpx2
@@ -11,12 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
+from tests.accounting.conftest import BEGAN, MakeJob
 from tests.infra.app import Application, config_document
 from weyl.accounting import parquet
 from weyl.accounting.tables import job_hour_deltas, job_records, pilot_records
 from weyl.accounting.tasks import FOLD, HOUSEKEEPING, tasks
 from weyl.config.models import Config
-from weyl.jobs.tables import job_descriptions, job_heartbeats, job_pilots, jobs
+from weyl.jobs.tables import job_heartbeats, job_pilots, jobs
 from weyl.kit.clock import utcnow
 from weyl.kit.db import Database
 from weyl.kit.task import Run
@@ -24,31 +24,7 @@ from weyl.pilots.queries.submission import settle_pilots
 from weyl.pilots.service.registry import let_jobs_go
 from weyl.pilots.tables import pilots
 
-BEGAN = datetime(2026, 11, 20, 10, 30, tzinfo=UTC)
 PERIOD = {"start": "2026-11-20T00:00:00Z", "end": "2026-11-21T00:00:00Z"}
-
-MakeJob = Callable[..., Awaitable[int]]
-
-
-@pytest.fixture
-def make_job(db: Database) -> MakeJob:
-    """Return `make_job(**columns)` -> the id of a job that runs since half past ten."""
-
-    async def make(**columns: Any) -> int:
-        async with db.transaction() as tx:
-            added = await tx.execute(
-                sa.insert(job_descriptions).values(jdl="", document={}).returning(job_descriptions.c.description_id)
-            )
-            row = {
-                "vo": "voa", "owner": "alice", "owner_group": "user", "job_type": "User", "site": "A",
-                "status": "Running",
-                "submission_time": BEGAN - timedelta(hours=1), "last_update_time": BEGAN, "start_exec_time": BEGAN,
-                "allocated": {"cores": 4}, "pilot_stamp": "a" * 32, "description_id": added.scalar_one(), **columns,
-            }  # fmt: skip
-            made = await tx.execute(sa.insert(jobs).values(row).returning(jobs.c.job_id))
-            return int(made.scalar_one())
-
-    return make
 
 
 async def _move(db: Database, *job_ids: int, **columns: Any) -> None:

@@ -25,7 +25,7 @@ def test_the_newest_jobs_and_their_counts_lead_to_the_jobs(logged_in: Login, job
     expect(page.get_by_label("Your newest jobs").get_by_role("row").filter(has_text="at home")).to_contain_text(
         str(job)
     )
-    expect(page.get_by_label("Since your last visit")).to_contain_text("All failures")
+    expect(page.get_by_label("New failures")).to_contain_text("View all failures")
     page.get_by_label("Your jobs").get_by_role("link", name="Done").click()
     expect(page).to_have_url(re.compile("/jobs.f=Owner:eq:alice&f=Status:eq:Done"))
     expect(page.get_by_role("row").filter(has_text="at home")).to_be_visible()
@@ -45,15 +45,27 @@ def test_failures_of_others_are_named_with_a_capital(logged_in: Login, alice: Us
 
     page.route("**/api/jobs/failures?*", private)
     page.goto("/")
-    failed = page.get_by_label("Since your last visit").get_by_role("listitem").first
+    failed = page.get_by_label("New failures").get_by_role("listitem").first
     expect(failed).to_have_text(re.compile("^[A-Z]"))
 
 
-def test_operators_see_what_needs_their_eye_and_nobody_else_does(logged_in: Login, job: int) -> None:
+def test_operators_see_how_their_vo_does_and_nobody_else_does(logged_in: Login, job: int) -> None:
     page = logged_in("/", user="ada", group="admin")
-    trouble = page.get_by_label("What needs your eye")
-    for title in ("Closed and draining sites", "Hosts that break their jobs", "Dead letters", "Queues that wait"):
+    trouble = page.get_by_label("Needs attention")
+    for title in ("Banned and draining sites", "Unhealthy hosts", "Dead letters", "Queues waiting"):
         expect(trouble.get_by_label(title)).to_be_visible()
+    day = page.get_by_label("The last 24 hours")
+    for title in ("Running jobs", "Waiting jobs", "Running pilots", "Slots in use", "Failure rate"):
+        figure = day.get_by_role("listitem").filter(has_text=title)
+        expect(figure.get_by_role("img")).to_have_attribute("aria-label", re.compile(title))
+        expect(figure.locator("strong")).to_have_text(re.compile(r"^[\d,]+( %)?$"))
+    day.get_by_role("link", name="Running jobs").click()
+    expect(page).to_have_url(re.compile("/jobs.f=Status:eq:Running"))
     user = logged_in("/")
     expect(user.get_by_label("Your newest jobs")).to_be_visible()
-    expect(user.get_by_label("What needs your eye")).to_have_count(0)
+    done = user.get_by_role("listitem").filter(has_text="Done in the last 24 hours")
+    expect(done.locator("strong")).to_have_text(re.compile("[1-9]"))
+    for title in ("Needs attention", "The last 24 hours"):
+        expect(user.get_by_label(title, exact=True)).to_have_count(0)
+    # What the navigation leads to is not repeated.
+    expect(user.locator("#main").get_by_role("link", name="Configuration")).to_have_count(0)

@@ -86,6 +86,33 @@ class Series(BaseModel):
     series: list[SeriesLine]
 
 
+class ActivitySample(BaseModel):
+    """What ran and waited at a moment: jobs, pilots, and the cores that running jobs held."""
+
+    at: datetime
+    running: int
+    waiting: int
+    pilots: int
+    cores: int
+
+
+class EndedJobs(BaseModel):
+    """Jobs that were done or failed in an hour, and how many of them failed."""
+
+    hour: datetime
+    ended: int
+    failed: int
+
+
+class Activity(BaseModel):
+    """The last day of a VO: samples every few minutes, and for each hour the jobs that ended in it, oldest first."""
+
+    since: datetime
+    step_s: int = Field(description="Seconds between samples; a longer gap means that no worker ran")
+    samples: list[ActivitySample]
+    hours: list[EndedJobs] = Field(description="Hours in which no job ended are left out")
+
+
 class JobSums(BaseModel):
     """Sums of jobs: how many, seconds of wall time, of CPU, and of cores held."""
 

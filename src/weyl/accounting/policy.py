@@ -16,6 +16,13 @@ def may_see_jobs(user: User) -> UsageScope:
     return UsageScope(user.vo, user.preferred_username)
 
 
+def may_see_activity(user: User) -> UsageScope:
+    """Admit those who watch over the VO to what runs and waits in it."""
+    if not user.has(*WATCHERS):
+        raise AccountingForbidden(f"The activity of a VO is for holders of {', '.join(WATCHERS)}")
+    return UsageScope(user.vo)
+
+
 def may_see_pilots(user: User) -> UsageScope:
     """Admit those who watch over the VO to its pilots: they belong to nobody else."""
     if not user.has(*WATCHERS):

@@ -1,9 +1,9 @@
-"""SQL of accounting: sums by the hour, folding, and records page by page."""
+"""SQL of accounting: sums by the hour, folding, records page by page, and samples of the load."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -20,6 +20,7 @@ from weyl.accounting.tables import (
     pilot_hours,
     pilot_records,
 )
+from weyl.jobs.states import ACTIVE
 from weyl.kit.db import Tx
 from weyl.kit.sql import Sql, WireRow
 
@@ -176,3 +177,91 @@ _FOLD = {kind.name: _fold(kind) for kind in KINDS}
 async def fold(tx: Tx, kind: Kind, vos: Sequence[str]) -> None:
     """Add to the sums of VOs what ended since the last time; readers see one sum before, during and after."""
     await _FOLD[kind.name].run(tx, vos=vos)
+
+
+SAMPLED_EVERY = timedelta(minutes=5)
+_ACTIVE = ", ".join(map(repr, sorted(ACTIVE)))
+
+_SAMPLE = Sql(
+    f"""
+    WITH counters AS (
+      SELECT vo, status, count AS jobs FROM job_counts UNION ALL SELECT vo, status, delta FROM job_count_deltas
+    ), parts AS (
+      -- A VO that has jobs of any status has a row, so that nothing running is a zero and not a gap.
+      SELECT vo, sum(CASE WHEN status = 'Running' THEN jobs ELSE 0 END) AS running,
+        sum(CASE WHEN status = 'Waiting' THEN jobs ELSE 0 END) AS waiting, 0 AS pilots, 0 AS cores
+      FROM counters GROUP BY vo
+      UNION ALL SELECT vo, 0, 0, count(*), 0 FROM pilots WHERE status = 'Running' GROUP BY vo
+      UNION ALL SELECT vo, 0, 0, 0, sum(coalesce(CAST(allocated ->> 'cores' AS bigint), 1))
+      FROM jobs WHERE status IN ({_ACTIVE}) GROUP BY vo
+    )
+    INSERT INTO activity_samples (vo, at, running, waiting, pilots, cores)
+    SELECT vo, date_bin(:step, :now, TIMESTAMPTZ '2000-01-01'), sum(running), sum(waiting), sum(pilots), sum(cores)
+    FROM parts GROUP BY vo
+    ON CONFLICT (vo, at) DO NOTHING
+    """
+)
+
+
+async def insert_samples(tx: Tx, *, now: datetime) -> None:
+    """Note how many jobs run and wait, how many pilots run, and the cores of running jobs, of each VO."""
+    await _SAMPLE.run(tx, now=now, step=SAMPLED_EVERY)
+
+
+_FORGET = Sql("DELETE FROM activity_samples WHERE at < :before")
+
+
+async def delete_samples(tx: Tx, *, before: datetime) -> None:
+    """Forget the samples from before a time."""
+    await _FORGET.run(tx, before=before)
+
+
+class Sample(NamedTuple):
+    """What ran and waited at a moment."""
+
+    at: datetime
+    running: int
+    waiting: int
+    pilots: int
+    cores: int
+
+
+_SAMPLES = Sql(
+    """
+    SELECT at, running, waiting, pilots, cores FROM activity_samples
+    WHERE vo = :vo AND at >= :since ORDER BY at LIMIT :limit
+    """,
+    Sample,
+)
+
+
+async def select_samples(tx: Tx, scope: UsageScope, *, since: datetime, limit: int) -> list[Sample]:
+    """Return the samples of a VO since a time, the oldest first."""
+    return await _SAMPLES.rows(tx, vo=scope.vo, since=since, limit=limit)
+
+
+class Ended(NamedTuple):
+    """How many jobs came to an end of their own in an hour, and how many of them failed."""
+
+    hour: datetime
+    ended: int
+    failed: int
+
+
+_ENDED = Sql(
+    """
+    SELECT hour, CAST(sum(jobs) AS bigint) AS ended,
+      CAST(sum(CASE WHEN status = 'Failed' THEN jobs ELSE 0 END) AS bigint) AS failed
+    FROM (
+      SELECT hour, vo, status, jobs FROM job_hours UNION ALL SELECT hour, vo, status, jobs FROM job_hour_deltas
+    ) hours
+    WHERE vo = :vo AND hour >= :since AND status IN ('Done', 'Completed', 'Failed')
+    GROUP BY hour ORDER BY hour LIMIT :limit
+    """,
+    Ended,
+)
+
+
+async def select_ended(tx: Tx, scope: UsageScope, *, since: datetime, limit: int) -> list[Ended]:
+    """Return how many jobs of a VO were done or failed in each hour since a time; killed ones do not count."""
+    return await _ENDED.rows(tx, vo=scope.vo, since=since, limit=limit)

@@ -7,10 +7,19 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
 from weyl.accounting import queries, service
-from weyl.accounting.models import JobReport, JobSeries, JobSums, PilotReport, PilotSeries, PilotSums, Series
-from weyl.accounting.policy import may_see_jobs, may_see_pilots
+from weyl.accounting.models import (
+    Activity,
+    JobReport,
+    JobSeries,
+    JobSums,
+    PilotReport,
+    PilotSeries,
+    PilotSums,
+    Series,
+)
+from weyl.accounting.policy import may_see_activity, may_see_jobs, may_see_pilots
 from weyl.accounting.series import JOB_VALUES, PILOT_VALUES
-from weyl.kit.http import JSON, CurrentDatabase, CurrentUser, ReadTx
+from weyl.kit.http import JSON, CurrentDatabase, CurrentUser, Now, ReadTx
 
 router = APIRouter(prefix="/api/accounting", tags=["accounting"])
 
@@ -32,6 +41,12 @@ async def report_jobs(asked: JobReport, user: CurrentUser, tx: ReadTx) -> list[J
 async def report_pilots(asked: PilotReport, user: CurrentUser, tx: ReadTx) -> list[PilotSums]:
     """Sum up the pilots of your VO that ended in a period."""
     return await service.report_pilots(tx, may_see_pilots(user), asked)
+
+
+@router.get("/activity", operation_id="accounting_get_activity")
+async def get_activity(user: CurrentUser, tx: ReadTx, now: Now) -> Activity:
+    """Answer with the last day of your VO: jobs that ran, waited and failed, pilots, and cores in use."""
+    return await service.activity(tx, may_see_activity(user), now=now)
 
 
 def _plotted(plotted: Series, form: str) -> Response:

@@ -9,6 +9,9 @@ from typing import Any
 from weyl.accounting import queries
 from weyl.accounting.errors import BadPeriod, BadSeries
 from weyl.accounting.models import (
+    Activity,
+    ActivitySample,
+    EndedJobs,
     JobReport,
     JobSeries,
     JobSums,
@@ -27,6 +30,7 @@ from weyl.kit.plain_text import spreadsheet_cell
 ROWS_MAX = 100_000
 PERIOD_MAX = timedelta(days=3_660)
 RECORDS_A_PAGE = 5_000
+ACTIVITY_OVER = timedelta(days=1)
 
 
 def period_of(start: datetime, end: datetime) -> tuple[datetime, datetime]:
@@ -83,6 +87,21 @@ async def plot(
         normalised=asked.normalised,
         buckets=buckets,
         series=[SeriesLine.model_validate(line) for line in lines],
+    )
+
+
+async def activity(tx: Tx, scope: UsageScope, *, now: datetime) -> Activity:
+    """Return what ran, waited and ended in a VO over the last day."""
+    since = now - ACTIVITY_OVER
+    hour = since.replace(minute=0, second=0, microsecond=0)
+    samples_max = ACTIVITY_OVER // queries.SAMPLED_EVERY + 1
+    samples = await queries.select_samples(tx, scope, since=since, limit=samples_max)
+    hours = await queries.select_ended(tx, scope, since=hour, limit=samples_max)
+    return Activity(
+        since=since,
+        step_s=int(queries.SAMPLED_EVERY.total_seconds()),
+        samples=[ActivitySample(**sample._asdict()) for sample in samples],
+        hours=[EndedJobs(**each._asdict()) for each in hours],
     )
 
 

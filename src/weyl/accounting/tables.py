@@ -1,4 +1,4 @@
-"""The tables of accounting: a record a run of a job and a pilot, and their sums by the hour.
+"""The tables of accounting: a record per run of a job and per pilot, their sums by the hour, and samples of the load.
 
 Records and sums are written by triggers on `jobs` and `pilots` (`triggers.sql`), in the transaction that ends the
 job or the pilot: no path can forget them.
@@ -69,6 +69,19 @@ pilot_records = sa.Table(
 )
 
 record_ids = sa.Sequence("accounting_record_id_seq", metadata=metadata)
+
+# What runs and waits, every few minutes: counters say it of now only. Kept for as long as somebody looks back.
+activity_samples = sa.Table(
+    "activity_samples",
+    metadata,
+    sa.Column("vo", sa.String(128), primary_key=True),
+    sa.Column("at", Timestamp, primary_key=True),
+    sa.Column("running", sa.BigInteger, nullable=False),
+    sa.Column("waiting", sa.BigInteger, nullable=False),
+    sa.Column("pilots", sa.BigInteger, nullable=False),
+    sa.Column("cores", sa.BigInteger, nullable=False),
+    sa.Index("ix_activity_samples_at", "at"),
+)
 
 JOB_KEYS = ("vo", "owner", "owner_group", "job_type", "site", "status")
 """What the sums of jobs are kept by, each by the hour."""

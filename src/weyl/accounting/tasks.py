@@ -1,4 +1,4 @@
-"""Background work of accounting: sums are folded, partitions made in time, and old months dropped."""
+"""Background work of accounting: sums are folded, the load is sampled, partitions made in time, old months dropped."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -11,7 +11,9 @@ from weyl.kit.partitions import drop_month_partitions, ensure_month_partitions, 
 from weyl.kit.task import BoundTask, Task
 
 FOLD = Task("accounting.fold", every=timedelta(seconds=30), lock="accounting.fold")
+SAMPLE = Task("accounting.sample", every=queries.SAMPLED_EVERY, lock="accounting.sample")
 HOUSEKEEPING = Task("accounting.housekeeping", every=timedelta(hours=6), lock="accounting.housekeeping")
+SAMPLES_KEPT = timedelta(days=2)
 
 
 def tasks(db: Database, *, record_months: int) -> list[BoundTask]:
@@ -28,8 +30,14 @@ def tasks(db: Database, *, record_months: int) -> list[BoundTask]:
                 await ensure_month_partitions(tx, kind.records.name, now)
             async with db.transaction() as tx:
                 await drop_month_partitions(tx, kind.records.name, month_start(now, -record_months))
+        async with db.transaction() as tx:
+            await queries.delete_samples(tx, before=now - SAMPLES_KEPT)
 
-    return [FOLD.bind(fold), HOUSEKEEPING.bind(keep_house)]
+    async def sample(_: object) -> None:
+        async with db.transaction() as tx:
+            await queries.insert_samples(tx, now=utcnow())
+
+    return [FOLD.bind(fold), SAMPLE.bind(sample), HOUSEKEEPING.bind(keep_house)]
 
 
 async def _fold(db: Database, kind: queries.Kind) -> None:

@@ -84,6 +84,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/accounting/activity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Activity
+         * @description Answer with the last day of your VO: jobs that ran, waited and failed, pilots, and cores in use.
+         */
+        get: operations["accounting_get_activity"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/accounting/jobs/records": {
         parameters: {
             query?: never;
@@ -3667,6 +3687,48 @@ export interface components {
             when: string[];
         };
         /**
+         * Activity
+         * @description The last day of a VO: samples every few minutes, and for each hour the jobs that ended in it, oldest first.
+         */
+        Activity: {
+            /**
+             * Hours
+             * @description Hours in which no job ended are left out
+             */
+            hours: components["schemas"]["EndedJobs"][];
+            /** Samples */
+            samples: components["schemas"]["ActivitySample"][];
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /**
+             * Step S
+             * @description Seconds between samples; a longer gap means that no worker ran
+             */
+            step_s: number;
+        };
+        /**
+         * ActivitySample
+         * @description What ran and waited at a moment: jobs, pilots, and the cores that running jobs held.
+         */
+        ActivitySample: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Cores */
+            cores: number;
+            /** Pilots */
+            pilots: number;
+            /** Running */
+            running: number;
+            /** Waiting */
+            waiting: number;
+        };
+        /**
          * Allocated
          * @description What a job may use of the offer.
          */
@@ -4757,6 +4819,21 @@ export interface components {
             users: {
                 [key: string]: number;
             };
+        };
+        /**
+         * EndedJobs
+         * @description Jobs that were done or failed in an hour, and how many of them failed.
+         */
+        EndedJobs: {
+            /** Ended */
+            ended: number;
+            /** Failed */
+            failed: number;
+            /**
+             * Hour
+             * Format: date-time
+             */
+            hour: string;
         };
         /**
          * EndpointShown
@@ -9225,6 +9302,71 @@ export interface operations {
             };
             /** @description Understood, but wrong */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This cannot be served now, and nothing was done; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database was lost while it committed: nobody knows whether this was done */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    accounting_get_activity: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Activity"];
+                };
+            };
+            /** @description Understood, but wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or none that is accepted */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed for whoever asks */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

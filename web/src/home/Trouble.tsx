@@ -1,4 +1,4 @@
-/** For those who look after the system: what needs their eye, each kind asked for once, and only what they may see. */
+/** For those who look after the system: what needs attention, each kind asked for once, and only what they may see. */
 
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
@@ -15,23 +15,23 @@ const QUEUES_MAX = 1_000;
 
 export default function Trouble() {
   return (
-    <section className="stack" aria-label="What needs your eye">
-      <h2>What needs your eye</h2>
+    <section className="stack" aria-label="Needs attention">
+      <h2>Needs attention</h2>
       <div className="cards">
         <Kind
           view="sites"
-          title="Closed and draining sites"
+          title="Banned and draining sites"
           find={async (signal) => closedSites(await ask<Row[]>("GET", "/api/matcher/sites", { signal }))}
           show={(row) => (
             <>
-              <Entity view="sites" id={row.site} /> {row.draining ? "drains" : String(row.status)}
+              <Entity view="sites" id={row.site} /> {row.draining ? "draining" : String(row.status)}
               {row.reason ? `: ${row.reason}` : ""}
             </>
           )}
         />
         <Kind
           view="hosts"
-          title="Hosts that break their jobs"
+          title="Unhealthy hosts"
           find={(signal) => ask<Row[]>("GET", "/api/pilots/hosts", { signal })}
           show={(row) => `${row.host} at ${row.site}: ${row.reason || row.standing}`}
         />
@@ -57,7 +57,7 @@ export default function Trouble() {
         />
         <Kind
           view="task-queues"
-          title="Queues that wait for more than a day"
+          title="Queues waiting for more than a day"
           find={async (signal) => {
             const query = { limit: QUEUES_MAX };
             return lateQueues(await ask<Row[]>("GET", "/api/task-queues", { query, signal }), new Date());
@@ -108,7 +108,7 @@ function Kind({ view, title, find, show }: KindProps) {
       )}
       {rows.length > SHOWN && (
         <Link to="/$view" params={{ view }}>
-          All of them
+          View all
         </Link>
       )}
     </section>

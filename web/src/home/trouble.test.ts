@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { closedSites, lateQueues } from "./trouble";
 
-describe("what needs an operator's eye", () => {
+describe("what needs an operator's attention", () => {
   it("is every site that gets no jobs, or soon none", () => {
     const sites = [
       { site: "a", status: "Active", draining: false },

@@ -1,4 +1,4 @@
-/** What of a list needs somebody's eye: sites that are closed or drain, and queues that wait long. */
+/** What of a list needs attention: sites that are closed or drain, and queues that wait long. */
 
 import type { Row } from "@/kit/api";
 import { readTime } from "@/kit/times";
