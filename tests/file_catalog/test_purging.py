@@ -43,6 +43,24 @@ async def test_a_purged_file_is_gone_with_its_replicas_and_its_name_stays(
     assert found["success"]["/voa/x/child"] == [{"lfn": "/voa/x/one", "depth": 1}]
 
 
+async def test_the_trash_of_other_vos_is_passed_by_in_bounded_steps(
+    manager: Caller, stranger: Caller, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(purging, "TRASH_LOOKED_AT", 3)
+    others = [f"/vob/x/f{number}" for number in range(8)]
+    await stranger.register(*others, ses=("DISK-OF-B",))
+    await stranger.post("delete", lfns=others, reason="x")
+    await manager.register("/voa/x/late")
+    await manager.post("delete", lfns=["/voa/x/late"], reason="x")
+    now = utcnow() + timedelta(seconds=1)
+    async with db.transaction() as tx:
+        [found] = await purging.purgeable(tx, "voa", before=now, limit=10)
+        assert found.lfn == "/voa/x/late"
+        place = (found.trashed_at, found.file_id)
+        assert await purging.purgeable(tx, "voa", before=now, after=place, limit=10) == []
+        assert len(await purging.purgeable(tx, "vob", before=now, limit=10)) == 3
+
+
 async def test_a_path_is_taken_as_long_as_bytes_may_be_there(manager: Caller, db: Database) -> None:
     await manager.register("/voa/x/one", "/voa/d/inside")
     await manager.post("delete", lfns=["/voa/x/one"], reason="done")

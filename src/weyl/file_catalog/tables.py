@@ -234,7 +234,8 @@ file_log = sa.Table(
     sa.Column("reason", sa.Text),
     sa.Column("file_ids", ARRAY(sa.BigInteger), nullable=False),
     sa.Column("detail", JSONB),
-    sa.Index("ix_file_log_vo_id", "vo_id", "at", "log_id"),
+    # Whether something was done not long ago is asked for one action, and registrations have most of the rows.
+    sa.Index("ix_file_log_vo_id", "vo_id", "action", "at"),
     postgresql_partition_by="RANGE (at)",
 )
 

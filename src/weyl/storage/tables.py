@@ -35,6 +35,7 @@ uploads = sa.Table(
     sa.CheckConstraint("(job_id IS NULL) = (attempt IS NULL)", name="attempt"),
     sa.Index("uq_uploads_attempt", "job_id", "attempt", unique=True, postgresql_where=sa.text("state <> 'abandoned'")),
     sa.Index("ix_uploads_owner", "vo", "owner", "upload_id", postgresql_where=sa.text("job_id IS NULL")),
+    sa.Index("ix_uploads_live", "vo", "owner", postgresql_where=sa.text(f"job_id IS NULL AND {_LIVE}")),
     sa.Index("ix_uploads_expires_at", "expires_at", postgresql_where=_LIVE),
     sa.Index("ix_uploads_verify_at", "verify_at", postgresql_where=sa.text("state = 'verifying'")),
     sa.Index("ix_uploads_ended_at", "ended_at", postgresql_where=sa.text("ended_at IS NOT NULL")),

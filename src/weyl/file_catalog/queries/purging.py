@@ -29,14 +29,22 @@ class Doomed(NamedTuple):
 
 _DOOM = Sql(
     """
-    WITH held AS MATERIALIZED (
-      SELECT f.file_id, f.status FROM files f JOIN directories d USING (dir_id)
-      WHERE f.trashed_at <= CAST(:before AS timestamptz)
-        AND (f.trashed_at, f.file_id) > (CAST(:after_at AS timestamptz), CAST(:after_id AS bigint))
-        AND f.status <> 'Good' AND d.vo_id = (SELECT vo_id FROM file_vos WHERE name = :vo)
-        AND NOT EXISTS (
-          SELECT FROM replicas r WHERE r.file_id = f.file_id AND r.created_at > CAST(:stored_before AS timestamptz))
-      ORDER BY f.trashed_at, f.file_id LIMIT CAST(:limit AS integer) FOR UPDATE OF f SKIP LOCKED
+    WITH looked AS MATERIALIZED (
+      -- the trash of all VOs is in one index
+      SELECT file_id, trashed_at, dir_id FROM files
+      WHERE trashed_at <= CAST(:before AS timestamptz)
+        AND (trashed_at, file_id) > (CAST(:after_at AS timestamptz), CAST(:after_id AS bigint))
+      ORDER BY trashed_at, file_id LIMIT CAST(:looked AS integer)
+    ), mine AS MATERIALIZED (
+      SELECT l.file_id, l.trashed_at FROM looked l CROSS JOIN LATERAL (
+        SELECT vo_id FROM directories x WHERE x.dir_id = l.dir_id OFFSET 0
+      ) d
+      WHERE d.vo_id = (SELECT vo_id FROM file_vos WHERE name = :vo)
+    ), held AS MATERIALIZED (
+      SELECT f.file_id, f.status FROM mine m JOIN files f USING (file_id)
+      WHERE f.status <> 'Good' AND NOT EXISTS (
+        SELECT FROM replicas r WHERE r.file_id = f.file_id AND r.created_at > CAST(:stored_before AS timestamptz))
+      ORDER BY m.trashed_at, m.file_id LIMIT CAST(:limit AS integer) FOR UPDATE OF f SKIP LOCKED
     ), marked AS (
       UPDATE files f SET status = 'Purging' FROM held h WHERE f.file_id = h.file_id AND h.status = 'Trash'
     )
@@ -52,14 +60,36 @@ _DOOM = Sql(
 )
 
 
+Place = tuple[datetime, int]
+"""Where somebody is in the trash: when a file went there, and its id."""
+
+
 async def doom_files(
-    tx: Tx, vo: str, *, before: datetime, stored_before: datetime, after: tuple[datetime, int], limit: int
+    tx: Tx, vo: str, *, before: datetime, stored_before: datetime, after: Place, limit: int, looked: int
 ) -> list[Doomed]:
-    """Mark files of the trash as on their way out, and hold them; those that somebody else holds are passed by."""
+    """Mark files of the trash as on their way out, and hold them; those that somebody else holds are passed by.
+
+    Of the trash of all VOs the next `looked` files are looked at.
+    """
     after_at, after_id = after
-    return await _DOOM.rows(
-        tx, vo=vo, before=before, stored_before=stored_before, after_at=after_at, after_id=after_id, limit=limit
-    )
+    bounds = {"limit": limit, "looked": looked, "stored_before": stored_before}
+    return await _DOOM.rows(tx, vo=vo, before=before, after_at=after_at, after_id=after_id, **bounds)
+
+
+_LAST_LOOKED = Sql(
+    """
+    SELECT trashed_at, file_id FROM files
+    WHERE trashed_at <= CAST(:before AS timestamptz)
+      AND (trashed_at, file_id) > (CAST(:after_at AS timestamptz), CAST(:after_id AS bigint))
+    ORDER BY trashed_at, file_id OFFSET CAST(:looked AS integer) - 1 LIMIT 1
+    """,
+    tuple[datetime, int],
+)
+
+
+async def last_looked(tx: Tx, *, before: datetime, after: Place, looked: int) -> Place | None:
+    """Return the last of the files that `doom_files` looks at; None if it comes to the end of the trash."""
+    return await _LAST_LOOKED.first(tx, before=before, after_at=after[0], after_id=after[1], looked=looked)
 
 
 _DELETE_REPLICAS = Sql(

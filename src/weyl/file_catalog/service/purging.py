@@ -11,6 +11,8 @@ from weyl.kit.db import Tx
 
 LOOKED_AT = 2_000
 """Directories of one statement."""
+TRASH_LOOKED_AT = 20_000
+"""Files of the trash of all VOs that one statement looks at."""
 _EVER = (datetime(1, 1, 1, tzinfo=UTC), 0)
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
@@ -58,9 +60,15 @@ async def purgeable(
     `after` is the place (`trashed_at`, `file_id`) of the last one that was seen. Files that another transaction holds
     are passed by.
     """
-    rows = await queries.doom_files(
-        tx, vo, before=before, stored_before=stored_before or _NEVER, after=after or _EVER, limit=limit
-    )
+    place, stored = after or _EVER, stored_before or _NEVER
+    following: queries.Place | None = place
+    rows: list[queries.Doomed] = []
+    while following is not None and not rows:
+        place, looked = following, TRASH_LOOKED_AT
+        rows = await queries.doom_files(
+            tx, vo, before=before, stored_before=stored, after=place, limit=limit, looked=looked
+        )
+        following = None if rows else await queries.last_looked(tx, before=before, after=place, looked=looked)
     return [Purge(row.file_id, f"{row.directory}/{row.name}", row.trashed_at, row.replicas) for row in rows]
 
 
