@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from weyl.config.routes import CurrentConfig
 from weyl.file_catalog.models.files import PATH_CHARACTERS_MAX
 from weyl.file_catalog.policy import check_master, may_use
 from weyl.kit.bounds import DOCUMENTS_BYTES_MAX
-from weyl.kit.http import CurrentDatabase, CurrentUser, Now
+from weyl.kit.http import CurrentDatabase, CurrentUser, Now, json_response
 from weyl.kit.openapi import refusals
 from weyl.storage.models.access import AccessOrder, AccessShown, BrowserAccess, StatOrder, StatShown
 from weyl.storage.policy import may_probe
@@ -18,7 +18,9 @@ from weyl.storage.service import looks
 router = APIRouter(prefix="/api/storage", tags=["storage"])
 
 
-@router.post("/access", operation_id="storage_access_files", max_body_size=DOCUMENTS_BYTES_MAX)
+@router.post(
+    "/access", operation_id="storage_access_files", response_model=AccessShown, max_body_size=DOCUMENTS_BYTES_MAX
+)
 async def access_files(
     order: AccessOrder,
     user: CurrentUser,
@@ -27,12 +29,13 @@ async def access_files(
     storages: CurrentStorages,
     *,
     now: Now,
-) -> AccessShown:
+) -> Response:
     """Answer with requests that read files without a token of ours, the best replica first."""
     member = may_use(user)
     check_master(config, member.vo)
     reader = looks.reader_of(user.subject, order, now)
-    return await looks.find_access(db, storages, config, member, order, reader=reader)
+    found = await looks.find_access(db, storages, config, member, order, reader=reader)
+    return json_response({"success": found.success, "failed": found.failed})
 
 
 @router.get("/access", operation_id="storage_get_access_url", responses=refusals(409))

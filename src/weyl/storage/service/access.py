@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from weyl.config.models import Config
 from weyl.config.storage_elements import Endpoint
-from weyl.storage.drivers.driver import Request, Wish
+from weyl.storage.drivers.driver import Request, StorageDriver, Wish
 from weyl.storage.drivers.http import side_by_side
 from weyl.storage.elements import LOCAL_PROTOCOL, PROTOCOLS, BadPath, Element, elements_of
 from weyl.storage.errors import StorageError, UnknownElement
@@ -70,21 +70,25 @@ async def access(
     The reader's own site comes first, doors of its own network before others; suspect replicas last, and mounted
     directories after all that is served. Elements that are closed are left out.
     """
-    elements = elements_of(config, vo)
-    refusals = {name: _refusal(storages, element) for name, element in elements.items()}
+    openings = _openings(storages, config, vo, reader)
     answer = Accesses({}, {})
     wanted: list[tuple[str, _Choice]] = []
     for lfn, file in found.items():
-        choices, reasons = _choices(elements, refusals, file, reader)
+        choices, reasons = _choices(openings, file, reader)
         if not choices:
             answer.closed[lfn] = "; ".join(dict.fromkeys(reasons)) or "it has no replica"
         wanted += [(lfn, choice) for choice in choices]
     wish = Wish(operation="read", now=reader.now, expires_s=reader.ttl_s, subject=reader.subject)
+    drivers: dict[tuple[str, str], StorageDriver | StorageError] = {}
 
     async def ask(each: tuple[str, _Choice]) -> Access | StorageError:
         choice = each[1]
+        key = (choice.element.name, choice.endpoint.name)
+        if (driver := drivers.get(key)) is None:
+            driver = drivers[key] = _driver(storages, choice)
+        if isinstance(driver, StorageError):
+            return driver
         try:
-            driver = storages.reach(choice.element, choice.endpoint).driver
             return Access(choice.element.name, await driver.request(choice.path, wish))
         except StorageError as error:
             return error
@@ -97,6 +101,36 @@ async def access(
     for lfn in answer.requests:
         answer.closed.pop(lfn, None)
     return answer
+
+
+def _driver(storages: Storages, choice: _Choice) -> StorageDriver | StorageError:
+    """Return what drives an endpoint: the same for all files of a call."""
+    try:
+        return storages.reach(choice.element, choice.endpoint).driver
+    except StorageError as error:
+        return error
+
+
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """An element as a reader finds it: why it is closed, or its endpoints, the best first."""
+
+    element: Element
+    refusal: str | None
+    endpoints: Sequence[Endpoint]
+    is_far: bool
+
+
+def _openings(storages: Storages, config: Config, vo: str, reader: Reader) -> dict[str, _Opening]:
+    return {
+        name: _Opening(
+            element,
+            _refusal(storages, element),
+            element.doors_from("read", reader.site, reader.protocols),
+            not element.is_near(reader.site),
+        )
+        for name, element in elements_of(config, vo).items()
+    }
 
 
 def targets(
@@ -146,30 +180,26 @@ def _refusal(storages: Storages, element: Element) -> str | None:
     return storages.usable(element.vo, element.name, "read").reason
 
 
-def _choices(
-    elements: Mapping[str, Element], refusals: Mapping[str, str | None], file: Located, reader: Reader
-) -> tuple[list[_Choice], list[str]]:
+def _choices(openings: Mapping[str, _Opening], file: Located, reader: Reader) -> tuple[list[_Choice], list[str]]:
     """Return the doors behind which a file can be read, the best first, and why others are left out."""
     ranked: list[tuple[tuple[bool, bool, bool], _Choice]] = []
     reasons: list[str] = []
     for se, status, storage_path in file.replicas:
-        element = elements.get(se)
-        refusal = f"{se} is no storage element any more" if element is None else refusals[se]
+        opening = openings.get(se)
+        refusal = f"{se} is no storage element any more" if opening is None else opening.refusal
         if status == "Bad":
             refusal = f"the replica at {se} is bad"
-        if element is None or refusal is not None:
+        if opening is None or refusal is not None:
             reasons.append(str(refusal))
             continue
-        doors = element.doors_from("read", reader.site, reader.protocols)
-        if not doors:
+        if not opening.endpoints:
             reasons.append(f"{se} has no endpoint for {', '.join(reader.protocols)} from there")
-        for endpoint in doors:
+        for endpoint in opening.endpoints:
             try:
-                choice = _Choice(element, endpoint, element.path(endpoint, storage_path))
+                choice = _Choice(opening.element, endpoint, opening.element.path(endpoint, storage_path))
             except BadPath as error:
                 reasons.append(str(error))
                 continue
-            is_local = endpoint.protocol == LOCAL_PROTOCOL
-            ranked.append(((is_local, status == "Suspect", not element.is_near(reader.site)), choice))
+            ranked.append(((endpoint.protocol == LOCAL_PROTOCOL, status == "Suspect", opening.is_far), choice))
     ranked.sort(key=lambda each: each[0])
     return [choice for _, choice in ranked], reasons
