@@ -31,6 +31,18 @@ def test_the_newest_jobs_and_their_counts_lead_to_the_jobs(logged_in: Login, job
     expect(page.get_by_role("row").filter(has_text="at home")).to_be_visible()
 
 
+def test_job_groups_show_how_far_they_are_and_lead_to_their_jobs(logged_in: Login, alice: User) -> None:
+    (job_id,) = alice.submit('[ Executable = "/bin/true"; JobName = "in a group"; JobGroup = "scan-7"; ]', "group")
+    alice.run("jobs", "wait", str(job_id))
+    page = logged_in("/")
+    row = page.get_by_label("Your newest job groups").get_by_role("row").filter(has_text="scan-7")
+    expect(row).to_contain_text("100")
+    row.get_by_role("link").click()
+    expect(page.get_by_role("row").filter(has_text="in a group")).to_be_visible()
+    page.goto("/job-groups")
+    expect(page.get_by_role("row").filter(has_text="scan-7")).to_contain_text("alice")
+
+
 def test_failures_of_others_are_named_with_a_capital(logged_in: Login, alice: User) -> None:
     (job_id,) = alice.submit('[ Executable = "/bin/false"; ]', "failed")
     with suppress(ComponentFailed):  # the command fails as the job does

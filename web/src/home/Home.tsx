@@ -4,6 +4,7 @@ import { lazy } from "react";
 import { Panel } from "@/kit/Panel";
 import { mayUse, useMe } from "@/kit/session";
 import { useTitle } from "@/kit/useTitle";
+import Groups from "./Groups";
 import NewFailures from "./NewFailures";
 import OwnJobs from "./OwnJobs";
 import "@/kit/written.css";
@@ -31,6 +32,11 @@ export default function Home() {
       {mayUse(me, OPERATORS) && (
         <Panel what="Needs attention">
           <Trouble />
+        </Panel>
+      )}
+      {me && hasJobs && (
+        <Panel what="Your job groups">
+          <Groups me={me} />
         </Panel>
       )}
       {me && hasJobs && (

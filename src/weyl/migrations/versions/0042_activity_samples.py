@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0042_activity_samples"
-down_revision = "0040_job_files"
+down_revision = "0041_indexes_of_files"
 branch_labels = None
 depends_on = None
 

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0042_job_groups"
-down_revision = "0040_job_files"
+revision = "0043_job_groups"
+down_revision = "0042_activity_samples"
 branch_labels = None
 depends_on = None
 
