@@ -1,6 +1,6 @@
 """SQL of purging, and of comparing: files on their way out, and replicas in the order of their storage paths."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -145,7 +145,10 @@ async def drop_replicas(tx: Tx, pairs: Sequence[tuple[int, str]]) -> int:
 
 
 class Lying(NamedTuple):
-    """A replica by its storage path; `bound` is the last directory that was looked at, if there may be others."""
+    """A replica by its storage path, and up to where there is no other that was not looked at.
+
+    That is the last of the directories, or of the names of one of them; none where all were looked at.
+    """
 
     path: str
     lfn: str
@@ -156,11 +159,21 @@ class Lying(NamedTuple):
     sha256: bytes | None
     status: str
     file_status: str
-    bound: str | None
+    directory_bound: str | None
+    name_bound: str | None
+
+
+class Reach(NamedTuple):
+    """How far one statement looks: directories behind a path, names of each, and names of those that lead there."""
+
+    directories: int
+    names: int
+    names_above: int
 
 
 # What lies behind a path lies in a directory that comes after it, or in one that its own name begins with; and what
-# lies in a directory behind the last of these, comes after that one's name.
+# lies in a directory behind the last of these, comes after that one's name. Of each directory the next names are read,
+# by an index: all of those of one name, since files of the trash may share it with another.
 _LYING = Sql(
     """
     WITH se AS MATERIALIZED (SELECT se_id FROM se_names WHERE name = :se),
@@ -175,23 +188,39 @@ _LYING = Sql(
           WHERE origin > CAST(:after AS text) AND origin IS NOT NULL AND vo_id = (SELECT vo_id FROM vo)
           ORDER BY origin LIMIT CAST(:directories AS integer))
       ) d ORDER BY stored COLLATE "C" LIMIT CAST(:directories AS integer)
+    ), above AS MATERIALIZED (
+      SELECT stored, behind FROM unnest(CAST(:prefixes AS text[]), CAST(:behind AS text[])) AS a (stored, behind)
     ), looked AS MATERIALIZED (
-      SELECT dir_id, path, stored FROM near
+      SELECT dir_id, path, stored, '' AS behind, CAST(:names AS integer) AS names FROM near
       UNION ALL
-      SELECT dir_id, path, path FROM directories WHERE path = ANY(CAST(:prefixes AS text[])) AND origin IS NULL
-        AND vo_id = (SELECT vo_id FROM vo)
+      SELECT d.dir_id, d.path, d.path, a.behind, CAST(:names_above AS integer)
+        FROM above a JOIN directories d ON d.path = a.stored
+        WHERE d.origin IS NULL AND d.vo_id = (SELECT vo_id FROM vo)
       UNION ALL
-      SELECT dir_id, path, origin FROM directories WHERE origin = ANY(CAST(:prefixes AS text[]))
-        AND vo_id = (SELECT vo_id FROM vo)
+      SELECT d.dir_id, d.path, d.origin, a.behind, CAST(:names_above AS integer)
+        FROM above a JOIN directories d ON d.origin = a.stored WHERE d.vo_id = (SELECT vo_id FROM vo)
+    ), named AS MATERIALIZED (
+      SELECT l.dir_id, l.path AS directory, l.stored, l.names, f.* FROM looked l CROSS JOIN LATERAL (
+        SELECT file_id, name, size, adler32, md5, sha1, sha256, status FROM (
+          (SELECT * FROM files WHERE dir_id = l.dir_id AND name > l.behind AND status = 'Good'
+            ORDER BY name FETCH FIRST (l.names) ROWS WITH TIES)
+          UNION ALL
+          (SELECT * FROM files WHERE dir_id = l.dir_id AND name > l.behind AND status <> 'Good'
+            ORDER BY name FETCH FIRST (l.names) ROWS WITH TIES)
+        ) g ORDER BY name FETCH FIRST (l.names) ROWS WITH TIES
+      ) f
     ), bound AS (
-      SELECT CASE WHEN count(*) = CAST(:directories AS integer) THEN max(stored COLLATE "C") END AS bound FROM near
+      SELECT
+        (SELECT max(stored COLLATE "C") FROM near HAVING count(*) = CAST(:directories AS integer)) AS of_directories,
+        (SELECT min((stored || '/' || name) COLLATE "C") FROM (
+          SELECT stored, max(name) AS name FROM named GROUP BY dir_id, stored, names HAVING count(*) >= names
+        ) cut) AS of_names
     ), lying AS (
-      (SELECT l.stored || '/' || f.name AS path, l.path || '/' || f.name AS lfn, f.size, f.adler32, f.md5, f.sha1,
-        f.sha256, r.status, f.status AS file_status
-        FROM looked l JOIN files f USING (dir_id) JOIN replicas r USING (file_id)
+      (SELECT n.stored || '/' || n.name AS path, n.directory || '/' || n.name AS lfn, n.size, n.adler32, n.md5, n.sha1,
+        n.sha256, r.status, n.status AS file_status
+        FROM named n JOIN replicas r USING (file_id)
         WHERE r.se_id = (SELECT se_id FROM se) AND r.pfn IS NULL
-          AND l.stored || '/' || f.name > CAST(:after AS text) COLLATE "C"
-        ORDER BY (l.stored || '/' || f.name) COLLATE "C" LIMIT CAST(:limit AS integer))
+        ORDER BY (n.stored || '/' || n.name) COLLATE "C" LIMIT CAST(:limit AS integer))
       UNION ALL
       (SELECT r.pfn, d.path || '/' || f.name, f.size, f.adler32, f.md5, f.sha1, f.sha256, r.status, f.status
         FROM replicas r JOIN files f USING (file_id) JOIN directories d USING (dir_id)
@@ -199,8 +228,9 @@ _LYING = Sql(
         ORDER BY r.pfn LIMIT CAST(:limit AS integer))
     )
     SELECT l.path, l.lfn, l.size, l.adler32, l.md5, l.sha1, l.sha256, CAST(l.status AS text) AS status,
-      CAST(l.file_status AS text) AS file_status, b.bound
-    FROM bound b LEFT JOIN lying l ON true
+      CAST(l.file_status AS text) AS file_status, b.of_directories AS directory_bound, b.of_names AS name_bound
+    FROM bound b LEFT JOIN lying l
+      ON l.path COLLATE "C" <= coalesce(least(b.of_directories COLLATE "C", b.of_names COLLATE "C"), l.path)
     ORDER BY l.path COLLATE "C" LIMIT CAST(:limit AS integer)
     """,
     Lying,
@@ -208,10 +238,33 @@ _LYING = Sql(
 
 
 async def select_lying(
-    tx: Tx, vo: str, se: str, *, after: str, limit: int, directories: int
-) -> tuple[list[Lying], str | None]:
-    """Return replicas behind a storage path, in the order of bytes, and up to where these are all there are."""
-    prefixes = [after[:end] for end in range(1, len(after) + 1)]
-    rows = await _LYING.rows(tx, vo=vo, se=se, after=after, prefixes=prefixes, limit=limit, directories=directories)
-    bound = rows[0].bound if rows else None
-    return [row for row in rows if row.path is not None], bound
+    tx: Tx, vo: str, se: str, *, after: str, limit: int, reach: Reach
+) -> tuple[list[Lying], str | None, str | None]:
+    """Return replicas behind a storage path, in the order of bytes, and up to where these are all there are.
+
+    That is the lower one of two paths: of a directory, and of a file.
+    """
+    leading = list(_leading(after))
+    rows = await _LYING.rows(
+        tx,
+        vo=vo,
+        se=se,
+        after=after,
+        prefixes=[prefix for prefix, _ in leading],
+        behind=[name for _, name in leading],
+        limit=limit,
+        **reach._asdict(),
+    )
+    of_directories, of_names = (rows[0].directory_bound, rows[0].name_bound) if rows else (None, None)
+    return [row for row in rows if row.path is not None], of_directories, of_names
+
+
+def _leading(after: str) -> Iterator[tuple[str, str]]:
+    """Yield the directories that a path begins with and that may have names behind it, each with the last before those.
+
+    `/a-b` comes before what lies in `/a`, and `/ab` after all of that.
+    """
+    for end in range(1, len(after) + 1):
+        rest = after[end : end + 1]
+        if rest <= "/":
+            yield after[:end], after[end + 1 :] if rest == "/" else ""

@@ -9,10 +9,12 @@ from weyl.file_catalog.queries import purging as queries
 from weyl.file_catalog.queries.registration import select_taken
 from weyl.kit.db import Tx
 
-LOOKED_AT = 2_000
+LOOKED_AT_FIRST, LOOKED_AT = 16, 2_000
 """Directories of one statement."""
 TRASH_LOOKED_AT = 20_000
 """Files of the trash of all VOs that one statement looks at."""
+NAMES_MIN, NAMES_TIMES = 16, 4
+"""Of each directory at least so many names, of all of them so many times those that are asked for."""
 _EVER = (datetime(1, 1, 1, tzinfo=UTC), 0)
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
@@ -98,17 +100,44 @@ async def replicas_below(
     first, end = ("", None) if under is None else (f"{under}/", f"{under}0")
     place = max(after or "", first)
     found: list[ReplicaBelow] = []
+    look = _Look(limit)
     while len(found) < limit and (end is None or place < end):
-        rows, bound = await queries.select_lying(tx, vo, se, after=place, limit=limit, directories=LOOKED_AT)
-        sure = [row for row in rows if bound is None or row.path <= bound]
-        found += [_stored(row) for row in sure if end is None or row.path < end]
-        if len(rows) == limit and sure:
-            place = sure[-1].path
+        rows, of_directories, of_names = await queries.select_lying(
+            tx, vo, se, after=place, limit=limit, reach=look.reach()
+        )
+        bound = min((each for each in (of_directories, of_names) if each is not None), default=None)
+        found += [_stored(row) for row in rows if end is None or row.path < end]
+        if len(rows) == limit:
+            place = rows[-1].path
         elif bound is not None:
             place = bound
         else:
             break
+        look.go_on(is_cut=of_names is not None and of_names == bound)
     return found[:limit]
+
+
+@dataclass(slots=True)
+class _Look:
+    """How far statements look: many directories where each has few names, many names where a directory has them."""
+
+    limit: int
+    directories: int = LOOKED_AT_FIRST
+    names: int = 1
+    """Of directories that lead to the path: so many times the limit."""
+
+    def reach(self) -> queries.Reach:
+        """Return how far the next statement looks; that is bounded, whatever the directories hold."""
+        directories = min(self.directories, LOOKED_AT)
+        names = max(NAMES_TIMES * self.limit // directories, NAMES_MIN)
+        return queries.Reach(directories, names, self.names * self.limit)
+
+    def go_on(self, *, is_cut: bool) -> None:
+        """Look differently, as one directory had more names than were read, or not."""
+        if is_cut:
+            self.directories, self.names = max(self.directories // 4, LOOKED_AT_FIRST), min(2 * self.names, NAMES_TIMES)
+        else:
+            self.directories, self.names = min(2 * self.directories, LOOKED_AT), 1
 
 
 def _stored(row: queries.Lying) -> ReplicaBelow:
