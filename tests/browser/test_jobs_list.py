@@ -46,7 +46,8 @@ def test_a_list_is_free_of_noise_and_fits_the_screen(logged_in: Login, job: int)
     # The headings of what changes most are on a screen of 1,280 pixels without scrolling.
     for name in ("Run time", "Last update"):
         box = table.get_by_role("columnheader", name=name).bounding_box()
-        assert box is not None and box["x"] + box["width"] <= 1280
+        assert box is not None
+        assert box["x"] + box["width"] <= 1280
     assert {"Unknown", "00000000"}.isdisjoint(table.inner_text().split("\n"))
     cell = row_of(page, job).locator("time")
     expect(cell).to_have_text(re.compile(r"^(now|\d+ (s|min) ago)$"))

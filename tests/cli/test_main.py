@@ -303,6 +303,9 @@ sys.meta_path.insert(0, Absent())
 from weyl.cli.loader import load_command
 from weyl.cli.main import run
 from weyl.cli.tree import ENTRIES, JOBS_ENTRIES
+import weyl
+for name in weyl.__all__:
+    getattr(weyl, name)
 for table, names in ((ENTRIES, {names!r}), (JOBS_ENTRIES, list(JOBS_ENTRIES))):
     for name in names:
         load_command(name, table[name])

@@ -224,7 +224,7 @@ def test_what_would_break_a_script_is_noticed(frozen: Any, found: Any, faults: i
     assert len(broken(frozen, found)) == faults
 
 
-PAGES = ("python-client.md", "command-line.md")
+PAGES = ("python.md", "python-client.md", "command-line.md")
 PROGRAMS = [
     (page, number, program)
     for page in PAGES
@@ -236,8 +236,31 @@ PROGRAMS = [
     "program", [program for *_, program in PROGRAMS], ids=[f"{page}-{number}" for page, number, _ in PROGRAMS]
 )
 def test_a_program_of_the_guide_runs_as_it_stands(reader: Reader, program: str) -> None:
-    result = reader.python("-W", "error", "-c", program)
+    (reader.directory / "run.sh").write_text("#!/bin/sh\necho $1 > $1.root\n")
+    (reader.directory / "run.sh").chmod(0o755)
+    # The notebook makes as many jobs as it says.
+    fewer = program.replace("range(50)", "range(3)").replace("Parameters = 50", "Parameters = 3")
+    result = reader.python("-W", "error", "-c", fewer)
     assert result.returncode == 0, result.stderr
+
+
+def test_a_program_of_a_scientist_finds_what_it_expects(reader: Reader) -> None:
+    result = reader.python("-W", "error", str(Path(__file__).with_name("python_program.py")))
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_notebook_runs_to_its_end(reader: Reader) -> None:
+    source = GUIDE.parents[1] / "examples" / "notebooks" / "jobs.ipynb"
+    notebook = reader.directory / source.name
+    notebook.write_bytes(source.read_bytes())
+    run = "import nbclient.cli; nbclient.cli.main()"
+    result = reader.python("-c", run, "--inplace", "--timeout=300", str(notebook))
+    assert result.returncode == 0, result.stderr
+    cells = json.loads(notebook.read_text())["cells"]
+    seen = json.dumps([cell.get("outputs") for cell in cells])
+    assert "50 of 50 ended" in seen
+    assert "3 of 100 inputs have failed: 0, 40, 80" in seen
+    assert "ZeroDivisionError: division by zero" in seen
 
 
 def test_the_guide_has_a_program_for_sync_and_for_async() -> None:

@@ -46,7 +46,7 @@ def find(
     Example: weyl data find "under /hep/mc: Run between 1200 and 1299 and SE = DEMO-S3" --limit 0 -q
     """
     session = session_of(context)
-    asked = _query(session, query, under)
+    asked = query_of(session, query, under)
     if by is not None:
         grouping = [name.strip() for name in by.split(",") if name.strip()]
         rows = session.client.send(files.summary({**asked, "grouping": grouping}))
@@ -58,11 +58,12 @@ def find(
     asked |= {"sort": _order(sort)} if sort else {}
     if explain:
         return Document(asked)
-    pages = _Pages(session, asked, counts=total)
+    pages = Pages(session, asked, counts=total)
     return Rows(pages.rows(), columns=columns, id_column="LFN", unit="files", total=pages.total)
 
 
-def _query(session: Session, text: str | None, under: str | None) -> dict[str, Any]:
+def query_of(session: Session, text: str | None, under: str | None) -> dict[str, Any]:
+    """Return what a search asks for; raises `UsageFault` for a query that cannot be read."""
     asked: dict[str, Any] = parse_query(text).body(datetime.now(UTC)) if text else {}
     if under is not None:
         if asked.get("under"):
@@ -78,14 +79,15 @@ def _order(text: str) -> list[dict[str, str]]:
     return [{"parameter": word.lstrip("+-"), "direction": "desc" if word[0] == "-" else "asc"} for word in words]
 
 
-class _Pages:
+class Pages:
     """The pages of a search, from cursor to cursor; says what the server says of them."""
 
-    def __init__(self, session: Session, asked: dict[str, Any], *, counts: bool) -> None:
+    def __init__(self, session: Session, asked: dict[str, Any], *, counts: bool, tells_of_more: bool = True) -> None:
         self._session = session
         self._asked = asked
         self._prefer = "exact" if counts else "none"
         self._total: int | None = None
+        self._tells_of_more = tells_of_more
         self._warnings: set[str] = set()
 
     def total(self) -> int | None:
@@ -106,7 +108,7 @@ class _Pages:
             cursor = next_cursor(answer.headers.get("link"))
             if cursor is None or (left is not None and left <= 0):
                 break
-        if cursor is not None:
+        if cursor is not None and self._tells_of_more:
             self._session.say("There are more; see all of them with --limit 0.")
 
     def _note(self, headers: Any) -> None:

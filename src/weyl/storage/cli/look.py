@@ -57,7 +57,7 @@ def _listed(
         while ahead:
             directory = ahead.pop()
             try:
-                for row in _entries(session, directory, trash=trash):
+                for row in entries(session, directory, trash=trash):
                     yield row
                     if recursive and row["type"] == "directory":
                         ahead.append(row["lfn"])
@@ -82,7 +82,8 @@ def _of_home(session: Session, rows: Iterator[dict[str, Any]], failed: Failed) -
         session.say("You have no files yet. Put one: weyl data put FILE NAME")
 
 
-def _entries(session: Session, path: str, *, trash: bool) -> Iterator[dict[str, Any]]:
+def entries(session: Session, path: str, *, trash: bool) -> Iterator[dict[str, Any]]:
+    """Yield what is in a directory, first the directories; raises `NotFound` if there is no such directory."""
     cursor = None
     while True:
         page = session.client.send(files.list_directory(path, cursor=cursor, limit=PER_PAGE, trash=trash))

@@ -141,7 +141,7 @@ def get_files(
     """
     session = session_of(context)
     tally = _Tally()
-    wanted = _places(names_of(session, lfns), directory, tally.failed)
+    wanted = places(names_of(session, lfns), directory, tally.failed)
     try:
         for each in get(session.client, wanted, site=site, overwrite=overwrite, observer=Progress(session, "get")):
             _note_got(tally, each)
@@ -150,7 +150,7 @@ def get_files(
     return tally.result("Fetched")
 
 
-def _places(lfns: Iterator[str], directory: Path, failed: Failed) -> dict[str, Path]:
+def places(lfns: Iterator[str], directory: Path, failed: Failed) -> dict[str, Path]:
     """Return where each file goes; two of one name do not go into one directory."""
     wanted: dict[str, Path] = {}
     taken: dict[str, str] = {}

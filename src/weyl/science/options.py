@@ -1,0 +1,89 @@
+"""What the words of a submission say about every job, and how a description in JDL has it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from os import PathLike, fspath
+from typing import Any
+
+from weyl.client.errors import UsageFault
+from weyl.client.times import parse_span
+from weyl.descriptions.jdl import Value
+from weyl.jobs.cli.describe import Changes, Description
+
+Text = str | PathLike[str]
+STREAMS = ("std.out", "std.err")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Options of jobs: those of `weyl.submit`, `weyl.map` and `weyl.Executor`."""
+
+    name: str | None = None
+    group: str | None = None
+    site: Text | Sequence[Text] = ()
+    cores: int | None = None
+    memory: int | None = None
+    """In MB."""
+    time: float | str | None = None
+    """CPU time of a job: seconds, or a text such as `2h`."""
+    priority: int | None = None
+    files: Text | Sequence[Text] = ()
+    output: Text | Sequence[Text] = ()
+    tags: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("cores", "memory", "priority"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise UsageFault(f"{name} is {value!r}, not a whole number from 1 on.", hint="Nothing was submitted.")
+
+    @classmethod
+    def of(cls, words: Mapping[str, Any]) -> "Options":
+        """Return the options with these names; raises `UsageFault` for one that there is not."""
+        known = [field.name for field in fields(cls)]
+        for name in words:
+            if name not in known:
+                raise UsageFault(f"There is no option {name!r}.", hint=f"Choose of {', '.join(known)}.")
+        return cls(**words)
+
+    def changes(self, parameters: Sequence[str] = ()) -> Changes:
+        """Return them as options of the command line."""
+        return Changes(
+            name=self.name,
+            job_group=self.group,
+            sites=texts(self.site),
+            cores=self.cores,
+            memory_mb=self.memory,
+            parameters=tuple(parameters),
+        )
+
+    def amended(self, description: Description) -> Description:
+        """Return a description with those that the command line has no option for."""
+        more: dict[str, Value] = {}
+        if self.output:
+            before = description.document.get("OutputSandbox")
+            kept = list(before) if isinstance(before, list) else [before] if isinstance(before, str) else list(STREAMS)
+            more["OutputSandbox"] = [*kept, *(name for name in texts(self.output) if name not in kept)]
+        if self.time is not None:
+            more["CPUTime"] = seconds_of(self.time)
+        if self.priority is not None:
+            more["Priority"] = self.priority
+        if self.tags:
+            more["Tags"] = list(self.tags)
+        return replace(description, document={**description.document, **more}, text=None) if more else description
+
+
+def texts(value: Text | Sequence[Text]) -> tuple[str, ...]:
+    """Return one text or many as texts."""
+    if isinstance(value, str | PathLike):
+        return (fspath(value),)
+    return tuple(fspath(each) for each in value)
+
+
+def seconds_of(value: float | str) -> int:
+    """Return a time in whole seconds; raises `UsageFault` for what is none."""
+    if isinstance(value, str):
+        return int(parse_span(value).total_seconds())
+    if isinstance(value, bool) or not 1 <= value < 10**9:
+        raise UsageFault(f"time is {value!r}, not a number of seconds.", hint='Write time=7200 or time="2h".')
+    return int(value)
