@@ -31,3 +31,15 @@ def test_the_quick_start_leads_from_the_login_to_a_query(reader: Reader) -> None
     ]
     assert (reader.directory / "copies" / "5.txt").read_text() == "5 squared is 25\n"
     assert "squares/5.txt" in said
+
+
+def test_the_recipes_lead_where_they_say(reader: Reader) -> None:
+    page = (PAGES / "recipes.md").read_text()
+    assert sum(1 for _ in steps(page)) >= 15
+    del reader.said[:]
+    reader.follow(page)
+    said = "".join(reader.said)
+    found = {path.read_text() for path in (reader.directory / "scan").glob("*/*.out")}
+    assert found == {f"working on {name}\n" for name in ("alpha", "beta", "gamma", "delta")}
+    for word in ("512", "no-such-program", "exit 4"):
+        assert word in said
