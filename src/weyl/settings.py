@@ -50,16 +50,17 @@ class Settings(BaseSettings):
     """Fernet key that encrypts the `state` we send through the identity provider; the same for all servers."""
     access_token_minutes: int = Field(default=20, ge=6)
     """Life of an access token; clients refresh when less than five minutes are left."""
-    refresh_token_minutes: int = Field(default=60, ge=6)
-    """Life of a login: refresh tokens are rotated but keep the expiry of the first."""
+    refresh_token_minutes: int = Field(default=7 * 24 * 60, ge=6, le=365 * 24 * 60)
+    """Life of a login on the command line, 7 days: each refresh trades the refresh token for a new one with the expiry
+    of the first, so using a login does not extend it."""
     device_code_s: int = Field(default=600, ge=60)
     """Life of a device code, in seconds."""
     authorization_code_s: int = Field(default=300, ge=30)
     """Life of an authorization code, in seconds."""
-    session_idle_minutes: int = Field(default=60, ge=5)
-    """Minutes after which the login of a browser that sends no requests ends."""
-    session_hours: float = Field(default=12, gt=0, le=24 * 31)
-    """Hours after which the login of a browser ends in any case."""
+    session_idle_minutes: int = Field(default=12 * 60, ge=5, le=31 * 24 * 60)
+    """Minutes after which the login of a browser that sends no requests ends, 12 hours."""
+    session_hours: float = Field(default=7 * 24, gt=0, le=24 * 31)
+    """Hours after which the login of a browser ends in any case, 7 days."""
     insecure_cookies: bool = False
     """Let browsers log in over plain HTTP where they refuse cookies marked `Secure` on this machine. Refused unless the
     server listens, and is reached, on a loopback address."""

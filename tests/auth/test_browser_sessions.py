@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 
 import httpx2
 import pytest
@@ -16,6 +17,7 @@ from weyl.auth.tasks import tasks
 from weyl.config.service import CONFIG
 from weyl.demo.idp import DevProvider
 from weyl.kit import http
+from weyl.kit.clock import utcnow
 from weyl.kit.db import DATABASE, Database
 from weyl.kit.middleware import STRANGER_BODY_BYTES_MAX
 
@@ -157,8 +159,8 @@ async def test_logging_out_ends_it_at_once_and_clears_what_the_browser_kept(alic
 @pytest.mark.parametrize(
     ("age", "is_alive"),
     [
-        ("last_used_at = now() - interval '59 minutes'", True),
-        ("last_used_at = now() - interval '61 minutes'", False),
+        ("last_used_at = now() - interval '719 minutes'", True),
+        ("last_used_at = now() - interval '721 minutes'", False),
         ("expires_at = now() + interval '1 minute'", True),
         ("expires_at = now()", False),
     ],
@@ -170,10 +172,16 @@ async def test_it_ends_when_nobody_uses_it_and_in_any_case(
     other = await start_application()
     answer = await Browser(other.client, alice.cookies).get(ME)
     assert answer.status_code == (200 if is_alive else 401)
-    (bound,) = (bound for bound in tasks(db, session_idle_minutes=60) if bound.task.name == "auth.sessions")
+    (bound,) = (bound for bound in tasks(db, session_idle_minutes=720) if bound.task.name == "auth.sessions")
     await bound.handler(None)
     async with db.read() as tx:
         assert await tx.scalar(text("SELECT count(*) FROM browser_sessions")) == int(is_alive)
+
+
+async def test_it_lasts_seven_days_at_most_and_twelve_hours_without_a_request(alice: Browser) -> None:
+    me = (await alice.get(ME)).json()
+    assert me["idle_minutes"] == 720
+    assert abs(datetime.fromisoformat(me["expires_at"]) - utcnow() - timedelta(days=7)) < timedelta(minutes=1)
 
 
 async def test_the_limits_are_settings(start_application: Callable[..., Awaitable[Application]]) -> None:

@@ -3,6 +3,9 @@
 import asyncio
 import base64
 import json
+import time
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import httpx2
@@ -14,6 +17,7 @@ from tests.infra.login import CLIENT_ID, device_login
 from weyl.auth.keys import KeySet, generate_keys
 from weyl.auth.tokens import Identity, access_claims, refresh_claims
 from weyl.config.service import CONFIG
+from weyl.kit.clock import Anchor, go_by, utcnow
 from weyl.kit.db import DATABASE, Database
 from weyl.kit.ids import uuid7
 
@@ -22,9 +26,11 @@ REPLAYED = "Revoked refresh token reused: potential attack detected. You must au
 CREATED, REVOKED = 1, 2
 
 
-async def refresh(client: httpx2.AsyncClient, token: str, client_id: str = CLIENT_ID) -> httpx2.Response:
+async def refresh(
+    client: httpx2.AsyncClient, token: str, client_id: str = CLIENT_ID, *, key: str | None = None
+) -> httpx2.Response:
     form = {"grant_type": "refresh_token", "client_id": client_id, "refresh_token": token}
-    return await client.post("/api/auth/token", data=form)
+    return await client.post("/api/auth/token", data=form, headers={"Idempotency-Key": key} if key else None)
 
 
 async def revoke(client: httpx2.AsyncClient, token: str, **more: str) -> httpx2.Response:
@@ -120,6 +126,68 @@ async def test_each_refresh_gives_a_new_pair_with_the_first_expiry_and_scope(
     claims = application.keys.decode(third["access_token"])
     assert claims["dirac_properties"] == ["NormalUser", "ProductionManagement"]
     assert claims_of(third["refresh_token"]).keys() == {"jti", "exp", "legacy_exchange", "dirac_policies"}
+
+
+async def test_a_login_lasts_seven_days_however_often_it_is_refreshed(client: httpx2.AsyncClient) -> None:
+    began = utcnow()
+    tokens = await device_login(client, "vo:voa")
+    end = claims_of(tokens["refresh_token"])["exp"]
+    assert abs(end - began.timestamp() - 7 * 86_400) < 60
+    try:
+        for day in range(1, 7):
+            go_by(Anchor(began + timedelta(days=day), time.monotonic()))
+            assert (await client.get("/api/auth/userinfo", headers=headers_of(tokens))).status_code == 401
+            tokens = (await refresh(client, tokens["refresh_token"])).json()
+            assert claims_of(tokens["refresh_token"])["exp"] == end
+            assert (await client.get("/api/auth/userinfo", headers=headers_of(tokens))).status_code == 200
+        go_by(Anchor(began + timedelta(days=7, minutes=1), time.monotonic()))
+        assert (await refresh(client, tokens["refresh_token"])).status_code == 401
+    finally:
+        go_by(None)
+
+
+async def test_how_long_a_login_lasts_is_a_setting(start_application: Callable[..., Awaitable[Application]]) -> None:
+    application = await start_application(refresh_token_minutes=30)
+    tokens = await device_login(application.client, "vo:voa")
+    assert abs(claims_of(tokens["refresh_token"])["exp"] - utcnow().timestamp() - 1800) < 60
+
+
+async def test_a_refresh_whose_answer_was_lost_may_be_repeated_with_its_key(client: httpx2.AsyncClient) -> None:
+    tokens = await device_login(client, "vo:voa")
+    key = uuid7().hex
+    lost, again = [(await refresh(client, tokens["refresh_token"], key=key)).json() for _ in range(2)]
+    assert claims_of(again["refresh_token"])["jti"] == claims_of(lost["refresh_token"])["jti"]
+    following = await refresh(client, again["refresh_token"], key=uuid7().hex)
+    assert following.status_code == 200
+    # What follows is in use: now the same repetition is a replay.
+    assert (await refresh(client, tokens["refresh_token"], key=key)).status_code == 401
+    assert (await refresh(client, following.json()["refresh_token"])).status_code == 401
+
+
+@pytest.mark.parametrize("key", [None, "another key of those who have the old token only"])
+async def test_without_its_key_a_repeated_refresh_is_a_replay(client: httpx2.AsyncClient, key: str | None) -> None:
+    tokens = await device_login(client, "vo:voa")
+    new = (await refresh(client, tokens["refresh_token"], key=uuid7().hex)).json()
+    replay = await refresh(client, tokens["refresh_token"], key=key)
+    assert (replay.status_code, replay.json()["detail"]) == (401, REPLAYED)
+    assert (await refresh(client, new["refresh_token"])).status_code == 401
+
+
+async def test_a_key_brings_no_login_back_that_was_ended(client: httpx2.AsyncClient) -> None:
+    tokens = await device_login(client, "vo:voa")
+    key = uuid7().hex
+    new = (await refresh(client, tokens["refresh_token"], key=key)).json()
+    assert (await revoke(client, new["refresh_token"])).status_code == 200
+    assert (await refresh(client, tokens["refresh_token"], key=key)).status_code == 401
+    assert (await refresh(client, tokens["refresh_token"], key="short")).status_code == 422
+
+
+async def test_of_repetitions_at_once_with_one_key_all_get_the_same_token(client: httpx2.AsyncClient) -> None:
+    tokens = await device_login(client, "vo:voa")
+    key = uuid7().hex
+    answers = await asyncio.gather(*(refresh(client, tokens["refresh_token"], key=key) for _ in range(4)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({claims_of(answer.json()["refresh_token"])["jti"] for answer in answers}) == 1
 
 
 async def test_a_replay_ends_its_login_for_good_and_no_other(client: httpx2.AsyncClient, db: Database) -> None:

@@ -3,6 +3,7 @@
 import json
 import stat
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -23,6 +24,14 @@ def test_the_file_has_the_form_that_the_peer_reads_and_is_private(tmp_path) -> N
     }
     assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
     assert file.load() == TOKENS
+
+
+def test_the_key_of_a_refresh_under_way_is_kept_and_goes_with_it(tmp_path) -> None:
+    file = CredentialFile(tmp_path / "c.json")
+    file.save(replace(TOKENS, refresh_key="k"))
+    assert file.load() == replace(TOKENS, refresh_key="k")
+    file.save(TOKENS)
+    assert "refresh_key" not in file.path.read_text()
 
 
 def test_a_shorter_login_leaves_nothing_of_the_longer_one(tmp_path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from weyl.client.credentials import MemoryCredentials, TokenFile, TokenSet
 from weyl.client.errors import ClientError, Forbidden, NotFound, NotLoggedIn, Refused, Unreachable
 from weyl.client.exchange import (
+    ATTEMPTS_MAX,
     ConnectionFault,
     Exchange,
     Received,
@@ -121,11 +122,24 @@ def test_a_refused_refresh_ends_the_login_with_the_command_to_log_in_again(statu
     assert not store.locked
 
 
-def test_a_refresh_is_never_sent_twice_after_a_lost_answer() -> None:
+def test_a_refresh_is_repeated_after_a_lost_answer_with_the_key_that_came_first() -> None:
     store = MemoryCredentials(tokens(left_s=-1))
+    lost = ConnectionFault("reset", was_sent=True)
     with pytest.raises(Unreachable):
-        play(call_exchange(GET, setting(store)), [ConnectionFault("reset", was_sent=True)])
+        play(call_exchange(GET, setting(store)), [lost] * ATTEMPTS_MAX)
     assert not store.locked
+    new = received(body={"access_token": jwt(vo="voa", n=2), "expires_in": 1200, "refresh_token": "r2"})
+    # Another program goes on with what is kept.
+    kept = store.tokens
+    assert kept is not None
+    _, actions = play(call_exchange(GET, setting(store)), [lost, new, received()])
+    first, second, _ = sends(actions)
+    assert first.headers == second.headers == {"Idempotency-Key": kept.refresh_key}
+    assert store.tokens is not None
+    assert store.tokens.refresh_key is None
+    store.tokens = tokens(left_s=0)
+    _, actions = play(call_exchange(GET, setting(store)), [new, received()])
+    assert sends(actions)[0].headers["Idempotency-Key"] != kept.refresh_key
 
 
 def test_a_failing_refresh_does_not_matter_while_the_token_is_good() -> None:

@@ -150,13 +150,12 @@ def _saved(session: Session, tokens: TokenSet) -> Event:
     """Keep a login, and return the event that says so."""
     session.credentials.save(tokens)
     claims = claims_of(tokens.access_token)
-    end = claims_of(tokens.refresh_token or "").get("exp", tokens.expires_on)
     return {
         "event": "logged_in",
         "vo": claims.get("vo"),
         "group": claims.get("dirac_group"),
         "preferred_username": claims.get("preferred_username"),
-        "expires_on": end,
+        "expires_on": _expires_on(tokens),
     }
 
 
@@ -187,8 +186,20 @@ def _pause(session: Session, seconds: float, page: str | None) -> str | None:
 
 
 def _logged_in_line(event: Mapping[str, Any]) -> str:
-    until = datetime.fromtimestamp(event["expires_on"]).astimezone()
-    return f"Logged in as {event['preferred_username']} ({event['vo']}/{event['group']}), until {until:%H:%M}"
+    until = _moment(event["expires_on"])
+    return f"Logged in as {event['preferred_username']} ({event['vo']}/{event['group']}), until {until}"
+
+
+def _expires_on(tokens: TokenSet) -> int:
+    """Return when a login ends, in unix seconds: its refresh token says so."""
+    return int(claims_of(tokens.refresh_token or "").get("exp", tokens.expires_on))
+
+
+def _moment(unix_s: float) -> str:
+    """Return a time for people, with the day if that is not today."""
+    until = datetime.fromtimestamp(unix_s).astimezone()
+    is_today = until.date() == datetime.now().astimezone().date()
+    return f"{until:%H:%M}" if is_today else f"{until:%A, %d %B, %H:%M}"
 
 
 def _instructions(session: Session, event: Mapping[str, Any], *, qr: bool) -> str:
@@ -232,7 +243,7 @@ def logout(
     except ClientError as error:
         raise Unreachable(
             f"You are logged out here, but the server could not be told: {error.message}",
-            hint="The login ends by itself within the hour; end it sooner with: weyl logins revoke",
+            hint=f"There it ends {_moment(_expires_on(tokens))}; sooner with: weyl login, weyl logins revoke ID",
         ) from error
     finally:
         session.credentials.delete()

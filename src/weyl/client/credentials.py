@@ -5,7 +5,7 @@ import json
 import os
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,6 +22,8 @@ class TokenSet:
     access_token: str
     refresh_token: str | None
     expires_on: int
+    # Of a refresh that was sent and not answered yet: with it, and only with it, the same refresh may be sent again.
+    refresh_key: str | None = None
 
     @classmethod
     def from_answer(cls, answer: Mapping[str, Any], now_s: float) -> "TokenSet":
@@ -124,7 +126,8 @@ class _LockedFile:
         return _parse(os.read(self._descriptor, 1 << 20))
 
     def save(self, tokens: TokenSet) -> None:
-        content = json.dumps(asdict(tokens)).encode()
+        known = {name: value for name, value in asdict(tokens).items() if name != "refresh_key" or value}
+        content = json.dumps(known).encode()
         os.lseek(self._descriptor, 0, os.SEEK_SET)
         os.ftruncate(self._descriptor, 0)
         os.write(self._descriptor, content)
@@ -185,6 +188,7 @@ class CredentialFile:
 def _parse(content: bytes) -> TokenSet | None:
     try:
         document = json.loads(content)
-        return TokenSet(str(document["access_token"]), document.get("refresh_token"), int(document["expires_on"]))
+        tokens = TokenSet(str(document["access_token"]), document.get("refresh_token"), int(document["expires_on"]))
+        return replace(tokens, refresh_key=document.get("refresh_key"))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

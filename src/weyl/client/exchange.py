@@ -4,8 +4,9 @@ A generator yields `Send` and `Sleep` and is sent back what came of it; a `Conne
 """
 
 import json
+import os
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -184,11 +185,18 @@ def _refresh_locked(lock: TokenLock, setting: Setting) -> Exchange[TokenSet]:
         raise NotLoggedIn("You are not logged in.")
     if tokens.seconds_left(setting.now()) >= REFRESH_BELOW_S or not tokens.refresh_token:
         return tokens
+    key = tokens.refresh_key or os.urandom(16).hex()
+    if tokens.refresh_key is None:
+        # A refresh token used twice ends the login, but with the key that came first. It is kept before anything is
+        # sent, so that after a lost answer this program, the next one or one beside it repeats the same refresh.
+        lock.save(replace(tokens, refresh_key=key))
     form = {"grant_type": GRANT_REFRESH, "refresh_token": tokens.refresh_token, "client_id": CLIENT_ID}
-    request = Send("POST", setting.url + "/api/auth/token", form=form)
+    headers = {"Idempotency-Key": key}
+    request = Send("POST", setting.url + "/api/auth/token", headers=headers, form=form)
+    has_expired = tokens.seconds_left(setting.now()) <= 0
     try:
-        # A refresh token used twice ends the login, so this is never repeated after a lost answer.
-        received = yield from attempts(request, repeatable=False, chance=setting.chance)
+        # While the access token is good the next call repeats it.
+        received = yield from attempts(request, repeatable=has_expired, chance=setting.chance)
     except Unreachable:
         if tokens.seconds_left(setting.now()) > 0:
             return tokens

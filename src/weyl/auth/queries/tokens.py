@@ -101,6 +101,16 @@ async def select_refresh_token(tx: Tx, jti: UUID, *, expires_at: datetime) -> Re
     return await first_as(tx, RefreshRow, statement)
 
 
+async def select_living_token(tx: Tx, family: UUID, *, expires_at: datetime) -> RefreshRow | None:
+    """Return the token of a login that may still be used; there is one at most."""
+    statement = select(*_COLUMNS).where(
+        refresh_tokens.c.family == family,
+        refresh_tokens.c.expires_at == expires_at,
+        refresh_tokens.c.status == TokenStatus.CREATED,
+    )
+    return await first_as(tx, RefreshRow, statement)
+
+
 async def select_refresh_token_of_vo(tx: Tx, scope: TokenScope, *, jti: UUID) -> RefreshRow | None:
     """Return a refresh token of the VO, whoever's it is."""
     statement = select(*_COLUMNS).where(refresh_tokens.c.jti == jti, refresh_tokens.c.vo == scope.vo)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Form, Response
+from fastapi import APIRouter, Form, Header, Response
 from pydantic import WithJsonSchema
 
 from weyl.auth.errors import TokenRefused
@@ -22,6 +22,8 @@ GrantType = Annotated[
     Literal["authorization_code", "urn:ietf:params:oauth:grant-type:device_code", "refresh_token"],
     WithJsonSchema({"anyOf": [{"type": "string", "maxLength": NAME_LENGTH_MAX}] * 3}),
 ]
+# A key that could be guessed would be none.
+KEY_LENGTH_MIN = 16
 NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -40,8 +42,12 @@ async def get_oidc_token(
         Token | None, Form(description="For the code flow: what its challenge was made from")
     ] = None,
     refresh_token: Annotated[Token | None, Form(description="For a refresh")] = None,
+    idempotency_key: Annotated[Text | None, Header(include_in_schema=False, min_length=KEY_LENGTH_MIN)] = None,
 ) -> Response:
-    """Trade a code or a refresh token for a pair of tokens."""
+    """Trade a code or a refresh token for a pair of tokens.
+
+    A refresh whose answer was lost may be repeated by who sent a random Idempotency-Key with it.
+    """
     async with db.transaction() as tx:
         outcome: TokenResponse | WeylError
         if grant_type == GRANT_CODE:
@@ -53,7 +59,9 @@ async def get_oidc_token(
             outcome = await authorization.redeem(tx, authority, code=_given(code, "code"), proof=proof, now=now)
         elif grant_type == GRANT_REFRESH:
             token = _given(refresh_token, "refresh_token")
-            outcome = await tokens.refresh(tx, authority, token=token, client_id=client_id, now=now)
+            outcome = await tokens.refresh(
+                tx, authority, token=token, client_id=client_id, now=now, key=idempotency_key
+            )
         else:
             given = _given(device_code, "device_code")
             outcome = await device.redeem(tx, authority, device_code=given, client_id=client_id, now=now)

@@ -27,7 +27,7 @@ from weyl.auth.service.names import hold_name
 from weyl.auth.tokens import Identity, access_claims, refresh_claims
 from weyl.kit.db import Tx
 from weyl.kit.errors import WeylError
-from weyl.kit.ids import uuid7
+from weyl.kit.ids import has_same_key, keyed_uuid7, uuid7
 from weyl.kit.oauth import CLIENT_ID
 
 # What the partitions of the refresh tokens reach ahead, with two months to spare.
@@ -67,14 +67,19 @@ async def begin_login(
 
 
 async def refresh(
-    tx: Tx, authority: Authority, *, token: str, client_id: str, now: datetime
+    tx: Tx, authority: Authority, *, token: str, client_id: str, now: datetime, key: str | None = None
 ) -> TokenResponse | WeylError:
-    """Trade a refresh token for a new pair; a replay is returned as a refusal, so that its revocation is committed."""
+    """Trade a refresh token for a new pair; a replay is returned as a refusal, so that its revocation is committed.
+
+    A client that sends a secret `key` may repeat a refresh whose answer was lost: while the new token is unused, the
+    same key gets it again. Whoever has the old token only does not know the key.
+    """
     if client_id != CLIENT_ID:
         raise TokenRefused("invalid_client", "Unrecognised client_id")
     claims = authority.keys.decode_refresh(token)
     jti, expires_at = _place(claims)
-    following = await queries.rotate_token(tx, jti, expires_at=expires_at, following=uuid7(), now=now)
+    new_jti = uuid7() if key is None else keyed_uuid7(f"{jti}:{key}")
+    following = await queries.rotate_token(tx, jti, expires_at=expires_at, following=new_jti, now=now)
     if following is not None:
         # A user who is not granted the login any more keeps the old token: what raises here is rolled back.
         return await _refreshed(tx, authority, following, now=now)
@@ -82,7 +87,10 @@ async def refresh(
     if row is None:
         raise InvalidRefreshToken("This refresh token is unknown: log in again")
     if row.status == TokenStatus.REVOKED:
-        return await _replayed(tx, row)
+        living = None if key is None else await queries.select_living_token(tx, row.family, expires_at=expires_at)
+        if living is None or not has_same_key(living.jti, new_jti):
+            return await _replayed(tx, row)
+        row = living
     return await _refreshed(tx, authority, row, now=now)
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from weyl.client.errors import Unreachable
 
-OUTAGE_MAX_S = 600.0
+# A night: the network may be away, or the machine asleep, until somebody comes back.
+OUTAGE_MAX_S = 12 * 3600.0
 
 
 @dataclass(slots=True)
