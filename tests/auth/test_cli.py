@@ -203,7 +203,7 @@ def test_a_script_logs_in_by_two_events(terminal: Callable[..., Terminal]) -> No
     assert 1100 < saved["expires_on"] - time.time() <= 1185
     me = json.loads(weyl("whoami", "-o", "json").stdout)
     assert (me["preferred_username"], me["vo"], me["dirac_group"]) == ("alice", "voa", "user")
-    assert json.loads(weyl("whoami", "--offline").stdout) == me
+    assert json.loads(weyl("whoami", "--offline", "-o", "json").stdout) == me
     assert weyl("token").stdout == saved["access_token"] + "\n"
 
 
@@ -256,7 +256,7 @@ def test_a_login_can_be_left_and_resumed(terminal: Callable[..., Terminal]) -> N
 def test_a_property_of_another_group_can_be_asked_for(terminal: Callable[..., Terminal]) -> None:
     weyl = terminal()
     weyl.login("voa", "--property", "ProductionManagement", user="max")
-    assert json.loads(weyl("whoami").stdout)["properties"] == ["NormalUser", "ProductionManagement"]
+    assert json.loads(weyl("whoami", "-o", "json").stdout)["properties"] == ["NormalUser", "ProductionManagement"]
 
 
 def test_logging_out_ends_the_login_on_the_server_and_here(terminal: Callable[..., Terminal]) -> None:

@@ -36,7 +36,9 @@ def move(server: Server, job_ids: list[int], *statuses: str) -> None:
         admin.send(changes.set_statuses(dict.fromkeys(job_ids, updates), force=True))
 
 
-def rows(result: Any) -> list[dict[str, Any]]:
+def rows(weyl: Program, *words: str, **more: str) -> list[dict[str, Any]]:
+    """Returns what a command prints as JSON; it must succeed."""
+    result = weyl("-o", "json", *words, **more)
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)
 

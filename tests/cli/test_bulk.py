@@ -44,7 +44,7 @@ def worker(server: Server) -> Iterator[None]:
 
 
 def count(weyl: Program, group: str) -> dict[str, int]:
-    found = rows(weyl("jobs", "summary", "--by", "Status", "--where", f"JobGroup = {group}", "-o", "json"))
+    found = rows(weyl, "jobs", "summary", "--by", "Status", "--where", f"JobGroup = {group}", "-o", "json")
     return {row["Status"]: row["count"] for row in found}
 
 
@@ -79,7 +79,7 @@ def test_an_operation_is_listed_shown_cancelled_and_waited_for(
     assert started.returncode == 0, started.stderr
     operation_id = started.stdout.strip()
     assert operation_id in weyl("operations", "list", "-q").stdout.split()
-    shown = rows(weyl("operations", "show", operation_id, "-o", "json"))
+    shown = rows(weyl, "operations", "show", operation_id, "-o", "json")
     assert (shown["state"], shown["total"], shown["created_by"]) == ("waiting", 2, "alice")
     assert weyl("operations", "wait", operation_id, "--timeout", "0s").returncode == 8
     stranger, admin = weyl_as("bob"), weyl_as("bob", group="admin")

@@ -9,7 +9,7 @@ from tests.cli.conftest import Program
 
 
 def test_the_dump_is_the_whole_document(weyl: Program) -> None:
-    document = json.loads(weyl("config", "dump").stdout)
+    document = json.loads(weyl("config", "dump", "-o", "json").stdout)
     assert document["Registry"]["voa"]["Users"]["alice-sub"]["PreferedUsername"] == "alice"
     assert document["Operations"]["voa"]["JobDescription"]["DefaultCPUTime"] == 86400
 
@@ -31,7 +31,7 @@ def test_history_is_for_administrators_of_the_configuration(weyl: Program, weyl_
     assert weyl("config", "history").returncode == 5
     assert weyl("config", "diff").returncode == 5
     administrator = weyl_as("alice", group="cs")
-    (newest, *_) = json.loads(administrator("config", "history", "-n", "1").stdout)
+    (newest, *_) = json.loads(administrator("config", "history", "-n", "1", "-o", "json").stdout)
     assert set(newest) == {"Revision", "Time", "Author", "Message"}
     assert "default.yml" in administrator("config", "diff").stdout
 
@@ -73,7 +73,7 @@ def test_a_repository_is_made_and_filled(weyl_as: Callable[..., Program], tmp_pa
 
 
 def newest(administrator: Program) -> str:
-    (shown,) = json.loads(administrator("config", "history", "-n", "1").stdout)
+    (shown,) = json.loads(administrator("config", "history", "-n", "1", "-o", "json").stdout)
     return str(shown["Revision"])
 
 
@@ -97,23 +97,23 @@ def test_changing_is_for_administrators_of_the_configuration(weyl: Program) -> N
 def test_a_file_is_applied_after_a_look_at_it_and_taken_back(weyl_as: Callable[..., Program]) -> None:
     administrator = weyl_as("alice", group="cs")
     before = newest(administrator)
-    text = json.loads(administrator("api", "GET", "/api/config/revisions/newest").stdout)["Text"]
+    text = json.loads(administrator("api", "GET", "/api/config/revisions/newest", "-o", "json").stdout)["Text"]
     administrator.file("new.yml", text + "\n# applied\n")
     words = ("config", "apply", "new.yml", "-m", "Say that it is applied")
-    tried = administrator(*words, "--dry-run")
+    tried = administrator(*words, "--dry-run", "-o", "json")
     assert "+# applied" in json.loads(tried.stdout)["diff"]
     unasked = administrator(*words)
     assert (unasked.returncode, newest(administrator)) == (2, before)
     stale = administrator(*words, "--base", "0" * 40, "--yes")
     assert stale.returncode == 3
     assert administrator(*words, "--yes").returncode == 0
-    (shown,) = json.loads(administrator("config", "history", "-n", "1").stdout)
+    (shown,) = json.loads(administrator("config", "history", "-n", "1", "-o", "json").stdout)
     assert (shown["Message"], shown["Author"]) == ("Say that it is applied", "alice <alice@voa>")
     late = administrator(*words, "--base", before, "--yes")
     assert late.returncode == 10
     assert "is no longer its newest revision" in late.stderr
     assert administrator("config", "revert", before, "--yes").returncode == 0
-    (shown,) = json.loads(administrator("config", "history", "-n", "1").stdout)
+    (shown,) = json.loads(administrator("config", "history", "-n", "1", "-o", "json").stdout)
     assert shown["Message"].startswith(f"Revert to {before[:12]}")
     assert "Nothing was changed" in administrator("config", "revert", before, "--yes").stderr
 

@@ -216,8 +216,8 @@ def test_several_files_become_a_bundle_that_can_be_named(weyl: Program, server: 
     shown = json.loads(weyl("workflows", "show", pushed, "-o", "json").stdout)
     assert (shown["bundle_id"], sorted(shown["manifest"]["files"])) == (pushed, ["flow.cwl", "tools/reco.cwl"])
     assert "tools/reco.cwl" in weyl("workflows", "show", pushed, "-o", "table").stdout
-    assert json.loads(weyl("workflows", "schema", pushed).stdout)["required"] == ["seed"]
-    assert json.loads(weyl("workflows", "graph", pushed).stdout)["nodes"]
+    assert json.loads(weyl("workflows", "schema", pushed, "-o", "json").stdout)["required"] == ["seed"]
+    assert json.loads(weyl("workflows", "graph", pushed, "-o", "json").stdout)["nodes"]
     for form in ("dot", "mermaid"):
         assert "one" in weyl("workflows", "graph", pushed, "--format", form).stdout
     weyl.file("flow.cwl", FLOW.replace("tools/reco.cwl", "tools/gone.cwl"))

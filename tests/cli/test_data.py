@@ -109,26 +109,26 @@ def test_a_file_is_put_looked_at_fetched_removed_and_restored(weyl: Program, bas
     content = os.urandom(100_000)
     made(weyl, "mu.root", content)
     digest = sha256(content).hexdigest()
-    [put] = rows(weyl("data", "put", "mu.root", f"{base}/mu.root", "-o", "json"))
+    [put] = rows(weyl, "data", "put", "mu.root", f"{base}/mu.root", "-o", "json")
     assert (put["lfn"], put["size"], put["checksums"]["sha256"]) == (f"{base}/mu.root", len(content), digest)
     assert put["se"] == STORE
     assert not put["was_there"]
-    [again] = rows(weyl("data", "put", "mu.root", f"{base}/", "-o", "json"))
+    [again] = rows(weyl, "data", "put", "mu.root", f"{base}/", "-o", "json")
     assert (again["was_there"], again["file_id"]) == (True, put["file_id"])
-    [listed] = rows(weyl("data", "ls", base))
+    [listed] = rows(weyl, "data", "ls", base)
     assert (listed["type"], listed["name"], listed["size"]) == ("file", "mu.root", len(content))
-    [replica] = rows(weyl("data", "replicas", f"{base}/mu.root"))
+    [replica] = rows(weyl, "data", "replicas", f"{base}/mu.root")
     assert (replica["se"], replica["status"], replica["usable"]) == (STORE, "Good", True)
-    [known] = rows(weyl("data", "stat", f"{base}/mu.root"))
+    [known] = rows(weyl, "data", "stat", f"{base}/mu.root")
     assert known["checksums"]["sha256"] == digest
-    [got] = rows(weyl("data", "get", f"{base}/mu.root", "-d", "copies", "-o", "json"))
+    [got] = rows(weyl, "data", "get", f"{base}/mu.root", "-d", "copies", "-o", "json")
     assert got["checksum"] == f"sha256:{digest}"
     assert (weyl.directory / "copies" / "mu.root").read_bytes() == content
     assert weyl("data", "rm", f"{base}/mu.root").returncode == 2
     removed = weyl("data", "rm", f"{base}/mu.root", "--reason", "a test", "--yes", "-q")
     assert (removed.returncode, removed.stdout.strip()) == (0, f"{base}/mu.root"), removed.stderr
     assert weyl("data", "stat", f"{base}/mu.root").returncode == 3
-    assert [row["name"] for row in rows(weyl("data", "ls", "--trash", base))] == ["mu.root"]
+    assert [row["name"] for row in rows(weyl, "data", "ls", "--trash", base)] == ["mu.root"]
     assert weyl("data", "restore", f"{base}/mu.root").returncode == 0
     assert weyl("data", "get", f"{base}/mu.root", "-d", "later").returncode == 0
     assert sha256((weyl.directory / "later" / "mu.root").read_bytes()).hexdigest() == digest
@@ -141,13 +141,13 @@ def test_directories_are_put_and_names_without_a_slash_lie_below_home(weyl: Prog
     put = weyl("data", "put", "tree", name, "-o", "id")
     assert put.returncode == 0, put.stderr
     assert sorted(put.stdout.split()) == [f"{base}/a", f"{base}/b/c", f"{base}/b/d/e"]
-    listed = rows(weyl("data", "ls", "-R", name))
+    listed = rows(weyl, "data", "ls", "-R", name)
     assert [row["lfn"] for row in listed if row["type"] == "directory"] == [f"{base}/b", f"{base}/b/d"]
     below = weyl("data", "ls", "-q", ".", WEYL_DATA_DIRECTORY=f"{base}/b")
     assert below.stdout.split() == [f"{base}/b/d", f"{base}/b/c"]
-    [usage] = rows(weyl("data", "du", name))
+    [usage] = rows(weyl, "data", "du", name)
     assert (usage["path"], usage["files"], usage["bytes"]) == (base, 3, 9)
-    [element] = rows(weyl("data", "du", "--elements", name))
+    [element] = rows(weyl, "data", "du", "--elements", name)
     assert (element["se"], element["files"]) == (STORE, 3)
     assert weyl("data", "put", "missing", name).returncode == 2
     assert weyl("data", "put", "tree").returncode == 2
@@ -156,12 +156,12 @@ def test_directories_are_put_and_names_without_a_slash_lie_below_home(weyl: Prog
 def test_a_file_goes_where_it_is_told_to_go(weyl: Program, base: str, installation: WithStorage) -> None:
     content = os.urandom(5000)
     made(weyl, "f", content)
-    [put] = rows(weyl("data", "put", "f", f"{base}/f", "--se", DISK, "-o", "json"))
+    [put] = rows(weyl, "data", "put", "f", f"{base}/f", "--se", DISK, "-o", "json")
     assert put["se"] == DISK
     assert (installation.disk / f"{base}/f".lstrip("/")).read_bytes() == content
-    [got] = rows(weyl("data", "get", f"LFN:{base}/f", "-o", "json"))
+    [got] = rows(weyl, "data", "get", f"LFN:{base}/f", "-o", "json")
     assert (got["se"], got["was_there"]) == (None, True)
-    [got] = rows(weyl("data", "get", f"{base}/f", "-d", "copy", "-o", "json"))
+    [got] = rows(weyl, "data", "get", f"{base}/f", "-d", "copy", "-o", "json")
     assert (got["se"], (weyl.directory / "copy" / "f").read_bytes()) == (DISK, content)
     assert weyl("data", "put", "f", f"{base}/g", "--se", "NO-SUCH").returncode != 0
 
@@ -189,7 +189,7 @@ def test_files_are_described_and_found(weyl: Program, weyl_as: Callable[..., Pro
     for words in (["CliRun", "--type", "int"], ["CliParticle", "--type", "text", "--values", "mu,gamma"]):
         added = keeper("data", "fields", "add", *words)
         assert added.returncode == 0, added.stderr
-    fields = {field["name"]: field for field in rows(weyl("data", "fields", "list"))}
+    fields = {field["name"]: field for field in rows(weyl, "data", "fields", "list")}
     assert (fields["CliRun"]["type"], fields["CliParticle"]["values"]) == ("int", ["mu", "gamma"])
     edited = keeper("data", "fields", "edit", "CliRun", "--description", "number of the run")
     assert edited.returncode == 0, edited.stderr
@@ -199,13 +199,13 @@ def test_files_are_described_and_found(weyl: Program, weyl_as: Callable[..., Pro
         assert put.returncode == 0, put.stderr
     described = weyl("data", "meta", "set", base, "CliParticle=mu")
     assert described.returncode == 0, described.stderr
-    values = {row["field"]: row for row in rows(weyl("data", "meta", "get", f"{base}/f2"))}
+    values = {row["field"]: row for row in rows(weyl, "data", "meta", "get", f"{base}/f2")}
     assert (values["CliRun"]["value"], values["CliParticle"]["from"]) == (2, base)
-    found = rows(weyl("data", "find", f"under {base}: CliRun >= 1 and CliParticle = mu", "--parameter", "CliRun"))
+    found = rows(weyl, "data", "find", f"under {base}: CliRun >= 1 and CliParticle = mu", "--parameter", "CliRun")
     assert sorted((row["LFN"], row["CliRun"]) for row in found) == [(f"{base}/f1", 1), (f"{base}/f2", 2)]
     named = weyl("data", "find", "CliRun = 0", "--under", base, "-q", "--limit", "0")
     assert named.stdout.split() == [f"{base}/f0"]
-    counted = rows(weyl("data", "find", "--under", base, "--by", "CliParticle"))
+    counted = rows(weyl, "data", "find", "--under", base, "--by", "CliParticle")
     assert [(row["CliParticle"], row["count"], row["bytes"]) for row in counted] == [("mu", 3, 6)]
     explained = json.loads(weyl("data", "find", "CliRun between 1 and 2", "--explain", "-o", "json").stdout)
     assert explained["where"][0]["operator"] == "between"
@@ -213,7 +213,7 @@ def test_files_are_described_and_found(weyl: Program, weyl_as: Callable[..., Pro
     assert weyl("data", "find", "NoSuchField = 1").returncode == 10
     assert weyl("data", "meta", "set", f"{base}/f0", "CliRun=many").returncode != 0
     assert weyl("data", "meta", "set", f"{base}/f0", "--unset", "CliRun").returncode == 0
-    assert "CliRun" not in {row["field"] for row in rows(weyl("data", "meta", "get", f"{base}/f0"))}
+    assert "CliRun" not in {row["field"] for row in rows(weyl, "data", "meta", "get", f"{base}/f0")}
     assert keeper("data", "fields", "remove", "CliRun", "--yes").returncode == 10
     assert keeper("data", "fields", "remove", "CliRun", "--force", "--yes").returncode == 0
 
@@ -248,12 +248,12 @@ def test_addresses_are_for_any_program(weyl: Program, base: str) -> None:
     fetched = weyl("api", "GET", "/api/storage")
     assert fetched.returncode == 0
     assert f"/{BUCKET}{base}/f?" in address
-    [row] = rows(weyl("data", "url", f"{base}/f", "--ttl", "60"))
+    [row] = rows(weyl, "data", "url", f"{base}/f", "--ttl", "60")
     assert (row["se"], row["protocol"]) == (STORE, "s3")
 
 
 def test_storage_elements_are_listed(weyl: Program) -> None:
-    found = {row["name"]: row for row in rows(weyl("data", "elements"))}
+    found = {row["name"]: row for row in rows(weyl, "data", "elements")}
     assert (found[DISK]["sites"], found[DISK]["read"], found[STORE]["write"]) == (["LCG.Alpha.org"], True, True)
     assert found[DISK]["free"] > 0
 
@@ -277,7 +277,7 @@ def test_what_lies_on_storage_is_registered_after_it_is_compared(
     assert (done.returncode, done.stdout.split()) == (7, ["/voa/raw/right"]), done.stderr
     for name in ("/voa/raw/wrong", "/voa/raw/absent", "line 4", "line 5"):
         assert name in done.stderr
-    [again] = rows(keeper("data", "register", "-", "--se", DISK, "-o", "json", stdin=lines[0]))
+    [again] = rows(keeper, "data", "register", "-", "--se", DISK, "-o", "json", stdin=lines[0])
     assert again["was_there"]
     assert keeper("data", "get", "/voa/raw/right", "-d", "got").returncode == 0
 
@@ -313,7 +313,7 @@ def test_after_ctrl_c_the_same_command_goes_on(weyl: Program, base: str) -> None
     assert weyl("data", "stat", f"{base}/large").returncode == 3
     done = len(parts())
     assert done > 0
-    [put] = rows(weyl("data", "put", "large", f"{base}/large", "--se", STORE, "-o", "json"))
+    [put] = rows(weyl, "data", "put", "large", f"{base}/large", "--se", STORE, "-o", "json")
     assert put["checksums"]["sha256"] == sha256(content).hexdigest()
     assert list(journals.iterdir()) == []
     assert weyl("data", "get", f"{base}/large", "-d", "copy").returncode == 0

@@ -19,10 +19,10 @@ def test_local_files_travel_as_one_sandbox(weyl: Program, group: str) -> None:
     result = weyl("submit", "work/job.jdl", "-q")
     assert result.returncode == 0, result.stderr
     ids = result.stdout.split()
-    listed = rows(weyl("jobs", "sandbox", "list", *ids))
+    listed = rows(weyl, "jobs", "sandbox", "list", *ids)
     assert [row["Type"] for row in listed] == ["Input", "Input"]
     assert len({row["PFN"] for row in listed}) == 1
-    fetched = rows(weyl("jobs", "input", ids[0], "-d", "in"))
+    fetched = rows(weyl, "jobs", "input", ids[0], "-d", "in")
     assert fetched == [{"JobID": int(ids[0]), "Directory": f"in/{ids[0]}", "Files": ["data.txt", "run.sh"]}]
     assert (weyl.directory / "in" / ids[0] / "data.txt").read_text() == "data"
     by_name = weyl("jobs", "sandbox", "get", listed[0]["PFN"], "-d", "by-name")
@@ -59,7 +59,7 @@ def test_output_and_logs_of_a_finished_job(weyl: Program, server: Server, group:
     assert weyl("logs", str(done), "--tail", "1").stdout == "line 3\n"
     assert weyl("logs", str(done), "--stderr").stdout == "oops\n"
     assert weyl("logs", str(done), "-f").stdout == "line 1\nline 2\nline 3\n"
-    assert rows(weyl("output", str(done), "-d", "out"))[0]["Files"] == ["std.err", "std.out"]
+    assert rows(weyl, "output", str(done), "-d", "out")[0]["Files"] == ["std.err", "std.out"]
     partly = weyl("output", str(done), str(live), "-d", "out")
     assert partly.returncode == 7
     assert str(live) in partly.stderr
@@ -141,7 +141,7 @@ def test_submit_and_follow_shows_the_output_and_nothing_else(
 def test_follow_is_for_one_job_only(weyl: Program, group: str) -> None:
     weyl.file("job.jdl", JDL.format(group=group) + "Parameters = 2;")
     assert weyl("submit", "job.jdl", "--follow").returncode == 2
-    assert rows(weyl("jobs", "search", "--where", f"JobGroup = {group}")) == []
+    assert rows(weyl, "jobs", "search", "--where", f"JobGroup = {group}") == []
 
 
 def test_typos_are_told_before_or_while_jobs_are_submitted(weyl: Program, group: str) -> None:
@@ -184,5 +184,5 @@ def test_json_is_submitted_and_what_a_dry_run_prints_too(weyl: Program, group: s
     for name in ("job.json", "again.jdl", "again.json"):
         result = weyl("submit", name, "-q")
         assert (result.returncode, len(result.stdout.split())) == (0, 2), result.stderr
-    found = rows(weyl("jobs", "show", "--json", "JobGroup", result.stdout.split()[0]))
+    found = rows(weyl, "jobs", "show", "--json", "JobGroup", result.stdout.split()[0])
     assert [row["JobGroup"] for row in found] == [group]

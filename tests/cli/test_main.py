@@ -80,6 +80,20 @@ def test_help_names_every_command_and_goes_to_stdout() -> None:
         assert (name in result.stdout) is not entry.hidden
 
 
+def test_the_help_groups_commands_under_a_handful_of_headings() -> None:
+    shown = weyl("--help").stdout
+    headings = re.findall(r"^([A-Z][^:\n]+):$", shown, re.MULTILINE)
+    assert headings == [
+        *("Account", "Jobs", "Data", "Workflows", "Resources", "Administration", "This program", "Run a system"),
+        "Options",
+    ]
+    assert re.search(r"^Account:\n  login +Log in.*\n  logout ", shown, re.MULTILINE)
+    columns = {
+        len(start) for start in re.findall(r"^  [a-z][a-z-]* {2,}", shown.partition("\nOptions:")[0], re.MULTILINE)
+    }
+    assert len(columns) == 1
+
+
 @pytest.mark.parametrize("words", [[], ["jobs"], ["jobs", "submit"], ["config"]])
 def test_no_words_at_all_show_what_there_is(words: list[str]) -> None:
     result = weyl(*words)
@@ -176,19 +190,19 @@ def test_errors_are_json_if_json_was_asked_for(tmp_path: Path) -> None:
 
 def test_a_dry_run_needs_neither_server_nor_login(tmp_path: Path) -> None:
     (tmp_path / "job.jdl").write_text('Executable = "/bin/true"; Parameters = 3;')
-    result = weyl("submit", "job.jdl", "--dry-run", cwd=tmp_path)
+    result = weyl("submit", "job.jdl", "--dry-run", "-o", "json", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)[0]["jobs"] == 3
 
 
 def test_a_file_named_like_a_kind_of_submission_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "cmd").write_text('Executable = "/bin/true";')
-    result = weyl("jobs", "submit", "cmd", "--dry-run", cwd=tmp_path)
+    result = weyl("jobs", "submit", "cmd", "--dry-run", "-o", "json", cwd=tmp_path)
     assert json.loads(result.stdout)[0]["origin"] == "cmd"
 
 
 def test_a_command_line_is_taken_word_by_word(tmp_path: Path) -> None:
-    result = weyl("submit", "cmd", "-n", "x", "--dry-run", "--", "/bin/echo", "-n", "a b", cwd=tmp_path)
+    result = weyl("submit", "cmd", "-n", "x", "--dry-run", "-o", "json", "--", "/bin/echo", "-n", "a b", cwd=tmp_path)
     document = json.loads(result.stdout)[0]["document"]
     assert (document["JobName"], document["Arguments"]) == ("x", "-n 'a b'")
 

@@ -42,14 +42,40 @@ def rows(**options: Any) -> Rows:
     return Rows(iter(ROWS), columns=("JobID", "Status"), id_column="JobID", unit="jobs", **options)
 
 
-def test_json_is_the_default_without_a_terminal_and_has_all_fields(session, capsys) -> None:
+@pytest.fixture
+def terminal(session: CommandSession, monkeypatch: pytest.MonkeyPatch) -> CommandSession:
+    """A session whose output somebody looks at."""
+    monkeypatch.setattr(CommandSession, "stdout_is_terminal", True)
+    session.options.no_color = True
+    return session
+
+
+def test_a_table_is_the_default_in_a_pipe_too_whole_and_without_a_footer(session, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    out, err = printed(Rows([{"JobID": 1, "Text": "x" * 40}], unit="jobs"), session, capsys)
+    assert out == f"JobID  Text\n    1  {'x' * 40}\n"
+    assert err == ""
+
+
+def test_json_has_all_fields(session, capsys) -> None:
+    session.options.output = "json"
     out, err = printed(rows(), session, capsys)
     assert json.loads(out) == ROWS
     assert err == ""
 
 
-def test_an_empty_list_is_an_empty_json_list(session, capsys) -> None:
-    assert printed(Rows([]), session, capsys)[0] == "[]\n"
+def test_a_result_may_have_a_format_of_its_own_where_nobody_asked(session, capsys) -> None:
+    assert json.loads(printed(rows(form="json"), session, capsys)[0]) == ROWS
+    assert json.loads(printed(Document({"A": [1]}, form="json"), session, capsys)[0]) == {"A": [1]}
+    session.options.output = "tsv"
+    assert printed(rows(form="json"), session, capsys)[0] == "JobID\tStatus\n1\tDone\n22\tFailed\n"
+
+
+def test_an_empty_list_is_nothing_and_in_json_an_empty_list(session, capsys) -> None:
+    assert printed(Rows([]), session, capsys) == ("", "")
+    for output, shown in (("json", "[]\n"), ("yaml", "[]\n"), ("ndjson", ""), ("csv", "")):
+        session.options.output = output
+        assert printed(Rows([]), session, capsys) == (shown, "")
 
 
 def test_ndjson_is_written_row_by_row(session, capsys) -> None:
@@ -91,17 +117,69 @@ def test_yaml_is_the_same_document(session, capsys) -> None:
     assert yaml.safe_load(printed(rows(), session, capsys)[0]) == ROWS
 
 
-def test_a_table_is_aligned_and_its_footer_is_on_stderr(session, capsys) -> None:
-    session.options.output = "table"
-    out, err = printed(rows(total=lambda: 90286), session, capsys)
+def test_a_table_on_a_terminal_has_a_footer_on_stderr(terminal, capsys) -> None:
+    out, err = printed(rows(total=lambda: 90286), terminal, capsys)
     assert out == "JobID  Status\n    1  Done\n   22  Failed\n"
     assert err == "1-2 of 90,286 jobs\n"
+    assert printed(rows(total=lambda: 2), terminal, capsys)[1] == "2 jobs\n"
+    assert printed(rows(total=lambda: 100_001), terminal, capsys)[1] == "1-2 of more than 100,000 jobs\n"
+    assert printed(Rows([], unit="jobs"), terminal, capsys)[1] == "No jobs.\n"
 
 
-def test_one_is_singular(session, capsys) -> None:
-    session.options.output = "table"
+@pytest.mark.parametrize("output", ["table", "wide", "json", "ndjson", "csv", "tsv", "yaml", "id"])
+def test_elsewhere_one_line_says_how_many_rows_were_left_out(session, capsys, output: str) -> None:
+    session.options.output = output
+    assert printed(rows(total=lambda: 2), session, capsys)[1] == ""
+    for more, said in (
+        ({"total": lambda: 12}, "1-2 of 12 jobs, 10 left out. All of them: --limit 0\n"),
+        ({"total": lambda: 12, "first": 11}, "11-12 of 12 jobs, 10 left out. All of them: --limit 0\n"),
+        ({"has_more": lambda: True}, "The first 2 jobs; there are more. All of them: --limit 0\n"),
+    ):
+        assert printed(rows(**more), session, capsys)[1] == said
+    session.options.limit = 1
+    assert printed(rows(), session, capsys)[1] == "The first 1 job; there are more. All of them: --limit 0\n"
+
+
+def test_a_long_table_is_printed_while_it_comes(session, capsys) -> None:
+    seen: list[str] = []
+
+    def slow() -> Iterator[dict[str, Any]]:
+        yield from ({"JobID": number} for number in range(1_000))
+        yield {"JobID": 10**9}
+        seen.append(capsys.readouterr().out)
+
+    print_result(Rows(slow()), session)
+    assert seen[0].splitlines()[-1] == "  999"
+    assert capsys.readouterr().out == "1000000000\n"
+
+
+@pytest.mark.parametrize(
+    ("output", "is_terminal", "limit", "wanted", "of_search"),
+    [
+        (None, True, None, 100, None),
+        ("wide", True, None, 100, None),
+        ("json", True, None, 0, None),
+        ("csv", True, None, 0, 0),
+        ("id", True, None, 0, 0),
+        (None, False, None, 0, 0),
+        ("json", False, None, 0, None),
+        ("id", False, None, 0, 0),
+        (None, False, 5, 5, 5),
+        ("json", True, 0, 0, 0),
+    ],
+)
+def test_programs_get_all_rows_and_people_a_page(
+    session, monkeypatch, output: str | None, is_terminal: bool, limit: int | None, wanted: int, of_search: int | None
+) -> None:
+    monkeypatch.setattr(CommandSession, "stdout_is_terminal", is_terminal)
+    session.options.output, session.options.limit = output, limit
+    assert session.rows_wanted(100) == wanted
+    assert session.rows_wanted() == of_search
+
+
+def test_one_is_singular(terminal, capsys) -> None:
     for unit, one in (("jobs", "job"), ("sandboxes", "sandbox"), ("task queues", "task queue")):
-        assert printed(Rows([{"A": 1}], unit=unit), session, capsys)[1] == f"1 {one}\n"
+        assert printed(Rows([{"A": 1}], unit=unit), terminal, capsys)[1] == f"1 {one}\n"
 
 
 def test_times_of_a_table_end_with_the_second(session, capsys) -> None:
@@ -111,10 +189,9 @@ def test_times_of_a_table_end_with_the_second(session, capsys) -> None:
         assert printed(Rows([row]), session, capsys)[0].splitlines()[1] == shown
 
 
-def test_the_id_of_a_row_is_shown_whole_so_that_it_can_be_copied(session, capsys, monkeypatch) -> None:
+def test_the_id_of_a_row_is_shown_whole_so_that_it_can_be_copied(terminal, capsys, monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", "50")
-    session.options.output = "table"
-    out, _ = printed(Rows([{"ID": "i" * 20, "Text": "x" * 40}]), session, capsys)
+    out, _ = printed(Rows([{"ID": "i" * 20, "Text": "x" * 40}]), terminal, capsys)
     assert "i" * 20 in out
     assert max(len(line) for line in out.splitlines()) <= 50
 
@@ -127,23 +204,27 @@ def test_wide_shows_every_column_uncut(session, capsys, monkeypatch) -> None:
     assert "tab and line" in out
 
 
-def test_a_table_is_cut_to_the_terminal(session, capsys, monkeypatch) -> None:
+def test_a_table_is_cut_to_the_terminal(terminal, capsys, monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", "30")
-    session.options.output = "table"
-    out, _ = printed(Rows([{"A": "x" * 100, "B": "short"}]), session, capsys)
+    out, _ = printed(Rows([{"A": "x" * 100, "B": "short"}]), terminal, capsys)
     assert max(len(line) for line in out.splitlines()) <= 30
     assert "…" in out
 
 
-def test_unknown_columns_name_their_near_matches(session) -> None:
-    session.options.columns = ("JobId",)
-    with pytest.raises(UsageFault, match="JobId") as fault:
+@pytest.mark.parametrize(("name", "near"), [("JobId", "JobID"), ("jobid", "JobID"), ("stats", "Status")])
+def test_unknown_columns_name_their_near_matches(session, name: str, near: str) -> None:
+    session.options.columns = (name,)
+    with pytest.raises(UsageFault, match=name) as fault:
         print_result(rows(), session)
-    assert "JobID" in fault.value.hint
+    assert fault.value.hint.startswith(f"Did you mean: {near}")
+    session.options.columns = ("zzz",)
+    with pytest.raises(UsageFault) as fault:
+        print_result(rows(), session)
+    assert fault.value.hint == "The columns are: JobID, Status, JobName, Site."
 
 
 def test_limit_stops_the_rows(session, capsys) -> None:
-    session.options.limit = 1
+    session.options.limit, session.options.output = 1, "json"
     assert len(json.loads(printed(rows(), session, capsys)[0])) == 1
 
 
@@ -155,10 +236,11 @@ def test_empty_fails_only_if_asked(session) -> None:
 
 
 def test_a_document_is_json_or_key_and_value(session, capsys) -> None:
-    assert json.loads(printed(Document({"sub": "a", "list": [1]}), session, capsys)[0]) == {"sub": "a", "list": [1]}
-    session.options.output = "table"
+    assert printed(Document([{"A": 1}, {"A": 2, "Bc": None}]), session, capsys)[0] == "A  1\n\nA   2\nBc  -\n"
     assert printed(Document({"sub": "a", "longer": None}), session, capsys)[0] == "sub     a\nlonger  -\n"
     assert printed(Document({"sub": "a"}, text="words"), session, capsys)[0] == "words\n"
+    session.options.output = "json"
+    assert json.loads(printed(Document({"sub": "a", "list": [1]}), session, capsys)[0]) == {"sub": "a", "list": [1]}
 
 
 def test_ids_go_to_stdout_and_the_sentence_to_stderr(session, capsys) -> None:
@@ -182,7 +264,7 @@ def test_text_and_bytes_are_printed_as_they_are(session, capfd) -> None:
 
 
 def test_events_are_one_json_object_a_line(session, capsys) -> None:
-    out, _ = printed(Events([{"event": "a"}, {"event": "b"}]), session, capsys)
+    out, _ = printed(Events([{"event": "a"}, {"event": "b"}], line=lambda event: "words"), session, capsys)
     assert [json.loads(line) for line in out.splitlines()] == [{"event": "a"}, {"event": "b"}]
     session.options.output = "table"
     assert printed(Events([{"event": "a"}], line=lambda event: "words"), session, capsys) == ("", "words\n")

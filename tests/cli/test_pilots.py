@@ -46,13 +46,13 @@ def test_pilots_do_not_read_about_pilots(weyl_as: Callable[..., Program]) -> Non
 
 def test_pilots_are_found_counted_and_shown(weyl: Program, server: Server) -> None:
     stamp = pilot(server)
-    found = json.loads(weyl("pilots", "search", "--where", f"PilotStamp = {stamp}").stdout)
+    found = json.loads(weyl("pilots", "search", "--where", f"PilotStamp = {stamp}", "-o", "json").stdout)
     assert [(row["PilotStamp"], row["Status"]) for row in found] == [(stamp, "Submitted")]
     ids = weyl("pilots", "search", "-q", "--condition", f"PilotStamp eq {stamp}").stdout
     assert ids.split() == [stamp]
-    counts = json.loads(weyl("pilots", "summary", "--by", "GridSite,Status").stdout)
+    counts = json.loads(weyl("pilots", "summary", "--by", "GridSite,Status", "-o", "json").stdout)
     assert {"GridSite", "Status", "count"} == set(counts[0])
-    shown = json.loads(weyl("pilots", "show", stamp).stdout)
+    shown = json.loads(weyl("pilots", "show", stamp, "-o", "json").stdout)
     assert shown["GridSite"] == "LCG.Alpha.org"
     wrong = weyl("pilots", "search", "--parameter", "Statuss")
     assert wrong.returncode == 2

@@ -24,11 +24,11 @@ def test_only_those_who_care_for_pilots_make_and_end_their_secrets(weyl: Program
 
 @pytest.mark.parametrize("noun", ["sites", "ces", "ses", "fts"])
 def test_resources_are_listed_and_a_missing_one_is_exit_3(weyl: Program, noun: str) -> None:
-    found = rows(weyl(noun, "list"))
+    found = rows(weyl, noun, "list")
     assert all("Name" in row and "Reason" in row for row in found)
     assert weyl(noun, "show", "No.Such.one").returncode == 3
     for row in found[:1]:
-        assert rows(weyl(noun, "show", row["Name"])) == [row]
+        assert rows(weyl, noun, "show", row["Name"]) == [row]
         partly = weyl(noun, "show", row["Name"], "No.Such.one")
         assert partly.returncode == 7
         assert "No.Such.one" in partly.stderr
@@ -49,7 +49,9 @@ def test_the_uses_of_a_storage_element_are_columns_and_equal_reasons_are_said_on
 
 def test_secrets_are_made_shown_once_and_revoked(weyl_as: Callable[..., Program]) -> None:
     keeper = weyl_as("alice", group="service")
-    made = keeper("pilots", "admin", "secrets", "create", "--site", "LCG.Alpha.org", "--uses", "5", "--hours", "1")
+    made = keeper(
+        "pilots", "admin", "secrets", "create", "--site", "LCG.Alpha.org", "--uses", "5", "--hours", "1", "-o", "json"
+    )
     assert made.returncode == 0, made.stderr
     secret = json.loads(made.stdout)
     assert set(secret) == {"secret_id", "secret", "not_after"}
@@ -57,7 +59,7 @@ def test_secrets_are_made_shown_once_and_revoked(weyl_as: Callable[..., Program]
     ended = keeper("pilots", "admin", "secrets", "revoke", secret["secret_id"], "nonsense", "--yes")
     assert ended.returncode == 7, ended.stderr
     assert keeper("pilots", "admin", "revoke").returncode == 2
-    gone = keeper("pilots", "admin", "revoke", "--host", "no-such-host", "--yes")
+    gone = keeper("pilots", "admin", "revoke", "--host", "no-such-host", "--yes", "-o", "json")
     assert json.loads(gone.stdout) == {"secrets": 0, "stamps": []}
 
 
@@ -69,11 +71,11 @@ def test_a_site_is_banned_drained_explained_and_opened_again(weyl_as: Callable[.
     assert partly.returncode == 7
     assert "No.Such.one" in partly.stderr
     for _ in range(100):
-        told = json.loads(keeper("ces", "why", "ce.beta.org").stdout)
+        told = json.loads(keeper("ces", "why", "ce.beta.org", "-o", "json").stdout)
         if len(told["claims"]) == 2:
             break
     assert (told["status"], told["reason"]) == ("Banned", "site LCG.Beta.org: power cut")
-    assert [entry["action"] for entry in rows(keeper("sites", "history", "LCG.Beta.org"))] == ["set", "set"]
+    assert [entry["action"] for entry in rows(keeper, "sites", "history", "LCG.Beta.org")] == ["set", "set"]
     assert keeper("sites", "allow", "LCG.Beta.org").returncode == 0
     assert keeper("sites", "undrain", "LCG.Beta.org").returncode == 0
     assert keeper("sites", "undrain", "LCG.Beta.org").returncode == 7

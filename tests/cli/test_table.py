@@ -24,13 +24,13 @@ def test_wide_characters_count_double() -> None:
 
 
 def test_rows_never_break_a_line() -> None:
-    lines = table_lines([{"a": "x\ny\r\tz\x1b[31m"}], ["a"], width=80, header=True, color=False)
+    lines = list(table_lines([{"a": "x\ny\r\tz\x1b[31m"}], ["a"], width=80, header=True, color=False))
     assert len(lines) == 2
     assert "\x1b" not in lines[1]
 
 
 def test_status_words_are_coloured_only_if_asked() -> None:
-    plain = table_lines([{"Status": "Failed"}], ["Status"], width=80, header=False, color=False)
-    coloured = table_lines([{"Status": "Failed"}], ["Status"], width=80, header=False, color=True)
-    assert plain == ["Failed"]
-    assert coloured == ["\x1b[31mFailed\x1b[0m"]
+    [plain] = table_lines([{"Status": "Failed"}], ["Status"], width=80, header=False, color=False)
+    [coloured] = table_lines([{"Status": "Failed"}], ["Status"], width=80, header=False, color=True)
+    assert plain == "Failed"
+    assert coloured == "\x1b[31mFailed\x1b[0m"

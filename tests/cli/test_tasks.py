@@ -52,20 +52,20 @@ def test_background_work_is_for_administrators_of_services(weyl_as: Callable[...
 
 
 def test_tasks_and_schedules_are_listed(keeper: Program, dead_ids: list[str]) -> None:
-    rows = json.loads(keeper("tasks", "list").stdout)
+    rows = json.loads(keeper("tasks", "list", "-o", "json").stdout)
     assert [row["rule"] for row in rows if row["name"] == "cli.breaks"] == ["every 86400 s"]
     for command in ("list", "schedules"):
         table = keeper("tasks", command, "--output", "table").stdout.splitlines()
         assert all("every day" in line for line in table if "cli.breaks" in line)
     assert "cli.breaks" in keeper("tasks", "schedules", "-q").stdout.split()
-    assert json.loads(keeper("tasks", "locks").stdout) == []
+    assert json.loads(keeper("tasks", "locks", "-o", "json").stdout) == []
 
 
 def test_dead_letters_are_listed_shown_replayed_and_discarded(keeper: Program, dead_ids: list[str]) -> None:
     first, second = dead_ids
     listed = keeper("tasks", "dead", "list", "--task", "cli.breaks", "-q").stdout.split()
     assert {first, second} <= set(listed)
-    shown = json.loads(keeper("tasks", "dead", "show", first).stdout)
+    shown = json.loads(keeper("tasks", "dead", "show", first, "-o", "json").stdout)
     assert (shown["error"], shown["task"]) == ("RuntimeError: not yet", "cli.breaks")
     assert keeper("tasks", "dead", "replay", first, "-q").stdout.strip().isdigit()
     assert keeper("tasks", "dead", "show", first).returncode == 3

@@ -113,7 +113,7 @@ def test_no_command_lets_the_names_of_jobs_command_the_terminal(weyl: Program, t
     weyl.file("hostile.jdl", f'Executable = "/bin/echo"; JobName = "{hostile}"; JobGroup = "\x1b[2J";')
     submitted = terminal("jobs", "submit", "hostile.jdl")
     assert submitted.end() == 0
-    [job_id] = [row["JobID"] for row in rows(weyl("jobs", "search", "--mine", "--where", "JobGroup = '\x1b[2J'"))]
+    [job_id] = [row["JobID"] for row in rows(weyl, "jobs", "search", "--mine", "--where", "JobGroup = '\x1b[2J'")]
     number = str(job_id)
     for words in (
         ("jobs", "show", number),
@@ -204,7 +204,7 @@ def test_harm_is_asked_about_once_and_can_be_declined(weyl: Program, terminal) -
     question.read_until(r"About to kill 1 \(1 \w+ of alice\)\. Go on\? \[y/N\] ")
     question.type("n\n")
     assert question.end() == 2
-    assert rows(weyl("status", str(job_id)))[0]["Status"] != "Killed"
+    assert rows(weyl, "status", str(job_id))[0]["Status"] != "Killed"
 
 
 def test_harm_is_done_after_a_yes(weyl: Program, terminal) -> None:
@@ -213,7 +213,7 @@ def test_harm_is_done_after_a_yes(weyl: Program, terminal) -> None:
     question.read_until(r"Go on\?")
     question.type("y\n")
     assert question.end() == 0
-    assert rows(weyl("status", str(job_id)))[0]["Status"] == "Killed"
+    assert rows(weyl, "status", str(job_id))[0]["Status"] == "Killed"
 
 
 def test_more_than_a_thousand_have_to_be_typed(weyl: Program, terminal) -> None:
@@ -236,7 +236,7 @@ def test_ctrl_c_leaves_the_jobs_running_and_says_how_to_come_back(weyl: Program,
     assert waiting.end() == 130
     assert f"weyl jobs wait {job_id}" in waiting.seen
     assert "Traceback" not in waiting.seen
-    assert rows(weyl("status", str(job_id)))[0]["Status"] != "Killed"
+    assert rows(weyl, "status", str(job_id))[0]["Status"] != "Killed"
 
 
 def test_watch_redraws_a_live_count(weyl: Program, terminal) -> None:

@@ -9,7 +9,6 @@ from weyl.cli.legacy.arguments import parse
 from weyl.cli.legacy.data import ALIASES
 from weyl.client.errors import UsageFault
 from weyl.storage.cli.elements import row_of
-from weyl.storage.cli.find import next_cursor
 from weyl.storage.cli.names import pairs, target_of, typed
 from weyl.storage.cli.progress import Progress, line_of, size_text, span_text
 from weyl.storage.transfer.pace import Pace
@@ -87,12 +86,6 @@ def test_pairs_have_a_name_and_a_value() -> None:
 def test_what_is_moved_into_a_directory_keeps_its_name() -> None:
     assert target_of("/vo/a/f", "/vo/b", is_directory=True) == "/vo/b/f"
     assert target_of("/vo/a/f", "/vo/b", is_directory=False) == "/vo/b"
-
-
-def test_the_next_page_is_where_the_link_leads() -> None:
-    assert next_cursor('</api/files/search?per_page=2&cursor=a%2Bb>; rel="next"') == "a+b"
-    assert next_cursor('</api/files/search?cursor=x>; rel="prev"') is None
-    assert next_cursor(None) is None
 
 
 def test_an_element_is_a_row_and_equal_reasons_are_said_once() -> None:

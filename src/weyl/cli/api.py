@@ -9,7 +9,7 @@ import typer
 
 from weyl.client.command import session_of
 from weyl.client.errors import UsageFault
-from weyl.client.results import Document, Result, Rows
+from weyl.client.results import Document, Result, Rows, Text
 from weyl.kit.call import Call
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
@@ -43,7 +43,7 @@ def api(
         Call(call.method, call.path, list[dict[str, Any]], body=call.body, unit="rows"),
         limit=session.options.limit or 0,
     )
-    return Rows(_checked(iter(stream)), total=stream.total)
+    return Rows(_checked(iter(stream)), total=stream.total, has_more=stream.has_more, form="json")
 
 
 def _body(data: str | None) -> Any:
@@ -64,9 +64,9 @@ def _document(text: str) -> Result:
     if not text:
         return None
     try:
-        return Document(json.loads(text), text=None)
+        return Document(json.loads(text), form="json")
     except ValueError:
-        return Document(text, text=text)
+        return Text([text if text.endswith("\n") else f"{text}\n"])
 
 
 def _checked(rows: Iterator[Any]) -> Iterator[Any]:

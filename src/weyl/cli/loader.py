@@ -1,9 +1,8 @@
 """The lazy part of the program: a command's module is imported when it runs (the documented late import of the CLI)."""
 
 import gc
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from importlib import import_module
 from types import ModuleType
@@ -15,6 +14,9 @@ from typer.main import get_command as command_of
 
 from weyl.cli.options import HELP_OPTION_NAMES, prepare
 from weyl.client.errors import UsageFault
+from weyl.client.spelling import suggestion
+
+EXTENSIONS = "Of extensions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class Entry:
     hidden: bool = False
     # The extra without which the module cannot be imported.
     extra: str | None = None
+    # Under which heading the help of its group lists it.
+    heading: str = "Commands"
     # Commands of a group that are known here too, so that its help imports nothing.
     children: "Mapping[str, Entry] | None" = None
 
@@ -105,6 +109,14 @@ class Table:
         shown = {name: entry.help.partition("\n")[0] for name, entry in self.entries.items() if not entry.hidden}
         return {**shown, **{name: entry.help for name, entry in self.extensions.items()}}
 
+    def sections(self) -> dict[str, dict[str, str]]:
+        """Return the same names by their headings, in the order in which these come first."""
+        found: dict[str, dict[str, str]] = {}
+        for name, line in self.visible().items():
+            entry = self.entries.get(name)
+            found.setdefault(entry.heading if entry else EXTENSIONS, {})[name] = line
+        return found
+
 
 class LazyGroup(TyperGroup):
     """A group of commands that imports the one that runs, and none to show its help."""
@@ -124,11 +136,13 @@ class LazyGroup(TyperGroup):
             session = ctx.obj if ctx is not None else None
             return load_command(cmd_name, entry, getattr(session, "words", None))
         if not cmd_name.startswith("-"):
-            raise UsageFault(f"There is no command `{cmd_name}`.", hint=did_you_mean(cmd_name, self.table.visible()))
+            hint = suggestion(cmd_name, self.table.visible(), otherwise="See: weyl --help")
+            raise UsageFault(f"There is no command `{cmd_name}`.", hint=hint)
         return None
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write the options, those of the whole program among them if this is its root."""
+        """Write the commands, then the options, those of the whole program among them if this is its root."""
+        self._write_commands(formatter)
         own = self.params
         self.params = [*(each for each in own if not getattr(each, "hidden", False)), *self.shown_parameters]
         try:
@@ -137,9 +151,15 @@ class LazyGroup(TyperGroup):
             self.params = own
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write the list of commands from the table."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(self.table.visible().items()))
+        """Write nothing: the commands stand before the options."""
+
+    def _write_commands(self, formatter: Any) -> None:
+        sections = self.table.sections()
+        longest = max((len(name) for lines in sections.values() for name in lines), default=0)
+        for heading, lines in sections.items():
+            with formatter.section(heading):
+                # Padded, so that the lines of all headings begin in one column.
+                formatter.write_dl([(name.ljust(longest), line) for name, line in lines.items()])
 
 
 def lazy_group(name: str, table: Table, summary: str, shown_parameters: Sequence[Any] = ()) -> Any:
@@ -161,9 +181,3 @@ def lazy_group(name: str, table: Table, summary: str, shown_parameters: Sequence
 
 def _nothing() -> None:
     """Stand where Typer wants a function: the group itself does nothing."""
-
-
-def did_you_mean(word: str, candidates: Iterable[str]) -> str:
-    """Return a hint that names what is spelt nearly so."""
-    near = get_close_matches(word, list(candidates), n=3, cutoff=0.5)
-    return f"Did you mean: {', '.join(near)}?" if near else "See: weyl --help"

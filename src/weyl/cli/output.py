@@ -9,12 +9,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any, TextIO
 
-from weyl.cli.loader import did_you_mean, load
+from weyl.cli.loader import load
 from weyl.cli.screen import clear, put, put_clean
 from weyl.cli.session import CommandSession
-from weyl.cli.table import key_value_lines, table_lines, width_of_terminal
+from weyl.cli.table import block_lines, table_lines, width_of_terminal
 from weyl.client.errors import NotFound, PartlyFailed, UsageFault
+from weyl.client.paging import COUNT_MAX
 from weyl.client.results import Cleared, Document, Done, Events, Ids, Parts, Rows, Text
+from weyl.client.spelling import suggestion
 from weyl.kit.plain_text import spreadsheet_cell, visible
 
 
@@ -37,7 +39,7 @@ def print_result(result: Any, session: CommandSession) -> int:
         case Events():
             _print_events(result, session)
         case Done():
-            if result.document is not None and session.asked_output in ("json", "ndjson", "yaml"):
+            if result.document is not None and session.output in ("json", "ndjson", "yaml"):
                 _print_document(Document(result.document), session)
             session.say(result.sentence)
             return result.exit_code
@@ -61,16 +63,20 @@ def plain(value: Any) -> Any:
 
 def _print_rows(result: Rows, session: CommandSession, *, is_limited: bool = True) -> int:
     count = 0
+    is_cut = False
 
     def counted(rows: Iterable[Any]) -> Iterator[dict[str, Any]]:
-        nonlocal count
-        for row in islice(rows, (session.options.limit or None) if is_limited else None):
+        nonlocal count, is_cut
+        source = iter(rows)
+        for row in islice(source, (session.options.limit or None) if is_limited else None):
             count += 1
             shown = plain(row)
             session.learner.take(result.unit, result.id_column, shown)
             yield shown
+        is_cut = next(source, None) is not None
 
-    columns = session.options.columns or (None if session.output == "wide" else result.columns)
+    output = _form(result, session)
+    columns = session.options.columns or (None if output == "wide" else result.columns)
     rows = counted(result.rows)
     head = next(rows, None)
     everything: Iterator[dict[str, Any]] = rows if head is None else chain([head], rows)
@@ -78,10 +84,10 @@ def _print_rows(result: Rows, session: CommandSession, *, is_limited: bool = Tru
     if head is not None and session.options.columns:
         _check_columns(names, head)
     # Programs get all fields unless they chose: a default selection is for people's eyes.
-    chosen = names if session.options.columns or session.output in ("table", "wide", "csv", "tsv") else None
+    chosen = names if session.options.columns or output in ("table", "wide", "csv", "tsv") else None
     _write_rows(everything, names, chosen, session, result)
-    if session.output in ("table", "wide"):
-        session.say(footer(count, result))
+    sys.stdout.flush()
+    session.say(words_below(count, result, is_cut=is_cut, is_footer=session.is_for_people))
     _tell_failed(result.failed, done=count)
     if count == 0 and session.options.fail_empty:
         raise NotFound("Nothing was found.", hint="")
@@ -92,7 +98,7 @@ def _write_rows(
     rows: Iterator[dict[str, Any]], names: list[str], chosen: list[str] | None, session: CommandSession, result: Rows
 ) -> None:
     out, header = sys.stdout, not session.options.no_header
-    match session.output:
+    match _form(result, session):
         case "id":
             for row in rows:
                 put(str(row.get(result.id_column, next(iter(row.values()), ""))))
@@ -102,24 +108,37 @@ def _write_rows(
         case "json":
             _write_json_list((_select(row, chosen) for row in rows), out, pretty=session.stdout_is_terminal)
         case "yaml":
-            put_clean(load("yaml").safe_dump([_select(row, chosen) for row in rows], sort_keys=False), end="")
+            _write_yaml_list(_select(row, chosen) for row in rows)
         case "csv" | "tsv" as kind:
             _write_separated(rows, names, out, separator="," if kind == "csv" else "\t", header=header)
         case kind:
-            width = None if kind == "wide" else width_of_terminal()
+            width = width_of_terminal() if session.is_for_people and kind == "table" else None
             look: dict[str, Any] = {"width": width, "header": header, "color": session.has_color}
-            for line in table_lines(list(rows), names, **look, whole=result.id_column):
+            for line in table_lines(rows, names, **look, whole=result.id_column, is_exact=kind == "wide"):
                 put_clean(line)
 
 
-def footer(count: int, result: Rows) -> str:
-    """Return the line under a table: which rows these are, of how many."""
+def words_below(count: int, result: Rows, *, is_cut: bool, is_footer: bool) -> str:
+    """Return the line below rows: whether some were left out, and how many; as a footer also that none were."""
     total = result.total() if result.total is not None else None
+    last = result.first + count - 1
+    has_more = is_cut or (result.has_more is not None and result.has_more())
+    if not has_more and (total is None or total <= count):
+        return (f"{count:,} {unit_of(count, result.unit)}" if count else f"No {result.unit}.") if is_footer else ""
+    if total is None:
+        return f"The first {count:,} {unit_of(count, result.unit)}; there are more. All of them: --limit 0"
+    of = f"more than {COUNT_MAX:,}" if total == COUNT_MAX + 1 else f"{total:,}"
     if count == 0:
-        return f"No {result.unit}." if not total else f"No more {result.unit}: there are {total:,} in all."
-    if total is None or (total == count and result.first == 1):
-        return f"{count:,} {unit_of(count, result.unit)}"
-    return f"{result.first:,}-{result.first + count - 1:,} of {total:,} {unit_of(total, result.unit)}"
+        return f"No more {result.unit}: there are {of} in all."
+    if is_footer:
+        return f"{result.first:,}-{last:,} of {of} {unit_of(total, result.unit)}"
+    left = f"more than {COUNT_MAX - count:,}" if total == COUNT_MAX + 1 else f"{total - count:,}"
+    return f"{result.first:,}-{last:,} of {of} {unit_of(total, result.unit)}, {left} left out. All of them: --limit 0"
+
+
+def _form(result: Rows | Document, session: CommandSession) -> str:
+    """Return the format of a result, which may have one of its own where nobody asked for one."""
+    return session.output if session.has_asked_format else result.form
 
 
 def unit_of(count: int, unit: str) -> str:
@@ -132,7 +151,8 @@ def unit_of(count: int, unit: str) -> str:
 def _check_columns(names: Sequence[str], row: Mapping[str, Any]) -> None:
     for name in names:
         if name not in row:
-            raise UsageFault(f"There is no column {name!r} here.", hint=did_you_mean(name, row))
+            hint = suggestion(name, row, otherwise=f"The columns are: {', '.join(row)}.")
+            raise UsageFault(f"There is no column {name!r} here.", hint=hint)
 
 
 def _select(row: Mapping[str, Any], names: Sequence[str] | None) -> Mapping[str, Any]:
@@ -148,6 +168,16 @@ def _write_json_list(rows: Iterator[Mapping[str, Any]], out: TextIO, *, pretty: 
         put_clean((",\n" if written else "[\n" if pretty else "[") + text, end="", out=out)
         written = True
     put_clean(("\n]" if pretty else "]") if written else "[]", out=out)
+
+
+def _write_yaml_list(rows: Iterator[Mapping[str, Any]]) -> None:
+    """Write one list in YAML row by row, so that a long one needs no memory."""
+    dump, is_empty = load("yaml").safe_dump, True
+    for row in rows:
+        put_clean(dump([row], sort_keys=False), end="")
+        is_empty = False
+    if is_empty:
+        put_clean("[]")
 
 
 def _write_separated(
@@ -178,19 +208,20 @@ def _write_document(result: Document, session: CommandSession) -> None:
             put(str(each))
         return
     content = plain(result.content)
-    if isinstance(content, list) and session.output in ("csv", "tsv", "ndjson", "id"):
+    output = _form(result, session)
+    if isinstance(content, list) and output in ("csv", "tsv", "ndjson", "id"):
         _print_rows(Rows(content, id_column=result.id_column), session)
         return
     if session.options.columns and isinstance(content, dict):
         _check_columns(session.options.columns, content)
         content = _select(content, session.options.columns)
-    match session.output:
+    match output:
         case "yaml":
             put_clean(_yaml(content), end="")
         case "table" | "wide" if result.text is not None:
             put(result.text)
-        case "table" | "wide" if isinstance(content, dict):
-            for line in key_value_lines(content, color=session.has_color):
+        case "table" | "wide" if _is_blocks(content):
+            for line in block_lines([content] if isinstance(content, dict) else content, color=session.has_color):
                 put_clean(line)
         case "csv" | "tsv" as kind if isinstance(content, dict):
             separator = "," if kind == "csv" else "\t"
@@ -200,6 +231,11 @@ def _write_document(result: Document, session: CommandSession) -> None:
             put_clean(json.dumps(content, separators=(",", ":")))
         case _:
             put_clean(json.dumps(content, indent=2))
+
+
+def _is_blocks(content: Any) -> bool:
+    """Tell whether people read a document as keys and values, of one thing or of several."""
+    return isinstance(content, dict) or (isinstance(content, list) and all(isinstance(each, dict) for each in content))
 
 
 def _yaml(content: Any) -> str:
@@ -261,7 +297,8 @@ def _print_text(result: Text, session: CommandSession) -> None:
 
 def _print_events(result: Events, session: CommandSession) -> None:
     for event in result.events:
-        if session.output in ("table", "wide") and result.line is not None:
+        is_for_people = session.output in ("table", "wide") and (session.has_asked_format or session.stdout_is_terminal)
+        if is_for_people and result.line is not None:
             line = result.line(event)
             if line is not None:
                 session.say(line)

@@ -68,10 +68,25 @@ class CommandSession:
 
     @property
     def output(self) -> str:
-        """The name of the output format: what was asked for, else a table for people and JSON for programs."""
-        if self.options.quiet:
-            return "id"
-        return self.asked_output or ("table" if self.stdout_is_terminal else "json")
+        """The name of the output format: what was asked for, else a table."""
+        return "id" if self.options.quiet else self.asked_output or "table"
+
+    @property
+    def has_asked_format(self) -> bool:
+        """Whether an option or the environment asks for a format."""
+        return self.options.quiet or self.asked_output is not None
+
+    @property
+    def is_for_people(self) -> bool:
+        """Whether the output is a table that somebody looks at: cut to the terminal, in colour, with a footer."""
+        return self.stdout_is_terminal and self.output in ("table", "wide")
+
+    def rows_wanted(self, default: int | None = None) -> int | None:
+        """Return how many rows a list is to have; 0: all of them, None: one page of a search."""
+        if self.options.limit is not None:
+            return self.options.limit
+        is_page = self.is_for_people or (default is None and self.output == "json")
+        return default if is_page else 0
 
     @property
     def asked_output(self) -> str | None:
@@ -84,7 +99,7 @@ class CommandSession:
     @property
     def has_color(self) -> bool:
         """Whether the output may be coloured."""
-        return self.stdout_is_terminal and not self.options.no_color and not os.environ.get("NO_COLOR")
+        return self.is_for_people and not self.options.no_color and not os.environ.get("NO_COLOR")
 
     def say(self, message: str) -> None:
         """Write a line for the person to stderr; silent with --quiet."""

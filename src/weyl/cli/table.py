@@ -3,13 +3,15 @@
 import json
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 from unicodedata import east_asian_width
 
 from weyl.kit.plain_text import one_line
 
 GAP = "  "
+CHUNK = 1_000
 CELL_MIN = 6
 FRACTION = re.compile(r"(?<=\d\d\d\d-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+(?=Z$)")
 RED, GREEN, YELLOW, BOLD, RESET = "\033[31m", "\033[32m", "\033[33m", "\033[1m", "\033[0m"
@@ -26,37 +28,46 @@ def width_of_terminal() -> int:
 
 
 def table_lines(
-    rows: Sequence[Mapping[str, Any]],
+    rows: Iterable[Mapping[str, Any]],
     names: Sequence[str],
     *,
     width: int | None,
     header: bool,
     color: bool,
     whole: str | None = None,
-) -> list[str]:
-    """Return the lines of a table; with a width, long columns are cut so that each row stays one line.
+    is_exact: bool = False,
+) -> Iterator[str]:
+    """Yield the lines of a table; with a width, long columns are cut so that each row stays one line.
 
-    The column `whole` is not cut: what it holds is copied into the next command.
+    Many rows take little memory: the first thousand decide how wide columns are, and later ones widen them from there
+    on. The column `whole` is not cut: what it holds is copied into the next command. Times are exact to the second, or
+    as they came.
     """
-    if not names or not rows:
-        return []
-    titles = [one_line(name) for name in names]
-    cells = [[cell_text(row.get(name)) for name in names] for row in rows]
-    if width is not None:
-        # Microseconds are for programs, and for `-o wide`.
-        cells = [[FRACTION.sub("", cell) for cell in line] for line in cells]
-    wanted = [
-        max([text_width(title) if header else 1, *(text_width(line[i]) for line in cells)])
-        for i, title in enumerate(titles)
-    ]
+    source = iter(rows)
+    wanted = [text_width(one_line(name)) if header else 1 for name in names]
     kept = names.index(whole) if whole in names else None
-    widths = wanted if width is None else fit(wanted, width - len(GAP) * (len(names) - 1), kept)
-    numeric = [_is_numeric(rows, name) for name in names]
-    lines = [_line(titles, widths, numeric, color=BOLD if color else "")] if header else []
-    for line in cells:
-        text = _line(line, widths, numeric, color="")
-        lines.append(_paint(text, line) if color else text)
-    return lines
+    numeric: list[bool] | None = None
+    while names and (chunk := list(islice(source, CHUNK))):
+        cells = [[cell_text(row.get(name)) for name in names] for row in chunk]
+        if not is_exact:
+            cells = [[FRACTION.sub("", cell) for cell in line] for line in cells]
+        wanted = [max([least, *(text_width(line[i]) for line in cells)]) for i, least in enumerate(wanted)]
+        widths = wanted if width is None else fit(wanted, width - len(GAP) * (len(names) - 1), kept)
+        if numeric is None:
+            numeric = [_is_numeric(chunk, name) for name in names]
+            if header:
+                yield _line([one_line(name) for name in names], widths, numeric, color=BOLD if color else "")
+        for line in cells:
+            text = _line(line, widths, numeric, color="")
+            yield _paint(text, line) if color else text
+
+
+def block_lines(documents: Iterable[Mapping[str, Any]], *, color: bool) -> Iterator[str]:
+    """Yield the keys and values of several documents, with an empty line between two."""
+    for number, document in enumerate(documents):
+        if number:
+            yield ""
+        yield from key_value_lines(document, color=color)
 
 
 def key_value_lines(content: Mapping[str, Any], *, color: bool) -> list[str]:

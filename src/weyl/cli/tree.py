@@ -1,6 +1,7 @@
 """The tree of commands: names and one line of help each, so that help and completion import no room."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from weyl.cli.loader import Entry, Table, lazy_group
@@ -69,55 +70,77 @@ DATA_ENTRIES: dict[str, Entry] = {
     "check": Entry(DATA, "Compare the catalogue with what lies on storage.", "check"),
 }
 
-ENTRIES: dict[str, Entry] = {
-    "login": Entry(AUTH, "Log in to the installation.", "login"),
-    "logout": Entry(AUTH, "End the login, here and on the server.", "logout"),
-    "whoami": Entry(AUTH, "Show who you are logged in as.", "whoami"),
-    "logins": Entry(AUTH, "List and end your logins.", "logins", aliases=("login-list",)),
-    "token": Entry(AUTH, "Print an access token, for curl and other programs.", "token"),
-    "jobs": Entry(JOBS, JOBS_HELP, aliases=("job",), children=JOBS_ENTRIES),
-    "submit": Entry(CWL_SUBMIT, "Short for `jobs submit`."),
-    "status": Entry(JOBS, "Short for `jobs status`.", "status"),
-    "logs": Entry(JOBS, "Short for `jobs logs`.", "logs"),
-    "output": Entry(JOBS, "Short for `jobs output`.", "output"),
-    "kill": Entry(JOBS, "Short for `jobs kill`.", "kill"),
-    "data": Entry(DATA, DATA_HELP, children=DATA_ENTRIES),
-    "cwl": Entry("weyl.cwl.cli.documents", "Check and explain documents in CWL."),
-    "cwl-runner": Entry("weyl.cwl.cli.runner", "Run a document in CWL as a job, and print its output object."),
-    "workflows": Entry(
-        "weyl.cwl.cli.workflows", "Store workflows on the server, and show them.", aliases=("workflow",)
-    ),
-    "pilots": Entry("weyl.pilots.cli", "Look at pilots and their logs.", aliases=("pilot",)),
-    "task-queues": Entry(
-        "weyl.task_queues.cli", "Look at what waits, by what it needs.", aliases=("task-queue", "queues")
-    ),
-    "sites": Entry(RSS, "See, ban and drain sites.", "sites", aliases=("site",)),
-    "ces": Entry(RSS, "See, ban and drain computing elements.", "ces", aliases=("ce",)),
-    "ses": Entry(RSS, "See, ban and drain storage elements.", "ses", aliases=("se",)),
-    "fts": Entry(RSS, "See, ban and drain transfer servers.", "fts"),
-    "accounting": Entry("weyl.accounting.cli", "Sum up what jobs and pilots have used."),
-    "tasks": Entry("weyl.tasks.cli", "Look after background work.", aliases=("task",)),
-    "operations": Entry(
-        "weyl.tasks.cli",
-        "Follow what was ordered for very many things at once.",
-        attribute="operations",
-        aliases=("operation",),
-    ),
-    "config": Entry("weyl.config.cli", "Read and check the configuration.", aliases=("configs",)),
-    "api": Entry("weyl.cli.api", "Call any route of the API."),
-    "doctor": Entry("weyl.cli.doctor", "Check address, certificates, clock and login."),
-    "completion": Entry("weyl.cli.completion", "Print the completion script of a shell."),
-    "legacy-aliases": Entry("weyl.cli.legacy.scripts", "Write programs with DIRAC's old names."),
-    "version": Entry("weyl.cli.about", "Print the version."),
-    "demo": Entry(DEMO, "Run the whole system on this machine, with a real job.", "demo", extra="demo"),
-    "up": Entry(DEMO, "Run the whole system on this machine, and keep its state.", "up", extra="demo"),
-    "dev-idp": Entry(DEMO, "Run an identity provider for development.", "dev-idp", extra="server"),
-    "serve": Entry(SERVER, "Run the server: API and web page.", "serve", extra="server"),
-    "worker": Entry(SERVER, "Run the worker: background work.", "worker", extra="server"),
-    "db": Entry(SERVER, "Create and migrate the database.", "db", extra="server"),
-    "extensions": Entry(SERVER, "Look at installed extensions.", "extensions", aliases=("extension",), extra="server"),
-    "internal": Entry("weyl.cli.internal", "Commands for installation and development.", hidden=True),
+# In the order of the help. The reference page goes by it too.
+_SECTIONS: dict[str, dict[str, Entry]] = {
+    "Account": {
+        "login": Entry(AUTH, "Log in to the installation.", "login"),
+        "logout": Entry(AUTH, "End the login, here and on the server.", "logout"),
+        "whoami": Entry(AUTH, "Show who you are logged in as.", "whoami"),
+        "logins": Entry(AUTH, "List and end your logins.", "logins", aliases=("login-list",)),
+        "token": Entry(AUTH, "Print an access token, for curl and other programs.", "token"),
+    },
+    "Jobs": {
+        "jobs": Entry(JOBS, JOBS_HELP, aliases=("job",), children=JOBS_ENTRIES),
+        "submit": Entry(CWL_SUBMIT, "Short for `jobs submit`."),
+        "status": Entry(JOBS, "Short for `jobs status`.", "status"),
+        "logs": Entry(JOBS, "Short for `jobs logs`.", "logs"),
+        "output": Entry(JOBS, "Short for `jobs output`.", "output"),
+        "kill": Entry(JOBS, "Short for `jobs kill`.", "kill"),
+    },
+    "Data": {
+        "data": Entry(DATA, DATA_HELP, children=DATA_ENTRIES),
+    },
+    "Workflows": {
+        "cwl": Entry("weyl.cwl.cli.documents", "Check and explain documents in CWL."),
+        "cwl-runner": Entry("weyl.cwl.cli.runner", "Run a document in CWL as a job, and print its output object."),
+        "workflows": Entry(
+            "weyl.cwl.cli.workflows", "Store workflows on the server, and show them.", aliases=("workflow",)
+        ),
+    },
+    "Resources": {
+        "pilots": Entry("weyl.pilots.cli", "Look at pilots and their logs.", aliases=("pilot",)),
+        "task-queues": Entry(
+            "weyl.task_queues.cli", "Look at what waits, by what it needs.", aliases=("task-queue", "queues")
+        ),
+        "sites": Entry(RSS, "Show, ban and drain sites.", "sites", aliases=("site",)),
+        "ces": Entry(RSS, "Show, ban and drain computing elements.", "ces", aliases=("ce",)),
+        "ses": Entry(RSS, "Show, ban and drain storage elements.", "ses", aliases=("se",)),
+        "fts": Entry(RSS, "Show, ban and drain transfer servers.", "fts"),
+    },
+    "Administration": {
+        "accounting": Entry("weyl.accounting.cli", "Sum up what jobs and pilots have used."),
+        "tasks": Entry("weyl.tasks.cli", "Look after background work.", aliases=("task",)),
+        "operations": Entry(
+            "weyl.tasks.cli",
+            "Follow and cancel bulk operations.",
+            attribute="operations",
+            aliases=("operation",),
+        ),
+        "config": Entry("weyl.config.cli", "Read and check the configuration.", aliases=("configs",)),
+    },
+    "This program": {
+        "api": Entry("weyl.cli.api", "Call any route of the API."),
+        "doctor": Entry("weyl.cli.doctor", "Check address, certificates, clock and login."),
+        "completion": Entry("weyl.cli.completion", "Print the completion script of a shell."),
+        "legacy-aliases": Entry("weyl.cli.legacy.scripts", "Write programs with DIRAC's old names."),
+        "version": Entry("weyl.cli.about", "Print the version."),
+    },
+    "Run a system": {
+        "demo": Entry(DEMO, "Run the whole system on this machine, with a real job.", "demo", extra="demo"),
+        "up": Entry(DEMO, "Run the whole system on this machine, and keep its state.", "up", extra="demo"),
+        "dev-idp": Entry(DEMO, "Run an identity provider for development.", "dev-idp", extra="server"),
+        "serve": Entry(SERVER, "Run the server: API and web page.", "serve", extra="server"),
+        "worker": Entry(SERVER, "Run the worker: background work.", "worker", extra="server"),
+        "db": Entry(SERVER, "Create and migrate the database.", "db", extra="server"),
+        "extensions": Entry(
+            SERVER, "Look at installed extensions.", "extensions", aliases=("extension",), extra="server"
+        ),
+    },
 }
+ENTRIES: dict[str, Entry] = {
+    name: replace(entry, heading=heading) for heading, entries in _SECTIONS.items() for name, entry in entries.items()
+}
+ENTRIES["internal"] = Entry("weyl.cli.internal", "Commands for installation and development.", hidden=True)
 
 HELP = """Sends jobs to the grid, follows them, and fetches what they produced.
 

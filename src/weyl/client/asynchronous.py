@@ -63,7 +63,7 @@ class AsyncClient:
         pager = Pager(call, limit, per_page)
         while (page := pager.next_call()) is not None:
             answer = await self.answer(page)
-            for row in pager.accept(answer.value, answer.headers.get("content-range")):
+            for row in pager.accept(answer.value, answer.headers.get("content-range"), answer.headers.get("link")):
                 yield row
 
     async def upload(self, url: str, fields: Mapping[str, str], file: Path) -> None:

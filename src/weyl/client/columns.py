@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +10,10 @@ import typer
 from weyl.client.command import Session
 from weyl.client.errors import UsageFault
 from weyl.client.filters import parse, parse_peer_condition, specs
+from weyl.client.paging import RowStream
+from weyl.client.spelling import suggestion
 from weyl.client.times import before
+from weyl.kit.call import Call
 from weyl.kit.search import ScalarSearchSpec, SearchSpec, SortDirection, SortSpec, VectorSearchSpec, unknown_values
 
 Parameter = Annotated[
@@ -22,16 +24,22 @@ Condition = Annotated[
     typer.Option("--condition", metavar="'P OP VALUE'", help="Condition, as `Status eq Done`; may be repeated."),
 ]
 EveryColumn = Annotated[bool, typer.Option("--all/--no-all", help="Show all columns.")]
-Page = Annotated[int, typer.Option("--page", min=1, help="Number of the page.")]
-PerPage = Annotated[int, typer.Option("--per-page", min=1, max=10_000, help="Rows a page.")]
+Page = Annotated[int | None, typer.Option("--page", min=1, help="One page of them: its number; 1 if left out.")]
+PerPage = Annotated[
+    int | None, typer.Option("--per-page", min=1, max=10_000, help="One page of them: its rows; 10 if left out.")
+]
 Where = Annotated[
     str | None, typer.Option("--where", metavar="EXPR", help="Filter, as `Status in (Done, Failed) and Site = LCG.*`.")
 ]
 Sort = Annotated[
-    str | None, typer.Option("--sort", metavar="COLUMNS", help="Order, as `-LastUpdateTime` for the newest first.")
+    str | None,
+    typer.Option("--sort", metavar="COLUMNS", help="Order, as `-LastUpdateTime` for the last changed first."),
 ]
 By = Annotated[str, typer.Option("--by", metavar="A,B", help="Columns to count by.")]
 Explain = Annotated[bool, typer.Option("--explain", help="Show what the filter means to the API.")]
+
+# What DiracX's command shows at a time, too.
+PER_PAGE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,8 @@ class Columns:
     id_column: str
     names: tuple[str, ...]
     default: tuple[str, ...]
+    # The column by which the newest come first; None: in the server's own order.
+    number: str | None = None
     # May be asked for, but not searched or sorted by; the other way round.
     only_shown: tuple[str, ...] = ()
     only_searched: tuple[str, ...] = ()
@@ -51,13 +61,13 @@ class Columns:
 
     def chosen(self, session: Session, parameters: Sequence[str] = (), *, every_column: bool = False) -> Any:
         """Return the columns to ask the server for; None: all of them."""
-        if session.options.quiet or session.options.output == "id":
+        if session.output == "id":
             return [self.id_column]
         chosen = list(session.options.columns or parameters)
         self.check(chosen, (*self.names, *self.only_shown))
         if chosen:
             return chosen
-        return None if every_column or session.options.output == "wide" else list(self.default)
+        return None if every_column or session.output == "wide" else list(self.default)
 
     def conditions(
         self,
@@ -84,9 +94,9 @@ class Columns:
         return read
 
     def order(self, text: str | None) -> list[SortSpec]:
-        """Read `-JobID,Site`: columns, a minus in front for the other direction."""
+        """Read `-JobID,Site`: columns, a minus in front for the other direction; without any, the newest first."""
         found: list[SortSpec] = []
-        for word in (text or "").split(","):
+        for word in (text or (f"-{self.number}" if self.number else "")).split(","):
             name = word.strip().lstrip("+-")
             if name:
                 self.check([name], self.names)
@@ -106,10 +116,14 @@ class Columns:
         """Refuse a column that there is not, and name what is spelt nearly so."""
         for name in names:
             if name not in known:
-                lowered = {each.lower(): each for each in known}
-                near = [lowered[word] for word in get_close_matches(name.lower(), lowered, n=3, cutoff=0.5)]
-                hint = f"Did you mean: {', '.join(near)}?" if near else f"The columns are: {', '.join(known)}."
+                hint = suggestion(name, known, otherwise=f"The columns are: {', '.join(known)}.")
                 raise UsageFault(f"{self.noun} have no column {name!r}.", hint=hint)
+
+
+def rows_of_page(session: Session, call: Call[Any], *, page: int | None, per_page: int | None) -> RowStream:
+    """Return the rows of a search: one page where one is asked for or people look, else as many as are wanted."""
+    limit = session.options.limit if page or per_page else session.rows_wanted()
+    return session.client.rows(call.with_query(page=page or 1, per_page=per_page or PER_PAGE), limit=limit)
 
 
 def largest_first(rows: list[dict[str, Any]], grouping: Sequence[str]) -> list[dict[str, Any]]:

@@ -46,6 +46,21 @@ class Session(Protocol):
         """The file that holds the login of this profile."""
 
     @property
+    def output(self) -> str:
+        """The format of the output: what an option or the environment asks for, else a table."""
+
+    @property
+    def has_asked_format(self) -> bool:
+        """Whether an option or the environment asks for a format."""
+
+    def rows_wanted(self, default: int | None = None) -> int | None:
+        """Return how many rows a list is to have; 0: all of them, page by page.
+
+        What `--limit` says; else all, but `default` in a table on a terminal. Without a default that is one page of a
+        search (None), which JSON has too, as DiracX's own command prints it.
+        """
+
+    @property
     def stdout_is_terminal(self) -> bool:
         """Whether somebody looks at the output."""
 

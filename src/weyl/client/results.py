@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from weyl.client.paging import RowStream
+
 Row = Mapping[str, Any]
 
 
@@ -21,8 +23,25 @@ class Rows:
     total: Callable[[], int | None] | None = None
     # Number of the first row, counted from 1.
     first: int = 1
+    # Asked after the last row: whether rows were left out, of which nobody may know how many.
+    has_more: Callable[[], bool] | None = None
+    # The format where nobody asked for one.
+    form: str = "table"
     # Those that could not be done, id -> reason: listed on stderr after the rows, exit code 7.
     failed: Mapping[Any, str] = field(default_factory=dict)
+
+
+def rows_of(stream: RowStream, *, columns: Sequence[str] | None, id_column: str, unit: str) -> Rows:
+    """Return the rows of a search, with what it knows of the others."""
+    return Rows(
+        stream,
+        columns=columns,
+        id_column=id_column,
+        unit=unit,
+        total=stream.total,
+        first=stream.first,
+        has_more=stream.has_more,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +55,8 @@ class Document:
     id_column: str = "ID"
     # Those that there is nothing of, id -> reason: listed on stderr after the document, exit code 7.
     failed: Mapping[Any, str] = field(default_factory=dict)
+    # The format where nobody asked for one.
+    form: str = "table"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +93,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """A stream of JSON objects, printed one a line the moment they come (NDJSON), whatever the format."""
+    """A stream of JSON objects, printed one a line the moment they come (NDJSON), but for people in words."""
 
     events: Iterable[Row]
     # For a terminal: turns an event into a line for people; None from it hides the event.

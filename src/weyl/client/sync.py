@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,7 +92,7 @@ class Client:
     def rows(self, call: Call[Any], *, limit: int | None = None, per_page: int | None = None) -> RowStream:
         """Return rows of a search: `limit` of them over many pages, 0: all of them, None: the call's own page."""
         pager = Pager(call, limit, per_page)
-        return RowStream(pager, self._rows(pager))
+        return RowStream(pager, self._rows(pager), lambda: self._count(call))
 
     def upload(self, url: str, fields: Mapping[str, str], file: Path) -> None:
         """Post a file to the object store by a presigned form."""
@@ -131,7 +132,13 @@ class Client:
     def _rows(self, pager: Pager) -> Iterator[Any]:
         while (call := pager.next_call()) is not None:
             answer = self.answer(call)
-            yield from pager.accept(answer.value, answer.headers.get("content-range"))
+            yield from pager.accept(answer.value, answer.headers.get("content-range"), answer.headers.get("link"))
+
+    def _count(self, call: Call[Any]) -> int | None:
+        """Ask how many rows a search has; where counting takes long the server stops above `COUNT_MAX`."""
+        counting = Pager(call.with_query(page=1, per_page=1))
+        deque(self._rows(counting), maxlen=0)
+        return counting.total()
 
     def _drive(self, exchange: Any) -> Any:
         transport = load_transport()

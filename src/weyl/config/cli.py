@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 import yaml
@@ -29,6 +29,8 @@ T = TypeVar("T")
 app = typer.Typer(name="config", help="Read and change the configuration of the installation.", no_args_is_help=True)
 
 Message = Annotated[str, typer.Option("--message", "-m", metavar="TEXT", help="Why it is changed.")]
+HISTORY_MAX = 1_000
+
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")]
 
 
@@ -40,7 +42,7 @@ def dump(context: typer.Context) -> Result:
     """
     session = session_of(context)
     document = session.client.send(calls.get_config())
-    return Document(document, text=_for_people(document) if session.stdout_is_terminal else None)
+    return Document(document, text=_for_people(document) if session.output in ("table", "wide") else None)
 
 
 @app.command()
@@ -53,7 +55,7 @@ def show(context: typer.Context, path: Annotated[str, typer.Argument(help="Names
     document = session.client.send(calls.get_config())
     part = locally(lambda: find(document, path))
     if isinstance(part, dict):
-        return Document(part, text=_for_people(part) if session.stdout_is_terminal else None)
+        return Document(part, text=_for_people(part) if session.output in ("table", "wide") else None)
     return Document(part, text=json.dumps(part))
 
 
@@ -74,15 +76,44 @@ def validate(file: Annotated[Path, typer.Argument(help="A default.yml.")]) -> Re
 @app.command()
 def history(
     context: typer.Context,
-    number: Annotated[int, typer.Option("--number", "-n", min=1, max=1000, help="How many.")] = 20,
+    number: Annotated[
+        int | None, typer.Option("--number", "-n", min=1, help="How many; 20 on a terminal, else all.")
+    ] = None,
     before: Annotated[str | None, typer.Option("--before", metavar="REV", help="Only changes before this one.")] = None,
 ) -> Result:
     """List the newest changes: revision, time, author, message.
 
     Example: weyl config history -n 5
     """
-    rows = session_of(context).client.send(calls.get_history(limit=number, before=before))
-    return Rows(rows, columns=("Revision", "Time", "Author", "Message"), id_column="Revision", unit="revisions")
+    session = session_of(context)
+    changes = _History(session, number or session.rows_wanted(20) or 0, before)
+    columns = ("Revision", "Time", "Author", "Message")
+    return Rows(
+        changes.rows(), columns=columns, id_column="Revision", unit="revisions", has_more=lambda: changes.has_more
+    )
+
+
+class _History:
+    """The newest changes, page by page: so many, or all of them."""
+
+    def __init__(self, session: Session, wanted: int, before: str | None) -> None:
+        self.has_more = False
+        self._session = session
+        self._left = wanted or None
+        self._before = before
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield the changes; afterwards `has_more` says whether there are older ones."""
+        while True:
+            size = min((self._left or HISTORY_MAX) + 1, HISTORY_MAX)
+            page = self._session.client.send(calls.get_history(limit=size, before=self._before))
+            shown = page[: self._left]
+            yield from shown
+            self._left = None if self._left is None else self._left - len(shown)
+            self.has_more = len(page) > len(shown) or (self._left == 0 and len(page) == size)
+            if self._left == 0 or len(page) < size:
+                return
+            self._before = shown[-1]["Revision"]
 
 
 @app.command()

@@ -8,11 +8,13 @@ import typer
 
 from weyl.client.command import session_of
 from weyl.client.errors import UsageFault
+from weyl.client.paging import Head
 from weyl.client.results import Done, Result, Rows
 from weyl.client.times import parse_span
 from weyl.failures import calls
 from weyl.failures.models import FailureCluster, NoteOrder
 
+FAILURES_MAX = 200
 COLUMNS = ("Signature", "Failures", "Before", "New", "Sites", "Users", "LastSeen", "Text", "Cure", "Note")
 
 app = typer.Typer(
@@ -34,7 +36,9 @@ def list_failures(
     new: Annotated[
         bool, typer.Option("--new", help="Only those that there were not in a time as long before.")
     ] = False,
-    number: Annotated[int, typer.Option("--number", "-n", min=1, max=200, help="How many.")] = 20,
+    number: Annotated[
+        int | None, typer.Option("--number", "-n", min=1, max=FAILURES_MAX, help="How many; 20 on a terminal.")
+    ] = None,
 ) -> Result:
     """Lists the most frequent kinds of failures; find their jobs with --where "FailureSignature = SIGNATURE".
 
@@ -44,9 +48,16 @@ def list_failures(
         raise UsageFault(f"Failures are told apart by site or owner, not by {by}.")
     session = session_of(context)
     start = datetime.now(UTC) - parse_span(since)
-    found = session.client.send(calls.failures(since=start, by=by, limit=number, only_new=new))
-    rows = [_row(each) for each in found.clusters]
-    return Rows(rows, columns=COLUMNS, id_column="Signature", unit="kinds of failures")
+    head = Head(number or session.rows_wanted(20) or 0, FAILURES_MAX)
+    found = session.client.send(calls.failures(since=start, by=by, limit=head.asked, only_new=new)).clusters
+    rows = [_row(each) for each in head.rows(found)]
+    return Rows(
+        rows,
+        columns=COLUMNS,
+        id_column="Signature",
+        unit="kinds of failures",
+        has_more=lambda: head.has_more(found),
+    )
 
 
 @app.command("note")

@@ -21,10 +21,11 @@ from weyl.client.columns import (
     Sort,
     Where,
     largest_first,
+    rows_of_page,
 )
 from weyl.client.command import Session, session_of
 from weyl.client.errors import NotFound, Refused, UsageFault
-from weyl.client.results import Document, Ids, Result, Rows, Text
+from weyl.client.results import Document, Ids, Result, Rows, Text, rows_of
 from weyl.jobs.cli.why import short, used
 from weyl.kit.search import ScalarSearchSpec, SearchParams
 from weyl.kit.search import SummaryParams as Summary
@@ -60,6 +61,7 @@ COLUMNS = Columns(
         *("GridSite", "VO", "GridType", "BenchMark", "SubmissionTime", "LastUpdateTime", "Status", "StatusReason"),
         "AccountingSent",
     ),
+    number="PilotID",
     default=("PilotStamp", "Status", "GridSite", "DestinationSite", "Queue", "CurrentJobID", "LastUpdateTime"),
     only_searched=("JobID",),
     values={"Status": tuple(PilotStatus)},
@@ -79,14 +81,14 @@ def search(
     parameter: Parameter = None,
     condition: Condition = None,
     every_column: EveryColumn = False,
-    page: Page = 1,
-    per_page: PerPage = 10,
+    page: Page = None,
+    per_page: PerPage = None,
     where: Where = None,
     last: Last = None,
     sort: Sort = None,
     explain: Explain = False,
 ) -> Result:
-    """Lists the pilots that meet all conditions; `JobID eq 12` finds those that ran a job.
+    """Lists the pilots that meet all conditions, the newest first; `JobID eq 12` finds those that ran a job.
 
     Example: weyl pilots search --where "Status in (Failed, Aborted)" --sort -PilotID
     """
@@ -95,9 +97,9 @@ def search(
     found = COLUMNS.conditions(where=where, peer=condition, last=last)
     params = SearchParams(parameters=columns, search=found, sort=COLUMNS.order(sort))
     if explain:
-        return Document(params.model_dump(mode="json"))
-    stream = session.client.rows(calls.search_pilots(params, page=page, per_page=per_page), limit=session.options.limit)
-    return Rows(stream, columns=columns, id_column="PilotStamp", unit="pilots", total=stream.total, first=stream.first)
+        return Document(params.model_dump(mode="json"), form="json")
+    stream = rows_of_page(session, calls.search_pilots(params), page=page, per_page=per_page)
+    return rows_of(stream, columns=columns, id_column="PilotStamp", unit="pilots")
 
 
 @app.command()

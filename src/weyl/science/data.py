@@ -78,7 +78,7 @@ def find(
     session = ProgramSession(session_of(client).client)
     session.options.limit = limit or 0
     asked = query_of(session, query, under) | {"parameters": ["LFN"]}
-    return [str(row["LFN"]) for row in Pages(session, asked, counts=False, tells_of_more=False).rows()]
+    return [str(row["LFN"]) for row in Pages(session, asked, counts=False).rows()]
 
 
 def ls(path: str = ".", *, client: Client | None = None) -> list[dict[str, Any]]:

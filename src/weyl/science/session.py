@@ -28,6 +28,20 @@ class ProgramSession:
         return CredentialFile(environment.credentials_path())
 
     @property
+    def output(self) -> str:
+        """The format of the output: rows, as they come."""
+        return "ndjson"
+
+    @property
+    def has_asked_format(self) -> bool:
+        """Whether a format is asked for; programs print nothing."""
+        return True
+
+    def rows_wanted(self, default: int | None = None) -> int | None:
+        """Return how many rows a list is to have: all of them, unless the program says how many."""
+        return self.options.limit or 0
+
+    @property
     def stdout_is_terminal(self) -> bool:
         """Whether somebody looks at the output."""
         return sys.stdout.isatty()

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from weyl.client.command import session_of
+from weyl.client.paging import Head
 from weyl.client.results import Document, Done, Result, Rows
 from weyl.task_queues import calls
 
@@ -27,10 +28,13 @@ def list_task_queues(context: typer.Context) -> Result:
     Example: weyl task-queues list
     """
     session = session_of(context)
-    limit = LIMIT_DEFAULT if session.options.limit is None else session.options.limit or LIMIT_MAX
-    queues = session.client.send(calls.list_task_queues(limit=limit))
-    rows = [{**queue.model_dump(), "sites": ", ".join(queue.document.get("sites") or ["any"])} for queue in queues]
-    return Rows(rows, columns=COLUMNS, id_column="class_id", unit="task queues")
+    head = Head(session.rows_wanted(LIMIT_DEFAULT) or 0, LIMIT_MAX)
+    queues = session.client.send(calls.list_task_queues(limit=head.asked))
+    rows = [
+        {**queue.model_dump(), "sites": ", ".join(queue.document.get("sites") or ["any"])}
+        for queue in head.rows(queues)
+    ]
+    return Rows(rows, columns=COLUMNS, id_column="class_id", unit="task queues", has_more=lambda: head.has_more(queues))
 
 
 @app.command()

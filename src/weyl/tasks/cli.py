@@ -2,14 +2,16 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
+from pydantic import BaseModel
 
 from weyl.client.command import Session, session_of
 from weyl.client.errors import ClientError, EndedInFailure, Interrupted, StillWaiting, UsageFault
+from weyl.client.paging import Head
 from weyl.client.results import Document, Done, Ids, Result, Rows
 from weyl.client.times import parse_span
 from weyl.tasks import calls
@@ -40,8 +42,14 @@ OperationId = Annotated[str, typer.Argument(metavar="ID", help="Id of an operati
 LetterIds = Annotated[list[str], typer.Argument(metavar="ID...", help="Numbers of dead letters; - reads them.")]
 
 
-def _limit(session: Session, default: int) -> int:
-    return default if session.options.limit is None else min(session.options.limit or LIMIT_MAX, LIMIT_MAX)
+def _head(session: Session, default: int, most: int = LIMIT_MAX) -> Head:
+    return Head(session.rows_wanted(default) or 0, most)
+
+
+def _rows(head: Head, answer: Sequence[BaseModel], columns: Sequence[str], *, id_column: str, unit: str) -> Rows:
+    """Return the first rows of a list, and whether there are more."""
+    rows = [each.model_dump(mode="json") for each in head.rows(answer)]
+    return Rows(rows, columns=columns, id_column=id_column, unit=unit, has_more=lambda: head.has_more(answer))
 
 
 @app.command("list")
@@ -61,8 +69,9 @@ def list_schedules(context: typer.Context) -> Result:
     Example: weyl tasks schedules
     """
     session = session_of(context)
-    rows = session.client.send(calls.list_schedules(limit=_limit(session, 1000)))
-    return Rows([row.model_dump() for row in rows], columns=SCHEDULES, id_column="task", unit="schedules")
+    head = _head(session, 1000)
+    answer = session.client.send(calls.list_schedules(limit=head.asked))
+    return _rows(head, answer, SCHEDULES, id_column="task", unit="schedules")
 
 
 @app.command("locks")
@@ -72,8 +81,9 @@ def list_locks(context: typer.Context) -> Result:
     Example: weyl tasks locks
     """
     session = session_of(context)
-    rows = session.client.send(calls.list_locks(limit=_limit(session, 1000)))
-    return Rows([row.model_dump() for row in rows], columns=LOCKS, id_column="key", unit="locks")
+    head = _head(session, 1000)
+    answer = session.client.send(calls.list_locks(limit=head.asked))
+    return _rows(head, answer, LOCKS, id_column="key", unit="locks")
 
 
 @app.command("run")
@@ -110,8 +120,9 @@ def list_dead_letters(
     Example: weyl tasks dead list --task sandboxes.verify
     """
     session = session_of(context)
-    rows = session.client.send(calls.list_dead_letters(task=task, limit=_limit(session, 100)))
-    return Rows([row.model_dump() for row in rows], columns=LETTERS, id_column="id", unit="dead letters")
+    head = _head(session, 100)
+    answer = session.client.send(calls.list_dead_letters(task=task, limit=head.asked))
+    return _rows(head, answer, LETTERS, id_column="id", unit="dead letters")
 
 
 @dead.command("show")
@@ -182,10 +193,9 @@ def list_operations(
     Example: weyl operations list
     """
     session = session_of(context)
-    limit = min(_limit(session, 100), OPERATIONS_MAX)
-    found = session.client.send(calls.list_operations(everybody=everybody, limit=limit))
-    rows = [each.model_dump(mode="json") for each in found]
-    return Rows(rows, columns=OPERATIONS, id_column="operation_id", unit="operations")
+    head = _head(session, 100, OPERATIONS_MAX)
+    answer = session.client.send(calls.list_operations(everybody=everybody, limit=head.asked))
+    return _rows(head, answer, OPERATIONS, id_column="operation_id", unit="operations")
 
 
 @operations.command("show")

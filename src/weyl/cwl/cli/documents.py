@@ -106,7 +106,7 @@ def explain(context: typer.Context, file: File, *, hint: Hint = None) -> Result:
 
 def _shown(value: Any, session: Session) -> Any:
     """Return a value for a cell of a table; other formats get it as it is."""
-    is_table = session.options.output in (None, "table", "wide")
+    is_table = session.output in ("table", "wide")
     return json.dumps(value) if is_table and isinstance(value, (dict, list)) else value
 
 

@@ -54,7 +54,7 @@ def _fetch(session: Session, words: list[str], directory: Path, *, kind: Kind) -
             failed[job_id] = files
         else:
             rows.append({"JobID": job_id, "Directory": str(directory / str(job_id)), "Files": files})
-            if kind == "output" and MANIFEST in files and session.options.output in ("json", "ndjson", "yaml"):
+            if kind == "output" and MANIFEST in files and session.output in ("json", "ndjson", "yaml"):
                 rows[-1]["Outputs"] = outputs_of(session, job_id, directory / str(job_id))
     if failed and not rows:
         job_id, reason = next(iter(failed.items()))

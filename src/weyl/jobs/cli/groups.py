@@ -6,7 +6,7 @@ import typer
 
 from weyl.client.columns import Columns, Where
 from weyl.client.command import session_of
-from weyl.client.results import Result, Rows
+from weyl.client.results import Result, rows_of
 from weyl.jobs.calls import lists
 from weyl.jobs.cli.selection import own_name
 from weyl.jobs.models.search import GroupSearch, JobGroupRow
@@ -35,6 +35,5 @@ def groups(
     session = session_of(context)
     mine = [] if everyone else [{"parameter": "Owner", "operator": "eq", "value": own_name(session)}]
     asked = GroupSearch(search=COLUMNS.conditions(where=where, more=mine))
-    stream = session.client.rows(lists.groups(asked), limit=session.options.limit)
-    columns = COLUMNS.chosen(session)
-    return Rows(stream, columns=columns, id_column="JobGroup", unit="groups", total=stream.total, first=stream.first)
+    stream = session.client.rows(lists.groups(asked), limit=session.rows_wanted(100))
+    return rows_of(stream, columns=COLUMNS.chosen(session), id_column="JobGroup", unit="groups")

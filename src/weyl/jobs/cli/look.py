@@ -1,7 +1,7 @@
 """Commands that look at jobs and change nothing: search, summary, show, status."""
 
-from collections.abc import Iterator
-from typing import Annotated, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -16,14 +16,19 @@ from weyl.client.columns import (
     Sort,
     Where,
     largest_first,
+    rows_of_page,
 )
 from weyl.client.command import Session, session_of
-from weyl.client.errors import UsageFault
-from weyl.client.results import Document, Result, Rows, Text
+from weyl.client.errors import ClientError, Forbidden, NotFound, PartlyFailed, UsageFault
+from weyl.client.results import Document, Result, Rows, Text, rows_of
 from weyl.jobs.calls import lists, results, submission
-from weyl.jobs.cli.selection import COLUMNS, conditions, find_most, job_ids
+from weyl.jobs.cli.selection import COLUMNS, MISSING, conditions, find_most, job_ids, no_such
+from weyl.jobs.models.files import JobFiles
+from weyl.kit.call import Call
 from weyl.kit.plain_text import one_line
 from weyl.kit.search import SearchParams, SummaryParams
+
+T = TypeVar("T")
 
 STATUS_COLUMNS = ("JobID", "Status", "MinorStatus", "ApplicationStatus", "Site")
 FILE_COLUMNS = ("JobID", "Use", "LFN", "Size", "Status", "Attempt")
@@ -42,27 +47,28 @@ def search(
     parameter: Parameter = None,
     condition: Condition = None,
     every_column: EveryColumn = False,
-    page: Page = 1,
-    per_page: PerPage = 10,
+    page: Page = None,
+    per_page: PerPage = None,
     where: Where = None,
     mine: Mine = False,
     last: Last = None,
     sort: Sort = None,
     explain: Explain = False,
 ) -> Result:
-    """Lists the jobs that meet all conditions.
+    """Lists the jobs that meet all conditions, the newest first.
 
-    Example: weyl jobs search --mine --where "Status = Failed and LastUpdateTime > -2d" --limit 0 -o csv
+    A terminal and JSON show a page of ten; other formats, and pipes, all of them.
+
+    Example: weyl jobs search --mine --where "Status = Failed and LastUpdateTime > -2d" -o csv
     """
     session = session_of(context)
     specs = conditions(session, where=where, peer=condition, mine=mine, last=last)
     columns = COLUMNS.chosen(session, parameter or (), every_column=every_column)
     params = SearchParams(parameters=columns, search=specs, sort=COLUMNS.order(sort))
     if explain:
-        return Document(params.model_dump(mode="json"))
-    call = lists.search(params, page=page, per_page=per_page)
-    stream = session.client.rows(call, limit=session.options.limit)
-    return Rows(stream, columns=columns, id_column="JobID", unit="jobs", total=stream.total, first=stream.first)
+        return Document(params.model_dump(mode="json"), form="json")
+    stream = rows_of_page(session, lists.search(params), page=page, per_page=per_page)
+    return rows_of(stream, columns=columns, id_column="JobID", unit="jobs")
 
 
 def summary(
@@ -107,16 +113,19 @@ def show(
             "--history, --params, --jdl, --requirements and --files exclude each other.", hint="Choose one of them."
         )
     wanted = job_ids(session, ids)
+    failed: dict[int, str] = {}
     if files:
-        return Rows(_files(session, wanted), columns=FILE_COLUMNS, id_column="LFN", unit="files")
+        used = _files(answers(session, wanted, results.get_files, failed))
+        return Rows(used, columns=FILE_COLUMNS, id_column="LFN", unit="files", failed=failed)
     if requirements:
-        return Document(_requirements(session, wanted), id_column="JobID")
+        found = [{"JobID": job_id, **each} for job_id, each in answers(session, wanted, lists.requirements, failed)]
+        return Document(found, id_column="JobID", failed=failed)
     if jdl:
-        return Text(session.client.send(submission.get_jdl(job_id)).rstrip() + "\n" for job_id in wanted)
+        return Text(_descriptions(session, wanted))
     if params:
-        return Rows(
-            _parameters(session, wanted), columns=("JobID", "Name", "Value"), id_column="JobID", unit="parameters"
-        )
+        reported = _parameters(answers(session, wanted, lists.parameters, failed))
+        columns = ("JobID", "Name", "Value")
+        return Rows(reported, columns=columns, id_column="JobID", unit="parameters", failed=failed)
     if history:
         rows, missing = find_most(session, wanted, ["LoggingInfo"])
         records = [{"JobID": row["JobID"], **record} for row in rows for record in row["LoggingInfo"]]
@@ -128,28 +137,57 @@ def show(
     return Document(rows, text=_blocks(rows), id_column="JobID", failed=missing)
 
 
-def _parameters(session: Session, wanted: list[int]) -> Iterator[dict[str, Any]]:
-    for job_id in wanted:
-        for name, value in session.client.send(lists.parameters(job_id)).items():
+def answers(
+    session: Session, ids: Sequence[int], call: Callable[[int], Call[T]], failed: dict[int, str]
+) -> Iterator[tuple[int, T]]:
+    """Yield what the server says of each job; of which it says nothing, `failed` has why.
+
+    Raises what was wrong with the first one if there is an answer for none.
+    """
+    first: ClientError | None = None
+    is_any = False
+    for job_id in ids:
+        try:
+            answer = session.client.send(call(job_id))
+        except (NotFound, Forbidden) as error:
+            first = first or error
+            failed[job_id] = MISSING if isinstance(error, NotFound) else error.message
+        else:
+            is_any = True
+            yield job_id, answer
+    if first is not None and not is_any:
+        raise no_such(list(failed)) if isinstance(first, NotFound) else first
+
+
+def _descriptions(session: Session, wanted: list[int]) -> Iterator[str]:
+    failed: dict[int, str] = {}
+    count = 0
+    for _, text in answers(session, wanted, submission.get_jdl, failed):
+        yield text.rstrip() + "\n"
+        count += 1
+    raise_failed(failed, done=count)
+
+
+def raise_failed(failed: Mapping[int, str], *, done: int) -> None:
+    """Raise, after a text, that it was not there for all jobs."""
+    if failed:
+        details = {str(job_id): reason for job_id, reason in failed.items()}
+        raise PartlyFailed(f"{len(failed):,} of {len(failed) + done:,} failed.", details=details, hint="")
+
+
+def _parameters(found: Iterable[tuple[int, dict[str, Any]]]) -> Iterator[dict[str, Any]]:
+    for job_id, values in found:
+        for name, value in values.items():
             yield {"JobID": job_id, "Name": name, "Value": value}
 
 
-def _files(session: Session, wanted: list[int]) -> Iterator[dict[str, Any]]:
-    for job_id in wanted:
-        found = session.client.send(results.get_files(job_id))
-        for read in found.inputs:
+def _files(found: Iterable[tuple[int, JobFiles]]) -> Iterator[dict[str, Any]]:
+    for job_id, files in found:
+        for read in files.inputs:
             yield dict(zip(FILE_COLUMNS, (job_id, "read", read.lfn, read.size, None, None), strict=True))
-        for left in found.outputs:
+        for left in files.outputs:
             values = (job_id, "left", left.lfn, left.size, left.status, left.attempt)
             yield dict(zip(FILE_COLUMNS, values, strict=True))
-
-
-def _requirements(session: Session, wanted: list[int]) -> list[dict[str, Any]]:
-    found = []
-    for job_id in wanted:
-        document = session.client.send(lists.requirements(job_id))
-        found.append({"JobID": job_id, **document})
-    return found
 
 
 def _blocks(rows: list[dict[str, Any]]) -> str:

@@ -38,6 +38,7 @@ COLUMNS = Columns(
         "VerifiedFlag",
         "AccountedFlag",
     ),
+    number="JobID",
     # What DiracX's command shows too.
     default=(
         "JobID",

@@ -1,10 +1,8 @@
 """`weyl data find`: files by their metadata and by what every file has."""
 
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any
-from urllib.parse import parse_qs, urlsplit
 
 import typer
 
@@ -12,13 +10,13 @@ from weyl.client.columns import Sort, largest_first
 from weyl.client.command import Session, session_of
 from weyl.client.errors import UsageFault
 from weyl.client.filters import parse_query
+from weyl.client.paging import next_cursor
 from weyl.client.results import Document, Result, Rows
 from weyl.file_catalog import calls as files
 from weyl.storage.cli.names import Namer
 
 DEFAULT = ("LFN", "Size")
 PER_PAGE = 1_000
-_NEXT = re.compile(r"<([^>]+)>;\s*rel=\"?next\"?")
 
 
 def find(
@@ -43,7 +41,7 @@ def find(
 ) -> Result:
     """Finds files by conditions on their metadata, name, size, place or owner; all of them must hold.
 
-    Example: weyl data find "under /hep/mc: Run between 1200 and 1299 and SE = DEMO-S3" --limit 0 -q
+    Example: weyl data find "under /hep/mc: Run between 1200 and 1299 and SE = DEMO-S3" -q
     """
     session = session_of(context)
     asked = query_of(session, query, under)
@@ -52,14 +50,20 @@ def find(
         rows = session.client.send(files.summary({**asked, "grouping": grouping}))
         columns = [*grouping, "count", "bytes", "replica_bytes"]
         return Rows(largest_first(rows, grouping), columns=columns, id_column=grouping[0], unit="groups")
-    quiet = session.options.quiet or session.options.output == "id"
-    columns = ["LFN"] if quiet else list(session.options.columns or parameter or DEFAULT)
+    columns = ["LFN"] if session.output == "id" else list(session.options.columns or parameter or DEFAULT)
     asked |= {"parameters": list(dict.fromkeys([*columns, "LFN"])) if parameter else columns}
     asked |= {"sort": _order(sort)} if sort else {}
     if explain:
-        return Document(asked)
+        return Document(asked, form="json")
     pages = Pages(session, asked, counts=total)
-    return Rows(pages.rows(), columns=columns, id_column="LFN", unit="files", total=pages.total)
+    return Rows(
+        pages.rows(),
+        columns=columns,
+        id_column="LFN",
+        unit="files",
+        total=pages.total,
+        has_more=lambda: pages.has_more,
+    )
 
 
 def query_of(session: Session, text: str | None, under: str | None) -> dict[str, Any]:
@@ -82,12 +86,12 @@ def _order(text: str) -> list[dict[str, str]]:
 class Pages:
     """The pages of a search, from cursor to cursor; says what the server says of them."""
 
-    def __init__(self, session: Session, asked: dict[str, Any], *, counts: bool, tells_of_more: bool = True) -> None:
+    def __init__(self, session: Session, asked: dict[str, Any], *, counts: bool) -> None:
         self._session = session
         self._asked = asked
         self._prefer = "exact" if counts else "none"
         self._total: int | None = None
-        self._tells_of_more = tells_of_more
+        self.has_more = False
         self._warnings: set[str] = set()
 
     def total(self) -> int | None:
@@ -96,8 +100,7 @@ class Pages:
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield files until all are there, or as many as are wanted."""
-        limit = 100 if self._session.options.limit is None else self._session.options.limit
-        left, cursor = limit or None, None
+        left, cursor = self._session.rows_wanted(100) or None, None
         while True:
             size = PER_PAGE if left is None else min(PER_PAGE, left)
             call = files.search(self._asked, per_page=size, cursor=cursor, prefer=f"count={self._prefer}")
@@ -108,8 +111,7 @@ class Pages:
             cursor = next_cursor(answer.headers.get("link"))
             if cursor is None or (left is not None and left <= 0):
                 break
-        if cursor is not None and self._tells_of_more:
-            self._session.say("There are more; see all of them with --limit 0.")
+        self.has_more = cursor is not None
 
     def _note(self, headers: Any) -> None:
         total = headers.get("content-range", "").rpartition("/")[2]
@@ -119,11 +121,3 @@ class Pages:
         if warning and warning not in self._warnings:
             self._warnings.add(warning)
             self._session.say(warning)
-
-
-def next_cursor(link: str | None) -> str | None:
-    """Return the cursor of the next page from the header Link."""
-    found = _NEXT.search(link or "")
-    if found is None:
-        return None
-    return next(iter(parse_qs(urlsplit(found[1]).query).get("cursor", [])), None)

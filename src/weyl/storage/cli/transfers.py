@@ -137,7 +137,7 @@ def get_files(
 
     After Ctrl-C the same command goes on where it stopped.
 
-    Example: weyl data find "Run = 1207" -q --limit 0 | weyl data get - -d data
+    Example: weyl data find "Run = 1207" -q | weyl data get - -d data
     """
     session = session_of(context)
     tally = _Tally()
