@@ -1,5 +1,7 @@
 """What the documentation tells a newcomer to type, typed to the letter on an installation of their own."""
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -43,3 +45,23 @@ def test_the_recipes_lead_where_they_say(reader: Reader) -> None:
     assert found == {f"working on {name}\n" for name in ("alpha", "beta", "gamma", "delta")}
     for word in ("512", "no-such-program", "exit 4"):
         assert word in said
+
+
+def test_an_installation_is_certified_as_the_page_says(reader: Reader) -> None:
+    page = (PAGES.parent / "admin" / "certify.md").read_text()
+    del reader.said[:]
+    reader.follow(page)
+    assert "is certified: all 10 checks passed" in "".join(reader.said)
+    rows = json.loads((reader.directory / "certificate.json").read_text())
+    assert {row["State"] for row in rows} == {"ok"}
+    named = {row["Check"].replace("DEMO-S3", "NAME").replace("DEMO-DISK", "NAME") for row in rows}
+    assert named == set(re.findall(r"^\| ([^|]+?) \| (?!what is)[^-]", page, re.MULTILINE))
+    assert "DEMO-S3" not in reader.type("weyl data ls -R | grep certify || true")
+
+
+def test_what_does_not_work_is_not_certified(reader: Reader) -> None:
+    said = reader.type("weyl certify --site LCG.Nowhere.org --timeout 1s -o json; echo exit $?")
+    states = dict(re.findall(r'"Check": "([^"]+)", "State": "([^"]+)"', said))
+    assert (states["storage element DEMO-S3"], states["job"], states["killed job"]) == ("ok", "failed", "not tried")
+    assert "Unknown site LCG.Nowhere.org" in said
+    assert said.endswith("exit 9\n")

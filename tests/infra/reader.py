@@ -59,14 +59,15 @@ class Reader:
             elif step.text.startswith("weyl login"):
                 self._log_in(step.text)
             else:
-                self._type(step.text)
+                self.type(step.text)
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("WEYL_", "DIRACX_"))}
         path = f"{Path(sys.executable).parent}:{kept['PATH']}"
         return {**kept, "PATH": path, "HOME": str(self.directory), "WEYL_URL": self.url, "COLUMNS": "200"}
 
-    def _type(self, command: str) -> None:
+    def type(self, command: str) -> str:
+        """Type a command and return what it printed; one that does not succeed fails the test."""
         done = subprocess.run(
             ["bash", "-c", command],
             cwd=self.directory,
@@ -80,6 +81,7 @@ class Reader:
         )
         self.said.append(f"$ {command}\n{done.stdout}")
         assert done.returncode == 0, self.said[-1]
+        return done.stdout
 
     def _log_in(self, command: str) -> None:
         group = re.search(r"--group (\w+)", command)

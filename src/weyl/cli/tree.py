@@ -121,6 +121,7 @@ _SECTIONS: dict[str, dict[str, Entry]] = {
     "This program": {
         "api": Entry("weyl.cli.api", "Call any route of the API."),
         "doctor": Entry("weyl.cli.doctor", "Check address, certificates, clock and login."),
+        "certify": Entry("weyl.certify.cli", "Try whether everything works that users of an installation do."),
         "completion": Entry("weyl.cli.completion", "Print the completion script of a shell."),
         "legacy-aliases": Entry("weyl.cli.legacy.scripts", "Write programs with DIRAC's old names."),
         "version": Entry("weyl.cli.about", "Print the version."),
