@@ -1,7 +1,7 @@
 """What web pages show of jobs."""
 
 from weyl.jobs.models.bulk import UNDO_S
-from weyl.jobs.states import FINAL, SCOUTING, JobStatus
+from weyl.jobs.states import FINAL, MOVES, SCOUTING, JobStatus
 from weyl.kit.views import (
     CHOICE_OPERATORS,
     ORDER_OPERATORS,
@@ -241,9 +241,12 @@ def _log(name: str, title: str, *, stream: str) -> Tab:
     )
 
 
+# In every status but those of which there is nothing to ask.
+_EXPLAINED = tuple(status for status in MOVES if status not in ("Done", "Deleted"))
+
 _TABS = (
     Tab(name="overview", title="Overview", kind="fields"),
-    Tab(name="why", title="Why?", kind="why", call=_about_one("explain"), when=("Waiting",)),
+    Tab(name="why", title="Why?", kind="why", call=_about_one("explain"), when=_EXPLAINED),
     Tab(name="history", title="History", kind="timeline", call=_about_one("history"), columns=_HISTORY),
     Tab(name="parameters", title="Parameters", kind="fields", call=_about_one("parameters")),
     Tab(name="requirements", title="Requirements", kind="json", call=_about_one("requirements")),

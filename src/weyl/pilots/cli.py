@@ -247,7 +247,7 @@ def _explained(told: Mapping[str, Any]) -> Iterator[str]:
         yield ""
         yield "Kept away by one condition only:"
     for near in told["nearest"]:
-        most = f"most of {near['group']}, class {near['class_id']}: {short(near['wanted'])}"
+        most = f"most of {near['group']}, task queue {near['class_id']}: {short(near['wanted'])}"
         yield f"  {near['jobs']:,} jobs of {near['classes']:,} kinds: {near['condition']} ({most})"
 
 

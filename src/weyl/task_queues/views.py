@@ -33,7 +33,7 @@ _QUEUES = View(
     columns=(
         Column(
             name="class_id",
-            title="Class",
+            title="Queue",
             type="int",
             operators=ORDER_OPERATORS,
             width=80,

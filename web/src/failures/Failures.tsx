@@ -192,6 +192,11 @@ function Clusters({ clusters, since, onNote }: ClustersProps) {
                 >
                   {nameOf(cluster)}
                 </Link>
+                {cluster.cause && (
+                  <div>
+                    {cluster.cause}. {cluster.cure}.
+                  </div>
+                )}
                 <Said cluster={cluster} onNote={onNote} />
               </td>
               <td className="number">{formatNumber(cluster.count)}</td>

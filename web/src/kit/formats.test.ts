@@ -67,7 +67,9 @@ describe("values for people", () => {
   it("never fails on a value of another type", () => {
     expect(formatValue("soon", "time")).toBe("soon");
     expect(formatValue("many", "int")).toBe("many");
-    expect(formatValue({ a: 1 }, "text")).toBe('{"a":1}');
+    expect(formatValue({ a: 1, some_cores: { min: 1, max: 2000 }, none: null }, "text")).toBe(
+      "a 1, some cores (min 1, max 2,000)",
+    );
     expect(formatValue(["a", 1], "list")).toBe("a, 1");
     expect(formatValue(12_345, "int")).toBe("12,345");
     expect(formatValue(null, "int")).toBe("");

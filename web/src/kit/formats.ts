@@ -137,7 +137,26 @@ export function formatValue(value: unknown, type: string, unit?: string | null):
   if (Array.isArray(value)) {
     return value.map((each) => formatValue(each, "text")).join(", ");
   }
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  return typeof value === "object" ? inWords(value) : String(value);
+}
+
+/** Write anything in words, what it holds by name: `cores 2, memory (min 1, max 2)`. */
+export function inWords(value: unknown): string {
+  if (Array.isArray(value)) {
+    return value.map((each) => (isNamed(each) ? `(${inWords(each)})` : inWords(each))).join(", ");
+  }
+  if (!isNamed(value)) {
+    return formatValue(value, typeof value === "number" ? "float" : "text");
+  }
+  return Object.entries(value)
+    .map(([name, each]) => [name.replaceAll("_", " "), inWords(each), isNamed(each)] as const)
+    .filter(([, text]) => text !== "")
+    .map(([name, text, isNested]) => `${name} ${isNested ? `(${text})` : text}`)
+    .join(", ");
+}
+
+function isNamed(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 export function isNumeric(type: string): boolean {

@@ -6,6 +6,7 @@ import { isNothing } from "@/kit/formats";
 import { isMapping, lookUp } from "@/kit/templates";
 import { Value } from "@/kit/Value";
 import { type Column, plainColumn, type Tab, type View } from "@/kit/views";
+import { Nested } from "./Nested";
 
 type Props = { view: View; tab: Tab; content: Row };
 
@@ -23,7 +24,7 @@ export function Fields({ view, tab, content }: Props) {
             <dt title={column.help || column.name}>{column.title}</dt>
             <dd>
               {isDeep(lookUp(content, column.name)) ? (
-                <Deep value={lookUp(content, column.name)} />
+                <Nested value={lookUp(content, column.name)} />
               ) : (
                 <Value column={column} row={content} view={view} />
               )}
@@ -69,8 +70,4 @@ export function typeOf(value: unknown): "time" | "text" {
 
 function isDeep(value: unknown): boolean {
   return isMapping(value) || (Array.isArray(value) && value.some(isMapping));
-}
-
-function Deep({ value }: { value: unknown }) {
-  return <pre className="text small">{JSON.stringify(value, null, 2)}</pre>;
 }

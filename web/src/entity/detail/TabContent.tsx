@@ -10,6 +10,7 @@ import { isMapping } from "@/kit/templates";
 import type { Tab, View } from "@/kit/views";
 import { Fields } from "./Fields";
 import { Files } from "./Files";
+import { Nested } from "./Nested";
 import { PlainTable } from "./PlainTable";
 import { Timeline } from "./Timeline";
 import type { TabProps } from "./tab";
@@ -108,9 +109,7 @@ function Shown(props: TabProps) {
         </Suspense>
       );
     default:
-      return (
-        <pre className="text">{typeof content === "string" ? content : JSON.stringify(content, null, 2)}</pre>
-      );
+      return typeof content === "string" ? <pre className="text">{content}</pre> : <Nested value={content} />;
   }
 }
 

@@ -1,9 +1,10 @@
-/** Why something waits or failed: the verdict, what was asked for and what there was, and what can be done. */
+/** Why something waits or failed: the verdict, what can be done, what was found, and what was asked for and offered. */
 
 import { IconBulb, IconCheck, IconX } from "@tabler/icons-react";
-import { formatDuration, formatValue } from "@/kit/formats";
+import { Link } from "@tanstack/react-router";
+import { formatDuration } from "@/kit/formats";
 import { isMapping } from "@/kit/templates";
-import { restOf, type Step, stepsOf, suggestionsOf, words } from "./explanation";
+import { type Finding, findingsOf, restOf, type Step, stepsOf, suggestionsOf, tablesOf } from "./explanation";
 import { PlainTable } from "./PlainTable";
 import type { TabProps } from "./tab";
 
@@ -13,43 +14,48 @@ export function Why(props: TabProps) {
     return <p>{String(content)}</p>;
   }
   const steps = stepsOf(content);
-  const { values, groups, tables } = restOf(content);
+  const facts: Finding[] = [
+    ...findingsOf(content),
+    ...restOf(content).map(([condition, text]) => ({ condition, text, link: undefined })),
+  ];
   return (
     <div className="why">
       <p className="verdict">{String(content.verdict ?? "")}</p>
       {typeof content.waiting_s === "number" && (
-        <p className="faint">for {formatDuration(content.waiting_s)}</p>
+        <p className="faint">
+          {String(content.status ?? "")} for {formatDuration(content.waiting_s)}
+        </p>
       )}
-      <ul className="suggestions">
+      <ul className="suggestions" aria-label="What you can do">
         {suggestionsOf(content).map((text) => (
           <li key={text}>
             <IconBulb size={16} aria-hidden /> {text}
           </li>
         ))}
       </ul>
-      <ol className="steps">
-        {steps.map((step, index) => (
-          <OneStep key={index} step={step} />
-        ))}
-      </ol>
-      {tables.map(([name, rows]) => (
-        <section key={name} className="why-part">
-          <h3>{words(name)}</h3>
+      {facts.length > 0 && (
+        <dl className="fields findings">
+          {facts.map(({ condition, text, link }) => (
+            <div key={condition}>
+              <dt>{condition}</dt>
+              <dd>{link ? <Link to={link}>{text}</Link> : text}</dd>
+            </div>
+          ))}
+        </dl>
+      )}
+      {steps.length > 0 && (
+        <ol className="steps" aria-label="Conditions">
+          {steps.map((step, index) => (
+            <OneStep key={index} step={step} />
+          ))}
+        </ol>
+      )}
+      {tablesOf(content).map(({ title, rows }) => (
+        <section key={title} className="why-part">
+          <h3>{title}</h3>
           <PlainTable {...props} tab={{ ...tab, columns: [] }} content={rows} />
         </section>
       ))}
-      {(values.length > 0 || groups.length > 0) && (
-        <dl className="fields">
-          {[...values, ...groups.map(([name, group]) => [name, inline(group)] as const)].map(
-            ([name, value]) => (
-              <div key={name}>
-                <dt>{words(name)}</dt>
-                <dd>{formatValue(value, "text")}</dd>
-              </div>
-            ),
-          )}
-        </dl>
-      )}
     </div>
   );
 }
@@ -59,9 +65,9 @@ function OneStep({ step }: { step: Step }) {
     <li data-end={step.isEnd || undefined}>
       {step.isEnd ? <IconX size={15} aria-label="nothing is left" /> : <IconCheck size={15} aria-hidden />}
       <span>
-        <strong>{step.condition}</strong>
+        <strong>{step.condition.replaceAll("_", " ")}</strong>
         {step.wanted && <> wants {step.wanted}</>}
-        {step.offered && <span className="faint">, there is {step.offered}</span>}
+        {step.offered && <span className="faint">, offered: {step.offered}</span>}
       </span>
       <span className="faint number">
         {step.removed && `without ${step.removed}; `}
@@ -69,10 +75,4 @@ function OneStep({ step }: { step: Step }) {
       </span>
     </li>
   );
-}
-
-function inline(group: Record<string, unknown>): string {
-  return Object.entries(group)
-    .map(([name, value]) => `${words(name)} ${formatValue(value, "text")}`)
-    .join(", ");
 }

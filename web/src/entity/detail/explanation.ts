@@ -1,6 +1,6 @@
 /** Reads the explanations of all rooms, which share their first words and differ in the rest. */
 
-import { formatNumber, formatValue } from "@/kit/formats";
+import { formatNumber, formatValue, inWords, plural } from "@/kit/formats";
 import { isMapping } from "@/kit/templates";
 
 export type Step = {
@@ -13,11 +13,19 @@ export type Step = {
   /** Whether nothing was left because of it. */
   isEnd: boolean;
 };
+/** What was found of one thing, and the address of the page that says more. */
+export type Finding = { condition: string; text: string; link: string | undefined };
+export type Table = { title: string; rows: Record<string, unknown>[] };
 
-const FIRST = ["status", "verdict", "waiting_s", "steps", "suggestions"];
+/** What is said by the verdict, the facts and the tables below, or is for programs only. */
+const SAID = new Set([
+  ...["status", "verdict", "waiting_s", "steps", "suggestions", "facts", "before", "ahead", "pilots"],
+  ...["nearest", "limits", "share", "hold", "failure", "job_id", "class_id", "position", "jobs_in_class"],
+]);
 
+/** Return the conditions that were tried, one after the other. */
 export function stepsOf(content: Record<string, unknown>): Step[] {
-  const steps = listOf(content.steps).filter(isMapping);
+  const steps = listOf(content.steps).filter((step) => !isFinding(step));
   let wasEnd = false;
   return steps.map((step) => {
     const left = amounts(step, "left");
@@ -36,22 +44,81 @@ export function stepsOf(content: Record<string, unknown>): Step[] {
   });
 }
 
-/** Return what an explanation says beside its steps: single values, and tables. */
-export function restOf(content: Record<string, unknown>) {
-  const rest = Object.entries(content).filter(
-    ([name, value]) => !FIRST.includes(name) && textOf(value) !== "",
-  );
-  const values = rest.filter(([, value]) => !Array.isArray(value) && !isMapping(value));
-  const groups = rest.filter(([, value]) => isMapping(value)) as [string, Record<string, unknown>][];
-  const tables = rest.filter(([, value]) => Array.isArray(value) && value.length > 0) as [
-    string,
-    unknown[],
-  ][];
-  return { values, groups, tables };
+/** Return what was found, thing by thing: facts beside the conditions, or steps that are no conditions. */
+export function findingsOf(content: Record<string, unknown>): Finding[] {
+  return [...listOf(content.facts), ...listOf(content.steps).filter(isFinding)].map((each) => ({
+    condition: textOf(each.condition),
+    text: textOf(each.text),
+    link: typeof each.link === "string" && each.link.startsWith("/") ? each.link : undefined,
+  }));
+}
+
+/** Return the lists of an explanation in the words of people; those that are empty are left out. */
+export function tablesOf(content: Record<string, unknown>): Table[] {
+  const ahead = typeof content.ahead === "number" ? `: ${plural(content.ahead, "job")}` : "";
+  const tables = [
+    {
+      title: `Before it${ahead}`,
+      rows: listOf(content.before).map(({ jobs, what }) => ({ Jobs: jobs, Which: what })),
+    },
+    {
+      title: "Pilots that exist",
+      rows: listOf(content.pilots).map((each) => ({
+        Site: each.site,
+        Running: each.running,
+        "Waiting to start": each.waiting,
+      })),
+    },
+    { title: "Kept away by one condition only", rows: listOf(content.nearest).flatMap(nearOf) },
+    { title: "Limits", rows: listOf(content.limits).map(limitOf) },
+  ];
+  return tables.filter(({ rows }) => rows.length > 0);
+}
+
+/** Return what a room says beside, by name. */
+export function restOf(content: Record<string, unknown>): [string, string][] {
+  return Object.entries(content)
+    .filter(([name]) => !SAID.has(name))
+    .map(([name, value]) => [words(name), inWords(value)] as [string, string])
+    .filter(([, text]) => text !== "");
 }
 
 export function suggestionsOf(content: Record<string, unknown>): string[] {
-  return listOf(content.suggestions).map((each) => textOf(isMapping(each) ? each.text : each));
+  const all = Array.isArray(content.suggestions) ? content.suggestions : [];
+  return all.map((each) => textOf(isMapping(each) ? each.text : each));
+}
+
+export function words(name: string): string {
+  return name.replaceAll("_", " ");
+}
+
+function nearOf(near: Record<string, unknown>): Record<string, unknown>[] {
+  return listOf(near.fails).map((fail) => ({
+    Site: near.site,
+    Pilots: near.pilots,
+    Condition: words(textOf(fail.condition)),
+    Wanted: textOf(fail.wanted),
+    Offered: textOf(fail.offered),
+  }));
+}
+
+function limitOf(limit: Record<string, unknown>): Record<string, unknown> {
+  const used = ["jobs", "cores"]
+    .filter((what) => typeof limit[`${what}_max`] === "number")
+    .map(
+      (what) =>
+        `${formatNumber(Number(limit[what]))} of ${formatNumber(Number(limit[`${what}_max`]))} ${what}`,
+    );
+  const apart = limit.delay_s ? [`${textOf(limit.delay_s)} s between starts`] : [];
+  return {
+    Limit: limit.limit,
+    Used: [...used, ...apart].join(", "),
+    "One more may start": limit.open ? "yes" : "no",
+  };
+}
+
+function isFinding(step: Record<string, unknown>): boolean {
+  return typeof step.text === "string";
 }
 
 /** `sites_left: 2` is two sites, a bare `left: 2` is two of whatever it is about. */
@@ -64,17 +131,17 @@ function amounts(step: Record<string, unknown>, what: "left" | "removed"): [numb
 }
 
 function said(counts: [number, string][]): string {
-  return counts.map(([count, noun]) => `${formatNumber(count)} ${noun}`.trim()).join(", ");
-}
-
-export function words(name: string): string {
-  return name.replaceAll("_", " ");
+  return counts
+    .map(([count, noun]) =>
+      (count === 1 ? `1 ${noun.replace(/s$/, "")}` : `${formatNumber(count)} ${noun}`).trim(),
+    )
+    .join(", ");
 }
 
 function textOf(value: unknown): string {
-  return formatValue(value, "text");
+  return formatValue(value, typeof value === "number" ? "int" : "text");
 }
 
-function listOf(value: unknown): unknown[] {
-  return Array.isArray(value) ? value : [];
+function listOf(value: unknown): Record<string, unknown>[] {
+  return Array.isArray(value) ? value.filter(isMapping) : [];
 }
