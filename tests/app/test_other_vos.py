@@ -109,6 +109,7 @@ CASES = {
     "POST /api/accounting/pilots/report": Case({200, 403}, body=lambda _: {**EVER, "by": ["ce"]}),
     "POST /api/accounting/jobs/series": Case({200}, body=lambda _: {**EVER, "by": "owner"}),
     "POST /api/accounting/pilots/series": Case({200, 403}, body=lambda _: {**EVER, "by": "ce"}),
+    "GET /api/accounting/activity": Case({200, 403}),
     "GET /api/accounting/jobs/records": Case({200}, query=lambda _: EVER),
     "GET /api/accounting/pilots/records": Case({200, 403}, query=lambda _: EVER),
     "GET /api/rss/elements": Case({200}, query=lambda _: {"kind": "site"}),

@@ -232,9 +232,9 @@ def begin_change(page: Page) -> str:
 def commit_change(page: Page, text: str, message: str) -> None:
     """Write another configuration and commit it, as administrators do."""
     page.get_by_label(CONFIGURATION, exact=True).fill(text)
-    page.get_by_role("button", name="Look at the change").click()
-    page.get_by_label("Why it is changed").fill(message)
-    page.get_by_role("button", name="Change the configuration").click()
+    page.get_by_role("button", name="Review changes").click()
+    page.get_by_label("Reason for the change").fill(message)
+    page.get_by_role("button", name="Commit changes").click()
 
 
 def row_of(page: Page, job_id: int) -> Locator:

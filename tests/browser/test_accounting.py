@@ -21,18 +21,18 @@ def done(alice: User) -> int:
 
 
 def _plot(page: Page) -> Any:
-    return page.get_by_role("img", name="Jobs that ended by")
+    return page.get_by_role("img", name="Ended jobs by")
 
 
 def test_a_plot_is_built_and_its_address_shows_it_again(logged_in: Login, done: int) -> None:
     page = logged_in("/accounting")
     page.get_by_label("Split by").select_option("Status")
-    page.get_by_label("Of the last").select_option("7 days")
+    page.get_by_label("Last", exact=True).select_option("7 days")
     page.get_by_label("In steps of").select_option("a day")
     expect(page).to_have_url(re.compile("by=status.*range=-7d.*bucket=day"))
     expect(page.get_by_label("The numbers of the plot").get_by_role("row", name="Done")).to_be_visible()
     page.reload()
-    expect(page.get_by_role("heading", name="Jobs that ended by status, last 7 days")).to_be_visible()
+    expect(page.get_by_role("heading", name="Ended jobs by status, last 7 days")).to_be_visible()
 
 
 def test_statuses_have_the_colours_that_they_have_in_lists(logged_in: Login, done: int) -> None:
@@ -43,7 +43,7 @@ def test_statuses_have_the_colours_that_they_have_in_lists(logged_in: Login, don
 
 def test_a_plot_is_of_free_dates_and_narrowed_by_its_legend(logged_in: Login, done: int) -> None:
     page = logged_in("/accounting")
-    page.get_by_label("Of the last").select_option("dates …")
+    page.get_by_label("Last", exact=True).select_option("dates …")
     page.get_by_label("From", exact=True).fill("2026-01-01")
     expect(page).to_have_url(re.compile("from=2026-01-01.*to=20"))
     page.locator(".u-legend .u-series").filter(has_text=SITE).click()

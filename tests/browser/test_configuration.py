@@ -11,16 +11,16 @@ def test_those_who_do_not_administer_it_read_it_only(logged_in: Login) -> None:
     page = logged_in("/config?tab=edit")
     expect(page.get_by_text("Registry", exact=True)).to_be_visible()
     expect(page.get_by_role("tab", name="History")).to_have_count(0)
-    expect(page.get_by_role("tab", name="Change it")).to_have_count(0)
+    expect(page.get_by_role("tab", name="Edit")).to_have_count(0)
 
 
 def test_a_document_that_is_no_configuration_is_not_committed_and_says_where(logged_in: Login) -> None:
     page = logged_in("/config?tab=edit", user="ada", group="config-admin")
     text = begin_change(page)
     page.get_by_label(EDITOR, exact=True).fill("Nonsense: 1\n" + text)
-    page.get_by_role("button", name="Look at the change").click()
+    page.get_by_role("button", name="Review changes").click()
     expect(page.get_by_role("alert")).to_contain_text("This is no configuration yet")
-    expect(page.get_by_role("button", name="Change the configuration")).to_have_count(0)
+    expect(page.get_by_role("button", name="Commit changes")).to_have_count(0)
     page.reload()
     expect(page.get_by_label(EDITOR, exact=True)).to_have_value("Nonsense: 1\n" + text)
 
@@ -32,7 +32,7 @@ def test_a_change_is_looked_at_committed_and_turned_back(logged_in: Login) -> No
     expect(page.get_by_role("button", name="Say that somebody looks after it")).to_be_visible()
     page.get_by_role("button", name="Say that somebody looks after it").click()
     expect(page.get_by_label("What it changed")).to_contain_text("+# looked after")
-    page.get_by_role("button", name="Go back to this").first.click()
+    page.get_by_role("button", name="Restore this version").first.click()
     expect(page.get_by_label(EDITOR, exact=True)).to_have_value(text)
 
 
@@ -44,14 +44,14 @@ def test_of_two_who_change_it_the_slower_is_told_and_keeps_the_text(logged_in: L
     commit_change(fast, text + "# the faster\n", "Be faster")
     expect(fast.get_by_role("button", name="Be faster")).to_be_visible()
     slow.get_by_label(EDITOR, exact=True).fill("# the slower\n" + text)
-    slow.get_by_role("button", name="Look at the change").click()
+    slow.get_by_role("button", name="Review changes").click()
     expect(slow.get_by_role("alert")).to_contain_text("Somebody has changed the configuration")
     expect(slow.get_by_label("What others changed meanwhile")).to_contain_text("+# the faster")
     expect(slow.get_by_label(EDITOR, exact=True)).to_have_value("# the slower\n" + text)
     slow.get_by_role("button", name="go on from there").click()
     slow.get_by_label(EDITOR, exact=True).fill("# the slower\n" + text + "# the faster\n")
-    slow.get_by_role("button", name="Look at the change").click()
-    expect(slow.get_by_label("Why it is changed")).to_be_visible()
+    slow.get_by_role("button", name="Review changes").click()
+    expect(slow.get_by_label("Reason for the change")).to_be_visible()
 
 
 @pytest.mark.parametrize("width", [1280, 390])

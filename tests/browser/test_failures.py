@@ -46,9 +46,9 @@ def test_a_job_leads_to_failures_like_its_own(logged_in: Login, failed: int) -> 
 
 def test_what_is_chosen_is_in_the_address(logged_in: Login, failed: int) -> None:
     page = logged_in("/failures")
-    page.get_by_label("Of the last").select_option("7 days")
+    page.get_by_label("Last", exact=True).select_option("7 days")
     page.get_by_text("By owner").click()
-    page.get_by_label("Only what is new").check()
+    page.get_by_label("Only new").check()
     expect(page).to_have_url(re.compile("since=-7d.*by=owner.*new=1"))
     page.reload()
     expect(page.get_by_label("Failures by owner")).to_contain_text("alice")
@@ -61,7 +61,7 @@ def test_administrators_keep_a_note_that_others_read(logged_in: Login, failed: i
         "button", name="note on"
     ).click()
     page.get_by_label("Note", exact=True).fill("<b>Known</b>, being mended")
-    page.get_by_role("button", name="Keep").click()
+    page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("<b>Known</b>, being mended")).to_be_visible()
     others = logged_in(NEW)
     expect(others.get_by_text("<b>Known</b>, being mended")).to_be_visible()

@@ -78,7 +78,7 @@ def test_a_login_that_somebody_ends_loses_nothing_that_was_typed(logged_in: Logi
     page = logged_in("/submit", fresh=True)
     text = '[ Executable = "/bin/echo"; JobName = "typed before"; ]'
     page.get_by_label(EDITOR, exact=True).fill(text)
-    expect(page.get_by_label("What it would become")).to_contain_text("1 job")
+    expect(page.get_by_label("Preview")).to_contain_text("1 job")
     alice.run("logins", "revoke", _session_of(page), "--yes")
     page.get_by_role("button", name="Submit", exact=True).click()
     ended = page.get_by_role("dialog", name="Your login has ended")
@@ -88,7 +88,7 @@ def test_a_login_that_somebody_ends_loses_nothing_that_was_typed(logged_in: Logi
         ended.get_by_role("link", name="another tab").click()
     again = other.value
     fill_the_forms(again, "alice", "user")
-    ended.get_by_role("button", name="I have logged in, go on").click()
+    ended.get_by_role("button", name="I have logged in").click()
     expect(page.get_by_role("status").filter(has_text="You are logged in again.")).to_be_visible()
     expect(page.get_by_label(EDITOR, exact=True)).to_have_value(text)
     page.get_by_role("button", name="Submit", exact=True).click()
@@ -109,7 +109,7 @@ def test_somebody_else_who_logs_in_over_an_ended_login_gets_a_page_of_their_own(
     again = other.value
     fill_the_forms(again, "max", "user")
     page.evaluate("window.isOld = true")
-    ended.get_by_role("button", name="I have logged in, go on").click()
+    ended.get_by_role("button", name="I have logged in").click()
     expect(page.get_by_role("button", name="max hep · user")).to_be_visible()
     assert page.evaluate("window.isOld === undefined")
     expect(row_of(page, job)).to_have_count(0)
@@ -183,13 +183,13 @@ def test_what_takes_long_is_said_in_words_and_comes_in_the_end(logged_in: Login,
     page.goto(f"{link.url}/submit")
     expect(page.get_by_label(EDITOR, exact=True)).to_be_visible()
     # Of the page that was asked for: the check of the description on this one may be on its way, too.
-    said = page.get_by_role("status").get_by_text("It takes longer than usual.")
+    said = page.get_by_role("status").get_by_text("This is taking longer than usual.")
     with link.fault("black hole"):
         page.get_by_role("link", name="Accounting", exact=True).click()
         expect(said).to_be_visible()
         expect(said).to_have_css("opacity", "1")
     expect(page.get_by_role("heading", name="Accounting", exact=True)).to_be_visible()
-    expect(page.get_by_text("It takes longer than usual.")).to_have_count(0)
+    expect(page.get_by_text("This is taking longer than usual.")).to_have_count(0)
 
 
 def test_every_answer_may_be_slow(logged_in: Login, job: int, link: FaultProxy) -> None:

@@ -67,7 +67,7 @@ def test_who_is_taken_out_of_a_group_is_told_so_and_goes_on_in_another(
     dialogue = _ban(page)
     change_operators("Users", "Nobody operates", [])
     dialogue.get_by_role("button", name=re.compile("^Ban")).click()
-    refused = page.get_by_role("dialog", name="You cannot go on in this group")
+    refused = page.get_by_role("dialog", name="You have lost access to this group")
     expect(refused.get_by_role("alert")).to_contain_text("You are not a member of group operator in VO hep")
     page.keyboard.press("Escape")
     expect(refused).to_have_count(0)

@@ -101,7 +101,7 @@ def test_those_without_the_property_see_no_order_and_no_page_of_administrators(
     expect(page.get_by_role("button", name="Ban")).to_have_count(0)
     expect(page.get_by_role("link", name="Dead letters")).to_have_count(0)
     page.goto("/dead-letters")
-    expect(page.get_by_role("heading", name="There is no such page")).to_be_visible()
+    expect(page.get_by_role("heading", name="Page not found")).to_be_visible()
 
 
 def test_queues_are_shown_as_they_change_to_those_who_see_no_jobs(logged_in: Login, alice: User) -> None:
@@ -131,39 +131,40 @@ def test_a_site_is_banned_with_a_reason_until_a_time_and_taken_back(
     page = _operator(logged_in, f"/sites/{SITE}")
     _act(page, "Ban")
     dialogue = page.get_by_role("dialog")
-    dialogue.get_by_label("I know that this cannot be undone").check()
+    expect(dialogue).to_contain_text("can be lifted at any time, with Lift ban or weyl sites allow: by you, by every")
+    expect(dialogue.get_by_label("I know that this cannot be undone")).to_have_count(0)
     dialogue.get_by_role("button", name="Ban").click()
-    expect(dialogue).to_contain_text("This is needed.")
+    expect(dialogue).to_contain_text("This field is required.")
     dialogue.get_by_label("Reason").fill("<b>Cooling</b> is being repaired")
     dialogue.get_by_label("Until").fill("2031-05-06T07:08")
     _confirm(page, re.compile("^Ban"))
     expect(page.get_by_text("Banned", exact=True).first).to_be_visible()
     expect(page.get_by_role("tabpanel")).to_contain_text("<b>Cooling</b> is being repaired")
-    page.get_by_role("tab", name="What is said of it").click()
+    page.get_by_role("tab", name="Why this status").click()
     expect(page.get_by_role("row").filter(has_text="Cooling")).to_contain_text("max")
     page.goto("/sites")
     expect(page.get_by_role("row").filter(has_text=SITE)).to_contain_text("2031")
     page.goto(f"/sites/{SITE}?tab=history")
-    _act(page, "Take back")
-    _confirm(page, "Take back")
+    _act(page, "Lift ban")
+    _confirm(page, "Lift ban")
     expect(page.get_by_text("Active", exact=True).first).to_be_visible()
 
 
-def test_a_site_runs_empty_until_it_is_used_again(logged_in: Login, troubles: None, given_back: None) -> None:
+def test_a_site_drains_until_that_is_stopped(logged_in: Login, troubles: None, given_back: None) -> None:
     page = _operator(logged_in, "/sites")
     page.get_by_role("checkbox", name=f"Choose {SITE}").check()
     chosen = page.get_by_label("Chosen rows")
-    chosen.get_by_role("button", name="Let it run empty").click()
+    chosen.get_by_role("button", name="Drain", exact=True).click()
     page.get_by_label("Reason").fill("A new kernel")
-    _confirm(page, "Let it run empty")
+    _confirm(page, "Drain")
     page.goto(f"/sites/{SITE}")
-    expect(page.get_by_role("tabpanel")).to_contain_text("Runs emptyyes")
+    expect(page.get_by_role("tabpanel")).to_contain_text("Drainingyes")
     page.get_by_role("tab", name="History").click()
     expect(page.get_by_role("tabpanel")).to_contain_text("A new kernel")
     page.get_by_role("tab", name="Overview").click()
-    _act(page, "Use it again")
-    _confirm(page, "Use it again")
-    expect(page.get_by_role("tabpanel")).to_contain_text("Runs emptyno")
+    _act(page, "Stop draining")
+    _confirm(page, "Stop draining")
+    expect(page.get_by_role("tabpanel")).to_contain_text("Drainingno")
 
 
 def test_a_pilot_shows_its_jobs_and_its_log_and_is_drained(logged_in: Login, at_work: str) -> None:
@@ -177,8 +178,8 @@ def test_a_pilot_shows_its_jobs_and_its_log_and_is_drained(logged_in: Login, at_
     _act(page, "Drain")
     _confirm(page, "Drain")
     expect(page.get_by_role("status").filter(has_text="Drain: done.")).to_be_visible()
-    _act(page, "Take a drain back")
-    _confirm(page, "Take a drain back")
+    _act(page, "Stop draining")
+    _confirm(page, "Stop draining")
 
 
 def test_a_pilot_that_is_revoked_ends(logged_in: Login, at_work: str) -> None:
@@ -212,7 +213,7 @@ def test_waiting_jobs_are_found_by_what_they_need_and_by_whose_turn_it_is(
     row.get_by_text("Test").click()
     page.get_by_role("tab", name="Why?").click()
     expect(page.get_by_role("tabpanel")).to_contain_text(re.compile("core|processor", re.IGNORECASE))
-    page.get_by_role("tab", name="Waiting jobs of its owner").click()
+    page.get_by_role("tab", name="Waiting jobs of this owner").click()
     expect(page.get_by_role("tabpanel").get_by_text(str(job_id), exact=True)).to_be_visible()
     page.goto("/shares")
     page.get_by_role("row").filter(has_text="user").first.get_by_text("user").click()
@@ -223,14 +224,13 @@ def test_waiting_jobs_are_found_by_what_they_need_and_by_whose_turn_it_is(
     alice.run("jobs", "kill", str(job_id), "--yes")
 
 
-def test_the_queue_is_made_anew(logged_in: Login, alice: User) -> None:
+def test_the_queue_is_rebuilt(logged_in: Login, alice: User) -> None:
     (job_id,) = alice.submit('[ Executable = "/bin/echo"; NumberOfProcessors = 500; JobType = "Hospital"; ]', "anew")
     page = _keeper(logged_in, "/task-queues?f=job_type:eq:Hospital")
     expect(row_of(page, job_id)).to_be_visible()
-    page.get_by_role("button", name="Make the queue anew").click()
-    page.get_by_role("dialog").get_by_label("I know that this cannot be undone").check()
-    _confirm(page, re.compile("^Make the queue anew"))
-    expect(page.get_by_role("status").filter(has_text="Make the queue anew: done.")).to_be_visible()
+    page.get_by_role("button", name="Rebuild queue").click()
+    _confirm(page, re.compile("^Rebuild queue"))
+    expect(page.get_by_role("status").filter(has_text="Rebuild queue: done.")).to_be_visible()
     expect(row_of(page, job_id)).to_be_visible()
     alice.run("jobs", "kill", str(job_id), "--yes")
 
@@ -242,8 +242,8 @@ def test_what_failed_for_good_is_read_run_again_and_discarded(logged_in: Login, 
     row_of(page, replayed).get_by_text("jobs.housekeeping").click()
     page.get_by_role("tab", name="Traceback").click()
     expect(page.get_by_role("tabpanel")).to_contain_text(f"Traceback of {replayed}")
-    _act(page, "Run again")
-    _confirm(page, "Run again")
+    _act(page, "Retry")
+    _confirm(page, "Retry")
     expect(row_of(page, replayed)).to_have_count(0)
     page.goto("/dead-letters")
     page.get_by_role("checkbox", name=f"Choose {discarded}").check()
@@ -257,10 +257,10 @@ def test_a_task_is_run_now_and_what_it_gets_is_checked(logged_in: Login, trouble
     page = _keeper(logged_in, "/tasks/jobs.housekeeping")
     _act(page, "Run now")
     dialogue = page.get_by_role("dialog")
-    dialogue.get_by_label("What it gets").fill("nothing")
+    dialogue.get_by_label("Payload").fill("nothing")
     dialogue.get_by_role("button", name="Run now").click()
-    expect(dialogue).to_contain_text("Write an object in JSON")
-    dialogue.get_by_label("What it gets").fill("")
+    expect(dialogue).to_contain_text("Enter a JSON object")
+    dialogue.get_by_label("Payload").fill("")
     _confirm(page, "Run now")
     expect(page.get_by_role("status").filter(has_text="Run now: done.")).to_be_visible()
     page.get_by_role("tab", name="Schedules").click()
@@ -270,8 +270,8 @@ def test_a_task_is_run_now_and_what_it_gets_is_checked(logged_in: Login, trouble
 def test_a_login_is_ended_from_another_browser(logged_in: Login) -> None:
     lost = logged_in("/jobs", fresh=True)
     page = logged_in("/browsers", fresh=True)
-    page.get_by_role("columnheader", name="Since").get_by_role("button").click()
-    page.get_by_role("columnheader", name="Since").get_by_role("button").click()
+    page.get_by_role("columnheader", name="Logged in").get_by_role("button").click()
+    page.get_by_role("columnheader", name="Logged in").get_by_role("button").click()
     others = page.get_by_role("row").filter(has=page.get_by_text("no", exact=True))
     others.first.get_by_role("checkbox").check()
     page.get_by_label("Chosen rows").get_by_role("button", name="Log out").click()

@@ -51,7 +51,7 @@ def test_many_jobs_are_killed_after_a_look_at_them_and_are_followed_to_the_end(l
     expect(order).to_contain_text("100 %")
     order.get_by_role("link", name="jobs.kill").click()
     expect(page).to_have_url(re.compile("/operations/[0-9a-f-]{36}$"))
-    page.get_by_role("tab", name="What failed").click()
+    page.get_by_role("tab", name="Errors").click()
     expect(page.get_by_role("tabpanel")).to_contain_text("There is nothing here")
 
 

@@ -104,7 +104,7 @@ def test_the_pages_of_a_role_are_there_and_no_others(
             if tabs.count():
                 expect(tabs.and_(page.locator("[aria-current=page]"))).to_have_count(1)
             expect(menu.and_(page.locator("[aria-current]"))).to_have_count(1)
-        nowhere = page.get_by_role("heading", name="There is no such page")
+        nowhere = page.get_by_role("heading", name="Page not found")
         expect(nowhere).to_have_count(0 if path in SEEN[role] else 1)
     assert led_to == SEEN[role]
     assert refusals.found == []

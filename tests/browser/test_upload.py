@@ -78,7 +78,7 @@ def test_chosen_files_reach_the_job_byte_by_byte(logged_in: Login, alice: User) 
     page.get_by_text("The description as it is submitted").click()
     shown = page.get_by_label(SHOWN)
     expect(shown).to_contain_text(re.compile(r'InputSandbox = \{"SB:SandboxSE\|/S3/[^"]+tar[.]zst", "run[.]sh"\}'))
-    expect(page.get_by_label("What it would become")).to_contain_text("1 job")
+    expect(page.get_by_label("Preview")).to_contain_text("1 job")
     written = shown.inner_text()
     job_id = _submit(page)
 
@@ -109,7 +109,7 @@ def test_the_same_files_are_uploaded_once_and_json_gets_them_too(logged_in: Logi
     page.get_by_text("JSON", exact=True).click()
     page.get_by_label("Job description in JSON").fill('{"executable": "/bin/echo", "number_of_processors": 500}')
     expect(page.get_by_label("Input files")).to_contain_text("input_sandbox is given SB:SandboxSE|/S3/")
-    expect(page.get_by_label("What it would become")).to_contain_text("1 job")
+    expect(page.get_by_label("Preview")).to_contain_text("1 job")
     second = _submit(page)
     assert len(sent) == 1
     names = [page.request.get(f"/api/jobs/{job_id}/sandbox/input").json() for job_id in (first, second)]
@@ -141,7 +141,7 @@ def test_files_that_are_too_large_are_refused_before_they_are_sent(logged_in: Lo
     _write(page, WAITS)
     _choose(page, a__bin=b"x" * 4_000, b__bin=b"y" * 4_000)
     expect(page.get_by_role("alert")).to_contain_text("8.0 kB (8,000 bytes) are allowed")
-    expect(page.get_by_label("What it would become")).to_contain_text("1 job")
+    expect(page.get_by_label("Preview")).to_contain_text("1 job")
     expect(page.get_by_role("button", name="Submit", exact=True)).to_be_disabled()
     page.get_by_role("button", name="Remove b.bin").click()
     expect(page.get_by_role("button", name="Submit", exact=True)).to_be_enabled()
@@ -235,7 +235,7 @@ def test_a_login_that_has_ended_keeps_the_files(logged_in: Login) -> None:
     with page.expect_popup() as other:
         ended.get_by_role("link", name="another tab").click()
     fill_the_forms(other.value, "alice", "user")
-    ended.get_by_role("button", name="I have logged in, go on").click()
+    ended.get_by_role("button", name="I have logged in").click()
     expect(page.get_by_role("status").filter(has_text="You are logged in again.")).to_be_visible()
     assert _files(page) == ["a.txt"]
     _submit(page)

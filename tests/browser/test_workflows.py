@@ -13,7 +13,7 @@ from tests.infra.expectations import expect
 from weyl.demo.main_job import User
 
 EDITOR = "Workflow in CWL"
-OUTLOOK = "What it would become"
+OUTLOOK = "Preview"
 TOOL = """\
 cwlVersion: v1.2
 class: CommandLineTool
@@ -96,7 +96,7 @@ def _write(page: Page, text: str) -> None:
 
 def _open(page: Page, folder: Path) -> None:
     page.locator("[data-chooses='Choose a folder for the workflow']").set_input_files(folder)
-    expect(page.get_by_label("It begins with")).to_have_value("main.cwl")
+    expect(page.get_by_label("Main document")).to_have_value("main.cwl")
 
 
 def _give(page: Page, name: str, content: bytes, of: str) -> None:
@@ -144,9 +144,9 @@ def test_a_form_asks_for_typed_inputs_and_sends_them_as_they_were_written(logged
     expect(seed).to_be_visible()
     page.get_by_role("button", name="Submit", exact=True).click()
     expect(seed).to_be_focused()
-    expect(page.get_by_text("This is needed.").first).to_be_visible()
+    expect(page.get_by_text("This field is required.").first).to_be_visible()
     seed.fill("much")
-    expect(page.get_by_text("Write a whole number.")).to_be_visible()
+    expect(page.get_by_text("Enter a whole number.")).to_be_visible()
     seed.fill("9007199254740993")
     page.locator("input[name=scale]").fill("2.0")
     page.locator("select[name=mode]").select_option("exact")
@@ -185,14 +185,14 @@ def test_a_range_and_a_scatter_are_rehearsed_and_submitted(logged_in: Login) -> 
     jobs = _submit(page, "3 jobs submitted")
     assert [each["seed"] for each in _input_objects(page, jobs)] == [0, 2, 4]
     page.get_by_text("Scatter", exact=True).click()
-    differing = page.get_by_role("group", name="Inputs that differ")
+    differing = page.get_by_role("group", name="Inputs to scatter")
     differing.get_by_label("seed").check()
     differing.get_by_label("scale").check()
     page.locator("textarea[name=seed]").fill("1\n2")
     page.locator("textarea[name=scale]").fill("0.5")
     page.get_by_role("button", name="Submit", exact=True).click()
     expect(page.get_by_text("The lists must have the same length.")).to_be_visible()
-    page.get_by_label("Their values are taken").select_option("flat_crossproduct")
+    page.get_by_label("Scatter method").select_option("flat_crossproduct")
     jobs = _submit(page, "2 jobs submitted")
     assert [(each["seed"], each["scale"]) for each in _input_objects(page, jobs)] == [(1, 0.5), (2, 0.5)]
 
@@ -216,7 +216,7 @@ def test_a_workflow_of_several_files_runs_and_shows_its_steps_and_outputs(
     _give(page, "poem #1.txt", b"one\ntwo\nthree\n", "text")
     assert accessibility_problems(page) == []
     [job_id] = _submit(page)
-    page.get_by_role("link", name="Look at it").click()
+    page.get_by_role("link", name="View job").click()
     page.get_by_role("tab", name="Workflow").click()
     steps = page.get_by_role("tabpanel")
     expect(steps.get_by_role("row").filter(has_text="echo there are")).to_contain_text("count")
@@ -257,7 +257,7 @@ def test_everybody_can_submit_workflows(logged_in: Login, folder: Path, width: i
     page.screenshot(path=PICTURES / f"workflow-wrong-{width}-{scheme}.png", animations="disabled")
     _write(page, TOOL)
     page.get_by_text("Scatter", exact=True).click()
-    page.get_by_role("group", name="Inputs that differ").get_by_label("seed").check()
+    page.get_by_role("group", name="Inputs to scatter").get_by_label("seed").check()
     page.screenshot(path=PICTURES / f"workflow-typed-{width}-{scheme}.png", animations="disabled")
     assert accessibility_problems(page) == []
     _open(page, folder)

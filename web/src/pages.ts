@@ -13,7 +13,7 @@ export const PAGES: Page[] = [
   {
     path: "/submit",
     title: "Submit",
-    doc: "Describe jobs, see what they would become, and submit them.",
+    doc: "Describe jobs, preview them, and submit them.",
     icon: "send",
     group: "Work",
     order: 5,
@@ -23,7 +23,7 @@ export const PAGES: Page[] = [
   {
     path: "/failures",
     title: "Failures",
-    doc: "Failures that are alike: how many, since when, where and whose.",
+    doc: "Failures grouped by cause, site and owner.",
     icon: "alert-triangle",
     group: "Work",
     order: 15,
@@ -35,7 +35,7 @@ export const PAGES: Page[] = [
   {
     path: "/accounting",
     title: "Accounting",
-    doc: "What was used, by whom and where, as plots and numbers.",
+    doc: "Resource usage as plots and numbers.",
     icon: "chart-bar",
     group: "Work",
     order: 50,
@@ -45,7 +45,7 @@ export const PAGES: Page[] = [
   {
     path: "/config",
     title: "Configuration",
-    doc: "What this installation is told, and how it came to be so.",
+    doc: "The configuration of this installation and its history.",
     icon: "settings",
     group: "Administration",
     order: 60,

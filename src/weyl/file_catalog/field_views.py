@@ -17,14 +17,14 @@ _CHANGED: dict[str, Any] = {
         "type": "array",
         "items": {"type": "string"},
         "title": "Values",
-        "description": "The only values that it may have; left empty: any",
+        "description": "The allowed values; leave empty to allow any",
     },
-    "help": {"type": "string", "title": "What it means", "maxLength": 1000},
+    "help": {"type": "string", "title": "Meaning", "maxLength": 1000},
 }
 _INDEXED: dict[str, Any] = {
     "type": "boolean",
     "title": "Indexed",
-    "description": "Queries find files by it fast. It takes space for each file that has a value.",
+    "description": "Makes queries by this field fast; takes space for each file that has a value.",
 }
 
 
@@ -36,15 +36,20 @@ _FIELD_COLUMNS = (
     Column(name="name", title="Field", width=180, operators=TEXT_OPERATORS),
     Column(name="type", title="Type", width=80, operators=CHOICE_OPERATORS, values=_TYPES),
     Column(
-        name="on", title="Of", width=100, operators=CHOICE_OPERATORS, values=_HAVE, help="Files, directories, or both."
+        name="on",
+        title="Applies to",
+        width=100,
+        operators=CHOICE_OPERATORS,
+        values=_HAVE,
+        help="Files, directories, or both.",
     ),
     Column(name="indexed", title="Indexed", type="bool", operators=("eq",), width=90),
     Column(
-        name="filled", title="Ready", type="bool", operators=("eq",), width=80, help="No while it is being indexed."
+        name="filled", title="Ready", type="bool", operators=("eq",), width=80, help="No: it is still being indexed."
     ),
     Column(name="unit", title="Unit", width=80),
-    Column(name="values", title="Values", type="list", width=200, help="The only ones that it may have."),
-    Column(name="help", title="What it means", width=320),
+    Column(name="values", title="Values", type="list", width=200, help="The allowed values; empty: any."),
+    Column(name="help", title="Meaning", width=320),
 )
 _FIELD_PATH = "/api/files/fields/{name}"
 
@@ -79,11 +84,11 @@ METADATA_FIELDS = View(
                 "on",
                 name={"type": "string", "title": "Name", "minLength": 1, "maxLength": 64},
                 type={"type": "string", "title": "Type", "enum": _TYPES, "default": "text"},
-                on={"type": "string", "title": "Of", "enum": _HAVE, "default": "both"},
+                on={"type": "string", "title": "Applies to", "enum": _HAVE, "default": "both"},
                 indexed={**_INDEXED, "default": False},
                 **_CHANGED,
             ),
-            help="Type and name cannot be changed later.",
+            help="Name and type cannot be changed later.",
         ),
         Action(
             name="edit",
@@ -99,7 +104,7 @@ METADATA_FIELDS = View(
                 indexed={**_INDEXED, "default": "{indexed}"},
                 **{name: {**field, "default": f"{{{name}}}"} for name, field in _CHANGED.items()},
             ),
-            help="What is left empty stays as it is.",
+            help="Fields left empty stay unchanged.",
         ),
         Action(
             name="delete",
@@ -111,15 +116,15 @@ METADATA_FIELDS = View(
             fields=_form(
                 force={
                     "type": "boolean",
-                    "title": "Also if files or directories have values",
+                    "title": "Delete even if files or directories have values",
                     "description": "Their values are lost.",
                     "default": False,
                 }
             ),
-            help="Nobody can search by it any more.",
+            help="Files can no longer be searched by this field.",
         ),
     ),
     needs=("NormalUser", "FileCatalogManagement"),
     cli="weyl data fields list",
-    doc="What files and directories of your VO may say of themselves.",
+    doc="The metadata fields of files and directories in your VO.",
 )

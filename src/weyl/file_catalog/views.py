@@ -37,11 +37,11 @@ _SEARCH = ApiCall(
 )
 
 GOOD = Status(value="Good", tone="success", icon="check")
-TRASH = Status(value="Trash", tone="neutral", icon="trash", terminal=True, help="Deleted; it can be restored.")
+TRASH = Status(value="Trash", tone="neutral", icon="trash", terminal=True, help="Deleted; can be restored.")
 _REPLICA_STATUSES = (
     GOOD,
-    Status(value="Suspect", tone="warning", icon="alert-triangle", help="It is kept, and read last."),
-    Status(value="Bad", tone="danger", icon="x", help="It is never read."),
+    Status(value="Suspect", tone="warning", icon="alert-triangle", help="Kept, but read last."),
+    Status(value="Bad", tone="danger", icon="x", help="Never read."),
 )
 
 
@@ -73,27 +73,37 @@ _COLUMNS = (
     _searched("SE", "Storage elements", CHOICE_OPERATORS, "list", width=180),
     _searched("ReplicaCount", "Replicas", _NUMBERS, "int", width=80),
     _searched("CreationTime", "Created", _TIMES, "time", width=140),
-    _searched("ModificationTime", "Modified", _TIMES, "time", width=140, help="Of the file, not of its metadata."),
-    _searched("JobID", "Made by job", _NUMBERS, "int", width=110, link="/jobs/{JobID}"),
+    _searched(
+        "ModificationTime",
+        "Modified",
+        _TIMES,
+        "time",
+        width=140,
+        help="When the file changed; changes of metadata do not count.",
+    ),
+    _searched("JobID", "Created by job", _NUMBERS, "int", width=110, link="/jobs/{JobID}"),
     _searched("GUID", "GUID", ("eq", "in"), width=260),
     _searched("Checksum", "Checksum", ("eq", "in"), width=200, help="As `adler32:…`, `md5:…`, `sha1:…` or `sha256:…`."),
-    _searched("Ancestor", "Ancestor", ("eq", "in"), width=260, help="An LFN that the file was made from."),
+    _searched("Ancestor", "Ancestor", ("eq", "in"), width=260, help="The LFN of a file that this file was made from."),
 )
 
 _REPLICAS = (
     _plain("se", "Storage element", link="/storage-elements/{se}"),
     _plain("status", "Status", "status"),
-    _plain("usable", "Can be read", "bool"),
-    _plain("reason", "Why not"),
+    _plain("usable", "Readable", "bool"),
+    _plain("reason", "Reason"),
     _plain(
-        "verified_at", "Verified", "time", help="When weyl compared size and checksum; empty: somebody vouched for it."
+        "verified_at",
+        "Verified",
+        "time",
+        help="When weyl compared size and checksum; empty: it was registered unchecked.",
     ),
     _plain("created_at", "Added", "time"),
     _plain("pfn", "Storage path"),
 )
 _RELATIVES = (
     _plain("lfn", "LFN", link="/files/{file_id}"),
-    _plain("depth", "Steps away", "int"),
+    _plain("depth", "Generations", "int"),
     _plain("size", "Size", "bytes"),
     _plain("status", "Status", "status"),
 )
@@ -146,7 +156,7 @@ _ACTIONS = (
         when=(GOOD.value,),
         opens=True,
         cli="weyl data get {LFN}",
-        help="Your browser fetches it from a storage element.",
+        help="Your browser downloads it from a storage element.",
     ),
     Action(
         name="delete",
@@ -159,7 +169,7 @@ _ACTIONS = (
         when=(GOOD.value,),
         fields=_WHY,
         cli="weyl data rm --reason '{form.reason}' {$each.LFN}",
-        help="Moves it to the trash. Its name is free at once; it can be restored until the trash is emptied.",
+        help="Moves the file to the trash. It can be restored until the trash is emptied; its name is free at once.",
     ),
     Action(
         name="restore",
@@ -169,7 +179,7 @@ _ACTIONS = (
         bulk="ids",
         when=(TRASH.value,),
         cli="weyl data restore {$each.LFN}",
-        help="Brings it back from the trash, if nothing else has its name.",
+        help="Restores the file, unless its name has been used again.",
     ),
 )
 
@@ -197,7 +207,7 @@ _FILES = View(
     tabs=_TABS,
     needs=_USERS,
     cli="weyl data find '{$where}'",
-    doc="What is stored: a tree of files, their metadata, and where their replicas are.",
+    doc="Files with their metadata and replicas, as a tree and a list.",
 )
 
 
@@ -234,13 +244,13 @@ _DIRECTORIES = View(
     get=ApiCall(method="GET", path="/api/files/tree", query={"node": "{path}", "details": True}, under="node"),
     columns=(
         _plain("path", "Path", width=420),
-        _plain("files", "Files", "int", help="In it and below."),
+        _plain("files", "Files", "int", help="In this directory and below."),
         _plain("bytes", "Size", "bytes", help="Of all files below, each counted once."),
         _plain("trash_files", "Files in the trash", "int"),
         _plain("trash_bytes", "Size of the trash", "bytes"),
         _plain("owner", "Owner"),
         _plain("group", "Owner's group"),
-        _plain("mode", "Permissions", help="For its owner, its group and all others in the VO."),
+        _plain("mode", "Permissions", help="For the owner, the group and all others in the VO."),
         _plain("created_at", "Created", "time"),
     ),
     default_columns=("path", "owner", "group", "mode", "created_at"),
@@ -254,7 +264,7 @@ _DIRECTORIES = View(
             destructive=True,
             undo_s=UNDO_S,
             fields=_WHY,
-            help="Moves all files below it to the trash, from which they can be restored until it is emptied.",
+            help="Moves all files below this directory to the trash. They can be restored until it is emptied.",
         ),
         Action(
             name="restore",
@@ -263,7 +273,7 @@ _DIRECTORIES = View(
             call=_order("restore"),
             plan=_order("restore"),
             undo_s=UNDO_S,
-            help="Brings the files below it back from the trash, where nothing else has their names.",
+            help="Restores all files below this directory whose names have not been used again.",
         ),
     ),
     tabs=(
@@ -291,7 +301,7 @@ _DIRECTORIES = View(
         ),
     ),
     needs=_USERS,
-    doc="One directory: who may do what with it, its metadata, and what lies below it on which storage element.",
+    doc="One directory: permissions, metadata, and usage per storage element.",
 )
 
 VIEWS = (_FILES, _DIRECTORIES, METADATA_FIELDS)

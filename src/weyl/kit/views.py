@@ -208,6 +208,8 @@ class Action(Described):
     undo: ApiCall | None = None
     """Takes it back, with the same placeholders: the page offers it once it is done. With it a plan is made only for
     all rows that match, not for those that were chosen one by one."""
+    way_back: str = ""
+    """How it is taken back later, and by whom: what people read in place of the warning that it cannot be undone."""
     opens: bool = False
     """Its call changes nothing, and answers with the address (`url`) that the browser is to fetch."""
     help: str = ""

@@ -1,4 +1,4 @@
-"""What web pages show of pilots, of what is sent where, and of worker nodes that break their jobs."""
+"""What web pages show of pilots, of their submission, and of unhealthy worker nodes."""
 
 from weyl.kit.views import (
     CHOICE_OPERATORS,
@@ -18,14 +18,14 @@ from weyl.task_queues.health import Standing
 _ADMINISTRATORS = ("Operator", "ServiceAdministrator")
 
 STATUSES = (
-    Status(value="Submitted", tone="neutral", icon="upload", help="Handed over to the computing element."),
+    Status(value="Submitted", tone="neutral", icon="upload", help="Sent to the computing element."),
     Status(value="Waiting", tone="info", icon="clock", help="In the queue of the batch system."),
     Status(value="Running", tone="progress", icon="player-play"),
     Status(value="Done", tone="success", icon="check", terminal=True),
     Status(value="Failed", tone="danger", icon="x", terminal=True),
     Status(value="Deleted", tone="neutral", icon="trash", terminal=True),
     Status(value="Aborted", tone="danger", icon="ban", terminal=True),
-    Status(value="Unknown", tone="warning", icon="help", help="Its computing element does not answer for it."),
+    Status(value="Unknown", tone="warning", icon="help", help="Its computing element reports no status."),
 )
 _LIVE = ("Submitted", "Waiting", "Running", "Unknown")
 
@@ -52,23 +52,25 @@ _COLUMNS = (
     Column(name="GridSite", title="Site", values=_values("GridSite"), width=160, link="/sites/{GridSite}"),
     Column(name="DestinationSite", title="Computing element", values=_values("DestinationSite"), width=180),
     Column(name="Queue", title="Queue", values=_values("Queue"), width=120),
-    Column(name="GridType", title="Kind", values=_values("GridType"), width=100),
+    Column(name="GridType", title="Type", values=_values("GridType"), width=100),
     Column(name="VO", title="VO", operators=CHOICE_OPERATORS, width=100),
     Column(
         name="CurrentJobID",
-        title="Job now",
+        title="Current job",
         type="int",
         operators=ORDER_OPERATORS,
         width=100,
         link="/jobs/{CurrentJobID}",
-        help="0: none.",
+        help="0 means none.",
     ),
     Column(name="InitialJobID", title="First job", type="int", operators=ORDER_OPERATORS, width=100),
     Column(name="BenchMark", title="DB12", type="float", operators=ORDER_OPERATORS, width=80),
     _time("SubmissionTime", "Submitted"),
     _time("LastUpdateTime", "Last update"),
-    Column(name="PilotJobReference", title="Reference", width=240, help="What the computing element calls it."),
-    Column(name="PilotID", title="Number", type="int", operators=ORDER_OPERATORS, width=90),
+    Column(
+        name="PilotJobReference", title="Reference", width=240, help="The ID of the pilot at the computing element."
+    ),
+    Column(name="PilotID", title="ID", type="int", operators=ORDER_OPERATORS, width=90),
     Column(name="AccountingSent", title="Accounted", type="bool", operators=("eq", "neq"), width=100),
 )
 
@@ -108,18 +110,18 @@ _PILOTS = View(
             bulk="ids",
             when=_LIVE,
             cli="weyl pilots drain {$ids}",
-            help="They finish the jobs that they have, and stop.",
+            help="They finish their current jobs, then stop.",
         ),
         Action(
             name="undrain",
-            title="Take a drain back",
+            title="Stop draining",
             icon="droplet-off",
             call=ApiCall(method="POST", path="/api/pilots/drain", body={"stamps": "{$ids}", "undo": True}),
             needs=_ADMINISTRATORS,
             bulk="ids",
             when=_LIVE,
             cli="weyl pilots drain --undo {$ids}",
-            help="Those that have not heard of it go on as before.",
+            help="Pilots that have not received the drain yet continue as before.",
         ),
         Action(
             name="revoke",
@@ -131,7 +133,7 @@ _PILOTS = View(
             destructive=True,
             when=_LIVE,
             cli="weyl pilots admin revoke {$ids}",
-            help="Takes their right to speak; their jobs go to others, and they are cancelled where they run.",
+            help="Revokes their credentials and cancels them. Their jobs go to other pilots.",
         ),
     ),
     tabs=(
@@ -165,7 +167,7 @@ _PILOTS = View(
     ),
     events_topic="pilots",
     cli="weyl pilots search --where '{$where}'",
-    doc="What was sent to the computing elements to fetch jobs, and what became of it.",
+    doc="Pilots sent to computing elements, and their status.",
 )
 
 _SUBMISSION = View(
@@ -183,19 +185,19 @@ _SUBMISSION = View(
         Column(name="ce", title="Computing element", width=160),
         Column(name="queue", title="Queue", width=100),
         Column(name="vo", title="VO", width=80),
-        Column(name="demand", title="Jobs that fit", type="float", operators=ORDER_OPERATORS, width=110),
+        Column(name="demand", title="Matching jobs", type="float", operators=ORDER_OPERATORS, width=110),
         Column(
             name="usable",
-            title="Pilots on their way",
+            title="Expected pilots",
             type="float",
             operators=ORDER_OPERATORS,
             width=160,
-            help="Those that are expected to take a job.",
+            help="Pilots that are expected to take a job.",
         ),
-        Column(name="need", title="Missing", type="int", operators=ORDER_OPERATORS, width=90),
+        Column(name="need", title="Needed", type="int", operators=ORDER_OPERATORS, width=90),
         Column(name="waiting", title="Waiting", type="int", operators=ORDER_OPERATORS, width=90),
-        Column(name="total", title="All", type="int", operators=ORDER_OPERATORS, width=80),
-        Column(name="reason", title="Why not more", width=320),
+        Column(name="total", title="Total", type="int", operators=ORDER_OPERATORS, width=80),
+        Column(name="reason", title="Limited by", width=320),
         Column(name="planned_at", title="Planned", type="time", operators=TIME_OPERATORS, width=160),
     ),
     default_columns=(
@@ -228,7 +230,7 @@ _SUBMISSION = View(
     ),
     events_topic="pilots",
     cli="weyl pilots submission",
-    doc="How many pilots each queue gets, and why not more.",
+    doc="How many pilots each queue gets, and what limits them.",
 )
 
 _HOSTS = View(
@@ -244,14 +246,14 @@ _HOSTS = View(
     columns=(
         Column(name="host", title="Host", width=220),
         Column(name="site", title="Site", width=160, link="/sites/{site}"),
-        Column(name="standing", title="Standing", type="status", operators=CHOICE_OPERATORS, width=120),
+        Column(name="standing", title="Status", type="status", operators=CHOICE_OPERATORS, width=120),
         Column(
             name="score",
             title="Health",
             type="float",
             operators=ORDER_OPERATORS,
             width=90,
-            help="From 0, nothing succeeds there, to 1; it recovers by itself.",
+            help="From 0 (everything fails) to 1 (healthy); recovers with time.",
         ),
         Column(
             name="quick_failures", title="Quick failures in a row", type="int", operators=ORDER_OPERATORS, width=140
@@ -288,7 +290,7 @@ _HOSTS = View(
     ),
     tabs=(Tab(name="overview", title="Overview", kind="fields"),),
     cli="weyl pilots hosts",
-    doc="Worker nodes that break their jobs, and therefore get fewer or none until they recover.",
+    doc="Unhealthy worker nodes: they get fewer jobs or none until they recover.",
 )
 
 VIEWS = (_PILOTS, _SUBMISSION, _HOSTS)

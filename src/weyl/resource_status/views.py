@@ -1,4 +1,4 @@
-"""What web pages show of sites and elements: what may be used, who said so, and until when."""
+"""What web pages show of sites and elements: their status, who set it, and until when."""
 
 from typing import Any
 
@@ -20,17 +20,22 @@ _SPEAKERS = ("Operator", "SiteManager", "ServiceAdministrator")
 
 STATUSES = (
     Status(value="Active", tone="success", icon="check"),
-    Status(value="Degraded", tone="warning", icon="alert-triangle", help="It is used, with a warning."),
-    Status(value="Probing", tone="info", icon="search", help="It is being tried and not used."),
+    Status(value="Degraded", tone="warning", icon="alert-triangle", help="In use, with a warning."),
+    Status(value="Probing", tone="info", icon="search", help="Being tested; not in use."),
     Status(value="Banned", tone="danger", icon="ban"),
     Status(value="Error", tone="danger", icon="x"),
     Status(value="Unknown", tone="neutral", icon="help"),
 )
 
 _REASON = {"type": "string", "title": "Reason", "minLength": 1, "maxLength": 1000}
+_LIFTED = (
+    "The ban can be lifted at any time, with Lift ban or {command}: by you, by every operator of your VO, by managers"
+    " of the site and by service administrators (a ban for every VO: by the last two only). With an end time it ends by"
+    " itself."
+)
 _VO = {
     "type": "string",
-    "title": "For",
+    "title": "Applies to",
     "enum": ["", "all"],
     "x-labels": ["Your VO", "Every VO"],
     "x-needs": {"all": ["ServiceAdministrator", "SiteManager"]},
@@ -56,27 +61,27 @@ _STATUS = Column(
 )
 _SAID = (
     Column(name="reason", title="Reason", width=260),
-    Column(name="decided_by", title="Decided by", width=180),
+    Column(name="decided_by", title="Set by", width=180),
     _time("expires_at", "Until"),
-    Column(name="draining", title="Runs empty", type="bool", operators=("eq", "neq"), width=100),
-    _time("drain_until", "Empty by", "Jobs that end before still get there."),
+    Column(name="draining", title="Draining", type="bool", operators=("eq", "neq"), width=100),
+    _time("drain_until", "Empty by", "Jobs that end before this time are still started."),
 )
 _CLAIMS = (
     Column(name="status", title="Status", type="status"),
-    Column(name="source", title="What"),
+    Column(name="source", title="Source"),
     Column(name="vo", title="VO"),
     Column(name="reason", title="Reason"),
-    Column(name="author", title="Said by"),
+    Column(name="author", title="Set by"),
     Column(name="set_at", title="Since", type="time", operators=TIME_OPERATORS),
     Column(name="expires_at", title="Until", type="time", operators=TIME_OPERATORS),
 )
 _HISTORY = (
     Column(name="at", title="Time", type="time", operators=TIME_OPERATORS),
-    Column(name="action", title="What"),
+    Column(name="action", title="Change"),
     Column(name="status", title="Status", type="status"),
     Column(name="vo", title="VO"),
     Column(name="reason", title="Reason"),
-    Column(name="changed_by", title="By"),
+    Column(name="changed_by", title="Changed by"),
 )
 
 
@@ -90,7 +95,12 @@ def _actions(kind: str, noun: str, *, name: str, access: str) -> tuple[Action, .
         method = "PATCH" if path.endswith("/status") else "POST"
         return ApiCall(method=method, path=path, body={**place, **more}, each=True)
 
-    until = {"type": "string", "format": "date-time", "title": "Until", "description": "Left empty: for good"}
+    until = {
+        "type": "string",
+        "format": "date-time",
+        "title": "Until",
+        "description": "Left empty: until somebody lifts it",
+    }
     release = {"type": "object", "properties": {"vo": _VO}}
     return (
         Action(
@@ -103,35 +113,36 @@ def _actions(kind: str, noun: str, *, name: str, access: str) -> tuple[Action, .
             destructive=True,
             fields=_form(expires_at=until),
             cli=f"{command} ban {name}{option} --reason '{{form.reason}}' --until '{{form.expires_at}}'",
-            help="Nothing is started there any more; what runs goes on.",
+            help="No new jobs are started there; running jobs go on.",
+            way_back=_LIFTED.format(command=f"{command} allow"),
         ),
         Action(
             name="allow",
-            title="Take back",
+            title="Lift ban",
             icon="check",
             call=order("/api/rss/status/release"),
             needs=_SPEAKERS,
             bulk="ids",
             fields=release,
             cli=f"{command} allow {name}{option}",
-            help="Takes back what people have said; the configuration holds again.",
+            help="Removes what people have set; the status is again that of the configuration.",
         ),
         Action(
             name="drain",
-            title="Let it run empty",
+            title="Drain",
             icon="droplet",
             call=order("/api/rss/drain", reason="{form.reason}", until="{form.until}"),
             needs=_SPEAKERS,
             bulk="ids",
             fields=_form(
-                until={**until, "title": "Empty by", "description": "Left empty: nothing is started from now on"}
+                until={**until, "title": "Empty by", "description": "Left empty: no job is started from now on"}
             ),
             cli=f"{command} drain {name}{option} --reason '{{form.reason}}' --until '{{form.until}}'",
             help="Only jobs that end before that time are started there.",
         ),
         Action(
             name="undrain",
-            title="Use it again",
+            title="Stop draining",
             icon="droplet-off",
             call=order("/api/rss/drain/release"),
             needs=_SPEAKERS,
@@ -147,7 +158,7 @@ def _tabs(kind: str, *, name: str, access: str) -> tuple[Tab, ...]:
     why = ApiCall(method="GET", path="/api/rss/why", query={**query, "access": access}, under="claims")
     return (
         Tab(name="overview", title="Overview", kind="fields"),
-        Tab(name="said", title="What is said of it", kind="table", call=why, columns=_CLAIMS),
+        Tab(name="said", title="Why this status", kind="table", call=why, columns=_CLAIMS),
         Tab(
             name="history",
             title="History",
@@ -161,10 +172,10 @@ def _tabs(kind: str, *, name: str, access: str) -> tuple[Tab, ...]:
 _LIMITS = (
     Column(name="limit", title="Limit"),
     Column(name="jobs", title="Jobs", type="int"),
-    Column(name="jobs_max", title="of", type="int"),
+    Column(name="jobs_max", title="Max jobs", type="int"),
     Column(name="cores", title="Cores", type="int"),
-    Column(name="cores_max", title="of", type="int"),
-    Column(name="delay_s", title="Between starts", type="duration"),
+    Column(name="cores_max", title="Max cores", type="int"),
+    Column(name="delay_s", title="Delay between starts", type="duration"),
     Column(name="open", title="Open", type="bool"),
 )
 
@@ -186,7 +197,12 @@ _SITES = View(
         _STATUS,
         Column(name="running", title="Running", type="int", operators=ORDER_OPERATORS, width=100),
         Column(
-            name="jobs_max", title="Limit", type="int", operators=ORDER_OPERATORS, width=90, help="Of jobs at once."
+            name="jobs_max",
+            title="Limit",
+            type="int",
+            operators=ORDER_OPERATORS,
+            width=90,
+            help="The most jobs that may run at once.",
         ),
         Column(name="matched", title="Starting", type="int", operators=ORDER_OPERATORS, width=100),
         Column(name="stalled", title="Stalled", type="int", operators=ORDER_OPERATORS, width=90),
@@ -219,7 +235,7 @@ _SITES = View(
     events_topic="sites",
     needs=("NormalUser", "JobAdministrator", *_SPEAKERS),
     cli="weyl sites list",
-    doc="Where jobs may run, what runs there, and who said that it may.",
+    doc="Sites with their status, running jobs and limits.",
 )
 
 
@@ -255,10 +271,27 @@ def _elements(kind: str, noun: str, *, title: str, icon: str, order: int, doc: s
 VIEWS = (
     _SITES,
     _elements(
-        "compute", "ces", title="Computing elements", icon="cpu", order=22, doc="What pilots are sent to, and whether."
+        "compute",
+        "ces",
+        title="Computing elements",
+        icon="cpu",
+        order=22,
+        doc="Computing elements that pilots are sent to.",
     ),
     _elements(
-        "storage", "ses", title="Storage access", icon="database", order=24, doc="What may be read and written where."
+        "storage",
+        "ses",
+        title="Storage access",
+        icon="database",
+        order=24,
+        doc="Read and write access to storage elements, and bans.",
     ),
-    _elements("fts", "fts", title="Transfer servers", icon="arrows-exchange", order=26, doc="What may move files."),
+    _elements(
+        "fts",
+        "fts",
+        title="Transfer servers",
+        icon="arrows-exchange",
+        order=26,
+        doc="File transfer servers (FTS) and their status.",
+    ),
 )

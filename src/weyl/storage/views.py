@@ -15,29 +15,27 @@ _COLUMNS = (
     Column(name="name", title="Name", width=200, link="/storage-elements/{name}"),
     Column(name="medium", title="Medium", operators=CHOICE_OPERATORS, values=["disk", "tape"], width=90),
     Column(name="sites", title="Sites", type="list", width=180),
-    Column(name="vos", title="VOs", type="list", width=140, help="Those that may use it; empty: all."),
-    Column(
-        name="health.state", title="Health", operators=CHOICE_OPERATORS, width=90, help="As this server has seen it."
-    ),
+    Column(name="vos", title="VOs", type="list", width=140, help="VOs that may use it; empty: all."),
+    Column(name="health.state", title="Health", operators=CHOICE_OPERATORS, width=90, help="As seen by this server."),
     Column(name="health.fault", title="Last fault", width=220),
     *(_allowed(access, title) for access, title in _ACCESS.items()),
-    Column(name="free", title="Free", type="bytes", operators=_NUMBERS, width=100, help="As the storage says."),
-    Column(name="total", title="Size", type="bytes", operators=_NUMBERS, width=100, help="As the storage says."),
-    Column(name="usage.files", title="Files", type="int", operators=_NUMBERS, width=100, help="Of your VO."),
+    Column(name="free", title="Free", type="bytes", operators=_NUMBERS, width=100, help="As reported by the storage."),
+    Column(name="total", title="Size", type="bytes", operators=_NUMBERS, width=100, help="As reported by the storage."),
+    Column(name="usage.files", title="Files", type="int", operators=_NUMBERS, width=100, help="Files of your VO."),
     Column(name="usage.bytes", title="Used", type="bytes", operators=_NUMBERS, width=100, help="By files of your VO."),
 )
 _MORE = ("vos", "status.check.allowed", "health.fault")
 _STATUS = (
-    Column(name="name", title="What"),
+    Column(name="name", title="Access"),
     Column(name="allowed", title="Allowed", type="bool"),
-    Column(name="reason", title="Why not"),
-    Column(name="until", title="Empty by", type="time", help="What runs there must have ended by then."),
+    Column(name="reason", title="Reason"),
+    Column(name="until", title="Empty by", type="time", help="Transfers must have ended by then."),
 )
 _ENDPOINTS = (
     Column(name="name", title="Endpoint"),
     Column(name="protocol", title="Protocol"),
     Column(name="url", title="Address"),
-    Column(name="access", title="Open for", type="json"),
+    Column(name="access", title="Access", type="json"),
 )
 
 
@@ -80,6 +78,6 @@ VIEWS = (
             Tab(name="files", title="Files", kind="table", view="files", filter=_here("SE")),
         ),
         cli="weyl data elements",
-        doc="Where files are stored: what may be done there, what is free, and what your VO uses.",
+        doc="Storage elements: access, free space, and what your VO uses.",
     ),
 )

@@ -1,4 +1,4 @@
-"""What web pages show of waiting jobs by what they need, of limits, and of the order of service."""
+"""What web pages show of waiting jobs by their requirements, of fair shares, and of limits."""
 
 from weyl.kit.views import (
     CHOICE_OPERATORS,
@@ -38,10 +38,10 @@ _QUEUES = View(
             operators=ORDER_OPERATORS,
             width=80,
             link="/task-queues/{class_id}",
-            help="Jobs that need the same.",
+            help="Jobs with the same requirements.",
         ),
         _number("waiting", "Waiting"),
-        Column(name="waiting_since", title="Oldest since", type="time", operators=TIME_OPERATORS, width=160),
+        Column(name="waiting_since", title="Waiting since", type="time", operators=TIME_OPERATORS, width=160),
         Column(name="owner_group", title="Group", width=140),
         Column(name="owner", title="Owner", width=120),
         Column(name="job_type", title="Type", width=120),
@@ -64,14 +64,15 @@ _QUEUES = View(
     actions=(
         Action(
             name="rebuild",
-            title="Make the queue anew",
+            title="Rebuild queue",
             icon="refresh",
             call=ApiCall(method="POST", path="/api/task-queues/rebuild"),
             needs=("ServiceAdministrator",),
             destructive=True,
             cli="weyl task-queues rebuild",
             view=True,
-            help="From the waiting jobs; no match is answered meanwhile.",
+            help="Rebuilds the queue from the waiting jobs. Pilots get no jobs until it is done.",
+            way_back="No jobs are lost, and it can be repeated at any time.",
         ),
     ),
     tabs=(
@@ -84,7 +85,7 @@ _QUEUES = View(
         ),
         Tab(
             name="jobs",
-            title="Waiting jobs of its owner",
+            title="Waiting jobs of this owner",
             kind="table",
             view="jobs",
             filter=(
@@ -98,7 +99,7 @@ _QUEUES = View(
     events_topic="queues",
     needs=_WATCHERS,
     cli="weyl task-queues list",
-    doc="Waiting jobs by what they need, and since when the oldest of them waits.",
+    doc="Waiting jobs, grouped by their requirements.",
 )
 
 _SHARES = View(
@@ -111,20 +112,20 @@ _SHARES = View(
     id_column="group",
     search=ApiCall(method="GET", path="/api/matcher/shares"),
     columns=(
-        _number("rank", "Served", "The least served group comes first.", 80),
+        _number("rank", "Rank", "The least served group comes first.", 80),
         Column(name="group", title="Group", width=160),
         _number("waiting", "Waiting"),
         Column(name="share", title="Share", type="float", operators=ORDER_OPERATORS, width=90),
         Column(
             name="usage",
-            title="Used",
+            title="Usage",
             type="float",
             operators=ORDER_OPERATORS,
             unit="DB12 core-seconds",
             width=220,
-            help="Decayed until now.",
+            help="Older usage counts less.",
         ),
-        Column(name="usage_by_share", title="Used by share", type="float", operators=ORDER_OPERATORS, width=120),
+        Column(name="usage_by_share", title="Usage / share", type="float", operators=ORDER_OPERATORS, width=120),
         Column(name="owners", title="Owners", type="json", sortable=False, filterable=False, width=260),
     ),
     default_columns=("rank", "group", "waiting", "share", "usage", "usage_by_share"),
@@ -145,7 +146,7 @@ _SHARES = View(
     events_topic="queues",
     needs=_WATCHERS,
     cli="weyl task-queues shares",
-    doc="Whose jobs come next: what each group has used, by the share that it is given.",
+    doc="Fair shares: usage per group, and whose jobs are matched next.",
 )
 
 _LIMITS = View(
@@ -161,10 +162,10 @@ _LIMITS = View(
         Column(name="limit", title="Limit", width=240),
         Column(name="open", title="Open", type="bool", operators=("eq", "neq"), width=80),
         _number("jobs", "Jobs"),
-        _number("jobs_max", "of", width=80),
+        _number("jobs_max", "Max jobs", width=80),
         _number("cores", "Cores"),
-        _number("cores_max", "of", width=80),
-        Column(name="delay_s", title="Between starts", type="duration", operators=ORDER_OPERATORS, width=120),
+        _number("cores_max", "Max cores", width=80),
+        Column(name="delay_s", title="Delay between starts", type="duration", operators=ORDER_OPERATORS, width=120),
         Column(name="site", title="Site", width=160),
         Column(name="ce", title="Computing element", width=160),
         Column(name="job_type", title="Type", width=120),
@@ -178,7 +179,7 @@ _LIMITS = View(
     events_topic="queues",
     needs=_WATCHERS,
     cli="weyl task-queues limits",
-    doc="What may run at once or how fast it may start, and how much of that is used.",
+    doc="Limits on running jobs and start rates, and how much of each is in use.",
 )
 
 VIEWS = (_QUEUES, _SHARES, _LIMITS)

@@ -22,7 +22,7 @@ OPERATION_STATES = (
         value=OperationState.WAITING,
         tone="info",
         icon="clock",
-        help="It has not begun: stopped now, it changes nothing.",
+        help="Not started yet: stopping it now changes nothing.",
     ),
     Status(value=OperationState.RUNNING, tone="progress", icon="player-play"),
     Status(value=OperationState.DONE, tone="success", icon="check", terminal=True),
@@ -42,8 +42,8 @@ def _time(name: str, title: str) -> Column:
 _RUN = {
     "type": "object",
     "properties": {
-        "payload": {"type": "object", "title": "What it gets", "description": "JSON; left empty: nothing"},
-        "vo": {"type": "string", "title": "VO", "description": "Of a task that runs for each VO"},
+        "payload": {"type": "object", "title": "Payload", "description": "JSON; leave empty for none"},
+        "vo": {"type": "string", "title": "VO", "description": "Only for tasks that run per VO"},
     },
 }
 
@@ -61,12 +61,12 @@ _KINDS = View(
         _number("running", "Running"),
         _number("dead", "Dead"),
         Column(name="runs", title="Runs", width=160),
-        Column(name="rule", title="Rule", width=160, help="As it is stored."),
-        Column(name="per_vo", title="For each VO", type="bool", operators=("eq", "neq"), width=100),
+        Column(name="rule", title="Rule", width=160, help="The schedule as it is stored."),
+        Column(name="per_vo", title="Per VO", type="bool", operators=("eq", "neq"), width=100),
         Column(name="size", title="Size", operators=CHOICE_OPERATORS, values=["small", "medium", "large"], width=90),
         _number("priority", "Priority"),
         _number("attempts_max", "Attempts"),
-        _time("seen_at", "Seen"),
+        _time("seen_at", "Last seen"),
     ),
     default_columns=("name", "waiting", "running", "dead", "runs", "size", "priority", "seen_at"),
     default_sort=(SortKey(parameter="name"),),
@@ -105,7 +105,7 @@ _KINDS = View(
     ),
     needs=_KEEPERS,
     cli="weyl tasks list",
-    doc="What workers do in the background, and how much of it waits.",
+    doc="Background tasks of the workers, and how many are waiting.",
 )
 
 _SCHEDULES = View(
@@ -120,13 +120,13 @@ _SCHEDULES = View(
     search=ApiCall(method="GET", path="/api/tasks/schedules", query={"limit": 10_000}),
     columns=(
         Column(name="task", title="Task", width=220, link="/tasks/{task}"),
-        Column(name="vo", title="VO", width=120, help="Empty: for the installation."),
+        Column(name="vo", title="VO", width=120, help="Empty for tasks of the whole installation."),
         Column(name="runs", title="Runs", width=160),
-        Column(name="rule", title="Rule", width=160, help="As it is stored."),
+        Column(name="rule", title="Rule", width=160, help="The schedule as it is stored."),
         Column(name="enabled", title="Enabled", type="bool", operators=("eq", "neq"), width=90),
-        _time("next_at", "Next"),
-        _time("last_at", "Last"),
-        Column(name="arguments", title="Gets", type="json", sortable=False, filterable=False, width=200),
+        _time("next_at", "Next run"),
+        _time("last_at", "Last run"),
+        Column(name="arguments", title="Arguments", type="json", sortable=False, filterable=False, width=200),
     ),
     default_columns=("task", "vo", "runs", "enabled", "next_at", "last_at"),
     default_sort=(SortKey(parameter="next_at"),),
@@ -134,7 +134,7 @@ _SCHEDULES = View(
     tabs=(Tab(name="overview", title="Overview", kind="fields"),),
     needs=_KEEPERS,
     cli="weyl tasks schedules",
-    doc="When tasks run by themselves.",
+    doc="When tasks run automatically.",
 )
 
 _DEAD = View(
@@ -154,7 +154,7 @@ _DEAD = View(
     ),
     get=ApiCall(method="GET", path="/api/tasks/dead/{id}"),
     columns=(
-        Column(name="id", title="Number", type="int", operators=ORDER_OPERATORS, width=90, link="/dead-letters/{id}"),
+        Column(name="id", title="ID", type="int", operators=ORDER_OPERATORS, width=90, link="/dead-letters/{id}"),
         Column(name="task", title="Task", width=200),
         Column(name="vo", title="VO", operators=CHOICE_OPERATORS, width=100),
         Column(name="error", title="Error", width=360),
@@ -168,13 +168,13 @@ _DEAD = View(
     actions=(
         Action(
             name="replay",
-            title="Run again",
+            title="Retry",
             icon="player-play",
             call=ApiCall(method="POST", path="/api/tasks/dead/replay", body={"ids": "{$ids}"}),
             needs=_KEEPERS,
             bulk="ids",
             cli="weyl tasks dead replay {$ids}",
-            help="With all their attempts before them.",
+            help="With a full set of new attempts.",
         ),
         Action(
             name="discard",
@@ -204,21 +204,21 @@ _DEAD = View(
         ),
         Tab(
             name="payload",
-            title="What it got",
+            title="Payload",
             kind="json",
             call=ApiCall(method="GET", path="/api/tasks/dead/{id}", under="payload"),
         ),
     ),
     needs=_KEEPERS,
     cli="weyl tasks dead list",
-    doc="Tasks that failed for the last time: why, and what to do with them.",
+    doc="Tasks that failed for good: retry or discard them.",
 )
 
 _ONE_OPERATION = "/api/operations/{operation_id}"
 
 _OPERATIONS = View(
     name="operations",
-    title="Operations",
+    title="Bulk operations",
     icon="bolt",
     nav_group="Work",
     nav_order=18,
@@ -227,7 +227,9 @@ _OPERATIONS = View(
     search=ApiCall(method="GET", path="/api/operations", query={"everybody": True, "limit": 1_000}),
     get=ApiCall(method="GET", path=_ONE_OPERATION),
     columns=(
-        Column(name="kind", title="What", width=150, link="/operations/{operation_id}", help="As jobs.kill."),
+        Column(
+            name="kind", title="Operation", width=150, link="/operations/{operation_id}", help="For example jobs.kill."
+        ),
         Column(
             name="state",
             title="State",
@@ -239,13 +241,13 @@ _OPERATIONS = View(
         Column(name="progress", title="Progress", type="progress", operators=ORDER_OPERATORS, width=160),
         _number("done", "Done"),
         _number("failed", "Failed"),
-        _number("total", "Of"),
-        Column(name="created_by", title="Ordered by", width=130),
-        _time("created", "Ordered"),
-        _time("starts_at", "Begins"),
+        _number("total", "Total"),
+        Column(name="created_by", title="Started by", width=130),
+        _time("created", "Created"),
+        _time("starts_at", "Starts"),
         _time("ended_at", "Ended"),
-        Column(name="detail", title="Said of its end", width=260),
-        Column(name="operation_id", title="Operation", width=290, link="/operations/{operation_id}"),
+        Column(name="detail", title="Result", width=260),
+        Column(name="operation_id", title="ID", width=290, link="/operations/{operation_id}"),
     ),
     default_columns=("kind", "state", "progress", "done", "failed", "total", "created_by", "created", "ended_at"),
     default_sort=(SortKey(parameter="created", direction="desc"),),
@@ -261,23 +263,23 @@ _OPERATIONS = View(
             call=ApiCall(method="DELETE", path=_ONE_OPERATION),
             when=("waiting", "running"),
             cli="weyl operations cancel {operation_id}",
-            help="Before it begins nothing is changed; later what was done stays done.",
+            help="Before it starts, nothing has changed. Later, what is done stays done.",
         ),
     ),
     tabs=(
         Tab(name="overview", title="Overview", kind="fields"),
         Tab(
             name="errors",
-            title="What failed",
+            title="Errors",
             kind="table",
             call=ApiCall(method="GET", path=_ONE_OPERATION, under="errors"),
-            columns=(Column(name="id", title="Number", type="int"), Column(name="reason", title="Why")),
+            columns=(Column(name="id", title="ID", type="int"), Column(name="reason", title="Reason")),
         ),
     ),
     events_topic="operations",
     needs=("NormalUser", "JobAdministrator"),
     cli="weyl operations list --everybody",
-    doc="What was ordered for many jobs at once: how far it is, and to which it could not be done.",
+    doc="Bulk operations: progress and failures.",
 )
 
 VIEWS = (_OPERATIONS, _KINDS, _SCHEDULES, _DEAD)

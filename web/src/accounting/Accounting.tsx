@@ -91,7 +91,7 @@ export default function Accounting() {
           onChange={(by) => change({ by })}
         />
         <Choice
-          label="Of the last"
+          label="Last"
           value={dates ? DATES : range}
           options={{ ...RANGES, [DATES]: "dates …" }}
           onChange={(value) =>
@@ -128,7 +128,7 @@ export default function Accounting() {
                 checked={asked.parts}
                 onChange={(event) => change({ parts: event.target.checked ? "1" : undefined })}
               />
-              As parts of the whole
+              Normalised
             </label>
           </>
         )}

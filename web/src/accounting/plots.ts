@@ -12,21 +12,21 @@ export type Bucket = "hour" | "day" | "month";
 
 export const VALUES: Record<Subject, Record<string, string>> = {
   jobs: {
-    jobs: "Jobs that ended",
+    jobs: "Ended jobs",
     wall_s: "Wall time",
     cpu_s: "CPU time",
     core_s: "Core time",
     efficiency: "CPU efficiency",
-    mean_wall_s: "Mean wall time of a job",
+    mean_wall_s: "Mean wall time per job",
   },
   pilots: {
-    pilots: "Pilots that ended",
-    empty: "Pilots that ran nothing",
-    jobs: "Jobs that pilots ran",
+    pilots: "Ended pilots",
+    empty: "Pilots without jobs",
+    jobs: "Jobs run by pilots",
     wall_s: "Wall time of pilots",
-    job_wall_s: "Wall time of their jobs",
-    efficiency: "Part of their time in jobs",
-    empty_fraction: "Part of pilots that ran nothing",
+    job_wall_s: "Wall time of jobs in pilots",
+    efficiency: "Pilot efficiency",
+    empty_fraction: "Fraction of pilots without jobs",
   },
 };
 

@@ -31,7 +31,7 @@ export default function Configuration() {
     const draft = readDraft<{ base: string; text: string }>("config");
     if (
       draft?.base &&
-      !window.confirm("You have a change that is not made yet. Drop it and go back instead?")
+      !window.confirm("You have changes that are not committed. Discard them and restore the old version?")
     ) {
       return;
     }
@@ -52,13 +52,13 @@ export default function Configuration() {
     <div className="written">
       <div className="head">
         <h1>Configuration</h1>
-        {me && !mayEdit && <span className="faint">It is changed by holders of CSAdministrator.</span>}
+        {me && !mayEdit && <span className="faint">Only CSAdministrator can change it.</span>}
       </div>
       <Tabs value={tab} onChange={(value) => change({ tab: value ?? undefined })} keepMounted={false}>
         <Tabs.List>
           <Tabs.Tab value="browse">As it is</Tabs.Tab>
           {mayRead && <Tabs.Tab value="history">History</Tabs.Tab>}
-          {mayEdit && <Tabs.Tab value="edit">Change it</Tabs.Tab>}
+          {mayEdit && <Tabs.Tab value="edit">Edit</Tabs.Tab>}
         </Tabs.List>
         <Tabs.Panel value="browse" pt="md">
           <Panel what="The configuration">

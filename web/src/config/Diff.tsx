@@ -5,7 +5,7 @@ import { linesOf, sizeOf } from "./diffs";
 
 export function Diff({ diff, label }: { diff: string; label: string }) {
   if (diff.trim() === "") {
-    return <p className="faint">Nothing differs.</p>;
+    return <p className="faint">No differences.</p>;
   }
   const { added, removed } = sizeOf(diff);
   return (

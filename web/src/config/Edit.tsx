@@ -62,7 +62,7 @@ function EditDraft({ draft, change, newest, onDone }: Props) {
       if (!isTrial) {
         await queries.invalidateQueries({ queryKey: ["config"] });
         change(EMPTY);
-        say(made.revision ? "The configuration is changed." : "Nothing differs: nothing was changed.");
+        say(made.revision ? "The configuration was changed." : "No differences: nothing was changed.");
         onDone();
       }
     } catch (problem) {
@@ -97,7 +97,7 @@ function EditDraft({ draft, change, newest, onDone }: Props) {
         />
         <div className="controls">
           <Button size="compact-sm" loading={doing === "look"} onClick={() => run(true)}>
-            Look at the change
+            Review changes
           </Button>
           <Button
             size="compact-sm"
@@ -107,7 +107,7 @@ function EditDraft({ draft, change, newest, onDone }: Props) {
               change(EMPTY);
             }}
           >
-            Drop the change
+            Discard changes
           </Button>
           <span className="faint">
             made of <span className="mono">{draft.base.slice(0, 10)}</span>
@@ -136,7 +136,7 @@ function EditDraft({ draft, change, newest, onDone }: Props) {
         {shown?.made && problems.length === 0 && <Diff diff={shown.made.diff} label="What would change" />}
         {!shown && (
           <p className="faint">
-            Look at the change before you make it: it is checked, and shown as a difference.
+            Review your changes before you commit them: they are validated and shown as a diff.
           </p>
         )}
         {mayCommit && (
@@ -148,7 +148,7 @@ function EditDraft({ draft, change, newest, onDone }: Props) {
             }}
           >
             <label>
-              Why it is changed
+              Reason for the change
               <textarea
                 className="field"
                 rows={3}
@@ -158,7 +158,7 @@ function EditDraft({ draft, change, newest, onDone }: Props) {
               />
             </label>
             <Button type="submit" loading={doing === "commit"} disabled={draft.message.trim() === ""}>
-              Change the configuration
+              Commit changes
             </Button>
           </form>
         )}
@@ -176,7 +176,7 @@ function problemsOf({ made, refusal }: Tried): FaultShown[] {
 function Problems({ problems, goTo }: { problems: readonly FaultShown[]; goTo: (line: number) => void }) {
   return (
     <div className="note tone-danger" role="alert">
-      <strong>This is no configuration yet.</strong>
+      <strong>The configuration is not valid.</strong>
       <ul>
         {problems.map((each) => (
           <li key={`${each.line} ${each.path} ${each.message}`}>
@@ -206,8 +206,11 @@ function Stale({ base, onTake }: { base: string; onTake: (newest: Shown) => void
   });
   return (
     <div className="note tone-warning stack" role="alert">
-      <strong>Somebody has changed the configuration since you began.</strong>
-      <p>Your text is kept. Below is what they changed: put it into your text too, or it would be undone.</p>
+      <strong>Someone else changed the configuration while you were editing.</strong>
+      <p>
+        Your text is kept. Add their changes, shown below, to your text; otherwise your commit would undo
+        them.
+      </p>
       {since.error && <Fault error={since.error} what="What they changed" onRetry={() => since.refetch()} />}
       {since.data && (
         <>
@@ -216,7 +219,7 @@ function Stale({ base, onTake }: { base: string; onTake: (newest: Shown) => void
           </p>
           <Diff diff={since.data.diff} label="What others changed meanwhile" />
           <Button size="compact-sm" variant="default" onClick={() => onTake(since.data.newest)}>
-            My text has it: go on from there
+            My text includes them: continue
           </Button>
         </>
       )}

@@ -28,7 +28,7 @@ export function History({ onRevert }: { onRevert: ((revision: Listed) => void) |
     return <Waiting />;
   }
   if (history.data.length === 0) {
-    return <Nothing>There is nothing before this.</Nothing>;
+    return <Nothing>No older versions.</Nothing>;
   }
   return (
     <div className="stack">
@@ -51,7 +51,7 @@ export function History({ onRevert }: { onRevert: ((revision: Listed) => void) |
               <span className="grow" />
               {onRevert && (index > 0 || before !== "") && (
                 <Button size="compact-xs" variant="default" onClick={() => onRevert(revision)}>
-                  Go back to this
+                  Restore this version
                 </Button>
               )}
             </div>
@@ -67,12 +67,12 @@ export function History({ onRevert }: { onRevert: ((revision: Listed) => void) |
           variant="default"
           onClick={() => change({ before: history.data.at(-1)?.Revision, rev: undefined })}
         >
-          Older ones
+          Older
         </Button>
       )}
       {before && (
         <Button size="compact-sm" variant="default" onClick={() => change({ before: undefined })}>
-          The newest ones
+          Newest
         </Button>
       )}
     </div>

@@ -63,7 +63,7 @@ export default function ActionDialog(props: Props) {
   const needsTyping = Boolean(action.destructive) && (count ?? 0) > TYPED_ABOVE;
   const isConfirmed = needsTyping
     ? typed.replace(/[,\s]/g, "") === String(count)
-    : !action.destructive || isSure || isPlanned || Boolean(action.undo);
+    : !action.destructive || isSure || isPlanned || Boolean(action.undo || action.way_back);
 
   const values = (more: Values): Values => ({
     ...personOf(me),
@@ -150,7 +150,8 @@ export default function ActionDialog(props: Props) {
           <SchemaForm schema={fields} values={form} problems={problems} onChange={setForm} />
         )}
         {plan && <PlanPreview plan={plan} view={view} />}
-        {action.destructive && !isPlanned && !needsTyping && !action.undo && (
+        {action.way_back && !plan && <p className="faint">{action.way_back}</p>}
+        {action.destructive && !isPlanned && !needsTyping && !action.undo && !action.way_back && (
           <Checkbox
             size="xs"
             mt="sm"

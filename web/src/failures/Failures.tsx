@@ -76,12 +76,12 @@ export default function Failures() {
           loading={found.isFetching}
           onClick={() => found.refetch()}
         >
-          Look again
+          Refresh
         </Button>
       </div>
       <div className="controls">
         <label>
-          Of the last
+          Last
           <select value={since} onChange={(event) => change({ since: event.target.value })}>
             {Object.entries(PERIODS).map(([value, title]) => (
               <option key={value} value={value}>
@@ -92,7 +92,7 @@ export default function Failures() {
         </label>
         <SegmentedControl
           size="xs"
-          aria-label="Tell apart by"
+          aria-label="Group by"
           data={[
             { value: "site", label: "By site" },
             { value: "owner", label: "By owner" },
@@ -106,7 +106,7 @@ export default function Failures() {
             checked={onlyNew}
             onChange={(event) => change({ new: event.target.checked ? "1" : undefined })}
           />
-          Only what is new: none in the {PERIODS[since]} before
+          Only new: not seen in the {PERIODS[since]} before
         </label>
         {signature && (
           <span>
@@ -119,8 +119,8 @@ export default function Failures() {
       {found.data && clusters.length === 0 && (
         <Nothing>
           {onlyNew
-            ? "Nothing fails that had not failed before. Untick “only what is new” to see all failures."
-            : "No job has failed in this time. Choose a longer one to look further back."}
+            ? "No new failures. Untick “only new” to see all failures."
+            : "No jobs failed in this period. Choose a longer one to look further back."}
         </Nothing>
       )}
       {clusters.length > 0 && (
@@ -130,7 +130,7 @@ export default function Failures() {
             since={since}
             onNote={mayUse(me, ["JobAdministrator"]) ? setNoted : undefined}
           />
-          <h2>{by === "site" ? "Where it fails" : "Whose jobs fail"}</h2>
+          <h2>{by === "site" ? "Failures by site" : "Failures by owner"}</h2>
           <Panel what="The matrix">
             <Matrix clusters={clusters} by={by} since={since} />
           </Panel>

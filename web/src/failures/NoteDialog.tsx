@@ -23,7 +23,7 @@ export default function NoteDialog({ cluster, onClose, onDone }: Props) {
       await ask("PUT", `/api/jobs/failures/${cluster.signature}/note`, {
         body: { note, ...(link.trim() && { link: link.trim() }) },
       });
-      say(note.trim() ? "The note is kept." : "The note is taken back.");
+      say(note.trim() ? "Note saved." : "Note removed.");
       onDone();
     } catch (problem) {
       setError(problem);
@@ -32,13 +32,7 @@ export default function NoteDialog({ cluster, onClose, onDone }: Props) {
     }
   };
   return (
-    <Modal
-      opened
-      onClose={onClose}
-      title="What is known of this failure"
-      size="lg"
-      closeOnEscape={!isCovered}
-    >
+    <Modal opened onClose={onClose} title="Note on this failure" size="lg" closeOnEscape={!isCovered}>
       <form
         className="stack"
         onSubmit={(event) => {
@@ -68,14 +62,14 @@ export default function NoteDialog({ cluster, onClose, onDone }: Props) {
             onChange={(event) => setLink(event.target.value)}
           />
         </label>
-        <p className="faint">Everybody in your VO reads it. An empty note takes back what was said.</p>
-        {error !== undefined && <Fault error={error} what="The note as you want it" />}
+        <p className="faint">Everybody in your VO can read it. Saving an empty note removes it.</p>
+        {error !== undefined && <Fault error={error} what="The note" />}
         <Group justify="end">
           <Button variant="default" onClick={onClose}>
             Close
           </Button>
           <Button type="submit" loading={isSending}>
-            Keep
+            Save
           </Button>
         </Group>
       </form>

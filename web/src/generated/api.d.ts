@@ -3681,6 +3681,11 @@ export interface components {
              */
             view: boolean;
             /**
+             * Way Back
+             * @default
+             */
+            way_back: string;
+            /**
              * When
              * @default []
              */

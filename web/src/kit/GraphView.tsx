@@ -48,13 +48,13 @@ export default function GraphView({ graph, statuses = [], label, isBrief }: Prop
       {isPart && (
         <p className="faint">
           {shown.nodes.length > 0
-            ? "It is too large to be drawn with its inputs and outputs; the table has them."
+            ? "Too large to draw with inputs and outputs; the table lists them."
             : `It has ${formatNumber(graph.nodes.length)} parts: too many to be drawn.`}
         </p>
       )}
       {isBrief ? (
         <details>
-          <summary>The same as a table</summary>
+          <summary>Show as a table</summary>
           {parts}
         </details>
       ) : (
@@ -237,9 +237,9 @@ function Parts({ graph, statuses, chosen, onChoose }: PartsProps) {
             {hasStates && <th>State</th>}
             {hasStates && <th className="number">Done</th>}
             <th>Kind</th>
-            <th>Gets from</th>
-            <th>Feeds</th>
-            <th>About it</th>
+            <th>Inputs from</th>
+            <th>Outputs to</th>
+            <th>Details</th>
           </tr>
         </thead>
         <tbody>

@@ -5,12 +5,12 @@ import { Link } from "@tanstack/react-router";
 export function NotHere({ name }: { name?: string }) {
   return (
     <div className="page">
-      <h1>There is no such page</h1>
+      <h1>Page not found</h1>
       <p>
         {name
           ? `Nothing here is called “${name}”, or your group may not see it. `
-          : "The address leads nowhere. "}
-        <Link to="/">Go to the first page</Link>, or press Ctrl-K to look for something.
+          : "There is no page at this address. "}
+        <Link to="/">Go to Home</Link>, or press Ctrl-K to search.
       </p>
     </div>
   );

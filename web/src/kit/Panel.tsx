@@ -30,7 +30,7 @@ export class Panel extends Component<Props, { error?: unknown }> {
 export function Waiting({ what = "Loading" }: { what?: string }) {
   return (
     <div className="waiting" role="status">
-      <Loader size="sm" aria-hidden /> {what}…<span className="slow">It takes longer than usual.</span>
+      <Loader size="sm" aria-hidden /> {what}…<span className="slow">This is taking longer than usual.</span>
     </div>
   );
 }
@@ -39,7 +39,7 @@ export function Fault({ error, what, onRetry }: { error: unknown; what: string; 
   const fault = error instanceof ApiFault ? error : undefined;
   return (
     <div className="fault" role="alert">
-      <strong>{what} could not be shown.</strong>
+      <strong>{what} could not be loaded.</strong>
       <p>{error instanceof Error ? error.message : String(error)}</p>
       {fault?.requestId && <p className="faint mono">request {fault.requestId}</p>}
       {onRetry && (

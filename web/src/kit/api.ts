@@ -251,13 +251,13 @@ function placeOf(loc: unknown): string {
 function words(status: number): string {
   const known: Record<number, string> = {
     401: "Your login has ended. Log in again; what you typed is kept.",
-    403: "You may not do this.",
+    403: "You are not allowed to do this.",
     404: "This does not exist, or you may not see it.",
-    409: "Somebody has changed it since you looked. Load it again.",
+    409: "Someone else changed it in the meantime. Reload it.",
     413: "This is too large.",
     429: "Too many requests. Wait a moment.",
-    502: "The server is not there right now. It may be starting again; try again in a moment.",
-    503: "The server cannot answer now. Try again in a moment.",
+    502: "The server is not available. It may be restarting; try again in a moment.",
+    503: "The server is busy. Try again in a moment.",
     504: "The server took too long to answer.",
   };
   return known[status] ?? `The server answered with status ${status}.`;

@@ -19,14 +19,14 @@ describe("a form from a schema", () => {
   it("begins with what the schema says", () => expect(defaultsOf(schema)).toEqual({ reset: false }));
 
   it("says what is wrong", () => {
-    expect(problemsOf(schema, {})).toEqual({ reason: "This is needed." });
+    expect(problemsOf(schema, {})).toEqual({ reason: "This field is required." });
     expect(problemsOf(schema, { reason: "  a " })).toEqual({ reason: "At least 3 characters." });
     expect(problemsOf(schema, { reason: "tape broken", count: "0.5" })).toEqual({
-      count: "Write a whole number.",
+      count: "Enter a whole number.",
     });
-    expect(problemsOf(schema, { reason: "tape broken", until: "soon" })).toEqual({ until: "Write a time." });
+    expect(problemsOf(schema, { reason: "tape broken", until: "soon" })).toEqual({ until: "Enter a time." });
     expect(problemsOf(schema, { reason: "tape broken", payload: "[1]" })).toEqual({
-      payload: 'Write an object in JSON, such as {"name": 1}.',
+      payload: 'Enter a JSON object, such as {"name": 1}.',
     });
   });
 
@@ -107,8 +107,8 @@ describe("a form of typed inputs", () => {
 
   it("asks for what is needed, inside of what has parts too", () => {
     expect(problemsOf(inputs, {}, files)).toEqual({
-      seed: "This is needed.",
-      "options/level": "This is needed.",
+      seed: "This field is required.",
+      "options/level": "This field is required.",
     });
     expect(problemsOf(inputs, { seed: "1", options: { level: "0" } }, files)).toEqual({});
   });
@@ -129,21 +129,21 @@ describe("a form of typed inputs", () => {
       files,
     );
     expect(wrong).toMatchObject({
-      seed: "Write a whole number.",
-      scale: "Write a number.",
+      seed: "Enter a whole number.",
+      scale: "Enter a number.",
       "reads/1": "It is gone.",
-      "reads/2": "This is needed.",
-      sizes: "Line 3: Write a whole number.",
+      "reads/2": "This field is required.",
+      sizes: "Line 3: Enter a whole number.",
       "options/level": "At least 0.",
       either: "Choose a type.",
-      "matrix/1/0": "Write a whole number.",
+      "matrix/1/0": "Enter a whole number.",
     });
     expect(wrong.any).toContain("JSON");
     expect(problemsOf(inputs, { ...fine, either: { option: 1 } }, files)).toEqual({
-      either: "This is needed.",
+      either: "This field is required.",
     });
     expect(problemsOf(inputs, { ...fine, seed: "9223372036854775809" }, files)).toEqual({
-      seed: "It does not fit into 64 bits.",
+      seed: "The number does not fit into 64 bits.",
     });
   });
 

@@ -23,7 +23,7 @@ export type Kind =
   | "file"
   | "folder";
 
-export const NEEDED = "This is needed.";
+export const NEEDED = "This field is required.";
 
 /** One of several types was chosen, and a value of it was typed. */
 export type Chosen = { option: number; value?: unknown };
@@ -197,7 +197,7 @@ function problemOf(given: Schema, value: unknown): string | undefined {
     return `It is one of ${field.enum.join(", ")}.`;
   }
   if (field.type === "object" && !isMapping(parsed(text))) {
-    return 'Write an object in JSON, such as {"name": 1}.';
+    return 'Enter a JSON object, such as {"name": 1}.';
   }
   if (kindOf(field) === "json" && parsed(text) === undefined) {
     return 'Write a value in JSON, such as 1, "text" or [1, 2].';
@@ -209,7 +209,7 @@ function problemOf(given: Schema, value: unknown): string | undefined {
     return `At most ${field.maxLength} characters.`;
   }
   if (field.format === "date-time" && Number.isNaN(new Date(text).getTime())) {
-    return "Write a time.";
+    return "Enter a time.";
   }
   return undefined;
 }
@@ -218,7 +218,7 @@ function problemOfNumber(field: Schema, text: string): string | undefined {
   const number = readNumber(text);
   const isWhole = /^[+-]?\d+$/.test(text.trim());
   if (number === undefined || (field.type === "integer" && !isWhole)) {
-    return field.type === "integer" ? "Write a whole number." : "Write a number.";
+    return field.type === "integer" ? "Enter a whole number." : "Enter a number.";
   }
   // Beyond 2^53 a number of the browser is no measure.
   const isAbove = (bound: number) =>
@@ -228,12 +228,12 @@ function problemOfNumber(field: Schema, text: string): string | undefined {
   if (field.minimum !== undefined && isBelow(field.minimum)) {
     return Number.isSafeInteger(field.minimum)
       ? `At least ${field.minimum}.`
-      : "It does not fit into 64 bits.";
+      : "The number does not fit into 64 bits.";
   }
   if (field.maximum !== undefined && isAbove(field.maximum)) {
     return Number.isSafeInteger(field.maximum)
       ? `At most ${field.maximum}.`
-      : "It does not fit into 64 bits.";
+      : "The number does not fit into 64 bits.";
   }
   return undefined;
 }

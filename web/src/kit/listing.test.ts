@@ -113,6 +113,7 @@ describe("a list with a tree", () => {
         view: false,
         opens: false,
         help: "",
+        way_back: "",
       },
     ],
   });

@@ -39,8 +39,8 @@ export function Banner() {
       <IconPlugConnectedX size={18} />
       <span>
         {state === "offline"
-          ? "This computer has no network. What is shown is what was there before."
-          : "The server does not answer; it may be starting again. What is shown is what was there before."}
+          ? "You are offline. The page shows the last known state."
+          : "The server does not answer; it may be restarting. The page shows the last known state."}
       </span>
       <Button size="compact-xs" variant="default" onClick={tryAgain}>
         Try now

@@ -33,14 +33,14 @@ export default function Expired() {
       await queries.invalidateQueries();
       say("You are logged in again.");
     } catch (error) {
-      sayFault(error, "Looking for a login");
+      sayFault(error, "Checking your login");
     }
   };
   return (
     <Modal
       opened
       onClose={close}
-      title={why ? "You cannot go on in this group" : "Your login has ended"}
+      title={why ? "You have lost access to this group" : "Your login has ended"}
       centered
     >
       {why && (
@@ -53,11 +53,11 @@ export default function Expired() {
         <a href={`/login?return_to=%2F`} target="_blank" rel="noreferrer">
           another tab
         </a>{" "}
-        and then go on, or log in here: you come back to this address, but what is not sent yet is lost.
+        to keep it. If you log in here, you return to this page, but text that is not submitted is lost.
       </p>
       <Group mb="md">
         <Button variant="default" onClick={() => void check()}>
-          I have logged in, go on
+          I have logged in
         </Button>
       </Group>
       <LoginForm returnTo={here} />

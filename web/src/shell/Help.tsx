@@ -8,10 +8,10 @@ const KEYS: [string, string][] = [
   ["h  l", "Previous and next tab of the page"],
   ["x", "Select the row"],
   ["Enter", "Open the row"],
-  ["Esc", "Close what is open"],
+  ["Esc", "Close the open item"],
   ["f", "Filter"],
   ["r", "Refresh"],
-  ["p", "Pause and go on with live changes"],
+  ["p", "Pause or resume live updates"],
   ["?", "This help"],
 ];
 

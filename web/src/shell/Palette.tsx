@@ -46,7 +46,7 @@ export default function Palette({ onClose }: { onClose: () => void }) {
         variant="unstyled"
         className="palette-input"
         leftSection={<IconSearch size={18} />}
-        placeholder="A job id, a pilot stamp, a site, a page…"
+        placeholder="Job ID, pilot stamp, site, page…"
         aria-label="Find"
         role="combobox"
         aria-expanded="true"
@@ -68,7 +68,7 @@ export default function Palette({ onClose }: { onClose: () => void }) {
           }
         }}
       />
-      <div className="palette" id="palette-choices" role="listbox" aria-label="What was found" ref={list}>
+      <div className="palette" id="palette-choices" role="listbox" aria-label="Results" ref={list}>
         {choices.map((choice, index) => (
           <div
             key={choice.key}
@@ -84,7 +84,7 @@ export default function Palette({ onClose }: { onClose: () => void }) {
             <span className="faint">{choice.note}</span>
           </div>
         ))}
-        {choices.length === 0 && <div className="nothing">Nothing is called that.</div>}
+        {choices.length === 0 && <div className="nothing">No results.</div>}
       </div>
     </Modal>
   );

@@ -83,7 +83,7 @@ export function Shell() {
         <Mark />
         <button type="button" className="search-button" onClick={() => setOver("palette")}>
           <IconSearch size={16} />
-          <span>Find a job, site, page…</span>
+          <span>Search jobs, sites, pages…</span>
           <kbd>Ctrl K</kbd>
         </button>
         <span className="grow" />
@@ -103,7 +103,7 @@ export function Shell() {
         <button
           type="button"
           className="shade"
-          aria-label="Close the navigation"
+          aria-label="Close the menu"
           onClick={() => setNavOpen(false)}
         />
       )}

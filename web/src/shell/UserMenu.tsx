@@ -63,7 +63,7 @@ export function UserMenu() {
       <Menu.Dropdown>
         {choices.length > 1 && (
           <>
-            <Menu.Label>Go on as</Menu.Label>
+            <Menu.Label>Switch to</Menu.Label>
             {choices.map(({ vo, group, isNow }) => (
               <Menu.Item key={`${vo}/${group}`} disabled={isNow} onClick={() => void switchTo(vo, group)}>
                 {vo} · {group} {isNow && <span className="faint">now</span>}
@@ -75,7 +75,7 @@ export function UserMenu() {
         <Menu.Label>Theme</Menu.Label>
         {(
           [
-            ["auto", "As the system", IconDeviceDesktop],
+            ["auto", "System", IconDeviceDesktop],
             ["light", "Light", IconSun],
             ["dark", "Dark", IconMoon],
           ] as const

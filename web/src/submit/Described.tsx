@@ -72,7 +72,7 @@ export function Described({ form, maySubmit, switcher }: Props) {
             drop.forget();
           }}
         >
-          Start anew
+          Start over
         </Button>
         <Button
           size="compact-sm"
@@ -95,7 +95,7 @@ export function Described({ form, maySubmit, switcher }: Props) {
             handle={editor}
           />
           <p className="faint">
-            <kbd>Ctrl</kbd> <kbd>Enter</kbd> submits. What you write is kept while this tab is open.
+            <kbd>Ctrl</kbd> <kbd>Enter</kbd> submits. Your text is kept while this tab is open.
           </p>
           <InputFiles
             inputs={inputs}
@@ -114,21 +114,19 @@ export function Described({ form, maySubmit, switcher }: Props) {
             onStop={submission.stop}
           />
         </div>
-        <section id="outlook" aria-label="What it would become" aria-live="polite" className="stack">
-          {text.trim() === "" && <p className="faint">Describe a job, and this says what it would become.</p>}
+        <section id="outlook" aria-label="Preview" aria-live="polite" className="stack">
+          {text.trim() === "" && <p className="faint">Describe a job to see what would be submitted.</p>}
           {wrong && <WrongNote wrong={wrong} goTo={(place) => editor.current?.goTo(place)} />}
           {!wrong && checked.answer && <Outlook checked={checked.answer} />}
           {!wrong && !checked.answer && checked.isPending && <Waiting what="Reading it" />}
-          {checked.error && (
-            <Fault error={checked.error} what="What it would become" onRetry={checked.retry} />
-          )}
+          {checked.error && <Fault error={checked.error} what="Preview" onRetry={checked.retry} />}
           {submission.notStored !== undefined && (
             <NotStored error={submission.notStored} onRetry={submission.submit} />
           )}
           {submission.error !== undefined && (
             <Fault
               error={submission.error}
-              what="The answer to your submission"
+              what="The result of your submission"
               onRetry={submission.submit}
             />
           )}
@@ -142,7 +140,7 @@ function WrongNote({ wrong, goTo }: { wrong: Wrong; goTo: EditorHandle["goTo"] }
   const { place } = wrong;
   return (
     <div className="note tone-danger" role="alert">
-      <strong>It cannot be submitted yet.</strong>
+      <strong>This cannot be submitted yet.</strong>
       <p>{wrong.message}</p>
       {place && (
         <button type="button" className="place" onClick={() => goTo(place)}>

@@ -92,7 +92,7 @@ function ScatterFields({ schema, expansion, problems, onChange }: Props) {
   return (
     <>
       <fieldset className="frame" data-place="?scatter">
-        <legend>Inputs that differ</legend>
+        <legend>Inputs to scatter</legend>
         <div className="head">
           {names.map((name) => (
             <Checkbox
@@ -115,7 +115,7 @@ function ScatterFields({ schema, expansion, problems, onChange }: Props) {
         {chosen.length > 1 && (
           <NativeSelect
             size="xs"
-            label="Their values are taken"
+            label="Scatter method"
             value={expansion.method}
             data={[
               { value: "dotproduct", label: "together: the first of each, the second of each …" },

@@ -134,9 +134,7 @@ function Problems({
           {inputs.problem}
         </div>
       )}
-      {inputs.error != null && (
-        <Fault error={inputs.error} what="What may be uploaded" onRetry={inputs.retry} />
-      )}
+      {inputs.error != null && <Fault error={inputs.error} what="The upload limits" onRetry={inputs.retry} />}
     </>
   );
 }

@@ -13,12 +13,12 @@ export function Outlook({ checked }: { checked: readonly Checked[] }) {
   return (
     <div className="stack">
       <p className="note tone-success">
-        This is right: it would make <strong>{plural(jobs, "job")}</strong>
+        Valid: <strong>{plural(jobs, "job")}</strong>
         {checked.length > 1 ? ` from ${formatNumber(checked.length)} descriptions` : ""}.
       </p>
       {warnings.length > 0 && (
         <div className="note tone-warning">
-          <strong>You should know:</strong>
+          <strong>Warnings:</strong>
           <ul>
             {warnings.map((warning) => (
               <li key={warning}>{warning}</li>
@@ -26,14 +26,10 @@ export function Outlook({ checked }: { checked: readonly Checked[] }) {
           </ul>
         </div>
       )}
-      {warnings.length === 0 && (
-        <p className="faint">Pilots of the last 24 hours could run it: it need not wait for something new.</p>
-      )}
+      {warnings.length === 0 && <p className="faint">Pilots seen in the last 24 hours can run it.</p>}
       {preview.length > 0 && (
         <details open={jobs > 1 && jobs <= 10}>
-          <summary>
-            {jobs > preview.length ? `The first ${preview.length} jobs` : "The jobs"} as they would be
-          </summary>
+          <summary>{jobs > preview.length ? `The first ${preview.length} jobs` : "The jobs"} in full</summary>
           {preview.map((text, index) => (
             <details key={index}>
               <summary>Job {index + 1}</summary>
@@ -46,7 +42,7 @@ export function Outlook({ checked }: { checked: readonly Checked[] }) {
       )}
       {requirements.length > 0 && (
         <details>
-          <summary>What the jobs need, with the defaults of your VO filled in</summary>
+          <summary>Requirements, with the defaults of your VO</summary>
           <pre className="code" tabIndex={0}>
             {JSON.stringify(requirements.length === 1 ? requirements[0] : requirements, null, 2)}
           </pre>

@@ -19,11 +19,11 @@ export function Submitted({ inserted }: { inserted: Inserted[] }) {
       <strong>{plural(ids.length, "job")} submitted:</strong> {idRanges(ids)}.{" "}
       {ids.length === 1 ? (
         <Link to="/$view/$id" params={{ view: "jobs", id: String(first) }}>
-          Look at it
+          View job
         </Link>
       ) : (
         <Link to="/$view" params={{ view: "jobs" }} search={{ f } as never}>
-          Look at them
+          View jobs
         </Link>
       )}
     </p>

@@ -41,14 +41,14 @@ export function WorkflowFiles({ workflow, isSending, needsFragment }: Props) {
             Remove all
           </Button>
         ) : (
-          <span className="faint">or drop them on this page, if it has more than the text above</span>
+          <span className="faint">or drop them on this page</span>
         )}
       </div>
       {lost.length > 0 && (
         <div className="note tone-warning" role="alert">
           <p>The page was loaded anew, and browsers keep no files. Choose them again: {lost.join(", ")}.</p>
           <button type="button" className="place" onClick={workflow.close}>
-            Go on without them
+            Continue without them
           </button>
         </div>
       )}
@@ -62,7 +62,7 @@ export function WorkflowFiles({ workflow, isSending, needsFragment }: Props) {
         <TextInput
           size="xs"
           label="Process"
-          description="Of a document with several: the id of the one that is run."
+          description="If the document has several processes: the ID of the one to run."
           value={workflow.fragment}
           onChange={({ target }) => workflow.setFragment(target.value.replace(/^#/, ""))}
         />
@@ -82,7 +82,7 @@ function ChosenFiles({ bundle, workflow }: { bundle: Bundle; workflow: WorkflowD
     <>
       <NativeSelect
         size="xs"
-        label="It begins with"
+        label="Main document"
         value={bundle.entry}
         data={paths.filter((path) => /\.(cwl|ya?ml|json)$/i.test(path) || path === bundle.entry)}
         onChange={({ target }) => workflow.setEntry(target.value)}

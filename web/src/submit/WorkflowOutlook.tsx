@@ -109,14 +109,14 @@ export function About({ validation }: { validation: Validation }) {
       </p>
       {hints.length > 0 && (
         <details>
-          <summary>What is said of its jobs, and where</summary>
+          <summary>Requirements and hints</summary>
           <div className="sheet-scroll">
             <table className="sheet">
               <thead>
                 <tr>
                   <th>Hint</th>
                   <th>Value</th>
-                  <th>Said by</th>
+                  <th>Source</th>
                 </tr>
               </thead>
               <tbody>
@@ -150,7 +150,7 @@ export function DryRunResult({ dryRun }: { dryRun: DryRun }) {
       </p>
       <div className="sheet-scroll">
         <table className="sheet">
-          <caption>Which sites could run them, by what they need</caption>
+          <caption>Matching sites by requirements</caption>
           <thead>
             <tr>
               <th className="number">Jobs</th>

@@ -137,7 +137,7 @@ export default function WorkflowPage({ maySubmit, switcher }: { maySubmit: boole
             setAsked(false);
           }}
         >
-          Start anew
+          Start over
         </Button>
         <Button
           size="compact-sm"
@@ -174,7 +174,7 @@ export default function WorkflowPage({ maySubmit, switcher }: { maySubmit: boole
           {checked.validation && !hasErrors && <Steps graph={checked.validation.graph} />}
         </div>
         <div className="stack">
-          <section id="outlook" aria-label="What it would become" aria-live="polite" className="stack">
+          <section id="outlook" aria-label="Preview" aria-live="polite" className="stack">
             {checked.isBlank && <p className="faint">Write a workflow, or choose its files.</p>}
             {submission.refusal && problems.length === 0 && (
               <div className="note tone-danger" role="alert">
@@ -184,9 +184,7 @@ export default function WorkflowPage({ maySubmit, switcher }: { maySubmit: boole
             <ProblemList problems={problems} entry={workflow.entry} goTo={goTo} />
             {checked.validation && !hasErrors && <About validation={checked.validation} />}
             {!checked.validation && checked.isPending && <Waiting what="Reading it" />}
-            {checked.error && (
-              <Fault error={checked.error} what="What it would become" onRetry={checked.retry} />
-            )}
+            {checked.error && <Fault error={checked.error} what="Preview" onRetry={checked.retry} />}
             {submission.dryRun && <DryRunResult dryRun={submission.dryRun} />}
             {submission.notStored !== undefined && (
               <NotStored error={submission.notStored} onRetry={submission.submit} />
@@ -194,7 +192,7 @@ export default function WorkflowPage({ maySubmit, switcher }: { maySubmit: boole
             {submission.error !== undefined && (
               <Fault
                 error={submission.error}
-                what="The answer to your submission"
+                what="The result of your submission"
                 onRetry={submission.submit}
               />
             )}
@@ -210,7 +208,7 @@ export default function WorkflowPage({ maySubmit, switcher }: { maySubmit: boole
               <section className="stack" aria-labelledby="inputs-of-it">
                 <h2 id="inputs-of-it">Inputs{draft.expansion.mode === "one" ? "" : " of all jobs"}</h2>
                 {Object.keys(form.base.properties ?? {}).length === 0 && (
-                  <p className="faint">It needs none.</p>
+                  <p className="faint">This workflow has no inputs.</p>
                 )}
                 <SchemaForm
                   schema={form.base}
@@ -231,7 +229,7 @@ export default function WorkflowPage({ maySubmit, switcher }: { maySubmit: boole
         </div>
       </div>
       <p className="faint">
-        <kbd>Ctrl</kbd> <kbd>Enter</kbd> submits. What you write is kept while this tab is open.
+        <kbd>Ctrl</kbd> <kbd>Enter</kbd> submits. Your text is kept while this tab is open.
       </p>
     </div>
   );

@@ -43,7 +43,7 @@ const wrong = (values: Record<string, unknown>, expansion: Expansion) =>
 describe("one job", () => {
   it("has the inputs that were typed", () => {
     expect(body({ seed: "3", mode: "fast" }, ONE)).toEqual({ inputs: [{ seed: 3, mode: "fast" }] });
-    expect(wrong({ seed: "3" }, ONE)).toEqual({ mode: "This is needed." });
+    expect(wrong({ seed: "3" }, ONE)).toEqual({ mode: "This field is required." });
     expect(jobsText(schema, ONE)).toBe("1 job");
   });
 });
@@ -53,9 +53,9 @@ describe("a range", () => {
     expect(rangeable(schema)).toEqual(["seed", "count"]);
     expect(wrong({ mode: "fast" }, range({}))).toEqual({});
     expect(wrong({ mode: "fast" }, range({ param: "mode", end: "x", step: "0" }))).toEqual({
-      seed: "This is needed.",
+      seed: "This field is required.",
       "?range/param": "Choose an input that takes numbers.",
-      "?range/end": "Write a whole number.",
+      "?range/end": "Enter a whole number.",
       "?range/step": "Not 0.",
     });
   });
@@ -64,7 +64,9 @@ describe("a range", () => {
     expect(jobsOf(schema, range({}))).toBe(10);
     expect(jobsOf(schema, range({ start: "10", end: "0", step: "-3" }))).toBe(4);
     expect(jobsOf(schema, range({ end: "-1" }))).toBe(0);
-    expect(wrong({ mode: "fast" }, range({ end: "-1" }))).toEqual({ "?range/end": "That makes no job." });
+    expect(wrong({ mode: "fast" }, range({ end: "-1" }))).toEqual({
+      "?range/end": "This would submit no jobs.",
+    });
     expect(jobsOf(schema, range({ end: "x" }))).toBeUndefined();
   });
 
@@ -89,9 +91,11 @@ describe("a scatter", () => {
     expect(wrong({ seed: "1", mode: "fast" }, scatter({}))).toEqual({
       "?scatter": "Choose at least one input.",
     });
-    expect(wrong({ mode: "fast" }, scatter({ seed: "" }))).toEqual({ "?scatter": "That makes no job." });
+    expect(wrong({ mode: "fast" }, scatter({ seed: "" }))).toEqual({
+      "?scatter": "This would submit no jobs.",
+    });
     expect(wrong({ mode: "fast" }, scatter({ seed: "1\nx" }))).toEqual({
-      seed: "Line 2: Write a whole number.",
+      seed: "Line 2: Enter a whole number.",
     });
   });
 

@@ -93,13 +93,13 @@ export function expansionProblems(
     }
     for (const [name, text] of Object.entries({ start, end, step })) {
       if (!/^[+-]?\d{1,15}$/.test(text.trim())) {
-        problems[`?range/${name}`] = "Write a whole number.";
+        problems[`?range/${name}`] = "Enter a whole number.";
       }
     }
     if (Number(step) === 0) {
       problems["?range/step"] = "Not 0.";
     } else if (jobsOf(schema, expansion) === 0) {
-      problems["?range/end"] ??= "That makes no job.";
+      problems["?range/end"] ??= "This would submit no jobs.";
     }
   }
   if (expansion.mode === "scatter") {
@@ -108,7 +108,9 @@ export function expansionProblems(
       problems["?scatter"] = "Choose at least one input.";
     } else if (!jobsOf(schema, expansion)) {
       problems["?scatter"] =
-        jobsOf(schema, expansion) === 0 ? "That makes no job." : "The lists must have the same length.";
+        jobsOf(schema, expansion) === 0
+          ? "This would submit no jobs."
+          : "The lists must have the same length.";
     }
   }
   return problems;

@@ -57,7 +57,7 @@ export function tooLarge(files: readonly Sized[], bytesMax: number): string | un
 export async function sha256(content: Bytes): Promise<string> {
   if (!globalThis.crypto?.subtle) {
     throw new PackFault(
-      "This browser computes checksums for pages by HTTPS only, and this page came without: tell your administrators, or use weyl jobs submit.",
+      "Browsers compute checksums on HTTPS pages only, and this page uses HTTP: tell your administrators, or use weyl jobs submit.",
     );
   }
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", content));
@@ -72,7 +72,7 @@ export async function packed(files: readonly Source[]): Promise<Packed> {
   } catch (error) {
     if (error instanceof RangeError) {
       throw new PackFault(
-        "Your browser has no memory for files of this size. Use weyl jobs submit for them.",
+        "Files of this size do not fit into the memory of your browser. Use weyl jobs submit for them.",
       );
     }
     throw error;

@@ -59,8 +59,8 @@ export function unreachableText(store: string, page: string): string {
   const byTls = page.startsWith("https:") && !store.startsWith("https:");
   return [
     `Your browser cannot reach the object store at ${store}.`,
-    "Look at your network and try again.",
-    "If it stays so, tell your administrators:",
+    "Check your network and try again.",
+    "If it keeps failing, tell your administrators:",
     `browsers must be able to reach that address${byTls ? " by HTTPS, as this page" : ""} (WEYL_S3_PUBLIC_ENDPOINT), and the CORS rule of its bucket must allow POST from ${page}.`,
     "Meanwhile, weyl jobs submit uploads files too.",
   ].join(" ");

@@ -25,7 +25,7 @@ export function useDropped(onDrop: (files: Chosen[]) => void, isSending: boolean
     onDrop: (event: DragEvent) => {
       if (take(event, false)) {
         droppedIn(event.dataTransfer).then(onDrop, (error: unknown) =>
-          sayFault(error, "Reading what was dropped"),
+          sayFault(error, "Reading the dropped files"),
         );
       }
     },
