@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from tests.browser.conftest import Login, row_of
+from tests.browser.conftest import Login, accessibility_problems, row_of
+from tests.browser.test_every_page import look
 from tests.infra.expectations import expect
 from weyl.demo.main_job import User
 
@@ -37,6 +38,52 @@ def test_a_filter_is_kept_in_the_address_and_said_in_words_where_it_cannot_be_re
     expect(page).to_have_url(re.compile("f=JobGroup:eq:shown"))
     page.reload()
     expect(row_of(page, job)).to_be_visible()
+
+
+def test_a_filter_is_completed_by_keyboard(logged_in: Login, job: int) -> None:
+    page = logged_in("/jobs?f=")
+    field = page.get_by_label("Filter", exact=True)
+    options = page.get_by_role("listbox", name="What can come next").get_by_role("option")
+    page.keyboard.press("f")
+    page.keyboard.press("ArrowDown")
+    expect(options.first).to_contain_text("JobID")
+    page.keyboard.type("stat")
+    expect(options.first).to_contain_text("Status")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(options).to_have_text([re.compile("^= is"), re.compile("^!="), re.compile("^in"), re.compile("^not in")])
+    page.keyboard.type("in (ru")
+    expect(options).to_have_text([re.compile("Running")])
+    assert accessibility_problems(page) == []
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Tab")
+    page.keyboard.type(", Done) and Site = site4")
+    # What only the server knows.
+    expect(options.first).to_contain_text("LCG.Site4")
+    page.keyboard.press("Escape")
+    expect(options).to_have_count(0)
+    expect(field).to_have_value("Status in (Running, Done) and Site = site4")
+    page.keyboard.type("*")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"f=Status:in:Running,Done&f=Site:eq:site4"))
+
+
+def test_a_filter_that_is_misspelt_is_said_to_be(logged_in: Login, job: int) -> None:
+    page = logged_in("/jobs?f=")
+    field = page.get_by_label("Filter", exact=True)
+    field.fill("Status = Runing")
+    field.press("Enter")
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("There is no status “Runing”. Did you mean Running?")
+    assert look(page, "jobs-misspelt") == []
+    alert.get_by_role("button", name="Use Status = Running").click()
+    expect(page).to_have_url(re.compile("f=Status:eq:Running"))
+    field.fill("jobgrop == shown")
+    field.press("Enter")
+    expect(alert).to_contain_text("expected `and`")
+    field.fill("jobgrop = shown")
+    field.press("Enter")
+    expect(alert).to_contain_text("There is no column jobgrop. Did you mean JobGroup?")
 
 
 def test_a_list_is_free_of_noise_and_fits_the_screen(logged_in: Login, job: int) -> None:

@@ -1,44 +1,16 @@
 /** Makes or changes one condition: a column, how it is compared, and with what; values come with their counts. */
 
 import { Button, Checkbox, NativeSelect, TextInput } from "@mantine/core";
-import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
-import { askCall, type Row } from "@/kit/api";
 import { type Condition, literal, type Operator, takesList, valuesTaken } from "@/kit/filters";
 import { formatNumber } from "@/kit/formats";
-import { searchAt, valuesOf } from "@/kit/listing";
+import { operatorsOf, operatorWords, SPANS } from "@/kit/operators";
 import type { Column } from "@/kit/views";
 import type { Given } from "./given";
-import { countsOf } from "./useRows";
+import { useValues } from "./useValues";
 
 type Props = Given & { condition?: Condition; onDone: (condition: Condition | undefined) => void };
 
-/** What a column has that declares none: whatever a list of any room knows. */
-const ALL: Operator[] = ["eq", "neq", "in", "not in", "gt", "lt", "like", "not like", "regex"];
-const WORDS: Record<Operator, string> = {
-  gte: "is at least",
-  lte: "is at most",
-  between: "is from … to …",
-  exists: "has a value",
-  missing: "has no value",
-  under: "is below",
-  eq: "is",
-  neq: "is not",
-  in: "is one of",
-  "not in": "is none of",
-  gt: "is more than",
-  lt: "is less than",
-  like: "is like (%)",
-  "not like": "is not like (%)",
-  regex: "matches (regex)",
-};
-const TIME_WORDS: Partial<Record<Operator, string>> = {
-  gt: "is after",
-  gte: "is at or after",
-  lt: "is before",
-  lte: "is at or before",
-};
-const SPANS = ["-1h", "-6h", "-1d", "-7d", "-30d"];
 const SHOWN_MAX = 50;
 
 export default function ConditionEditor(props: Props) {
@@ -86,7 +58,7 @@ export default function ConditionEditor(props: Props) {
         value={known}
         data={operators.map((each) => ({
           value: each,
-          label: (column?.type === "time" ? TIME_WORDS[each] : undefined) ?? WORDS[each],
+          label: operatorWords(each, column),
         }))}
         onChange={(event) => setOperator(event.target.value as Operator)}
       />
@@ -145,10 +117,6 @@ function labelOf(column: Column, operator: Operator): string {
     : `Value${hasPattern ? " (* stands for anything)" : ""}`;
 }
 
-function operatorsOf(column: Column | undefined): Operator[] {
-  return column?.operators?.length ? column.operators : ALL;
-}
-
 function preferred(column: Column | undefined): Operator {
   const operators = operatorsOf(column);
   const wanted: Operator = column?.type === "time" ? "gt" : column?.values ? "in" : "eq";
@@ -170,26 +138,7 @@ function Values({
   onChoose: (values: string[]) => void;
 }) {
   const [typed, setTyped] = useState("");
-  const others = conditions.filter((each) => each.parameter !== column.name);
-  const canCount = view.groupings?.includes(column.name) ? view.summary : undefined;
-  const call = Array.isArray(column.values) ? canCount : (column.values ?? canCount);
-  const found = useQuery({
-    queryKey: ["values", view.name, column.name, others, typed],
-    queryFn: async ({ signal }) => {
-      const like = {
-        parameter: column.name,
-        operator: "like" as const,
-        values: [{ text: `%${typed}%`, quoted: true }],
-      };
-      const search = searchAt(typed ? [...others, like] : others, new Date());
-      const values = valuesOf({ ...asked, search, grouping: [column.name] }, me);
-      return call ? countsOf((await askCall(call, values, { signal })) as Row[], column.name).rows : [];
-    },
-    enabled: Boolean(call),
-    placeholderData: (before) => before,
-    staleTime: 30_000,
-  });
-  const counted = found.data ?? [];
+  const { counted, isFetching, isError } = useValues({ view, me, asked, conditions, column, typed });
   const seen = new Set(counted.map(({ value }) => value));
   const fixed = (Array.isArray(column.values) ? column.values.map(String) : []).filter(
     (value) => !seen.has(value),
@@ -223,7 +172,7 @@ function Values({
         }}
         data-autofocus
       />
-      <div className="values" aria-busy={found.isFetching}>
+      <div className="values" aria-busy={isFetching}>
         {values.map(({ value, count }) => (
           <Checkbox
             key={value}
@@ -240,7 +189,7 @@ function Values({
         ))}
         {values.length === 0 && (
           <p className="faint">
-            {found.isError ? "The values could not be loaded." : "Press Enter to take what you typed."}
+            {isError ? "The values could not be loaded." : "Press Enter to take what you typed."}
           </p>
         )}
       </div>

@@ -4,25 +4,20 @@ import { ActionIcon, Button, Popover } from "@mantine/core";
 import { IconAdjustmentsHorizontal, IconFilter, IconX } from "@tabler/icons-react";
 import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { refusalOf } from "@/kit/api";
-import {
-  type Condition,
-  FilterFault,
-  literal,
-  parse,
-  parseQuery,
-  render,
-  renderCondition,
-} from "@/kit/filters";
+import { type Condition, FilterFault, render, renderCondition } from "@/kit/filters";
 import { atNode, beginsAtHome, nodeOf } from "@/kit/listing";
+import { Misspelt, readable, readFilter } from "@/kit/meaning";
 import { Waiting } from "@/kit/Panel";
 import { changePreferences, choiceWith, usePreferences } from "@/kit/preferences";
 import type { View } from "@/kit/views";
+import { FilterField } from "./FilterField";
 import type { Given } from "./given";
 
 const ConditionEditor = lazy(() => import("./ConditionEditor"));
 const SHOWN_CHARACTERS_MAX = 60;
 
-type Problem = { text: string; at?: FilterFault };
+/** `instead`: a filter that was probably meant. */
+type Problem = { text: string; at?: FilterFault; instead?: string };
 
 export function FilterBar(props: Given & { refused?: unknown }) {
   const { view, conditions, change, state, refused } = props;
@@ -49,8 +44,8 @@ export function FilterBar(props: Given & { refused?: unknown }) {
     changePreferences({ all: choiceWith(preferences.all, view.name, wantsAll || undefined) });
     change({ conditions: wantsAll ? [] : undefined });
   };
-  const submit = () => {
-    const text = typed.trim();
+  const submit = (written: string) => {
+    const text = written.trim();
     if (text === "") {
       if (isWhole) {
         set([]);
@@ -58,19 +53,26 @@ export function FilterBar(props: Given & { refused?: unknown }) {
       return;
     }
     try {
-      const found = meant(text, view);
-      checkNames(found, view);
+      const found = readFilter(text, view);
       const before = nodeOf(found) ? atNode(view, conditions) : conditions;
       set(isWhole ? found : [...before, ...found]);
     } catch (error) {
       if (!(error instanceof FilterFault)) {
-        setProblem({ text: String((error as Error).message) });
+        const instead = error instanceof Misspelt ? error.instead : undefined;
+        setProblem({ text: String((error as Error).message), instead });
         return;
       }
-      setProblem({ text: `Cannot read this: ${error.message}`, at: error });
-      const start = typed.length - typed.trimStart().length + error.at;
+      const instead = readable(text, error, view);
+      setProblem({ text: `Cannot read this: ${error.message}`, at: error, instead });
+      const start = written.length - written.trimStart().length + error.at;
       field.current?.setSelectionRange(start, start + wordAt(error).length);
     }
+  };
+  /** Take what was probably meant. */
+  const correct = (text: string) => {
+    setTyped(text);
+    submit(text);
+    field.current?.focus();
   };
   const put = (index: number, condition: Condition | undefined) => {
     setEditing(undefined);
@@ -118,36 +120,19 @@ export function FilterBar(props: Given & { refused?: unknown }) {
             </Popover.Dropdown>
           </Popover>
         ))}
-      <form
-        className="filter-form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          submit();
+      <FilterField
+        {...props}
+        field={field}
+        typed={typed}
+        placeholder={isWhole || conditions.length === 0 ? exampleOf(view) : "and…"}
+        faultId={fault ? "filter-fault" : undefined}
+        onType={(text) => {
+          setTyped(text);
+          setProblem(undefined);
         }}
-      >
-        <input
-          id="filter"
-          ref={field}
-          aria-label="Filter"
-          aria-invalid={fault !== undefined}
-          aria-describedby={fault ? "filter-fault" : undefined}
-          autoComplete="off"
-          spellCheck={false}
-          placeholder={isWhole || conditions.length === 0 ? exampleOf(view) : "and…"}
-          value={typed}
-          onChange={(event) => {
-            setTyped(event.target.value);
-            setProblem(undefined);
-          }}
-          onKeyDown={(event) => {
-            if (event.key === "Escape") {
-              event.currentTarget.blur();
-            } else if (event.key === "Backspace" && typed === "" && conditions.length > 0) {
-              set(conditions.slice(0, -1));
-            }
-          }}
-        />
-      </form>
+        onSubmit={() => submit(typed)}
+        onBack={() => conditions.length > 0 && set(conditions.slice(0, -1))}
+      />
       <Popover
         opened={editing === conditions.length}
         onChange={(isOpen) => setEditing(isOpen ? conditions.length : undefined)}
@@ -196,6 +181,11 @@ export function FilterBar(props: Given & { refused?: unknown }) {
       {fault && (
         <p className="filter-fault" id="filter-fault" role="alert">
           {fault.text}
+          {fault.instead !== undefined && (
+            <button type="button" className="as-link" onClick={() => correct(fault.instead ?? "")}>
+              Use <code>{fault.instead}</code>
+            </button>
+          )}
           {fault.at && <Place fault={fault.at} />}
         </p>
       )}
@@ -217,46 +207,6 @@ function Place({ fault }: { fault: FilterFault }) {
 
 function wordAt({ text, at }: FilterFault): string {
   return /^(?:[^\s,()]+|\S)/.exec(text.slice(at))?.[0] ?? "";
-}
-
-/** Read what was typed: a filter, or one word, which is an id where ids are numbers, and otherwise part of one. */
-function meant(text: string, view: View): Condition[] {
-  const id = view.columns.find((column) => column.name === view.id_column);
-  if (id?.type === "int" && /^\d+([\s,]+\d+)*$/.test(text)) {
-    const ids = text.split(/[\s,]+/);
-    return [{ parameter: id.name, operator: ids.length > 1 ? "in" : "eq", values: ids.map(literal) }];
-  }
-  if (id && id.type !== "int" && /^[^\s=<>~!()"']+$/.test(text)) {
-    return [
-      {
-        parameter: id.name,
-        operator: "eq",
-        values: [{ text: text.includes("*") ? text : `*${text}*`, quoted: false }],
-      },
-    ];
-  }
-  if (view.tree_column && /^\/\S*$/.test(text)) {
-    return [{ parameter: view.tree_column, operator: "under", values: [literal(text)] }];
-  }
-  return view.tree_column ? parseQuery(text, view.tree_column) : parse(text);
-}
-
-/** A name in another case is meant as the column's; one that is not there is said at once, before the server is asked. */
-function checkNames(conditions: Condition[], view: View): void {
-  for (const condition of conditions) {
-    const wanted = condition.parameter.toLowerCase();
-    const found =
-      view.columns.find((column) => column.name === condition.parameter) ??
-      view.columns.find(
-        (column) => column.name.toLowerCase() === wanted || column.title.toLowerCase() === wanted,
-      );
-    if (!found) {
-      throw new Error(
-        `There is no column ${condition.parameter}. There are ${view.columns.map((column) => column.name).join(", ")}.`,
-      );
-    }
-    condition.parameter = found.name;
-  }
 }
 
 /** An example of the language, in words of this list. */

@@ -51,9 +51,16 @@ export class FilterFault extends Error {
   }
 }
 
-const SYMBOLS: Record<string, Operator> = { "=": "eq", "!=": "neq", ">": "gt", "<": "lt", "~": "regex" };
-// Of queries for files alone.
-const QUERY_SYMBOLS: Record<string, Operator> = { ">=": "gte", "<=": "lte", ...SYMBOLS };
+const SYMBOLS: Record<string, Operator> = {
+  "=": "eq",
+  "!=": "neq",
+  ">": "gt",
+  "<": "lt",
+  "~": "regex",
+  // Of queries for files alone.
+  ">=": "gte",
+  "<=": "lte",
+};
 const SPELLINGS: Record<Operator, string> = {
   eq: "=",
   neq: "!=",
@@ -72,6 +79,17 @@ const SPELLINGS: Record<Operator, string> = {
   "not like": "not like",
 };
 export const OPERATORS = Object.keys(SPELLINGS) as Operator[];
+/** The words among the spellings. */
+export const SPELLED = Object.values(SPELLINGS).filter((spelling) => /^[a-z]/.test(spelling));
+
+export function spellingOf(operator: Operator): string {
+  return SPELLINGS[operator];
+}
+
+/** Return the operator that is written so. */
+export function operatorSpelled(text: string): Operator {
+  return SYMBOLS[text] ?? (text.replace(/[\s-]+/g, " ") as Operator);
+}
 
 // As in Python, `\w` means letters of every script; a blank is what Python's `\s` takes.
 const NAME = /[A-Za-z_][\p{L}\p{N}_.]*/uy;
@@ -232,7 +250,7 @@ class Reader {
     if (spelled === undefined) {
       throw this.fault("expected one of = != > < ~ in, not in, like, not like");
     }
-    const operator = SYMBOLS[spelled] ?? (spelled.replace(/[\s-]+/g, " ") as Operator);
+    const operator = operatorSpelled(spelled);
     return { parameter, operator, values: takesList(operator) ? this.list() : [this.word()] };
   }
 
@@ -329,7 +347,7 @@ class QueryReader extends Reader {
         "expected one of = != > < >= <= ~ in, not in, between, like, not like, exists, missing",
       );
     }
-    const operator = QUERY_SYMBOLS[spelled] ?? (spelled.replace(/[\s-]+/g, " ") as Operator);
+    const operator = operatorSpelled(spelled);
     if (takesList(operator)) {
       return { parameter, operator, values: this.list() };
     }
