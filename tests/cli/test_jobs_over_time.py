@@ -186,3 +186,22 @@ def test_json_is_submitted_and_what_a_dry_run_prints_too(weyl: Program, group: s
         assert (result.returncode, len(result.stdout.split())) == (0, 2), result.stderr
     found = rows(weyl, "jobs", "show", "--json", "JobGroup", result.stdout.split()[0])
     assert [row["JobGroup"] for row in found] == [group]
+
+
+def test_filters_name_jobs_for_every_command(weyl: Program, server: Server, group: str) -> None:
+    first, second = submit(weyl, group, 2)
+    named = ("--job-group", group)
+    listed = weyl("status", "-q", "--limit", "0")
+    assert listed.stdout.split()[:2] == [str(second), str(first)]
+    assert weyl("jobs", "list", *named, "-q", "--sort", "JobID").stdout.split() == [str(first), str(second)]
+    move(server, [first], "Matched", "Running", "Done")
+    assert weyl("jobs", "status", *named, "--where", "Status = Done", "-q").stdout.split() == [str(first)]
+    assert weyl("jobs", "edit", *named, "--set", "checked=yes", "-q").stdout.split() == [str(second), str(first)]
+    assert weyl("jobs", "wait", *named, "--for", "Done,Waiting,Received", "--timeout", "30s").returncode == 0
+    for command in ("wait", "watch", "output", "show"):
+        nothing = weyl("jobs", command, "--job-group", "nothing-of-that-name")
+        assert (nothing.returncode, "No job matches" in nothing.stderr) == (3, True), command
+    both = weyl("jobs", "kill", str(first), *named, "--yes")
+    assert (both.returncode, "not by both" in both.stderr) == (2, True)
+    killed = weyl("jobs", "kill", *named, "--mine", "--last", "1h", "--yes", "-q")
+    assert killed.stdout.split() == [str(second)]

@@ -127,6 +127,18 @@ def test_a_range_as_other_programs_write_it_is_refused_with_the_cure(value: str)
     assert parameter("a=1-20,x") == {"Parameters.a": ["1-20", "x"]}
 
 
+def test_values_come_from_a_file_one_per_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "list.txt").write_text("/hep/a b.root\n\n 7 \n")
+    (tmp_path / "empty.txt").write_text("\n")
+    assert parameter("file=@list.txt") == {"Parameters.file": ["/hep/a b.root", 7]}
+    with pytest.raises(UsageFault, match=r"empty\.txt has no values"):
+        parameter("file=@empty.txt")
+    with pytest.raises(UsageFault) as fault:
+        parameter("file=@lst.txt")
+    assert fault.value.hint == "Did you mean list.txt or empty.txt?"
+
+
 def test_values_that_nothing_uses_are_told(tmp_path: Path) -> None:
     [warning] = read('Executable = "/bin/x";', tmp_path, parameters=("seed=1..2",)).warnings
     assert "%(seed)s" in warning

@@ -22,11 +22,11 @@ Example: weyl jobs search --mine
 
 JOBS_ENTRIES: dict[str, Entry] = {
     "submit": Entry(CWL_SUBMIT, "Submit jobs described in files, in JDL or CWL, or a command line."),
-    "search": Entry(JOBS, "List the jobs that meet all conditions.", "search"),
+    "search": Entry(JOBS, "List the jobs that meet all conditions.", "search", aliases=("list",)),
     "summary": Entry(JOBS, "Count jobs by one or more columns.", "summary"),
     "groups": Entry(JOBS, "List job groups with how far each is.", "groups"),
     "show": Entry(JOBS, "Show jobs with all their columns, history, parameters or description.", "show"),
-    "status": Entry(JOBS, "Show the status of jobs.", "status"),
+    "status": Entry(JOBS, "Show the status of jobs, of yours if none are named.", "status"),
     "logs": Entry(JOBS, "Print the output of a job.", "logs"),
     "peek": Entry(JOBS, "Print the last lines that a running job has shown.", "peek"),
     "output": Entry(JOBS, "Fetch what jobs have put in their output sandboxes.", "output"),

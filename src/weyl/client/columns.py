@@ -93,6 +93,12 @@ class Columns:
             raise UsageFault(fault, hint=hint)
         return read
 
+    def check_values(self, name: str, values: Iterable[str]) -> None:
+        """Refuse values that a column never has, and name those that were probably meant."""
+        spec = VectorSearchSpec.model_validate({"parameter": name, "operator": "in", "values": sorted(values)})
+        for fault, hint in unknown_values([spec], self.values):
+            raise UsageFault(fault, hint=hint)
+
     def order(self, text: str | None) -> list[SortSpec]:
         """Read `-JobID,Site`: columns, a minus in front for the other direction; without any, the newest first."""
         found: list[SortSpec] = []

@@ -9,14 +9,14 @@ from weyl.client.command import session_of
 from weyl.client.errors import UsageFault
 from weyl.client.results import Ids, Result
 from weyl.jobs.calls import reports
-from weyl.jobs.cli.look import JobArguments
-from weyl.jobs.cli.selection import batches, job_ids
+from weyl.jobs.cli.selection import Selection, batches, selects_jobs
 
 
+@selects_jobs
 def edit(
     context: typer.Context,
-    ids: JobArguments,
     *,
+    jobs: Selection,
     changes: Annotated[
         list[str],
         typer.Option("--set", metavar="KEY=VALUE", help="A parameter of the job, or its Site; may be repeated."),
@@ -28,7 +28,7 @@ def edit(
     """
     session = session_of(context)
     values = dict(_pair(text) for text in changes)
-    wanted = job_ids(session, ids)
+    wanted = jobs.ids(session)
     for batch in batches(wanted):
         session.client.send(reports.metadata(dict.fromkeys(batch, values)))
     return Ids(

@@ -10,8 +10,7 @@ from weyl.client.command import Session, session_of
 from weyl.client.errors import ClientError, Forbidden, NotFound, NotLoggedIn, Refused, Unreachable
 from weyl.client.results import Result, Rows
 from weyl.jobs.calls import results
-from weyl.jobs.cli.look import JobArguments
-from weyl.jobs.cli.selection import find_most, job_ids
+from weyl.jobs.cli.selection import Selection, find_most, selects_jobs
 from weyl.jobs.states import FINAL, JobStatus
 from weyl.sandboxes import calls
 from weyl.sandboxes.archive import ArchiveFault
@@ -27,24 +26,26 @@ Directory = Annotated[
 ]
 
 
-def output(context: typer.Context, ids: JobArguments, *, directory: Directory = Path()) -> Result:
+@selects_jobs
+def output(context: typer.Context, *, jobs: Selection, directory: Directory = Path()) -> Result:
     """Fetches what jobs have put in their output sandboxes; with `-o json` also says what a workflow has put out.
 
     Example: weyl jobs output 12 13 -d results
     """
-    return _fetch(session_of(context), ids, directory, kind="output")
+    return _fetch(session_of(context), jobs, directory, kind="output")
 
 
-def fetch_input(context: typer.Context, ids: JobArguments, *, directory: Directory = Path()) -> Result:
+@selects_jobs
+def fetch_input(context: typer.Context, *, jobs: Selection, directory: Directory = Path()) -> Result:
     """Fetches what was sent along with jobs.
 
     Example: weyl jobs input 12
     """
-    return _fetch(session_of(context), ids, directory, kind="input")
+    return _fetch(session_of(context), jobs, directory, kind="input")
 
 
-def _fetch(session: Session, words: list[str], directory: Path, *, kind: Kind) -> Result:
-    wanted = job_ids(session, words)
+def _fetch(session: Session, jobs: Selection, directory: Path, *, kind: Kind) -> Result:
+    wanted = jobs.ids(session)
     found, failed = find_most(session, wanted, ("Status",))
     statuses = {row["JobID"]: str(row["Status"]) for row in found}
     rows: list[dict[str, Any]] = []

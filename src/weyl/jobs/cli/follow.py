@@ -3,26 +3,25 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
 
-from weyl.client.columns import Where
 from weyl.client.command import Session, session_of
-from weyl.client.errors import EndedInFailure, Interrupted, NotFound, StillWaiting, Unreachable, UsageFault
+from weyl.client.errors import EndedInFailure, Interrupted, NotFound, StillWaiting, Unreachable
 from weyl.client.results import Cleared, Done, Events, Result, Text
 from weyl.client.times import parse_span
 from weyl.descriptions import jdl
 from weyl.descriptions.attributes import text_of
 from weyl.jobs.calls import lists, submission
-from weyl.jobs.cli.look import JobArguments
 from weyl.jobs.cli.outage import Outage
-from weyl.jobs.cli.selection import by_ids, conditions, find, job_ids
+from weyl.jobs.cli.selection import COLUMNS, Selection, find, nothing_matches, selects_jobs
 from weyl.jobs.models.peek import Stream
 from weyl.jobs.states import JobStatus
 from weyl.jobs.waiting import ENDED, GOOD, Wait, tally
 from weyl.kit.plain_text import one_line
-from weyl.kit.search import ScalarSearchSpec, SearchParams, SearchSpec
+from weyl.kit.search import SearchParams, SearchSpec
 from weyl.sandboxes import calls as sandbox_calls
 from weyl.sandboxes.transfer import read
 
@@ -30,10 +29,11 @@ FOLLOW_S = 2.0
 WATCHED_MAX = 10_000
 
 
+@selects_jobs
 def wait(
     context: typer.Context,
-    ids: JobArguments,
     *,
+    jobs: Selection,
     until: Annotated[
         str | None, typer.Option("--for", metavar="STATUS", help="Wait for these, as Done,Failed; else for any end.")
     ] = None,
@@ -45,12 +45,11 @@ def wait(
     Example: weyl jobs wait 12 13 --timeout 2h
     """
     wanted = frozenset(word.strip() for word in until.split(",") if word.strip()) if until else None
-    unknown = (wanted or frozenset()) - {str(status) for status in JobStatus}
-    if unknown:
-        raise UsageFault(f"There is no status {sorted(unknown)[0]!r}.", hint=f"Choose of {', '.join(JobStatus)}.")
+    if wanted:
+        COLUMNS.check_values("Status", wanted)
     session = session_of(context)
     timeout_s = parse_span(timeout).total_seconds() if timeout else None
-    return wait_for(session, job_ids(session, ids), wanted=wanted, any_one=any_one, timeout_s=timeout_s)
+    return wait_for(session, jobs.ids(session), wanted=wanted, any_one=any_one, timeout_s=timeout_s)
 
 
 def wait_for(
@@ -125,26 +124,20 @@ def _come_back(ids: Sequence[int]) -> Interrupted:
     return Interrupted("Stopped waiting; the jobs go on.", hint=f"Come back with: weyl jobs wait {words}")
 
 
+@selects_jobs
 def watch(
     context: typer.Context,
-    ids: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Ids of jobs, or - for stdin.")] = None,
     *,
-    group: Annotated[str | None, typer.Option("--group", metavar="G", help="The jobs of this job group.")] = None,
-    where: Where = None,
+    jobs: Selection,
+    group: Annotated[str | None, typer.Option("--group", metavar="G", help="The same as --job-group.")] = None,
     every: Annotated[float, typer.Option("--every", metavar="S", min=0.2, help="Seconds between looks.")] = 2.0,
 ) -> Result:
-    """Shows how jobs move, until all have ended: a live count on a terminal, one JSON line a change elsewhere.
+    """Shows how jobs move, until all have ended: a live count on a terminal, one JSON line per change elsewhere.
 
-    Example: weyl jobs watch --group my-analysis
+    Example: weyl jobs watch --job-group my-analysis
     """
     session = session_of(context)
-    specs = conditions(session, where=where) if where else []
-    if group:
-        specs.append(ScalarSearchSpec.model_validate({"parameter": "JobGroup", "operator": "eq", "value": group}))
-    if ids:
-        specs.append(by_ids(job_ids(session, ids)))
-    if not specs:
-        raise UsageFault("Say which jobs to watch.", hint="By ids, --group or --where.")
+    specs = (replace(jobs, job_group=group) if group else jobs).checked().specs(session)
     if session.stdout_is_terminal and session.options.output in (None, "table", "wide"):
         return Text(_screens(session, specs, every))
     return Events(_changes(session, specs, every))
@@ -157,8 +150,10 @@ def _looks(session: Session, specs: list[SearchSpec], every_s: float) -> Iterato
     rows: list[dict[str, Any]] | None = None
     while True:
         try:
-            rows = list(session.client.rows(call, limit=WATCHED_MAX))
+            before, rows = rows, list(session.client.rows(call, limit=WATCHED_MAX))
             outage.end()
+            if before is None and not rows:
+                raise nothing_matches()
         except Unreachable as error:
             if rows is None:
                 raise
@@ -193,24 +188,46 @@ def _screens(session: Session, specs: list[SearchSpec], every_s: float) -> Itera
         yield f"{len(rows):,} jobs, {stamp}\n\n{table}\n\nLast changes\n{changes}\n"
 
 
+@selects_jobs
 def logs(
     context: typer.Context,
-    job: Annotated[str, typer.Argument(metavar="ID", help="Id of a job.")],
     *,
+    jobs: Selection,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job has ended.")] = False,
     stderr: Annotated[bool, typer.Option("--stderr", help="The job's standard error.")] = False,
     tail: Annotated[int | None, typer.Option("--tail", metavar="N", min=0, help="The last N lines only.")] = None,
 ) -> Result:
-    """Prints the output of a job: the last lines while it runs, everything when it has ended.
+    """Prints the output of jobs: the last lines while they run, everything when they have ended.
+
+    Several jobs get a line with the id of each; what is not there is said, and the others follow.
 
     Example: weyl jobs logs 12 -f
     """
     session = session_of(context)
-    [job_id, *others] = job_ids(session, [job])
-    if others:
-        raise UsageFault("`logs` shows one job at a time.", hint=f"As: weyl jobs logs {job_id}")
     if follow:
-        return Text(follow_output(session, job_id, stderr=stderr, raise_failure=False))
+        return Text(follow_output(session, jobs.one(session, "logs -f"), stderr=stderr, raise_failure=False))
+    [job_id, *others] = ids = jobs.ids(session)
+    if not others:
+        return Text([_output_of(session, job_id, stderr=stderr, tail=tail)])
+    return Text(_outputs_of(session, ids, stderr=stderr, tail=tail))
+
+
+def _outputs_of(session: Session, ids: Sequence[int], *, stderr: bool, tail: int | None) -> Iterator[str]:
+    missing = 0
+    for job_id in ids:
+        try:
+            text = _output_of(session, job_id, stderr=stderr, tail=tail)
+        except NotFound as error:
+            missing += 1
+            session.say(error.message)
+            continue
+        yield f"==> job {job_id} <==\n{text}"
+    if missing == len(ids):
+        raise NotFound(f"None of the {len(ids):,} jobs has output.", hint="")
+
+
+def _output_of(session: Session, job_id: int, *, stderr: bool, tail: int | None) -> str:
+    """Return what a job has written, as far as it is known, or raise why there is nothing."""
     [row] = find(session, [job_id], ("Status", "MinorStatus", "ApplicationStatus", "WorkflowID"))
     if row["Status"] in ENDED:
         text = final_output(session, job_id, stderr=stderr)
@@ -224,13 +241,14 @@ def logs(
             raise NotFound(
                 f"Job {job_id} is {row['Status']} and has not shown any output yet.", hint="Try again with -f."
             )
-    return Text([last_lines(text, tail)])
+    return last_lines(text, tail)
 
 
+@selects_jobs
 def peek(
     context: typer.Context,
-    job: Annotated[str, typer.Argument(metavar="ID", help="Id of a job.")],
     *,
+    jobs: Selection,
     stderr: Annotated[bool, typer.Option("--stderr", help="Its standard error.")] = False,
     tail: Annotated[int | None, typer.Option("--tail", metavar="N", min=0, help="Only so many lines.")] = None,
 ) -> Result:
@@ -239,9 +257,7 @@ def peek(
     Example: weyl jobs peek 12
     """
     session = session_of(context)
-    [job_id, *others] = job_ids(session, [job])
-    if others:
-        raise UsageFault("`peek` looks at one job at a time.", hint=f"As: weyl jobs peek {job_id}")
+    job_id = jobs.one(session, "peek")
     seen = session.client.send(lists.peek(job_id, stream=Stream.ERROR if stderr else Stream.OUTPUT, tail=tail))
     if seen.text is None:
         hint = f"It has ended: weyl jobs logs {job_id}" if seen.status in ENDED else "Try again in a minute."

@@ -1,6 +1,7 @@
 """Commands that look at jobs and change nothing: search, summary, show, status."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -22,7 +23,18 @@ from weyl.client.command import Session, session_of
 from weyl.client.errors import ClientError, Forbidden, NotFound, PartlyFailed, UsageFault
 from weyl.client.results import Document, Result, Rows, Text, rows_of
 from weyl.jobs.calls import lists, results, submission
-from weyl.jobs.cli.selection import COLUMNS, MISSING, conditions, find_most, job_ids, no_such
+from weyl.jobs.cli.selection import (
+    COLUMNS,
+    MISSING,
+    JobGroup,
+    Last,
+    Mine,
+    Selection,
+    conditions,
+    find_most,
+    no_such,
+    selects_jobs,
+)
 from weyl.jobs.models.files import JobFiles
 from weyl.kit.call import Call
 from weyl.kit.plain_text import one_line
@@ -30,15 +42,11 @@ from weyl.kit.search import SearchParams, SummaryParams
 
 T = TypeVar("T")
 
+# Rows of a terminal.
+STATUS_ROWS = 20
 STATUS_COLUMNS = ("JobID", "Status", "MinorStatus", "ApplicationStatus", "Site")
 FILE_COLUMNS = ("JobID", "Use", "LFN", "Size", "Status", "Attempt")
 HISTORY_COLUMNS = ("JobID", "StatusTime", "Status", "MinorStatus", "ApplicationStatus", "Source")
-
-JobArguments = Annotated[
-    list[str], typer.Argument(metavar="ID", help="Ids of jobs, ranges such as 12..20, or - for stdin.")
-]
-Mine = Annotated[bool, typer.Option("--mine", help="Only your own jobs.")]
-Last = Annotated[str | None, typer.Option("--last", metavar="SPAN", help="Only jobs updated in this time, as 2d.")]
 
 
 def search(
@@ -50,6 +58,7 @@ def search(
     page: Page = None,
     per_page: PerPage = None,
     where: Where = None,
+    job_group: JobGroup = None,
     mine: Mine = False,
     last: Last = None,
     sort: Sort = None,
@@ -62,7 +71,7 @@ def search(
     Example: weyl jobs search --mine --where "Status = Failed and LastUpdateTime > -2d" -o csv
     """
     session = session_of(context)
-    specs = conditions(session, where=where, peer=condition, mine=mine, last=last)
+    specs = conditions(session, where=where, peer=condition, mine=mine, last=last, job_group=job_group)
     columns = COLUMNS.chosen(session, parameter or (), every_column=every_column)
     params = SearchParams(parameters=columns, search=specs, sort=COLUMNS.order(sort))
     if explain:
@@ -77,6 +86,7 @@ def summary(
     by: By = "Status",
     where: Where = None,
     condition: Condition = None,
+    job_group: JobGroup = None,
     mine: Mine = False,
     last: Last = None,
 ) -> Result:
@@ -86,15 +96,16 @@ def summary(
     """
     session = session_of(context)
     grouping = COLUMNS.grouping(by)
-    specs = conditions(session, where=where, peer=condition, mine=mine, last=last)
+    specs = conditions(session, where=where, peer=condition, mine=mine, last=last, job_group=job_group)
     rows = session.client.send(lists.summary(SummaryParams(grouping=grouping, search=specs)))
     return Rows(largest_first(rows, grouping), columns=[*grouping, "count"], id_column=grouping[0], unit="groups")
 
 
+@selects_jobs
 def show(
     context: typer.Context,
-    ids: JobArguments,
     *,
+    jobs: Selection,
     history: Annotated[bool, typer.Option("--history", help="Show every status they have had.")] = False,
     params: Annotated[bool, typer.Option("--params", help="Show what was reported about them.")] = False,
     jdl: Annotated[bool, typer.Option("--jdl", help="Print their descriptions.")] = False,
@@ -112,7 +123,7 @@ def show(
         raise UsageFault(
             "--history, --params, --jdl, --requirements and --files exclude each other.", hint="Choose one of them."
         )
-    wanted = job_ids(session, ids)
+    wanted = jobs.ids(session)
     failed: dict[int, str] = {}
     if files:
         used = _files(answers(session, wanted, results.get_files, failed))
@@ -199,11 +210,17 @@ def _blocks(rows: list[dict[str, Any]]) -> str:
     return "\n\n".join(blocks)
 
 
-def status(context: typer.Context, ids: JobArguments) -> Result:
-    """Shows the status of jobs.
+@selects_jobs
+def status(context: typer.Context, jobs: Selection) -> Result:
+    """Shows the status of jobs; of yours, the newest first, if none are named.
 
     Example: weyl jobs status 12 13
     """
     session = session_of(context)
-    rows, missing = find_most(session, job_ids(session, ids), STATUS_COLUMNS[1:])
+    if not jobs.words:
+        specs = (jobs if jobs.is_filter else replace(jobs, mine=True)).specs(session)
+        params = SearchParams(parameters=list(STATUS_COLUMNS), search=specs, sort=COLUMNS.order("-JobID"))
+        stream = session.client.rows(lists.search(params), limit=session.rows_wanted(STATUS_ROWS))
+        return rows_of(stream, columns=STATUS_COLUMNS, id_column="JobID", unit="jobs")
+    rows, missing = find_most(session, jobs.ids(session), STATUS_COLUMNS[1:])
     return Rows(rows, columns=STATUS_COLUMNS, id_column="JobID", unit="jobs", failed=missing)

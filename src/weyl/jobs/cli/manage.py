@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from weyl.client.columns import Where
 from weyl.client.command import Session, session_of
 from weyl.client.errors import Forbidden, NotFound, Refused, UsageFault
 from weyl.client.results import Ids, Result, Rows
@@ -17,12 +16,13 @@ from weyl.jobs.cli import bulk
 from weyl.jobs.cli.selection import (
     BATCH,
     MISSING,
+    Selection,
     batches,
-    conditions,
     find_some,
     job_ids,
     no_such,
     own_name,
+    selects_jobs,
     stream_job_ids,
 )
 from weyl.jobs.models.bulk import UNDO_S, UNDO_S_MAX, BulkAction, BulkFields, BulkOrder
@@ -39,9 +39,6 @@ JOBS_PER_RESCHEDULE = 1_000
 Failed = dict[Any, str]
 Batch = list[dict[str, Any]]
 
-OptionalJobs = Annotated[
-    list[str] | None, typer.Argument(metavar="ID", help="Ids of jobs, ranges such as 12..20, or - for stdin.")
-]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show which jobs it would be, and change nothing.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Print the id of the operation, and do not wait for it.")]
 Undo = Annotated[
@@ -56,34 +53,34 @@ Undo = Annotated[
 ]
 
 
+@selects_jobs
 def kill(
     context: typer.Context,
-    ids: OptionalJobs = None,
     *,
-    where: Where = None,
+    jobs: Selection,
     dry_run: DryRun = False,
     no_wait: NoWait = False,
     undo: Undo = UNDO_S,
 ) -> Result:
     """Ends jobs, wherever they are; a running payload is stopped at its next sign of life.
 
-    With --where, jobs that have ended already are left alone. More than 1,000 jobs are one operation of the server.
+    With a filter, jobs that have ended already are left alone. More than 1,000 jobs are one operation of the server.
 
-    Example: weyl jobs kill --where "JobGroup = test and Status = Waiting" --yes
+    Example: weyl jobs kill --job-group test --where "Status = Waiting" --yes
     """
     # Who names jobs by a filter means those that can still be killed.
     act = Act(
         BulkAction.KILL, "killed", partial(_change, call=changes.kill, wanted=JobStatus.KILLED, word="killed"), ENDED
     )
-    chosen = Chosen(ids, where, dry_run, no_wait, undo)
+    chosen = Chosen(jobs, dry_run, no_wait, undo)
     return _act(session_of(context), act, chosen)
 
 
+@selects_jobs
 def delete(
     context: typer.Context,
-    ids: OptionalJobs = None,
     *,
-    where: Where = None,
+    jobs: Selection,
     dry_run: DryRun = False,
     no_wait: NoWait = False,
     undo: Undo = UNDO_S,
@@ -95,15 +92,15 @@ def delete(
     act = Act(
         BulkAction.DELETE, "deleted", partial(_change, call=changes.delete, wanted=JobStatus.DELETED, word="deleted")
     )
-    chosen = Chosen(ids, where, dry_run, no_wait, undo)
+    chosen = Chosen(jobs, dry_run, no_wait, undo)
     return _act(session_of(context), act, chosen)
 
 
+@selects_jobs
 def reschedule(
     context: typer.Context,
-    ids: OptionalJobs = None,
     *,
-    where: Where = None,
+    jobs: Selection,
     reset: Annotated[bool, typer.Option("--reset", help="Forget how often they were rescheduled.")] = False,
     dry_run: DryRun = False,
     no_wait: NoWait = False,
@@ -120,7 +117,7 @@ def reschedule(
         asks_for_ids=False,
         fields=BulkFields(reset=reset),
     )
-    chosen = Chosen(ids, where, dry_run, no_wait, undo)
+    chosen = Chosen(jobs, dry_run, no_wait, undo)
     return _act(session_of(context), act, chosen)
 
 
@@ -142,29 +139,24 @@ class Act:
 class Chosen:
     """Which jobs were chosen on the command line, and how it is to be done."""
 
-    ids: list[str] | None
-    where: str | None
+    jobs: Selection
     dry_run: bool
     no_wait: bool
     undo_s: int
 
 
 def _act(session: Session, act: Act, chosen: Chosen) -> Result:
-    ids, where = chosen.ids, chosen.where
-    if bool(ids) == bool(where):
-        raise UsageFault(
-            "Say which jobs: by ids or by --where.", hint='As: 12 13, or 12..20, or --where "JobGroup = test"'
-        )
+    jobs = chosen.jobs.checked()
     if not chosen.dry_run and (order := _order(session, act, chosen)) is not None:
         planned = bulk.plan(session, order)
         if planned.count > bulk.DIRECT_MAX or chosen.no_wait:
-            is_asked = bool(where) or act.asks_for_ids
+            is_asked = jobs.is_filter or act.asks_for_ids
             return bulk.carry_out(session, order, planned, is_asked=is_asked, waits=not chosen.no_wait)
     failed: Failed = {}
-    rows = _found(session, ids, failed) if ids else _matching(session, where, act.spared)
+    rows = _matching(session, jobs, act.spared) if jobs.is_filter else _found(session, jobs.words, failed)
     if chosen.dry_run:
         return Rows(_flat(rows), columns=("JobID", *SELECTED), id_column="JobID", unit="jobs", failed=failed)
-    if not session.options.yes and (where or act.asks_for_ids):
+    if not session.options.yes and (jobs.is_filter or act.asks_for_ids):
         # All have to be known before anybody can be asked; with --yes they pass through, however many.
         known = list(_flat(rows))
         if known:
@@ -181,11 +173,11 @@ def _order(session: Session, act: Act, chosen: Chosen) -> BulkOrder | None:
     The latter pass through, however many, and each is answered for.
     """
     more: dict[str, Any] = {"action": act.action, "fields": act.fields, "undo_s": chosen.undo_s}
-    if chosen.where:
-        return BulkOrder(search=conditions(session, where=chosen.where), **more)
-    if chosen.ids is None or (chosen.ids == ["-"] and not chosen.no_wait):
+    if chosen.jobs.is_filter:
+        return BulkOrder(search=chosen.jobs.specs(session), **more)
+    if chosen.jobs.words == ("-",) and not chosen.no_wait:
         return None
-    ids = job_ids(session, chosen.ids)
+    ids = job_ids(session, chosen.jobs.words)
     if chosen.no_wait or bulk.DIRECT_MAX < len(ids) <= IDS_MAX:
         return BulkOrder(ids=ids, **more)
     return None
@@ -204,7 +196,7 @@ def _to_own(session: Session, act: Act, rows: Batch, failed: Failed) -> list[int
     return act.act(session, mine, failed)
 
 
-def _found(session: Session, ids: list[str], failed: Failed) -> Iterator[Batch]:
+def _found(session: Session, ids: Sequence[str], failed: Failed) -> Iterator[Batch]:
     """Yield rows of the jobs that were named, and note which there are not."""
     is_named = False
     for batch in batches(stream_job_ids(session, ids)):
@@ -217,8 +209,8 @@ def _found(session: Session, ids: list[str], failed: Failed) -> Iterator[Batch]:
         raise UsageFault("No job is named.", hint="Give job ids, or `-` to read them from stdin.")
 
 
-def _matching(session: Session, where: str | None, spared: frozenset[str]) -> Iterator[Batch]:
-    params = SearchParams(parameters=["JobID", *SELECTED], search=conditions(session, where=where))
+def _matching(session: Session, jobs: Selection, spared: frozenset[str]) -> Iterator[Batch]:
+    params = SearchParams(parameters=["JobID", *SELECTED], search=jobs.specs(session))
     # All of them before the first is changed: what changes may leave the filter, and the pages behind it move.
     found = session.client.rows(lists.search(params), limit=0, per_page=BATCH)
     yield from _batches_of([row for row in found if row["Status"] not in spared])

@@ -2,20 +2,24 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 from weyl.client.errors import UsageFault
 from weyl.descriptions.jdl import Document, Value
+from weyl.jobs.cli.local_files import absent
 
 # What other programs write for a range.
 _OTHER_RANGE = re.compile(r"(-?\d+)\s*(?:-|:|\.\.\.|to)\s*(-?\d+)", re.ASCII)
 
 
 def parameter(text: str) -> Document:
-    """Read `k=1..20`, `k=a,b,c`, or values as JSON, into the attributes of a parametric description."""
+    """Read `k=1..20`, `k=a,b,c`, `k=@FILE` or values as JSON, into the attributes of a parametric description."""
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():
         raise _fault(text)
+    if value.startswith("@"):
+        return {f"Parameters.{name}": _lines(Path(value[1:]))}
     other = _OTHER_RANGE.fullmatch(value)
     if other is not None:
         raise UsageFault(
@@ -37,6 +41,20 @@ def parameter(text: str) -> Document:
 def name_of(text: str) -> str:
     """Return the name of the series that `--param` gives values to."""
     return text.partition("=")[0]
+
+
+def _lines(path: Path) -> list[Value]:
+    """Return the values in a file, one per line; blank lines are none."""
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        hint = absent(str(path), Path.cwd()) or "It has one value per line. Nothing was submitted."
+        raise UsageFault(f"Cannot read {path}: {reason}.", hint=hint) from error
+    values = [_number(line) for line in lines if line]
+    if not values:
+        raise UsageFault(f"{path} has no values.", hint="Write one value per line. Nothing was submitted.")
+    return values
 
 
 def _values(text: str, value: str) -> list[Value]:
@@ -66,5 +84,5 @@ def _number(word: str) -> Value:
 def _fault(text: str) -> UsageFault:
     return UsageFault(
         f"--param {text!r} is not a name and its values.",
-        hint="Write --param seed=1..20 or --param energy=7,8,13.6; the job uses it as %(seed)s.",
+        hint="Write --param seed=1..20, --param energy=7,8,13.6 or --param file=@LIST; the job uses it as %(seed)s.",
     )

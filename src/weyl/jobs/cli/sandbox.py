@@ -1,6 +1,6 @@
 """`weyl jobs sandbox`: the archives that travel with jobs, by job or by their own names."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,8 +10,7 @@ from weyl.client.command import Session, session_of
 from weyl.client.errors import ClientError, NotFound, UsageFault
 from weyl.client.results import Done, Ids, Result, Rows, Text
 from weyl.jobs.cli.fetch import Directory
-from weyl.jobs.cli.look import JobArguments
-from weyl.jobs.cli.selection import job_ids
+from weyl.jobs.cli.selection import Selection, job_ids, selects_jobs
 from weyl.sandboxes import calls
 from weyl.sandboxes.archive import ArchiveFault
 from weyl.sandboxes.transfer import contents, fetch, read, upload
@@ -25,30 +24,30 @@ Example: weyl jobs sandbox list 12
     rich_markup_mode=None,
 )
 
-Names = Annotated[
-    list[str],
-    typer.Argument(metavar="ID|PFN", help="Ids of jobs, or names of sandboxes as `sandbox list` prints them."),
-]
-
 
 @app.command("list")
-def list_sandboxes(context: typer.Context, ids: JobArguments) -> Result:
+@selects_jobs
+def list_sandboxes(context: typer.Context, jobs: Selection) -> Result:
     """Lists the sandboxes of jobs.
 
     Example: weyl jobs sandbox list 12
     """
     session = session_of(context)
-    rows = (row for job_id in job_ids(session, ids) for row in _of_job(session, job_id))
+    rows = (row for job_id in jobs.ids(session) for row in _of_job(session, job_id))
     return Rows(rows, columns=("JobID", "Type", "PFN"), id_column="PFN", unit="sandboxes")
 
 
 @app.command("get")
-def get(context: typer.Context, names: Names, *, directory: Directory = Path()) -> Result:
+@selects_jobs
+def get(context: typer.Context, *, jobs: Selection, directory: Directory = Path()) -> Result:
     """Fetches sandboxes and unpacks them: those of jobs into a directory each, others beside each other.
+
+    In place of the ids of jobs it takes names of sandboxes, as `sandbox list` prints them.
 
     Example: weyl jobs sandbox get 12 -d files
     """
     session = session_of(context)
+    names = map(str, jobs.ids(session)) if jobs.checked().is_filter else jobs.words
     rows = [_fetch(session, row, _place(directory, row)) for row in _named(session, names)]
     return Rows(rows, columns=("PFN", "Directory", "Files"), id_column="PFN", unit="sandboxes")
 
@@ -106,13 +105,14 @@ def assign(
 
 
 @app.command("unassign")
-def unassign(context: typer.Context, ids: JobArguments) -> Result:
+@selects_jobs
+def unassign(context: typer.Context, jobs: Selection) -> Result:
     """Takes all sandboxes from jobs; what no job has is removed after a while.
 
     Example: weyl jobs sandbox unassign 12 --yes
     """
     session = session_of(context)
-    wanted = job_ids(session, ids)
+    wanted = jobs.ids(session)
     session.confirm("take all sandboxes from", len(wanted))
     session.client.send(calls.unassign(wanted))
     return Ids(
@@ -134,12 +134,13 @@ def _of_job(session: Session, job_id: int) -> Iterator[dict[str, Any]]:
             yield {"JobID": job_id, "Type": kind, "PFN": pfn}
 
 
-def _named(session: Session, names: list[str]) -> Iterator[dict[str, Any]]:
-    for name in session.stream_ids(names):
+def _named(session: Session, names: Iterable[str]) -> Iterator[dict[str, Any]]:
+    for name in session.stream_ids(list(names)):
         if _is_pfn(name):
             yield {"JobID": None, "Type": None, "PFN": name}
-        elif name.isdigit():
-            yield from _of_job(session, int(name))
+        elif name[:1].isdigit():
+            for job_id in job_ids(session, [name]):
+                yield from _of_job(session, job_id)
         else:
             raise UsageFault(f"{name!r} is not the name of a sandbox.", hint="See: weyl jobs sandbox list ID")
 

@@ -47,7 +47,11 @@ Output = Annotated[
 ]
 Param = Annotated[
     list[str] | None,
-    typer.Option("--param", metavar="K=A..B", help="One job per value, used as %(K)s; or K=a,b,c; may be repeated."),
+    typer.Option(
+        "--param",
+        metavar="K=A..B",
+        help="One job per value, used as %(K)s; or K=a,b,c, or K=@FILE with a value per line; may be repeated.",
+    ),
 ]
 Copies = Annotated[int | None, typer.Option("--copies", metavar="N", min=1, help="N jobs; %n is the number of each.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Read and show the descriptions, submit nothing.")]

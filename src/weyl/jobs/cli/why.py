@@ -1,7 +1,7 @@
 """`weyl jobs why`: what keeps a job from running or made it fail, in a sentence, with what was found and a cure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -9,20 +9,19 @@ from weyl.client.command import session_of
 from weyl.client.errors import UsageFault
 from weyl.client.results import Document, Result
 from weyl.jobs.calls import lists
-from weyl.jobs.cli.selection import job_ids
+from weyl.jobs.cli.selection import Selection, selects_jobs
 
 JOBS_MAX = 100
 
-JobArguments = Annotated[list[str], typer.Argument(metavar="ID", help="Ids of jobs, ranges such as 12..20.")]
 
-
-def why(context: typer.Context, jobs: JobArguments) -> Result:
+@selects_jobs
+def why(context: typer.Context, jobs: Selection) -> Result:
     """Explains why jobs wait, are held or failed, and what may be done about it.
 
     Example: weyl jobs why 4711
     """
     session = session_of(context)
-    chosen = job_ids(session, jobs)
+    chosen = jobs.ids(session)
     if len(chosen) > JOBS_MAX:
         raise UsageFault(f"{len(chosen):,} jobs are too many to explain.", hint=f"Name at most {JOBS_MAX}.")
     found = [session.client.send(lists.explain(job_id)) for job_id in chosen]
