@@ -9,7 +9,7 @@ import pytest
 from weyl.client.errors import UsageFault
 from weyl.science.options import Options, seconds_of
 from weyl.science.series import command_words, filled_in, series_of
-from weyl.science.submission import _from_command, _from_jdl, command_line
+from weyl.science.submission import _from_command, _read, command_line
 
 
 class Number:
@@ -78,7 +78,6 @@ def test_a_command_becomes_a_description(tmp_path: Path, monkeypatch: pytest.Mon
         priority=3,
         files="data.txt",
         output=["*.root", "{seed}.log"],
-        tags=["os:el9"],
     )
     made = _from_command(["./run.sh"], options, series_of({"seed": range(50)}))
     assert made.count() == 50
@@ -94,7 +93,6 @@ def test_a_command_becomes_a_description(tmp_path: Path, monkeypatch: pytest.Mon
         "MaxRAM": 100,
         "CPUTime": 7200,
         "Priority": 3,
-        "Tags": ["os:el9"],
         "OutputSandbox": ["std.out", "std.err", "*.root", "%(seed)s.log"],
     }
     assert str(document["Arguments"]).strip("'") == "%(seed)s"
@@ -103,14 +101,14 @@ def test_a_command_becomes_a_description(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_file_in_jdl_gets_the_values_and_what_is_to_be_brought_back(tmp_path: Path) -> None:
     file = tmp_path / "job.jdl"
     file.write_text('Executable = "/bin/echo"; Arguments = "%(seed)s %(tag)s"; OutputSandbox = {"a"};')
-    made = _from_jdl([str(file)], Options(output="b"), series_of({"seed": [1, 5], "tag": "x"}))
+    [made] = _read(str(file), Options(output="b"), series_of({"seed": [1, 5], "tag": "x"}))
     assert made.count() == 2
     assert made.document["OutputSandbox"] == ["a", "b"]
     assert json.loads(json.dumps(made.document["Parameters.tag"])) == ["x", "x"]
     with pytest.raises(UsageFault, match="names its files itself"):
-        _from_jdl([str(file)], Options(files="b"), series_of({}))
+        _read(str(file), Options(files="b"), series_of({}))
     with pytest.raises(UsageFault, match="Cannot read"):
-        _from_jdl([str(tmp_path / "none.jdl")], Options(), series_of({}))
+        _read(str(tmp_path / "none.jdl"), Options(), series_of({}))
 
 
 @pytest.mark.parametrize(

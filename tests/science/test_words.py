@@ -76,7 +76,10 @@ def test_progress_on_a_terminal_stays_on_one_line(
 
 def test_why_is_a_mapping_that_prints_in_words() -> None:
     document: dict[str, Any] = {"job_id": 7, "status": "Waiting", "verdict": "No pilot offers <it>"}
-    document |= {"limits": [], "steps": [], "nearest": [], "failure": None}
+    document |= {
+        "waiting_s": None,
+        **dict.fromkeys(("before", "facts", "limits", "steps", "nearest", "suggestions"), ()),
+    }
     why = Why(document, "\n".join(lines(document)))
     assert why["verdict"] == "No pilot offers <it>"
     assert repr(why).startswith("Job 7 (Waiting): No pilot offers <it>")

@@ -1,17 +1,15 @@
 """What the words of a submission say about every job, and how a description in JDL has it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from os import PathLike, fspath
 from typing import Any
 
 from weyl.client.errors import UsageFault
 from weyl.client.times import parse_span
-from weyl.descriptions.jdl import Value
-from weyl.jobs.cli.describe import Changes, Description
+from weyl.jobs.cli.describe import Changes
 
 Text = str | PathLike[str]
-STREAMS = ("std.out", "std.err")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +27,6 @@ class Options:
     priority: int | None = None
     files: Text | Sequence[Text] = ()
     output: Text | Sequence[Text] = ()
-    tags: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         for name in ("cores", "memory", "priority"):
@@ -54,23 +51,11 @@ class Options:
             sites=texts(self.site),
             cores=self.cores,
             memory_mb=self.memory,
+            cpu_time_s=None if self.time is None else seconds_of(self.time),
+            priority=self.priority,
+            outputs=texts(self.output),
             parameters=tuple(parameters),
         )
-
-    def amended(self, description: Description) -> Description:
-        """Return a description with those that the command line has no option for."""
-        more: dict[str, Value] = {}
-        if self.output:
-            before = description.document.get("OutputSandbox")
-            kept = list(before) if isinstance(before, list) else [before] if isinstance(before, str) else list(STREAMS)
-            more["OutputSandbox"] = [*kept, *(name for name in texts(self.output) if name not in kept)]
-        if self.time is not None:
-            more["CPUTime"] = seconds_of(self.time)
-        if self.priority is not None:
-            more["Priority"] = self.priority
-        if self.tags:
-            more["Tags"] = list(self.tags)
-        return replace(description, document={**description.document, **more}, text=None) if more else description
 
 
 def texts(value: Text | Sequence[Text]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,7 +16,7 @@ import cloudpickle
 
 from weyl.client.errors import ClientError, NotLoggedIn, Unreachable, UsageFault
 from weyl.descriptions.jdl import Document
-from weyl.jobs.cli.describe import Description, apply
+from weyl.jobs.cli.describe import STREAMS, Description, apply
 from weyl.jobs.cli.outage import Outage
 from weyl.jobs.cli.selection import find_some
 from weyl.jobs.waiting import ENDED, Wait
@@ -26,7 +26,7 @@ from weyl.sandboxes.transfer import read, upload_members
 from weyl.science import remote_call
 from weyl.science.errors import CannotSend, JobLost
 from weyl.science.handles import FETCHED_AT_ONCE, Job, Jobs
-from weyl.science.options import STREAMS, Options, texts
+from weyl.science.options import Options, texts
 from weyl.science.packing import RESULT_BYTES_MAX, unpacked
 from weyl.science.remote_call import CALLS, RESULTS
 from weyl.science.session import ProgramSession
@@ -119,7 +119,7 @@ class Remote:
         if len(chunks) > CHUNKS_MAX:
             raise UsageFault(f"{len(chunks):,} jobs are too many for one submission.", hint="Take larger chunks.")
         pfn = self._uploaded(chunks)
-        ids = sent(self._session, self._description(pfn, len(chunks)), key=uuid4().hex)
+        ids = sent(self._session, [self._description(pfn, len(chunks))], key=uuid4().hex)
         with self.lock:
             for job_id, chunk in zip(ids, chunks, strict=True):
                 self._open[job_id] = chunk
@@ -185,8 +185,6 @@ class Remote:
         return files
 
     def _description(self, pfn: str, count: int) -> Description:
-        options = replace(self._options, tags=[*self._options.tags, f"hostfeat:python-{PYTHON}"])
-        changes = options.changes([f"chunk=0..{count - 1}"])
         document: Document = {
             "JobName": self._name,
             "Executable": SCRIPT,
@@ -195,8 +193,9 @@ class Remote:
             "StdOutput": STREAMS[0],
             "StdError": STREAMS[1],
             "OutputSandbox": [*STREAMS, RESULTS],
+            "Tags": [f"hostfeat:python-{PYTHON}"],
         }
-        return options.amended(Description("the calls", apply(document, changes)))
+        return Description("the calls", apply(document, self._options.changes([f"chunk=0..{count - 1}"])))
 
     def _drop(self, future: RemoteFuture) -> None:
         """Have the job ended if nobody wants an answer of it any more."""

@@ -11,8 +11,8 @@ from typing import Any
 from weyl.client.errors import UsageFault
 from weyl.client.sync import Client
 from weyl.cwl.cli.sources import STORED, is_cwl_file
-from weyl.jobs.cli.describe import Description, from_command, from_jdl
-from weyl.jobs.cli.submit import counted, send_descriptions
+from weyl.jobs.cli.describe import Description, from_command, read_descriptions
+from weyl.jobs.cli.submit import counted, send_descriptions, tell_warnings
 from weyl.science.handles import Jobs
 from weyl.science.options import Options, Text, texts
 from weyl.science.series import NOTHING_DONE, Series, command_words, filled_in, series_of
@@ -49,8 +49,8 @@ def submit(
 
     A program that is a local file travels along, with `files`; `output` names what to bring back beside the standard
     streams. `memory` is in MB, `time` in seconds of CPU or a text such as `"2h"`. Submitting twice with one `key`
-    makes one set of jobs. A command may also be a file in JDL, whose jobs use `%(seed)s`, or in CWL, whose inputs are
-    the values.
+    makes one set of jobs. A command may also be a file in JDL or JSON, whose jobs use `%(seed)s`, or in CWL, whose
+    inputs are the values.
 
     Raises `UsageFault` for what is wrong here, `Refused` for what the server refuses; nothing is submitted then.
     """
@@ -71,14 +71,16 @@ def submit(
     if len(line) == 1 and (STORED.fullmatch(line[0]) or is_cwl_file(line[0])):
         return Jobs(submit_workflow(session, line[0], options, words, key=key), client=client)
     values = series_of(words)
-    read = _from_jdl if len(line) == 1 and line[0].endswith(".jdl") else _from_command
-    return Jobs(sent(session, read(line, options, values), key=key), client=client)
+    is_described = len(line) == 1 and line[0].endswith((".jdl", ".json")) and Path(line[0]).is_file()
+    descriptions = _read(line[0], options, values) if is_described else [_from_command(line, options, values)]
+    return Jobs(sent(session, descriptions, key=key), client=client)
 
 
-def sent(session: ProgramSession, description: Description, *, key: str | None) -> list[int]:
-    """Submit a description and return the ids of its jobs; says what the server warns of."""
-    counted([description])
-    inserted = send_descriptions(session, [description], key=key)
+def sent(session: ProgramSession, descriptions: Sequence[Description], *, key: str | None) -> list[int]:
+    """Submit descriptions and return the ids of their jobs; says what their author should know."""
+    counted(descriptions)
+    inserted = send_descriptions(session, descriptions, key=key)
+    tell_warnings(session, descriptions, inserted)
     return [job.job_id for job in inserted]
 
 
@@ -97,20 +99,18 @@ def command_line(command: Text | Sequence[Text]) -> list[str]:
 
 
 def _from_command(line: list[str], options: Options, values: Series) -> Description:
-    filled = _filled(options, values)
-    made = from_command(
+    return from_command(
         command_words(line, values),
         sandbox=list(texts(options.files)),
-        changes=filled.changes(_parameters(values)),
+        changes=_filled(options, values).changes(_parameters(values)),
         directory=Path.cwd(),
     )
-    return filled.amended(made)
 
 
-def _from_jdl(line: list[str], options: Options, values: Series) -> Description:
+def _read(file: str, options: Options, values: Series) -> list[Description]:
+    """Return the descriptions of a file in JDL or JSON."""
     if options.files:
-        raise UsageFault("A description in JDL names its files itself.", hint="Add them to its InputSandbox.")
-    [file] = line
+        raise UsageFault("A description names its files itself.", hint="Add them to its InputSandbox.")
     try:
         text = Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -120,8 +120,7 @@ def _from_jdl(line: list[str], options: Options, values: Series) -> Description:
     same = {name: [value] * count for name, value in values.constants.items()}
     whole = Series({**values.lists, **same}, {})
     changes = options.changes(_parameters(whole))
-    made = from_jdl(text, origin=file, directory=Path(file).resolve().parent, changes=changes)
-    return options.amended(made)
+    return read_descriptions(text, origin=file, directory=Path(file).resolve().parent, changes=changes)
 
 
 def _parameters(values: Series) -> list[str]:

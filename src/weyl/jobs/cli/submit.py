@@ -211,9 +211,7 @@ def _submit(
     if dry_run:
         return _preview(descriptions, counts, _checked(session, descriptions))
     inserted = send_descriptions(session, descriptions, key=key)
-    own = [warning for description in descriptions for warning in description.warnings]
-    for warning in _joined(own, (warning for job in inserted for warning in job.warnings)):
-        session.say(f"Warning: {warning}")
+    tell_warnings(session, descriptions, inserted)
     ids = [job.job_id for job in inserted]
     if follow:
         session.say(f"Submitted job {ids[0]}.")
@@ -238,6 +236,13 @@ def send_descriptions(
         return session.client.send(submission.submit_strictly(texts, idempotency_key=key or uuid4().hex))
     except Refused as refusal:
         raise _named(refusal, descriptions) from refusal
+
+
+def tell_warnings(session: Session, descriptions: Sequence[Description], inserted: Sequence[InsertedJSONJob]) -> None:
+    """Say what the author of descriptions should know: what was seen here, and what the server says."""
+    own = [warning for description in descriptions for warning in description.warnings]
+    for warning in _joined(own, (warning for job in inserted for warning in job.warnings)):
+        session.say(f"Warning: {warning}")
 
 
 def _named(refusal: Refused, descriptions: Sequence[Description]) -> Refused:
