@@ -94,7 +94,14 @@ async def others() -> None:
     assert await slow.kill() == slow.ids
     with weyl.Executor() as pool:
         assert await asyncio.get_running_loop().run_in_executor(pool, pow, 3, 3) == 27
-    assert [entry["name"] for entry in await aio.data.ls()] != ["none"]
+    Path("with-a-loop.txt").write_text("loop")
+    [name] = await aio.data.put("with-a-loop.txt", "aio/")
+    assert await aio.data.find("Size = 4", under="aio") == [name]
+    assert [entry["name"] for entry in await aio.data.ls("aio")] == ["with-a-loop.txt"]
+    [path] = await aio.data.get(name, "copies")
+    assert path.read_text() == "loop"
+    with pytest.raises(weyl.ClientError):
+        await aio.data.get("aio/none", "copies")
 
 
 if __name__ == "__main__":

@@ -237,8 +237,8 @@ class Remote:
         rows, missing = find_some(self._session, waited.ids, ["Status"])
         statuses = {row["JobID"]: str(row["Status"]) for row in rows} | dict.fromkeys(missing, "Deleted")
         waited.accept(statuses)
-        self.jobs.known |= statuses
         with self.lock:
+            self.jobs.known |= statuses
             for job_id, status in statuses.items():
                 for call in self._open.get(job_id, ()):
                     call.future.is_running = status == "Running"
