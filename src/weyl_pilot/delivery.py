@@ -42,7 +42,7 @@ class Delivery:
         self._outbox.state("Completing", minor=STORING)
         try:
             products = self._program.products(cell)
-            stock = Stock(job_id, products, Found(cell.run, cell.uid).open)
+            stock = Stock(job_id, products, Found(cell.run, cell.uid).open, self._program.elsewhere(cell))
             stored = self._shop.uploads.store(stock, errand)
         except (BadProducts, BadOutputs, NotStored) as error:
             log.error("job %d: its output data are not stored: %s", job_id, error)

@@ -226,9 +226,13 @@ class Server:
         path = "/api/jobs/%d/inputs?%s" % (job_id, urlencode([("protocols", name) for name in PROTOCOLS]))
         return dict(self._as_job(job_id, "GET", path, None, limits=limits).json() or {})
 
-    def open_outputs(self, job_id: int, files: Sequence[Mapping[str, Any]], *, limits: Limits) -> Dict[str, Any]:
+    def open_outputs(
+        self, job_id: int, files: Sequence[Mapping[str, Any]], *, elsewhere: Sequence[str] = (), limits: Limits
+    ) -> Dict[str, Any]:
         """Says what the job has made, and brings back where it goes; said again it is the same, with fresh requests."""
-        body = {"files": [dict(file) for file in files], "protocols": list(PROTOCOLS)}
+        body: Dict[str, Any] = {"files": [dict(file) for file in files], "protocols": list(PROTOCOLS)}
+        if elsewhere:
+            body["elsewhere"] = list(elsewhere)
         return dict(self._as_job(job_id, "POST", "/api/jobs/%d/outputs" % job_id, body, limits=limits).json())
 
     def commit_outputs(

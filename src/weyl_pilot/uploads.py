@@ -51,6 +51,8 @@ class Stock:
     job_id: int
     products: Sequence[Product]
     open: Callable[[Product], IO[bytes]]
+    elsewhere: Sequence[str] = ()
+    """Outputs of a workflow whose files need not be stored: they were there before."""
 
 
 class Uploads:
@@ -100,7 +102,9 @@ class _Upload:
     def _open(self) -> None:
         told = [product.told() for product in self._stock.products]
         try:
-            opened = self._server.open_outputs(self._stock.job_id, told, limits=self._limits())
+            opened = self._server.open_outputs(
+                self._stock.job_id, told, elsewhere=self._stock.elsewhere, limits=self._limits()
+            )
         except (Refused, Unreachable) as error:
             raise NotStored("where they go cannot be asked: %s" % error, may_pass=_may_pass(error)) from error
         if self._opened and opened.get("upload_id") != self._opened.get("upload_id"):

@@ -184,6 +184,16 @@ class WorkflowRun(Program):
             outputs.update({path: output for path in paths if path not in outputs})
         return Found(cell.run, cell.uid).measured({path: path for path in outputs}, self._errand, outputs)
 
+    def elsewhere(self, cell: Cell) -> List[str]:
+        """The outputs whose files were there before: an input that is handed on keeps its address."""
+        result = read_result(self.result_path(cell), cell.uid)
+        outputs = {} if result is None else result.outputs
+        return [
+            name
+            for name in self.work.output_data
+            if any(not _address(file).startswith(OUTPUTS + "/") for file in _files(outputs.get(name)))
+        ]
+
     def stored(self, products: Sequence[Product], places: Mapping[str, Mapping[str, str]]) -> None:
         """Writes the manifest with what is kept by logical names."""
         self._places, self._kept = places, frozenset(product.path for product in products)

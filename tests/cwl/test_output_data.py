@@ -83,8 +83,33 @@ async def test_an_output_becomes_output_data(submit: Post, stored: Stored) -> No
     assert (await submit({"workflow": text})).status_code == 201
     [row] = await stored()
     assert row["document"]["OutputData"] == ["said"]
-    assert row["document"]["Workflow"]["Outputs"] == [{"Source": "said", "Path": "/voa/results", "SE": ["ALPHA-DISK"]}]
+    bound = {"Source": "said", "Path": "/voa/results", "SE": ["ALPHA-DISK"], "Required": True}
+    assert row["document"]["Workflow"]["Outputs"] == [bound]
     assert row["output_state"] == "wanted"
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_required"),
+    [
+        ('"File"', True),
+        ('"File?"', False),
+        ('"File[]"', False),
+        ('"Directory"', False),
+        ("{type: record, fields: {a: {type: File, outputBinding: {glob: a}}}}", True),
+    ],
+)
+async def test_an_output_that_is_always_a_file_must_leave_one(
+    submit: Post, stored: Stored, kind: str, is_required: bool
+) -> None:
+    text = (
+        f"{DIRAC}cwlVersion: v1.2\nclass: CommandLineTool\nbaseCommand: [echo]\ninputs: []\n"
+        f"hints: {{dirac:Job: {{output_data: [{{source: o}}]}}}}\n"
+        f"outputs: {{o: {{type: {kind}, outputBinding: {{glob: a}}}}}}\n"
+    )
+    assert (await submit({"workflow": text})).status_code == 201
+    [row] = await stored()
+    [bound] = row["document"]["Workflow"]["Outputs"]
+    assert bound.get("Required", False) is is_required
 
 
 @pytest.mark.parametrize(

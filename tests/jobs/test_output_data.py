@@ -127,6 +127,33 @@ async def test_a_workflow_whose_outputs_are_null_has_nothing_to_store(world: Fil
     assert await row(job_id, "status") == "Done"
 
 
+async def test_an_output_that_is_always_a_file_must_be_there_or_have_been_there(world: FilesWorld, row: Rows) -> None:
+    outputs = [{"Source": "o", "SE": [], "Required": True}, {"Source": "p", "SE": []}]
+    workflow = {"Bundle": "ab" * 32, "Fragment": None, "Outputs": outputs}
+    [job_id] = await world.run(Workflow=workflow, OutputData=["o", "p"], Executable=None)
+    other = described(b"", "outputs/x") | {"output": "p"}
+    for files in ([], [other]):
+        answer = await world.call(f"{job_id}/outputs", {"files": files})
+        assert (answer.status_code, answer.json()["detail"]) == (
+            400,
+            f"No file for the output data 'o' of job {job_id}",
+        )
+    assert await row(job_id, "output_state") == "wanted"
+    answer = await world.call(f"{job_id}/outputs", {"files": [], "elsewhere": ["o"]})
+    assert answer.json()["state"] == "registered"
+
+
+async def test_a_run_that_leaves_nothing_replaces_what_the_first_has_registered(world: FilesWorld, row: Rows) -> None:
+    workflow = {"Bundle": "ab" * 32, "Fragment": None, "Outputs": [{"Source": "o", "SE": []}]}
+    [job_id] = await world.run(Workflow=workflow, OutputData=["o"], Executable=None)
+    await world.leave(job_id, {"outputs/a": b"first"}, **{"outputs/a": {"output": "o"}})
+    await again(world, job_id)
+    answer = await world.call(f"{job_id}/outputs", {"files": []}, stamp=OTHER)
+    assert answer.json()["state"] == "registered", answer.text
+    async with world.db.read() as tx:
+        assert [(each.status, each.attempt) for each in await select_outputs_of_job(tx, job_id)] == [("Trash", 1)]
+
+
 async def test_the_same_question_gets_the_same_upload(world: FilesWorld) -> None:
     [job_id] = await world.run(OutputData=["a"])
     first = await world.open(job_id, {"a": b"a"})

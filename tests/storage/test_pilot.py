@@ -43,7 +43,9 @@ class OneUpload(Server):
         self._request = request
         self.landed: Mapping[str, Mapping[str, Any]] = {}
 
-    def open_outputs(self, job_id: int, files: Sequence[Mapping[str, Any]], *, limits: Limits) -> dict[str, Any]:
+    def open_outputs(
+        self, job_id: int, files: Sequence[Mapping[str, Any]], *, elsewhere: Sequence[str] = (), limits: Limits
+    ) -> dict[str, Any]:
         target = {"se": "TEST-SE", "request": json.loads(dumps(self._request.as_json()))}
         file = {"lfn": "/voa/file", "state": "wanted", "targets": [target]}
         return {"upload_id": "1", "files": {"file": file}, "failed": {}}
@@ -90,7 +92,7 @@ async def fetch(door: Door, path: str, sink: Path, wanted: Wanted) -> bytes:
 
 @pytest.mark.parametrize("content", [b"", CONTENT], ids=["empty", "full"])
 async def test_what_a_pilot_stores_it_reads(door: Door, tmp_path: Path, content: bytes) -> None:
-    assert await store(door, "a+b", content) == {"se": "TEST-SE"}
+    assert (await store(door, "a+b", content))["se"] == "TEST-SE"
     assert await door.get(door.path("a+b")) == content
     wanted = Wanted(len(content), {"sha256": sha256(content)})
     assert await fetch(door, door.path("a+b"), tmp_path / "a", wanted) == content
@@ -127,7 +129,7 @@ async def test_what_broke_off_is_not_taken_for_stored(door: Door, system: str) -
             await store(door, "short", CONTENT)
         return
     assert await door.driver.stat([door.path("short")]) == {}
-    assert await store(door, "short", CONTENT) == {"se": "TEST-SE"}
+    assert (await store(door, "short", CONTENT))["se"] == "TEST-SE"
     assert await door.get(door.path("short")) == CONTENT
 
 

@@ -8,6 +8,7 @@ from weyl.cwl.additions import HintKind
 from weyl.cwl.hints import Hints, Value, laid_over
 from weyl.cwl.problems import Problem, nearest, problem
 from weyl.cwl.requirements import Derived
+from weyl.cwl.types import Type, is_always_a_file
 from weyl.descriptions.description import Description
 from weyl.descriptions.errors import BadAttribute
 from weyl.descriptions.requirements import Limits, cpu_work, resolve
@@ -78,14 +79,18 @@ def attributes(said: Said, limits: Limits) -> tuple[dict[str, Any], list[Problem
     return {**document, **added}, [*problems, *faults]
 
 
-def bindings(said: Said) -> list[dict[str, Any]]:
-    """Return where the outputs go that are output data, as the description says it."""
+def bindings(said: Said, types: Mapping[str, Type]) -> list[dict[str, Any]]:
+    """Return where the outputs go that are output data, as the description says it; `types` are those of the outputs.
+
+    Whatever is always a file must be there in the end, whoever says otherwise.
+    """
     return [
         {
             "Source": each["source"],
             "Path": each.get("output_path") or said.get("output_path"),
             "SE": each.get("output_se") or [],
         }
+        | ({"Required": True} if is_always_a_file(types.get(each["source"])) else {})
         for each in said.get("output_data") or ()
     ]
 

@@ -55,6 +55,15 @@ def holds_files(kind: Type) -> bool:
     return kind in (*FILES, "Any")
 
 
+def is_always_a_file(kind: Type) -> bool:
+    """Tell whether each value of the type is a File, or has one in it; lists and directories may be empty."""
+    if isinstance(kind, list):
+        return bool(kind) and all(map(is_always_a_file, kind))
+    if isinstance(kind, Mapping):
+        return kind["type"] == "record" and any(is_always_a_file(each["type"]) for each in kind["fields"])
+    return kind in ("File", "stdout", "stderr")
+
+
 def is_whole(kind: Type) -> bool:
     """Tell whether a value of the type is a whole number, or null."""
     if isinstance(kind, list):

@@ -45,6 +45,8 @@ class Binding(NamedTuple):
     source: str
     path: str | None = None
     ses: tuple[str, ...] = ()
+    is_required: bool = False
+    """It is a file, never null."""
 
 
 class Workflow(NamedTuple):
@@ -192,7 +194,8 @@ def _workflow(value: Value, name: str) -> Workflow | None:
 def _binding(value: Value, name: str) -> Binding:
     if not isinstance(value, dict) or (source := text_of(value.get("Source"), name)) is None:
         raise BadAttribute(name, "each of its Outputs must be a record with a Source")
-    return Binding(source, text_of(value.get("Path"), name), texts_of(value.get("SE"), name))
+    is_required = value.get("Required") is True
+    return Binding(source, text_of(value.get("Path"), name), texts_of(value.get("SE"), name), is_required)
 
 
 _any_number = partial(integer_of, least=-(10**12))

@@ -7634,6 +7634,12 @@ export interface components {
          * @description All output data of a job, which become visible together or not at all.
          */
         ProducedFiles: {
+            /**
+             * Elsewhere
+             * @description Outputs of the workflow whose files the job has not made, such as those that it was given
+             * @default []
+             */
+            elsewhere: string[];
             /** Files */
             files: components["schemas"]["ProducedFile"][];
             /**

@@ -247,7 +247,7 @@ class _Jobs:
         told = self.judged.compilation
         plain = plain_name(told.get("label"), told.get("name"), self.source.manifest.entry)
         workflow: dict[str, Any] = {"Bundle": self.source.bundle_id.hex(), "Fragment": self.source.fragment}
-        if bound := bindings(self.judged.said):
+        if bound := bindings(self.judged.said, {each["name"]: each["type"] for each in told.outputs}):
             workflow["Outputs"] = bound
         document: dict[str, Any] = {"Workflow": workflow, "JobName": plain, **self.judged.attributes}
         rows = self._rows()

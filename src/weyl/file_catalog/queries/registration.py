@@ -9,6 +9,7 @@ from weyl.config.lfns import name_of, parent_of
 from weyl.file_catalog.modes import Rights
 from weyl.file_catalog.names import path_hash
 from weyl.file_catalog.queries.lookup import ASKED
+from weyl.file_catalog.registrations import JobRun
 from weyl.kit.db import Tx
 from weyl.kit.sql import Sql
 
@@ -299,14 +300,14 @@ _TRASH_EARLIER = Sql(
 )
 
 
-async def trash_earlier(tx: Tx, signature: Signature, *, author: str) -> None:
+async def trash_earlier(tx: Tx, vo_id: int, job: JobRun, *, author: str, now: datetime) -> None:
     """Move to the trash what earlier attempts of a job have registered."""
     await _TRASH_EARLIER.run(
         tx,
-        job_id=signature.job_id,
-        attempt=signature.attempt,
-        now=signature.now,
-        vo_id=signature.vo_id,
+        job_id=job.job_id,
+        attempt=job.attempt,
+        now=now,
+        vo_id=vo_id,
         author=author,
-        reason=f"Attempt {signature.attempt} of job {signature.job_id} has registered its own",
+        reason=f"Attempt {job.attempt} of job {job.job_id} has registered its own",
     )

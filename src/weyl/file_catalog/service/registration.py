@@ -150,7 +150,7 @@ async def _register(
     await make_directories(tx, making, plan.places, {parent_of(lfn) for lfn in plan.new})
     signature = _signature(run, plan.places, now)
     if run.terms.job is not None:
-        await queries.trash_earlier(tx, signature, author=run.member.username)
+        await queries.trash_earlier(tx, signature.vo_id, run.terms.job, author=run.member.username, now=now)
     made = await _insert(tx, plan, signature)
     held = await _hold(tx, plan, now=now)
     await _insert_copies(tx, run, plan, {**made, **held}, now=now)

@@ -9,9 +9,11 @@ from weyl.file_catalog.models.files import Code, Failure, Outcome
 from weyl.file_catalog.modes import WRITE
 from weyl.file_catalog.names import not_found
 from weyl.file_catalog.permits import Member
+from weyl.file_catalog.queries import registration as registration_queries
 from weyl.file_catalog.queries import trash as queries
 from weyl.file_catalog.queries.lookup import FileRow
 from weyl.file_catalog.queries.trash import Act
+from weyl.file_catalog.registrations import JobRun
 from weyl.file_catalog.service.reading import TRASH, Rows, admitted
 from weyl.kit.db import Tx
 
@@ -71,6 +73,13 @@ async def restore(tx: Tx, member: Member, lfns: Sequence[str], *, config: Config
             outcome.failed[lfn] = _TAKEN if lfn in trash.good else not_found()
     outcome.success |= {lfn: _shown(row) for lfn, row in trash.good.items() if row.file_id in done}
     return outcome
+
+
+async def trash_earlier(tx: Tx, vo: str, owner: str, job: JobRun, *, now: datetime) -> None:
+    """Move to the trash what earlier attempts of a job have registered, since this one has left nothing."""
+    vo_id = await queries.select_vo(tx, vo)
+    if vo_id is not None:
+        await registration_queries.trash_earlier(tx, vo_id, job, author=owner, now=now)
 
 
 async def _restored_before(tx: Tx, act: Act, rows: Mapping[str, FileRow]) -> set[int]:

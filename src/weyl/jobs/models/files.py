@@ -11,6 +11,7 @@ from weyl.kit.bounds import ClosedModel, Entries, Name
 FILES_MAX = 10_000
 METADATA_MAX = 100
 PROTOCOLS_MAX = 10
+OUTPUTS_MAX = 1_000
 NAME_CHARACTERS_MAX = 4_096
 SIZE_MAX = 1 << 50
 FILES_BYTES_MAX = 16 << 20
@@ -36,6 +37,11 @@ class ProducedFiles(ClosedModel):
     """All output data of a job, which become visible together or not at all."""
 
     files: list[ProducedFile] = Field(max_length=FILES_MAX)
+    elsewhere: list[Annotated[Name, AfterValidator(check_text)]] = Field(
+        default=[],
+        max_length=OUTPUTS_MAX,
+        description="Outputs of the workflow whose files the job has not made, such as those that it was given",
+    )
     protocols: list[Name] | None = Field(default=None, max_length=PROTOCOLS_MAX, description="What the node speaks")
 
 

@@ -1,7 +1,7 @@
 """Output data of a run: what it may leave, what that is called, and its upload, which is committed as a whole."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,6 +23,7 @@ from weyl.file_catalog.models.files import ANCESTORS_MAX
 from weyl.file_catalog.permits import Member
 from weyl.file_catalog.policy import member
 from weyl.file_catalog.registrations import JobRun
+from weyl.file_catalog.service.trash import trash_earlier
 from weyl.jobs.errors import BadOutputs, JobNotFound, RunIsOver
 from weyl.jobs.models.files import ProducedFile, ProducedFiles
 from weyl.jobs.output_places import output_ses
@@ -66,23 +67,32 @@ class Leaving:
         home = options.home_of(row.vo, row.owner) or ""
         return cls(row, Description.read(document, only=_READ), home, options.lfn_pattern)
 
-    def wanted(self, files: Sequence[ProducedFile]) -> list[Wanted]:
+    def wanted(self, asked: ProducedFiles) -> list[Wanted]:
         """Return what is to be registered; raises `BadOutputs` for files that the job was not to leave, or lacks.
 
-        A workflow may have put out nothing where its document says so. What the job has read is the ancestor of each
-        file, unless that is too much to say with each: the job itself tells it as well.
+        A workflow may have put out nothing where its document allows that. What the job has read is the ancestor of
+        each file, unless that is too much to say with each: the job itself tells it as well.
         """
-        names: set[str] = set()
+        names, files = set[str](), asked.files
         for each in files:
             if each.name in names:
                 raise BadOutputs(f"{each.name[:200]!r} is named twice")
             names.add(each.name)
-        if self.said.workflow is None and (item := missing(names, self.said.output_data)) is not None:
+        if (item := self._missing(asked, names)) is not None:
             raise BadOutputs(f"No file for the output data {item[:200]!r} of job {self.row.job_id}")
         ancestors = self.row.lfns or []
         if len(ancestors) > ANCESTORS_MAX or len(ancestors) * len(files) > EDGES_MAX:
             ancestors = []
         return [self._wanted(each, ancestors) for each in files]
+
+    def _missing(self, asked: ProducedFiles, names: Collection[str]) -> str | None:
+        """Return one of the output data of which there is no file, though there must be one."""
+        if self.said.workflow is None:
+            return missing(names, self.said.output_data)
+        there = {each.output for each in asked.files} | set(asked.elsewhere)
+        return next(
+            (each.source for each in self._bindings.values() if each.is_required and each.source not in there), None
+        )
 
     def _wanted(self, file: ProducedFile, ancestors: Sequence[str]) -> Wanted:
         if not is_lfn(file.name) and (fault := fault_of_name(file.name)) is not None:
@@ -136,11 +146,11 @@ class Outputs:
             raise BadOutputs(f"Job {job_id} has no output data: its description asks for none")
         leaving = Leaving.of(row, config)
         if len(asked.files) * len(leaving.said.output_data) < THREAD_FROM:
-            wanted = leaving.wanted(asked.files)
+            wanted = leaving.wanted(asked)
         else:
-            wanted = await asyncio.to_thread(leaving.wanted, asked.files)
+            wanted = await asyncio.to_thread(leaving.wanted, asked)
         if not wanted:
-            return await self._nothing(row)
+            return await self._nothing(row, now=now)
         order = UploadOrder(
             files=wanted,
             ses=output_ses(config, row.vo, site=row.site),
@@ -179,18 +189,22 @@ class Outputs:
             raise RunIsOver(job_id)
         return row
 
-    async def _nothing(self, row: RunOfJob) -> Opened:
+    async def _nothing(self, row: RunOfJob, *, now: datetime) -> Opened:
         async with self.db.transaction() as tx:
-            await _note_nothing(tx, row)
+            await _note_nothing(tx, row, now=now)
         return Opened(upload_id=None, state=_NOTHING, expires_at=None, files={}, failed={})
 
 
-async def _note_nothing(tx: Tx, row: RunOfJob) -> None:
-    """Note that a run leaves no output data; it must still be the one that has said so."""
+async def _note_nothing(tx: Tx, row: RunOfJob, *, now: datetime) -> None:
+    """Note that a run leaves no output data; it must still be the one that has said so.
+
+    What earlier runs have left is not the job's output any more.
+    """
     found = await queries.lock_run(tx, row.job_id)
     if found is None or (found[0].pilot_stamp, found[1]) != (row.pilot_stamp, row.attempt):
         raise RunIsOver(row.job_id)
     if found[0].output_state == WANTED:
+        await trash_earlier(tx, row.vo, row.owner, JobRun(row.job_id, row.attempt), now=now)
         await queries.note_registered(tx, row.job_id)
 
 
