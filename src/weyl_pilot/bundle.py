@@ -146,7 +146,8 @@ class CarriedUploads(Uploads):
         if size > DATA_BYTES_MAX:
             text = "the output data have %d MiB: from a node without a network no more than %d MiB are carried"
             raise NotStored(text % (-(-size >> 20), DATA_BYTES_MAX >> 20))
-        listing = json.dumps({"files": [product.told() for product in stock.products]}).encode()
+        told = {"files": [product.told() for product in stock.products], "elsewhere": list(stock.elsewhere)}
+        listing = json.dumps(told).encode()
         try:
             with _new_private(self._place / OUTPUT_DATA) as sink, tarfile.open(fileobj=sink, mode="w") as tar:
                 _add(tar, LISTING, io.BytesIO(listing), len(listing))

@@ -187,12 +187,7 @@ class WorkflowRun(Program):
     def elsewhere(self, cell: Cell) -> List[str]:
         """The outputs whose files were there before: an input that is handed on keeps its address."""
         result = read_result(self.result_path(cell), cell.uid)
-        outputs = {} if result is None else result.outputs
-        return [
-            name
-            for name in self.work.output_data
-            if any(not _address(file).startswith(OUTPUTS + "/") for file in _files(outputs.get(name)))
-        ]
+        return [] if result is None else handed_on(self.work.output_data, result.outputs)
 
     def stored(self, products: Sequence[Product], places: Mapping[str, Mapping[str, str]]) -> None:
         """Writes the manifest with what is kept by logical names."""
@@ -232,6 +227,15 @@ def _companions(content: bytes) -> Dict[str, str]:
         for second in file.get("secondaryFiles") or ()
         if isinstance(second, dict) and is_logical(_address(second))
     }
+
+
+def handed_on(names: Sequence[str], outputs: Mapping[str, Any]) -> List[str]:
+    """Those outputs of which some file was not made by the job."""
+    return [
+        name
+        for name in names
+        if any(not _address(file).startswith(OUTPUTS + "/") for file in _files(outputs.get(name)))
+    ]
 
 
 def _address(file: Mapping[str, Any]) -> str:

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from weyl.pilots.output_data import read_output_data
+from weyl.pilots.output_data import read_elsewhere, read_output_data
 
 
-def archive(files: Any, *members: tuple[str, bytes | str], name: str = "outputs.json") -> bytes:
+def archive(files: Any, *members: tuple[str, bytes | str], name: str = "outputs.json", **more: Any) -> bytes:
     """Return an archive that begins with a list; a text in place of content is the target of a link."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
-        text = json.dumps({"files": files}).encode()
+        text = json.dumps({"files": files, **more}).encode()
         for member, content in ((name, text), *members):
             info = tarfile.TarInfo(member)
             body = b"" if isinstance(content, str) else content
@@ -39,6 +39,9 @@ def test_files_are_found_where_they_begin() -> None:
         (files[1], b"second"),
     ]
     assert read_output_data(archive([])) == []
+    assert read_elsewhere(archive([])) == []
+    assert read_elsewhere(archive([], elsewhere=["one", "two"])) == ["one", "two"]
+    assert read_elsewhere(archive([], elsewhere={"one": 1})) == []
 
 
 GOOD = [listed("a", 5)]

@@ -23,6 +23,7 @@ from weyl_pilot.manifest import BadOutputs, make_manifest
 from weyl_pilot.results import RunResult, read_result
 from weyl_pilot.server import Server
 from weyl_pilot.work import Work
+from weyl_pilot.workflows import handed_on
 
 ARCHIVE = EngineArchive("3.12", "x86_64", "glibc2.28", "a" * 64, 100)
 
@@ -219,3 +220,9 @@ def test_a_work_document_of_a_workflow_with_commands_is_read() -> None:
     work = Work.from_match({"job_id": 1, "work": document})
     assert (work.workflow and work.workflow.fragment, work.commands[0].words) == ("main", ("a", "1"))
     assert Work.from_match({"job_id": 1, "work": {"workflow": None}}).workflow is None
+
+
+def test_an_output_whose_file_was_there_before_is_handed_on() -> None:
+    made, given = {"class": "File", "location": "outputs/a"}, {"class": "File", "location": "LFN:/vo/a"}
+    outputs = {"a": made, "b": given, "c": [made, given], "d": None, "e": {"x": made}, "f": given}
+    assert handed_on(["a", "b", "c", "d", "e", "none"], outputs) == ["b", "c"]

@@ -13,6 +13,7 @@ BYTES_MAX = 100 << 20
 LISTING_BYTES_MAX = 16 << 20
 ARCHIVE_BYTES_MAX = BYTES_MAX + LISTING_BYTES_MAX
 FILES_MAX = 10_000
+OUTPUTS_MAX = 1_000
 
 
 def read_output_data(content: bytes) -> list[tuple[Product, int]]:
@@ -22,7 +23,7 @@ def read_output_data(content: bytes) -> list[tuple[Product, int]]:
     """
     try:
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
-            listing = _listing(archive)
+            listing = _files(_listing(archive))
             found: list[tuple[Product, int]] = []
             for number, said in enumerate(listing):
                 member = archive.next()
@@ -37,12 +38,24 @@ def read_output_data(content: bytes) -> list[tuple[Product, int]]:
         raise ValueError(f"the output data cannot be read: {type(error).__name__}") from error
 
 
-def _listing(archive: tarfile.TarFile) -> list[Mapping[str, Any]]:
+def read_elsewhere(content: bytes) -> list[str]:
+    """Return the outputs whose files were there before, as an archive says that can be read."""
+    with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
+        said = _listing(archive).get("elsewhere")
+    return list(map(str, said[:OUTPUTS_MAX])) if isinstance(said, list) else []
+
+
+def _listing(archive: tarfile.TarFile) -> Mapping[str, Any]:
     first = archive.next()
     if first is None or first.name != LISTING or not first.isreg() or first.size > LISTING_BYTES_MAX:
         raise ValueError("the output data do not begin with their list")
     stream = archive.extractfile(first)
-    files = json.loads(stream.read() if stream is not None else b"")["files"]
+    listing: Mapping[str, Any] = json.loads(stream.read() if stream is not None else b"")
+    return listing
+
+
+def _files(listing: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    files = listing["files"]
     if not isinstance(files, list) or len(files) > FILES_MAX:
         raise ValueError(f"the output data are not a list of at most {FILES_MAX} files")
     return files

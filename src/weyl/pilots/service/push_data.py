@@ -18,7 +18,7 @@ import structlog
 
 from weyl.pilots import bundles
 from weyl.pilots.bundles import Journal
-from weyl.pilots.output_data import BYTES_MAX, read_output_data
+from weyl.pilots.output_data import BYTES_MAX, read_elsewhere, read_output_data
 from weyl.pilots.queries.push import PushedJob
 from weyl.pilots.service.push_doors import Door
 from weyl_pilot.errand import Errand
@@ -143,7 +143,7 @@ def _too_much(size: int) -> str:
 
 def _store(door: Door, row: PushedJob, content: bytes, errand: Errand) -> Stored:
     try:
-        found = read_output_data(content)
+        found, elsewhere = read_output_data(content), read_elsewhere(content)
     except ValueError as error:
         raise NotStored(str(error)) from error
     offsets = {product.name: (offset, product.size) for product, offset in found}
@@ -155,5 +155,5 @@ def _store(door: Door, row: PushedJob, content: bytes, errand: Errand) -> Stored
 
     uploads = Uploads(door.server, ends_at=monotonic() + STORING_S)
     uploads.pauses_s = PAUSES_S
-    stock = Stock(row.job_id, [product for product, _ in found], lambda product: opened(product.name))
+    stock = Stock(row.job_id, [product for product, _ in found], lambda product: opened(product.name), elsewhere)
     return uploads.store(stock, errand)
