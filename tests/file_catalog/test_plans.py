@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 import weyl.file_catalog.queries
-from weyl.file_catalog.names import path_hash
 from weyl.file_catalog.queries import lookup
 from weyl.kit.db import Database, Tx, driver_connection
 from weyl.kit.sql import Sql
@@ -91,18 +90,14 @@ async def test_no_plan_reads_a_whole_table(db: Database) -> None:
     assert scans == {}
 
 
+@pytest.mark.parametrize("statement", [lookup._SELECT[False, False], lookup._COPIES], ids=["all", "replicas"])
 @pytest.mark.parametrize("number", [50, 1_000])
-async def test_a_look_up_touches_a_few_pages_per_name(db: Database, number: int) -> None:
+async def test_a_look_up_touches_a_few_pages_per_name(db: Database, statement: Sql[Any], number: int) -> None:
     await load(db)
     spread = range(1, FILES, FILES // number)
     parents = [f"/voa/d{1 + each % DIRECTORIES}" if each % DIRECTORIES else "/voa" for each in spread]
-    arguments = {
-        "hashes": list(map(path_hash, parents)),
-        "parents": parents,
-        "names": [f"f{each}" for each in spread],
-        "vo": "voa",
-    }
-    statement = lookup._SELECT[False, False]
+    lfns = [f"{parent}/f{each}" for parent, each in zip(parents, spread, strict=True)]
+    arguments: dict[str, Any] = {**lookup.asked(lfns), "vo": "voa"}
     async with db.read() as tx:
         driver = await driver_connection(tx)
         ordered = [arguments[name] for name in statement.names]

@@ -20,6 +20,8 @@ STORED_MARK = "~"
 """Stands between a storage path that was taken and the id of the upload that is stored beside it."""
 
 _PREFIX = "lfn:"
+# Most names are of these characters, and no component begins with a dot: such a name breaks no rule of shape.
+_PLAIN = re.compile(r"(?:/[A-Za-z0-9_+=:,@-][A-Za-z0-9_+=:,@.-]*)+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -30,6 +32,8 @@ def bare(name: str) -> str:
 
 def fault_of(lfn: str) -> str | None:
     """Return which hard rule the name of a file breaks, or None."""
+    if len(lfn) <= COMPONENT_BYTES_MAX and _PLAIN.fullmatch(lfn) and 2 <= lfn.count("/") <= DEPTH_MAX:
+        return None
     if lfn.endswith("/") and lfn != "/":
         return _shape_fault(lfn) or "is the name of a directory: it ends with /"
     return directory_fault_of(lfn) or ("names a VO and no file" if lfn.count("/") < 2 else None)
@@ -107,7 +111,10 @@ def lies_below(path: str, directory: str) -> bool:
 
 def root_of(path: str, roots: Iterable[str]) -> str | None:
     """Return the root that a path lies below, or is; None: the path is not of this VO."""
-    return next((root for root in roots if lies_below(path, root)), None)
+    for root in roots:
+        if path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/"):
+            return root
+    return None
 
 
 def levels_of(path: str, root: str) -> list[str]:

@@ -4,15 +4,20 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, FailFast, Field, StringConstraints
+from pydantic import BaseModel, FailFast, Field, GetCoreSchemaHandler, StringConstraints
+from pydantic_core import CoreSchema, core_schema
 
-from weyl.kit.bounds import ClosedModel, Entries, Name, Token
+from weyl.kit.bounds import NAME_LENGTH_MAX, ClosedModel, Entries, Name, Token
+from weyl.kit.json import Document
 
 FILES_MAX = 10_000
 TRASHED_MAX = 1_000
 """Files of one call that deletes or restores; more are an order (`/api/files/bulk`)."""
 ANCESTORS_MAX = 1_000
 REPLICAS_MAX = 100
+CHECKSUMS_MAX, VALUES_MAX = 4, 100
+"""Of one file."""
+GUID_LENGTH_MAX, SE_LENGTH_MAX = 64, 255
 LIST_MAX = 10_000
 DEPTH_MAX = 10
 SIZE_MAX = (1 << 63) - 1
@@ -21,7 +26,7 @@ FILES_BYTES_MAX = 64 << 20
 PATH_CHARACTERS_MAX = 4_096
 
 Path = Annotated[str, StringConstraints(max_length=PATH_CHARACTERS_MAX)]
-SEName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+SEName = Annotated[str, StringConstraints(min_length=1, max_length=SE_LENGTH_MAX)]
 Paths = Annotated[list[Path], Field(min_length=1, max_length=FILES_MAX), FailFast()]
 Trashed = Annotated[list[Path], Field(min_length=1, max_length=TRASHED_MAX), FailFast()]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=1_000, pattern=r"^[^\x00]+$")]
@@ -93,18 +98,79 @@ class NewFileSpec(ClosedModel):
 
     lfn: Path
     size: int = Field(ge=0, le=SIZE_MAX)
-    checksums: Annotated[dict[str, Name], Entries(4)]
+    checksums: Annotated[dict[str, Name], Entries(CHECKSUMS_MAX)]
     """By name: adler32, md5, sha1, sha256, in hexadecimal digits."""
-    guid: str | None = Field(default=None, max_length=64)
-    metadata: Annotated[dict[str, Any], Entries(100)] = Field(default={})
+    guid: str | None = Field(default=None, max_length=GUID_LENGTH_MAX)
+    metadata: Annotated[dict[str, Any], Entries(VALUES_MAX)] = Field(default={})
     ancestors: list[Path] = Field(default=[], max_length=ANCESTORS_MAX)
     replicas: list[NewReplicaSpec] = Field(default=[], max_length=REPLICAS_MAX)
+
+
+class _Described:
+    """Files of a call as documents with the fields of `NewFileSpec`, those that are left out too.
+
+    A model for each of ten thousand files takes as long as all that is asked of the database. Nearly all of them are
+    what `_is_plain` knows, and taken as they are; where one is not, the models say what is wrong, or read them.
+    """
+
+    _SPECS = Annotated[list[NewFileSpec], Field(min_length=1, max_length=FILES_MAX), FailFast()]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_wrap_validator_function(self._validated, handler.generate_schema(self._SPECS))
+
+    def _validated(self, value: Any, validate: core_schema.ValidatorFunctionWrapHandler) -> list[Document]:
+        if isinstance(value, list) and 0 < len(value) <= FILES_MAX and all(map(_is_plain, value)):
+            return [{**_LEFT_OUT, **file} for file in value]
+        return [file.model_dump() for file in validate(value)]
+
+
+_LEFT_OUT: Document = {"guid": None, "metadata": {}, "ancestors": [], "replicas": []}
+_FIELDS = NewFileSpec.model_fields.keys()
+
+
+def _is_plain(file: Any) -> bool:
+    """Tell whether a description is surely one that `NewFileSpec` takes, and takes as it is."""
+    if type(file) is not dict or not file.keys() <= _FIELDS or file.get("ancestors"):
+        return False
+    lfn, size, checksums, guid = file.get("lfn"), file.get("size"), file.get("checksums"), file.get("guid")
+    metadata, replicas = file.get("metadata", _LEFT_OUT["metadata"]), file.get("replicas", _LEFT_OUT["replicas"])
+    return (
+        _is_text(lfn, PATH_CHARACTERS_MAX)
+        and type(size) is int
+        and 0 <= size <= SIZE_MAX
+        and _is_mapping(checksums, CHECKSUMS_MAX)
+        and all(_is_text(value, NAME_LENGTH_MAX) for value in checksums.values())
+        and (guid is None or _is_text(guid, GUID_LENGTH_MAX))
+        and _is_mapping(metadata, VALUES_MAX)
+        and type(replicas) is list
+        and len(replicas) <= REPLICAS_MAX
+        and all(map(_is_plain_replica, replicas))
+    )
+
+
+def _is_plain_replica(replica: Any) -> bool:
+    if type(replica) is not dict or not replica.keys() <= NewReplicaSpec.model_fields.keys():
+        return False
+    pfn = replica.get("pfn")
+    return (
+        _is_text(replica.get("se"), SE_LENGTH_MAX)
+        and bool(replica["se"])
+        and (pfn is None or _is_text(pfn, PATH_CHARACTERS_MAX))
+    )
+
+
+def _is_mapping(value: Any, most: int) -> bool:
+    return type(value) is dict and len(value) <= most and all(map(str.isascii, value))
+
+
+def _is_text(value: Any, most: int) -> bool:
+    return type(value) is str and len(value) <= most and value.isascii()
 
 
 class Registration(ClosedModel):
     """Files that somebody vouches for; with `atomic` all of them are registered, or none."""
 
-    files: Annotated[list[NewFileSpec], Field(min_length=1, max_length=FILES_MAX), FailFast()]
+    files: Annotated[list[Document], _Described()]
     atomic: bool = False
 
 

@@ -1,14 +1,13 @@
 """SQL of registration: what is known of the names of a call, and new files, replicas and edges to ancestors."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from weyl.config.lfns import name_of, parent_of
 from weyl.file_catalog.modes import Rights
-from weyl.file_catalog.names import path_hash
-from weyl.file_catalog.queries.lookup import ASKED
+from weyl.file_catalog.queries.lookup import ASKED, asked
 from weyl.file_catalog.registrations import JobRun
 from weyl.kit.db import Tx
 from weyl.kit.sql import Sql
@@ -48,66 +47,134 @@ class Known(NamedTuple):
         return Rights(self.dir_owner, self.dir_group, self.dir_mode)
 
 
+class _Known(NamedTuple):
+    number: int
+    file_id: int | None
+    dir_id: int
+    size: int | None
+    adler32: int | None
+    md5: bytes | None
+    sha1: bytes | None
+    sha256: bytes | None
+    guid: UUID | None
+    job_id: int | None
+    attempt: int | None
+    ses: list[str] | None
+    stored_at: str
+    owner: str | None
+    group: str | None
+    mode: int | None
+    dir_owner: str | None
+    dir_group: str | None
+    dir_mode: int
+    is_trashed: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What there is of some names: files, and directories, of each whether it is one that was removed."""
+
+    files: dict[str, Known]
+    directories: dict[str, bool]
+
+
+# Few directories of files have directories in them, so that most names are looked for as files only.
 _KNOWN = Sql(
     f"""
-    WITH {ASKED}
+    WITH {ASKED}, below AS MATERIALIZED (
+      SELECT p.place, EXISTS (SELECT 1 FROM directories x WHERE x.parent_id = p.dir_id OFFSET 0) AS is_parent
+      FROM places p
+    )
     SELECT w.number, f.file_id, f.dir_id, f.size, f.adler32, f.md5, f.sha1, f.sha256, f.guid, f.job_id, f.attempt,
       (SELECT array_agg(CAST(s.name AS text)) FROM replicas r JOIN se_names s USING (se_id) WHERE r.file_id = f.file_id)
         AS ses,
       coalesce(d.origin, d.path) AS stored_at, CAST(fo.name AS text) AS owner, CAST(fg.name AS text) AS "group",
-      f.mode, CAST(o.name AS text) AS dir_owner, CAST(g.name AS text) AS dir_group, d.mode AS dir_mode
-    FROM asked w JOIN places d ON d.path_hash = w.hash
-      CROSS JOIN LATERAL (
+      f.mode, CAST(o.name AS text) AS dir_owner, CAST(g.name AS text) AS dir_group, d.mode AS dir_mode, c.is_trashed
+    FROM asked w JOIN places d ON d.place = w.place JOIN below b ON b.place = w.place
+      LEFT JOIN LATERAL (
         SELECT * FROM files x WHERE x.dir_id = d.dir_id AND x.name = w.name AND x.status = 'Good' OFFSET 0
-      ) f
+      ) f ON true
+      LEFT JOIN LATERAL (
+        SELECT x.trashed_at IS NOT NULL AS is_trashed FROM directories x
+        WHERE b.is_parent AND x.parent_id = d.dir_id AND x.path = d.path || '/' || w.name OFFSET 0
+      ) c ON true
       LEFT JOIN identities fo ON fo.identity_id = f.owner_id LEFT JOIN identities fg ON fg.identity_id = f.group_id
       LEFT JOIN identities o ON o.identity_id = d.owner_id LEFT JOIN identities g ON g.identity_id = d.group_id
+    WHERE f.file_id IS NOT NULL OR c.is_trashed IS NOT NULL
     """,
-    Known,
+    _Known,
 )
 
 
-async def select_known(tx: Tx, vo: str, lfns: Sequence[str]) -> dict[str, Known]:
-    """Return those of the files that are registered."""
-    parents = list(map(parent_of, lfns))
-    rows = await _KNOWN.rows(
-        tx, vo=vo, hashes=list(map(path_hash, parents)), parents=parents, names=list(map(name_of, lfns))
-    )
-    return {lfns[row.number - 1]: row for row in rows}
+async def select_known(tx: Tx, vo: str, lfns: Sequence[str]) -> Registered:
+    """Return those of the names that are registered."""
+    found = Registered({}, {})
+    for row in await _KNOWN.rows(tx, vo=vo, **asked(lfns)):
+        lfn = lfns[row.number - 1]
+        if row.file_id is not None:
+            found.files[lfn] = Known._make(row[:-1])
+        if row.is_trashed is not None:
+            found.directories[lfn] = row.is_trashed
+    return found
+
+
+class Storing(NamedTuple):
+    """Where a replica is to lie; `is_own`: at the name of its file, of which nothing else is registered."""
+
+    se: str
+    path: str
+    is_own: bool = False
 
 
 _TAKEN = Sql(
     """
     WITH vo AS MATERIALIZED (SELECT vo_id FROM file_vos WHERE name = :vo),
-    asked AS MATERIALIZED (
-      SELECT a.*, s.se_id FROM unnest(CAST(:ses AS varchar[]), CAST(:paths AS text[]), CAST(:hashes AS bytea[]),
-        CAST(:parents AS text[]), CAST(:names AS text[])) WITH ORDINALITY AS a (se, path, hash, parent, name, number)
-      JOIN se_names s ON s.name = a.se
-    ), parents AS MATERIALIZED (
-      SELECT DISTINCT hash, parent FROM asked
+    parents AS MATERIALIZED (
+      SELECT * FROM unnest(CAST(:hashes AS bytea[]), CAST(:parents AS text[])) WITH ORDINALITY
+        AS p (hash, parent, place)
+    ), asked AS MATERIALIZED (
+      SELECT a.number, a.place, a.name, a.is_own, e.se_id
+      FROM unnest(CAST(:se_places AS integer[]), CAST(:places AS integer[]), CAST(:names AS text[]),
+        CAST(:are_own AS boolean[])) WITH ORDINALITY AS a (se_place, place, name, is_own, number)
+      JOIN (
+        SELECT u.se_place, s.se_id FROM unnest(CAST(:ses AS varchar[])) WITH ORDINALITY AS u (se, se_place)
+        JOIN se_names s ON s.name = u.se
+      ) e ON e.se_place = a.se_place
+    ), elsewhere AS MATERIALIZED (
+      -- the directories in which replicas lie that are told to: one look for all paths of most directories
+      SELECT u.place, u.se_id, p.parent FROM (SELECT DISTINCT place, se_id FROM asked) u
+      JOIN parents p ON p.place = u.place
+      WHERE EXISTS (
+        SELECT 1 FROM replicas r
+        WHERE r.se_id = u.se_id AND r.pfn > p.parent || '/' AND r.pfn < p.parent || '0' OFFSET 0)
     ), storing AS MATERIALIZED (
-      -- the directories whose files lie there by convention
-      SELECT u.hash, d.dir_id FROM parents u CROSS JOIN LATERAL (
-        SELECT dir_id FROM directories p
-        WHERE p.path_hash = u.hash AND p.path = u.parent AND p.origin IS NULL AND p.vo_id = (SELECT vo_id FROM vo)
-        OFFSET 0
-      ) d
-      UNION ALL
-      SELECT u.hash, d.dir_id FROM parents u CROSS JOIN LATERAL (
-        SELECT dir_id FROM directories p WHERE p.origin = u.parent AND p.vo_id = (SELECT vo_id FROM vo) OFFSET 0
-      ) d
-    ), stored AS MATERIALIZED (
-      SELECT a.number, a.se_id, a.name, s.dir_id FROM asked a JOIN storing s ON s.hash = a.hash
-    ), named AS MATERIALIZED (
-      SELECT t.number, t.se_id, f.file_id FROM stored t CROSS JOIN LATERAL (
-        (SELECT file_id FROM files g WHERE g.dir_id = t.dir_id AND g.name = t.name AND g.status = 'Good')
+      -- the directories whose files lie there by convention, and whether there is trash in them
+      SELECT s.place, s.dir_id, s.is_here,
+        EXISTS (SELECT 1 FROM files g WHERE g.dir_id = s.dir_id AND g.status <> 'Good' OFFSET 0) AS has_trash
+      FROM (
+        SELECT u.place, d.dir_id, true AS is_here FROM parents u CROSS JOIN LATERAL (
+          SELECT dir_id FROM directories p
+          WHERE p.path_hash = u.hash AND p.path = u.parent AND p.origin IS NULL AND p.vo_id = (SELECT vo_id FROM vo)
+          OFFSET 0
+        ) d
         UNION ALL
-        (SELECT file_id FROM files g WHERE g.dir_id = t.dir_id AND g.name = t.name AND g.status <> 'Good')
+        SELECT u.place, d.dir_id, false FROM parents u CROSS JOIN LATERAL (
+          SELECT dir_id FROM directories p WHERE p.origin = u.parent AND p.vo_id = (SELECT vo_id FROM vo) OFFSET 0
+        ) d
+      ) s
+    ), named AS MATERIALIZED (
+      SELECT a.number, a.se_id, f.file_id FROM asked a JOIN storing s ON s.place = a.place CROSS JOIN LATERAL (
+        (SELECT file_id FROM files g
+          WHERE NOT (a.is_own AND s.is_here) AND g.dir_id = s.dir_id AND g.name = a.name AND g.status = 'Good')
+        UNION ALL
+        (SELECT file_id FROM files g
+          WHERE s.has_trash AND g.dir_id = s.dir_id AND g.name = a.name AND g.status <> 'Good')
         OFFSET 0
       ) f
     )
-    SELECT a.number FROM asked a
-    WHERE EXISTS (SELECT 1 FROM replicas r WHERE r.se_id = a.se_id AND r.pfn = a.path OFFSET 0)
+    SELECT a.number FROM asked a JOIN elsewhere x ON x.place = a.place AND x.se_id = a.se_id
+    WHERE EXISTS (
+      SELECT 1 FROM replicas r WHERE r.se_id = a.se_id AND r.pfn = x.parent || '/' || a.name OFFSET 0)
     UNION
     SELECT n.number FROM named n CROSS JOIN LATERAL (
       SELECT 1 FROM replicas r WHERE r.file_id = n.file_id AND r.se_id = n.se_id AND r.pfn IS NULL OFFSET 0
@@ -117,20 +184,18 @@ _TAKEN = Sql(
 )
 
 
-async def select_taken(tx: Tx, places: Sequence[tuple[str, str]], *, vo: str) -> set[tuple[str, str]]:
+async def select_taken(tx: Tx, places: Sequence[Storing], *, vo: str) -> set[tuple[str, str]]:
     """Return those (storage element, storage path) that a replica has, of a file in the trash too."""
-    paths = [path for _, path in places]
-    parents = list(map(parent_of, paths))
+    ses: dict[str, int] = {}
     numbers = await _TAKEN.rows(
         tx,
         vo=vo,
-        ses=[se for se, _ in places],
-        paths=paths,
-        hashes=list(map(path_hash, parents)),
-        parents=parents,
-        names=list(map(name_of, paths)),
+        se_places=[ses.setdefault(place.se, len(ses) + 1) for place in places],
+        ses=list(ses),
+        are_own=[place.is_own for place in places],
+        **asked([place.path for place in places]),
     )
-    return {places[number - 1] for number in numbers}
+    return {places[number - 1][:2] for number in numbers}
 
 
 class NewRow(NamedTuple):

@@ -11,7 +11,6 @@ from weyl.file_catalog.models.files import (
     FILES_BYTES_MAX,
     Deletion,
     Lookup,
-    NewFileSpec,
     Outcome,
     OutcomeShown,
     Registration,
@@ -28,6 +27,7 @@ from weyl.file_catalog.service.registration import register
 from weyl.file_catalog.service.relatives import relatives
 from weyl.file_catalog.service.replicas import replicas, set_status
 from weyl.kit.http import Now, ReadTx, WriteTx, json_response
+from weyl.kit.json import Document
 from weyl.kit.openapi import refusals
 from weyl.resource_status.service.board import STATUS_BOARD, StatusBoard
 
@@ -67,20 +67,21 @@ async def register_files(
     A file that is registered with equal content is a success, and gets the replicas that it lacks. With `atomic`, all
     are registered or none, and the answer of a refusal (409) has `failed`.
     """
-    files = [_read(spec) for spec in body.files]
+    files = list(map(_read, body.files))
     terms = Terms(atomic=body.atomic)
     return outcome_response(await register(tx, manager, files, terms, config=config, now=now, written=written))
 
 
-def _read(spec: NewFileSpec) -> NewFile:
+def _read(spec: Document) -> NewFile:
+    """Return a file as `NewFileSpec` describes it."""
     checksums, fault = Checksums(), None
     try:
-        checksums = Checksums.from_json(spec.checksums)
+        checksums = Checksums.from_json(spec["checksums"])
     except ValueError as error:
         fault = str(error)
-    replicas = tuple(NewReplica(replica.se, replica.pfn) for replica in spec.replicas)
-    ancestors = tuple(spec.ancestors)
-    return NewFile(spec.lfn, spec.size, checksums, spec.guid, spec.metadata, ancestors, replicas, fault)
+    replicas = tuple([NewReplica(replica["se"], replica.get("pfn")) for replica in spec["replicas"]])
+    ancestors = tuple(spec["ancestors"])
+    return NewFile(spec["lfn"], spec["size"], checksums, spec["guid"], spec["metadata"], ancestors, replicas, fault)
 
 
 @router.post("/lookup", operation_id="files_lookup", response_model=OutcomeShown, max_body_size=FILES_BYTES_MAX)

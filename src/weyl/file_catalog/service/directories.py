@@ -36,7 +36,7 @@ async def make(
     people = Names(member.vo, {member.username, member.group})
     places = await find_places(tx, space, names.good, people)
     missing = {level for path in names.good for level in space.levels(path)} - places.directories.keys()
-    files = await select_known(tx, member.vo, sorted(missing)) if missing else {}
+    files = (await select_known(tx, member.vo, sorted(missing))).files if missing else {}
     wanted: dict[str, bool] = {}
     for path in names.good:
         found = places.directories.get(path)

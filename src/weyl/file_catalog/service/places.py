@@ -19,15 +19,10 @@ TRIES_MAX = 3
 BUSY = "Others changed these directories at the same time, again and again: try again"
 
 
-async def find_places(
-    tx: Tx, space: Space, directories: Iterable[str], names: Names, *, also: Iterable[str] = ()
-) -> Places:
-    """Return the ids of names, and of these directories, with all that are above them, those that exist.
-
-    `also` are paths that are looked up without what is above them.
-    """
+async def find_places(tx: Tx, space: Space, directories: Iterable[str], names: Names) -> Places:
+    """Return the ids of names, and of these directories, with all that are above them, those that exist."""
     levels = {level for directory in directories for level in space.levels(directory)}
-    return await queries.select_places(tx, names, sorted(levels.union(also)))
+    return await queries.select_places(tx, names, sorted(levels))
 
 
 async def with_names(tx: Tx, space: Space, places: Places, names: Names) -> Places:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from weyl.file_catalog.checksums import Checksums
 from weyl.file_catalog.queries import purging as queries
-from weyl.file_catalog.queries.registration import select_taken
+from weyl.file_catalog.queries.registration import Storing, select_taken
 from weyl.kit.db import Tx
 
 LOOKED_AT_FIRST, LOOKED_AT = 16, 2_000
@@ -86,7 +86,7 @@ async def dropped(tx: Tx, pairs: Sequence[tuple[int, str]]) -> int:
 
 async def paths_taken(tx: Tx, pairs: Sequence[tuple[str, str]], *, vo: str) -> set[tuple[str, str]]:
     """Return those (storage element, storage path) that a replica has, of a file in the trash too."""
-    return await select_taken(tx, pairs, vo=vo) if pairs else set()
+    return await select_taken(tx, [Storing(se, path) for se, path in pairs], vo=vo) if pairs else set()
 
 
 async def replicas_below(

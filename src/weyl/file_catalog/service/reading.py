@@ -2,15 +2,15 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from weyl.config.models import Config
 from weyl.file_catalog.checksums import Checksums
 from weyl.file_catalog.models.files import ANCESTORS_MAX, Code, Failure, Outcome
 from weyl.file_catalog.modes import READ, Rights, Wish, allows_in, mode_text
-from weyl.file_catalog.names import Space, known_files, not_found
+from weyl.file_catalog.names import Sorted, Space, known_files, not_found
 from weyl.file_catalog.permits import Member
-from weyl.file_catalog.queries.lookup import FileRow, select_files
+from weyl.file_catalog.queries.lookup import CopiesRow, FileRow, select_copies, select_files
 from weyl.file_catalog.queries.relatives import Relative, select_relatives
 from weyl.file_catalog.service.places import forbidden, hidden
 from weyl.kit.db import Tx
@@ -34,27 +34,44 @@ class Readable:
     failed: dict[str, Failure]
 
 
+class Row(Protocol):
+    """What decides of a file what a member may do with it; no id: nothing of this name is in its directory."""
+
+    @property
+    def file_id(self) -> int | None: ...
+    @property
+    def rights(self) -> Rights: ...
+    @property
+    def directory_rights(self) -> Rights: ...
+
+
+AnyRow = TypeVar("AnyRow", bound=Row)
+
+
 @dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(Generic[AnyRow]):
     """Rows of files with which a member may do something, by their names, and why it may not with others."""
 
-    good: dict[str, FileRow]
+    good: dict[str, AnyRow]
     failed: dict[str, Failure]
 
 
 async def readable(tx: Tx, member: Member, lfns: Sequence[str], *, config: Config) -> Readable:
     """Return the files that a member may read, with all their replicas: one statement."""
-    rows = await admitted(tx, member, lfns, READ, config=config)
+    rows = await readable_copies(tx, member, lfns, config=config)
     found = {
-        lfn: Found(
-            row.file_id or 0,
-            row.size or 0,
-            row.checksums,
-            [(replica.se, replica.status, replica.path) for replica in row.replicas],
-        )
+        lfn: Found(row.file_id or 0, row.size, row.checksums, [replica[:3] for replica in row.replicas])
         for lfn, row in rows.good.items()
     }
     return Readable(found, rows.failed)
+
+
+async def readable_copies(tx: Tx, member: Member, lfns: Sequence[str], *, config: Config) -> Rows[CopiesRow]:
+    """Return the files that a member may read, with their replicas: one statement."""
+    space = Space.of(config, member)
+    names = known_files(lfns, space)
+    rows = await select_copies(tx, member.vo, names.good) if names.good else {}
+    return await _admitted(tx, member, space, names, rows, READ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +87,7 @@ GOOD, TRASH = Extent(), Extent(trash=True)
 
 async def admitted(
     tx: Tx, member: Member, lfns: Sequence[str], wish: Wish, *, config: Config, extent: Extent = GOOD
-) -> Rows:
+) -> Rows[FileRow]:
     """Return the rows of those files with which a member may do something: one statement.
 
     Where a directory may not be read, nothing is said of what is in it, or below it: one more statement where that
@@ -81,10 +98,21 @@ async def admitted(
     rows: dict[str, FileRow] = {}
     if names.good:
         rows = await select_files(tx, member.vo, names.good, trash=extent.trash, metadata=extent.metadata)
-    good: dict[str, FileRow] = {}
+    return await _admitted(tx, member, space, names, rows, wish)
+
+
+async def _admitted(
+    tx: Tx, member: Member, space: Space, names: Sorted, rows: Mapping[str, AnyRow], wish: Wish
+) -> Rows[AnyRow]:
+    good: dict[str, AnyRow] = {}
     failed = names.failed
+    may_all = member.is_manager or space.rule == "open"
     for lfn in names.good:
-        failure = failure_of(rows.get(lfn), lfn, space, member, wish)
+        row = rows.get(lfn)
+        if may_all and row is not None and row.file_id is not None:
+            good[lfn] = row
+            continue
+        failure = failure_of(row, lfn, space, member, wish)
         if failure is None:
             good[lfn] = rows[lfn]
         else:
@@ -95,7 +123,7 @@ async def admitted(
     return Rows(good, failed)
 
 
-def failure_of(row: FileRow | None, lfn: str, space: Space, member: Member, wish: Wish) -> Failure | None:
+def failure_of(row: Row | None, lfn: str, space: Space, member: Member, wish: Wish) -> Failure | None:
     """Return why a member may not do something with a file, or None."""
     if row is None:
         return not_found()

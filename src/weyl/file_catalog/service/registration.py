@@ -17,7 +17,7 @@ from weyl.file_catalog.permits import Member
 from weyl.file_catalog.queries import registration as queries
 from weyl.file_catalog.queries.fields import select_fields
 from weyl.file_catalog.queries.places import Names, Places, take_back
-from weyl.file_catalog.queries.registration import Known, NewCopy, NewRow, Signature
+from weyl.file_catalog.queries.registration import Known, NewCopy, NewRow, Signature, Storing
 from weyl.file_catalog.registrations import (
     Examined,
     JobRun,
@@ -62,6 +62,8 @@ class Plan:
 
     places: Places
     known: dict[str, Known]
+    directories: dict[str, bool]
+    """Names that are directories, and whether these were removed."""
     new: dict[str, NewFile] = field(default_factory=dict)
     more: dict[str, NewFile] = field(default_factory=dict)
     """Files that are registered, and get a replica."""
@@ -188,14 +190,15 @@ async def _plan(tx: Tx, run: Run, files: Mapping[str, NewFile]) -> Plan:
     """Say what is to be done with each file: two statements, three with metadata."""
     names = _names(run, list(files.values()))
     parents = set(map(parent_of, files))
-    places = await find_places(tx, run.space, parents, names, also=files)
-    plan = Plan(places, {})
+    places = await find_places(tx, run.space, parents, names)
+    plan = Plan(places, {}, {})
     levels = {level for parent in parents for level in run.space.levels(parent)}
     if places.vo_id is not None:
         asked = {*files, *(each for file in files.values() for each in file.ancestors)}
         # A file may stand where a directory would have to be.
         asked |= {level for level in levels if level not in places.directories and level.count("/") > 1}
-        plan.known = await queries.select_known(tx, run.member.vo, sorted(asked))
+        found = await queries.select_known(tx, run.member.vo, sorted(asked))
+        plan.known, plan.directories = found.files, found.directories
     for parent in parents:
         plan.refused[parent] = refusal(run.space, places, run.member, parent)
         plan.blocked[parent] = _blocked(run, plan, parent, files)
@@ -262,8 +265,7 @@ def _new_failure(run: Run, plan: Plan, lfn: str, file: NewFile) -> Failure | Non
         return blocked
     if (fault := run.space.new_name_fault(lfn)) is not None:
         return bad_name(fault)
-    directory = plan.places.directories.get(lfn)
-    if directory is not None and not directory.is_trashed:
+    if plan.directories.get(lfn) is False:
         return Failure(Code.EXISTS, "A directory has this name")
     # Uploads are examined before anybody knows where their files will be.
     return None if file.replicas or run.is_trial else _NOWHERE
@@ -311,7 +313,8 @@ async def _refuse_taken(tx: Tx, run: Run, plan: Plan) -> None:
                 twice.add(lfn)
     # Uploads first: one that ends in between is seen as a file.
     written = await run.written(tx, list(asked)) if asked and run.written is not None else set()
-    found = await queries.select_taken(tx, list(asked), vo=run.member.vo) if asked else set()
+    storing = [Storing(se, path, path == lfn) for (se, path), lfn in asked.items()]
+    found = await queries.select_taken(tx, storing, vo=run.member.vo) if storing else set()
     reasons = {asked[place]: f"An upload may be writing {place[1][:SHOWN]} at {place[0]}" for place in written}
     for se, path in found:
         reasons[asked[se, path]] = f"{path[:SHOWN]} at {se} belongs to another file, perhaps one in the trash"

@@ -6,12 +6,12 @@ from typing import Any
 
 from weyl.config.models import Config
 from weyl.file_catalog.models.files import Code, Failure, Outcome, ReplicaLookup, ReplicaStatusChange
-from weyl.file_catalog.modes import READ, WRITE
+from weyl.file_catalog.modes import WRITE
 from weyl.file_catalog.permits import Member
 from weyl.file_catalog.queries.lookup import Replica
 from weyl.file_catalog.queries.replicas import update_status
 from weyl.file_catalog.queries.trash import Act, log_act, select_vo
-from weyl.file_catalog.service.reading import admitted
+from weyl.file_catalog.service.reading import admitted, readable_copies
 from weyl.kit.db import Tx
 
 Closed = Callable[[str], str | None]
@@ -22,7 +22,7 @@ _ORDER = {"Good": 0, "Suspect": 1, "Bad": 2}
 
 async def replicas(tx: Tx, member: Member, lookup: ReplicaLookup, *, config: Config, closed: Closed) -> Outcome:
     """Return the replicas of files, those first that should be read first."""
-    rows = await admitted(tx, member, lookup.lfns, READ, config=config)
+    rows = await readable_copies(tx, member, lookup.lfns, config=config)
     each = {lfn: row.replicas for lfn, row in rows.good.items()}
     return Outcome(dict(in_order(each, config=config, site=lookup.site, closed=closed)), rows.failed)
 

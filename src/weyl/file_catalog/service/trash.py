@@ -25,8 +25,8 @@ _CHANGED = Failure(Code.BUSY, "Somebody else changed the file at the same time: 
 class Pair:
     """Rows of the same names, of files that are there and of the latest in the trash."""
 
-    good: Rows
-    trash: Rows
+    good: Rows[FileRow]
+    trash: Rows[FileRow]
 
 
 async def delete(tx: Tx, member: Member, lfns: Sequence[str], *, reason: str, config: Config, now: datetime) -> Outcome:
