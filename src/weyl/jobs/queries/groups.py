@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -29,6 +29,32 @@ Key = tuple[str, str, str]
 """VO, owner and name of a group."""
 
 
+class Group(NamedTuple):
+    """A job group: how many of its jobs are in each of `STATES`, and the newest of them."""
+
+    vo: str
+    owner: str
+    job_group: str
+    jobs: int
+    waiting: int
+    running: int
+    done: int
+    failed: int
+    killed: int
+    last_job_id: int
+    last_submission_time: datetime
+
+    @property
+    def key(self) -> Key:
+        """What it is told apart by."""
+        return self.vo, self.owner, self.job_group
+
+    @property
+    def left(self) -> int:
+        """How many of its jobs have not ended."""
+        return self.waiting + self.running
+
+
 class Ended(NamedTuple):
     """Jobs of a group that ended lately: how many, and when the first of them started."""
 
@@ -53,8 +79,8 @@ def _is_one_of(statuses: Sequence[str]) -> sa.ColumnElement[bool]:
     return COUNTERS.c.status == sa.any_(sa.literal(list(statuses), ARRAY(sa.String)))
 
 
-async def select_groups(tx: Tx, selection: Selection, *, first: int, limit: int) -> tuple[list[dict[str, Any]], int]:
-    """Return a page of groups by their wire names, that of the newest job first, and how many there are in all."""
+async def select_groups(tx: Tx, selection: Selection, *, first: int, limit: int) -> tuple[list[Group], int]:
+    """Return a page of groups, that of the newest job first, and how many there are in all."""
     counted = _counted(selection)
     newest = (
         sa.select(jobs.c.job_id, jobs.c.submission_time)
@@ -64,22 +90,17 @@ async def select_groups(tx: Tx, selection: Selection, *, first: int, limit: int)
         .lateral("newest")
     )
     columns = [
-        counted.c.job_group.label("JobGroup"),
-        counted.c.owner.label("Owner"),
-        counted.c.vo.label("VO"),
-        *(counted.c[name] for name in ("Jobs", *STATES)),
-        newest.c.job_id.label("LastJobID"),
-        newest.c.submission_time.label("LastSubmissionTime"),
-        sa.func.count().over().label("groups"),
+        *(counted.c[name] for name in ("vo", "owner", "job_group", "Jobs", *STATES)),
+        newest.c.job_id,
+        newest.c.submission_time,
+        sa.func.count().over(),
     ]
     statement = sa.select(*columns).join_from(counted, newest, sa.true())
     async with search_errors():
         rows = await fetch(tx, statement.order_by(newest.c.job_id.desc()).offset(first).limit(limit))
-        found = [dict(row) for row in rows]
-        total = found[0]["groups"] if found else (await _count(tx, counted) if first else 0)
-    for row in found:
-        del row["groups"]
-    return found, total
+        if not rows:
+            return [], await _count(tx, counted) if first else 0
+    return [Group(*values) for *values, _ in rows], int(rows[0][-1])
 
 
 async def _count(tx: Tx, counted: sa.CTE) -> int:

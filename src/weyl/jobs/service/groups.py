@@ -47,19 +47,33 @@ async def search(
             raise BadRequest(f"Job groups are found by {', '.join(COLUMNS)}, not by {spec.parameter}")
     selection = Selection(scope, specs)
     first = min((page - 1) * per_page, FIRST_MAX)
-    rows, total = await queries.select_groups(tx, selection, first=first, limit=per_page)
-    left = {_key(row): row["Waiting"] + row["Running"] for row in rows}
+    found, total = await queries.select_groups(tx, selection, first=first, limit=per_page)
     since = now - BACK
-    ended = await queries.select_ended(tx, [key for key, jobs in left.items() if jobs], since=since)
-    for row in rows:
-        row["Progress"] = round(100 * (row["Jobs"] - left[_key(row)]) / row["Jobs"], 1)
-        found = ended.get(_key(row))
-        row["EstimatedEnd"] = None if found is None else estimated_end(left[_key(row)], found, since=since, now=now)
-    return Groups(rows, total)
+    ended = await queries.select_ended(tx, [group.key for group in found if group.left], since=since)
+    ends = {
+        group.key: estimated_end(group.left, ended[group.key], since=since, now=now)
+        for group in found
+        if group.key in ended
+    }
+    return Groups([_wire(group, ends.get(group.key)) for group in found], total)
 
 
-def _key(row: dict[str, Any]) -> queries.Key:
-    return row["VO"], row["Owner"], row["JobGroup"]
+def _wire(group: queries.Group, end: datetime | None) -> dict[str, Any]:
+    return {
+        "JobGroup": group.job_group,
+        "Owner": group.owner,
+        "VO": group.vo,
+        "Jobs": group.jobs,
+        "Waiting": group.waiting,
+        "Running": group.running,
+        "Done": group.done,
+        "Failed": group.failed,
+        "Killed": group.killed,
+        "Progress": round(100 * (group.jobs - group.left) / group.jobs, 1),
+        "LastJobID": group.last_job_id,
+        "LastSubmissionTime": group.last_submission_time,
+        "EstimatedEnd": end,
+    }
 
 
 def estimated_end(left: int, ended: queries.Ended, *, since: datetime, now: datetime) -> datetime | None:
