@@ -39,11 +39,12 @@ def test_the_recipes_lead_where_they_say(reader: Reader) -> None:
     page = (PAGES / "recipes.md").read_text()
     assert sum(1 for _ in steps(page)) >= 15
     del reader.said[:]
+    reader.log_in("weyl login hep")
     reader.follow(page)
     said = "".join(reader.said)
     found = {path.read_text() for path in (reader.directory / "scan").glob("*/*.out")}
     assert found == {f"working on {name}\n" for name in ("alpha", "beta", "gamma", "delta")}
-    for word in ("512", "no-such-program", "exit 4"):
+    for word in ("512", "no-such-program", "exited with status 4", "4 Done", "offers cores: 512"):
         assert word in said
 
 
@@ -60,6 +61,7 @@ def test_an_installation_is_certified_as_the_page_says(reader: Reader) -> None:
 
 
 def test_what_does_not_work_is_not_certified(reader: Reader) -> None:
+    reader.log_in("weyl login hep")
     said = reader.type("weyl certify --site LCG.Nowhere.org --timeout 1s -o json; echo exit $?")
     states = dict(re.findall(r'"Check": "([^"]+)", "State": "([^"]+)"', said))
     assert (states["storage element DEMO-S3"], states["job"], states["killed job"]) == ("ok", "failed", "not tried")

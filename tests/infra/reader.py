@@ -57,7 +57,7 @@ class Reader:
             elif step.text.startswith("export "):
                 assert step.text.startswith("export WEYL_URL="), step.text
             elif step.text.startswith("weyl login"):
-                self._log_in(step.text)
+                self.log_in(step.text)
             else:
                 self.type(step.text)
 
@@ -83,7 +83,8 @@ class Reader:
         assert done.returncode == 0, self.said[-1]
         return done.stdout
 
-    def _log_in(self, command: str) -> None:
+    def log_in(self, command: str) -> None:
+        """Type `weyl login …`, and press the buttons of the browser."""
         group = re.search(r"--group (\w+)", command)
         name = self.people[group[1] if group else ""]
         with subprocess.Popen(
