@@ -3,6 +3,7 @@
 import base64
 import json
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -12,9 +13,9 @@ import pytest
 from weyl.cli.session import CommandSession
 from weyl.client import Client, MemoryCredentials, TokenSet
 from weyl.client.errors import StillWaiting, Unreachable
-from weyl.client.results import Done
 from weyl.jobs.cli import follow
 from weyl.jobs.cli.outage import OUTAGE_MAX_S
+from weyl.jobs.waiting import Wait
 
 HOUR_S = 3600.0
 ACCESS_S = 1200
@@ -82,25 +83,28 @@ class Night:
 
 
 @pytest.fixture
-def wait(monkeypatch: pytest.MonkeyPatch) -> Callable[..., object]:
-    def run(night: Night, **more: float) -> object:
+def wait(monkeypatch: pytest.MonkeyPatch) -> Callable[..., bool | None]:
+    def run(night: Night, **more: float) -> bool | None:
         monkeypatch.setattr(time, "time", lambda: night.now)
         monkeypatch.setattr(time, "monotonic", lambda: night.now)
+        # The client's own pauses.
         monkeypatch.setattr(time, "sleep", night.sleep)
         store = MemoryCredentials(TokenSet(token("0"), "r0", int(night.now)))
         session = CommandSession()
         with Client("http://weyl.test", store, transport=httpx2.MockTransport(night.answer)) as client:
             session.__dict__["client"] = client
-            return follow.wait_for(session, [1], **more)
+            waited = Wait([1])
+            deque(follow.looks(session, waited, sleep=night.sleep, **more), maxlen=0)
+            return waited.verdict()
 
     return run
 
 
 def test_a_wait_lasts_a_night_through_restarts_lost_answers_and_hours_without_network(
-    wait: Callable[..., object], capsys: pytest.CaptureFixture[str]
+    wait: Callable[..., bool | None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     night = Night(10 * HOUR_S, away=lambda passed: 2.1 * HOUR_S < passed < 5 * HOUR_S)
-    assert isinstance(wait(night), Done)
+    assert wait(night) is True
     assert night.passed_s > 10 * HOUR_S
     assert night.refreshes > 20
     assert night.lost > 5
@@ -109,14 +113,14 @@ def test_a_wait_lasts_a_night_through_restarts_lost_answers_and_hours_without_ne
     assert "The server answers again." in said
 
 
-def test_a_wait_has_an_end_though_no_server_comes_back(wait: Callable[..., object]) -> None:
+def test_a_wait_has_an_end_though_no_server_comes_back(wait: Callable[..., bool | None]) -> None:
     night = Night(HOUR_S, away=lambda passed: passed > 60)
     with pytest.raises(Unreachable):
         wait(night)
     assert OUTAGE_MAX_S < night.passed_s < OUTAGE_MAX_S + HOUR_S
 
 
-def test_a_timeout_counts_while_the_network_is_away(wait: Callable[..., object]) -> None:
+def test_a_timeout_counts_while_the_network_is_away(wait: Callable[..., bool | None]) -> None:
     night = Night(9 * HOUR_S, away=lambda passed: passed > 60)
     with pytest.raises(StillWaiting):
         wait(night, timeout_s=HOUR_S)
