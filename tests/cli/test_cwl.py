@@ -140,8 +140,22 @@ def test_a_dry_run_says_how_many_what_and_where(weyl: Program) -> None:
     assert len(told["inputs"]) == 10
     assert told["inputs"][0]["events"] == {"class": "File", "basename": "events", "size": 1}
     text = weyl(*words, "-o", "table").stdout
-    assert text.startswith("reco.cwl: 5,000 jobs, workflow ")
+    assert text.startswith("# reco.cwl: 5,000 jobs, workflow ")
     assert weyl("jobs", "search", "--where", f"WorkflowID = {told['workflow_id']}", "-q").stdout == ""
+
+
+def test_what_a_dry_run_prints_can_be_submitted(weyl: Program, server: Server, tool: str) -> None:
+    (weyl.directory / "events").write_text("x")
+    words = ("--range", "seed=1:4:2", "--hint", "priority=5", "--dry-run", "--", "--events", "events")
+    weyl.file("again.yml", weyl("submit", tool, *words).stdout)
+    done = weyl("submit", "again.yml", "-q")
+    assert done.returncode == 0, done.stderr
+    found = ids_of(done.stdout)
+    assert [each["seed"] for each in inputs(server, found)] == [1, 3]
+    assert all(each["events"]["class"] == "File" for each in inputs(server, found))
+    assert [job["UserPriority"] for job in jobs(server, found)] == [5, 5]
+    refused = weyl("submit", "again.yml", "--hint", "priority=50")
+    assert (refused.returncode, "priority must be between 0 and 10" in refused.stderr) == (10, True)
 
 
 def test_local_files_travel_once_for_all_jobs(weyl: Program, server: Server, tool: str) -> None:

@@ -66,7 +66,7 @@ def test_misspelled_attributes_are_accepted_with_a_warning_in_both_forms() -> No
         ("CPUTime = 500001;", "CPUTime"),
         ("Priority = %s; Parameters = {3, 99};", "Priority: must be between 0 and 10 in your VO, not 99"),
         ("NumberOfProcessors = 0;", "NumberOfProcessors: must be between 1"),
-        ("MaxRAM = 99999999999;", "ram_mb"),
+        ("MaxRAM = 99999999999;", "MaxRAM: must be between 0 and"),
     ],
 )
 def test_what_is_out_of_bounds_or_stands_for_nothing_is_refused(text: str, sentence: str) -> None:

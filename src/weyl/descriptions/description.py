@@ -11,7 +11,7 @@ from weyl.descriptions.attributes import boolean_of, integer_of, text_of, texts_
 from weyl.descriptions.errors import BadAttribute
 from weyl.descriptions.jdl import Document, Value
 from weyl.descriptions.output_data import metadata_of
-from weyl.task_queues.validation import COUNT_MAX
+from weyl.task_queues.validation import COUNT_MAX, RAM_MB_MAX
 
 ALTERNATIVES_MAX = 8
 SAID_IN_REQUIREMENTS = (
@@ -200,6 +200,7 @@ def _binding(value: Value, name: str) -> Binding:
 
 _any_number = partial(integer_of, least=-(10**12))
 _count = partial(integer_of, least=1, most=COUNT_MAX)
+_memory_mb = partial(integer_of, most=RAM_MB_MAX)
 
 FIELDS: Mapping[str, Field] = {
     "Arguments": Field("arguments", _arguments),
@@ -216,9 +217,9 @@ FIELDS: Mapping[str, Field] = {
     "JobType": Field("job_type", text_of),
     "LogLevel": Field("log_level", text_of),
     "MaxNumberOfProcessors": Field("cores_max", _count),
-    "MaxRAM": Field("ram_mb_max", integer_of),
+    "MaxRAM": Field("ram_mb_max", _memory_mb),
     "MinNumberOfProcessors": Field("cores_min", _count),
-    "MinRAM": Field("ram_mb_min", integer_of),
+    "MinRAM": Field("ram_mb_min", _memory_mb),
     "NumberOfProcessors": Field("cores", _count),
     "OutputData": Field("output_data", texts_of),
     "OutputMetadata": Field("output_metadata", metadata_of),

@@ -12,6 +12,7 @@ from weyl.client.command import Session, session_of
 from weyl.client.errors import Refused, UsageFault
 from weyl.client.results import Document, Ids, Parts, Result, Text
 from weyl.cwl import calls
+from weyl.cwl.cli.job_files import JobFile, count_of, is_job_file, read_job_file, written
 from weyl.cwl.cli.objects import Carrier, InputObject, flag_values, found, has_files, over_all, read_objects
 from weyl.cwl.cli.overrides import hint_values, range_of, scatter_lists
 from weyl.cwl.cli.sources import STORED, Source, is_cwl_file, open_source
@@ -21,6 +22,7 @@ from weyl.cwl.local_files import Localised, unfilled
 from weyl.jobs.cli import submit as jobs_submit
 from weyl.jobs.cli.follow import follow_output, wait_for
 from weyl.jobs.cli.submit import DryRun, Follow, JobGroup, Key, SubmitGroup, Wait, span
+from weyl.kit.plain_text import one_line
 from weyl_engine.yaml12 import to_json
 
 ASKED_ABOVE = 100
@@ -33,9 +35,9 @@ class WorkflowSubmitGroup(SubmitGroup):
     """Takes CWL documents, too, where other groups take the name of a command."""
 
     def kind_of(self, args: list[str]) -> str:
-        """Return `cwl` if one of the words is a file in CWL, or the id of a stored workflow."""
+        """Return `cwl` if one of the words is a file in CWL, a job file, or the id of a stored workflow."""
         words = args[: args.index("--")] if "--" in args else args
-        is_workflow = any(STORED.fullmatch(word) or is_cwl_file(word) for word in words)
+        is_workflow = any(STORED.fullmatch(word) or is_cwl_file(word) or is_job_file(word) for word in words)
         return "cwl" if is_workflow else super().kind_of(args)
 
 
@@ -69,7 +71,9 @@ class Order:
 @app.command("cwl", cls=FlagsCommand)
 def submit_cwl(
     context: typer.Context,
-    workflow: Annotated[str, typer.Argument(metavar="WORKFLOW", help="File in CWL, or the id of a stored workflow.")],
+    workflow: Annotated[
+        str, typer.Argument(metavar="WORKFLOW", help="File in CWL, id of a stored workflow, or job file.")
+    ],
     inputs: Annotated[
         list[str] | None, typer.Argument(metavar="INPUTS", help="Files with input objects; - reads NDJSON from stdin.")
     ] = None,
@@ -98,16 +102,20 @@ def submit_cwl(
     """
     session = session_of(context)
     words: list[str] = context.meta.get(FLAGS, [])
-    source = open_source(session, workflow)
+    given = _given(workflow, inputs or [])
+    source = open_source(session, given.tool)
     if wants_help(words):
-        return Text([help_text(source.schema, name=workflow, doc=source.checked.doc)])
-    objects = over_all(read_objects(inputs or []), flag_values(words, source.schema) if words else {})
+        return Text([help_text(source.schema, name=given.tool, doc=source.checked.doc)])
+    objects = over_all(given.objects, flag_values(words, source.schema) if words else {})
     order = order_of(source, objects, range_=range_, scatter=scatter or [], method=scatter_method)
+    if given.options:
+        options = {**given.options, **order.options}
+        order = replace(order, options=options, count=count_of(options, objects))
     if follow and order.count != 1:
         raise UsageFault("--follow shows the output of one job only.", hint="Use --wait for several.")
     hints = hint_values(hint or [], job_group)
     if hints:
-        order = replace(order, options={**order.options, "hints": hints})
+        order = replace(order, options={**order.options, "hints": {**order.options.get("hints", {}), **hints}})
     try:
         if dry_run:
             return _rehearsed(session, order)
@@ -119,6 +127,15 @@ def submit_cwl(
         session.say(f"Submitted job {ids[0]}.")
         return Text(follow_output(session, ids[0]))
     return Parts(_parts(session, inserted, ids, wait=wait))
+
+
+def _given(workflow: str, inputs: Sequence[str]) -> JobFile:
+    """Return the workflow and the input objects that the words name: a job file has both."""
+    if not is_job_file(workflow):
+        return JobFile(workflow, read_objects(inputs))
+    if inputs:
+        raise UsageFault(f"{workflow} has its input objects.", hint="Name it alone, or a workflow and files of inputs.")
+    return read_job_file(workflow)
 
 
 def order_of(
@@ -185,6 +202,7 @@ def _with_lists(order: Order, lists: Any) -> Order:
 
 
 def _rehearsed(session: Session, order: Order) -> Result:
+    again = written(JobFile(order.source.name, order.objects, order.options))
     marked, lists = _marked(order)
     values = [each.emptied() for each in marked]
     order = _with_lists(order, lists.emptied())
@@ -198,11 +216,11 @@ def _rehearsed(session: Session, order: Order) -> Result:
         whole["jobs"] += answer["jobs"]
         for name in ("problems", "classes"):
             whole[name] = [*whole[name], *(each for each in answer[name] if each not in whole[name])]
-    return Document(whole, text=preview(whole, order.source.name))
+    return Document(whole, text="\n".join([*preview(whole, order.source.name), *again]))
 
 
-def preview(answer: Mapping[str, Any], name: str) -> str:
-    """Return the answer to a dry run in lines."""
+def preview(answer: Mapping[str, Any], name: str) -> list[str]:
+    """Return the answer to a dry run in lines, which are comments in YAML."""
     jobs = answer["jobs"]
     lines = [f"{name}: {jobs:,} job{'' if jobs == 1 else 's'}, workflow {answer['workflow_id'] or answer['bundle_id']}"]
     for each in answer["classes"]:
@@ -214,7 +232,7 @@ def preview(answer: Mapping[str, Any], name: str) -> str:
     lines += [f"Warning: {each['detail']}" for each in answer["problems"] if each["detail"] not in verdicts]
     shown = [to_json(each) for each in answer["inputs"] if each]
     lines += ["First input objects:", *(f"  {text[:200]}" for text in shown)] if shown else []
-    return "\n".join(lines)
+    return [f"# {one_line(line)}" for line in lines]
 
 
 def send_order(session: Session, order: Order, *, key: str | None) -> list[dict[str, Any]]:
