@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from weyl.client.errors import UsageFault
-from weyl.science.options import Options, seconds_of
+from weyl.science.options import Options, refuse_near_options, seconds_of
 from weyl.science.series import command_words, filled_in, series_of
 from weyl.science.submission import _from_command, _read, command_line
 
@@ -123,6 +123,18 @@ def test_a_file_in_jdl_gets_the_values_and_what_is_to_be_brought_back(tmp_path: 
 def test_options_out_of_range_are_refused(words: dict[str, Any], says: str) -> None:
     with pytest.raises(UsageFault, match=says):
         Options(**words)
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"), [("core", "cores"), ("outputs", "output"), ("mem", "memory"), ("walltime", "time")]
+)
+def test_what_is_nearly_an_option_is_refused_unless_the_command_names_it(word: str, meant: str) -> None:
+    with pytest.raises(UsageFault, match=f"no option '{word}': did you mean '{meant}'") as caught:
+        refuse_near_options([word], "./run.sh")
+    # What to do stands below the message, in notebooks too.
+    assert caught.value.__notes__ == [f"A value of this name goes into parameters={{{word!r}: ...}}."]
+    refuse_near_options([word], f"./run.sh {{{word}}}")
+    refuse_near_options(["seed", "energy", "size", "tag", "n"], "./run.sh")
 
 
 def test_time_is_seconds_or_a_text() -> None:

@@ -23,6 +23,9 @@ class ClientError(Exception):
         self.message = message
         if hint is not None:
             self.hint = hint
+        if self.hint:
+            # Tracebacks of programs and notebooks show it below the message.
+            self.add_note(self.hint)
         self.request_id = request_id
         self.details = details
         self.status = status

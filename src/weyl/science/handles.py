@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 from weyl.client.errors import NotFound, Refused, StillWaiting, UsageFault
 from weyl.client.sync import Client
@@ -21,6 +21,8 @@ from weyl.science.errors import WaitTimeout
 from weyl.science.explanations import Why
 from weyl.science.progress import Progress, counted, summary_page
 from weyl.science.session import ProgramSession, session_of
+
+T = TypeVar("T")
 
 FETCHED_AT_ONCE = 4
 EXPLAINED_MAX = 100
@@ -153,7 +155,8 @@ class Jobs(Sequence[Job]):
     def tell_failures(self) -> None:
         """Say to the person how many have ended badly, if some have, and how to see why."""
         if not all(status in GOOD for status in self.known.values()):
-            self.session.say(f"Ended: {tally(self.known.values())}. See why: jobs.failed().why()")
+            ask = "jobs.failed().why()" if len(self.ids) > 1 else "job.why()"
+            self.session.say(f"Ended: {tally(self.known.values())}. See why: {ask}")
 
     def as_completed(self, timeout: float | None = None, *, progress: bool = False) -> Iterator[Job]:
         """Yield each job when it has ended, whatever the order; raises as `wait` does."""
@@ -177,8 +180,7 @@ class Jobs(Sequence[Job]):
         def fetched(job_id: int) -> list[str] | str:
             return fetch_files(session, job_id, place / str(job_id), kind="output", status=statuses[job_id])
 
-        with ThreadPoolExecutor(FETCHED_AT_ONCE) as pool:
-            answers = dict(zip(self.ids, pool.map(fetched, self.ids), strict=True))
+        answers = _of_each(fetched, self.ids)
         failed = {job_id: reason for job_id, reason in answers.items() if isinstance(reason, str)}
         if failed:
             job_id, reason = next(iter(failed.items()))
@@ -197,13 +199,11 @@ class Jobs(Sequence[Job]):
     def outputs(self) -> dict[int, dict[str, Any]]:
         """Return by id the output object of a workflow; of another job its files and their sizes in bytes."""
         self.statuses()
-        with ThreadPoolExecutor(FETCHED_AT_ONCE) as pool:
-            return dict(zip(self.ids, pool.map(self._outputs, self.ids), strict=True))
+        return _of_each(self._outputs, self.ids)
 
     def logs(self, *, stderr: bool = False) -> dict[int, str]:
         """Return what each job has written to its standard output."""
-        with ThreadPoolExecutor(FETCHED_AT_ONCE) as pool:
-            return dict(zip(self.ids, pool.map(lambda job: job.logs(stderr=stderr), self), strict=True))
+        return _of_each(lambda job_id: self._job(job_id).logs(stderr=stderr), self.ids)
 
     def why(self) -> dict[int, Why]:
         """Return why each of at most 100 jobs waits or failed."""
@@ -296,6 +296,15 @@ class Jobs(Sequence[Job]):
             raise
         finally:
             shown.close()
+
+
+def _of_each(ask: Callable[[int], T], ids: Sequence[int]) -> dict[int, T]:
+    """Return what is answered for each job, several at once; the first error, or Ctrl-C, ends it."""
+    pool = ThreadPoolExecutor(FETCHED_AT_ONCE)
+    try:
+        return dict(zip(ids, pool.map(ask, ids), strict=True))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def named(ids: Sequence[int]) -> str:

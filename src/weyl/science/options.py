@@ -1,7 +1,8 @@
 """What the words of a submission say about every job, and how a description in JDL has it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from os import PathLike, fspath
 from typing import Any
 
@@ -9,6 +10,9 @@ from weyl.client.errors import UsageFault
 from weyl.client.times import parse_span
 from weyl.jobs.cli.describe import Changes
 
+# What other systems call them.
+SYNONYMS = {"cpu": "cores", "cpus": "cores", "processors": "cores", "mem": "memory", "ram": "memory"}
+SYNONYMS |= {"walltime": "time", "inputs": "files", "sandbox": "files"}
 Text = str | PathLike[str]
 
 
@@ -56,6 +60,18 @@ class Options:
             outputs=texts(self.output),
             parameters=tuple(parameters),
         )
+
+
+def refuse_near_options(words: Iterable[str], command: object) -> None:
+    """Raise `UsageFault` for the name of a value that was probably to be an option, unless the command names it."""
+    known = [field.name for field in fields(Options)]
+    for word in words:
+        near = get_close_matches(word, known, n=1, cutoff=0.8) or [each for each in (SYNONYMS.get(word),) if each]
+        if near and "{" + word + "}" not in str(command):
+            raise UsageFault(
+                f"There is no option {word!r}: did you mean {near[0]!r}?",
+                hint=f"A value of this name goes into parameters={{{word!r}: ...}}.",
+            )
 
 
 def texts(value: Text | Sequence[Text]) -> tuple[str, ...]:

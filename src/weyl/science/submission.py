@@ -14,7 +14,7 @@ from weyl.cwl.cli.sources import STORED, is_cwl_file
 from weyl.jobs.cli.describe import Description, from_command, read_descriptions
 from weyl.jobs.cli.submit import counted, send_descriptions, tell_warnings
 from weyl.science.handles import Jobs
-from weyl.science.options import Options, Text, texts
+from weyl.science.options import Options, Text, refuse_near_options, texts
 from weyl.science.series import NOTHING_DONE, Series, command_words, filled_in, series_of
 from weyl.science.session import ProgramSession, session_of
 from weyl.science.workflows import submit_workflow
@@ -47,10 +47,10 @@ def submit(
     same in all. `{seed}` in the command, in `name` and in `output` stands for the value; values that the command does
     not mention follow at its end, in the order given. Values whose names are options go into `parameters`.
 
-    A program that is a local file travels along, with `files`; `output` names what to bring back beside the standard
-    streams. `memory` is in MB, `time` in seconds of CPU or a text such as `"2h"`. Submitting twice with one `key`
-    makes one set of jobs. A command may also be a file in JDL or JSON, whose jobs use `%(seed)s`, or in CWL, whose
-    inputs are the values.
+    A program that is named by a relative path travels along, with `files`; `output` names what to bring back beside
+    the standard streams. `memory` is in MB, `time` in seconds of CPU or a text such as `"2h"`. Submitting twice with
+    one `key` makes one set of jobs. A command may also be a file in JDL or JSON, whose jobs use `%(seed)s`, or in CWL,
+    whose inputs are the values.
 
     Raises `UsageFault` for what is wrong here, `Refused` for what the server refuses; nothing is submitted then.
     """
@@ -70,6 +70,7 @@ def submit(
     line = command_line(command)
     if len(line) == 1 and (STORED.fullmatch(line[0]) or is_cwl_file(line[0])):
         return Jobs(submit_workflow(session, line[0], options, words, key=key), client=client)
+    refuse_near_options(series, line)
     values = series_of(words)
     is_described = len(line) == 1 and line[0].endswith((".jdl", ".json")) and Path(line[0]).is_file()
     descriptions = _read(line[0], options, values) if is_described else [_from_command(line, options, values)]
