@@ -7,7 +7,6 @@ from typing import Annotated, Any
 from pydantic import (
     BaseModel,
     ConfigDict,
-    FailFast,
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
@@ -40,7 +39,7 @@ Name = Annotated[str, StringConstraints(max_length=NAME_LENGTH_MAX)]
 Text = Annotated[str, StringConstraints(max_length=TEXT_LENGTH_MAX)]
 Token = Annotated[str, StringConstraints(max_length=TOKEN_LENGTH_MAX)]
 
-Ids = Annotated[list[int], Field(max_length=IDS_MAX), FailFast()]
+Ids = Annotated[list[int], Field(max_length=IDS_MAX, fail_fast=True)]
 """Ids of jobs; one that nobody has is no fault of the request."""
 
 

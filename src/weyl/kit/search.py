@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, FailFast, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from weyl.kit.bounds import Name
@@ -83,8 +83,8 @@ class VectorSearchSpec(BaseModel):
     parameter: Name
     operator: Annotated[VectorSearchOperator, BeforeValidator(_known_operator)]
     values: (
-        Annotated[list[Value], Field(max_length=VALUES_MAX), FailFast()]
-        | Annotated[list[int], Field(max_length=VALUES_MAX), FailFast()]
+        Annotated[list[Value], Field(max_length=VALUES_MAX, fail_fast=True)]
+        | Annotated[list[int], Field(max_length=VALUES_MAX, fail_fast=True)]
     )
 
 

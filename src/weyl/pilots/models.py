@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, FailFast, Field
+from pydantic import BaseModel, Field
 
 from weyl.jobs.models.values import Power, Storable
 from weyl.kit.bounds import ATTRIBUTES_MAX, NAME_LENGTH_MAX, ClosedModel, Entries
@@ -115,7 +115,9 @@ class PilotSecret(BaseModel):
     not_after: datetime
 
 
-Stamps = Annotated[list[Annotated[Storable, Field(max_length=NAME_LENGTH_MAX)]], Field(max_length=10_000), FailFast()]
+Stamps = Annotated[
+    list[Annotated[Storable, Field(max_length=NAME_LENGTH_MAX)]], Field(max_length=10_000, fail_fast=True)
+]
 
 
 class PilotRevocation(ClosedModel):

@@ -84,7 +84,7 @@ def texts(value: Text | Sequence[Text]) -> tuple[str, ...]:
 def seconds_of(value: float | str) -> int:
     """Return a time in whole seconds; raises `UsageFault` for what is none."""
     if isinstance(value, str):
-        return int(parse_span(value).total_seconds())
+        return int(parse_span(f"{value}s" if value.strip().isdecimal() else value).total_seconds())
     if isinstance(value, bool) or not 1 <= value < 10**9:
         raise UsageFault(f"time is {value!r}, not a number of seconds.", hint='Write time=7200 or time="2h".')
     return int(value)

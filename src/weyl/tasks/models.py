@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, FailFast, Field
+from pydantic import BaseModel, Field
 
 from weyl.kit.bounds import ClosedModel, Name
 
@@ -95,7 +95,9 @@ class Enqueued(BaseModel):
 class LetterIds(ClosedModel):
     """Dead letters that something is done with."""
 
-    ids: Annotated[list[Annotated[int, Field(ge=1, lt=2**63)]], FailFast()] = Field(min_length=1, max_length=10_000)
+    ids: Annotated[list[Annotated[int, Field(ge=1, lt=2**63)]], Field(fail_fast=True)] = Field(
+        min_length=1, max_length=10_000
+    )
 
 
 class Replayed(BaseModel):

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, FailFast, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from weyl.file_catalog.models.files import FILES_MAX, IdentityName, Mode, Path, Reason
 from weyl.file_catalog.models.search import FileQuery
@@ -38,7 +38,7 @@ class FileOrder(ClosedModel):
     """What to do, and to which files: those named, with all below directories that are named, or those of a query."""
 
     action: FileAction
-    paths: Annotated[list[Path], Field(min_length=1, max_length=FILES_MAX), FailFast()] | None = None
+    paths: Annotated[list[Path], Field(min_length=1, max_length=FILES_MAX, fail_fast=True)] | None = None
     query: FileQuery | None = None
     """As in a search; not for `rmdir-recursive`. Files of the trash are found by their Status."""
     fields: FileOrderFields = FileOrderFields()

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, FailFast, Field, GetCoreSchemaHandler, StringConstraints
+from pydantic import BaseModel, Field, GetCoreSchemaHandler, StringConstraints
 from pydantic_core import CoreSchema, core_schema
 
 from weyl.kit.bounds import NAME_LENGTH_MAX, ClosedModel, Entries, Name, Token
@@ -27,8 +27,8 @@ PATH_CHARACTERS_MAX = 4_096
 
 Path = Annotated[str, StringConstraints(max_length=PATH_CHARACTERS_MAX)]
 SEName = Annotated[str, StringConstraints(min_length=1, max_length=SE_LENGTH_MAX)]
-Paths = Annotated[list[Path], Field(min_length=1, max_length=FILES_MAX), FailFast()]
-Trashed = Annotated[list[Path], Field(min_length=1, max_length=TRASHED_MAX), FailFast()]
+Paths = Annotated[list[Path], Field(min_length=1, max_length=FILES_MAX, fail_fast=True)]
+Trashed = Annotated[list[Path], Field(min_length=1, max_length=TRASHED_MAX, fail_fast=True)]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=1_000, pattern=r"^[^\x00]+$")]
 Mode = Annotated[str, StringConstraints(pattern=r"^0?[0-7]{3}$", max_length=4)]
 """Permissions as three octal digits: owner, group, others."""
@@ -113,7 +113,7 @@ class _Described:
     what `_is_plain` knows, and taken as they are; where one is not, the models say what is wrong, or read them.
     """
 
-    _SPECS = Annotated[list[NewFileSpec], Field(min_length=1, max_length=FILES_MAX), FailFast()]
+    _SPECS = Annotated[list[NewFileSpec], Field(min_length=1, max_length=FILES_MAX, fail_fast=True)]
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_wrap_validator_function(self._validated, handler.generate_schema(self._SPECS))
@@ -237,7 +237,7 @@ class Move(ClosedModel):
 class Moves(ClosedModel):
     """Files and directories that get another name."""
 
-    moves: Annotated[list[Move], Field(min_length=1, max_length=FILES_MAX), FailFast()]
+    moves: Annotated[list[Move], Field(min_length=1, max_length=FILES_MAX, fail_fast=True)]
 
 
 class PermissionChange(ClosedModel):

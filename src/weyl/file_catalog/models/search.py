@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, FailFast, Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from weyl.file_catalog.models.fields import Scalar
@@ -69,7 +69,7 @@ class FileCondition(ClosedModel):
     operator: Annotated[Operator, BeforeValidator(_known_operator)]
     value: Scalar | None = None
     """For all operators but `in`, `not in`, `between`, `exists` and `missing`."""
-    values: Annotated[list[Scalar], Field(max_length=VALUES_MAX), FailFast()] | None = None
+    values: Annotated[list[Scalar], Field(max_length=VALUES_MAX, fail_fast=True)] | None = None
     """For `in` and `not in`; for `between` two, the smaller one first."""
 
     @model_validator(mode="after")

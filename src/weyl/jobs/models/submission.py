@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from weyl.kit.bounds import ATTRIBUTES_MAX, ClosedModel, Entries
 
@@ -38,8 +38,10 @@ class CheckedTexts(ClosedModel):
 
     model_config = ConfigDict(populate_by_name=True)
 
-    jdl: Annotated[list[JDL], FailFast()] = Field(default=[], max_length=CHECKED_MAX)
-    json_: Annotated[list[JobDocument], FailFast()] | None = Field(default=None, alias="json", max_length=CHECKED_MAX)
+    jdl: Annotated[list[JDL], Field(fail_fast=True)] = Field(default=[], max_length=CHECKED_MAX)
+    json_: Annotated[list[JobDocument], Field(fail_fast=True)] | None = Field(
+        default=None, alias="json", max_length=CHECKED_MAX
+    )
 
     @model_validator(mode="after")
     def _is_one_form(self) -> "CheckedTexts":

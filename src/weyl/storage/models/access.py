@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, FailFast, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
 from weyl.file_catalog.models.files import Failure, Path
 from weyl.kit.bounds import ClosedModel, Name
@@ -15,8 +15,8 @@ TTL_S = 600
 TTL_MIN_S, TTL_MAX_S = 60, 3_600
 
 Protocol = Annotated[str, StringConstraints(min_length=1, max_length=32, pattern=r"^[a-z][a-z0-9+.-]*$")]
-Protocols = Annotated[list[Protocol], Field(min_length=1, max_length=16), FailFast()]
-LFNs = Annotated[list[Path], Field(min_length=1, max_length=ACCESSES_MAX), FailFast()]
+Protocols = Annotated[list[Protocol], Field(min_length=1, max_length=16, fail_fast=True)]
+LFNs = Annotated[list[Path], Field(min_length=1, max_length=ACCESSES_MAX, fail_fast=True)]
 
 
 class PartShown(BaseModel):
@@ -87,7 +87,7 @@ class StatOrder(ClosedModel):
     """Files whose replicas a storage element is asked about."""
 
     se: ElementName
-    lfns: Annotated[list[Path], Field(min_length=1, max_length=STATS_MAX), FailFast()]
+    lfns: Annotated[list[Path], Field(min_length=1, max_length=STATS_MAX, fail_fast=True)]
 
 
 class StatShown(BaseModel):
