@@ -8,7 +8,6 @@ from pydantic import BaseModel, Field, GetCoreSchemaHandler, StringConstraints
 from pydantic_core import CoreSchema, core_schema
 
 from weyl.kit.bounds import NAME_LENGTH_MAX, ClosedModel, Entries, Name, Token
-from weyl.kit.json import Document
 
 FILES_MAX = 10_000
 TRASHED_MAX = 1_000
@@ -118,13 +117,13 @@ class _Described:
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_wrap_validator_function(self._validated, handler.generate_schema(self._SPECS))
 
-    def _validated(self, value: Any, validate: core_schema.ValidatorFunctionWrapHandler) -> list[Document]:
+    def _validated(self, value: Any, validate: core_schema.ValidatorFunctionWrapHandler) -> list[dict[str, Any]]:
         if isinstance(value, list) and 0 < len(value) <= FILES_MAX and all(map(_is_plain, value)):
             return [{**_LEFT_OUT, **file} for file in value]
         return [file.model_dump() for file in validate(value)]
 
 
-_LEFT_OUT: Document = {"guid": None, "metadata": {}, "ancestors": [], "replicas": []}
+_LEFT_OUT: dict[str, Any] = {"guid": None, "metadata": {}, "ancestors": [], "replicas": []}
 _FIELDS = NewFileSpec.model_fields.keys()
 
 
@@ -170,7 +169,7 @@ def _is_text(value: Any, most: int) -> bool:
 class Registration(ClosedModel):
     """Files that somebody vouches for; with `atomic` all of them are registered, or none."""
 
-    files: Annotated[list[Document], _Described()]
+    files: Annotated[list[dict[str, Any]], _Described()]
     atomic: bool = False
 
 
