@@ -25,7 +25,7 @@ class Checksums:
 
     def __bool__(self) -> bool:
         """Whether anything is known."""
-        return any(getattr(self, name) is not None for name in STRONGEST_FIRST)
+        return not self.adler32 is self.md5 is self.sha1 is self.sha256 is None
 
     def strongest_common(self, other: "Checksums") -> str | None:
         """Return the name of the strongest checksum that both have, or None."""
@@ -42,8 +42,9 @@ class Checksums:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Checksums":
         """Read checksums by name; raises `ValueError` with what is wrong, and for none at all."""
-        if unknown := sorted(document.keys() - _FORMS.keys()):
-            raise ValueError(f"{str(unknown[0])[:40]!r} is not a checksum: give adler32, md5, sha1 or sha256")
+        if not document.keys() <= _FORMS.keys():
+            unknown = min(document.keys() - _FORMS.keys())
+            raise ValueError(f"{str(unknown)[:40]!r} is not a checksum: give adler32, md5, sha1 or sha256")
         checksums = cls(**{name: _hex(name, value) for name, value in document.items() if value is not None})
         if not checksums:
             raise ValueError("give at least one checksum: adler32, md5, sha1 or sha256")
@@ -62,9 +63,12 @@ class Checksums:
     def as_row(self) -> tuple[int | None, bytes | None, bytes | None, bytes | None]:
         """Return the columns of a row: adler32 as a signed number of 32 bits, the others as bytes."""
         number = None if self.adler32 is None else int(self.adler32, 16)
-        digests = (None if digest is None else bytes.fromhex(digest) for digest in (self.md5, self.sha1, self.sha256))
-        md5, sha1, sha256 = digests
-        return None if number is None else number - 2 * (number & _SIGN), md5, sha1, sha256
+        return (
+            None if number is None else number - 2 * (number & _SIGN),
+            None if self.md5 is None else bytes.fromhex(self.md5),
+            None if self.sha1 is None else bytes.fromhex(self.sha1),
+            None if self.sha256 is None else bytes.fromhex(self.sha256),
+        )
 
 
 def _hex(name: str, value: object) -> str:

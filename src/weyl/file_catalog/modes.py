@@ -25,6 +25,7 @@ Rule = Literal["directory", "posix", "open"]
 ROOT_MODE = 0o755
 HOME_MODE = 0o755
 FILE_BITS = 0o666
+"""What of the mode of its directory a new file has: all but the bits of execution."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,3 @@ def mode_text(mode: int) -> str:
 def mode_of(text: str) -> int:
     """Return the mode that octal digits say."""
     return int(text, 8)
-
-
-def file_mode(directory_mode: int) -> int:
-    """Return the mode of a new file: what its directory lets people do, without the bits of execution."""
-    return directory_mode & FILE_BITS

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from weyl.config.lfns import bare, fault_of, root_of, storage_path
@@ -12,23 +13,24 @@ from weyl.file_catalog.models.files import SIZE_MAX, Code, Failure
 from weyl.file_catalog.names import SHOWN, Space, bad_name, printable
 
 
-@dataclass(frozen=True, slots=True)
-class NewReplica:
+class NewReplica(NamedTuple):
     """Where a file lies; `pfn` is its storage path, None for the one by convention."""
 
     se: str
     pfn: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NewFile:
+_NO_VALUES: Mapping[str, Any] = MappingProxyType({})
+
+
+class NewFile(NamedTuple):
     """What somebody says of a file; the size is in bytes."""
 
     lfn: str
     size: int
     checksums: Checksums
     guid: str | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = _NO_VALUES
     ancestors: Sequence[str] = ()
     replicas: Sequence[NewReplica] = ()
     fault: str | None = None
@@ -108,7 +110,7 @@ def sift(files: Iterable[NewFile], space: Space, serves: Callable[[str], bool]) 
 
 
 def _bared(file: NewFile) -> NewFile:
-    if not file.ancestors and len(file.replicas) < 2 and file.lfn.startswith("/"):
+    if len(file.replicas) < 2 and not file.ancestors and file.lfn[:1] == "/":
         return file
     lfn, ancestors = bare(file.lfn), tuple(dict.fromkeys(map(bare, file.ancestors)))
     replicas = tuple(sorted(file.replicas, key=lambda replica: (replica.se, replica.pfn or "")))
@@ -135,6 +137,8 @@ def _value_fault(file: NewFile) -> str | None:
 
 
 def _replica_fault(file: NewFile, space: Space, serves: Callable[[str], bool]) -> str | None:
+    if len(file.replicas) == 1 and file.replicas[0].pfn is None and serves(file.replicas[0].se):
+        return None
     ses = [replica.se for replica in file.replicas]
     if (unknown := next((se for se in ses if not serves(se)), None)) is not None:
         return f"There is no storage element {printable(unknown)[:SHOWN]} for your VO"

@@ -137,6 +137,7 @@ def _is_plain(file: Any) -> bool:
         _is_text(lfn, PATH_CHARACTERS_MAX)
         and type(size) is int
         and 0 <= size <= SIZE_MAX
+        and checksums is not None
         and _is_mapping(checksums, CHECKSUMS_MAX)
         and all(_is_text(value, NAME_LENGTH_MAX) for value in checksums.values())
         and (guid is None or _is_text(guid, GUID_LENGTH_MAX))

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from weyl.file_catalog.modes import Rights
+from weyl.file_catalog.modes import FILE_BITS, Rights
 from weyl.file_catalog.queries.lookup import ASKED, asked
 from weyl.file_catalog.registrations import JobRun
 from weyl.kit.db import Tx
@@ -133,13 +133,13 @@ _TAKEN = Sql(
       SELECT * FROM unnest(CAST(:hashes AS bytea[]), CAST(:parents AS text[])) WITH ORDINALITY
         AS p (hash, parent, place)
     ), asked AS MATERIALIZED (
-      SELECT a.number, a.place, a.name, a.is_own, e.se_id
-      FROM unnest(CAST(:se_places AS integer[]), CAST(:places AS integer[]), CAST(:names AS text[]),
-        CAST(:are_own AS boolean[])) WITH ORDINALITY AS a (se_place, place, name, is_own, number)
+      SELECT a.number, a.place, a.name, e.se_id
+      FROM unnest(CAST(:se_places AS integer[]), CAST(:places AS integer[]), CAST(:names AS text[])) WITH ORDINALITY
+        AS a (se_place, place, name, number)
       JOIN (
         SELECT u.se_place, s.se_id FROM unnest(CAST(:ses AS varchar[])) WITH ORDINALITY AS u (se, se_place)
         JOIN se_names s ON s.name = u.se
-      ) e ON e.se_place = a.se_place
+      ) e ON e.se_place = coalesce(a.se_place, 1)
     ), elsewhere AS MATERIALIZED (
       -- the directories in which replicas lie that are told to: one look for all paths of most directories
       SELECT u.place, u.se_id, p.parent FROM (SELECT DISTINCT place, se_id FROM asked) u
@@ -165,7 +165,8 @@ _TAKEN = Sql(
     ), named AS MATERIALIZED (
       SELECT a.number, a.se_id, f.file_id FROM asked a JOIN storing s ON s.place = a.place CROSS JOIN LATERAL (
         (SELECT file_id FROM files g
-          WHERE NOT (a.is_own AND s.is_here) AND g.dir_id = s.dir_id AND g.name = a.name AND g.status = 'Good')
+          WHERE NOT (CAST(:are_own AS boolean) AND s.is_here)
+            AND g.dir_id = s.dir_id AND g.name = a.name AND g.status = 'Good')
         UNION ALL
         (SELECT file_id FROM files g
           WHERE s.has_trash AND g.dir_id = s.dir_id AND g.name = a.name AND g.status <> 'Good')
@@ -187,12 +188,13 @@ _TAKEN = Sql(
 async def select_taken(tx: Tx, places: Sequence[Storing], *, vo: str) -> set[tuple[str, str]]:
     """Return those (storage element, storage path) that a replica has, of a file in the trash too."""
     ses: dict[str, int] = {}
+    se_places = [ses.setdefault(place.se, len(ses) + 1) for place in places]
     numbers = await _TAKEN.rows(
         tx,
         vo=vo,
-        se_places=[ses.setdefault(place.se, len(ses) + 1) for place in places],
+        se_places=se_places if len(ses) > 1 else None,
         ses=list(ses),
-        are_own=[place.is_own for place in places],
+        are_own=all(place.is_own for place in places),
         **asked([place.path for place in places]),
     )
     return {places[number - 1][:2] for number in numbers}
@@ -209,7 +211,6 @@ class NewRow(NamedTuple):
     sha1: bytes | None
     sha256: bytes | None
     guid: UUID | None
-    mode: int
 
 
 class Signature(NamedTuple):
@@ -236,19 +237,20 @@ class Made(NamedTuple):
 _INSERT = Sql(
     """
     WITH held AS MATERIALIZED (
-      SELECT dir_id, trashed_at FROM directories
+      SELECT dir_id, mode, trashed_at FROM directories
       WHERE dir_id = ANY(CAST(:held AS bigint[])) ORDER BY dir_id FOR KEY SHARE
     ), made AS (
       INSERT INTO files (dir_id, name, size, adler32, md5, sha1, sha256, guid, owner_id, group_id, mode, status, job_id,
         attempt, created_at, modified_at)
       SELECT n.dir_id, n.name, n.size, n.adler32, n.md5, n.sha1, n.sha256, n.guid,
-        CAST(:owner_id AS bigint), CAST(:group_id AS bigint), n.mode, 'Good', CAST(:job_id AS bigint),
+        CAST(:owner_id AS bigint), CAST(:group_id AS bigint), CAST(h.mode & CAST(:file_bits AS integer) AS smallint),
+        'Good', CAST(:job_id AS bigint),
         CAST(:attempt AS integer), CAST(:now AS timestamptz), CAST(:now AS timestamptz)
       FROM unnest(CAST(:dir_ids AS bigint[]), CAST(:names AS text[]), CAST(:sizes AS bigint[]),
         CAST(:adlers AS integer[]), CAST(:md5s AS bytea[]), CAST(:sha1s AS bytea[]), CAST(:sha256s AS bytea[]),
-        CAST(:guids AS uuid[]), CAST(:modes AS smallint[]))
-        AS n (dir_id, name, size, adler32, md5, sha1, sha256, guid, mode)
-      JOIN held USING (dir_id)
+        CAST(:guids AS uuid[]))
+        AS n (dir_id, name, size, adler32, md5, sha1, sha256, guid)
+      JOIN held h USING (dir_id)
       ORDER BY n.dir_id, n.name COLLATE "C"
       -- somebody else has registered it meanwhile
       ON CONFLICT (dir_id, name) WHERE status = 'Good' DO NOTHING
@@ -271,14 +273,15 @@ _INSERT = Sql(
 
 async def insert_files(tx: Tx, signature: Signature, rows: Sequence[NewRow]) -> list[Made]:
     """Register files, and tell of them; those whose name is taken, or whose directory is gone, are left out."""
-    columns = list(zip(*rows, strict=True))
-    names = ("dir_ids", "names", "sizes", "adlers", "md5s", "sha1s", "sha256s", "guids", "modes")
-    return await _INSERT.rows(
-        tx,
-        held=sorted({row.dir_id for row in rows}),
-        **{name: list(column) for name, column in zip(names, columns, strict=True)},
-        **signature._asdict(),
-    )
+    names = ("dir_ids", "names", "sizes", "adlers", "md5s", "sha1s", "sha256s", "guids")
+    columns = {name: _sparse(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
+    held = sorted({row.dir_id for row in rows})
+    return await _INSERT.rows(tx, held=held, file_bits=FILE_BITS, **columns, **signature._asdict())
+
+
+def _sparse(column: Sequence[Any]) -> Sequence[Any] | None:
+    """Return a column for `unnest`, which takes none for a column without values; the driver looks at each value."""
+    return None if column.count(None) == len(column) else column
 
 
 class NewCopy(NamedTuple):
@@ -289,8 +292,7 @@ class NewCopy(NamedTuple):
     pfn: str | None
 
 
-_INSERT_COPIES = Sql(
-    """
+_COPIES = """
     WITH edges AS (
       INSERT INTO file_ancestors (file_id, ancestor_id)
       SELECT * FROM unnest(CAST(:children AS bigint[]), CAST(:ancestors AS bigint[])) ON CONFLICT DO NOTHING
@@ -299,10 +301,12 @@ _INSERT_COPIES = Sql(
     SELECT n.file_id, n.se_id, 'Good', n.pfn, CAST(:now AS timestamptz), CAST(:verified_at AS timestamptz)
     FROM unnest(CAST(:file_ids AS bigint[]), CAST(:se_ids AS bigint[]), CAST(:pfns AS text[]))
       AS n (file_id, se_id, pfn)
-    ORDER BY n.file_id, n.se_id
-    ON CONFLICT (file_id, se_id) DO NOTHING
-    """
-)
+"""
+# What this transaction has made nobody else gives a replica: to look for one twice would take half as long again.
+_INSERT_COPIES = {
+    True: Sql(_COPIES),
+    False: Sql(f"{_COPIES} ORDER BY n.file_id, n.se_id ON CONFLICT (file_id, se_id) DO NOTHING"),
+}
 
 
 async def insert_copies(
@@ -312,13 +316,14 @@ async def insert_copies(
     *,
     verified_at: datetime | None,
     now: datetime,
+    are_new: bool,
 ) -> None:
-    """Register replicas, and edges from files to their ancestors."""
-    await _INSERT_COPIES.run(
+    """Register replicas, and edges from files to their ancestors; `are_new`: of files of this transaction only."""
+    await _INSERT_COPIES[are_new].run(
         tx,
         file_ids=[copy.file_id for copy in copies],
         se_ids=[copy.se_id for copy in copies],
-        pfns=[copy.pfn for copy in copies],
+        pfns=_sparse([copy.pfn for copy in copies]),
         children=[child for child, _ in edges],
         ancestors=[ancestor for _, ancestor in edges],
         verified_at=verified_at,

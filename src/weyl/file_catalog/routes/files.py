@@ -80,8 +80,8 @@ def _read(spec: Document) -> NewFile:
     except ValueError as error:
         fault = str(error)
     replicas = tuple([NewReplica(replica["se"], replica.get("pfn")) for replica in spec["replicas"]])
-    ancestors = tuple(spec["ancestors"])
-    return NewFile(spec["lfn"], spec["size"], checksums, spec["guid"], spec["metadata"], ancestors, replicas, fault)
+    more = spec["guid"], spec["metadata"], tuple(spec["ancestors"]), replicas
+    return NewFile(spec["lfn"], spec["size"], checksums, *more, fault)
 
 
 @router.post("/lookup", operation_id="files_lookup", response_model=OutcomeShown, max_body_size=FILES_BYTES_MAX)

@@ -1,6 +1,6 @@
 """Registration of files: what it would do, and doing it, in one transaction and a fixed number of statements."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from weyl.file_catalog.checksums import Checksums
 from weyl.file_catalog.errors import RegistrationRefused
 from weyl.file_catalog.fields import AppliesTo, BadValue, Typed, values_of
 from weyl.file_catalog.models.files import Code, Failure, Outcome
-from weyl.file_catalog.modes import READ, allows_in, file_mode
+from weyl.file_catalog.modes import READ, allows_in
 from weyl.file_catalog.names import SHOWN, Space, bad_name
 from weyl.file_catalog.permits import Member
 from weyl.file_catalog.queries import registration as queries
@@ -50,10 +50,10 @@ class Run:
     written: FindPlaces | None = None
     """Tells where uploads may be writing what the caller vouches for."""
 
-    def serves(self, se: str) -> bool:
-        """Tell whether the VO may use a storage element."""
-        element = self.config.resources.storage_elements.get(se)
-        return element is not None and element.serves(self.member.vo)
+    def serves(self) -> Callable[[str], bool]:
+        """Return what tells whether the VO may use a storage element."""
+        elements = self.config.resources.storage_elements
+        return frozenset(se for se, element in elements.items() if element.serves(self.member.vo)).__contains__
 
 
 @dataclass(slots=True)
@@ -83,7 +83,7 @@ async def examine(tx: Tx, member: Member, files: Sequence[NewFile], *, config: C
     Storage paths are those by convention: whether they are free, `paths_taken` tells.
     """
     run = Run(member, Space.of(config, member), Terms(job=job), config, is_trial=True)
-    sifted = sift(files, run.space, run.serves)
+    sifted = sift(files, run.space, run.serves())
     if not sifted.good:
         return Examined(failed=sifted.failed)
     plan = await _plan(tx, run, sifted.good)
@@ -116,7 +116,7 @@ async def register(
     are refused: those of files, and with `written` those of uploads.
     """
     run = Run(member, Space.of(config, member), terms, config, written=written)
-    sifted = sift(files, run.space, run.serves)
+    sifted = sift(files, run.space, run.serves())
     outcome = Outcome(failed=dict(sifted.failed))
     left = sifted.good
     _refuse(terms, outcome)
@@ -281,7 +281,7 @@ def _check_ancestors(run: Run, plan: Plan) -> None:
     """
     if run.terms.job is not None:
         return
-    for lfn, file in list(plan.new.items()):
+    for lfn, file in [(lfn, file) for lfn, file in plan.new.items() if file.ancestors]:
         missing = next(
             (each for each in file.ancestors if each not in plan.new and not _may_read(run, plan, each)), None
         )
@@ -297,8 +297,9 @@ def _may_read(run: Run, plan: Plan, lfn: str) -> bool:
 
 
 def _by_convention(places: Places, lfn: str) -> str:
-    directory = places.directories.get(parent_of(lfn))
-    return lfn if directory is None else storage_path(directory.stored_at, name_of(lfn), None)
+    parent, _, name = lfn.rpartition("/")
+    directory = places.directories.get(parent)
+    return lfn if directory is None or directory.stored_at == parent else storage_path(directory.stored_at, name, None)
 
 
 async def _refuse_taken(tx: Tx, run: Run, plan: Plan) -> None:
@@ -307,8 +308,11 @@ async def _refuse_taken(tx: Tx, run: Run, plan: Plan) -> None:
     twice: set[str] = set()
     for lfn, file in (plan.new | plan.more).items():
         held = (plan.known[lfn].ses or ()) if lfn in plan.more else ()
-        for replica in (each for each in file.replicas if each.se not in held):
-            place = (replica.se, replica.pfn or _by_convention(plan.places, lfn))
+        convention = _by_convention(plan.places, lfn)
+        for se, pfn in file.replicas:
+            if se in held:
+                continue
+            place = (se, pfn or convention)
             if asked.setdefault(place, lfn) != lfn:
                 twice.add(lfn)
     # Uploads first: one that ends in between is seen as a file.
@@ -331,11 +335,10 @@ async def _insert(tx: Tx, plan: Plan, signature: Signature) -> dict[str, int]:
         return {}
     rows, paths = [], {}
     for lfn, file in plan.new.items():
-        directory = plan.places.directories[parent_of(lfn)]
+        parent, _, name = lfn.rpartition("/")
+        directory = plan.places.directories[parent]
         paths[directory.dir_id] = directory.path
-        mode = file_mode(directory.mode)
-        guid = guid_of(file.guid)
-        rows.append(NewRow(directory.dir_id, name_of(lfn), file.size, *file.checksums.as_row(), guid, mode))
+        rows.append(NewRow(directory.dir_id, name, file.size, *file.checksums.as_row(), guid_of(file.guid)))
     made = await queries.insert_files(tx, signature, rows)
     if removed := {paths[row.dir_id] for row in made if row.is_trashed}:
         await take_back(tx, plan.places.directories, removed)
@@ -362,7 +365,8 @@ async def _insert_copies(tx: Tx, run: Run, plan: Plan, file_ids: Mapping[str, in
         if lfn in plan.new:
             edges += [(file_id, found) for each in file.ancestors if (found := _ancestor(plan, file_ids, each))]
     if copies or edges:
-        await queries.insert_copies(tx, copies, edges, verified_at=run.terms.verified_at, now=now)
+        are_new = file_ids.keys().isdisjoint(plan.more)
+        await queries.insert_copies(tx, copies, edges, verified_at=run.terms.verified_at, now=now, are_new=are_new)
 
 
 def _stored_at(plan: Plan, lfn: str) -> str:
