@@ -291,6 +291,9 @@ async def test_everybody_sees_their_own_living_logins(client: httpx2.AsyncClient
             "Sub": f"voa:{SUBJECTS['alice']}",
         }
     ]
+    # Pages and the command line show names, which the contract's answer does not have.
+    living = await client.get("/api/auth/refresh-tokens", params={"living": True}, headers=headers_of(alice))
+    assert living.json() == [{**rows[0], "User": "alice"}]
     assert len((await client.get("/api/auth/refresh-tokens", headers=headers_of(bob))).json()) == 1
     (other,) = (await client.get("/api/auth/refresh-tokens", headers=headers_of(elsewhere))).json()
     assert other["Sub"] == f"vob:{SUBJECTS['alice']}"

@@ -326,7 +326,7 @@ def _logins(session: Session) -> Rows:
         {**row, "Kind": "token", "Since": _made_at(row["JTI"]), "Current": row["JTI"] == here} for row in logins
     ]
     rows += [_browser_row(browser) for browser in session.client.send(calls.browser_sessions())]
-    columns = ("JTI", "Kind", "Since", "Current", "Scope", "Sub", "Browser")
+    columns = ("JTI", "Kind", "Since", "Current", "Scope", "User", "Browser")
     return Rows(rows, columns=columns, id_column="JTI", unit="logins")
 
 
@@ -343,6 +343,7 @@ def _browser_row(browser: Mapping[str, Any]) -> dict[str, Any]:
         "Current": browser["current"],
         "Scope": " ".join(words),
         "Sub": browser["sub"],
+        "User": browser["user"] or browser["sub"],
         "Browser": f"{browser['address']} {browser['user_agent']}",
         "LastUsed": browser["last_used_at"],
     }

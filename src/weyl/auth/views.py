@@ -20,12 +20,13 @@ _PROGRAMS = View(
     search=ApiCall(method="GET", path="/api/auth/refresh-tokens", query={"living": True}),
     columns=(
         Column(name="JTI", title="ID", width=280, help="Grows with time: the newest login has the largest."),
-        Column(name="Sub", title="User", width=220),
-        Column(name="Scope", title="Scope", width=320),
+        Column(name="User", title="User", width=140),
+        Column(name="Scope", title="VO, group and properties", width=320),
+        Column(name="Sub", title="Subject", width=220, help="The ID of the user at the identity provider."),
     ),
-    default_columns=("JTI", "Sub", "Scope"),
+    default_columns=("JTI", "User", "Scope"),
     default_sort=(SortKey(parameter="JTI", direction="desc"),),
-    groupings=("Sub", "Scope"),
+    groupings=("User", "Scope"),
     actions=(
         Action(
             name="revoke",

@@ -1,15 +1,20 @@
 /** The configuration as everybody has it: a tree with the defaults filled in. */
 
 import { useQuery } from "@tanstack/react-query";
+import { useMemo } from "react";
 import { ask } from "@/kit/api";
 import { Fault, Waiting } from "@/kit/Panel";
 import { isMapping } from "@/kit/templates";
+import { namedByKey, peopleIn, withNames } from "./people";
+
+type People = ReadonlyMap<string, string>;
 
 export function Browse() {
   const document = useQuery({
     queryKey: ["config"],
     queryFn: ({ signal }) => ask<unknown>("GET", "/api/config/", { signal }),
   });
+  const people = useMemo(() => peopleIn(document.data), [document.data]);
   if (document.error) {
     return <Fault error={document.error} what="The configuration" onRetry={() => document.refetch()} />;
   }
@@ -17,12 +22,22 @@ export function Browse() {
     <Waiting />
   ) : (
     <div className="tree">
-      <Branch value={document.data} depth={0} />
+      <Branch value={document.data} path="" depth={0} people={people} />
     </div>
   );
 }
 
-function Branch({ value, depth }: { value: unknown; depth: number }) {
+function Branch({
+  value,
+  path,
+  depth,
+  people,
+}: {
+  value: unknown;
+  path: string;
+  depth: number;
+  people: People;
+}) {
   const entries = isMapping(value)
     ? Object.entries(value)
     : Array.isArray(value)
@@ -33,19 +48,21 @@ function Branch({ value, depth }: { value: unknown; depth: number }) {
       {entries.map(([name, each]) => {
         const isLeaf =
           !isMapping(each) && !(Array.isArray(each) && each.some((one) => typeof one === "object"));
+        const place = path ? `${path}/${name}` : name;
+        const person = namedByKey(path, name, people);
         return (
           <li key={name}>
             {isLeaf || Object.keys(each as object).length === 0 ? (
               <>
-                <span className="name">{name}</span> <Leaf value={each} />
+                <span className="name">{name}</span> <Leaf value={each} path={place} people={people} />
               </>
             ) : (
               <details open={depth < 1}>
                 <summary>
-                  <span className="name">{name}</span>{" "}
+                  <span className="name">{name}</span> {person !== undefined && <span>{person}</span>}{" "}
                   <span className="faint">{Object.keys(each as object).length}</span>
                 </summary>
-                <Branch value={each} depth={depth + 1} />
+                <Branch value={each} path={place} depth={depth + 1} people={people} />
               </details>
             )}
           </li>
@@ -55,9 +72,9 @@ function Branch({ value, depth }: { value: unknown; depth: number }) {
   );
 }
 
-function Leaf({ value }: { value: unknown }) {
+function Leaf({ value, path, people }: { value: unknown; path: string; people: People }) {
   if (value === null || (typeof value === "object" && Object.keys(value).length === 0)) {
     return <span className="faint">nothing</span>;
   }
-  return <span className="mono">{Array.isArray(value) ? value.join(", ") : String(value)}</span>;
+  return <span className="mono">{withNames(path, value, people)}</span>;
 }

@@ -358,6 +358,8 @@ export interface paths {
         /**
          * Get Refresh Tokens
          * @description List the caller's logins; with ProxyManagement those of everybody in the VO, used and revoked tokens included.
+         *
+         *     Those that can still be used come with the name of their user, which the contract's answer does not have.
          */
         get: operations["auth_get_refresh_tokens"];
         put?: never;
@@ -420,6 +422,8 @@ export interface paths {
         /**
          * Get Oidc Token
          * @description Trade a code or a refresh token for a pair of tokens.
+         *
+         *     A refresh whose answer was lost may be repeated by who sent a random Idempotency-Key with it.
          */
         post: operations["auth_get_oidc_token"];
         delete?: never;

@@ -9,6 +9,8 @@ from weyl.auth.policy import own_tokens
 from weyl.auth.queries.tokens import select_refresh_tokens
 from weyl.auth.routes.context import CurrentAuthority
 from weyl.auth.service import tokens
+from weyl.auth.service.sessions import name_of_subject
+from weyl.config.routes import CurrentConfig
 from weyl.kit.bounds import Name, Token
 from weyl.kit.http import CurrentUser, Now, ReadTx, WriteTx, json_response
 from weyl.kit.oauth import CLIENT_ID
@@ -36,11 +38,18 @@ async def get_refresh_tokens(
     tx: ReadTx,
     user: CurrentUser,
     now: Now,
+    config: CurrentConfig,
+    *,
     living: Annotated[bool, Query(description="Only those that can still be used")] = False,
 ) -> Response:
-    """List the caller's logins; with ProxyManagement those of everybody in the VO, used and revoked tokens included."""
+    """List the caller's logins; with ProxyManagement those of everybody in the VO, used and revoked tokens included.
+
+    Those that can still be used come with the name of their user, which the contract's answer does not have.
+    """
     scope = own_tokens(user)
-    return json_response(await select_refresh_tokens(tx, scope, now=now, living=living or scope.subject is not None))
+    rows = await select_refresh_tokens(tx, scope, now=now, living=living or scope.subject is not None)
+    named = [{**row, "User": name_of_subject(config, row["Sub"]) or row["Sub"]} for row in rows] if living else rows
+    return json_response(named)
 
 
 @router.delete("/refresh-tokens/{jti}", operation_id="auth_revoke_refresh_token_by_jti")

@@ -96,9 +96,15 @@ def subject_of(row: SessionRow) -> str:
 
 def name_of(config: Config, row: SessionRow) -> str:
     """Return what the person is called now; nothing if they are not registered any more."""
-    organisation = config.registry.get(row.vo)
-    user = organisation.users.get(subject_of(row)) if organisation else None
-    return user.preferred_username if user else ""
+    return name_of_subject(config, row.subject) or ""
+
+
+def name_of_subject(config: Config, subject: str) -> str | None:
+    """Return what a person is called now, by VO and subject; None if they are not registered any more."""
+    vo, _, own = subject.partition(":")
+    organisation = config.registry.get(vo)
+    user = organisation.users.get(own) if organisation else None
+    return user.preferred_username if user else None
 
 
 def new_cookie() -> str:
