@@ -68,6 +68,32 @@ def test_administrators_keep_a_note_that_others_read(logged_in: Login, failed: i
     expect(others.get_by_role("button", name="note on")).to_have_count(0)
 
 
+def test_a_failed_job_says_why_and_leads_to_the_same_failure(logged_in: Login, failed: int) -> None:
+    page = logged_in(f"/jobs/{failed}?tab=why", viewport={"width": 390, "height": 800})
+    panel = page.get_by_role("tabpanel")
+    expect(panel).to_contain_text("It failed: Application Finished With Errors: Exited With Status 1.")
+    expect(panel.get_by_label("What you can do")).to_contain_text(f"weyl jobs logs --stderr {failed}")
+    for condition in ("Exit code", "Worker node", "Retry"):
+        expect(panel.get_by_text(condition, exact=True)).to_be_visible()
+    for words in ("{", "class"):
+        expect(panel).not_to_contain_text(words)
+    assert accessibility_problems(page) == []
+    panel.get_by_role("link").first.click()
+    expect(page).to_have_url(re.compile("/failures/[0-9a-f]{16}"))
+    expect(page.get_by_label("Kinds of failures")).to_contain_text("Read the last lines of its error output")
+
+
+def test_a_held_and_a_killed_job_say_why(logged_in: Login, alice: User) -> None:
+    (job_id,) = alice.submit('[ Executable = "/bin/true"; Site = "DIRAC.Nowhere.org"; ]', "held")
+    page = logged_in(f"/jobs/{job_id}?tab=why", color_scheme="dark")
+    panel = page.get_by_role("tabpanel")
+    expect(panel).to_contain_text("It is looked at again as soon as the site DIRAC.Nowhere.org can be used")
+    assert accessibility_problems(page) == []
+    alice.run("jobs", "kill", str(job_id), "--yes")
+    page.reload()
+    expect(panel).to_contain_text("alice killed it")
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 def test_everybody_can_use_the_page_of_failures(logged_in: Login, failed: int, width: int) -> None:
     page = logged_in(NEW, color_scheme="dark", viewport={"width": width, "height": 800})

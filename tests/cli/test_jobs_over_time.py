@@ -37,7 +37,11 @@ def test_wait_tells_how_jobs_ended(weyl: Program, server: Server, group: str) ->
     assert weyl("jobs", "wait", str(good)).returncode == 0
     failed = weyl("jobs", "wait", str(good), str(bad))
     assert failed.returncode == 9
-    assert str(bad) in failed.stderr
+    assert failed.stderr.splitlines()[-1] == f"See why: weyl jobs why {bad}"
+    told = weyl("jobs", "why", str(bad)).stdout
+    assert told.startswith(f"Job {bad} (Failed, for ")
+    assert "class" not in told
+    assert not set("{}[]") & set(told)
     assert weyl("jobs", "wait", str(bad), "--for", "Failed").returncode == 0
     assert weyl("jobs", "wait", str(live), "--timeout", "1s").returncode == 8
     assert weyl("jobs", "wait", str(live), str(good), "--any").returncode == 0
@@ -115,9 +119,12 @@ def test_submit_and_wait(weyl: Program, server: Server, group: str) -> None:
     for status, exit_code in (("Done", 0), ("Failed", 9)):
         with weyl.start("submit", "job.jdl", "--wait", "-o", "table") as process:
             assert process.stdout is not None
+            assert process.stderr is not None
             job_id = int(process.stdout.readline())
             move(server, [job_id], "Running", status)
             assert process.wait(60) == exit_code
+            last = process.stderr.read().splitlines()[-1]
+            assert (last == f"See why: weyl jobs why {job_id}") == (status == "Failed")
 
 
 def test_submit_and_follow_shows_the_output_and_nothing_else(

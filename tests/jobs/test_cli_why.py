@@ -33,7 +33,7 @@ def test_a_waiting_job_is_told_with_everything_before_it() -> None:
         "Pilots now: 2 running, at A",
         "",
         "What you can do:",
-        "  Wait for its turn.",
+        "  Wait for its turn",
     ]
 
 

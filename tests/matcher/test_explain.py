@@ -226,14 +226,14 @@ async def test_pilots_that_exist_are_told_whether_they_asked_or_not(
 async def test_a_submission_is_told_what_nothing_could_run_and_a_check_tells_it_without_submitting(
     application: Application, db: Database
 ) -> None:
-    big = {"executable": "a", "requirements": {"wall_time": 60, "cpu": {"num_cores": {"min": 999, "max": 999}}}}
-    small = {"executable": "a", "requirements": {"wall_time": 60, "cpu": {"architecture": {"name": "x86_64"}}}}
+    big = {"executable": "/bin/a", "requirements": {"wall_time": 60, "cpu": {"num_cores": {"min": 999, "max": 999}}}}
+    small = {"executable": "/bin/a", "requirements": {"wall_time": 60, "cpu": {"architecture": {"name": "x86_64"}}}}
     await _see(db)
     headers = application.login()
     sentence = "No pilot of the last 24 h at LCG.Alpha.org offers cores: 999; the most was 8"
     checked = await application.client.post("/api/jobs/check", json={"json": [big, small]}, headers=headers)
     assert [job["Warnings"][-1:] for job in checked.json()] == [[sentence], []]
-    jdl = 'Executable = "a"; NumberOfProcessors = 999; Parameters = 3;'
+    jdl = 'Executable = "/bin/a"; NumberOfProcessors = 999; Parameters = 3;'
     [parametric] = (await application.client.post("/api/jobs/check", json={"jdl": [jdl]}, headers=headers)).json()
     assert (parametric["Jobs"], parametric["Warnings"]) == (3, [sentence])
     async with db.read() as tx:

@@ -132,7 +132,7 @@ def _host(row: queries.FailedJob, now: datetime) -> HostHistory | None:
 def _why_not(row: queries.FailedJob, error_class: ErrorClass | None, exit_code: int | None, config: Config) -> str:
     operations = config.operations.get(row.vo)
     if error_class is None or operations is None:
-        return "The class of its error is not known, so it was not retried"
+        return "The cause is not known, so it was not retried"
     run = FailedRun(
         error_class,
         job_type=row.job_type,

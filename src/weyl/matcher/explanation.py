@@ -11,7 +11,7 @@ from weyl.matcher.evaluation import CONDITIONS, Needs, failures
 from weyl.matcher.models import Failing, Finding, Near, Offer, PilotsThere, ShareShown, Step
 from weyl.matcher.offers import PilotOffer, Place
 from weyl.matcher.queries.looks import Position
-from weyl.matcher.wording import OFFERED, SHOWN_MAX, WANTED, at_sites, false_atoms, joined
+from weyl.matcher.wording import OFFERED, SHOWN_MAX, TITLES, UNITS, WANTED, at_sites, false_atoms, joined
 from weyl.task_queues import tags
 
 NEAREST_MAX = 10
@@ -185,6 +185,8 @@ def _steps(needs: Needs, removals: Sequence[tuple[str, Sequence[Candidate]]], le
         steps.append(
             Step(
                 condition=condition,
+                title=TITLES[condition],
+                unit=UNITS.get(condition),
                 wanted=WANTED[condition](needs),
                 best_offered=_best(condition, needs, removed),
                 sites_removed=len(sites - sites_left),
@@ -226,7 +228,15 @@ def _nearest(needs: Needs, near: Iterable[tuple[Candidate, str]]) -> list[Near]:
         Near(
             site=key[0],
             pilots=pilots,
-            fails=[Failing(condition=key[1], wanted=WANTED[key[1]](needs), offered=values[key])],
+            fails=[
+                Failing(
+                    condition=key[1],
+                    title=TITLES[key[1]],
+                    unit=UNITS.get(key[1]),
+                    wanted=WANTED[key[1]](needs),
+                    offered=values[key],
+                )
+            ],
         )
         for key, pilots in grouped.most_common(NEAREST_MAX)
     ]

@@ -176,6 +176,10 @@ class Step(BaseModel):
     """What one condition removed of the pilots of the last day."""
 
     condition: str
+    title: str
+    """The condition in words, such as `memory` for `ram`."""
+    unit: str | None
+    """Of amounts."""
     wanted: Any
     best_offered: Any
     sites_removed: int
@@ -190,6 +194,8 @@ class Failing(BaseModel):
     """A condition that keeps pilots from a job."""
 
     condition: str
+    title: str
+    unit: str | None
     wanted: Any
     offered: Any
 

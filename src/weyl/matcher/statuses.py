@@ -137,7 +137,8 @@ def _suggestions(case: _Case) -> Iterator[Suggestion]:
         case "Done" | "Completed":
             yield Suggestion(text=f"Fetch its output: weyl jobs output {job_id}")
         case "Killed":
-            yield Suggestion(text=f"See what it wrote until then: weyl jobs logs {job_id}")
+            if job.start_exec_time is not None:
+                yield Suggestion(text=f"See what it wrote until then: weyl jobs logs {job_id}")
             yield Suggestion(text="Submit it again if you want it to run")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from weyl.failures.cures import RESCHEDULE
 from weyl.failures.models import Elsewhere, FailureExplained, HostHistory
-from weyl.matcher.models import Finding, LimitShown, Near, PilotsThere, Suggestion
+from weyl.matcher.models import Failing, Finding, LimitShown, Near, PilotsThere, Suggestion
 from weyl.matcher.wording import joined, moment
 
 SUGGESTED_MAX = 3
@@ -35,8 +35,9 @@ def _pilots(count: int) -> str:
     return f"{count:,} pilot{'' if count == 1 else 's'}"
 
 
-def _instead(failing: Any) -> str:
-    return f"{failing.condition} were {_shown(failing.offered)} instead of {_shown(failing.wanted)}"
+def _instead(failing: Failing) -> str:
+    unit = f" {failing.unit}" if failing.unit else ""
+    return f"{failing.title} were {_shown(failing.offered)}{unit} instead of {_shown(failing.wanted)}{unit}"
 
 
 def _shown(value: Any) -> str:
@@ -63,7 +64,9 @@ def _findings(failure: FailureExplained) -> Iterator[Finding]:
     link = f"/failures/{failure.signature}"
     yield Finding(condition="Kind of failure", text=f"{failure.text} ({failure.signature})", link=link)
     if failure.exit_code is not None:
-        yield Finding(condition="Exit code", text=f"{failure.exit_code}: {failure.exit_meaning}")
+        # what the verdict has said already is not said again
+        meaning = "" if failure.exit_meaning == failure.cause else f": {failure.exit_meaning}"
+        yield Finding(condition="Exit code", text=f"{failure.exit_code}{meaning}")
     if failure.elsewhere is not None:
         yield Finding(condition="Same failure in the last day", text=_elsewhere(failure.elsewhere), link=link)
     if failure.host is not None:
@@ -78,6 +81,8 @@ def _findings(failure: FailureExplained) -> Iterator[Finding]:
 
 
 def _elsewhere(elsewhere: Elsewhere) -> str:
+    if elsewhere.count <= 1:
+        return "this job only"
     told = f"{_counted(elsewhere.count, 'job')} at {_most(elsewhere.sites)}, of {_most(elsewhere.users)}"
     return told if elsewhere.first_seen is None else f"{told}; first seen {moment(elsewhere.first_seen)}"
 

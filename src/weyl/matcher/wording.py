@@ -78,6 +78,24 @@ def _site_offered(needs: Needs, offer: PilotOffer) -> str:
     return f"{offer.host}, where it has failed" if needs.keeps_off(offer) else offer.place.site
 
 
+TITLES: Mapping[str, str] = {
+    "vo": "VO",
+    "site": "site",
+    "site_status": "status of the site",
+    "accept": "what pilots accept",
+    "os": "operating system",
+    "architecture": "architecture",
+    "features": "processor features",
+    "cores": "cores",
+    "ram": "memory",
+    "wall_time": "time",
+    "cpu_work": "CPU work",
+    "gpu": "GPU",
+    "scratch": "scratch space",
+    "tags": "tags",
+}
+UNITS: Mapping[str, str] = {"ram": "MiB", "wall_time": "s", "cpu_work": "DB12 core-seconds", "scratch": "MiB"}
+
 WANTED: Mapping[str, Callable[[Needs], Any]] = {
     "vo": lambda needs: needs.vo,
     "site": _sites_text,

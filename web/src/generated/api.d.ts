@@ -4970,6 +4970,10 @@ export interface components {
             condition: string;
             /** Offered */
             offered: unknown;
+            /** Title */
+            title: string;
+            /** Unit */
+            unit: string | null;
             /** Wanted */
             wanted: unknown;
         };
@@ -8437,6 +8441,10 @@ export interface components {
             sites_left: number;
             /** Sites Removed */
             sites_removed: number;
+            /** Title */
+            title: string;
+            /** Unit */
+            unit: string | null;
             /** Wanted */
             wanted: unknown;
         };

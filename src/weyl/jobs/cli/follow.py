@@ -27,6 +27,7 @@ from weyl.sandboxes.transfer import read
 
 FOLLOW_S = 2.0
 WATCHED_MAX = 10_000
+ADVISED_MAX = 5
 
 
 @selects_jobs
@@ -114,9 +115,14 @@ def _ended(statuses: dict[int, str], is_good: bool) -> Result:
         return Done(
             f"Ended: {tally(statuses.values())}.", document={str(key): value for key, value in statuses.items()}
         )
-    bad = [str(job_id) for job_id, status in statuses.items() if status not in GOOD]
-    hint = f"See why: weyl jobs why {' '.join(bad[:5])}"
+    bad = [job_id for job_id, status in statuses.items() if status in ENDED - GOOD]
+    hint = why_hint(bad or list(statuses))
     raise EndedInFailure(f"Ended: {tally(statuses.values())}.", hint=hint, details=statuses)
+
+
+def why_hint(job_ids: Sequence[int]) -> str:
+    """Return the line that says how to learn why jobs ended as they did; of many it names a few."""
+    return f"See why: weyl jobs why {' '.join(map(str, job_ids[:ADVISED_MAX]))}"
 
 
 def _come_back(ids: Sequence[int]) -> Interrupted:
@@ -283,13 +289,9 @@ def _instead_of_output(session: Session, row: dict[str, Any], *, stderr: bool) -
         return ""
     text = None if stderr else running_output(session, job_id)
     if text is None:
-        raise NotFound(f"Job {job_id} is {status} ({reason}) and left no output.", hint=_history_hint(job_id))
+        raise NotFound(f"Job {job_id} is {status} ({reason}) and left no output.", hint=why_hint([job_id]))
     session.say(f"Job {job_id} is {status}, and its output is not back; the last lines as it ran:")
     return text
-
-
-def _history_hint(job_id: int) -> str:
-    return f"See what happened: weyl jobs show --history {job_id}"
 
 
 def running_output(session: Session, job_id: int) -> str | None:
@@ -347,7 +349,7 @@ def follow_output(session: Session, job_id: int, *, stderr: bool = False, raise_
         yield "\n"
     session.say(f"Job {job_id}: {row['Status']}, {row['MinorStatus']}")
     if raise_failure and row["Status"] not in GOOD:
-        raise EndedInFailure(f"Job {job_id} ended as {row['Status']}.", hint=_history_hint(job_id))
+        raise EndedInFailure(f"Job {job_id} ended as {row['Status']}.", hint=why_hint([job_id]))
 
 
 def _look_at_output(session: Session, job_id: int, *, stderr: bool) -> tuple[dict[str, Any], str | None]:

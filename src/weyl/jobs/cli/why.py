@@ -49,13 +49,13 @@ def lines(told: Mapping[str, Any]) -> Iterator[str]:
         yield "Kept away by one condition only:"
     for near in told["nearest"]:
         [failing] = near["fails"]
-        offered = short(failing["offered"])
-        yield f"  {near['site']}, {_counted(near['pilots'], 'pilot')}: {failing['condition']} {offered}"
+        offered, wanted = short(failing["offered"], failing["unit"]), short(failing["wanted"], failing["unit"])
+        yield f"  {near['site']}, {_counted(near['pilots'], 'pilot')}: {failing['title']} {offered}, not {wanted}"
     if told["suggestions"]:
         yield ""
         yield "What you can do:"
     for suggestion in told["suggestions"]:
-        yield f"  {suggestion['text']}."
+        yield f"  {suggestion['text']}"
 
 
 def _findings(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -66,10 +66,10 @@ def _findings(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def _conditions(steps: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield ""
-    yield f"{'condition':14}{'wanted':>28}{'best offered':>28}{'pilots left':>13}{'sites left':>12}"
+    yield f"{'condition':19}{'wanted':>28}{'best offered':>28}{'pilots left':>13}{'sites left':>12}"
     for step in steps:
-        wanted, offered = short(step["wanted"]), short(step["best_offered"])
-        yield f"{step['condition']:14}{wanted:>28}{offered:>28}{step['pilots_left']:>13,}{step['sites_left']:>12}"
+        wanted, offered = short(step["wanted"], step["unit"]), short(step["best_offered"], step["unit"])
+        yield f"{step['title']:19}{wanted:>28}{offered:>28}{step['pilots_left']:>13,}{step['sites_left']:>12}"
         if origin := step.get("origin"):
             yield f"  asked for by {origin}"
 
@@ -89,8 +89,8 @@ def used(limit: Mapping[str, Any]) -> str:
     return ", ".join(said)
 
 
-def short(value: Any) -> str:
-    """Return a value of a condition as a column shows it."""
+def short(value: Any, unit: str | None = None) -> str:
+    """Return a value of a condition as a column shows it; amounts have a unit."""
     match value:
         case None:
             text = "-"
@@ -99,7 +99,7 @@ def short(value: Any) -> str:
         case {"not": [*names]}:
             text = "not " + ", ".join(map(str, names))
         case int():
-            text = f"{value:,}"
+            text = f"{value:,} {unit or ''}".rstrip()
         case _:
             text = str(value)
     return text if len(text) <= 27 else text[:25] + ".."

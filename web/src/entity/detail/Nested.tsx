@@ -17,12 +17,12 @@ export function Nested({ value, depth = 0 }: { value: unknown; depth?: number })
       </ol>
     );
   }
-  if (isMapping(value) && depth < DEPTH_MAX) {
+  if (isMapping(value) && Object.keys(value).length > 0 && depth < DEPTH_MAX) {
     return (
       <dl className="nested">
         {Object.entries(value).map(([name, each]) => (
           <div key={name}>
-            <dt>{name}</dt>
+            <dt>{name.replaceAll("_", " ")}</dt>
             <dd>
               <Nested value={each} depth={depth + 1} />
             </dd>
@@ -32,5 +32,5 @@ export function Nested({ value, depth = 0 }: { value: unknown; depth?: number })
     );
   }
   const text = formatValue(value, "text");
-  return text === "" ? <span className="faint">–</span> : <>{text}</>;
+  return text === "" ? <span className="faint">–</span> : text;
 }

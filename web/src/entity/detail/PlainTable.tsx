@@ -28,7 +28,7 @@ function OneTable({ view: of, tab, content }: TabProps) {
   const rows = rowsOf(content);
   const columns = tab.columns?.length ? columnsWithValues(tab.columns, rows) : columnsIn(rows);
   return (
-    <div className="plain-scroll">
+    <div className="plain-scroll" tabIndex={0} role="region" aria-label={tab.title}>
       <table className="plain">
         <thead>
           <tr>

@@ -15,7 +15,9 @@ const content = {
       pilots_left: 3,
     },
     {
-      condition: "memory",
+      condition: "ram",
+      title: "memory",
+      unit: "MiB",
       wanted: 8000,
       best_offered: 4000,
       sites_removed: 1,
@@ -55,8 +57,9 @@ describe("an explanation", () => {
   it("names the condition after which nothing was left, and no later one", () => {
     expect(stepsOf(content).map((step) => step.isEnd)).toEqual([false, true, false]);
     expect(stepsOf(content)[1]).toMatchObject({
-      wanted: "8,000",
-      offered: "4,000",
+      condition: "memory",
+      wanted: "8,000 MiB",
+      offered: "4,000 MiB",
       removed: "1 site, 3 pilots",
       left: "0 sites, 0 pilots",
     });

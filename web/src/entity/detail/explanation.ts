@@ -34,9 +34,9 @@ export function stepsOf(content: Record<string, unknown>): Step[] {
     const isEnd = isNothing && !wasEnd;
     wasEnd ||= isNothing;
     return {
-      condition: textOf(step.condition ?? step.title),
-      wanted: textOf(step.wanted),
-      offered: textOf(step.offered ?? step.best_offered),
+      condition: textOf(step.title ?? step.condition),
+      wanted: amountOf(step.wanted, step.unit),
+      offered: amountOf(step.offered ?? step.best_offered, step.unit),
       removed: said(removed.filter(([count]) => count !== 0)),
       left: said(left),
       isEnd,
@@ -96,9 +96,9 @@ function nearOf(near: Record<string, unknown>): Record<string, unknown>[] {
   return listOf(near.fails).map((fail) => ({
     Site: near.site,
     Pilots: near.pilots,
-    Condition: words(textOf(fail.condition)),
-    Wanted: textOf(fail.wanted),
-    Offered: textOf(fail.offered),
+    Condition: words(textOf(fail.title ?? fail.condition)),
+    Wanted: amountOf(fail.wanted, fail.unit),
+    Offered: amountOf(fail.offered, fail.unit),
   }));
 }
 
@@ -140,6 +140,10 @@ function said(counts: [number, string][]): string {
 
 function textOf(value: unknown): string {
   return formatValue(value, typeof value === "number" ? "int" : "text");
+}
+
+function amountOf(value: unknown, unit: unknown): string {
+  return typeof value === "number" && typeof unit === "string" ? `${textOf(value)} ${unit}` : textOf(value);
 }
 
 function listOf(value: unknown): Record<string, unknown>[] {
