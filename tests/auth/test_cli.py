@@ -24,6 +24,9 @@ from tests.infra.browser import Browser
 from tests.infra.directories import write_passwords
 from tests.infra.login import browse, browse_blocking
 
+from weyl.auth.cli import scope_of
+from weyl.cli.session import CommandSession
+from weyl.client import Client, MemoryCredentials
 from weyl.demo.postgres import RunningPostgres
 from weyl.kit.db import libpq_dsn
 
@@ -137,6 +140,15 @@ def terminal(server: str, tmp_path: Path) -> Callable[[str], Terminal]:
         return Terminal(home, environ)
 
     return make
+
+
+def test_where_there_is_one_vo_a_login_needs_no_name() -> None:
+    session = CommandSession()
+    metadata = {"virtual_organizations": {"hep": {}}}
+    transport = httpx2.MockTransport(lambda request: httpx2.Response(200, json=metadata))
+    with Client("http://weyl.test", MemoryCredentials(), transport=transport) as client:
+        session.__dict__["client"] = client
+        assert scope_of(session, None, group=None, properties=[]) == "vo:hep"
 
 
 def test_a_login_without_a_vo_or_with_an_unknown_one_lists_those_there_are(terminal: Callable[..., Terminal]) -> None:

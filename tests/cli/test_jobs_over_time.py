@@ -63,6 +63,9 @@ def test_output_and_logs_of_a_finished_job(weyl: Program, server: Server, group:
     assert weyl("logs", str(done), "--tail", "1").stdout == "line 3\n"
     assert weyl("logs", str(done), "--stderr").stdout == "oops\n"
     assert weyl("logs", str(done), "-f").stdout == "line 1\nline 2\nline 3\n"
+    both = weyl("logs", str(done), "999999999")
+    assert (both.returncode, both.stdout) == (7, f"==> job {done} <==\nline 1\nline 2\nline 3\n")
+    assert "  999999999 There is no job 999999999" in both.stderr
     assert rows(weyl, "output", str(done), "-d", "out")[0]["Files"] == ["std.err", "std.out"]
     partly = weyl("output", str(done), str(live), "-d", "out")
     assert partly.returncode == 7

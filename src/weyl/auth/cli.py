@@ -68,7 +68,7 @@ def login(
         return Events(_wait(session, device_code, once=no_wait), line=_logged_in_line)
     if web and no_wait:
         raise UsageFault("--web waits for the browser.", hint="Leave --no-wait or --web out.")
-    scope = _scope(session, vo, group=group, properties=property_ or [])
+    scope = scope_of(session, vo, group=group, properties=property_ or [])
     if web:
         return Events(_web_login(session, scope), line=_web_line)
 
@@ -78,7 +78,8 @@ def login(
     return Events(_device_login(session, scope, no_wait=no_wait), line=line)
 
 
-def _scope(session: Session, vo: str | None, *, group: str | None, properties: list[str]) -> str:
+def scope_of(session: Session, vo: str | None, *, group: str | None, properties: list[str]) -> str:
+    """Return what to ask for; the VO may be left out where there is one. Raises `UsageFault` if it is not known."""
     vos = sorted(session.client.send(calls.installation())["virtual_organizations"])
     if vo is None and len(vos) == 1:
         vo = vos[0]

@@ -15,6 +15,7 @@ from weyl.client.times import parse_span
 from weyl.descriptions import jdl
 from weyl.descriptions.attributes import text_of
 from weyl.jobs.calls import lists, submission
+from weyl.jobs.cli.look import raise_failed
 from weyl.jobs.cli.outage import Outage
 from weyl.jobs.cli.selection import COLUMNS, Selection, find, nothing_matches, selects_jobs
 from weyl.jobs.models.peek import Stream
@@ -219,17 +220,19 @@ def logs(
 
 
 def _outputs_of(session: Session, ids: Sequence[int], *, stderr: bool, tail: int | None) -> Iterator[str]:
-    missing = 0
+    failed: dict[int, str] = {}
     for job_id in ids:
         try:
             text = _output_of(session, job_id, stderr=stderr, tail=tail)
         except NotFound as error:
-            missing += 1
-            session.say(error.message)
+            failed[job_id] = error.message
             continue
         yield f"==> job {job_id} <==\n{text}"
-    if missing == len(ids):
+    if len(failed) == len(ids):
+        for message in failed.values():
+            session.say(message)
         raise NotFound(f"None of the {len(ids):,} jobs has output.", hint="")
+    raise_failed(failed, done=len(ids) - len(failed))
 
 
 def _output_of(session: Session, job_id: int, *, stderr: bool, tail: int | None) -> str:

@@ -10,7 +10,7 @@ from weyl.client.command import Session, session_of
 from weyl.client.errors import ClientError, NotFound, UsageFault
 from weyl.client.results import Done, Ids, Result, Rows, Text
 from weyl.jobs.cli.fetch import Directory
-from weyl.jobs.cli.selection import Selection, job_ids, selects_jobs
+from weyl.jobs.cli.selection import Selection, find_most, job_ids, selects_jobs
 from weyl.sandboxes import calls
 from weyl.sandboxes.archive import ArchiveFault
 from weyl.sandboxes.transfer import contents, fetch, read, upload
@@ -33,8 +33,9 @@ def list_sandboxes(context: typer.Context, jobs: Selection) -> Result:
     Example: weyl jobs sandbox list 12
     """
     session = session_of(context)
-    rows = (row for job_id in jobs.ids(session) for row in _of_job(session, job_id))
-    return Rows(rows, columns=("JobID", "Type", "PFN"), id_column="PFN", unit="sandboxes")
+    found, failed = find_most(session, jobs.ids(session), ("Status",))
+    rows = (row for job in found for row in _of_job(session, job["JobID"]))
+    return Rows(rows, columns=("JobID", "Type", "PFN"), id_column="PFN", unit="sandboxes", failed=failed)
 
 
 @app.command("get")
