@@ -106,7 +106,7 @@ def test_a_journey_by_keyboard_alone(logged_in: Login, job: int) -> None:
     expect(row_of(page, job)).to_be_visible()
     page.keyboard.press("j")
     page.keyboard.press("x")
-    expect(page.get_by_text("1 job chosen")).to_be_visible()
+    expect(page.get_by_text("1 job selected")).to_be_visible()
     page.keyboard.press("Escape")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name=f"Job {job}")).to_be_visible()

@@ -40,11 +40,11 @@ def change_operators(logged_in: Login) -> Iterator[Change]:
 
 def _ban(page: Page) -> Any:
     """Begin to ban the site; returns the dialogue in which everything is filled in."""
-    page.get_by_role("checkbox", name=f"Choose {SITE}").check()
-    page.get_by_label("Chosen rows").get_by_role("button", name="Ban").click()
+    page.get_by_role("checkbox", name=f"Select {SITE}").check()
+    page.get_by_label("Selected rows").get_by_role("button", name="Ban").click()
     dialogue = page.get_by_role("dialog")
     dialogue.get_by_label("Reason").fill(REASON)
-    dialogue.get_by_label("I know that this cannot be undone").check()
+    dialogue.get_by_label("I understand that this cannot be undone").check()
     return dialogue
 
 
@@ -56,7 +56,7 @@ def test_a_property_that_the_group_loses_is_said_and_its_orders_go(logged_in: Lo
     expect(dialogue.get_by_role("alert")).to_contain_text("takes the property Operator or ServiceAdministrator")
     expect(dialogue.get_by_label("Reason")).to_have_value(REASON)
     page.reload()
-    page.get_by_role("checkbox", name=f"Choose {SITE}").check()
+    page.get_by_role("checkbox", name=f"Select {SITE}").check()
     expect(page.get_by_role("button", name="Ban")).to_have_count(0)
 
 

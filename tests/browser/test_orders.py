@@ -23,12 +23,12 @@ def _submit(alice: User, group: str, name: str = "ordered", more: str = "") -> l
 def _choose_all(page: Page, jobs: int, order: str) -> Locator:
     """Choose all jobs of a list and ask what an order would do to them; returns the dialogue."""
     expect(page.get_by_role("row")).to_have_count(jobs + 1)
-    page.get_by_role("checkbox", name="Choose all rows that are loaded").click()
-    chosen = page.get_by_label("Chosen rows")
-    expect(chosen).to_contain_text(f"{jobs} jobs chosen")
+    page.get_by_role("checkbox", name="Select all loaded rows").click()
+    chosen = page.get_by_label("Selected rows")
+    expect(chosen).to_contain_text(f"{jobs} jobs selected")
     chosen.get_by_role("button", name=order, exact=True).click()
     dialogue = page.get_by_role("dialog")
-    dialogue.get_by_role("button", name="Show what it would do").click()
+    dialogue.get_by_role("button", name="Preview").click()
     return dialogue
 
 
@@ -36,12 +36,12 @@ def test_many_jobs_are_killed_after_a_look_at_them_and_are_followed_to_the_end(l
     ids = _submit(alice, "killed", more="Parameters = 3;")
     page = logged_in("/jobs?f=JobGroup:eq:killed")
     dialogue = _choose_all(page, 3, "Kill")
-    expect(dialogue).to_contain_text("It would be done to 3 jobs.")
+    expect(dialogue).to_contain_text("This affects 3 jobs.")
     for job_id in ids:
         expect(dialogue.get_by_text(str(job_id), exact=True)).to_be_visible()
     dialogue.get_by_role("button", name="Kill 3").click()
-    progress = page.get_by_label("Orders under way")
-    expect(progress).to_contain_text(re.compile("begins in|of 3|done: 3"))
+    progress = page.get_by_label("Running operations")
+    expect(progress).to_contain_text(re.compile("starts in|of 3|done: 3"))
     expect(progress).to_contain_text("done: 3")
     expect(page.get_by_role("row").filter(has_text="Killed")).to_have_count(3)
     # It is found again after the page was left.
@@ -52,19 +52,19 @@ def test_many_jobs_are_killed_after_a_look_at_them_and_are_followed_to_the_end(l
     order.get_by_role("link", name="jobs.kill").click()
     expect(page).to_have_url(re.compile("/operations/[0-9a-f-]{36}$"))
     page.get_by_role("tab", name="Errors").click()
-    expect(page.get_by_role("tabpanel")).to_contain_text("There is nothing here")
+    expect(page.get_by_role("tabpanel")).to_contain_text("No data.")
 
 
 def test_an_order_is_taken_back_while_there_is_time(logged_in: Login, alice: User) -> None:
     (job_id,) = _submit(alice, "spared")
     page = logged_in(f"/jobs?f=JobID:eq:{job_id}")
     row_of(page, job_id).get_by_role("checkbox").check()
-    page.get_by_label("Chosen rows").get_by_role("button", name="Kill", exact=True).click()
+    page.get_by_label("Selected rows").get_by_role("button", name="Kill", exact=True).click()
     dialogue = page.get_by_role("dialog")
-    dialogue.get_by_role("button", name="Show what it would do").click()
+    dialogue.get_by_role("button", name="Preview").click()
     dialogue.get_by_role("button", name="Kill 1").click()
-    page.get_by_role("button", name="Take it back").click()
-    expect(page.get_by_label("Orders under way")).to_contain_text("taken back")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_label("Running operations")).to_contain_text("cancelled")
     page.reload()
     expect(row_of(page, job_id)).not_to_contain_text("Killed")
 
@@ -73,9 +73,9 @@ def test_jobs_are_rescheduled_and_deleted(logged_in: Login, alice: User) -> None
     _submit(alice, "again", more="Parameters = 2;")
     page = logged_in("/jobs?f=JobGroup:eq:again&cols=JobID,Status,RescheduleCounter")
     dialogue = _choose_all(page, 2, "Reschedule")
-    expect(dialogue).to_contain_text("It would be done to 2 jobs.")
+    expect(dialogue).to_contain_text("This affects 2 jobs.")
     dialogue.get_by_role("button", name="Reschedule").click()
-    orders = page.get_by_label("Orders under way")
+    orders = page.get_by_label("Running operations")
     expect(orders).to_contain_text("Reschedule 2 jobs")
     expect(orders).to_contain_text("done: 2")
     orders.get_by_role("button", name="Close").click()
@@ -96,7 +96,7 @@ def test_a_list_is_exported_and_spreadsheets_take_no_text_for_a_formula(
     expect(page.get_by_role("row")).to_have_count(3)
     page.get_by_role("button", name="Export").click()
     with page.expect_download() as download:
-        page.get_by_role("button", name="Write the file").click()
+        page.get_by_role("button", name="Download").click()
     assert download.value.suggested_filename == "jobs.csv"
     download.value.save_as(tmp_path / "jobs.csv")
     lines = (tmp_path / "jobs.csv").read_text().split()
@@ -108,8 +108,8 @@ def test_a_list_is_saved_and_shared_under_a_name(logged_in: Login) -> None:
     title = f"What <i>failed</i> {next(NUMBERS)}"
     page = logged_in("/jobs?f=Status:eq:Failed&cols=JobID,Site")
     page.get_by_role("button", name="Saved views").click()
-    page.get_by_label("Save this list as").fill(title)
-    page.get_by_label("Show it to everybody in the VO").check()
+    page.get_by_label("Save this view as").fill(title)
+    page.get_by_label("Share with the VO").check()
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_role("button", name=title, exact=True)).to_be_visible()
     others = logged_in("/sites", user="ada", group="admin")
@@ -161,12 +161,12 @@ def test_from_the_login_to_a_kill_by_keyboard_alone(open_context: Callable[..., 
     _tab_to(page, page.get_by_label(f"Jobs: {job_id}").get_by_role("button", name="Kill"))
     page.keyboard.press("Enter")
     dialogue = page.get_by_role("dialog", name=f"Kill {job_id}")
-    _tab_to(page, dialogue.get_by_role("button", name="Show what it would do"))
+    _tab_to(page, dialogue.get_by_role("button", name="Preview"))
     page.keyboard.press("Enter")
-    expect(dialogue).to_contain_text("It would be done to 1 job.")
+    expect(dialogue).to_contain_text("This affects 1 job.")
     _tab_to(page, dialogue.get_by_role("button", name="Kill 1"))
     page.keyboard.press("Enter")
-    expect(page.get_by_label("Orders under way")).to_contain_text("done: 1")
+    expect(page.get_by_label("Running operations")).to_contain_text("done: 1")
     expect(row_of(page, job_id)).to_contain_text("Killed")
 
 

@@ -127,7 +127,7 @@ export default function ActionDialog(props: Props) {
       props.onDone?.();
       onClose();
     });
-  const target = search ? "all that match" : ids.length === 1 ? String(ids[0]) : countOf(ids.length, view);
+  const target = search ? "all matching" : ids.length === 1 ? String(ids[0]) : countOf(ids.length, view);
   return (
     <Modal
       opened
@@ -155,7 +155,7 @@ export default function ActionDialog(props: Props) {
           <Checkbox
             size="xs"
             mt="sm"
-            label="I know that this cannot be undone"
+            label="I understand that this cannot be undone"
             checked={isSure}
             onChange={(event) => setSure(event.target.checked)}
           />
@@ -163,7 +163,7 @@ export default function ActionDialog(props: Props) {
         {needsTyping && (!isPlanned || plan) && (
           <TextInput
             mt="sm"
-            label={`This is a lot. Type ${formatNumber(count ?? 0)} to go on.`}
+            label={`Type ${formatNumber(count ?? 0)} to confirm.`}
             value={typed}
             onChange={(event) => setTyped(event.target.value)}
             autoComplete="off"
@@ -190,7 +190,7 @@ export default function ActionDialog(props: Props) {
             disabled={(!isPlanned || plan !== undefined) && (!isConfirmed || plan?.count === 0)}
           >
             {isPlanned && !plan
-              ? "Show what it would do"
+              ? "Preview"
               : action.destructive
                 ? `${action.title} ${count ? formatNumber(count) : ""}`
                 : action.title}

@@ -76,16 +76,16 @@ export default function ColumnChooser({ view, columns, change, onClose }: Given 
       </ul>
       <Checkbox
         size="xs"
-        label="Show me these whenever I open this list"
+        label="Use these columns whenever I open this list"
         checked={isKept}
         onChange={(event) => setKept(event.target.checked)}
       />
       <Group justify="space-between" mt="md">
         <Button variant="default" size="compact-sm" onClick={() => setNames([...view.default_columns])}>
-          The usual ones
+          Default columns
         </Button>
         <Button size="compact-sm" onClick={done} disabled={names.length === 0}>
-          Show these
+          Apply
         </Button>
       </Group>
     </Modal>

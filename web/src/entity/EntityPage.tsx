@@ -169,7 +169,7 @@ export function EntityList({ view: declared }: { view: View }) {
             </p>
           ) : null}
           {rows.count === 0 && refusalOf(rows.error) ? (
-            <Nothing>What is wrong with the filter is said above.</Nothing>
+            <Nothing>Fix the filter above to see results.</Nothing>
           ) : rows.error && rows.count === 0 ? (
             <Fault error={rows.error} what={view.title} onRetry={refresh} />
           ) : rows.isPending ? (
@@ -195,7 +195,7 @@ export function EntityList({ view: declared }: { view: View }) {
           {!rows.isPending && !rows.error && rows.count === 0 && (
             <Nothing>
               <div>
-                Nothing matches.
+                No matches.
                 {conditions.length > 0 && (
                   <button type="button" className="as-link" onClick={() => change({ conditions: [] })}>
                     Show all

@@ -121,7 +121,7 @@ export function EntityTable(props: Props) {
             <div role="columnheader" className="cell cell-check">
               <Checkbox
                 size="xs"
-                aria-label="Choose all rows that are loaded"
+                aria-label="Select all loaded rows"
                 checked={chosen.all}
                 indeterminate={!chosen.all && chosen.ids.size > 0}
                 onChange={props.onChooseAll}
@@ -213,7 +213,7 @@ const TableRow = memo(function TableRow(props: RowProps) {
       <div role="cell" className="cell cell-check" onClick={(event) => event.stopPropagation()}>
         <Checkbox
           size="xs"
-          aria-label={`Choose ${String(row[view.id_column])}`}
+          aria-label={`Select ${String(row[view.id_column])}`}
           checked={isChosen}
           onChange={(event) => {
             props.onActive(index);

@@ -51,8 +51,7 @@ export default function ExportDialog(props: Given & { rows: Rows; onClose: () =>
   return (
     <Modal opened onClose={cancel} title={`Export ${view.title.toLowerCase()}`} size="sm">
       <p>
-        {rows.isCountKnown ? `All ${formatNumber(rows.count)} rows` : "All rows"} that match, with the columns
-        that are shown.
+        {rows.isCountKnown ? `All ${formatNumber(rows.count)}` : "All"} matching rows, with the columns shown.
       </p>
       <SegmentedControl
         size="xs"
@@ -60,12 +59,12 @@ export default function ExportDialog(props: Given & { rows: Rows; onClose: () =>
         onChange={(value) => setKind(value as "csv" | "ndjson")}
         data={[
           { value: "csv", label: "CSV" },
-          { value: "ndjson", label: "JSON, one a line" },
+          { value: "ndjson", label: "NDJSON, one row per line" },
         ]}
       />
       {kind === "csv" && (
         <p className="faint">
-          A text that a spreadsheet would take for a formula gets an apostrophe before it.
+          Texts that a spreadsheet would read as formulas are prefixed with an apostrophe.
         </p>
       )}
       {written !== undefined && <p role="status">{formatNumber(written)} rows written…</p>}
@@ -74,7 +73,7 @@ export default function ExportDialog(props: Given & { rows: Rows; onClose: () =>
           Cancel
         </Button>
         <Button size="compact-sm" loading={written !== undefined} onClick={() => void start()}>
-          Write the file
+          Download
         </Button>
       </Group>
     </Modal>

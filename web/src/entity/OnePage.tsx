@@ -22,7 +22,7 @@ export default function OnePage() {
   }
   return (
     <div className="one">
-      <nav className="trail" aria-label="Where this is">
+      <nav className="trail" aria-label="Breadcrumb">
         <Link to="/$view" params={{ view: name }}>
           {view.title}
         </Link>

@@ -32,9 +32,9 @@ function OfFiles({ plan }: { plan: FilesPlan }) {
     <div className="plan">
       <p>
         <strong>
-          It would be done to {plural(plan.count, "file")}, {formatBytes(plan.bytes)}.
+          This affects {plural(plan.count, "file")}, {formatBytes(plan.bytes)}.
         </strong>
-        {plan.undo_s ? ` It begins after ${plan.undo_s} seconds, and can be cancelled until then.` : ""}
+        {plan.undo_s ? ` It starts after ${plan.undo_s} seconds and can be cancelled until then.` : ""}
       </p>
       {failed.length > 0 && (
         <p className="tone-warning toned">
@@ -58,16 +58,11 @@ function OfRows({ plan, view }: { plan: RowsPlan; view: View }) {
   return (
     <div className="plan">
       <p>
-        <strong>It would be done to {countOf(plan.count, view)}.</strong>
-        {plan.undo_s
-          ? ` You can take it back for ${plan.undo_s} seconds; after that there is no way back.`
-          : ""}
+        <strong>This affects {countOf(plan.count, view)}.</strong>
+        {plan.undo_s ? ` You can undo it for ${plan.undo_s} seconds; after that it is final.` : ""}
       </p>
-      <Left count={plan.not_allowed} words="are not yours to change, and stay as they are." />
-      <Left
-        count={plan.not_possible}
-        words="are in a status in which it cannot be done, and stay as they are."
-      />
+      <Left count={plan.not_allowed} words="are not yours to change and stay unchanged." />
+      <Left count={plan.not_possible} words="are in a status that does not allow it and stay unchanged." />
       <Left count={plan.missing} words="do not exist, or you may not see them." />
       {Object.entries(plan.by).map(([name, counts]) => (
         <p key={name}>

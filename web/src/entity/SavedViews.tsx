@@ -85,11 +85,11 @@ export default function SavedViews({ view, onClose }: Given & { onClose: () => v
             )}
           </li>
         ))}
-        {saved.data?.length === 0 && <li className="faint">Nothing is saved yet.</li>}
+        {saved.data?.length === 0 && <li className="faint">No saved views yet.</li>}
       </ul>
       <form onSubmit={(event) => void add(event)}>
         <TextInput
-          label="Save this list as"
+          label="Save this view as"
           value={title}
           maxLength={200}
           onChange={(event) => setTitle(event.target.value)}
@@ -97,7 +97,7 @@ export default function SavedViews({ view, onClose }: Given & { onClose: () => v
         <Group justify="space-between" mt="sm">
           <Checkbox
             size="xs"
-            label="Show it to everybody in the VO"
+            label="Share with the VO"
             checked={isShared}
             onChange={(event) => setShared(event.target.checked)}
           />

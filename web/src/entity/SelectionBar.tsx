@@ -30,12 +30,12 @@ export function SelectionBar({ view, me, asked, rows, chosen }: Given & { rows: 
   const rawIds = here.map((row) => row[view.id_column]);
   const command = (each: Action) => (each.cli ? fillText(each.cli, { ...here[0], $ids: rawIds }) : undefined);
   return (
-    <section className="selection" aria-label="Chosen rows">
-      <CloseButton size="sm" aria-label="Choose nothing" onClick={chosen.clear} />
-      <strong>{all ? `All ${formatNumber(count)} that match` : `${countOf(count, view)} chosen`}</strong>
+    <section className="selection" aria-label="Selected rows">
+      <CloseButton size="sm" aria-label="Clear selection" onClick={chosen.clear} />
+      <strong>{all ? `All ${formatNumber(count)} matching` : `${countOf(count, view)} selected`}</strong>
       {canAll && (
         <button type="button" className="as-link" onClick={chosen.chooseAll}>
-          choose all {rows.isCountKnown ? formatNumber(rows.count) : ""} that match
+          Select all {rows.isCountKnown ? formatNumber(rows.count) : ""} matching
         </button>
       )}
       <span className="grow" />

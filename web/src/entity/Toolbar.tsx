@@ -110,10 +110,10 @@ function LiveMark({ live, hasTopic }: { live: ReturnType<typeof useLive>; hasTop
   }
   const word = live.isPaused ? "paused" : state === "off" ? "connecting" : state;
   const help = {
-    live: "Changes are shown as they happen.",
-    polling: "There is no stream of changes; the list is asked for now and then.",
-    connecting: "Waiting for the stream of changes.",
-    paused: "Changes are not shown until you go on.",
+    live: "Updates are shown as they happen.",
+    polling: "No event stream: the list is refreshed from time to time.",
+    connecting: "Connecting to the event stream.",
+    paused: "Updates are paused.",
   }[word];
   return (
     <>
@@ -122,7 +122,7 @@ function LiveMark({ live, hasTopic }: { live: ReturnType<typeof useLive>; hasTop
         className={`live live-${word}`}
         title={help}
         aria-pressed={live.isPaused}
-        aria-label={`${word}: ${live.isPaused ? "go on with changes" : "pause changes"}`}
+        aria-label={`${word}: ${live.isPaused ? "resume updates" : "pause updates"}`}
         onClick={() => live.setPause(!live.isPaused)}
       >
         <i aria-hidden />
@@ -172,7 +172,7 @@ function CopyMenu({ view, conditions, asked, me, rows }: Props) {
             void copy("the ids", rows.loaded.map((row) => String(row[view.id_column])).join("\n"))
           }
         >
-          Copy the ids that are loaded
+          Copy loaded IDs
         </Menu.Item>
         <Menu.Item onClick={() => void copy("the address", window.location.href)}>Copy the address</Menu.Item>
       </Menu.Dropdown>

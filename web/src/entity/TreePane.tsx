@@ -63,7 +63,7 @@ export default function TreePane({
           <div className="tree-foot">
             <Checkbox
               size="xs"
-              label="With what is below"
+              label="Include subdirectories"
               disabled={at === undefined}
               checked={at?.depth === undefined}
               onChange={(event) =>
@@ -156,7 +156,7 @@ function Tree({ view, title, chosen, onChoose }: TreeProps) {
           onFocus={setFocused}
         />
       ))}
-      {top.data.nodes.length === 0 && <div className="tree-note">There is nothing yet.</div>}
+      {top.data.nodes.length === 0 && <div className="tree-note">No directories yet.</div>}
     </div>
   );
 }

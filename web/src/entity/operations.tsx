@@ -24,7 +24,7 @@ export function followOperation(operation: Followed): void {
 export function Operations() {
   const all = useStore(followed);
   return (
-    <section className="operations" aria-label="Orders under way">
+    <section className="operations" aria-label="Running operations">
       {all.map((each) => (
         <OneOperation
           key={each.id}
@@ -59,7 +59,7 @@ function OneOperation({ operation, onClose }: { operation: Followed; onClose: ()
     try {
       queries.setQueryData(key, await ask<Operation>("DELETE", path));
     } catch (error) {
-      sayFault(error, "Taking it back");
+      sayFault(error, "Undoing it");
     }
   };
   return (
@@ -70,11 +70,11 @@ function OneOperation({ operation, onClose }: { operation: Followed; onClose: ()
         </Link>
         <div className="faint">
           {!found && "…"}
-          {state === "waiting" && (left > 0 ? `begins in ${left} s` : "begins now")}
+          {state === "waiting" && (left > 0 ? `starts in ${left} s` : "starting")}
           {state === "running" && `${formatNumber(found?.done ?? 0)} of ${formatNumber(found?.total ?? 0)}`}
           {state === "done" && `done: ${formatNumber(found?.done ?? 0)}`}
           {state === "cancelled" &&
-            `taken back${found?.done ? `; ${formatNumber(found.done)} were done before` : ""}`}
+            `cancelled${found?.done ? `; ${formatNumber(found.done)} were done before` : ""}`}
           {state === "failed" && (found?.detail ?? "failed")}
           {found &&
             found.failed > 0 &&
@@ -86,7 +86,7 @@ function OneOperation({ operation, onClose }: { operation: Followed; onClose: ()
       </div>
       {found && !isOver(found) ? (
         <Button size="compact-sm" variant="default" onClick={() => void cancel()}>
-          {state === "waiting" ? "Take it back" : "Stop"}
+          {state === "waiting" ? "Undo" : "Stop"}
         </Button>
       ) : (
         <CloseButton aria-label="Close" onClick={onClose} />

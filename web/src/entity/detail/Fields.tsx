@@ -34,7 +34,7 @@ export function Fields({ view, tab, content }: Props) {
       </dl>
       {empty.length > 0 && (
         <button type="button" className="as-link" onClick={() => setAll(!isAll)}>
-          {isAll ? "Hide what is empty" : `${empty.length} more without a value`}
+          {isAll ? "Hide empty fields" : `${empty.length} more without a value`}
         </button>
       )}
     </>

@@ -50,7 +50,7 @@ export function Files({ tab, row, content }: TabProps) {
           )}
         </li>
       ))}
-      {files.length === 0 && <li className="faint">There are no files.</li>}
+      {files.length === 0 && <li className="faint">No files.</li>}
     </ul>
   );
 }

@@ -10,6 +10,6 @@ export default function Graph({ tab, content }: TabProps) {
   return graph.nodes.length > 0 ? (
     <GraphView graph={graph} statuses={tab.statuses} label={tab.title} />
   ) : (
-    <Nothing>It has no steps.</Nothing>
+    <Nothing>No steps.</Nothing>
   );
 }

@@ -70,8 +70,8 @@ export default function Log({ view, tab, row, isOver }: { view: View; tab: Tab; 
       <div className="log-head">
         <TextInput
           size="xs"
-          placeholder="Only lines with…"
-          aria-label="Only lines with"
+          placeholder="Filter lines…"
+          aria-label="Filter lines"
           value={wanted}
           onChange={(event) => setWanted(event.target.value)}
         />
@@ -125,7 +125,7 @@ export default function Log({ view, tab, row, isOver }: { view: View; tab: Tab; 
       {lines.length === 0 ? (
         <Nothing>
           {wanted
-            ? "No line has this."
+            ? "No matching lines."
             : !isOver
               ? "Nothing has been written yet."
               : isWhole

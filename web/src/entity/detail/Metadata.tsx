@@ -29,7 +29,7 @@ export default function Metadata(props: TabProps) {
   const empty = fields.filter(({ value }) => value === undefined);
   const edited = fields.find(({ name }) => name === editing);
   if (fields.length === 0) {
-    return <Nothing>Your VO has declared no fields that this may have.</Nothing>;
+    return <Nothing>Your VO has no metadata fields for this.</Nothing>;
   }
   return (
     <>
@@ -72,7 +72,7 @@ export default function Metadata(props: TabProps) {
           </table>
         </div>
       )}
-      {full.length === 0 && <Nothing>No field has a value yet.</Nothing>}
+      {full.length === 0 && <Nothing>No values yet.</Nothing>}
       {canEdit && !edited && empty.length > 0 && (
         <NativeSelect
           size="xs"

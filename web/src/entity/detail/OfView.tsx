@@ -15,7 +15,11 @@ const SHOWN = 50;
 
 export default function OfView({ tab, row }: { tab: Tab; row: Row }) {
   const view = useView(tab.view ?? "");
-  return view ? <Rows view={view} tab={tab} row={row} /> : <Nothing>Your group may not see this.</Nothing>;
+  return view ? (
+    <Rows view={view} tab={tab} row={row} />
+  ) : (
+    <Nothing>Your group has no access to this.</Nothing>
+  );
 }
 
 function Rows({ view, tab, row }: { view: View; tab: Tab; row: Row }) {
@@ -51,7 +55,7 @@ function Rows({ view, tab, row }: { view: View; tab: Tab; row: Row }) {
     return <Fault error={query.error} what={tab.title} onRetry={() => void query.refetch()} />;
   }
   if (query.data.length === 0) {
-    return <Nothing>There are none.</Nothing>;
+    return <Nothing>None.</Nothing>;
   }
   return (
     <>

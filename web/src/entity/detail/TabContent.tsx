@@ -75,7 +75,7 @@ function Asked({ view, tab, row, isOver }: { view: View; tab: Tab; row: Row; isO
 function Shown(props: TabProps) {
   const { tab, content } = props;
   if (isEmpty(content)) {
-    return <Nothing>There is nothing here.</Nothing>;
+    return <Nothing>No data.</Nothing>;
   }
   switch (tab.kind) {
     case "fields":
