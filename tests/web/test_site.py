@@ -19,6 +19,7 @@ MAIN = b"console.log('weyl');\n" * 200
 def site(application: Application, **settings: str) -> Site:
     """Return the pages as if they were built."""
     own = {"index.html": INDEX, "assets/main-abc123.js": MAIN, "favicon.svg": b"<svg/>"}
+    own |= {"docs/index.html": b"<h1>Documentation</h1>", "docs/user/glossary.html": b"<h1>Glossary</h1>"}
     assets = Assets(
         own={path: Asset.of(path, body) for path, body in own.items()},
         extensions={"example": {"plot.js": Asset.of("plot.js", b"export default 1")}},
@@ -55,6 +56,19 @@ async def test_every_other_address_shows_the_page(built: httpx2.AsyncClient, pat
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert answer.headers["cache-control"] == "no-cache"
     assert "/assets/main-abc123.js" in answer.text
+
+
+async def test_the_documentation_is_read_without_a_login_and_runs_nothing(built: httpx2.AsyncClient) -> None:
+    for path, text in (("/docs/", "Documentation"), ("/docs/user/glossary.html", "Glossary")):
+        answer = await built.get(path)
+        assert (answer.status_code, text in answer.text) == (200, True)
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'; style-src 'self'")
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert (await built.get(path, headers={"If-None-Match": answer.headers["etag"]})).status_code == 304
+    moved = await built.get("/docs", follow_redirects=False)
+    assert (moved.status_code, moved.headers["location"]) == (307, "/docs/")
+    assert (await built.get("/docs/nothing.html")).status_code == 404
 
 
 async def test_the_page_has_a_nonce_of_its_own_each_time(built: httpx2.AsyncClient) -> None:

@@ -54,8 +54,8 @@ describe("the last day", () => {
   });
 
   it("is said in words, too", () => {
-    expect(rangeOf([3, null, 20], words)).toBe("between 3 and 20");
-    expect(rangeOf([3, 3], words)).toBe("always 3");
+    expect(rangeOf([3, null, 20], words)).toBe("3 – 20");
+    expect(rangeOf([3, 3], words)).toBe("steady at 3");
     expect(rangeOf([null], words)).toBe("no data yet");
   });
 });

@@ -67,12 +67,12 @@ export function sumOf(course: Course): number {
   return course.reduce<number>((sum, value) => sum + (value ?? 0), 0);
 }
 
-/** Say in words what a course shows: `between 3 and 20`. */
+/** Say in words what a course shows: `3 – 20`. */
 export function rangeOf(course: Course, format: (value: number) => string): string {
   const known = course.filter((value) => value !== null);
   if (known.length === 0) {
     return "no data yet";
   }
   const [least, most] = [format(Math.min(...known)), format(Math.max(...known))];
-  return least === most ? `always ${most}` : `between ${least} and ${most}`;
+  return least === most ? `steady at ${most}` : `${least} – ${most}`;
 }

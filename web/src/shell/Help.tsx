@@ -1,6 +1,7 @@
-/** The keys, for those who ask. */
+/** Where the documentation is, and the keys. */
 
 import { Modal } from "@mantine/core";
+import { DOCUMENTATION, GLOSSARY } from "@/kit/documentation";
 
 const KEYS: [string, string][] = [
   ["Ctrl K  /", "Find anything: ids, pages, actions"],
@@ -17,7 +18,19 @@ const KEYS: [string, string][] = [
 
 export default function Help({ onClose }: { onClose: () => void }) {
   return (
-    <Modal opened onClose={onClose} title="Keys" centered>
+    <Modal opened onClose={onClose} title="Help" centered>
+      <ul className="help-links">
+        <li>
+          <a href={DOCUMENTATION}>Documentation</a>
+        </li>
+        <li>
+          <a href={GLOSSARY}>Glossary</a>
+        </li>
+        <li>
+          <a href="/api/docs">API</a>
+        </li>
+      </ul>
+      <h2>Keys</h2>
       <dl className="keys">
         {KEYS.map(([keys, meaning]) => (
           <div key={keys}>

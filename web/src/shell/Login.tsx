@@ -4,6 +4,7 @@ import { Button, Loader, NativeSelect } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useSearch } from "@tanstack/react-router";
 import { useState } from "react";
+import { DOCUMENTATION } from "@/kit/documentation";
 import { Fault } from "@/kit/Panel";
 import { forget, type Installation, installationOptions, loginAddress } from "@/kit/session";
 import { kept } from "@/kit/store";
@@ -24,6 +25,9 @@ export function LoginPage() {
           </p>
         )}
         <LoginForm returnTo={safePath(search.return_to)} />
+        <p className="faint">
+          New here? Read the <a href={DOCUMENTATION}>documentation</a>.
+        </p>
       </div>
     </main>
   );

@@ -4,6 +4,7 @@ import { Modal, TextInput } from "@mantine/core";
 import { IconSearch } from "@tabler/icons-react";
 import { useNavigate } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
+import { DOCUMENTATION } from "@/kit/documentation";
 import { NamedIcon } from "@/kit/icons";
 import { useGroups } from "@/kit/pages";
 import { useViews } from "@/kit/session";
@@ -23,7 +24,11 @@ export default function Palette({ onClose }: { onClose: () => void }) {
     const choice = choices[index];
     if (choice) {
       onClose();
-      void navigate({ to: choice.to, search: choice.search ?? {} });
+      if (choice.to.startsWith(DOCUMENTATION)) {
+        window.location.assign(choice.to);
+      } else {
+        void navigate({ to: choice.to, search: choice.search ?? {} });
+      }
     }
   };
   // biome-ignore lint/correctness/useExhaustiveDependencies: follows the choice that the keys have reached.

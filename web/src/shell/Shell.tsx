@@ -90,8 +90,8 @@ export function Shell() {
         <ActionIcon
           variant="subtle"
           color="gray"
-          aria-label="Keys"
-          title="Keys (?)"
+          aria-label="Help"
+          title="Help (?)"
           onClick={() => setOver("help")}
         >
           <b>?</b>

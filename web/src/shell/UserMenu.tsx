@@ -2,6 +2,7 @@
 
 import { Menu, UnstyledButton, useMantineColorScheme } from "@mantine/core";
 import {
+  IconBook,
   IconChevronDown,
   IconDeviceDesktop,
   IconLogout,
@@ -11,6 +12,7 @@ import {
 } from "@tabler/icons-react";
 import { useQueryClient } from "@tanstack/react-query";
 import { request } from "@/kit/api";
+import { DOCUMENTATION } from "@/kit/documentation";
 import { changePreferences } from "@/kit/preferences";
 import { forget, useMe } from "@/kit/session";
 import { sayFault } from "@/kit/toasts";
@@ -93,6 +95,9 @@ export function UserMenu() {
           </Menu.Item>
         ))}
         <Menu.Divider />
+        <Menu.Item component="a" href={DOCUMENTATION} leftSection={<IconBook size={16} />}>
+          Documentation
+        </Menu.Item>
         <Menu.Item leftSection={<IconLogout size={16} />} onClick={() => void logOut()}>
           Log out
         </Menu.Item>

@@ -29,7 +29,7 @@ describe("the palette", () => {
   const to = (text: string) => choicesFor(text, groups, views).map((choice) => choice.to);
 
   it("offers all pages before anything is typed", () =>
-    expect(to("")).toEqual(["/", "/submit", "/jobs", "/sites"]));
+    expect(to("")).toEqual(["/", "/submit", "/jobs", "/sites", "/docs/", "/docs/user/glossary.html"]));
 
   it("finds the tabs of an entry, by their titles and by the entry's", () => {
     const tab = sampleView("ces", { title: "Elements", nav_group: "Resources", nav_entry: "Sites" });

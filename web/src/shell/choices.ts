@@ -1,12 +1,18 @@
 /** What the palette offers for a text. */
 
 import { type Search, writeState } from "@/kit/address";
+import { DOCUMENTATION, GLOSSARY } from "@/kit/documentation";
 import type { Group } from "@/kit/nav";
 import type { View } from "@/kit/views";
 
 export type Choice = { key: string; title: string; note: string; icon: string; to: string; search?: Search };
 
 const SHOWN_MAX = 30;
+/** Pages outside the application. */
+const HANDBOOK: Choice[] = [
+  { key: "docs", title: "Documentation", note: "how to use weyl", icon: "book", to: DOCUMENTATION },
+  { key: "glossary", title: "Glossary", note: "what the words mean", icon: "book", to: GLOSSARY },
+];
 
 export function choicesFor(text: string, groups: readonly Group[], views: readonly View[]): Choice[] {
   const wanted = text.trim();
@@ -37,7 +43,8 @@ export function choicesFor(text: string, groups: readonly Group[], views: readon
         search: { do: action.name },
       })),
   );
-  return [...pages, ...found, ...commands].slice(0, SHOWN_MAX);
+  const read = HANDBOOK.filter(({ title }) => words.every((word) => title.toLowerCase().includes(word)));
+  return [...pages, ...found, ...commands, ...read].slice(0, SHOWN_MAX);
 }
 
 /** A number may be an id of a list whose ids are numbers; any other word one of a list whose ids are texts. */

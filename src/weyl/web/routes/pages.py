@@ -1,13 +1,16 @@
 """Serves the pages at every address that nobody else has."""
 
+from collections.abc import Mapping
+
 from fastapi import Request, Response
+from fastapi.responses import RedirectResponse
 from starlette.routing import BaseRoute, Match
 
 from weyl.kit.middleware import Receive, Scope, Send
 from weyl.kit.page_headers import GUARDED
 from weyl.web.errors import AssetNotFound
 from weyl.web.service.assets import HASHED, Asset
-from weyl.web.service.site import SITE, Site
+from weyl.web.service.site import DOCUMENTATION, SITE, Site
 
 # What is unknown below these stays unknown, in the API's own words. Figures have a port of their own, and whoever asks
 # for them here must not take a page for them.
@@ -40,6 +43,10 @@ class SiteRoute(BaseRoute):
 def answer(request: Request, site: Site) -> Response:
     """Return the file at the request's path; below `assets/` and `ext/` there is nothing else, elsewhere the page."""
     path = request.url.path.lstrip("/")
+    if path == DOCUMENTATION.rstrip("/"):
+        return RedirectResponse(f"/{DOCUMENTATION}")
+    if path.startswith(DOCUMENTATION):
+        return _documentation(request, site, path.removeprefix(DOCUMENTATION))
     if path.startswith(EXTENSIONS):
         found, keeping = site.extension_asset(path.removeprefix(EXTENSIONS)), "no-cache"
     else:
@@ -52,8 +59,16 @@ def answer(request: Request, site: Site) -> Response:
     return Response(page.html, media_type="text/html; charset=utf-8", headers=page.headers)
 
 
-def _file(request: Request, asset: Asset, keeping: str) -> Response:
-    headers = {**GUARDED, "ETag": f'"{asset.etag}"', "Cache-Control": keeping, "Vary": "Accept-Encoding"}
+def _documentation(request: Request, site: Site, path: str) -> Response:
+    found = site.documentation(path)
+    if found is None:
+        raise AssetNotFound("There is no such page of the documentation; it begins at /docs/")
+    asset, headers = found
+    return _file(request, asset, "no-cache", headers)
+
+
+def _file(request: Request, asset: Asset, keeping: str, guarded: Mapping[str, str] = GUARDED) -> Response:
+    headers = {**guarded, "ETag": f'"{asset.etag}"', "Cache-Control": keeping, "Vary": "Accept-Encoding"}
     if asset.etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     body = asset.body

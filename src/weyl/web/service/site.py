@@ -14,6 +14,12 @@ ASK_EACH_TIME = "no-cache"
 # A login at the identity provider opens in a window of its own, which has to find the way back to the page.
 OPENS_WINDOWS = {"Cross-Origin-Opener-Policy": "same-origin-allow-popups"}
 
+DOCUMENTATION = "docs/"
+STILL = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""The policy of pages without scripts."""
+
 UNBUILT = """<!doctype html>
 <html lang="en">
 <head>
@@ -76,6 +82,11 @@ class Site:
     def asset(self, path: str) -> Asset | None:
         """Return one of our own files; the pages themselves are none, they need their nonce."""
         return None if path in PAGES else self._assets.own.get(path)
+
+    def documentation(self, path: str) -> tuple[Asset, dict[str, str]] | None:
+        """Return a file of the documentation by its path below `/docs/`, with its headers: nothing in it runs."""
+        found = self._assets.own.get(DOCUMENTATION + (path or INDEX))
+        return None if found is None else (found, page_headers(self._public_url, policy=STILL))
 
     def extension_asset(self, path: str) -> Asset | None:
         """Return a file of an extension by `<extension>/<path>`."""

@@ -37,7 +37,7 @@ describe("named values that may be set", () => {
 
   it("are asked for by their types", () => {
     expect(sentValues(schemaOf(run), { value: "17" })).toEqual({ value: 17 });
-    expect(problemsOf(schemaOf(run), { value: "1.5" })).toEqual({ value: "Write a whole number." });
+    expect(problemsOf(schemaOf(run), { value: "1.5" })).toEqual({ value: "Enter a whole number." });
     expect(problemsOf(schemaOf(run), { value: "9007199254740993" })).toHaveProperty("value");
     expect(problemsOf(schemaOf(particle), { value: "muon" })).toHaveProperty("value");
     expect(sentValues(schemaOf(checked), { value: false })).toEqual({ value: false });
