@@ -118,6 +118,17 @@ def test_every_module_says_in_its_first_line_what_it_is_for(trees: dict[Path, as
     assert silent == []
 
 
+def test_lists_that_end_at_their_first_fault_say_so_by_field(trees: dict[Path, ast.Module]) -> None:
+    """Python 3.11 hashes the members of a union of types, and pydantic's `FailFast` cannot be hashed."""
+    found = [
+        name(path)
+        for path, tree in trees.items()
+        if path.name != "routes.py"
+        and any(isinstance(node, ast.Name) and node.id == "FailFast" for node in ast.walk(tree))
+    ]
+    assert found == []
+
+
 def test_no_module_has_a_name_that_says_nothing() -> None:
     assert [name(path) for path in sources() if path.name in FORBIDDEN_FILES] == []
 
