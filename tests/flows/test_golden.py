@@ -147,7 +147,8 @@ class Reader:
 
     def read(self, words: str) -> Any:
         """Runs a command and returns its JSON."""
-        result = self.python("-m", "weyl", *words.format(**self.names).split(), "-o", "json")
+        # Before the command: what comes after `--` belongs to the job.
+        result = self.python("-m", "weyl", "-o", "json", *words.format(**self.names).split())
         assert result.returncode == 0, (words, result.stderr)
         return json.loads(result.stdout)
 
