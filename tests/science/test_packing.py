@@ -100,6 +100,7 @@ def test_a_function_of_a_module_beside_the_program_runs_where_that_is_not(
     assert str(error) == "3 is odd"
     assert isinstance(error.__cause__, RemoteTraceback)
     assert "in scaled" in str(error.__cause__)
+    assert "remote_call.py" not in str(error.__cause__)
     assert "Odd: 3 is odd" in str(error.__cause__)
 
 

@@ -84,7 +84,7 @@ class Job:
         return f"Job({self.id})" + (f"  # {known}" if known else "")
 
     def _repr_html_(self) -> str:
-        return f"<b>Job {self.id}</b>: {self._jobs.known.get(self.id, 'not asked yet')}"
+        return f"<b>Job {self.id}</b>: {self._jobs.known.get(self.id, 'submitted')}"
 
 
 class Jobs(Sequence[Job]):
@@ -256,7 +256,7 @@ class Jobs(Sequence[Job]):
         return f"Jobs({named(self.ids)}){known}"
 
     def _repr_html_(self) -> str:
-        known = [self.known.get(job_id, "not asked yet") for job_id in self.ids]
+        known = [self.known.get(job_id, "submitted") for job_id in self.ids]
         return summary_page(repr(Jobs(self.ids)), counted(known))
 
     def _job(self, job_id: int) -> Job:

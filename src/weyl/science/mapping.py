@@ -71,6 +71,7 @@ class Mapped:
     def wait(self, timeout: float | None = None, *, progress: bool = True) -> "Mapped":
         """Wait until all have ended, at most `timeout` seconds; raises `WaitTimeout` when the time is over."""
         deadline = None if timeout is None else monotonic() + timeout
+        progress = progress and not all(each.done() for each in self.futures)
         shown = Progress(len(self.jobs), is_shown=progress)
         try:
             while wait_for(self.futures, LOOK_S if deadline is None else self._pause(deadline)).not_done:
@@ -129,13 +130,15 @@ class Mapped:
         return (each.result() for each in self.futures)
 
     def __repr__(self) -> str:
-        done, failed = sum(each.done() for each in self.futures), len(self.errors())
-        text = f"{done:,} of {len(self.futures):,} ended" + (f", {failed:,} failed" if failed else "")
-        return f"<weyl.Mapped: {text}; jobs: {named(self.jobs.ids)}>"
+        return f"<weyl.Mapped: {self._summary()}; jobs: {named(self.jobs.ids)}>"
 
     def _repr_html_(self) -> str:
-        known = [self.jobs.known.get(job_id, "not asked yet") for job_id in self.jobs.ids]
-        return summary_page(repr(self), counted(known))
+        known = [self.jobs.known.get(job_id, "submitted") for job_id in self.jobs.ids]
+        return summary_page(self._summary(), counted(known))
+
+    def _summary(self) -> str:
+        done, failed = sum(each.done() for each in self.futures), len(self.errors())
+        return f"{done:,} of {len(self.futures):,} inputs ended" + (f", {failed:,} failed" if failed else "")
 
     def _pause(self, deadline: float) -> float:
         return max(0.0, min(LOOK_S, deadline - monotonic()))

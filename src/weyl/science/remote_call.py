@@ -47,7 +47,9 @@ def outcome(function: bytes, arguments: bytes, room: int) -> tuple[Any, ...]:
 
 def failure(error: BaseException) -> tuple[Any, ...]:
     """Return an exception as it travels; one that cannot be pickled, or would not come back, goes as its text."""
-    text = "".join(traceback.format_exception(error))
+    trace = error.__traceback__
+    # Without our own frame: who reads it looks for the function.
+    text = "".join(traceback.format_exception(type(error), error, trace and (trace.tb_next or trace)))
     sys.stderr.write(text)
     try:
         packed = cloudpickle.dumps(error, protocol=PROTOCOL)
