@@ -143,7 +143,8 @@ async def test_elements_are_told_with_status_space_and_use(application: Applicat
     ]
     assert 0 < found["DISK"]["free"] <= found["DISK"]["total"]
     assert (found["S3"]["free"], found["S3"]["total"]) == (None, None)
-    assert found["S3"]["usage"] == {"files": 1, "bytes": len(CONTENT)}
+    nothing = {"not_purged": 0, "not_purged_since": None}
+    assert found["S3"]["usage"] == {"files": 1, "bytes": len(CONTENT), **nothing}
     assert found["AWAY"]["usage"] is None
     assert found["S3"]["status"]["read"] == {"allowed": True, "reason": None, "until": None}
     assert "Credentials" not in str(found)
@@ -284,4 +285,5 @@ async def test_many_files_cost_one_statement(application: Application) -> None:
     assert (len(answer.json()["success"]), len(statements)) == (50, 1)
     with application.services[DATABASE].count_statements() as statements:
         await ask(application, "GET", "/api/storage")
-    assert len(statements) == 1
+    # What is used, and what was to be purged.
+    assert len(statements) == 2

@@ -23,8 +23,16 @@ _COLUMNS = (
     Column(name="total", title="Size", type="bytes", operators=_NUMBERS, width=100, help="As reported by the storage."),
     Column(name="usage.files", title="Files", type="int", operators=_NUMBERS, width=100, help="Files of your VO."),
     Column(name="usage.bytes", title="Used", type="bytes", operators=_NUMBERS, width=100, help="By files of your VO."),
+    Column(
+        name="usage.not_purged",
+        title="Not purged",
+        type="int",
+        operators=_NUMBERS,
+        width=100,
+        help="Files whose time in the trash is over, and which the storage has not deleted.",
+    ),
 )
-_MORE = ("vos", "status.check.allowed", "health.fault")
+_MORE = ("vos", "status.check.allowed", "health.fault", "usage.not_purged")
 _STATUS = (
     Column(name="name", title="Access"),
     Column(name="allowed", title="Allowed", type="bool"),

@@ -1,6 +1,8 @@
 """What comes after uploads: the trash is emptied, what is left behind is swept, and the comparison finds the rest."""
 
+import asyncio
 import os
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,9 +27,12 @@ from weyl.storage.models.check import CheckRequest
 from weyl.storage.permits import Prober
 from weyl.storage.service.check import check
 from weyl.storage.service.commit import CommitOrder, commit
+from weyl.storage.service.figures import figures
 from weyl.storage.service.purge import Turn, purge
+from weyl.storage.service.removal import OVERDUE
 from weyl.storage.service.sweep import sweep
 from weyl.storage.service.uploads import abandon
+from weyl.storage.service.watched import WatchedDriver
 
 _TOMBSTONES = Sql("SELECT lfn FROM tombstones ORDER BY lfn", str)
 
@@ -101,12 +106,53 @@ async def test_a_storage_that_refuses_keeps_its_files_and_holds_up_no_other(
     away = world.disk.rename(world.disk.with_name("away"))
     turn = await purged(world)
     assert (turn.purged, dict(turn.refused), turn.after) == (4, {DISK: 4}, None)
+    async with world.uploads.db.read() as tx:
+        figure = next(each for each in await figures(tx) if each.name == "weyl_replicas_not_purged")
+    assert list(figure.rows) == [(("voa", DISK), 4.0)]
+    elements = await world.application.client.get("/api/storage", headers=world.application.login())
+    told = {each["name"]: each["usage"] for each in elements.json()}
+    assert told[DISK]["not_purged"] == 4
+    assert told[DISK]["not_purged_since"] is not None
+    assert (told[BUCKET] or {"not_purged": 0})["not_purged"] == 0
     # What is being purged does not come back, whatever its storage says.
     assert not await restored(world, stuck[0])
     away.rename(world.disk)
     assert (await purged(world)).purged == 4
     await world.sweep()
     assert (await world.stored(), await world.files()) == (set(), {})
+
+
+async def test_nothing_is_deleted_after_its_time_whatever_storage_was_slow(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("purge", "sweep"):
+        monkeypatch.setattr(f"weyl.storage.service.{module}.WITHIN_S", 0.2)
+    monkeypatch.setattr("weyl.storage.service.removal.DELETED_AT_ONCE", 1)
+    stuck, left = [world.lfn() for _ in range(2)], world.lfn()
+    for lfn in stuck:
+        await put(world, lfn)
+    await world.sweep()
+    await delete(world, *stuck)
+    upload = await opened(world, order(wanted(left, CONTENT), ses=[DISK]))
+    await world.write(upload, {left: CONTENT})
+    await abandon(world.uploads, ALICE, upload.upload_id, now=utcnow())
+    asked: list[str] = []
+
+    async def hang(_: object, paths: Sequence[str]) -> dict[str, str]:
+        asked.extend(paths)
+        await asyncio.sleep(30)
+        return {}
+
+    with monkeypatch.context() as slow:
+        slow.setattr(WatchedDriver, "delete", hang)
+        turn = await purged(world)
+        assert (turn.purged, turn.reasons, len(asked)) == (0, {DISK: OVERDUE}, 1)
+        await world.sweep()
+        assert len(asked) == 2
+    assert [path for _, path, _ in await world.intents()] == [left]
+    assert (await purged(world)).purged == 2
+    await world.sweep(timedelta(days=4))
+    assert (await world.stored(), await world.intents()) == (set(), [])
 
 
 async def test_a_turn_that_takes_long_says_where_the_next_goes_on(

@@ -8851,6 +8851,18 @@ export interface components {
             bytes: number;
             /** Files */
             files: number;
+            /**
+             * Not Purged
+             * @description Replicas that were to be purged and are still there
+             * @default 0
+             */
+            not_purged: number;
+            /**
+             * Not Purged Since
+             * Format: date-time
+             * @description When the first of them went to the trash
+             */
+            not_purged_since?: string | null;
         };
         /**
          * UserInfoResponse

@@ -144,6 +144,36 @@ async def drop_replicas(tx: Tx, pairs: Sequence[tuple[int, str]]) -> int:
     return await _DROP.run(tx, file_ids=[file_id for file_id, _ in pairs], ses=[se for _, se in pairs])
 
 
+class Stuck(NamedTuple):
+    """Replicas of a VO at a storage element that were to be purged, and since when the oldest is in the trash."""
+
+    vo: str
+    se: str
+    replicas: int
+    since: datetime
+
+
+# What is being purged has been in the trash for longer than what is not.
+_STUCK = Sql(
+    """
+    WITH oldest AS MATERIALIZED (
+      SELECT file_id, dir_id, status, trashed_at FROM files WHERE trashed_at IS NOT NULL
+      ORDER BY trashed_at, file_id LIMIT CAST(:looked AS integer)
+    )
+    SELECT CAST(v.name AS text) AS vo, CAST(s.name AS text) AS se, count(*) AS replicas, min(o.trashed_at) AS since
+    FROM oldest o JOIN directories d USING (dir_id) JOIN file_vos v USING (vo_id) JOIN replicas r USING (file_id)
+      JOIN se_names s USING (se_id)
+    WHERE o.status = 'Purging' GROUP BY v.name, s.name ORDER BY v.name, s.name
+    """,
+    Stuck,
+)
+
+
+async def select_stuck(tx: Tx, *, looked: int) -> list[Stuck]:
+    """Return what was to be purged and is still there, among so many files that are in the trash for the longest."""
+    return await _STUCK.rows(tx, looked=looked)
+
+
 class Lying(NamedTuple):
     """A replica by its storage path, and up to where there is no other that was not looked at.
 

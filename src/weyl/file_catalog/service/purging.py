@@ -15,6 +15,7 @@ TRASH_LOOKED_AT = 20_000
 """Files of the trash of all VOs that one statement looks at."""
 NAMES_MIN, NAMES_TIMES = 16, 4
 """Of each directory at least so many names, of all of them so many times those that are asked for."""
+STUCK_LOOKED_AT = 10_000
 _EVER = (datetime(1, 1, 1, tzinfo=UTC), 0)
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
@@ -82,6 +83,14 @@ async def purged(tx: Tx, file_ids: Sequence[int], *, author: str, reason: str | 
 async def dropped(tx: Tx, pairs: Sequence[tuple[int, str]]) -> int:
     """Delete replicas (file, storage element) whose bytes are gone; returns how many there were."""
     return await queries.drop_replicas(tx, pairs) if pairs else 0
+
+
+async def not_purged(tx: Tx) -> list[queries.Stuck]:
+    """Return how many replicas were to be purged and are still there, by VO and storage element.
+
+    That a storage does not delete is why, or that this is done just now. Many more than ten thousand are not counted.
+    """
+    return await queries.select_stuck(tx, looked=STUCK_LOOKED_AT)
 
 
 async def paths_taken(tx: Tx, pairs: Sequence[tuple[str, str]], *, vo: str) -> set[tuple[str, str]]:

@@ -9,7 +9,7 @@ from weyl.client.command import session_of
 from weyl.client.results import Result, Rows
 from weyl.storage import calls
 
-COLUMNS = ("name", "medium", "sites", "read", "write", "free", "total", "files", "bytes", "reason")
+COLUMNS = ("name", "medium", "sites", "read", "write", "free", "total", "files", "bytes", "not_purged", "reason")
 ACCESSES = ("read", "write", "check", "remove")
 
 
@@ -29,6 +29,8 @@ def row_of(told: Mapping[str, Any]) -> dict[str, Any]:
     row |= {access: (status.get(access) or {}).get("allowed") for access in ACCESSES}
     row |= {key: told.get(key) for key in ("free", "total")}
     row |= {key: (told.get("usage") or {}).get(key) for key in ("files", "bytes")}
+    # Nothing, where all is well: a column that says nothing is not shown.
+    row["not_purged"] = (told.get("usage") or {}).get("not_purged") or None
     said: dict[str, list[str]] = {}
     for access in ACCESSES:
         if reason := (status.get(access) or {}).get("reason"):

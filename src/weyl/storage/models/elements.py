@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
 from weyl.kit.bounds import ClosedModel
 
@@ -43,6 +43,8 @@ class UsageShown(BaseModel):
 
     files: int
     bytes: int
+    not_purged: int = Field(default=0, description="Replicas that were to be purged and are still there")
+    not_purged_since: datetime | None = Field(default=None, description="When the first of them went to the trash")
 
 
 class ElementDescription(BaseModel):

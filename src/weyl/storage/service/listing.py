@@ -8,6 +8,7 @@ from weyl.config.models import Config
 from weyl.config.storage_elements import Endpoint
 from weyl.file_catalog.errors import OtherMaster
 from weyl.file_catalog.policy import check_master
+from weyl.file_catalog.service.purging import not_purged
 from weyl.file_catalog.service.usage import usage
 from weyl.kit.db import Database
 from weyl.storage.drivers.driver import Space
@@ -58,7 +59,7 @@ class Spaces:
 
 
 async def usage_of(db: Database, config: Config, viewer: ElementViewer) -> dict[str, UsageShown]:
-    """Return what the files of a VO come to at each element, those in the trash with them: one statement.
+    """Return what the files of a VO come to at each element, those in the trash with them: two statements.
 
     Nothing is said to those who may not use the catalogue, or where another catalogue has the files.
     """
@@ -71,6 +72,7 @@ async def usage_of(db: Database, config: Config, viewer: ElementViewer) -> dict[
     roots = config.operations[viewer.vo].data_management.roots_of(viewer.vo)
     async with db.read() as tx:
         outcome = await usage(tx, viewer.member, roots, config=config)
+        stuck = {each.se: each for each in await not_purged(tx) if each.vo == viewer.vo}
     found: dict[str, UsageShown] = {}
     for sums in outcome.success.values():
         for se, used in sums["elements"].items():
@@ -79,6 +81,9 @@ async def usage_of(db: Database, config: Config, viewer: ElementViewer) -> dict[
                 files=known.files + used["files"] + used["trash_files"],
                 bytes=known.bytes + used["bytes"] + used["trash_bytes"],
             )
+    for se, each in stuck.items():
+        known = found.get(se, UsageShown(files=0, bytes=0))
+        found[se] = known.model_copy(update={"not_purged": each.replicas, "not_purged_since": each.since})
     return found
 
 

@@ -17,7 +17,9 @@ from weyl.storage.uploads import SETTLED_AFTER
 log = structlog.get_logger(__name__)
 
 AUTHOR = "storage.purge"
-BATCH = 500
+BATCH = 200
+WITHIN_S = 25.0
+"""The bytes of a batch go within this, before another worker could have the lock: see `weyl.tasks.locks.TTL`."""
 TURN_S = 20.0
 """After so long other tasks have their turn."""
 
@@ -70,7 +72,7 @@ async def _purge(
     uploads: Uploads, config: Config, vo: str, batch: Sequence[Purge], *, turn: Turn, now: datetime
 ) -> None:
     places = {place for each in batch for place in each.replicas}
-    refused = await remove(uploads.storages, config, vo, places, passed_over=turn.silent)
+    refused = await remove(uploads.storages, config, vo, places, within_s=WITHIN_S, passed_over=turn.silent)
     _note(turn, refused, places)
     gone = [each.file_id for each in batch if not any(place in refused for place in each.replicas)]
     parts = [

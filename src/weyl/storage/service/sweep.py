@@ -1,5 +1,6 @@
 """What uploads leave behind: those that nobody commits end, and what they may have written goes with its intent."""
 
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -21,6 +22,8 @@ BATCH = 1_000
 TURNS_MAX = 100
 AGAIN_AFTER = timedelta(minutes=10)
 """When somebody else takes up what was taken to be swept, because whoever took it has died."""
+WITHIN_S = 300.0
+"""Whoever took it deletes nothing any more after that, long before."""
 DELAY_MIN, DELAY_MAX = timedelta(minutes=1), timedelta(hours=6)
 ENDED_KEPT = timedelta(days=7)
 REASON_CHARACTERS_MAX = 1_000
@@ -53,7 +56,7 @@ async def _expire(uploads: Uploads, *, now: datetime) -> None:
 
 async def _sweep(uploads: Uploads, config: Config, batch: Sequence[Sweepable], *, now: datetime) -> None:
     """Delete what lies at these places, and forget them; those whose storage refuses are tried again later."""
-    done, late = [], dict[int, tuple[datetime, str]]()
+    done, late, ends_at = [], dict[int, tuple[datetime, str]](), time.monotonic() + WITHIN_S
     for vo in sorted({each.vo for each in batch}):
         mine = [each for each in batch if each.vo == vo]
         places = [(each.se, each.path) for each in mine]
@@ -61,7 +64,8 @@ async def _sweep(uploads: Uploads, config: Config, batch: Sequence[Sweepable], *
             # Somebody who may vouch for files has registered what lies there.
             taken = await paths_taken(tx, places, vo=vo)
         ours = [each for each in mine if each.is_written and (each.se, each.path) not in taken]
-        refused = await remove(uploads.storages, config, vo, [(each.se, each.path) for each in ours])
+        mine_s = max(ends_at - time.monotonic(), 0.0)
+        refused = await remove(uploads.storages, config, vo, [(each.se, each.path) for each in ours], within_s=mine_s)
         for each in mine:
             if each in ours and (each.se, each.path) in refused:
                 reason = refused[each.se, each.path][:REASON_CHARACTERS_MAX]
