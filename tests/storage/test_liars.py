@@ -5,11 +5,15 @@ from pathlib import Path
 
 import pytest
 from tests.storage.doors import Door, Settings, chunks, opened, sha256, write_credential
-from tests.storage.liars import Liar, answer, lying
+from tests.storage.liars import Liar, answer, lying, storing
+from yarl import URL
 
 from weyl.storage.drivers import http
+from weyl.storage.drivers.redirects import Ask, Misled, led_to
 from weyl.storage.errors import AlreadyThere, Corrupt, NoSpace, NotAllowed, NotThere, StorageError, Unreachable
 from weyl.storage.xml_trees import parsed
+
+CONTENT = b"many events" * 50_000
 
 SECRET = "5ecre7" * 6
 BOMB = (
@@ -92,7 +96,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 async def test_refusals_are_told_by_their_class(door: Door, liar: Liar, status: int, error: type[StorageError]) -> None:
     echo = f"<Error><Code>Odd{SECRET[:3]}</Code><StringToSign>{SECRET}</StringToSign></Error>".encode()
-    liar.script = lambda method, _: answer(status, b"" if method == "HEAD" else echo, Location="http://127.0.0.1:1/")
+    liar.script = lambda method, _: answer(status, b"" if method == "HEAD" else echo, Location="ftp://127.0.0.1:1/")
     with pytest.raises(error) as caught:
         await door.driver.stat([door.path("file")])
     with pytest.raises(error) as read:
@@ -104,12 +108,79 @@ async def test_refusals_are_told_by_their_class(door: Door, liar: Liar, status: 
     assert all("127.0.0.1:1/" not in headers.get("host", "") for _, _, headers in liar.seen)
 
 
-async def test_nobody_is_followed_to_another_host(door: Door, liar: Liar) -> None:
+async def test_nobody_is_followed_from_a_bucket(door: Door, liar: Liar) -> None:
+    only(door, "s3")
     async with lying() as other:
         liar.script = lambda *_: answer(307, Location=f"{other.url}/grid/voa/file")
         with pytest.raises(NotAllowed, match="not followed"):
             await door.get(door.path("file"))
         assert other.seen == []
+
+
+async def test_where_a_door_sends_on_to_is_followed_and_sees_no_token_of_ours(door: Door, liar: Liar) -> None:
+    only(door, "https")
+    held: dict[str, bytes] = {}
+
+    def lead(method: str, path: str) -> bytes:
+        if method == "PROPFIND":
+            return answer(404)
+        if method == "HEAD" and path.rpartition("/")[2] not in held:
+            return answer(404)
+        # As dCache and EOS do: the address of the server that has the file carries its own authorisation.
+        return answer(307, Location=f"{pool.url}/pool{path}?uuid=once")
+
+    async with storing(held) as pool:
+        liar.script = lead
+        path = await door.put("file", CONTENT)
+        assert held == {"file": CONTENT}
+        assert await door.get(path) == CONTENT
+        assert await door.get(path, offset=7) == CONTENT[7:]
+        assert (await door.driver.stat([path]))[path].size == len(CONTENT)
+        assert await door.driver.delete([path]) == {}
+        assert held == {}
+        assert await door.put("empty", b"") == door.path("empty")
+    assert {"PUT", "GET", "HEAD", "DELETE"} <= {method for method, _, _ in pool.seen}
+    assert all(path.endswith("?uuid=once") for _, path, _ in pool.seen)
+    assert not any("authorization" in headers for _, _, headers in pool.seen)
+    assert any("authorization" in headers for _, _, headers in liar.seen)
+
+
+async def test_a_door_that_sends_on_to_itself_sees_its_token_again_but_not_for_ever(door: Door, liar: Liar) -> None:
+    only(door, "https")
+    liar.script = lambda _, path: answer(200, b"x") if path == "/there" else answer(307, Location="/there")
+    assert await door.get(door.path("file")) == b"x"
+    assert len({headers["authorization"] for _, _, headers in liar.seen}) == 1
+    liar.script = lambda *_: answer(307, Location="/again")
+    with pytest.raises(NotAllowed, match="from one address to the next"):
+        await door.get(door.path("file"))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "word"),
+    [
+        ("https://door.test/a", "http://pool.test/a", "not encrypted"),
+        ("https://door.test/a", "https://127.0.0.1/a", "of this machine"),
+        ("https://door.test/a", "https://[::1]/a", "of this machine"),
+        ("https://door.test/a", "https://169.254.169.254/latest", "of this machine"),
+        ("https://door.test/a", "https://localhost/a", "of this machine"),
+        ("https://door.test/a", "https://me:pw@pool.test/a", "no address"),
+        ("https://door.test/a", "file:///etc/passwd", "no address"),
+        ("https://door.test/a", "", "no address"),
+        ("https://door.test/a", "https://[", "no address"),
+    ],
+)
+def test_addresses_that_lead_astray_are_not_followed(before: str, after: str, word: str) -> None:
+    with pytest.raises(Misled, match=word):
+        led_to(Ask("GET", URL(before), {}), after)
+
+
+def test_only_what_is_no_secret_goes_elsewhere() -> None:
+    headers = {"Authorization": "Bearer x", "Range": "bytes=1-", "Content-Length": "5", "Cookie": "x"}
+    ask = Ask("PUT", URL("https://door.test/a"), headers)
+    assert led_to(ask, "https://pool.test:8443/b?authz=1").headers == {"Range": "bytes=1-", "Content-Length": "5"}
+    assert led_to(ask, "https://door.test:8443/b").headers == {"Range": "bytes=1-", "Content-Length": "5"}
+    assert led_to(ask, "https://door.test:443/b").headers == headers
+    assert led_to(ask, "b%20c?d=%2F").url == URL("https://door.test/b%20c?d=%2F", encoded=True)
 
 
 @pytest.mark.parametrize("length", ["-1", "x", "1e3", "99999999999999999999999", ""])

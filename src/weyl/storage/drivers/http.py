@@ -1,10 +1,10 @@
-"""HTTP to a storage element: bounded in time and size, no redirects, and faults in words that hold no secret."""
+"""HTTP to a storage element: bounded in time and size, and faults in words that hold no secret."""
 
 import asyncio
 import hashlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -14,6 +14,7 @@ import aiohttp
 from yarl import URL
 
 from weyl.storage.drivers.driver import CHUNK_BYTES, StorageContext
+from weyl.storage.drivers.redirects import REDIRECTS_MAX, Ask, Misled, is_redirect, led_to
 from weyl.storage.errors import AlreadyThere, Corrupt, NoSpace, NotAllowed, NotThere, StorageError, Unreachable
 
 T = TypeVar("T")
@@ -23,6 +24,11 @@ ANSWER_BYTES_MAX = 32 * 1024 * 1024
 ANSWER_S = 60.0
 CHECKSUM_S = 300.0
 """Longest wait for an answer that may take a storage to read a whole file."""
+REPLAYED_BYTES_MAX = 1024 * 1024
+"""What is written is kept in memory up to this, so that it can be sent once more to where a door sends on to.
+
+To ask first, with `Expect: 100-continue`, does not work everywhere: XRootD says with its 100 that it closes.
+"""
 STREAM_S = 300.0
 SLOWEST_BYTES_PER_S = 100_000
 """A stream that brings less than this, on average after the first minutes, is given up."""
@@ -58,18 +64,21 @@ class Answer:
 class Door:
     """The way to one door of a storage element."""
 
-    def __init__(self, session: aiohttp.ClientSession, name: str, *, url: str, ca: str | None = None) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, name: str, *, url: str, ca: str | None = None, follows: bool = False
+    ) -> None:
         self.name = name
         self.url = url
+        self._follows = follows
         self._session = session
         self._tls = _tls_of(ca, name)
 
     @classmethod
-    def of(cls, context: StorageContext) -> "Door":
-        """Return the way to the door that a driver is made for."""
+    def of(cls, context: StorageContext, *, follows: bool = False) -> "Door":
+        """Return the way to the door that a driver is made for; it `follows` where that sends on to, or refuses."""
         endpoint = context.endpoint
         name = f"{context.element} ({endpoint.name})"
-        return cls(context.session, name, url=str(endpoint.url), ca=endpoint.ca)
+        return cls(context.session, name, url=str(endpoint.url), ca=endpoint.ca, follows=follows)
 
     async def ask(
         self,
@@ -102,15 +111,24 @@ class Door:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send a request and yield its answer; a fault on the way, or time that is over, raises `Unreachable`.
 
-        The time is for the whole answer, or, of a long one, for its beginning.
+        The time is for the whole answer, or, of a long one, for its beginning. Where the door sends on to is followed
+        as long as the body can be sent again.
         """
+        ask, is_stream = Ask(method, url, headers), isinstance(body, AsyncIterator)
         try:
-            async with (
-                asyncio.timeout(seconds or ANSWER_S) as limit,
-                self._session.request(
-                    method, url, headers=headers, data=body, allow_redirects=False, ssl=self._tls
-                ) as response,
-            ):
+            async with asyncio.timeout(seconds or ANSWER_S) as limit, AsyncExitStack() as stack:
+                for _ in range(REDIRECTS_MAX + 1):
+                    response = await stack.enter_async_context(
+                        self._session.request(
+                            method, ask.url, headers=ask.headers, data=body, allow_redirects=False, ssl=self._tls
+                        )
+                    )
+                    if not self._follows or is_stream or not is_redirect(method, response.status):
+                        break
+                    ask = self._led(ask, response)
+                    response.close()
+                else:
+                    raise NotAllowed(f"{self.name} sends {method} from one address to the next")
                 if is_long:
                     limit.reschedule(None)
                 yield response
@@ -118,6 +136,13 @@ class Door:
             raise Unreachable(f"{self.name} did not answer {method} in time") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise Unreachable(f"{self.name} did not answer {method}: {_fault(error)}") from error
+
+    def _led(self, ask: Ask, response: aiohttp.ClientResponse) -> Ask:
+        try:
+            return led_to(ask, response.headers.get("Location", ""))
+        except Misled as error:
+            told = f"{self.name} answered {response.status} to {ask.method}"
+            raise NotAllowed(f"{told}: it sends on {error}, which is not followed") from error
 
     def refusal(self, method: str, status: int, code: str = "") -> StorageError:
         """Return what an answer stands for that is none of those that a driver expects."""
@@ -198,6 +223,15 @@ class Counted:
             raise ConnectionError("not sent to the end")
         if held:
             yield held
+
+    async def body(self) -> bytes | AsyncIterator[bytes]:
+        """Return what is to be sent: all of it where that is little, which can be sent more than once."""
+        if self._size > REPLAYED_BYTES_MAX:
+            return aiter(self)
+        try:
+            return b"".join([chunk async for chunk in self])
+        except ConnectionError as error:
+            raise self.fault or Unreachable("What was to be stored cannot be read to its end") from error
 
 
 async def side_by_side(work: Callable[[T], Awaitable[R]], items: Sequence[T]) -> list[R]:

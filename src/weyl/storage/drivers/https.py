@@ -39,7 +39,7 @@ class HttpsDriver:
 
     def __init__(self, context: StorageContext) -> None:
         self._context = context
-        self._door = Door.of(context)
+        self._door = Door.of(context, follows=True)
         believed = _DEFAULT_CHECKSUMS if context.checksums is None else context.checksums
         self._want_digest = ",".join(DIGEST_NAMES[name] for name in believed)
         # Kept in memory only, and given to nobody.
@@ -63,12 +63,11 @@ class HttpsDriver:
             raise AlreadyThere(f"{self._door.name} has a file of this name: {path}")
         if self._context.endpoint.make_directories:
             await self._make_directories(path)
-        body = Counted(chunks, size=size, sha256=sha256)
+        counted = Counted(chunks, size=size, sha256=sha256)
+        body = await counted.body()
         headers = {**await self._own_headers("write", path), "Content-Length": str(size)}
         try:
-            answer = await self._door.ask(
-                "PUT", self._url(path), headers, body=aiter(body) if size else b"", seconds=upload_seconds(size)
-            )
+            answer = await self._door.ask("PUT", self._url(path), headers, body=body, seconds=upload_seconds(size))
             if answer.status == 409:
                 told = "a directory may be missing, which MakeDirectories of the endpoint makes"
                 raise StorageError(f"{self._door.name} answered 409 Conflict to PUT: {told}")
@@ -78,7 +77,7 @@ class HttpsDriver:
             raise
         except StorageError as error:
             await self._clean(path)
-            raise body.fault or error from error
+            raise counted.fault or error from error
 
     async def delete(self, paths: Sequence[str]) -> dict[str, str]:
         """Delete files one by one, some at a time."""
