@@ -21,6 +21,8 @@ class Storage:
     failures: dict[str, list[int]] = field(default_factory=dict)
     # Path -> where it is instead.
     elsewhere: dict[str, str] = field(default_factory=dict)
+    # Whether that is said before the bytes have come, which then nobody reads.
+    is_early: bool = False
     # Path -> bytes after which an answer is cut.
     cuts: dict[str, list[int]] = field(default_factory=dict)
     knows_ranges: bool = True
@@ -36,6 +38,10 @@ class _Handler(BaseHTTPRequestHandler):
     storage: Storage
 
     def do_PUT(self) -> None:
+        if self.storage.is_early and self.path in self.storage.elsewhere:
+            self.close_connection = True
+            self._begins()
+            return
         size = int(self.headers.get("Content-Length", 0))
         body = self.rfile.read(size)
         if len(body) == size and self._begins():

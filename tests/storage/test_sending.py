@@ -132,6 +132,16 @@ def test_what_must_not_be_written_over_is_there_and_the_server_compares_it(
     assert send(client, files, tmp_path)["/vo/a"].se == "TWO"
 
 
+def test_what_is_sent_on_to_another_server_counts_once(
+    client: Client, uploads: Uploads, files: list[LocalFile], tmp_path: Path
+) -> None:
+    uploads.storage.elsewhere = {"/one/vo/a": f"{uploads.storage.url}/pool/a"}
+    paces: list[int] = []
+    assert send(client, files, tmp_path, observer=Watching(paces))["/vo/a"].se == "ONE"
+    assert paces[-1] <= 2000
+    assert uploads.storage.files["/pool/a"] == b"a" * 1000
+
+
 class Watching:
     """Notes how many bytes have gone."""
 

@@ -81,8 +81,8 @@ class Writer:
             if error.status != HTTPStatus.PRECONDITION_FAILED or not target.is_conditional:
                 raise
             # Something is there: whether it is this file, the server sees when it compares.
-            moved.take_back()
-            moved(file.size)
+        # What was sent on to another server has gone twice.
+        moved.become(file.size)
 
     def _write_part(self, file: LocalFile, upload: str, part: Part, moved: "_Moved") -> str:
         known = self._journal.parts.get((file.lfn, upload), {}).get(part.number)
@@ -116,10 +116,13 @@ class _Moved:
         self._count += count
         self._pace.moved(count)
 
+    def become(self, count: int) -> None:
+        self._pace.moved(count - self._count)
+        self._count = count
+
     def take_back(self) -> None:
         if not self._pace.is_stopped:
             self._pace.moved(-self._count)
-            self._count = 0
 
 
 def _copy(file: LocalFile, target: StorageRequest, moved: Callable[[int], None]) -> None:
