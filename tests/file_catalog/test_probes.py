@@ -16,6 +16,7 @@ from weyl.file_catalog.probes import (
     Plan,
     drivable,
     first_size,
+    is_range,
     large,
     next_size,
     plan,
@@ -84,7 +85,9 @@ def test_where_all_are_large_an_index_or_the_tree_is_walked() -> None:
     assert planned((MANY, ONE), sizes=large) == Plan(Driver.IDS, Order.FILE_ID, (ONE,), met=frozenset({ONE}))
     assert planned((ONE,), sizes=large, is_narrow=True) == Plan(Driver.TREE, Order.PATH)
     assert planned((ONE,), sizes=large, asked=Order.PATH) == Plan(Driver.TREE, Order.PATH)
-    assert planned((MANY,), sizes=large) == Plan(Driver.TREE, Order.PATH)
+    assert planned((MANY,), sizes=large) == Plan(Driver.VALUES, Order.VALUE, (MANY,), met=frozenset({MANY}))
+    assert planned((MANY,), sizes=large, is_narrow=True) == Plan(Driver.TREE, Order.PATH)
+    assert planned((MANY,), sizes=large, asked=Order.PATH) == Plan(Driver.TREE, Order.PATH)
     assert planned((MANY,), sizes=large, asked=Order.FILE_ID) == Plan(Driver.ALL, Order.FILE_ID)
     assert planned((), sizes={}, asked=Order.FILE_ID, is_descending=True).is_descending
 
@@ -92,10 +95,43 @@ def test_where_all_are_large_an_index_or_the_tree_is_walked() -> None:
 def test_of_large_sources_the_one_that_is_expected_to_be_smaller_is_walked() -> None:
     sizes: dict[Term, int | None] = {ONE: None, OTHER: None}
     assert large([(ONE, OTHER)], sizes) == [ONE, OTHER]
-    assert large([(ONE, MANY)], {ONE: None, MANY: None}) == []
+    assert large([(ONE, MANY)], {ONE: None, MANY: None}) == [ONE, MANY]
+    assert large([(ONE, MANY)], {ONE: None, MANY: None}, asked=Order.FILE_ID) == []
+    assert large([(MANY,)], {MANY: None}) == []
+    assert large([(MANY,)], {MANY: None}, is_part=True) == [MANY]
     assert large([(ONE, OTHER)], {ONE: 5, OTHER: None}) == []
     found = Found(sizes, None, {ONE: 90_000, OTHER: 20_000})
     assert plan([(ONE, OTHER)], found, asked=None, is_narrow=False).sources == (OTHER,)
+
+
+def test_of_a_part_of_the_tree_and_a_term_the_one_with_fewer_files_is_walked() -> None:
+    for estimate, driver in ((20_000, Driver.VALUES), (900_000, Driver.TREE)):
+        found = Found({MANY: None}, None, {MANY: estimate}, tree_estimate=50_000)
+        assert plan([(MANY,)], found, asked=None, is_narrow=False).driver is driver
+        assert plan([(MANY,)], found, asked=Order.PATH, is_narrow=False).driver is Driver.TREE
+
+
+@pytest.mark.parametrize(
+    ("condition", "is_walked"),
+    [
+        (("Run", "gt", 5), True),
+        (("Run", "between", [1, 9]), True),
+        (("Run", "in", [1, 9]), False),
+        (("Run", "neq", 1), False),
+        (("Plain", "gt", 5), False),
+        (("Type", "like", "a%"), True),
+        (("Type", "like", "a%b%"), False),
+        (("Type", "like", "a_"), False),
+        (("FileID", "gt", 5), False),
+    ],
+)
+def test_values_are_walked_where_no_gap_is_between_them(condition: tuple[str, str, Any], is_walked: bool) -> None:
+    assert is_range(terms(condition).where[0]) is is_walked
+
+
+def test_a_cursor_of_values_names_their_field() -> None:
+    walked = planned((MANY,), sizes={MANY: None})
+    assert [(key.parameter, key.direction) for key in walked.keys] == [("Run", "asc"), ("FileID", "asc")]
 
 
 def test_alternatives_drive_together_where_each_has_a_source() -> None:

@@ -28,6 +28,8 @@ class Order(StrEnum):
 
     FILE_ID = "FileID"
     PATH = "LFN"
+    VALUE = "value"
+    """The values of the field that finds them, then ids; nobody asks for it."""
 
 
 class Driver(StrEnum):
@@ -35,6 +37,8 @@ class Driver(StrEnum):
 
     IDS = "ids"
     """Files that an index gives for terms, by their ids."""
+    VALUES = "values"
+    """Files that an index gives for a range of values, in the order of these, however many there are."""
     SORTED = "sorted"
     """The same, few enough to be put in the order of their names."""
     ALL = "all"
@@ -75,6 +79,8 @@ class Found:
     tree_files: int | None = None
     estimates: Mapping[Term, int] = field(default_factory=dict)
     """What the database expects to meet the terms that many files meet."""
+    tree_estimate: int | None = None
+    """What is expected to lie in a part of the tree in which there is much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +95,17 @@ class Plan:
     met: frozenset[Term] = frozenset()
     """Terms that all of these files meet: nobody needs to look again."""
 
+    @property
+    def keys(self) -> list[SortSpec]:
+        """The keys that a cursor of this search holds."""
+        term = self.sources[0] if self.order is Order.VALUE else None
+        return keys_of(self.order, term, is_descending=self.is_descending)
 
-def keys_of(order: Order, *, is_descending: bool = False) -> list[SortSpec]:
-    """Return the keys that a cursor holds in an order."""
+
+def keys_of(order: Order, term: Term | None = None, *, is_descending: bool = False) -> list[SortSpec]:
+    """Return the keys that a cursor holds in an order; the order of values is that of a term's field."""
     direction = SortDirection.DESC if is_descending else SortDirection.ASC
-    names = ["FileID"] if order is Order.FILE_ID else ["Directory", "Name"]
+    names = ["Directory", "Name"] if order is Order.PATH else ["FileID"] if term is None else [term.parameter, "FileID"]
     return [SortSpec(parameter=name, direction=direction) for name in names]
 
 
@@ -157,6 +169,27 @@ def is_walkable(check: Check) -> bool:
     return check.shape is Shape.AMONG and len(check.values) == 1
 
 
+def is_range(term: Term) -> bool:
+    """Tell whether an index gives the files of a term in the order of its values, with no gaps between them."""
+    if term.field is None or not is_selective(term):
+        return False
+    match term.check.shape:
+        case Shape.RANGE:
+            return True
+        case Shape.PERIODS:
+            return 0 < len(term.check.values) <= 2
+        case Shape.LIKE:
+            [pattern] = term.check.values
+            return pattern.endswith("%") and len(pattern) == len(literal_prefix(pattern)) + 1
+        case _:
+            return False
+
+
+def walk_of(term: Term, groups: Sequence[Sequence[Term]]) -> Plan:
+    """Return the plan that walks the values of a term."""
+    return Plan(Driver.VALUES, Order.VALUE, (term,), met=_met(_Choice((term,), None), groups, ()))
+
+
 def plan(
     groups: Sequence[Sequence[Term]], found: Found, *, asked: Order | None, is_narrow: bool, is_descending: bool = False
 ) -> Plan:
@@ -179,15 +212,27 @@ def plan(
     if asked is not Order.PATH and (asked is Order.FILE_ID or not is_narrow):
         united = choices[1:] if groups[0] else choices
         walkable = next((choice for choice in united if all(is_walkable(term.check) for term in choice.terms)), None)
-        if walkable is None:
-            singles = [term for term in groups[0] if is_walkable(term.check)]
-            walkable = _Choice((_fewest(singles, found),), None) if singles else None
-        if walkable is not None:
-            met = _met(walkable, groups, ())
-            return Plan(Driver.IDS, Order.FILE_ID, walkable.terms, is_descending, (), met)
+        if walkable is not None and (asked is Order.FILE_ID or found.tree_estimate is None):
+            return Plan(Driver.IDS, Order.FILE_ID, walkable.terms, is_descending, (), _met(walkable, groups, ()))
+        best = _fewest(_walked(groups, asked), found)
+        if best is not None and (asked is Order.FILE_ID or _is_fewer(best, found)):
+            if not is_walkable(best.check):
+                return walk_of(best, groups)
+            choice = _Choice((best,), None)
+            return Plan(Driver.IDS, Order.FILE_ID, choice.terms, is_descending, (), _met(choice, groups, ()))
         if asked is Order.FILE_ID:
             return Plan(Driver.ALL, Order.FILE_ID, (), is_descending)
     return Plan(Driver.TREE, Order.PATH, (), is_descending)
+
+
+def _walked(groups: Sequence[Sequence[Term]], asked: Order | None) -> list[Term]:
+    """Return the terms whose files an index gives in an order, however many there are."""
+    return [term for term in groups[0] if is_walkable(term.check) or (asked is None and is_range(term))]
+
+
+def _is_fewer(term: Term, found: Found) -> bool:
+    """Tell whether fewer files meet a term than lie in the part of the tree that is asked about."""
+    return found.tree_estimate is None or found.estimates.get(term, 0) <= found.tree_estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,15 +241,27 @@ class _Choice:
     size: int | None
 
 
-def _fewest(terms: Sequence[Term], found: Found) -> Term:
-    return min(terms, key=lambda term: found.estimates.get(term, 0))
+def _fewest(terms: Sequence[Term], found: Found) -> Term | None:
+    known = [term for term in terms if term in found.estimates]
+    return min(
+        known or terms, key=lambda term: (found.estimates.get(term, 0), not is_walkable(term.check)), default=None
+    )
 
 
-def large(groups: Sequence[Sequence[Term]], sizes: Mapping[Term, int | None]) -> list[Term]:
-    """Return the terms between which estimates decide: where all are large, and more than one can be walked."""
-    walkable = [term for term in groups[0] if is_walkable(term.check)]
+def large(
+    groups: Sequence[Sequence[Term]],
+    sizes: Mapping[Term, int | None],
+    *,
+    asked: Order | None = None,
+    is_part: bool = False,
+) -> list[Term]:
+    """Return the terms between which estimates decide: where all are large, and more than one can be walked.
+
+    Of a part of the tree (`is_part`) it is one term and what lies there.
+    """
+    walked = [] if asked is Order.PATH else _walked(groups, asked)
     is_large = all(sizes.get(term) is None for term in groups[0])
-    return walkable[:ESTIMATED_MAX] if is_large and len(walkable) > 1 else []
+    return walked[:ESTIMATED_MAX] if is_large and len(walked) + is_part > 1 else []
 
 
 def _met(choice: _Choice, groups: Sequence[Sequence[Term]], filters: Sequence[Term]) -> frozenset[Term]:

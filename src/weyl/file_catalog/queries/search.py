@@ -1,4 +1,4 @@
-"""SQL of searches for files: a bounded slice of what may match, in the order of ids or of names."""
+"""SQL of searches for files: which files are meant, and what the indexes know of them."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,20 +13,27 @@ from weyl.file_catalog.fields import DeclaredField
 from weyl.file_catalog.modes import READ, Rule
 from weyl.file_catalog.names import path_hash
 from weyl.file_catalog.permits import Member
-from weyl.file_catalog.probes import Driver, Order, Plan, Tree
+from weyl.file_catalog.probes import Tree
 from weyl.file_catalog.queries import terms as sql
-from weyl.file_catalog.tables import directories, file_vos, files, identities, metadata_sets
+from weyl.file_catalog.tables import directories, file_usage, file_vos, files, identities, metadata_sets
 from weyl.kit.db import Tx
 from weyl.kit.search_sql import search_errors
-from weyl.kit.sql import WireRow, estimate, fetch
+from weyl.kit.sql import estimate, fetch
 
 SETS_MAX = 10_000
 """More sets that meet a term are not listed, but looked up file by file."""
-_AFTER_ALL = chr(0x10FFFF)
-_FILE_COLUMNS = (
+FILE_COLUMNS = (
     "file_id", "name", "size", "adler32", "md5", "sha1", "sha256", "guid", "owner_id", "group_id", "mode", "status",
     "job_id", "created_at", "modified_at",
 )  # fmt: skip
+DIRECTORY_COLUMNS = {
+    "path": "path",
+    "vo_id": "vo_id",
+    "set_id": "metadata_set_id",
+    "d_owner_id": "owner_id",
+    "d_group_id": "group_id",
+    "d_mode": "mode",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +59,6 @@ class Shown:
 
 Place = tuple[Any, ...]
 """Where a slice ends: the id of a file, or the path of a directory and the name of a file in it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """What matches of the files that were looked at; `end` is the last of them, and none if nothing is behind it."""
-
-    rows: list[WireRow]
-    places: list[Place]
-    end: Place | None
 
 
 def _vo(member: Member) -> sa.ColumnElement[int]:
@@ -89,7 +87,7 @@ def readable_directories(selection: Selection) -> list[sql.Clause]:
     return _may_read(selection, directories.c)
 
 
-def _in_tree(tree: Tree, path: sa.ColumnElement[str]) -> list[sql.Clause]:
+def in_tree(tree: Tree, path: sa.ColumnElement[str]) -> list[sql.Clause]:
     if tree.top is None:
         return []
     inside: list[sql.Clause] = [sa.or_(path == tree.top, sa.and_(path >= f"{tree.top}/", path < tree.end))]
@@ -101,7 +99,7 @@ def _in_tree(tree: Tree, path: sa.ColumnElement[str]) -> list[sql.Clause]:
 
 def of_directories(selection: Selection, c: sql.Columns) -> list[sql.Clause]:
     """Return what a directory alone decides: its VO, its mode, its place, and fields that only directories have."""
-    clauses = [c.vo_id == _vo(selection.member), *_may_read(selection, c, "d_"), *_in_tree(selection.tree, c.path)]
+    clauses = [c.vo_id == _vo(selection.member), *_may_read(selection, c, "d_"), *in_tree(selection.tree, c.path)]
     for term in selection.terms.where:
         sets = selection.matches.get(term)
         if term.is_of_sets and not term.is_of_files and sets is not None:
@@ -112,7 +110,7 @@ def of_directories(selection: Selection, c: sql.Columns) -> list[sql.Clause]:
 def of_files(selection: Selection, c: sql.Columns, known: Collection[Term] = ()) -> list[sql.Clause]:
     """Return what is decided file by file, but for terms that are known to be met."""
     terms, matches, may_read = selection.terms, selection.matches, readable_directories(selection)
-    clauses = [c.status.in_([sql.GOOD, sql.TRASH]) if _names_status(terms) else c.status == sql.GOOD]
+    clauses = [c.status.in_([sql.GOOD, sql.TRASH]) if names_status(terms) else c.status == sql.GOOD]
     clauses += _may_read(selection, c) if selection.rule == "posix" else []
     clauses += [
         sql.holds(term, c, matches, may_read)
@@ -127,25 +125,18 @@ def of_files(selection: Selection, c: sql.Columns, known: Collection[Term] = ())
     return clauses
 
 
-def _names_status(terms: Terms) -> bool:
+def names_status(terms: Terms) -> bool:
     return any(term.parameter == "Status" and term.field is None for term in terms.every())
 
 
 def file_columns(table: sa.FromClause) -> list[sql.Element]:
     """Return what searches look at of a file."""
-    return [table.c[name] for name in _FILE_COLUMNS]
+    return [table.c[name] for name in FILE_COLUMNS]
 
 
 def directory_columns(table: sa.FromClause) -> list[sql.Element]:
     """Return what searches look at of a directory."""
-    return [
-        table.c.path,
-        table.c.vo_id,
-        table.c.metadata_set_id.label("set_id"),
-        table.c.owner_id.label("d_owner_id"),
-        table.c.group_id.label("d_group_id"),
-        table.c.mode.label("d_mode"),
-    ]
+    return [table.c[name].label(label) for label, name in DIRECTORY_COLUMNS.items()]
 
 
 async def select_matches(tx: Tx, member: Member, terms: Sequence[Term]) -> dict[Term, tuple[int, ...] | None]:
@@ -163,9 +154,19 @@ async def select_matches(tx: Tx, member: Member, terms: Sequence[Term]) -> dict[
     return {term: tuple(row[0] for row in rows if row[place]) for place, term in enumerate(terms, 1)}
 
 
-async def probe(
-    tx: Tx, tree: Tree, terms: Sequence[Term], sets: Sequence[int] | None
-) -> tuple[dict[Term, int | None], int | None, bool]:
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """How many files meet terms, and lie in a part of the tree; None: more than a probe counts, or all of it."""
+
+    sizes: Mapping[Term, int | None]
+    tree_files: int | None
+    is_few: bool
+    """Few directories have one of the sets that are asked for."""
+    used: int
+    """How many files the kept sums have for the directory at the top, but for the latest changes."""
+
+
+async def probe(tx: Tx, tree: Tree, terms: Sequence[Term], sets: Sequence[int] | None) -> Probed:
     """Count the files that an index finds for terms, and those of a tree that is not a whole root, up to a bound.
 
     Tells also whether few directories have one of some sets, if any are given.
@@ -177,9 +178,21 @@ async def probe(
     )
     having = having.order_by(directories.c.metadata_set_id)
     async with search_errors():
-        [row] = await fetch(tx, sa.select(*counts, _bounded(having)))
-    *sizes, below, few = (None if count > probes.PROBE_MAX else count for count in row)
-    return dict(zip(terms, sizes, strict=True)), below, sets is not None and few is not None
+        [row] = await fetch(tx, sa.select(*counts, _bounded(having), _used(tree) if tree.is_part else sa.literal(0)))
+    *sizes, below, few = (None if count > probes.PROBE_MAX else count for count in row[:-1])
+    return Probed(dict(zip(terms, sizes, strict=True)), below, sets is not None and few is not None, row[-1] or 0)
+
+
+def _used(tree: Tree) -> sa.ColumnElement[int]:
+    top = str(tree.top)
+    of_top = sa.select(directories.c.dir_id).where(directories.c.path_hash == path_hash(top), directories.c.path == top)
+    used = sa.select(file_usage.c.files).where(file_usage.c.dir_id == of_top.scalar_subquery(), file_usage.c.se_id == 0)
+    return used.scalar_subquery()
+
+
+async def estimate_tree(tx: Tx, tree: Tree, probed: Probed) -> int:
+    """Return how many files are expected in a part of the tree; the database takes all directories for equally full."""
+    return max(probed.used, probes.PROBE_MAX + 1, await estimate(tx, _files_below(tree)))
 
 
 async def estimate_source(tx: Tx, term: Term) -> int:
@@ -190,7 +203,7 @@ async def estimate_source(tx: Tx, term: Term) -> int:
 def _files_below(tree: Tree) -> sa.Select[Any]:
     """Return the files at or below a directory, of the index of their names alone."""
     path = directories.c.path
-    d = sa.select(directories.c.dir_id).where(path >= tree.start, path < tree.end, *_in_tree(tree, path)).subquery("d")
+    d = sa.select(directories.c.dir_id).where(path >= tree.start, path < tree.end, *in_tree(tree, path)).subquery("d")
     f = sa.select(files.c.name).where(files.c.dir_id == d.c.dir_id, files.c.status == sql.GOOD).offset(0).lateral("f")
     return sa.select(f.c.name).select_from(d.join(f, sa.true()))
 
@@ -198,180 +211,6 @@ def _files_below(tree: Tree) -> sa.Select[Any]:
 def _bounded(statement: sa.Select[Any]) -> sa.ColumnElement[int]:
     some = statement.limit(probes.PROBE_MAX + 1).subquery()
     return sa.select(sa.func.count()).select_from(some).scalar_subquery()
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """Which slice: behind `after`, looking at `size` files at most, for `rows` that match."""
-
-    after: Place | None
-    size: int
-    rows: int
-    sets: Sequence[int] | None = None
-    """Where few directories have one of these sets, only they are looked at."""
-
-
-def _early(selection: Selection, plan: Plan) -> list[Term]:
-    """Return the terms that the id of a file is enough for: the others need its row, and that of its directory."""
-    return [term for term in selection.terms.where if term not in plan.met and sql.needs_id_only(term)]
-
-
-def _candidates_by_id(selection: Selection, plan: Plan, cut: Cut) -> tuple[sa.CTE, sa.CTE]:
-    """Return what is looked at, as ids, and their files with the directories."""
-    if plan.sources:
-        every = [_ids(sql.source(term), plan, cut) for term in plan.sources]
-        united = every[0] if len(every) == 1 else sa.union(*(sa.select(each.subquery()) for each in every))
-        found = united.subquery()
-    else:
-        found = _ids(sa.select(files.c.file_id), plan, cut).subquery()
-    column = found.c.file_id
-    looked = sa.select(column).order_by(column.desc() if plan.is_descending else column).limit(cut.size).cte("looked")
-    may_read = readable_directories(selection)
-    early = [sql.holds(term, looked.c, selection.matches, may_read) for term in _early(selection, plan)]
-    # Fenced: whatever is known of the tables, each row is found by its key.
-    f = (
-        sa.select(*file_columns(files), files.c.dir_id)
-        .where(files.c.file_id == looked.c.file_id)
-        .offset(0)
-        .lateral("f")
-    )
-    d = sa.select(*directory_columns(directories)).where(directories.c.dir_id == f.c.dir_id).offset(0).lateral("d")
-    joined = looked.join(f, sa.true()).join(d, sa.true())
-    rows = sa.select(*(column for column in f.c if column.name != "dir_id"), d).select_from(joined)
-    return looked, rows.where(*early).cte("c")
-
-
-def _ids(source: sa.Select[tuple[int]], plan: Plan, cut: Cut) -> sa.Select[tuple[int]]:
-    [column] = source.selected_columns
-    source = source.where(*(column.in_(sql.source(term)) for term in plan.filters))
-    if cut.after is not None and plan.driver is not Driver.SORTED:
-        place = sa.literal(cut.after[0], sa.BigInteger)
-        source = source.where(column < place if plan.is_descending else column > place)
-    ordered = column.desc() if plan.is_descending else column.asc()
-    return source.with_only_columns(column.label("file_id")).distinct().order_by(ordered).limit(cut.size)
-
-
-def _slice_by_id(selection: Selection, plan: Plan, cut: Cut, shown: Sequence[Shown]) -> sa.Select[Any]:
-    looked, c = _candidates_by_id(selection, plan, cut)
-    known = {*plan.met, *_early(selection, plan)}
-    clauses = [*of_directories(selection, c.c), *of_files(selection, c.c, known)]
-    if plan.order is Order.PATH:
-        keys: list[sa.ColumnElement[Any]] = [c.c.path, c.c.name]
-        if cut.after is not None:
-            path, name = (sa.literal(value, sa.Text) for value in cut.after)
-            clauses.append(sa.or_(c.c.path > path, sa.and_(c.c.path == path, c.c.name > name)))
-        bounds = sa.select(sa.literal(0).label("number"), sa.null().label("end_0"), sa.null().label("end_1"))
-    else:
-        keys = [c.c.file_id]
-        last = sa.func.min(looked.c.file_id) if plan.is_descending else sa.func.max(looked.c.file_id)
-        bounds = sa.select(sa.func.count().label("number"), last.label("end_0"), sa.null().label("end_1"))
-        bounds = bounds.select_from(looked)
-    return _answer(c, clauses, keys, bounds.subquery("bounds"), (selection, plan, cut, shown))
-
-
-def _slice_of_tree(selection: Selection, plan: Plan, cut: Cut, shown: Sequence[Shown]) -> sa.Select[Any]:
-    at_path, at_name = cut.after or ("", "")
-    chunk = _directories(selection, at_path, cut).cte("chunk")
-    d = sa.select(chunk).where(*of_directories(selection, chunk.c)).order_by(chunk.c.path).limit(cut.size).subquery("d")
-    begin = sa.case((d.c.path == at_path, sa.literal(at_name, sa.Text)), else_=sa.literal("", sa.Text))
-    status = [] if _names_status(selection.terms) else [files.c.status == sql.GOOD]
-    inner = (
-        sa.select(*file_columns(files))
-        .where(files.c.dir_id == d.c.dir_id, files.c.name > begin, *status, *_of_names(selection.terms))
-        .order_by(files.c.name)
-        .limit(cut.size)
-        .lateral("f")
-    )
-    looked = sa.select(inner, *(column for column in d.c if column.name != "dir_id")).select_from(
-        d.join(inner, sa.true())
-    )
-    c = looked.order_by(d.c.path, inner.c.name).limit(cut.size).cte("c")
-    numbers = [
-        sa.select(sa.func.count()).select_from(c).scalar_subquery().label("number"),
-        sa.select(sa.func.count()).select_from(chunk).scalar_subquery().label("directories"),
-        sa.select(sa.func.max(chunk.c.path)).scalar_subquery().label("last"),
-    ]
-    last = sa.select(c.c.path, c.c.name).order_by(c.c.path.desc(), c.c.name.desc()).limit(1).subquery()
-    bounds = sa.select(*numbers, last.c.path.label("end_0"), last.c.name.label("end_1"))
-    one = sa.select(sa.literal(1)).subquery()
-    bounds = bounds.select_from(one.outerjoin(last, sa.true()))
-    return _answer(
-        c, of_files(selection, c.c), [c.c.path, c.c.name], bounds.subquery("bounds"), (selection, plan, cut, shown)
-    )
-
-
-def _of_names(terms: Terms) -> list[sql.Clause]:
-    """Return the conditions on names that narrow the index of a directory's names."""
-    shapes = (Shape.AMONG, Shape.LIKE)
-    named = [term for term in terms.where if term.parameter == "Name" and term.check.shape in shapes]
-    return [sql.clause(term.check, files.c.name) for term in named if not term.check.is_negated]
-
-
-def _directories(selection: Selection, at_path: str, cut: Cut) -> sa.Select[Any]:
-    """Return the next directories in the order of their paths: those of a few sets, or all of them in the tree."""
-    tree = selection.tree
-    columns = [directories.c.dir_id, *directory_columns(directories)]
-    path = directories.c.path
-    if cut.sets is not None:
-        few = sa.bindparam(None, list(cut.sets), type_=ARRAY(sa.BigInteger)).any_()
-        having = sa.select(*columns).where(directories.c.metadata_set_id == few).limit(probes.PROBE_MAX + 1).subquery()
-        every = sa.select(having).where(having.c.path >= at_path)
-        return every.order_by(having.c.path).limit(cut.size)
-    if tree.top is None:
-        every = sa.select(*columns).where(path >= max(at_path, tree.start), path < tree.end)
-        return every.order_by(path).limit(cut.size)
-    # `/a-b` and its like stand between `/a` and `/a/b`: they are passed by.
-    below = sa.select(*columns).where(path >= max(at_path, f"{tree.top}/"), path < tree.end)
-    ordered = below.order_by(path).limit(cut.size)
-    if at_path > tree.top:
-        return ordered
-    top = sa.select(*columns).where(directories.c.path_hash == path_hash(tree.top), path == tree.top)
-    both = sa.union_all(top, sa.select(ordered.subquery())).subquery()
-    return sa.select(both).order_by(both.c.path).limit(cut.size)
-
-
-def _answer(
-    c: sa.CTE,
-    clauses: Sequence[sql.Clause],
-    keys: Sequence[sa.ColumnElement[Any]],
-    bounds: sa.Subquery,
-    how: tuple[Selection, Plan, Cut, Sequence[Shown]],
-) -> sa.Select[Any]:
-    """Return the rows that match, each with the bounds of the slice; without a match one row has the bounds alone."""
-    selection, plan, cut, shown = how
-    may_read = readable_directories(selection)
-    ordered = [key.desc() if plan.is_descending else key for key in keys]
-    m = sa.select(c).where(*clauses).order_by(*ordered).limit(cut.rows).subquery("m")
-    places = [m.c[key.name].label(f"place_{number}") for number, key in enumerate(keys)]
-    values = [
-        sql.shown_value(each.name, each.type, each.field, m.c, may_read=may_read).label(f"value_{n}")
-        for n, each in enumerate(shown)
-    ]
-    inner = sa.select(*places, *values).subquery("r")
-    statement = sa.select(bounds, inner).select_from(bounds.outerjoin(inner, sa.true()))
-    order = [inner.c[f"place_{number}"] for number in range(len(keys))]
-    return statement.order_by(*(key.desc() if plan.is_descending else key for key in order))
-
-
-async def select_slice(tx: Tx, selection: Selection, plan: Plan, cut: Cut, shown: Sequence[Shown]) -> Slice:
-    """Look at the next files of a search and return those that match."""
-    make = _slice_of_tree if plan.driver is Driver.TREE else _slice_by_id
-    async with search_errors():
-        found = await fetch(tx, make(selection, plan, cut, shown))
-    width = 1 if plan.order is Order.FILE_ID else 2
-    matched = [row for row in found if row["place_0"] is not None]
-    rows = [{each.name: row[f"value_{number}"] for number, each in enumerate(shown)} for row in matched]
-    places = [tuple(row[f"place_{number}"] for number in range(width)) for row in matched]
-    if len(rows) == cut.rows:
-        return Slice(rows, places, places[-1])
-    bounds = found[0]
-    if plan.driver is Driver.SORTED:
-        return Slice(rows, places, None)
-    if bounds["number"] >= cut.size:
-        return Slice(rows, places, tuple(bounds[f"end_{number}"] for number in range(width)))
-    if plan.driver is Driver.TREE and bounds["directories"] >= cut.size:
-        return Slice(rows, places, (bounds["last"], _AFTER_ALL))
-    return Slice(rows, places, None)
 
 
 def required_sets(selection: Selection) -> Sequence[int] | None:

@@ -349,6 +349,14 @@ def source(term: Term, *, is_probed: bool = False) -> sa.Select[tuple[int]]:
     return found.order_by(table.c.value, table.c.file_id) if is_probed else found
 
 
+def values_of(term: Term) -> tuple[Element, Element, sa.Select[Any]]:
+    """Return the columns of values and of ids of a field, and what an index finds there for a range (`at`, ids)."""
+    assert term.field is not None, "a range of values of a field"
+    c = _TABLES[term.field.type].alias().c
+    of_field = c.field_id == sa.literal(term.field.field_id, sa.BigInteger)
+    return c.value, c.file_id, sa.select(c.value.label("at"), c.file_id).where(of_field, clause(term.check, c.value))
+
+
 def shown_value(
     name: str, kind: ParameterType, field: DeclaredField | None, c: Columns, *, may_read: Sequence[Clause]
 ) -> Element:

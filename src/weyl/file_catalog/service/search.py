@@ -4,14 +4,15 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from weyl.config.lfns import bare, directory_fault_of
 from weyl.config.models import Config
 from weyl.file_catalog import conditions, probes
-from weyl.file_catalog.conditions import Terms, parameter_type
+from weyl.file_catalog.conditions import Term, Terms, parameter_type
 from weyl.file_catalog.errors import BadFileOrder
-from weyl.file_catalog.fields import BadValue, Declared
+from weyl.file_catalog.fields import BadValue, Declared, FieldType
 from weyl.file_catalog.models.search import FileQuery, FileSearch, FileSummary
 from weyl.file_catalog.names import Space
 from weyl.file_catalog.permits import Member
@@ -19,7 +20,8 @@ from weyl.file_catalog.probes import Order, Plan
 from weyl.file_catalog.queries import search as queries
 from weyl.file_catalog.queries import sums as sum_queries
 from weyl.file_catalog.queries.fields import select_fields
-from weyl.file_catalog.queries.search import Cut, Place, Selection, Shown
+from weyl.file_catalog.queries.search import Place, Selection, Shown
+from weyl.file_catalog.queries.slices import Cut, select_slice
 from weyl.kit.db import Tx
 from weyl.kit.errors import BadRequest
 from weyl.kit.paging import Asked, Count, Cursor, Listed, Part, read_cursor
@@ -93,31 +95,35 @@ async def search(tx: Tx, searcher: Searcher, asked: FileSearch, page: Asked) -> 
     if page.cursor is None and page.page * page.size > probes.PAGED_MAX:
         raise BadFileOrder(f"`page` reaches {probes.PAGED_MAX:,} rows: go on with the cursor of the header Link")
     order, is_descending = asked_order(asked)
-    cursor, order = _place(page.cursor, order, is_descending=is_descending)
-    part = Part(page.page, page.size, page.count or Count.NONE, cursor)
     declared = await _declared(tx, searcher, asked, asked.parameters)
     terms = _terms(asked, declared)
+    cursor, order, walked = _place(page.cursor, order, terms, is_descending=is_descending)
+    part = Part(page.page, page.size, page.count or Count.NONE, cursor)
     shown = _shown(asked.parameters or SHOWN, declared)
     if any(term.parameter == "Status" for term in terms.every()):
         # Several files in the trash may have one name: their ids alone put them in an order for good.
         if order is Order.PATH:
             raise BadFileOrder("With a condition on Status, sort by FileID")
         order = Order.FILE_ID
-    prepared = await _prepared(tx, searcher, asked, terms, (order, is_descending))
+    prepared = await _prepared(tx, searcher, asked, terms, (order, is_descending), walked)
     if prepared is None:
         return Page(part, Listed([], 0), Told(conditions.warnings_of(terms)))
     return await _walk(tx, searcher, prepared, part, shown)
 
 
-def _place(cursor: str | None, order: Order | None, *, is_descending: bool) -> tuple[Cursor | None, Order | None]:
+def _place(
+    cursor: str | None, order: Order | None, terms: Terms, *, is_descending: bool
+) -> tuple[Cursor | None, Order | None, Term | None]:
+    """Return the place that a cursor holds, the order of its pages, and the term whose values are walked in it."""
     if cursor is None:
-        return None, order
-    keys = {each: probes.keys_of(each, is_descending=is_descending) for each in Order if order in (None, each)}
-    *others, last = keys
-    for each in others:
+        return None, order, None
+    orders: list[tuple[Order, Term | None]] = [(each, None) for each in _ORDERS.values() if order in (None, each)]
+    orders += [(Order.VALUE, term) for term in terms.where if order is None and probes.is_range(term)]
+    *others, last = [(each, term, probes.keys_of(each, term, is_descending=is_descending)) for each, term in orders]
+    for each, term, keys in others:
         with suppress(BadRequest):
-            return read_cursor(cursor, keys[each]), each
-    return read_cursor(cursor, keys[last]), last
+            return read_cursor(cursor, keys), each, term
+    return read_cursor(cursor, last[2]), last[0], last[1]
 
 
 async def _declared(tx: Tx, searcher: Searcher, query: FileQuery, names: Sequence[str]) -> Declared:
@@ -153,9 +159,17 @@ def _under(query: FileQuery) -> str | None:
 
 
 async def _prepared(
-    tx: Tx, searcher: Searcher, query: FileQuery, terms: Terms, asked: tuple[Order | None, bool]
+    tx: Tx,
+    searcher: Searcher,
+    query: FileQuery,
+    terms: Terms,
+    asked: tuple[Order | None, bool],
+    walked: Term | None = None,
 ) -> _Prepared | None:
-    """Return how a query runs; None if nothing can match it. Two statements at most."""
+    """Return how a query runs; None if nothing can match it. Two statements at most.
+
+    `walked` is the term whose values the pages before have walked.
+    """
     tree = probes.tree_of(searcher.space.roots, _under(query), query.depth, terms)
     if tree is None:
         return None
@@ -166,15 +180,21 @@ async def _prepared(
     if required is not None and not required:
         return None
     groups = probes.drivable(terms, matches)
+    if walked is not None:
+        return _Prepared(selection, probes.walk_of(walked, groups), None)
     driving = list(dict.fromkeys(term for group in groups for term in group))
-    found, is_few = probes.Found({}), False
-    if driving or required is not None:
-        sizes, tree_files, is_few = await queries.probe(tx, tree, driving, required)
-        expected = {term: await queries.estimate_source(tx, term) for term in probes.large(groups, sizes)}
-        found = probes.Found(sizes, tree_files, expected)
-    is_narrow = is_few or tree.is_part
+    if not driving and required is None:
+        plan = probes.plan(groups, probes.Found({}), asked=asked[0], is_narrow=tree.is_part, is_descending=asked[1])
+        return _Prepared(selection, plan, None)
+    probed = await queries.probe(tx, tree, driving, required)
+    is_part = tree.is_part and probed.tree_files is None
+    large = probes.large(groups, probed.sizes, asked=asked[0], is_part=is_part)
+    expected = {term: await queries.estimate_source(tx, term) for term in large}
+    tree_estimate = await queries.estimate_tree(tx, tree, probed) if is_part and large else None
+    found = probes.Found(probed.sizes, probed.tree_files, expected, tree_estimate)
+    is_narrow = probed.is_few or (tree.is_part and tree_estimate is None)
     plan = probes.plan(groups, found, asked=asked[0], is_narrow=is_narrow, is_descending=asked[1])
-    return _Prepared(selection, plan, required if is_few else None)
+    return _Prepared(selection, plan, required if probed.is_few else None)
 
 
 async def _walk(tx: Tx, searcher: Searcher, prepared: _Prepared, part: Part, shown: Sequence[Shown]) -> Page:
@@ -188,7 +208,7 @@ async def _walk(tx: Tx, searcher: Searcher, prepared: _Prepared, part: Part, sho
     began = start = time.monotonic()
     while len(rows) < needed and start - began <= searcher.budget_s:
         cut = Cut(place, size, needed - len(rows), prepared.sets)
-        found = await queries.select_slice(tx, prepared.selection, plan, cut, shown)
+        found = await select_slice(tx, prepared.selection, plan, cut, shown)
         rows += found.rows
         places += found.places
         place = found.end
@@ -201,10 +221,38 @@ async def _walk(tx: Tx, searcher: Searcher, prepared: _Prepared, part: Part, sho
 
 
 def _values(cursor: Cursor, plan: Plan) -> Place:
-    kinds: tuple[type, ...] = (int,) if plan.order is Order.FILE_ID else (str, str)
-    if not all(isinstance(value, kind) for value, kind in zip(cursor.values, kinds, strict=True)):
+    if not all(_is_of(value, kind) for value, kind in zip(cursor.values, _kinds(plan), strict=True)):
         raise BadFileOrder("This is no cursor: take it as it is from the header Link of the page before")
     return cursor.values
+
+
+def _kinds(plan: Plan) -> tuple[type, ...]:
+    if plan.order is Order.VALUE:
+        field = plan.sources[0].field
+        assert field is not None, "values of a field are walked"
+        return _KINDS[field.type], int
+    return (int,) if plan.order is Order.FILE_ID else (str, str)
+
+
+_KINDS: Mapping[FieldType, type] = {
+    FieldType.INT: int,
+    FieldType.BOOL: int,
+    FieldType.FLOAT: float,
+    FieldType.TEXT: str,
+    FieldType.DATE: datetime,
+    FieldType.TIME: datetime,
+}
+
+
+def _is_of(value: Any, kind: type) -> bool:
+    """Tell whether a value of a cursor is of a kind; a number without a fraction is written as a whole one."""
+    if isinstance(value, bool):
+        return False
+    if kind is datetime:
+        return isinstance(value, datetime) and value.tzinfo is not None
+    if kind is int:
+        return isinstance(value, int) and -(1 << 63) <= value < 1 << 63
+    return isinstance(value, (int, float) if kind is float else kind)
 
 
 def _page(rows: list[dict[str, Any]], places: list[Place], part: Part, prepared: _Prepared, end: Place | None) -> Page:
@@ -215,9 +263,7 @@ def _page(rows: list[dict[str, Any]], places: list[Place], part: Part, prepared:
     shown = rows[skipped:last]
     following = None
     if place is not None:
-        plan = prepared.plan
-        keys = tuple(probes.keys_of(plan.order, is_descending=plan.is_descending))
-        following = Cursor(keys, tuple(place), max(part.first + len(shown), 1))
+        following = Cursor(tuple(prepared.plan.keys), tuple(place), max(part.first + len(shown), 1))
     listed = Listed(shown, None, following, following is not None)
     return Page(part, listed, Told(conditions.warnings_of(prepared.selection.terms), not is_full and end is not None))
 
