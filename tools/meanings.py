@@ -265,7 +265,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "Access": "For what the endpoint is used, and from where; for everything from everywhere if left out.",
         "Auth": "How requests to `https` prove who sends them.",
         "MakeDirectories": "Whether directories are made first, for servers that do not make them by themselves.",
-        "ConditionalWrites": "Whether a store of `s3` heeds `If-None-Match: *`; else small files are sent in parts, too.",
+        "ConditionalWrites": "Whether a store of `s3` heeds `If-None-Match: *`; else small files go in parts, too.",
     },
     "EndpointAccess": {
         "Read": "`lan`: at the sites of the element. `wan`: from anywhere. Nothing: not through this endpoint.",

@@ -124,7 +124,7 @@ class CommandSession:
         parts = ", ".join(f"{number:,} {name}" for name, number in (breakdown or {}).items())
         what = f"{action} {count:,}" + (f" {unit}" if unit else "") + (f" ({parts})" if parts else "")
         if not self.stdin_is_terminal:
-            raise UsageFault(f"Will not {what} without being told so.", hint="Add --yes, or try --dry-run first.")
+            raise UsageFault(f"This would {what}; nothing was done.", hint="Add --yes, or try --dry-run first.")
         expected = str(count) if count > TYPED_ABOVE else "y"
         question = f"About to {what}. " + (f"Type {count} to go on: " if count > TYPED_ABOVE else "Go on? [y/N] ")
         tell(question, end="")
