@@ -243,6 +243,16 @@ def test_a_document_is_json_or_key_and_value(session, capsys) -> None:
     assert json.loads(printed(Document({"sub": "a", "list": [1]}), session, capsys)[0]) == {"sub": "a", "list": [1]}
 
 
+def test_columns_are_chosen_of_documents_too(session, capsys) -> None:
+    session.options.columns = ("B",)
+    assert printed(Document([{"A": 1, "B": 2}], text="all of it"), session, capsys)[0] == "B  2\n"
+    assert printed(Document({"A": 1, "B": 2}, text="all of it"), session, capsys)[0] == "B  2\n"
+    session.options.columns = ("b", "c")
+    with pytest.raises(UsageFault) as fault:
+        print_result(Document([{"A": 1, "Bc": 2}]), session)
+    assert fault.value.hint == "Did you mean: Bc?"
+
+
 def test_ids_go_to_stdout_and_the_sentence_to_stderr(session, capsys) -> None:
     session.options.output = "table"
     assert printed(Ids([1, 2], "Two jobs."), session, capsys) == ("1\n2\n", "Two jobs.\n")

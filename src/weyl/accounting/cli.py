@@ -15,6 +15,7 @@ from weyl.accounting.series import table_of
 from weyl.client.command import Session, session_of
 from weyl.client.errors import ClientError, UsageFault
 from weyl.client.results import Done, Result, Rows
+from weyl.client.spelling import suggestion
 from weyl.client.times import parse_span
 from weyl.kit.plain_text import spreadsheet_cell
 
@@ -132,7 +133,8 @@ def series(
         else (PilotSeries, get_args(PilotValue), get_args(PilotKey))
     )
     if value is not None and value not in known:
-        raise UsageFault(f"There is no value {value!r}.", hint=f"Values of {kind} are {', '.join(known)}.")
+        hint = suggestion(value, known, otherwise=f"Values of {kind} are {', '.join(known)}.")
+        raise UsageFault(f"There is no value {value!r}.", hint=hint)
     began, ended = _period(start, end, last)
     asked: dict[str, Any] = {"start": began, "end": ended, "bucket": bucket, "top": top, "normalised": normalised}
     asked |= {"value": value or kind, "where": _conditions(where, columns)}
@@ -232,7 +234,8 @@ def _keys(text: str, known: tuple[str, ...]) -> list[str]:
 
 def _column(name: str, known: tuple[str, ...]) -> str:
     if name not in known:
-        raise UsageFault(f"There is no column {name!r}.", hint=f"Columns are {', '.join(known)}.")
+        hint = suggestion(name, known, otherwise=f"The columns are: {', '.join(known)}.")
+        raise UsageFault(f"There is no column {name!r}.", hint=hint)
     return name
 
 

@@ -212,14 +212,15 @@ def _write_document(result: Document, session: CommandSession) -> None:
     if isinstance(content, list) and output in ("csv", "tsv", "ndjson", "id"):
         _print_rows(Rows(content, id_column=result.id_column), session)
         return
-    if session.options.columns and isinstance(content, dict):
-        _check_columns(session.options.columns, content)
-        content = _select(content, session.options.columns)
+    text = result.text
+    if session.options.columns and content and _is_blocks(content):
+        # The text shows everything.
+        content, text = _with_columns(content, session.options.columns), None
     match output:
         case "yaml":
             put_clean(_yaml(content), end="")
-        case "table" | "wide" if result.text is not None:
-            put(result.text)
+        case "table" | "wide" if text is not None:
+            put(text)
         case "table" | "wide" if _is_blocks(content):
             for line in block_lines([content] if isinstance(content, dict) else content, color=session.has_color):
                 put_clean(line)
@@ -236,6 +237,12 @@ def _write_document(result: Document, session: CommandSession) -> None:
 def _is_blocks(content: Any) -> bool:
     """Tell whether people read a document as keys and values, of one thing or of several."""
     return isinstance(content, dict) or (isinstance(content, list) and all(isinstance(each, dict) for each in content))
+
+
+def _with_columns(content: Any, names: Sequence[str]) -> Any:
+    """Return a document, or each of several, with the chosen keys; raises `UsageFault` for one that is not there."""
+    _check_columns(names, content if isinstance(content, dict) else content[0])
+    return _select(content, names) if isinstance(content, dict) else [_select(each, names) for each in content]
 
 
 def _yaml(content: Any) -> str:
