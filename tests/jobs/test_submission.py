@@ -220,13 +220,11 @@ async def test_strictly_read_numbers_outside_the_bounds_are_refused_and_warnings
     async def post(text: str) -> Any:
         return await served.client.post("/api/jobs/jdl?strict=true", json=[text], headers=served.login())
 
-    plain = 'Executable = "/bin/true"; '
     for wrong in ("Priority = 50;", "CPUTime = 1;", 'Arguments = "%(seed)s";'):
-        refused = await post(plain + wrong)
-        assert (refused.status_code, await _rows(db, jobs)) == (400, [])
-        assert wrong.split()[0] in refused.json()["detail"]
-    [job] = (await post(plain + 'Arguement = "x";')).json()
-    assert job["Warnings"] == ["Arguement is not a known attribute and is ignored: did you mean Arguments?"]
+        refused = await post(PLAIN + wrong)
+        assert (refused.status_code, wrong.split()[0] in refused.text, await _rows(db, jobs)) == (400, True, [])
+    [job] = (await post('Executable = "/bin/true"; Arguement = "x";')).json()
+    assert "did you mean Arguments?" in job["Warnings"][0]
 
 
 async def test_input_sandboxes_are_assigned_to_every_job(submit: Submit, db: Database) -> None:
