@@ -80,34 +80,38 @@ _OF_PATHS = Sql(
 _PUT = Sql(
     """
     WITH given AS MATERIALIZED (
-      SELECT * FROM unnest(:file_ids::bigint[], :field_ids::bigint[], :values::jsonb[]) AS g (file_id, field_id, value)
+      SELECT * FROM unnest(:file_ids::bigint[], :field_ids::bigint[], :values::text[]) AS g (file_id, field_id, value)
     ), declared AS MATERIALIZED (
       SELECT f.field_id, f.type, f.is_indexed FROM metadata_fields f
       WHERE f.field_id = ANY(:declared::bigint[]) ORDER BY f.field_id FOR KEY SHARE OF f
     ), put AS MATERIALIZED (
-      SELECT g.file_id, g.field_id, g.value, d.type, d.is_indexed, g.value #>> '{}' AS text
+      -- texts of JSON: what is no text there is read as it stands
+      SELECT g.file_id, g.field_id, g.value, d.type, d.is_indexed
       FROM given g JOIN declared d USING (field_id)
     ), ints AS (
       INSERT INTO file_metadata_int (file_id, field_id, value)
-      SELECT file_id, field_id, CASE WHEN type = 'bool' THEN text::boolean::int ELSE text::bigint END
+      SELECT file_id, field_id, CASE WHEN type = 'bool' THEN value::boolean::int ELSE value::bigint END
       FROM put WHERE is_indexed AND type IN ('int', 'bool') ORDER BY file_id, field_id
       ON CONFLICT (file_id, field_id) DO UPDATE SET value = excluded.value
     ), floats AS (
       INSERT INTO file_metadata_float (file_id, field_id, value)
-      SELECT file_id, field_id, text::float8 FROM put WHERE is_indexed AND type = 'float' ORDER BY file_id, field_id
+      SELECT file_id, field_id, value::float8 FROM put WHERE is_indexed AND type = 'float' ORDER BY file_id, field_id
       ON CONFLICT (file_id, field_id) DO UPDATE SET value = excluded.value
     ), texts AS (
       INSERT INTO file_metadata_text (file_id, field_id, value)
-      SELECT file_id, field_id, text FROM put WHERE is_indexed AND type = 'text' ORDER BY file_id, field_id
+      SELECT file_id, field_id, value::jsonb #>> '{}' FROM put WHERE is_indexed AND type = 'text'
+      ORDER BY file_id, field_id
       ON CONFLICT (file_id, field_id) DO UPDATE SET value = excluded.value
     ), times AS (
       INSERT INTO file_metadata_time (file_id, field_id, value)
-      SELECT file_id, field_id, text::timestamptz FROM put WHERE is_indexed AND type IN ('date', 'time')
+      SELECT file_id, field_id, (value::jsonb #>> '{}')::timestamptz FROM put
+      WHERE is_indexed AND type IN ('date', 'time')
       ORDER BY file_id, field_id
       ON CONFLICT (file_id, field_id) DO UPDATE SET value = excluded.value
     )
     INSERT INTO file_metadata_doc (file_id, doc)
-    SELECT file_id, jsonb_object_agg(field_id, value) FROM put WHERE NOT is_indexed GROUP BY file_id ORDER BY file_id
+    SELECT file_id, jsonb_object_agg(field_id, value::jsonb) FROM put WHERE NOT is_indexed
+    GROUP BY file_id ORDER BY file_id
     ON CONFLICT (file_id) DO UPDATE SET doc = file_metadata_doc.doc || excluded.doc
     """
 )

@@ -16,7 +16,7 @@ from weyl.file_catalog.fields import BadValue, Declared, FieldType
 from weyl.file_catalog.models.search import FileQuery, FileSearch, FileSummary
 from weyl.file_catalog.names import Space
 from weyl.file_catalog.permits import Member
-from weyl.file_catalog.probes import Order, Plan
+from weyl.file_catalog.probes import Driver, Order, Plan
 from weyl.file_catalog.queries import search as queries
 from weyl.file_catalog.queries import sums as sum_queries
 from weyl.file_catalog.queries.fields import select_fields
@@ -204,7 +204,9 @@ async def _walk(tx: Tx, searcher: Searcher, prepared: _Prepared, part: Part, sho
     place: Place | None = None if part.cursor is None else _values(part.cursor, plan)
     rows: list[dict[str, Any]] = []
     places: list[Place] = []
-    size = 2 * probes.PROBE_MAX if plan.driver is probes.Driver.SORTED else probes.first_size(needed)
+    terms = prepared.selection.terms
+    is_sure = bool(plan.met) and not terms.alternatives and plan.met.issuperset(terms.where)
+    size = 2 * probes.PROBE_MAX if plan.driver is Driver.SORTED else probes.first_size(needed, is_sure=is_sure)
     began = start = time.monotonic()
     while len(rows) < needed and start - began <= searcher.budget_s:
         cut = Cut(place, size, needed - len(rows), prepared.sets)
