@@ -12,7 +12,7 @@ from weyl.demo.stack import Stack
 pytestmark = [pytest.mark.xdist_group("pages-followed"), pytest.mark.timeout(400)]
 
 PAGES = Path(__file__).resolve().parents[2] / "docs" / "user"
-PEOPLE = {"": "alice", "production": "max"}
+PEOPLE = {"": "alice", "production": "max", "admin": "ada"}
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +45,27 @@ def test_the_recipes_lead_where_they_say(reader: Reader) -> None:
     found = {path.read_text() for path in (reader.directory / "scan").glob("*/*.out")}
     assert found == {f"working on {name}\n" for name in ("alpha", "beta", "gamma", "delta")}
     for word in ("512", "no-such-program", "exited with status 4", "4 Done", "offers cores: 512"):
+        assert word in said
+
+
+@pytest.mark.parametrize("jobs", [10, pytest.param(200, marks=pytest.mark.long)])
+def test_twelve_everyday_tasks_are_done_as_the_page_says(reader: Reader, jobs: int) -> None:
+    page = (PAGES / "everyday.md").read_text()
+    assert len(re.findall("^## ", page, re.MULTILINE)) == 12
+    assert "seed=1..200" in page
+    del reader.said[:]
+    reader.follow(page.replace("seed=1..200", f"seed=1..{jobs}"))
+    said = "".join(reader.said)
+    assert len(list((reader.directory / "counts").glob("*/count-*.txt"))) == jobs
+    for word in (
+        "seed 1: 2 lines",
+        "seed 2: 2 lines",
+        "offers cores: 512",
+        "exited with status 1",
+        "hello 3",
+        "power cut",
+        "At most 500",
+    ):
         assert word in said
 
 
