@@ -136,7 +136,7 @@ def test_values_come_from_a_file_one_per_line(tmp_path: Path, monkeypatch: pytes
         parameter("file=@empty.txt")
     with pytest.raises(UsageFault) as fault:
         parameter("file=@lst.txt")
-    assert fault.value.hint == "Did you mean list.txt or empty.txt?"
+    assert fault.value.hint == "Did you mean list.txt?"
 
 
 def test_values_that_nothing_uses_are_told(tmp_path: Path) -> None:

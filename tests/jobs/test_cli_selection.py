@@ -62,5 +62,5 @@ def test_a_status_that_there_is_not_is_refused(where: str, meant: str) -> None:
         COLUMNS.conditions(where=where)
     assert fault.value.hint.startswith(meant)
     assert COLUMNS.conditions(where="Status = Fai* and Site = Faild and Status like D%")
-    with pytest.raises(UsageFault, match="never 'Doen'"):
+    with pytest.raises(UsageFault, match="no Status 'Doen'"):
         COLUMNS.check_values("Status", {"Done", "Doen"})

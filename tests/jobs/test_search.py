@@ -104,7 +104,7 @@ async def test_a_status_that_there_is_not_matches_nothing_and_is_told(applicatio
         body = {"grouping": ["Status"], "search": [{"parameter": "Status", **operator}]}
         answer = await application.client.post(path, json=body, headers=application.login())
         assert (answer.status_code, answer.json()) == (200, [])
-        assert answer.headers["Weyl-Warning"] == "Status is never 'Faild'. Did you mean: Failed?"
+        assert answer.headers["Weyl-Warning"] == "There is no Status 'Faild'. Did you mean: Failed?"
     body["search"] = [{"parameter": "Status", "operator": "like", "value": "F%"}]
     good = await application.client.post(path, json=body, headers=application.login())
     assert "Weyl-Warning" not in good.headers

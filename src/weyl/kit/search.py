@@ -146,7 +146,7 @@ def unknown_values(search: Iterable[SearchSpec], known: Mapping[str, Collection[
                 word = str(value).lower()
                 near = [spelling[each] for each in ([word] if word in spelling else get_close_matches(word, spelling))]
                 meant = f"Did you mean: {', '.join(near)}?" if near else f"It is one of {', '.join(values)}."
-                yield f"{spec.parameter} is never {str(value)[:_SHOWN_MAX]!a}.", meant
+                yield f"There is no {spec.parameter} {str(value)[:_SHOWN_MAX]!a}.", meant
 
 
 _FINDS = (ScalarSearchOperator.EQUAL, VectorSearchOperator.IN)

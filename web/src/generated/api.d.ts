@@ -5917,7 +5917,10 @@ export interface components {
              * Format: date-time
              */
             TimeStamp: string;
-            /** Warnings */
+            /**
+             * Warnings
+             * @default []
+             */
             Warnings: string[];
         };
         /**

@@ -70,7 +70,10 @@ class Description:
             expansion = expand(self.document, jobs_max=JOBS_MAX)
             check_placeholders(self.document, expansion)
         except BadRequest as error:
-            raise UsageFault(f"{self.origin}: {error.detail}.", hint=_hint(str(error.detail))) from error
+            detail = str(error.detail)
+            raise UsageFault(
+                f"{self.origin}: {detail}{'' if detail[-1] == '?' else '.'}", hint=_hint(detail)
+            ) from error
         return expansion
 
     def render(self, sandbox: str | None) -> str:

@@ -50,7 +50,7 @@ def absent(name: str, directory: Path) -> str | None:
         known = [path.name for path, _ in zip(place.iterdir(), range(_LOOKED_AT_MAX), strict=False)]
     except OSError:
         return None
-    near = get_close_matches(Path(name).name, known, n=2)
+    near = get_close_matches(Path(name).name, known, n=2, cutoff=0.7)
     return f"Did you mean {' or '.join(near)}?" if near else None
 
 

@@ -202,7 +202,7 @@ def by_ids(ids: Sequence[int]) -> SearchSpec:
     if len(ids) > VALUES_MAX:
         raise UsageFault(
             f"{len(ids):,} jobs: one search takes at most {VALUES_MAX:,}.",
-            hint="Give fewer ids, or select jobs with --group or --where",
+            hint="Give fewer ids, or select jobs with --job-group or --where",
         )
     return VectorSearchSpec.model_validate({"parameter": "JobID", "operator": "in", "values": list(ids)})
 

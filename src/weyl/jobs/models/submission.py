@@ -30,7 +30,8 @@ class InsertedJob(BaseModel):
 class InsertedJSONJob(InsertedJob):
     """A job that was described in JSON, or in JDL that was read strictly, with what its author should know."""
 
-    warnings: list[str] = Field(alias="Warnings")
+    # A server before strict reading answers without.
+    warnings: list[str] = Field(default=[], alias="Warnings")
 
 
 class CheckedTexts(ClosedModel):
