@@ -91,25 +91,34 @@ class LoadedStack(Stack):
         super()._launch(name, arguments, *sockets)
 
 
-def _document(idp_url: str, directory: Path) -> Document:
+class Installed(InstallationFiles):
+    """The files of the demo's installation with a configuration of our own."""
+
+    def configure(self, idp_url: str, store_url: str) -> None:
+        """Commit our configuration if there is none yet."""
+        first = partial(_document, directory=self.directory, store_url=store_url)
+        InstallationFiles(self.directory, first_document=first).configure(idp_url, store_url)
+
+
+def _document(idp_url: str, directory: Path, store_url: str) -> Document:
     """Return the demo's configuration with a group for each kind of administrator; old jobs stay."""
-    changed = document(idp_url, directory)
+    changed = document(idp_url, directory, store_url)
     subjects = {user.name: user.subject for user in USERS}
     changed["Registry"]["hep"]["Groups"] |= {
         group: {"Properties": properties, "Users": [subjects[user]]} for group, (user, properties) in GROUPS.items()
     }
     changed["Resources"].setdefault("StorageElements", {}).update(ELEMENTS)
     changed["Operations"]["Defaults"]["JobCleaning"] = {"Enabled": False}
+    # Seconds: a page of a search looks at one slice of files, and goes on if somebody wants it.
+    changed["Operations"]["Defaults"].setdefault("DataManagement", {})["QueryBudget"] = 0.000_001
     return changed
 
 
 @pytest.fixture(scope="session")
 def stack(pages: None) -> Iterator[Stack]:
     """The running system, with a computing element that runs jobs."""
-    with stack_directory("weyl-b-") as directory:
-        files = InstallationFiles(directory, first_document=partial(_document, directory=directory))
-        with LoadedStack(files, say=print) as running:
-            yield running
+    with stack_directory("weyl-b-") as directory, LoadedStack(Installed(directory), say=print) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -104,7 +104,7 @@ METADATA_FIELDS = View(
                 indexed={**_INDEXED, "default": "{indexed}"},
                 **{name: {**field, "default": f"{{{name}}}"} for name, field in _CHANGED.items()},
             ),
-            help="Fields left empty stay unchanged.",
+            help="Empty a field to clear it.",
         ),
         Action(
             name="delete",

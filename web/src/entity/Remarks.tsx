@@ -16,7 +16,8 @@ export function Remarks({ view, rows }: { view: View; rows: Rows }) {
       ))}
       {incomplete !== undefined && (
         <p className="strip" role="status">
-          <IconAlertTriangle size={15} aria-hidden /> {countOf(rows.loaded.length, view)} so far. {incomplete}
+          <IconAlertTriangle size={15} aria-hidden /> {countOf(rows.loaded.length, view)} so far.{" "}
+          {reasonOf(incomplete)}
           {rows.goOn && (
             <button type="button" className="as-link" onClick={rows.goOn}>
               Go on
@@ -26,4 +27,9 @@ export function Remarks({ view, rows }: { view: View; rows: Rows }) {
       )}
     </>
   );
+}
+
+/** The header may only say that it is so. */
+function reasonOf(incomplete: string): string {
+  return incomplete === "true" ? "The search was stopped because it took too long." : incomplete;
 }

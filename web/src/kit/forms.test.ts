@@ -194,6 +194,12 @@ describe("a form that changes something", () => {
       values: ["a", "b"],
       force: false,
     });
+    // What had a value and is emptied is cleared; what had none is left out.
+    expect(sentValues(begun, { help: "", unit: "", values: "", force: false })).toEqual({
+      help: null,
+      values: null,
+      force: false,
+    });
     expect(defaultsOf(prefilled(schema, undefined))).toEqual({ force: false });
     expect(prefilled(null, {})).toBeNull();
   });

@@ -98,13 +98,18 @@ export function defaultsOf(schema: Schema | null | undefined): Values {
   return values;
 }
 
-/** Return a form that begins with the values of a row where its defaults name columns: `{help}`. */
+/** Return a form that begins with the values of a row where its defaults name columns: `{help}`; emptied, they are cleared. */
 export function prefilled(
   schema: Schema | null | undefined,
   row: Values | undefined,
 ): Schema | null | undefined {
-  const begun = (field: Schema): Schema =>
-    placeholders(field.default).length > 0 ? { ...field, default: fill(field.default, row ?? {}) } : field;
+  const begun = (field: Schema): Schema => {
+    if (placeholders(field.default).length === 0) {
+      return field;
+    }
+    const value = fill(field.default, row ?? {});
+    return { ...field, default: value, "x-clears": !isEmpty(value) };
+  };
   const fields = Object.entries(schema?.properties ?? {}).map(([name, field]) => [name, begun(field)]);
   return schema?.properties ? { ...schema, properties: Object.fromEntries(fields) } : schema;
 }
@@ -250,6 +255,8 @@ export function sentValues(schema: Schema | null | undefined, values: Values, ru
     const value = sentValue(field, values[name], { ...rules, isNeeded });
     if (value !== undefined) {
       sent[name] = value;
+    } else if (field["x-clears"]) {
+      sent[name] = null;
     }
   }
   return sent;

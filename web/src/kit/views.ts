@@ -32,6 +32,8 @@ export type Schema = {
   maxLength?: number;
   minimum?: number;
   maximum?: number;
+  /** It had a value before: left empty, it is cleared, and sent as null. */
+  "x-clears"?: boolean;
   /** The type as CWL writes it. */
   "x-cwl-type"?: string;
   /** The names of the files that belong to a file, made from its own. */
