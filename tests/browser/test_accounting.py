@@ -28,7 +28,7 @@ def test_a_plot_is_built_and_its_address_shows_it_again(logged_in: Login, done: 
     page = logged_in("/accounting")
     page.get_by_label("Split by").select_option("Status")
     page.get_by_label("Last", exact=True).select_option("7 days")
-    page.get_by_label("In steps of").select_option("a day")
+    page.get_by_label("Step").select_option("day")
     expect(page).to_have_url(re.compile("by=status.*range=-7d.*bucket=day"))
     expect(page.get_by_label("The numbers of the plot").get_by_role("row", name="Done")).to_be_visible()
     page.reload()
@@ -43,7 +43,7 @@ def test_statuses_have_the_colours_that_they_have_in_lists(logged_in: Login, don
 
 def test_a_plot_is_of_free_dates_and_narrowed_by_its_legend(logged_in: Login, done: int) -> None:
     page = logged_in("/accounting")
-    page.get_by_label("Last", exact=True).select_option("dates …")
+    page.get_by_label("Last", exact=True).select_option("custom dates")
     page.get_by_label("From", exact=True).fill("2026-01-01")
     expect(page).to_have_url(re.compile("from=2026-01-01.*to=20"))
     page.locator(".u-legend .u-series").filter(has_text=SITE).click()
@@ -51,7 +51,7 @@ def test_a_plot_is_of_free_dates_and_narrowed_by_its_legend(logged_in: Login, do
     page.get_by_label("Split by").select_option("Owner")
     page.get_by_label("The numbers of the plot").get_by_role("button", name="alice").click()
     expect(page.get_by_role("heading", name=f"of {SITE} of alice by owner, 2026-01-01 to")).to_be_visible()
-    page.get_by_role("button", name=f"No longer only {SITE}").click()
+    page.get_by_role("button", name=f"Remove filter {SITE}").click()
     expect(page).not_to_have_url(re.compile("only_site"))
     page.reload()
     expect(page.get_by_label("From", exact=True)).to_have_value("2026-01-01")

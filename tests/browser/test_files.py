@@ -119,7 +119,7 @@ def test_what_is_wrong_with_a_query_is_marked_where_it_is(logged_in: Login, file
     # What only the server knows.
     ask(page, "Run = two")
     expect(alert).to_contain_text("Run: 'two' is not a whole number")
-    page.get_by_role("button", name="Take away Run = two").click()
+    page.get_by_role("button", name="Remove Run = two").click()
     expect_gone(alert)
     # A field without an index is told of.
     ask(page, "Energy > 7")

@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 from playwright.sync_api import Route
 
-from tests.browser.conftest import Login
+from tests.browser.conftest import Login, accessibility_problems
 from tests.infra.expectations import expect
 from weyl.demo.main_job import User
 from weyl.demo.processes import ComponentFailed
@@ -81,3 +81,34 @@ def test_operators_see_how_their_vo_does_and_nobody_else_does(logged_in: Login, 
         expect(user.get_by_label(title, exact=True)).to_have_count(0)
     # What the navigation leads to is not repeated.
     expect(user.locator("#main").get_by_role("link", name="Configuration")).to_have_count(0)
+
+
+def test_related_pages_are_tabs_of_one_entry(logged_in: Login) -> None:
+    page = logged_in("/sites", viewport={"width": 390, "height": 800})
+    tabs = page.get_by_role("navigation", name="Sites").get_by_role("link")
+    titles = ["Sites", "Computing elements", "Storage elements", "Storage access", "Transfer servers"]
+    expect(tabs).to_have_text(titles)
+    page.keyboard.press("l")
+    expect(page).to_have_url(re.compile("/ces$"))
+    page.keyboard.press("h")
+    expect(page).to_have_url(re.compile("/sites$"))
+    # By the name of the tab, or of its entry; on a narrow screen the bar scrolls to the tab.
+    page.keyboard.press("Control+k")
+    page.get_by_role("combobox", name="Find").fill("sites transfer")
+    page.keyboard.press("Enter")
+    expect(tabs.and_(page.locator("[aria-current=page]"))).to_have_text("Transfer servers")
+    expect(tabs.last).to_be_in_viewport()
+    expect(page.get_by_role("heading", name="Transfer servers")).to_have_count(1)
+
+
+def test_help_leads_to_the_documentation_of_this_server(logged_in: Login) -> None:
+    page = logged_in("/pilots")
+    page.keyboard.press("?")
+    help_ = page.get_by_role("dialog", name="Help")
+    expect(help_).to_contain_text("Previous and next tab of the page")
+    help_.get_by_role("link", name="Glossary").click()
+    expect(page).to_have_url(re.compile("/docs/user/glossary.html$"))
+    expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("Glossary"))
+    assert accessibility_problems(page) == []
+    page.get_by_role("link", name="Quick start").first.click()
+    expect(page.get_by_role("heading", level=1)).to_be_visible()

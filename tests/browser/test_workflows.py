@@ -204,7 +204,7 @@ def test_a_workflow_of_several_files_runs_and_shows_its_steps_and_outputs(
     _begin(page)
     _open(page, folder)
     files = page.get_by_label("Files of the workflow")
-    expect(files).to_contain_text("3 files of 4 belong to it")
+    expect(files).to_contain_text("Uses 3 of 4 files")
     files.get_by_role("button", name="tools/tell.cwl").click()
     editor = page.get_by_label("File tools/tell.cwl")
     expect(editor).to_have_value(FILES["tools/tell.cwl"])

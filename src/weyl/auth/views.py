@@ -54,7 +54,7 @@ _BROWSERS = View(
     search=ApiCall(method="GET", path="/api/auth/web/sessions"),
     columns=(
         Column(name="session_id", title="ID", width=280),
-        Column(name="current", title="This browser", type="bool", operators=("eq", "neq"), width=90),
+        Column(name="current", title="This browser", type="bool", operators=("eq", "neq"), width=120),
         Column(name="user", title="User", width=120),
         Column(name="sub", title="Subject", width=220, help="The ID of the user at the identity provider."),
         Column(name="vo", title="VO", operators=CHOICE_OPERATORS, width=100),

@@ -185,7 +185,7 @@ _SUBMISSION = View(
         Column(name="ce", title="Computing element", width=160),
         Column(name="queue", title="Queue", width=100),
         Column(name="vo", title="VO", width=80),
-        Column(name="demand", title="Matching jobs", type="float", operators=ORDER_OPERATORS, width=110),
+        Column(name="demand", title="Matching jobs", type="float", operators=ORDER_OPERATORS, width=140),
         Column(
             name="usable",
             title="Expected pilots",

@@ -72,7 +72,7 @@ export default function Accounting() {
       <div className="controls">
         {isWatcher && (
           <Choice
-            label="Of"
+            label="Show"
             value={subject}
             options={{ jobs: "Jobs", pilots: "Pilots" }}
             onChange={(of) => change({ of, value: undefined, by: undefined, ...noneOf(only) })}
@@ -87,13 +87,13 @@ export default function Accounting() {
         <Choice
           label="Split by"
           value={asked.by}
-          options={{ "": "nothing", ...KEYS[subject] }}
+          options={{ "": "none", ...KEYS[subject] }}
           onChange={(by) => change({ by })}
         />
         <Choice
           label="Last"
           value={dates ? DATES : range}
-          options={{ ...RANGES, [DATES]: "dates …" }}
+          options={{ ...RANGES, [DATES]: "custom dates" }}
           onChange={(value) =>
             change(
               value === DATES
@@ -109,15 +109,15 @@ export default function Accounting() {
           </>
         )}
         <Choice
-          label="In steps of"
+          label="Step"
           value={asked.bucket}
-          options={{ hour: "an hour", day: "a day", month: "a month" }}
+          options={{ hour: "hour", day: "day", month: "month" }}
           onChange={(bucket) => change({ bucket })}
         />
         {!isQuotient(asked.value) && (
           <>
             <Choice
-              label="Drawn as"
+              label="Chart"
               value={isStacked ? "stack" : "lines"}
               options={{ stack: "stack", lines: "lines" }}
               onChange={(as) => change({ as })}
@@ -140,7 +140,7 @@ export default function Accounting() {
               key={key}
               size="compact-xs"
               variant="light"
-              aria-label={`No longer only ${name}`}
+              aria-label={`Remove filter ${name}`}
               onClick={() => change({ [`only_${key}`]: undefined })}
             >
               {KEYS[subject][key]}: {name} ×

@@ -74,7 +74,7 @@ function Branch({
 
 function Leaf({ value, path, people }: { value: unknown; path: string; people: People }) {
   if (value === null || (typeof value === "object" && Object.keys(value).length === 0)) {
-    return <span className="faint">nothing</span>;
+    return <span className="faint">not set</span>;
   }
   return <span className="mono">{withNames(path, value, people)}</span>;
 }

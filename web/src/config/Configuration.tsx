@@ -40,7 +40,7 @@ export default function Configuration() {
         [revision.Revision, "newest"].map((each) => ask<Shown>("GET", `/api/config/revisions/${each}`)),
       );
       if (old && newest) {
-        const message = `Go back to ${old.Revision.slice(0, 10)}: ${old.Message.split("\n")[0]}`;
+        const message = `Restore ${old.Revision.slice(0, 10)}: ${old.Message.split("\n")[0]}`;
         writeDraft("config", { base: newest.Revision, text: old.Text, message });
         change({ tab: "edit", rev: undefined, before: undefined });
       }
@@ -56,7 +56,7 @@ export default function Configuration() {
       </div>
       <Tabs value={tab} onChange={(value) => change({ tab: value ?? undefined })} keepMounted={false}>
         <Tabs.List>
-          <Tabs.Tab value="browse">As it is</Tabs.Tab>
+          <Tabs.Tab value="browse">Current</Tabs.Tab>
           {mayRead && <Tabs.Tab value="history">History</Tabs.Tab>}
           {mayEdit && <Tabs.Tab value="edit">Edit</Tabs.Tab>}
         </Tabs.List>

@@ -11,7 +11,7 @@ export function Diff({ diff, label }: { diff: string; label: string }) {
   return (
     <>
       <p className="faint">
-        {plural(added, "line")} added, {plural(removed, "line")} taken away
+        {plural(added, "line")} added, {plural(removed, "line")} removed
       </p>
       <pre className="code diff" tabIndex={0} role="region" aria-label={label}>
         {linesOf(diff).map(({ text, kind }, index) => (

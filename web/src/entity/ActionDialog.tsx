@@ -236,7 +236,7 @@ async function single(action: Action, values: Values, ids: unknown[], rows: Row[
   if (failed.length > 0) {
     const shown = failed.slice(0, FAILED_SHOWN_MAX).join("; ");
     throw new Error(
-      `It failed for ${failed.length} of ${Math.max(ids.length, failed.length)}. ${shown}${failed.length > FAILED_SHOWN_MAX ? "…" : ""}`,
+      `Failed for ${failed.length} of ${Math.max(ids.length, failed.length)}. ${shown}${failed.length > FAILED_SHOWN_MAX ? "…" : ""}`,
     );
   }
 }

@@ -43,7 +43,7 @@ export default function ColumnChooser({ view, columns, change, onClose }: Given 
                 size="sm"
                 variant="subtle"
                 color="gray"
-                aria-label={`${column?.title} further left`}
+                aria-label={`Move ${column?.title} left`}
                 disabled={index === 0}
                 onClick={() => move(index, -1)}
               >
@@ -53,7 +53,7 @@ export default function ColumnChooser({ view, columns, change, onClose }: Given 
                 size="sm"
                 variant="subtle"
                 color="gray"
-                aria-label={`${column?.title} further right`}
+                aria-label={`Move ${column?.title} right`}
                 disabled={index === names.length - 1}
                 onClick={() => move(index, 1)}
               >

@@ -114,7 +114,7 @@ function labelOf(column: Column, operator: Operator): string {
   const hasPattern = operator === "eq" || operator === "neq";
   return column.type === "time"
     ? "Time (-2d, or 2026-11-30 12:00)"
-    : `Value${hasPattern ? " (* stands for anything)" : ""}`;
+    : `Value${hasPattern ? " (* matches anything)" : ""}`;
 }
 
 function preferred(column: Column | undefined): Operator {

@@ -135,7 +135,9 @@ export function EntityList({ view: declared }: { view: View }) {
           live={live}
           onRefresh={refresh}
           todo={typeof search.do === "string" ? search.do : undefined}
-          count={rows.isCountKnown ? countOf(rows.count, view) : `${countOf(rows.count, view)} or more`}
+          count={
+            rows.isCountKnown ? countOf(rows.count, view) : `more than ${countOf(rows.loaded.length, view)}`
+          }
         />
         <FilterBar {...given} refused={rows.error} />
         <Panel what="The summary">
@@ -195,7 +197,7 @@ export function EntityList({ view: declared }: { view: View }) {
           {!rows.isPending && !rows.error && rows.count === 0 && (
             <Nothing>
               <div>
-                No matches.
+                {conditions.length > 0 ? "No matches." : `No ${view.title.toLowerCase()}.`}
                 {conditions.length > 0 && (
                   <button type="button" className="as-link" onClick={() => change({ conditions: [] })}>
                     Show all

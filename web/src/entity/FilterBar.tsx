@@ -105,7 +105,7 @@ export function FilterBar(props: Given & { refused?: unknown }) {
               </Popover.Target>
               <button
                 type="button"
-                aria-label={`Take away ${renderCondition(condition)}`}
+                aria-label={`Remove ${renderCondition(condition)}`}
                 onClick={() => set(conditions.filter((_, i) => i !== index))}
               >
                 <IconX size={13} />

@@ -74,7 +74,7 @@ function OneOperation({ operation, onClose }: { operation: Followed; onClose: ()
           {state === "running" && `${formatNumber(found?.done ?? 0)} of ${formatNumber(found?.total ?? 0)}`}
           {state === "done" && `done: ${formatNumber(found?.done ?? 0)}`}
           {state === "cancelled" &&
-            `cancelled${found?.done ? `; ${formatNumber(found.done)} were done before` : ""}`}
+            `cancelled${found?.done ? `; ${formatNumber(found.done)} were already done` : ""}`}
           {state === "failed" && (found?.detail ?? "failed")}
           {found &&
             found.failed > 0 &&

@@ -49,7 +49,7 @@ export default function GraphView({ graph, statuses = [], label, isBrief }: Prop
         <p className="faint">
           {shown.nodes.length > 0
             ? "Too large to draw with inputs and outputs; the table lists them."
-            : `It has ${formatNumber(graph.nodes.length)} parts: too many to be drawn.`}
+            : `Too large to draw: ${formatNumber(graph.nodes.length)} parts.`}
         </p>
       )}
       {isBrief ? (
@@ -129,7 +129,7 @@ function Drawn({ drawing, nodes, statuses, chosen, label, onChoose }: DrawnProps
       height={height}
       style={{ minWidth: Math.min(width, Math.max(480, width * 0.6)) }}
       role="img"
-      aria-label={`${label}. The table below says the same.`}
+      aria-label={`${label}. The table below shows the same.`}
     >
       <defs>
         <marker

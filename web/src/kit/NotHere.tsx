@@ -8,7 +8,7 @@ export function NotHere({ name }: { name?: string }) {
       <h1>Page not found</h1>
       <p>
         {name
-          ? `Nothing here is called “${name}”, or your group may not see it. `
+          ? `“${name}” does not exist, or your group has no access to it. `
           : "There is no page at this address. "}
         <Link to="/">Go to Home</Link>, or press Ctrl-K to search.
       </p>

@@ -190,14 +190,14 @@ export async function reachStore(address: string): Promise<Response> {
     throw new ApiFault(
       0,
       "",
-      `Your browser cannot reach the object store at ${new URL(address).origin}. Try again; if it stays so, tell your administrators.`,
+      `Your browser cannot reach the object store at ${new URL(address).origin}. Try again; if it keeps failing, tell your administrators.`,
     );
   }
   if (!answer.ok) {
     throw new ApiFault(
       answer.status,
       "",
-      `The object store answered with status ${answer.status}. Try again; if it stays so, tell your administrators.`,
+      `The object store answered with status ${answer.status}. Try again; if it keeps failing, tell your administrators.`,
     );
   }
   return answer;

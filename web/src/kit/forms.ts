@@ -199,7 +199,7 @@ function problemOf(given: Schema, value: unknown): string | undefined {
     return problemOfNumber(field, text);
   }
   if (field.enum && !field.enum.some((each) => String(each) === text)) {
-    return `It is one of ${field.enum.join(", ")}.`;
+    return `Must be one of: ${field.enum.join(", ")}.`;
   }
   if (field.type === "object" && !isMapping(parsed(text))) {
     return 'Enter a JSON object, such as {"name": 1}.';

@@ -88,11 +88,11 @@ export function InputFiles({ inputs, onAdd, onRemove, shown, attribute, ...more 
       {inputs.reference !== undefined && shown !== undefined && (
         <div>
           <p className="faint sandbox">
-            Each job gets {files.length === 1 ? "it" : "them"}: <code>{attribute}</code> is given{" "}
-            <code>{inputs.reference}</code>.
+            Each job gets {files.length === 1 ? "this file" : "these files"}: <code>{inputs.reference}</code>{" "}
+            is added to <code>{attribute}</code>.
           </p>
           <details>
-            <summary>The description as it is submitted</summary>
+            <summary>Description as submitted</summary>
             <pre className="code" tabIndex={0} role="region" aria-label="What is submitted">
               {shown}
             </pre>

@@ -88,8 +88,7 @@ function ChosenFiles({ bundle, workflow }: { bundle: Bundle; workflow: WorkflowD
         onChange={({ target }) => workflow.setEntry(target.value)}
       />
       <p className="faint">
-        {plural(bundle.members.length, "file")} of {formatNumber(paths.length)} belong to it,{" "}
-        {formatBytes(size)}: those that it names.
+        Uses {formatNumber(bundle.members.length)} of {plural(paths.length, "file")}, {formatBytes(size)}.
       </p>
       <ul className="files">
         {shown.map((path) => {

@@ -163,7 +163,7 @@ export function DryRunResult({ dryRun }: { dryRun: DryRun }) {
               <tr key={index}>
                 <td className="number">{formatNumber(each.jobs)}</td>
                 <td className="wide">
-                  {each.sites.length > 0 ? each.sites.join(", ") : "none seen lately"}
+                  {each.sites.length > 0 ? each.sites.join(", ") : "none in the last 24 hours"}
                   {each.verdict && <div className="faint">{each.verdict}</div>}
                 </td>
                 <td>

@@ -268,7 +268,7 @@ function useTooLarge(
   const size = packedSize(sourcesOf(keys, given));
   const bytesMax = rules.data?.bytes_max;
   return keys.length > 0 && bytesMax !== undefined && size > bytesMax
-    ? `The files are ${formatBytes(size)} together, and ${formatBytes(bytesMax)} are allowed.`
+    ? `The files have ${formatBytes(size)} in total; the limit is ${formatBytes(bytesMax)}.`
     : undefined;
 }
 

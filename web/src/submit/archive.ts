@@ -45,11 +45,11 @@ async function read(file: Source): Promise<Bytes> {
     content = new Uint8Array(await file.arrayBuffer());
   } catch {
     throw new PackFault(
-      `“${file.name}” cannot be read any more. It may have been changed, moved or removed since: remove it here, and choose it again.`,
+      `“${file.name}” can no longer be read: it was changed, moved or removed. Remove it here and choose it again.`,
     );
   }
   if (content.length !== file.size) {
-    throw new PackFault(`“${file.name}” has changed since: remove it here, and choose it again.`);
+    throw new PackFault(`“${file.name}” has changed. Remove it here and choose it again.`);
   }
   return content;
 }

@@ -28,7 +28,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
 export async function readDocument({ path, file }: Chosen): Promise<Document> {
   if (file.size > DOCUMENT_MAX) {
     throw new PackFault(
-      `“${path}” has ${formatBytes(file.size)}, and a file of a workflow may have ${formatBytes(DOCUMENT_MAX)}. Large files are inputs: give it as one.`,
+      `“${path}” has ${formatBytes(file.size)}, but files of a workflow may have at most ${formatBytes(DOCUMENT_MAX)}. Pass large files as inputs.`,
     );
   }
   let bytes: Uint8Array<ArrayBuffer>;
@@ -175,7 +175,7 @@ export async function manifestOf(
   const size = documents.reduce((sum, { bytes }) => sum + bytes.length, 0);
   if (size > TOGETHER_MAX) {
     throw new PackFault(
-      `The files of the workflow have ${formatBytes(size)} together, and ${formatBytes(TOGETHER_MAX)} are allowed. Leave out those that it does not need.`,
+      `The files of the workflow have ${formatBytes(size)} in total; the limit is ${formatBytes(TOGETHER_MAX)}. Leave out files that it does not need.`,
     );
   }
   const files: Manifest["files"] = {};

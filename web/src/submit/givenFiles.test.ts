@@ -70,7 +70,7 @@ describe("files given as inputs", () => {
     expect(problemOf(FILE, { from: "text", name: "a", contents: "é".repeat(40_000) })).toContain("64 KiB");
     expect(problemOf(INDEXED, here("a"))).toBeUndefined();
     expect(problemOf({ ...FILE, "x-cwl-secondaryFiles": [{ pattern: "^.bai" }] }, here("a"))).toBe(
-      "Choose with it, at once: x.bai.",
+      "Choose these files together with it: x.bai.",
     );
   });
 });

@@ -115,13 +115,13 @@ function problemOf(schema: Schema, value: unknown, given: ReadonlyMap<string, Gi
   }
   const one = given.get(value.key);
   if (!one) {
-    return `The page was loaded anew, and browsers keep no files. Choose “${value.name}” again.`;
+    return `The page was reloaded. Choose “${value.name}” again.`;
   }
   const missing = missingBeside(
     schema,
     one.files.map(({ path }) => path),
   );
-  return missing.length > 0 ? `Choose with it, at once: ${missing.join(", ")}.` : undefined;
+  return missing.length > 0 ? `Choose these files together with it: ${missing.join(", ")}.` : undefined;
 }
 
 /** Return which files must lie beside a file and were not chosen with it. */

@@ -9,8 +9,8 @@ describe("input files", () => {
     const { files, refused } = added(named("a", "b"), named("c", "b", "c"));
     expect(files.map((file) => file.name)).toEqual(["a", "b", "c"]);
     expect(refused).toEqual([
-      expect.stringContaining("A file named “b” is chosen already"),
-      expect.stringContaining("A file named “c” is chosen already"),
+      expect.stringContaining("A file named “b” is already chosen"),
+      expect.stringContaining("A file named “c” is already chosen"),
     ]);
   });
 
@@ -19,7 +19,7 @@ describe("input files", () => {
     (name) => {
       const { files, refused } = added([], named(name));
       expect(files).toEqual([]);
-      expect(refused).toEqual([expect.stringContaining("is no name that a file of a job can have")]);
+      expect(refused).toEqual([expect.stringContaining("is not a valid file name")]);
     },
   );
 
@@ -36,7 +36,7 @@ describe("input files", () => {
     const many = named(...Array.from({ length: FILES_MAX + 1 }, (_, index) => String(index)));
     const { files, refused } = added([], many);
     expect(files.length).toBe(FILES_MAX);
-    expect(refused).toEqual([expect.stringContaining("“1000” is one too many")]);
+    expect(refused).toEqual([expect.stringContaining("“1000” was not added")]);
   });
 
   it("are said to be too large together before they are read", () => {
@@ -49,7 +49,7 @@ describe("input files", () => {
         ],
         20_000_000,
       ),
-    ).toMatch(/^The files are 20.0 MB together, and 20.0 MB \(20,000,000 bytes\) are allowed/);
+    ).toMatch(/^The files have 20.0 MB in total; the limit is 20.0 MB \(20,000,000 bytes\)/);
   });
 
   it("have the checksum of their archive", async () => {

@@ -34,13 +34,13 @@ function problemOf(name: string, found: ReadonlyMap<string, unknown>): string | 
   // Marks of control would end the name, or write over what is shown of it.
   const isBad = /[/\\\p{Cc}\p{Cs}]/u.test(name) || ["", ".", ".."].includes(name);
   if (isBad || new TextEncoder().encode(name).length > NAME_BYTES_MAX) {
-    return `“${name}” is no name that a file of a job can have: it may have no slashes, backslashes or control characters, and at most ${NAME_BYTES_MAX} bytes. Rename the file.`;
+    return `“${name}” is not a valid file name: no slashes, backslashes or control characters, and at most ${NAME_BYTES_MAX} bytes. Rename the file.`;
   }
   if (found.has(name)) {
-    return `A file named “${name}” is chosen already, and a job gets one of each name. Remove it first, or rename one of them.`;
+    return `A file named “${name}” is already chosen. Remove it first, or rename one of them.`;
   }
   if (found.size >= FILES_MAX) {
-    return `“${name}” is one too many: at most ${formatNumber(FILES_MAX)} files. Pack them into one archive that the job unpacks.`;
+    return `At most ${formatNumber(FILES_MAX)} files: “${name}” was not added. Pack the files into one archive that the job unpacks.`;
   }
   return undefined;
 }
@@ -49,7 +49,7 @@ function problemOf(name: string, found: ReadonlyMap<string, unknown>): string | 
 export function tooLarge(files: readonly Sized[], bytesMax: number): string | undefined {
   const size = packedSize(files);
   return size > bytesMax
-    ? `The files are ${formatBytes(size)} together, and ${formatBytes(bytesMax)} (${formatNumber(bytesMax)} bytes) are allowed. Put large files on a storage element, and name them in InputData.`
+    ? `The files have ${formatBytes(size)} in total; the limit is ${formatBytes(bytesMax)} (${formatNumber(bytesMax)} bytes). Put large files on a storage element and name them in InputData.`
     : undefined;
 }
 

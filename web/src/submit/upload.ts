@@ -48,10 +48,10 @@ function post(url: string, form: FormData, { signal, onProgress }: Sending): Pro
 /** Say what the store has answered; its answers are XML with a sentence. */
 export function refusalText(status: number, answer: string): string {
   const said = /<Message>([^<]{1,300})<\/Message>/.exec(answer)?.[1];
-  const what = `The object store has refused the files: ${said ? `${said} (status ${status})` : `status ${status}`}.`;
+  const what = `The object store refused the files: ${said ? `${said} (status ${status})` : `status ${status}`}.`;
   return status === 403
-    ? `${what} Trying again gets a new permission from the server; if that is refused too, the clocks of the two may differ: tell your administrators.`
-    : `${what} Try again in a moment; if it stays so, tell your administrators.`;
+    ? `${what} Try again. If it is refused again, the clocks of the server and the store may differ: tell your administrators.`
+    : `${what} Try again in a moment; if it keeps failing, tell your administrators.`;
 }
 
 /** Say what to do where no answer comes: browsers do not tell pages why. */

@@ -2,7 +2,7 @@
 
 import { useState } from "react";
 import type { Row } from "@/kit/api";
-import { isNothing } from "@/kit/formats";
+import { isNothing, plural } from "@/kit/formats";
 import { isMapping, lookUp } from "@/kit/templates";
 import { Value } from "@/kit/Value";
 import { type Column, plainColumn, type Tab, type View } from "@/kit/views";
@@ -34,7 +34,7 @@ export function Fields({ view, tab, content }: Props) {
       </dl>
       {empty.length > 0 && (
         <button type="button" className="as-link" onClick={() => setAll(!isAll)}>
-          {isAll ? "Hide empty fields" : `${empty.length} more without a value`}
+          {isAll ? "Hide empty fields" : `Show ${plural(empty.length, "empty field")}`}
         </button>
       )}
     </>

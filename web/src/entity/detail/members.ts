@@ -26,7 +26,7 @@ export async function memberOf(packed: Uint8Array, name: string, onProgress?: On
   for (let links = 0; links <= LINKS_MAX; links += 1) {
     const found = await find(packed, wanted, onProgress);
     if (found === undefined) {
-      throw new NoMember(`The sandbox holds no file named “${wanted}”.`);
+      throw new NoMember(`The sandbox has no file named “${wanted}”.`);
     }
     if (typeof found !== "string") {
       return found;
@@ -96,7 +96,7 @@ class Reader {
   /** Return the content of a file; throws a MemberFault if the archive ends before it does. */
   async file(size: number, onProgress?: OnProgress): Promise<Blob> {
     if (size > MEMBER_MAX) {
-      throw new MemberFault(`The file is too large to be opened here: it has ${formatBytes(size)}.`);
+      throw new MemberFault(`The file is too large to open here: it has ${formatBytes(size)}.`);
     }
     const parts: Blob[] = [];
     let held: Uint8Array<ArrayBuffer>[] = [];

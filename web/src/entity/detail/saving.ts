@@ -41,7 +41,7 @@ export async function fetchArchive(address: string, name: string): Promise<Uint8
   if (size > PACKED_MAX) {
     await answer.body?.cancel();
     throw new SaveFault(
-      `The sandbox is too large to be opened here: it has ${formatBytes(size)}. Download it whole from the tab Sandboxes.`,
+      `The sandbox (${formatBytes(size)}) is too large to open here. Download it from the tab Sandboxes.`,
     );
   }
   const packed = new Uint8Array(await answer.arrayBuffer());
@@ -66,7 +66,7 @@ async function expectDigest(
   const digest = new Uint8Array(await crypto.subtle.digest(algorithm, content));
   const found = [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   if (found !== promised) {
-    throw new SaveFault(`${what} is damaged: its checksum is another one. Try again.`);
+    throw new SaveFault(`${what} is damaged: its checksum does not match. Try again.`);
   }
 }
 
