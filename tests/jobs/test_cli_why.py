@@ -17,7 +17,10 @@ NOTHING: dict[str, Any] = {
 def test_a_waiting_job_is_told_with_everything_before_it() -> None:
     told = NOTHING | {
         "ahead": 1205,
-        "before": [{"jobs": 5, "what": "of the same kind"}, {"jobs": 1200, "what": "of its owner, older"}],
+        "before": [
+            {"jobs": 5, "or_more": False, "what": "of the same kind"},
+            {"jobs": 1200, "or_more": True, "what": "of its owner, older"},
+        ],
         "facts": [
             {"condition": "Place", "text": "number 6 of 6 of its kind"},
             {"condition": "Pilots now", "text": "2 running, at A"},
@@ -26,9 +29,9 @@ def test_a_waiting_job_is_told_with_everything_before_it() -> None:
     }
     assert list(lines(told)) == [
         "Job 12 (Waiting, for 1.5 h): It waits for its turn.",
-        "Before it: 1,205 jobs.",
+        "Before it: more than 1,205 jobs.",
         "          5 of the same kind",
-        "      1,200 of its owner, older",
+        "      1,200 or more of its owner, older",
         "Place:      number 6 of 6 of its kind",
         "Pilots now: 2 running, at A",
         "",

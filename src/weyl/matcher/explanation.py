@@ -10,7 +10,7 @@ from typing import Any
 from weyl.matcher.evaluation import CONDITIONS, Needs, failures
 from weyl.matcher.models import Failing, Finding, Near, Offer, PilotsThere, ShareShown, Step
 from weyl.matcher.offers import PilotOffer, Place
-from weyl.matcher.queries.looks import Position
+from weyl.matcher.queries.looks import COUNTED_MAX, Position
 from weyl.matcher.wording import OFFERED, SHOWN_MAX, TITLES, UNITS, WANTED, at_sites, false_atoms, joined
 from weyl.task_queues import tags
 
@@ -96,8 +96,8 @@ def facts_of_waiting(
     """Return what is known of a waiting job beside the conditions: its place in line, and the pilots that exist."""
     found = []
     if place.jobs:
-        kind = f"number {place.ahead + 1:,} of {place.jobs:,} of its kind"
-        found.append(Finding(condition="Place", text=kind))
+        number = f"{place.ahead + 1:,}" if place.ahead < COUNTED_MAX else f"more than {COUNTED_MAX:,}"
+        found.append(Finding(condition="Place", text=f"number {number} of {place.jobs:,} of its kind"))
     if share.of > 1:
         line = f"group {share.group} is number {share.rank} of {share.of} in line, by what each used of its share"
         found.append(Finding(condition="Share", text=line))

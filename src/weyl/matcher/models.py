@@ -240,9 +240,10 @@ class HoldShown(BaseModel):
 
 
 class Before(BaseModel):
-    """Waiting jobs that come before another one: so many, and which."""
+    """Waiting jobs that come before another one: so many, or more where the count was stopped, and which."""
 
     jobs: int
+    or_more: bool = False
     what: str
 
 

@@ -9,6 +9,7 @@ from weyl.matcher.entries import Entry
 from weyl.matcher.index import Index
 from weyl.matcher.lines import Chosen
 from weyl.matcher.models import Before
+from weyl.matcher.queries.looks import COUNTED_MAX
 from weyl.matcher.shares import Ledger
 from weyl.matcher.waiting import Waiting
 
@@ -83,11 +84,15 @@ def before(rivals: Rivals, *, of_kind: int, older: int) -> list[Before]:
     return list(_before(rivals, of_kind=of_kind, older=older))
 
 
+def _counted(jobs: int, what: str) -> Before:
+    return Before(jobs=min(jobs, COUNTED_MAX), or_more=jobs > COUNTED_MAX, what=what)
+
+
 def _before(rivals: Rivals, *, of_kind: int, older: int) -> Iterator[Before]:
     if of_kind:
-        yield Before(jobs=of_kind, what="of the same kind")
+        yield _counted(of_kind, "of the same kind")
     if older:
-        yield Before(jobs=older, what="of its group, which are older" if rivals.is_one_queue else "of its owner, older")
+        yield _counted(older, "of its group, which are older" if rivals.is_one_queue else "of its owner, older")
     if rivals.more_urgent:
         yield Before(jobs=rivals.more_urgent, what="of its owner with a higher priority")
     if rivals.of_owners:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from weyl.config.models import Config
 from weyl.config.operations import JobHealth, Operations
 from weyl.jobs.queries.holds import HoldRow
-from weyl.jobs.states import WANTED
+from weyl.jobs.states import ENDED_BY_HAND, WANTED
 from weyl.matcher.models import Finding, HoldShown, Suggestion
 from weyl.matcher.queries.looks import ExplainedJob
 from weyl.matcher.wording import moment, span
@@ -106,7 +106,8 @@ _VERDICTS: Mapping[str, Callable[[_Case], str]] = {
 def _steps(case: _Case) -> Iterator[Finding]:
     job = case.job
     said = [text for text in (job.minor_status, job.application_status) if text not in NOTHING]
-    if said:
+    # of those that somebody has ended it is the order that they report
+    if said and job.status not in ENDED_BY_HAND:
         yield Finding(condition="Last report", text=": ".join(said))
     if job.host:
         yield Finding(condition="Host", text=f"{job.host} at {job.site}")
@@ -114,7 +115,7 @@ def _steps(case: _Case) -> Iterator[Finding]:
         yield Finding(condition="Started", text=moment(job.start_exec_time))
     if job.heart_beat_time is not None and job.status in ("Matched", "Running", "Stalled", "Completing"):
         yield Finding(condition="Last heard of", text=moment(job.heart_beat_time))
-    if job.status in ("Killed", "Deleted"):
+    if job.status in ENDED_BY_HAND:
         yield Finding(condition=job.status, text=moment(job.last_update_time))
     if job.status == "Stalled":
         yield Finding(condition="Given up", text=f"at {moment(case.heard_at + case.patience('fail_after'))}")

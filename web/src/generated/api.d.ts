@@ -3841,11 +3841,16 @@ export interface components {
         };
         /**
          * Before
-         * @description Waiting jobs that come before another one: so many, and which.
+         * @description Waiting jobs that come before another one: so many, or more where the count was stopped, and which.
          */
         Before: {
             /** Jobs */
             jobs: number;
+            /**
+             * Or More
+             * @default false
+             */
+            or_more: boolean;
             /** What */
             what: string;
         };

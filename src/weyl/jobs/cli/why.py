@@ -34,9 +34,10 @@ def lines(told: Mapping[str, Any]) -> Iterator[str]:
     since = f", for {_span(told['waiting_s'])}" if told["waiting_s"] is not None else ""
     yield f"Job {told['job_id']} ({told['status']}{since}): {told['verdict']}."
     if told["before"]:
-        yield f"Before it: {_counted(told['ahead'], 'job')}."
+        more = "more than " if any(each["or_more"] for each in told["before"]) else ""
+        yield f"Before it: {more}{_counted(told['ahead'], 'job')}."
     for each in told["before"]:
-        yield f"  {each['jobs']:>9,} {each['what']}"
+        yield f"  {each['jobs']:>9,}{' or more' if each['or_more'] else ''} {each['what']}"
     yield from _findings(told["facts"])
     for limit in told["limits"]:
         yield f"Limit on {limit['limit']}: {used(limit)}{'' if limit['open'] else ', reached'}."

@@ -9,6 +9,9 @@ from weyl.kit.sql import Sql
 from weyl.task_queues.health import SINGLE_BELOW, Health
 
 
+COUNTED_MAX = 100_000
+
+
 class ExplainedJob(NamedTuple):
     """What decides whether a job waits, and in which classes, and what is known of it if it does not."""
 
@@ -34,7 +37,7 @@ class ExplainedJob(NamedTuple):
 class Position(NamedTuple):
     """How many jobs of a class, and of others that stand in one line with it, go before a job; how many the class has.
 
-    Each is counted up to 100,000.
+    Each is counted up to one more than `COUNTED_MAX`.
     """
 
     ahead: int
@@ -89,14 +92,14 @@ _SELECT_EXPLAINED = Sql(
     ExplainedJob,
 )
 _SELECT_PLACE = Sql(
-    """
+    f"""
     SELECT
       (SELECT count(*) FROM (
-        SELECT FROM queue WHERE class_id = :class_id AND job_id < :job_id LIMIT 100000) f) AS ahead,
+        SELECT FROM queue WHERE class_id = :class_id AND job_id < :job_id LIMIT {COUNTED_MAX + 1}) f) AS ahead,
       (SELECT count(*) FROM (
         SELECT FROM unnest(CAST(:older AS integer[])) AS c(class_id) CROSS JOIN LATERAL (
-          SELECT FROM queue q WHERE q.class_id = c.class_id AND q.job_id < :job_id LIMIT 100000
-        ) q LIMIT 100000) o) AS older,
+          SELECT FROM queue q WHERE q.class_id = c.class_id AND q.job_id < :job_id LIMIT {COUNTED_MAX + 1}
+        ) q LIMIT {COUNTED_MAX + 1}) o) AS older,
       (SELECT CAST(coalesce(sum(delta), 0) AS bigint) FROM class_count WHERE class_id = :class_id) AS jobs
     """,
     Position,

@@ -208,7 +208,7 @@ class Explainer:
         if needs.local_data and self._matcher.usage.ledger.scheduling(needs.vo).local_data_first:
             yield f"which comes sooner at {at_sites(needs.local_data)}, where its input data are on disk"
         if first:
-            yield f"behind {joined([f'{_counted(each.jobs)} {each.what}' for each in first])}"
+            yield f"behind {joined([f'{_counted(each)} {each.what}' for each in first])}"
         sites = sorted({one.offer.place.site for one in findings.left})
         hosts = {site: count for site in sites if (count := self._matcher.hosts.count_unhealthy(site))}
         if hosts and len(hosts) == len(sites):
@@ -322,8 +322,9 @@ def _with(explanation: Explanation, told: Told) -> Explanation:
     return explanation.model_copy(update=update)
 
 
-def _counted(jobs: int) -> str:
-    return f"{jobs:,} {'job' if jobs == 1 else 'jobs'}"
+def _counted(first: Before) -> str:
+    jobs = f"{first.jobs:,} {'job' if first.jobs == 1 else 'jobs'}"
+    return f"more than {jobs}" if first.or_more else jobs
 
 
 EXPLAINER: Key[Explainer] = Key("the explainer of jobs")

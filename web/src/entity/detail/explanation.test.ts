@@ -42,7 +42,7 @@ const content = {
   ahead: 1205,
   before: [
     { jobs: 5, what: "of the same kind" },
-    { jobs: 1200, what: "of its owner, older" },
+    { jobs: 1200, or_more: true, what: "of its owner, older" },
   ],
   pilots: [{ site: "A", running: 2, waiting: 0 }],
   facts: [{ condition: "Pilots now", text: "2 running, at A", link: null }],
@@ -72,10 +72,10 @@ describe("an explanation", () => {
   it("tells its lists in the words of people, and leaves out the empty ones", () => {
     expect(tablesOf(content)).toEqual([
       {
-        title: "Before it: 1,205 jobs",
+        title: "Before it: more than 1,205 jobs",
         rows: [
           { Jobs: 5, Which: "of the same kind" },
-          { Jobs: 1200, Which: "of its owner, older" },
+          { Jobs: "1,200 or more", Which: "of its owner, older" },
         ],
       },
       { title: "Pilots that exist", rows: [{ Site: "A", Running: 2, "Waiting to start": 0 }] },

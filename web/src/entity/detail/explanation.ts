@@ -55,11 +55,16 @@ export function findingsOf(content: Record<string, unknown>): Finding[] {
 
 /** Return the lists of an explanation in the words of people; those that are empty are left out. */
 export function tablesOf(content: Record<string, unknown>): Table[] {
-  const ahead = typeof content.ahead === "number" ? `: ${plural(content.ahead, "job")}` : "";
+  const first = listOf(content.before);
+  const more = first.some((each) => each.or_more) ? "more than " : "";
+  const ahead = typeof content.ahead === "number" ? `: ${more}${plural(content.ahead, "job")}` : "";
   const tables = [
     {
       title: `Before it${ahead}`,
-      rows: listOf(content.before).map(({ jobs, what }) => ({ Jobs: jobs, Which: what })),
+      rows: first.map(({ jobs, or_more, what }) => ({
+        Jobs: or_more ? `${textOf(jobs)} or more` : jobs,
+        Which: what,
+      })),
     },
     {
       title: "Pilots that exist",
