@@ -24,9 +24,9 @@ Condition = Annotated[
     typer.Option("--condition", metavar="'P OP VALUE'", help="Condition, as `Status eq Done`; may be repeated."),
 ]
 EveryColumn = Annotated[bool, typer.Option("--all/--no-all", help="Show all columns.")]
-Page = Annotated[int | None, typer.Option("--page", min=1, help="One page of them: its number; 1 if left out.")]
+Page = Annotated[int | None, typer.Option("--page", min=1, help="Show only the page with this number.")]
 PerPage = Annotated[
-    int | None, typer.Option("--per-page", min=1, max=10_000, help="One page of them: its rows; 10 if left out.")
+    int | None, typer.Option("--per-page", min=1, max=10_000, help="Show only one page, of so many rows.")
 ]
 Where = Annotated[
     str | None, typer.Option("--where", metavar="EXPR", help="Filter, as `Status in (Done, Failed) and Site = LCG.*`.")

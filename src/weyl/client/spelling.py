@@ -5,8 +5,10 @@ from difflib import get_close_matches
 
 
 def near(word: str, known: Iterable[str]) -> list[str]:
-    """Return up to three known words that are spelt nearly like `word`, whatever their case; the nearest first."""
+    """Return up to three known words that are spelt nearly like `word`, the nearest first; if only case differs, it."""
     lowered = {each.lower(): each for each in known}
+    if word.lower() in lowered:
+        return [lowered[word.lower()]]
     return [lowered[match] for match in get_close_matches(word.lower(), lowered, n=3, cutoff=0.5)]
 
 

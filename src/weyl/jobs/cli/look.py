@@ -66,7 +66,7 @@ def search(
 ) -> Result:
     """Lists the jobs that meet all conditions, the newest first.
 
-    A terminal and JSON show a page of ten; other formats, and pipes, all of them.
+    Prints ten jobs on a terminal and in JSON, and all of them in a pipe or another format.
 
     Example: weyl jobs search --mine --where "Status = Failed and LastUpdateTime > -2d" -o csv
     """
