@@ -125,7 +125,7 @@ def test_unit_and_meaning_of_a_field_can_be_cleared(logged_in: Login) -> None:
     page.get_by_role("button", name="Edit").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Unit").fill("")
-    dialog.get_by_label("What it means").fill("")
+    dialog.get_by_label("Meaning").fill("")
     dialog.get_by_role("button", name="Edit").click()
     expect(row).not_to_contain_text("At rest")
     expect(row).not_to_contain_text("GeV")

@@ -43,7 +43,7 @@ def test_a_filter_is_kept_in_the_address_and_said_in_words_where_it_cannot_be_re
 def test_a_filter_is_completed_by_keyboard(logged_in: Login, job: int) -> None:
     page = logged_in("/jobs?f=")
     field = page.get_by_label("Filter", exact=True)
-    options = page.get_by_role("listbox", name="What can come next").get_by_role("option")
+    options = page.get_by_role("listbox", name="Suggestions").get_by_role("option")
     page.keyboard.press("f")
     page.keyboard.press("ArrowDown")
     expect(options.first).to_contain_text("JobID")

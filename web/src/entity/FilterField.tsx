@@ -110,7 +110,7 @@ export function FilterField(props: Props) {
         className="filter-options"
         role="listbox"
         id={`${id}-options`}
-        aria-label="What can come next"
+        aria-label="Suggestions"
         hidden={shown.length === 0}
       >
         {shown.map((option, index) => (

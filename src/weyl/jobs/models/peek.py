@@ -29,4 +29,4 @@ class Glance(BaseModel):
     file: str | None = None
     """The file in that sandbox; a stream to which nothing was written has none there."""
     note: str | None = None
-    """Why a job that has ended has no output sandbox."""
+    """Why a job that has ended has no output sandbox; of a workflow, where else to look if the stream is empty."""

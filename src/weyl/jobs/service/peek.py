@@ -1,7 +1,9 @@
 """Looking at the output of jobs: what has arrived while they run, and where all of it is once they have ended."""
 
 from datetime import datetime
+from typing import NamedTuple
 
+from weyl.descriptions.attributes import runs_workflow
 from weyl.descriptions.streams import stream_files
 from weyl.jobs.models.peek import Glance, Stream
 from weyl.jobs.permits import Readable
@@ -14,6 +16,17 @@ from weyl.kit.db import Tx
 from weyl.sandboxes.models import SandboxType
 from weyl.sandboxes.service import job_sandboxes
 
+OF_TOOLS = "Files that the tools of the workflow wrote are among its outputs."
+
+
+class Whole(NamedTuple):
+    """The output sandbox that holds a whole stream, the file in it, and what to say where the stream is empty."""
+
+    sandbox: str | None = None
+    file: str | None = None
+    note: str | None = None
+
+
 PARAMETERS = {Stream.OUTPUT: STANDARD_OUTPUT, Stream.ERROR: STANDARD_ERROR}
 
 
@@ -21,7 +34,7 @@ async def look(tx: Tx, permit: Readable, job_id: int, *, stream: Stream, tail: i
     """Return the last text of a stream that has arrived, so many lines of it, and where all of it is after the end."""
     row = await select_shown(tx, permit.one(job_id), PARAMETERS[stream])
     has_ended = row.status in FINAL or row.status == JobStatus.DELETED
-    sandbox, file = await _whole(tx, job_id, stream) if has_ended else (None, None)
+    whole = await _whole(tx, job_id, stream) if has_ended else Whole()
     text = None if row.value is None else last_lines(str(row.value), tail)
     return Glance(
         job_id=job_id,
@@ -30,20 +43,21 @@ async def look(tx: Tx, permit: Readable, job_id: int, *, stream: Stream, tail: i
         text=text,
         heard_at=row.heart_beat_time,
         is_asked=row.is_asked,
-        sandbox=sandbox,
-        file=file,
-        note=_why_none(row.status) if has_ended and sandbox is None else None,
+        sandbox=whole.sandbox,
+        file=whole.file,
+        note=_why_none(row.status) if has_ended and whole.sandbox is None else whole.note,
     )
 
 
-async def _whole(tx: Tx, job_id: int, stream: Stream) -> tuple[str | None, str | None]:
+async def _whole(tx: Tx, job_id: int, stream: Stream) -> Whole:
     """Return the newest output sandbox of a job, and the file of a stream in it."""
     found = (await job_sandboxes(tx, [job_id]))[job_id][SandboxType.OUTPUT.capitalize()]
     if not found:
-        return None, None
+        return Whole()
     [row] = await select_descriptions(tx, [job_id])
     output, error = stream_files(row.document, row.parameters, job_id)
-    return found[-1], error if stream is Stream.ERROR else output
+    note = OF_TOOLS if runs_workflow(row.document) else None
+    return Whole(found[-1], error if stream is Stream.ERROR else output, note)
 
 
 def _why_none(status: str) -> str:

@@ -129,7 +129,7 @@ export default function Log({ view, tab, row, isOver }: { view: View; tab: Tab; 
             : !isOver
               ? "Nothing has been written yet."
               : isWhole
-                ? "Nothing was written."
+                ? `Nothing was written. ${said?.note ?? ""}`
                 : `${why ?? ""} Nothing was sent while it ran.`}
         </Nothing>
       ) : (
