@@ -61,6 +61,20 @@ def test_of_a_long_log_the_end_is_shown_and_all_of_it_saved(
     expect(page.get_by_text("Nothing was written.")).to_be_visible()
 
 
+def test_a_workflow_shows_what_its_tools_printed(logged_in: Login, alice: User) -> None:
+    text = "cwlVersion: v1.2\nclass: CommandLineTool\nbaseCommand: [echo, said aloud]\ninputs: []\n"
+    ids = []
+    for name, outputs in (("aloud", "outputs: []\n"), ("kept", "stdout: said.txt\noutputs: {said: {type: stdout}}\n")):
+        file = alice.directory / f"{name}.cwl"
+        file.write_text(text + outputs)
+        ids.append(alice.run("jobs", "submit", "cwl", str(file), "-q").strip())
+    alice.run("jobs", "wait", *ids, "--for", "Done", "--timeout", "3m")
+    page = logged_in(f"/jobs/{ids[0]}?tab=output")
+    expect(page.get_by_role("region", name="Output")).to_contain_text("said aloud")
+    page.goto(f"/jobs/{ids[1]}?tab=output")
+    expect(page.get_by_text("Files that the tools of the workflow wrote are among its outputs.")).to_be_visible()
+
+
 def test_it_is_said_why_there_is_no_output(logged_in: Login, stack: Stack, alice: User, failed: int) -> None:
     alice.run("jobs", "wait", str(failed), "--for", "Failed", "--timeout", "3m")
     # A sandbox that the cleaner has removed.
