@@ -54,6 +54,26 @@ class Bits {
     return (this.held >>> this.count) & ((1 << wanted) - 1);
   }
 
+  /** Return the next bits, at most 24, without going on; behind the end there are zeros. */
+  peek(wanted: number): number {
+    while (this.count < wanted && this.at < this.bytes.length) {
+      this.held = ((this.held << 8) | (this.bytes[this.at] ?? 0)) & 0x7fffffff;
+      this.at += 1;
+      this.count += 8;
+    }
+    const missing = wanted - this.count;
+    const bits = missing > 0 ? this.held << missing : this.held >>> -missing;
+    return bits & ((1 << wanted) - 1);
+  }
+
+  /** Go on by bits that were looked at. */
+  skip(count: number): void {
+    if (count > this.count) {
+      throw new Bzip2Fault("It ends too early.");
+    }
+    this.count -= count;
+  }
+
   read48(): number {
     return this.read(24) * 16_777_216 + this.read(24);
   }
@@ -67,13 +87,22 @@ class Bits {
   }
 }
 
-/** Codes of one table: symbols sorted by the length of their code, and for each length where its codes begin and end. */
-type Codes = { limits: Int32Array; bases: Int32Array; symbols: Int32Array };
+/**
+ * Codes of one table: symbols sorted by the length of their code, and for each length where its codes begin and end.
+ *
+ * `short` has for all that can follow in `SHORT` bits the symbol whose code that begins with, and above it the length
+ * of this code; 0 where the code is longer.
+ */
+type Codes = { limits: Int32Array; bases: Int32Array; symbols: Int32Array; short: Uint16Array };
+
+const SHORT = 10;
+const SYMBOL_BITS = 9;
 
 function codesOf(lengths: readonly number[]): Codes {
   const symbols = new Int32Array(lengths.length);
   const limits = new Int32Array(LENGTH_MAX + 2).fill(-1);
   const bases = new Int32Array(LENGTH_MAX + 2);
+  const short = new Uint16Array(1 << SHORT);
   let code = 0;
   let place = 0;
   for (let length = 1; length <= LENGTH_MAX; length += 1) {
@@ -81,6 +110,10 @@ function codesOf(lengths: readonly number[]): Codes {
     lengths.forEach((own, symbol) => {
       if (own === length) {
         symbols[place] = symbol;
+        if (length <= SHORT) {
+          const rest = SHORT - length;
+          short.fill((length << SYMBOL_BITS) | symbol, code << rest, (code + 1) << rest);
+        }
         place += 1;
         code += 1;
       }
@@ -88,10 +121,15 @@ function codesOf(lengths: readonly number[]): Codes {
     limits[length] = code - 1;
     code <<= 1;
   }
-  return { limits, bases, symbols };
+  return { limits, bases, symbols, short };
 }
 
-function readSymbol(bits: Bits, { limits, bases, symbols }: Codes): number {
+function readSymbol(bits: Bits, { limits, bases, symbols, short }: Codes): number {
+  const found = short[bits.peek(SHORT)] ?? 0;
+  if (found !== 0) {
+    bits.skip(found >> SYMBOL_BITS);
+    return found & ((1 << SYMBOL_BITS) - 1);
+  }
   let code = 0;
   for (let length = 1; length <= LENGTH_MAX; length += 1) {
     code = (code << 1) | bits.read(1);
@@ -174,11 +212,12 @@ function unsorted(bits: Bits, size: number): Uint8Array {
     starts[byte + 1] = (starts[byte + 1] ?? 0) + (starts[byte] ?? 0);
   }
   const next = new Int32Array(count);
-  sorted.forEach((byte, index) => {
+  for (let index = 0; index < count; index += 1) {
+    const byte = sorted[index] ?? 0;
     const place = starts[byte] ?? 0;
     starts[byte] = place + 1;
     next[place] = index;
-  });
+  }
   const plain = new Uint8Array(count);
   let at = next[origin] ?? 0;
   for (let index = 0; index < count; index += 1) {
@@ -192,7 +231,7 @@ type Block = { alphabet: number[]; selectors: Uint8Array; codes: Codes[]; size: 
 
 /** Read the symbols of a block: runs of the latest byte, and bytes by how long ago they were seen. */
 function readSorted(bits: Bits, { alphabet, selectors, codes, size }: Block): Uint8Array {
-  const recent = [...alphabet];
+  const recent = Uint8Array.from(alphabet);
   const end = alphabet.length + 1;
   const sorted = new Uint8Array(size);
   let count = 0;
@@ -220,8 +259,9 @@ function readSorted(bits: Bits, { alphabet, selectors, codes, size }: Block): Ui
       if (symbol === end) {
         return sorted.subarray(0, count);
       }
-      const [byte = 0] = recent.splice(symbol - 1, 1);
-      recent.unshift(byte);
+      const byte = recent[symbol - 1] ?? 0;
+      recent.copyWithin(1, 0, symbol - 1);
+      recent[0] = byte;
       sorted[count] = byte;
       count += 1;
     }
@@ -231,31 +271,41 @@ function readSorted(bits: Bits, { alphabet, selectors, codes, size }: Block): Ui
 
 /** Undo the first step of packing: four equal bytes are followed by how many more there are. */
 function withoutRuns(bytes: Uint8Array): Uint8Array {
-  let size = 0;
-  walkRuns(bytes, (_, times) => {
-    size += times;
-  });
-  const plain = new Uint8Array(size);
+  const plain = new Uint8Array(sizeWithoutRuns(bytes));
   let at = 0;
-  walkRuns(bytes, (byte, times) => {
-    plain.fill(byte, at, at + times);
-    at += times;
-  });
-  return plain;
-}
-
-function walkRuns(bytes: Uint8Array, tell: (byte: number, times: number) => void): void {
   let same = 0;
   let last = -1;
-  for (const byte of bytes) {
+  for (let index = 0; index < bytes.length; index += 1) {
+    const byte = bytes[index] ?? 0;
     if (same === 4) {
-      tell(last, byte);
+      plain.fill(last, at, at + byte);
+      at += byte;
       same = 0;
       last = -1;
       continue;
     }
     same = byte === last ? same + 1 : 1;
     last = byte;
-    tell(byte, 1);
+    plain[at] = byte;
+    at += 1;
   }
+  return plain;
+}
+
+function sizeWithoutRuns(bytes: Uint8Array): number {
+  let size = bytes.length;
+  let same = 0;
+  let last = -1;
+  for (let index = 0; index < bytes.length; index += 1) {
+    const byte = bytes[index] ?? 0;
+    if (same === 4) {
+      size += byte - 1;
+      same = 0;
+      last = -1;
+      continue;
+    }
+    same = byte === last ? same + 1 : 1;
+    last = byte;
+  }
+  return size;
 }
