@@ -162,7 +162,7 @@ def test_a_file_says_where_it_is_and_what_it_was_made_from(logged_in: Login, fil
     page.get_by_role("tab", name="Descendants").click()
     expect(page.get_by_role("link", name=MERGED)).to_be_visible()
     page.get_by_role("tab", name="Used by").click()
-    expect(page.get_by_text("There are none.")).to_be_visible()
+    expect(page.get_by_text("None.")).to_be_visible()
 
 
 def test_metadata_is_set_where_somebody_may_write(logged_in: Login, files: dict[str, int]) -> None:

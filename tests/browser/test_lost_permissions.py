@@ -41,10 +41,9 @@ def change_operators(logged_in: Login) -> Iterator[Change]:
 def _ban(page: Page) -> Any:
     """Begin to ban the site; returns the dialogue in which everything is filled in."""
     page.get_by_role("checkbox", name=f"Select {SITE}").check()
-    page.get_by_label("Selected rows").get_by_role("button", name="Ban").click()
+    page.get_by_label("Selected rows").get_by_role("button", name="Ban", exact=True).click()
     dialogue = page.get_by_role("dialog")
     dialogue.get_by_label("Reason").fill(REASON)
-    dialogue.get_by_label("I understand that this cannot be undone").check()
     return dialogue
 
 

@@ -39,7 +39,7 @@ def test_a_parametric_description_is_previewed_and_submitted_by_keyboard(logged_
     _write(page, THREE)
     outlook = page.get_by_label("Preview")
     expect(outlook).to_contain_text("Valid: 3 jobs")
-    expect(outlook).to_contain_text("You should know")
+    expect(outlook).to_contain_text("Warnings")
     outlook.get_by_text("Job 2", exact=True).click()
     expect(outlook).to_contain_text('"b"')
     page.get_by_label(EDITOR, exact=True).press("Control+Enter")

@@ -142,7 +142,7 @@ def test_files_that_are_too_large_are_refused_before_they_are_sent(logged_in: Lo
     page.goto("/submit")
     _write(page, WAITS)
     _choose(page, a__bin=b"x" * 4_000, b__bin=b"y" * 4_000)
-    expect(page.get_by_role("alert")).to_contain_text("8.0 kB (8,000 bytes) are allowed")
+    expect(page.get_by_role("alert")).to_contain_text("the limit is 8.0 kB (8,000 bytes)")
     expect(page.get_by_label("Preview")).to_contain_text("1 job")
     expect(page.get_by_role("button", name="Submit", exact=True)).to_be_disabled()
     page.get_by_role("button", name="Remove b.bin").click()
