@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ pytestmark = pytest.mark.xdist_group("data")
 HOME = "/hep/user/a/alice"
 MANY, MANY_LONG = 11_000, 100_000
 PER_DIRECTORY, PER_CALL = 1_000, 10_000
+TRANSFER_S = 1_200
+"""Of a hundred thousand files, on a machine that has other things to do."""
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +29,22 @@ def manager(stack: Stack) -> User:
     user = User(stack, "max", group="production")
     user.login()
     return user
+
+
+def timed(user: User, *words: str, given: str = "") -> str:
+    """Runs a command of `weyl data` that may take long, with standard input; returns what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "weyl", "data", *words],
+        env=user.environment,
+        cwd=user.directory,
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=TRANSFER_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
 
 
 def read(user: User, *words: str) -> Any:
@@ -80,6 +100,23 @@ def test_a_name_reads_the_bytes_that_were_put_under_it(alice: User) -> None:
     alice.run("data", "rm", f"{HOME}/w/f", "--yes")
     alice.run("data", "restore", f"{HOME}/w/f")
     assert get(f"{HOME}/w/f", "c") == "second"
+
+
+@pytest.mark.long
+@pytest.mark.timeout(2 * TRANSFER_S + 120)
+def test_very_many_files_are_put_and_fetched(alice: User) -> None:
+    for number in range(MANY_LONG):
+        path = alice.directory / "many" / f"{number // PER_DIRECTORY:03}" / f"f{number:06}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"event {number}")
+    names = timed(alice, "put", "many", f"{HOME}/", "--se", "DEMO-S3", "-q").split()
+    assert len(set(names)) == MANY_LONG
+    again = timed(alice, "put", "many", f"{HOME}/", "--se", "DEMO-S3", "-q").split()
+    assert again == names
+    timed(alice, "get", "-", "-d", "fetched", "-q", given="\n".join(names))
+    fetched = sorted((alice.directory / "fetched").iterdir())
+    assert [path.name for path in fetched] == [f"f{number:06}" for number in range(MANY_LONG)]
+    assert all(path.read_text() == f"event {number}" for number, path in enumerate(fetched))
 
 
 @pytest.fixture(scope="module")

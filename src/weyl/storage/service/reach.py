@@ -1,6 +1,6 @@
 """Reaching storage elements: the door for an access, unless the status of the element closes it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +17,9 @@ from weyl.storage.elements import PROTOCOLS, Element, element_of, elements_of
 from weyl.storage.errors import ClosedElement, NotAllowed, UnknownElement
 from weyl.storage.service.watched import Health, WatchedDriver
 
+USUALLY_TOLD: Mapping[str, Sequence[str]] = {"file": (), "s3": (), "https": ("adler32",)}
+"""Checksums that storage tells where nothing else is said, by protocol; of those of extensions nothing is known."""
+
 Judge = Callable[[str, str, str], Usable]
 """Says whether a VO may use a storage element for an access now."""
 
@@ -28,6 +31,13 @@ class Reached:
     element: Element
     endpoint: Endpoint
     driver: StorageDriver
+
+    def may_tell(self, names: Collection[str]) -> bool:
+        """Tell whether the storage may tell one of these checksums, and be believed; if not, files have to be read."""
+        believed = self.element.settings.checksums
+        if believed is None:
+            believed = USUALLY_TOLD.get(self.endpoint.protocol)
+        return believed is None or not set(names).isdisjoint(believed)
 
     def path(self, storage_path: str) -> str:
         """Return where a file lies behind this door; raises `BadPath`."""

@@ -20,7 +20,9 @@ from weyl.storage.verdicts import fault_of, is_proven
 STATS_AT_ONCE = 1_000
 COMPLETED_AT_ONCE = 16
 ASKED_AT_ONCE = 8
-READ_AT_ONCE = 4
+READ_AT_ONCE, SMALL_READ_AT_ONCE = 4, 16
+SMALL_BYTES = 1024 * 1024
+"""Files up to this are read without asking for their size first, where they must be read in any case."""
 GIVEN_UP_AFTER = 8
 """So many faults of a storage element one after the other are its own, and not those of the files."""
 
@@ -93,8 +95,9 @@ async def _look_at(storages: Storages, config: Config, vo: str, claims: Sequence
         return
     paths = _paths(door, claims, looked)
     await _complete(door, [claim for claim in claims if claim.etags and looked.is_open(claim)], paths, asking)
-    left = [claim for claim in claims if looked.is_open(claim)]
-    unproven: list[Claim] = []
+    unproven = [claim for claim in claims if looked.is_open(claim) and _is_to_be_read(door, claim)]
+    read = {claim.key for claim in unproven}
+    left = [claim for claim in claims if looked.is_open(claim) and claim.key not in read]
     for first in range(0, len(left), STATS_AT_ONCE):
         unproven += await _compared(door, left[first : first + STATS_AT_ONCE], paths, asking)
     if unproven:
@@ -167,6 +170,10 @@ async def _complete(door: Reached, claims: Sequence[Claim], paths: Mapping[int, 
     await asking.each(claims, complete, at_once=COMPLETED_AT_ONCE)
 
 
+def _is_to_be_read(door: Reached, claim: Claim) -> bool:
+    return claim.size <= SMALL_BYTES and not door.may_tell(claim.checksums.as_json())
+
+
 async def _compared(door: Reached, claims: Sequence[Claim], paths: Mapping[int, str], asking: _Asking) -> list[Claim]:
     """Compare files with what their storage tells of them; returns those of which that is no proof."""
     unproven: list[Claim] = []
@@ -201,7 +208,8 @@ async def _read_back(door: Reached, claims: Sequence[Claim], asking: _Asking) ->
         else:
             asking.looked.proven.add(claim.key)
 
-    await asking.each(claims, read, at_once=READ_AT_ONCE)
+    for is_small, at_once in ((True, SMALL_READ_AT_ONCE), (False, READ_AT_ONCE)):
+        await asking.each([each for each in claims if (each.size <= SMALL_BYTES) is is_small], read, at_once=at_once)
 
 
 async def read_stat(door: Reached, claim: Claim) -> Stat | None:
