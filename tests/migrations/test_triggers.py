@@ -19,7 +19,7 @@ BEFORE_FILES = "0034_logins"
 EDITIONS = {
     "accounting": ["dfc1cbcf001b1aaf1718dc761400f420a65521fc119fb688b2866485d3fa695e"],
     "failures": ["4e84607de518828b600e97d7c3737118f91a4b52c6852473f60577df2eef07a0"],
-    "file_catalog": ["6b017aa6b995a11b81b1795a4187dab91a4c1489dcf0cd94021076e714f56aca"],
+    "file_catalog": ["261bf358f0fb2219260595c86fda19a7e7f6d01dcf732772f8b525a5c4c56b51"],
     "jobs": ["4eec5ddde464a3ece00f574521e7aecdf2abc1fbd64f14992a89afe930ca7c2a"],
     "tasks": ["06b0c4ac076a939250a76a05a4ebddc2d9bdfb7166d51a209c1567933551f075"],
 }

@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 ADLER32, MD5, SHA1, SHA256 = "adler32", "md5", "sha1", "sha256"
 STRONGEST_FIRST = (SHA256, SHA1, MD5, ADLER32)
@@ -14,8 +13,7 @@ _LENGTHS = {ADLER32: 8, MD5: 32, SHA1: 40, SHA256: 64}
 _SIGN = 1 << 31
 
 
-@dataclass(frozen=True, slots=True)
-class Checksums:
+class Checksums(NamedTuple):
     """What is known of the content of a file, in lower case hex; of adler32 always eight digits."""
 
     adler32: str | None = None
@@ -42,9 +40,8 @@ class Checksums:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Checksums":
         """Read checksums by name; raises `ValueError` with what is wrong, and for none at all."""
-        if not document.keys() <= _FORMS.keys():
-            unknown = min(document.keys() - _FORMS.keys())
-            raise ValueError(f"{str(unknown)[:40]!r} is not a checksum: give adler32, md5, sha1 or sha256")
+        if unknown := document.keys() - _FORMS.keys():
+            raise ValueError(f"{str(min(unknown))[:40]!r} is not a checksum: give adler32, md5, sha1 or sha256")
         checksums = cls(**{name: _hex(name, value) for name, value in document.items() if value is not None})
         if not checksums:
             raise ValueError("give at least one checksum: adler32, md5, sha1 or sha256")
@@ -75,4 +72,4 @@ def _hex(name: str, value: object) -> str:
     text = value.lower() if isinstance(value, str) else ""
     if not _FORMS[name].fullmatch(text):
         raise ValueError(f"{name} has {_LENGTHS[name]} hexadecimal digits, which {str(value)[:70]!r} does not have")
-    return text.zfill(_LENGTHS[name])
+    return text if len(text) == _LENGTHS[name] else text.zfill(_LENGTHS[name])

@@ -107,7 +107,7 @@ def _looked(plan: Plan, cut: Cut) -> sa.Select[Any]:
     if plan.driver is Driver.VALUES:
         return _values(plan, cut)
     if plan.sources:
-        every = [_ids(sql.source(term), plan, cut) for term in plan.sources]
+        every = [_ids(_source(term), plan, cut) for term in plan.sources]
         united = every[0] if len(every) == 1 else sa.union(*(sa.select(each.subquery()) for each in every))
         found = united.subquery("found")
     else:
@@ -117,7 +117,18 @@ def _looked(plan: Plan, cut: Cut) -> sa.Select[Any]:
     return sa.select(column.label("file_id")).select_from(found).order_by(ordered).limit(cut.size)
 
 
-def _ids(source: sa.Select[tuple[int]], plan: Plan, cut: Cut) -> sa.Select[tuple[int]]:
+def _source(term: Term) -> sa.Select[Any]:
+    """Return the ids that an index finds for a term; fenced where the index gives them in another order.
+
+    They are few then. Or else the database might hope to meet them soon in the order of ids, all over the table.
+    """
+    if probes.is_walkable(term.check):
+        return sql.source(term)
+    found = sql.source(term, is_probed=True)
+    return sa.select(sa.literal_column("few.file_id", sa.BigInteger())).select_from(found.offset(0).subquery("few"))
+
+
+def _ids(source: sa.Select[Any], plan: Plan, cut: Cut) -> sa.Select[tuple[int]]:
     [column] = source.selected_columns
     source = source.where(*(column.in_(sql.source(term)) for term in plan.filters))
     if cut.after is not None and plan.driver is not Driver.SORTED:

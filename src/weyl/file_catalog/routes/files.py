@@ -1,5 +1,6 @@
 """Files over HTTP: registered by those who answer for them, and looked up, thousands per call."""
 
+from functools import lru_cache
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
@@ -72,6 +73,14 @@ async def register_files(
     return outcome_response(await register(tx, manager, files, terms, config=config, now=now, written=written))
 
 
+def _replica(se: str, pfn: str | None) -> NewReplica:
+    return _by_convention(se) if pfn is None else NewReplica(se, pfn)
+
+
+# Most files of a call lie at the same few storage elements.
+_by_convention = lru_cache(64)(NewReplica)
+
+
 def _read(spec: Document) -> NewFile:
     """Return a file as `NewFileSpec` describes it."""
     checksums, fault = Checksums(), None
@@ -79,7 +88,7 @@ def _read(spec: Document) -> NewFile:
         checksums = Checksums.from_json(spec["checksums"])
     except ValueError as error:
         fault = str(error)
-    replicas = tuple([NewReplica(replica["se"], replica.get("pfn")) for replica in spec["replicas"]])
+    replicas = tuple([_replica(replica["se"], replica.get("pfn")) for replica in spec["replicas"]])
     more = spec["guid"], spec["metadata"], tuple(spec["ancestors"]), replicas
     return NewFile(spec["lfn"], spec["size"], checksums, *more, fault)
 

@@ -237,13 +237,14 @@ async def _check_values(tx: Tx, run: Run, plan: Plan) -> None:
 
 def _sort_in(run: Run, plan: Plan, lfn: str, file: NewFile) -> None:
     """Put one file where it belongs in the plan."""
-    if (failure := plan.refused[parent_of(lfn)]) is not None:
+    parent = parent_of(lfn)
+    if (failure := plan.refused[parent]) is not None:
         plan.failed[lfn] = failure
         return
     row, job = plan.known.get(lfn), run.terms.job
     is_replaced = row is not None and job is not None and row.job_id == job.job_id and (row.attempt or 0) < job.attempt
     if row is None or is_replaced:
-        failure = _new_failure(run, plan, lfn, file)
+        failure = plan.blocked[parent] or _new_failure(run, plan, lfn, file)
         if failure is None:
             plan.new[lfn] = file
         else:
@@ -261,8 +262,6 @@ def _sort_in(run: Run, plan: Plan, lfn: str, file: NewFile) -> None:
 
 def _new_failure(run: Run, plan: Plan, lfn: str, file: NewFile) -> Failure | None:
     """Return why there cannot be a new file of this name, or None."""
-    if (blocked := plan.blocked[parent_of(lfn)]) is not None:
-        return blocked
     if (fault := run.space.new_name_fault(lfn)) is not None:
         return bad_name(fault)
     if plan.directories.get(lfn) is False:
@@ -358,11 +357,12 @@ async def _insert_copies(tx: Tx, run: Run, plan: Plan, file_ids: Mapping[str, in
     edges: list[tuple[int, int]] = []
     for lfn, file_id in file_ids.items():
         file = plan.new.get(lfn) or plan.more[lfn]
-        directory = _stored_at(plan, lfn)
         for replica in file.replicas:
-            pfn = pfn_of(replica, directory=directory, name=name_of(lfn))
+            pfn = None
+            if replica.pfn is not None:
+                pfn = pfn_of(replica, directory=_stored_at(plan, lfn), name=name_of(lfn))
             copies.append(NewCopy(file_id, plan.places.ses[replica.se], pfn))
-        if lfn in plan.new:
+        if file.ancestors and lfn in plan.new:
             edges += [(file_id, found) for each in file.ancestors if (found := _ancestor(plan, file_ids, each))]
     if copies or edges:
         are_new = file_ids.keys().isdisjoint(plan.more)
