@@ -145,6 +145,7 @@ STATES = (Status(value="running", tone="progress", icon="player-play"),)
             "asks for GET /api/x in its more_columns, which is no",
         ),
         ({"actions": (an_action(opens=True),)}, "has mend open an address, which asks for nothing and changes nothing"),
+        ({"actions": (an_action(drafts=True),)}, "has mend begin a description, which asks for nothing and changes"),
         ({"actions": (an_action(undo=SET),)}, "has {$name} in the way back from mend, which nothing fills in"),
         ({"actions": (an_action(call=EACH),)}, "has {$each.age} in the action mend, which nothing fills in"),
         (

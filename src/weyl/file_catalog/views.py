@@ -146,6 +146,15 @@ _WHY = {"type": "object", "properties": {"reason": _REASON}, "required": ["reaso
 _DELETE = ApiCall(method="POST", path="/api/files/delete", body={"lfns": "{$each.LFN}", "reason": "{form.reason}"})
 _RESTORE = ApiCall(method="POST", path="/api/files/restore", body={"lfns": "{$each.LFN}"})
 
+_DESCRIPTION = """\
+[
+  JobGroup   = "files";
+  Executable = "/bin/ls";
+  Arguments  = "-l";
+  InputData  = "%s";
+  Parameters = {$each.LFN};
+]
+"""
 
 _ACTIONS = (
     Action(
@@ -157,6 +166,17 @@ _ACTIONS = (
         opens=True,
         cli="weyl data get {LFN}",
         help="Your browser downloads it from a storage element.",
+    ),
+    Action(
+        name="submit",
+        title="Submit jobs",
+        icon="player-play",
+        call=ApiCall(method="POST", path="/api/jobs/jdl", body=[_DESCRIPTION]),
+        needs=("NormalUser",),
+        bulk="ids",
+        when=(GOOD.value,),
+        drafts=True,
+        help="Begins the description of one job per file; you change it before you submit it.",
     ),
     Action(
         name="delete",

@@ -180,6 +180,8 @@ def _wrong_parts(view: View) -> Iterator[str]:
     for action in view.actions:
         if action.opens and (action.plan or action.undo or action.destructive or action.fields):
             yield f"has {action.name} open an address, which asks for nothing and changes nothing"
+        if action.drafts and (action.opens or action.plan or action.undo or action.destructive or action.fields):
+            yield f"has {action.name} begin a description, which asks for nothing and changes nothing"
     columns = {column.name for column in view.columns}
     for column in view.columns:
         unknown = sorted(placeholders_of(column.link) - columns)

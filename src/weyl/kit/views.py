@@ -212,6 +212,9 @@ class Action(Described):
     """How it is taken back later, and by whom: what people read in place of the warning that it cannot be undone."""
     opens: bool = False
     """Its call changes nothing, and answers with the address (`url`) that the browser is to fetch."""
+    drafts: bool = False
+    """Its call is not made: the page *Submit* opens with the description in JDL that is the call's body, for somebody to
+    change and submit. `{$each.Name}` becomes a list of JDL."""
     help: str = ""
 
 

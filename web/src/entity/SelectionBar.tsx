@@ -9,7 +9,7 @@ import { fillText } from "@/kit/templates";
 import { say, sayFault } from "@/kit/toasts";
 import type { Action } from "@/kit/views";
 import type { Given } from "./given";
-import { openAddress } from "./opening";
+import { useAtOnce } from "./useAtOnce";
 import type { Choosing } from "./useChosen";
 import type { Rows } from "./useRows";
 
@@ -17,6 +17,7 @@ const ActionDialog = lazy(() => import("./ActionDialog"));
 
 export function SelectionBar({ view, me, asked, rows, chosen }: Given & { rows: Rows; chosen: Choosing }) {
   const [action, setAction] = useState<Action>();
+  const doAtOnce = useAtOnce(view, me);
   const { ids, all } = chosen.value;
   const count = all ? rows.count : ids.size;
   const here = [...ids.values()];
@@ -47,7 +48,7 @@ export function SelectionBar({ view, me, asked, rows, chosen }: Given & { rows: 
           className={each.destructive ? "destructive" : undefined}
           leftSection={<NamedIcon name={each.icon ?? "bolt"} />}
           title={each.help}
-          onClick={() => (each.opens ? void openAddress(each, here[0] ?? {}, me) : setAction(each))}
+          onClick={() => doAtOnce(each, here) || setAction(each)}
         >
           {each.title}
         </Button>

@@ -3650,6 +3650,11 @@ export interface components {
              * @default false
              */
             destructive: boolean;
+            /**
+             * Drafts
+             * @default false
+             */
+            drafts: boolean;
             /** Fields */
             fields?: {
                 [key: string]: unknown;

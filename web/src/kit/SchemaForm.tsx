@@ -4,6 +4,7 @@ import { Checkbox, NativeSelect, Textarea, TextInput } from "@mantine/core";
 import { bare, isNullable, kindOf, linesOf, type Problems, placeOf, type Values } from "./forms";
 import { ListField, RecordField, UnionField } from "./SchemaFrames";
 import type { FieldProps, FileFields } from "./schemaFields";
+import { TimeField } from "./TimeField";
 import type { Schema } from "./views";
 import "./written.css";
 
@@ -180,7 +181,10 @@ function Simple({
       />
     );
   }
-  const type = kind === "time" ? "datetime-local" : kind === "number" && !isLarge(field) ? "number" : "text";
+  if (kind === "time") {
+    return <TimeField {...common} value={String(shown ?? "")} onChange={onChange} />;
+  }
+  const type = kind === "number" && !isLarge(field) ? "number" : "text";
   return (
     <TextInput
       {...common}

@@ -9,7 +9,7 @@ import {
   isNothing,
   plural,
 } from "./formats";
-import { momentBefore, readTime } from "./times";
+import { localMinute, momentBefore, readTime } from "./times";
 
 describe("values for people", () => {
   it.each([
@@ -29,6 +29,11 @@ describe("values for people", () => {
     [86_400, "1 d"],
     [277_200, "3 d 5 h"],
   ])("writes %d seconds as %s", (seconds, text) => expect(formatDuration(seconds)).toBe(text));
+
+  it("writes a moment for a field of local time, rounded up to the minute", () => {
+    expect(localMinute(new Date(2031, 4, 6, 7, 7, 12))).toBe("2031-05-06T07:08");
+    expect(localMinute(new Date(2031, 4, 6, 7, 8))).toBe("2031-05-06T07:08");
+  });
 
   it("reads times of the API as UTC", () => {
     expect(readTime("2026-03-10T12:00:00")?.toISOString()).toBe("2026-03-10T12:00:00.000Z");

@@ -112,6 +112,7 @@ describe("a list with a tree", () => {
         when: [],
         view: false,
         opens: false,
+        drafts: false,
         help: "",
         way_back: "",
       },

@@ -37,3 +37,9 @@ export function readTime(value: unknown): Date | undefined {
   const moment = new Date(hasZone || text.length === 10 ? text : `${text}Z`);
   return Number.isNaN(moment.getTime()) ? undefined : moment;
 }
+
+/** Return a moment as fields for local times write it, rounded up to the minute. */
+export function localMinute(moment: Date): string {
+  const minute = Math.ceil(moment.getTime() / 60_000) - moment.getTimezoneOffset();
+  return new Date(minute * 60_000).toISOString().slice(0, 16);
+}

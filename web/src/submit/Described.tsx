@@ -84,6 +84,18 @@ export function Described({ form, maySubmit, switcher }: Props) {
         </Button>
       </div>
       {submission.inserted && <Submitted inserted={submission.inserted} />}
+      {form === "jdl" && draft.before !== undefined && (
+        <p className="note tone-info">
+          This description replaced what you had written.{" "}
+          <button
+            type="button"
+            className="place"
+            onClick={() => change({ jdl: draft.before ?? "", before: undefined })}
+          >
+            Restore my text
+          </button>
+        </p>
+      )}
       <div className="sides">
         <div className="stack">
           <Editor

@@ -10,7 +10,15 @@ import { upload } from "./upload";
 import type { Inputs } from "./useInputs";
 
 export type Inserted = components["schemas"]["InsertedJob"];
-export type Draft = { jdl: string; json: string; key: string; keyOf: string; files: string[] };
+/** `before`: what somebody had written in JDL before another page began a description. */
+export type Draft = {
+  jdl: string;
+  json: string;
+  key: string;
+  keyOf: string;
+  files: string[];
+  before?: string;
+};
 export type Progress = { sent: number; size: number };
 
 type State = { inserted?: Inserted[]; wrong?: Wrong; of?: string; error?: unknown; notStored?: unknown };

@@ -5,7 +5,7 @@ import { IconArrowsMaximize, IconCopy, IconDots } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { lazy, Suspense, useEffect, useRef, useState } from "react";
-import { openAddress } from "@/entity/opening";
+import { useAtOnce } from "@/entity/useAtOnce";
 import { ApiFault, askCall, contentOf, type Row, send } from "@/kit/api";
 import type { Spec } from "@/kit/filters";
 import { singular } from "@/kit/formats";
@@ -198,7 +198,8 @@ function Actions({ view, row, status, me }: { view: View; row: Row; status: unkn
   const first = usable.slice(0, BUTTONS_MAX);
   const rest = usable.slice(BUTTONS_MAX);
   const ids = [row[view.id_column]];
-  const start = (each: Action) => (each.opens ? void openAddress(each, row, me) : setAction(each));
+  const doAtOnce = useAtOnce(view, me);
+  const start = (each: Action) => doAtOnce(each, [row]) || setAction(each);
   const copy = () =>
     void navigator.clipboard.writeText(window.location.href).then(
       () => say("Copied the address."),
