@@ -57,7 +57,7 @@ async def _named(
     """Return what the paths are that the member may read or describe, and why not of the others."""
     known = known_paths(paths, space)
     outcome = Outcome(failed=dict(known.failed))
-    found = await select_named(tx, member.vo, known.good) if known.good else {}
+    found = await select_named(tx, member.vo, known.good, roots=space.roots) if known.good else {}
     for path in known.good:
         each = found.get(path)
         if each is None:
