@@ -213,8 +213,8 @@ class Action(Described):
     opens: bool = False
     """Its call changes nothing, and answers with the address (`url`) that the browser is to fetch."""
     drafts: bool = False
-    """Its call is not made: the page *Submit* opens with the description in JDL that is the call's body, for somebody to
-    change and submit. `{$each.Name}` becomes a list of JDL."""
+    """Its call is not made: the page *Submit* opens with the description in JDL that is the call's body, to be changed
+    and submitted. `{$each.Name}` becomes a list of JDL."""
     help: str = ""
 
 

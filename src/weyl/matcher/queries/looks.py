@@ -8,7 +8,6 @@ from weyl.kit.db import Tx
 from weyl.kit.sql import Sql
 from weyl.task_queues.health import SINGLE_BELOW, Health
 
-
 COUNTED_MAX = 100_000
 
 
