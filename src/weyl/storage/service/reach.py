@@ -1,6 +1,6 @@
 """Reaching storage elements: the door for an access, unless the status of the element closes it."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,7 +34,7 @@ class Reached:
 
     def may_tell(self, names: Collection[str]) -> bool:
         """Tell whether the storage may tell one of these checksums, and be believed; if not, files have to be read."""
-        believed = self.element.settings.checksums
+        believed: Sequence[str] | None = self.element.settings.checksums
         if believed is None:
             believed = USUALLY_TOLD.get(self.endpoint.protocol)
         return believed is None or not set(names).isdisjoint(believed)
