@@ -1,6 +1,6 @@
 """Reaching storage elements: the door for an access, unless the status of the element closes it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
