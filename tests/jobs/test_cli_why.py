@@ -40,6 +40,11 @@ def test_a_waiting_job_is_told_with_everything_before_it() -> None:
     ]
 
 
+def test_lengths_of_time_are_short() -> None:
+    for seconds, said in ((59, "59 s"), (61, "1 min"), (621, "10 min"), (5400, "1.5 h"), (9_000_000, "104 d")):
+        assert f"(Waiting, for {said})" in next(iter(lines(NOTHING | {"waiting_s": seconds})))
+
+
 def test_findings_are_told_in_their_order_and_nothing_as_json() -> None:
     told = NOTHING | {
         "status": "Failed",

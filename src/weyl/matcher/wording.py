@@ -25,7 +25,8 @@ def span(seconds: float) -> str:
     """Return a length of time in its largest unit: `1.5 h`, `12 min`."""
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
+            count = round(seconds / size, 1 if seconds < 10 * size else None)
+            return f"{count:g} {unit}"
     return f"{seconds:.0f} s"
 
 

@@ -109,5 +109,6 @@ def short(value: Any, unit: str | None = None) -> str:
 def _span(seconds: int) -> str:
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
+            count = round(seconds / size, 1 if seconds < 10 * size else None)
+            return f"{count:g} {unit}"
     return f"{seconds} s"
