@@ -1,5 +1,7 @@
 """The lines of a table."""
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +23,15 @@ def test_a_padded_text_has_its_width(text: str, width: int) -> None:
 
 def test_wide_characters_count_double() -> None:
     assert text_width("日本") == 4
+
+
+def test_words_for_nothing_are_a_dash_for_people_and_a_status_is_a_word() -> None:
+    row = {"Status": "Unknown", "ApplicationStatus": "Unknown", "JobGroup": "00000000", "Sites": [], "Name": "", "N": 0}
+    look: dict[str, Any] = {"width": None, "header": False, "color": False}
+    assert next(table_lines([row], [*row], **look)).split() == ["Unknown", "-", "-", "-", "-", "0"]
+    exact = ["Unknown", "Unknown", "00000000", "[]", "0"]
+    assert next(table_lines([row], [*row], **look, is_exact=True)).split() == exact
+    assert next(table_lines([row], ["JobGroup"], **look, whole="JobGroup")) == "00000000"
 
 
 def test_rows_never_break_a_line() -> None:

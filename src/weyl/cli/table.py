@@ -14,6 +14,9 @@ GAP = "  "
 CHUNK = 1_000
 CELL_MIN = 6
 FRACTION = re.compile(r"(?<=\d\d\d\d-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+(?=Z$)")
+# What DIRAC writes where there is nothing, as the web pages know it.
+NOTHING = ("Unknown", "00000000")
+STATUSES = ("Status", "status")
 RED, GREEN, YELLOW, BOLD, RESET = "\033[31m", "\033[32m", "\033[33m", "\033[1m", "\033[0m"
 COLORS = {
     **dict.fromkeys(("Failed", "Killed", "Aborted", "Banned", "failed"), RED),
@@ -40,17 +43,20 @@ def table_lines(
     """Yield the lines of a table; with a width, long columns are cut so that each row stays one line.
 
     Many rows take little memory: the first thousand decide how wide columns are, and later ones widen them from there
-    on. The column `whole` is not cut: what it holds is copied into the next command. Times are exact to the second, or
-    as they came.
+    on. The column `whole` is not cut: what it holds is copied into the next command. Values are as they came, or times
+    exact to the second and a dash for DIRAC's words for nothing.
     """
     source = iter(rows)
     wanted = [text_width(one_line(name)) if header else 1 for name in names]
     kept = names.index(whole) if whole in names else None
+    # What is copied into the next command stays what it is, and `Unknown` is a status of its own.
+    words = {whole, *STATUSES}
     numeric: list[bool] | None = None
     while names and (chunk := list(islice(source, CHUNK))):
-        cells = [[cell_text(row.get(name)) for name in names] for row in chunk]
-        if not is_exact:
-            cells = [[FRACTION.sub("", cell) for cell in line] for line in cells]
+        cells = [
+            [cell_text(row.get(name)) if is_exact else _shown(row.get(name), is_word=name in words) for name in names]
+            for row in chunk
+        ]
         wanted = [max([least, *(text_width(line[i]) for line in cells)]) for i, least in enumerate(wanted)]
         widths = wanted if width is None else fit(wanted, width - len(GAP) * (len(names) - 1), kept)
         if numeric is None:
@@ -95,6 +101,12 @@ def fit(wanted: Sequence[int], room: int, kept: int | None = None) -> list[int]:
         least = max(runner_up[-1] if runner_up else 0, floor[widest], widths[widest] - (sum(widths) - room))
         widths[widest] = max(least, floor[widest]) if least < widths[widest] else widths[widest] - 1
     return widths
+
+
+def _shown(value: Any, *, is_word: bool) -> str:
+    """Return a value as people read it; in some columns `Unknown` is a word like others."""
+    is_nothing = value in ("", []) or (value in NOTHING and not is_word)
+    return "-" if is_nothing else FRACTION.sub("", cell_text(value))
 
 
 def cell_text(value: Any) -> str:

@@ -57,8 +57,8 @@ COLUMNS = Columns(
         "Owner",
         "LastUpdateTime",
     ),
-    only_shown=("LoggingInfo", "WorkflowID", "WorkflowParams"),
-    only_searched=("PilotStamp", "FailureSignature", "InputFile", "WorkflowID"),
+    only_shown=("RunTime", "LoggingInfo", "WorkflowID", "WorkflowParams"),
+    only_searched=("RunTime", "PilotStamp", "FailureSignature", "InputFile", "WorkflowID"),
     values={"Status": STATUSES},
 )
 # Ids in one request.
