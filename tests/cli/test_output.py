@@ -217,7 +217,8 @@ def test_unknown_columns_name_their_near_matches(session, name: str, near: str) 
     with pytest.raises(UsageFault, match=name) as fault:
         print_result(rows(), session)
     assert fault.value.hint.startswith(f"Did you mean: {near}")
-    assert (fault.value.hint == f"Did you mean: {near}?") is (name.lower() == near.lower())
+    # What differs by case only is all that can be meant.
+    assert "," not in fault.value.hint or name.lower() != near.lower()
     session.options.columns = ("zzz",)
     with pytest.raises(UsageFault) as fault:
         print_result(rows(), session)
