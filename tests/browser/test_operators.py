@@ -118,10 +118,10 @@ def test_who_may_speak_for_every_vo_is_asked_and_others_are_not(logged_in: Login
     page = _operator(logged_in, f"/sites/{SITE}")
     _act(page, "Ban")
     expect(page.get_by_role("dialog").get_by_label("Reason")).to_be_visible()
-    expect(page.get_by_role("dialog").get_by_label("For")).to_have_count(0)
+    expect(page.get_by_role("dialog").get_by_label("Applies to")).to_have_count(0)
     page = logged_in(f"/sites/{SITE}", user="ada", group="services-admin")
     _act(page, "Ban")
-    choices = page.get_by_role("dialog").get_by_label("For").locator("option")
+    choices = page.get_by_role("dialog").get_by_label("Applies to").locator("option")
     expect(choices).to_have_text(["Your VO", "Every VO"])
 
 
@@ -220,7 +220,7 @@ def test_waiting_jobs_are_found_by_what_they_need_and_by_whose_turn_it_is(
     page.get_by_role("tab", name="Waiting jobs").click()
     expect(page.get_by_role("tabpanel").get_by_text(str(job_id), exact=True)).to_be_visible()
     page.goto("/limits")
-    expect(page.get_by_text("No matches.")).to_be_visible()
+    expect(page.get_by_text("No limits.")).to_be_visible()
     alice.run("jobs", "kill", str(job_id), "--yes")
 
 
