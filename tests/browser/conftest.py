@@ -109,8 +109,6 @@ def _document(idp_url: str, directory: Path, store_url: str) -> Document:
     }
     changed["Resources"].setdefault("StorageElements", {}).update(ELEMENTS)
     changed["Operations"]["Defaults"]["JobCleaning"] = {"Enabled": False}
-    # Seconds: a page of a search looks at one slice of files, and goes on if somebody wants it.
-    changed["Operations"]["Defaults"].setdefault("DataManagement", {})["QueryBudget"] = 0.000_001
     return changed
 
 
