@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from weyl.config.lfns import bare, fault_of, root_of, storage_path
+from weyl.file_catalog.additions import FindPlaces
 from weyl.file_catalog.checksums import Checksums
 from weyl.file_catalog.models.files import SIZE_MAX, Code, Failure
 from weyl.file_catalog.names import SHOWN, Space, bad_name, printable
@@ -54,6 +55,8 @@ class Terms:
     verified_at: datetime | None = None
     """When size and checksum were compared with what is stored; None: the caller vouches for them."""
     job: JobRun | None = None
+    written: FindPlaces | None = None
+    """Tells where uploads may be writing, for files that somebody vouches for."""
 
 
 @dataclass(frozen=True, slots=True)

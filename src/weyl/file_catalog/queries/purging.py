@@ -64,16 +64,22 @@ Place = tuple[datetime, int]
 """Where somebody is in the trash: when a file went there, and its id."""
 
 
-async def doom_files(
-    tx: Tx, vo: str, *, before: datetime, stored_before: datetime, after: Place, limit: int, looked: int
-) -> list[Doomed]:
+class Due(NamedTuple):
+    """By when a file must have gone to the trash, and each of its replicas must have been registered."""
+
+    before: datetime
+    stored_before: datetime
+
+
+async def doom_files(tx: Tx, vo: str, due: Due, *, after: Place, limit: int, looked: int) -> list[Doomed]:
     """Mark files of the trash as on their way out, and hold them; those that somebody else holds are passed by.
 
     Of the trash of all VOs the next `looked` files are looked at.
     """
     after_at, after_id = after
-    bounds = {"limit": limit, "looked": looked, "stored_before": stored_before}
-    return await _DOOM.rows(tx, vo=vo, before=before, after_at=after_at, after_id=after_id, **bounds)
+    return await _DOOM.rows(
+        tx, vo=vo, **due._asdict(), after_at=after_at, after_id=after_id, limit=limit, looked=looked
+    )
 
 
 _LAST_LOOKED = Sql(

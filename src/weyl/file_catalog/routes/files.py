@@ -69,8 +69,8 @@ async def register_files(
     are registered or none, and the answer of a refusal (409) has `failed`.
     """
     files = list(map(_read, body.files))
-    terms = Terms(atomic=body.atomic)
-    return outcome_response(await register(tx, manager, files, terms, config=config, now=now, written=written))
+    terms = Terms(atomic=body.atomic, written=written)
+    return outcome_response(await register(tx, manager, files, terms, config=config, now=now))
 
 
 def _replica(se: str, pfn: str | None) -> NewReplica:

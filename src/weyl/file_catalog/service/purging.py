@@ -63,14 +63,12 @@ async def purgeable(
     `after` is the place (`trashed_at`, `file_id`) of the last one that was seen. Files that another transaction holds
     are passed by.
     """
-    place, stored = after or _EVER, stored_before or _NEVER
+    place, due = after or _EVER, queries.Due(before, stored_before or _NEVER)
     following: queries.Place | None = place
     rows: list[queries.Doomed] = []
     while following is not None and not rows:
         place, looked = following, TRASH_LOOKED_AT
-        rows = await queries.doom_files(
-            tx, vo, before=before, stored_before=stored, after=place, limit=limit, looked=looked
-        )
+        rows = await queries.doom_files(tx, vo, due, after=place, limit=limit, looked=looked)
         following = None if rows else await queries.last_looked(tx, before=before, after=place, looked=looked)
     return [Purge(row.file_id, f"{row.directory}/{row.name}", row.trashed_at, row.replicas) for row in rows]
 

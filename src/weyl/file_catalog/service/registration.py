@@ -6,7 +6,6 @@ from datetime import datetime
 
 from weyl.config.lfns import name_of, parent_of, storage_path
 from weyl.config.models import Config
-from weyl.file_catalog.additions import FindPlaces
 from weyl.file_catalog.checksums import Checksums
 from weyl.file_catalog.errors import RegistrationRefused
 from weyl.file_catalog.fields import AppliesTo, BadValue, Typed, values_of
@@ -47,8 +46,6 @@ class Run:
     config: Config
     is_trial: bool = False
     """Nothing is written, and nobody knows yet where new files will lie."""
-    written: FindPlaces | None = None
-    """Tells where uploads may be writing what the caller vouches for."""
 
     def serves(self) -> Callable[[str], bool]:
         """Return what tells whether the VO may use a storage element."""
@@ -106,16 +103,15 @@ async def register(
     *,
     config: Config,
     now: datetime,
-    written: FindPlaces | None = None,
 ) -> Outcome:
     """Register files with their replicas, metadata and ancestors.
 
     A file that is registered with equal content is a success, and gets those of the replicas that it lacks. With
     `terms.atomic`, a failure of one raises `RegistrationRefused`, and the caller's transaction must not be committed.
     For the run of a job, what earlier attempts of the job have registered goes to the trash. Places that others have
-    are refused: those of files, and with `written` those of uploads.
+    are refused: those of files, and with `terms.written` those of uploads.
     """
-    run = Run(member, Space.of(config, member), terms, config, written=written)
+    run = Run(member, Space.of(config, member), terms, config)
     sifted = sift(files, run.space, run.serves())
     outcome = Outcome(failed=dict(sifted.failed))
     left = sifted.good
@@ -315,7 +311,7 @@ async def _refuse_taken(tx: Tx, run: Run, plan: Plan) -> None:
             if asked.setdefault(place, lfn) != lfn:
                 twice.add(lfn)
     # Uploads first: one that ends in between is seen as a file.
-    written = await run.written(tx, list(asked)) if asked and run.written is not None else set()
+    written = await run.terms.written(tx, list(asked)) if asked and run.terms.written is not None else set()
     storing = [Storing(se, path, path == lfn) for (se, path), lfn in asked.items()]
     found = await queries.select_taken(tx, storing, vo=run.member.vo) if storing else set()
     reasons = {asked[place]: f"An upload may be writing {place[1][:SHOWN]} at {place[0]}" for place in written}
