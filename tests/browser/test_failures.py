@@ -36,7 +36,7 @@ def test_a_job_leads_to_failures_like_its_own(logged_in: Login, failed: int) -> 
     page = logged_in(f"/jobs?f=JobID:eq:{failed}")
     page.get_by_role("button", name="Columns").click()
     page.get_by_role("checkbox", name="Kind of failure").click()
-    page.get_by_role("button", name="Show these").click()
+    page.get_by_role("button", name="Apply").click()
     row_of(page, failed).get_by_role("link", name=re.compile("^[0-9a-f]{16}$")).click()
     expect(page).to_have_url(re.compile("/failures/[0-9a-f]{16}"))
     expect(page.get_by_label("Kinds of failures").get_by_role("row")).to_have_count(2)

@@ -96,7 +96,7 @@ def test_files_are_found_in_the_tree_and_by_their_metadata(logged_in: Login, fil
     # A column of metadata.
     page.get_by_role("button", name="Columns").click()
     page.get_by_role("dialog").get_by_label("Run", exact=True).check()
-    page.get_by_role("button", name="Show these").click()
+    page.get_by_role("button", name="Apply").click()
     expect(page.get_by_role("columnheader", name="Run")).to_be_visible()
     # Two is also how many replicas it has.
     expect(rows(page).nth(1).get_by_role("cell", name="3", exact=True)).to_be_visible()
