@@ -11,6 +11,7 @@ import type { View } from "@/kit/views";
 import { type Rows, usePatch } from "./useRows";
 
 const COUNTS_EVERY_MS = 10_000;
+const TOGETHER_EVERY_MS = 3_000;
 const IDS_MAX = 500;
 
 type Given = { view: View; asked: Asked; me: Me | undefined; rows: Rows; isBusy: () => boolean };
@@ -21,7 +22,14 @@ export function useLive({ view, asked, me, rows, isBusy }: Given) {
   const [isPaused, setPaused] = useState(false);
   const [pending, setPending] = useState(0);
   const counting = useRef<ReturnType<typeof setTimeout>>(undefined);
-  useEffect(() => () => clearTimeout(counting.current), []);
+  const gathering = useRef<ReturnType<typeof setTimeout>>(undefined);
+  useEffect(
+    () => () => {
+      clearTimeout(counting.current);
+      clearTimeout(gathering.current);
+    },
+    [],
+  );
 
   /** Counts are asked for once in a while, however much changes. */
   const count = useCallback(() => {
@@ -29,6 +37,13 @@ export function useLive({ view, asked, me, rows, isBusy }: Given) {
       counting.current = undefined;
       void queries.invalidateQueries({ queryKey: ["counts", view.name] });
     }, COUNTS_EVERY_MS);
+  }, [queries, view.name]);
+
+  const together = useCallback(() => {
+    gathering.current ??= setTimeout(() => {
+      gathering.current = undefined;
+      void queries.invalidateQueries({ queryKey: ["rows", view.name] });
+    }, TOGETHER_EVERY_MS);
   }, [queries, view.name]);
 
   const all = useCallback(() => {
@@ -48,6 +63,11 @@ export function useLive({ view, asked, me, rows, isBusy }: Given) {
     count();
     for (const id of ids) {
       void queries.invalidateQueries({ queryKey: ["one", view.name, id] });
+    }
+    if (view.events_topic !== view.name && view.search.paging === "page") {
+      // What changed are parts of what is shown: nothing moves, but numbers do.
+      together();
+      return;
     }
     if (view.search.paging !== "page") {
       void queries.invalidateQueries({ queryKey: ["whole", view.name] });

@@ -2,7 +2,7 @@
 
 import { ActionIcon, Button, CloseButton, Menu } from "@mantine/core";
 import { IconArrowsMaximize, IconCopy, IconDots } from "@tabler/icons-react";
-import { useQuery } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { useAtOnce } from "@/entity/useAtOnce";
@@ -34,11 +34,13 @@ type Props = {
 
 export default function Detail({ view, id, tab, onTab, onClose, isPage }: Props) {
   const me = useMe();
+  const queries = useQueryClient();
   const found = useOne(view, id, me);
   const head = useRef<HTMLHeadingElement>(null);
   useChanges(isPage ? view.events_topic : undefined, (change) => {
     if (change.more || change.changed.map(String).includes(id)) {
-      void found.refetch();
+      // What its tabs show, too.
+      void queries.invalidateQueries({ queryKey: ["one", view.name, id] });
     }
   });
   // Whoever opens it by keyboard goes on in it.

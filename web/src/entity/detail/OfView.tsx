@@ -5,6 +5,7 @@ import { Link } from "@tanstack/react-router";
 import { writeState } from "@/kit/address";
 import { contentOf, type Row, send } from "@/kit/api";
 import { askedColumns, columnsOf, declared, personOf, searchAt, sortOf, valuesOf } from "@/kit/listing";
+import { useChanges } from "@/kit/live";
 import { matching, sorted } from "@/kit/local";
 import { Fault, Nothing, Waiting } from "@/kit/Panel";
 import { useMe, useView } from "@/kit/session";
@@ -48,6 +49,7 @@ function Rows({ view, tab, row }: { view: View; tab: Tab; row: Row }) {
       return view.search.filters ? rows : sorted(matching(rows, asked.search), asked.sort).slice(0, SHOWN);
     },
   });
+  useChanges(view.events_topic, () => void query.refetch({ cancelRefetch: false }));
   if (query.isPending) {
     return <Waiting />;
   }

@@ -24,6 +24,8 @@ const OfView = lazy(() => import("./OfView"));
 const Metadata = lazy(() => import("./Metadata"));
 const ExtensionModule = lazy(() => import("./ExtensionModule"));
 const EVERY_MS = 5000;
+/** Why something waits hangs on others, of whom no change tells. */
+const WHY_EVERY_MS = 30_000;
 
 export function TabContent({ view, tab, row, status }: { view: View; tab: Tab; row: Row; status: unknown }) {
   const isOver = view.statuses?.find((each) => each.value === String(status))?.terminal ?? false;
@@ -56,7 +58,7 @@ function Asked({ view, tab, row, isOver }: { view: View; tab: Tab; row: Row; isO
       tab.call ? askCall(tab.call, { ...personOf(me), ...row }, { signal }) : undefined,
     staleTime: 10_000,
     placeholderData: tab.stream ? keepPreviousData : undefined,
-    refetchInterval: tab.stream && !isOver ? EVERY_MS : false,
+    refetchInterval: isOver ? false : tab.stream ? EVERY_MS : tab.kind === "why" ? WHY_EVERY_MS : false,
   });
   if (query.isPending) {
     return <Waiting />;
