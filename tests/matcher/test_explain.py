@@ -48,7 +48,10 @@ async def test_a_job_that_nothing_could_run_is_told_what_keeps_it(
 ) -> None:
     await submit(3, a_class({"cpu": {"ram_mb": {"request": {"overhead": 65_536}}}}))
     [job_id] = await submit(1, a_class({"cpu": {"ram_mb": {"request": {"overhead": 65_536}}}}))
-    assert (await _ask(application, job_id))["verdict"] == "No pilot of voa has asked for work in the last 24 h"
+    explained = await _ask(application, job_id)
+    assert explained["verdict"] == "No pilot of voa has asked for work in the last 24 h"
+    # Nothing is known of its turn where nothing was seen that fits it.
+    assert [each["text"].split(".")[0] for each in explained["suggestions"]] == ["Look again in a few minutes"]
     await _see(db)
     await _see(db, hours_ago=25, cpu={**OFFER["cpu"], "ram_mb": 262_144})
     told = await _ask(application, job_id)

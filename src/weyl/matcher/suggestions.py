@@ -14,15 +14,20 @@ NAMED_MAX = 3
 
 
 def for_waiting(
-    nearest: Sequence[Near], limits: Sequence[LimitShown], pilots: Sequence[PilotsThere], *, blocked: bool
+    nearest: Sequence[Near], limits: Sequence[LimitShown], pilots: Sequence[PilotsThere], *, blocked: bool, seen: bool
 ) -> list[Suggestion]:
-    """Say what would let a waiting job run: what its author could ask for instead, or nothing but time."""
+    """Say what would let a waiting job run: what its author could ask for instead, or nothing but time.
+
+    `blocked`: pilots came in the last day, and none of them fits; `seen`: some of them fit.
+    """
     if not blocked:
         closed = [limit.limit for limit in limits if not limit.open]
         if closed:
             return [Suggestion(text=f"Wait until other jobs end: the limit on {closed[0]} is reached")]
         if pilots:
             return [Suggestion(text="Wait for its turn: pilots that fit it exist")]
+        if not seen:
+            return [Suggestion(text="Look again in a few minutes. If still no pilot has come, ask your operators")]
         return [Suggestion(text="Wait for its turn: pilots that fit it came in the last day, and none exists now")]
     return [
         Suggestion(text=f"{_pilots(near.pilots)} at {near.site} would fit if {_instead(failing)}")

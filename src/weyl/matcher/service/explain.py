@@ -147,7 +147,9 @@ class Explainer:
                 "facts": facts_of_waiting(share, place, pilots, is_blocked=not nearest.left),
                 "steps": nearest.steps,
                 "nearest": nearest.nearest,
-                "suggestions": for_waiting(nearest.nearest, limits, pilots, blocked=nearest.blocked_by is not None),
+                "suggestions": for_waiting(
+                    nearest.nearest, limits, pilots, blocked=nearest.blocked_by is not None, seen=bool(nearest.left)
+                ),
                 "limits": limits,
                 "share": share,
                 "verdict": sentence,
