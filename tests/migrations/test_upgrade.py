@@ -48,7 +48,11 @@ _FIGURES = {
     "counts": "SELECT owner, site, status, minor_status, sum(delta) FROM job_count_deltas GROUP BY 1, 2, 3, 4",
     "gates": "SELECT key, 'jobs', sum(jobs) FROM match_gate_delta GROUP BY 1",
     "cores": "SELECT key, 'cores', sum(cores) FROM match_gate_delta GROUP BY 1",
-    "failures": "SELECT signature, text, site, owner, sum(delta) FROM failure_deltas GROUP BY 1, 2, 3, 4",
+    # Before, all exit codes were one kind.
+    "failures": """
+        SELECT regexp_replace(text, 'exit [0-9]+', 'exit <n>'), site, owner, sum(delta) FROM failure_deltas
+        GROUP BY 1, 2, 3
+    """,
     "runs": "SELECT owner, site, status, sum(jobs) FROM job_hour_deltas GROUP BY 1, 2, 3",
     "cpu": "SELECT owner, site, status, sum(core_s) FROM job_hour_deltas GROUP BY 1, 2, 3",
     "pilots": "SELECT site, ce, status, sum(pilots) FROM pilot_hour_deltas GROUP BY 1, 2, 3",

@@ -1,5 +1,7 @@
 """What web pages show of sites and elements: their status, who set it, and until when."""
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from weyl.kit.views import (
@@ -85,22 +87,24 @@ _HISTORY = (
 )
 
 
+_UNTIL = {
+    "type": "string",
+    "format": "date-time",
+    "title": "Until",
+    "description": "Left empty: until somebody lifts it",
+}
+
+
+def _order(place: Mapping[str, str], path: str, **more: str) -> ApiCall:
+    method = "PATCH" if path.endswith("/status") else "POST"
+    return ApiCall(method=method, path=path, body={**place, **more}, each=True)
+
+
 def _actions(kind: str, noun: str, *, name: str, access: str) -> tuple[Action, ...]:
     """Return what may be said of an element that is known by these placeholders."""
-    place = {"kind": kind, "name": name, "access": access, "vo": "{form.vo}"}
     command = f"weyl {noun}"
     option = "" if access == "all" else f" --access {access}"
-
-    def order(path: str, **more: str) -> ApiCall:
-        method = "PATCH" if path.endswith("/status") else "POST"
-        return ApiCall(method=method, path=path, body={**place, **more}, each=True)
-
-    until = {
-        "type": "string",
-        "format": "date-time",
-        "title": "Until",
-        "description": "Left empty: until somebody lifts it",
-    }
+    order = partial(_order, {"kind": kind, "name": name, "access": access, "vo": "{form.vo}"})
     release = {"type": "object", "properties": {"vo": _VO}}
     return (
         Action(
@@ -111,7 +115,7 @@ def _actions(kind: str, noun: str, *, name: str, access: str) -> tuple[Action, .
             needs=_SPEAKERS,
             bulk="ids",
             destructive=True,
-            fields=_form(expires_at=until),
+            fields=_form(expires_at=_UNTIL),
             cli=f"{command} ban {name}{option} --reason '{{form.reason}}' --until '{{form.expires_at}}'",
             help="No new jobs are started there; running jobs go on.",
             way_back=_LIFTED.format(command=f"{command} allow"),
@@ -135,7 +139,7 @@ def _actions(kind: str, noun: str, *, name: str, access: str) -> tuple[Action, .
             needs=_SPEAKERS,
             bulk="ids",
             fields=_form(
-                until={**until, "title": "Empty by", "description": "Left empty: no job is started from now on"}
+                until={**_UNTIL, "title": "Empty by", "description": "Left empty: no job is started from now on"}
             ),
             cli=f"{command} drain {name}{option} --reason '{{form.reason}}' --until '{{form.until}}'",
             help="Only jobs that end before that time are started there.",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 from uuid import UUID
 
 from weyl.config.lfns import storage_path
@@ -104,7 +104,16 @@ Here and below, `OFFSET 0` keeps the planner from reading whole tables: it does 
 """
 
 
-def asked(lfns: Sequence[str]) -> dict[str, list[Any]]:
+class AskedNames(TypedDict):
+    """Names as `ASKED` takes them."""
+
+    hashes: list[bytes]
+    parents: list[str]
+    places: list[int]
+    names: list[str]
+
+
+def asked(lfns: Sequence[str]) -> AskedNames:
     """Return names as `ASKED` takes them: the directories, each once, and a number of one of them for each name."""
     parents: dict[str, int] = {}
     places, names = [], []

@@ -31,6 +31,8 @@ Columns = ReadOnlyColumnCollection[str, Any]
 """The columns of files that are looked at, with `path` and `set_id` of their directories."""
 Element = sa.ColumnElement[Any]
 Clause = sa.ColumnElement[bool]
+Entries = sa.Select[tuple[Any, int]]
+"""What an index of values holds: the value, and the id of a file."""
 
 _TEXT = sa.Text(collation="C")
 _TABLES: Mapping[FieldType, sa.Table] = {
@@ -349,7 +351,7 @@ def source(term: Term, *, is_probed: bool = False) -> sa.Select[tuple[int]]:
     return found.order_by(table.c.value, table.c.file_id) if is_probed else found
 
 
-def values_of(term: Term) -> tuple[Element, Element, sa.Select[Any]]:
+def values_of(term: Term) -> tuple[Element, Element, Entries]:
     """Return the columns of values and of ids of a field, and what an index finds there for a range (`at`, ids)."""
     assert term.field is not None, "a range of values of a field"
     c = _TABLES[term.field.type].alias().c

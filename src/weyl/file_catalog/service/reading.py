@@ -27,7 +27,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Readable:
+class ReadableFiles:
     """Files that may be read, by their names, and why the others may not."""
 
     files: dict[str, Found]
@@ -56,14 +56,14 @@ class Rows(Generic[AnyRow]):
     failed: dict[str, Failure]
 
 
-async def readable(tx: Tx, member: Member, lfns: Sequence[str], *, config: Config) -> Readable:
+async def readable(tx: Tx, member: Member, lfns: Sequence[str], *, config: Config) -> ReadableFiles:
     """Return the files that a member may read, with all their replicas: one statement."""
     rows = await readable_copies(tx, member, lfns, config=config)
     found = {
         lfn: Found(row.file_id or 0, row.size, row.checksums, [replica[:3] for replica in row.replicas])
         for lfn, row in rows.good.items()
     }
-    return Readable(found, rows.failed)
+    return ReadableFiles(found, rows.failed)
 
 
 async def readable_copies(tx: Tx, member: Member, lfns: Sequence[str], *, config: Config) -> Rows[CopiesRow]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from weyl.config.models import Config
 from weyl.file_catalog.models.files import Code, Failure, Outcome, ReplicaStatus
 from weyl.file_catalog.permits import Member
-from weyl.file_catalog.service.reading import Readable, readable
+from weyl.file_catalog.service.reading import ReadableFiles, readable
 from weyl.kit.db import Database
 from weyl.kit.errors import BadRequest, Forbidden, WeylError
 from weyl.storage.elements import LOCAL_PROTOCOL, PROTOCOLS, BadPath
@@ -47,7 +47,7 @@ _ABSENT = dict.fromkeys(RequestShown.model_fields)
 
 async def _accesses(
     db: Database, storages: Storages, config: Config, member: Member, order: AccessOrder, *, reader: Reader
-) -> tuple[Readable, Accesses]:
+) -> tuple[ReadableFiles, Accesses]:
     async with db.read() as tx:
         found = await readable(tx, member, order.lfns, config=config)
     return found, await access(storages, config, member.vo, found.files, reader=reader)
