@@ -119,7 +119,7 @@ STATES = (Status(value="running", tone="progress", icon="player-play"),)
         ({"tabs": (Tab(**TAB, kind="table"),)}, "has nothing to show in the tab tab"),
         ({"tabs": (Tab(**TAB, kind="table", view="fish"),)}, "shows the view fish in tab, which is no view"),
         ({"tabs": (Tab(**TAB, kind="module", call=LIST),)}, "has a module without its kind, or the kind without"),
-        ({"tabs": (Tab(**TAB, kind="log", call=LIST, file=LIST),)}, "has a call for files that it does not list"),
+        ({"tabs": (Tab(**TAB, kind="text", call=LIST, file=LIST),)}, "has a call for files that it does not list"),
         ({"tabs": (Tab(**TAB, kind="table", call=LIST, view="things"),)}, "has a view and a call"),
         ({"tabs": (Tab(**TAB, kind="fields", has="age"),)}, "has age in the tab tab, which is no column of it"),
         ({"tabs": (Tab(**TAB, kind="graph"),)}, "has nothing to show in the tab tab"),
