@@ -28,7 +28,9 @@ def _choose_all(page: Page, jobs: int, order: str) -> Locator:
     expect(chosen).to_contain_text(f"{jobs} jobs selected")
     chosen.get_by_role("button", name=order, exact=True).click()
     dialogue = page.get_by_role("dialog")
-    dialogue.get_by_role("button", name="Preview").click()
+    # What asks for nothing shows at once what it would do.
+    if order == "Reschedule":
+        dialogue.get_by_role("button", name="Preview").click()
     return dialogue
 
 
@@ -61,7 +63,6 @@ def test_an_order_is_taken_back_while_there_is_time(logged_in: Login, alice: Use
     row_of(page, job_id).get_by_role("checkbox").check()
     page.get_by_label("Selected rows").get_by_role("button", name="Kill", exact=True).click()
     dialogue = page.get_by_role("dialog")
-    dialogue.get_by_role("button", name="Preview").click()
     dialogue.get_by_role("button", name="Kill 1").click()
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_label("Running operations")).to_contain_text("cancelled")
@@ -161,8 +162,6 @@ def test_from_the_login_to_a_kill_by_keyboard_alone(open_context: Callable[..., 
     _tab_to(page, page.get_by_label(f"Jobs: {job_id}").get_by_role("button", name="Kill"))
     page.keyboard.press("Enter")
     dialogue = page.get_by_role("dialog", name=f"Kill {job_id}")
-    _tab_to(page, dialogue.get_by_role("button", name="Preview"))
-    page.keyboard.press("Enter")
     expect(dialogue).to_contain_text("This affects 1 job.")
     _tab_to(page, dialogue.get_by_role("button", name="Kill 1"))
     page.keyboard.press("Enter")

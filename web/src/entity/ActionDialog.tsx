@@ -102,6 +102,13 @@ export default function ActionDialog(props: Props) {
         setPlan((await askCall(action.plan, values({ $dry_run: true }))) as Plan);
       }
     });
+  // Where nothing is asked for, what it would do is the first that is shown.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: once.
+  useEffect(() => {
+    if (isPlanned && !fields) {
+      void makePlan();
+    }
+  }, []);
   const refresh = () => {
     for (const key of ["rows", "whole", "counts", "one"]) {
       void queries.invalidateQueries({ queryKey: [key, view.name] });
@@ -169,7 +176,7 @@ export default function ActionDialog(props: Props) {
             autoComplete="off"
           />
         )}
-        {props.command && !plan && (
+        {props.command && (!plan || !fields) && (
           <p className="faint command">
             On the command line: <code>{props.command}</code>
           </p>
