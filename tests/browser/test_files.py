@@ -171,11 +171,11 @@ def test_metadata_is_set_where_somebody_may_write(logged_in: Login, files: dict[
     expect(energy).to_contain_text("7.5 GeV")
     expect(energy).to_contain_text(HOME)
     page.get_by_label("Set another field").select_option("Run")
-    page.get_by_label("Run", exact=False).last.fill("1.5")
+    page.get_by_role("tabpanel").get_by_label("Run", exact=False).last.fill("1.5")
     page.get_by_role("button", name="Set", exact=True).click()
     expect(page.get_by_text("Enter a whole number.")).to_be_visible()
     assert accessibility_problems(page) == []
-    page.get_by_label("Run", exact=False).last.fill("17")
+    page.get_by_role("tabpanel").get_by_label("Run", exact=False).last.fill("17")
     page.get_by_role("button", name="Set", exact=True).click()
     run = page.get_by_role("row").filter(has_text="Run")
     expect(run).to_contain_text("its own")
