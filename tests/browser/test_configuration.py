@@ -48,7 +48,7 @@ def test_of_two_who_change_it_the_slower_is_told_and_keeps_the_text(logged_in: L
     expect(slow.get_by_role("alert")).to_contain_text("Someone else changed the configuration")
     expect(slow.get_by_label("What others changed meanwhile")).to_contain_text("+# the faster")
     expect(slow.get_by_label(EDITOR, exact=True)).to_have_value("# the slower\n" + text)
-    slow.get_by_role("button", name="go on from there").click()
+    slow.get_by_role("button", name="My text includes them").click()
     slow.get_by_label(EDITOR, exact=True).fill("# the slower\n" + text + "# the faster\n")
     slow.get_by_role("button", name="Review changes").click()
     expect(slow.get_by_label("Reason for the change")).to_be_visible()
