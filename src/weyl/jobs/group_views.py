@@ -4,12 +4,12 @@ from weyl.kit.views import CHOICE_OPERATORS, TEXT_OPERATORS, ApiCall, Column, Co
 
 
 def _number(name: str) -> Column:
-    return Column(name=name, title=name, type="int", sortable=False, filterable=False, width=90)
+    return Column(name=name, title=name, type="int", sortable=False, filterable=False, width=80)
 
 
 _COLUMNS = (
-    Column(name="JobGroup", title="Job group", sortable=False, operators=TEXT_OPERATORS, width=220),
-    Column(name="Owner", title="Owner", sortable=False, operators=TEXT_OPERATORS, width=120),
+    Column(name="JobGroup", title="Job group", sortable=False, operators=TEXT_OPERATORS, width=160),
+    Column(name="Owner", title="Owner", sortable=False, operators=TEXT_OPERATORS, width=90),
     Column(name="VO", title="VO", sortable=False, operators=CHOICE_OPERATORS, width=100),
     *(_number(name) for name in ("Jobs", "Waiting", "Running", "Done", "Failed", "Killed")),
     Column(
@@ -60,6 +60,7 @@ JOB_GROUPS = View(
         "Running",
         "Done",
         "Failed",
+        "Killed",
         "Progress",
         "EstimatedEnd",
         "LastSubmissionTime",

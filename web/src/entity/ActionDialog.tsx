@@ -18,6 +18,7 @@ import { followOperation } from "./operations";
 import { orderTitle, type Plan, PlanPreview } from "./PlanPreview";
 
 const TYPED_ABOVE = 1000;
+const COMMAND_IDS_MAX = 10;
 const FAILED_SHOWN_MAX = 5;
 
 type Props = {
@@ -176,7 +177,7 @@ export default function ActionDialog(props: Props) {
             autoComplete="off"
           />
         )}
-        {props.command && (!plan || !fields) && (
+        {props.command && (!plan || (!fields && ids.length <= COMMAND_IDS_MAX)) && (
           <p className="faint command">
             On the command line: <code>{props.command}</code>
           </p>

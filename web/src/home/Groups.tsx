@@ -3,7 +3,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { ask, type Row } from "@/kit/api";
-import { formatNumber } from "@/kit/formats";
+import { formatNumber, isNothing } from "@/kit/formats";
 import { Fault, Waiting } from "@/kit/Panel";
 import type { Me } from "@/kit/session";
 import { Progress, Time } from "@/kit/Value";
@@ -50,7 +50,7 @@ export default function Groups({ me }: { me: Me }) {
               <tr key={String(group.JobGroup)}>
                 <th scope="row">
                   <Link to="/$view" params={{ view: "jobs" }} search={{ f: jobsOf(group) } as never}>
-                    {String(group.JobGroup)}
+                    {isNothing(group.JobGroup) ? "Jobs without a group" : String(group.JobGroup)}
                   </Link>
                 </th>
                 <td>{formatNumber(Number(group.Jobs))}</td>
@@ -58,7 +58,9 @@ export default function Groups({ me }: { me: Me }) {
                   <Progress value={Number(group.Progress)} />
                 </td>
                 <td>{formatNumber(Number(group.Failed))}</td>
-                <td className="nowrap">{group.EstimatedEnd ? <Time value={group.EstimatedEnd} /> : "–"}</td>
+                <td className="nowrap">
+                  {group.EstimatedEnd ? <Time value={group.EstimatedEnd} isRelative /> : "–"}
+                </td>
               </tr>
             ))}
           </tbody>

@@ -3,7 +3,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { ask, type Row } from "@/kit/api";
-import { formatNumber } from "@/kit/formats";
+import { formatNumber, isNothing } from "@/kit/formats";
 import { Fault, Waiting } from "@/kit/Panel";
 import { StatusMark } from "@/kit/Status";
 import { type Me, useView } from "@/kit/session";
@@ -75,10 +75,10 @@ export default function OwnJobs({ me }: { me: Me }) {
                     <td>
                       <StatusMark view={view} value={job.Status} />
                     </td>
-                    <td>{String(job.JobName ?? "")}</td>
-                    <td>{String(job.Site ?? "")}</td>
+                    <td>{isNothing(job.JobName) ? "" : String(job.JobName)}</td>
+                    <td>{isNothing(job.Site) ? "" : String(job.Site)}</td>
                     <td className="nowrap">
-                      <Time value={job.SubmissionTime} />
+                      <Time value={job.SubmissionTime} isRelative />
                     </td>
                   </tr>
                 ))}

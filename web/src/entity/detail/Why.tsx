@@ -9,10 +9,11 @@ import { PlainTable } from "./PlainTable";
 import type { TabProps } from "./tab";
 
 export function Why(props: TabProps) {
-  const { content, tab } = props;
+  const { content, tab, view } = props;
   if (!isMapping(content)) {
     return <p>{String(content)}</p>;
   }
+  const isOver = view.statuses?.some(({ value, terminal }) => terminal && value === content.status);
   const steps = stepsOf(content);
   const facts: Finding[] = [
     ...findingsOf(content),
@@ -23,7 +24,8 @@ export function Why(props: TabProps) {
       <p className="verdict">{String(content.verdict ?? "")}</p>
       {typeof content.waiting_s === "number" && (
         <p className="faint">
-          {String(content.status ?? "")} for {formatDuration(content.waiting_s)}
+          {String(content.status ?? "")}{" "}
+          {isOver ? `${formatDuration(content.waiting_s)} ago` : `for ${formatDuration(content.waiting_s)}`}
         </p>
       )}
       <ul className="suggestions" aria-label="What you can do">
