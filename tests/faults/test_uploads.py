@@ -179,6 +179,7 @@ def _age(stack: FaultyStack) -> None:
         f"UPDATE uploads SET expires_at = {past}, requests_until = {past} - interval '3 hours'"
         " WHERE state IN ('open', 'verifying')",
         f"UPDATE intents SET sweep_at = {past} WHERE state = 'abandoned'",
+        "UPDATE replicas SET created_at = created_at - interval '3 hours'",
     ):
         in_database(stack, lambda connection, statement=statement: connection.execute(statement))
 
