@@ -194,7 +194,7 @@ export default function ActionDialog(props: Props) {
           <Button
             type="submit"
             loading={isBusy}
-            color={action.destructive && (!isPlanned || plan) ? "red" : undefined}
+            color={action.destructive && (!isPlanned || plan) ? "red.9" : undefined}
             disabled={(!isPlanned || plan !== undefined) && (!isConfirmed || plan?.count === 0)}
           >
             {isPlanned && !plan
