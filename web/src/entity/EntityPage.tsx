@@ -15,7 +15,6 @@ import type { View } from "@/kit/views";
 import { EntityTable } from "./EntityTable";
 import { FilterBar } from "./FilterBar";
 import { Remarks } from "./Remarks";
-import { SelectionBar } from "./SelectionBar";
 import { Summary } from "./Summary";
 import { Toolbar } from "./Toolbar";
 import { useChosen } from "./useChosen";
@@ -27,6 +26,8 @@ import { useHome } from "./useTree";
 import "./entity.css";
 
 const Detail = lazy(() => import("./detail/Detail"));
+// Not before something is chosen: lists are there sooner.
+const SelectionBar = lazy(() => import("./SelectionBar"));
 const TreePane = lazy(() => import("./TreePane"));
 
 export default function EntityPage() {
@@ -149,7 +150,9 @@ export function EntityList({ view: declared }: { view: View }) {
           />
         </Panel>
         {chosen.value.ids.size > 0 || chosen.value.all ? (
-          <SelectionBar {...given} rows={rows} chosen={chosen} />
+          <Suspense fallback={null}>
+            <SelectionBar {...given} rows={rows} chosen={chosen} />
+          </Suspense>
         ) : null}
         <div
           className="entity-rows"

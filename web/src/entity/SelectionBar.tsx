@@ -15,7 +15,13 @@ import type { Rows } from "./useRows";
 
 const ActionDialog = lazy(() => import("./ActionDialog"));
 
-export function SelectionBar({ view, me, asked, rows, chosen }: Given & { rows: Rows; chosen: Choosing }) {
+export default function SelectionBar({
+  view,
+  me,
+  asked,
+  rows,
+  chosen,
+}: Given & { rows: Rows; chosen: Choosing }) {
   const [action, setAction] = useState<Action>();
   const doAtOnce = useAtOnce(view, me);
   const { ids, all } = chosen.value;
