@@ -101,7 +101,7 @@ async def test_it_ends_where_it_began_with_a_cookie_that_no_page_can_read(browse
     me = (await browser.get("/api/auth/web/me")).json()
     assert me["sub"] == f"voa:{SUBJECTS['alice']}"
     assert (me["vo"], me["group"], me["properties"]) == ("voa", "user", ["NormalUser"])
-    assert me["idle_minutes"] == 60
+    assert me["idle_minutes"] == 12 * 60
     assert me["groups"]["voa"] == {"user": {"properties": ["NormalUser"]}}
     assert "session" not in me.keys() - {"session_id"}
 

@@ -164,6 +164,7 @@ def samples(job_id: int) -> dict[str, Any]:
         "POST /api/workflows/validate": {"workflow": CWL, "inputs": [{"x": 1}], "hints": {"priority": 1}},
         "PUT /api/workflows/{workflow_id}": _BUNDLE,
         "POST /api/jobs/search": SEARCH,
+        "POST /api/jobs/groups/search": {"search": [{"parameter": "Owner", "operator": "eq", "value": "alice"}]},
         "POST /api/jobs/summary": {"grouping": ["Status"], "search": SEARCH["search"]},
         "PATCH /api/jobs/status": {str(job_id): {"2026-11-25T00:00:00Z": UPDATE}},
         "POST /api/jobs/kill": job_ids,
