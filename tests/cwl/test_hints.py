@@ -215,7 +215,7 @@ def test_the_configuration_says_where_output_data_go_that_a_document_sends_nowhe
     options = CWLOptions.model_validate({"PerJobType": {"User": {"OutputPath": "/voa/results"}}})
     own = read_hints([document], {})
     said = Said(effective(own, Hints(), options, vo="voa"), own, Hints(), {}, (), ("a", "b"))
-    assert [each["Path"] for each in bindings(said)] == ["/voa/results", "x"]
+    assert [each["Path"] for each in bindings(said, {})] == ["/voa/results", "x"]
 
 
 def test_templates_are_merged_key_by_key() -> None:

@@ -5,7 +5,6 @@ import { readSearch, writeSearch } from "./kit/address";
 import { NotHere } from "./kit/NotHere";
 import { Fault, Waiting } from "./kit/Panel";
 import { PAGES } from "./pages";
-import { LoginPage } from "./shell/Login";
 import { Shell } from "./shell/Shell";
 
 const root = createRootRoute({
@@ -15,7 +14,11 @@ const root = createRootRoute({
   ),
 });
 
-const login = createRoute({ getParentRoute: () => root, path: "/login", component: LoginPage });
+const login = createRoute({
+  getParentRoute: () => root,
+  path: "/login",
+  component: lazyRouteComponent(() => import("./shell/Login"), "LoginPage"),
+});
 const shell = createRoute({ getParentRoute: () => root, id: "shell", component: Shell });
 
 const written = PAGES.map((page) =>

@@ -15,7 +15,6 @@ import type { View } from "@/kit/views";
 import { EntityTable } from "./EntityTable";
 import { FilterBar } from "./FilterBar";
 import { Remarks } from "./Remarks";
-import { Summary } from "./Summary";
 import { Toolbar } from "./Toolbar";
 import { useChosen } from "./useChosen";
 import { useFullView } from "./useFullView";
@@ -26,8 +25,9 @@ import { useHome } from "./useTree";
 import "./entity.css";
 
 const Detail = lazy(() => import("./detail/Detail"));
-// Not before something is chosen: lists are there sooner.
+// Rows come first: what is about all of them, or about those that are chosen, follows.
 const SelectionBar = lazy(() => import("./SelectionBar"));
+const Summary = lazy(() => import("./Summary"));
 const TreePane = lazy(() => import("./TreePane"));
 
 export default function EntityPage() {

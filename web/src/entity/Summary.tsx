@@ -12,7 +12,7 @@ const SHOWN_MAX = 12;
 
 type Props = Given & { by: string | undefined; isPending: boolean; error: unknown };
 
-export function Summary({ view, counts, by, change, conditions, isPending, error }: Props) {
+export default function Summary({ view, counts, by, change, conditions, isPending, error }: Props) {
   const groupings = view.groupings ?? [];
   if (!by || (error !== null && error !== undefined && !counts)) {
     return null;

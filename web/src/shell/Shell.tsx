@@ -5,7 +5,6 @@ import { IconMenu2, IconSearch } from "@tabler/icons-react";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Outlet, useLocation, useNavigate } from "@tanstack/react-router";
 import { lazy, Suspense, useEffect, useState } from "react";
-import { Operations } from "@/entity/operations";
 import { denied, expired } from "@/kit/api";
 import { useKeys } from "@/kit/keys";
 import { NotHere } from "@/kit/NotHere";
@@ -21,6 +20,7 @@ import { Mark } from "./Mark";
 import { Navigation, PageTabs } from "./Navigation";
 import { UserMenu } from "./UserMenu";
 
+const Operations = lazy(async () => ({ default: (await import("@/entity/operations")).Operations }));
 const Palette = lazy(() => import("./Palette"));
 const Help = lazy(() => import("./Help"));
 const Expired = lazy(() => import("./Expired"));
@@ -124,7 +124,9 @@ export function Shell() {
         )}
       </main>
       <div className="corner">
-        <Operations />
+        <Suspense fallback={null}>
+          <Operations />
+        </Suspense>
         <Toasts />
       </div>
       <Suspense fallback={null}>
