@@ -22,7 +22,7 @@ ROLES = {
 }
 EVERYBODY = {"/", "/ces", "/ses", "/fts", "/pilots", "/submission", "/hosts", "/config", "/logins", "/browsers"}
 EVERYBODY |= {"/storage-elements"}
-OF_JOBS = {"/jobs", "/operations", "/failures", "/accounting", "/sites"}
+OF_JOBS = {"/jobs", "/job-groups", "/operations", "/failures", "/accounting", "/sites"}
 OF_DATA = {"/files", "/metadata-fields"}
 OF_QUEUES = {"/task-queues", "/shares", "/limits"}
 OF_SERVICES = {"/tasks", "/schedules", "/dead-letters"}

@@ -172,7 +172,7 @@ async def test_each_parametric_job_may_have_its_own_list_of_files(
         ([PLAIN + 'VirtualOrganization = "vob";'], ["Job 0", "VirtualOrganization", "'vob'", "'voa'"]),
         ([PLAIN + "InputData = {" + ",".join(['"/voa/f"'] * 101) + "};"], ["Job 0", "InputData", "100"]),
         ([PLAIN + "NumberOfProcessors = 0;"], ["Job 0", "NumberOfProcessors"]),
-        ([PLAIN + "MinRAM = 999999999999;"], ["Job 0", "ram_mb"]),
+        ([PLAIN + "MinRAM = 999999999999;"], ["Job 0", "MinRAM"]),
         ([PLAIN + "StopSigNumber = 65;"], ["Job 0", "StopSigNumber", "between 0 and 64"]),
         ([PLAIN + "StopSigFinishSeconds = 99999999999;"], ["Job 0", "StopSigFinishSeconds", "between"]),
         ([PLAIN, PLAIN + "Parameters = 3;"], ["Job 1", "Parameters", "alone"]),
