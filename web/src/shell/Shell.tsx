@@ -25,6 +25,7 @@ const Palette = lazy(() => import("./Palette"));
 const Help = lazy(() => import("./Help"));
 const Expired = lazy(() => import("./Expired"));
 
+const LOGIN = "/login";
 const SECOND_LOOK_MS = 1500;
 
 export function Shell() {
@@ -58,11 +59,12 @@ export function Shell() {
   // Nobody was here: the login page. Somebody was: what they typed stays, and they log in over it.
   const isStranger = isExpired && me.data === undefined;
   useEffect(() => {
-    if (isStranger) {
+    // This page stays until that one has been loaded, and must not send anybody from there to there.
+    if (isStranger && path !== LOGIN) {
       expired.set(false);
-      void navigate({ to: "/login", search: { return_to: location.href }, replace: true });
+      void navigate({ to: LOGIN, search: { return_to: location.href }, replace: true });
     }
-  }, [isStranger, navigate, location.href]);
+  }, [isStranger, navigate, path, location.href]);
 
   return (
     <div className="shell" data-nav={isNavOpen || undefined}>
