@@ -106,7 +106,11 @@ async def test_its_refresh_token_is_used_again_and_again_until_it_is_revoked(
 
 async def test_the_dirac_server_may_say_how_long(client: httpx2.AsyncClient, application: Application) -> None:
     keys: KeySet = application.keys
-    for query, minutes in (({}, 7 * 1440), ({"expires_minutes": "1440"}, 1440), ({"expires_minutes": "525600"}, 525_600)):
+    for query, minutes in (
+        ({}, 7 * 1440),
+        ({"expires_minutes": "1440"}, 1440),
+        ({"expires_minutes": "525600"}, 525_600),
+    ):
         tokens = (await exchange(client, **query)).json()
         left_s = keys.decode_refresh(tokens["refresh_token"])["exp"] - time.time()
         assert minutes * 60 - 30 < left_s <= minutes * 60
