@@ -14,6 +14,9 @@ from tests.infra.expectations import expect
 from weyl.demo.main_job import User
 from weyl.demo.processes import ComponentFailed
 
+# A minute of clicks that the other journeys make one by one; the same tasks are typed in the quick suite.
+pytestmark = pytest.mark.long
+
 TOLD = (Path(__file__).resolve().parents[2] / "docs" / "user" / "everyday.md").read_text()
 # Nothing runs there: what becomes of it is nobody else's trouble.
 PLACE = "LCG.Small.org"
@@ -220,8 +223,8 @@ def test_submit_a_cwl_document_and_read_its_outputs(logged_in: Login) -> None:
 
 
 @pytest.fixture
-def samples(logged_in: Login, alice: User) -> list[str]:
-    """Two files with metadata."""
+def samples(logged_in: Login, alice: User) -> Iterator[list[str]]:
+    """Two files with metadata, for the length of a test: others count those of alice."""
     manager = logged_in("/", user="ada", group="files-admin")
     field = {"name": "Sample", "type": "text", "on": "both"}
     origin = {"Origin": re.sub(r"(//[^/]+)/.*", r"\1", manager.url)}
@@ -230,7 +233,9 @@ def samples(logged_in: Login, alice: User) -> list[str]:
     for name in names:
         (alice.directory / name).write_text(f"{name}\n")
     alice.run("data", "put", *names, "samples/", "--meta", "Sample=counts")
-    return names
+    yield names
+    alice.run("data", "rm", *(f"samples/{name}" for name in names), "--yes")
+    alice.run("data", "rmdir", "samples")
 
 
 def test_find_files_by_metadata_and_send_jobs_over_them(logged_in: Login, samples: list[str]) -> None:
