@@ -1,7 +1,7 @@
 /** The field that takes the filter language, and offers what can come next. */
 
 import { useDebouncedValue } from "@mantine/hooks";
-import { type KeyboardEvent, type Ref, useId, useMemo, useRef, useState } from "react";
+import { type KeyboardEvent, type Ref, useId, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { needsValues, type Option, optionsAt, type Place, placeIn, withOption } from "@/kit/completion";
 import { takesList } from "@/kit/filters";
 import type { Given } from "./given";
@@ -24,11 +24,21 @@ export function FilterField(props: Props) {
   const { field, typed, placeholder, faultId, onType, onSubmit, onBack } = props;
   const id = useId();
   const input = useRef<HTMLInputElement>(null);
+  const wanted = useRef<number>(undefined);
   const [caret, setCaret] = useState(0);
   const [isOpen, setOpen] = useState(false);
   const [active, setActive] = useState(-1);
   const { place, options } = useOptions(props, typed.slice(0, caret), isOpen);
   const shown = isOpen ? options : [];
+
+  // What is written by us is followed by the caret as soon as it is there, before anything more can be typed.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: follows what stands in the field.
+  useLayoutEffect(() => {
+    if (wanted.current !== undefined) {
+      input.current?.setSelectionRange(wanted.current, wanted.current);
+      wanted.current = undefined;
+    }
+  }, [typed]);
 
   const type = (text: string, at: number) => {
     onType(text);
@@ -41,8 +51,7 @@ export function FilterField(props: Props) {
     }
     const next = withOption(typed, caret, place, option);
     type(next.text, next.caret);
-    // What is written by us is followed by the caret once it is there.
-    requestAnimationFrame(() => input.current?.setSelectionRange(next.caret, next.caret));
+    wanted.current = next.caret;
     setOpen(place.kind !== "value" || (place.operator !== undefined && takesList(place.operator)));
   };
   const onKeyDown = (event: KeyboardEvent<HTMLInputElement>) => {
