@@ -26,15 +26,21 @@ JDL = """[
 ]"""
 
 
+# Where much is made: others count what alice has.
+HOME_OF_ADA = "/hep/user/a/ada"
+
+
 @pytest.fixture(scope="module")
-def stored(alice: User) -> dict[str, Any]:
-    """A file of alice's on a storage element: its LFN and id."""
+def stored(alice: User) -> Iterator[dict[str, Any]]:
+    """A file of alice's on a storage element: its LFN and id; at the end nothing is left of it and of its jobs."""
     file = alice.directory / "read.bin"
     file.write_bytes(CONTENT)
     lfn = f"{HOME}/real/read.bin"
     alice.run("data", "put", str(file), lfn, "--se", S3_ELEMENT)
     [found] = json.loads(alice.run("data", "stat", lfn, "-o", "json"))
-    return {"lfn": lfn, **found}
+    yield {"lfn": lfn, **found}
+    alice.run("data", "rm", "-r", f"{HOME}/real", "--undo", "0", "--yes")
+    alice.run("data", "rmdir", f"{HOME}/real")
 
 
 def test_a_file_is_downloaded_as_it_was(logged_in: Login, stored: dict[str, Any], tmp_path: Path) -> None:
@@ -89,20 +95,19 @@ def _with_budget(document: dict[str, Any], seconds: float) -> dict[str, Any]:
 
 
 def test_a_search_that_takes_too_long_goes_on(logged_in: Login) -> None:
-    made = send(logged_in("/"), "POST", "/api/files/directories", {"paths": [f"{HOME}/many"]})
-    assert made["failed"] == {}
     manager = logged_in("/", user="ada", group="files-admin")
+    directory = f"{HOME_OF_ADA}/many"
+    assert send(manager, "POST", "/api/files/directories", {"paths": [directory]})["failed"] == {}
     fields = {"name": "Kind", "type": "text", "on": "both"}
     send(manager, "POST", "/api/files/fields", fields, allowed=(201, 409))
-    lfns = [f"{HOME}/many/{number:04}.root" for number in range(MANY)]
-    new = [
-        {"lfn": lfn, "size": 1, "checksums": {"adler32": "0a1b2c3d"}, "replicas": [{"se": "DISK-A"}]} for lfn in lfns
-    ]
+    lfns = [f"{directory}/{number:04}.root" for number in range(MANY)]
+    where = [{"se": S3_ELEMENT}]
+    new = [{"lfn": lfn, "size": 1, "checksums": {"adler32": "0a1b2c3d"}, "replicas": where} for lfn in lfns]
     assert send(manager, "POST", "/api/files/register", {"files": new})["failed"] == {}
     last = {lfn: {"Kind": "rare"} for lfn in lfns[-2:]}
     assert send(manager, "POST", "/api/files/metadata/set", {"set": last})["failed"] == {}
     with query_budget(logged_in("/", user="ada", group="config-admin"), 0.000_001):
-        go_on_until_found(logged_in(f"/files?f=Directory:under:{HOME}/many"), len(last))
+        go_on_until_found(logged_in(f"/files?f=Directory:under:{directory}"), len(last))
 
 
 def go_on_until_found(page: Page, count: int) -> None:
@@ -124,12 +129,12 @@ def go_on_until_found(page: Page, count: int) -> None:
 
 
 def test_a_directory_of_many_is_shown_in_parts(logged_in: Login) -> None:
-    page = logged_in("/")
+    page = logged_in("/", user="ada", group="files-admin")
     names = [f"part-{number:03}" for number in range(CHILDREN)]
-    made = send(page, "POST", "/api/files/directories", {"paths": [f"{HOME}/wide/{name}" for name in names]})
-    assert made["failed"] == {}
+    paths = [f"{HOME_OF_ADA}/wide/{name}" for name in names]
+    assert send(page, "POST", "/api/files/directories", {"paths": paths})["failed"] == {}
     page.goto("/files")
-    tree(page, "alice").focus()
+    tree(page, "ada").focus()
     page.keyboard.press("ArrowRight")
     tree(page, "wide").focus()
     page.keyboard.press("ArrowRight")

@@ -109,24 +109,29 @@ def running_pool(directory: Path) -> Iterator[Pool]:
     )
     environment = {"CONDOR_CONFIG": str(config)}
 
-    def answers(*question: str) -> bool:
+    def told(*question: str) -> str:
         try:
-            return bool(run(*question, environment=environment).strip())
+            return run(*question, environment=environment).strip()
         except AssertionError:
-            return False
+            return ""
+
+    def is_reached() -> bool:
+        """Tell whether the schedd is where the collector says: that may be where it was before it was killed."""
+        name = told("condor_status", "-schedd", "-af", "Name")
+        return bool(name and told("condor_q", "-name", name, "-totals"))
 
     # Daemons of HTCondor ask `_CONDOR_` variables too; the list is what makes these two of one pool.
     master = Daemon(
         ["/usr/sbin/condor_master", "-f"],
         log=directory / "master.out",
-        ready=lambda: answers("condor_status", "-af", "Name"),
+        ready=lambda: bool(told("condor_status", "-af", "Name")),
         environment={**environment, "_CONDOR_DAEMON_LIST": "MASTER, COLLECTOR, NEGOTIATOR, STARTD"},
         children=("condor_collector", "condor_negotiator", "condor_startd"),
     )
     schedd = Daemon(
         ["/usr/sbin/condor_schedd", "-f"],
         log=directory / "schedd.out",
-        ready=lambda: answers("condor_status", "-schedd", "-af", "Name"),
+        ready=is_reached,
         environment=environment,
         children=("condor_shadow",),
     )

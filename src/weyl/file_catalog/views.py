@@ -188,7 +188,7 @@ _ACTIONS = (
         destructive=True,
         when=(GOOD.value,),
         fields=_WHY,
-        cli="weyl data rm --reason '{form.reason}' {$each.LFN}",
+        cli="weyl data rm --reason {form.reason} {$each.LFN}",
         help="Moves the file to the trash. It can be restored until the trash is emptied; its name is free at once.",
     ),
     Action(

@@ -29,6 +29,7 @@ STATUSES = (
     Status(value="Unknown", tone="neutral", icon="help"),
 )
 
+_NOT_ACTIVE = tuple(status.value for status in STATUSES if status.value != "Active")
 _REASON = {"type": "string", "title": "Reason", "minLength": 1, "maxLength": 1000}
 _LIFTED = (
     "The ban can be lifted at any time, with Lift ban or {command}: by you, by every operator of your VO, by managers"
@@ -116,7 +117,7 @@ def _actions(kind: str, noun: str, *, name: str, access: str) -> tuple[Action, .
             bulk="ids",
             destructive=True,
             fields=_form(expires_at=_UNTIL),
-            cli=f"{command} ban {name}{option} --reason '{{form.reason}}' --until '{{form.expires_at}}'",
+            cli=f"{command} ban {{$ids}}{option} --reason {{form.reason}} --until {{form.expires_at|never}}",
             help="No new jobs are started there; running jobs go on.",
             way_back=_LIFTED.format(command=f"{command} allow"),
         ),
@@ -128,7 +129,8 @@ def _actions(kind: str, noun: str, *, name: str, access: str) -> tuple[Action, .
             needs=_SPEAKERS,
             bulk="ids",
             fields=release,
-            cli=f"{command} allow {name}{option}",
+            when=_NOT_ACTIVE,
+            cli=f"{command} allow {{$ids}}{option}",
             help="Removes what people have set; the status is again that of the configuration.",
         ),
         Action(
@@ -141,7 +143,7 @@ def _actions(kind: str, noun: str, *, name: str, access: str) -> tuple[Action, .
             fields=_form(
                 until={**_UNTIL, "title": "Empty by", "description": "Left empty: no job is started from now on"}
             ),
-            cli=f"{command} drain {name}{option} --reason '{{form.reason}}' --until '{{form.until}}'",
+            cli=f"{command} drain {{$ids}}{option} --reason {{form.reason}} --until {{form.until|never}}",
             help="Only jobs that end before that time are started there.",
         ),
         Action(
@@ -152,7 +154,7 @@ def _actions(kind: str, noun: str, *, name: str, access: str) -> tuple[Action, .
             needs=_SPEAKERS,
             bulk="ids",
             fields=release,
-            cli=f"{command} undrain {name}{option}",
+            cli=f"{command} undrain {{$ids}}{option}",
         ),
     )
 

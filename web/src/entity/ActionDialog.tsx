@@ -11,7 +11,7 @@ import { defaultsOf, prefilled, problemsOf, sentValues } from "@/kit/forms";
 import { eachOf, personOf, wanted } from "@/kit/listing";
 import { SchemaForm } from "@/kit/SchemaForm";
 import { useMe } from "@/kit/session";
-import { placeholders, type Values } from "@/kit/templates";
+import { fillCommand, placeholders, saysAll, type Values } from "@/kit/templates";
 import { say, sayFault } from "@/kit/toasts";
 import type { Action, ApiCall, View } from "@/kit/views";
 import { followOperation } from "./operations";
@@ -28,7 +28,6 @@ type Props = {
   ids: unknown[];
   /** In place of ids: all that match. */
   search?: Spec[];
-  command?: string;
   onClose: () => void;
   onDone?: () => void;
 };
@@ -74,6 +73,10 @@ export default function ActionDialog(props: Props) {
     $dry_run: false,
     ...more,
   });
+  const command =
+    action.cli && !search && saysAll(action.cli, sentValues(fields, form))
+      ? fillCommand(action.cli, values({}))
+      : undefined;
   const attempt = async (act: () => Promise<void>) => {
     const wrong = problemsOf(fields, form);
     setProblems(wrong);
@@ -177,9 +180,9 @@ export default function ActionDialog(props: Props) {
             autoComplete="off"
           />
         )}
-        {props.command && (!plan || (!fields && ids.length <= COMMAND_IDS_MAX)) && (
+        {command && (!plan || (!fields && ids.length <= COMMAND_IDS_MAX)) && (
           <p className="faint command">
-            On the command line: <code>{props.command}</code>
+            On the command line: <code>{command}</code>
           </p>
         )}
         {fault && (

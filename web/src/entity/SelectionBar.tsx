@@ -5,7 +5,6 @@ import { lazy, Suspense, useState } from "react";
 import { countOf, formatNumber } from "@/kit/formats";
 import { NamedIcon } from "@/kit/icons";
 import { mayUse } from "@/kit/session";
-import { fillText } from "@/kit/templates";
 import { say, sayFault } from "@/kit/toasts";
 import type { Action } from "@/kit/views";
 import type { Given } from "./given";
@@ -35,7 +34,6 @@ export default function SelectionBar({
       (all ? each.bulk === "filter" : each.bulk !== "none" || count === 1),
   );
   const rawIds = here.map((row) => row[view.id_column]);
-  const command = (each: Action) => (each.cli ? fillText(each.cli, { ...here[0], $ids: rawIds }) : undefined);
   return (
     <section className="selection" aria-label="Selected rows">
       <CloseButton size="sm" aria-label="Clear selection" onClick={chosen.clear} />
@@ -81,7 +79,6 @@ export default function SelectionBar({
             rows={here}
             ids={rawIds}
             search={all ? asked.search : undefined}
-            command={all ? undefined : command(action)}
             onClose={() => setAction(undefined)}
             onDone={chosen.clear}
           />

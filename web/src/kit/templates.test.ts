@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { fill, fillPath, fillText, placeholders } from "./templates";
+import { fill, fillCommand, fillPath, fillText, placeholders, saysAll } from "./templates";
 
 describe("templates of views", () => {
   it("become the value itself where they are one placeholder", () => {
@@ -17,6 +17,16 @@ describe("templates of views", () => {
 
   it("put words into a longer text", () => {
     expect(fillText("weyl jobs kill {$ids}", { $ids: [1, 2] })).toBe("weyl jobs kill 1 2");
+  });
+
+  it("quote what goes into a command, and say what stands for nothing", () => {
+    const command = "weyl sites ban {$ids} --reason {form.reason} --until {form.until|never}";
+    const form = { reason: "it's down", until: "" };
+    expect(fillCommand(command, { $ids: ["A", "B C"], form })).toBe(
+      `weyl sites ban A 'B C' --reason 'it'\\''s down' --until never`,
+    );
+    expect(saysAll(command, form)).toBe(true);
+    expect(saysAll(command, { ...form, vo: "all" })).toBe(false);
   });
 
   it("quote what goes into a path", () => {

@@ -57,6 +57,25 @@ export function fillPath(template: string, values: Values): string {
   return fillText(template, values, encodeURIComponent);
 }
 
+/**
+ * Fill the placeholders of a command; values are quoted as a shell wants them. `{form.until|never}` says what stands
+ * where nothing was entered.
+ */
+export function fillCommand(template: string, values: Values): string {
+  return template.replace(PART, (_, part: string) => {
+    const [name = "", otherwise = ""] = part.split("|");
+    const value = lookUp(values, name);
+    const given = value === undefined || value === null || value === "" ? otherwise : value;
+    return (Array.isArray(given) ? given : [given]).map((word) => quoted(asText(word))).join(" ");
+  });
+}
+
+/** Tell whether a command has a place for everything that was entered into a form. */
+export function saysAll(template: string, form: Values): boolean {
+  const names = placeholders(template).map((part) => part.split("|")[0]);
+  return Object.entries(form).every(([name, value]) => names.includes(`form.${name}`) || isLeftOut(value));
+}
+
 /** Return the names of a template's placeholders. */
 export function placeholders(template: unknown): string[] {
   if (typeof template === "string") {
@@ -70,6 +89,14 @@ export function placeholders(template: unknown): string[] {
 
 export function isMapping(value: unknown): value is Values {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isLeftOut(value: unknown): boolean {
+  return value === undefined || value === null || value === "" || value === false;
+}
+
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 function asText(value: unknown): string {

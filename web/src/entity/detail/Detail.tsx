@@ -15,7 +15,7 @@ import { useChanges } from "@/kit/live";
 import { Fault, Panel, Waiting } from "@/kit/Panel";
 import { StatusMark } from "@/kit/Status";
 import { type Me, mayUse, useMe } from "@/kit/session";
-import { fillText, isMapping } from "@/kit/templates";
+import { isMapping } from "@/kit/templates";
 import { say, sayFault } from "@/kit/toasts";
 import { type Action, OVERVIEW, type Tab, type View } from "@/kit/views";
 import { TabContent } from "./TabContent";
@@ -250,7 +250,6 @@ function Actions({ view, row, status, me }: { view: View; row: Row; status: unkn
             action={action}
             rows={[row]}
             ids={ids}
-            command={action.cli ? fillText(action.cli, { ...row, $ids: ids }) : undefined}
             onClose={() => setAction(undefined)}
           />
         )}
