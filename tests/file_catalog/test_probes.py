@@ -8,6 +8,7 @@ from weyl.file_catalog.conditions import Term, Terms, terms_of
 from weyl.file_catalog.fields import AppliesTo, DeclaredField, FieldType
 from weyl.file_catalog.models.search import FileQuery
 from weyl.file_catalog.probes import (
+    MERGED_MAX,
     SLICE_MAX,
     SLICE_MIN,
     Driver,
@@ -90,6 +91,17 @@ def test_where_all_are_large_an_index_or_the_tree_is_walked() -> None:
     assert planned((MANY,), sizes=large, asked=Order.PATH) == Plan(Driver.TREE, Order.PATH)
     assert planned((MANY,), sizes=large, asked=Order.FILE_ID) == Plan(Driver.ALL, Order.FILE_ID)
     assert planned((), sizes={}, asked=Order.FILE_ID, is_descending=True).is_descending
+
+
+def test_some_values_that_many_files_have_are_walked_together() -> None:
+    several = terms(("Run", "in", [1, 2, 3])).where[0]
+    walked = planned((MANY, several), sizes={MANY: None, several: None})
+    assert walked == Plan(
+        Driver.IDS, Order.FILE_ID, terms(*(("Run", "eq", run) for run in (1, 2, 3))).where, met=frozenset({several})
+    )
+    assert planned((several,), sizes={several: 500}).sources == (several,)
+    very_many = terms(("Run", "in", list(range(MERGED_MAX + 1)))).where[0]
+    assert planned((very_many,), sizes={very_many: None}).driver is Driver.TREE
 
 
 def test_of_large_sources_the_one_that_is_expected_to_be_smaller_is_walked() -> None:

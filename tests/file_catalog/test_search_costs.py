@@ -60,6 +60,8 @@ RECORDED: dict[str, dict[str, Any]] = {
     "a type and a particle": {"where": where(("DataType", "eq", "DST"), ("Particle", "eq", "gamma"))},
     "a storage element": {"where": where(("SE", "eq", "SE-1"))},
     "a storage element and a run": {"where": where(("SE", "eq", "SE-1"), ("Run", "eq", 7))},
+    "storage elements that most files have, and energies": {"where": where(
+        ("SE", "in", ["SE-1", "SE-2", "SE-3"]), ("Energy", "lt", 80.0))},
     "names": {"where": where(("LFN", "in", [f"/cost/mc/r0001/f{number:06d}" for number in range(100, 200)]))},
     "a beginning of names": {"where": where(("LFN", "like", "/cost/mc/r0007/f%"))},
     "either": {"any": [where(("Run", "eq", 3)), where(("Run", "eq", 9), ("Particle", "eq", "gamma"))]},

@@ -1,7 +1,7 @@
 """How a search runs: which index finds its files, in which order, and how much is looked at in one go; pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from weyl.config.lfns import lies_below
@@ -17,6 +17,8 @@ SLICE_SHARE = 0.25
 """Of the time of a page, what one statement should take."""
 ESTIMATED_MAX = 3
 """Terms of which the database is asked what it expects."""
+MERGED_MAX = 20
+"""Values whose files are merged in the order of ids."""
 SPARE = 1.3
 """A slice looks at so many times what should be enough."""
 PAGED_MAX = 10_000
@@ -164,9 +166,23 @@ def drivable(terms: Terms, set_matches: Mapping[Term, Sequence[int] | None]) -> 
     return [tuple(filter(may_drive, each)) for each in (terms.where, *terms.alternatives)]
 
 
-def is_walkable(check: Check) -> bool:
-    """Tell whether an index gives the files of a term in the order of their ids, however many there are."""
+def is_in_order(check: Check) -> bool:
+    """Tell whether an index gives the files of a term in the order of their ids."""
     return check.shape is Shape.AMONG and len(check.values) == 1
+
+
+def is_walkable(check: Check) -> bool:
+    """Tell whether the files of a term are found in the order of their ids, however many there are.
+
+    An index gives those of one value so; those of some values are merged.
+    """
+    return check.shape is Shape.AMONG and 0 < len(check.values) <= MERGED_MAX
+
+
+def _each_value(terms: Sequence[Term]) -> tuple[Term, ...]:
+    return tuple(
+        replace(term, check=replace(term.check, values=(value,))) for term in terms for value in term.check.values
+    )
 
 
 def is_range(term: Term) -> bool:
@@ -213,16 +229,21 @@ def plan(
         united = choices[1:] if groups[0] else choices
         walkable = next((choice for choice in united if all(is_walkable(term.check) for term in choice.terms)), None)
         if walkable is not None and (asked is Order.FILE_ID or found.tree_estimate is None):
-            return Plan(Driver.IDS, Order.FILE_ID, walkable.terms, is_descending, (), _met(walkable, groups, ()))
+            return _walk_of_ids(walkable, groups, is_descending=is_descending)
         best = _fewest(_walked(groups, asked), found)
         if best is not None and (asked is Order.FILE_ID or _is_fewer(best, found)):
             if not is_walkable(best.check):
                 return walk_of(best, groups)
-            choice = _Choice((best,), None)
-            return Plan(Driver.IDS, Order.FILE_ID, choice.terms, is_descending, (), _met(choice, groups, ()))
+            return _walk_of_ids(_Choice((best,), None), groups, is_descending=is_descending)
         if asked is Order.FILE_ID:
             return Plan(Driver.ALL, Order.FILE_ID, (), is_descending)
     return Plan(Driver.TREE, Order.PATH, (), is_descending)
+
+
+def _walk_of_ids(choice: "_Choice", groups: Sequence[Sequence[Term]], *, is_descending: bool) -> Plan:
+    """Return the plan that walks the ids of terms that many files meet, value by value."""
+    sources = _each_value(choice.terms)
+    return Plan(Driver.IDS, Order.FILE_ID, sources, is_descending, (), _met(choice, groups, ()))
 
 
 def _walked(groups: Sequence[Sequence[Term]], asked: Order | None) -> list[Term]:

@@ -31,7 +31,7 @@ CAMPAIGNS = View(
                 "properties": {"text": {"type": "string", "title": "Note", "minLength": 1, "maxLength": 1000}},
                 "required": ["text"],
             },
-            cli="weyl campaigns note {Campaign} '{form.text}'",
+            cli="weyl campaigns note {Campaign} {form.text}",
         ),
     ),
     tabs=(Tab(name="overview", title="Overview", kind="fields"),),

@@ -122,7 +122,7 @@ def _source(term: Term) -> sa.Select[Any]:
 
     They are few then. Or else the database might hope to meet them soon in the order of ids, all over the table.
     """
-    if probes.is_walkable(term.check):
+    if probes.is_in_order(term.check):
         return sql.source(term)
     found = sql.source(term, is_probed=True)
     return sa.select(sa.literal_column("few.file_id", sa.BigInteger())).select_from(found.offset(0).subquery("few"))

@@ -42,25 +42,28 @@ class DigestBehind:
 
     def __init__(self, names: Iterable[str] = ANNOUNCED) -> None:
         self._digest = Digest(names)
-        self._pending = bytearray()
+        self._pending: list[bytes] = []
+        self._pending_bytes = 0
         self._ahead: queue.Queue[bytes | None] = queue.Queue(maxsize=CHUNKS_AHEAD)
         self._thread: threading.Thread | None = None
 
     def update(self, chunk: bytes) -> None:
         """Take the next bytes."""
-        self._pending += chunk
-        if len(self._pending) >= CHUNK:
+        self._pending.append(chunk)
+        self._pending_bytes += len(chunk)
+        if self._pending_bytes >= CHUNK:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, daemon=True)
                 self._thread.start()
-            self._ahead.put(bytes(self._pending))
-            self._pending.clear()
+            # In one piece: each costs both threads a turn.
+            self._ahead.put(b"".join(self._pending))
+            self._forget()
 
     def checksums(self) -> dict[str, str]:
         """Return the checksums of all bytes, which were the last."""
         self.close()
-        self._digest.update(self._pending)
-        self._pending.clear()
+        self._digest.update(b"".join(self._pending))
+        self._forget()
         return self._digest.checksums()
 
     def close(self) -> None:
@@ -69,6 +72,9 @@ class DigestBehind:
             self._ahead.put(None)
             self._thread.join()
             self._thread = None
+
+    def _forget(self) -> None:
+        self._pending, self._pending_bytes = [], 0
 
     def _work(self) -> None:
         while (chunk := self._ahead.get()) is not None:
