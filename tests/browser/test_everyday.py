@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, Page
 
 from tests.browser.conftest import Login, begin_change, commit_change, row_of
 from tests.infra.expectations import expect
+from tests.infra.waiting import await_that
 from weyl.demo.main_job import User
 from weyl.demo.processes import ComponentFailed
 
@@ -310,7 +311,10 @@ def test_change_a_limit(logged_in: Login) -> None:
     steps.click(page.get_by_role("button", name="Commit changes"))
     expect(page.get_by_role("button", name="At most 500 jobs of each owner")).to_be_visible()
     assert [steps.taken] == told("Change a limit")
-    limits = logged_in("/limits", user="ada", group="admin")
+    limits = logged_in("/", user="ada", group="admin")
+    # The matcher takes it up a moment after the commit; the page of limits does not change by itself.
+    await_that(lambda: limits.request.get("/api/matcher/limits").json(), "the new limit")
+    limits.goto("/limits")
     expect(_row(limits, "500").first).to_be_visible()
     page.goto("/config?tab=edit")
     begin_change(page)

@@ -35,6 +35,20 @@ async def test_configured_sites_and_elements_are_allowed(client: httpx2.AsyncCli
     assert elements["ce.alpha.org"] == {"all": {"allowed": True, "warnings": None}}
 
 
+async def test_who_changes_a_status_reads_it_at_once(application: Application) -> None:
+    operator = application.login(properties=["Operator"])
+    site = {"kind": "site", "name": "LCG.Alpha.org"}
+    for _ in range(20):
+        for method, path, order, is_allowed in (
+            ("PATCH", "status", {**site, "status": "Banned", "reason": "Flood"}, False),
+            ("POST", "status/release", site, True),
+        ):
+            answer = await application.client.request(method, f"/api/rss/{path}", json=[order], headers=operator)
+            assert answer.json()["failed"] == []
+            sites = (await application.client.get("/api/rss/site", headers=operator)).json()
+            assert sites["LCG.Alpha.org"]["all"]["allowed"] is is_allowed
+
+
 async def test_a_view_without_elements_is_empty(client: httpx2.AsyncClient, login: Login) -> None:
     answer = await client.get("/api/rss/fts", headers=login())
     assert answer.json() == {}

@@ -141,6 +141,21 @@ async def test_pilots_and_sites_have_topics_of_their_own(quick: Application) -> 
         assert (event["topic"], event["changed"]) == ("sites", ["LCG.Alpha.org"])
 
 
+async def test_a_ban_that_is_lifted_between_two_looks_is_told(start_application: Start) -> None:
+    """A page may have read the list between them, and would show the ban for ever."""
+    application = await start_application(events_every_s=1.0)
+    operator = application.login(properties=["Operator"])
+    site = {"kind": "site", "name": "LCG.Alpha.org"}
+    async with page(application, operator, "topic=sites") as opened:
+        await opened.next("ready")
+        order = {**site, "status": "Banned", "reason": "Flood"}
+        for method, path, body in (("PATCH", "status", order), ("POST", "status/release", site)):
+            answer = await application.client.request(method, f"/api/rss/{path}", json=[body], headers=operator)
+            assert answer.status_code == 200, answer.text
+        event = await opened.next()
+        assert (event["topic"], event["changed"]) == ("sites", ["LCG.Alpha.org"])
+
+
 async def test_who_comes_back_is_told_what_was_missed(quick: Application) -> None:
     alice = quick.login()
     async with page(quick, alice) as stays:

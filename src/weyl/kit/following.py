@@ -18,6 +18,7 @@ PATIENCE_S = 5.0
 """How long a process that starts waits for a database that does not answer; it catches up later."""
 RETRY_FIRST_S = 0.2
 RETRY_MAX_S = 5.0
+CATCH_UP_S = 2.0
 FAILING_LONG_S = 30.0
 """Health warns about a copy that has not been read for so long."""
 
@@ -78,6 +79,16 @@ class Follower:
             await self._progress.wait_for(lambda: self._taken_in >= wanted or self._is_stopped)
         if self._taken_in < wanted:
             raise Unavailable(f"This process no longer updates its copy: {self.name}")
+
+    async def catch_up(self) -> None:
+        """Return once what was committed before has been taken in, and after two seconds in any case.
+
+        For who has changed something and answers: what is asked next shows it.
+        """
+        if self.is_started:
+            with suppress(TimeoutError, Unavailable):
+                async with asyncio.timeout(CATCH_UP_S):
+                    await self.seen()
 
     async def start(self, *, patience_s: float = PATIENCE_S, listener: Listener | None = None) -> None:
         """Begin to follow: wait until `listener`, which the caller has begun, listens, then read.

@@ -1,5 +1,6 @@
 """Resource status over HTTP: what may be used, served from memory, and what people say of it."""
 
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -39,6 +40,16 @@ HISTORY_MAX = 1_000
 
 
 Board = Annotated[StatusBoard, Depends(STATUS_BOARD.dependency)]
+
+
+async def _caught_up(board: Board) -> AsyncIterator[None]:
+    """Answer once this process knows of the change, which is committed by then."""
+    yield
+    await board.follower.catch_up()
+
+
+# Of all dependencies the first that begins, and the last that ends.
+CAUGHT_UP = Depends(_caught_up, scope="function")
 StatusOrders = Annotated[list[StatusOrder], FailFast(), Body(min_length=1, max_length=ORDERS_MAX)]
 DrainOrders = Annotated[list[DrainOrder], FailFast(), Body(min_length=1, max_length=ORDERS_MAX)]
 Places = Annotated[list[Place], FailFast(), Body(min_length=1, max_length=ORDERS_MAX)]
@@ -136,7 +147,7 @@ async def get_history(
     return [HistoryEntry.model_validate(row) for row in rows]
 
 
-@router.patch("/status", operation_id="rss_set_statuses", max_body_size=REPORTS_BYTES_MAX)
+@router.patch("/status", operation_id="rss_set_statuses", max_body_size=REPORTS_BYTES_MAX, dependencies=[CAUGHT_UP])
 async def set_statuses(
     orders: StatusOrders, user: CurrentUser, tx: WriteTx, config: CurrentConfig, *, now: Now
 ) -> Changes:
@@ -145,7 +156,9 @@ async def set_statuses(
     return _changes(await changes.set_statuses(tx, permit, orders, own_vo=user.vo, config=config, now=now))
 
 
-@router.post("/status/release", operation_id="rss_release_statuses", max_body_size=REPORTS_BYTES_MAX)
+@router.post(
+    "/status/release", operation_id="rss_release_statuses", max_body_size=REPORTS_BYTES_MAX, dependencies=[CAUGHT_UP]
+)
 async def release_statuses(
     places: Places, user: CurrentUser, tx: WriteTx, config: CurrentConfig, *, now: Now
 ) -> Changes:
@@ -154,7 +167,7 @@ async def release_statuses(
     return _changes(await changes.release(tx, permit, "manual", now=now))
 
 
-@router.post("/drain", operation_id="rss_drain_elements", max_body_size=REPORTS_BYTES_MAX)
+@router.post("/drain", operation_id="rss_drain_elements", max_body_size=REPORTS_BYTES_MAX, dependencies=[CAUGHT_UP])
 async def drain_elements(
     orders: DrainOrders, user: CurrentUser, tx: WriteTx, config: CurrentConfig, *, now: Now
 ) -> Changes:
@@ -163,7 +176,9 @@ async def drain_elements(
     return _changes(await changes.drain(tx, permit, orders, own_vo=user.vo, config=config, now=now))
 
 
-@router.post("/drain/release", operation_id="rss_release_drains", max_body_size=REPORTS_BYTES_MAX)
+@router.post(
+    "/drain/release", operation_id="rss_release_drains", max_body_size=REPORTS_BYTES_MAX, dependencies=[CAUGHT_UP]
+)
 async def release_drains(places: Places, user: CurrentUser, tx: WriteTx, config: CurrentConfig, *, now: Now) -> Changes:
     """Let elements be used again that were to run empty."""
     permit = may_speak(user, config, [place_of(place, user.vo) for place in places])

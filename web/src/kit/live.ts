@@ -27,6 +27,8 @@ const AGAIN_MS = 60_000;
 const listeners = new Map<string, Set<Listener>>();
 let source: EventSource | undefined;
 let topics = "";
+/** What the stream before was about, as long as its follower is not there. */
+let interrupted: string[] = [];
 let failures = 0;
 let timer: ReturnType<typeof setInterval> | undefined;
 let again: ReturnType<typeof setTimeout> | undefined;
@@ -66,11 +68,15 @@ function settle(): void {
 }
 
 function open(): void {
+  if (source) {
+    interrupted = interrupted.concat(new URL(source.url).searchParams.getAll("topic"));
+  }
   source?.close();
   source = undefined;
   clearInterval(timer);
   clearTimeout(again);
   if (topics === "") {
+    interrupted = [];
     liveState.set("off");
     return;
   }
@@ -80,6 +86,10 @@ function open(): void {
   source.addEventListener("ready", () => {
     failures = 0;
     liveState.set("live");
+    // What happened between two streams was not heard.
+    const missed = new Set(interrupted);
+    interrupted = [];
+    missed.forEach(changed);
   });
   source.addEventListener("changes", (event) => tell(JSON.parse(String(event.data)) as Change));
   source.addEventListener("end", () => {
@@ -102,13 +112,16 @@ function poll(): void {
   clearInterval(timer);
   timer = setInterval(() => {
     if (!document.hidden && !expired.get()) {
-      for (const topic of listeners.keys()) {
-        tell({ topic, changed: [], more: true, counters: {} });
-      }
+      [...listeners.keys()].forEach(changed);
     }
   }, POLL_MS);
   clearTimeout(again);
   again = setTimeout(open, AGAIN_MS);
+}
+
+/** Tell that something has changed, nobody knows what. */
+function changed(topic: string): void {
+  tell({ topic, changed: [], more: true, counters: {} });
 }
 
 function tell(change: Change): void {
@@ -123,9 +136,7 @@ if (typeof document !== "undefined") {
     settle();
     if (wasAway) {
       // What happened meanwhile was not heard.
-      for (const topic of listeners.keys()) {
-        tell({ topic, changed: [], more: true, counters: {} });
-      }
+      [...listeners.keys()].forEach(changed);
     }
   });
 }

@@ -20,7 +20,10 @@ class StatusFeed:
         self._revision = ""
         self._configuration = ""
         self._held: frozenset[Claim] = frozenset()
+        self._met: set[Change] = set()
         self._position = 0
+        # Between two looks something may be said and taken back: a page may have seen it in between.
+        board.on_change(self._compare)
 
     def reach(self, user: User) -> Reach:
         """Let everybody know of the elements that their VO sees."""
@@ -36,13 +39,17 @@ class StatusFeed:
         revision, configuration = self._board.revision, self._board.config.current().revision
         if revision == self._revision:
             return News((), self._position)
-        now = self._clock()
-        held = frozenset(self._board.claims.held(now))
-        changes = [
-            Change(claim.element.name, None if claim.vo == EVERY_VO else claim.vo, None, claim.element.kind.value)
-            for claim in sorted(held ^ self._held, key=lambda claim: (claim.element.name, claim.vo))
-        ]
+        self._compare()
+        changes, self._met = sorted(self._met, key=lambda change: (str(change.id), change.vo or "")), set()
         is_whole = configuration == self._configuration
-        self._revision, self._configuration, self._held = revision, configuration, held
-        self._position = max(self._position + 1, round(now.timestamp() * 1_000_000))
+        self._revision, self._configuration = revision, configuration
+        self._position = max(self._position + 1, round(self._clock().timestamp() * 1_000_000))
         return News(changes, self._position, is_whole=is_whole)
+
+    def _compare(self) -> None:
+        held = frozenset(self._board.claims.held(self._clock()))
+        self._met |= {
+            Change(claim.element.name, None if claim.vo == EVERY_VO else claim.vo, None, claim.element.kind.value)
+            for claim in held ^ self._held
+        }
+        self._held = held
