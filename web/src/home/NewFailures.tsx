@@ -43,7 +43,7 @@ export default function NewFailures({ me }: { me: Me }) {
                 {nameOf(each)}
               </Link>{" "}
               <span className="faint">
-                {plural(each.count, "job")}
+                · {plural(each.count, "job")}
                 {each.is_new ? ", new" : ""}
               </span>
             </li>

@@ -257,7 +257,7 @@ function Parts({ graph, statuses, chosen, onChoose }: PartsProps) {
               </td>
               {hasStates && <td>{node.state && <StatusMark view={{ statuses }} value={node.state} />}</td>}
               {hasStates && <td className="number">{doneText(node)}</td>}
-              <td>{KINDS[node.kind] ?? node.kind}</td>
+              <td className="whole">{KINDS[node.kind] ?? node.kind}</td>
               <td className="links">{before.get(node.id)?.join(", ")}</td>
               <td className="links">{after.get(node.id)?.join(", ")}</td>
               <td className="links faint">{node.detail}</td>
