@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from weyl.config.models import Config
 from weyl.config.operations import JobHealth, Operations
+from weyl.jobs.holds import HoldReason
 from weyl.jobs.queries.holds import HoldRow
 from weyl.jobs.states import ENDED_BY_HAND, WANTED
 from weyl.matcher.models import Finding, HoldShown, Suggestion
@@ -17,7 +18,6 @@ CHECKED_WITHIN = timedelta(minutes=2)
 NAMED_MAX = 5
 NOTHING = frozenset({"", "Unknown"})
 _PLACES = {"site": "site", "se": "storage element", "catalog": "file catalogue"}
-_STAGING = "staging"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,14 +165,20 @@ def told_of_hold(hold: HoldShown, *, now: datetime) -> Told:
         again = f"at {moment(hold.until)}"
         again = f"{sooner}, at the latest {again}" if sooner else again
     else:
-        again = sooner or ("when its files are on disk" if hold.reason == _STAGING else "when that is done")
+        again = sooner or ("when its files are on disk" if hold.reason == HoldReason.STAGING else "when that is done")
     steps = [Finding(condition="Held for", text=hold.text), Finding(condition="Held since", text=moment(hold.since))]
     steps += [Finding(condition="Looked at again", text=again)]
     if hold.tries:
         steps.append(Finding(condition="Looked at before", text="once" if hold.tries == 1 else f"{hold.tries} times"))
     text = hold.text.rstrip(".")
     verdict = f"It is held before it may wait for a pilot: {text}. It is looked at again {again}"
-    return Told(verdict, steps, [Suggestion(text="Wait: it goes on if nothing holds it when it is looked at again")])
+    return Told(verdict, steps, [Suggestion(text=_advice(hold))])
+
+
+def _advice(hold: HoldShown) -> str:
+    if hold.reason == HoldReason.UNKNOWN_SITE:
+        return "Is the name right? weyl sites list shows those of your VO. If not, kill the job and submit it anew"
+    return "Wait: it goes on if nothing holds it when it is looked at again"
 
 
 def _places(hold: HoldShown) -> list[str]:

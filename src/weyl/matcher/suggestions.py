@@ -31,9 +31,25 @@ def for_waiting(
         return [Suggestion(text="Wait for its turn: pilots that fit it came in the last day, and none exists now")]
     return [
         Suggestion(text=f"{_pilots(near.pilots)} at {near.site} would fit if {_instead(failing)}")
-        for near in nearest[:SUGGESTED_MAX]
-        for failing in near.fails
+        for near, failing in _closest(nearest)[:SUGGESTED_MAX]
     ]
+
+
+def _closest(nearest: Sequence[Near]) -> list[tuple[Near, Failing]]:
+    """Return for each site and condition the pilots that come closest to what is wanted."""
+    found: dict[tuple[str, str], tuple[Near, Failing]] = {}
+    for near in nearest:
+        for failing in near.fails:
+            known = found.setdefault((near.site, failing.title), (near, failing))
+            if _distance(failing) < _distance(known[1]):
+                found[near.site, failing.title] = near, failing
+    return list(found.values())
+
+
+def _distance(failing: Failing) -> float:
+    values = failing.wanted, failing.offered
+    wanted, offered = (value if isinstance(value, int | float) else 0 for value in values)
+    return abs(wanted - offered)
 
 
 def _pilots(count: int) -> str:
