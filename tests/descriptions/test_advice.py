@@ -47,6 +47,12 @@ def test_names_of_others_and_known_ones_are_not_told(name: str) -> None:
     assert not list(misspelled([name], ["campaign"]))
 
 
+def test_of_very_many_or_very_long_names_few_are_compared() -> None:
+    many = [f"Executble{number}" for number in range(10_000)]
+    assert 0 < len(list(misspelled(many))) < 1_000
+    assert not list(misspelled(["Executabl" + "e" * 1_000_000]))
+
+
 def test_misspelled_attributes_are_accepted_with_a_warning_in_both_forms() -> None:
     [warning] = told('Executable = "/bin/true"; Arguement = "x";')
     assert "did you mean Arguments?" in warning

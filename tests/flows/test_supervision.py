@@ -60,8 +60,8 @@ def _postmaster(stack: Stack) -> int:
 def _store(stack: Stack) -> int:
     [found] = [
         process.pid
-        for process in psutil.process_iter()
-        if process.name() == "weed" and str(stack.files.directory) in " ".join(process.cmdline())
+        for process in psutil.process_iter(["name", "cmdline"])
+        if process.info["name"] == "weed" and str(stack.files.directory) in " ".join(process.info["cmdline"] or ())
     ]
     return found
 

@@ -1,10 +1,10 @@
 """Finding a place in the configuration document by a path such as `Resources.Sites.LCG.CERN.ch.CEs`."""
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
 from weyl.config.errors import NotConfigured
+from weyl.kit.likeness import most_like
 
 
 def find(document: Any, path: str) -> Any:
@@ -30,6 +30,6 @@ def _complaint(section: Any, above: list[str], word: str) -> str:
     place = ".".join(above) or "the configuration"
     if not isinstance(section, Mapping):
         return f"{place} is a value; there is no {word!r} below it"
-    guesses = difflib.get_close_matches(word, [str(name) for name in section], n=1)
+    guesses = most_like(word, map(str, section))
     hint = f"did you mean {guesses[0]}?" if guesses else f"it has {', '.join(map(str, section)) or 'nothing'}"
     return f"{place} has no {word!r}; {hint}"

@@ -1,12 +1,12 @@
 """Names in the configuration that do not fit together: those that nothing has, and those that two users have."""
 
 from collections.abc import Collection, Iterator
-from difflib import get_close_matches
 from itertools import pairwise
 from typing import NamedTuple
 
 from weyl.config.models import Config
 from weyl.config.storage_elements import places_of
+from weyl.kit.likeness import most_like
 
 Place = tuple[int | str, ...]
 
@@ -126,5 +126,5 @@ def _shared_roots(config: Config) -> Iterator[Misfit]:
 
 
 def _nearest(name: str, known: Collection[str]) -> str:
-    near = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    near = most_like(name, known)
     return f"; did you mean {near[0]}?" if near else ""

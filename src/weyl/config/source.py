@@ -1,6 +1,5 @@
 """From YAML text to a configuration, and from a fault in it to the line where it is."""
 
-import difflib
 import types
 from collections.abc import Mapping
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -12,6 +11,7 @@ from pydantic_core import ErrorDetails
 from weyl.config.errors import InvalidConfig, Problem
 from weyl.config.models import DEFAULTS, Config
 from weyl.config.references import Misfit, misfits
+from weyl.kit.likeness import most_like
 
 Location = tuple[int | str, ...]
 NODES_MAX = 500_000
@@ -85,7 +85,7 @@ def as_written(text: str) -> Any:
 def nearest(name: str, known: Mapping[str, object]) -> str | None:
     """Return the known name that the writer of `name` most likely meant."""
     by_lower = {candidate.lower(): candidate for candidate in known}
-    matches = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
+    matches = most_like(name.lower(), by_lower)
     return by_lower[matches[0]] if matches else None
 
 

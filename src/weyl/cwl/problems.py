@@ -1,16 +1,17 @@
 """Every code of a problem with a CWL document or its inputs: how severe it is, and when it is told."""
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
+
+from weyl.kit.likeness import most_like
 
 Severity = Literal["error", "warning"]
 
 PROBLEMS_MAX = 100
 """An answer names so many, the first ones."""
-_LIKE_LENGTH_MAX, _LIKE_MAX = 64, 1_000
-"""Names that are longer, and further names, are not compared: it takes the product of their lengths."""
+_LIKE_MAX = 1_000
+"""Further names are not compared."""
 
 
 class Code(NamedTuple):
@@ -138,9 +139,5 @@ def sentences(problems: Iterable[Problem]) -> Iterator[str]:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that is most like another one, if any is; of very many or very long ones none."""
-    if len(name) > _LIKE_LENGTH_MAX:
-        return None
-    short = sorted(each for each in known if len(each) <= _LIKE_LENGTH_MAX)
-    found = difflib.get_close_matches(name, short[:_LIKE_MAX], n=1, cutoff=0.5)
-    return found[0] if found else None
+    """Return the known name that is most like another one, if any is; of very many the first are compared."""
+    return next(iter(most_like(name, sorted(known)[:_LIKE_MAX], cutoff=0.5)), None)

@@ -1,6 +1,5 @@
 """The body of a submission, read without making Python's objects of what may be a hundred thousand inputs."""
 
-import difflib
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from weyl.cwl.models.submission import CWLOrder, CWLSubmission
 from weyl.cwl.objects import Base, Member, members
 from weyl.kit.bounds import ATTRIBUTES_MAX
 from weyl.kit.json import loads, skip_space
+from weyl.kit.likeness import most_like
 
 # A text of the largest length, each character of it escaped.
 _TEXT_LENGTH_MAX = 32 << 20
@@ -98,7 +98,7 @@ def _refuse_unknown(places: Mapping[str, object]) -> None:
         raise NotAvailable(told)
     for name in places:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
+            near = most_like(name, known)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise _invalid((name,), "extra_forbidden", f"is not a field of a submission{hint}", name)
 

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
+from itertools import islice
 from typing import Any
 
 from weyl.descriptions.errors import BadAttribute
+from weyl.kit.likeness import most_like
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
@@ -100,6 +101,7 @@ _BARE_WORD = re.compile(r"[\w.+:/@%-]+")
 # How alike a name is to the one that was meant, and how much longer it may be: InputDataType is a name of its own.
 _LIKENESS_MIN = 0.8
 _LONGER_MAX = 2
+_COMPARED_MAX = 200
 _TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -128,12 +130,11 @@ def misspelled(names: Iterable[str], added: Iterable[str] = ()) -> Iterator[str]
     A name that means nothing is no mistake by itself: descriptions in use carry attributes of other programs.
     """
     spelling = {**_SPELLING, **{name.lower(): name for name in added}}
-    for name in names:
+    unknown = (name for name in names if not (is_known(name) or name.lower() in spelling))
+    for name in islice(unknown, _COMPARED_MAX):
         head, dot, tail = name.partition(".")
-        if is_known(name) or name.lower() in spelling:
-            continue
         written = head.replace("_", "").lower()
-        near = get_close_matches(written, _FAMILIES if dot else spelling, n=1, cutoff=_LIKENESS_MIN)
+        near = most_like(written, _FAMILIES if dot else spelling, cutoff=_LIKENESS_MIN)
         if near and not (written.startswith(near[0]) and len(written) > len(near[0]) + _LONGER_MAX):
             yield f"{name} is not a known attribute and is ignored: did you mean {spelling[near[0]]}{dot}{tail}?"
 

@@ -4,7 +4,6 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
-from difflib import get_close_matches
 from enum import StrEnum
 from typing import Annotated
 
@@ -13,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from weyl.kit.bounds import Name
 from weyl.kit.errors import BadRequest
+from weyl.kit.likeness import most_like
 
 PER_PAGE_MAX = 10_000
 CONDITIONS_MAX = 100
@@ -144,7 +144,7 @@ def unknown_values(search: Iterable[SearchSpec], known: Mapping[str, Collection[
             if value not in values:
                 spelling = {each.lower(): each for each in values}
                 word = str(value).lower()
-                near = [spelling[each] for each in ([word] if word in spelling else get_close_matches(word, spelling))]
+                near = [spelling[each] for each in ([word] if word in spelling else most_like(word, spelling, n=3))]
                 meant = f"Did you mean: {', '.join(near)}?" if near else f"It is one of {', '.join(values)}."
                 yield f"There is no {spec.parameter} {str(value)[:_SHOWN_MAX]!a}.", meant
 
