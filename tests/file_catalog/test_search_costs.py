@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import event
 from tests.file_catalog.plain_catalogue import declare, put_directories
 from tests.file_catalog.test_planner import walk
+from tests.infra.waiting import until
 
 from weyl.file_catalog.fields import AppliesTo, DeclaredField, FieldType
 from weyl.file_catalog.models.search import FileSearch
@@ -77,9 +78,9 @@ async def fill(db: Database) -> None:
     paths = {"/cost": ("alice", "user", 0o755), "/cost/mc": ("alice", "user", 0o755)}
     paths |= {f"/cost/mc/r{run:04d}": ("alice", "user", 0o755) for run in range(RUNS)}
     async with db.transaction() as tx:
+        connection = await driver_connection(tx)
         declared = await declare(tx, "cost", FIELDS)
         ids = await put_directories(tx, "cost", paths)
-        connection = await driver_connection(tx)
         runs = [ids[f"/cost/mc/r{run:04d}"] for run in range(RUNS)]
         await connection.execute(
             """
@@ -128,7 +129,15 @@ async def fill(db: Database) -> None:
         await sets.set_own(tx, types)
         await resettle(tx, [ids["/cost/mc"]])
     async with db.read() as tx:
-        await (await driver_connection(tx)).execute("VACUUM ANALYZE")
+        connection = await driver_connection(tx)
+
+        async def is_clean() -> bool:
+            """Let all pages be known as visible to all: the first time their transaction may not be in the log yet."""
+            await connection.execute("VACUUM ANALYZE")
+            counted = "SELECT count(*) FROM pg_class WHERE relname = ANY($1) AND relallvisible < relpages"
+            return await connection.fetchval(counted, LARGE) == 0
+
+        await until(is_clean, "all pages visible to all")
 
 
 def searcher() -> Searcher:

@@ -241,9 +241,9 @@ def set_clause(term: Term, set_id: Element, sets: Sequence[int]) -> Clause:
 
 
 def _on_replicas(check: Check, c: Columns) -> Clause:
-    """A file has as many values as replicas: one that meets the check, or, if it is negated, some and none of them."""
-    mine = sa.select(sa.literal(1)).select_from(replicas.join(se_names, replicas.c.se_id == se_names.c.se_id))
-    mine = mine.where(replicas.c.file_id == c.file_id)
+    """One replica meets it; negated, some are there and none does. Fenced, or the database might read them all."""
+    mine = sa.select(sa.literal(1)).join_from(replicas, se_names, replicas.c.se_id == se_names.c.se_id)
+    mine = mine.where(replicas.c.file_id == c.file_id).offset(0)
     some = sa.exists(mine)
     if check.shape in (Shape.EXISTS, Shape.MISSING):
         return some if check.shape is Shape.EXISTS else sa.not_(some)
@@ -267,7 +267,7 @@ def _digest(kind: str, digits: str) -> Element:
 
 
 def _on_ancestors(check: Check, c: Columns, may_read: Sequence[Clause]) -> Clause:
-    mine = sa.select(sa.literal(1)).select_from(file_ancestors).where(file_ancestors.c.file_id == c.file_id)
+    mine = sa.select(sa.literal(1)).where(file_ancestors.c.file_id == c.file_id).offset(0)
     if check.shape in (Shape.EXISTS, Shape.MISSING):
         return sa.exists(mine) if check.shape is Shape.EXISTS else sa.not_(sa.exists(mine))
     mine = mine.where(file_ancestors.c.ancestor_id == _ids_of(check))
