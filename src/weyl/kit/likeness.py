@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 WORD_MAX = 100
-"""Longer words are no slips of the finger, and comparing them takes as long as they are."""
+"""Longer words are not typing mistakes, and comparing them would take long."""
 
 
 def most_like(word: str, known: Iterable[str], *, n: int = 1, cutoff: float = 0.6) -> list[str]:
