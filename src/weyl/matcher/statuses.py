@@ -177,7 +177,7 @@ def told_of_hold(hold: HoldShown, *, now: datetime) -> Told:
 
 def _advice(hold: HoldShown) -> str:
     if hold.reason == HoldReason.UNKNOWN_SITE:
-        return "Check the name: weyl sites list shows the sites of your VO. If it is wrong, kill the job and submit it again"
+        return "Check the name: weyl sites list has the sites of your VO. If it is wrong, kill the job and submit again"
     return "Wait: it goes on if nothing holds it when it is looked at again"
 
 
