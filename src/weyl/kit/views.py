@@ -203,7 +203,7 @@ class Action(Described):
     """Statuses in which it can be done; none: in all."""
     cli: str | None = None
     """The command that does the same, as a template: `weyl jobs kill {$ids}`. Values are quoted for a shell, and
-    `{form.until|never}` says what stands where nothing was entered; not shown where the form says more."""
+    `{form.until|never}` says what stands where nothing was entered; not shown where the form or the rows say more."""
     view: bool = False
     """Whether it is about the view as a whole, not about rows: making something new."""
     undo: ApiCall | None = None

@@ -74,7 +74,7 @@ export default function ActionDialog(props: Props) {
     ...more,
   });
   const command =
-    action.cli && !search && saysAll(action.cli, sentValues(fields, form))
+    action.cli && !search && saysAll(action.cli, sentValues(fields, form), rows)
       ? fillCommand(action.cli, values({}))
       : undefined;
   const attempt = async (act: () => Promise<void>) => {

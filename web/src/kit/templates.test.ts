@@ -25,8 +25,11 @@ describe("templates of views", () => {
     expect(fillCommand(command, { $ids: ["A", "B C"], form })).toBe(
       `weyl sites ban A 'B C' --reason 'it'\\''s down' --until never`,
     );
-    expect(saysAll(command, form)).toBe(true);
-    expect(saysAll(command, { ...form, vo: "all" })).toBe(false);
+    expect(saysAll(command, form, [{ site: "A" }, { site: "B C" }])).toBe(true);
+    expect(saysAll(command, { ...form, vo: "all" }, [])).toBe(false);
+    const ofOne = "weyl ses allow {$ids} --access {access}";
+    expect(saysAll(ofOne, {}, [{ access: "read" }, { access: "read" }])).toBe(true);
+    expect(saysAll(ofOne, {}, [{ access: "read" }, { access: "write" }])).toBe(false);
   });
 
   it("quote what goes into a path", () => {

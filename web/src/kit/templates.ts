@@ -70,10 +70,17 @@ export function fillCommand(template: string, values: Values): string {
   });
 }
 
-/** Tell whether a command has a place for everything that was entered into a form. */
-export function saysAll(template: string, form: Values): boolean {
-  const names = placeholders(template).map((part) => part.split("|")[0]);
-  return Object.entries(form).every(([name, value]) => names.includes(`form.${name}`) || isLeftOut(value));
+/**
+ * Tell whether a command says all: it has a place for everything that was entered into a form, and where it names a
+ * column, all rows have the same there.
+ */
+export function saysAll(template: string, form: Values, rows: readonly Values[]): boolean {
+  const names = placeholders(template).map((part) => part.split("|")[0] ?? "");
+  const ofRows = names.filter((name) => !name.startsWith("$") && !name.startsWith("form."));
+  return (
+    Object.entries(form).every(([name, value]) => names.includes(`form.${name}`) || isLeftOut(value)) &&
+    ofRows.every((name) => new Set(rows.map((row) => lookUp(row, name))).size <= 1)
+  );
 }
 
 /** Return the names of a template's placeholders. */
